@@ -1,0 +1,52 @@
+# make demo | test | bench: each sets up .venv by itself the first time; afterwards it starts at once.
+# make PYTHON=/path/to/python3.11 ... chooses the interpreter (3.11 and 3.10 have pybullet wheels).
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# The recipes run in this environment alone: no sourced distribution, no other environment.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH PYTHONHOME
+export VIRTUAL_ENV := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))
+export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
+export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint format setup clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller as ROS 2 nodes; ends with a report
+	$(BIN)/snn_control demo
+
+test: lint ## lint, types and all tests (what .ci/run runs)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/.stamp-test ## ruff check, ruff format --check, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(VENV)/.stamp-test ## let ruff put the sources in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(VENV)/.stamp-test ## only make the virtual environment, with everything
+
+clean: ## remove the environment and whatever tools leave behind (not runs/)
+	rm -rf $(VENV) build dist install log *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The tests' environment is the demo's and more, so it stands for both.
+SOURCES := setup.py setup.cfg pyproject.toml constraints.txt tools/setup_venv.sh
+
+$(VENV)/.stamp-run: $(SOURCES)
+	@tools/setup_venv.sh $(VENV) all
+	@touch $@
+
+$(VENV)/.stamp-test: $(SOURCES)
+	@tools/setup_venv.sh $(VENV) all,test
+	@touch $(VENV)/.stamp-run $@

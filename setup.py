@@ -1,0 +1,87 @@
+"""An ament_python package that plain pip installs as well: the metadata stands here for both."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "snn_control"
+HERE = Path(__file__).resolve().parent
+
+
+def below(package, *patterns):
+    """Data files of a package that match, relative to it (the setuptools of older distributions know no ``**``)."""
+    root = HERE / package
+    return sorted({str(path.relative_to(root)) for p in patterns for path in root.rglob(p) if path.is_file()})
+
+
+def share(folder, *patterns):
+    """Files of a top-level folder that go to ``share/snn_control/<folder>``."""
+    return (
+        f"share/{NAME}/{folder}",
+        sorted(str(path.relative_to(HERE)) for p in patterns for path in (HERE / folder).glob(p)),
+    )
+
+
+ROS_WHEELS = [
+    "rclpy", "rmw-fastrtps-cpp", "std-msgs", "sensor-msgs", "geometry-msgs", "nav-msgs", "trajectory-msgs",
+    "diagnostic-msgs", "lifecycle-msgs", "std-srvs", "rosgraph-msgs",
+]  # fmt: skip
+
+EXTRAS = {
+    "sim": ["gymnasium>=1.0", "pybullet>=3.2.7"],
+    "ros": [f"ros-{name}" for name in ROS_WHEELS],  # only where no ROS 2 distribution is installed
+    "training": ["cma>=4.0"],
+    "report": ["matplotlib>=3.8", "Jinja2>=3.1"],
+}
+EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
+EXTRAS["test"] = [
+    "hypothesis>=6.100",
+    "mypy>=1.10",
+    "pytest>=8.0",
+    "pytest-timeout>=2.3",
+    "ruff>=0.6",
+    "types-PyYAML",
+]
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Spiking neural controllers: one compiled tick from simulation to ROS 2 in real time",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    author="snn_control contributors",
+    maintainer="snn_control contributors",
+    maintainer_email="snn_control@example.org",
+    license="Apache-2.0",
+    keywords=["ROS 2", "spiking neural network", "neuromorphic", "event camera", "robot control", "Gymnasium"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering",
+    ],
+    packages=find_packages(include=[NAME, f"{NAME}.*", "sim_worlds", "sim_worlds.*"]),
+    package_data={
+        NAME: below(NAME, "*.json", "*.j2", "templates/*.yaml", "py.typed"),
+        "sim_worlds": below("sim_worlds", "assets/**/*", "assets/*", "baselines/*.json"),
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        share("config", "*.yaml", "*.yml", "*.nir", "*.npz", "*.rviz"),
+        share("launch", "*.launch.py", "*.launch.xml", "*.launch.yaml"),
+    ],
+    python_requires=">=3.10",
+    install_requires=["numpy>=1.24", "numba>=0.59", "PyYAML>=5.4", "jsonschema>=3.2", "rich>=12"],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            f"snn_control = {NAME}.cli:main",
+            f"controller_node = {NAME}.ros.controller_node:main",
+            f"world_node = {NAME}.ros.world_node:main",
+            f"encoder_node = {NAME}.ros.encoder_node:main",
+        ],
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,71 @@
+"""Everything that snn_control raises on purpose.
+
+SnnControlError
+├── DescriptionError      a network, encoder, decoder or controller file is wrong: path, value, rule, fix
+│   └── BuildError        the description is right by itself but cannot become a Program
+├── ProgramError          a saved Program or State does not fit (schema, hash, size)
+├── InputError            a value given to a running controller has the wrong shape or type
+└── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
+
+A message is one line: ``path = value: rule; fix``. The command line prints it and exits with code 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "BuildError",
+    "DescriptionError",
+    "InputError",
+    "ProgramError",
+    "RuntimeFault",
+    "SnnControlError",
+]
+
+
+class SnnControlError(Exception):
+    """Base of all errors of this package."""
+
+
+class DescriptionError(SnnControlError, ValueError):
+    """A description breaks a rule.
+
+    Parameters
+    ----------
+    path : where the value stands, e.g. ``inputs.camera.size[0]``
+    value : what stands there
+    rule : what must hold
+    fix : how to mend it (optional)
+    """
+
+    def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
+        self.path, self.value, self.rule, self.fix = path, value, rule, fix
+        shown = repr(value)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        super().__init__(f"{path} = {shown}: {rule}" + (f"; {fix}" if fix else ""))
+
+    def within(self, prefix: str) -> DescriptionError:
+        """The same error seen from further out: ``prefix.path``."""
+        return type(self)(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.rule, self.fix)
+
+    def in_file(self, file: str) -> DescriptionError:
+        """The same error with the file in front, if there is one."""
+        return type(self)(f"{file}: {self.path}", self.value, self.rule, self.fix) if file else self
+
+
+class BuildError(DescriptionError):
+    """A description cannot be compiled into a Program."""
+
+
+class ProgramError(SnnControlError):
+    """A saved Program or State cannot be used here."""
+
+
+class InputError(SnnControlError, ValueError):
+    """An input given to a controller has the wrong name, shape or type."""
+
+
+class RuntimeFault(SnnControlError, RuntimeError):
+    """A fault that only the running system can show."""

@@ -1,0 +1,64 @@
+"""Where the files that ship with the package are: the controller files and launch files.
+
+They stand at the top level of the repository (``config/``, ``launch/``) and are installed to
+``share/snn_control`` of a prefix, as every ROS package does it. One look-up serves a checkout, an
+editable install, a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from .errors import DescriptionError
+
+__all__ = ["shipped", "shipped_names"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _share_folders() -> Iterator[Path]:
+    """Folders that may hold ``config/`` and ``launch/``, the nearest first."""
+    if (_PACKAGE.parent / "package.xml").is_file():  # a checkout, editable install or colcon --symlink-install
+        yield _PACKAGE.parent
+    prefixes = [*_PACKAGE.parents[1:5], Path(sys.prefix)]  # <prefix>/lib/python3.x/site-packages/snn_control
+    prefixes += [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    for prefix in prefixes:
+        yield prefix / "share" / "snn_control"
+
+
+def shipped_names(folder: str = "config", suffix: str = ".yaml") -> list[str]:
+    """Names of the files that ship in ``folder``, without ``suffix``, sorted."""
+    for share in _share_folders():
+        if (share / folder).is_dir():
+            return sorted(path.name.removesuffix(suffix) for path in (share / folder).glob("*" + suffix))
+    return []
+
+
+def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
+    """Path of a file that ships with the package.
+
+    Parameters
+    ----------
+    name : file name, with or without ``suffix``: ``"gaze"`` and ``"gaze.yaml"`` are the same
+    folder : ``config`` or ``launch``
+
+    Raises
+    ------
+    DescriptionError : no such file; the message names the nearest one and those there are
+    """
+    names = (name,) if Path(name).suffix else (name + suffix, name)
+    for share in _share_folders():
+        for candidate in names:
+            path = share / folder / candidate
+            if path.is_file():
+                return path
+    known = shipped_names(folder, suffix)
+    near = get_close_matches(name.removesuffix(suffix), known, n=1)
+    fix = (
+        f"did you mean {near[0]!r}?" if near else f"shipped: {', '.join(known) or 'none found; reinstall the package'}"
+    )
+    raise DescriptionError("shipped", name, f"must be a file in {folder}/", fix)

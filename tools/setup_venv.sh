@@ -1,0 +1,69 @@
+#!/bin/sh
+# Makes or mends the virtual environment of the Makefile: tools/setup_venv.sh <venv> <extras>
+# Needs a Python >= 3.10 with the venv module, and a package index. PYTHON=... chooses the interpreter.
+set -eu
+venv=$1
+extras=$2
+here=$(cd "$(dirname "$venv")" && pwd)/$(basename "$venv")
+# the Makefile puts the environment first in PATH: do not build it out of itself
+case "$PATH" in "$here/bin:"*) PATH=${PATH#"$here/bin:"} ;; esac
+unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH PYTHONHOME || true
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+fail() { printf '\n\033[1;31mset-up failed:\033[0m %s\n' "$*" >&2; exit 2; }
+
+usable() { "$1" -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
+has_pip() { "$1" -c 'import ensurepip' >/dev/null 2>&1; }
+version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+
+choose_python() {
+    # 3.11 and 3.10 first: pybullet has wheels for them only
+    seen=""
+    for candidate in ${PYTHON:-python3.11 /usr/bin/python3.11 python3.10 /usr/bin/python3.10 python3 /usr/bin/python3}; do
+        usable "$candidate" || continue
+        if has_pip "$candidate"; then printf '%s' "$candidate"; return; fi
+        seen=$candidate
+    done
+    if [ -n "$seen" ]; then
+        fail "$seen cannot make virtual environments with pip (module ensurepip is missing).
+  On Debian and Ubuntu: sudo apt install python$(version "$seen")-venv
+  Or name another interpreter: make PYTHON=/path/to/python3.11 ..."
+    fi
+    fail "no Python >= 3.10 found (tried ${PYTHON:-python3.11, python3.10, python3}).
+  Install Python 3.11, or name one: make PYTHON=/path/to/python3.11 ..."
+}
+
+# an environment that was interrupted, was moved here or lost its interpreter is made anew
+if ! "$venv/bin/python" -c 'import pip' 2>/dev/null || ! grep -qF "$here" "$venv/bin/activate"; then
+    python=$(choose_python)
+    say "making $venv with $python ($(version "$python"))"
+    "$python" -m venv --clear "$venv" || fail "$python -m venv $venv did not work (see above)"
+fi
+case $(version "$venv/bin/python") in
+3.10 | 3.11) ;;
+*) say "note: pybullet has no wheel for Python $(version "$venv/bin/python"): pip compiles it (needs g++, 5-20 minutes). Python 3.11 avoids that." ;;
+esac
+
+say "installing snn_control[$extras] (the first time: a minute or so, 1 GB on disk)"
+status="$venv/.pip_status"
+{
+    code=0
+    "$venv/bin/python" -m pip install --disable-pip-version-check -e ".[$extras]" -c constraints.txt || code=$?
+    echo "$code" >"$status"
+} | awk '
+    $1 == "Collecting" { if (++n % 20 == 0) { printf "    %d packages so far\n", n; fflush() } }
+    $1 == "Building" || $1 == "Installing" || $1 == "Successfully" { print "    " substr($0, 1, 100); fflush() }' >&2
+[ "$(cat "$status")" = 0 ] || fail "pip could not install the packages (see above)"
+
+# What an editable install leaves out and ROS tools look for: the package's mark in the ament index, its share
+# folder, and the executables in lib/<package> (pip puts them in bin). Links, so that they never grow stale.
+index="$venv/share/ament_index/resource_index/packages"
+mkdir -p "$venv/lib/snn_control" "$venv/share/snn_control" "$index"
+for name in controller_node world_node encoder_node snn_control; do
+    ln -sfn "../../bin/$name" "$venv/lib/snn_control/$name"
+done
+for name in package.xml config launch; do
+    ln -sfn "$PWD/$name" "$venv/share/snn_control/$name"
+done
+ln -sfn "$PWD/resource/snn_control" "$index/snn_control"
+say "ready: $venv"
