@@ -1,0 +1,120 @@
+"""Outputs: how activity becomes a command, and what bounds it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..network.graph import check_name
+
+__all__ = ["ArgmaxDecoder", "Guard", "MembraneDecoder", "Output", "SpikeDecoder"]
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeDecoder:
+    """Linear in the filtered rates [Hz]: sum over neurons of weights x rate.
+
+    source : population
+    weights : a number, (n,) or (n, size)
+    tau : time constant of the exponential filter [s]; its area is one, so a steady rate reads as that rate
+    """
+
+    source: str
+    weights: Any
+    tau: float
+
+    def __post_init__(self) -> None:
+        if not (self.tau > 0 and math.isfinite(self.tau)):
+            raise DescriptionError("tau", self.tau, "must be > 0 s")
+
+
+@dataclass(frozen=True, eq=False)
+class MembraneDecoder:
+    """Linear in a graded population's output (LI): v W, weights a number, (n,) or (n, size)."""
+
+    source: str
+    weights: Any
+
+
+@dataclass(frozen=True)
+class ArgmaxDecoder:
+    """A discrete action: the index of the largest of ``actions`` decoded values."""
+
+    actions: int
+    terms: tuple[SpikeDecoder | MembraneDecoder, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.actions, int) or self.actions < 2:
+            raise DescriptionError("actions", self.actions, "must be a whole number >= 2")
+        if not self.terms:
+            raise DescriptionError("terms", self.terms, "must hold at least one decoder")
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """A command of ``size`` numbers: the sum of its decoders' terms and a bias, guarded.
+
+    limits : (low, high), numbers or (size,)
+    slew : largest change a second, inf for none
+    safe : the command when something is wrong
+    ramp : go to the safe value along the slew limit instead of at once
+    """
+
+    name: str
+    decoder: tuple[SpikeDecoder | MembraneDecoder, ...] | ArgmaxDecoder
+    size: int = 1
+    bias: Any = 0.0
+    limits: tuple[Any, Any] = (-math.inf, math.inf)
+    slew: Any = math.inf
+    safe: Any = 0.0
+    ramp: bool = False
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        check_name("name", self.name)
+        where = f"outputs.{self.name}"
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise DescriptionError(f"{where}.size", self.size, "must be a whole number >= 1")
+        values = {"bias": self.bias, "slew": self.slew, "safe": self.safe}
+        values |= {"limits[0]": self.limits[0], "limits[1]": self.limits[1]}
+        for key, value in values.items():
+            array = np.asarray(value, np.float64)
+            if array.shape not in ((), (self.size,)) or np.isnan(array).any():
+                raise DescriptionError(f"{where}.{key}", value, f"must be a number or {self.size} numbers")
+        if isinstance(self.decoder, ArgmaxDecoder):
+            self._check_action(where, values, self.decoder.actions)
+        low, high, safe = (np.asarray(v, np.float64) for v in (*self.limits, self.safe))
+        if not (low < high).all():
+            raise DescriptionError(f"{where}.limits", list(self.limits), "low must be < high")
+        if not ((safe >= low) & (safe <= high)).all() or not np.isfinite(safe).all():
+            raise DescriptionError(f"{where}.safe", self.safe, f"must be finite and within limits {list(self.limits)}")
+        if not (np.asarray(self.slew, np.float64) > 0).all():
+            raise DescriptionError(f"{where}.slew", self.slew, "must be > 0 a second")
+        if self.ramp and not np.isfinite(np.asarray(self.slew, np.float64)).all():
+            raise DescriptionError(f"{where}.slew", self.slew, "must be finite where safe is 'ramp'", "give a slew")
+
+    def _check_action(self, where: str, values: dict[str, Any], actions: int) -> None:
+        """An index of an action knows no bias, no limits of its own and no slew."""
+        if self.size != 1:
+            raise DescriptionError(f"{where}.size", self.size, "must be 1 with arg-max")
+        for key, none in (("bias", 0.0), ("limits[0]", -math.inf), ("limits[1]", math.inf), ("slew", math.inf)):
+            if np.any(np.asarray(values[key]) != none):
+                raise DescriptionError(f"{where}.{key}", values[key], "does not go with arg-max", "leave it out")
+        if float(np.max(self.safe)) not in range(actions):
+            rule = f"must be an action: a whole number in [0, {actions})"
+            raise DescriptionError(f"{where}.safe", self.safe, rule)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """release : valid ticks in a row that end a fault; 0 waits for an operator."""
+
+    release: int = 5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.release, int) or isinstance(self.release, bool) or self.release < 0:
+            raise DescriptionError("guard.release", self.release, "must be a whole number >= 0 (0: an operator)")

@@ -1,0 +1,107 @@
+"""Descriptions -> Program: sizes checked, decays computed once in float64, operations put in order.
+
+The order of a tick: samples and encoders; then in each step the deliveries of delay >= 1, and for each
+population, sources before targets, its inputs of delay 0 and its neurons, then the decoding traces; then
+the outputs and the guard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..coding import EventsInput, Guard, Input, Output
+from ..errors import BuildError
+from ..network import Network
+from .build_inputs import add_input
+from .build_outputs import add_guard, add_output
+from .builder import Builder
+from .layout import element
+from .program import POST, PRE, PROGRAM, STATE, STEP, Program
+
+__all__ = ["build"]
+
+
+def _nwhole_steps(dt: float, period: float) -> int:
+    for key, value in (("dt", dt), ("period", period)):
+        if not (isinstance(value, float | int) and value > 0 and math.isfinite(value)):
+            raise BuildError(key, value, "must be > 0 s")
+    steps = round(period / dt)
+    if steps < 1 or abs(steps * dt - period) > 1e-9 * period:
+        fix = f"use dt = {period / max(1, steps):.6g} or period = {max(1, steps) * dt:.6g}"
+        raise BuildError("dt", dt, f"must divide the period ({period} s)", fix)
+    return steps
+
+
+def build(
+    network: Network,
+    inputs: Sequence[Input],
+    outputs: Sequence[Output],
+    *,
+    dt: float,
+    period: float,
+    guard: Guard | None = None,
+) -> Program:
+    """Compile a controller's description for one dt and period.
+
+    Raises
+    ------
+    BuildError, DescriptionError
+        naming the path, the value, the rule and the fix
+    """
+    steps = _nwhole_steps(dt, period)
+    if not outputs:
+        raise BuildError("outputs", [], "at least one output is needed")
+    for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):
+        if len(set(names)) < len(names):
+            raise BuildError(kind, names, "every name must be there once")
+    b = Builder(network, dt, steps, len(inputs))
+    validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
+    for k, spec in enumerate(inputs):
+        add_input(b, spec, element(validity, k))
+    for pop in network.populations:
+        b.population(pop)
+    b.connect()
+    raw = b.layout.state("raw", "float32", sum(o.size for o in outputs))
+    first = 0
+    for out in outputs:
+        add_output(b, out, element(raw, first, out.size))
+        first += out.size
+    if steps > 1:  # events are delivered in a tick's first step
+        for event_input in (i for i in inputs if isinstance(i, EventsInput)):
+            pooled = b.layout.names[f"{event_input.name}.pooled"]
+            b.emit(STEP, "clear", pooled.shape[0], pooled, label=event_input.name)
+    add_guard(b, inputs, outputs, validity, raw, (guard or Guard()).release)
+    facts = _facts(b, inputs, outputs, dt, period)
+    operations = tuple(o for section in (PRE, STEP, POST) for o in b.sections[section])
+    lay = b.layout
+    return Program(operations, lay.block(PROGRAM), lay.block(STATE), lay.io_bytes, dict(lay.names), steps, facts)
+
+
+def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> dict[str, Any]:
+    """What people and drivers want to know of a Program."""
+    return {
+        "dt": dt,
+        "period": period,
+        "inputs": [
+            {"name": i.name, "kind": "events", "capacity": i.capacity, "size": list(i.size), "required": i.required}
+            if isinstance(i, EventsInput)
+            else {"name": i.name, "kind": "value", "size": getattr(i, "size", 0), "required": i.required}
+            for i in inputs
+        ],
+        "outputs": [
+            {"name": o.name, "size": o.size, "actions": getattr(o.decoder, "actions", 0), "unit": o.unit}
+            for o in outputs
+        ],
+        "populations": [
+            {"name": n.name, "size": n.size, "spiking": not n.graded, "stride": n.stride, "slots": n.slots}
+            for n in b.nodes.values()
+            if n.operation is not None
+        ],
+        "spiking": b.spiking,
+        "projections": [
+            {"pre": p.pre, "post": p.post, "synapses": k, "delay_steps": d}
+            for p, k, d in zip(b.network.projections, b.synapse_counts, b.delays, strict=True)
+        ],
+    }

@@ -1,0 +1,32 @@
+"""Kernels: what one operation of a tick does. One small file a family.
+
+A kernel ``void kernel(int64 row)`` gets the address of its row in the bound table: word 0 is the kernel's
+own address, the words behind it are numbers and addresses, in the order that the kernel's docstring gives.
+It makes views of the arrays and hands them to a plain function. All state is float32; sums run in a fixed
+order; nothing calls libm; `flush` and `bounded` keep the state to numbers that are neither tiny nor without bound.
+The slow twin of each kernel stands in ``tests/reference.py``.
+"""
+
+import numpy as np
+from numba.extending import register_jitable
+
+#: words of a row
+WORDS = 24
+
+#: state below TINY is zero, since denormal numbers are 30 times slower; so is state from HUGE on, and a NaN, since
+#: it would never leave the state again
+TINY, HUGE = np.float32(1e-20), np.float32(1e30)
+ZERO, ONE, NAN = np.float32(0), np.float32(1), np.float32(np.nan)
+
+
+@register_jitable(forceinline=True)
+def flush(x):
+    """x, or 0 where it is tiny or a NaN: by a select, the same on every machine."""
+    return x if abs(x) > TINY else ZERO
+
+
+@register_jitable(forceinline=True)
+def bounded(x):
+    """x, or 0 where it is huge or infinite. A membrane is bounded when it is read again: the overflow itself can
+    reach the command, where the guard finds it, and is gone a step later."""
+    return x if abs(x) < HUGE else ZERO

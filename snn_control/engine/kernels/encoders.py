@@ -1,0 +1,118 @@
+"""Inputs: check what arrived, then turn it into currents or pooled counts, once a tick.
+
+sample      n, slot (io header), data float64 (io; 0 for a stream), held float32, valid int64[2], limits float32
+            (4, n): range low, range high, plausible low, plausible high; stale limit [ns]; counters int64[4]
+population  dimensions, neurons a dimension, values float32, out float32, centres float32 (dimensions, neurons),
+            params float32 (dimensions, 2): 1 / sigma, drive
+pool        n, out float32, slot, x, y, p (io), width, height, column uint32[width], row uint32[height],
+            params float32[2]: weight of ON, weight of OFF; channel offset of ON; capacity, counters int64[2]
+"""
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..memory import f32, f64, i64, u8, u16, u32
+from . import ONE, ZERO
+
+FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL, SLOT_WORDS = 0, 1, 2, 3, 4, 5, 8  # words of an input's io header
+VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
+CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
+
+POWERS = (2.0 ** np.arange(-126, 1)).astype(np.float32)
+LOG2_E, LN2_HIGH, LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
+COEFFICIENTS = tuple(np.float32(1 / f) for f in (5040, 720, 120, 24, 6, 2))
+HALF = np.float32(0.5)
+
+
+@register_jitable(forceinline=True)
+def exp_negative(x):
+    """exp(x) for x <= 0 in float32 without libm: the same bits on every machine, relative error < 3e-7.
+
+    Cody and Waite range reduction, Taylor polynomial of degree 7; below -87 the result is 0.
+    """
+    if not x > np.float32(-87.0):
+        return ZERO
+    k = np.int64(x * LOG2_E - HALF)
+    r = (x - np.float32(k) * LN2_HIGH) - np.float32(k) * LN2_LOW
+    s = COEFFICIENTS[0]
+    s = s * r + COEFFICIENTS[1]
+    s = s * r + COEFFICIENTS[2]
+    s = s * r + COEFFICIENTS[3]
+    s = s * r + COEFFICIENTS[4]
+    s = s * r + COEFFICIENTS[5]
+    s = (s * r) * r + r + ONE
+    return s * POWERS[k + 126]
+
+
+def sample(row):
+    """Take a sample that arrived: reject it whole if any value is not finite or implausible, clamp, hold.
+
+    A stream (n = 0) has no values, only an age.
+    """
+    o = i64(row, 9)
+    n, slot, state, counters = o[1], i64(o[2], SLOT_WORDS), i64(o[5], 2), i64(o[8], 4)
+    if slot[FRESH] > 0:
+        good = 1
+        if n > 0:
+            x, held, limits = f64(o[3], n), f32(o[4], n), f32(o[6], 4 * n)
+            low, high, least, most = limits[:n], limits[n : 2 * n], limits[2 * n : 3 * n], limits[3 * n :]
+            rejected = 0
+            for i in range(n):  # as float32, as the limits are: a bound itself is inside; a NaN compares False
+                value = np.float32(x[i])
+                rejected += not ((value >= least[i]) & (value <= most[i]))
+            if rejected == 0:
+                clamped = 0
+                for i in range(n):
+                    value = np.float32(x[i])
+                    clamped += (value < low[i]) | (value > high[i])
+                    value = low[i] if value < low[i] else value
+                    held[i] = high[i] if value > high[i] else value
+                counters[CLAMPED] += clamped
+            else:
+                good = 0
+                counters[REJECTED] += 1
+        state[SAMPLE_GOOD] = good
+    counters[CUT] += slot[DROPPED]
+    in_time = (slot[AGE] >= 0) & (slot[AGE] <= o[7])
+    if not in_time:
+        counters[STALE] += 1
+    state[VALID] = np.int64(in_time) & state[SAMPLE_GOOD]
+
+
+def population(row):
+    """Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2) (PopSAN, Tang et al. 2020)."""
+    o = i64(row, 7)
+    dimensions, m = o[1], o[2]
+    x, out, centres, p = (
+        f32(o[3], dimensions),
+        f32(o[4], dimensions * m),
+        f32(o[5], dimensions * m),
+        f32(o[6], 2 * o[1]),
+    )
+    for d in range(dimensions):
+        for k in range(d * m, d * m + m):
+            z = (x[d] - centres[k]) * p[2 * d]
+            out[k] = p[2 * d + 1] * exp_negative(-HALF * (z * z))
+
+
+def pool(row):
+    """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
+    o = i64(row, 16)
+    n, slot, width, height, p, counters = o[1], i64(o[3], SLOT_WORDS), o[7], o[8], f32(o[11], 2), i64(o[14], 2)
+    out, column, line = f32(o[2], n), u32(o[9], width), u32(o[10], height)
+    for i in range(n):
+        out[i] = ZERO
+    if slot[FRESH] > 0:
+        count = min(slot[COUNT], o[13])
+        x, y, on = u16(o[4], count), u16(o[5], count), u8(o[6], count)
+        seen = 0
+        for k in range(count):
+            if (np.int64(x[k]) < width) & (np.int64(y[k]) < height):
+                cell = np.int64(line[y[k]]) + np.int64(column[x[k]])
+                if on[k] != 0:
+                    out[cell + o[12]] += p[0]
+                else:
+                    out[cell] += p[1]
+                seen += 1
+        counters[0] += seen
+        counters[1] += count - seen

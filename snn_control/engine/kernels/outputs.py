@@ -1,0 +1,96 @@
+"""From spikes to the command.
+
+trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots, clock, decay float32[1], counter
+argmax  n, x float32, y float32[1]
+guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float32, command float64 (io),
+        previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[8],
+        ticks of release (0: only an operator). In float64, as a limit or a small slew rounded to float32 is another.
+"""
+
+import numpy as np
+
+from ..memory import f32, f64, i64, u8, u32
+from . import NAN, bounded, flush
+from .delivery import add_spiking_rows
+from .spikes import HEADER, slot_address
+
+# words of the guard's state
+FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, GUARD_WORDS = range(9)
+INPUT_INVALID, OUTPUT_NOT_FINITE = 1, 2  # bits of REASON
+
+
+def trace(row):
+    """Exponentially filtered, decoded spikes: y <- decay y + sum of the rows of those that fired."""
+    o = i64(row, 10)
+    y, decay = f32(o[2], o[1]), f32(o[8], 1)[0]
+    for i in range(y.size):
+        y[i] = bounded(flush(y[i] * decay))
+    slot = slot_address(o[4], o[5], o[6], o[7], 0)
+    count = i64(slot, 1)[0]
+    if count > 0:
+        add_spiking_rows(y, o[3], u32(slot + HEADER, count), count)
+        i64(o[9], 1)[0] += count * o[1]
+
+
+def argmax(row):
+    """Index of the first largest value; NaN, which the guard sees, where a value is not finite."""
+    o = i64(row, 4)
+    x, best, finite = f32(o[2], o[1]), 0, True
+    for i in range(x.size):
+        finite &= np.isfinite(x[i])
+        if x[i] > x[best]:
+            best = i
+    f32(o[3], 1)[0] = np.float32(best) if finite else NAN
+
+
+def guard(row):
+    """The last operation of every tick: a finite command within limits and slew, or the safe one.
+
+    A required input that is invalid, or an output that is not finite, is a fault; while it lasts, and until
+    `release` valid ticks in a row (or an operator) end it, the command is the safe value: at once, or along
+    the slew limit where `ramp` says so.
+    """
+    o = i64(row, 12)
+    m, words, release = o[4], i64(o[10], GUARD_WORDS), o[11]
+    raw, command, previous, ramp = f32(o[5], m), f64(o[6], m), f64(o[7], m), u8(o[9], m)
+    limits = f64(o[8], 4 * m)
+    valid, required = i64(o[2], 2 * o[1]), i64(o[3], o[1])
+    reason = 0
+    for k in range(o[1]):
+        if (required[k] != 0) & (valid[2 * k] == 0):
+            reason |= INPUT_INVALID
+    for j in range(m):
+        if not np.isfinite(raw[j]):
+            reason |= OUTPUT_NOT_FINITE
+    if reason != 0:
+        words[FAULTS] += 1 - words[FAULTED]
+        words[FAULTED] = 1
+        words[STREAK] = 0
+    elif words[FAULTED] != 0:
+        words[STREAK] += 1
+        if ((release > 0) & (words[STREAK] >= release)) | (words[OPERATOR] != 0):
+            words[FAULTED] = 0
+    words[OPERATOR] = 0
+    words[REASON] = reason
+    words[SAFE_TICKS] += words[FAULTED]
+    for j in range(m):
+        low, high, slew, safe = limits[j], limits[m + j], limits[2 * m + j], limits[3 * m + j]
+        if words[FAULTED] != 0:
+            y = safe
+        else:
+            y = np.float64(raw[j])
+            if y < low:
+                y = low
+                words[CLAMPS] += 1
+            elif y > high:
+                y = high
+                words[CLAMPS] += 1
+        if (words[FAULTED] == 0) | (ramp[j] != 0):
+            if y > previous[j] + slew:
+                y = previous[j] + slew
+                words[SLEWED] += 1
+            elif y < previous[j] - slew:
+                y = previous[j] - slew
+                words[SLEWED] += 1
+        previous[j] = y
+        command[j] = y

@@ -1,0 +1,32 @@
+"""Spike lists. A population keeps its last `slots` lists in a ring, one slot a step.
+
+A slot is 64 bytes of header (the count, int64) and the ascending uint32 indices.
+"""
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..memory import flags64, i64, lowest_bit
+
+HEADER = 64  # bytes
+
+
+@register_jitable(forceinline=True)
+def slot_address(base, stride, slots, clock, delay):
+    """Address of the slot that step ``now - delay`` wrote (``clock``: int64 [tick, step])."""
+    if slots == 1:
+        return base
+    return base + stride * ((i64(clock, 2)[1] - delay) % slots)
+
+
+@register_jitable(forceinline=True)
+def flags_to_indices(flags, n, out):
+    """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded with zeros to 64."""
+    count = 0
+    for k in range(0, n, 64):
+        mask = flags64(flags + k)
+        while mask != np.uint64(0):
+            out[count] = k + lowest_bit(mask)
+            count += 1
+            mask &= mask - np.uint64(1)
+    return count

@@ -1,0 +1,65 @@
+"""Where the arrays of a Program lie: three blocks, filled front to back, every array at a multiple of 64 bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .program import ALIGN, IO, PROGRAM, STATE, Place, aligned
+
+__all__ = ["Layout", "element"]
+
+
+def _up(n: int) -> int:
+    return -(-n // ALIGN) * ALIGN
+
+
+def element(place: Place, first: int, count: int = 1) -> Place:
+    """The part ``[first : first + count]`` along the first axis of an array."""
+    stride = place.n_bytes // place.shape[0]
+    return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
+
+
+class Layout:
+    """Hands out places and keeps what stands in them at the start."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Place] = {}
+        self._size = {PROGRAM: 0, STATE: 0, IO: 0}
+        self._content: dict[int, list[tuple[int, np.ndarray]]] = {PROGRAM: [], STATE: []}
+
+    def _place(self, kind: int, name: str, dtype: str, shape: tuple[int, ...]) -> Place:
+        place = Place(kind, self._size[kind], dtype, tuple(int(n) for n in shape))
+        self._size[kind] += _up(place.n_bytes)
+        if name:
+            self.names[name] = place
+        return place
+
+    def constant(self, name: str, values: np.ndarray) -> Place:
+        """Read-only array in the Program."""
+        values = np.ascontiguousarray(values)
+        place = self._place(PROGRAM, name, values.dtype.str, values.shape)
+        self._content[PROGRAM].append((place.offset, values))
+        return place
+
+    def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
+        """Array in the State; ``initial`` is what a reset writes."""
+        place = self._place(STATE, name, np.dtype(dtype).str, (shape,) if isinstance(shape, int) else shape)
+        if np.any(initial):
+            values = np.ascontiguousarray(np.broadcast_to(np.asarray(initial, dtype), place.shape))
+            self._content[STATE].append((place.offset, values))
+        return place
+
+    def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
+        """Array through which a driver gives inputs or takes commands."""
+        return self._place(IO, name, np.dtype(dtype).str, (shape,) if isinstance(shape, int) else shape)
+
+    def block(self, kind: int) -> np.ndarray:
+        """The finished block."""
+        block = aligned(self._size[kind])
+        for offset, values in self._content[kind]:
+            block[offset : offset + values.nbytes] = values.reshape(-1).view(np.uint8)
+        return block
+
+    @property
+    def io_bytes(self) -> int:
+        return self._size[IO]

@@ -1,0 +1,80 @@
+"""The registry of kernels: a name and a version -> a function, compiled at first use.
+
+Ours are listed here. Other packages add theirs through the entry point group ``snn_control.kernels``, whose
+entries are a `Kernel` or an iterable of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from ..errors import ProgramError
+from .compile import compile_callback
+from .kernels import delivery, encoders, neurons, outputs, vectors
+
+__all__ = ["Kernel", "all_kernels", "kernel"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One operation of a tick.
+
+    name : unique, by which a Program names it
+    version : raised whenever the result or the row changes, so that an old Program is refused
+    function : ``void(int64 row)``, see `snn_control.engine.kernels`
+    """
+
+    name: str
+    version: int
+    function: Callable
+
+    @property
+    def address(self) -> int:
+        """Address of the compiled function; compiles at the first call, or takes it from the cache."""
+        return compile_callback(self.function, "void(int64)")
+
+
+_FUNCTIONS = (
+    encoders.sample, encoders.population, encoders.pool,
+    vectors.copy, vectors.add, vectors.clear, vectors.remember,
+    delivery.dense_spikes, delivery.csr_spikes, delivery.dense_graded, delivery.one_to_one_graded,
+    neurons.lif, neurons.cuba_lif, neurons.li,
+    outputs.trace, outputs.argmax, outputs.guard,
+)  # fmt: skip
+_kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f) for f in _FUNCTIONS}
+_plugins_loaded = False
+
+
+def _load_plugins() -> None:
+    global _plugins_loaded
+    if _plugins_loaded:
+        return
+    _plugins_loaded = True
+    for entry in entry_points(group="snn_control.kernels"):
+        found = entry.load()
+        for one in [found] if isinstance(found, Kernel) else found:
+            if one.name in _kernels:
+                raise ProgramError(f"entry point {entry.name} of {entry.value}: a kernel '{one.name}' exists already")
+            _kernels[one.name] = one
+
+
+def all_kernels() -> dict[str, Kernel]:
+    """Every known kernel by name, plug-ins included."""
+    _load_plugins()
+    return dict(_kernels)
+
+
+def kernel(name: str, version: int | None = None) -> Kernel:
+    """The kernel of that name; raises ProgramError if it, or that version of it, is not here."""
+    if name not in _kernels:
+        _load_plugins()
+    found = _kernels.get(name)
+    if found is None:
+        raise ProgramError(f"kernel '{name}' is not installed; known: {', '.join(sorted(_kernels))}")
+    if version is not None and version != found.version:
+        raise ProgramError(
+            f"kernel '{name}' has version {found.version}, the Program was built for {version}; build it again"
+        )
+    return found

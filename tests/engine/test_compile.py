@@ -1,0 +1,162 @@
+"""What is compiled, when, and that nothing stale is ever run. Each case is a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def python(code, cache, root=ROOT, **environment):
+    """Output of ``code`` in a new interpreter that keeps its compiled functions in ``cache``."""
+    file = cache.parent / "driver.py"
+    file.write_text(textwrap.dedent(code))
+    variables = {**os.environ, "SNN_CONTROL_CACHE": str(cache), "PYTHONPATH": str(root), **environment}
+    done = subprocess.run(
+        [sys.executable, str(file)], env=variables, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+SECOND_CONTROLLER = """
+    import time
+    start = time.perf_counter()
+    from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, SpikeDecoder, ValueInput
+    from snn_control.controller import Controller
+    from snn_control.engine.build import build
+    from snn_control.engine.compile import compilations
+    from snn_control.network import LI, LIF, Network, Population, Projection
+
+    def load(n, outputs, *more):
+        network = Network((Population("a", n, LIF()), *more), (Projection("x", "a", 2.0),))
+        encoder = PopulationEncoder(n, low=-1, high=1)
+        program = build(network, [ValueInput("x", encoder=encoder)], outputs, dt=1e-3, period=1e-3)
+        Controller(program).step({"x": [0.1]})
+
+    load(5, [Output("u", (SpikeDecoder("a", 0.1, 0.01),))])
+    print("seconds", time.perf_counter() - start)
+    first = dict(compilations)
+    load(70, [Output("u", (SpikeDecoder("a", 0.2, 0.02),)), Output("w", (MembraneDecoder("l", 1.0),))],
+         Population("l", 3, LI(), bias=1.0))
+    second = {name: how for name, how in compilations.items() if name not in first}
+    print("first", sorted(n.rpartition(".")[2] for n in first), set(first.values()))
+    print("second", sorted(n.rpartition(".")[2] for n in second))
+"""
+
+
+def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_quick(tmp_path):
+    cold = python(SECOND_CONTROLLER, tmp_path / "cache")
+    kernels = ["add", "copy", "dense_graded", "guard", "lif", "population", "sample", "tick", "trace"]
+    assert f"first {kernels} {{'compiled'}}" in cold
+    assert "second ['li']" in cold
+    warm = python(SECOND_CONTROLLER, tmp_path / "cache")
+    assert f"first {kernels} {{'cached'}}" in warm
+    seconds = float(warm.partition("seconds ")[2].split()[0])
+    assert seconds < 4.0  # below 1 s on a quiet machine
+
+
+STALE = """
+    import numpy as np
+    from numba.core import types
+    from snn_control.engine.compile import compile_function
+    from snn_control.engine.memory import lowest_bit
+    from snn_control.engine.registry import kernel
+    from tests.reference import call_kernel
+
+    def bit(mask):
+        return lowest_bit(mask)
+
+    x, y, z, ring = (np.full(4, k, np.float32) for k in (3, 0, 5, 0))
+    call_kernel(kernel("copy").address, [4, y, x])
+    call_kernel(kernel("clear").address, [4, z])
+    call_kernel(kernel("remember").address, [1, ring, 64, 1, np.zeros(2, np.int64), x])
+    print("got", y[0], z[0], ring.tolist(), compile_function(bit, "int64(uint64)")(np.uint64(6)))
+"""
+#: file, text, its replacement, what is printed then
+EDITS = {
+    "a kernel": (
+        "kernels/vectors.py",
+        "= x[i]\n\n\ndef add",
+        "= 2 * x[i]\n\n\ndef add",
+        "6.0 0.0 [3.0, 0.0, 0.0, 0.0] 1",
+    ),
+    "a helper": ("kernels/spikes.py", "return base\n", "return base + 4\n", "3.0 0.0 [0.0, 3.0, 0.0, 0.0] 1"),
+    "a constant": (
+        "kernels/__init__.py",
+        "NAN = np.float32(0)",
+        "NAN = np.float32(7)",
+        "3.0 7.0 [3.0, 0.0, 0.0, 0.0] 1",
+    ),
+    "an intrinsic": ("memory.py", "builder.cttz(", "builder.ctlz(", "3.0 0.0 [3.0, 0.0, 0.0, 0.0] 61"),
+}
+
+
+def test_an_edited_source_is_never_run_from_a_stale_cache(tmp_path):
+    for package in ("snn_control", "tests"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    original = python(STALE, tmp_path / "cache", tmp_path)
+    assert "got 3.0 0.0 [3.0, 0.0, 0.0, 0.0] 1\n" in original
+    for what, (file, old, new, expected) in EDITS.items():
+        path = tmp_path / "snn_control/engine" / file
+        source = path.read_text()
+        assert source.count(old) == 1, what
+        path.write_text(source.replace(old, new))
+        assert f"got {expected}\n" in python(STALE, tmp_path / "cache", tmp_path), what
+        path.write_text(source)
+    assert python(STALE, tmp_path / "cache", tmp_path) == original
+
+
+BOUNDS = """
+    import sys
+    import numpy as np
+    from snn_control.engine.compile import compile_callback
+    from snn_control.engine.memory import f32, i64
+    from snn_control.engine.registry import kernel
+    from tests import reference
+
+    escaped = []
+    sys.unraisablehook = lambda what: escaped.append(what.exc_value)
+
+    def planted(row):
+        o = i64(row, 4)
+        y, x = f32(o[2], o[1]), f32(o[3], o[1])
+        for i in range(y.size + 1):
+            y[i] = x[i]
+
+    for name in sys.argv[1:] or ["copy", "dense_spikes", "csr_spikes", "lif", "pool", "guard"]:
+        address = kernel(name).address
+        for size in (1, 63, 64, 65):
+            for seed in range(5):
+                assert reference.disagreement(name, address, seed, size) == ""
+    print("kernels", escaped)
+    y = np.zeros(4, np.float32)
+    reference.call_kernel(compile_callback(planted, "void(int64)"), [3, y, np.ones(4, np.float32)])
+    print("planted", escaped, y.tolist())
+"""
+
+
+def test_kernels_stay_within_their_views_under_a_bounds_check(tmp_path):
+    checked = python(BOUNDS, tmp_path / "cache", NUMBA_BOUNDSCHECK="1")
+    assert "kernels []" in checked
+    assert "planted [IndexError(" in checked
+    assert "[1.0, 1.0, 1.0, 0.0]" in checked
+
+
+def test_without_a_bounds_check_nothing_is_checked(tmp_path):
+    code = BOUNDS.replace('or ["copy", "dense_spikes", "csr_spikes", "lif", "pool", "guard"]', 'or ["copy"]')
+    unchecked = python(code, tmp_path / "cache")
+    assert "planted [] [1.0, 1.0, 1.0, 1.0]" in unchecked
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root writes everywhere")
+def test_an_unwritable_cache_falls_back(tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    code = "from snn_control.engine.compile import _usable_cache\nprint(_usable_cache())"
+    assert "snn_control-" in python(code, folder / "cache", TMPDIR=str(tmp_path))

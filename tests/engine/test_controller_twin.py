@@ -1,0 +1,201 @@
+"""A whole compiled controller gives the bits of `tests.reference.SlowController`, which reads the descriptions."""
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from snn_control.coding import (
+    ArgmaxDecoder,
+    EventsInput,
+    Guard,
+    LinearEncoder,
+    MembraneDecoder,
+    Output,
+    PoolEncoder,
+    PopulationEncoder,
+    SpikeDecoder,
+    ValueInput,
+)
+from snn_control.controller import Controller
+from snn_control.engine.build import build
+from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+from tests.reference import SlowController
+
+DT = 1e-3
+
+
+def times(low, high):
+    return st.floats(low, high).map(lambda t: round(t, 4))
+
+
+@st.composite
+def spiking(draw):
+    values = {
+        "tau_mem": draw(times(0.002, 0.05)),
+        "v_threshold": draw(times(0.2, 1.5)),
+        "v_leak": draw(st.sampled_from([0.0, 0.1, -0.3])),
+        "r": draw(st.sampled_from([1.0, 2.5])),
+        "refractory": DT * draw(st.integers(0, 3)),
+        "reset": draw(st.sampled_from(["value", "subtract"])),
+        "v_reset": draw(st.sampled_from([0.0, -0.2])),
+        "v_min": draw(st.sampled_from([-np.inf, -0.4])),
+    }
+    if draw(st.booleans()):
+        return CubaLIF(tau_syn=draw(times(0.001, 0.02)), **values)
+    return LIF(**values)
+
+
+graded = st.builds(LI, tau_mem=times(0.002, 0.05), v_leak=st.sampled_from([0.0, 0.2]), r=st.sampled_from([1.0, 2.0]))
+maybe_spiking = st.none() | spiking() | graded
+
+
+@st.composite
+def an_input(draw, name, rng):
+    stale = draw(st.sampled_from([np.inf, 2.5e-3, 8e-3]))
+    common = {"name": name, "stale": stale, "required": draw(st.booleans())}
+    if draw(st.booleans()):
+        size = draw(st.integers(2, 6)), draw(st.integers(2, 6))
+        grid = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
+        polarity = draw(st.sampled_from(["signed", "merge", "split"]))
+        encoder = PoolEncoder(grid, polarity, on_weight=0.7, off_weight=0.4, neuron=draw(maybe_spiking))
+        return EventsInput(size=size, encoder=encoder, capacity=draw(st.integers(5, 20)), **common)
+    size = draw(st.integers(1, 3))
+    encoder = draw(st.sampled_from(["none", "population", "linear"]))
+    if encoder == "population":
+        encoder = PopulationEncoder(
+            draw(st.integers(2, 5)), sigma=draw(st.sampled_from([None, 0.3])), neuron=draw(maybe_spiking)
+        )
+    elif encoder == "linear":
+        m = draw(st.integers(1, 6))
+        encoder = LinearEncoder(rng.normal(size=(size, m)), rng.normal(size=m), neuron=draw(maybe_spiking))
+    else:
+        encoder = None
+    return ValueInput(size=size, encoder=encoder, range=(-1.0, 1.0), plausible=(-3.0, 3.0), **common)
+
+
+def out_size(spec):
+    """Neurons, or numbers, that an input gives, and whether they spike."""
+    encoder = spec.encoder
+    if isinstance(spec, EventsInput):
+        n = encoder.grid[0] * encoder.grid[1] * (2 if encoder.polarity == "split" else 1)
+    elif encoder is None:
+        return spec.size, False
+    else:
+        n = spec.size * encoder.neurons if isinstance(encoder, PopulationEncoder) else np.shape(encoder.weights)[1]
+    return n, isinstance(encoder.neuron, LIF)
+
+
+@st.composite
+def descriptions(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    inputs = [draw(an_input(f"in{k}", rng)) for k in range(draw(st.integers(1, 2)))]
+    populations = []
+    for k in range(draw(st.integers(1, 3))):
+        n = draw(st.integers(1, 7))
+        bias, v_init = draw(st.sampled_from([0.0, 0.9, rng.normal(size=n)])), draw(st.sampled_from([0.0, 0.3]))
+        populations.append(Population(f"pop{k}", n, draw(spiking() | graded), bias, v_init))
+    sources = {i.name: out_size(i) for i in inputs} | {p.name: (p.size, isinstance(p.neuron, LIF)) for p in populations}
+    names, projections = [p.name for p in populations], []
+    for _ in range(draw(st.integers(1, 5))):
+        pre, post = draw(st.sampled_from(list(sources))), draw(st.sampled_from(names))
+        forward = pre not in names or names.index(pre) < names.index(post)
+        delay = DT * draw(st.integers(0 if forward else 1, 4))
+        (n_pre, spikes), n_post = sources[pre], sources[post][0]
+        kinds = ["dense"] + ["one_to_one"] * (n_pre == n_post) + ["sparse"] * spikes
+        kind, values = draw(st.sampled_from(kinds)), {}
+        shape = {"dense": (n_pre, n_post), "one_to_one": (n_post,)}.get(kind, (draw(st.integers(0, 12)),))
+        if kind == "sparse":
+            values = {"pre_index": rng.integers(0, n_pre, shape), "post_index": rng.integers(0, n_post, shape)}
+        values["bias"] = draw(st.sampled_from([None, 0.05]))
+        values["receptor"] = draw(st.sampled_from(["", "current"]))
+        weights = draw(st.sampled_from([1.5, rng.normal(size=shape) * 1.5]))
+        projections.append(Projection(pre, post, weights, kind, delay=delay, **values))
+    outputs, steps = [], draw(st.sampled_from([1, 1, 3]))
+    raw = {i.name for i in inputs if isinstance(i, EventsInput) and i.encoder.neuron is None}
+    readable = [name for name in sources if steps == 1 or name not in raw]  # events are gone after a tick's first step
+    for k in range(draw(st.integers(1, 2))):
+        index = draw(st.booleans())
+        m = draw(st.integers(2, 3)) if index else draw(st.integers(1, 3))
+        terms = []
+        for source in draw(st.lists(st.sampled_from(readable), min_size=1, max_size=2)):
+            n, spikes = sources[source]
+            weights = rng.normal(size=(n, m))
+            terms.append(SpikeDecoder(source, weights / 50, 0.01) if spikes else MembraneDecoder(source, weights))
+        if index:
+            outputs.append(Output(f"out{k}", ArgmaxDecoder(m, tuple(terms)), safe=1))
+            continue
+        slew = draw(st.sampled_from([np.inf, 90.0]))
+        ramp = bool(np.isfinite(slew)) and draw(st.booleans())
+        outputs.append(Output(f"out{k}", tuple(terms), m, 0.1, (-0.7, 0.7), slew, safe=0.3, ramp=ramp))
+    guard = Guard(draw(st.integers(0, 3)))
+    return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, guard
+
+
+def observation(rng, inputs):
+    given = {}
+    for spec in inputs:
+        arrives = rng.random()
+        if arrives < 0.15:
+            given[spec.name] = None
+        elif isinstance(spec, EventsInput):
+            n = int(rng.integers(0, 25))
+            x, y = (rng.integers(0, side + 1, n) for side in spec.size)
+            given[spec.name] = np.stack([np.zeros(n), x, y, rng.integers(0, 2, n)], 1)
+        else:
+            value = rng.normal(size=spec.size)
+            if arrives > 0.9:
+                value[0] = rng.choice([np.nan, np.inf, 50.0])
+            given[spec.name] = value
+    return given
+
+
+def compare(description, seed, ticks):
+    network, inputs, outputs, dt, period, guard = description
+    controller = Controller(build(network, inputs, outputs, dt=dt, period=period, guard=guard))
+    twin, rng = SlowController(network, inputs, outputs, dt, period, guard), np.random.default_rng(seed)
+    array = controller.bound.array
+    for tick in range(ticks):
+        given = observation(rng, inputs)
+        got, want = controller.step(given), twin.step(given)
+        for name, pop in twin.populations.items():
+            assert array(f"{name}.v").tobytes() == pop.v.tobytes(), (tick, name, "v")
+            if pop.synaptic:
+                assert array(f"{name}.isyn").tobytes() == pop.isyn.tobytes(), (tick, name, "isyn")
+            if not pop.graded:
+                assert controller.spikes(name).tolist() == twin.history[name][-1], (tick, name, "spikes")
+        for name in want:
+            assert got[name].tobytes() == want[name].tobytes(), (tick, name, got[name], want[name])
+        assert array("guard").tolist() == twin.words.tolist(), tick
+    for name, counters in twin.counters.items():
+        assert array(f"{name}.counters").tolist() == counters.tolist(), name
+    fired = {name: sum(map(len, twin.history[name])) for name, p in twin.populations.items() if not p.graded}
+    assert controller.counters()["spikes"] == fired
+    return sum(fired.values())
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(description=descriptions(), seed=st.integers(0, 2**32 - 1))
+def test_a_random_controller_gives_the_bits_of_its_slow_twin(description, seed):
+    compare(description, seed, ticks=8)
+
+
+def test_a_recurrent_network_stays_with_its_twin_for_long():
+    rng = np.random.default_rng(3)
+    n = 30
+    index = rng.integers(0, n, (2, 200))
+    network = Network(
+        (
+            Population("a", n, CubaLIF(tau_mem=0.01, refractory=2e-3, v_min=-1.0)),
+            Population("b", n, LIF(reset="subtract")),
+        ),
+        (
+            Projection("x", "a", rng.normal(0.6, 1, (3, n))),
+            Projection("a", "b", rng.normal(1, 2, (n, n))),
+            Projection("b", "a", rng.normal(0, 2, 200), "sparse", index[0], index[1], delay=3e-3),
+            Projection("a", "a", -0.5, "one_to_one", delay=2e-3),
+        ),
+    )
+    inputs = [ValueInput("x", size=3, range=(-2.0, 2.0))]
+    outputs = [Output("u", (SpikeDecoder("b", rng.normal(size=(n, 2)) / 30, 0.02),), 2, limits=(-1, 1))]
+    spikes = compare((network, inputs, outputs, DT, 2 * DT, Guard()), seed=5, ticks=100)
+    assert spikes > 500
