@@ -1,0 +1,245 @@
+"""Controller: what everybody holds. A controller file, bound and ready to step.
+
+>>> controller = Controller.load("cartpole.yaml")
+>>> action, _ = controller.predict(observation)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .engine.kernels import encoders, outputs
+from .engine.kernels.spikes import HEADER
+from .engine.program import Bound, Program
+from .errors import InputError, ProgramError
+from .spec import ControllerSpec, load_spec, nearest
+
+__all__ = ["Controller"]
+
+
+class Controller:
+    """A Program with its state, stepped from Python.
+
+    One `step` is one tick (or ``repeat`` ticks, where the controller file says so): the same compiled tick,
+    bit for bit, that the real-time loop runs.
+
+    Parameters
+    ----------
+    program : what to run
+    repeat : ticks in one `step`; the inputs are given to the first
+    """
+
+    def __init__(self, program: Program, repeat: int = 1) -> None:
+        self.program, self.repeat = program, repeat
+        self.bound = Bound(program)
+        self.period_ns = round(program.facts["period"] * 1e9)
+        self.inputs: dict[str, dict[str, Any]] = {i["name"]: i for i in program.facts["inputs"]}
+        self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in program.facts["outputs"]}
+        self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
+        self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i["kind"] == "value"}
+        self._events = {
+            n: tuple(self.bound.array(f"{n}.{key}") for key in "txyp")
+            for n, i in self.inputs.items()
+            if i["kind"] == "events"
+        }
+        self._command = self.bound.array("command")
+        self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
+        self._guard = self.bound.array("guard")
+        self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
+        self.reset()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Controller:
+        """From a controller file (.yaml) or a saved Program (.npz); raises DescriptionError or ProgramError."""
+        if str(path).endswith(".npz"):
+            return cls(Program.load(path))
+        return cls.from_spec(load_spec(path))
+
+    @classmethod
+    def from_spec(cls, spec: ControllerSpec) -> Controller:
+        """From a parsed controller file."""
+        return cls(spec.build(), spec.repeat)
+
+    # stepping ------------------------------------------------------------------------------------------------
+    def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """One tick.
+
+        observation : input name -> value ((size,) numbers), events ((n, 4) rows of t [s], x, y, p, or a tuple of
+            the four arrays), or None. An input that is None or absent did not arrive: its age grows by a period.
+
+        Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
+        """
+        for name in observation:
+            if name not in self.inputs:
+                raise InputError(f"observation['{name}']: is not an input; {nearest(name, self.inputs)}")
+        for name in self.inputs:
+            self._give(name, observation.get(name))
+        self._run()
+        return {name: command.copy() for name, command in self._commands.items()}
+
+    def _give(self, name: str, value: Any) -> None:
+        slot = self._slots[name]
+        slot[encoders.COUNT] = slot[encoders.DROPPED] = 0
+        if value is None:
+            slot[encoders.FRESH] = 0
+            if slot[encoders.AGE] >= 0:
+                slot[encoders.AGE] += self.period_ns
+            return
+        if name in self._data:
+            data = self._data[name]
+            try:
+                data[:] = np.asarray(value, np.float64).reshape(data.shape)
+            except (TypeError, ValueError):
+                shape = np.shape(value)
+                raise InputError(f"observation['{name}']: shape {shape}: must be {data.size} numbers") from None
+        else:
+            self._give_events(name, value, slot)
+        slot[encoders.FRESH], slot[encoders.AGE] = 1, 0
+
+    def _give_events(self, name: str, value: Any, slot: np.ndarray) -> None:
+        if isinstance(value, tuple) and len(value) == 4:
+            t, x, y, p = (np.asarray(column) for column in value)
+        else:
+            rows = np.asarray(value)
+            if rows.ndim != 2 or rows.shape[1] != 4:
+                raise InputError(f"observation['{name}']: shape {rows.shape}: must be (n, 4) rows of t, x, y, p")
+            t, x, y, p = rows.T
+        if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
+            shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
+            raise InputError(f"observation['{name}']: shapes {shapes}: t, x, y and p must have one length")
+        if any(column.dtype.kind not in "biuf" for column in (t, x, y, p)):
+            raise InputError(f"observation['{name}']: t, x, y and p must be numbers")
+        columns = self._events[name]
+        n = min(len(x), columns[0].size)
+        if t.dtype.kind == "f":
+            t = np.rint(t[:n].astype(np.float64) * 1e9)
+        columns[0][:n] = t[:n]
+        for column, given in ((columns[1], x[:n]), (columns[2], y[:n])):
+            column[:n] = np.where((given >= 0) & (given < 65535), given, 65535)  # out of the frame, not wrapped into it
+        columns[3][:n] = p[:n] > 0  # 0 and -1 are OFF
+        slot[encoders.COUNT], slot[encoders.DROPPED] = n, len(x) - n
+
+    def _run(self) -> None:
+        self.bound.tick()
+        for _ in range(self.repeat - 1):
+            for slot in self._slots.values():
+                slot[encoders.FRESH] = slot[encoders.COUNT] = slot[encoders.DROPPED] = 0
+                slot[encoders.AGE] += self.period_ns if slot[encoders.AGE] >= 0 else 0
+            self.bound.tick()
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[Any, None]:
+        """Action for a Gymnasium observation, after stable-baselines3: ``action, _ = controller.predict(obs)``.
+
+        A Dict observation is taken by name (``<name>_count`` gives the rows in use of an events input, keys that
+        are no inputs are left alone); an array is cut into the value inputs in their order. The action is
+        an int for an arg-max output, else the (n,) float32 of all outputs in their order. ``episode_start``
+        true resets first; ``state`` and ``deterministic`` mean nothing here.
+        """
+        if episode_start is not None and np.any(episode_start):
+            self.reset()
+        if isinstance(observation, Mapping):
+            given = {name: observation[name] for name in self.inputs if name in observation}
+            if not given:
+                raise InputError(f"observation has {list(observation)}: none is an input: {', '.join(self.inputs)}")
+            for name in given:
+                if f"{name}_count" in observation:
+                    given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
+        else:
+            given = self._cut(observation)
+        self.step(given)
+        if len(self.outputs) == 1 and next(iter(self.outputs.values()))["actions"]:
+            return int(self._command[0]), None
+        return self._command.astype(np.float32), None
+
+    def _cut(self, observation: Any) -> dict[str, np.ndarray]:
+        flat = np.asarray(observation, np.float64).reshape(-1)
+        sizes = {name: spec.get("size") for name, spec in self.inputs.items()}
+        if len(self._data) != len(self.inputs) or sum(size or 0 for size in sizes.values()) != flat.size:
+            need = " + ".join(f"{name} ({size})" for name, size in sizes.items())
+            raise InputError(f"observation of {flat.size} numbers: the inputs are {need}")
+        cuts = np.cumsum(list(sizes.values()))[:-1]
+        return dict(zip(self.inputs, np.split(flat, cuts), strict=True))
+
+    # state ---------------------------------------------------------------------------------------------------
+    def reset(self) -> None:
+        """Back to the start: the state a fresh controller has."""
+        self.bound.reset()
+        for slot in self._slots.values():
+            slot[encoders.AGE] = slot[encoders.STAMP] = slot[encoders.ARRIVAL] = -1
+
+    def state(self) -> np.ndarray:
+        """(bytes,) uint8: a copy of everything that changes, ages of the inputs included, marked with the Program."""
+        ages = np.array([slot[encoders.AGE] for slot in self._slots.values()], np.int64)
+        return np.concatenate([self._mark, self.bound.state, ages.view(np.uint8)])
+
+    def restore(self, state: np.ndarray) -> None:
+        """Continue from a `state`; raises ProgramError where it is another Program's."""
+        mark, n = self._mark.size, self.bound.state.size
+        if state.size != mark + n + 8 * len(self._slots) or (state[:mark] != self._mark).any():
+            raise ProgramError("state: is not one of this Program")
+        self.bound.restore(state[mark : mark + n])
+        ages = state[mark + n :].copy().view(np.int64)
+        for slot, age in zip(self._slots.values(), ages, strict=True):
+            slot[encoders.AGE] = age
+
+    # looking -------------------------------------------------------------------------------------------------
+    @property
+    def safe(self) -> bool:
+        """The last command was the safe one, for a fault or its aftermath."""
+        return bool(self._guard[outputs.FAULTED])
+
+    def release(self) -> None:
+        """An operator's release: the next tick, if it is valid, ends a fault; otherwise ask again."""
+        self._guard[outputs.OPERATOR] = 1
+
+    def spikes(self, population: str) -> np.ndarray:
+        """(k,) uint32 ascending: neurons of a population that fired in the last step."""
+        return self.last_spikes(self.bound, population)
+
+    @staticmethod
+    def last_spikes(bound: Bound, population: str) -> np.ndarray:
+        """The same for any bound Program."""
+        ring_of = {p["name"]: p for p in bound.program.facts["populations"]}
+        stride, slots = ring_of[population]["stride"], ring_of[population]["slots"]
+        ring = bound.array(f"{population}.spikes")
+        step = int(bound.array("clock")[1]) - 1
+        slot = ring[(step % slots) * stride :][:stride]
+        count = int(slot[:8].view(np.int64)[0])
+        return slot[HEADER : HEADER + 4 * count].view(np.uint32).copy()
+
+    def counters(self) -> dict[str, Any]:
+        """What was counted since the reset: ticks, spikes, synaptic operations, and what the guard and inputs saw."""
+        a = self.bound.array
+        spiking = self.program.facts["spiking"]
+        guard = self._guard
+        return {
+            "ticks": int(a("clock")[0]),
+            "spikes": dict(zip(spiking, a("spike_counts")[: len(spiking)].tolist(), strict=True)),
+            "synaptic_operations": int(a("synaptic_operations")[0]),
+            "inputs": {
+                name: {
+                    key: int(a(f"{name}.counters")[word])
+                    for key, word in (
+                        ("clamped", encoders.CLAMPED),
+                        ("rejected", encoders.REJECTED),
+                        ("stale_ticks", encoders.STALE),
+                        ("cut", encoders.CUT),
+                    )
+                }
+                | ({"events": int(a(f"{name}.events")[0]), "out_of_frame": int(a(f"{name}.events")[1])}
+                   if spec["kind"] == "events" else {})
+                for name, spec in self.inputs.items()
+            },
+            "guard": {
+                "faults": int(guard[outputs.FAULTS]),
+                "safe_ticks": int(guard[outputs.SAFE_TICKS]),
+                "clamped": int(guard[outputs.CLAMPS]),
+                "slew_limited": int(guard[outputs.SLEWED]),
+            },
+        }  # fmt: skip

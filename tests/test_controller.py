@@ -1,0 +1,218 @@
+"""Controller: what everybody holds."""
+
+import numpy as np
+import pytest
+
+from snn_control import Controller
+from snn_control.coding import (
+    ArgmaxDecoder,
+    EventsInput,
+    MembraneDecoder,
+    Output,
+    PoolEncoder,
+    SpikeDecoder,
+    ValueInput,
+)
+from snn_control.engine.build import build
+from snn_control.errors import InputError
+from snn_control.network import LIF, Network, Population
+
+PERIOD = 0.01
+
+
+def controller(inputs, outputs, repeat=1, network=None):
+    return Controller(build(network or Network(), inputs, outputs, dt=PERIOD, period=PERIOD), repeat)
+
+
+def two_values():
+    outputs = [Output("pan", (MembraneDecoder("a", [1.0, 0.0]),)), Output("tilt", (MembraneDecoder("b", 1.0),))]
+    return controller([ValueInput("a", size=2), ValueInput("b")], outputs)
+
+
+def settle(one, given, ticks=5):
+    for _ in range(ticks):
+        command = one.step(given)
+    return command
+
+
+def test_step_gives_copies_by_name():
+    one = two_values()
+    first = one.step({"a": [1, 2], "b": 3})
+    second = one.step({"a": np.array([[4.0], [5.0]]), "b": np.float32(6)})
+    assert {k: v.tolist() for k, v in first.items()} == {"pan": [1.0], "tilt": [3.0]}
+    assert {k: v.tolist() for k, v in second.items()} == {"pan": [4.0], "tilt": [6.0]}
+    assert second["pan"].dtype == np.float64
+
+
+def test_an_unknown_name_and_a_wrong_shape_are_errors_that_name_the_way():
+    one = two_values()
+    with pytest.raises(InputError, match=r"observation\['c'\]: is not an input; known: a, b"):
+        one.step({"c": 1})
+    with pytest.raises(InputError, match=r"observation\['a'\]: shape \(3,\): must be 2 numbers"):
+        one.step({"a": [1, 2, 3]})
+    with pytest.raises(InputError, match="must be 1 numbers"):
+        one.step({"b": "much"})
+    with pytest.raises(InputError, match="observation of 4 numbers"):
+        one.predict(np.zeros(4))
+    with pytest.raises(InputError, match="none is an input: a, b"):
+        one.predict({"picture": np.zeros(4)})
+
+
+def test_ages_grow_by_a_period_from_the_newest_value():
+    one = controller([ValueInput("x", stale=2.5 * PERIOD)], [Output("u", (MembraneDecoder("x", 1.0),), safe=-1.0)])
+    slot = one.bound.array("x.slot")
+    ages = []
+    for x in (None, 1.0, None, None, 2.0):
+        one.step({"x": x})
+        ages.append(int(slot[1]))
+    assert ages == [-1, 0, 10_000_000, 20_000_000, 0]
+
+
+def test_repeat_is_that_many_ticks_of_which_the_first_has_the_input():
+    network = Network((Population("a", 1, LIF(), bias=3.0),))
+    inputs, outputs = (
+        [ValueInput("x", stale=3.5 * PERIOD)],
+        [Output("u", (SpikeDecoder("a", 0.1, 0.02), MembraneDecoder("x", 1.0)))],
+    )
+    once, thrice = controller(inputs, outputs, network=network), controller(inputs, outputs, 3, network)
+    for k in range(6):
+        given = {"x": float(k)} if k % 4 != 3 else {}
+        want = once.step(given)
+        for _ in range(2):
+            want = once.step({})
+        assert thrice.step(given)["u"].tobytes() == want["u"].tobytes()
+        assert thrice.state().tobytes() == once.state().tobytes()
+    assert thrice.counters()["ticks"] == 18
+
+
+def test_predict_cuts_a_box_into_the_inputs_in_order():
+    one = two_values()
+    action, state = one.predict(
+        np.array([1, 2, 3], np.float32), state=None, episode_start=np.array([True]), deterministic=True
+    )
+    assert state is None
+    assert action.dtype == np.float32
+    assert action.tolist() == [1, 3]
+
+
+def test_predict_takes_a_dict_by_name_and_leaves_other_keys_alone():
+    action, _ = two_values().predict({"b": np.array([3.0]), "goal": np.zeros(3), "a": np.array([1.0, 2.0])})
+    assert action.tolist() == [1, 3]
+
+
+def test_predict_gives_an_int_for_a_discrete_action():
+    one = controller([ValueInput("x", size=3)], [Output("u", ArgmaxDecoder(3, (MembraneDecoder("x", np.eye(3)),)))])
+    for best in (2, 0, 1):
+        action, _ = one.predict(np.eye(3)[best])
+        assert type(action) is int
+        assert action == best
+
+
+def test_the_first_of_equal_scores_wins():
+    one = controller([ValueInput("x", size=3)], [Output("u", ArgmaxDecoder(3, (MembraneDecoder("x", np.eye(3)),)))])
+    assert one.predict(np.array([1.0, 5.0, 5.0]))[0] == 1
+
+
+# events --------------------------------------------------------------------------------------------------------
+def camera(**values):
+    encoder = PoolEncoder((2, 2), **values)
+    one = controller(
+        [EventsInput("camera", size=(4, 4), encoder=encoder, capacity=5)],
+        [Output("u", (MembraneDecoder("camera", 1.0),))],
+    )
+    return one, one.bound.array("camera.pooled")
+
+
+ROWS = np.array([[0.001, 0, 0, 1], [0.002, 3, 0, 0], [0.003, 3, 3, 1]])
+
+
+def test_events_are_pooled_by_cell_and_polarity():
+    one, pooled = camera(on_weight=0.5, off_weight=0.25)
+    one.step({"camera": ROWS})
+    assert pooled.tolist() == [0.5, -0.25, 0, 0.5]
+    one.step({})
+    assert pooled.tolist() == [0, 0, 0, 0]
+    assert camera_cells("merge") == [1, 1, 0, 1]
+    assert camera_cells("split") == [0, 1, 0, 0, 1, 0, 0, 1]
+
+
+def camera_cells(polarity):
+    one, pooled = camera(polarity=polarity)
+    one.step({"camera": ROWS})
+    return pooled.tolist()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ROWS,
+        ROWS.astype(np.float32),
+        ROWS.tolist(),
+        tuple(ROWS.T),
+        (
+            np.array([1_000_000, 2_000_000, 3_000_000]),
+            np.uint16([0, 3, 3]),
+            np.uint16([0, 0, 3]),
+            np.array([True, False, True]),
+        ),
+        ROWS * [1, 1, 1, 2] - [0, 0, 0, 1],  # polarity as +1 and -1
+    ],
+)
+def test_events_come_in_several_forms(given):
+    one, pooled = camera()
+    one.step({"camera": given})
+    assert pooled.tolist() == [1, -1, 0, 1]
+    assert one.bound.array("camera.t")[:3] == pytest.approx([1_000_000, 2_000_000, 3_000_000], abs=1)
+
+
+def test_events_outside_the_frame_and_beyond_the_capacity_are_counted():
+    one, pooled = camera(polarity="merge")
+    rows = [[0, x, y, 1] for x, y in ((4, 0), (-1, 0), (0, 65536), (70000, 1), (1, 1), (0, 0), (0, 0))]
+    one.step({"camera": np.array(rows)})
+    assert pooled.tolist() == [1, 0, 0, 0]
+    counters = one.counters()["inputs"]["camera"]
+    assert {k: counters[k] for k in ("events", "out_of_frame", "cut")} == {"events": 1, "out_of_frame": 4, "cut": 2}
+
+
+@pytest.mark.parametrize(
+    "given", [np.zeros((3, 5)), np.zeros(4), (ROWS[:, 0], ROWS[:2, 1], ROWS[:, 2], ROWS[:, 3]), [["a"] * 4]]
+)
+def test_events_of_another_shape_are_an_error(given):
+    with pytest.raises(InputError, match=r"observation\['camera'\]"):
+        camera()[0].step({"camera": given})
+
+
+def test_predict_takes_the_rows_in_use_of_a_padded_observation():
+    one, pooled = camera(polarity="merge")
+    padded = np.concatenate([ROWS, np.zeros((2, 4))])
+    one.predict({"camera": padded, "camera_count": np.array([3])})
+    assert pooled.tolist() == [1, 1, 0, 1]
+
+
+def test_a_refused_observation_leaves_the_controller_ready():
+    one = two_values()
+    with pytest.raises(InputError):
+        one.step({"a": [1, 2], "b": [1, 2]})
+    assert {k: v.tolist() for k, v in settle(one, {"a": [1, 2], "b": 3}).items()} == {"pan": [1.0], "tilt": [3.0]}
+
+
+def test_the_counters_can_be_read():
+    network = Network((Population("a", 3, LIF(refractory=PERIOD), bias=1e3),))
+    one = controller([], [Output("u", (SpikeDecoder("a", 0.1, 0.02),), limits=(-1, 1))], network=network)
+    for _ in range(10):
+        one.step({})
+    counters = one.counters()
+    assert counters["ticks"] == 10
+    assert counters["spikes"] == {"a": 15}
+    assert counters["synaptic_operations"] == 15
+    assert counters["guard"]["clamped"] == 10
+    assert one.spikes("a").tolist() == []
+
+
+def test_a_population_may_have_any_name():
+    names = ("clock", "guard", "counters", "command", "raw", "validity", "safe", "spike_counts")
+    network = Network(tuple(Population(name, 1, LIF(), bias=1e3) for name in names))
+    one = controller([], [Output("u", (SpikeDecoder("counters", 0.1, 0.02),))], network=network)
+    for _ in range(4):
+        one.step({})
+    assert one.counters()["spikes"] == dict.fromkeys(names, 4)

@@ -1,0 +1,146 @@
+"""Who may import whom, read from the sources; and what `import snn_control` must not pull in."""
+
+import ast
+import importlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(p for package in ("snn_control", "sim_worlds") for p in (ROOT / package).rglob("*.py"))
+
+CORE = {"errors", "files", "network", "coding", "events", "engine"}
+#: room -> rooms of ours that it may import
+ALLOWED = {
+    "errors": set(),
+    "files": {"errors"},
+    "resources": {"errors"},
+    "network": {"errors"},
+    "coding": {"errors", "network"},
+    "events": {"errors"},
+    "engine": {"errors", "files", "network", "coding", "events"},
+    "spec": CORE,
+    "controller": CORE | {"spec"},
+    "realtime": {"errors", "engine"},
+    "record": CORE | {"spec", "controller"},
+    "report": CORE | {"spec", "controller", "record", "resources"},
+    "training": CORE | {"spec", "controller", "record", "resources", "sim_worlds"},
+    "ros": CORE | {"spec", "controller", "realtime", "record", "resources"},
+    "sim_worlds": {"errors", "engine"},
+}
+#: library -> the only rooms that may import it
+OWNERS = {
+    "rclpy": {"ros"},
+    "rosidl_runtime_py": {"ros"},
+    "pybullet": {"sim_worlds"},
+    "torch": {"training"},
+    "cma": {"training"},
+    "stable_baselines3": {"training"},
+    "ray": {"training"},
+    "matplotlib": {"report", "training"},
+}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(name):
+    """The room a module belongs to; "" for snn_control itself."""
+    first, _, rest = name.partition(".")
+    return rest.partition(".")[0] if first == "snn_control" else first
+
+
+def imports(path):
+    """(module, line, at module level) for everything a file imports."""
+    tree = ast.parse(path.read_text())
+    name = module_name(path)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    checks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
+    guarded = {id(n) for check in checks for n in ast.walk(check)}
+    inside = {
+        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for n in ast.walk(f)
+    }
+    for node in ast.walk(tree):
+        top = id(node) not in inside | guarded
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno, top
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield from (
+                (f"{base}.{alias.name}" if base == "snn_control" else base, node.lineno, top) for alias in node.names
+            )
+
+
+def identify(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=identify)
+def test_a_file_imports_only_what_its_room_may(path):
+    room = room_of(module_name(path))
+    for name, line, _ in imports(path):
+        first = name.partition(".")[0]
+        if first in ("snn_control", "sim_worlds"):
+            other = room_of(name)
+            if room in ALLOWED and other not in ("", "__version__", "Controller"):
+                allowed = ALLOWED[room] | {room}
+                assert other in allowed, (
+                    f"line {line}: {room} may not import {other}; only {', '.join(sorted(allowed))}"
+                )
+        if first in OWNERS:
+            assert room in OWNERS[first], f"line {line}: only {', '.join(sorted(OWNERS[first]))} may import {first}"
+
+
+def test_every_room_has_its_rule():
+    rooms = {room_of(module_name(path)) for path in FILES} - {""}
+    assert rooms - set(ALLOWED) <= {"cli"}  # the command line stands on everything
+
+
+@pytest.mark.parametrize("path", FILES, ids=identify)
+def test_what_only_some_have_is_imported_late(path):
+    """`training`'s and `report`'s libraries are optional; a module must be importable without them."""
+    for name, line, top in imports(path):
+        if name.partition(".")[0] in {"torch", "cma", "stable_baselines3", "ray", "matplotlib"}:
+            assert not top, f"line {line}: import {name} where it is used"
+
+
+HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    "name", ["snn_control", "snn_control.controller", "snn_control.realtime.loop", "snn_control.cli"]
+)
+def test_importing_it_pulls_in_nothing_heavy(name):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not there")
+    code = f"import sys, {name}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_package_alone_is_light():
+    code = "import sys, snn_control; print([m for m in ('numpy', 'numba', 'yaml') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+PUBLIC = [p for p in FILES if room_of(module_name(p)) in {*CORE, "", "spec", "controller", "resources"}]
+
+
+@pytest.mark.parametrize("path", PUBLIC, ids=identify)
+def test_every_name_in_all_exists(path):
+    module = importlib.import_module(module_name(path))
+    names = getattr(module, "__all__", [])
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert hasattr(module, name), f"{module.__name__}.__all__ names {name}"

@@ -1,0 +1,410 @@
+"""The controller file: every rule has its message, and the JSON Schema says the same."""
+# ruff: noqa: E501  (a table of messages is read a line a case)
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from snn_control import Controller
+from snn_control.coding import (
+    ArgmaxDecoder,
+    EventsInput,
+    LinearEncoder,
+    MembraneDecoder,
+    PopulationEncoder,
+    SpikeDecoder,
+)
+from snn_control.errors import DescriptionError
+from snn_control.network import LI, LIF, CubaLIF
+from snn_control.spec import load_spec, parse_spec
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = json.loads((ROOT / "snn_control" / "controller.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+INFINITY = float("inf")
+
+GOOD = {
+    "version": 1,
+    "period": 0.002,
+    "dt": 0.001,
+    "repeat": 2,
+    "inputs": {
+        "camera": {
+            "kind": "events", "size": [32, 24], "capacity": 100, "stale": 0.05, "required": False,
+            "encoder": {"type": "pool", "grid": [4, 3], "polarity": "split", "on_weight": 0.5, "neuron": {"type": "lif"}},
+        },
+        "joints": {
+            "kind": "value", "size": 2, "unit": "rad", "range": [-1.6, 1.6], "plausible": [[-3, -3], [3, 3]],
+            "encoder": {"type": "population", "neurons": 6, "sigma": 0.4},
+        },
+        "goal": {"kind": "value", "encoder": {"type": "linear", "weights": [[1, -1]], "bias": [0.5, 0.5]}},
+    },
+    "network": {
+        "populations": {
+            "motor": {"size": 4, "neuron": {"type": "cuba_lif", "tau_mem": 0.01, "reset": "subtract"}, "bias": 0.1},
+            "slow": {"size": 2, "neuron": {"type": "li", "tau_mem": 0.1}, "v_init": [0.1, 0.2]},
+        },
+        "projections": [
+            {"pre": "joints", "post": "motor", "weights": 0.5, "delay": 0.001},
+            {"pre": "motor", "post": "slow", "connection": "sparse", "pre_index": [0, 1, 3], "post_index": [0, 1, 1], "weights": [1, 2, 3]},
+            {"pre": "goal", "post": "slow", "connection": "one_to_one", "receptor": "current", "bias": 0.01},
+        ],
+    },
+    "outputs": {
+        "pan": {
+            "decoder": [{"type": "linear", "from": "motor", "tau": 0.01, "weights": 0.01}, {"type": "membrane", "from": "slow", "weights": 1}],
+            "unit": "rad/s", "limits": [-6, 6], "slew": 60, "safe": 0, "ramp": True,
+        },
+        "mode": {"decoder": {"type": "argmax", "actions": 2, "terms": [{"type": "membrane", "from": "slow", "weights": [[1, 0], [0, 1]]}]}},
+    },
+    "guard": {"release": 3},
+    "ros": {
+        "inputs": {"joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "field": "position[:]"}},
+        "outputs": {"pan": {"topic": "command", "type": "std_msgs/msg/Float64", "field": "data", "reliability": "reliable", "depth": 2}},
+    },
+}  # fmt: skip
+MISSING = object()
+
+
+def with_value(path, value):
+    """A copy of GOOD with another value at ``path`` (``a.b.0``), or without it."""
+    document = copy.deepcopy(GOOD)
+    *where, last = path.split(".")
+    at = document
+    for key in where:
+        at = at[int(key)] if isinstance(at, list) else at[key]
+    last = int(last) if isinstance(at, list) else last
+    if value is MISSING:
+        del at[last]
+    else:
+        at[last] = value
+    return document
+
+
+CAMERA, JOINTS, MOTOR, SLOW, PAN = (
+    "inputs.camera",
+    "inputs.joints",
+    "network.populations.motor",
+    "network.populations.slow",
+    "outputs.pan",
+)
+FIRST, SECOND = "network.projections.0", "network.projections.1"
+NUMBERS = "must be a number, lists of numbers or 'file.npz#name'"
+
+#: path, wrong value, message of the parser: structure, which the schema refuses as well
+STRUCTURAL = [
+    ("version", MISSING, "version = None: is missing; add 'version'"),
+    ("version", 2, "version = 2: must be 1"),
+    ("version", True, "version = True: must be 1"),
+    ("period", MISSING, "period = None: is missing; add 'period'"),
+    ("period", "fast", "period = 'fast': must be a number"),
+    ("dt", [0.001], "dt = [0.001]: must be a number"),
+    ("repeat", 0, "repeat = 0: must be a whole number >= 1"),
+    ("repeat", 1.5, "repeat = 1.5: must be a whole number >= 1"),
+    ("inptus", {}, "inptus = {}: is not a known key; did you mean 'inputs'?"),
+    ("outputs", MISSING, "outputs = None: is missing; add 'outputs'"),
+    ("inputs", [], "inputs = []: must be a mapping (key: value)"),
+    ("inputs.7up", {"kind": "value"}, "inputs.7up.name = '7up': must be a name: a letter, then letters, digits and underscores"),
+    (f"{CAMERA}.kind", MISSING, "inputs.camera.kind = None: is missing; add 'kind'"),
+    (f"{CAMERA}.kind", "event", "inputs.camera.kind = 'event': must be one of value, events; did you mean 'events'?"),
+    (f"{CAMERA}.size", 32, "inputs.camera.size = 32: must be two values [a, b]"),
+    (f"{CAMERA}.size", [32, 0], "inputs.camera.size[1] = 0: must be a whole number >= 1"),
+    (f"{CAMERA}.capacity", 0, "inputs.camera.capacity = 0: must be a whole number >= 1"),
+    (f"{CAMERA}.stale", 0, "inputs.camera.stale = 0: must be > 0 s"),
+    (f"{CAMERA}.required", "no", "inputs.camera.required = 'no': must be true or false"),
+    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool; known: pool"),
+    (f"{CAMERA}.encoder.grid", MISSING, "inputs.camera.encoder.grid = None: is missing; add 'grid'"),
+    (f"{CAMERA}.encoder.polarity", "both", "inputs.camera.encoder.polarity = 'both': must be 'signed', 'merge' or 'split'"),
+    (f"{CAMERA}.encoder.on_wieght", 1, "inputs.camera.encoder.on_wieght = 1: is not a known key; did you mean 'on_weight'?"),
+    (f"{CAMERA}.encoder.neuron.type", ["lif"], "inputs.camera.encoder.neuron.type = ['lif']: must be one of lif, cuba_lif, li"),
+    (f"{JOINTS}.size", 2.5, "inputs.joints.size = 2.5: must be a whole number >= 1"),
+    (f"{JOINTS}.range", [1], "inputs.joints.range = [1]: must be two values [a, b]"),
+    (f"{JOINTS}.range", ["low", 1], f"inputs.joints.range[0] = 'low': {NUMBERS}"),
+    (f"{JOINTS}.plausible", [None, 1], f"inputs.joints.plausible[0] = None: {NUMBERS}"),
+    (f"{JOINTS}.encoder.neurons", 1, "inputs.joints.encoder.neurons = 1: must be at least 2 a dimension"),
+    (f"{JOINTS}.encoder.tau", 1, "inputs.joints.encoder.tau = 1: is not a known key"),
+    (f"{MOTOR}.size", 0, "network.populations.motor.size = 0: must be a whole number >= 1"),
+    (f"{MOTOR}.size", True, "network.populations.motor.size = True: must be a whole number >= 1"),
+    (f"{MOTOR}.neuron", MISSING, "network.populations.motor.neuron = None: is missing; add 'neuron'"),
+    (f"{MOTOR}.neuron.type", "cubalif", "network.populations.motor.neuron.type = 'cubalif': must be one of lif, cuba_lif, li; did you mean"),
+    (f"{MOTOR}.neuron.tau_mem", 0, "network.populations.motor.neuron.tau_mem = 0: must be > 0 s"),
+    (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
+    (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be >= 0 s"),
+    (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be 'value' or 'subtract'"),
+    (f"{MOTOR}.bias", [1, "a"], f"network.populations.motor.bias = [1, 'a']: {NUMBERS}"),
+    (f"{MOTOR}.bias", True, f"network.populations.motor.bias = True: {NUMBERS}"),
+    (f"{SLOW}.neuron.v_threshold", 1, "network.populations.slow.neuron.v_threshold = 1: is not a known key"),
+    ("network.projections", {}, "network.projections = {}: must be a list"),
+    (f"{FIRST}.pre", MISSING, "network.projections[0].pre = None: is missing; add 'pre'"),
+    (f"{FIRST}.connection", "full", "network.projections[0].connection = 'full': must be one of dense, sparse, one_to_one"),
+    (f"{FIRST}.receptor", "fast", "network.projections[0].receptor = 'fast': must be 'current' or 'synaptic'"),
+    (f"{FIRST}.delay", -1, "network.projections[0].delay = -1: must be >= 0 s"),
+    (f"{FIRST}.weights", {"a": 1}, f"network.projections[0].weights = {{'a': 1}}: {NUMBERS}"),
+    (f"{FIRST}.weights", "w.npy", f"network.projections[0].weights = 'w.npy': {NUMBERS}"),
+    (f"{FIRST}.pre_index", [1], "network.projections[0].connection = 'dense': pre_index and post_index go with connection 'sparse'"),
+    (f"{SECOND}.post_index", MISSING, "network.projections[1].connection = 'sparse': pre_index and post_index go with"),
+    (f"{PAN}.decoder", MISSING, "outputs.pan.decoder = None: is missing; add 'decoder'"),
+    (f"{PAN}.decoder", [], "outputs.pan.decoder = []: must hold at least one decoder"),
+    (f"{PAN}.decoder.0.type", "rate", "outputs.pan.decoder[0].type = 'rate': must be one of linear, membrane"),
+    (f"{PAN}.decoder.0.tau", MISSING, "outputs.pan.decoder[0].tau = None: is missing"),
+    (f"{PAN}.decoder.0.tau", 0, "outputs.pan.decoder[0].tau = 0: must be > 0 s"),
+    (f"{PAN}.decoder", {"type": "arg"}, "outputs.pan.decoder.type = 'arg': must be one of linear, membrane, argmax; did you mean 'argmax'?"),
+    ("outputs.mode.decoder.actions", 1, "outputs.mode.decoder.actions = 1: must be a whole number >= 2"),
+    ("outputs.mode.decoder.terms", [], "outputs.mode.decoder.terms = (): must hold at least one decoder"),
+    (f"{PAN}.limit", [0, 1], "outputs.pan.limit = [0, 1]: is not a known key; did you mean 'limits'?"),
+    (f"{PAN}.ramp", 1, "outputs.pan.ramp = 1: must be true or false"),
+    ("guard.release", -1, "guard.release = -1: must be a whole number >= 0 (0: an operator)"),
+    ("guard.delay", 1, "guard.delay = 1: is not a known key"),
+    ("ros.topics", {}, "ros.topics = {}: is not a known key; "),
+    ("ros.outputs.pan.type", "Float64", "ros.outputs.pan.type = 'Float64': must look like 'sensor_msgs/msg/JointState'"),
+    ("ros.outputs.pan.depth", 0, "ros.outputs.pan.depth = 0: must be a whole number in [1, 1000]"),
+    ("ros.outputs.pan.reliability", "best", "ros.outputs.pan.reliability = 'best': must be 'best_effort' or 'reliable'"),
+    ("ros.outputs.pan.feild", "x", "ros.outputs.pan.feild = 'x': is not a known key; did you mean 'field'?"),
+]  # fmt: skip
+
+#: rules between values, which only the parser knows
+MEANING = [
+    (f"{CAMERA}.encoder.grid", [33, 3], "inputs.camera.encoder.grid[0] = 33: must be at most the camera's size (32)"),
+    (f"{CAMERA}.encoder.on_weight", INFINITY, "inputs.camera.encoder.on_weight = inf: must be finite"),
+    (f"{JOINTS}.range", [1.6, -1.6], "inputs.joints.range = (1.6, -1.6): low must be < high"),
+    (f"{JOINTS}.plausible", [[-1, -1, -1], 1], "inputs.joints.plausible[0] = array([-1, -1, -1]): must be a number or 2 numbers"),
+    (f"{JOINTS}.encoder.drive", float("nan"), "inputs.joints.encoder.drive = nan: must be finite"),
+    (f"{MOTOR}.neuron", {"type": "lif", "v_reset": 5}, "network.populations.motor.neuron.v_reset = 5: must be < v_threshold (1.0)"),
+    (f"{MOTOR}.bias", [1, 2], "network.populations.motor.bias = 'shape (2,)': must be a number or have shape (4,)"),
+    (f"{FIRST}.weights", [1.0, INFINITY], "network.projections[0].weights = 'NaN or infinity': must be finite"),
+    (f"{PAN}.limits", [6, -6], "outputs.pan.limits = [6, -6]: low must be < high"),
+    (f"{PAN}.safe", 7, "outputs.pan.safe = 7: must be finite and within limits [-6, 6]"),
+    (f"{PAN}.slew", 0, "outputs.pan.slew = 0: must be > 0 a second"),
+    (f"{PAN}.slew", INFINITY, "outputs.pan.slew = inf: must be finite where safe is 'ramp'; give a slew"),
+    ("outputs.mode.safe", 2, "outputs.mode.safe = 2: must be an action: a whole number in [0, 2)"),
+    ("outputs.mode.safe", 0.5, "outputs.mode.safe = 0.5: must be an action: a whole number in [0, 2)"),
+    ("outputs.mode.slew", 3, "outputs.mode.slew = 3: does not go with arg-max; leave it out"),
+    ("ros.inputs", {"joint": {}}, "ros.inputs.joint = 'joint': is not one of the controller's inputs; did you mean 'joints'?"),
+    (f"{FIRST}.weights", "none.npz#w", "network.projections[0].weights = 'none.npz#w': there is no file none.npz"),
+]  # fmt: skip
+
+#: rules that need the whole and dt: told by build()
+BUILD = [
+    ("dt", 0.0015, "dt = 0.0015: must divide the period (0.002 s); use dt = 0.002 or period = 0.0015"),
+    ("period", -1, "period = -1: must be > 0 s"),
+    (f"{FIRST}.pre", "joint", "projections[joint -> motor].pre = 'joint': must be an input or a population: camera, joints"),
+    (f"{FIRST}.post", "camera", "projections[joints -> camera].post = 'camera': must be a population"),
+    (f"{FIRST}.delay", 1e-5, "projections[joints -> motor].delay = 1e-05: rounds to no step of 0.001 s"),
+    (f"{FIRST}.weights", [[1, 2]], "projections[joints -> motor].weights = 'shape (1, 2)': must be a number or have shape (12, 4)"),
+    (f"{FIRST}.weights", 1e39, "projections[joints -> motor].weights = 1e+39: must be finite numbers of float32"),
+    (f"{FIRST}.connection", "one_to_one", "projections[joints -> motor].connection = 'one_to_one': sizes must agree: 12 and 4"),
+    (f"{SECOND}.pre_index", [0, 1, 4], "projections[motor -> slow].pre_index = 4: must lie in [0, 4)"),
+    (f"{SECOND}.pre_index", [0, -1, 3], "projections[motor -> slow].pre_index = -1: must lie in [0, 4)"),
+    (f"{SECOND}.receptor", "synaptic", "projections[motor -> slow].receptor = 'synaptic': LI has no synaptic current; use 'current'"),
+    (f"{JOINTS}.range", [-1, INFINITY], "inputs.joints.encoder.low = [-1.0, -1.0]: low < high must be finite; give the input a range"),
+    (f"{PAN}.decoder.0.from", "slow", "outputs.pan.decoder[0].from = 'slow': is graded, not spiking; use a membrane decoder"),
+    (f"{PAN}.decoder.1.from", "motor", "outputs.pan.decoder[1].from = 'motor': is spiking, not graded; use a linear decoder"),
+    (f"{PAN}.decoder.0.from", "moter", "outputs.pan.decoder[0].from = 'moter': must be a population: "),
+    ("network.populations.camera", {"size": 1, "neuron": {"type": "li"}}, "populations = 'camera': an input or a population has this name"),
+]  # fmt: skip
+
+
+def message(document):
+    with pytest.raises(DescriptionError) as caught:
+        parse_spec(document)
+    return str(caught.value)
+
+
+def identify(case):
+    return re.sub(r"[^\w.=\[\]-]", "_", f"{case[0]}={'missing' if case[1] is MISSING else case[1]}")[:60]
+
+
+@pytest.mark.parametrize("case", STRUCTURAL + MEANING, ids=identify)
+def test_a_wrong_file_is_told_what_and_how(case):
+    path, value, expected = case
+    assert expected in message(with_value(path, value))
+
+
+@pytest.mark.parametrize("case", BUILD, ids=identify)
+def test_a_wrong_whole_is_told_what_and_how(case):
+    path, value, expected = case
+    spec = parse_spec(with_value(path, value), path="controller.yaml")
+    with pytest.raises(DescriptionError) as caught:
+        spec.build()
+    assert str(caught.value).startswith("controller.yaml: ")
+    assert expected in str(caught.value)
+
+
+def test_a_misspelt_key_that_must_be_there_is_named():
+    document = with_value("outputs", MISSING) | {"output": GOOD["outputs"]}
+    assert message(document) == "outputs = None: is missing; 'output' is not a key here; rename it to 'outputs'"
+
+
+def test_there_must_be_an_output():
+    document = with_value("outputs", {})
+    del document["ros"]["outputs"]
+    with pytest.raises(DescriptionError, match=r"outputs = \[\]: at least one output is needed"):
+        parse_spec(document).build()
+
+
+def test_delay_0_may_not_form_a_cycle():
+    document = with_value(
+        "network.projections", [{"pre": a, "post": b} for a, b in (("motor", "slow"), ("slow", "motor"))]
+    )
+    with pytest.raises(
+        DescriptionError, match="projections = 'motor -> slow': projections of delay 0 form a cycle; give one"
+    ):
+        parse_spec(document).build()
+
+
+@pytest.mark.parametrize("case", STRUCTURAL, ids=identify)
+def test_the_schema_refuses_what_the_parser_refuses(case):
+    assert not VALIDATOR.is_valid(with_value(*case[:2]))
+
+
+def test_the_schema_is_one_and_accepts_what_the_parser_accepts():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    VALIDATOR.validate(GOOD)
+    for path, value in [
+        ("dt", 0.0005), ("repeat", MISSING), ("guard", MISSING), ("ros", MISSING), (f"{JOINTS}.plausible", MISSING),
+        (f"{FIRST}.weights", MISSING), (f"{PAN}.decoder", GOOD["outputs"]["pan"]["decoder"][0]), (f"{PAN}.slew", [60.0]),
+        (f"{FIRST}.receptor", ""), (f"{MOTOR}.bias", [1, 2, 3, 4]), (f"{JOINTS}.range", [[-1, -2], 2]),
+    ]:  # fmt: skip
+        parse_spec(with_value(path, value)).build()
+        VALIDATOR.validate(with_value(path, value))
+
+
+def objects(schema):
+    """Every object of the schema that closes its list of keys."""
+    if isinstance(schema, dict):
+        if schema.get("additionalProperties") is False:
+            yield schema
+        for value in schema.values():
+            yield from objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from objects(value)
+
+
+def test_the_schema_knows_the_fields_of_the_descriptions():
+    import dataclasses
+
+    from snn_control import coding, network, spec
+
+    closed = [set(o["properties"]) for o in objects(SCHEMA)]
+    for cls, renamed, extra in [
+        (LIF, {}, {"type"}), (CubaLIF, {}, {"type"}), (LI, {}, {"type"}),
+        (network.Population, {"name": None}, set()), (network.Projection, {}, set()),
+        (PopulationEncoder, {}, {"type"}), (LinearEncoder, {}, {"type"}), (coding.PoolEncoder, {}, {"type"}),
+        (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
+        (SpikeDecoder, {"source": "from"}, {"type"}), (MembraneDecoder, {"source": "from"}, {"type"}), (ArgmaxDecoder, {}, {"type"}),
+        (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()), (spec.RosTopic, {}, set()),
+    ]:  # fmt: skip
+        names = {renamed.get(f.name, f.name) for f in dataclasses.fields(cls)} - {None} | extra
+        assert names in closed, f"{cls.__name__}: {names}"
+
+
+# reading -------------------------------------------------------------------------------------------------------
+def test_the_descriptions_that_come_out():
+    spec = parse_spec(copy.deepcopy(GOOD))
+    camera, joints, goal = spec.inputs
+    assert (camera.size, camera.capacity, camera.stale, camera.required) == ((32, 24), 100, 0.05, False)
+    assert (camera.encoder.grid, camera.encoder.polarity, camera.encoder.on_weight) == ((4, 3), "split", 0.5)
+    assert camera.encoder.neuron == LIF()
+    assert (joints.unit, joints.range, joints.stale, joints.required) == ("rad", (-1.6, 1.6), INFINITY, True)
+    assert isinstance(goal.encoder, LinearEncoder)
+    motor, slow = spec.network.populations
+    assert motor.neuron == CubaLIF(tau_mem=0.01, reset="subtract")
+    assert slow.neuron == LI(tau_mem=0.1)
+    assert [p.delay for p in spec.network.projections] == [0.001, 0.0, 0.0]
+    assert [type(t) for t in spec.outputs[0].decoder] == [SpikeDecoder, MembraneDecoder]
+    assert (spec.period, spec.dt, spec.repeat, spec.guard.release) == (0.002, 0.001, 2, 3)
+    assert spec.ros_inputs["joints"].reliability == "best_effort"
+    assert (spec.ros_outputs["pan"].reliability, spec.ros_outputs["pan"].depth) == ("reliable", 2)
+    Controller.from_spec(spec).step({})
+
+
+TEXT = """
+version: 1
+period: 1e-3
+inputs: {x: {kind: value, range: [-1E+2, .5]}}
+network: {populations: {on: {size: 2, neuron: {type: li, tau_mem: 2e-2}}}, projections: [{pre: x, post: on, weights: w.npz#w}]}
+outputs: {no: {decoder: {type: membrane, from: on, weights: -1e-2}, limits: [-.inf, .inf], ramp: false}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    np.savez(tmp_path / "w.npz", w=np.array([[1.0, 2.0]]), words=np.array(["a"]))
+    return tmp_path
+
+
+def load(folder, text):
+    (folder / "c.yaml").write_text(text)
+    return load_spec(folder / "c.yaml")
+
+
+def test_yaml_numbers_and_words_are_those_of_yaml_1_2(folder):
+    spec = load(folder, TEXT)
+    assert spec.period == 1e-3
+    assert spec.inputs[0].range == (-100.0, 0.5)
+    assert spec.network.populations[0].name == "on"
+    assert spec.outputs[0].name == "no"
+    assert spec.outputs[0].limits == (-INFINITY, INFINITY)
+    assert spec.network.projections[0].weights.tolist() == [[1.0, 2.0]]
+    controller = Controller.load(folder / "c.yaml")
+    assert controller.program.digest == spec.build().digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("period: 1e-3", "period: 1e-3\nperiod: 2e-3", "c.yaml: period = 'line 4': a key may be there once only"),
+        ("{pre: x,", "{pre: x, pre: y,", "c.yaml: pre = 'line 5': a key may be there once only"),
+        ("period: 1e-3", "period: [1e-3", "c.yaml = 'line 4, column 7': is not YAML: "),
+        ("period: 1e-3", "? [a]\n: 1", "a key must be a name"),
+        ("version: 1", "", "c.yaml: version = None: is missing"),
+        ("w.npz#w}", "w.npz#v}", "projections[0].weights = 'w.npz#v': w.npz has no array 'v'; known: w, words"),
+        ("w.npz#w}", "w.npz#words}", "weights = 'w.npz#words': has dtype <U1: must be numbers"),
+        ("w.npz#w}", "v.npz#w}", "weights = 'v.npz#w': there is no file"),
+        ("w.npz#w}", "c.npz#w}", "cannot be read as arrays"),
+    ],
+)
+def test_a_wrong_text_is_told_where(folder, old, new, expected):
+    (folder / "c.npz").write_bytes((folder / "w.npz").read_bytes()[:-30])
+    assert old in TEXT
+    with pytest.raises(DescriptionError) as caught:
+        load(folder, TEXT.replace(old, new))
+    assert str(caught.value).startswith(str(folder / "c.yaml"))
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "just text"])
+def test_a_file_that_holds_no_mapping(folder, text):
+    with pytest.raises(DescriptionError, match="must be a mapping"):
+        load(folder, text)
+
+
+def test_files_that_cannot_be_read(folder):
+    with pytest.raises(DescriptionError, match=r"none\.yaml = None: cannot be read: No such file or directory"):
+        load_spec(folder / "none.yaml")
+    with pytest.raises(DescriptionError, match="cannot be read: Is a directory"):
+        load_spec(folder)
+    (folder / "b.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DescriptionError, match="cannot be read: is not a text file"):
+        load_spec(folder / "b.yaml")
+
+
+SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_every_shipped_file_loads_and_fits_the_schema(path):
+    import yaml
+
+    from snn_control.spec import _Loader
+
+    controller = Controller.load(path)
+    assert all(np.isfinite(command).all() for command in controller.step({}).values())
+    VALIDATOR.validate(yaml.load(path.read_text(), _Loader))
