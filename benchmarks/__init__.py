@@ -1,0 +1,1 @@
+"""Measurements: ``python -m benchmarks [NAME ...]``. Speeds are ratios within one interleaved run."""

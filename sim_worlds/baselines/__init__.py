@@ -1,0 +1,1 @@
+"""Classical controllers that a spiking one has to beat."""

@@ -1,0 +1,197 @@
+"""Classical controllers of ``PanTiltTracking-v0``.
+
+Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and
+info of the world. Only ``TrueAngleP`` looks at where the target really is. Their gains are in
+``pan_tilt_gains.json``, which ``benchmarks/pan_tilt.py --sweep`` writes.
+
+Angles are positive to the left and upwards, as those of the joints.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snn_control.engine.compile import compile_function
+
+from ..sensors import scene
+from ..servo import Servo
+
+__all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
+
+GAINS = Path(__file__).with_name("pan_tilt_gains.json")
+STEP = 1e-3  # s
+LIMIT = Servo.velocity_limit
+#: (128,) float64, angle between the optical axis and pixel x (or y), positive left (up) [rad]
+ANGLE = -np.arctan((np.arange(scene.SIZE) - scene.CENTRE) / scene.FOCAL)
+
+
+def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
+    return np.array([min(max(pan, -LIMIT), LIMIT), min(max(tilt, -LIMIT), LIMIT)], np.float32), None
+
+
+class TrueAngleP:
+    """Velocity proportional to the true angle between target and head: what a perfect eye would allow.
+
+    Parameters
+    ----------
+    gain : [1/s]
+    """
+
+    def __init__(self, gain: float = 100.0) -> None:
+        self.gain = gain
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+        error = info["target"] - observation["joint_position"]
+        return _command(self.gain * error[0], self.gain * error[1])
+
+
+class CentroidP:
+    """Velocity proportional to the mean place of the recent events.
+
+    ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + few)``.
+
+    Parameters
+    ----------
+    gain : [1/s]
+    tau : how long an event counts [s]
+    few : events below which the mean is pulled to the middle
+    """
+
+    def __init__(self, gain: float, tau: float, few: float) -> None:
+        self.gain, self.tau, self.few = gain, tau, few
+        self._decay = math.exp(-STEP / tau)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all events."""
+        self._sum = np.zeros(3)
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        n = int(observation["camera_count"][0])
+        self._sum *= self._decay
+        if n:
+            place = ANGLE[observation["camera"][:n, 1:3].astype(np.intp)]
+            self._sum += (n, *place.sum(axis=0))
+        count, x, y = self._sum.tolist()
+        scale = self.gain / (count + self.few)
+        return _command(x * scale, y * scale)
+
+
+def gate(events, count, angle, x, y, radius, out):
+    """Sums over the events around a place.
+
+    Parameters
+    ----------
+    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are looked at
+    angle : (128,) float64, of a pixel
+    x, y, radius : the gate [rad]
+    out : (4,) float64: events within the gate, events in the ring of equal area around it, sums of the
+        distances in x and y of those within
+    """
+    within = around = 0
+    dx_sum = dy_sum = 0.0
+    for k in range(count):
+        dx, dy = angle[np.int64(events[k, 1])] - x, angle[np.int64(events[k, 2])] - y
+        square = dx * dx + dy * dy
+        if square < radius * radius:
+            within += 1
+            dx_sum += dx
+            dy_sum += dy
+        elif square < 2.0 * radius * radius:
+            around += 1
+    out[0], out[1], out[2], out[3] = within, around, dx_sum, dy_sum
+
+
+class GatedTracker:
+    """An alpha-beta tracker of the target's direction in the world, from the events around where it expects it.
+
+    The estimate moves with its velocity; the joints' angles take the head's own motion away. Events within
+    the gate pull it, weighted with ``n / (n + few)``. Unless the gate holds more events than the ring around
+    it lately, the gate widens: that is how the target is found, and found again.
+
+    Parameters
+    ----------
+    gain : of the command, on the angle between estimate and head [1/s]
+    feed_forward : of the command, on the estimate's velocity
+    radius, wider : of the gate [rad]; ``wider`` is added when nothing was seen lately
+    alpha, beta : correction of the place, and of the velocity [1/s, times 10 ms]
+    few : events
+    enough : recent excess of events from which on the gate is narrow; ``tau`` : what recent means [s]
+    """
+
+    velocity_tau = 2.0  # s, in which a velocity that no event confirms is forgotten
+    reach = 0.52  # rad, the estimate stays in the field of view
+
+    def __init__(
+        self,
+        gain: float,
+        feed_forward: float,
+        radius: float,
+        wider: float,
+        alpha: float,
+        beta: float,
+        few: float,
+        enough: float,
+        tau: float = 0.05,
+    ) -> None:
+        self.gain, self.feed_forward = gain, feed_forward
+        self.radius, self.wider = radius, wider
+        self.alpha, self.beta, self.few = alpha, beta, few
+        self.enough, self.tau = enough, tau
+        self._gate = compile_function(
+            gate, "void(float32[:,::1], int64, float64[::1], float64, float64, float64, float64[::1])"
+        )
+        self._sums = np.zeros(4)
+        self._decay = math.exp(-STEP / tau)
+        self._forget = 1.0 - STEP / self.velocity_tau
+        self.reset()
+
+    def reset(self) -> None:
+        """The target is expected straight ahead, at rest."""
+        self._place: list[float] | None = None
+        self._velocity = [0.0, 0.0]
+        self._excess = 0.0
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        joints = observation["joint_position"].tolist()
+        place = self._place if self._place is not None else list(joints)
+        velocity = self._velocity
+        for k in range(2):
+            place[k] += velocity[k] * STEP
+            velocity[k] *= self._forget
+        missing = max(self.enough - self._excess, 0.0) / self.enough
+        self._gate(
+            observation["camera"],
+            int(observation["camera_count"][0]),
+            ANGLE,
+            place[0] - joints[0],
+            place[1] - joints[1],
+            self.radius + missing * self.wider,
+            self._sums,
+        )
+        within, around, *distance = self._sums.tolist()
+        self._excess = self._excess * self._decay + max(within - around, 0.0)
+        for k in range(2):
+            mean = distance[k] / (within + self.few)
+            place[k] += self.alpha * mean
+            velocity[k] = min(max(velocity[k] + self.beta * mean * 0.01 / STEP, -LIMIT), LIMIT)
+            place[k] = joints[k] + min(max(place[k] - joints[k], -self.reach), self.reach)
+        self._place = place
+        pan, tilt = (self.gain * (place[k] - joints[k]) + self.feed_forward * velocity[k] for k in range(2))
+        return _command(pan, tilt)
+
+
+BASELINES = {"TrueAngleP": TrueAngleP, "CentroidP": CentroidP, "GatedTracker": GatedTracker}
+
+
+def load(name: str) -> Any:
+    """The baseline of this name, with its tuned gains."""
+    return BASELINES[name](**json.loads(GAINS.read_text())[name])

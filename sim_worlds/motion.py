@@ -1,0 +1,72 @@
+"""How the target of a tracking world moves: a path of directions, computed before the episode."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["AMPLITUDE", "MOTIONS", "target_path"]
+
+#: amplitude of the azimuth and of the elevation [rad], and how much faster the elevation moves
+AMPLITUDE = (math.radians(40.0), math.radians(15.0))
+RATIO = (1.0, 1.3)
+
+
+def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
+    """One sine an axis: azimuth at ``frequency``, elevation 1.3 times as fast, random phases."""
+    phase = rng.uniform(0.0, 2.0 * math.pi, 2)
+    columns = [a * np.sin(2.0 * math.pi * frequency * r * t + p) for a, r, p in zip(AMPLITUDE, RATIO, phase)]
+    return np.stack(columns, axis=1)
+
+
+def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
+    """Three sines an axis at 0.3 to 1 times its frequency, of equal amplitude, random phases."""
+    columns = []
+    for amplitude, ratio in zip(AMPLITUDE, RATIO):
+        slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)
+        phase = rng.uniform(0.0, 2.0 * math.pi, 3)
+        waves = [np.sin(2.0 * math.pi * frequency * ratio * f * t + p) for f, p in zip((slow, middle, fast), phase)]
+        columns.append(amplitude / 2.4 * sum(waves))
+    return np.stack(columns, axis=1)
+
+
+def random_moves(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
+    """Minimum-jerk moves between random directions, each half to one period long, some followed by a rest.
+
+    A move changes the azimuth by at least half its amplitude, so that no episode is an easy one.
+    """
+    path = np.empty((t.size, 2))
+    here = rng.uniform(-1.0, 1.0, 2) * AMPLITUDE
+    start = 0.0
+    while start <= t[-1]:
+        there = rng.uniform(-1.0, 1.0, 2) * AMPLITUDE
+        while abs(there[0] - here[0]) < 0.5 * AMPLITUDE[0]:
+            there = rng.uniform(-1.0, 1.0, 2) * AMPLITUDE
+        move = rng.uniform(0.5, 1.0) / frequency
+        rest = rng.uniform(0.1, 0.5) / frequency if rng.random() < 1.0 / 3.0 else 0.0
+        during = (t >= start) & (t < start + move + rest)
+        s = np.minimum((t[during] - start) / move, 1.0)
+        path[during] = here + np.outer(s**3 * (10.0 - 15.0 * s + 6.0 * s**2), there - here)
+        here, start = there, start + move + rest
+    return path
+
+
+MOTIONS = {"sinusoid": sinusoid, "sum_of_sines": sum_of_sines, "random": random_moves}
+
+
+def target_path(motion: str, frequency: float, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Directions of the target.
+
+    Parameters
+    ----------
+    motion : a key of ``MOTIONS``
+    frequency : how fast [Hz]
+    t : (n,) float64, ascending from 0 [s]
+    rng : draws phases, frequencies and places
+
+    Returns
+    -------
+    (n, 2) float64, azimuth (positive left) and elevation (positive up) [rad]
+    """
+    return MOTIONS[motion](t, frequency, rng)

@@ -1,0 +1,45 @@
+"""The picture of a tracking world that a person can judge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["draw"]
+
+SCALE = 4
+ON, OFF, MARK, TARGET = (255, 150, 40), (60, 130, 255), (255, 255, 255), (90, 230, 90)
+
+
+def draw(
+    log_intensity: np.ndarray, recent: np.ndarray, sign: np.ndarray, target: tuple[float, float, float], radius: float
+) -> np.ndarray:
+    """The intensity in grey, recent events over it, a cross in the middle and a ring around the target.
+
+    Parameters
+    ----------
+    log_intensity : (rows, columns) float32
+    recent : (rows, columns) bool, pixels that reported lately; sign : uint8, what they reported (ON 1)
+    target : pixel x and y of its middle, and its depth (behind the camera if <= 0)
+    radius : of the ring [pixels]
+
+    Returns
+    -------
+    (4 rows, 4 columns, 3) uint8
+    """
+    rows, columns = log_intensity.shape
+    grey = np.clip(70.0 * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
+    image = np.repeat(grey[:, :, None], 3, axis=2)
+    image[recent & (sign == 1)] = ON
+    image[recent & (sign == 0)] = OFF
+    image = np.repeat(np.repeat(image, SCALE, axis=0), SCALE, axis=1)
+    x, y, depth = target
+    if depth > 0.0:  # a target outside of the picture is marked at its border
+        x = min(max((x + 0.5) * SCALE, 0.0), columns * SCALE - 1.0)
+        y = min(max((y + 0.5) * SCALE, 0.0), rows * SCALE - 1.0)
+        distance = np.hypot(np.arange(columns * SCALE)[None, :] - x, np.arange(rows * SCALE)[:, None] - y)
+        image[np.abs(distance - (radius + 2.0) * SCALE) < 1.0] = TARGET
+    middle_y, middle_x = rows * SCALE // 2, columns * SCALE // 2
+    for low, high in ((-16, -4), (4, 16)):
+        image[middle_y + low : middle_y + high, middle_x - 1 : middle_x + 1] = MARK
+        image[middle_y - 1 : middle_y + 1, middle_x + low : middle_x + high] = MARK
+    return image

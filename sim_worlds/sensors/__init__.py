@@ -1,0 +1,1 @@
+"""Simulated sensors: pictures of analytic scenes, and what an event camera makes of them."""

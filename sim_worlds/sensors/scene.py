@@ -1,0 +1,187 @@
+"""A picture of a textured disc before a textured wall, as log intensity, without a renderer.
+
+The scene is a sphere of directions around the crossing of the pan and the tilt axis, so only angles
+matter. Directions follow REP-103: x forward, y left, z up; azimuth is positive to the left, elevation
+upwards. The image has x to the right and y down, and pixel (63.5, 63.5) is the optical axis.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba.extending import register_jitable
+
+from snn_control.engine.compile import compile_function
+
+__all__ = ["FOCAL", "SIZE", "VIEW", "compiled_render", "draw_background", "pixel_of", "render"]
+
+SIZE = 128  # pixels a side
+VIEW = math.radians(60.0)  # field of view [rad]
+FOCAL = 0.5 * SIZE / math.tan(0.5 * VIEW)  # focal length [pixels]
+CENTRE = 0.5 * (SIZE - 1)
+
+#: texture of the wall: rows of equal elevation, from -90 to 90 degrees, columns of equal azimuth, from -180 to 180
+ROWS, COLUMNS = 512, 1024
+TEXELS = COLUMNS / (2.0 * math.pi)  # texels a radian, the same along both axes
+WAVELENGTH = math.radians(6.0)  # of the wall's texture
+DISC_WAVELENGTH = math.radians(3.0)  # of the target's texture
+
+#: the entries of ``view``, the numbers that ``render`` draws a picture from
+VIEW_NAMES = ("pan", "tilt", "azimuth", "elevation", "radius", "contrast", "texture", "phase_left", "phase_up")
+
+# atan(t) = t (A0 + A1 t^2 + A2 t^4) / (1 + B1 t^2 + B2 t^4 + B3 t^6), least maximum fit, error < 1.5e-5 rad
+# for |t| <= 2.9: a 600th of a pixel, and unlike libm's the loop over pixels becomes vector code
+A0, A1, A2 = np.float32(0.99987729), np.float32(0.59206843), np.float32(0.04368744)
+B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.00237924)
+
+
+def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
+    """Log texture of the wall: band-passed Gaussian noise.
+
+    Its spectrum is a Gaussian of the logarithm of the spatial frequency, half an e-fold wide, around
+    one period in ``WAVELENGTH``.
+
+    Parameters
+    ----------
+    rng : source of the noise
+    deviation : standard deviation of the log intensity
+
+    Returns
+    -------
+    (512, 1024) float32, log intensity, mean 0, periodic along the azimuth
+    """
+    noise = rng.standard_normal((ROWS, COLUMNS))
+    fy, fx = np.fft.fftfreq(ROWS)[:, None], np.fft.rfftfreq(COLUMNS)[None, :]
+    periods = np.hypot(fx, fy) * TEXELS * WAVELENGTH
+    periods[0, 0] = 1e-9  # the mean, which the filter takes away
+    spectrum = np.fft.rfft2(noise) * np.exp(-0.5 * (np.log(periods) / 0.5) ** 2)
+    texture = np.fft.irfft2(spectrum, s=noise.shape)
+    return (texture * (deviation / texture.std())).astype(np.float32)
+
+
+def pixel_of(pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
+    """Where a direction appears in the image.
+
+    Returns
+    -------
+    x, y : pixels
+    depth : cosine-like distance along the optical axis; the direction is in front of the camera if > 0
+    """
+    forward, left, up = to_camera(
+        math.cos(azimuth - pan) * math.cos(elevation),
+        math.sin(azimuth - pan) * math.cos(elevation),
+        math.sin(elevation),
+        tilt,
+    )
+    scale = FOCAL / forward if forward != 0.0 else math.inf
+    return CENTRE - left * scale, CENTRE - up * scale, forward
+
+
+@register_jitable
+def to_camera(x, y, z, tilt):
+    """(forward, left, up) in the camera of a vector in the frame of the pan link."""
+    c, s = math.cos(tilt), math.sin(tilt)
+    return x * c + z * s, y, z * c - x * s
+
+
+@register_jitable
+def wall_row(j, pan, tilt, column, row):
+    """Where the pixels of image row ``j`` look at: column and row of the texture, (128,) float32."""
+    scale = np.float32(TEXELS)
+    column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
+    row_0 = np.float32(0.5 * ROWS)
+    pixel = np.float32(1.0 / FOCAL)
+    centre = np.float32(CENTRE)
+    c, s = math.cos(tilt), math.sin(tilt)
+    h = (CENTRE - j) / FOCAL
+    f = np.float32(c - h * s)  # forward and up in the frame of the pan link, the same along a row
+    u = np.float32(s + h * c)
+    ff = f * f
+    uu = u * u
+    for i in range(SIZE):
+        w = (centre - np.float32(i)) * pixel
+        ww = w * w
+        numerator = w * f * (A0 * ff * ff + ww * (A1 * ff + A2 * ww))
+        denominator = ff * ff * (ff + B1 * ww) + ww * ww * (B2 * ff + B3 * ww)
+        column[i] = numerator / denominator * scale + column_0
+        gg = ff + ww
+        numerator = u * np.sqrt(gg) * (A0 * gg * gg + uu * (A1 * gg + A2 * uu))
+        denominator = gg * gg * (gg + B1 * uu) + uu * uu * (B2 * gg + B3 * uu)
+        row[i] = numerator / denominator * scale + row_0
+
+
+@register_jitable
+def draw_wall(picture, texture, pan, tilt, scratch, index):
+    """The texture of the wall, bilinear, in every pixel: three short loops a row, two of them vector code."""
+    flat = texture.reshape(texture.size)
+    column, row = scratch[0], scratch[1]
+    low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
+    for j in range(SIZE):
+        wall_row(j, pan, tilt, column, row)
+        for i in range(SIZE):
+            k, m = np.int32(column[i]), np.int32(row[i])
+            index[i] = m * np.int32(COLUMNS) + k
+            column[i] -= np.float32(k)
+            row[i] -= np.float32(m)
+        for i in range(SIZE):
+            q = np.uint64(index[i])
+            low_left[i], low_right[i] = flat[q], flat[q + np.uint64(1)]
+            high_left[i], high_right[i] = flat[q + np.uint64(COLUMNS)], flat[q + np.uint64(COLUMNS + 1)]
+        for i in range(SIZE):
+            low = low_left[i] + column[i] * (low_right[i] - low_left[i])
+            high = high_left[i] + column[i] * (high_right[i] - high_left[i])
+            picture[j, i] = low + row[i] * (high - low)
+
+
+@register_jitable
+def draw_disc(picture, pan, tilt, azimuth, elevation, radius, contrast, texture, phase_left, phase_up):
+    """The target, over what is there: a disc with an edge one pixel wide."""
+    # unit vectors towards the target, and to its left and up, in the camera
+    ca, sa, ce, se = math.cos(azimuth - pan), math.sin(azimuth - pan), math.cos(elevation), math.sin(elevation)
+    f, w, u = to_camera(ca * ce, sa * ce, se, tilt)
+    if f < 0.3:
+        return  # far outside of the image
+    lf, lw, lu = to_camera(-sa, ca, 0.0, tilt)
+    uf, uw, uu = to_camera(-ca * se, -sa * se, ce, tilt)
+    x, y = CENTRE - w / f * FOCAL, CENTRE - u / f * FOCAL
+    reach = radius * FOCAL * 1.5 / (f * f) + 2.0
+    first_i, last_i = max(0, int(x - reach)), min(SIZE - 1, int(x + reach) + 1)
+    first_j, last_j = max(0, int(y - reach)), min(SIZE - 1, int(y + reach) + 1)
+    k = 2.0 * math.pi / DISC_WAVELENGTH
+    for j in range(first_j, last_j + 1):
+        pu = (CENTRE - j) / FOCAL
+        for i in range(first_i, last_i + 1):
+            pw = (CENTRE - i) / FOCAL
+            n = 1.0 / math.sqrt(1.0 + pw * pw + pu * pu)
+            df, dw, du = n - f, pw * n - w, pu * n - u
+            cover = 0.5 + (radius - math.sqrt(df * df + dw * dw + du * du)) * FOCAL
+            if cover > 0.0:
+                cover = min(cover, 1.0)
+                left = df * lf + dw * lw + du * lu
+                up = df * uf + dw * uw + du * uu
+                value = contrast + texture * math.sin(k * left + phase_left) * math.sin(k * up + phase_up)
+                picture[j, i] = np.float32((1.0 - cover) * picture[j, i] + cover * value)
+
+
+def render(picture, texture, view, scratch, index):
+    """Draw what the camera sees.
+
+    Parameters
+    ----------
+    picture : (128, 128) float32, log intensity, row y and column x; written
+    texture : (512, 1024) float32, log intensity of the wall
+    view : (9,) float64, see ``VIEW_NAMES``: five angles [rad] (the radius is the target's), log contrast
+        and amplitude of the texture of the target, two phases [rad]. Pan must lie within 1.5 rad and tilt
+        within 0.75 rad: the wall is not drawn beyond the poles and the seam behind the camera.
+    scratch : (6, 128) float32; index : (128,) int32, scratch too
+    """
+    pan, tilt = min(max(view[0], -1.5), 1.5), min(max(view[1], -0.75), 0.75)
+    draw_wall(picture, texture, pan, tilt, scratch, index)
+    draw_disc(picture, pan, tilt, view[2], view[3], view[4], view[5], view[6], view[7], view[8])
+
+
+def compiled_render():
+    """``render``, compiled."""
+    frame = "float32[:,::1]"
+    return compile_function(render, f"void({frame}, {frame}, float64[::1], {frame}, int32[::1])")

@@ -1,0 +1,297 @@
+"""PanTiltTracking-v0 as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import subprocess
+import sys
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import sim_worlds
+from sim_worlds.baselines.pan_tilt import BASELINES, load
+from snn_control.errors import DescriptionError, InputError
+
+WORLD = "sim_worlds:PanTiltTracking-v0"
+
+
+@pytest.fixture
+def make():
+    worlds = []
+
+    def build(**options):
+        worlds.append(gymnasium.make(WORLD, **options))
+        return worlds[-1]
+
+    yield build
+    for world in worlds:
+        world.close()
+
+
+def digest(world: gymnasium.Env, seed: int | None, steps: int = 150) -> str:
+    """Digest of every bit of an episode's observations, rewards and infos."""
+    total = hashlib.sha256()
+    observation, info = world.reset(seed=seed)
+    for k in range(steps):
+        for value in (*observation.values(), info["target"], np.array([info["error"]])):
+            total.update(value.tobytes())
+        action = np.array([3.0 * math.sin(0.05 * k), math.cos(0.03 * k)], np.float32)
+        observation, reward, *_, info = world.step(action)
+        total.update(np.array([reward]).tobytes())
+    return total.hexdigest()
+
+
+@pytest.mark.parametrize("name", sim_worlds.WORLDS)
+@pytest.mark.parametrize("render_mode", [None, "rgb_array"])
+def test_gymnasium_has_nothing_to_say(make, name, render_mode):
+    world = make(render_mode=render_mode, duration=0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # commands are in rad/s, as those of the servo, on purpose
+        warnings.filterwarnings("ignore", message=".*symmetric and normalized space.*")
+        check_env(world.unwrapped, skip_render_check=render_mode is None)
+    world.close()
+    world.close()
+
+
+def test_a_seed_determines_every_bit(make):
+    world = make()
+    first, other, again, fresh = digest(world, 5), digest(world, 6), digest(world, 5), digest(make(), 5)
+    assert first == again == fresh
+    assert first != other
+    assert digest(world, None) != digest(world, None)
+
+
+def test_options_change_only_what_they_name(make):
+    paths = []
+    for options in ({}, {"background": 0.1}, {"contrast": -1.0}):
+        world = make(**options)
+        world.reset(seed=3)
+        paths.append(world.unwrapped.target_angles)
+    np.testing.assert_array_equal(paths[0], paths[1])
+    np.testing.assert_array_equal(paths[0], paths[2])
+
+
+def test_nothing_that_was_returned_changes_later(make):
+    world = make()
+    observation, info = world.reset(seed=1)
+    kept = []
+    for _ in range(5):
+        copy = {k: v.copy() for k, v in observation.items()}
+        kept.append((observation, copy, info, dict(info, target=info["target"].copy())))
+        observation, _, _, _, info = world.step(np.array([2.0, -1.0], np.float32))
+        assert not any(np.shares_memory(observation[k], kept[-1][0][k]) for k in observation)
+    for old, copy, old_info, info_copy in kept:
+        for key, value in old.items():
+            np.testing.assert_array_equal(value, copy[key])
+        np.testing.assert_array_equal(old_info.pop("target"), info_copy.pop("target"))
+        assert old_info == info_copy
+        old["joint_position"][:] = 99.0
+        old["camera"][:] = 99.0
+    assert abs(world.step(np.zeros(2, np.float32))[0]["joint_position"]).max() < 2.0
+
+
+def test_the_head_starts_beside_the_target_and_the_error_is_the_great_circle(make):
+    world = make()
+    for seed in range(8):
+        observation, info = world.reset(seed=seed)
+        assert observation["camera_count"][0] == 0
+        assert not observation["joint_velocity"].any()
+        (pan, tilt), (azimuth, elevation) = observation["joint_position"], info["target"]
+        axis, target = (
+            np.array([math.cos(e) * math.cos(a), math.cos(e) * math.sin(a), math.sin(e)])
+            for a, e in ((pan, tilt), (azimuth, elevation))
+        )
+        angle = math.atan2(np.linalg.norm(np.cross(axis, target)), axis @ target)
+        assert info["error"] == pytest.approx(angle, abs=1e-12)
+        assert info["error"] <= math.radians(10.0) + 1e-9
+        np.testing.assert_array_equal(world.unwrapped.target_angles[0], info["target"])
+
+
+def test_joints_follow_the_servo_exactly(make):
+    world = make()
+    world.reset(seed=2)
+    angle = np.array(world.unwrapped.joint_angles)
+    command = np.array([0.5, -0.4], np.float32)
+    for k in range(100):
+        observation, *_ = world.step(command)
+        expected = command.astype(float) * (1.0 - math.exp(-max(k - 1, 0) * 1e-3 / 0.015))
+        np.testing.assert_allclose(observation["joint_velocity"], expected, atol=1e-9)
+        angle = angle + 1e-3 * expected
+        np.testing.assert_allclose(observation["joint_position"], angle, atol=1e-9)
+
+
+def test_joints_end_at_their_stops(make):
+    world = make()
+    world.reset(seed=2)
+    for sign in (1, -1):
+        for _ in range(800):
+            observation, *_ = world.step(np.array([6.0, 6.0], np.float32) * sign)
+            assert world.observation_space["joint_position"].contains(observation["joint_position"])
+        np.testing.assert_allclose(observation["joint_position"], np.array([1.4, 0.7]) * sign, atol=1e-4)
+        np.testing.assert_allclose(observation["joint_velocity"], 0.0, atol=1e-2)
+
+
+def test_commands_are_clipped_and_numbers(make):
+    world = make()
+    ends = []
+    for size in (6.0, 1e9):
+        world.reset(seed=1)
+        for _ in range(30):
+            observation, *_ = world.step(np.array([size, -size]))
+        ends.append(observation["joint_position"])
+    np.testing.assert_array_equal(ends[0], ends[1])
+    with pytest.raises(InputError, match=r"action\[0\]"):
+        world.step(np.array([math.nan, 0.0]))
+
+
+def test_events_are_sorted_within_the_step_and_zero_padded(make):
+    world = make(background=0.1)
+    world.reset(seed=1)
+    total = 0
+    for _ in range(100):
+        observation, *_, info = world.step(np.array([6.0, 0.0], np.float32))
+        n = int(observation["camera_count"][0])
+        events = observation["camera"]
+        assert n == info["events"]
+        assert np.all(np.diff(events[:n, 0]) >= 0)
+        assert not events[n:].any()
+        assert world.observation_space.contains(observation)
+        total += n
+    assert total > 5000
+
+
+def test_a_full_observation_counts_what_it_drops(make):
+    narrow, wide = make(background=0.1, capacity=16), make(background=0.1)
+    for world in (narrow, wide):
+        world.reset(seed=1)
+    for _ in range(40):
+        a, *_, info_a = narrow.step(np.array([6.0, 0.0], np.float32))
+        b, *_, info_b = wide.step(np.array([6.0, 0.0], np.float32))
+        assert info_a["events"] + info_a["dropped_events"] == info_b["events"]
+        np.testing.assert_array_equal(a["camera"], b["camera"][:16])
+    assert info_a["dropped_events"] > 0
+
+
+def test_an_episode_ends_by_time_with_its_score(make):
+    world = make(duration=1.2)
+    _, info = world.reset(seed=1)
+    errors, lost = [], []
+    done = False
+    while not done:
+        _, reward, terminated, done, info = world.step(np.zeros(2, np.float32))
+        assert not terminated
+        assert reward == -info["error"]
+        assert info["lost"] == (info["error"] > math.radians(25))
+        if info["time"] >= 1.0 - 1e-9:
+            errors.append(info["error"])
+            lost.append(info["lost"])
+        assert ("score" in info) == done
+    assert info["time"] == pytest.approx(1.2)
+    assert info["score"] == pytest.approx({"rms_error": np.sqrt(np.mean(np.square(errors))), "lost": np.mean(lost)})
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        world.step(np.zeros(2, np.float32))
+
+
+def test_the_picture_shows_the_target_and_the_axis(make):
+    world = make(render_mode="rgb_array", background=0.0)
+    observation, info = world.reset(seed=1)
+    image = world.render()
+    assert (image.shape, image.dtype) == ((512, 512, 3), np.uint8)
+    assert np.all(image[255:257, 262:270] == 255)  # an arm of the cross
+    y, x = np.nonzero(np.all(image == (90, 230, 90), axis=2))  # the ring
+    left, up = info["target"] - observation["joint_position"]
+    assert np.sign(255.5 - x.mean()) == np.sign(left)
+    assert np.sign(255.5 - y.mean()) == np.sign(up)
+    for _ in range(20):
+        world.step(np.array([3.0, 0.0], np.float32))
+    image = world.render()
+    assert np.any(np.all(image == (255, 150, 40), axis=2))  # ON
+    assert np.any(np.all(image == (60, 130, 255), axis=2))  # OFF
+
+
+def test_worlds_do_not_disturb_each_other(make):
+    one, two = make(), make()
+    alone = digest(one, 4)
+    two.reset(seed=9)
+    observation, _ = one.reset(seed=4)
+    total = hashlib.sha256()
+    info = one.unwrapped._info(*one.unwrapped.joint_angles, 0, 0)
+    for k in range(150):
+        for value in (*observation.values(), info["target"], np.array([info["error"]])):
+            total.update(value.tobytes())
+        two.step(np.array([-6.0, 6.0], np.float32))
+        action = np.array([3.0 * math.sin(0.05 * k), math.cos(0.03 * k)], np.float32)
+        observation, reward, *_, info = one.step(action)
+        total.update(np.array([reward]).tobytes())
+    assert total.hexdigest() == alone
+
+
+def test_a_vector_of_worlds_is_the_worlds(make):
+    vector = gymnasium.make_vec(WORLD, 2, vectorization_mode="sync", duration=0.1)
+    single = make(duration=0.1)
+    many, _ = vector.reset(seed=[3, 4])
+    one, _ = single.reset(seed=4)
+    for _ in range(40):
+        np.testing.assert_array_equal(many["camera"][1], one["camera"])
+        np.testing.assert_array_equal(many["joint_position"][1], one["joint_position"])
+        many, *_ = vector.step(np.array([[1.0, 1.0], [2.0, -2.0]], np.float32))
+        one, *_ = single.step(np.array([2.0, -2.0], np.float32))
+    vector.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"motion": "spiral"}, "motion"),
+        ({"frequency": 0.0}, "frequency"),
+        ({"background": -0.1}, "background"),
+        ({"contrast": math.inf}, "contrast"),
+        ({"duration": 0.0}, "duration"),
+        ({"capacity": 0}, "capacity"),
+    ],
+)
+def test_wrong_options_are_named(options, name):
+    with pytest.raises(DescriptionError, match=f"^{name} = "):
+        gymnasium.make(WORLD, **options)
+
+
+def test_registration_loads_nothing_and_making_prints_nothing():
+    code = (
+        "import sys, sim_worlds, gymnasium\n"
+        "assert 'pybullet' not in sys.modules and 'numba' not in sys.modules\n"
+        "gymnasium.make('PanTiltTracking-v0').reset(seed=1)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def run(world: gymnasium.Env, controller) -> float:
+    """The score of an episode [degrees]; no controller: the head rests."""
+    observation, info = world.reset(seed=11)
+    if controller:
+        controller.reset()
+    done = False
+    while not done:
+        action = controller.predict(observation, info)[0] if controller else np.zeros(2, np.float32)
+        assert world.action_space.contains(action)
+        observation, _, _, done, info = world.step(action)
+    return math.degrees(info["score"]["rms_error"])
+
+
+@pytest.mark.parametrize("motion", ["sinusoid", "random"])
+def test_baselines_beat_resting_and_come_in_their_order(make, motion):
+    world = make(duration=4.0, frequency=0.5, motion=motion)
+    scores = {name: run(world, load(name)) for name in BASELINES}
+    resting = run(world, None)
+    assert scores["GatedTracker"] < 1.0
+    assert scores["TrueAngleP"] < 1.5
+    assert scores["CentroidP"] < 0.5 * resting
+    tracker = load("GatedTracker")
+    assert run(world, tracker) == run(world, tracker) == scores["GatedTracker"]  # reset forgets everything
