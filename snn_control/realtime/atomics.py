@@ -1,0 +1,70 @@
+"""Ordered access to int64 words that a compiled thread and Python share.
+
+A plain load in a compiled ``while`` loop is hoisted and never read again, and on ARM plain stores
+may be seen out of order. Words that cross threads therefore go through these: ``load_acquire`` and
+``store_release`` pair up, ``fence`` orders everything around it. Addresses must be multiples of 8.
+``read_word`` and ``write_word`` are the same for Python.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..engine.compile import compile_function
+
+__all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
+
+_I64 = ir.IntType(64)
+
+
+@intrinsic
+def load_acquire(typingctx, address):
+    """int64 at ``address``; what follows sees everything that was written before the value was released."""
+
+    def gen(context, builder, sig, args):
+        return builder.load_atomic(builder.inttoptr(args[0], _I64.as_pointer()), "acquire", 8, typ=_I64)
+
+    return types.int64(types.int64), gen
+
+
+@intrinsic
+def store_release(typingctx, address, value):
+    """Write an int64; whoever acquires it sees everything that was written before."""
+
+    def gen(context, builder, sig, args):
+        builder.store_atomic(args[1], builder.inttoptr(args[0], _I64.as_pointer()), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), gen
+
+
+@intrinsic
+def fence(typingctx):
+    """No access moves across this, in either direction."""
+
+    def gen(context, builder, sig, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), gen
+
+
+def _read(address):
+    fence()
+    return load_acquire(address)
+
+
+def _write(address, value):
+    store_release(address, value)
+
+
+def read_word(address: int) -> int:
+    """``load_acquire`` for Python, with a fence in front: copies made before it are complete."""
+    return compile_function(_read, "int64(int64)")(address)
+
+
+def write_word(address: int, value: int) -> None:
+    """``store_release`` for Python."""
+    compile_function(_write, "void(int64,int64)")(address, value)

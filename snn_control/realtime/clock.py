@@ -1,0 +1,98 @@
+"""Clocks and waits of libc, callable from compiled code without allocation.
+
+Times are int64 nanoseconds. Every function gets the address of a scratch ``int64[2]``, which holds the
+``struct timespec`` of the call; a thread has its own. Deadlines are absolute on CLOCK_MONOTONIC: a
+retried or late call neither drifts nor shortens the wait.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from numba import types
+from numba.extending import register_jitable
+
+from ..engine.memory import load_i64, load_u32, store_i64
+from ..errors import RuntimeFault
+
+__all__ = [
+    "TIMESPEC_WORDS",
+    "check_libc",
+    "now_monotonic",
+    "now_realtime",
+    "semaphore_drain",
+    "semaphore_wait",
+    "sleep_until",
+]
+
+TIMESPEC_WORDS = 2
+
+CLOCK_REALTIME, CLOCK_MONOTONIC, TIMER_ABSTIME = 0, 1, 1
+EINTR, ETIMEDOUT = 4, 110
+SECOND = 1_000_000_000
+
+_clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
+_clock_nanosleep = types.ExternalFunction(
+    "clock_nanosleep", types.int32(types.int32, types.int32, types.intp, types.intp)
+)
+_sem_clockwait = types.ExternalFunction("sem_clockwait", types.int32(types.intp, types.int32, types.intp))
+_sem_trywait = types.ExternalFunction("sem_trywait", types.int32(types.intp))
+_errno_location = types.ExternalFunction("__errno_location", types.intp())
+
+
+def check_libc() -> None:
+    """Raise if this libc lacks a function used here: compiled code would jump to address 0 instead."""
+    libc = ctypes.CDLL(None)
+    needed = ("clock_gettime", "clock_nanosleep", "sem_clockwait", "sem_trywait", "__errno_location")
+    missing = [name for name in needed if not hasattr(libc, name)]
+    if missing:
+        raise RuntimeFault(f"the C library has no {', '.join(missing)}: the loop needs Linux with glibc 2.30 or newer")
+
+
+@register_jitable
+def now_monotonic(scratch):
+    """CLOCK_MONOTONIC [ns]."""
+    _clock_gettime(CLOCK_MONOTONIC, scratch)
+    return load_i64(scratch) * SECOND + load_i64(scratch + 8)
+
+
+@register_jitable
+def now_realtime(scratch):
+    """CLOCK_REALTIME [ns since 1970], the clock of message stamps."""
+    _clock_gettime(CLOCK_REALTIME, scratch)
+    return load_i64(scratch) * SECOND + load_i64(scratch + 8)
+
+
+@register_jitable
+def _set_timespec(scratch, time_ns):
+    store_i64(scratch, time_ns // SECOND)
+    store_i64(scratch + 8, time_ns % SECOND)
+
+
+@register_jitable
+def sleep_until(deadline, scratch):
+    """Sleep until CLOCK_MONOTONIC reaches ``deadline`` [ns]; signals do not shorten it."""
+    _set_timespec(scratch, deadline)
+    while _clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, scratch, 0) == EINTR:
+        pass
+
+
+@register_jitable
+def semaphore_wait(semaphore, deadline, scratch):
+    """Wait for a post on the ``sem_t`` at ``semaphore``: 1 if it came, 0 if ``deadline`` [ns, monotonic] passed."""
+    _set_timespec(scratch, deadline)
+    while _sem_clockwait(semaphore, CLOCK_MONOTONIC, scratch) != 0:
+        error = load_u32(_errno_location())
+        if error == ETIMEDOUT:
+            return 0
+        if error != EINTR:  # a broken semaphore must not turn the caller's loop into a busy one
+            sleep_until(deadline, scratch)
+            return 0
+    return 1
+
+
+@register_jitable
+def semaphore_drain(semaphore):
+    """Consume all posts that wait, so that one look at the sources answers all of them."""
+    while _sem_trywait(semaphore) == 0:
+        pass

@@ -1,0 +1,352 @@
+"""The compiled part of the control loop: the layout of its table, one tick, and the three ways to wait for it.
+
+``run`` is one nogil function over one int64 table. Python writes the configuration words before the start;
+afterwards only STOP crosses from it. What the loop counts stands in the same table and is read at any time.
+The rules of the modes are in ``loop``.
+"""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from ..engine.memory import call3, call_kernel, load_i64, store_i64
+from .atomics import load_acquire, store_release
+from .clock import now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
+from .histogram import record
+from .slots import SLOT_AGE, SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP, nothing_came
+
+__all__ = ["MODES", "run"]
+
+MODES = {"realtime": 0, "lockstep": 1, "free": 2}
+REALTIME, LOCKSTEP, FREE = 0, 1, 2
+
+#: longest sleep: how long a stop may take to be seen
+CHUNK_NS = 20_000_000
+#: a stamp further than this from CLOCK_REALTIME is of another clock, or its sender's clock is not set
+UNRELATED_NS = 60_000_000_000
+
+# The table, int64 words. What Python writes before the start:
+(
+    MODE, PERIOD, PHASE, TIMEOUT, LIMIT, PARTING, WARM, TICK, TICK_TABLE, SEMAPHORE,
+    INPUTS, N_INPUTS, OUTPUTS, N_OUTPUTS, SAFES, N_SAFES, WAKE_HISTOGRAM, TICK_HISTOGRAM, LATENCY_HISTOGRAM,
+    CONFIGURATION_WORDS,
+) = range(20)  # fmt: skip
+# what crosses threads while the loop runs, and what the loop counts:
+(
+    STOP, RUNNING, TICKS, HEARTBEAT, LAST_TICK, TIMESPEC, TIMESPEC_2, STAMP, STARVED,
+    MISSED, OVERRUNS, PUBLISHED, PUBLISH_ERRORS, LAST_PUBLISH_ERROR, LAST_TAKE_ERROR,
+    TIMEOUTS, STAMP_MISMATCH, STAMP_BACKWARDS, STAMPS_UNRELATED, TABLE_WORDS,
+) = range(24, 44)  # fmt: skip
+
+# a row of the inputs, of the outputs, of the safe values
+(
+    IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_GOT, IN_AGE, IN_STAMP, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS, IN_WORDS,
+) = range(11)  # fmt: skip
+OUT_FUNCTION, OUT_CONTEXT, OUT_WORDS = range(3)
+SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
+
+
+@register_jitable
+def _get(address, word):
+    return load_i64(address + 8 * word)
+
+
+@register_jitable
+def _set(address, word, value):
+    store_i64(address + 8 * word, value)
+
+
+@register_jitable
+def _add(address, word, value):
+    store_i64(address + 8 * word, load_i64(address + 8 * word) + value)
+
+
+@register_jitable
+def _clock(table):
+    return now_monotonic(table + 8 * TIMESPEC)
+
+
+@register_jitable
+def _stopping(table):
+    return load_acquire(table + 8 * STOP) != 0
+
+
+@register_jitable
+def _finished(table):
+    limit = _get(table, LIMIT)
+    return _stopping(table) or (limit > 0 and _get(table, TICKS) >= limit)
+
+
+@register_jitable
+def _row(table, rows, words, k):
+    return _get(table, rows) + 8 * words * k
+
+
+# ---------------------------------------------------------------- one tick, the same in every mode
+
+
+@register_jitable
+def _take(table, row, now, limit):
+    """Ask one input; messages taken, 0 after an error. IN_STAMP: the stamp it brought, -1 none."""
+    slot = _get(row, IN_SLOT)
+    before = _get(slot, SLOT_STAMP)
+    taken = call3(_get(row, IN_FUNCTION), _get(row, IN_CONTEXT), now, limit)
+    if taken < 0:
+        _add(row, IN_ERRORS, 1)
+        _set(table, LAST_TAKE_ERROR, taken)
+    if taken <= 0:  # a port that failed half way must not leave the last tick's marks
+        nothing_came(slot)
+        taken = 0
+    _add(row, IN_TAKEN, taken)
+    stamp = _get(slot, SLOT_STAMP)
+    brought = stamp >= 0 and (_get(slot, SLOT_FRESH) > 0 or stamp != before)
+    _set(row, IN_STAMP, stamp if brought else -1)
+    return taken
+
+
+@register_jitable
+def _take_all(table, now, limit):
+    for k in range(_get(table, N_INPUTS)):
+        _take(table, _row(table, INPUTS, IN_WORDS, k), now, limit)
+
+
+@register_jitable
+def _ages_by_clock(table, now):
+    for k in range(_get(table, N_INPUTS)):
+        row = _row(table, INPUTS, IN_WORDS, k)
+        slot = _get(row, IN_SLOT)
+        arrival = _get(slot, SLOT_ARRIVAL)
+        if _get(row, IN_OWN_AGE) == 0:
+            _set(slot, SLOT_AGE, max(now - arrival, 0) if arrival >= 0 else -1)
+
+
+@register_jitable
+def _ages_by_count(table, newest):
+    """Ages without a clock; ``newest`` is the tick's stamp, -1: stamps do not matter."""
+    for k in range(_get(table, N_INPUTS)):
+        row = _row(table, INPUTS, IN_WORDS, k)
+        slot = _get(row, IN_SLOT)
+        age, stamp = _get(row, IN_AGE), _get(row, IN_STAMP)
+        if _get(slot, SLOT_FRESH) > 0:
+            age = newest - stamp if newest >= 0 and stamp >= 0 else 0
+        elif age >= 0:
+            age += _get(table, PERIOD)
+        _set(row, IN_AGE, age)
+        if _get(row, IN_OWN_AGE) == 0:
+            _set(slot, SLOT_AGE, age)
+
+
+@register_jitable
+def _newest_stamp(table):
+    newest = -1
+    for k in range(_get(table, N_INPUTS)):
+        newest = max(newest, _get(_row(table, INPUTS, IN_WORDS, k), IN_STAMP))
+    return newest
+
+
+@register_jitable
+def _check_stamps(table, newest):
+    """Count a tick whose messages carry different stamps, and one older than the tick before."""
+    for k in range(_get(table, N_INPUTS)):
+        stamp = _get(_row(table, INPUTS, IN_WORDS, k), IN_STAMP)
+        if 0 <= stamp < newest:
+            _add(table, STAMP_MISMATCH, 1)
+            break
+    if 0 <= newest < _get(table, STAMP):
+        _add(table, STAMP_BACKWARDS, 1)
+
+
+@register_jitable
+def _publish_all(table, stamp, now):
+    for k in range(_get(table, N_OUTPUTS)):
+        row = _row(table, OUTPUTS, OUT_WORDS, k)
+        code = call3(_get(row, OUT_FUNCTION), _get(row, OUT_CONTEXT), stamp, now)
+        if code != 0:
+            _add(table, PUBLISH_ERRORS, 1)
+            _set(table, LAST_PUBLISH_ERROR, code)
+        else:
+            _add(table, PUBLISHED, 1)
+
+
+@register_jitable
+def _measure_latency(table):
+    """From the newest stamp of this tick's fresh inputs to now, after publishing."""
+    newest = -1
+    for k in range(_get(table, N_INPUTS)):
+        row = _row(table, INPUTS, IN_WORDS, k)
+        if _get(_get(row, IN_SLOT), SLOT_FRESH) > 0:
+            newest = max(newest, _get(row, IN_STAMP))
+    if newest >= 0:
+        latency = now_realtime(table + 8 * TIMESPEC) - newest
+        if 0 <= latency < UNRELATED_NS:
+            record(_get(table, LATENCY_HISTOGRAM), latency)
+        else:
+            _add(table, STAMPS_UNRELATED, 1)
+
+
+@register_jitable
+def _tick(table):
+    """Compute; CLOCK_MONOTONIC at the end."""
+    begin = _clock(table)
+    call_kernel(_get(table, TICK), _get(table, TICK_TABLE))
+    end = _clock(table)
+    record(_get(table, TICK_HISTOGRAM), end - begin)
+    return end
+
+
+@register_jitable
+def _beat(table, now):
+    store_release(table + 8 * HEARTBEAT, now)
+
+
+@register_jitable
+def _ticked(table):
+    now = _clock(table)
+    _set(table, LAST_TICK, now)
+    store_release(table + 8 * TICKS, _get(table, TICKS) + 1)
+    _beat(table, now)
+
+
+@register_jitable
+def _part(table):
+    """The parting command: safe values, published once."""
+    for k in range(_get(table, N_SAFES)):
+        row = _row(table, SAFES, SAFE_WORDS, k)
+        for i in range(_get(row, SAFE_LENGTH)):
+            _set(_get(row, SAFE_COMMAND), i, _get(_get(row, SAFE_VALUE), i))
+    now = _clock(table)
+    stamp = now_realtime(table + 8 * TIMESPEC) if _get(table, MODE) == REALTIME else max(_get(table, STAMP), 0)
+    _publish_all(table, stamp, now)
+
+
+# ---------------------------------------------------------------- realtime
+
+
+@register_jitable
+def _wait_deadline(table, deadline):
+    """Sleep until ``deadline``; the time of waking, -1 when the loop is to stop."""
+    while not _stopping(table):
+        now = _clock(table)
+        if now >= deadline:
+            return now
+        _beat(table, now)
+        sleep_until(min(deadline, now + CHUNK_NS), table + 8 * TIMESPEC)
+    return -1
+
+
+@register_jitable
+def _run_realtime(table):
+    period, phase = _get(table, PERIOD), _get(table, PHASE)
+    deadline = ((_clock(table) - phase) // period + 1) * period + phase
+    while not _finished(table):
+        now = _wait_deadline(table, deadline)
+        if now < 0:
+            break
+        record(_get(table, WAKE_HISTOGRAM), now - deadline)
+        _take_all(table, now, 0)
+        _ages_by_clock(table, now)
+        end = _tick(table)
+        _publish_all(table, now_realtime(table + 8 * TIMESPEC), end)
+        _measure_latency(table)
+        _ticked(table)
+        deadline += period
+        late = _get(table, LAST_TICK) - deadline
+        if late > 0:
+            skipped = (late + period - 1) // period
+            deadline += skipped * period
+            _add(table, MISSED, skipped)
+            _add(table, OVERRUNS, 1)
+
+
+# ---------------------------------------------------------------- lockstep
+
+
+@register_jitable
+def _gather(table):
+    """Wait until every input has returned one message; False when the loop is to stop."""
+    scratch = table + 8 * TIMESPEC
+    since = _clock(table)
+    while not _stopping(table):
+        # drain first: what is posted from here on ends the wait below
+        semaphore_drain(_get(table, SEMAPHORE))
+        now = _clock(table)
+        missing = 0
+        for k in range(_get(table, N_INPUTS)):
+            row = _row(table, INPUTS, IN_WORDS, k)
+            if _get(row, IN_GOT) == 0:
+                if _take(table, row, now, 1) > 0:
+                    _set(row, IN_GOT, 1)
+                    since = now
+                else:
+                    missing += 1
+        if missing == 0:
+            _set(table, STARVED, 0)
+            return True
+        _beat(table, now)
+        if now - since >= _get(table, TIMEOUT):
+            since = now
+            _add(table, TIMEOUTS, 1)
+            _set(table, STARVED, 1)
+            for k in range(_get(table, N_INPUTS)):
+                row = _row(table, INPUTS, IN_WORDS, k)
+                if _get(row, IN_GOT) == 0:
+                    _add(row, IN_TIMEOUTS, 1)
+        semaphore_wait(_get(table, SEMAPHORE), now + CHUNK_NS, scratch)
+    return False
+
+
+@register_jitable
+def _advance_stamp(table, newest):
+    """Stamp of the tick: its messages', else one period after the last tick's."""
+    stamp = newest if newest >= 0 else _get(table, STAMP) + _get(table, PERIOD)
+    _set(table, STAMP, stamp)
+    return stamp
+
+
+@register_jitable
+def _run_lockstep(table):
+    while not _finished(table):
+        if not _gather(table):
+            break
+        newest = _newest_stamp(table)
+        _check_stamps(table, newest)
+        _ages_by_count(table, newest)
+        stamp = _advance_stamp(table, newest)
+        end = _tick(table)
+        for k in range(_get(table, N_INPUTS)):  # before publishing: the answer may already be the next message
+            _set(_row(table, INPUTS, IN_WORDS, k), IN_GOT, 0)
+        _publish_all(table, stamp, end)
+        _ticked(table)
+
+
+# ---------------------------------------------------------------- free
+
+
+@register_jitable
+def _run_free(table):
+    while not _finished(table):
+        now = _get(table, TICKS) * _get(table, PERIOD)
+        _take_all(table, now, 0)
+        _ages_by_count(table, -1)
+        stamp = _advance_stamp(table, _newest_stamp(table))
+        _tick(table)
+        _publish_all(table, stamp, now)
+        _ticked(table)
+
+
+def run(table):
+    """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
+    if _get(table, WARM) != 0:  # the first call: touches what the loop uses, calls no port
+        _beat(table, _clock(table))
+        sleep_until(0, table + 8 * TIMESPEC)
+        return
+    store_release(table + 8 * RUNNING, 1)
+    if _get(table, MODE) == REALTIME:
+        _run_realtime(table)
+    elif _get(table, MODE) == LOCKSTEP:
+        _run_lockstep(table)
+    else:
+        _run_free(table)
+    if _get(table, PARTING) != 0:
+        _part(table)
+    store_release(table + 8 * RUNNING, 0)

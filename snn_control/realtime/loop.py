@@ -1,0 +1,343 @@
+"""The control loop: one compiled function in one thread, from the inputs' messages to the commands'.
+
+Each period: wake at the deadline, take from all input ports, set the ages, tick, publish on all output
+ports, count. Between taking and publishing no Python runs, so neither its interpreter lock nor its garbage
+collector can delay a command. Python starts the loop, reads its statistics and stops it. The loop knows
+neither the network nor any middleware: it calls addresses.
+
+Modes
+-----
+realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``. All waiting messages
+    are taken; an input's age is the time since its newest message arrived. A period that cannot be kept is
+    skipped and counted; there are no bursts to catch up.
+lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. Each input is asked for
+    one message a tick; the tick runs when every input has returned one, well-formed or not. No clock is
+    read for the ages: an input with a fresh sample has age 0, any other grows by a period, -1 if it never
+    had one. All messages of a tick should carry one stamp. Where they do not, the newest stamp T is that of
+    the tick, the tick is counted (``stamp_mismatch``), and a fresh input with an older stamp s has age
+    T - s, so that the limits on staleness judge it. Nothing is dropped and no tick is withheld: to wait for
+    the "right" stamp would stop the commands for ever where a sender began again at time 0. After
+    ``timeout_s`` without any message the missing inputs are counted and named; the loop waits on.
+free : ticks without any wait and without a clock for time, ages after the lockstep rule: for replay and
+    benchmarks. ``now`` as ports see it is tick * period_ns.
+
+Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest stamp of the tick's messages,
+or a period after the last tick where none has one, so that an answer can be told by its stamp.
+
+When it stops, the loop itself writes the safe values to every command and publishes them once: safety does
+not depend on Python, nor on anybody joining the thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Protocol
+
+import numpy as np
+
+from ..engine.compile import compile_function
+from ..errors import DescriptionError, RuntimeFault
+from . import cycle, histogram
+from .atomics import read_word, write_word
+from .clock import check_libc
+from .rights import Rights, ask
+from .slots import forget
+
+__all__ = ["InputPort", "Loop", "Port"]
+
+
+class Port(Protocol):
+    """What publishes: a compiled function ``int64(context, stamp_ns, now_ns)``, 0 or an error code."""
+
+    function: int
+    context: int
+
+
+class InputPort(Protocol):
+    """What takes: a compiled function ``int64(context, now_ns, limit)``, messages taken or a negative code.
+
+    ``slot`` is the address of its io slot; a port with the attribute ``writes_age`` true sets the age itself.
+    """
+
+    name: str
+    function: int
+    context: int
+    slot: int
+
+    def counters(self) -> dict[str, int]: ...
+
+
+class Loop:
+    """A control loop over ports.
+
+    Parameters
+    ----------
+    tick : address of a C callback ``void(int64 table)``
+    table : what it is called with
+    period_ns : control period [ns]
+    inputs, outputs : ports, asked in this order
+    safe : (command address, address of the safe values, n) for every output: n float64 each
+    mode : "realtime", "lockstep" or "free"
+    phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
+    priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
+    cpus : CPUs for the thread; None: any
+    lock_memory : ask for the process' memory lock (realtime)
+    switch_interval : Python's, for the whole process [s]; None: leave it
+    timeout_s : lockstep: without a message for so long, the missing inputs are counted
+    hold : context managers entered by the thread around the loop, which keep alive what the ports use
+    keep : whatever owns the memory behind ``table``, ``safe`` and the ports' slots; it lives as long as the
+        loop, and a running loop lives until it is stopped, even if everybody else forgot it
+    name : of the thread and in messages
+    """
+
+    def __init__(
+        self,
+        tick: int,
+        table: int,
+        period_ns: int,
+        inputs: Sequence[InputPort] = (),
+        outputs: Sequence[Port] = (),
+        safe: Sequence[tuple[int, int, int]] = (),
+        *,
+        mode: str = "realtime",
+        phase_ns: int = 0,
+        priority: int = 80,
+        cpus: Iterable[int] | None = None,
+        lock_memory: bool = True,
+        switch_interval: float | None = None,
+        timeout_s: float = 1.0,
+        hold: Sequence[AbstractContextManager] = (),
+        keep: object = None,
+        name: str = "control loop",
+    ) -> None:
+        if mode not in cycle.MODES:
+            raise DescriptionError("mode", mode, f"must be one of {', '.join(cycle.MODES)}")
+        if period_ns < 1:
+            raise DescriptionError("period_ns", period_ns, "must be at least 1 ns")
+        if not timeout_s > 0:
+            raise DescriptionError("timeout_s", timeout_s, "must be > 0 s")
+        if mode == "lockstep" and not inputs:
+            raise DescriptionError("inputs", [], "lockstep needs an input to wait for", "use mode realtime")
+        for k, port in enumerate(inputs):
+            _not_null(f"inputs[{k}]", function=port.function, context=port.context, slot=port.slot)
+        for k, output in enumerate(outputs):
+            _not_null(f"outputs[{k}]", function=output.function, context=output.context)
+        for k, (command, value, n) in enumerate(safe):
+            _not_null(f"safe[{k}]", command=command, values=value, length=n)
+        _not_null("tick", address=tick)
+        check_libc()
+
+        self.mode, self.name, self.period_ns = mode, name, period_ns
+        self.inputs, self.outputs, self._hold = tuple(inputs), tuple(outputs), tuple(hold)
+        self._keep = keep
+        realtime = mode == "realtime"
+        self._wanted = {
+            "priority": priority if realtime else 0,
+            "cpus": None if cpus is None else tuple(cpus),
+            "memory": lock_memory and realtime,
+            "switch_interval": switch_interval,
+        }
+        self.rights = Rights()
+        self.wake, self.duration, self.latency = histogram.new(), histogram.new(), histogram.new()
+        self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
+        ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
+        self._inputs = np.zeros((max(len(inputs), 1), cycle.IN_WORDS), np.int64)
+        for row, port in zip(self._inputs, self.inputs, strict=False):
+            row[: cycle.IN_OWN_AGE + 1] = (
+                port.function,
+                port.context,
+                port.slot,
+                int(getattr(port, "writes_age", False)),
+            )
+        self._outputs = np.zeros((max(len(outputs), 1), cycle.OUT_WORDS), np.int64)
+        for row, output in zip(self._outputs, self.outputs, strict=False):
+            row[:] = output.function, output.context
+        self._safe = np.array(list(safe) or [(0, 0, 0)], np.int64)
+        self._table = np.zeros(cycle.TABLE_WORDS, np.int64)
+        for word, value in {
+            cycle.MODE: cycle.MODES[mode],
+            cycle.PERIOD: period_ns,
+            cycle.PHASE: phase_ns % period_ns,
+            cycle.TIMEOUT: round(timeout_s * 1e9),
+            cycle.TICK: tick,
+            cycle.TICK_TABLE: table,
+            cycle.SEMAPHORE: self.semaphore,
+            cycle.INPUTS: self._inputs.ctypes.data,
+            cycle.N_INPUTS: len(self.inputs),
+            cycle.OUTPUTS: self._outputs.ctypes.data,
+            cycle.N_OUTPUTS: len(self.outputs),
+            cycle.SAFES: self._safe.ctypes.data,
+            cycle.N_SAFES: len(safe),
+            cycle.WAKE_HISTOGRAM: self.wake.ctypes.data,
+            cycle.TICK_HISTOGRAM: self.duration.ctypes.data,
+            cycle.LATENCY_HISTOGRAM: self.latency.ctypes.data,
+        }.items():
+            self._table[word] = value
+        self._address = int(self._table.ctypes.data)
+        self._thread: threading.Thread | None = None
+        self._run = compile_function(cycle.run, "void(int64)")
+        self.reset()
+        self._table[cycle.WARM] = 1
+        self._run(self._address)
+        self._table[cycle.WARM] = 0
+
+    @property
+    def semaphore(self) -> int:
+        """Address of the ``sem_t`` that input ports post when a message has arrived (lockstep)."""
+        return int(self._semaphore.ctypes.data)
+
+    @property
+    def running(self) -> bool:
+        """Whether the compiled loop runs; false once the parting command is out."""
+        return bool(read_word(self._address + 8 * cycle.RUNNING))
+
+    @property
+    def ticks(self) -> int:
+        """Ticks since the last reset."""
+        return read_word(self._address + 8 * cycle.TICKS)
+
+    def reset(self) -> None:
+        """Forget statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
+        self._refuse_while_running("reset")
+        self._table[cycle.STOP :] = 0
+        self._table[cycle.STAMP] = -self.period_ns  # so that unstamped ticks count from 0
+        self._inputs[:, cycle.IN_GOT :] = 0
+        self._inputs[:, cycle.IN_AGE] = self._inputs[:, cycle.IN_STAMP] = -1
+        for port in self.inputs:
+            forget(port.slot)
+        for array in (self.wake, self.duration, self.latency):
+            histogram.clear(array)
+
+    def run(self, ticks: int) -> None:
+        """Run ``ticks`` more ticks in the calling thread and return; no rights, no parting command, no reset."""
+        self._refuse_while_running("run")
+        if ticks < 1:
+            raise DescriptionError("ticks", ticks, "must be at least 1")
+        self._table[cycle.STOP] = self._table[cycle.PARTING] = 0
+        self._table[cycle.LIMIT] = self._table[cycle.TICKS] + ticks
+        self._run(self._address)
+
+    def start(self, ticks: int = 0) -> Rights:
+        """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; the rights it was granted."""
+        self._refuse_while_running("start")
+        self.reset()
+        self._table[cycle.PARTING], self._table[cycle.LIMIT] = 1, ticks
+        self._table[cycle.HEARTBEAT] = self._table[cycle.LAST_TICK] = time.monotonic_ns()
+        begun = threading.Event()
+        faults: list[BaseException] = []
+
+        def body() -> None:
+            try:
+                with ExitStack() as stack:
+                    for manager in self._hold:
+                        stack.enter_context(manager)
+                    self.rights = ask(**self._wanted)  # type: ignore[arg-type]
+                    self._table[cycle.RUNNING] = 1
+                    begun.set()
+                    self._run(self._address)
+            except BaseException as error:
+                faults.append(error)
+            finally:
+                begun.set()
+
+        # a daemon: it must not hold up the exit of the interpreter, which stops it instead
+        self._thread = threading.Thread(target=body, name=self.name, daemon=True)
+        atexit.register(self.stop)
+        self._thread.start()
+        begun.wait()
+        if faults:
+            self.stop()
+            raise RuntimeFault(f"{self.name} did not start: {faults[0]}") from faults[0]
+        return self.rights
+
+    def stop(self, timeout: float = 1.0) -> bool:
+        """End the loop, which parts with the safe command; True if its thread is gone within ``timeout`` [s]."""
+        if self._thread is None:
+            return True
+        write_word(self._address + 8 * cycle.STOP, 1)
+        ctypes.CDLL(None).sem_post(ctypes.c_void_p(self.semaphore))
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        atexit.unregister(self.stop)
+        return True
+
+    def alive(self, max_age: float) -> bool:
+        """Whether the loop runs and has given a sign of life within ``max_age`` [s].
+
+        It does so in every tick and, while it waits, every 20 ms: it is the tick or a port that hangs if not.
+        """
+        age = time.monotonic_ns() - read_word(self._address + 8 * cycle.HEARTBEAT)
+        return self.running and age <= max_age * 1e9
+
+    def waiting(self) -> tuple[str, ...]:
+        """Lockstep: names of the inputs that have not yet returned a message for the coming tick."""
+        if self.mode != "lockstep":
+            return ()
+        got = self._inputs[:, cycle.IN_GOT].copy()
+        return tuple(port.name for port, one in zip(self.inputs, got, strict=False) if not one)
+
+    def stats(self) -> dict:
+        """What the loop counted since it was started.
+
+        mode, running; ticks; missed periods in ``overruns`` places; ``wake``, ``tick`` and ``latency``, each
+        with count, mean, p50, p99, p99.9, max [ns] (latency: CLOCK_REALTIME after publishing minus the newest
+        stamp of the tick; stamps of another clock are ``stamps_unrelated`` instead); published,
+        publish_errors, take_errors and the last code of each; taken messages; ``inputs``: for each by name
+        taken, errors, timeouts and the port's own counters; lockstep: stamp_mismatch, stamp_backwards,
+        timeouts, starved (timed out now), waiting (names); heartbeat_age_ns, tick_age_ns.
+        """
+        now = time.monotonic_ns()
+        table, rows = self._table.copy(), self._inputs.copy()
+        words = {
+            "ticks": cycle.TICKS,
+            "missed": cycle.MISSED,
+            "overruns": cycle.OVERRUNS,
+            "published": cycle.PUBLISHED,
+            "publish_errors": cycle.PUBLISH_ERRORS,
+            "last_publish_error": cycle.LAST_PUBLISH_ERROR,
+            "last_take_error": cycle.LAST_TAKE_ERROR,
+            "timeouts": cycle.TIMEOUTS,
+            "stamp_mismatch": cycle.STAMP_MISMATCH,
+            "stamp_backwards": cycle.STAMP_BACKWARDS,
+            "stamps_unrelated": cycle.STAMPS_UNRELATED,
+        }
+        return {
+            "mode": self.mode,
+            "running": bool(table[cycle.RUNNING]),
+            **{key: int(table[word]) for key, word in words.items()},
+            "taken": int(rows[:, cycle.IN_TAKEN].sum()),
+            "take_errors": int(rows[:, cycle.IN_ERRORS].sum()),
+            "starved": bool(table[cycle.STARVED]),
+            "waiting": self.waiting(),
+            "wake": histogram.summary(self.wake),
+            "tick": histogram.summary(self.duration),
+            "latency": histogram.summary(self.latency),
+            "inputs": {
+                port.name: {
+                    "taken": int(row[cycle.IN_TAKEN]),
+                    "errors": int(row[cycle.IN_ERRORS]),
+                    "timeouts": int(row[cycle.IN_TIMEOUTS]),
+                    **port.counters(),
+                }
+                for port, row in zip(self.inputs, rows, strict=False)
+            },
+            "heartbeat_age_ns": max(now - int(table[cycle.HEARTBEAT]), 0),
+            "tick_age_ns": max(now - int(table[cycle.LAST_TICK]), 0),
+        }
+
+    def _refuse_while_running(self, what: str) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            raise RuntimeFault(f"{self.name}: {what} while it runs: stop it first")
+
+
+def _not_null(path: str, **values: int) -> None:
+    for key, value in values.items():
+        if value <= 0:
+            raise DescriptionError(f"{path}.{key}", value, "must not be null: compiled code would jump or write there")

@@ -1,0 +1,228 @@
+"""What a real-time loop needs from the operating system, asked for in one place.
+
+Scheduling, affinity, timer slack and the signal mask belong to the calling thread; the memory lock and
+Python's switch interval to the process. Every right may be missing (containers, ordinary users): each
+function asks, returns what was granted and never raises. ``Rights.warnings()`` says what is missing and
+which command grants it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+__all__ = [
+    "Rights",
+    "ask",
+    "block_signals",
+    "lock_memory",
+    "priority_of_new_threads",
+    "set_affinity",
+    "set_fifo",
+    "set_switch_interval",
+    "set_timer_slack",
+]
+
+CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
+#: a fault of the thread itself must reach its handler (faulthandler), so these stay open
+SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What was granted.
+
+    priority : SCHED_FIFO priority of the thread, 0: ordinary scheduling
+    memory_locked : no page that was touched is ever swapped out
+    cpus : CPUs that the thread may run on
+    timer_slack_ns : by how much the kernel may delay an ordinary thread's timers, -1: unknown
+    signals_blocked : signals go to the main thread
+    switch_interval : of Python's interpreter lock [s]
+    missing : for each right that was wanted and not granted: what, why, and the command that grants it
+    """
+
+    priority: int = 0
+    memory_locked: bool = False
+    cpus: tuple[int, ...] = ()
+    timer_slack_ns: int = -1
+    signals_blocked: bool = False
+    switch_interval: float = 0.0
+    missing: tuple[str, ...] = ()
+
+    def warnings(self) -> str:
+        """One text that names everything that is missing and how to get it; empty when nothing is."""
+        if not self.missing:
+            return ""
+        lines = "\n".join(f"  - {text}" for text in self.missing)
+        return f"REAL-TIME RIGHTS MISSING: the loop runs, but its deadlines are not assured.\n{lines}"
+
+
+def _has_capability(bit: int) -> bool:
+    try:
+        with open("/proc/thread-self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"CapEff:"):
+                    return bool(int(line.split()[1], 16) >> bit & 1)
+    except OSError:
+        pass
+    return False
+
+
+def set_fifo(priority: int) -> int:
+    """SCHED_FIFO for the calling thread; the priority granted: ``priority``, what the limit allows, or 0."""
+    allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    for one in (priority, min(priority, allowed)):
+        if one > 0:
+            try:
+                # threads that this one starts do not inherit
+                os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(one))
+                return one
+            except (OSError, ValueError):
+                continue
+    return 0
+
+
+@contextmanager
+def priority_of_new_threads(priority: int) -> Iterator[int]:
+    """Threads created in the block inherit SCHED_FIFO ``priority`` (those of a middleware, say); yields the grant.
+
+    Afterwards the calling thread is scheduled as before.
+    """
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    granted = 0
+    if priority > 0:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+            granted = priority
+        except (OSError, ValueError):
+            pass
+    try:
+        yield granted
+    finally:
+        if granted:
+            os.sched_setscheduler(0, before, parameters)
+
+
+def lock_memory() -> bool:
+    """Keep every page of the process that was or will be touched in memory; True if granted.
+
+    MCL_ONFAULT locks only what is touched: without it, all reserved memory becomes resident. Under a finite
+    RLIMIT_MEMLOCK the lock is not asked for, since later allocations of the process would fail at the limit.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    if limit != resource.RLIM_INFINITY and not _has_capability(CAP_IPC_LOCK):
+        return False
+    return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
+
+
+def set_affinity(cpus: Iterable[int]) -> tuple[int, ...]:
+    """Run the calling thread on ``cpus`` only; the CPUs it may run on now."""
+    try:
+        os.sched_setaffinity(0, set(cpus))
+    except (OSError, ValueError):
+        pass
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def set_timer_slack(ns: int) -> int:
+    """Timer slack of the calling thread [ns], 50,000 by default; what holds now, -1 if unknown."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(max(ns, 1)), 0, 0, 0)
+    return int(libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
+
+
+def block_signals() -> bool:
+    """Leave all signals but the thread's own faults to the other threads; True if so."""
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - SYNCHRONOUS)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def set_switch_interval(seconds: float) -> float:
+    """How soon a Python thread must hand over the interpreter lock [s]; what holds now."""
+    try:
+        sys.setswitchinterval(seconds)
+    except ValueError:
+        pass
+    return sys.getswitchinterval()
+
+
+def _why_priority(wanted: int, granted: int) -> str:
+    got = f"priority {granted}" if granted else "ordinary scheduling"
+    highest = os.sched_get_priority_max(os.SCHED_FIFO)
+    if not 0 < wanted <= highest:
+        return f"SCHED_FIFO priority {wanted} does not exist (got {got}): choose 1 .. {highest}"
+    if _has_capability(CAP_SYS_NICE):
+        return (
+            f"SCHED_FIFO priority {wanted} (got {got}): the control group has no real-time time; "
+            "see cpu.rt_runtime_us of the group, or start the container with --cap-add=sys_nice --ulimit rtprio=98"
+        )
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    return (
+        f"SCHED_FIFO priority {wanted} (got {got}; rtprio limit {limit}): "
+        'echo "$USER - rtprio 98" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
+        f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
+        "(not where ROS is found by LD_LIBRARY_PATH, which then is ignored); "
+        "in a container: --cap-add=sys_nice --ulimit rtprio=98"
+    )
+
+
+def _why_memory() -> str:
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
+    return (
+        f"memory lock (ulimit -l is {shown}, needed: unlimited): "
+        'echo "$USER - memlock unlimited" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
+        f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)}; "
+        "in a container: --cap-add=ipc_lock --ulimit memlock=-1"
+    )
+
+
+def ask(
+    priority: int = 0,
+    cpus: Iterable[int] | None = None,
+    memory: bool = False,
+    timer_slack_ns: int | None = 1,
+    signals: bool = True,
+    switch_interval: float | None = None,
+) -> Rights:
+    """Ask for everything, for the calling thread and the process; report what was granted.
+
+    priority : SCHED_FIFO, 0: stay at ordinary scheduling
+    cpus : CPUs for the thread, None: all that it has
+    memory : lock the process' memory
+    timer_slack_ns, switch_interval : None: leave as it is
+    signals : block signals in the thread
+    """
+    missing = []
+    blocked = block_signals() if signals else False
+    if signals and not blocked:
+        missing.append("signal mask: signals may interrupt the loop's waits")
+    slack = set_timer_slack(timer_slack_ns) if timer_slack_ns is not None else -1
+    if timer_slack_ns is not None and slack != max(timer_slack_ns, 1) and priority <= 0:
+        missing.append(f"timer slack of {timer_slack_ns} ns (got {slack}): wake-ups are late by up to that much")
+    wanted = None if cpus is None else tuple(sorted(set(cpus)))
+    on = set_affinity(wanted) if wanted is not None else tuple(sorted(os.sched_getaffinity(0)))
+    if wanted is not None and on != wanted:
+        missing.append(
+            f"CPUs {list(wanted)} (runs on {list(on)}): choose among these, or widen the set with "
+            f"sudo taskset -cp <cpus> {os.getpid()} or the container's --cpuset-cpus"
+        )
+    interval = set_switch_interval(switch_interval) if switch_interval is not None else sys.getswitchinterval()
+    locked = lock_memory() if memory else False
+    if memory and not locked:
+        missing.append(_why_memory())
+    granted = set_fifo(priority) if priority > 0 else 0  # last: from here on this thread displaces others
+    if priority > 0 and granted != priority:
+        missing.append(_why_priority(priority, granted))
+    return Rights(granted, locked, on, slack, blocked, interval, tuple(missing))
