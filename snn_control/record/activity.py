@@ -1,0 +1,132 @@
+"""Spikes and commands of a running loop, kept in rings of fixed size and saved when it ends."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..controller import Controller
+from ..engine.compile import compile_callback
+from ..engine.kernels.spikes import HEADER
+from ..engine.memory import i64, u32
+from ..engine.program import Bound
+from ..files import replace_file
+
+__all__ = ["ActivityRecorder", "unpack"]
+
+# context words
+CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
+POPULATIONS, N_POPULATIONS, WORDS = 10, 11, 12
+RING, STRIDE, SLOTS, POPULATION_WORDS = range(4)  # a population's row
+STAMP, NOW, TICK_WORDS = range(3)  # a tick's row, then the command
+
+
+@register_jitable
+def _record_spikes(context, step):
+    o = i64(context, WORDS)
+    ring, rows = i64(o[SPIKES_RING], 2 * o[SPIKES_ROWS]), o[SPIKES_ROWS]
+    total = o[SPIKES_TOTAL]
+    for p in range(o[N_POPULATIONS]):
+        row = i64(o[POPULATIONS] + 8 * POPULATION_WORDS * p, POPULATION_WORDS)
+        slot = row[RING] + row[STRIDE] * (step % row[SLOTS])
+        count = i64(slot, 1)[0]
+        neurons = u32(slot + HEADER, count)
+        for k in range(count):
+            at = 2 * (total % rows)
+            ring[at] = step
+            ring[at + 1] = (p << 32) | np.int64(neurons[k])
+            total += 1
+    o[SPIKES_TOTAL] = total
+
+
+def record(context, stamp_ns, now_ns):
+    """An output port: copies the command and all spikes of the tick that has just run."""
+    o = i64(context, WORDS)
+    clock = i64(o[CLOCK], 2)
+    row = i64(o[TICKS_RING] + 8 * (TICK_WORDS + o[OUTPUTS]) * (o[TICKS_TOTAL] % o[TICKS_ROWS]), TICK_WORDS + o[OUTPUTS])
+    row[STAMP], row[NOW] = stamp_ns, now_ns
+    command = i64(o[COMMAND], o[OUTPUTS])  # the bits of float64
+    for k in range(command.size):
+        row[TICK_WORDS + k] = command[k]
+    o[TICKS_TOTAL] += 1
+    for step in range(clock[1] - o[STEPS], clock[1]):
+        _record_spikes(context, step)
+    return 0
+
+
+class ActivityRecorder:
+    """An output port of the loop that remembers.
+
+    ticks, spikes : how many of the newest are kept; what was overwritten is counted in the file
+    """
+
+    name = "recorder"
+
+    def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
+        facts = bound.program.facts
+        self.populations = [p["name"] for p in facts["populations"] if p["spiking"]]
+        self.outputs = bound.array("command").size
+        self._ticks = np.zeros((ticks, TICK_WORDS + self.outputs), np.int64)
+        self._spikes = np.zeros((spikes, 2), np.int64)
+        rows = [
+            (bound.address(f"{p['name']}.spikes"), p["stride"], p["slots"])
+            for p in facts["populations"]
+            if p["spiking"]
+        ]
+        self._rows = np.array(rows or [(0, 0, 1)], np.int64)
+        self._block = np.zeros(WORDS, np.int64)
+        self._block[:] = (
+            bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
+            self._ticks.ctypes.data, ticks, 0, self._spikes.ctypes.data, spikes, 0,
+            self._rows.ctypes.data, len(self.populations),
+        )  # fmt: skip
+        self.context = int(self._block.ctypes.data)
+        self.function = compile_callback(record, "int64(int64,int64,int64)")
+
+    @staticmethod
+    def _newest(ring: np.ndarray, total: int) -> np.ndarray:
+        return ring[:total] if total <= len(ring) else np.roll(ring, -(total % len(ring)), axis=0)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything kept, oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population,
+        spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. Not while the loop runs."""
+        ticks = self._newest(self._ticks, int(self._block[TICKS_TOTAL]))
+        spikes = self._newest(self._spikes, int(self._block[SPIKES_TOTAL]))
+        over = [
+            max(0, int(self._block[w]) - len(r)) for w, r in ((TICKS_TOTAL, self._ticks), (SPIKES_TOTAL, self._spikes))
+        ]
+        return {
+            "stamp_ns": ticks[:, STAMP].copy(),
+            "now_ns": ticks[:, NOW].copy(),
+            "command": np.ascontiguousarray(ticks[:, TICK_WORDS:]).view(np.float64),
+            "spike_step": spikes[:, 0].copy(),
+            "spike_population": (spikes[:, 1] >> 32).astype(np.uint8),
+            "spike_neuron": (spikes[:, 1] & 0xFFFFFFFF).astype(np.uint32),
+            "population_names": np.array(self.populations),
+            "overwritten": np.array(over),
+        }
+
+    def save(self, path: str | os.PathLike, loop: Any, controller: Controller) -> None:
+        """Write all of it and the loop's histograms and counters as .npz, whole or not at all."""
+        import json
+
+        path = Path(path)
+        arrays = self.arrays()
+        arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
+        facts = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
+        arrays["facts"] = np.array(json.dumps(facts))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+
+def unpack(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of a file that `ActivityRecorder.save` wrote."""
+    import json
+
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    return arrays, json.loads(str(arrays.pop("facts")))

@@ -1,0 +1,84 @@
+"""What a world saw and did, step by step, saved as arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import replace_file
+
+__all__ = ["EpisodeRecorder", "load_episode"]
+
+MOST_EVENTS = 4_000_000
+SMALL = 64  # numbers in an observation or info; larger ones (images) are not kept
+
+
+class EpisodeRecorder:
+    """Keeps actions, rewards, small numeric observations and infos of every step, and event rows of ``inputs``."""
+
+    def __init__(self, inputs: Sequence[str]) -> None:
+        self.inputs = inputs
+        self._rows: dict[str, list[Any]] = {}
+        self._events: dict[str, list[tuple[int, np.ndarray]]] = {}
+        self._event_count = self.dropped_events = 0
+        self.ends: list[int] = []
+
+    def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
+        """One step; all numbers are copied."""
+        self._keep("step", step)
+        self._keep("action", np.array(action, np.float64))
+        self._keep("reward", float(reward))
+        if isinstance(observation, Mapping):
+            for key, value in observation.items():
+                if f"{key}_count" in observation:
+                    self._keep_events(key, step, value[: int(observation[f"{key}_count"][0])])
+                elif value is not None and np.size(value) <= SMALL:
+                    self._keep(f"observation.{key}", np.array(value, np.float64))
+        elif np.size(observation) <= SMALL:
+            self._keep("observation", np.array(observation, np.float64))
+        for key, value in info.items():
+            if isinstance(value, bool | int | float | np.number) or (
+                isinstance(value, np.ndarray) and value.size <= SMALL
+            ):
+                self._keep(f"info.{key}", np.array(value, np.float64))
+
+    def _keep(self, key: str, value: Any) -> None:
+        self._rows.setdefault(key, []).append(value)
+
+    def _keep_events(self, key: str, step: int, rows: np.ndarray) -> None:
+        if self._event_count + len(rows) > MOST_EVENTS:
+            self.dropped_events += len(rows)
+            return
+        self._event_count += len(rows)
+        if len(rows):
+            self._events.setdefault(key, []).append((step, np.array(rows, np.float32)))
+
+    def end_of_episode(self, step: int) -> None:
+        """The episode ended with this step."""
+        self.ends.append(step)
+
+    def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
+        """Write .npz, whole or not at all: an array a key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,)."""
+        n = len(self._rows.get("step", []))
+        # what was not there in every step is left out: its rows would not be steps
+        arrays = {key: np.array(rows) for key, rows in self._rows.items() if len(rows) == n}
+        for key, parts in self._events.items():
+            arrays[f"events.{key}"] = np.concatenate([rows for _, rows in parts])
+            arrays[f"events.{key}.step"] = np.concatenate([np.full(len(rows), step) for step, rows in parts])
+        arrays["ends"] = np.array(self.ends, np.int64)
+        arrays["facts"] = np.array(json.dumps({**facts, "dropped_events": self.dropped_events}))
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+
+def load_episode(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of a file that `EpisodeRecorder.save` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    return arrays, json.loads(str(arrays.pop("facts")))

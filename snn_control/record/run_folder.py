@@ -1,0 +1,166 @@
+"""A run folder: what one run leaves behind, and what a report is made from.
+
+::
+
+    <folder>/summary.json   nested dictionaries of numbers, strings, booleans, lists and null
+    <folder>/data.npz       arrays, no pickle
+    <folder>/report.html    made later by snn_control.report
+
+Files appear whole or not at all: each is written under a temporary name in the same folder, flushed to
+the disk and renamed. An old summary goes first and the new one comes last, so that a summary never stands
+beside another run's arrays.
+
+Keys of the summary
+-------------------
+All optional; a report leaves out what is missing. Other keys are kept and shown as they are.
+
+===========  ==========================================================================================
+title        str, one line
+verdict      str, one line; may begin with ``PASS`` or ``FAIL``
+controller   str, name of the controller file
+world        str, id of the environment
+seed         int
+duration_s   float, length of the run [s]
+tracking     {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
+             others are baselines
+loop         ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us]
+network      spikes_per_s, synaptic_operations_per_s, events_per_s [1/s]
+rights       {what: str or bool}: real-time priority, locked memory, ... as granted
+versions     {package: str}
+===========  ==========================================================================================
+
+Names of the arrays
+-------------------
+All optional. Times are seconds since the run began; angles are radians.
+
+======================  ========================  =====================================================
+t                       (n,) float64              time of the tracking samples [s]
+target                  (n, 2) float64            direction of the target: pan, tilt [rad]
+head                    (n, 2) float64            direction of the head: pan, tilt [rad]
+command_t               (c,) float64              time of the commands [s]; ``t`` if missing
+command                 (c, m) float64            commands [command_unit]
+command_names           (m,) str                  their names
+command_unit            () str                    their unit, e.g. ``rad/s``
+frames                  (k, h, w, 3) uint8        camera images, RGB, moments of the run
+frame_t                 (k,) float64              their times [s]
+frame_on, frame_off     (k, h, w) uint16          events of either polarity just before each frame
+rate_t                  (r,) float64              centres of the time bins of the event rate [s]
+event_rate              (r,) float64              events of the camera [1/s]
+spike_t                 (s,) float64              time of each spike [s]
+spike_population        (s,) integer              index into ``population_names``
+spike_neuron            (s,) integer              index of the neuron in its population
+population_names        (p,) str                  names of the populations
+population_sizes        (p,) integer              neurons of each
+<name>_edges_ns         (b + 1,) float or int     edges of a histogram [ns], ascending; the first may be
+                                                  0 and the last infinite
+<name>_counts           (b,) integer              counts; ``name`` is ``wakeup``, ``latency`` (sensor to
+                                                  command) or ``tick``
+======================  ========================  =====================================================
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, RuntimeFault
+from ..files import replace_file, replace_text
+
+__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_run", "write_run"]
+
+SUMMARY = "summary.json"
+DATA = "data.npz"
+
+#: histograms that a run may hold: name -> what it measures
+HISTOGRAMS = {
+    "wakeup": "wake-up after the deadline",
+    "latency": "sensor message to command",
+    "tick": "duration of a tick",
+}
+
+
+def _plain(value: Any, path: str) -> Any:
+    """``value`` as JSON knows it: NumPy scalars and small arrays become Python's, a non-finite number null."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist(), path)
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise InputError(f"{path}: key {key!r} must be a string")
+        return {key: _plain(item, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
+    raise InputError(f"{path} = {value!r:.60}: must be a number, string, list or dictionary")
+
+
+def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Path:
+    """Write a run folder; make it if it is not there, replace what it holds.
+
+    Parameters
+    ----------
+    folder : where to write; parents are made
+    summary : see the module's docstring; non-finite numbers become null
+    arrays : name -> array, see the module's docstring; without them no ``data.npz`` is left
+
+    Raises
+    ------
+    InputError : something that JSON or an array without pickle cannot hold; nothing is written then
+    """
+    folder = Path(folder)
+    text = json.dumps(_plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    checked: dict[str, Any] = {}
+    for name, value in (arrays or {}).items():
+        if not name.isidentifier() or name in ("file", "allow_pickle"):  # NumPy's own arguments
+            raise InputError(f"arrays: name {name!r} must be an identifier other than file and allow_pickle")
+        array = np.asarray(value)
+        if array.dtype.hasobject:
+            raise InputError(f"arrays.{name}: dtype {array.dtype} must be numeric or a fixed-length string")
+        checked[name] = array
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SUMMARY).unlink(missing_ok=True)
+    if checked:
+        replace_file(folder / DATA, lambda file: np.savez_compressed(file, **checked))
+    else:
+        (folder / DATA).unlink(missing_ok=True)
+    replace_text(folder / SUMMARY, text)
+    return folder
+
+
+def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Summary and arrays of a run folder; no arrays if there is no ``data.npz``.
+
+    Raises
+    ------
+    RuntimeFault : no run folder, or a file that cannot be read
+    """
+    folder = Path(folder)
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RuntimeFault(f"{folder}: no {SUMMARY} here, so it is not the folder of a finished run") from None
+    except (OSError, ValueError) as error:
+        raise RuntimeFault(f"{folder / SUMMARY}: cannot be read: {error}") from error
+    if not isinstance(summary, dict):
+        raise RuntimeFault(f"{folder / SUMMARY}: must be an object, is {type(summary).__name__}")
+    arrays: dict[str, np.ndarray] = {}
+    if (folder / DATA).exists():
+        try:
+            # opened here, so that it is closed even when NumPy gives up on it
+            with open(folder / DATA, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except Exception as error:  # zipfile, zlib, OSError, ValueError: all mean the same to the reader
+            raise RuntimeFault(f"{folder / DATA}: cannot be read: {error}") from error
+    return summary, arrays

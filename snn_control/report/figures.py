@@ -1,0 +1,412 @@
+"""The pictures of a report, each from the arrays of a run folder (names: snn_control.record.run_folder).
+
+A picture whose arrays are missing or do not fit raises `Missing` with the reason; the page says it.
+matplotlib is imported when the first picture is drawn, and only its Agg canvas: no display, no global state.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import RuntimeFault
+from ..record.run_folder import HISTOGRAMS
+from .table import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["PICTURES", "Missing", "Picture", "draw"]
+
+Arrays = Mapping[str, np.ndarray]
+Summary = Mapping[str, Any]
+
+INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
+TARGET, HEAD, ERROR = "#1b1f24", "#0072b2", "#d55e00"
+ON, OFF = (0, 114, 178), (213, 94, 0)
+#: Okabe and Ito's colours, told apart by colour-blind people as well
+PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
+WIDTH = 11.0  # inch; the page scales it to its column
+MAX_SPIKES = 60_000
+MAX_POINTS = 6_000
+MAX_FRAMES = 5
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10.5,
+    "axes.edgecolor": "#b6bec7",
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+class Missing(Exception):
+    """A picture cannot be drawn; the text says why."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn picture: PNG bytes, what to write below it and what to read out instead of it."""
+
+    key: str
+    title: str
+    caption: str
+    alt: str
+    png: bytes
+
+
+def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
+    """Draw one of `PICTURES`.
+
+    Raises
+    ------
+    Missing : an array is missing or does not fit
+    RuntimeFault : matplotlib is not installed
+    """
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise RuntimeFault("a report needs matplotlib: pip install 'snn_control[report]'") from error
+    title, function = PICTURES[key]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(layout="constrained", dpi=150)
+        FigureCanvasAgg(figure)
+        caption, alt = function(figure, summary, arrays)
+        buffer = io.BytesIO()
+        # no version or date inside: the same run gives the same bytes
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return Picture(key, title, caption, alt, buffer.getvalue())
+
+
+def _take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
+    """The array of that name, checked against ``shape`` (None: any length); empty ones count as missing."""
+    if name not in arrays:
+        raise Missing(f"the run holds no array “{name}”")
+    array = arrays[name]
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape))
+    if not fits:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise Missing(f"array “{name}” has shape {array.shape}, expected ({wanted})")
+    if array.size == 0:
+        raise Missing(f"array “{name}” is empty")
+    return array
+
+
+def _thin(n: int, limit: int = MAX_POINTS) -> slice:
+    """Every k-th of ``n`` samples, at most ``limit`` of them: finer than the picture's pixels all the same."""
+    return slice(None, None, max(1, -(-n // limit)))
+
+
+def _names(arrays: Arrays, name: str, n: int, fallback: str) -> list[str]:
+    if name in arrays and arrays[name].shape == (n,):
+        return [str(item) for item in arrays[name]]
+    return [f"{fallback} {i}" for i in range(n)]
+
+
+# --- camera ---------------------------------------------------------------------------------------
+
+
+def overlay(frame: np.ndarray, on: np.ndarray | None, off: np.ndarray | None) -> np.ndarray:
+    """(h, w, 3) uint8: the image, paler, with ON events in blue and OFF events in orange on top."""
+    if on is None or off is None:
+        return frame
+    image = 0.55 * frame.astype(np.float32) + 0.45 * 255.0
+    for counts, colour in ((on, ON), (off, OFF)):
+        hit = counts > 0
+        image[hit] = 0.1 * image[hit] + 0.9 * np.array(colour, np.float32)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """Up to five moments, side by side."""
+    frames = _take(arrays, "frames", None, None, None, 3)
+    k, h, w, _ = frames.shape
+    t = _take(arrays, "frame_t", k)
+    has_events = all(name in arrays and arrays[name].shape == (k, h, w) for name in ("frame_on", "frame_off"))
+    shown = np.unique(np.linspace(0, k - 1, min(k, MAX_FRAMES)).round().astype(int))
+    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + 0.45)
+    for place, (axes, i) in enumerate(zip(figure.subplots(1, len(shown), squeeze=False)[0], shown)):
+        on, off = (arrays["frame_on"][i], arrays["frame_off"][i]) if has_events else (None, None)
+        axes.imshow(overlay(frames[i], on, off), interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+        for spine in axes.spines.values():
+            spine.set(visible=True, color="#b6bec7")
+        axes.set_title(f"t = {t[i]:.2f} s", fontsize=10.5, fontweight="normal", color=MUTED)
+        if has_events and on is not None and off is not None:
+            text = f"{number(int(on.sum()))} ON, {number(int(off.sum()))} OFF"
+            axes.set_xlabel(text, fontsize=9.5)
+        elif place == 0:
+            axes.set_xlabel(f"{w} × {h} px", fontsize=9.5)
+    colours = " ON events are blue (brighter), OFF events orange (darker)." if has_events else ""
+    caption = f"What the camera saw at {len(shown)} moments of the run, {w} × {h} pixels.{colours}"
+    return caption, f"{len(shown)} camera images from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s.{colours}"
+
+
+# --- tracking -------------------------------------------------------------------------------------
+
+
+def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) rad: angle between directions given as pan and tilt, (n, 2) rad each.
+
+    Half-angle form, exact near zero: 2 asin sqrt(sin²(Δtilt / 2) + cos tilt_a cos tilt_b sin²(Δpan / 2)).
+    """
+    pan, tilt = (a - b).T / 2
+    s = np.sin(tilt) ** 2 + np.cos(a[:, 1]) * np.cos(b[:, 1]) * np.sin(pan) ** 2
+    return 2 * np.arcsin(np.sqrt(np.clip(s, 0.0, 1.0)))
+
+
+def _rms_lines(summary: Summary) -> list[tuple[str, float]]:
+    tracking = summary.get("tracking")
+    if not isinstance(tracking, Mapping):
+        return []
+    pairs = [(name, cells.get("rms_deg")) for name, cells in tracking.items() if isinstance(cells, Mapping)]
+    return [(name, float(rms)) for name, rms in pairs if isinstance(rms, int | float)]
+
+
+def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """Pan and tilt of target and head, and the angle between them with everybody's rms."""
+    t = _take(arrays, "t", None)
+    target, head = (_take(arrays, name, len(t), 2) for name in ("target", "head"))
+    error = np.degrees(angle_between(target, head))
+    part = _thin(len(t))
+    figure.set_size_inches(WIDTH, 7.2)
+    pan, tilt, below = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1, 1, 1.15]})
+    for column, axes, name in ((0, pan, "Pan"), (1, tilt, "Tilt")):
+        axes.plot(t[part], np.degrees(target[part, column]), color=TARGET, ls=(0, (4, 2)), lw=1.3, label="target")
+        axes.plot(t[part], np.degrees(head[part, column]), color=HEAD, label="head")
+        axes.set_title(name)
+        axes.set_ylabel("angle [°]")
+    pan.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    below.plot(t[part], error[part], color=ERROR, lw=1.1)
+    below.fill_between(t[part], error[part], color=ERROR, alpha=0.12, lw=0)
+    lines = _rms_lines(summary) or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
+    shades = [ERROR, *(c for c in PALETTE if c not in (ERROR, HEAD))]
+    top = 1.35 * max([float(np.nanpercentile(error, 99.5)), *(rms for _, rms in lines)])
+    if np.isfinite(top) and top > 0:
+        below.set_ylim(0, top)
+    for i, (name, rms) in enumerate(lines):
+        style = "-" if i == 0 else (0, (5, 2))
+        below.axhline(rms, color=shades[i % len(shades)], ls=style, lw=1.7, label=f"{name}: {rms:.2f}° rms")
+    below.set_title("Angle between head and target")
+    below.set_ylabel("error [°]")
+    below.set_xlabel("time [s]")
+    below.set_xlim(t[0], t[-1] + 0.002 * (t[-1] - t[0]))
+    # below the axes: inside it would cover the curve, above it the heading
+    below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(4, len(lines)))
+    said = "; ".join(f"{name} {rms:.2f}°" for name, rms in lines)
+    above = int(np.count_nonzero(error > top))
+    cut = f" {above} of {len(error)} samples lie above the axis." if above else ""
+    caption = f"Horizontal lines: root mean square over the run, of this controller and of the baselines.{cut}"
+    alt = f"Pan, tilt and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error: {said}."
+    return caption, alt
+
+
+# --- activity -------------------------------------------------------------------------------------
+
+
+def _raster(axes: Axes, arrays: Arrays) -> str:
+    """The spikes, a band a population; bands grow with the root of the size so that small ones stay visible."""
+    spike_t = _take(arrays, "spike_t", None)
+    n = len(spike_t)
+    population, neuron = (_take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
+    count = int(population.max()) + 1
+    if "population_names" in arrays:
+        count = max(count, len(arrays["population_names"]))
+    names = _names(arrays, "population_names", count, "population")
+    largest = np.zeros(count, np.int64)
+    np.maximum.at(largest, population, neuron + 1)
+    sizes = largest
+    if "population_sizes" in arrays and arrays["population_sizes"].shape == (count,):
+        sizes = np.maximum(largest, arrays["population_sizes"].astype(np.int64))
+    heights = np.clip(np.sqrt(np.maximum(sizes, 1)), 4.0, None)
+    gap = 0.12 * heights.mean()
+    base = (heights + gap)[::-1].cumsum()[::-1] - heights  # the first population on top: the signal flows down
+    keep = np.arange(n)
+    if n > MAX_SPIKES:
+        keep = np.sort(np.random.default_rng(0).choice(n, MAX_SPIKES, replace=False))
+    y = base[population] + (neuron + 0.5) / np.maximum(sizes, 1)[population] * heights[population]
+    # fewer spikes, larger dots: both a sparse and a dense raster stay readable
+    dot = float(np.clip(3.0 - 0.42 * np.log10(len(keep) + 1), 1.0, 2.4))
+    for p in range(count):
+        chosen = keep[population[keep] == p]
+        axes.axhspan(base[p], base[p] + heights[p], color=PALETTE[p % len(PALETTE)], alpha=0.05, lw=0)
+        axes.plot(spike_t[chosen], y[chosen], ".", ms=dot, mew=0, color=PALETTE[p % len(PALETTE)], rasterized=True)
+    axes.set_yticks(base + heights / 2, [f"{name} ({number(int(size))})" for name, size in zip(names, sizes)])
+    for p, tick in enumerate(axes.get_yticklabels()):
+        tick.set_color(PALETTE[p % len(PALETTE)])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    axes.set_ylim(0, base[0] + heights[0] + gap)
+    axes.set_title("Spikes")
+    axes.set_ylabel("population (neurons)")
+    shown = "" if n <= MAX_SPIKES else f", {number(MAX_SPIKES)} of them drawn, chosen at random"
+    return f"{number(n)} spikes{shown}"
+
+
+def _event_rate(axes: Axes, arrays: Arrays) -> str:
+    t = _take(arrays, "rate_t", None)
+    rate = _take(arrays, "event_rate", len(t))
+    scale, unit = (1e6, "M/s") if rate.max() >= 1e6 else (1e3, "k/s") if rate.max() >= 1e3 else (1.0, "1/s")
+    part = _thin(len(t))
+    axes.fill_between(t[part], rate[part] / scale, color="#56b4e9", alpha=0.45, lw=0, step="mid")
+    axes.plot(t[part], rate[part] / scale, color=HEAD, lw=0.9, drawstyle="steps-mid")
+    axes.set_ylim(bottom=0)
+    axes.set_title("Camera events")
+    axes.set_ylabel(f"rate [{unit}]")
+    return f"up to {number(float(rate.max()))} events/s"
+
+
+def _command(axes: Axes, arrays: Arrays) -> str:
+    t = _take(arrays, "command_t" if "command_t" in arrays else "t", None)
+    command = _take(arrays, "command", len(t), None)
+    unit = str(arrays["command_unit"]) if "command_unit" in arrays else ""
+    names = _names(arrays, "command_names", command.shape[1], "output")
+    part = _thin(len(t))
+    for i, name in enumerate(names[:8]):
+        axes.plot(t[part], command[part, i], color=PALETTE[i % len(PALETTE)], lw=1.2, label=name)
+    axes.axhline(0, color="#b6bec7", lw=0.8, zorder=0)
+    axes.set_title("Command")
+    axes.set_ylabel(f"command [{unit}]" if unit else "command")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=min(8, len(names)), borderaxespad=0.2)
+    return f"{command.shape[1]} outputs"
+
+
+def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """Spikes, event rate and command on one time axis; whichever of them there are."""
+    panels: list[tuple[Callable[[Axes, Arrays], str], str, float]] = [
+        (_raster, "spike_t", 2.6),
+        (_event_rate, "event_rate", 0.8),
+        (_command, "command", 1.0),
+    ]
+    there = [panel for panel in panels if panel[1] in arrays and arrays[panel[1]].size]
+    if not there:
+        raise Missing("the run holds none of the arrays “spike_t”, “event_rate”, “command”")
+    heights = [panel[2] for panel in there]
+    figure.set_size_inches(WIDTH, 0.8 + 1.75 * sum(heights))
+    grid = figure.subplots(len(there), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    said = [function(axes, arrays) for axes, (function, _, _) in zip(grid, there)]
+    ends = [arrays[name] for name in ("t", "command_t", "rate_t", "spike_t") if name in arrays and arrays[name].size]
+    first, last = min(float(e.min()) for e in ends), max(float(e.max()) for e in ends)
+    grid[0].set_xlim(first, last + 0.002 * (last - first))
+    grid[-1].set_xlabel("time [s]")
+    missing = [panel[1] for panel in panels if panel not in there]
+    note = f" Not in this run: {', '.join(missing)}." if missing else ""
+    caption = "; ".join(said)
+    return f"{caption[0].upper()}{caption[1:]}.{note}", f"Activity over time on one axis: {'; '.join(said)}.{note}"
+
+
+# --- latency --------------------------------------------------------------------------------------
+
+
+def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
+    """Upper edge of the bucket in which the fraction ``q`` of all counts is reached [ns]: never too good."""
+    total = counts.sum()
+    k = int(np.searchsorted(np.cumsum(counts), q * total))
+    upper = float(edges[min(k + 1, len(edges) - 1)])
+    return upper if np.isfinite(upper) else float(edges[k])
+
+
+def rebin_log(edges: np.ndarray, counts: np.ndarray, a_decade: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Coarser buckets, of equal width on a logarithmic axis: edges [ns] and counts, without empty ends."""
+    used = np.flatnonzero(counts)
+    low = max(float(edges[used[0]]), 1.0)
+    high = float(edges[used[-1] + 1])
+    if not np.isfinite(high):
+        high = 2 * float(edges[used[-1]])
+    first, last = np.floor(np.log10(low) * a_decade), np.ceil(np.log10(max(high, low * 1.01)) * a_decade)
+    wide = 10 ** (np.arange(first, last + 1) / a_decade)
+    middle = np.clip((edges[:-1] + np.where(np.isfinite(edges[1:]), edges[1:], edges[:-1])) / 2, wide[0], wide[-1])
+    return wide, np.histogram(middle, wide, weights=counts)[0]
+
+
+def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """A histogram each for wake-up, sensor to command, and tick; both axes logarithmic."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    there: list[tuple[str, str, np.ndarray, np.ndarray]] = []
+    for name, what in HISTOGRAMS.items():
+        if f"{name}_counts" in arrays and arrays[f"{name}_counts"].sum() > 0:
+            counts = _take(arrays, f"{name}_counts", None)
+            edges = _take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
+            there.append((name, what, edges, counts))
+    if not there:
+        raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
+    loop = summary.get("loop") if isinstance(summary.get("loop"), Mapping) else {}
+    figure.set_size_inches(WIDTH, 3.5)
+    said = []
+    for axes, (name, what, edges, counts), colour in zip(
+        figure.subplots(1, len(there), squeeze=False)[0], there, PALETTE
+    ):
+        wide, height = rebin_log(edges, counts)
+        axes.stairs(height, wide / 1e3, fill=True, color=colour, alpha=0.75, lw=0)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(0.7, float(height.max()) * 12)
+        stated = (loop or {}).get(f"{name}_us")
+        stated = stated if isinstance(stated, Mapping) else {}
+        marks = []
+        for place, (q, key, text) in enumerate(((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9"))):
+            value = stated.get(key)
+            micro = float(value) if isinstance(value, int | float) else percentile_ns(edges, counts, q) / 1e3
+            marks.append(f"{text} {number(micro)} µs")
+            if micro > 0:
+                axes.axvline(micro, color=INK, lw=1.1, ls=("-", "--", ":")[place])
+                side, gap = ("right", -4) if key == "p50" else ("left", 4)
+                axes.annotate(
+                    f"{text} {number(micro)}", (micro, 0.97 - 0.085 * (2 - place)), (gap, 0), ha=side, va="top",
+                    xycoords=axes.get_xaxis_transform(), textcoords="offset points", fontsize=9,
+                    bbox={"facecolor": "white", "lw": 0, "pad": 0.8},
+                )  # fmt: skip
+        largest = stated.get("max")
+        if isinstance(largest, int | float):
+            marks.append(f"max {number(largest)} µs")
+        low, high = wide[0] / 1e3, max(wide[-1], 10 * wide[0]) / 1e3
+        axes.set_xlim(low, high * (high / low) ** 0.3)  # room for the labels of the last marks
+        axes.xaxis.set_major_locator(LogLocator(10, numticks=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
+        what = what[0].upper() + what[1:]
+        axes.set_title(what)
+        axes.set_xlabel("time [µs]")
+        said.append(f"{what}: {', '.join(marks)}")
+        axes.grid(False, which="minor")
+    figure.axes[0].set_ylabel("count")
+    missing = [what for name, what in HISTOGRAMS.items() if name not in {entry[0] for entry in there}]
+    note = f" Not in this run: {', '.join(missing)}." if missing else ""
+    caption = f"Both axes are logarithmic, so that single late ticks can be seen. {'. '.join(said)}.{note}"
+    return caption, f"Histograms of latency. {'; '.join(said)}.{note}"
+
+
+#: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order
+PICTURES: dict[str, tuple[str, Callable[[Figure, Summary, Arrays], tuple[str, str]]]] = {
+    "camera": ("Camera", camera),
+    "tracking": ("Tracking", tracking),
+    "activity": ("Network activity", activity),
+    "latency": ("Timing of the loop", latency),
+}

@@ -1,0 +1,92 @@
+"""The report of a run: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import RuntimeFault
+from ..files import replace_text
+from ..record.run_folder import read_run
+from .figures import PICTURES, Missing, Picture, draw
+from .table import number, sections, verdict_kind
+
+__all__ = ["REPORT", "write_report"]
+
+REPORT = "report.html"
+
+
+def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(label, value, remark) of the handful of numbers to see first."""
+
+    def part(key: str) -> Mapping[str, Any]:
+        value = summary.get(key)
+        return value if isinstance(value, Mapping) else {}
+
+    tiles: list[tuple[str, str, str]] = []
+    rows = [(name, row["rms_deg"]) for name, row in part("tracking").items() if isinstance(row, Mapping)
+            and isinstance(row.get("rms_deg"), int | float)]  # fmt: skip
+    if rows:
+        others = sorted(rows[1:], key=lambda row: row[1])
+        remark = f"best baseline: {others[0][0]} {others[0][1]:.2f}°" if others else rows[0][0]
+        tiles.append(("tracking error, rms", f"{rows[0][1]:.2f}°", remark))
+    loop = part("loop")
+    if "missed" in loop:
+        tiles.append(("missed ticks", number(loop["missed"]), f"of {number(loop.get('ticks'))}"))
+    for key, what in (("latency_us", "sensor to command"), ("wakeup_us", "wake-up"), ("tick_us", "tick")):
+        cells = loop.get(key)
+        if isinstance(cells, Mapping) and isinstance(cells.get("p99"), int | float):
+            worst = f"max {number(cells['max'])} µs" if "max" in cells else ""
+            tiles.append((f"{what}, p99", f"{number(cells['p99'])} µs", worst))
+    network = part("network")
+    if isinstance(network.get("synaptic_operations_per_s"), int | float):
+        spikes = network.get("spikes_per_s")
+        remark = f"{number(spikes)} spikes/s" if spikes is not None else ""
+        tiles.append(("synaptic operations", f"{number(network['synaptic_operations_per_s'])}/s", remark))
+    return tiles
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report.html`` into a run folder and return its path.
+
+    Whatever the run does not hold is left out, and the page says so.
+
+    Raises
+    ------
+    RuntimeFault : no run in this folder, or matplotlib or Jinja2 is not installed
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise RuntimeFault("a report needs Jinja2: pip install 'snn_control[report]'") from error
+    folder = Path(folder)
+    summary, arrays = read_run(folder)
+    pictures: list[dict[str, str]] = []
+    for key, (heading, _) in PICTURES.items():
+        try:
+            picture: Picture = draw(key, summary, arrays)
+        except Missing as reason:
+            pictures.append({"title": heading, "missing": str(reason)})
+            continue
+        data = base64.b64encode(picture.png).decode("ascii")
+        pictures.append({"title": heading, "caption": picture.caption, "alt": picture.alt, "data": data})
+    environment = Environment(
+        loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    facts = [number(summary[key]) for key in ("controller", "world") if summary.get(key) is not None]
+    facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []
+    facts += [f"{number(summary['duration_s'])} s"] if summary.get("duration_s") is not None else []
+    html = environment.get_template("report.html.j2").render(
+        title=str(summary.get("title") or "Run"),
+        verdict=str(summary.get("verdict") or ""),
+        kind=verdict_kind(summary),
+        facts=facts,
+        tiles=_tiles(summary),
+        pictures=pictures,
+        sections=sections(summary),
+    )
+    replace_text(folder / REPORT, html)
+    return folder / REPORT

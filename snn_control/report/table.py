@@ -1,0 +1,126 @@
+"""The summary of a run as rows, and the same rows in the terminal.
+
+The page and the terminal show the same numbers because both take them from `sections`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Section", "number", "print_summary", "sections", "verdict_kind"]
+
+_PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
+_LOOP = {"wakeup_us": "wake-up [µs]", "latency_us": "sensor to command [µs]", "tick_us": "tick [µs]"}
+_LABELS = {
+    "spikes_per_s": "spikes [1/s]",
+    "synaptic_operations_per_s": "synaptic operations [1/s]",
+    "events_per_s": "camera events [1/s]",
+    "duration_s": "duration [s]",
+    "period_us": "period [µs]",
+    "rms_deg": "rms [°]",
+    "max_deg": "max [°]",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One small table: a heading, the names of its columns (empty for name and value), rows of text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Short text of a value: ``digits`` significant digits, thousands apart, SI prefix from a million on."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) < 1_000_000:
+        return f"{value:,}".replace(",", "\u202f")
+    if isinstance(value, int | float):
+        for scale, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
+            if abs(value) >= scale:
+                return f"{value / scale:.{digits}g}{prefix}"
+        if abs(value) >= 10**digits:
+            return f"{value:,.0f}".replace(",", "\u202f")
+        return f"{value:.{digits}g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {number(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(number(item) for item in value)
+    return str(value)
+
+
+def label(key: str) -> str:
+    """What people read for a key of the summary."""
+    return _LABELS.get(key, key.replace("_", " "))
+
+
+def verdict_kind(summary: Mapping[str, Any]) -> str:
+    """``pass``, ``fail`` or ``none``, from the first word of the verdict."""
+    word = str(summary.get("verdict") or "").strip().lower()
+    return "pass" if word.startswith("pass") else "fail" if word.startswith("fail") else "none"
+
+
+def _mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = summary.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _grid(title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Section | None:
+    """{row: {column: value}} as a table; columns in order of appearance, or those of ``names``."""
+    rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
+    columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
+    if names is not None:
+        columns = [column for column in names if column in columns]
+    if not rows or not columns:
+        return None
+    head = (first, *((names or {}).get(column) or label(column) for column in columns))
+    body = tuple((row, *(number(cells.get(column)) for column in columns)) for row, cells in rows.items())
+    return Section(title, head, body)
+
+
+def sections(summary: Mapping[str, Any]) -> list[Section]:
+    """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
+    found: list[Section | None] = []
+    known = {"title", "verdict", "tracking", "loop", "network", "rights", "versions"}
+    run = tuple((label(key), number(value)) for key, value in summary.items() if key not in known)
+    found.append(Section("Run", (), run) if run else None)
+    found.append(_grid("Tracking error", "controller", _mapping(summary, "tracking")))
+    loop = _mapping(summary, "loop")
+    found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES))
+    rest = tuple((label(key), number(value)) for key, value in loop.items() if key not in _LOOP)
+    found.append(Section("Ticks", (), rest) if rest else None)
+    for title in ("network", "rights", "versions"):
+        rows = tuple((label(key), number(value)) for key, value in _mapping(summary, title).items())
+        found.append(Section(title.capitalize(), (), rows) if rows else None)
+    return [section for section in found if section is not None]
+
+
+def print_summary(summary: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print title, verdict and the tables of a summary to the terminal."""
+    from rich.console import Console, Group
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or Console()
+    colour = {"pass": "bold green", "fail": "bold red", "none": "bold"}[verdict_kind(summary)]
+    console.print(Text(str(summary.get("title") or "Run"), style="bold"))
+    if summary.get("verdict"):
+        console.print(Text(str(summary["verdict"]), style=colour))
+    for section in sections(summary):
+        table = Table(box=None, show_header=bool(section.columns), header_style="dim", pad_edge=False, padding=(0, 2))
+        for index in range(len(section.columns) or 2):
+            heading = section.columns[index] if section.columns else ""
+            right = bool(section.columns) and index > 0
+            table.add_column(heading, justify="right" if right else "left", overflow="fold")
+        for row in section.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(Group(Text(), Text(section.title, style="bold cyan"), table))

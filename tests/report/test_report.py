@@ -1,0 +1,199 @@
+"""The report page: self-contained, complete, and honest about what is missing."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from snn_control.errors import RuntimeFault
+from snn_control.record import write_run
+from snn_control.report import print_summary, write_report
+from snn_control.report.figures import PICTURES, Missing, angle_between, draw, overlay, percentile_ns, rebin_log
+from snn_control.report.table import number, sections, verdict_kind
+
+
+class Page(HTMLParser):
+    """Collects the images and whatever a browser would fetch from elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.foreign: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "action") and not (value or "").startswith("data:"):
+                self.foreign.append(f"{tag} {name}={value}")
+        if tag in ("script", "link", "iframe"):
+            self.foreign.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def test_a_full_run_gives_all_pictures_in_one_file(tmp_path, summary, arrays):
+    path = write_report(write_run(tmp_path, summary, arrays))
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert (path.name, page.foreign, page.open) == ("report.html", [], [])
+    assert "@import" not in text
+    assert "url(" not in text
+    assert len(page.images) == len(PICTURES) == 4
+    for image in page.images:
+        assert len(image["alt"] or "") > 40
+        width, height = png_size(base64.b64decode((image["src"] or "").partition(",")[2], validate=True))
+        assert width > 1500
+        assert height > 250
+    assert 'class="verdict pass"' in text
+    assert "left out" not in text
+    assert path.stat().st_size < 3_000_000
+    for shown in ("1.42°", "best baseline: PID on true error 0.81°", "SCHED_FIFO 80", "12.4 M"):
+        assert shown in text
+
+
+def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path):
+    text = write_report(write_run(tmp_path, {})).read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.images == []
+    assert text.count("left out") == len(PICTURES)
+    assert "the run holds no array “frames”" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "reason"),
+    [
+        ("tracking", {"target": np.zeros((5, 2))}, "“target” has shape"),
+        ("tracking", {"t": np.zeros(0)}, "“t” is empty"),
+        ("camera", {"frames": np.zeros((8, 4, 4), np.uint8)}, "“frames” has shape"),
+        ("activity", {"spike_neuron": np.zeros(3, int)}, "“spike_neuron” has shape"),
+        ("latency", {"tick_edges_ns": np.arange(3)}, "“tick_edges_ns” has shape"),
+    ],
+)
+def test_arrays_that_do_not_fit_leave_out_one_picture(summary, arrays, key, change, reason):
+    with pytest.raises(Missing, match=reason):
+        draw(key, summary, {**arrays, **change})
+
+
+def test_parts_of_a_picture_may_be_missing(summary, arrays):
+    kept = {name: arrays[name] for name in ("rate_t", "event_rate", "tick_edges_ns", "tick_counts")}
+    assert "Not in this run: spike_t, command." in draw("activity", {}, kept).caption
+    assert (
+        "Not in this run: wake-up after the deadline, sensor message to command." in draw("latency", {}, kept).caption
+    )
+    plain = {name: arrays[name][:1] for name in ("frames", "frame_t")}
+    assert "ON events" not in draw("camera", summary, plain).alt
+
+
+@pytest.mark.parametrize("key", list(PICTURES))
+def test_the_same_run_gives_the_same_picture(summary, arrays, key):
+    assert draw(key, summary, arrays).png == draw(key, summary, arrays).png
+
+
+def test_text_of_the_run_cannot_become_markup(tmp_path):
+    text = write_report(write_run(tmp_path, {"title": "<script>x</script>", "verdict": "FAIL & <b>"})).read_text()
+    assert "<script>" not in text
+    assert 'class="verdict fail"' in text
+    assert "FAIL &amp; &lt;b&gt;" in text
+
+
+def test_huge_rasters_are_thinned_and_say_so(arrays, summary):
+    assert "90\u202f000 spikes, 60\u202f000 of them drawn" in draw("activity", summary, arrays).caption
+
+
+def test_angle_between_directions():
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(-1.2, 1.2, (2, 200, 2))
+
+    def unit(d):  # pan about z, tilt up
+        return np.stack([np.cos(d[:, 1]) * np.cos(d[:, 0]), np.cos(d[:, 1]) * np.sin(d[:, 0]), np.sin(d[:, 1])], axis=1)
+
+    expected = np.arctan2(np.linalg.norm(np.cross(unit(a), unit(b)), axis=1), (unit(a) * unit(b)).sum(1))
+    np.testing.assert_allclose(angle_between(a, b), expected, atol=1e-12)
+
+
+def test_histograms_keep_every_count_and_never_flatter():
+    rng = np.random.default_rng(2)
+    sample = rng.lognormal(9, 1, 5000)
+    edges = np.concatenate([[0.0], np.geomspace(10, 1e8, 400), [np.inf]])
+    counts = np.histogram(sample, edges)[0]
+    wide, coarse = rebin_log(edges, counts)
+    assert coarse.sum() == counts.sum()
+    assert np.all(np.diff(np.log10(wide)) > 0)
+    for q in (0.5, 0.99, 0.999):
+        exact = np.sort(sample)[int(np.ceil(q * len(sample))) - 1]
+        assert exact <= percentile_ns(edges, counts, q) <= 1.05 * exact
+    one = np.zeros(len(counts), int)
+    one[-1] = 3  # all in the open bucket
+    assert rebin_log(edges, one)[1].sum() == 3
+    assert np.isfinite(percentile_ns(edges, one, 0.99))
+
+
+def test_overlay_shows_both_polarities():
+    frame = np.full((2, 2, 3), 100, np.uint8)
+    on, off = np.array([[1, 0], [0, 0]]), np.array([[0, 2], [0, 0]])
+    image = overlay(frame, on, off)
+    assert image[0, 0, 2] > image[0, 0, 0]  # ON: blue
+    assert image[0, 1, 0] > image[0, 1, 2]  # OFF: orange
+    assert image[1, 0, 0] == image[1, 1, 2] == 170
+
+
+def test_the_terminal_shows_what_the_page_shows(summary):
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    print_summary(summary, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert summary["verdict"] in text
+    for section in sections(summary):
+        assert section.title in text
+        for row in section.rows:
+            assert all(cell in text for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (True, "yes"), (7, "7"), (20_000, "20\u202f000"), (12.4e6, "12.4 M"), (0.81234, "0.812"), (0, "0")],
+)
+def test_numbers_are_short(value, text):
+    assert number(value) == text
+
+
+def test_odd_summaries_do_no_harm(tmp_path):
+    odd = {
+        "tracking": 3,
+        "loop": [1],
+        "network": None,
+        "rights": {},
+        "versions": "x",
+        "verdict": None,
+        "more": {"a": 1},
+    }
+    assert verdict_kind(odd) == "none"
+    assert "a 1" in write_report(write_run(tmp_path, odd)).read_text()
+
+
+def test_no_run_no_report(tmp_path):
+    with pytest.raises(RuntimeFault, match=r"no summary\.json here"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_the_report_imports_no_matplotlib():
+    program = "import sys, snn_control.report; sys.exit(bool({'matplotlib', 'jinja2'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
