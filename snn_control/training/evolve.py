@@ -1,0 +1,101 @@
+"""Evolution of a recipe's parameters by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
+
+A run can be stopped at any time and goes on where it was: its state lies in ``checkpoint.pkl`` of its folder.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..controller import Controller
+from ..errors import SnnControlError
+from ..files import replace_file
+from .recipes import Recipe, recipes, write_controller
+from .rollout import episode
+
+__all__ = ["controller_of", "evaluate", "evolve"]
+
+_environments: dict[str, list] = {}
+
+
+def controller_of(recipe: Recipe, values: Mapping[str, float]) -> Controller:
+    """The bound controller of a recipe's parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Controller.load(write_controller(recipe, values, folder))
+
+
+def evaluate(name: str, values: Mapping[str, float], seeds: Sequence[int], horizon: int | None) -> float:
+    """Mean cost over the recipe's settings and ``seeds``; a controller that cannot be built costs infinity."""
+    import gymnasium
+
+    recipe = recipes()[name]
+    if name not in _environments:
+        _environments[name] = [
+            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in recipe.settings
+        ]
+    try:
+        controller = controller_of(recipe, values)
+    except SnnControlError:
+        return float("inf")
+    costs = []
+    for env in _environments[name]:
+        for seed in seeds:
+            rewards, info = episode(env, controller, seed, horizon)
+            costs.append(recipe.score(rewards, info))
+    return float(np.mean(costs))
+
+
+def _evaluate(task: tuple) -> float:
+    return evaluate(*task)
+
+
+def evolve(
+    recipe: Recipe,
+    folder: str | os.PathLike,
+    *,
+    generations: int = 40,
+    population: int = 12,
+    episodes: int = 2,
+    seed: int = 1,
+    progress: Callable[[int, float, float], None] = lambda generation, best, mean: None,
+) -> dict[str, float]:
+    """Search; returns the best parameters, and goes on from ``folder/checkpoint.pkl`` where there is one.
+
+    episodes : training seeds of each setting, new ones every generation (10,000 and above, never those of a score)
+    progress : called after a generation with its number, the best cost and the mean cost of it
+    """
+    import cma
+
+    names = list(recipe.parameters)
+    start = np.array([recipe.parameters[n][0] for n in names])
+    scale = np.array([recipe.parameters[n][1] for n in names])
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pkl"
+    if checkpoint.exists():
+        with checkpoint.open("rb") as file:
+            strategy = pickle.load(file)
+    else:
+        options = {"popsize": population, "seed": seed, "verbose": -9}
+        strategy = cma.CMAEvolutionStrategy(np.zeros(len(names)), 1.0, options)
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        while strategy.countiter < generations:
+            seeds = [10_000 + 100 * strategy.countiter + k for k in range(episodes)]
+            candidates = strategy.ask()
+            tasks = [
+                (recipe.name, dict(zip(names, start + scale * c, strict=True)), seeds, recipe.horizon)
+                for c in candidates
+            ]
+            costs = pool.map(_evaluate, tasks, chunksize=1)
+            strategy.tell(candidates, costs)
+            replace_file(checkpoint, partial(pickle.dump, strategy))
+            progress(strategy.countiter, min(costs), float(np.mean(costs)))
+    return dict(zip(names, (start + scale * strategy.mean).tolist(), strict=True))
