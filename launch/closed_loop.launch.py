@@ -1,0 +1,37 @@
+"""World and controller: ros2 launch snn_control closed_loop.launch.py lockstep:=true"""
+
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchDescription
+from snn_control.ros.launching import ARGUMENTS, closed_loop
+
+
+def start(context):
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    nodes = [
+        Node(
+            package="snn_control",
+            executable=process.executable,
+            name=process.name,
+            parameters=[dict(process.parameters)],
+            output="screen",
+        )
+        for process in closed_loop(**values)
+    ]
+    # neither is of use without the other
+    ends = [
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[EmitEvent(event=Shutdown())])) for node in nodes
+    ]
+    return [*nodes, *ends]
+
+
+def generate_launch_description():
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=start)])

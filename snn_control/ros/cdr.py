@@ -1,0 +1,338 @@
+"""The bytes of a CDR message: a small program that finds numbers in them, run by compiled code.
+
+CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or
+little (1) endian; then the fields, each aligned to its own size, counted from byte 4. A string is a
+uint32 length that counts the closing NUL, and the bytes; a wide string is a uint32 number of characters
+of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields takes 1 byte.
+
+`walk` neither allocates nor calls Python, checks every length before it uses it, and its work is bounded
+by the length of the message, since each turn of a loop takes at least a byte of it. `wire` writes the
+programs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.memory import (
+    load_f32,
+    load_f64,
+    load_i8,
+    load_i16,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u16,
+    load_u32,
+    store_f32,
+    store_f64,
+    store_i64,
+    store_u8,
+    store_u16,
+    store_u32,
+)
+
+__all__ = [
+    "ENCAPSULATION",
+    "EXTRA",
+    "KINDS",
+    "KIND_SIZES",
+    "MISSING",
+    "SCRATCH_WORDS",
+    "TRUNCATED",
+    "get_number",
+    "get_stamp",
+    "get_u32",
+    "kind_size",
+    "put_number",
+    "walk",
+    "walk_message",
+]
+
+#: what `walk` returns instead of a number of values
+ENCAPSULATION, TRUNCATED, MISSING, EXTRA = -1, -2, -3, -4
+
+#: element types by number; the number is what stands in a program
+KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+KIND_SIZES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8)
+
+# Operations of a program: five words each, (operation, a, b, c, target). Offsets count from byte 4.
+SKIP = 0  # align to a, pass b bytes
+STRING = 1  # uint32 n, then n * a bytes
+SEQUENCE = 2  # uint32 n, then, if n > 0: align to a, pass (n - 1) * c + b bytes
+READ = 3  # b values of kind a
+READ_SEQUENCE = 4  # a sequence of kind a: its values from b to c (-1: to the end)
+COUNT = 5  # register a = uint32 count of elements that take at least b bytes each
+NEED = 6  # register a must reach c (-1: exceed b); if it is 0, nothing is due: go to target
+SET = 7  # register a = b
+LESS = 8  # register a = register b - c
+IF_ZERO = 9  # if register a is 0 go to target
+NEXT = 10  # register a -= 1; if it is not 0 go to target
+END = 11
+WORDS = 5  # words of an operation
+HEAD = 2  # words before the first: 1 if the message begins with a stamp; kind of the elements
+
+REGISTERS = 32
+#: scratch memory of `walk`, in int64 words: 0 the stamp found [ns, -1: none], 1 a byte-swapped number and, at
+#: last, where the message ended [bytes]; 2.. registers
+SCRATCH_WORDS = 2 + REGISTERS
+
+
+@register_jitable
+def get_u32(address, big):
+    """uint32 at ``address`` as int64."""
+    v = load_u32(address)
+    if big:
+        v = ((v & 0xFF) << 24) | ((v & 0xFF00) << 8) | ((v >> 8) & 0xFF00) | (v >> 24)
+    return v
+
+
+@register_jitable
+def kind_size(kind):
+    """Bytes of one element of a kind."""
+    if kind <= 2:
+        return 1
+    if kind <= 4:
+        return 2
+    if kind <= 6 or kind == 9:
+        return 4
+    return 8
+
+
+@register_jitable
+def get_number(address, kind, big, swap):
+    """The number of ``kind`` at ``address`` as float64; ``swap`` is a word of scratch memory."""
+    if big:
+        v = 0
+        for k in range(kind_size(kind)):
+            v = (v << 8) | load_u8(address + k)
+        store_i64(swap, v)
+        address = swap
+    if kind == 10:
+        return load_f64(address)
+    if kind == 9:
+        return np.float64(load_f32(address))
+    if kind == 0:
+        return 1.0 if load_u8(address) != 0 else 0.0
+    if kind == 1:
+        return np.float64(load_u8(address))
+    if kind == 2:
+        return np.float64(load_i8(address))
+    if kind == 3:
+        return np.float64(load_u16(address))
+    if kind == 4:
+        return np.float64(load_i16(address))
+    if kind == 5:
+        return np.float64(load_u32(address))
+    if kind == 6:
+        return np.float64(load_i32(address))
+    if kind == 7:
+        return np.float64(np.uint64(load_i64(address)))
+    return np.float64(load_i64(address))
+
+
+@register_jitable
+def _to_integer(value, low, high):
+    """``value`` rounded to the nearest integer, ties to even, within [low, high]; NaN becomes 0."""
+    if value != value:
+        value = 0.0
+    if value <= low:
+        return np.int64(low)
+    if value >= high:
+        return np.int64(high)
+    whole = np.floor(value)
+    rest = value - whole
+    n = np.int64(whole)
+    if rest > 0.5 or (rest == 0.5 and (n & 1) == 1):
+        n += 1
+    return n
+
+
+@register_jitable
+def put_number(address, kind, value):
+    """Write float64 ``value`` as a little-endian ``kind``: rounded and saturated to its range."""
+    if kind == 10:
+        store_f64(address, value)
+    elif kind == 9:
+        if value > 3.4028234663852886e38:
+            value = 3.4028234663852886e38
+        if value < -3.4028234663852886e38:
+            value = -3.4028234663852886e38
+        store_f32(address, np.float32(value))
+    elif kind == 0:
+        store_u8(address, _to_integer(value, 0.0, 1.0))
+    elif kind == 1:
+        store_u8(address, _to_integer(value, 0.0, 255.0))
+    elif kind == 2:
+        store_u8(address, _to_integer(value, -128.0, 127.0))
+    elif kind == 3:
+        store_u16(address, _to_integer(value, 0.0, 65535.0))
+    elif kind == 4:
+        store_u16(address, _to_integer(value, -32768.0, 32767.0))
+    elif kind == 5:
+        store_u32(address, _to_integer(value, 0.0, 4294967295.0))
+    elif kind == 6:
+        store_u32(address, _to_integer(value, -2147483648.0, 2147483647.0))
+    elif kind == 7:
+        if value >= 18446744073709551616.0:
+            store_i64(address, -1)
+        elif value >= 9223372036854775808.0:  # the upper half, as the two's complement that it shares its bits with
+            store_i64(address, np.int64(value - 18446744073709551616.0))
+        else:
+            store_i64(address, _to_integer(value, 0.0, 9223372036854774784.0))  # largest float64 below 2**63
+    elif value >= 9223372036854775808.0:
+        store_i64(address, 0x7FFFFFFFFFFFFFFF)
+    elif value <= -9223372036854775808.0:
+        store_i64(address, -0x7FFFFFFFFFFFFFFF - 1)
+    else:
+        store_i64(address, _to_integer(value, -9223372036854775808.0, 9223372036854774784.0))
+
+
+@register_jitable
+def get_stamp(address, big):
+    """builtin_interfaces/Time at ``address`` in ns; -1 if it lies before 0."""
+    seconds = get_u32(address, big)
+    if seconds >= 0x80000000:
+        return np.int64(-1)
+    return seconds * 1000000000 + get_u32(address + 4, big)
+
+
+@register_jitable
+def _emit(position, offset, kind, n, out, filled, big, swap, offsets):
+    """Append the ``n`` numbers at ``position`` (or, if asked, where they stand in the message)."""
+    size = kind_size(kind)
+    if offsets:
+        for k in range(n):
+            store_i64(out + 8 * (filled + k), offset + 4 + k * size)
+    elif kind == 10 and not big:
+        for k in range(n):
+            store_f64(out + 8 * (filled + k), load_f64(position + 8 * k))
+    elif kind == 9 and not big:
+        for k in range(n):
+            store_f64(out + 8 * (filled + k), np.float64(load_f32(position + 4 * k)))
+    else:
+        for k in range(n):
+            store_f64(out + 8 * (filled + k), get_number(position + k * size, kind, big, swap))
+
+
+@register_jitable
+def walk(program, address, length, out, capacity, scratch, offsets):
+    """Run a program over a message; all arguments are int64, the first three and ``scratch`` addresses or sizes.
+
+    Parameters
+    ----------
+    program : address of `PathProgram.code`
+    address, length : the message, encapsulation included [bytes]
+    out, capacity : float64[capacity] that receives the values; int64[capacity] of byte offsets if ``offsets``
+    scratch : int64[SCRATCH_WORDS]; word 0 receives the message's stamp [ns], -1 if its type has none;
+        word 1 receives where its last field ends, from its start [bytes]
+    offsets : 0 values, 1 byte offsets from the start of the message
+
+    Returns
+    -------
+    The number of values found; 0 means that the bound sequence is empty: nothing is due. Negative:
+    ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (an element that the path names is not
+    there), EXTRA (more than ``capacity``). ``out`` may be partly written then.
+    Bytes after the last field are no fault: serializers reserve more than they fill.
+    """
+    if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
+        return ENCAPSULATION
+    big = load_u8(address + 1) == 0
+    base = address + 4
+    end = length - 4
+    swap = scratch + 8
+    registers = scratch + 16
+    stamp = np.int64(-1)
+    if load_i64(program) != 0:
+        if end < 8:
+            return TRUNCATED
+        stamp = get_stamp(base, big)
+    store_i64(scratch, stamp)
+
+    filled = 0
+    o = 0
+    pc = program + 8 * HEAD
+    first = pc
+    while True:
+        operation = load_i64(pc)
+        a = load_i64(pc + 8)
+        b = load_i64(pc + 16)
+        c = load_i64(pc + 24)
+        target = first + 8 * WORDS * load_i64(pc + 32)
+        pc += 8 * WORDS
+        if operation == SKIP:
+            o = ((o + a - 1) & -a) + b
+            if o > end:
+                return TRUNCATED
+        elif operation == READ:
+            size = kind_size(a)
+            o = (o + size - 1) & -size
+            if o + b * size > end:
+                return TRUNCATED
+            if filled + b > capacity:
+                return EXTRA
+            _emit(base + o, o, a, b, out, filled, big, swap, offsets)
+            filled += b
+            o += b * size
+        elif operation == SET:
+            store_i64(registers + 8 * a, b)
+        elif operation == LESS:
+            store_i64(registers + 8 * a, load_i64(registers + 8 * b) - c)
+        elif operation == IF_ZERO:
+            if load_i64(registers + 8 * a) == 0:
+                pc = target
+        elif operation == NEXT:
+            left = load_i64(registers + 8 * a) - 1
+            store_i64(registers + 8 * a, left)
+            if left != 0:
+                pc = target
+        elif operation == NEED:
+            n = load_i64(registers + 8 * a)
+            if n == 0:
+                pc = target
+            elif n < c or n <= b:
+                return MISSING
+        elif operation == END:
+            break
+        else:  # the four that begin with a length
+            o = (o + 3) & -4
+            if o + 4 > end:
+                return TRUNCATED
+            n = get_u32(base + o, big)
+            o += 4
+            if operation == STRING:
+                if n * a > end - o:
+                    return TRUNCATED
+                o += n * a
+            elif operation == SEQUENCE:
+                if n > 0:
+                    o = (o + a - 1) & -a
+                    total = (n - 1) * c + b
+                    if total > end - o:
+                        return TRUNCATED
+                    o += total
+            elif operation == COUNT:
+                if n * b > end - o:
+                    return TRUNCATED
+                store_i64(registers + 8 * a, n)
+            elif n > 0:  # READ_SEQUENCE
+                size = kind_size(a)
+                o = (o + size - 1) & -size
+                if n * size > end - o:
+                    return TRUNCATED
+                if n < c or n <= b:
+                    return MISSING
+                wanted = (n if c < 0 else c) - b
+                if filled + wanted > capacity:
+                    return EXTRA
+                _emit(base + o + b * size, o + b * size, a, wanted, out, filled, big, swap, offsets)
+                filled += wanted
+                o += n * size
+    store_i64(swap, o + 4)
+    return filled
+
+
+def walk_message(program, address, length, out, capacity, scratch, offsets):
+    """`walk` as a function of its own."""
+    return walk(program, address, length, out, capacity, scratch, offsets)

@@ -1,0 +1,246 @@
+"""The controller as a lifecycle node: configure loads and warms up, activate starts the loop.
+
+Deactivate, shutdown, every error and every signal end in the safe command. Messages go from and to the loop
+through rcl, on an io node that no executor spins; this node answers parameters, services and diagnostics.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+from std_srvs.srv import Trigger
+
+from ..controller import Controller
+from ..engine.tick import tick_address
+from ..errors import DescriptionError, RuntimeFault, SnnControlError
+from ..realtime.loop import Loop
+from ..record.activity import ActivityRecorder
+from ..spec import ControllerSpec, load_spec
+from .diagnostics import guard_reason, statuses
+from .process import (
+    Stop,
+    check_record,
+    dds_threads,
+    declare,
+    io_node,
+    run_node,
+    steady_timer,
+    warn_of_unknown_parameters,
+)
+from .topics import at_rate, command_ports, drain, input_ports
+
+__all__ = ["ControllerNode", "main"]
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
+ACKNOWLEDGED = Duration(seconds=0.2)  # how long the parting command's readers may take
+
+
+class ControllerNode(LifecycleNode):
+    """A controller file between topics; see the README for topics, parameters and services."""
+
+    def __init__(self, stop: Stop, **options: Any) -> None:
+        with dds_threads():
+            super().__init__("controller", **options)
+        self.exit_code, self.finished = 0, False
+        self._stop = stop
+        self.file = declare(self, "controller_file", "", "Controller file (.yaml)")
+        self.mode = declare(self, "mode", "realtime", "realtime, or lockstep with a simulated world")
+        self.rate = declare(self, "rate", 0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0)
+        self.phase = declare(self, "phase", 0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0)
+        self.priority = declare(self, "priority", 80, "SCHED_FIFO priority of the loop; 0: none", 0, 98)
+        self.cpu = declare(self, "cpu", -1, "CPU of the loop; -1: any", -1, 1023)
+        self.record = declare(
+            self, "record", "", "File (.npz) for spikes and commands, written at the end; empty: none"
+        )
+        autostart = declare(self, "autostart", True, "Configure and activate at the start")
+        if self.mode not in ("realtime", "lockstep"):
+            raise DescriptionError("mode", self.mode, "must be 'realtime' or 'lockstep'")
+        warn_of_unknown_parameters(self)
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self.controller: Controller | None = None
+        self.loop: Loop | None = None
+        self.recorder: ActivityRecorder | None = None
+        self._io: Any = None
+        self._faults_told = 0
+        self._before: tuple[float, dict] | None = None
+        self.spec: ControllerSpec | None = None
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
+        steady_timer(self, 1.0, self._diagnose)
+        self.create_service(Trigger, "~/release", self._release)
+        if autostart and (self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS):
+            self.exit_code, self.finished = 2, True
+
+    # lifecycle -----------------------------------------------------------------------------------------------
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        try:
+            self._configure()
+        except SnnControlError as error:
+            self.get_logger().error(str(error))
+        except Exception:  # rclpy would say nothing
+            self.get_logger().error(f"cannot be configured:\n{traceback.format_exc()}")
+        else:
+            return SUCCESS
+        self._release_resources()
+        return FAILURE
+
+    def _configure(self) -> None:
+        if not self.file:
+            raise DescriptionError("controller_file", "", "must name a controller file", NEEDS_FILE)
+        check_record(self.record)
+        self.spec = at_rate(load_spec(self.file), self.rate)
+        lockstep = self.mode == "lockstep"
+        if not lockstep and self.get_parameter("use_sim_time").value:
+            self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")
+        if lockstep and self.spec.repeat != 1:
+            rule = "must be 1 in lockstep, where a message is a tick"
+            fix = f"let the world step {self.spec.repeat} times as fast, or use mode realtime"
+            raise DescriptionError(f"{self.file}: repeat", self.spec.repeat, rule, fix)
+        self.controller = Controller.from_spec(self.spec)
+        self.controller.step({})  # warms up: what was not compiled is now
+        self.controller.reset()
+        bound = self.controller.bound
+        self._io = io_node(self)
+        try:
+            with dds_threads():
+                self.inputs = input_ports(self, self._io, self.spec, bound, lockstep)
+                self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
+        except DescriptionError as error:
+            raise error.in_file(self.file) from None
+        self.recorder = ActivityRecorder(bound) if self.record else None
+        n = bound.array("command").size
+        self.loop = Loop(
+            tick_address(),
+            bound.table,
+            self.controller.period_ns,
+            self.inputs,
+            [*self.outputs, *([self.recorder] if self.recorder else [])],
+            [(bound.address("command"), bound.address("safe"), n)],
+            mode=self.mode,
+            phase_ns=round(self.phase * 1e9),
+            priority=self.priority,
+            cpus=None if self.cpu < 0 else [self.cpu],
+            hold=[port.hold() for port in (*self.inputs, *self.outputs)],
+            keep=self.controller,
+            name=self.get_name(),
+        )
+        if lockstep:
+            for port in self.inputs:
+                port.attach_semaphore(self.loop.semaphore)
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        if self.loop is None or self.controller is None:
+            return FAILURE
+        self.controller.reset()
+        self._before, self._faults_told = None, 0
+        try:
+            if self.mode == "realtime":
+                drain(self.inputs)  # in lockstep the world waits for an answer to each message
+            rights = self.loop.start()
+        except RuntimeFault as error:
+            self.get_logger().error(str(error))
+            return FAILURE
+        if self.mode == "realtime" and rights.missing:
+            self.get_logger().warning(rights.warnings())
+        self.get_logger().info(
+            f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, "
+            + (f"SCHED_FIFO {rights.priority}" if rights.priority else "ordinary priority")
+        )
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        self._stop_loop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        self._release_resources()
+        return SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        self._stop_loop()
+        self._release_resources()
+        return SUCCESS
+
+    def on_error(self, state: State) -> TransitionCallbackReturn:
+        self.get_logger().error("an error in a transition: the loop ends with the safe command")
+        self._stop_loop()
+        self._release_resources()
+        return SUCCESS
+
+    def _stop_loop(self) -> None:
+        if self.loop is None or not self.loop.stop(2.0):
+            if self.loop is not None:
+                self.get_logger().error("the loop did not end within 2 s")
+            return
+        for publisher in self._io.publishers:  # before anybody takes them apart
+            publisher.wait_for_all_acked(ACKNOWLEDGED)
+        if self.recorder is not None and self.controller is not None:
+            try:
+                self.recorder.save(self.record, self.loop, self.controller)
+            except OSError as error:
+                self.get_logger().error(f"record = {self.record}: cannot be written: {error.strerror}")
+                self.exit_code = 1
+
+    def _release_resources(self) -> None:
+        if self.loop is not None and not self.loop.stop(2.0):
+            return  # its thread still uses the ports
+        if self.mode == "lockstep":
+            for port in self.inputs:
+                port.detach()
+        self.loop = self.recorder = self.controller = None
+        self.inputs, self.outputs = [], []
+        if self._io is not None:
+            self._io.destroy_node()
+            self._io = None
+
+    def finish(self) -> None:
+        """End in order: the parting safe command goes out before anything is taken apart."""
+        self._stop_loop()
+        self._release_resources()
+
+    # services and diagnostics --------------------------------------------------------------------------------
+    def _release(self, request: Any, response: Any) -> Any:
+        """Operator's release of a fault (std_srvs/srv/Trigger): whether the controller commands again."""
+        if self.controller is None or self.loop is None or not self.loop.running:
+            response.success, response.message = False, "not active"
+            return response
+        end, last = time.monotonic() + 0.5, self.loop.ticks + 2  # of two ticks one is whole
+        self.controller.release()
+        while self.controller.safe and self.loop.ticks < last and time.monotonic() < end:
+            time.sleep(0.001)
+        response.success = not self.controller.safe
+        response.message = "commands" if response.success else f"still the safe command: {guard_reason(self)}"
+        return response
+
+    def _diagnose(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        now = time.monotonic()
+        current = self.loop.stats() if self.loop is not None else {}
+        message.status = statuses(self, current, self._before, now)
+        self._before = (now, current)
+        self._diagnostics.publish(message)
+        if self.controller is not None and self.loop is not None:
+            faults = self.controller.counters()["guard"]["faults"]
+            if faults > self._faults_told:
+                why = "; ".join(s.message for s in message.status if s.level == DiagnosticStatus.ERROR)
+                self.get_logger().warning(f"{faults - self._faults_told} fault(s): {why or 'over now'}")
+            self._faults_told = faults
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the executable ``controller_node``."""
+    sys.exit(run_node(ControllerNode, arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What a controller says about itself on /diagnostics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from ..engine.kernels import encoders, outputs
+from .graph import describe_mismatch
+from .topics import qos_of
+
+__all__ = ["guard_reason", "statuses"]
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def _status(node: Any, part: str, level: bytes, message: str, values: dict[str, Any]) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=f"{v:.6g}" if isinstance(v, float) else str(v)) for key, v in values.items()]
+    name = f"{node.get_fully_qualified_name()}: {part}"
+    return DiagnosticStatus(level=level, name=name, message=message, hardware_id="", values=pairs)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) -> DiagnosticStatus:
+    values = {k: v for k, v in now.items() if k not in ("inputs", "mode")}
+    level, message = OK, "runs"
+    if before and before[1]:
+        seconds = time - before[0]
+        values["rate_hz"] = (now["ticks"] - before[1]["ticks"]) / seconds
+        missed = now["missed"] - before[1]["missed"]
+        message = f"{values['rate_hz']:.1f} Hz, {missed} missed"
+        if missed > 0.01 * max(1, now["ticks"] - before[1]["ticks"]):
+            level = WARN
+    if not now["running"]:
+        level, message = WARN, "does not run"
+    elif not node.loop.alive(max(0.5, 10e-9 * node.loop.period_ns)):
+        level, message = ERROR, f"no sign of life for {now['heartbeat_age_ns'] * 1e-9:.2f} s: a tick or a port hangs"
+    elif now["starved"]:
+        level, message = ERROR, f"lockstep waits for: {', '.join(now['waiting'])}"
+    rights = node.loop.rights
+    if now["mode"] == "realtime" and rights.missing:
+        values["rights_missing"] = "; ".join(rights.missing)
+        level = max(level, WARN)
+    values["priority"] = rights.priority
+    return _status(node, "loop", level, message, _flat(values))
+
+
+def _input(node: Any, k: int, name: str, port: Any, loop: dict, before: Any, time: float) -> DiagnosticStatus:
+    bound = node.controller.bound
+    slot, validity = bound.array(f"{name}.slot"), bound.array("validity")[k]
+    counted = node.controller.counters()["inputs"][name]
+    values: dict[str, Any] = {**loop["inputs"][name], **counted}
+    age = int(slot[encoders.AGE])
+    values["age_s"] = age * 1e-9 if age >= 0 else "never"
+    if before and before[1]:
+        values["rate_hz"] = (loop["inputs"][name]["taken"] - before[1]["inputs"][name]["taken"]) / (time - before[0])
+    problems = []
+    topic = node.spec.ros_inputs[name]
+    valid = bool(validity[encoders.VALID])
+    if not valid:
+        if age < 0:
+            problems.append("nothing has come yet")
+        elif not validity[encoders.SAMPLE_GOOD]:
+            problems.append("the newest sample is not finite or not plausible")
+        else:
+            limit = next(i.stale for i in node.spec.inputs if i.name == name)
+            problems.append(f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s")
+    if before and before[1]:
+        for key in ("malformed", "oversized"):
+            more = loop["inputs"][name].get(key, 0) - before[1]["inputs"][name].get(key, 0)
+            if more:
+                problems.append(f"{more} {key} messages")
+    mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
+    if mismatch:
+        problems.append(mismatch)
+    required = node.controller.program.facts["inputs"][k]["required"]
+    level = OK if not problems else ERROR if required and (mismatch or not valid) else WARN
+    return _status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
+
+
+def guard_reason(node: Any) -> str:
+    """Why the command is the safe one: the faults of the last tick, or what its end waits for."""
+    words, reasons = node.controller.bound.array("guard"), []
+    if words[outputs.REASON] & outputs.INPUT_INVALID:
+        valid = node.controller.bound.array("validity")[:, encoders.VALID]
+        facts = node.controller.program.facts["inputs"]
+        bad = [i["name"] for i, good in zip(facts, valid, strict=False) if i["required"] and not good]
+        reasons.append(f"invalid input: {', '.join(bad)}")
+    if words[outputs.REASON] & outputs.OUTPUT_NOT_FINITE:
+        reasons.append("an output is not finite")
+    waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
+    return ", ".join(reasons) or waits
+
+
+def _guard(node: Any) -> DiagnosticStatus:
+    words = node.controller.bound.array("guard")
+    counted = node.controller.counters()
+    values = {**counted["guard"], "synaptic_operations": counted["synaptic_operations"]}
+    values |= {f"spikes.{name}": n for name, n in counted["spikes"].items()}
+    if not words[outputs.FAULTED]:
+        return _status(node, "guard", OK, "commands", values)
+    return _status(node, "guard", ERROR, f"safe command: {guard_reason(node)}", values)
+
+
+def _outputs(node: Any) -> list[DiagnosticStatus]:
+    found = []
+    for port in node.outputs:
+        topic = node.spec.ros_outputs[port.name.split(",")[0]]
+        qos = qos_of(topic, node.mode == "lockstep")
+        mismatch = describe_mismatch(node, topic.topic, topic.type, qos, publishing=True)
+        level = OK if not mismatch else WARN if mismatch.endswith("nobody subscribes") else ERROR
+        found.append(_status(node, f"output {port.name}", level, mismatch or "matched", port.counters()))
+    return found
+
+
+def statuses(node: Any, loop: dict, before: tuple[float, dict] | None, time: float) -> list[DiagnosticStatus]:
+    """Loop, guard, each input and each output; levels OK, WARN, ERROR."""
+    if node.loop is None or not loop:
+        return [_status(node, "loop", WARN, "not configured", {})]
+    found = [_loop(node, loop, before, time), _guard(node)]
+    found += [_input(node, k, port.name, port, loop, before, time) for k, port in enumerate(node.inputs)]
+    return found + _outputs(node)

@@ -1,0 +1,112 @@
+"""Which processes make a closed loop, with which parameters: the one description of it.
+
+The launch files and ``snn_control demo`` both start what stands here, so the two cannot drift. Nothing here
+imports ROS.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..resources import shipped
+
+__all__ = ["ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child"]
+
+#: launch arguments of a closed loop: name -> (default, description)
+ARGUMENTS: dict[str, tuple[str, str]] = {
+    "world": ("sim_worlds:PanTiltTracking-v0", "Gymnasium id of the world"),
+    "world_arguments": ("{}", "arguments of the world, a YAML mapping"),
+    "controller_file": ("pan_tilt", "controller file, or the name of a shipped one"),
+    "rate": ("0.0", "control rate [Hz]; 0: the controller file's"),
+    "lockstep": ("false", "true: simulated time, deterministic; false: real time"),
+    "seed": ("0", "seed of the world"),
+    "duration": ("0.0", "simulated time to run [s]; 0: until stopped"),
+    "phase": ("0.0006", "offset of the controller's ticks after the world's steps [s]"),
+    "priority": ("80", "SCHED_FIFO priority of the control loop; 0: none"),
+    "cpu": ("-1", "CPU of the control loop; -1: any"),
+    "record": ("", "folder for what happened; empty: none"),
+}
+CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "record")
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """One executable of this package with its node name and parameters."""
+
+    executable: str
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _file(name: str) -> str:
+    path = Path(name)
+    return str(path.resolve() if path.is_file() else shipped(name))
+
+
+def _flag(value: Any) -> bool:
+    return value if isinstance(value, bool) else str(value).lower() in ("true", "1", "yes", "on")
+
+
+def controller(**given: Any) -> NodeProcess:
+    """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`; others are as they are there."""
+    values = {name: default for name, (default, _) in ARGUMENTS.items()} | given
+    record = str(values["record"])
+    parameters = {
+        "controller_file": _file(str(values["controller_file"])),
+        "mode": "lockstep" if _flag(values["lockstep"]) else "realtime",
+        "rate": float(values["rate"]),
+        "phase": float(values["phase"]) if "phase" in given else 0.0,
+        "priority": int(values["priority"]),
+        "cpu": int(values["cpu"]),
+        "record": f"{record}/controller.npz" if record else "",
+    }
+    return NodeProcess("controller_node", "controller", parameters)
+
+
+def closed_loop(**given: Any) -> list[NodeProcess]:
+    """World and controller. Arguments as in `ARGUMENTS`."""
+    values = {name: default for name, (default, _) in ARGUMENTS.items()} | given
+    record, lockstep = str(values["record"]), _flag(values["lockstep"])
+    world = {
+        "world": str(values["world"]),
+        "arguments": str(values["world_arguments"]),
+        "controller_file": _file(str(values["controller_file"])),
+        "mode": "lockstep" if lockstep else "realtime",
+        "seed": int(values["seed"]),
+        "duration": float(values["duration"]),
+        "priority": 0 if lockstep or int(values["priority"]) == 0 else 40,
+        "record": f"{record}/world.npz" if record else "",
+    }
+    return [NodeProcess("world_node", "world", world), controller(**values)]
+
+
+def command_line(process: NodeProcess) -> list[str]:
+    """How to start a process without launch: the same executable, module and parameters."""
+    line = [
+        sys.executable,
+        "-m",
+        f"snn_control.ros.{process.executable}",
+        "--ros-args",
+        "-r",
+        f"__node:={process.name}",
+    ]
+    for key, value in process.parameters.items():
+        text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+        line += ["-p", f"{key}:={text}"]
+    return line
+
+
+def environment_of_child() -> dict[str, str]:
+    """Environment of a process that is started from this one."""
+    child = dict(os.environ)
+    child.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if "VIRTUAL_ENV" in child or sys.prefix != sys.base_prefix:
+        child.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    return child

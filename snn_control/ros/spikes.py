@@ -1,0 +1,124 @@
+"""Spikes of a population as a port: one PointCloud2 a tick, made in the loop without Python.
+
+Fields ``x``, ``y``, ``z`` FLOAT32 (a place to draw at), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp];
+frame_id is the population's name. The stamp is the tick's, ``t`` the offset of the step within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.compile import compile_callback
+from ..engine.kernels.spikes import HEADER
+from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32, u32
+from ..engine.program import Bound
+from .clouds import SPIKE, spikes_cdr
+from .rcl import SendBuffer, address_of
+
+__all__ = ["SpikesOutput", "grid_places"]
+
+# words of the context
+RESET_ERROR, CALL, HANDLE, MESSAGE, CLOCK, STEPS, STEP_NS, RING, STRIDE, SLOTS, PLACES, N, BUFFER = range(13)
+WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, LAST_STEP, WORDS = range(13, 24)
+
+
+@register_jitable
+def _append(o, step, at, count, offset_ns):
+    """Write one step's spikes from point ``count`` on; the new count."""
+    slot = o[RING] + o[STRIDE] * (step % o[SLOTS])
+    n = i64(slot, 1)[0]
+    fired, places = u32(slot + HEADER, n), f32(o[PLACES], 3 * o[N])
+    for k in range(n):
+        if count >= o[CAPACITY]:
+            o[CUT] += n - k
+            break
+        i = np.int64(fired[k])
+        point = at + 20 * count
+        for axis in range(3):
+            store_f32(point + 4 * axis, places[3 * i + axis])
+        store_u32(point + 12, i)
+        store_u32(point + 16, offset_ns)
+        count += 1
+    return count
+
+
+def publish_spikes(context, stamp_ns, now_ns):
+    """The spikes of the tick that has just run -> 0 or rcl's error code."""
+    o = i64(context, WORDS)
+    step = i64(o[CLOCK], 2)[1]
+    if step == o[LAST_STEP]:  # no tick since: the loop's parting message would say its spikes twice
+        return np.int64(0)
+    o[LAST_STEP] = step
+    data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
+    for k in range(o[STEPS]):
+        count = _append(o, step - o[STEPS] + k, data, count, k * o[STEP_NS])
+    store_u32(o[BUFFER] + 4, stamp_ns // 1000000000)
+    store_u32(o[BUFFER] + 8, stamp_ns % 1000000000)
+    store_u32(o[BUFFER] + o[WIDTH_AT], count)
+    store_u32(o[BUFFER] + o[ROW_STEP_AT], 20 * count)
+    store_u32(o[BUFFER] + o[COUNT_AT], 20 * count)
+    store_u8(data + 20 * count, 1)  # is_dense
+    store_i64(o[MESSAGE] + 8, o[DATA_AT] + 20 * count + 1)  # length of the message
+    code = call_int3(o[CALL], o[HANDLE], o[MESSAGE], np.int64(0))
+    if code == 0:
+        o[PUBLISHED] += 1
+    else:
+        o[ERRORS] += 1
+        o[LAST_ERROR] = code
+        call_int1(o[RESET_ERROR], np.int64(0))
+    return code
+
+
+def grid_places(n: int) -> np.ndarray:
+    """(n, 3) float32: neurons in rows on a square, so that any viewer shows a raster of the population."""
+    side = int(np.ceil(np.sqrt(n)))
+    k = np.arange(n)
+    return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
+
+
+class SpikesOutput:
+    """An output port of the loop that publishes what a spiking population or input did.
+
+    publisher : of sensor_msgs/msg/PointCloud2, on a node that is not spun
+    capacity : spikes a message; what comes beyond is cut and counted
+    """
+
+    def __init__(self, publisher: Any, bound: Bound, population: str, capacity: int = 65536) -> None:
+        facts = bound.program.facts
+        ring = next(p for p in facts["populations"] if p["name"] == population)
+        n, self.name, self._publisher = ring["size"], population, publisher
+        self._places = grid_places(n)
+        template = np.frombuffer(spikes_cdr([], [], self._places, 0, population), np.uint8)
+        data_at = len(template) - 1  # before is_dense
+        self._buffer = np.zeros(data_at + SPIKE.itemsize * capacity + 1, np.uint8)
+        self._buffer[:data_at] = template[:data_at]
+        self._message = SendBuffer(self._buffer)
+        name_bytes = 4 + len(population.encode()) + 1
+        width_at = 12 + -(-name_bytes // 4) * 4 + 4  # after encapsulation, stamp, frame_id and height
+        self._block = np.zeros(WORDS, np.int64)
+        self._block[:CUT] = (
+            address_of("rcutils", "rcutils_reset_error"), address_of("rcl", "rcl_publish_serialized_message"),
+            publisher.handle.pointer, self._message.address, bound.address("clock"), bound.program.steps,
+            round(facts["dt"] * 1e9), bound.address(f"{population}.spikes"), ring["stride"], ring["slots"],
+            self._places.ctypes.data, n, self._buffer.ctypes.data,
+            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0,
+        )  # fmt: skip
+        self._block[LAST_STEP] = -1
+        self.context = int(self._block.ctypes.data)
+        self.function = compile_callback(publish_spikes, "int64(int64,int64,int64)")
+
+    def counters(self) -> dict[str, int]:
+        """Messages published, errors of rcl and the last one's code, spikes cut."""
+        words = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR, "cut": CUT}
+        return {key: int(self._block[word]) for key, word in words.items()}
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep rcl's handle alive while the loop runs."""
+        with self._publisher.handle:
+            yield

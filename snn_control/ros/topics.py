@@ -1,0 +1,146 @@
+"""From a controller file's ``ros`` section to subscriptions, publishers and ports on an io node."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from ..engine.program import Bound
+from ..errors import DescriptionError
+from ..spec import ControllerSpec, RosTopic
+from .ports import CommandOutput, EventsInput, NumericInput
+from .wire import compile_path
+
+__all__ = [
+    "at_rate",
+    "command_ports",
+    "drain",
+    "groups",
+    "input_ports",
+    "message_class",
+    "need_topics",
+    "qos_of",
+    "resolved",
+]
+
+EVENTS_TYPE = "sensor_msgs/msg/PointCloud2"
+
+
+def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
+    """The controller with another control rate [Hz]; 0 keeps its own. Raises DescriptionError for a fraction of dt."""
+    if rate == 0:
+        return spec
+    steps = max(1, round(1.0 / (rate * spec.dt)))
+    if abs(steps * spec.dt * rate - 1.0) > 1e-4:  # 333.333 is good enough for 3 steps
+        rule = f"its period must be a whole number of the file's dt = {spec.dt:g} s"
+        raise DescriptionError("rate", rate, rule, f"the nearest is {1.0 / (steps * spec.dt):.7g}")
+    return dataclasses.replace(spec, period=steps * spec.dt)
+
+
+def resolved(node: Any, where: str, topic: str) -> str:
+    """Full name of a topic of ``node``, remapped; raises DescriptionError where it is no name."""
+    from rclpy.exceptions import NameValidationException
+
+    try:
+        return node.resolve_topic_name(topic)
+    except (NameValidationException, RuntimeError) as error:  # the latter is rcl's
+        reason = str(error).partition("name: ")[2].partition(", at ")[0]
+        raise DescriptionError(f"{where}.topic", topic, f"is not a topic name: {reason or error}") from None
+
+
+def message_class(path: str, name: str) -> Any:
+    """The Python class of ``package/msg/Type``; raises DescriptionError where it is not installed."""
+    package, _, kind = name.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), kind)
+    except (ImportError, AttributeError):
+        raise DescriptionError(f"{path}.type", name, "is not an installed message type", f"install {package}") from None
+
+
+def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
+    """QoS of one end. Lockstep loses nothing: reliable, and room for two ticks."""
+    reliable = lockstep or topic.reliability == "reliable"
+    policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(depth=max(topic.depth, 2) if lockstep else topic.depth, reliability=policy)
+
+
+def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
+    """Names of ``kind`` (inputs, outputs) that share one topic, and so one message: topic -> names in order."""
+    found: dict[str, list[str]] = {}
+    for name, topic in topics.items():
+        found.setdefault(topic.topic, []).append(name)
+    for topic, names in found.items():
+        for key in ("type", "reliability", "depth"):
+            first = getattr(topics[names[0]], key)
+            for name in names[1:]:
+                if (other := getattr(topics[name], key)) != first:
+                    rule = f"must be the same as that of {names[0]} on the same topic {topic}: {first}"
+                    raise DescriptionError(f"ros.{kind}.{name}.{key}", other, rule)
+    return found
+
+
+def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> None:
+    """Raise DescriptionError for the first of ``names`` (inputs, outputs) without a topic."""
+    for name in names:
+        if name not in topics:
+            raise DescriptionError(f"ros.{kind}.{name}", None, "is missing", "say on which topic it comes or goes")
+
+
+def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
+    """A port an input, in the order of the inputs; names are those of ``node``, the subscriptions on ``io``."""
+    facts = bound.program.facts["inputs"]
+    need_topics("inputs", [f["name"] for f in facts], spec.ros_inputs)
+    groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
+    ports: list[Any] = []
+    for fact in facts:
+        name = fact["name"]
+        topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
+        cls = message_class(where, topic.type)
+        if fact["kind"] == "events" and topic.type != EVENTS_TYPE:
+            raise DescriptionError(f"{where}.type", topic.type, f"events come as {EVENTS_TYPE}")
+        full = resolved(node, where, topic.topic)
+        subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
+        slot = bound.address(f"{name}.slot")
+        if fact["kind"] == "events":
+            columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
+            port = EventsInput(subscription, slot, **columns, capacity=fact["capacity"], empty_counts=True, name=name)
+        else:
+            try:
+                program = compile_path(cls, topic.field)
+                port = NumericInput(subscription, program, slot, bound.address(f"{name}.data"), fact["size"], name=name)
+            except DescriptionError as error:
+                raise error.within(where) from None
+        ports.append(port)
+    return ports
+
+
+def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
+    """A port a topic; outputs of one topic stand in one message. Nodes as in `input_ports`."""
+    sizes = {o["name"]: o["size"] for o in bound.program.facts["outputs"]}
+    need_topics("outputs", list(sizes), spec.ros_outputs)
+    ports = []
+    for names in groups(spec.ros_outputs, "outputs").values():
+        topic, where = spec.ros_outputs[names[0]], f"ros.outputs.{names[0]}"
+        cls = message_class(where, topic.type)
+        publisher = io.create_publisher(cls, resolved(node, where, topic.topic), qos_of(topic, lockstep))
+        fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
+        try:
+            ports.append(CommandOutput(publisher, cls, fields, name=",".join(names)))
+        except DescriptionError as error:
+            raise error.within(where) from None
+    return ports
+
+
+def drain(ports: Sequence[Any]) -> None:
+    """Take and forget what waits in the ports' subscriptions: it may be of long ago. Not while a loop runs."""
+    for port in ports:
+        take: Callable[..., int] = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(port.function)
+        end = time.monotonic() + 0.1  # a flood ends somewhere
+        while take(port.context, time.monotonic_ns(), 0) > 0 and time.monotonic() < end:
+            pass

@@ -1,0 +1,403 @@
+"""A Gymnasium environment on topics: it publishes what a controller's file takes and applies what it gives.
+
+realtime : one step a period of the environment on the machine's clock; the newest command is applied, and
+    after 0.1 s without one, zero. Steps that come too late are skipped and counted.
+lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, steps. As fast as
+    the machine allows, and the same every time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+from rclpy.node import Node
+
+from ..engine.compile import compile_function
+from ..engine.kernels import encoders
+from ..engine.program import aligned
+from ..errors import DescriptionError, RuntimeFault
+from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
+from ..realtime.rights import set_fifo
+from ..record.episode import EpisodeRecorder
+from ..spec import ControllerSpec, load_spec, nearest
+from .clouds import events_cdr
+from .graph import describe_mismatch
+from .ports import CommandOutput, NumericInput
+from .process import (
+    Stop,
+    check_record,
+    dds_threads,
+    declare,
+    io_node,
+    run_node,
+    steady_timer,
+    warn_of_unknown_parameters,
+)
+from .topics import EVENTS_TYPE, groups, message_class, need_topics, qos_of, resolved
+from .wire import compile_path
+
+__all__ = ["WorldNode", "main"]
+
+COMMAND_HOLD = 0.1  # s: a command older than this is no command
+WAIT_CHUNK = 0.02  # s
+
+
+def wait_semaphore(semaphore, deadline, scratch):
+    posted = semaphore_wait(semaphore, deadline, scratch)
+    semaphore_drain(semaphore)
+    return posted
+
+
+def sleep(deadline, scratch):
+    sleep_until(deadline, scratch)
+
+
+class _Commands:
+    """One output's command as the world sees it: a numeric input port called from Python."""
+
+    def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
+        topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
+        cls = message_class(where, topic.type)
+        self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
+        full = resolved(node, where, topic.topic)
+        subscription = io.create_subscription(cls, full, lambda message: None, self.qos)
+        self.memory = aligned(8 * (encoders.SLOT_WORDS + size))
+        self.slot = self.memory[: 8 * encoders.SLOT_WORDS].view(np.int64)
+        self.values = self.memory[8 * encoders.SLOT_WORDS :].view(np.float64)
+        self.slot[encoders.ARRIVAL] = -1
+        at = int(self.slot.ctypes.data)
+        try:
+            program = compile_path(cls, topic.field)
+            self.port = NumericInput(subscription, program, at, at + 8 * encoders.SLOT_WORDS, size, name=name)
+        except DescriptionError as error:
+            raise error.within(where) from None
+        self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
+
+    def take(self, limit: int) -> int:
+        return self._take(self.port.context, time.monotonic_ns(), limit)
+
+
+class _Sensors:
+    """The numeric inputs of one topic, published from one template."""
+
+    def __init__(
+        self, node: Node, io: Node, names: list[str], spec: ControllerSpec, sizes: dict[str, int], lockstep: bool
+    ) -> None:
+        topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
+        cls = message_class(where, topic.type)
+        self.names, self.topic, self.qos = names, topic, qos_of(topic, lockstep)
+        self.values = {name: aligned(8 * sizes[name]).view(np.float64) for name in names}
+        self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+        fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), sizes[n]) for n in names]
+        try:
+            self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
+        except DescriptionError as error:
+            raise error.within(where) from None
+        self._publish = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        given = [observation.get(name) for name in self.names]
+        if any(value is None for value in given):
+            self._publish_empty(stamp_ns)
+            return
+        for values, value in zip(self.values.values(), given, strict=True):
+            values[:] = np.asarray(value, np.float64).reshape(-1)
+        code = self._publish(self.port.context, stamp_ns, 0)
+        if code != 0:
+            raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
+
+    def _publish_empty(self, stamp_ns: int) -> None:
+        """Nothing is due: a stamped message with empty sequences, so that lockstep goes on."""
+        message = self._class()
+        if hasattr(message, "header"):
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+        self.publisher.publish(message)
+
+
+class _Camera:
+    """An events input, published as PointCloud2."""
+
+    def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, lockstep: bool) -> None:
+        topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
+        self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
+        cls = message_class(where, topic.type)
+        if topic.type != EVENTS_TYPE:
+            raise DescriptionError(f"{where}.type", topic.type, f"events go as {EVENTS_TYPE}")
+        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        rows = observation[self.name]
+        if f"{self.name}_count" in observation:
+            rows = rows[: int(observation[f"{self.name}_count"][0])]
+        t, x, y, p = rows.T
+        offset = np.rint(t.astype(np.float64) * 1e9).astype(np.int64)
+        self.publisher.publish(events_cdr(offset + stamp_ns, x, y, p, stamp_ns, self.name))
+
+
+class WorldNode(Node):
+    """See the README for topics and parameters."""
+
+    def __init__(self, stop: Stop, **options: Any) -> None:
+        with dds_threads():
+            super().__init__("world", **options)
+        self.exit_code, self.finished = 0, False
+        self._stop = stop
+        world = declare(self, "world", "", "Gymnasium id, e.g. sim_worlds:PanTiltTracking-v0")
+        arguments = declare(self, "arguments", "{}", "Arguments of the environment, a YAML mapping")
+        file = declare(self, "controller_file", "", "Controller file whose ros section names topics and fields")
+        self.mode = declare(self, "mode", "realtime", "realtime or lockstep")
+        self.seed = declare(self, "seed", 0, "Seed of the first episode", 0, 2**31 - 1)
+        self.duration = declare(self, "duration", 0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6)
+        self.step_time = declare(self, "step", 0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0)
+        self.priority = declare(self, "priority", 0, "SCHED_FIFO priority of the simulation; 0: none", 0, 98)
+        self.patience = declare(self, "patience", 60.0, "How long to wait for the controller [s]", 0.1, 1e6)
+        self.record = declare(self, "record", "", "File (.npz) for what happened; empty: none")
+        if self.mode not in ("realtime", "lockstep"):
+            raise DescriptionError("mode", self.mode, "must be 'realtime' or 'lockstep'")
+        warn_of_unknown_parameters(self)
+        for name, value in (("world", world), ("controller_file", file)):
+            if not value:
+                raise DescriptionError(name, value, "must be given", f"write --ros-args -p {name}:=...")
+        check_record(self.record)
+        self.spec = load_spec(file)
+        self.lockstep = self.mode == "lockstep"
+        self.env = self._make(world, arguments)
+        self.step_ns = round((self.step_time or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
+        self._io = io_node(self)
+        try:
+            self._check_spaces()
+            with dds_threads():
+                self._connect()
+        except DescriptionError as error:
+            raise error.in_file(file) from None
+        self.recorder = EpisodeRecorder([i.name for i in self.spec.inputs])
+        self._scratch = np.zeros(2, np.int64)
+        self._sleep = compile_function(sleep, "void(int64,int64)")
+        self.skipped = self.steps = self.episodes = 0
+        self._begun = False
+        steady_timer(self, 0.001, self._run)
+
+    def _make(self, world: str, arguments: str) -> Any:
+        import gymnasium
+
+        try:
+            keywords = yaml.safe_load(arguments) or {}
+        except yaml.YAMLError:
+            keywords = None
+        if not isinstance(keywords, dict):
+            raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")
+        try:
+            return gymnasium.make(world, disable_env_checker=True, **keywords)
+        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            given = f" with {keywords}" if keywords else ""
+            raise DescriptionError("world", world, f"cannot be made{given}: {reason}") from None
+
+    def _check_spaces(self) -> None:
+        """Whether the controller file's inputs and outputs are the environment's observation and action."""
+        spaces = getattr(self.env.observation_space, "spaces", None)
+        inputs = {i.name: i for i in self.spec.inputs}
+        if not isinstance(spaces, dict):
+            if len(inputs) != 1:
+                rule = "must be one input: the environment's observation is one array"
+                raise DescriptionError("inputs", list(inputs), rule)
+            spaces = {next(iter(inputs)): self.env.observation_space}
+        for name, one in inputs.items():
+            if name not in spaces:
+                raise DescriptionError("inputs", name, "is not in the environment's observation", nearest(name, spaces))
+            size = int(np.prod(spaces[name].shape or (1,)))
+            if hasattr(one, "capacity"):
+                if spaces[name].shape[-1:] != (4,):
+                    rule = f"takes events, the environment gives shape {spaces[name].shape}, not rows of t, x, y, p"
+                    raise DescriptionError("inputs", name, rule)
+            elif one.size != size:
+                raise DescriptionError(f"inputs.{name}.size", one.size, f"must be the environment's: {size}")
+        space, total = self.env.action_space, sum(o.size for o in self.spec.outputs)
+        size = 1 if hasattr(space, "n") else int(np.prod(space.shape or (1,)))
+        if total != size:
+            names = ", ".join(f"{o.name} ({o.size})" for o in self.spec.outputs)
+            raise DescriptionError("outputs", names, f"must be as many numbers as the environment's action: {size}")
+        period_ns = round(self.spec.period * 1e9)
+        if self.lockstep and period_ns != self.step_ns:
+            rule = f"must be the environment's step in lockstep: {self.step_ns * 1e-9:g} s"
+            raise DescriptionError("period", self.spec.period, rule, "change it, or the world's parameter step")
+
+    def _connect(self) -> None:
+        spec, lockstep = self.spec, self.lockstep
+        events = {i.name for i in spec.inputs if hasattr(i, "capacity")}
+        sizes = {i.name: getattr(i, "size", 0) for i in spec.inputs if i.name not in events}
+        numeric = {n: t for n, t in spec.ros_inputs.items() if n not in events}
+        need_topics("inputs", [i.name for i in spec.inputs], spec.ros_inputs)
+        need_topics("outputs", [o.name for o in spec.outputs], spec.ros_outputs)
+        io, together = self._io, groups(numeric, "inputs").values()
+        self.sensors: list[Any] = [
+            _Camera(self, io, name, spec, lockstep) for name in spec.ros_inputs if name in events
+        ]
+        self.sensors += [_Sensors(self, io, names, spec, sizes, lockstep) for names in together]
+        self.commands = [_Commands(self, io, o.name, spec, o.size, lockstep) for o in spec.outputs]
+        self._semaphore = np.zeros(8, np.int64)
+        ctypes.CDLL(None).sem_init(ctypes.c_void_p(self._semaphore.ctypes.data), 0, 0)
+        for command in self.commands:
+            command.port.attach_semaphore(int(self._semaphore.ctypes.data))
+        self._wait = compile_function(wait_semaphore, "int64(int64,int64,int64)")
+        if lockstep:
+            from rosgraph_msgs.msg import Clock
+
+            self._clock_message = Clock()
+            self._clock_publisher = self._io.create_publisher(Clock, "/clock", 10)
+
+    # running -------------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        """The whole simulation: one callback, so that nothing else delays a step."""
+        if self._begun:
+            return
+        self._begun = True
+        if self.priority and set_fifo(self.priority) != self.priority:
+            self.get_logger().warning(f"SCHED_FIFO {self.priority} was not granted to the simulation")
+        try:
+            if self._meet():
+                self._lockstep() if self.lockstep else self._realtime()
+        except RuntimeFault as error:
+            self.get_logger().error(str(error))
+            self.exit_code = 1
+        self.finished = True
+
+    def _missing(self) -> str | None:
+        """What is not matched yet; None when everything is."""
+        for end in self.sensors:
+            if end.publisher.get_subscription_count() == 0:
+                return self._why(end, publishing=True)
+        for command in self.commands:
+            if command.port.matched() == 0:
+                return self._why(command, publishing=False)
+        return None
+
+    def _why(self, end: Any, *, publishing: bool) -> str:
+        why = describe_mismatch(self, end.topic.topic, end.topic.type, end.qos, publishing=publishing)
+        return why or f"{self.resolve_topic_name(end.topic.topic)}: the other end is there, not matched yet"
+
+    def _meet(self) -> bool:
+        """Wait until all ends are matched; False if stopped meanwhile."""
+        begin = told = time.monotonic()
+        while (missing := self._missing()) is not None:
+            if self._stop():
+                return False
+            now = time.monotonic()
+            if now - begin > self.patience:
+                raise RuntimeFault(f"waited {self.patience:g} s: {missing}")
+            if now - told > 2.0:
+                self.get_logger().info(f"waiting: {missing}")
+                told = now
+            time.sleep(0.02)
+        return True
+
+    def _action(self, old_ns: int | None) -> Any:
+        """The environment's action; zero where a command is missing, or older than ``old_ns``."""
+        now = time.monotonic_ns()
+        parts = []
+        for command in self.commands:
+            arrival = int(command.slot[encoders.ARRIVAL])
+            late = arrival < 0 or (old_ns is not None and now - arrival > old_ns)
+            parts.append(np.zeros_like(command.values) if late else command.values)
+        flat = np.concatenate(parts)
+        space = self.env.action_space
+        return int(flat[0]) if hasattr(space, "n") else flat.astype(space.dtype).reshape(space.shape)
+
+    def _publish(self, observation: Any, stamp_ns: int) -> None:
+        if not isinstance(observation, dict):
+            observation = {self.spec.inputs[0].name: observation}
+        for sensor in self.sensors:
+            sensor.publish(observation, stamp_ns)
+
+    def _reset(self) -> Any:
+        observation, _ = self.env.reset(seed=self.seed + self.episodes)
+        self.episodes += 1
+        return observation
+
+    def _step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.steps += 1
+        if self.record:
+            self.recorder.add(self.steps, action, reward, observation, info)
+        if terminated or truncated:
+            self.recorder.end_of_episode(self.steps)
+            return self._reset()
+        return observation
+
+    def _more(self) -> bool:
+        over = self.duration > 0 and self.steps * self.step_ns >= self.duration * 1e9
+        return not over and not self._stop()
+
+    def _realtime(self) -> None:
+        scratch = int(self._scratch.ctypes.data)
+        observation = self._reset()
+        deadline = (time.monotonic_ns() // self.step_ns + 2) * self.step_ns
+        hold = round(COMMAND_HOLD * 1e9)
+        while self._more():
+            self._publish(observation, time.time_ns())
+            self._sleep(deadline, scratch)
+            for command in self.commands:
+                command.take(0)
+            observation = self._step(self._action(hold))
+            deadline += self.step_ns
+            late = time.monotonic_ns() - deadline
+            if late > 0:
+                skipped = -(-late // self.step_ns)
+                deadline += skipped * self.step_ns
+                self.skipped += skipped
+
+    def _lockstep(self) -> None:
+        observation = self._reset()
+        while self._more():
+            stamp = (self.steps + 1) * self.step_ns
+            clock = self._clock_message.clock
+            clock.sec, clock.nanosec = divmod(stamp, 1_000_000_000)
+            self._clock_publisher.publish(self._clock_message)
+            self._publish(observation, stamp)
+            if not self._answers():
+                return
+            observation = self._step(self._action(None))
+
+    def _answers(self) -> bool:
+        """One command of every output; False if stopped meanwhile."""
+        semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
+        left, begin = list(self.commands), time.monotonic()
+        while True:
+            left = [command for command in left if command.take(1) == 0]
+            if not left:
+                return True
+            if self._stop():
+                return False
+            if time.monotonic() - begin > self.patience:
+                raise RuntimeFault(f"no command on {left[0].topic.topic} for {self.patience:g} s in lockstep")
+            self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)
+
+    def finish(self) -> None:
+        """Save what happened and close the world."""
+        if self.record:
+            facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
+            try:
+                self.recorder.save(self.record, facts)
+            except OSError as error:
+                self.get_logger().error(f"record = {self.record}: cannot be written: {error.strerror}")
+                self.exit_code = 1
+            self.record = ""
+        for command in self.commands:
+            command.port.detach()
+        self.env.close()
+        self._io.destroy_node()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the executable ``world_node``."""
+    sys.exit(run_node(WorldNode, arguments))
+
+
+if __name__ == "__main__":
+    main()

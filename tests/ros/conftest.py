@@ -1,0 +1,69 @@
+"""The surroundings of tests with ROS: their own domain on this machine only, logs in a temporary folder.
+
+Set before rclpy is imported. The ROS 2 wheels start Python a second time with their library path, before
+any of this; a process that a test starts with another interpreter must not inherit
+``_ROS_WHEELS_BOOTSTRAP_COMPLETE``, or it goes without that path.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import importlib.util
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("rclpy") is None:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def _own_domain() -> int:
+    """A domain that no other test process of this machine holds; released when this process ends."""
+    folder = Path(tempfile.gettempdir())
+    for domain in range(1, 100):
+        lock = os.open(folder / f"snn_control_test_domain_{domain}", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return domain
+        except OSError:
+            os.close(lock)
+    raise RuntimeError("all ROS domains are taken by other tests")
+
+
+_logs = tempfile.mkdtemp(prefix="snn_control_ros_log_")
+atexit.register(shutil.rmtree, _logs, ignore_errors=True)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_DOMAIN_ID"] = str(_own_domain())
+os.environ["ROS_LOG_DIR"] = _logs
+os.environ["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"
+
+if importlib.util.find_spec("rosidl_generator_py") is not None:
+    with warnings.catch_warnings():  # its parser imports a deprecated module of the standard library
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import rosidl_generator_py  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def ros():
+    """An initialised rclpy, with signals left to pytest."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    yield rclpy
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def nodes(ros):
+    """Two nodes: ours, which is not spun, and the other side."""
+    io = ros.create_node("controller_io", enable_rosout=False, start_parameter_services=False)
+    other = ros.create_node("robot", enable_rosout=False, start_parameter_services=False)
+    yield io, other
+    other.destroy_node()
+    io.destroy_node()

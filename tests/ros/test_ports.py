@@ -1,0 +1,467 @@
+"""Ports over DDS: what a publisher sends arrives in the slot, what is bad is counted, commands come out."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import threading
+import time
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TwistStamped
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Imu, JointState, PointCloud2
+from std_msgs.msg import Float64, Float64MultiArray, Int16, String
+from trajectory_msgs.msg import JointTrajectory
+
+from snn_control.engine.compile import compile_function
+from snn_control.engine.memory import call3
+from snn_control.errors import DescriptionError, RuntimeFault
+from snn_control.ros.clouds import events_cdr
+from snn_control.ros.graph import describe_mismatch
+from snn_control.ros.ports import MOST_MESSAGES, CommandOutput, EventsInput, NumericInput
+from snn_control.ros.template import make_message
+from snn_control.ros.wire import compile_path
+
+FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL = range(6)
+BAD = ("malformed", "oversized", "empty", "errors", "last_error")
+QOS = QoSProfile(depth=200)
+
+
+def call_port(function, context, a, b):
+    """Call a port through its address, as a loop does."""
+    return call3(function, context, a, b)
+
+
+def call(port, a, b):
+    return compile_function(call_port, "int64(int64,int64,int64,int64)")(port.function, port.context, a, b)
+
+
+class Slot:
+    """The memory of one input, as the engine lays it out."""
+
+    def __init__(self, n: int) -> None:
+        self.header = np.array([9, -1, 9, 9, -1, -1, 0, 0], np.int64)
+        self.values = np.full(n, np.nan)
+        self.x, self.y = np.zeros(n, np.uint16), np.zeros(n, np.uint16)
+        self.p, self.t = np.zeros(n, np.uint8), np.zeros(n, np.int64)
+
+    @property
+    def address(self) -> int:
+        return self.header.ctypes.data
+
+    def state(self) -> tuple:
+        return (*self.header.tolist(), *self.values.tolist(), *self.x.tolist(), *self.t.tolist())
+
+
+def wait(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.002)
+
+
+def stamped(message, ns):
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(ns, 10**9)
+    return message
+
+
+class Numbers:
+    """A numeric input with its publisher, matched."""
+
+    def __init__(self, nodes, message_class, field, n, topic="sensor", **options) -> None:
+        io, other = nodes
+        self.subscription = io.create_subscription(message_class, topic, lambda message: None, QOS)
+        self.publisher = other.create_publisher(message_class, topic, QOS)
+        self.slot = Slot(n)
+        program = compile_path(message_class, field)
+        self.port = NumericInput(
+            self.subscription, program, self.slot.address, self.slot.values.ctypes.data, n, **options
+        )
+        wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
+
+    def take(self, now=1, limit=0, until=None):
+        """Take until ``until`` messages were seen (one call if None)."""
+        if until is None:
+            return call(self.port, now, limit)
+        before = self.port.counters()["taken"]
+        wait(lambda: (call(self.port, now, limit), self.port.counters()["taken"] - before >= until)[1])
+        return self.port.counters()["taken"] - before
+
+
+@pytest.fixture
+def arrived(nodes):
+    """Wait until everything published so far on a semaphore's port lies in the reader."""
+
+    def make(source):
+        semaphore = (ctypes.c_uint8 * 64)()
+        libc = ctypes.CDLL(None)
+        libc.sem_init(semaphore, 0, 0)
+        source.port.attach_semaphore(ctypes.addressof(semaphore))
+        value = ctypes.c_int()
+
+        def enough(n):
+            libc.sem_getvalue(semaphore, ctypes.byref(value))
+            return value.value >= n
+
+        return lambda n: wait(lambda: enough(n))
+
+    return make
+
+
+def test_values_arrive_with_stamp_and_time(nodes):
+    imu = Numbers(nodes, Imu, "angular_velocity.z", 1)
+    assert imu.take(now=7) == 0
+    assert imu.slot.header.tolist() == [0, -1, 0, 0, -1, -1, 0, 0]
+    assert np.isnan(imu.slot.values[0])
+    message = stamped(Imu(), 3_000_000_005)
+    message.angular_velocity.z = 2.5
+    imu.publisher.publish(message)
+    imu.take(now=99, until=1)
+    assert imu.slot.values[0] == 2.5
+    assert imu.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [1, 3_000_000_005, 99]
+    assert imu.take(now=100) == 0
+    assert imu.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [0, 3_000_000_005, 99]
+    assert imu.port.counters() == {"taken": 1} | dict.fromkeys(BAD, 0)
+    assert imu.port.topic == "/sensor" == imu.port.name
+
+
+def test_the_newest_wins_and_a_limit_takes_one(nodes, arrived):
+    joints = Numbers(nodes, JointState, "position[:]", 2)
+    all_here = arrived(joints)
+    for k in range(5):
+        joints.publisher.publish(stamped(JointState(name=["a", "b"], position=[float(k), -float(k)]), k))
+    all_here(5)
+    for k in range(2):
+        assert joints.take(now=10 + k, limit=1) == 1
+        assert joints.slot.values.tolist() == [k, -k]
+        assert joints.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [1, k, 10 + k]
+    assert joints.take(now=50) == 3
+    assert joints.slot.values.tolist() == [4, -4]
+    assert joints.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [3, 4, 50]
+
+
+def test_a_flood_is_taken_in_bounded_pieces(nodes, arrived):
+    flood = Numbers(nodes, Float64, "data", 1)
+    all_here = arrived(flood)
+    for k in range(MOST_MESSAGES + 10):
+        flood.publisher.publish(Float64(data=float(k)))
+    all_here(MOST_MESSAGES + 10)
+    assert flood.take() == MOST_MESSAGES
+    assert flood.slot.values[0] == MOST_MESSAGES - 1
+    assert flood.take(limit=1000) == 10
+
+
+def test_bad_messages_are_counted_and_change_nothing(nodes):
+    joints = Numbers(nodes, JointState, "position[:]", 2, max_bytes=1000)
+    good = stamped(JointState(name=["a", "b"], position=[1.0, 2.0]), 77)
+    joints.publisher.publish(good)
+    joints.take(now=5, until=1)
+    before = joints.slot.state()
+    from rclpy.serialization import serialize_message
+
+    raw = serialize_message(good)
+    bad = [
+        raw[:30],
+        raw[:5],
+        b"\0\1\0",
+        b"\0\7" + raw[2:],
+        b"\xff" * 60,
+        serialize_message(stamped(JointState(position=[1.0]), 78)),
+        serialize_message(stamped(JointState(position=[1.0, 2.0, 3.0]), 78)),
+        serialize_message(Float64MultiArray(data=[1.0] * 9)),
+    ]
+    for k, data in enumerate(bad):
+        joints.publisher.publish(data)
+        joints.take(now=6, until=1)
+        assert joints.port.counters()["malformed"] == k + 1
+        assert joints.slot.state()[1:] == before[1:]
+        assert joints.slot.header[FRESH] == 0
+    joints.publisher.publish(stamped(JointState(name=["x" * 2000], position=[8.0, 9.0]), 79))
+    joints.take(now=6, until=1)
+    assert joints.port.counters()["oversized"] == 1
+    assert joints.slot.state()[1:] == before[1:]
+
+    joints.publisher.publish(stamped(JointState(), 80))  # nothing due
+    assert joints.take(now=6, until=1) == 1
+    assert joints.port.counters()["empty"] == 1
+    assert joints.slot.state()[1:] == before[1:]
+    assert ctypes.c_int64.from_address(joints.port.last_stamp_address).value == 80
+
+    joints.publisher.publish(stamped(JointState(position=[3.0, 4.0]), 81))
+    joints.take(now=7, until=1)
+    assert joints.slot.values.tolist() == [3, 4]
+    assert joints.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [1, 81, 7]
+
+
+class Camera(Numbers):
+    """An events input with its publisher, matched."""
+
+    def __init__(self, nodes, capacity, **options) -> None:
+        io, other = nodes
+        self.subscription = io.create_subscription(PointCloud2, "events", lambda message: None, QOS)
+        self.publisher = other.create_publisher(PointCloud2, "events", QOS)
+        self.slot = s = Slot(capacity)
+        columns = [column.ctypes.data for column in (s.x, s.y, s.p, s.t)]
+        self.port = EventsInput(self.subscription, s.address, *columns, capacity, **options)
+        wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
+
+
+def test_events_are_appended_and_the_overflow_is_counted(nodes, arrived):
+    camera = Camera(nodes, 5, size=(128, 128))
+    all_here = arrived(camera)
+    camera.publisher.publish(events_cdr([100, 103], [1, 2], [3, 4], [1, 0], 100))
+    camera.publisher.publish(b"\0\1\0\0" + bytes(7))
+    camera.publisher.publish(events_cdr([], [], [], [], 150))
+    camera.publisher.publish(events_cdr([200, 201, 202, 203], [5, 200, 7, 8], [0, 0, 0, 0], [1, 1, 1, 1], 200))
+    camera.publisher.publish(events_cdr([300, 301], [9, 10], [0, 0], [1, 1], 300))
+    all_here(5)
+    assert camera.take(now=9) == 5
+    assert camera.slot.header[[FRESH, COUNT, DROPPED, STAMP, ARRIVAL]].tolist() == [3, 5, 2, 300, 9]
+    assert camera.slot.x.tolist() == [1, 2, 5, 7, 8]
+    assert camera.slot.y.tolist() == [3, 4, 0, 0, 0]
+    assert camera.slot.p.tolist() == [1, 0, 1, 1, 1]
+    assert camera.slot.t.tolist() == [100, 103, 200, 202, 203]
+    counters = camera.port.counters()
+    assert {name: counters[name] for name in ("malformed", "empty", "outside", "dropped")} == {
+        "malformed": 1,
+        "empty": 1,
+        "outside": 1,
+        "dropped": 2,
+    }
+    assert camera.take(now=10) == 0
+    assert camera.slot.header[[FRESH, COUNT, DROPPED, STAMP, ARRIVAL]].tolist() == [0, 0, 0, 300, 9]
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_message_without_events_is_fresh_only_by_choice(nodes, counts):
+    camera = Camera(nodes, 4, empty_counts=counts)
+    camera.publisher.publish(events_cdr([], [], [], [], 150))
+    camera.take(now=9, until=1)
+    assert camera.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == ([1, 150, 9] if counts else [0, -1, -1])
+    assert ctypes.c_int64.from_address(camera.port.last_stamp_address).value == 150
+
+
+class Reader:
+    """An ordinary rclpy subscriber at the other side."""
+
+    def __init__(self, nodes, message_class, topic="command") -> None:
+        io, other = nodes
+        self.got, self.other = [], other
+        self.publisher = io.create_publisher(message_class, topic, QOS)
+        self.subscription = other.create_subscription(message_class, topic, self.got.append, QOS)
+        wait(lambda: self.publisher.get_subscription_count() == 1 and self.subscription.get_publisher_count() == 1)
+
+    def next(self):
+        import rclpy
+
+        n = len(self.got)
+        end = time.monotonic() + 5
+        while len(self.got) == n:
+            rclpy.spin_once(self.other, timeout_sec=0.1)
+            assert time.monotonic() < end, "no command came"
+        return self.got[-1]
+
+
+def test_two_outputs_in_one_message(nodes):
+    reader = Reader(nodes, Float64MultiArray)
+    pan, tilt = np.array([1.5]), np.array([-2.5])
+    fields = [("data[0]", pan.ctypes.data, 1), ("data[1]", tilt.ctypes.data, 1)]
+    port = CommandOutput(reader.publisher, Float64MultiArray, fields)
+    assert port.matched() == 1
+    for k in range(3):
+        pan[0] = k
+        assert call(port, 0, 0) == 0
+        assert reader.next().data.tolist() == [k, -2.5]
+    assert port.counters() == {"published": 3, "errors": 0, "last_error": 0}
+
+
+def test_stamps_are_carried_or_the_time(nodes):
+    reader = Reader(nodes, TwistStamped)
+    command = np.array([0.25, 3.0])
+    fields = [("twist.linear.x", command.ctypes.data, 1), ("twist.angular.z", command.ctypes.data + 8, 1)]
+    port = CommandOutput(reader.publisher, TwistStamped, fields, values={"header.frame_id": "base_link"})
+    assert call(port, 12_000_000_034, 0) == 0
+    message = reader.next()
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 34)
+    assert (message.twist.linear.x, message.twist.angular.z) == (0.25, 3.0)
+    assert message.header.frame_id == "base_link"
+    for unstamped in (0, -1):
+        assert call(port, unstamped, 0) == 0
+        stamp = reader.next().header.stamp
+        assert abs(stamp.sec + stamp.nanosec * 1e-9 - time.time()) < 5
+
+
+def test_integers_sequences_of_structures_and_names(nodes):
+    reader = Reader(nodes, Int16)
+    value = np.array([40000.0])
+    port = CommandOutput(reader.publisher, Int16, [("data", value.ctypes.data, 1)])
+    for wanted, number in [(32767, 4e4), (-32768, -1e9), (3, 2.6), (2, 2.5)]:
+        value[0] = number
+        assert call(port, 0, 0) == 0
+        assert reader.next().data == wanted
+
+    reader = Reader(nodes, JointTrajectory, "trajectory")
+    command = np.arange(3.0)
+    fields = [("points[0].positions[:]", command.ctypes.data, 3)]
+    port = CommandOutput(reader.publisher, JointTrajectory, fields, values={"joint_names": ["a", "b", "c"]})
+    assert call(port, 5, 0) == 0
+    message = reader.next()
+    assert message.points[0].positions.tolist() == [0, 1, 2]
+    assert message.joint_names == ["a", "b", "c"]
+
+
+def test_templates_that_cannot_be(nodes):
+    io, _ = nodes
+    publisher = io.create_publisher(Float64MultiArray, "command", QOS)
+    cell = np.zeros(4).ctypes.data
+
+    def make(*fields, **options):
+        CommandOutput(publisher, Float64MultiArray, list(fields), **options)
+
+    for fields, options, says in [
+        ([("data[0]", cell, 1), ("data[:]", cell, 2)], {}, "commanded twice: by data\\[0\\]"),
+        ([("data[0]", cell, 2)], {}, "names 1 numbers, the output has 2"),
+        ([("dat[0]", cell, 1)], {}, "did you mean 'data'"),
+        ([], {}, "at least one field"),
+        ([("data[0]", cell, 1)], {"values": {"name": ["a"]}}, "no field 'name'"),
+        ([("data[0]", cell, 1)], {"values": {"layout.data_offset": "a"}}, "does not fit"),
+        ([("data[0]", cell, 1), ("data[:]", cell, 3)], {}, "commanded twice"),
+        ([("data[:]", cell, 3)], {"values": {"data": [0.0] * 4}}, "names 4 numbers, the output has 3"),
+    ]:
+        with pytest.raises(DescriptionError, match=says):
+            make(*fields, **options)
+    with pytest.raises(DescriptionError, match="needs std_msgs/msg/Int16"):
+        CommandOutput(publisher, Int16, [("data", cell, 1)])
+    stamped_publisher = io.create_publisher(TwistStamped, "twist", QOS)
+    with pytest.raises(DescriptionError, match="must not command the stamp"):
+        CommandOutput(stamped_publisher, TwistStamped, [("header.stamp.sec", cell, 1)])
+    subscription = io.create_subscription(Imu, "imu", lambda message: None, QOS)
+    with pytest.raises(DescriptionError, match="must be how many numbers"):
+        NumericInput(subscription, compile_path(Imu, "angular_velocity.z"), cell, cell, 2)
+    with pytest.raises(DescriptionError, match="needs sensor_msgs/msg/JointState"):
+        NumericInput(subscription, compile_path(JointState, "position[0]"), cell, cell, 1)
+    clouds = io.create_subscription(PointCloud2, "clouds", lambda message: None, QOS)
+    with pytest.raises(DescriptionError, match="capacity"):
+        EventsInput(clouds, cell, cell, cell, cell, cell, 0)
+
+
+def test_messages_are_lengthened_as_paths_need():
+    message = make_message(JointTrajectory, [("points[2].velocities[1]", 1), ("points[1].positions[1:3]", 2)])
+    assert [list(point.velocities) for point in message.points] == [[], [], [0, 0]]
+    assert [list(point.positions) for point in message.points] == [[], [0, 0, 0], []]
+    message = make_message(JointTrajectory, [("points[:].positions[0]", 3)])
+    assert [list(point.positions) for point in message.points] == [[0], [0], [0]]
+    with pytest.raises(DescriptionError, match="two open lengths"):
+        make_message(JointTrajectory, [("points[:].positions[:]", 4)])
+
+
+def test_from_a_thread_and_in_flat_memory(nodes):
+    """10,000 round trips through both ports in a thread that holds the handles; then they can be destroyed."""
+    io = nodes[0]
+    source = Numbers(nodes, JointState, "position[:]", 2)
+    reader = Reader(nodes, Float64MultiArray)
+    sink = CommandOutput(reader.publisher, Float64MultiArray, [("data[:]", source.slot.values.ctypes.data, 2)])
+    semaphore = (ctypes.c_uint8 * 64)()
+    libc = ctypes.CDLL(None)
+    libc.sem_init(semaphore, 0, 0)
+    source.port.attach_semaphore(ctypes.addressof(semaphore))
+    stop, peak = threading.Event(), []
+
+    def loop():
+        with source.port.hold(), sink.hold():
+            while not stop.is_set():
+                libc.sem_wait(semaphore)
+                if call(source.port, 1, 0) > 0:
+                    call(sink, 0, 0)
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    message = JointState(name=["a", "b"], position=[1.0, 2.0])
+    for k in range(10_000):
+        source.publisher.publish(message)
+        if k % 100 == 0:
+            wait(lambda k=k: source.port.counters()["taken"] > k)
+        if k in (3_000, 9_999):
+            peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    wait(lambda: source.port.counters()["taken"] == 10_000)
+    message.position = [3.0, 4.0]
+    source.publisher.publish(message)
+    wait(lambda: source.port.counters()["taken"] == 10_001)
+    while reader.got == [] or reader.got[-1].data[0] != 3.0:
+        reader.next()
+    io.destroy_subscription(source.subscription)  # put off: the thread still holds the handles
+    io.destroy_publisher(reader.publisher)
+    libc.sem_post(semaphore)
+    time.sleep(0.05)
+    assert thread.is_alive()
+    assert sink.counters()["errors"] == source.port.counters()["errors"] == 0
+    stop.set()
+    libc.sem_post(semaphore)
+    thread.join(5)
+    source.port.detach()  # did end with hold()
+    assert not thread.is_alive()
+    assert peak[1] - peak[0] < 2_000  # kB
+
+
+def test_holding_again_keeps_the_wake_up(nodes, arrived):
+    source = Numbers(nodes, Float64, "data", 1)
+    all_here = arrived(source)
+    hold = source.port.hold()
+    for k in range(1, 3):
+        with hold, hold:
+            source.publisher.publish(Float64(data=float(k)))
+            all_here(k)
+    assert source.take() == 2
+    source.port.detach()
+    source.port.detach()
+    nodes[0].destroy_subscription(source.subscription)
+    source.port.detach()
+    with pytest.raises(RuntimeFault, match="was destroyed"):
+        source.port.attach_semaphore(1)
+
+
+def test_an_error_of_rcl_is_counted(nodes):
+    """Publishing after the context was shut down fails, and says so in the counters."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("short_lived", context=context, enable_rosout=False, start_parameter_services=False)
+    publisher = node.create_publisher(Float64, "command", QOS)
+    value = np.ones(1)
+    port = CommandOutput(publisher, Float64, [("data", value.ctypes.data, 1)])
+    with port.hold():
+        assert call(port, 0, 0) == 0
+        context.shutdown()
+        code = call(port, 0, 0)
+    assert code != 0
+    assert port.counters() == {"published": 1, "errors": 1, "last_error": code}
+    node.destroy_node()
+
+
+def test_mismatches_name_both_sides(nodes):
+    io, other = nodes
+    strict = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+    loose = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    assert "/imu: /controller_io expects sensor_msgs/msg/Imu, nobody publishes" == describe_mismatch(
+        io, "imu", "sensor_msgs/msg/Imu", strict
+    )
+    publisher = other.create_publisher(Imu, "imu", loose)
+    wait(lambda: io.count_publishers("imu") == 1)
+    assert describe_mismatch(io, "imu", "sensor_msgs/msg/Imu", loose) is None
+    text = describe_mismatch(io, "imu", "sensor_msgs/msg/Imu", strict)
+    assert "/robot is incompatible" in text
+    assert "reliab" in text.lower()
+    other.destroy_publisher(publisher)
+
+    other.create_publisher(String, "text", strict)
+    other.create_subscription(String, "text", lambda message: None, strict)
+    wait(lambda: io.count_publishers("text") == 1 and io.count_subscribers("text") == 1)
+    expected = "/text: /controller_io expects sensor_msgs/msg/Imu, but /robot publishes std_msgs/msg/String"
+    assert describe_mismatch(io, "text", "sensor_msgs/msg/Imu", strict) == expected
+    assert describe_mismatch(io, "text", "std_msgs/msg/String", strict) is None
+    text = describe_mismatch(io, "text", "sensor_msgs/msg/Imu", strict, publishing=True)
+    assert text == "/text: /controller_io publishes sensor_msgs/msg/Imu, but /robot expects std_msgs/msg/String"
