@@ -1,0 +1,95 @@
+"""``snn_control check``: validate a controller file, bind it, and say what it is and costs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..controller import Controller
+from ..engine.program import Program
+from ..spec import load_spec
+from .common import add_command, controller_path, print_json, table
+
+# measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
+CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "check",
+        run,
+        "validate a controller file; print populations, operations, memory and rough cost",
+        "Exit code 2 and one line that names path, value, rule and fix if something is wrong.",
+    )
+    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def rough_cost(program: Program) -> float:
+    """Microseconds a tick, from counts alone, with every neuron firing at 20 Hz."""
+    facts = program.facts
+    sizes = {p["name"]: p["size"] for p in facts["populations"]}
+    spiking = set(facts["spiking"])
+    synaptic = 0.0
+    for p in facts["projections"]:
+        share = ASSUMED_HZ * facts["dt"] if p["pre"] in spiking else 1.0
+        synaptic += p["synapses"] * share
+    operations = len(program.operations) * CALL_NS
+    return program.steps * (operations + sum(sizes.values()) * NEURON_NS + synaptic * SYNAPSE_NS) / 1e3
+
+
+def describe(path: str) -> dict[str, Any]:
+    """Facts about a controller file, after binding it."""
+    spec = load_spec(path)
+    controller = Controller.from_spec(spec)
+    controller.step({})  # compiles what is missing, runs once
+    program = controller.program
+    facts = program.facts
+    return {
+        "file": str(path),
+        "period": facts["period"],
+        "dt": facts["dt"],
+        "steps_a_tick": program.steps,
+        "inputs": facts["inputs"],
+        "populations": [{k: p[k] for k in ("name", "size", "spiking")} for p in facts["populations"]],
+        "projections": facts["projections"],
+        "outputs": facts["outputs"],
+        "neurons": sum(p["size"] for p in facts["populations"]),
+        "synapses": sum(p["synapses"] for p in facts["projections"]),
+        "operations": len(program.operations),
+        "memory": {
+            "constants": int(program.constants.size),
+            "state": int(program.initial_state.size),
+            "io": program.io_bytes,
+        },
+        "rough_us_a_tick": round(rough_cost(program), 2),
+        "digest": program.digest,
+    }
+
+
+def run(options: argparse.Namespace) -> int:
+    d = describe(str(controller_path(options.file)))
+    if options.json:
+        print_json(d)
+        return 0
+    table("inputs", ["name", "kind", "required"], [[i["name"], i["kind"], i["required"]] for i in d["inputs"]])
+    table("populations", ["name", "neurons", "output"], [
+        [p["name"], p["size"], "spikes" if p["spiking"] else "graded"] for p in d["populations"]
+    ])  # fmt: skip
+    table("projections", ["from", "to", "synapses", "delay [steps]"], [
+        [p["pre"], p["post"], p["synapses"], p["delay_steps"]] for p in d["projections"]
+    ])  # fmt: skip
+    table("outputs", ["name", "size", "unit"], [[o["name"], o["size"], o["unit"] or "-"] for o in d["outputs"]])
+    memory = d["memory"]
+    print(f"{d['neurons']:,} neurons, {d['synapses']:,} synapses, {d['operations']} operations")
+    print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
+    print(
+        f"memory: {memory['constants']:,} B constants, {memory['state']:,} B state, "
+        f"{memory['io']:,} B inputs and outputs"
+    )
+    share = d["rough_us_a_tick"] / (d["period"] * 1e6)
+    print(f"about {d['rough_us_a_tick']:g} us a tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz a neuron; "
+          f"measure it: snn_control bench {options.file}")  # fmt: skip
+    print("ok")
+    return 0

@@ -1,0 +1,109 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import DescriptionError, RuntimeFault
+from ..resources import shipped
+
+__all__ = [
+    "add_command",
+    "controller_path",
+    "import_extra",
+    "keywords",
+    "make_environment",
+    "need_extra",
+    "print_json",
+    "table",
+]
+
+
+def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
+    """A subcommand with a help that teaches."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(execute=run)
+    return parser
+
+
+def controller_path(name: str) -> Path:
+    """A controller file by path, or by the name of a shipped one."""
+    path = Path(name)
+    return path if path.suffix or path.exists() or "/" in name else shipped(name)
+
+
+def keywords(pairs: Sequence[str]) -> dict[str, Any]:
+    """``["frequency=0.8", "motion=random"]`` -> keyword arguments, values read as YAML."""
+    found = {}
+    for pair in pairs:
+        key, mark, value = pair.partition("=")
+        if not mark or not key.isidentifier():
+            raise DescriptionError("--arg", pair, "must look like key=value")
+        found[key] = yaml.safe_load(value)
+    return found
+
+
+def import_extra(module: str, extra: str) -> Any:
+    """A module of an optional dependency, or one line that says how to install it."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise RuntimeFault(f"this needs {error.name}: pip install 'snn_control[{extra}]'") from None
+
+
+def need_extra(module: str, extra: str) -> None:
+    """One line that says how to install an optional dependency, if it is missing; imports nothing."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise RuntimeFault(f"this needs {module}: pip install 'snn_control[{extra}]'")
+
+
+def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
+    """``gymnasium.make`` with one-line errors."""
+    gymnasium = import_extra("gymnasium", "sim")
+    try:
+        return gymnasium.make(identity, **arguments, **more)
+    except (gymnasium.error.Error, ModuleNotFoundError, TypeError) as error:
+        reason = str(error).replace("\n", " ")
+        raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows as a table; numbers to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left", header_style="bold")
+    for k, column in enumerate(columns):
+        numbers = all(isinstance(row[k], int | float) and not isinstance(row[k], bool) for row in rows)
+        shown.add_column(column, justify="right" if numbers else "left")
+    for row in rows:
+        shown.add_row(*(_cell(c) for c in row))
+    Console().print(shown)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,304 @@
+"""``snn_control demo``: world and controller as two ROS 2 processes; then a table and a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import DescriptionError, RuntimeFault
+from .common import add_command, import_extra, need_extra
+
+MORE = """\
+The head of a simulated pan-tilt camera follows a target that it sees only as events. One process carries the
+PyBullet world, the other the spiking controller at 1 kHz; between them is DDS and nothing else. At the end the
+classical controllers run on the same world, without the network between, and a report is written.
+
+Exit code 1 if the loop was not closed: the target was lost, or commands did not arrive.
+"""
+WORLD = "sim_worlds:PanTiltTracking-v0"
+CLOSED_RMS, CLOSED_SHARE = 3.0, 0.9  # degrees; share of the steps for which a new command must have come
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(
+        commands, "demo", run, "close a loop over ROS 2 between a simulated robot and a controller", MORE
+    )
+    parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the world (default 1)")
+    parser.add_argument("--frequency", type=float, default=0.8, help="of the target's motion [Hz] (default 0.8)")
+    parser.add_argument("--motion", default="sinusoid", help="sinusoid, sum_of_sines or random (default sinusoid)")
+    parser.add_argument("--background", type=float, default=0.05, help="contrast of the wall (default 0.05, hard 0.1)")
+    parser.add_argument("--duration", type=float, default=11.0, help="simulated time [s] (default 11)")
+    parser.add_argument("--lockstep", action="store_true", help="simulated time instead of real time")
+    parser.add_argument("--no-baselines", action="store_true", help="leave the classical controllers out")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.duration < 2:
+        raise DescriptionError("--duration", options.duration, "must be at least 2 s")
+    for module, extra in (("rclpy", "ros"), ("pybullet", "sim"), ("gymnasium", "sim"), ("matplotlib", "report")):
+        need_extra(module, extra)
+    folder = Path(options.out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
+    folder.mkdir(parents=True, exist_ok=True)
+    say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
+    settings = {"frequency": options.frequency, "motion": options.motion, "background": options.background}
+    settings["duration"] = options.duration
+    warm_up(say)
+    start = time.monotonic()
+    codes = run_processes(options, folder, settings, say)
+    say(f"loop and shutdown: {time.monotonic() - start:.1f} s")
+    if any(codes):
+        raise RuntimeFault(f"world ended with code {codes[0]}, controller with {codes[1]}: see {folder}/*.log")
+    summary, arrays = collect(options, folder, settings)
+    if not options.no_baselines:
+        for name, result in baselines(settings, options.seed, say):
+            summary["tracking"][name] = result
+    frames = replay_frames(folder, settings, options.seed, say)
+    finish(folder, summary, arrays | frames)
+    if options.json:
+        print(json.dumps(summary, indent=1))
+    else:
+        from ..report.table import print_summary
+
+        print_summary(summary)
+        print(f"report: {folder / 'report.html'}")
+    return 0 if summary["verdict"].startswith("PASS") else 1
+
+
+def warm_up(say: Any) -> None:
+    """Compile everything once, in this process, with progress; later starts take it from the cache."""
+    from ..controller import Controller
+    from ..engine.compile import compilations
+    from ..resources import shipped
+
+    say("compiling the controller (the first time only) ...")
+    start = time.monotonic()
+    Controller.load(shipped("pan_tilt")).step({})
+    compiled = sum(how == "compiled" for how in compilations.values())
+    say(
+        f"{compiled} functions compiled, {len(compilations) - compiled} from the cache: "
+        f"{time.monotonic() - start:.1f} s"
+    )
+
+
+def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say: Any) -> list[int]:
+    """Start both processes, wait for the world to end, stop the controller; exit codes of both."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ..ros.launching import closed_loop, command_line, environment_of_child
+
+    processes = closed_loop(
+        world=WORLD,
+        world_arguments=json.dumps(settings),
+        controller_file="pan_tilt",
+        seed=options.seed,
+        duration=options.duration,
+        lockstep=options.lockstep,
+        record=str(folder.resolve()),
+    )
+    child = environment_of_child()
+    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # beside other demos on this machine
+    logs = [(folder / f"{p.name}.log").open("w") for p in processes]
+    running = [
+        subprocess.Popen(command_line(p), env=child, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        for p, log in zip(processes, logs, strict=True)
+    ]
+    say(f"started: {', '.join(p.executable for p in processes)}; logs in {folder}")
+    limit = time.monotonic() + 60.0 + 3 * options.duration
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, disable=options.json or not sys.stdout.isatty()) as progress:
+            task = progress.add_task("the loop is closed over DDS", total=options.duration + 2.0)
+            begin = time.monotonic()
+            while all(process.poll() is None for process in running):
+                if time.monotonic() > limit:
+                    raise RuntimeFault(f"the world did not end in time: see {folder}/*.log")
+                progress.update(task, completed=time.monotonic() - begin)
+                time.sleep(0.1)
+    finally:
+        codes = [end_process(process) for process in running]
+        for log in logs:
+            log.close()
+    return codes
+
+
+def end_process(process: subprocess.Popen) -> int:
+    """SIGINT, as launch does; SIGKILL only if that does not help."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Summary and arrays of the run from what both processes saved."""
+    import numpy as np
+
+    from .. import __version__
+    from ..realtime.histogram import buckets, edges
+    from ..record.activity import unpack
+    from ..record.episode import load_episode
+
+    world, facts = load_episode(folder / "world.npz")
+    activity, report = unpack(folder / "controller.npz")
+    stats, counters = report["stats"], report["counters"]
+    step = facts["step_ns"] * 1e-9
+    error = np.degrees(world["info.error"])
+    scored = error[round(1.0 / step) :]
+    rms, lost = float(np.sqrt(np.mean(scored**2))), float(np.mean(scored > 25.0))
+    share = stats["inputs"]["camera"]["taken"] / max(1, facts["steps"])
+    seconds = stats["ticks"] * 1e-3
+    closed = rms <= CLOSED_RMS and lost == 0 and share >= CLOSED_SHARE
+    mode = "lockstep" if options.lockstep else "real time"
+
+    def micro(key: str) -> dict[str, float]:
+        names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
+        return {name: round(stats[key][k] / 1e3, 1) for name, k in names.items() if stats[key]["count"]}
+
+    rights = report["rights"]
+    summary: dict[str, Any] = {
+        "title": f"Pan-tilt tracking with an event camera, closed over ROS 2 ({mode})",
+        "verdict": f"{'PASS' if closed else 'FAIL'}: the loop was {'' if closed else 'not '}closed: "
+        f"{rms:.2f} degrees rms, lost {lost:.0%} of the time",
+        "controller": "pan_tilt.yaml",
+        "world": f"{WORLD} {settings}",
+        "seed": options.seed,
+        "duration_s": options.duration,
+        "tracking": {
+            "spiking network, over DDS": {
+                "rms_deg": round(rms, 3),
+                "max_deg": round(float(scored.max()), 2),
+                "lost_share": round(lost, 4),
+            }
+        },
+        "loop": {
+            "ticks": stats["ticks"],
+            "missed": stats["missed"],
+            "period_us": 1000.0,
+            **{
+                name: micro(key)
+                for name, key in (("wakeup_us", "wake"), ("latency_us", "latency"), ("tick_us", "tick"))
+            },
+        },
+        "network": {
+            "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
+            "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
+            "events_per_s": round(counters["inputs"]["camera"]["events"] / seconds, 1),
+        },
+        "guard": counters["guard"],
+        "world_steps": {"steps": facts["steps"], "skipped": facts["skipped"]},
+        "rights": {
+            "SCHED_FIFO priority": rights["priority"],
+            "memory locked": rights["memory_locked"],
+            "missing": "; ".join(rights["missing"]) or "nothing",
+        },
+        "versions": {"snn_control": __version__, "python": sys.version.split()[0], "numpy": np.__version__},
+    }
+    first_tick = first_tick_of_world(activity)
+    rate = np.add.reduceat(world["info.events"], np.arange(0, len(error), 20)) / (20 * step)
+    arrays: dict[str, Any] = {
+        "t": world["step"] * step,
+        "target": world["info.target"],
+        "head": world["observation.joint_position"],
+        "command_t": world["step"] * step,
+        "command": world["action"],
+        "command_names": np.array(["pan", "tilt"]),
+        "command_unit": np.array("rad/s"),
+        "rate_t": (np.arange(len(rate)) * 20 + 10) * step,
+        "event_rate": rate,
+        "spike_t": (activity["spike_step"] - first_tick) * 1e-3,
+        "spike_population": activity["spike_population"],
+        "spike_neuron": activity["spike_neuron"],
+        "population_names": activity["population_names"],
+        "population_sizes": np.array([82, 1024]),
+    }
+    for name, key in (("wakeup", "wake"), ("latency", "latency"), ("tick", "tick")):
+        if stats[key]["count"]:
+            arrays[f"{name}_edges_ns"], arrays[f"{name}_counts"] = edges(), buckets(activity[f"{key}_histogram"])
+    keep = (arrays["spike_t"] >= 0) & (arrays["spike_t"] <= options.duration)
+    for key in ("spike_t", "spike_population", "spike_neuron"):
+        arrays[key] = arrays[key][keep]
+    return summary, arrays
+
+
+def first_tick_of_world(activity: dict[str, Any]) -> int:
+    """Tick at which the world began: the first whose command is not the safe one."""
+    import numpy as np
+
+    moving = np.flatnonzero(np.any(activity["command"] != 0, axis=1))
+    return int(moving[0]) if moving.size else 0
+
+
+def baselines(settings: dict, seed: int, say: Any) -> list[tuple[str, dict[str, float]]]:
+    """The classical controllers on the same world, called directly."""
+    import gymnasium
+    import numpy as np
+
+    pan_tilt = import_extra("sim_worlds.baselines.pan_tilt", "sim")
+    results = []
+    env = gymnasium.make(WORLD, disable_env_checker=True, **settings)
+    for label, name in (
+        ("P on the event centroid", "CentroidP"),
+        ("gated tracker", "GatedTracker"),
+        ("P on the true angle", "TrueAngleP"),
+    ):
+        say(f"baseline: {label} ...")
+        baseline = pan_tilt.load(name)
+        baseline.reset()
+        observation, info = env.reset(seed=seed)
+        errors, over = [], False
+        while not over:
+            observation, _, _, over, info = env.step(baseline.predict(observation, info)[0])
+            errors.append(np.degrees(info["error"]))
+        scored = np.array(errors[1000:])
+        rms = float(np.sqrt(np.mean(scored**2)))
+        lost = float(np.mean(scored > 25.0))
+        results.append(
+            (label, {"rms_deg": round(rms, 3), "max_deg": round(float(scored.max()), 2), "lost_share": round(lost, 4)})
+        )
+    env.close()
+    return results
+
+
+def replay_frames(folder: Path, settings: dict, seed: int, say: Any) -> dict[str, Any]:
+    """Pictures of the run: the world is deterministic, so the recorded actions give it again."""
+    import gymnasium
+    import numpy as np
+
+    from ..record.episode import load_episode
+
+    say("drawing the camera's view ...")
+    world, _ = load_episode(folder / "world.npz")
+    env = gymnasium.make(WORLD, disable_env_checker=True, render_mode="rgb_array", **settings)
+    env.reset(seed=seed)
+    actions, n = world["action"].astype(np.float32), len(world["action"])
+    wanted = {round(n * share) for share in (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)}
+    frames, times = [], []
+    for k, action in enumerate(actions[: max(wanted)], 1):
+        env.step(action)
+        if k in wanted:
+            frames.append(env.render())
+            times.append(k * 1e-3)
+    env.close()
+    return {"frames": np.array(frames), "frame_t": np.array(times)}
+
+
+def finish(folder: Path, summary: dict, arrays: dict) -> None:
+    """Write the run folder and its report."""
+    from ..record.run_folder import write_run
+    from ..report.page import write_report
+
+    write_run(folder, summary, arrays)
+    write_report(folder)

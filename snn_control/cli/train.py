@@ -1,0 +1,66 @@
+"""``snn_control train``: make a shipped controller again, or a better one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .common import add_command, need_extra
+
+MORE = """\
+The search (CMA-ES) can be stopped at any time and goes on where it was when started again.
+'--generations 0' writes the controller of the recipe's start values without a search.
+"""
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "train", run, "evolve the parameters of a shipped recipe", MORE)
+    parser.add_argument("recipe", metavar="RECIPE", help="cartpole or pan_tilt")
+    parser.add_argument(
+        "--out", default=None, metavar="FOLDER", help="where the controller file goes (default: the run's)"
+    )
+    parser.add_argument("--run", default=None, metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
+    parser.add_argument("--generations", type=int, default=15, help="how many in all (default 15)")
+    parser.add_argument("--population", type=int, default=12, help="candidates a generation (default 12)")
+    parser.add_argument("--episodes", type=int, default=3, help="of each setting, a candidate (default 3)")
+    parser.add_argument("--seed", type=int, default=1, help="of the search (default 1)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from ..errors import DescriptionError
+    from ..spec import nearest
+    from ..training.recipes import recipes, write_controller
+
+    known = recipes()
+    if options.recipe not in known:
+        raise DescriptionError("RECIPE", options.recipe, "is not known", nearest(options.recipe, known))
+    recipe = known[options.recipe]
+    folder = Path(options.run or f"runs/train-{recipe.name}")
+    values = {name: start for name, (start, _) in recipe.parameters.items()}
+    if options.generations > 0:
+        need_extra("cma", "training")
+        need_extra("gymnasium", "sim")
+        from ..training.evolve import evolve
+
+        with Progress() as progress:
+            task = progress.add_task(f"{recipe.name}: compiling", total=options.generations)
+
+            def show(generation: int, best: float, mean: float) -> None:
+                text = f"{recipe.name}: best {best:.4g}, mean {mean:.4g}"
+                progress.update(task, completed=generation, description=text)
+
+            values = evolve(
+                recipe,
+                folder,
+                generations=options.generations,
+                population=options.population,
+                episodes=options.episodes,
+                seed=options.seed,
+                progress=show,
+            )
+    path = write_controller(recipe, values, options.out or folder)
+    print(f"{path}: written. Next: snn_control run --env {recipe.environment} {path}")
+    return 0
