@@ -1,0 +1,33 @@
+"""``python -m benchmarks [NAME ...] [--quick]``: run measurements and collect their figures in runs/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+NAMES = ("engine", "wakeup", "latency", "pan_tilt", "soak")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=f"some of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="short runs, for a first look")
+    options = parser.parse_args()
+    figures, passed = {}, True
+    for name in options.names or NAMES:
+        print(f"\n== {name}", flush=True)
+        module = importlib.import_module(f"benchmarks.{name}")
+        figures[name] = module.main(["--quick"] if options.quick else [])
+        passed &= figures[name].get("passed") is not False
+    path = Path("runs/bench.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(figures, indent=1))
+    print(f"\nfigures: {path}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""Latency from the sensor's message to the command's, against the same loop in C on rcl, in interleaved pairs.
+
+A measuring process (C) publishes numbered JointStates of 12 joints at 1 kHz; a controller ticks at 1 kHz, 0.3 ms
+after the sensor, and sends back the number and 11 products. The number's way is timed in the measuring process.
+The product is the controller node as it is started for a robot; the other one is a loop in C, loaded into a Python
+process. Both have their loop at SCHED_FIFO 80, DDS at 60 and their memory locked.
+
+idle : nothing else runs
+hog  : a Python thread in the controller's process computes and makes garbage all the time
+busy : two processes compute all the time
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from .processes import NO_FIFO, Process, busy, exit_code, fifo_granted, hog, steal, stolen, verdict
+
+CONDITIONS = ("idle", "hog", "busy")
+BARS = {"p50": 1.15, "p99": 1.3}  # geometric mean of product / C, in every condition
+PAIRS, SECONDS = 6, 10.0
+SENSOR, COMMAND = "joint_states", "effort_command"
+JOINTS, PHASE_NS = 12, 300_000
+LOOP_PRIORITY, DDS_PRIORITY = 80, 60
+SETTLE, TIMEOUT = 1.0, 60.0  # s
+QUANTILES = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
+LIBRARIES = ("rcl", "rcutils", "rmw", "sensor_msgs__rosidl_typesupport_c")
+
+
+def controller_file() -> dict[str, Any]:
+    """The product's controller: the joints held for a tick, the first passed on, the others times -20."""
+    topic = {"type": "sensor_msgs/msg/JointState"}
+    return {
+        "version": 1,
+        "period": 1e-3,
+        "inputs": {"joints": {"kind": "value", "size": JOINTS, "stale": 0.1}},
+        "network": {
+            "populations": {"held": {"size": JOINTS, "neuron": {"type": "li", "tau_mem": 1e-6}}},
+            "projections": [{"pre": "joints", "post": "held", "connection": "one_to_one"}],
+        },
+        "outputs": {
+            "effort": {
+                "size": JOINTS,
+                "decoder": {
+                    "type": "membrane",
+                    "from": "held",
+                    "weights": np.diag([1.0] + [-20.0] * (JOINTS - 1)).tolist(),
+                },
+            }
+        },
+        "ros": {
+            "inputs": {"joints": {"topic": SENSOR, "field": "position[:]", **topic}},
+            "outputs": {"effort": {"topic": COMMAND, "field": "effort[:]", **topic}},
+        },
+    }
+
+
+def compile_library(name: str, folder: Path) -> Path:
+    """Compile crcl/<name>.c against the ROS 2 installation that this Python uses."""
+    prefixes = [Path(p) for p in [sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)] if p]
+    include = [d for p in prefixes for d in sorted((p / "include").glob("*")) if d.is_dir()]
+    lib = [p / "lib" for p in prefixes]
+    library = folder / f"{name}.so"
+    command = ["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(library)]
+    command += [str(Path(__file__).with_name("crcl") / f"{name}.c"), *(f"-I{d}" for d in include)]
+    command += [f for d in lib for f in (f"-L{d}", f"-Wl,-rpath,{d}")] + ["-Wl,--allow-shlib-undefined"]
+    command += [f"-l{one}" for one in LIBRARIES] + ["-lpthread"]
+    made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode != 0:
+        raise RuntimeError(f"gcc cannot compile {name}.c against {sys.prefix}:\n{made.stderr[-2000:]}")
+    return library
+
+
+# ---------------------------------------------------------------- what the child processes do
+
+
+def _load(folder: str, name: str) -> ctypes.CDLL:
+    import rclpy  # noqa: F401 - loads rcl and what it needs
+
+    return ctypes.CDLL(str(Path(folder) / f"{name}.so"))
+
+
+def run_c(folder: str) -> None:
+    """The C loop until SIGTERM."""
+    function = _load(folder, "controller").controller_run
+    function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
+    counts = np.zeros(3, np.int64)
+    topics = f"/{SENSOR}".encode(), f"/{COMMAND}".encode()
+    if function(*topics, PHASE_NS, DDS_PRIORITY, LOOP_PRIORITY, counts.ctypes.data) != 0:
+        sys.exit(1)
+    print(json.dumps(dict(zip(("ticks", "missed", "malformed"), counts.tolist(), strict=True))))
+
+
+def run_product(folder: str) -> None:
+    """The controller node, with the arguments that the launch files give it, until SIGTERM."""
+    from snn_control.ros.controller_node import ControllerNode
+    from snn_control.ros.launching import command_line, controller
+    from snn_control.ros.process import run_node
+
+    process = controller(
+        controller_file=Path(folder) / "controller.yaml", phase=PHASE_NS * 1e-9, priority=LOOP_PRIORITY
+    )
+    code = run_node(ControllerNode, command_line(process)[3:])
+    if code != 0:
+        sys.exit(code)
+    print("{}")
+
+
+def run_measure(folder: str, seconds: float) -> None:
+    """The measuring program; prints what it found."""
+    function = _load(folder, "measure").measure_run
+    function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, *[ctypes.c_double] * 3, ctypes.c_void_p, ctypes.c_int64]
+    function.argtypes = [*function.argtypes, ctypes.c_void_p]
+    latency = np.ones(int(seconds * 1000) + 1000, np.int64)
+    found = np.zeros(7, np.int64)
+    topics = f"/{SENSOR}".encode(), f"/{COMMAND}".encode()
+    code = function(*topics, SETTLE, seconds, TIMEOUT, latency.ctypes.data, latency.size, found.ctypes.data)
+    if code != 0:
+        sys.exit({2: "no controller matched", 3: "no command came"}.get(code, f"code {code}"))
+    fresh, commands, wrong, gap, gaps, sent, late = found.tolist()
+    if fresh == 0 or wrong:
+        sys.exit(f"{fresh} fresh commands, {wrong} with wrong numbers")
+    values = np.percentile(latency[:fresh] / 1e3, list(QUANTILES.values()), method="inverted_cdf")
+    print(
+        json.dumps(
+            {
+                **dict(zip(QUANTILES, values.tolist(), strict=True)),
+                "fresh_hz": fresh / seconds,
+                "commands_hz": commands / seconds,
+                "gap_ms": gap / 1e6,
+                "gaps_over_10_ms": gaps,
+                "sent_hz": sent / seconds,
+                "sent_late": late,
+            }
+        )
+    )
+
+
+# ---------------------------------------------------------------- the comparison
+
+
+def one_run(implementation: str, condition: str, folder: str, seconds: float) -> dict[str, Any]:
+    """One controller under one condition: times in us."""
+    controller = Process("latency", "role", implementation, folder, int(condition == "hog"))
+    try:
+        with busy(2 if condition == "busy" else 0):
+            measuring = Process("latency", "role", "measure", folder, 0, "--seconds", seconds)
+            try:
+                found = measuring.result(TIMEOUT + SETTLE + seconds + 30.0, controller)
+                found["priorities"] = {str(k): n for k, n in sorted(controller.priorities().items())}
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}\n{controller.name}, {condition}:\n{controller.errors()}") from None
+            finally:
+                measuring.end()
+    finally:
+        controller.end()
+    return found
+
+
+def ratio(pairs: list[dict[str, Any]], key: str) -> float:
+    """Geometric mean of product / C."""
+    return statistics.geometric_mean(pair["product"][key] / pair["c"][key] for pair in pairs)
+
+
+def wrong_priorities(found: dict[str, Any]) -> str:
+    """What is wrong with the priorities of a controller's threads; empty if nothing is."""
+    at = found["priorities"]
+    if at.get(str(LOOP_PRIORITY), 0) != 1:
+        return f"no loop at SCHED_FIFO {LOOP_PRIORITY}"
+    return "" if at.get(str(DDS_PRIORITY), 0) >= 3 else f"DDS is not at SCHED_FIFO {DDS_PRIORITY}"
+
+
+def report(condition: str, pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Print one condition's table; its figures."""
+    keys = (*QUANTILES, "fresh_hz", "gap_ms")
+    found: dict[str, Any] = {}
+    for name in ("c", "product"):
+        found[name] = {key: statistics.median(pair[name][key] for pair in pairs) for key in keys}
+        found[name]["gap_ms"] = max(pair[name]["gap_ms"] for pair in pairs)
+        m = found[name]
+        print(
+            f"  {condition:5s} {name:8s}"
+            + "".join(f"{m[key]:9.0f}" for key in QUANTILES)
+            + f"{m['fresh_hz']:10.1f}{m['gap_ms']:10.2f}   "
+            + ", ".join(f"{n} at {p}" for p, n in pairs[-1][name]["priorities"].items())
+        )
+    found["ratio"] = {key: ratio(pairs, key) for key in ("p50", "p99", "p99.9")}
+    phase = PHASE_NS / 1e3  # the sensor's message waits so long for the tick, in both
+    found["beyond_phase"] = statistics.geometric_mean(
+        max(p["product"]["p50"] - phase, 1.0) / max(p["c"]["p50"] - phase, 1.0) for p in pairs
+    )
+    single = {key: [round(p["product"][key] / p["c"][key], 3) for p in pairs] for key in ("p50", "p99")}
+    print(f"  {condition:5s} ratio   " + "".join(f"{found['ratio'][key]:9.3f}" for key in ("p50", "p99", "p99.9")))
+    print(f"        pairs: p50 {single['p50']}, p99 {single['p99']}")
+    print(f"        without the {phase:.0f} us from sensor to tick: p50 ratio {found['beyond_phase']:.3f} (no bar)")
+    found["pairs"] = pairs
+    return found
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog="benchmarks latency", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one pair of 2 s, no verdict")
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
+    options = parser.parse_args(arguments)
+    pairs, seconds = (1, 2.0) if options.quick else (options.pairs, options.seconds)
+    if shutil.which("gcc") is None:
+        why = "gcc is not installed, so there is no loop in C to compare with: apt-get install gcc"
+        print(why)
+        return {"passed": None, "why": why}
+    fifo = fifo_granted(LOOP_PRIORITY)
+    if not fifo:
+        print(NO_FIFO)
+    before = steal()
+    found: dict[str, Any] = {"pairs": pairs, "seconds": seconds, "fifo": fifo, "conditions": {}}
+    print(f"latency sensor to command, us; medians of {pairs} interleaved pairs of {seconds:g} s; 1 kHz")
+    heads = "".join(f"{key:>9s}" for key in QUANTILES)
+    print(f"{'':17s}{heads}   fresh/s  gap max/ms   threads at SCHED_FIFO priority")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "controller.yaml").write_text(yaml.safe_dump(controller_file()))
+        for name in ("controller", "measure"):
+            compile_library(name, Path(folder))
+        for condition in options.conditions:
+            done = []
+            for k in range(pairs):
+                order = ("c", "product") if k % 2 == 0 else ("product", "c")
+                done.append({one: one_run(one, condition, folder, seconds) for one in order})
+            found["conditions"][condition] = report(condition, done)
+    found["stolen_percent"] = stolen(before)
+    print(f"  the hypervisor took {found['stolen_percent']:.1f} % of the time")
+    found["passed"], why = judge(found)
+    print(f"  {verdict(found['passed'], why)} (bars: {BARS['p50']} at p50, {BARS['p99']} at p99)")
+    return found
+
+
+def judge(found: dict[str, Any]) -> tuple[bool | None, str]:
+    """Whether the bars are met, None without a verdict, and why."""
+    if not found["fifo"]:
+        return None, "SCHED_FIFO is not granted"
+    for condition, values in found["conditions"].items():
+        for pair in values["pairs"]:
+            for name in ("c", "product"):
+                if wrong_priorities(pair[name]):
+                    return False, f"{name}, {condition}: {wrong_priorities(pair[name])}"
+    if found["pairs"] < PAIRS or found["seconds"] < SECONDS or len(found["conditions"]) < len(CONDITIONS):
+        return None, f"that takes {PAIRS} pairs of {SECONDS:g} s in all conditions"
+    late = [
+        f"{condition} {key} {values['ratio'][key]:.3f}"
+        for condition, values in found["conditions"].items()
+        for key, bar in BARS.items()
+        if values["ratio"][key] > bar
+    ]
+    return not late, ", ".join(late)
+
+
+def child(arguments: list[str]) -> None:
+    """``role {c,product,measure} FOLDER HOG [--seconds S]``"""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("implementation", choices=("c", "product", "measure"))
+    parser.add_argument("folder")
+    parser.add_argument("hog", type=int)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    options = parser.parse_args(arguments)
+    if options.hog:
+        hog()
+    if options.implementation == "measure":
+        run_measure(options.folder, options.seconds)
+    else:
+        {"c": run_c, "product": run_product}[options.implementation](options.folder)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["role"]:
+        child(sys.argv[2:])
+    else:
+        sys.exit(exit_code(main()))

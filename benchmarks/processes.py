@@ -1,0 +1,147 @@
+"""Processes of a measurement: how they are started and ended, their real-time rights, what else the machine did."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from snn_control.realtime.rights import set_fifo
+from snn_control.ros.launching import environment_of_child
+
+ROOT = Path(__file__).resolve().parents[1]
+NO_FIFO = "SCHED_FIFO is not granted here: figures without a verdict. " + (
+    "Grant it with: ulimit -r 98 (limits.d: rtprio 98), as root, or docker run --cap-add=sys_nice --ulimit rtprio=98"
+)
+#: above the domains of the tests, below the ports that Linux hands out
+DOMAIN = "100"
+
+
+def fifo_granted(priority: int) -> bool:
+    """Whether a thread of this user gets SCHED_FIFO ``priority``."""
+    granted: list[int] = []
+    thread = threading.Thread(target=lambda: granted.append(set_fifo(priority)))  # of that thread alone
+    thread.start()
+    thread.join()
+    return granted == [priority]
+
+
+class Process:
+    """``python -m benchmarks.<module> ROLE ...``; its last line on stdout is a JSON mapping."""
+
+    def __init__(self, module: str, *arguments: object) -> None:
+        environment = environment_of_child() | {"ROS_DOMAIN_ID": DOMAIN}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+        self._errors = tempfile.TemporaryFile("w+")
+        self.name = f"{module} {arguments[0]}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment,
+        )
+
+    def result(self, timeout: float, other: Process | None = None) -> dict[str, Any]:
+        """Wait for its end; what it found. It needs ``other``, whose end is an error."""
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                out, _ = self.process.communicate(timeout=0.25)
+                break
+            except subprocess.TimeoutExpired:
+                if other is not None and other.process.poll() is not None:
+                    why = f"{other.name} ended with {other.process.returncode}"
+                elif time.monotonic() > until:
+                    why = f"{self.name} did not end within {timeout:.0f} s"
+                else:
+                    continue
+                self.end()
+                raise RuntimeError(f"{why}\n{self.errors()}") from None
+        if self.process.returncode != 0:
+            raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.errors()}")
+        return json.loads(out.splitlines()[-1])
+
+    def errors(self) -> str:
+        """The last lines of its stderr."""
+        self._errors.seek(0)
+        return "".join(self._errors.readlines()[-15:])
+
+    def priorities(self) -> Counter[int]:
+        """SCHED_FIFO priority -> threads; 0: ordinary scheduling."""
+        found: Counter[int] = Counter()
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                fields = (task / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # ended in the meantime
+                continue
+            found[int(fields[37])] += 1  # field 40 of proc(5), where the third follows the name
+        return found
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL if that does not help."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@contextmanager
+def busy(n: int) -> Iterator[None]:
+    """``n`` processes that compute all the time, at ordinary priority."""
+    processes = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def hog() -> None:
+    """Start a thread that holds Python's lock as long as it can and leaves garbage in cycles."""
+
+    def work() -> None:
+        x = 0
+        while True:
+            garbage: list[Any] = [{} for _ in range(100)]
+            garbage.append(garbage)
+            for k in range(1000):
+                x += k
+
+    threading.Thread(target=work, daemon=True).start()
+
+
+def steal() -> tuple[float, float]:
+    """Time that the hypervisor took from this machine, and all time [ticks]."""
+    with open("/proc/stat") as file:
+        fields = [float(word) for word in file.readline().split()[1:9]]
+    return fields[7], sum(fields)
+
+
+def stolen(before: tuple[float, float]) -> float:
+    """Percent of the time since ``before`` that the hypervisor took."""
+    now = steal()
+    return 100.0 * (now[0] - before[0]) / max(now[1] - before[1], 1.0)
+
+
+def verdict(passed: bool | None, why: str = "") -> str:
+    word = "no verdict" if passed is None else "PASS" if passed else "FAIL"
+    return f"{word}: {why}" if why else word
+
+
+def exit_code(found: Mapping[str, Any]) -> int:
+    return 1 if found["passed"] is False else 0
