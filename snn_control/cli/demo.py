@@ -75,13 +75,28 @@ def run(options: argparse.Namespace) -> int:
 
 def warm_up(say: Any) -> None:
     """Compile everything once, in this process, with progress; later starts take it from the cache."""
-    from ..controller import Controller
-    from ..engine.compile import compilations
-    from ..resources import shipped
+    import gymnasium
 
-    say("compiling the controller (the first time only) ...")
+    from ..controller import Controller
+    from ..engine.compile import compilations, compile_callback
+    from ..engine.tick import tick_address
+    from ..realtime.loop import Loop
+    from ..record.activity import ActivityRecorder
+    from ..resources import shipped
+    from ..ros.ports import publish_command, take_events, take_numbers
+
+    say("compiling controller, loop, ports and world (the first time only) ...")
     start = time.monotonic()
-    Controller.load(shipped("pan_tilt")).step({})
+    controller = Controller.load(shipped("pan_tilt"))
+    controller.step({})
+    Loop(tick_address(), controller.bound.table, controller.period_ns, mode="free", keep=controller)
+    ActivityRecorder(controller.bound, ticks=1, spikes=1)
+    for port in (take_events, take_numbers, publish_command):
+        compile_callback(port, "int64(int64,int64,int64)")
+    env = gymnasium.make(WORLD, disable_env_checker=True)
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    env.close()
     compiled = sum(how == "compiled" for how in compilations.values())
     say(
         f"{compiled} functions compiled, {len(compilations) - compiled} from the cache: "
@@ -108,7 +123,14 @@ def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say
     child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # beside other demos on this machine
     logs = [(folder / f"{p.name}.log").open("w") for p in processes]
     running = [
-        subprocess.Popen(command_line(p), env=child, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        subprocess.Popen(
+            command_line(p),
+            env=child,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+            preexec_fn=end_with_parent,
+        )
         for p, log in zip(processes, logs, strict=True)
     ]
     say(f"started: {', '.join(p.executable for p in processes)}; logs in {folder}")
@@ -128,6 +150,13 @@ def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say
         for log in logs:
             log.close()
     return codes
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this child if the demo itself is killed."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def end_process(process: subprocess.Popen) -> int:

@@ -20,7 +20,7 @@ __all__ = ["ActivityRecorder", "unpack"]
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
-POPULATIONS, N_POPULATIONS, WORDS = 10, 11, 12
+POPULATIONS, N_POPULATIONS, NEXT_STEP, WORDS = 10, 11, 12, 13
 RING, STRIDE, SLOTS, POPULATION_WORDS = range(4)  # a population's row
 STAMP, NOW, TICK_WORDS = range(3)  # a tick's row, then the command
 
@@ -53,8 +53,9 @@ def record(context, stamp_ns, now_ns):
     for k in range(command.size):
         row[TICK_WORDS + k] = command[k]
     o[TICKS_TOTAL] += 1
-    for step in range(clock[1] - o[STEPS], clock[1]):
+    for step in range(max(clock[1] - o[STEPS], o[NEXT_STEP]), clock[1]):  # the parting command has no tick
         _record_spikes(context, step)
+    o[NEXT_STEP] = clock[1]
     return 0
 
 
@@ -82,10 +83,14 @@ class ActivityRecorder:
         self._block[:] = (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
             self._ticks.ctypes.data, ticks, 0, self._spikes.ctypes.data, spikes, 0,
-            self._rows.ctypes.data, len(self.populations),
+            self._rows.ctypes.data, len(self.populations), 0,
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(record, "int64(int64,int64,int64)")
+
+    def clear(self) -> None:
+        """Forget everything, as before the first tick. Not while the loop runs."""
+        self._block[[TICKS_TOTAL, SPIKES_TOTAL, NEXT_STEP]] = 0
 
     @staticmethod
     def _newest(ring: np.ndarray, total: int) -> np.ndarray:

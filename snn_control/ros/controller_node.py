@@ -141,6 +141,8 @@ class ControllerNode(LifecycleNode):
         if self.loop is None or self.controller is None:
             return FAILURE
         self.controller.reset()
+        if self.recorder is not None:
+            self.recorder.clear()
         self._before, self._faults_told = None, 0
         try:
             if self.mode == "realtime":

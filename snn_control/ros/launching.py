@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ..errors import DescriptionError
 from ..resources import shipped
 
 __all__ = ["ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child"]
@@ -50,8 +51,11 @@ def _file(name: str) -> str:
     return str(path.resolve() if path.is_file() else shipped(name))
 
 
-def _flag(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).lower() in ("true", "1", "yes", "on")
+def _flag(name: str, value: Any) -> bool:
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise DescriptionError(name, value, "must be true or false")
+    return text == "true"
 
 
 def controller(**given: Any) -> NodeProcess:
@@ -60,7 +64,7 @@ def controller(**given: Any) -> NodeProcess:
     record = str(values["record"])
     parameters = {
         "controller_file": _file(str(values["controller_file"])),
-        "mode": "lockstep" if _flag(values["lockstep"]) else "realtime",
+        "mode": "lockstep" if _flag("lockstep", values["lockstep"]) else "realtime",
         "rate": float(values["rate"]),
         "phase": float(values["phase"]) if "phase" in given else 0.0,
         "priority": int(values["priority"]),
@@ -73,7 +77,9 @@ def controller(**given: Any) -> NodeProcess:
 def closed_loop(**given: Any) -> list[NodeProcess]:
     """World and controller. Arguments as in `ARGUMENTS`."""
     values = {name: default for name, (default, _) in ARGUMENTS.items()} | given
-    record, lockstep = str(values["record"]), _flag(values["lockstep"])
+    record, lockstep = str(values["record"]), _flag("lockstep", values["lockstep"])
+    if lockstep and float(values["rate"]) != 0:
+        raise DescriptionError("rate", values["rate"], "must be 0 in lockstep, where the world's step is the period")
     world = {
         "world": str(values["world"]),
         "arguments": str(values["world_arguments"]),

@@ -1,7 +1,7 @@
 """A Gymnasium environment on topics: it publishes what a controller's file takes and applies what it gives.
 
-realtime : one step a period of the environment on the machine's clock; the newest command is applied, and
-    after 0.1 s without one, zero. Steps that come too late are skipped and counted.
+realtime : one step a period of the environment on the machine's clock, from the first command of each output on;
+    the newest command is applied, and after 0.1 s without one, zero. Steps that come too late are skipped and counted.
 lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, steps. As fast as
     the machine allows, and the same every time.
 """
@@ -297,6 +297,18 @@ class WorldNode(Node):
             time.sleep(0.02)
         return True
 
+    def _await_commands(self) -> bool:
+        """Wait for a first command of every output: the world begins when its controller does."""
+        left, begin = list(self.commands), time.monotonic()
+        while left:
+            left = [command for command in left if command.take(0) == 0]
+            if self._stop():
+                return False
+            if left and time.monotonic() - begin > self.patience:
+                raise RuntimeFault(f"no command on {left[0].topic.topic} for {self.patience:g} s")
+            time.sleep(0.001)
+        return True
+
     def _action(self, old_ns: int | None) -> Any:
         """The environment's action; zero where a command is missing, or older than ``old_ns``."""
         now = time.monotonic_ns()
@@ -337,6 +349,8 @@ class WorldNode(Node):
     def _realtime(self) -> None:
         scratch = int(self._scratch.ctypes.data)
         observation = self._reset()
+        if not self._await_commands():
+            return
         deadline = (time.monotonic_ns() // self.step_ns + 2) * self.step_ns
         hold = round(COMMAND_HOLD * 1e9)
         while self._more():

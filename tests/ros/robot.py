@@ -1,0 +1,314 @@
+"""The other side of the nodes' tests: node processes on one hand, a robot with its topics on the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import JointState
+
+from snn_control.ros.launching import NodeProcess, command_line, environment_of_child
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+SAFE = 0.25  # of the controller below; never what it computes for the inputs used here
+
+#: two numbers through a leaky integrator: the command for (1, 0) goes to 1 and is never `SAFE` on the way
+CONTROLLER = {
+    "version": 1,
+    "period": 0.01,
+    "dt": 0.005,
+    "inputs": {"sensor": {"kind": "value", "size": 2, "range": [-2, 2], "plausible": [-10, 10], "stale": 0.05}},
+    "network": {
+        "populations": {"slow": {"size": 1, "neuron": {"type": "li", "tau_mem": 0.02}}},
+        "projections": [{"pre": "sensor", "post": "slow", "weights": [[1.0], [0.5]]}],
+    },
+    "outputs": {
+        "drive": {
+            "decoder": {"type": "membrane", "from": "slow", "weights": [[1.0]]},
+            "limits": [-1.5, 1.5],
+            "safe": SAFE,
+        }
+    },
+    "guard": {"release": 3},
+    "ros": {
+        "inputs": {"sensor": {"topic": "joints", "type": "sensor_msgs/msg/JointState", "field": "position[:]"}},
+        "outputs": {"drive": {"topic": "drive", "type": "geometry_msgs/msg/TwistStamped", "field": "twist.linear.x"}},
+    },
+}
+
+
+def changed(values: Any, path: str, value: Any) -> Any:
+    """A copy of a document with another value at ``a.b.c``; None takes the key away."""
+    head, _, rest = path.partition(".")
+    copy = deepcopy(values)
+    if rest:
+        copy[head] = changed(values.get(head, {}), rest, value)
+    elif value is None:
+        copy.pop(head)
+    else:
+        copy[head] = value
+    return copy
+
+
+def write(folder: Path, values: Any = CONTROLLER, name: str = "controller.yaml") -> Path:
+    path = folder / name
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def wait(condition: Callable[[], Any], seconds: float = 10.0, what: str = "it") -> Any:
+    """Poll until the condition holds; what it gave."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what} did not come within {seconds} s"
+        time.sleep(0.005)
+    return value
+
+
+class Process:
+    """An executable of the package, with what it printed."""
+
+    def __init__(
+        self, folder: Path, executable: str, name: str, *arguments: str, namespace: str = "", **parameters: Any
+    ) -> None:
+        self.line = command_line(NodeProcess(executable, name, parameters))
+        if namespace:
+            self.line += ["-r", f"__ns:={namespace}"]
+        self.line += arguments
+        self.begun = time.monotonic()
+        self._log = (folder / f"{name}{namespace.replace('/', '_')}.log").open("w+")
+        self.process = subprocess.Popen(
+            self.line, env=child_environment(), cwd=folder, stdout=self._log, stderr=subprocess.STDOUT
+        )
+
+    @property
+    def text(self) -> str:
+        return Path(self._log.name).read_text()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 10.0) -> int:
+        return self.process.wait(seconds)
+
+    def end(self, number: int = signal.SIGINT, seconds: float = 10.0) -> int:
+        """Signal it and wait; its exit code."""
+        if self.alive:
+            self.send(number)
+        return self.wait(seconds)
+
+    def close(self) -> None:
+        if self.alive:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
+
+def child_environment() -> dict[str, str]:
+    return environment_of_child() | {"PYTHONPATH": str(CHECKOUT)}
+
+
+class Processes:
+    """Starts processes in a folder; `close` ends whatever is left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.all: list[Process] = []
+
+    def __call__(self, executable: str, *arguments: str, name: str = "", **parameters: Any) -> Process:
+        name = name or executable.removesuffix("_node")
+        self.all.append(Process(self.folder, executable, name, *arguments, **parameters))
+        return self.all[-1]
+
+    def close(self) -> None:
+        for process in self.all:
+            process.close()
+
+
+def run_to_end(folder: Path, executable: str, *arguments: str, seconds: float = 20.0, **parameters: Any):
+    """Exit code and all lines of a process that ends by itself."""
+    line = command_line(NodeProcess(executable, executable.removesuffix("_node"), parameters)) + list(arguments)
+    done = subprocess.run(
+        line, env=child_environment(), cwd=folder, timeout=seconds, capture_output=True, text=True, check=False
+    )
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+class Mistakes:
+    """Runs cases that end by themselves, two at a time; each starts well before its outcome is asked for."""
+
+    def __init__(self, folder: Path, executable: str, cases: Mapping[str, tuple[dict, Any]]) -> None:
+        self._pool = ThreadPoolExecutor(2)
+        self._outcomes = {}
+        for k, (case, (parameters, values)) in enumerate(cases.items()):
+            own = folder / str(k)
+            own.mkdir()
+            given = {"controller_file": str(write(own, values))} | parameters
+            self._outcomes[case] = self._pool.submit(run_to_end, own, executable, **given)
+
+    def __getitem__(self, case: str) -> tuple[int, list[str]]:
+        """Exit code and lines."""
+        return self._outcomes[case].result()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def stamp_of(message: Any) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def joints(*position: float, stamp_ns: int | None = None) -> JointState:
+    message = JointState(position=[float(p) for p in position])
+    ns = time.time_ns() if stamp_ns is None else stamp_ns
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(ns, 10**9)
+    return message
+
+
+class Robot:
+    """A node that is spun in a thread of its own, with helpers to listen, to send and to ask."""
+
+    def __init__(self, ros: Any) -> None:
+        self.node = ros.create_node("robot", enable_rosout=False, start_parameter_services=False)
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.diagnostics: list[tuple[float, DiagnosticArray]] = []
+        self._feeders: list[Feeder] = []
+        self._over = threading.Event()
+        self.listen(DiagnosticArray, "/diagnostics", lambda m: self.diagnostics.append((time.monotonic(), m)))
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while not self._over.is_set():
+            try:
+                self.executor.spin_once(0.02)
+            except ExternalShutdownException:
+                return
+
+    def close(self) -> None:
+        for feeder in self._feeders:
+            feeder.stop()
+        self._over.set()
+        self._thread.join()
+        self.executor.remove_node(self.node)
+        self.node.destroy_node()
+
+    def listen(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: Any = 1000) -> Any:
+        return self.node.create_subscription(kind, topic, callback, qos)
+
+    def commands(self, topic: str = "drive") -> list[tuple[int, float]]:
+        """A list that grows by (stamp [ns], command) with each message."""
+        found: list[tuple[int, float]] = []
+        self.listen(TwistStamped, topic, lambda m: found.append((stamp_of(m), m.twist.linear.x)))
+        return found
+
+    def publisher(self, kind: Any = JointState, topic: str = "joints", qos: Any = 100) -> Any:
+        return self.node.create_publisher(kind, topic, qos)
+
+    def feed(self, publisher: Any, *position: float) -> Feeder:
+        self._feeders.append(Feeder(publisher, position))
+        return self._feeders[-1]
+
+    def ask(self, kind: Any, name: str, request: Any, seconds: float = 10.0) -> Any:
+        """The answer of a service."""
+        client = self.node.create_client(kind, name)
+        wait(client.service_is_ready, seconds, name)
+        future = client.call_async(request)
+        wait(future.done, seconds, f"the answer of {name}")
+        answer = future.result()
+        self.node.destroy_client(client)
+        return answer
+
+    def status(self, name: str, after: float = 0.0, seconds: float = 5.0, **expected: Any) -> DiagnosticStatus:
+        """The newest status of a name, received after a time; its ``level`` and a ``text`` in it may be awaited."""
+
+        def found() -> Any:
+            for when, array in reversed(self.diagnostics):
+                for status in array.status:
+                    if status.name == name and when > after and self._fits(status, **expected):
+                        return status
+            return None
+
+        try:
+            return wait(found, seconds)
+        except AssertionError:
+            seen = [(s.name, s.level, s.message) for _, array in self.diagnostics[-2:] for s in array.status]
+            raise AssertionError(f"{name} {expected}: not among {seen}") from None
+
+    @staticmethod
+    def _fits(status: DiagnosticStatus, level: bytes | None = None, text: str = "") -> bool:
+        return (level is None or status.level == level) and text in status.message
+
+
+class Feeder:
+    """Publishes a JointState every 10 ms, with the time as its stamp."""
+
+    def __init__(self, publisher: Any, position: Sequence[float]) -> None:
+        self.position = position
+        self._publisher, self._over = publisher, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.01):
+            self._publisher.publish(joints(*self.position))
+
+    def set(self, *position: float) -> int:
+        """Send this from now on; the time just after its first message [ns]."""
+        self.position = position
+        self._publisher.publish(joints(*position))
+        return time.time_ns()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def sensor_main() -> None:
+    """A sensor process: (1, 0) every 5 ms on ``joints`` until it is killed."""
+    import rclpy
+
+    rclpy.init()
+    node = rclpy.create_node("sensor")
+    publisher = node.create_publisher(JointState, "joints", QoSProfile(depth=10))
+    while True:
+        publisher.publish(joints(1.0, 0.0))
+        time.sleep(0.005)
+
+
+def start_sensor() -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "tests.ros.robot"], env=child_environment(), cwd=CHECKOUT)
+
+
+def fifo_is_granted() -> bool:
+    before = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, before, os.sched_param(0))
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sensor_main()

@@ -1,0 +1,151 @@
+"""What is started with which parameters: the description, the launch files that use it, and the demo's end."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snn_control.errors import DescriptionError
+from snn_control.ros import controller_node, encoder_node, launching, world_node
+from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
+from tests.ros.robot import CHECKOUT, child_environment, wait
+
+LAUNCH = CHECKOUT / "launch"
+NODES = {"controller_node": controller_node, "world_node": world_node, "encoder_node": encoder_node}
+
+
+def declared(module) -> set[str]:
+    """Names of the parameters that a node declares, read from its source."""
+    calls = [n for n in ast.walk(ast.parse(Path(module.__file__).read_text())) if isinstance(n, ast.Call)]
+    return {c.args[1].value for c in calls if getattr(c.func, "id", "") == "declare"}
+
+
+def test_the_processes_of_a_closed_loop():
+    world, controlled = closed_loop()
+    assert (world.executable, world.name) == ("world_node", "world")
+    assert (controlled.executable, controlled.name) == ("controller_node", "controller")
+    assert world.parameters["controller_file"] == controlled.parameters["controller_file"]
+    assert Path(world.parameters["controller_file"]).is_file()
+    assert world.parameters["mode"] == controlled.parameters["mode"] == "realtime"
+    assert controlled.parameters["phase"] == 0.0006
+    for process in (world, controlled, controller()):
+        assert set(process.parameters) <= declared(NODES[process.executable])
+
+    world, controlled = closed_loop(lockstep="true", record="/runs/a", seed="7", priority="0", cpu="1")
+    assert world.parameters["mode"] == controlled.parameters["mode"] == "lockstep"
+    assert world.parameters["record"] == "/runs/a/world.npz"
+    assert controlled.parameters["record"] == "/runs/a/controller.npz"
+    assert (world.parameters["seed"], world.parameters["priority"]) == (7, 0)
+    assert controlled.parameters["cpu"] == 1
+    assert closed_loop(rate="500")[1].parameters["rate"] == 500.0
+    with pytest.raises(DescriptionError, match="rate = '500': must be 0 in lockstep"):
+        closed_loop(lockstep="true", rate="500")
+    with pytest.raises(DescriptionError, match="lockstep = 'ture': must be true or false"):
+        closed_loop(lockstep="ture")
+    assert controller(controller_file="cartpole").parameters["controller_file"].endswith("cartpole.yaml")
+    with pytest.raises(DescriptionError, match="did you mean 'pan_tilt'"):
+        controller(controller_file="pan_tit")
+
+
+def test_a_command_line_gives_the_parameters_back():
+    process = closed_loop(world_arguments='{"motion": "random", "frequency": 0.8}', lockstep=True)[0]
+    line = command_line(process)
+    assert line[:5] == [sys.executable, "-m", "snn_control.ros.world_node", "--ros-args", "-r"]
+    given = dict(word.split(":=", 1) for flag, word in itertools.pairwise(line) if flag == "-p")
+    assert {key: yaml.safe_load(text) for key, text in given.items()} == process.parameters
+
+
+@pytest.mark.parametrize("name", ["closed_loop", "controller"])
+def test_launch_files_take_everything_from_the_description(name):
+    """They declare the arguments that it knows and start what it gives; their own text names no parameter."""
+    tree = ast.parse((LAUNCH / f"{name}.launch.py").read_text())
+    imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
+                and n.module == launching.__name__ for a in n.names}  # fmt: skip
+    assert {"ARGUMENTS", name} <= imported
+    assert imported <= set(dir(launching))
+    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
+    assert "generate_launch_description" in functions
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    nodes = [c for c in calls if getattr(c.func, "id", "") == "Node"]
+    assert len(nodes) == 1
+    given = {k.arg: ast.unparse(k.value) for k in nodes[0].keywords}
+    assert given["package"] == "'snn_control'"
+    assert (given["executable"], given["name"]) == ("process.executable", "process.name")
+    assert given["parameters"] == "[dict(process.parameters)]"
+    words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    assert not words & set(ARGUMENTS)
+    assert set(CONTROLLER_ARGUMENTS) <= set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ["closed_loop", "controller"])
+def test_launch_files_in_launch(name):
+    if importlib.util.find_spec("launch_ros") is None:
+        pytest.skip("launch_ros is not installed: it is in no package index, only in a ROS 2 distribution")
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch_ros.actions import Node
+
+    import launch
+
+    spec = importlib.util.spec_from_file_location(name, LAUNCH / f"{name}.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    description = module.generate_launch_description()
+    arguments = {e.name: e for e in description.entities if isinstance(e, DeclareLaunchArgument)}
+    assert list(arguments) == list(ARGUMENTS if name == "closed_loop" else CONTROLLER_ARGUMENTS)
+    context = launch.LaunchContext()
+    for argument in arguments.values():
+        argument.execute(context)
+    start = next(e for e in description.entities if isinstance(e, OpaqueFunction))
+    nodes = [n for n in start.execute(context) if isinstance(n, Node)]
+    assert len(nodes) == (2 if name == "closed_loop" else 1)
+
+
+def children(pid: int) -> dict[str, int]:
+    """Processes that a process started: module -> pid."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        except OSError:  # over already
+            continue
+        if "-m" in words:
+            found[words[words.index("-m") + 1]] = int(child)
+    return found
+
+
+@pytest.mark.parametrize("name", ["controller_node", "world_node"])
+def test_the_demo_fails_when_the_loop_is_not_closed(tmp_path, name):
+    for module in ("pybullet", "gymnasium", "matplotlib"):
+        pytest.importorskip(module)
+    line = [sys.executable, "-m", "snn_control.cli", "demo", "--out", str(tmp_path), "--no-baselines"]
+    demo = subprocess.Popen(
+        line, env=child_environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        both = {"snn_control.ros.controller_node", "snn_control.ros.world_node"}
+        pids = wait(lambda: both <= (found := children(demo.pid)).keys() and found, 60.0, "both processes")
+        begin = time.monotonic()
+        os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)
+        text, _ = demo.communicate(timeout=30)
+    finally:
+        for pid in (children(demo.pid) if demo.poll() is None else {}).values():  # in sessions of their own
+            os.kill(pid, signal.SIGKILL)
+        demo.kill()
+        demo.wait()
+        demo.stdout.close()
+    assert demo.returncode not in (0, None)
+    assert re.search(r"ended with code .*-9", text)
+    assert "Traceback" not in text
+    assert time.monotonic() - begin < 15
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())

@@ -1,0 +1,193 @@
+"""The world node as a process: alone, with a robot that plays the controller, and with the controller itself."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+import yaml
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Float64MultiArray
+
+from snn_control.controller import Controller
+from snn_control.record.episode import load_episode
+from snn_control.resources import shipped
+from tests.ros.robot import Mistakes, Processes, Robot, changed, wait, write
+
+CARTPOLE = yaml.safe_load(shipped("cartpole").read_text()) | {
+    "ros": {
+        "inputs": {"observation": {"topic": "obs", "type": "std_msgs/msg/Float64MultiArray", "field": "data[:]"}},
+        "outputs": {"push": {"topic": "push", "type": "std_msgs/msg/Float64MultiArray", "field": "data[0]"}},
+    }
+}
+STEP = 0.02
+SENSOR = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@pytest.fixture
+def start(tmp_path):
+    processes = Processes(tmp_path)
+    yield processes
+    processes.close()
+
+
+@pytest.fixture
+def robot(ros):
+    one = Robot(ros)
+    yield one
+    one.close()
+
+
+MISTAKES = {
+    "nothing given": ({"world": ""}, None, ["world = ''", "must be given", "-p world:="]),
+    "missing file": ({"controller_file": "no.yaml"}, None, ["no.yaml", "cannot be read"]),
+    "unknown key": ({}, ("ros.inputs.observation.tipic", "a"), ["ros.inputs.observation.tipic", "not a known key"]),
+    "unknown world": ({"world": "CartPole-v99"}, None, ["world = 'CartPole-v99'", "cannot be made"]),
+    "module not there": ({"world": "no_such:Thing-v0"}, None, ["world = 'no_such:Thing-v0'", "cannot be made"]),
+    "unknown argument": ({"arguments": "{gravty: 1.0}"}, None, ["'CartPole-v1'", "'gravty': 1.0", "cannot be made"]),
+    "arguments": ({"arguments": "[1"}, None, ["arguments = '[1'", "must be a YAML mapping"]),
+    "mode": ({"mode": "fast"}, None, ["mode = 'fast'", "'realtime' or 'lockstep'"]),
+    "seed": ({"seed": -1}, None, ["seed = -1", "a whole number in [0, "]),
+    "size of the input": ({"world": "Pendulum-v1"}, None, ["inputs.observation.size = 4", "the environment's: 3"]),
+    "size of the action": (
+        {},
+        ("outputs.second", {"decoder": {"type": "membrane", "from": "action", "weights": [[1.0], [1.0]]}}),
+        ["outputs = 'push (1), second (1)'", "as many numbers as the environment's action: 1"],
+    ),
+    "step and period": ({"mode": "lockstep", "step": 0.01}, None, ["period = 0.02", "in lockstep: 0.01 s"]),
+    "no topic": ({}, ("ros.outputs", {}), ["ros.outputs.push = None", "is missing"]),
+    "no such field": ({}, ("ros.outputs.push.field", "dat[0]"), ["ros.outputs.push.field = 'dat'", "did you mean"]),
+    "record": ({"record": "/proc/none/w.npz"}, None, ["record = '/proc/none/w.npz'", "cannot be written"]),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    cases = {
+        name: ({"world": "CartPole-v1"} | parameters, changed(CARTPOLE, *change) if change else CARTPOLE)
+        for name, (parameters, change, _) in MISTAKES.items()
+    }
+    all_of_them = Mistakes(tmp_path_factory.mktemp("mistakes"), "world_node", cases)
+    yield all_of_them
+    all_of_them.close()
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line_with_path_value_rule_and_fix(outcomes, case):
+    needles = MISTAKES[case][2]
+    code, lines = outcomes[case]
+    assert code == 2
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("snn_control: ")
+    for needle in needles:
+        assert needle in lines[0]
+
+
+def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
+    file = write(tmp_path, CARTPOLE)
+    times = []
+    robot.listen(Clock, "/clock", lambda m: times.append(m.clock.sec * 10**9 + m.clock.nanosec))
+    begin = time.monotonic()
+    world = start(
+        "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", seed=3, duration=10.0,
+        record=str(tmp_path / "world.npz"),
+    )  # fmt: skip
+    controller = start("controller_node", controller_file=str(file), mode="lockstep")
+    assert world.wait(30) == 0
+    print(f"500 steps in lockstep, both starts included: {time.monotonic() - begin:.1f} s")
+    assert controller.end() == 0
+    arrays, facts = load_episode(tmp_path / "world.npz")
+    assert facts["steps"] == 500
+    assert arrays["ends"].tolist() == [500]
+    assert arrays["reward"].sum() == 500
+    assert times == [round((k + 1) * STEP * 1e9) for k in range(500)]
+
+    twin, env = Controller.load(file), gymnasium.make("CartPole-v1")
+    observation, _ = env.reset(seed=3)
+    for k in range(499):
+        action, _ = twin.predict(observation)
+        assert action == arrays["action"][k]
+        observation, *_ = env.step(action)
+        np.testing.assert_array_equal(observation.astype(np.float64), arrays["observation"][k])
+
+
+def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, start, robot):
+    file, record = write(tmp_path, CARTPOLE), tmp_path / "made" / "world.npz"
+    world = start("world_node", world="CartPole-v1", controller_file=str(file), record=str(record))
+    controller = start("controller_node", controller_file=str(file))
+    times = []
+    robot.listen(Float64MultiArray, "obs", lambda m: times.append(time.monotonic()), SENSOR)
+    wait(lambda: len(times) > 100, 15.0)
+    assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(STEP, rel=0.03)
+    assert world.end(signal.SIGTERM) == 0
+    assert controller.end(signal.SIGTERM) == 0
+    arrays, facts = load_episode(record)
+    assert len(arrays["step"]) == facts["steps"] >= 100
+    assert facts["skipped"] <= 0.03 * facts["steps"]
+    assert len(arrays["observation"]) == facts["steps"]
+    assert np.isfinite(arrays["observation"]).all()
+    assert (arrays["action"] == 0).any()
+    assert (arrays["action"] == 1).any()
+
+
+def test_a_command_holds_for_a_tenth_of_a_second(tmp_path, start, robot):
+    values = yaml.safe_load(shipped("cartpole").read_text()) | {"ros": CARTPOLE["ros"]}
+    record = tmp_path / "world.npz"
+    world = start("world_node", world="CartPole-v1", controller_file=str(write(tmp_path, values)), record=str(record))
+    push, seen = robot.publisher(Float64MultiArray, "push", 1), []
+
+    def answer(message):
+        seen.append(len(seen))
+        if len(seen) <= 25:
+            push.publish(Float64MultiArray(data=[1.0]))
+
+    robot.listen(Float64MultiArray, "obs", answer, SENSOR)
+    wait(lambda: push.get_subscription_count() > 0)
+    time.sleep(0.3)
+    assert not seen  # the world begins with the first command
+    push.publish(Float64MultiArray(data=[0.0]))
+    wait(lambda: len(seen) > 45)
+    assert world.end() == 0
+    actions = load_episode(record)[0]["action"].tolist()
+    last = max(k for k, action in enumerate(actions) if action == 1)
+    ones = sum(actions)
+    assert 27 <= ones <= 31  # 25 answers, and five steps after the last
+    assert not any(actions[last + 1 :])
+
+
+def test_a_missing_controller_is_waited_for_and_then_named(tmp_path, start, robot):
+    given = {"world": "CartPole-v1", "controller_file": str(write(tmp_path, CARTPOLE))}
+    world = start("world_node", **given, patience=2.5)
+    assert world.wait(15.0) == 1
+    lines = world.text.splitlines()
+    missing = "/obs: /world publishes std_msgs/msg/Float64MultiArray, nobody subscribes"
+    assert f"waiting: {missing}" in lines[0]
+    assert f"waited 2.5 s: {missing}" in lines[-1]
+    assert len(lines) == 2
+
+    begin = time.monotonic()
+    world = start("world_node", name="other", **given)
+    robot.listen(Float64MultiArray, "obs", lambda m: None, SENSOR)
+    wait(lambda: "waiting: /push: /other expects std_msgs/msg/Float64MultiArray, nobody publishes" in world.text)
+    begin = time.monotonic()
+    assert world.end(signal.SIGTERM) == 0
+    assert time.monotonic() - begin < 1.0
+
+
+def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start):
+    file, record = write(tmp_path, CARTPOLE), tmp_path / "world.npz"
+    world = start(
+        "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", patience=2.0, record=str(record)
+    )
+    controller = start("controller_node", controller_file=str(file), mode="lockstep")
+    wait(lambda: "Hz, lockstep" in controller.text)
+    time.sleep(0.5)
+    controller.send(signal.SIGKILL)
+    assert world.wait(10.0) == 1
+    assert "no command on push for 2 s in lockstep" in world.text
+    assert load_episode(record)[1]["steps"] > 0
+    assert "Traceback" not in world.text
