@@ -35,6 +35,7 @@ EXTRAS = {
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["test"] = [
+    "jsonschema>=3.2",
     "hypothesis>=6.100",
     "mypy>=1.10",
     "pytest>=8.0",
@@ -73,7 +74,7 @@ setup(
         share("launch", "*.launch.py", "*.launch.xml", "*.launch.yaml"),
     ],
     python_requires=">=3.10",
-    install_requires=["numpy>=1.24", "numba>=0.59", "PyYAML>=5.4", "jsonschema>=3.2", "rich>=12"],
+    install_requires=["numpy>=1.24", "numba>=0.59", "PyYAML>=5.4", "rich>=12"],
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [

@@ -56,7 +56,8 @@ class Controller:
     def load(cls, path: str | os.PathLike) -> Controller:
         """From a controller file (.yaml) or a saved Program (.npz); raises DescriptionError or ProgramError."""
         if str(path).endswith(".npz"):
-            return cls(Program.load(path))
+            program = Program.load(path)
+            return cls(program, program.facts.get("repeat", 1))
         return cls.from_spec(load_spec(path))
 
     @classmethod
@@ -145,8 +146,10 @@ class Controller:
             self.reset()
         if isinstance(observation, Mapping):
             given = {name: observation[name] for name in self.inputs if name in observation}
-            if not given:
-                raise InputError(f"observation has {list(observation)}: none is an input: {', '.join(self.inputs)}")
+            for name, spec in self.inputs.items():
+                if name not in given and (spec["required"] or not given):
+                    have = f"observation has {list(observation)}"
+                    raise InputError(f"{have}: no '{name}'; the inputs are {', '.join(self.inputs)}")
             for name in given:
                 if f"{name}_count" in observation:
                     given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]

@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -256,9 +256,15 @@ class ControllerSpec:
     def build(self) -> Program:
         """Compile for its own dt and period."""
         try:
-            return build(self.network, self.inputs, self.outputs, dt=self.dt, period=self.period, guard=self.guard)
+            program = build(self.network, self.inputs, self.outputs, dt=self.dt, period=self.period, guard=self.guard)
         except DescriptionError as error:
+            if error.path.startswith(("populations", "projections")):  # as the file says it
+                error = error.within("network")
             raise error.in_file(self.path) from None
+        except MemoryError:
+            rule = "does not fit into this machine's memory"
+            raise DescriptionError("network", "its size", rule).in_file(self.path) from None
+        return replace(program, facts=program.facts | {"repeat": self.repeat})
 
 
 def _dataclass_numbers(r: Reader, cls: type, texts: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def clear(n, y):
 def remember(n, ring, stride, slots, clock, x):
     line = place(ring, stride, slots, clock, 0)[: 4 * n].view(np.float32)
     for i in range(n):
-        line[i] = x[i]
+        line[i] = bounded(x[i])
 
 
 # twins of the deliveries ---------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def argmax(n, x, y):
 
 
 def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, release):
-    reason = 0
+    reason = 4 if words[8] else 0
     if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
         reason |= 1
     if not np.isfinite(raw).all():
@@ -449,8 +449,8 @@ def guard_case(rng, m):
     if rng.random() < 0.2:
         limits[:2] = [[-np.inf], [np.inf]]
     raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
-    words = rng.integers(0, 4, 8)
-    words[0], words[7] = rng.integers(0, 2, 2)
+    words = rng.integers(0, 4, 9)
+    words[0], words[7], words[8] = *rng.integers(0, 2, 2), rng.random() < 0.1
     ramp = (np.isfinite(slew) & (rng.random(m) < 0.5)).astype(np.uint8)
     return [inputs, valid, required, m, raw, np.zeros(m), previous, limits, ramp, words, int(rng.integers(0, 4))]
 
@@ -562,7 +562,7 @@ class SlowController:
         self.counters = {i.name: np.zeros(4, np.int64) for i in inputs}
         self.graded_inputs = [i.name for i in inputs if i.encoder is None or i.encoder.neuron is None]
         self.traces: dict[tuple[str, int], np.ndarray] = {}
-        self.words, self.release = np.zeros(8, np.int64), guard.release
+        self.words, self.release = np.zeros(9, np.int64), guard.release
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
         self.previous = self.limits[3].copy()

@@ -54,7 +54,7 @@ def test_an_unknown_name_and_a_wrong_shape_are_errors_that_name_the_way():
         one.step({"b": "much"})
     with pytest.raises(InputError, match="observation of 4 numbers"):
         one.predict(np.zeros(4))
-    with pytest.raises(InputError, match="none is an input: a, b"):
+    with pytest.raises(InputError, match="no 'a'; the inputs are a, b"):
         one.predict({"picture": np.zeros(4)})
 
 

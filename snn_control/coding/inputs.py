@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.graph import check_name
+from ..network.graph import check_name, check_size
 from ..network.neurons import NeuronModel
 
 __all__ = ["EventsInput", "Input", "LinearEncoder", "PoolEncoder", "PopulationEncoder", "ValueInput"]
 
 
-def _size(path: str, value: Any) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise DescriptionError(path, value, "must be a whole number >= 1")
+LONGEST = 1e9  # s
 
 
 def _finite(path: str, value: Any) -> None:
@@ -44,7 +42,7 @@ class PopulationEncoder:
     neuron: NeuronModel | None = None
 
     def __post_init__(self) -> None:
-        _size("neurons", self.neurons)
+        check_size("neurons", self.neurons)
         if self.neurons < 2:
             raise DescriptionError("neurons", self.neurons, "must be at least 2 a dimension")
         _finite("drive", self.drive)
@@ -76,7 +74,7 @@ class PoolEncoder:
 
     def __post_init__(self) -> None:
         for k in (0, 1):
-            _size(f"grid[{k}]", self.grid[k])
+            check_size(f"grid[{k}]", self.grid[k])
         if self.polarity not in ("signed", "merge", "split"):
             raise DescriptionError("polarity", self.polarity, "must be 'signed', 'merge' or 'split'")
         _finite("on_weight", self.on_weight)
@@ -97,8 +95,9 @@ class Input:
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
-        if not self.stale > 0:
-            raise DescriptionError(f"inputs.{self.name}.stale", self.stale, "must be > 0 s")
+        if not (0 < self.stale <= LONGEST or (math.isinf(self.stale) and self.stale > 0)):
+            rule = f"must be > 0 s and at most {LONGEST:g} s, or infinite"
+            raise DescriptionError(f"inputs.{self.name}.stale", self.stale, rule)
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class ValueInput(Input):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _size(f"inputs.{self.name}.size", self.size)
+        check_size(f"inputs.{self.name}.size", self.size)
         for key in ("range", "plausible"):
             low, high = (np.asarray(side, np.float64) for side in getattr(self, key))
             for k, side in enumerate((low, high)):
@@ -143,10 +142,10 @@ class EventsInput(Input):
     def __post_init__(self) -> None:
         super().__post_init__()
         for k in (0, 1):
-            _size(f"inputs.{self.name}.size[{k}]", self.size[k])
+            check_size(f"inputs.{self.name}.size[{k}]", self.size[k])
             if self.size[k] > 65536:
                 raise DescriptionError(f"inputs.{self.name}.size[{k}]", self.size[k], "must be at most 65536")
             if self.encoder.grid[k] > self.size[k]:
                 rule = f"must be at most the camera's size ({self.size[k]})"
                 raise DescriptionError(f"inputs.{self.name}.encoder.grid[{k}]", self.encoder.grid[k], rule)
-        _size(f"inputs.{self.name}.capacity", self.capacity)
+        check_size(f"inputs.{self.name}.capacity", self.capacity)

@@ -116,5 +116,5 @@ class Guard:
     release: int = 5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.release, int) or isinstance(self.release, bool) or self.release < 0:
+        if not isinstance(self.release, int) or isinstance(self.release, bool) or not 0 <= self.release <= 1 << 31:
             raise DescriptionError("guard.release", self.release, "must be a whole number >= 0 (0: an operator)")

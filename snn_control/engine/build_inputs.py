@@ -32,7 +32,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
     elif isinstance(spec, ValueInput):
         n = spec.size
         data, held = lay.io(f"{name}.data", "float64", n), lay.state(f"{name}.held", "float32", n)
-        limits = np.stack([bounded(side, n) for side in (*spec.range, *spec.plausible)])
+        limits = np.stack([bounded(f"inputs.{name}.range", side, n) for side in (*spec.range, *spec.plausible)])
         operands = (n, slot, data, held, validity, lay.constant("", limits), stale, counters)
         b.emit(PRE, "sample", *operands, label=name)
         drive, model = _encoded(b, spec, held)
@@ -65,13 +65,13 @@ def _encoded(b: Builder, spec: ValueInput, held: Place) -> tuple[Place, NeuronMo
         return drive, encoder.neuron
     if not isinstance(encoder, PopulationEncoder):
         raise BuildError(where, type(encoder).__name__, "a value input takes a population or a linear encoder")
-    low = vector(spec.range[0] if encoder.low is None else encoder.low, n)
-    high = vector(spec.range[1] if encoder.high is None else encoder.high, n)
+    low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
+    high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
     if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
         raise BuildError(f"{where}.low", low.tolist(), "low < high must be finite", "give the input a range")
     m = encoder.neurons
     centres = np.linspace(low, high, m, axis=1)
-    sigma = vector((high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
+    sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
     if not (sigma > 0).all():
         raise BuildError(f"{where}.sigma", encoder.sigma, "must be > 0")
     params = np.stack([1 / sigma, np.full(n, encoder.drive)], axis=1).astype(np.float32)

@@ -54,7 +54,7 @@ def add_output(b: Builder, spec: Output, raw: Place) -> None:
         _terms(b, where, spec.decoder.terms, np.zeros(spec.decoder.actions), scores)
         b.emit(POST, "argmax", spec.decoder.actions, scores, raw, label=where)
     else:
-        _terms(b, where, spec.decoder, vector(spec.bias, spec.size), raw)
+        _terms(b, where, spec.decoder, vector(f"{where}.bias", spec.bias, spec.size), raw)
 
 
 def add_guard(
@@ -67,8 +67,8 @@ def add_guard(
         low, high = spec.limits
         if isinstance(spec.decoder, ArgmaxDecoder):
             low, high = 0, spec.decoder.actions - 1
-        slew = vector(spec.slew, spec.size) * b.dt * b.steps
-        columns.append([vector(v, spec.size) for v in (low, high, slew, spec.safe)])
+        slew = vector(f"outputs.{spec.name}.slew", spec.slew, spec.size) * b.dt * b.steps
+        columns.append([vector(f"outputs.{spec.name}.limits", v, spec.size) for v in (low, high, slew, spec.safe)])
     limits = np.concatenate([np.stack(c) for c in columns], axis=1)
     ramp = np.concatenate([np.full(s.size, s.ramp, np.uint8) for s in specs])
     safe = lay.constant("safe", limits[3])

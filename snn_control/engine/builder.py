@@ -14,6 +14,8 @@ from .layout import Layout, element
 from .program import POST, PRE, STEP, Operation, Place
 from .registry import kernel
 
+MOST_STEPS = 100_000  # of a delay: what a ring must hold
+
 __all__ = ["Builder", "Node", "bounded", "matrix", "vector", "whole_steps"]
 
 
@@ -22,6 +24,8 @@ def whole_steps(path: str, seconds: float, dt: float) -> int:
     steps = round(seconds / dt)
     if steps == 0 and seconds != 0:
         raise BuildError(path, seconds, f"rounds to no step of {dt} s", "use 0, or more than half a step")
+    if steps > MOST_STEPS:
+        raise BuildError(path, seconds, f"must be at most {MOST_STEPS} steps of {dt} s")
     return steps
 
 
@@ -37,12 +41,17 @@ def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...
     return np.ascontiguousarray(np.broadcast_to(array, shape), np.float32)
 
 
-def vector(value: Any, n: int) -> np.ndarray:
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(value, np.float64), (n,)))
+def vector(path: str, value: Any, n: int) -> np.ndarray:
+    """(n,) float64 of a number or n numbers."""
+    array = np.asarray(value, np.float64)
+    if array.shape not in ((), (n,)):
+        raise BuildError(path, f"shape {array.shape}", f"must be a number or {n} numbers")
+    return np.ascontiguousarray(np.broadcast_to(array, (n,)))
 
 
-def bounded(value: Any, n: int) -> np.ndarray:
-    return np.clip(vector(value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+def bounded(path: str, value: Any, n: int) -> np.ndarray:
+    """The same as float32, infinities as its largest numbers."""
+    return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
 @dataclass
@@ -88,7 +97,7 @@ class Builder:
 
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
-        synaptic = post is not None and form_of(post.name, post.neuron).synaptic
+        synaptic = post is not None and form_of(f"populations.{post.name}.neuron", post.neuron).synaptic
         if projection.receptor == "synaptic" and not synaptic:
             model = type(post.neuron).__name__ if post else "an input's encoder"
             raise BuildError(
@@ -99,15 +108,17 @@ class Builder:
     def population(self, pop: Population, driven: bool = False) -> Node:
         """Allocate a population and prepare its operation."""
         name, n, model, lay = pop.name, int(pop.size), pop.neuron, self.layout
+        where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
-        form = form_of(name, model)
-        bias = lay.constant(f"{name}.bias", vector(pop.bias, n).astype(np.float32) + np.float32(0))
+        form = form_of(where, model)
+        rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # no negative zero
+        bias = lay.constant(f"{name}.bias", rest.astype(np.float32))
         current = bias
         if driven or self.has_current(name):
-            current = lay.state(f"{name}.current", "float32", n, vector(pop.bias, n) + 0.0)
+            current = lay.state(f"{name}.current", "float32", n, rest)
         params = lay.constant("", form.parameters(model, self.dt))
-        v = lay.state(f"{name}.v", "float32", n, vector(pop.v_init, n))
+        v = lay.state(f"{name}.v", "float32", n, vector(f"populations.{name}.v_init", pop.v_init, n))
         if form.graded:
             node = Node(name, n, True, v, target={"current": current})
             operands: list[int | Place] = [n, params, current, bias, 0, 0, 0, 1, self.clock, 0, 0, 0, v]
@@ -120,11 +131,9 @@ class Builder:
             ring = lay.state(f"{name}.spikes", "uint8", slots * stride)
             flags = lay.state("", "uint8", -(-n // 64) * 64)
             node = Node(name, n, False, ring, stride, slots, target={"current": current})
-            refractory = whole_steps(
-                f"populations.{name}.neuron.refractory", getattr(model, "refractory", 0.0), self.dt
-            )
+            refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
             if refractory > 65535:
-                raise BuildError(f"populations.{name}.neuron.refractory", refractory, "must be at most 65535 steps")
+                raise BuildError(f"{where}.refractory", refractory, "must be at most 65535 steps")
             counter = element(self.spike_counts, len(self.spiking))
             self.spiking.append(name)
             subtract = int(getattr(model, "reset", "value") == "subtract")

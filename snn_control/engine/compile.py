@@ -10,12 +10,15 @@ compiled and what came from the cache, so that tests can tell.
 from __future__ import annotations
 
 import ast
+import atexit
 import functools
 import hashlib
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
+import time
 import types as pytypes
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +36,7 @@ OPTIONS = {"cache": True, "error_model": "numpy", "boundscheck": bool(int(os.env
 compilations: dict[str, str] = {}
 
 
+_BEGAN = time.time()
 _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
@@ -54,7 +58,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Loaded modules of the same package that the source of module ``name`` imports, or imports from."""
+    """Loaded modules that the source of module ``name`` imports, or imports from; not numba and the like."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -66,8 +70,7 @@ def _imports(name: str) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    own = name.partition(".")[0]
-    return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] == own))
+    return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] not in _NOT_OURS))
 
 
 def source_digest(module: pytypes.ModuleType) -> str:
@@ -105,12 +108,26 @@ def _usable_cache() -> Path:
     return fallback
 
 
+def _edited_since(module: pytypes.ModuleType) -> bool:
+    """Whether a source changed while this process ran: what was imported is not what stands in the file now."""
+    paths = [getattr(used, "__file__", None) for used in _modules(module, {}).values()]
+    return any(Path(path).stat().st_mtime > _BEGAN for path in paths if path)
+
+
 class _Cache:
-    """Points numba's cache at the folder of one module's digest while a function is declared."""
+    """Points numba's cache at the folder of one module's digest while a function is declared.
+
+    After an edit in a running process the folder is one that is thrown away: the digest of the new source must not
+    name the code of the old one.
+    """
 
     def __init__(self, function: Callable) -> None:
         module = sys.modules[function.__module__]
-        self.folder = _usable_cache() / source_digest(module)
+        if _edited_since(module):
+            self.folder = Path(tempfile.mkdtemp(prefix="snn_control-"))
+            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        else:
+            self.folder = _usable_cache() / source_digest(module)
 
     def __enter__(self) -> None:
         self.before = numba.config.CACHE_DIR

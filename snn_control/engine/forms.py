@@ -53,10 +53,10 @@ FORMS: dict[type, NeuronForm] = {
 }
 
 
-def form_of(name: str, neuron: NeuronModel) -> NeuronForm:
-    """The form of population ``name``'s model; raises BuildError where none is registered."""
+def form_of(path: str, neuron: NeuronModel) -> NeuronForm:
+    """The form of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
     if type(neuron) not in FORMS:
-        raise BuildError(f"populations.{name}.neuron", type(neuron).__name__, "no kernel is registered for this model")
+        raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model")
     return FORMS[type(neuron)]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..errors import ProgramError
 from ..files import replace_file
 from . import tick as _tick
 from .kernels import WORDS
+from .operands import Array
 from .registry import kernel
 
 __all__ = ["ALIGN", "Bound", "Place", "Program", "aligned"]
@@ -171,6 +173,8 @@ class Bound:
         self.constants.setflags(write=False)
         self.state = aligned(program.initial_state.size)
         self.state[:] = program.initial_state
+        if not 0 <= program.io_bytes < 1 << 40:
+            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
         self.io = aligned(program.io_bytes)
         self._table = aligned(8 * WORDS * (1 + len(program.operations))).view(np.int64).reshape(-1, WORDS)
         self._fill_table()
@@ -184,19 +188,27 @@ class Bound:
         """Address of a named array, bounds checked."""
         p = self.program.names[place] if isinstance(place, str) else place
         block = self._blocks().get(p.kind)
-        if block is None or p.offset < 0 or p.offset % np.dtype(p.dtype).itemsize or p.offset + p.n_bytes > block.size:
-            raise ProgramError(f"a place of {p.n_bytes} bytes at {p.offset} lies outside its block")
+        try:
+            shaped = all(n >= 0 for n in p.shape) and p.offset % np.dtype(p.dtype).itemsize == 0
+        except TypeError:
+            shaped = False
+        if block is None or not shaped or p.offset < 0 or p.offset + p.n_bytes > block.size:
+            raise ProgramError(f"a place of shape {p.shape}, dtype {p.dtype}, at {p.offset} lies outside its block")
         return int(block.ctypes.data) + p.offset
 
     def _fill_table(self) -> None:
         operations = self.program.operations
         sections = [o.section for o in operations]
-        if sections != sorted(sections):
+        if sections != sorted(sections) or not set(sections) <= {PRE, STEP, POST}:
             raise ProgramError("operations are not in the order of their sections")
+        if not 1 <= self.program.steps < 1 << 32:
+            raise ProgramError(f"steps = {self.program.steps}: must be at least 1 a tick")
+        if "clock" not in self.program.names or self.program.names["clock"].n_bytes != 16:
+            raise ProgramError("a Program needs a clock of two numbers")
         for row, operation in zip(self._table[1:], operations, strict=True):
-            if len(operation.operands) >= WORDS:
-                raise ProgramError(f"{operation.label}: {len(operation.operands)} operands: at most {WORDS - 1}")
-            row[0] = kernel(operation.kernel, operation.version).address
+            found = kernel(operation.kernel, operation.version)
+            self._check(operation, found.check)
+            row[0] = found.address
             for k, operand in enumerate(operation.operands, 1):
                 row[k] = self.address(operand) if isinstance(operand, Place) else operand
         header = self._table[0]
@@ -205,6 +217,29 @@ class Bound:
         )
         header[_tick.STEPS] = self.program.steps
         header[_tick.CLOCK] = self.address("clock")
+
+    def _check(self, operation: Operation, check: Callable | None) -> None:
+        """Refuse a row that would lead its kernel out of its arrays."""
+        where = f"{operation.kernel} of {operation.label}"
+        if len(operation.operands) >= WORDS:
+            raise ProgramError(f"{where}: {len(operation.operands)} operands: at most {WORDS - 1}")
+        seen: list[int | Array] = []
+        for operand in operation.operands:
+            if isinstance(operand, Place):
+                self.address(operand)
+                start = self._blocks()[operand.kind][operand.offset :]
+                seen.append(Array(start[: operand.n_bytes]))
+            elif isinstance(operand, int) and not isinstance(operand, bool) and abs(operand) < 1 << 63:
+                seen.append(operand)
+            else:
+                raise ProgramError(f"{where}: operand {operand!r}: must be a place or a whole number")
+        try:
+            if check is not None:
+                check(*seen)
+        except ProgramError as error:
+            raise ProgramError(f"{where}: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise ProgramError(f"{where}: its row has the wrong form: {error}") from None
 
     def array(self, name: str) -> np.ndarray:
         """The named array, a live view (read-only for constants)."""

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from ..errors import ProgramError
 from .compile import compile_callback
 from .kernels import delivery, encoders, neurons, outputs, vectors
+from .operands import CHECKS
 
 __all__ = ["Kernel", "all_kernels", "kernel"]
 
@@ -24,11 +25,14 @@ class Kernel:
     name : unique, by which a Program names it
     version : raised whenever the result or the row changes, so that an old Program is refused
     function : ``void(int64 row)``, see `snn_control.engine.kernels`
+    check : has the parameters of the row and raises ProgramError, see `snn_control.engine.operands`; without one
+        only the bounds of each place are checked, and a wrong row can read or write anywhere
     """
 
     name: str
     version: int
     function: Callable
+    check: Callable | None = None
 
     @property
     def address(self) -> int:
@@ -43,7 +47,7 @@ _FUNCTIONS = (
     neurons.lif, neurons.cuba_lif, neurons.li,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
-_kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f) for f in _FUNCTIONS}
+_kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, CHECKS[f.__name__]) for f in _FUNCTIONS}
 _plugins_loaded = False
 
 

@@ -14,12 +14,18 @@ from .neurons import NeuronModel
 __all__ = ["Network", "Population", "Projection"]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+MOST = 100_000_000  # neurons, numbers
 CONNECTIONS = ("dense", "sparse", "one_to_one")
 
 
 def check_name(path: str, name: Any) -> None:
     if not isinstance(name, str) or not NAME.match(name):
         raise DescriptionError(path, name, "must be a name: a letter, then letters, digits and underscores")
+
+
+def check_size(path: str, value: Any) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise DescriptionError(path, value, f"must be a whole number >= 1, at most {MOST:,}")
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,7 @@ class Population:
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
-        if not isinstance(self.size, int | np.integer) or isinstance(self.size, bool) or self.size < 1:
-            raise DescriptionError(f"populations.{self.name}.size", self.size, "must be a whole number >= 1")
+        check_size(f"populations.{self.name}.size", self.size)
         if not isinstance(self.neuron, NeuronModel):
             raise DescriptionError(f"populations.{self.name}.neuron", self.neuron, "must be a neuron model")
         for key in ("bias", "v_init"):

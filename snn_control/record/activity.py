@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 
 from ..controller import Controller
 from ..engine.compile import compile_callback
-from ..engine.kernels.spikes import HEADER
+from ..engine.kernels.spikes import HEADER, slot_of_step
 from ..engine.memory import i64, u32
 from ..engine.program import Bound
 from ..files import replace_file
@@ -32,7 +32,7 @@ def _record_spikes(context, step):
     total = o[SPIKES_TOTAL]
     for p in range(o[N_POPULATIONS]):
         row = i64(o[POPULATIONS] + 8 * POPULATION_WORDS * p, POPULATION_WORDS)
-        slot = row[RING] + row[STRIDE] * (step % row[SLOTS])
+        slot = slot_of_step(row[RING], row[STRIDE], row[SLOTS], step)
         count = i64(slot, 1)[0]
         neurons = u32(slot + HEADER, count)
         for k in range(count):

@@ -160,3 +160,25 @@ def test_an_unwritable_cache_falls_back(tmp_path):
     folder.mkdir(mode=0o500)
     code = "from snn_control.engine.compile import _usable_cache\nprint(_usable_cache())"
     assert "snn_control-" in python(code, folder / "cache", TMPDIR=str(tmp_path))
+
+
+EDITED_WHILE_RUNNING = """
+    import sys, pathlib, time
+    from snn_control.engine import memory
+    import plugin
+    source = pathlib.Path(plugin.__file__)
+    edit = len(sys.argv) > 1
+    from snn_control.engine.compile import compile_function, compilations
+    if "EDIT" in __import__("os").environ:
+        time.sleep(0.05)
+        source.write_text(source.read_text().replace("2 *", "3 *"))
+    print("got", compile_function(plugin.f, "int64(int64)")(1), list(compilations.values()))
+"""
+
+
+def test_an_edit_in_a_running_process_does_not_name_old_code(tmp_path):
+    (tmp_path / "plugin.py").write_text("def f(x):\n    return 2 * x\n")
+    cache, path = tmp_path / "cache", f"{tmp_path}{os.pathsep}{ROOT}"
+    assert "got 2 ['compiled']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path, EDIT="1")
+    assert "got 3 ['compiled']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path)
+    assert "got 3 ['cached']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path)

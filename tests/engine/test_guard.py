@@ -196,3 +196,27 @@ def test_an_overflow_is_gone_a_step_later():
     inputs, outputs = [ValueInput("x", range=(-1e9, 1e9))], [Output("u", (MembraneDecoder("v", 1.0),), safe=SAFE)]
     controller = Controller(build(network, inputs, outputs, dt=PERIOD, period=PERIOD, guard=Guard(2)))
     assert [u(controller, x) for x in (1e8, 0.0, 0.0)] == [SAFE, SAFE, 0.0]
+
+
+def test_an_overflow_in_a_delayed_loop_is_gone_too():
+    weights = (Projection("x", "v", 1000.0), Projection("v", "v", 0.5, delay=PERIOD))
+    network = Network((Population("v", 1, LI()),), weights)
+    output = Output("u", (MembraneDecoder("v", 1.0),), safe=SAFE)
+    controller = Controller(build(network, [ValueInput("x")], [output], dt=PERIOD, period=PERIOD, guard=Guard(2)))
+    assert u(controller, 1e38) == SAFE
+    for _ in range(5):
+        last = u(controller, 0.0)
+    assert last == 0.0
+    assert not controller.safe
+
+
+def test_a_driver_that_stops_gets_the_safe_command():
+    network = Network((Population("v", 1, LI()),), (Projection("x", "v", 1.0),))
+    output = Output("u", (MembraneDecoder("v", 1.0),), safe=SAFE, ramp=True, slew=1.0)
+    controller = Controller(build(network, [ValueInput("x")], [output], dt=PERIOD, period=PERIOD))
+    for _ in range(200):
+        before = u(controller, 1.0)
+    controller.bound.array("guard")[8] = 1
+    after = u(controller, 1.0)
+    assert controller.safe
+    assert after == pytest.approx(before - PERIOD)

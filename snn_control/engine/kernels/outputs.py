@@ -15,8 +15,8 @@ from .delivery import add_spiking_rows
 from .spikes import HEADER, slot_address
 
 # words of the guard's state
-FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, GUARD_WORDS = range(9)
-INPUT_INVALID, OUTPUT_NOT_FINITE = 1, 2  # bits of REASON
+FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, STOPPING, GUARD_WORDS = range(10)
+INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED = 1, 2, 4  # bits of REASON
 
 
 def trace(row):
@@ -46,16 +46,16 @@ def argmax(row):
 def guard(row):
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
 
-    A required input that is invalid, or an output that is not finite, is a fault; while it lasts, and until
-    `release` valid ticks in a row (or an operator) end it, the command is the safe value: at once, or along
-    the slew limit where `ramp` says so.
+    A required input that is invalid, an output that is not finite, or a driver that is about to stop is a fault;
+    while it lasts, and until `release` valid ticks in a row (or an operator) end it, the command is the safe value:
+    at once, or along the slew limit where `ramp` says so.
     """
     o = i64(row, 12)
     m, words, release = o[4], i64(o[10], GUARD_WORDS), o[11]
     raw, command, previous, ramp = f32(o[5], m), f64(o[6], m), f64(o[7], m), u8(o[9], m)
     limits = f64(o[8], 4 * m)
     valid, required = i64(o[2], 2 * o[1]), i64(o[3], o[1])
-    reason = 0
+    reason = STOPPED if words[STOPPING] != 0 else 0
     for k in range(o[1]):
         if (required[k] != 0) & (valid[2 * k] == 0):
             reason |= INPUT_INVALID

@@ -16,7 +16,13 @@ def slot_address(base, stride, slots, clock, delay):
     """Address of the slot that step ``now - delay`` wrote (``clock``: int64 [tick, step])."""
     if slots == 1:
         return base
-    return base + stride * ((i64(clock, 2)[1] - delay) % slots)
+    return slot_of_step(base, stride, slots, i64(clock, 2)[1] - delay)
+
+
+@register_jitable(forceinline=True)
+def slot_of_step(base, stride, slots, step):
+    """Address of the slot that ``step`` wrote, for who reads a ring from outside of the tick."""
+    return base + stride * (step % slots)
 
 
 @register_jitable(forceinline=True)

@@ -4,7 +4,7 @@ Rows: copy and add: n, y, x. clear: n, y. remember: n, ring, stride, slots, cloc
 """
 
 from ..memory import f32, i64
-from . import ZERO
+from . import ZERO, bounded
 from .spikes import slot_address
 
 
@@ -33,8 +33,8 @@ def clear(row):
 
 
 def remember(row):
-    """Write x into this step's slot of its delay line."""
+    """Write x into this step's slot of its delay line; an overflow is not remembered, or it would come back."""
     o = i64(row, 7)
     y, x = f32(slot_address(o[2], o[3], o[4], o[5], 0), o[1]), f32(o[6], o[1])
     for i in range(y.size):
-        y[i] = x[i]
+        y[i] = bounded(x[i])

@@ -1,0 +1,131 @@
+"""A Program that would lead a kernel out of its arrays is refused before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from snn_control.coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
+from snn_control.engine.build import build
+from snn_control.engine.program import Bound, Place
+from snn_control.engine.registry import all_kernels
+from snn_control.errors import ProgramError
+from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+
+
+@pytest.fixture(scope="module")
+def program():
+    network = Network(
+        (Population("a", 5, LIF(refractory=0.002)), Population("b", 4, CubaLIF()), Population("c", 3, LI())),
+        (
+            Projection("camera", "a", 0.1),
+            Projection("x", "b", 0.1),
+            Projection("a", "b", 0.2, "sparse", pre_index=[0, 1, 4], post_index=[3, 0, 1], delay=0.002),
+            Projection("b", "c", 0.3),
+            Projection("c", "a", 0.1, delay=0.003),
+        ),
+    )
+    inputs = [
+        EventsInput("camera", size=(16, 16), encoder=PoolEncoder((4, 4))),
+        ValueInput("x", range=(-1, 1), encoder=PopulationEncoder(5, neuron=LIF())),
+    ]
+    return build(network, inputs, [Output("u", (SpikeDecoder("b", 1.0, 0.01),))], dt=0.001, period=0.001)
+
+
+def with_operands(program, kernel, change):
+    """The same Program with the operands of the first operation of a kernel changed."""
+    operations = list(program.operations)
+    k = next(i for i, o in enumerate(operations) if o.kernel == kernel)
+    operations[k] = dataclasses.replace(operations[k], operands=tuple(change(list(operations[k].operands))))
+    return dataclasses.replace(program, operations=tuple(operations))
+
+
+def test_the_program_itself_binds_and_runs(program):
+    Bound(program).tick()
+
+
+def test_every_kernel_of_ours_has_a_check():
+    assert all(k.check for k in all_kernels().values() if k.function.__module__.startswith("snn_control."))
+
+
+KERNELS = [
+    "sample",
+    "population",
+    "pool",
+    "csr_spikes",
+    "dense_graded",
+    "lif",
+    "cuba_lif",
+    "li",
+    "trace",
+    "guard",
+    "copy",
+]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_row_of_another_length_is_refused(program, kernel):
+    for change in (lambda o: o[:-1], lambda o: [*o, 0]):
+        with pytest.raises(ProgramError, match=kernel):
+            Bound(with_operands(program, kernel, change))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_size_beyond_the_arrays_is_refused(program, kernel):
+    position = 3 if kernel == "guard" else 0
+    for size in (1 << 28, 1 << 62, -1):
+        with pytest.raises(ProgramError, match=kernel):
+            Bound(with_operands(program, kernel, lambda o, n=size: [*o[:position], n, *o[position + 1 :]]))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_each_place_that_is_too_small_or_no_place_is_refused(program, kernel):
+    operands = next(o for o in program.operations if o.kernel == kernel).operands
+    for k, operand in enumerate(operands):
+        if isinstance(operand, Place):
+            small = dataclasses.replace(operand, dtype="|u1", shape=(0,))
+            for other in (small, 7, 0.5, None):
+                if kernel == "sample" and k in (2, 3, 5):  # a stream has none
+                    continue
+                with pytest.raises(ProgramError, match=kernel):
+                    Bound(with_operands(program, kernel, lambda o, k=k, v=other: [*o[:k], v, *o[k + 1 :]]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 0},
+        {"steps": -3},
+        {"io_bytes": -64},
+        {"names": {}},
+    ],
+)
+def test_a_damaged_head_is_refused(program, changes):
+    with pytest.raises(ProgramError):
+        Bound(dataclasses.replace(program, **changes))
+
+
+@pytest.mark.parametrize(
+    "place", [{"shape": (-1,)}, {"dtype": "nonsense"}, {"offset": 1 << 40}, {"offset": -64}, {"kind": 9}]
+)
+def test_a_damaged_place_is_refused(program, place):
+    def change(operands):
+        return [dataclasses.replace(o, **place) if isinstance(o, Place) else o for o in operands]
+
+    with pytest.raises(ProgramError):
+        Bound(with_operands(program, "lif", change))
+
+
+def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):
+    synapses = program.names["a->b.weights"]
+    constants = program.constants.copy()
+    synapses.view(constants)[0, 0] = 4
+    with pytest.raises(ProgramError, match="a synapse onto neuron 4"):
+        Bound(dataclasses.replace(program, constants=constants))
+    ring = program.names["a.spikes"]
+    state = program.initial_state.copy()
+    ring.view(state)[:8].view(np.int64)[0] = 6
+    with pytest.raises(ProgramError, match="a spike list of 6"):
+        Bound(dataclasses.replace(program, initial_state=state))
