@@ -2,6 +2,10 @@
 
 A: 32 -> 128 -> 128 -> 8 neurons, dense, CubaLIF, dt 1 ms; a new input vector each step, the output's spikes are
 read each step. The engine's tick does more than the C step: it checks the input, decodes and guards a command.
+
+The C reference is a good one: gcc vectorises its neuron loop. Where it does not (a decay read through a pointer inside
+that loop is enough), the same step takes 1.4 times as long from Python and twice as long in a loop, and the ratios
+are lower by as much.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ from snn_control.engine.program import Bound
 from snn_control.engine.tick import tick_address
 from snn_control.network import CubaLIF, Network, Population, Projection
 from snn_control.realtime.rights import set_fifo
+
+from .processes import exit_code
 
 SIZES = (32, 128, 128, 8)
 TAU_MEM, TAU_SYN, DT = 0.02, 0.005, 1e-3
@@ -227,4 +233,4 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main()["passed"] else 1)
+    sys.exit(exit_code(main()))

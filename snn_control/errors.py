@@ -7,7 +7,8 @@ SnnControlError
 ├── InputError            a value given to a running controller has the wrong shape or type
 └── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
 
-A message is one line: ``path = value: rule; fix``. The command line prints it and exits with code 2.
+A message is one line: ``path = value: rule; fix``. The command line prints it and exits with code 2, or with 1 where
+it is a RuntimeFault.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class DescriptionError(SnnControlError, ValueError):
 
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
         self.path, self.value, self.rule, self.fix = path, value, rule, fix
-        shown = repr(value)
+        shown = " ".join(repr(value).split())  # an array's has many lines
         if len(shown) > 80:
             shown = shown[:77] + "..."
         super().__init__(f"{path} = {shown}: {rule}" + (f"; {fix}" if fix else ""))

@@ -43,7 +43,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
     Parameters
     ----------
-    name : file name, with or without ``suffix``: ``"gaze"`` and ``"gaze.yaml"`` are the same
+    name : file name, with or without ``suffix``: ``"pan_tilt"`` and ``"pan_tilt.yaml"`` are the same
     folder : ``config`` or ``launch``
 
     Raises

@@ -6,9 +6,10 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .. import __version__
-from ..errors import SnnControlError
+from ..errors import RuntimeFault, SnnControlError
 
 __all__ = ["main"]
 
@@ -25,9 +26,17 @@ FILE is a controller file (.yaml), or the name of one that ships with the packag
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse, with mistakes in one line; its subcommands' parsers are of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SnnControlError(f"{message}; see {self.prog} --help")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit codes: 0 done, 1 the run did not do what it should, 2 bad input, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+    """Entry point. Exit codes: 0 done; 1 a run failed (a loop that crashed, hung or was not closed); 2 bad input, or
+    something that is not installed; 130 interrupted."""
+    parser = Parser(
         prog="snn_control",
         description="Spiking neural networks that control robots: one compiled controller for Gymnasium and ROS 2.",
         epilog=EPILOG,
@@ -37,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"{__name__}.{name}").add_to(commands)
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         return options.execute(options)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, RuntimeFault) else 2
     except KeyboardInterrupt:
         print("snn_control: interrupted", file=sys.stderr)
         return 130

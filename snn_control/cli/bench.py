@@ -13,7 +13,7 @@ from ..controller import Controller
 from ..engine.compile import compilations
 from ..engine.tick import tick_address
 from ..realtime.loop import Loop
-from .common import add_command, controller_path, print_json, table
+from .common import add_command, controller_path, number, print_json, table
 
 MORE = """\
 step time: one tick called from Python, and one inside the compiled loop, medians over short runs.
@@ -25,7 +25,7 @@ Figures move with what else the machine does; compare them within one run.
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "bench", run, "step time of a controller and wake-up jitter of this machine", MORE)
     parser.add_argument("file", nargs="?", default="pan_tilt", metavar="FILE", help="controller (default pan_tilt)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each wake-up measurement (default 3)")
+    parser.add_argument("--seconds", type=number(0.1, " s"), default=3.0, help="of a wake-up measurement (default 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -105,7 +105,7 @@ def advice(result: dict[str, Any], period_us: float) -> list[str]:
         found.append(f"a tick takes {share:.0%} of the period: a smaller network, a longer period or a faster CPU")
     worst = max(w["p99.9"] for w in result["wake_up"].values())
     if worst + result["step_us"]["loop"] > period_us:
-        found.append("one wake-up in a thousand is later than the period: a real-time kernel, an isolated CPU (--cpu)")
+        found.append("one wake-up in a thousand is later than the period: a real-time kernel, an isolated CPU")
     return found or [f"fine: {period_us / max(result['step_us']['loop'], 1e-3):,.0f} ticks would fit into a period"]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from typing import Any
 
+from ..advice import advice
 from ..controller import Controller
 from ..engine.program import Program
-from ..spec import load_spec
+from ..errors import DescriptionError
+from ..spec import ControllerSpec, load_spec
 from .common import add_command, controller_path, print_json, table
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
@@ -39,9 +42,25 @@ def rough_cost(program: Program) -> float:
     return program.steps * (operations + sum(sizes.values()) * NEURON_NS + synaptic * SYNAPSE_NS) / 1e3
 
 
+def check_ros(spec: ControllerSpec) -> str:
+    """What was checked of the ``ros`` section; raises DescriptionError where a node would refuse it."""
+    if not spec.ros_inputs and not spec.ros_outputs:
+        return "not there"
+    if importlib.util.find_spec("rclpy") is None:
+        return "not checked: rclpy is not installed"
+    from ..ros.check import check_topics
+
+    try:
+        check_topics(spec)
+    except DescriptionError as error:
+        raise error.in_file(spec.path) from None
+    return "ok"
+
+
 def describe(path: str) -> dict[str, Any]:
     """Facts about a controller file, after binding it."""
     spec = load_spec(path)
+    ros = check_ros(spec)
     controller = Controller.from_spec(spec)
     controller.step({})  # compiles what is missing, runs once
     program = controller.program
@@ -64,6 +83,8 @@ def describe(path: str) -> dict[str, Any]:
             "io": program.io_bytes,
         },
         "rough_us_a_tick": round(rough_cost(program), 2),
+        "ros": ros,
+        "warnings": advice(spec),
         "digest": program.digest,
     }
 
@@ -91,5 +112,9 @@ def run(options: argparse.Namespace) -> int:
     share = d["rough_us_a_tick"] / (d["period"] * 1e6)
     print(f"about {d['rough_us_a_tick']:g} us a tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz a neuron; "
           f"measure it: snn_control bench {options.file}")  # fmt: skip
+    if d["ros"].startswith("not checked"):
+        print(f"ros section {d['ros']}")
+    for line in d["warnings"]:
+        print(f"warning: {line}")
     print("ok")
     return 0

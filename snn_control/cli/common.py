@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, SnnControlError
 from ..resources import shipped
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "keywords",
     "make_environment",
     "need_extra",
+    "number",
     "print_json",
     "table",
+    "whole",
 ]
 
 
@@ -44,6 +47,37 @@ def controller_path(name: str) -> Path:
     return path if path.suffix or path.exists() or "/" in name else shipped(name)
 
 
+def number(least: float, unit: str = "") -> Callable[[str], float]:
+    """A ``type=`` of argparse: a finite number that is at least ``least``."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be at least {least:g}{unit}")
+        return value
+
+    return read
+
+
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """A ``type=`` of argparse: a whole number in [least, most]."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number") from None
+        if not least <= value <= most:
+            rule = f"at least {least}" if value < least else f"at most {most}"
+            raise argparse.ArgumentTypeError(f"{text!r}: must be {rule}")
+        return value
+
+    return read
+
+
 def keywords(pairs: Sequence[str]) -> dict[str, Any]:
     """``["frequency=0.8", "motion=random"]`` -> keyword arguments, values read as YAML."""
     found = {}
@@ -51,7 +85,10 @@ def keywords(pairs: Sequence[str]) -> dict[str, Any]:
         key, mark, value = pair.partition("=")
         if not mark or not key.isidentifier():
             raise DescriptionError("--arg", pair, "must look like key=value")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise DescriptionError("--arg", pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
     return found
 
 
@@ -62,7 +99,7 @@ def import_extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise RuntimeFault(f"this needs {error.name}: pip install 'snn_control[{extra}]'") from None
+        raise SnnControlError(f"this needs {error.name}: pip install 'snn_control[{extra}]'") from None
 
 
 def need_extra(module: str, extra: str) -> None:
@@ -70,7 +107,7 @@ def need_extra(module: str, extra: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(module) is None:
-        raise RuntimeFault(f"this needs {module}: pip install 'snn_control[{extra}]'")
+        raise SnnControlError(f"this needs {module}: pip install 'snn_control[{extra}]'")
 
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
@@ -78,8 +115,8 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
     gymnasium = import_extra("gymnasium", "sim")
     try:
         return gymnasium.make(identity, **arguments, **more)
-    except (gymnasium.error.Error, ModuleNotFoundError, TypeError) as error:
-        reason = str(error).replace("\n", " ")
+    except Exception as error:  # an environment raises what it likes at a wrong argument
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
 
 

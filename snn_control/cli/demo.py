@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import DescriptionError, RuntimeFault
-from .common import add_command, import_extra, need_extra
+from .common import add_command, import_extra, make_environment, need_extra, number, whole
 
 MORE = """\
 The head of a simulated pan-tilt camera follows a target that it sees only as events. One process carries the
@@ -23,7 +24,8 @@ classical controllers run on the same world, without the network between, and a 
 Exit code 1 if the loop was not closed: the target was lost, or commands did not arrive.
 """
 WORLD = "sim_worlds:PanTiltTracking-v0"
-CLOSED_RMS, CLOSED_SHARE = 3.0, 0.9  # degrees; share of the steps for which a new command must have come
+CLOSED_RMS = 3.0  # degrees
+CLOSED_SHARE = 0.9  # of the world's steps, whose action is zero unless a command of the last 0.1 s says otherwise
 
 
 def add_to(commands: Any) -> None:
@@ -31,32 +33,34 @@ def add_to(commands: Any) -> None:
         commands, "demo", run, "close a loop over ROS 2 between a simulated robot and a controller", MORE
     )
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the world (default 1)")
+    parser.add_argument("--seed", type=whole(0), default=1, help="seed of the world (default 1)")
     parser.add_argument("--frequency", type=float, default=0.8, help="of the target's motion [Hz] (default 0.8)")
     parser.add_argument("--motion", default="sinusoid", help="sinusoid, sum_of_sines or random (default sinusoid)")
     parser.add_argument("--background", type=float, default=0.05, help="contrast of the wall (default 0.05, hard 0.1)")
-    parser.add_argument("--duration", type=float, default=11.0, help="simulated time [s] (default 11)")
+    parser.add_argument("--duration", type=number(2.0, " s"), default=11.0, help="simulated time [s] (default 11)")
     parser.add_argument("--lockstep", action="store_true", help="simulated time instead of real time")
     parser.add_argument("--no-baselines", action="store_true", help="leave the classical controllers out")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.duration < 2:
-        raise DescriptionError("--duration", options.duration, "must be at least 2 s")
     for module, extra in (("rclpy", "ros"), ("pybullet", "sim"), ("gymnasium", "sim"), ("matplotlib", "report")):
         need_extra(module, extra)
     folder = Path(options.out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
-    folder.mkdir(parents=True, exist_ok=True)
     say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
     settings = {"frequency": options.frequency, "motion": options.motion, "background": options.background}
     settings["duration"] = options.duration
-    warm_up(say)
+    make_environment(WORLD, settings, disable_env_checker=True).close()  # bad settings end here
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DescriptionError("--out", str(folder), f"cannot be made: {error.strerror}") from None
+    warm_up(settings, say)
     start = time.monotonic()
     codes = run_processes(options, folder, settings, say)
     say(f"loop and shutdown: {time.monotonic() - start:.1f} s")
-    if any(codes):
-        raise RuntimeFault(f"world ended with code {codes[0]}, controller with {codes[1]}: see {folder}/*.log")
+    if any(codes.values()):
+        raise RuntimeFault(failure(folder, codes))
     summary, arrays = collect(options, folder, settings)
     if not options.no_baselines:
         for name, result in baselines(settings, options.seed, say):
@@ -73,10 +77,20 @@ def run(options: argparse.Namespace) -> int:
     return 0 if summary["verdict"].startswith("PASS") else 1
 
 
-def warm_up(say: Any) -> None:
-    """Compile everything once, in this process, with progress; later starts take it from the cache."""
-    import gymnasium
+def failure(folder: Path, codes: Mapping[str, int]) -> str:
+    """Which process failed, and the last line that it wrote."""
+    said = []
+    for name, code in codes.items():
+        if code:
+            path = folder / f"{name}.log"
+            lines = path.read_text(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+            said.append(f"{name} ended with code {code} ({path}): {last}")
+    return "; ".join(said)
 
+
+def warm_up(settings: dict, say: Any) -> None:
+    """Compile everything once, in this process, with progress; later starts take it from the cache."""
     from ..controller import Controller
     from ..engine.compile import compilations, compile_callback
     from ..engine.tick import tick_address
@@ -93,7 +107,7 @@ def warm_up(say: Any) -> None:
     ActivityRecorder(controller.bound, ticks=1, spikes=1)
     for port in (take_events, take_numbers, publish_command):
         compile_callback(port, "int64(int64,int64,int64)")
-    env = gymnasium.make(WORLD, disable_env_checker=True)
+    env = make_environment(WORLD, settings, disable_env_checker=True)
     env.reset(seed=0)
     env.step(env.action_space.sample())
     env.close()
@@ -104,8 +118,8 @@ def warm_up(say: Any) -> None:
     )
 
 
-def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say: Any) -> list[int]:
-    """Start both processes, wait for the world to end, stop the controller; exit codes of both."""
+def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say: Any) -> dict[str, int]:
+    """Start both processes, wait for the world to end, stop the controller; exit codes of both by name."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ..ros.launching import closed_loop, command_line, environment_of_child
@@ -149,7 +163,7 @@ def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say
         codes = [end_process(process) for process in running]
         for log in logs:
             log.close()
-    return codes
+    return {p.name: code for p, code in zip(processes, codes, strict=True)}
 
 
 def end_with_parent() -> None:
@@ -187,7 +201,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
     error = np.degrees(world["info.error"])
     scored = error[round(1.0 / step) :]
     rms, lost = float(np.sqrt(np.mean(scored**2))), float(np.mean(scored > 25.0))
-    share = stats["inputs"]["camera"]["taken"] / max(1, facts["steps"])
+    share = commanded(world["action"])
     seconds = stats["ticks"] * 1e-3
     closed = rms <= CLOSED_RMS and lost == 0 and share >= CLOSED_SHARE
     mode = "lockstep" if options.lockstep else "real time"
@@ -227,7 +241,12 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
             "events_per_s": round(counters["inputs"]["camera"]["events"] / seconds, 1),
         },
         "guard": counters["guard"],
-        "world_steps": {"steps": facts["steps"], "skipped": facts["skipped"]},
+        "world_steps": {
+            "steps": facts["steps"],
+            "skipped": facts["skipped"],
+            "not_recorded": facts["dropped_steps"],
+            "with_a_command": f"{share:.1%}",
+        },
         "rights": {
             "SCHED_FIFO priority": rights["priority"],
             "memory locked": rights["memory_locked"],
@@ -260,6 +279,11 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
     for key in ("spike_t", "spike_population", "spike_neuron"):
         arrays[key] = arrays[key][keep]
     return summary, arrays
+
+
+def commanded(actions: Any) -> float:
+    """Share of the steps (steps, axes) in which a command acted."""
+    return float((actions != 0).any(axis=1).mean()) if len(actions) else 0.0
 
 
 def first_tick_of_world(activity: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, need_extra
+from .common import add_command, need_extra, whole
 
 MORE = """\
 The search (CMA-ES) can be stopped at any time and goes on where it was when started again.
@@ -21,10 +21,21 @@ def add_to(commands: Any) -> None:
         "--out", default=None, metavar="FOLDER", help="where the controller file goes (default: the run's)"
     )
     parser.add_argument("--run", default=None, metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
-    parser.add_argument("--generations", type=int, default=15, help="how many in all (default 15)")
-    parser.add_argument("--population", type=int, default=12, help="candidates a generation (default 12)")
-    parser.add_argument("--episodes", type=int, default=3, help="of each setting, a candidate (default 3)")
-    parser.add_argument("--seed", type=int, default=1, help="of the search (default 1)")
+    parser.add_argument("--generations", type=whole(0), default=15, help="how many in all (default 15)")
+    parser.add_argument(
+        "--population", type=whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
+    )
+    parser.add_argument("--episodes", type=whole(1), default=3, help="of each setting, a candidate (default 3)")
+    parser.add_argument("--seed", type=whole(1), help="of the search (default 1, or that of the checkpoint)")
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """The command that makes the same controller again, without what does not change it."""
+    given: list[tuple[str, int, int | None]] = [("generations", options.generations, 15)]
+    if options.generations > 0:
+        given += [("population", options.population, None), ("episodes", options.episodes, 3)]
+        given += [("seed", options.seed, None)]
+    return " ".join(["snn_control train", options.recipe, *(f"--{k} {v}" for k, v, usual in given if v != usual)])
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,6 +72,6 @@ def run(options: argparse.Namespace) -> int:
                 seed=options.seed,
                 progress=show,
             )
-    path = write_controller(recipe, values, options.out or folder)
+    path = write_controller(recipe, values, options.out or folder, command_of(options))
     print(f"{path}: written. Next: snn_control run --env {recipe.environment} {path}")
     return 0

@@ -14,22 +14,30 @@ from ..files import replace_file
 
 __all__ = ["EpisodeRecorder", "load_episode"]
 
-MOST_EVENTS = 4_000_000
+MOST_STEPS, MOST_EVENTS = 300_000, 4_000_000
 SMALL = 64  # numbers in an observation or info; larger ones (images) are not kept
 
 
 class EpisodeRecorder:
-    """Keeps actions, rewards, small numeric observations and infos of every step, and event rows of ``inputs``."""
+    """Keeps actions, rewards, small numeric observations and infos of every step, and event rows of ``inputs``.
+
+    Of a long run it keeps the first ``MOST_STEPS`` steps; `save` says how many came after them (``dropped_steps``).
+    """
 
     def __init__(self, inputs: Sequence[str]) -> None:
         self.inputs = inputs
         self._rows: dict[str, list[Any]] = {}
         self._events: dict[str, list[tuple[int, np.ndarray]]] = {}
+        self._step_count = self.dropped_steps = 0
         self._event_count = self.dropped_events = 0
         self.ends: list[int] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
         """One step; all numbers are copied."""
+        if self._step_count >= MOST_STEPS:
+            self.dropped_steps += 1
+            return
+        self._step_count += 1
         self._keep("step", step)
         self._keep("action", np.array(action, np.float64))
         self._keep("reward", float(reward))
@@ -60,18 +68,20 @@ class EpisodeRecorder:
 
     def end_of_episode(self, step: int) -> None:
         """The episode ended with this step."""
-        self.ends.append(step)
+        if not self.dropped_steps:
+            self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
         """Write .npz, whole or not at all: an array a key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,)."""
-        n = len(self._rows.get("step", []))
+        n = self._step_count
         # what was not there in every step is left out: its rows would not be steps
         arrays = {key: np.array(rows) for key, rows in self._rows.items() if len(rows) == n}
         for key, parts in self._events.items():
             arrays[f"events.{key}"] = np.concatenate([rows for _, rows in parts])
             arrays[f"events.{key}.step"] = np.concatenate([np.full(len(rows), step) for step, rows in parts])
         arrays["ends"] = np.array(self.ends, np.int64)
-        arrays["facts"] = np.array(json.dumps({**facts, "dropped_events": self.dropped_events}))
+        dropped = {"dropped_steps": self.dropped_steps, "dropped_events": self.dropped_events}
+        arrays["facts"] = np.array(json.dumps({**facts, **dropped}))
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

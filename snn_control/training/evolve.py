@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..controller import Controller
-from ..errors import SnnControlError
+from ..errors import DescriptionError, SnnControlError
 from ..files import replace_file
 from .recipes import Recipe, recipes, write_controller
 from .rollout import episode
@@ -57,18 +58,46 @@ def _evaluate(task: tuple) -> float:
     return evaluate(*task)
 
 
+def resume(
+    checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None
+) -> tuple[Any, dict[str, Any]] | None:
+    """The search that a checkpoint holds and what it is of; None where there is none, an error if it is another's."""
+    try:
+        with checkpoint.open("rb") as file:
+            saved = pickle.load(file)
+        strategy, made = saved["strategy"], saved["made"]
+        of = made["recipe"], tuple(made["parameters"])
+    except FileNotFoundError:
+        return None
+    except Exception:  # pickle raises what the bytes make it raise
+        rule = "is not a checkpoint that this version can read"
+        raise DescriptionError("--run", str(checkpoint), rule, "choose another folder") from None
+    if of[0] != recipe.name:
+        rule = f"holds a search of the recipe {of[0]}, not {recipe.name}"
+        raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
+    if of[1] != tuple(recipe.parameters):
+        rule = f"holds a search of other parameters than those {recipe.name} has now"
+        raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
+    for key, asked in (("population", population), ("seed", seed)):
+        if asked not in (None, made[key]):
+            rule = f"must be {made[key]}, as in the search that {checkpoint.parent} holds"
+            raise DescriptionError(f"--{key}", asked, rule, "leave it out, or begin anew in another --run folder")
+    return strategy, made
+
+
 def evolve(
     recipe: Recipe,
     folder: str | os.PathLike,
     *,
     generations: int = 40,
-    population: int = 12,
+    population: int | None = None,
     episodes: int = 2,
-    seed: int = 1,
+    seed: int | None = None,
     progress: Callable[[int, float, float], None] = lambda generation, best, mean: None,
 ) -> dict[str, float]:
     """Search; returns the best parameters, and goes on from ``folder/checkpoint.pkl`` where there is one.
 
+    population, seed : candidates a generation and seed of the search; None takes those of the checkpoint, or 12 and 1
     episodes : training seeds of each setting, new ones every generation (10,000 and above, never those of a score)
     progress : called after a generation with its number, the best cost and the mean cost of it
     """
@@ -80,11 +109,12 @@ def evolve(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pkl"
-    if checkpoint.exists():
-        with checkpoint.open("rb") as file:
-            strategy = pickle.load(file)
+    found = resume(checkpoint, recipe, population, seed)
+    if found is not None:
+        strategy, made = found
     else:
-        options = {"popsize": population, "seed": seed, "verbose": -9}
+        made = {"recipe": recipe.name, "parameters": names, "population": population or 12, "seed": seed or 1}
+        options = {"popsize": made["population"], "seed": made["seed"], "verbose": -9}
         strategy = cma.CMAEvolutionStrategy(np.zeros(len(names)), 1.0, options)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         while strategy.countiter < generations:
@@ -96,6 +126,6 @@ def evolve(
             ]
             costs = pool.map(_evaluate, tasks, chunksize=1)
             strategy.tell(candidates, costs)
-            replace_file(checkpoint, partial(pickle.dump, strategy))
+            replace_file(checkpoint, partial(pickle.dump, {"made": made, "strategy": strategy}))
             progress(strategy.countiter, min(costs), float(np.mean(costs)))
     return dict(zip(names, (start + scale * strategy.mean).tolist(), strict=True))

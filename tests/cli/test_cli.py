@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import subprocess
 import sys
+import warnings
 
 import gymnasium
+import numpy as np
 import pytest
+import yaml
 
 from snn_control.cli import COMMANDS, main
+from snn_control.cli.demo import CLOSED_SHARE, commanded, failure
 from snn_control.controller import Controller
+from snn_control.errors import DescriptionError
 from snn_control.resources import shipped
 from snn_control.training.recipes import recipes, write_controller
 from snn_control.training.rollout import episode
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ros_is_imported():
+    """Where it is there: its parser imports a deprecated module of the standard library."""
+    if importlib.util.find_spec("rclpy") is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            importlib.import_module("rosidl_generator_py")
+            importlib.import_module("snn_control.ros.check")
 
 
 def call(capsys, *arguments):
@@ -93,12 +110,24 @@ def test_a_mistake_is_one_line_that_names_file_value_rule_and_fix(tmp_path, caps
         (["check", "nothing"], "cartpole"),
         (["check", "folder/nothing.yaml"], "cannot be read"),
         (["run", "--env", "Nowhere-v0", "cartpole"], "cannot be made"),
-        (["run", "--env", "Pendulum-v1", "cartpole"], "the inputs are observation (4)"),
+        (["run", "--env", "Pendulum-v1", "cartpole"], "not the index of an action"),
         (["run", "--env", "CartPole-v1", "--arg", "speed", "cartpole"], "key=value"),
         (["run", "--env", "CartPole-v1", "--arg", "speed=1", "cartpole"], "cannot be made"),
+        (["run", "--env", "CartPole-v1", "--arg", "a=[1", "cartpole"], "is not YAML"),
         (["run", "--env", "CartPole-v1", "--episodes", "0", "cartpole"], "must be at least 1"),
+        (["run", "--env", "CartPole-v1", "--steps", "0", "cartpole"], "must be at least 1"),
+        (["run", "--env", "CartPole-v1", "--steps", "two", "cartpole"], "'two': must be a whole number"),
+        (["run", "--env", "CartPole-v1", "--seed", "-1", "cartpole"], "must be at least 0"),
+        (["run", "cartpole"], "--env; see snn_control run --help"),
+        (["bench", "--seconds", "-1", "cartpole"], "must be at least 0.1 s"),
+        (["bench", "--seconds", "nan", "cartpole"], "must be at least 0.1 s"),
+        (["train", "cartpole", "--population", "1"], "must be at least 2"),
         (["train", "cartpol"], "did you mean 'cartpole'"),
         (["demo", "--duration", "1"], "must be at least 2 s"),
+        (["demo", "--motion", "zigzag"], "must be one of sinusoid"),
+        (["demo", "--frequency", "-1"], "must be positive"),
+        (["demo", "--background", "3"], "must be from 0 to 2"),
+        (["demo", "--out", "/proc/none"], "cannot be made"),
     ],
 )
 def test_bad_input_ends_with_code_2_and_one_line(capsys, arguments, says):
@@ -106,6 +135,112 @@ def test_bad_input_ends_with_code_2_and_one_line(capsys, arguments, says):
     assert code == 2
     assert err.count("\n") == 1
     assert says in err
+
+
+VALUE = {"observation": {"kind": "value", "size": 3}}
+TERM = {"from": "observation", "weights": [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]}
+
+
+def described(folder, **more):
+    """A controller of Pendulum-v1's observation with two numbers as its output, changed."""
+    values = {"version": 1, "period": 0.05, "inputs": VALUE}
+    values["outputs"] = {"torque": {"size": 2, "decoder": {"type": "membrane", **TERM}}}
+    path = folder / "controller.yaml"
+    path.write_text(yaml.safe_dump(values | more))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("env", "decoder", "size", "says"),
+    [
+        ("Pendulum-v1", {"type": "membrane", **TERM}, 2, "outputs = 'torque (2)': must be as many numbers"),
+        ("Pendulum-v1", {"type": "argmax", "actions": 2, "terms": [{"type": "membrane", **TERM}]}, 1, "not the index"),
+        ("Acrobot-v1", {"type": "argmax", "actions": 2, "terms": [{"type": "membrane", **TERM}]}, 1, "actions = 2"),
+        ("Acrobot-v1", {"type": "membrane", "from": "observation", "weights": [[1.0]] * 3}, 1, "must be argmax"),
+    ],
+)
+def test_outputs_that_are_no_action_of_the_environment_are_refused(tmp_path, capsys, env, decoder, size, says):
+    path = described(tmp_path, outputs={"torque": {"size": size, "decoder": decoder}})
+    code, _, err = call(capsys, "run", "--env", env, path)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert str(path) in err
+    assert says in err
+
+
+def test_an_observation_that_is_not_the_input_is_refused(tmp_path, capsys):
+    decoder = {"type": "membrane", "from": "observation", "weights": [[1.0]] * 3}
+    path = described(tmp_path, outputs={"force": {"decoder": decoder}})
+    code, _, err = call(capsys, "run", "--env", "MountainCarContinuous-v0", path)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "the inputs are observation (3)" in err
+
+
+FLOATS = {"type": "std_msgs/msg/Float64MultiArray"}
+ROS = {
+    "inputs": {"observation": {"topic": "seen", "field": "data[:]", **FLOATS}},
+    "outputs": {"torque": {"topic": "torque", "field": "data[:]", **FLOATS}},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "says"),
+    [
+        ("inputs", "type", "no_such_msgs/msg/Thing", "ros.inputs.observation.type = 'no_such_msgs/msg/Thing'"),
+        ("inputs", "field", "dat[:]", "did you mean 'data'"),
+        ("inputs", "field", "data[0:2]", "names 2 numbers, the input has 3"),
+        ("inputs", "topic", "a b", "is not a topic name"),
+        ("outputs", "field", "data[0]", "names 1 numbers, the output has 2"),
+        ("outputs", "topic", "1//", "ros.outputs.torque.topic"),
+        ("outputs", "values", {"nam": ["a"]}, "ros.outputs.torque.values"),
+    ],
+)
+def test_check_finds_the_mistakes_in_the_ros_section(tmp_path, capsys, kind, key, value, says):
+    pytest.importorskip("rclpy")
+    name = {"inputs": "observation", "outputs": "torque"}[kind]
+    path = described(tmp_path, ros=ROS | {kind: {name: ROS[kind][name] | {key: value}}})
+    code, _, err = call(capsys, "check", path)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert str(path) in err
+    assert says in err
+
+
+def test_check_warns_of_what_would_not_be_noticed(tmp_path, capsys):
+    code, out, _ = call(capsys, "check", described(tmp_path, ros=ROS))
+    assert code == 0
+    assert "warning: inputs.observation: a dead sensor would not be noticed" in out
+    assert "warning: outputs.torque: " in out
+    mended = {"inputs": {"observation": VALUE["observation"] | {"stale": 0.1}}}
+    mended["outputs"] = {"torque": {"size": 2, "limits": [-2, 2], "decoder": {"type": "membrane", **TERM}}}
+    for path in (described(tmp_path, ros=ROS, **mended), described(tmp_path)):  # without topics nothing is due
+        code, out, _ = call(capsys, "check", path)
+        assert code == 0
+        assert "warning" not in out
+
+
+def test_a_missing_rclpy_is_said(tmp_path):
+    hide = "import sys; sys.modules['rclpy'] = None; import importlib.util as u; find = u.find_spec; "
+    hide += "u.find_spec = lambda name, *more: None if name == 'rclpy' else find(name, *more); "
+    code = hide + f"from snn_control.cli import main; sys.exit(main(['check', {str(described(tmp_path, ros=ROS))!r}]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "ros section not checked: rclpy is not installed" in done.stdout
+
+
+def test_run_shows_what_the_guard_did(tmp_path, capsys):
+    mean = {"observation": VALUE["observation"] | {"plausible": [[-2, -2, -0.01], [2, 2, 0.01]]}}
+    torque = {"decoder": {"type": "membrane", "from": "observation", "weights": [[1.0], [0.0], [0.0]]}}
+    path = described(tmp_path, inputs=mean, outputs={"torque": torque})
+    command = ["run", "--env", "Pendulum-v1", "--episodes", 1, "--steps", 50, path]
+    _, out, _ = call(capsys, *command, "--json")
+    (row,) = json.loads(out)["episodes"]
+    assert row["faults"] >= 1
+    assert row["safe_ticks"] > 10
+    code, out, _ = call(capsys, *command)
+    assert code == 0
+    assert f"the guard gave the safe command for {row['safe_ticks']} ticks" in out
 
 
 def test_the_shipped_cartpole_controller_balances(capsys):
@@ -124,11 +259,41 @@ def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys):
     assert Controller.load(tmp_path / "cartpole.yaml").program.facts["period"] == 0.02
 
 
+def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
+    run = tmp_path / "run"
+    common = ["train", "cartpole", "--run", run, "--episodes", 1]
+    assert call(capsys, *common, "--generations", 1, "--population", 3, "--seed", 5)[0] == 0
+    assert (
+        "# Made by: snn_control train cartpole --generations 1 --population 3 --episodes 1 --seed 5\n"
+        in (run / "cartpole.yaml").read_text()
+    )
+    for arguments, says in (
+        (["train", "pan_tilt", "--run", run], f"'{run}': holds a search of the recipe cartpole, not pan_tilt"),
+        ([*common, "--population", 4], "--population = 4: must be 3"),
+        ([*common, "--seed", 6], "--seed = 6: must be 5"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert says in err
+    (run / "checkpoint.pkl").write_bytes(b"no pickle")
+    code, _, err = call(capsys, *common)
+    assert code == 2
+    assert "is not a checkpoint" in err
+
+
 def test_the_shipped_pan_tilt_controller_is_the_one_its_recipe_makes(tmp_path):
     recipe = recipes()["pan_tilt"]
     write_controller(recipe, {name: start for name, (start, _) in recipe.parameters.items()}, tmp_path)
     made, ships = Controller.load(tmp_path / "pan_tilt.yaml"), Controller.load(shipped("pan_tilt"))
     assert made.program.digest == ships.program.digest
+
+
+def test_the_shipped_pan_tilt_controller_names_the_command_that_makes_it(tmp_path, capsys):
+    head = shipped("pan_tilt").read_text()
+    (command,) = [line.partition(": ")[2] for line in head.splitlines() if line.startswith("# Made by: ")]
+    assert call(capsys, *command.split()[1:], "--out", tmp_path)[0] == 0
+    assert (tmp_path / "pan_tilt.yaml").read_text() == head
 
 
 def test_the_shipped_pan_tilt_controller_tracks():
@@ -145,6 +310,36 @@ def test_bench_measures(capsys):
     assert code == 0
     assert 0 < result["step_us"]["loop"] < result["step_us"]["step"]
     assert result["advice"]
+
+
+def test_a_demo_that_failed_ends_with_code_1_and_says_why(tmp_path, capsys):
+    pytest.importorskip("rclpy")
+    blocked = tmp_path / "world.npz"
+    blocked.mkdir()
+    code, _, err = call(capsys, "demo", "--duration", 2, "--lockstep", "--json", "--no-baselines", "--out", tmp_path)
+    assert code == 1
+    assert "world ended with code " in err
+    assert str(blocked) in err
+
+
+def test_the_last_line_of_the_log_of_each_failed_process_is_told(tmp_path):
+    (tmp_path / "world.log").write_text("begun\nno such world\n\n")
+    (tmp_path / "controller.log").write_text("fine\n")
+    said = failure(tmp_path, {"world": 2, "controller": 0})
+    assert said == f"world ended with code 2 ({tmp_path / 'world.log'}): no such world"
+
+
+def test_a_demo_counts_the_steps_in_which_a_command_acted():
+    actions = np.zeros((1000, 2))
+    assert commanded(actions[:0]) == commanded(actions) == 0
+    actions[:800, 1] = 0.1  # and then none for 0.2 s
+    assert commanded(actions) == 0.8 < CLOSED_SHARE
+
+
+def test_a_message_is_one_line_even_for_an_array():
+    error = DescriptionError("weights", np.zeros((3, 2)), "must be something else")
+    assert "\n" not in str(error)
+    assert "  " not in str(error)
 
 
 def test_the_module_runs_as_a_program():

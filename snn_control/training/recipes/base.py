@@ -67,14 +67,17 @@ _Dumper.add_representer(dict, _flow)
 _Dumper.add_representer(list, _line)
 
 
-def write_controller(recipe: Recipe, values: Mapping[str, float], folder: str | os.PathLike) -> Path:
-    """Write ``NAME.yaml`` (and ``NAME.npz``, if it has arrays) whole; returns the path of the controller file."""
+def write_controller(recipe: Recipe, values: Mapping[str, float], folder: str | os.PathLike, command: str = "") -> Path:
+    """Write ``NAME.yaml`` (and ``NAME.npz``, if it has arrays) whole; returns the path of the controller file.
+
+    command : what made it, for the file's head
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     document, arrays = recipe.make(values)
     if arrays:
         replace_file(folder / f"{recipe.name}.npz", lambda file: np.savez_compressed(file, **arrays))  # type: ignore
-    head = f"# {recipe.comment}\n# Made by: snn_control train {recipe.name}\n"
+    head = f"# {recipe.comment}\n" + (f"# Made by: {command}\n" if command else "")
     shown = ", ".join(f"{k} {v:.4g}" for k, v in values.items()) if len(values) <= 24 else ""
     head += f"# Parameters: {shown}\n" if shown else ""
     text = head + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
