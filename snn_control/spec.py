@@ -216,6 +216,7 @@ class RosTopic:
     field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
     depth : queue length
+    values : of a command: what its message says beside the numbers, field -> value, e.g. ``name: [pan, tilt]``
     """
 
     topic: str
@@ -223,8 +224,12 @@ class RosTopic:
     field: str = ""
     reliability: str = "best_effort"
     depth: int = 5
+    values: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        for key in self.values or ():
+            if not isinstance(key, str):
+                raise DescriptionError("values", key, "must be the name of a field, e.g. 'name' or 'header.frame_id'")
         if not re.fullmatch(r"\w+/msg/\w+", self.type):
             raise DescriptionError("type", self.type, "must look like 'sensor_msgs/msg/JointState'")
         if self.reliability not in ("best_effort", "reliable"):
@@ -373,6 +378,9 @@ def _output(name: str, r: Reader) -> Output:
 def _topic(r: Reader, output: bool) -> RosTopic:
     values: dict[str, Any] = {"topic": r.text("topic"), "type": r.text("type"), "field": r.text("field", "")}
     values["reliability"] = r.text("reliability", "reliable" if output else "best_effort")
+    if output:
+        fixed = r.child("values", {})
+        values["values"] = fixed.values
     return r.make(RosTopic, depth=r.take("depth", 1 if output else 5), **values)
 
 

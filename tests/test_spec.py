@@ -164,6 +164,8 @@ STRUCTURAL = [
     ("ros.outputs.pan.type", "Float64", "ros.outputs.pan.type = 'Float64': must look like 'sensor_msgs/msg/JointState'"),
     ("ros.outputs.pan.depth", 0, "ros.outputs.pan.depth = 0: must be a whole number in [1, 1000]"),
     ("ros.outputs.pan.reliability", "best", "ros.outputs.pan.reliability = 'best': must be 'best_effort' or 'reliable'"),
+    ("ros.outputs.pan.values", ["a"], "ros.outputs.pan.values = ['a']: must be a mapping (key: value)"),
+    ("ros.inputs.joints.values", {"name": ["a"]}, "ros.inputs.joints.values = {'name': ['a']}: is not a known key"),
     ("ros.outputs.pan.feild", "x", "ros.outputs.pan.feild = 'x': is not a known key; did you mean 'field'?"),
 ]  # fmt: skip
 

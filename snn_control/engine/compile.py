@@ -2,9 +2,9 @@
 
 numba's cache looks at the modification time of the one file that a function stands in: it misses an
 edit in a file whose functions were inlined. The cache folder is therefore named by a digest of the
-function's module, of every module of functions that it uses and of what those import from their own package
-(a constant is compiled in as well). `compilations` counts what was
-compiled and what came from the cache, so that tests can tell.
+function's module, of every module of functions that it uses, and of what those import from their own package
+or from this one (a constant is compiled in as well). `compilations` counts what was compiled and what came from
+the cache, so that tests can tell.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Loaded modules that the source of module ``name`` imports, or imports from; not numba and the like."""
+    """Loaded modules, of its own package or of this one, that the source of module ``name`` imports (from)."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -70,7 +70,8 @@ def _imports(name: str) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] not in _NOT_OURS))
+    ours = {name.partition(".")[0], __name__.partition(".")[0]}
+    return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] in ours))
 
 
 def source_digest(module: pytypes.ModuleType) -> str:

@@ -16,7 +16,6 @@ from ..engine.memory import load_i64, load_u32, store_i64
 from ..errors import RuntimeFault
 
 __all__ = [
-    "TIMESPEC_WORDS",
     "check_libc",
     "now_monotonic",
     "now_realtime",
@@ -24,8 +23,6 @@ __all__ = [
     "semaphore_wait",
     "sleep_until",
 ]
-
-TIMESPEC_WORDS = 2
 
 CLOCK_REALTIME, CLOCK_MONOTONIC, TIMER_ABSTIME = 0, 1, 1
 EINTR, ETIMEDOUT = 4, 110

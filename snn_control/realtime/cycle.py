@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from ..engine.memory import call3, call_kernel, load_i64, store_i64
+from ..engine.memory import call3, call_kernel, load_f64, load_i64, store_i64
 from .atomics import load_acquire, store_release
 from .clock import now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .histogram import record
@@ -22,6 +22,8 @@ REALTIME, LOCKSTEP, FREE = 0, 1, 2
 
 #: longest sleep: how long a stop may take to be seen
 CHUNK_NS = 20_000_000
+#: longest way of ramping outputs to their safe values at the end
+RAMP_NS = 1_000_000_000
 #: a stamp further than this from CLOCK_REALTIME is of another clock, or its sender's clock is not set
 UNRELATED_NS = 60_000_000_000
 
@@ -29,7 +31,7 @@ UNRELATED_NS = 60_000_000_000
 (
     MODE, PERIOD, PHASE, TIMEOUT, LIMIT, PARTING, WARM, TICK, TICK_TABLE, SEMAPHORE,
     INPUTS, N_INPUTS, OUTPUTS, N_OUTPUTS, SAFES, N_SAFES, WAKE_HISTOGRAM, TICK_HISTOGRAM, LATENCY_HISTOGRAM,
-    CONFIGURATION_WORDS,
+    STOPPING,
 ) = range(20)  # fmt: skip
 # what crosses threads while the loop runs, and what the loop counts:
 (
@@ -235,6 +237,52 @@ def _wait_deadline(table, deadline):
 
 
 @register_jitable
+def _realtime_tick(table, now, deadline):
+    """From taking to publishing; the next deadline."""
+    period = _get(table, PERIOD)
+    record(_get(table, WAKE_HISTOGRAM), now - deadline)
+    _take_all(table, now, 0)
+    _ages_by_clock(table, now)
+    end = _tick(table)
+    _publish_all(table, now_realtime(table + 8 * TIMESPEC), end)
+    _measure_latency(table)
+    _ticked(table)
+    deadline += period
+    late = _get(table, LAST_TICK) - deadline
+    if late > 0:
+        skipped = (late + period - 1) // period
+        deadline += skipped * period
+        _add(table, MISSED, skipped)
+        _add(table, OVERRUNS, 1)
+    return deadline
+
+
+@register_jitable
+def _all_safe(table):
+    for k in range(_get(table, N_SAFES)):
+        row = _row(table, SAFES, SAFE_WORDS, k)
+        command, safe = _get(row, SAFE_COMMAND), _get(row, SAFE_VALUE)
+        for i in range(_get(row, SAFE_LENGTH)):
+            if load_f64(command + 8 * i) != load_f64(safe + 8 * i):
+                return False
+    return True
+
+
+@register_jitable
+def _go_safe(table, deadline):
+    """Tick on in fault until every command is the safe one, so that ramping outputs keep their slew."""
+    _set(_get(table, STOPPING), 0, 1)
+    last = _clock(table) + RAMP_NS
+    while deadline <= last and not _all_safe(table):
+        now = _clock(table)
+        while now < deadline:
+            _beat(table, now)
+            sleep_until(min(deadline, now + CHUNK_NS), table + 8 * TIMESPEC)
+            now = _clock(table)
+        deadline = _realtime_tick(table, now, deadline)
+
+
+@register_jitable
 def _run_realtime(table):
     period, phase = _get(table, PERIOD), _get(table, PHASE)
     deadline = ((_clock(table) - phase) // period + 1) * period + phase
@@ -242,20 +290,9 @@ def _run_realtime(table):
         now = _wait_deadline(table, deadline)
         if now < 0:
             break
-        record(_get(table, WAKE_HISTOGRAM), now - deadline)
-        _take_all(table, now, 0)
-        _ages_by_clock(table, now)
-        end = _tick(table)
-        _publish_all(table, now_realtime(table + 8 * TIMESPEC), end)
-        _measure_latency(table)
-        _ticked(table)
-        deadline += period
-        late = _get(table, LAST_TICK) - deadline
-        if late > 0:
-            skipped = (late + period - 1) // period
-            deadline += skipped * period
-            _add(table, MISSED, skipped)
-            _add(table, OVERRUNS, 1)
+        deadline = _realtime_tick(table, now, deadline)
+    if _get(table, PARTING) != 0 and _get(table, STOPPING) != 0:
+        _go_safe(table, deadline)
 
 
 # ---------------------------------------------------------------- lockstep

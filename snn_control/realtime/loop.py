@@ -25,7 +25,9 @@ Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest 
 or a period after the last tick where none has one, so that an answer can be told by its stamp.
 
 When it stops, the loop itself writes the safe values to every command and publishes them once: safety does
-not depend on Python, nor on anybody joining the thread.
+not depend on Python, nor on anybody joining the thread. Where outputs ramp to their safe values (``stopping``),
+it first ticks on in fault, a period apart, until they are there, for 1 s at most. In lockstep, where time stands
+still without messages, and in free mode it does not.
 """
 
 from __future__ import annotations
@@ -83,6 +85,8 @@ class Loop:
     inputs, outputs : ports, asked in this order
     safe : (command address, address of the safe values, n) for every output: n float64 each
     mode : "realtime", "lockstep" or "free"
+    stopping : address of an int64 that, set to 1, makes every tick go towards the safe values; 0: there is none.
+        Only worth its time where an output ramps: it delays the parting command by a period at least
     phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
     priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
@@ -105,6 +109,7 @@ class Loop:
         safe: Sequence[tuple[int, int, int]] = (),
         *,
         mode: str = "realtime",
+        stopping: int = 0,
         phase_ns: int = 0,
         priority: int = 80,
         cpus: Iterable[int] | None = None,
@@ -176,6 +181,7 @@ class Loop:
             cycle.WAKE_HISTOGRAM: self.wake.ctypes.data,
             cycle.TICK_HISTOGRAM: self.duration.ctypes.data,
             cycle.LATENCY_HISTOGRAM: self.latency.ctypes.data,
+            cycle.STOPPING: stopping,
         }.items():
             self._table[word] = value
         self._address = int(self._table.ctypes.data)
@@ -208,6 +214,8 @@ class Loop:
         self._table[cycle.STAMP] = -self.period_ns  # so that unstamped ticks count from 0
         self._inputs[:, cycle.IN_GOT :] = 0
         self._inputs[:, cycle.IN_AGE] = self._inputs[:, cycle.IN_STAMP] = -1
+        if self._table[cycle.STOPPING]:
+            write_word(int(self._table[cycle.STOPPING]), 0)
         for port in self.inputs:
             forget(port.slot)
         for array in (self.wake, self.duration, self.latency):
@@ -255,8 +263,11 @@ class Loop:
             raise RuntimeFault(f"{self.name} did not start: {faults[0]}") from faults[0]
         return self.rights
 
-    def stop(self, timeout: float = 1.0) -> bool:
-        """End the loop, which parts with the safe command; True if its thread is gone within ``timeout`` [s]."""
+    def stop(self, timeout: float = 2.0) -> bool:
+        """End the loop, which parts with the safe command; True if its thread is gone within ``timeout`` [s].
+
+        It takes a tick, and with outputs that ramp up to 1 s more.
+        """
         if self._thread is None:
             return True
         write_word(self._address + 8 * cycle.STOP, 1)

@@ -1,12 +1,4 @@
-"""Header of an io slot: the int64 words in front of an input's data, which ports write and the tick reads.
-
-fresh    messages with a sample since the last tick                         (port)
-age      ns since the newest arrived, at this tick; -1 never                (loop)
-count    events of the stream in this tick                                  (port)
-dropped  stream elements cut in this tick by the capacity                   (port)
-stamp    ns, source stamp of the newest message; -1 unstamped or never      (port)
-arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1 never    (port)
-"""
+"""What ports and the loop do to the header of an io slot; its words stand in ``engine.slots``."""
 
 from __future__ import annotations
 
@@ -15,12 +7,16 @@ import ctypes
 from numba.extending import register_jitable
 
 from ..engine.memory import store_i64
+from ..engine.slots import AGE as SLOT_AGE
+from ..engine.slots import ARRIVAL as SLOT_ARRIVAL
+from ..engine.slots import COUNT as SLOT_COUNT
+from ..engine.slots import DROPPED as SLOT_DROPPED
+from ..engine.slots import FRESH as SLOT_FRESH
+from ..engine.slots import SLOT_WORDS
+from ..engine.slots import STAMP as SLOT_STAMP
 
 __all__ = ["SLOT_AGE", "SLOT_ARRIVAL", "SLOT_COUNT", "SLOT_DROPPED", "SLOT_FRESH", "SLOT_STAMP", "SLOT_WORDS",
            "forget", "nothing_came"]  # fmt: skip
-
-SLOT_FRESH, SLOT_AGE, SLOT_COUNT, SLOT_DROPPED, SLOT_STAMP, SLOT_ARRIVAL = range(6)
-SLOT_WORDS = 8  # two are reserved
 
 
 @register_jitable

@@ -41,8 +41,8 @@ SPIKE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), (
 
 #: `parse_events` returns this for a cloud whose layout is not that of events, beside the codes of `cdr`
 BAD_LAYOUT = -5
-#: scratch memory of `parse_events` in int64 words: 0 the stamp [ns], 1 events outside of the image
-EVENT_SCRATCH_WORDS = 2
+#: scratch memory of `parse_events` in int64 words: the stamp [ns]
+EVENT_SCRATCH_WORDS = 1
 
 _UINT8, _UINT16, _UINT32, _FLOAT32 = 2, 4, 6, 7  # sensor_msgs/msg/PointField
 _DATATYPES = {"|u1": _UINT8, "<u2": _UINT16, "<u4": _UINT32, "<f4": _FLOAT32}
@@ -51,7 +51,7 @@ _X, _Y, _P, _T = 120, 121, 112, 116  # the letters
 
 
 @register_jitable
-def parse_events(address, length, capacity, x, y, p, t, width, height, scratch):
+def parse_events(address, length, capacity, x, y, p, t, scratch):
     """Read the events of a serialized PointCloud2; all arguments are int64.
 
     Parameters
@@ -59,16 +59,14 @@ def parse_events(address, length, capacity, x, y, p, t, width, height, scratch):
     address, length : the message, encapsulation included [bytes]
     capacity : most events to write; those after it are counted only
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
-    width, height : size of the image [pixel]; events outside of it are left out and counted
-    scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns] and the number of events outside
+    scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns]
 
     Returns
     -------
-    The number of events in the message (those outside not counted), which may exceed ``capacity``; or negative:
-    ENCAPSULATION, TRUNCATED, MISSING (a field), BAD_LAYOUT. Nothing is written then but ``scratch``.
+    The number of events in the message, which may exceed ``capacity``; or negative: ENCAPSULATION, TRUNCATED,
+    MISSING (a field), BAD_LAYOUT. Nothing is written then but ``scratch``.
     """
     store_i64(scratch, -1)
-    store_i64(scratch + 8, 0)
     if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
         return ENCAPSULATION
     big = load_u8(address + 1) == 0
@@ -156,34 +154,25 @@ def parse_events(address, length, capacity, x, y, p, t, width, height, scratch):
 
     store_i64(scratch, stamp)
     found = np.int64(0)
-    outside = np.int64(0)
     for row in range(rows):
         point = base + o + row * row_step
         for column in range(columns):
             if found >= capacity:
                 break
             event = point + column * step
-            px = load_u16(event + at_x)
-            py = load_u16(event + at_y)
-            if px >= width or py >= height:
-                outside += 1
-                continue
-            store_u16(x + 2 * found, px)
-            store_u16(y + 2 * found, py)
+            store_u16(x + 2 * found, load_u16(event + at_x))
+            store_u16(y + 2 * found, load_u16(event + at_y))
             store_u8(p + found, 1 if load_u8(event + at_p) != 0 else 0)
             store_i64(t + 8 * found, stamp + load_u32(event + at_t))
             found += 1
         if found >= capacity:
             break
-    store_i64(scratch + 8, outside)
-    if found >= capacity:
-        return rows * columns - outside  # what was not looked at counts as an event
-    return found
+    return rows * columns
 
 
-def parse_events_message(address, length, capacity, x, y, p, t, width, height, scratch):
-    """`parse_events` as a function of its own, for ``compile_function`` with ten int64 arguments."""
-    return parse_events(address, length, capacity, x, y, p, t, width, height, scratch)
+def parse_events_message(address, length, capacity, x, y, p, t, scratch):
+    """`parse_events` as a function of its own, for ``compile_function`` with eight int64 arguments."""
+    return parse_events(address, length, capacity, x, y, p, t, scratch)
 
 
 # --- writing ----------------------------------------------------------------------------------------

@@ -6,31 +6,34 @@ through rcl, on an io node that no executor spins; this node answers parameters,
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
+from ..advice import advice
 from ..controller import Controller
+from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
 from ..errors import DescriptionError, RuntimeFault, SnnControlError
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
 from ..spec import ControllerSpec, load_spec
-from .diagnostics import guard_reason, statuses
+from .diagnostics import Reporter, guard_reason
 from .process import (
     Stop,
     check_record,
     dds_threads,
     declare,
     io_node,
+    missing_rights,
     run_node,
     steady_timer,
     warn_of_unknown_parameters,
@@ -41,22 +44,30 @@ __all__ = ["ControllerNode", "main"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
+STOPS_WITHIN = 2.0  # s
+MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
 ACKNOWLEDGED = Duration(seconds=0.2)  # how long the parting command's readers may take
 
 
 class ControllerNode(LifecycleNode):
-    """A controller file between topics; see the README for topics, parameters and services."""
+    """A controller file between topics; see the README for topics, parameters and services.
+
+    In lockstep an active controller's loop begins when its outputs are matched: the world waits for an answer to
+    every message, so none may go out before the world's end hears it. Until then messages wait in the subscriptions.
+    """
+
+    NAME, PRIORITY, guarded = "controller", 80, True
 
     def __init__(self, stop: Stop, **options: Any) -> None:
         with dds_threads():
-            super().__init__("controller", **options)
+            super().__init__(self.NAME, **options)
         self.exit_code, self.finished = 0, False
         self._stop = stop
         self.file = declare(self, "controller_file", "", "Controller file (.yaml)")
         self.mode = declare(self, "mode", "realtime", "realtime, or lockstep with a simulated world")
         self.rate = declare(self, "rate", 0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0)
         self.phase = declare(self, "phase", 0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0)
-        self.priority = declare(self, "priority", 80, "SCHED_FIFO priority of the loop; 0: none", 0, 98)
+        self.priority = declare(self, "priority", self.PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98)
         self.cpu = declare(self, "cpu", -1, "CPU of the loop; -1: any", -1, 1023)
         self.record = declare(
             self, "record", "", "File (.npz) for spikes and commands, written at the end; empty: none"
@@ -72,10 +83,13 @@ class ControllerNode(LifecycleNode):
         self.recorder: ActivityRecorder | None = None
         self._io: Any = None
         self._faults_told = 0
-        self._before: tuple[float, dict] | None = None
+        self.held_up = ""  # why the loop of an active controller does not run yet
+        self._first_matched = 0.0
         self.spec: ControllerSpec | None = None
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
+        self._reporter = Reporter(self)
         steady_timer(self, 1.0, self._diagnose)
+        self._matching = steady_timer(self, 0.02, self._start_when_matched)
+        self._matching.cancel()
         self.create_service(Trigger, "~/release", self._release)
         if autostart and (self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS):
             self.exit_code, self.finished = 2, True
@@ -98,6 +112,8 @@ class ControllerNode(LifecycleNode):
             raise DescriptionError("controller_file", "", "must name a controller file", NEEDS_FILE)
         check_record(self.record)
         self.spec = at_rate(load_spec(self.file), self.rate)
+        for line in advice(self.spec):
+            self.get_logger().warning(f"{self.file}: {line}")
         lockstep = self.mode == "lockstep"
         if not lockstep and self.get_parameter("use_sim_time").value:
             self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")
@@ -126,6 +142,8 @@ class ControllerNode(LifecycleNode):
             [*self.outputs, *([self.recorder] if self.recorder else [])],
             [(bound.address("command"), bound.address("safe"), n)],
             mode=self.mode,
+            # jumps to the safe values need no ticks
+            stopping=bound.address("guard") + 8 * guard_words.STOPPING if any(o.ramp for o in self.spec.outputs) else 0,
             phase_ns=round(self.phase * 1e9),
             priority=self.priority,
             cpus=None if self.cpu < 0 else [self.cpu],
@@ -143,46 +161,76 @@ class ControllerNode(LifecycleNode):
         self.controller.reset()
         if self.recorder is not None:
             self.recorder.clear()
-        self._before, self._faults_told = None, 0
+        self._reporter.forget()
+        self._faults_told = 0
+        granted = 0
         try:
             if self.mode == "realtime":
                 drain(self.inputs)  # in lockstep the world waits for an answer to each message
-            rights = self.loop.start()
+                rights = self.loop.start()
+                rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
+                granted = rights.priority
+                if rights.missing:
+                    self.get_logger().warning(rights.warnings())
+            else:
+                self._first_matched, self.held_up = 0.0, "waits for its outputs to be matched"
+                self._matching.reset()
         except RuntimeFault as error:
             self.get_logger().error(str(error))
             return FAILURE
-        if self.mode == "realtime" and rights.missing:
-            self.get_logger().warning(rights.warnings())
         self.get_logger().info(
             f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, "
-            + (f"SCHED_FIFO {rights.priority}" if rights.priority else "ordinary priority")
+            + (f"SCHED_FIFO {granted}" if granted else "ordinary priority")
         )
         return super().on_activate(state)
 
+    def _start_when_matched(self) -> None:
+        """Lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first was."""
+        if self.loop is None or not self.held_up:
+            self._matching.cancel()
+            return
+        lonely = ", ".join(port.topic for port in self.outputs if port.matched() == 0)
+        now = time.monotonic()
+        if self._first_matched == 0.0 and any(port.matched() for port in self.outputs):
+            self._first_matched = now
+        if lonely and (self._first_matched == 0.0 or now - self._first_matched < MATCHED_WITHIN):
+            if lonely not in self.held_up:
+                self.held_up = f"waits for a subscriber of {lonely}"
+                self.get_logger().info(f"lockstep {self.held_up}")
+            return
+        self._matching.cancel()
+        self.held_up = ""
+        if lonely:
+            self.get_logger().warning(f"lockstep begins, though nobody subscribes to {lonely}")
+        try:
+            self.loop.start()
+        except RuntimeFault as error:
+            self.get_logger().error(str(error))
+
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
-        self._stop_loop()
+        if not self._stop_loop():
+            return FAILURE  # it still commands, so the node is still active
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        self._release_resources()
-        return SUCCESS
+        return SUCCESS if self._release_resources() else FAILURE
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
-        self._stop_loop()
-        self._release_resources()
-        return SUCCESS
+        return SUCCESS if self._stop_loop() and self._release_resources() else FAILURE
 
     def on_error(self, state: State) -> TransitionCallbackReturn:
         self.get_logger().error("an error in a transition: the loop ends with the safe command")
-        self._stop_loop()
-        self._release_resources()
-        return SUCCESS
+        return SUCCESS if self._stop_loop() and self._release_resources() else FAILURE
 
-    def _stop_loop(self) -> None:
-        if self.loop is None or not self.loop.stop(2.0):
-            if self.loop is not None:
-                self.get_logger().error("the loop did not end within 2 s")
-            return
+    def _stop_loop(self) -> bool:
+        """End the loop, if there is one, and save the record; whether it ended."""
+        self.held_up = ""
+        if self.loop is None:
+            return True
+        if not self.loop.stop(STOPS_WITHIN):
+            self.get_logger().error(f"the loop did not end within {STOPS_WITHIN:g} s")
+            self.exit_code = 1
+            return False
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recorder is not None and self.controller is not None:
@@ -191,10 +239,11 @@ class ControllerNode(LifecycleNode):
             except OSError as error:
                 self.get_logger().error(f"record = {self.record}: cannot be written: {error.strerror}")
                 self.exit_code = 1
+        return True
 
-    def _release_resources(self) -> None:
-        if self.loop is not None and not self.loop.stop(2.0):
-            return  # its thread still uses the ports
+    def _release_resources(self) -> bool:
+        if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
+            return False  # its thread still uses the ports
         if self.mode == "lockstep":
             for port in self.inputs:
                 port.detach()
@@ -203,11 +252,12 @@ class ControllerNode(LifecycleNode):
         if self._io is not None:
             self._io.destroy_node()
             self._io = None
+        return True
 
     def finish(self) -> None:
         """End in order: the parting safe command goes out before anything is taken apart."""
-        self._stop_loop()
-        self._release_resources()
+        if self._stop_loop():
+            self._release_resources()
 
     # services and diagnostics --------------------------------------------------------------------------------
     def _release(self, request: Any, response: Any) -> Any:
@@ -224,17 +274,11 @@ class ControllerNode(LifecycleNode):
         return response
 
     def _diagnose(self) -> None:
-        message = DiagnosticArray()
-        message.header.stamp = self.get_clock().now().to_msg()
-        now = time.monotonic()
-        current = self.loop.stats() if self.loop is not None else {}
-        message.status = statuses(self, current, self._before, now)
-        self._before = (now, current)
-        self._diagnostics.publish(message)
+        found = self._reporter.report()
         if self.controller is not None and self.loop is not None:
             faults = self.controller.counters()["guard"]["faults"]
             if faults > self._faults_told:
-                why = "; ".join(s.message for s in message.status if s.level == DiagnosticStatus.ERROR)
+                why = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR)
                 self.get_logger().warning(f"{faults - self._faults_told} fault(s): {why or 'over now'}")
             self._faults_told = faults
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 
 from ..coding import Output, SpikeDecoder
@@ -20,10 +19,20 @@ from ..engine.tick import tick_address
 from ..errors import DescriptionError
 from ..network import Network
 from ..realtime.loop import Loop
-from ..spec import ControllerSpec, load_spec
-from .process import Stop, dds_threads, declare, io_node, run_node, warn_of_unknown_parameters
+from ..spec import ControllerSpec, RosTopic, load_spec
+from .diagnostics import Reporter
+from .process import (
+    Stop,
+    dds_threads,
+    declare,
+    io_node,
+    missing_rights,
+    run_node,
+    steady_timer,
+    warn_of_unknown_parameters,
+)
 from .spikes import SpikesOutput
-from .topics import at_rate, input_ports, resolved
+from .topics import EVENTS_TYPE, at_rate, input_ports, qos_of, resolved
 
 __all__ = ["EncoderNode", "encoders_only", "main"]
 
@@ -49,14 +58,17 @@ def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
 class EncoderNode(Node):
     """See the README for topics and parameters."""
 
+    NAME, PRIORITY, guarded = "encoder", 70, False
+    mode, held_up = "realtime", ""
+
     def __init__(self, stop: Stop, **options: Any) -> None:
         with dds_threads():
-            super().__init__("encoder", **options)
+            super().__init__(self.NAME, **options)
         self.exit_code, self.finished = 0, False
         file = declare(self, "controller_file", "", "Controller file whose inputs are encoded")
         wanted = declare(self, "inputs", "", "Names of the inputs, separated by commas; empty: all that spike")
         rate = declare(self, "rate", 0.0, "Rate of the spike messages [Hz]; 0: the file's period", 0.0, 20000.0)
-        priority = declare(self, "priority", 70, "SCHED_FIFO priority; 0: none", 0, 98)
+        priority = declare(self, "priority", self.PRIORITY, "SCHED_FIFO priority; 0: none", 0, 98)
         warn_of_unknown_parameters(self)
         if not file:
             fix = "write --ros-args -p controller_file:=FILE"
@@ -68,42 +80,49 @@ class EncoderNode(Node):
         if not names:
             raise DescriptionError("inputs", wanted, "no input of the file has an encoder that spikes")
         spec = encoders_only(spec, names)
-        self._controller = Controller.from_spec(spec)
-        self._controller.step({})
-        self._controller.reset()
-        bound = self._controller.bound
+        spikes = {
+            i.name: RosTopic(f"spikes/{i.name}", EVENTS_TYPE, reliability="reliable", depth=10) for i in spec.inputs
+        }
+        self.spec = spec = dataclasses.replace(spec, ros_outputs=spikes)
+        self.controller = Controller.from_spec(spec)
+        self.controller.step({})
+        self.controller.reset()
+        bound = self.controller.bound
         self._io = io_node(self)
         with dds_threads():
             try:
-                inputs = input_ports(self, self._io, spec, bound, lockstep=False)
+                self.inputs = input_ports(self, self._io, spec, bound, lockstep=False)
             except DescriptionError as error:
                 raise error.in_file(file) from None
             publishers = {
-                i.name: self._io.create_publisher(
-                    PointCloud2, resolved(self, f"inputs.{i.name}", f"spikes/{i.name}"), QoSProfile(depth=10)
+                name: self._io.create_publisher(
+                    PointCloud2, resolved(self, f"inputs.{name}", topic.topic), qos_of(topic, lockstep=False)
                 )
-                for i in spec.inputs
+                for name, topic in spikes.items()
             }
         self.outputs = [SpikesOutput(publisher, bound, name) for name, publisher in publishers.items()]
-        self._loop = Loop(
+        self.loop = Loop(
             tick_address(),
             bound.table,
-            self._controller.period_ns,
-            inputs,
+            self.controller.period_ns,
+            self.inputs,
             self.outputs,
             priority=priority,
-            hold=[port.hold() for port in (*inputs, *self.outputs)],
-            keep=self._controller,
+            hold=[port.hold() for port in (*self.inputs, *self.outputs)],
+            keep=self.controller,
             name="encoder",
         )
-        rights = self._loop.start()
+        self._reporter = Reporter(self)
+        steady_timer(self, 1.0, self._reporter.report)
+        rights = self.loop.start()
+        rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
         if priority and rights.missing:
             self.get_logger().warning(rights.warnings())
-        self.get_logger().info(f"{', '.join(publishers)} -> spikes, {1e9 / self._controller.period_ns:g} messages/s")
+        self.get_logger().info(f"{', '.join(publishers)} -> spikes, {1e9 / self.controller.period_ns:g} messages/s")
 
     def finish(self) -> None:
         """End the loop, then the io node."""
-        if self._loop.stop(2.0):
+        if self.loop.stop(2.0):
             self._io.destroy_node()
 
 

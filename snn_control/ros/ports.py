@@ -15,12 +15,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import types
 from numba.extending import register_jitable
 
 from ..engine.compile import compile_callback
 from ..engine.memory import call_int1, call_int3, call_int4, load_f64, load_i64, store_f64, store_i64, store_u32
 from ..errors import DescriptionError, RuntimeFault
+from ..realtime.clock import now_realtime
+from ..realtime.slots import SLOT_ARRIVAL, SLOT_COUNT, SLOT_DROPPED, SLOT_FRESH, SLOT_STAMP, nothing_came
 from .cdr import SCRATCH_WORDS, put_number, walk
 from .clouds import EVENT_SCRATCH_WORDS, parse_events
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, SendBuffer, address_of, count_matched, new_message_wakes
@@ -41,9 +42,6 @@ __all__ = [
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
 MOST_MESSAGES = 64
 
-# Words of an io slot (see the engine) that a port writes.
-_FRESH, _COUNT, _DROPPED, _STAMP, _ARRIVAL = 0, 2, 3, 4, 5
-
 # Words of a context. All ports:
 _RESET_ERROR = 0  # address of rcutils_reset_error
 _CALL = 1  # address of rcl_take_serialized_message or rcl_publish_serialized_message
@@ -56,16 +54,13 @@ _INFO = 8
 _SLOT = 9
 _LONGEST = 10  # longer messages are ignored [bytes]
 _TAKEN, _MALFORMED, _OVERSIZED, _EMPTY = 11, 12, 13, 14
-_LAST_STAMP = 15  # stamp of the newest well-formed message, one without data included [ns]
 _PROGRAM, _DATA, _SIZE, _STAGING = 16, 17, 18, 19
-_X, _Y, _P, _T, _CAPACITY, _WIDTH, _HEIGHT, _OUTSIDE, _CUT, _EMPTY_COUNTS = range(20, 30)
+_X, _Y, _P, _T, _CAPACITY, _CUT = range(20, 26)
 # Outputs:
 _ROWS, _ROW_COUNT = 8, 9  # rows of three words: where the number stands, its kind, address of the command
 _STAMP_AT = 10  # address of header.stamp in the message, 0 if there is none
 _PUBLISHED = 11
 _WORDS = 32
-
-_clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
 
 
 @register_jitable
@@ -94,17 +89,10 @@ def _take_message(context):
 
 
 @register_jitable
-def _begin(slot):
-    store_i64(slot + 8 * _FRESH, 0)
-    store_i64(slot + 8 * _COUNT, 0)
-    store_i64(slot + 8 * _DROPPED, 0)
-
-
-@register_jitable
-def _arrived(context, slot, stamp, now_ns, fresh):
-    store_i64(slot + 8 * _FRESH, fresh)
-    store_i64(slot + 8 * _STAMP, stamp)
-    store_i64(slot + 8 * _ARRIVAL, now_ns)
+def _arrived(slot, stamp, now_ns, fresh):
+    store_i64(slot + 8 * SLOT_FRESH, fresh)
+    store_i64(slot + 8 * SLOT_STAMP, stamp)
+    store_i64(slot + 8 * SLOT_ARRIVAL, now_ns)
 
 
 def take_numbers(context, now_ns, limit):
@@ -114,7 +102,7 @@ def take_numbers(context, now_ns, limit):
     data = _get(context, _DATA)
     staging = _get(context, _STAGING)
     scratch = _get(context, _SCRATCH)
-    _begin(slot)
+    nothing_came(slot)
     most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
     taken = 0
     fresh = 0
@@ -133,15 +121,13 @@ def take_numbers(context, now_ns, limit):
         if n != size and n != 0:
             _add(context, _MALFORMED, 1)
             continue
-        stamp = load_i64(scratch)
-        store_i64(context + 8 * _LAST_STAMP, stamp)
         if n == 0:
             _add(context, _EMPTY, 1)
             continue
         for k in range(size):
             store_f64(data + 8 * k, load_f64(staging + 8 * k))
         fresh += 1
-        _arrived(context, slot, stamp, now_ns, fresh)
+        _arrived(slot, load_i64(scratch), now_ns, fresh)
     _add(context, _TAKEN, taken)
     return taken
 
@@ -151,7 +137,7 @@ def take_events(context, now_ns, limit):
     slot = _get(context, _SLOT)
     capacity = _get(context, _CAPACITY)
     scratch = _get(context, _SCRATCH)
-    _begin(slot)
+    nothing_came(slot)
     most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
     taken = 0
     fresh = 0
@@ -174,28 +160,20 @@ def take_events(context, now_ns, limit):
             _get(context, _Y) + 2 * count,
             _get(context, _P) + count,
             _get(context, _T) + 8 * count,
-            _get(context, _WIDTH),
-            _get(context, _HEIGHT),
             scratch,
         )
         if n < 0:
             _add(context, _MALFORMED, 1)
             continue
-        stamp = load_i64(scratch)
-        store_i64(context + 8 * _LAST_STAMP, stamp)
-        outside = load_i64(scratch + 8)
-        _add(context, _OUTSIDE, outside)
-        if n + outside == 0:
+        if n == 0:  # a scene at rest: fresh all the same
             _add(context, _EMPTY, 1)
-            if _get(context, _EMPTY_COUNTS) == 0:
-                continue
         written = min(n, room)
         count += written
         dropped += n - written
         fresh += 1
-        _arrived(context, slot, stamp, now_ns, fresh)
-    store_i64(slot + 8 * _COUNT, count)
-    store_i64(slot + 8 * _DROPPED, dropped)
+        _arrived(slot, load_i64(scratch), now_ns, fresh)
+    store_i64(slot + 8 * SLOT_COUNT, count)
+    store_i64(slot + 8 * SLOT_DROPPED, dropped)
     _add(context, _CUT, dropped)
     _add(context, _TAKEN, taken)
     return taken
@@ -210,14 +188,9 @@ def publish_command(context, stamp_ns, now_ns):
     stamp_at = _get(context, _STAMP_AT)
     if stamp_at != 0:
         scratch = _get(context, _SCRATCH)
-        seconds = stamp_ns // 1000000000
-        rest = stamp_ns - seconds * 1000000000
-        if stamp_ns <= 0:
-            _clock_gettime(0, scratch)  # CLOCK_REALTIME, as ROS time is without a simulation
-            seconds = load_i64(scratch)
-            rest = load_i64(scratch + 8)
-        store_u32(stamp_at, seconds)
-        store_u32(stamp_at + 4, rest)
+        stamp = stamp_ns if stamp_ns > 0 else now_realtime(scratch)  # as ROS time is without a simulation
+        store_u32(stamp_at, stamp // 1000000000)
+        store_u32(stamp_at + 4, stamp % 1000000000)
     code = call_int3(_get(context, _CALL), _get(context, _HANDLE), _get(context, _MESSAGE), np.int64(0))
     if code == 0:
         _add(context, _PUBLISHED, 1)
@@ -310,15 +283,6 @@ class _Input(_Port):
         self._block[_MESSAGE] = self._buffer.address
         self._block[_SLOT] = slot
         self._block[_LONGEST] = max_bytes
-        self._block[_LAST_STAMP] = -1
-
-    @property
-    def last_stamp_address(self) -> int:
-        """Address of an int64: stamp [ns] of the newest well-formed message, -1 never or unstamped.
-
-        Unlike the slot's stamp it also follows messages without data, by which lockstep sees that nothing is due.
-        """
-        return self.context + 8 * _LAST_STAMP
 
     def attach_semaphore(self, address: int) -> None:
         """Post the ``sem_t`` at ``address`` whenever a message arrives (also for those that wait already).
@@ -403,13 +367,12 @@ class EventsInput(_Input):
     subscription, slot, max_bytes, name : as in `NumericInput`
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity]
     capacity : most events a tick; those after it are dropped and counted
-    size : (width, height) [pixel]; events outside are left out and counted. None: all are let through
-    empty_counts : whether a message without events makes the input fresh
 
-    Counters: those of `NumericInput`, and outside and dropped (events).
+    A message without events makes the input fresh: nothing moved. Counters: those of `NumericInput`, and dropped
+    (events).
     """
 
-    _counts: Mapping[str, int] = {**_Input._counts, "outside": _OUTSIDE, "dropped": _CUT}
+    _counts: Mapping[str, int] = {**_Input._counts, "dropped": _CUT}
 
     def __init__(
         self,
@@ -421,8 +384,6 @@ class EventsInput(_Input):
         t: int,
         capacity: int,
         *,
-        size: tuple[int, int] | None = None,
-        empty_counts: bool = False,
         max_bytes: int = 4 * 1024 * 1024,
         name: str = "",
     ) -> None:
@@ -431,8 +392,6 @@ class EventsInput(_Input):
         _check_type(subscription, "sensor_msgs/msg/PointCloud2")
         super().__init__(subscription, take_events, EVENT_SCRATCH_WORDS, slot, max_bytes, name)
         self._block[[_X, _Y, _P, _T, _CAPACITY]] = x, y, p, t, capacity
-        self._block[[_WIDTH, _HEIGHT]] = size or (65536, 65536)
-        self._block[_EMPTY_COUNTS] = empty_counts
 
 
 class CommandOutput(_Port):

@@ -1,8 +1,9 @@
 """What belongs to a node's process: how rclpy starts, how signals end it, and the loop that spins.
 
 The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority
-below the control loop's, so that a busy machine does not delay messages on their way (docs/architecture.md).
-The main thread, which compiles, answers services and reports, stays at ordinary priority.
+below that of the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine
+does not delay messages on their way (docs/architecture.md). The main thread, which compiles, answers services
+and reports, stays at ordinary priority.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rclpy
+import yaml
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -29,23 +32,30 @@ __all__ = [
     "check_record",
     "dds_threads",
     "declare",
+    "given_priority",
     "io_node",
+    "missing_rights",
     "run_node",
     "start_rclpy",
     "steady_timer",
     "warn_of_unknown_parameters",
 ]
 
-DDS_PRIORITY = 60
+DDS_PRIORITY = 60  # at most
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
 class Stop:
-    """Set by SIGINT and SIGTERM. The nodes end in order, the parting safe command included."""
+    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the parting safe command included.
+
+    A SIGHUP that is ignored (nohup) stays so.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             signal.signal(number, lambda *_: self._event.set())
 
     def __call__(self) -> bool:
@@ -55,20 +65,71 @@ class Stop:
         self._event.set()
 
 
-def dds_threads() -> Any:
-    """A context: threads that begin in it, those of DDS, get SCHED_FIFO `DDS_PRIORITY` where that is granted.
+class _Dds:
+    """Of this process: the priority that DDS threads are to have, and what they were granted last."""
+
+    wanted, granted = DDS_PRIORITY, DDS_PRIORITY
+
+
+@contextmanager
+def dds_threads() -> Iterator[None]:
+    """A context: threads that begin in it, those of DDS, get SCHED_FIFO below the node's where that is granted.
 
     Only what makes them stands in it, the first node above all: a thread of another purpose would inherit it too.
     """
-    return priority_of_new_threads(DDS_PRIORITY)
+    with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
+        yield
 
 
-def start_rclpy(arguments: Sequence[str] | None = None) -> Stop:
-    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments it cannot read."""
+def missing_rights(missing: Sequence[str]) -> tuple[str, ...]:
+    """What a loop's thread was not granted, and what the threads of DDS were not."""
+    if _Dds.granted == _Dds.wanted:
+        return tuple(missing)
+    return (*missing, f"SCHED_FIFO priority {_Dds.wanted} of the DDS threads: granted as the loop's is")
+
+
+def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
+    """The parameter ``priority`` in command-line arguments, of the node ``name``, before there is a node to ask.
+
+    What cannot be read is left to the node to complain about.
+    """
+    pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
+    for option, value in pairs:
+        if option in ("-r", "--remap") and value.startswith("__node:="):
+            name = value.removeprefix("__node:=")
+    found: Any = default
+    for option, value in pairs:  # the last one holds
+        key, _, text = value.partition(":=")
+        if option == "--params-file":
+            found = [found, *_priorities_in(value, name)][-1]
+        elif option in ("-p", "--param") and key in ("priority", f"{name}:priority") and text.isdigit():
+            found = int(text)
+    return found if type(found) is int else default
+
+
+def _priorities_in(file: str, name: str) -> list[Any]:
+    try:
+        nodes = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    found = []
+    for node, values in nodes.items() if isinstance(nodes, dict) else ():
+        parameters = values.get("ros__parameters") if isinstance(values, dict) else None
+        if str(node).rpartition("/")[2] in ("*", "**", name) and isinstance(parameters, dict):
+            found += [parameters["priority"]] if "priority" in parameters else []
+    return found
+
+
+def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority: int = DDS_PRIORITY + 1) -> Stop:
+    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments it cannot read.
+
+    The threads of DDS get a priority below the node's: that in the arguments for the node ``name``, else ``priority``.
+    """
     from rclpy.utilities import remove_ros_args
 
     stop = Stop()  # before rclpy, whose default handler would shut the context down before the parting command
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, given_priority(given, name, priority) - 1))
     try:
         others = remove_ros_args(given)
         if others:
@@ -168,13 +229,14 @@ def check_record(path: str) -> None:
         raise DescriptionError("record", path, "must be a file in a folder that can be written to")
 
 
-def run_node(make: Callable[[Stop], Any], arguments: Sequence[str] | None = None) -> int:
+def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, make a node, spin it until a signal or ``node.finished``; returns the exit code.
 
-    The node has ``finish()``, which ends it in order, and ``exit_code``.
+    ``make`` is a class of nodes with its default NAME and PRIORITY; the node has ``finish()``, which ends it in
+    order, and ``exit_code``.
     """
     try:
-        stop = start_rclpy(arguments)
+        stop = start_rclpy(arguments, make.NAME, make.PRIORITY)
         node = make(stop)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)

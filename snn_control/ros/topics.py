@@ -21,6 +21,7 @@ __all__ = [
     "at_rate",
     "command_ports",
     "drain",
+    "fixed_values",
     "groups",
     "input_ports",
     "message_class",
@@ -85,6 +86,17 @@ def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
     return found
 
 
+def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[str, Any]:
+    """What the one message of these outputs says beside their numbers: their ``values`` together."""
+    merged: dict[str, Any] = {}
+    for name in names:
+        for key, value in (topics[name].values or {}).items():
+            if merged.setdefault(key, value) != value:
+                rule = f"must be the same in all outputs of the topic {topics[name].topic}: {merged[key]!r}"
+                raise DescriptionError(f"ros.outputs.{name}.values.{key}", value, rule)
+    return merged
+
+
 def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> None:
     """Raise DescriptionError for the first of ``names`` (inputs, outputs) without a topic."""
     for name in names:
@@ -109,7 +121,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         slot = bound.address(f"{name}.slot")
         if fact["kind"] == "events":
             columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
-            port = EventsInput(subscription, slot, **columns, capacity=fact["capacity"], empty_counts=True, name=name)
+            port = EventsInput(subscription, slot, **columns, capacity=fact["capacity"], name=name)
         else:
             try:
                 program = compile_path(cls, topic.field)
@@ -131,7 +143,8 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
         publisher = io.create_publisher(cls, resolved(node, where, topic.topic), qos_of(topic, lockstep))
         fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
         try:
-            ports.append(CommandOutput(publisher, cls, fields, name=",".join(names)))
+            values = fixed_values(spec.ros_outputs, names)
+            ports.append(CommandOutput(publisher, cls, fields, values=values, name=",".join(names)))
         except DescriptionError as error:
             raise error.within(where) from None
     return ports

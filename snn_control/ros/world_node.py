@@ -3,7 +3,8 @@
 realtime : one step a period of the environment on the machine's clock, from the first command of each output on;
     the newest command is applied, and after 0.1 s without one, zero. Steps that come too late are skipped and counted.
 lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, steps. As fast as
-    the machine allows, and the same every time.
+    the machine allows, and the same every time. A command that was there before, or whose stamp is older than T_k
+    though inputs are stamped, is no answer: what a controller says when it parts is not taken for one.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
+from ..spaces import check_action
 from ..spec import ControllerSpec, load_spec, nearest
 from .clouds import events_cdr
+from .diagnostics import OK, WARN, Reporter, status
 from .graph import describe_mismatch
 from .ports import CommandOutput, NumericInput
 from .process import (
@@ -99,6 +102,7 @@ class _Sensors:
             self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
         except DescriptionError as error:
             raise error.within(where) from None
+        self.stamped = hasattr(cls(), "header")
         self._publish = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
@@ -123,6 +127,8 @@ class _Sensors:
 class _Camera:
     """An events input, published as PointCloud2."""
 
+    stamped = True
+
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, lockstep: bool) -> None:
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
         self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
@@ -143,9 +149,11 @@ class _Camera:
 class WorldNode(Node):
     """See the README for topics and parameters."""
 
+    NAME, PRIORITY = "world", 0
+
     def __init__(self, stop: Stop, **options: Any) -> None:
         with dds_threads():
-            super().__init__("world", **options)
+            super().__init__(self.NAME, **options)
         self.exit_code, self.finished = 0, False
         self._stop = stop
         world = declare(self, "world", "", "Gymnasium id, e.g. sim_worlds:PanTiltTracking-v0")
@@ -155,7 +163,9 @@ class WorldNode(Node):
         self.seed = declare(self, "seed", 0, "Seed of the first episode", 0, 2**31 - 1)
         self.duration = declare(self, "duration", 0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6)
         self.step_time = declare(self, "step", 0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0)
-        self.priority = declare(self, "priority", 0, "SCHED_FIFO priority of the simulation; 0: none", 0, 98)
+        self.priority = declare(
+            self, "priority", self.PRIORITY, "SCHED_FIFO priority of the simulation; 0: none", 0, 98
+        )
         self.patience = declare(self, "patience", 60.0, "How long to wait for the controller [s]", 0.1, 1e6)
         self.record = declare(self, "record", "", "File (.npz) for what happened; empty: none")
         if self.mode not in ("realtime", "lockstep"):
@@ -179,7 +189,10 @@ class WorldNode(Node):
         self.recorder = EpisodeRecorder([i.name for i in self.spec.inputs])
         self._scratch = np.zeros(2, np.int64)
         self._sleep = compile_function(sleep, "void(int64,int64)")
-        self.skipped = self.steps = self.episodes = 0
+        self.skipped = self.steps = self.episodes = self.outdated = 0
+        # the controller's commands can be told by their stamps if it sees stamps
+        self._stamped = any(sensor.stamped for sensor in self.sensors)
+        self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
         self._begun = False
         steady_timer(self, 0.001, self._run)
 
@@ -218,11 +231,8 @@ class WorldNode(Node):
                     raise DescriptionError("inputs", name, rule)
             elif one.size != size:
                 raise DescriptionError(f"inputs.{name}.size", one.size, f"must be the environment's: {size}")
-        space, total = self.env.action_space, sum(o.size for o in self.spec.outputs)
-        size = 1 if hasattr(space, "n") else int(np.prod(space.shape or (1,)))
-        if total != size:
-            names = ", ".join(f"{o.name} ({o.size})" for o in self.spec.outputs)
-            raise DescriptionError("outputs", names, f"must be as many numbers as the environment's action: {size}")
+        outputs = {o.name: (o.size, getattr(o.decoder, "actions", None)) for o in self.spec.outputs}
+        check_action(outputs, self.env.action_space)
         period_ns = round(self.spec.period * 1e9)
         if self.lockstep and period_ns != self.step_ns:
             rule = f"must be the environment's step in lockstep: {self.step_ns * 1e-9:g} s"
@@ -288,6 +298,7 @@ class WorldNode(Node):
         while (missing := self._missing()) is not None:
             if self._stop():
                 return False
+            self._report(missing)
             now = time.monotonic()
             if now - begin > self.patience:
                 raise RuntimeFault(f"waited {self.patience:g} s: {missing}")
@@ -304,6 +315,8 @@ class WorldNode(Node):
             left = [command for command in left if command.take(0) == 0]
             if self._stop():
                 return False
+            if left:
+                self._report(f"waits for the first command on {left[0].topic.topic}")
             if left and time.monotonic() - begin > self.patience:
                 raise RuntimeFault(f"no command on {left[0].topic.topic} for {self.patience:g} s")
             time.sleep(0.001)
@@ -335,12 +348,27 @@ class WorldNode(Node):
     def _step(self, action: Any) -> Any:
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.steps += 1
+        self._report()
         if self.record:
             self.recorder.add(self.steps, action, reward, observation, info)
         if terminated or truncated:
             self.recorder.end_of_episode(self.steps)
             return self._reset()
         return observation
+
+    def _report(self, waiting: str = "") -> None:
+        """Once a second a status on /diagnostics: the one callback leaves no other place for it."""
+        before, steps, skipped = self._reported
+        now = time.monotonic()
+        if now - before < 1.0:
+            return
+        self._reported = (now, self.steps, self.skipped)
+        rate, missed = (self.steps - steps) / (now - before), self.skipped - skipped
+        values = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "rate_hz": rate,
+                  "outdated_commands": self.outdated}  # fmt: skip
+        level = WARN if waiting or missed > 0.01 * (self.steps - steps) else OK
+        text = waiting or f"{rate:.1f} steps/s, {missed} skipped"
+        self._reporter.publish([status(self, "world", level, text, values)])
 
     def _more(self) -> bool:
         over = self.duration > 0 and self.steps * self.step_ns >= self.duration * 1e9
@@ -372,22 +400,34 @@ class WorldNode(Node):
             stamp = (self.steps + 1) * self.step_ns
             clock = self._clock_message.clock
             clock.sec, clock.nanosec = divmod(stamp, 1_000_000_000)
+            for command in self.commands:  # what comes beside the answers, a parting command say, answers nothing
+                command.take(0)
             self._clock_publisher.publish(self._clock_message)
             self._publish(observation, stamp)
-            if not self._answers():
+            if not self._answers(stamp):
                 return
             observation = self._step(self._action(None))
 
-    def _answers(self) -> bool:
-        """One command of every output; False if stopped meanwhile."""
+    def _answered(self, command: _Commands, stamp: int) -> bool:
+        """Whether a command came, well-formed or not, that is not one of an earlier step by its stamp."""
+        while command.take(1) > 0:
+            its = int(command.slot[encoders.STAMP])
+            if not (self._stamped and command.slot[encoders.FRESH] > 0 and 0 < its < stamp):
+                return True
+            self.outdated += 1
+        return False
+
+    def _answers(self, stamp: int) -> bool:
+        """One command of every output to the inputs of ``stamp`` [ns]; False if stopped meanwhile."""
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()
         while True:
-            left = [command for command in left if command.take(1) == 0]
+            left = [command for command in left if not self._answered(command, stamp)]
             if not left:
                 return True
             if self._stop():
                 return False
+            self._report(f"lockstep waits for a command on {left[0].topic.topic}")
             if time.monotonic() - begin > self.patience:
                 raise RuntimeFault(f"no command on {left[0].topic.topic} for {self.patience:g} s in lockstep")
             self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)

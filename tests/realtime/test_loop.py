@@ -276,6 +276,33 @@ def test_the_parting_command_is_safe_and_the_last():
     assert commands[-1].tolist() == [-1.5, -2.5]
 
 
+@pytest.mark.parametrize("step", [2, 0])
+def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step):
+    command, safe, period = np.zeros(1), np.zeros(1), 10 * MS
+    table = np.array([7, 0, command.ctypes.data, step, safe.ctypes.data], np.int64)
+    record = RecordOutput(command.ctypes.data, 1, 4096)
+    address = table.ctypes.data
+    loop = Loop(
+        ticks.tick("count_up_or_ramp"), address, period, [], [record], [(command.ctypes.data, safe.ctypes.data, 1)],
+        lock_memory=False, stopping=address, keep=(command, safe, table),
+    )  # fmt: skip
+    assert table[0] == 0  # cleared for the start
+    Rig.loops.add(loop)
+    loop.start(ticks=21)
+    until(lambda: not loop.running)
+    assert loop.stop()
+    _, times, rows = record.read()
+    commands = rows[:, 0].tolist()
+    assert commands[:21] == [*range(1, 22)]
+    assert commands[-1] == 0
+    if step:
+        assert commands[21:] == [*range(19, 0, -2), 0, 0]  # and the parting command
+        assert loop.ticks == 32
+    else:  # it cannot be reached: the parting command jumps
+        assert set(commands[21:-1]) == {21}
+        assert 0.8e9 < times[-1] - times[21] < 1.2e9
+
+
 def test_the_parting_command_needs_no_join():
     rig = Rig()
     rig.loop.start()

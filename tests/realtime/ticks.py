@@ -46,6 +46,17 @@ def _count_up(table):
         command[i] = words[0]
 
 
+def _count_up_or_ramp(table):
+    """Words: stop, ticks, address of one command, step, address of its safe value: up by 1, or down by a step."""
+    words = i64(table, 5)
+    words[1] += 1
+    command, safe = f64(words[2], 1), f64(words[4], 1)
+    if words[0] == 0:
+        command[0] += 1
+    else:
+        command[0] = max(command[0] - words[3], safe[0])
+
+
 def _take_failing(ctx, now, limit):
     """Words: slot, calls. Fails at every other call, after having marked the slot as fresh."""
     words = i64(ctx, 2)

@@ -22,7 +22,7 @@ EVENT_TYPES["t"] = (PointField.UINT32, "<u4")
 
 
 def parser():
-    return compile_function(clouds.parse_events_message, "int64(" + ",".join(["int64"] * 10) + ")")
+    return compile_function(clouds.parse_events_message, "int64(" + ",".join(["int64"] * 8) + ")")
 
 
 class Events:
@@ -34,9 +34,9 @@ class Events:
         self.addresses = [room.put(bytes(size * capacity)) for room, size in zip(self.rooms, (2, 2, 1, 8))]
         self.scratch = np.zeros(clouds.EVENT_SCRATCH_WORDS, np.int64)
 
-    def parse(self, data: bytes, room: Guarded | None = None, size=(65536, 65536)) -> int:
+    def parse(self, data: bytes, room: Guarded | None = None) -> int:
         room = room or Guarded(len(data))
-        return parser()(room.put(data), len(data), self.capacity, *self.addresses, *size, self.scratch.ctypes.data)
+        return parser()(room.put(data), len(data), self.capacity, *self.addresses, self.scratch.ctypes.data)
 
     def columns(self, n: int) -> list[np.ndarray]:
         import ctypes
@@ -90,7 +90,7 @@ def test_any_layout_is_read(seed, rows, columns, capacity):
         events = Events(capacity)
         data = encode(message, big)
         assert events.parse(data) == len(points)
-        assert events.scratch.tolist() == [STAMP, 0]
+        assert events.scratch.tolist() == [STAMP]
         n = min(len(points), capacity)
         x, y, p, t = events.columns(n)
         np.testing.assert_array_equal(x, points["x"][:n])
@@ -154,14 +154,6 @@ def test_layouts(changes, code):
     for name, value in changes.items():
         setattr(message, name, value)
     assert Events(4).parse(encode(message)) == code
-
-
-def test_events_outside_of_the_image_are_left_out_and_counted():
-    data = clouds.events_cdr([1, 2, 3, 4], [0, 128, 5, 127], [0, 0, 128, 127], [1, 1, 1, 0], 0)
-    events = Events(4)
-    assert events.parse(data, size=(128, 128)) == 2
-    assert events.scratch.tolist() == [0, 2]
-    assert [column.tolist() for column in events.columns(2)] == [[0, 127], [0, 127], [1, 0], [1, 4]]
 
 
 def test_the_written_bytes_are_a_point_cloud():

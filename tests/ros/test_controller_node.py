@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy.parameter
 from geometry_msgs.msg import TwistStamped
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu, JointState
@@ -23,6 +25,11 @@ from std_msgs.msg import Float64, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from snn_control.controller import Controller
+from snn_control.realtime.loop import Loop
+from snn_control.ros import ports
+from snn_control.ros.controller_node import ControllerNode
+from snn_control.ros.process import _Dds, dds_threads, given_priority, missing_rights
+from tests.realtime import ticks
 from tests.ros.robot import (
     CONTROLLER,
     ERROR,
@@ -110,6 +117,16 @@ MISTAKES = {
         {},
         ("ros.inputs.sensor", {"topic": "a", "type": "sensor_msgs/msg/Imu", "field": "angular_velocity.z"}),
         ["ros.inputs.sensor.size = 2", "angular_velocity.z", "1"],
+    ),
+    "a value that does not fit": (
+        {},
+        ("ros.outputs.drive.values", {"header.frame_id": 7}),
+        ["ros.outputs.drive.values.header.frame_id = 7", "does not fit the field"],
+    ),
+    "values of an input": (
+        {},
+        ("ros.inputs.sensor.values", {"name": ["a"]}),
+        ["ros.inputs.sensor.values", "not a known key"],
     ),
     "record not writable": ({"record": "/proc/none/a.npz"}, None, ["record = '/proc/none/a.npz'", "cannot be written"]),
 }
@@ -244,6 +261,34 @@ def test_bad_samples_give_the_safe_command_in_their_tick_and_end_after_release(t
     assert guard["faults"] == str(counted["guard"]["faults"])
     # a command has its messages' stamp, or is a period later than the one before where they have none
     assert [s for s, _ in answers] == [(k + 1) * 10_000_000 for k in range(len(answers))]
+    assert process.end() == 0
+
+
+def test_lockstep_answers_nobody_before_its_outputs_are_matched(tmp_path, start, robot):
+    process = start("controller_node", controller_file=str(write(tmp_path)), mode="lockstep")
+    publisher = robot.publisher(qos=QoSProfile(depth=5))
+    wait(lambda: publisher.get_subscription_count() and "lockstep waits for a subscriber of /drive" in process.text)
+    time.sleep(0.3)  # matched on both sides
+    publisher.publish(joints(1.0, 0.0, stamp_ns=10_000_000))
+    status = robot.status("/controller: loop", level=WARN)
+    assert status.message == "waits for a subscriber of /drive"
+    answers = robot.commands()
+    wait(lambda: answers, 5.0, "the answer")
+    assert answers[0][0] == 10_000_000
+    assert robot.status("/controller: loop", time.monotonic(), level=OK)
+    assert process.end() == 0
+
+
+def test_a_command_says_what_the_file_says_beside_its_numbers(tmp_path, start, robot):
+    topic = {"topic": "drive", "type": "sensor_msgs/msg/JointState", "field": "velocity[:]"}
+    topic["values"] = {"header.frame_id": "base_link", "name": ["wheel"]}
+    process = start(
+        "controller_node", controller_file=str(write(tmp_path, changed(CONTROLLER, "ros.outputs.drive", topic)))
+    )
+    heard = []
+    robot.listen(JointState, "drive", heard.append)
+    wait(lambda: heard)
+    assert (heard[-1].header.frame_id, heard[-1].name, list(heard[-1].velocity)) == ("base_link", ["wheel"], [SAFE])
     assert process.end() == 0
 
 
@@ -412,9 +457,11 @@ def test_names_are_remapped_once_and_no_two_nodes_share_one(tmp_path, start, rob
 # ends ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ten_of_ten_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number):
-    file, n = write(tmp_path), 10
+@pytest.mark.parametrize(
+    ("number", "n"), [(signal.SIGINT, 10), (signal.SIGTERM, 10), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
+)
+def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number, n):
+    file = write(tmp_path)
     processes = [start("controller_node", namespace=f"/n{k}", controller_file=str(file)) for k in range(n)]
     heard = [robot.commands(f"/n{k}/drive") for k in range(n)]
     for k in range(n):
@@ -432,6 +479,21 @@ def test_ten_of_ten_part_with_the_safe_command_on_a_signal(tmp_path, start, robo
         assert tail[-1] == SAFE
         assert SAFE not in tail[:-1]  # the network never gives it: only the parting command is safe
     assert all("Traceback" not in process.text for process in processes)
+
+
+def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
+    values = changed(changed(CONTROLLER, "outputs.drive.slew", 5.0), "outputs.drive.ramp", True)
+    process = start("controller_node", controller_file=str(write(tmp_path, values)))
+    commands = robot.commands()
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    wait(lambda: commands and commands[-1][1] > 0.99)
+    count = len(commands)
+    assert process.end(signal.SIGTERM) == 0
+    wait(lambda: commands[-1][1] == SAFE, 2.0, "the parting command")
+    last = np.array([command for _, command in commands[count - 1 :]])
+    assert np.abs(np.diff(last)).max() <= 5.0 * PERIOD + 1e-9
+    assert last[-2] == SAFE  # reached, then said once more
+    assert len(last) >= (last[0] - SAFE) / (5.0 * PERIOD)
 
 
 def test_an_idle_node_ends_within_a_second(tmp_path, start, robot):
@@ -565,6 +627,55 @@ def test_release_by_an_operator(tmp_path, start, robot):
     assert process.end() == 0
 
 
+# what only shows from inside ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def inside(ros, tmp_path):
+    """An active controller node in this process, that nothing spins."""
+    parameters = {"controller_file": str(write(tmp_path)), "priority": 0}
+    given = [rclpy.parameter.Parameter(name, value=value) for name, value in parameters.items()]
+    node = ControllerNode(lambda: False, parameter_overrides=given)
+    assert node.loop.running
+    yield node
+    node.finish()
+    node.destroy_node()
+
+
+def reported(node, part):
+    return next(s for s in node._reporter.report() if s.name == f"/controller: {part}")
+
+
+def test_what_rcl_refuses_is_an_error_as_long_as_it_grows(inside):
+    assert reported(inside, "output drive").level == WARN  # nobody subscribes
+    for port, part in ((inside.outputs[0], "output drive"), (inside.inputs[0], "input sensor")):
+        message = int(port._block[ports._MESSAGE])
+        port._block[ports._MESSAGE] = 0  # rcl: an invalid argument
+        wait(lambda port=port: port.counters()["errors"] > 2)
+        port._block[ports._MESSAGE] = message
+        time.sleep(0.05)
+        found = reported(inside, part)
+        assert found.level == ERROR
+        assert "errors of rcl, the last with code 11" in found.message
+        assert "errors of rcl" not in reported(inside, part).message
+    assert reported(inside, "output drive").level == WARN
+
+
+def test_a_loop_that_does_not_end_keeps_the_node_active(inside):
+    own, table = inside.loop, np.array([0, 2_700_000_000, 1, 0, 0], np.int64)
+    assert own.stop()
+    assert reported(inside, "guard").level == WARN
+    assert reported(inside, "guard").message == "not active"
+    inside.loop = Loop(ticks.tick("busy"), table.ctypes.data, 10_000_000, priority=0, lock_memory=False, keep=table)
+    inside.loop.start()
+    wait(lambda: table[0] == 1)  # the tick hangs
+    assert inside.trigger_deactivate() == TransitionCallbackReturn.FAILURE
+    assert inside._state_machine.current_state[1] == "active"
+    assert inside.exit_code == 1
+    assert inside.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    inside.loop = own
+
+
 # parameters and rights -------------------------------------------------------------------------------------------
 
 
@@ -589,11 +700,38 @@ def test_parameters_are_described_and_fixed(tmp_path, start, robot):
     assert process.end() == 0
 
 
-@pytest.mark.parametrize("mode", ["realtime", "lockstep"])
-def test_threads_have_the_priorities_that_were_promised(tmp_path, start, mode):
+def test_the_priority_in_the_arguments_is_seen_before_there_is_a_node(tmp_path):
+    file = tmp_path / "parameters.yaml"
+    file.write_text("/**: {ros__parameters: {priority: 30}}\nother: {ros__parameters: {priority: 5}}")
+    for arguments, expected_priority in (
+        ([], 80),
+        (["--ros-args", "-p", "priority:=0"], 0),
+        (["--ros-args", "-p", "priority:=high"], 80),
+        (["--ros-args", "--params-file", str(file)], 30),
+        (["--ros-args", "-r", "__node:=other", "--params-file", str(file)], 5),
+        (["--ros-args", "--params-file", str(file), "-p", "priority:=7", "-p", "rate:=9"], 7),
+        (["--ros-args", "-p", "other:priority:=7", "-p", "controller:priority:=8"], 8),
+        (["--ros-args", "--params-file", "no.yaml", "-p"], 80),
+    ):
+        assert given_priority(arguments, "controller", 80) == expected_priority
+
+
+def test_a_priority_that_dds_did_not_get_is_among_the_missing_rights(monkeypatch):
+    assert missing_rights(("memory",)) == ("memory",)
+    monkeypatch.setattr(_Dds, "wanted", 200)  # there is none above 99
+    monkeypatch.setattr(_Dds, "granted", 200)
+    with dds_threads():
+        pass
+    assert missing_rights(("memory",))[1].startswith("SCHED_FIFO priority 200 of the DDS threads")
+
+
+@pytest.mark.parametrize(
+    ("mode", "priority", "of_dds"), [("realtime", 80, 60), ("lockstep", 80, 60), ("realtime", 0, 0), ("realtime", 9, 8)]
+)
+def test_threads_have_the_priorities_that_were_promised(tmp_path, start, mode, priority, of_dds):
     if not fifo_is_granted():
         pytest.skip("SCHED_FIFO is not granted here")
-    process = start("controller_node", controller_file=str(write(tmp_path)), mode=mode)
+    process = start("controller_node", controller_file=str(write(tmp_path)), mode=mode, priority=priority)
     wait(lambda: f"Hz, {mode}" in process.text)
     pid, found = process.process.pid, {}
     for task in os.listdir(f"/proc/{pid}/task"):
@@ -603,9 +741,9 @@ def test_threads_have_the_priorities_that_were_promised(tmp_path, start, mode):
     assert found[pid][1] == 0  # compiles, answers services, reports
     dds = [priority for name, priority in found.values() if name.startswith("dds.")]
     assert len(dds) >= 4
-    assert set(dds) == {60}
-    loops = [priority for _, priority in found.values() if priority > 60]
-    assert loops == ([80] if mode == "realtime" else [])
+    assert set(dds) == {of_dds}
+    loops = [one for _, one in found.values() if one > of_dds]
+    assert loops == ([priority] if mode == "realtime" and priority else [])
     assert process.end() == 0
 
 

@@ -11,7 +11,7 @@ from snn_control.controller import Controller
 from snn_control.engine.kernels.spikes import HEADER
 from snn_control.ros.encoder_node import encoders_only
 from snn_control.spec import load_spec
-from tests.ros.robot import CONTROLLER, Mistakes, Processes, Robot, changed, stamp_of, wait, write
+from tests.ros.robot import CONTROLLER, OK, Mistakes, Processes, Robot, changed, stamp_of, wait, write
 
 LIF = {"type": "lif", "tau_mem": 0.02, "v_threshold": 1.0, "reset": "subtract"}
 N, PERIOD_NS = 12, 10_000_000
@@ -120,6 +120,14 @@ def test_spikes_are_the_engines(tmp_path, start, robot):
     publisher.publish(Float64MultiArray(data=VALUE))  # held: the encoders go on with it
     wait(lambda: messages["sensor"][-1].width > 0)
     wait(lambda: len(messages["sensor"]) > 150)
+    for part in ("loop", "input sensor", "output sensor"):
+        status = robot.status(f"/encoder: {part}", level=OK)
+    assert status.message == "matched"
+    assert int({p.key: p.value for p in status.values}["published"]) > 0
+    array = robot.diagnostics[-1][1]
+    assert [s.name.removeprefix("/encoder: ") for s in array.status] == [
+        "loop", "input sensor", "input bumps", "output sensor", "output bumps",
+    ]  # fmt: skip
     assert process.end() == 0
     assert "Traceback" not in process.text
 

@@ -24,11 +24,11 @@ from rosidl_parser.definition import (
 from sensor_msgs.msg import Imu, JointState, LaserScan
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from snn_control.engine.compile import compile_function
 from snn_control.errors import DescriptionError, InputError
 from snn_control.ros import cdr
-from snn_control.ros.cdr import KINDS, SCRATCH_WORDS, put_number
+from snn_control.ros.cdr import KINDS, SCRATCH_WORDS
 from snn_control.ros.wire import compile_path, locate, message_end, read_values, walker
+from tests.ros.calling import put
 from tests.ros.reference import Guarded, declare, encode, lookup, paths, random_message
 
 NAMES = """
@@ -249,11 +249,6 @@ def test_wrong_paths_say_what_is_wrong(message_class, path, says):
         compile_path(message_class, path)
 
 
-def put(address, kind, value):
-    """`put_number` as a function of its own."""
-    put_number(address, kind, value)
-
-
 @given(
     value=st.floats(allow_nan=False)
     | st.sampled_from([0.5, 1.5, 2.5, -0.5, 254.5, 255.5, 2.0**31, 2.0**32, 2.0**53, 2.0**63, 2.0**64, 2.0**63 - 1024])
@@ -261,11 +256,10 @@ def put(address, kind, value):
 )
 @settings(max_examples=300, deadline=None)
 def test_numbers_are_rounded_and_saturated(value):
-    write = compile_function(put, "void(int64,int64,float64)")
     for kind, name in enumerate(KINDS):
         dtype = np.dtype(name)
         cell = np.zeros(1, dtype)
-        write(cell.ctypes.data, kind, value)
+        put(cell.ctypes.data, kind, value)
         if dtype.kind == "f":
             limit = float(np.finfo(dtype).max)
             expected = value if name == "float64" else dtype.type(min(max(value, -limit), limit))
@@ -276,8 +270,7 @@ def test_numbers_are_rounded_and_saturated(value):
 
 
 def test_nan_becomes_zero_in_an_integer():
-    write = compile_function(put, "void(int64,int64,float64)")
     for kind, name in enumerate(KINDS):
         cell = np.ones(1, name)
-        write(cell.ctypes.data, kind, float("nan"))
+        put(cell.ctypes.data, kind, float("nan"))
         assert np.isnan(cell[0]) if cell.dtype.kind == "f" else cell[0] == 0

@@ -9,14 +9,16 @@ import gymnasium
 import numpy as np
 import pytest
 import yaml
+from geometry_msgs.msg import TwistStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from snn_control.controller import Controller
 from snn_control.record.episode import load_episode
 from snn_control.resources import shipped
-from tests.ros.robot import Mistakes, Processes, Robot, changed, wait, write
+from tests.ros.robot import OK, Mistakes, Processes, Robot, changed, stamp_of, wait, write
 
 CARTPOLE = yaml.safe_load(shipped("cartpole").read_text()) | {
     "ros": {
@@ -115,6 +117,49 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
         np.testing.assert_array_equal(observation.astype(np.float64), arrays["observation"][k])
 
 
+@pytest.mark.parametrize("stamped", [True, False])
+def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, start, robot, stamped):
+    """A parting command, say: it must not put every later answer a step late."""
+    values = yaml.safe_load(shipped("cartpole").read_text())
+    values["outputs"] = {"push": {"decoder": {"type": "membrane", "from": "action", "weights": [[1.0], [1.0]]}}}
+    if stamped:
+        observation = {"topic": "obs", "type": "sensor_msgs/msg/JointState", "field": "position[:]"}
+        push = {"topic": "push", "type": "geometry_msgs/msg/TwistStamped", "field": "twist.linear.x"}
+        values["ros"] = {"inputs": {"observation": observation}, "outputs": {"push": push}}
+    else:
+        values["ros"] = CARTPOLE["ros"]
+    record, n, odd = tmp_path / "world.npz", 12, 5
+    kinds = (JointState, TwistStamped) if stamped else (Float64MultiArray, Float64MultiArray)
+    publisher = robot.publisher(kinds[1], "push")
+
+    def command(value, stamp):
+        if not stamped:
+            return Float64MultiArray(data=[value])
+        message = TwistStamped()
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+        message.twist.linear.x = value
+        return message
+
+    def answer(message):
+        step = (message.position if stamped else message.data)[0]
+        stamp = stamp_of(message) if stamped else 0
+        if step == odd:
+            publisher.publish(command(-1.0, stamp - round(STEP * 1e9)))
+        publisher.publish(command(step, stamp))
+
+    robot.listen(kinds[0], "obs", answer)
+    wait_for = start(
+        "world_node", world="tests.ros.slow_world:Slow-v0", controller_file=str(write(tmp_path, values)),
+        mode="lockstep", duration=n * STEP, record=str(record), patience=5.0,
+    )  # fmt: skip
+    assert wait_for.wait(15.0) == 0, wait_for.text
+    actions = load_episode(record)[0]["action"].ravel().tolist()
+    expected = [float(k) for k in range(n)]
+    if not stamped:  # nothing tells it from the answer of its own step
+        expected[odd] = -1.0
+    assert actions == expected
+
+
 def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, start, robot):
     file, record = write(tmp_path, CARTPOLE), tmp_path / "made" / "world.npz"
     world = start("world_node", world="CartPole-v1", controller_file=str(file), record=str(record))
@@ -123,6 +168,8 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     robot.listen(Float64MultiArray, "obs", lambda m: times.append(time.monotonic()), SENSOR)
     wait(lambda: len(times) > 100, 15.0)
     assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(STEP, rel=0.03)
+    status = robot.status("/world: world", text=" steps/s, 0 skipped", level=OK)
+    assert float({p.key: p.value for p in status.values}["rate_hz"]) == pytest.approx(1 / STEP, rel=0.1)
     assert world.end(signal.SIGTERM) == 0
     assert controller.end(signal.SIGTERM) == 0
     arrays, facts = load_episode(record)

@@ -12,9 +12,9 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..memory import f32, f64, i64, u8, u16, u32
+from ..slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP  # noqa: F401
 from . import ONE, ZERO
 
-FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL, SLOT_WORDS = 0, 1, 2, 3, 4, 5, 8  # words of an input's io header
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
 

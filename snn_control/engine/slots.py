@@ -1,0 +1,16 @@
+"""Header of an io slot: the int64 words in front of an input's data, which ports write and the tick reads.
+
+fresh    messages with a sample since the last tick                         (port)
+age      ns since the newest arrived, at this tick; -1 never                (loop)
+count    events of the stream in this tick                                  (port)
+dropped  stream elements cut in this tick by the capacity                   (port)
+stamp    ns, source stamp of the newest message; -1 unstamped or never      (port)
+arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1 never    (port)
+"""
+
+from __future__ import annotations
+
+__all__ = ["AGE", "ARRIVAL", "COUNT", "DROPPED", "FRESH", "SLOT_WORDS", "STAMP"]
+
+FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL = range(6)
+SLOT_WORDS = 8  # two are reserved

@@ -1,0 +1,28 @@
+"""Compiled functions of the tests: calls through addresses, as a loop does them, and the writer of one number.
+
+They stand in a module of their own, whose imports are only what they are compiled from.
+"""
+
+from __future__ import annotations
+
+from snn_control.engine.compile import compile_function
+from snn_control.engine.memory import call3
+from snn_control.ros.cdr import put_number
+
+
+def call_port(function, context, a, b):
+    return call3(function, context, a, b)
+
+
+def call(port, a, b):
+    """Call a port."""
+    return compile_function(call_port, "int64(int64,int64,int64,int64)")(port.function, port.context, a, b)
+
+
+def _put(address, kind, value):
+    put_number(address, kind, value)
+
+
+def put(address, kind, value):
+    """`put_number`, compiled."""
+    compile_function(_put, "void(int64,int64,float64)")(address, kind, value)
