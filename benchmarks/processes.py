@@ -57,7 +57,8 @@ class Process:
         until = time.monotonic() + timeout
         while True:
             try:
-                out, _ = self.process.communicate(timeout=0.25)
+                # a parent that polls would wake up on the CPUs that are measured
+                out, _ = self.process.communicate(timeout=timeout if other is None else 0.25)
                 break
             except subprocess.TimeoutExpired:
                 if other is not None and other.process.poll() is not None:

@@ -7,9 +7,10 @@ neither the network nor any middleware: it calls addresses.
 
 Modes
 -----
-realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``. All waiting messages
-    are taken; an input's age is the time since its newest message arrived. A period that cannot be kept is
-    skipped and counted; there are no bursts to catch up.
+realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``; the sleep ends 30 us
+    early (a tenth of a short period) and the rest is spent watching the clock. All waiting messages are taken; an
+    input's age is the time since its newest message arrived. A period that cannot be kept is skipped and
+    counted; there are no bursts to catch up.
 lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. Each input is asked for
     one message a tick; the tick runs when every input has returned one, well-formed or not. No clock is
     read for the ages: an input with a fresh sample has age 0, any other grows by a period, -1 if it never
