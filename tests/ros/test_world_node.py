@@ -92,12 +92,14 @@ def test_a_mistake_is_one_line_with_path_value_rule_and_fix(outcomes, case):
 def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
     file = write(tmp_path, CARTPOLE)
     times = []
-    robot.listen(Clock, "/clock", lambda m: times.append(m.clock.sec * 10**9 + m.clock.nanosec))
+    clock = robot.listen(Clock, "/clock", lambda m: times.append(m.clock.sec * 10**9 + m.clock.nanosec))
     begin = time.monotonic()
     world = start(
         "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", seed=3, duration=10.0,
         record=str(tmp_path / "world.npz"),
     )  # fmt: skip
+    wait(lambda: clock.get_publisher_count() > 0, 15.0)
+    time.sleep(0.5)  # the other end knows us too, before the controller lets the world begin
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
     assert world.wait(30) == 0
     print(f"500 steps in lockstep, both starts included: {time.monotonic() - begin:.1f} s")
@@ -106,7 +108,9 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
     assert facts["steps"] == 500
     assert arrays["ends"].tolist() == [500]
     assert arrays["reward"].sum() == 500
-    assert times == [round((k + 1) * STEP * 1e9) for k in range(500)]
+    assert times == sorted(set(times))
+    assert set(times) <= {round((k + 1) * STEP * 1e9) for k in range(500)}
+    assert len(times) > 400  # a reader that is slow for a moment loses some: the topic keeps the newest ten
 
     twin, env = Controller.load(file), gymnasium.make("CartPole-v1")
     observation, _ = env.reset(seed=3)
