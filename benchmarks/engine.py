@@ -131,7 +131,7 @@ class Engine:
     """The same network as a Program."""
 
     def __init__(self) -> None:
-        neuron = CubaLIF(tau_mem=TAU_MEM, tau_syn=TAU_SYN)
+        neuron = CubaLIF(tau_mem=TAU_MEM, tau_syn=TAU_SYN, integration="exponential_euler")
         names = ("x", "first", "second", "third")
         network = Network(
             tuple(Population(name, n, neuron) for name, n in zip(names[1:], SIZES[1:], strict=True)),

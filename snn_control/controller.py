@@ -224,7 +224,7 @@ class Controller:
         return {
             "ticks": int(a("clock")[0]),
             "spikes": dict(zip(spiking, a("spike_counts")[: len(spiking)].tolist(), strict=True)),
-            "synaptic_operations": int(a("synaptic_operations")[0]),
+            "synaptic_operations": int(a("synaptic_operations").sum()),
             "inputs": {
                 name: {
                     key: int(a(f"{name}.counters")[word])

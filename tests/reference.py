@@ -26,10 +26,12 @@ from snn_control.coding import (
     SpikeDecoder,
     ValueInput,
 )
+from snn_control.engine import build_projections
 from snn_control.engine.kernels import WORDS
-from snn_control.network import LI, CubaLIF, Network, Population
+from snn_control.network import ALIF, IF, AdEx, Integrator, Izhikevich, Network, Population
+from snn_control.network.convolution import Convolution
 
-__all__ = ["TWINS", "SlowController", "call_kernel", "canonical", "exp_negative", "slow"]
+__all__ = ["TWINS", "SlowController", "call_kernel", "canonical", "exponential", "slow"]
 
 f32 = np.float32
 TINY, HUGE, ZERO, ONE, HALF = f32(1e-20), f32(1e30), f32(0), f32(1), f32(0.5)
@@ -79,11 +81,12 @@ def settle(x: np.float32) -> np.float32:
     return x if TINY < abs(x) < HUGE else ZERO
 
 
-def exp_negative(x: np.float32) -> np.float32:
-    """exp(x), x <= 0: x = k ln 2 + r, then a Taylor polynomial of r, then 2^k."""
+def exponential(x: np.float32) -> np.float32:
+    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, then 2^k."""
     if not x > f32(-87):
         return ZERO
-    k = int(x * f32(1.44269504) - HALF)
+    x = min(x, f32(88))
+    k = int(x * f32(1.44269504) + (HALF if x > 0 else -HALF))
     r = (x - f32(k) * f32(0.693359375)) - f32(k) * f32(-2.12194440e-4)
     s = f32(1 / 5040)
     for factorial in (720, 120, 24, 6, 2):
@@ -98,9 +101,12 @@ def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: i
     return base.reshape(-1).view(np.uint8)[first:]
 
 
-def spike_list(slot: np.ndarray) -> list[int]:
+def spike_list(slot: np.ndarray, many: int = 0) -> list[tuple[int, np.float32]]:
+    """(neuron, how many times) of those that fired."""
     count = int(slot[:8].view(np.int64)[0])
-    return slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
+    fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
+    times = slot[many : many + 2 * count].view(np.uint16).tolist() if many else [1] * count
+    return [(i, f32(m)) for i, m in zip(fired, times, strict=True)]
 
 
 # twins of the inputs -------------------------------------------------------------------------------------------
@@ -134,7 +140,7 @@ def population(dimensions, m, x, out, centres, params):
     for d in range(dimensions):
         for k in range(m):
             z = (x[d] - centres[d, k]) * params[d, 0]
-            out[d * m + k] = params[d, 1] * exp_negative(-HALF * (z * z))
+            out[d * m + k] = params[d, 1] * exponential(-HALF * (z * z))
 
 
 def pool(n, out, slot, x, y, p, width, height, column, row, weights, split, capacity, counters):
@@ -176,21 +182,60 @@ def remember(n, ring, stride, slots, clock, x):
 
 
 # twins of the deliveries ---------------------------------------------------------------------------------------
-def dense_spikes(n_post, y, weights, ring, stride, slots, clock, delay, counter):
-    for i in spike_list(place(ring, stride, slots, clock, delay)):
+def dense_spikes(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, fan_out):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
         for j in range(n_post):
-            y[j] += weights[i, j]
-        counter[0] += n_post
+            y[j] += times * weights[i, j]
+        counter[0] += n_post if isinstance(fan_out, int) else fan_out[i]
 
 
-def csr_spikes(n_post, y, synapses, ring, stride, slots, clock, delay, counter, pointers, n_pointers):
-    for i in spike_list(place(ring, stride, slots, clock, delay)):
+def csr_spikes(n_post, y, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
         for s in range(int(pointers[i]), int(pointers[i + 1])):
-            y[synapses[s, 0]] += synapses[s, 1:].view(np.float32)[0]
+            y[synapses[s, 0]] += times * synapses[s, 1:].view(np.float32)[0]
             counter[0] += 1
 
 
-def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter):
+def dense_spikes_int8(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, scale, sums):
+    fired = [i for i, _ in spike_list(place(ring, stride, slots, clock, delay))]
+    if fired:
+        for j in range(n_post):
+            sums[j] = sum(int(weights[i, j]) for i in fired)
+            y[j] += scale[0] * f32(sums[j])
+    counter[0] += n_post * len(fired)
+
+
+def csr_spikes_int8(n_post, y, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers, scale):
+    for i, _ in spike_list(place(ring, stride, slots, clock, delay)):
+        for s in range(int(pointers[i]), int(pointers[i + 1])):
+            weight = (int(synapses[s]) >> 24) - (256 if synapses[s] >> 31 else 0)
+            y[int(synapses[s]) % (1 << 24)] += scale[0] * f32(weight)
+            counter[0] += 1
+
+
+def csr_delayed(n_post, line, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers, steps):
+    now = int(clock[1]) % steps
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+        for s in range(int(pointers[i]), int(pointers[i + 1])):
+            extra, j = divmod(int(synapses[s, 0]), n_post)
+            line[(now + extra) % steps * n_post + j] += times * synapses[s, 1:].view(np.float32)[0]
+            counter[0] += 1
+
+
+def release(n, y, line, steps, clock):
+    first = n * (int(clock[1]) % steps)
+    for i in range(n):
+        y[i] += line[first + i]
+        line[first + i] = ZERO
+
+
+def synapse(n, y, isyn, decay):
+    for i in range(n):
+        y[i] += isyn[i]
+        isyn[i] = settle(isyn[i] * decay[0])
+
+
+def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, fan_out):
     source = place(x, stride, slots, clock, delay)[: 4 * n_pre].view(np.float32)
     four = n_pre - n_pre % 4
     for j in range(n_pre):
@@ -199,7 +244,7 @@ def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, coun
             for i in range(n_post):
                 y[i] += source[j] * weights[j, i]
         if source[j] != ZERO:
-            counter[0] += n_post
+            counter[0] += n_post if isinstance(fan_out, int) else fan_out[j]
 
 
 def one_to_one_graded(n, y, w, x, n_pre, stride, slots, clock, delay, counter):
@@ -209,60 +254,151 @@ def one_to_one_graded(n, y, w, x, n_pre, stride, slots, clock, delay, counter):
         counter[0] += source[i] != ZERO
 
 
+def stamp(y, weights, i, a, counter, geometry):
+    """y += a times the kernel around presynaptic neuron i."""
+    area, width, rows, columns, out_area, group_in, group_out, lines, places = geometry
+    channel, line, column = i // area, i % area // width, i % width
+    for r in range(rows):
+        for out in range(group_out):
+            for c in range(columns):
+                down, across = lines.reshape(-1, rows)[line, r], places.reshape(-1, columns)[column, c]
+                if down >= 0 and across >= 0:
+                    to = (channel // group_in * group_out + out) * out_area + down + across
+                    y[to] += a * weights[channel, out, r, c]
+                    counter[0] += 1
+
+
+def conv_spikes(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, *geometry):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+        stamp(y, weights, i, times, counter, geometry)
+
+
+def conv_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, *geometry):
+    source = place(x, stride, slots, clock, delay)[: 4 * n_pre].view(np.float32)
+    for i in range(n_pre):
+        if source[i] != ZERO:
+            stamp(y, weights, i, source[i], counter, geometry)
+
+
 # twins of the neurons ------------------------------------------------------------------------------------------
-def fire(u, p, subtract):
-    """(membrane after, fired) for a membrane ``u`` before the threshold."""
-    _, _, _, threshold, reset, floor, _ = p
-    u = u if u > floor else floor
-    fired = bool(u >= threshold)
-    if fired:
-        u = u - threshold if subtract else reset
-    return flush(u), fired
-
-
-def lif(n, p, current, bias, flags, ring, stride, slots, clock, counter, refractory, subtract, v, wait):
-    integrate(n, p, current, bias, flags, ring, stride, slots, clock, counter, refractory, subtract, v, None, wait)
-
-
-def cuba_lif(n, p, current, bias, flags, ring, stride, slots, clock, counter, refractory, subtract, v, isyn, wait):
-    integrate(n, p, current, bias, flags, ring, stride, slots, clock, counter, refractory, subtract, v, isyn, wait)
-
-
-def integrate(n, p, current, bias, flags, ring, stride, slots, clock, counter, refractory, subtract, v, isyn, wait):
-    decay, gain, leak, *_, decay_syn = p
-    fired_indices = []
-    for i in range(n):
-        total = current[i] if isyn is None else isyn[i] + current[i]
-        if refractory and wait[i] > 0:
-            wait[i] -= 1
-            flags[i] = 0
-        else:
-            v[i], fired = fire((decay * bounded(v[i]) + gain * total) + leak, p, subtract)
-            flags[i] = fired
-            if fired:
-                fired_indices.append(i)
-                if refractory:
-                    wait[i] = refractory
-        if isyn is not None:
-            isyn[i] = settle(isyn[i] * decay_syn)
-    current[:] = bias
+def write_spikes(times, ring, stride, slots, clock, counter, many):
+    """A spike list of this step from how often each neuron fired."""
+    fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
-    slot[:8].view(np.int64)[0] = len(fired_indices)
-    slot[HEADER : HEADER + 4 * len(fired_indices)].view(np.uint32)[:] = fired_indices
-    counter[0] += len(fired_indices)
+    slot[:8].view(np.int64)[0] = fired.size
+    slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
+    if many:
+        slot[many : many + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
+    counter[0] += int(np.sum(times))
 
 
-def li(n, p, current, bias, _flags, _ring, _stride, _slots, _clock, _counter, _refractory, _subtract, v):
+def integrate_and_fire(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory,
+    mode, v, isyn, adapt, wait, counts,
+):  # fmt: skip
+    subtract, delayed = mode & 1, mode & 2
+    times = [0] * n
     for i in range(n):
-        v[i] = flush((p[0] * bounded(v[i]) + p[1] * current[i]) + p[2])
+        decay, gain, leak, gain_syn, decay_syn, base, reset, floor, beta, decay_adapt = params[:, i if each > 1 else 0]
+        q, threshold, before, fired_before = ZERO, base, bounded(v[i]), flags[i]
+        if not isinstance(isyn, int):
+            q = isyn[i]
+            isyn[i] = settle(q * decay_syn)
+        if not isinstance(adapt, int):
+            threshold = base + beta * adapt[i]
+            adapt[i] = flush(adapt[i] * decay_adapt)
+        flags[i] = 0
+        if refractory and wait[i]:
+            wait[i] -= 1
+            continue
+        if delayed and fired_before and not subtract:
+            before = reset
+        u = ((decay * before + gain * current[i]) + gain_syn * q) + leak
+        if delayed and fired_before and subtract:
+            u = u - base
+        u = u if u > floor else floor
+        if u >= threshold:
+            flags[i], times[i] = 1, 1
+            if many:
+                share = u / base
+                times[i] = int(share) if share < 65535 else 65535
+                counts[i] = times[i]
+                u = u - f32(times[i]) * base
+            elif not delayed:
+                u = u - base if subtract else reset
+            if not isinstance(adapt, int):
+                adapt[i] += ONE
+            if refractory:
+                wait[i] = refractory
+        v[i] = flush(u)
     current[:] = bias
+    write_spikes(times, ring, stride, slots, clock, counter, many)
+
+
+def leaky_integrator(n, params, each, current, bias, v, isyn):
+    for i in range(n):
+        decay, gain, leak, gain_syn, decay_syn = params[:, i if each > 1 else 0]
+        q = ZERO
+        if not isinstance(isyn, int):
+            q = isyn[i]
+            isyn[i] = settle(q * decay_syn)
+        v[i] = flush(((decay * bounded(v[i]) + gain * current[i]) + gain_syn * q) + leak)
+    current[:] = bias
+
+
+def adex(n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, v, w, wait):
+    times = [0] * n
+    for i in range(n):
+        p = params[:, i if each > 1 else 0]
+        decay, gain, leak, threshold, reset, slope, rheobase, steep, decay_w, coupling, jump, rest = p
+        before = bounded(v[i])
+        z = steep * (before - rheobase)
+        rise = slope * exponential(z if z < f32(30) else f32(30))
+        u = ((decay * before + gain * (current[i] - w[i])) + rise) + leak
+        w[i], u, times[i] = after_spike(
+            decay_w * w[i] + coupling * (before - rest), u, before, threshold, reset, jump, refractory, wait, i
+        )
+        v[i], flags[i] = flush(u), times[i]
+    current[:] = bias
+    write_spikes(times, ring, stride, slots, clock, counter, many)
+
+
+def izhikevich(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, v, u, wait
+):  # fmt: skip
+    times = [0] * n
+    for i in range(n):
+        half, gain, threshold, reset, rate, b, jump = params[:, i if each > 1 else 0]
+        before, drive = bounded(v[i]), gain * current[i]
+        x = before
+        for _ in range(2):
+            x = x + half * ((((f32(0.04) * x + f32(5)) * x + f32(140)) - u[i]) + drive)
+        u[i], x, times[i] = after_spike(
+            u[i] + rate * (b * x - u[i]), x, before, threshold, reset, jump, refractory, wait, i
+        )
+        v[i], flags[i] = settle(x), times[i]
+    current[:] = bias
+    write_spikes(times, ring, stride, slots, clock, counter, many)
+
+
+def after_spike(second, u, before, threshold, reset, jump, refractory, wait, i):
+    """The second variable, the membrane and whether it fired, after the threshold."""
+    fired = 0
+    if refractory and wait[i]:
+        wait[i] -= 1
+        u = before
+    elif u >= threshold:
+        fired, u, second = 1, reset, second + jump
+        if refractory:
+            wait[i] = refractory
+    return settle(second), u, fired
 
 
 # twins of the outputs ------------------------------------------------------------------------------------------
-def trace(m, y, weights, ring, stride, slots, clock, decay, counter):
+def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter):
     for j in range(m):
         y[j] = settle(y[j] * decay[0])
-    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, counter)
+    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, many, counter, 0)
 
 
 def argmax(n, x, y):
@@ -313,16 +449,21 @@ def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: f
     return np.ascontiguousarray(x, np.float32)
 
 
-def ring_of_spikes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, int, int, np.ndarray, int]:
-    """ring, stride, slots, clock, delay, with a random ascending list in every slot."""
+def ring_of_spikes(rng: np.random.Generator, n: int, several: bool | None = None) -> list[Any]:
+    """ring, stride, slots, clock, delay, many, with a random ascending list in every slot."""
     slots = int(rng.integers(1, 5))
-    stride = -(-(HEADER + 4 * n) // 64) * 64
+    several = rng.random() < 0.3 if several is None else several
+    many = HEADER + 4 * n if several else 0
+    stride = -(-(HEADER + (6 if several else 4) * n) // 64) * 64
     ring = np.zeros(slots * stride, np.uint8)
     for slot in ring.reshape(slots, stride):
         fired = np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.1, 0.5, 1.0])).astype(np.uint32)
         slot[:8].view(np.int64)[0] = fired.size
         slot[HEADER : HEADER + 4 * fired.size] = fired.view(np.uint8)
-    return ring, stride, slots, clock_of(rng), int(rng.integers(0, slots + 1))
+        if several:
+            times = rng.integers(1, 9, fired.size).astype(np.uint16)
+            slot[many : many + 2 * fired.size] = times.view(np.uint8)
+    return [ring, stride, slots, clock_of(rng), int(rng.integers(0, slots + 1)), many]
 
 
 def clock_of(rng: np.random.Generator) -> np.ndarray:
@@ -376,19 +517,79 @@ def remember_case(rng, n):
     return [n, np.zeros(stride * slots, np.uint8), stride, slots, clock_of(rng), floats(rng, n)]
 
 
+def fan_out_case(rng, weights):
+    return np.count_nonzero(weights, axis=1).astype(np.uint32) if rng.random() < 0.5 else 0
+
+
 def dense_spikes_case(rng, n):
     n_pre = int(rng.integers(1, 70))
-    return [n, floats(rng, n), floats(rng, n_pre, n), *ring_of_spikes(rng, n_pre), counter_of()]
+    weights = floats(rng, n_pre, n)
+    return [n, floats(rng, n), weights, *ring_of_spikes(rng, n_pre), counter_of(), fan_out_case(rng, weights)]
 
 
-def csr_spikes_case(rng, n):
+def dense_spikes_int8_case(rng, n):
     n_pre = int(rng.integers(1, 70))
-    per_row = rng.integers(0, 2 * n if n < 30 else 30, n_pre)
-    pointers = np.concatenate([[0], np.cumsum(per_row)]).astype(np.uint32)
+    weights = rng.integers(-127, 128, (n_pre, n)).astype(np.int8)
+    own = [floats(rng, 1, special=False), rng.integers(-9, 9, n).astype(np.int32)]
+    return [n, floats(rng, n), weights, *ring_of_spikes(rng, n_pre, several=False), counter_of(), *own]
+
+
+def csr_rows(rng, n_pre, most):
+    per_row = rng.integers(0, most, n_pre)
+    return np.concatenate([[0], np.cumsum(per_row)]).astype(np.uint32)
+
+
+def csr_spikes_case(rng, n, targets=None):
+    n_pre = int(rng.integers(1, 70))
+    pointers = csr_rows(rng, n_pre, 2 * n if n < 30 else 30)
     k = int(pointers[-1])
-    synapses = np.stack([rng.integers(0, n, k).astype(np.uint32), floats(rng, k).view(np.uint32)], 1)
+    synapses = np.stack([rng.integers(0, targets or n, k).astype(np.uint32), floats(rng, k).view(np.uint32)], 1)
     synapses = np.ascontiguousarray(synapses) if k else np.zeros((1, 2), np.uint32)
     return [n, floats(rng, n), synapses, *ring_of_spikes(rng, n_pre), counter_of(), pointers, n_pre + 1]
+
+
+def csr_spikes_int8_case(rng, n):
+    n_pre = int(rng.integers(1, 70))
+    pointers = csr_rows(rng, n_pre, 2 * n if n < 30 else 30)
+    k = max(1, int(pointers[-1]))
+    weights = rng.integers(-127, 128, k).astype(np.int8).astype(np.uint8).astype(np.uint32)
+    words = rng.integers(0, n, k).astype(np.uint32) | weights << np.uint32(24)
+    ring = ring_of_spikes(rng, n_pre, several=False)
+    return [n, floats(rng, n), words, *ring, counter_of(), pointers, n_pre + 1, floats(rng, 1, special=False)]
+
+
+def csr_delayed_case(rng, n):
+    steps = int(rng.integers(1, 6))
+    operands = csr_spikes_case(rng, n, n * steps)
+    return [n, floats(rng, n * steps), *operands[2:], steps]
+
+
+def convolution_case(graded: bool):
+    def case(rng, size):
+        channels, height, width = int(rng.integers(1, 3)) * 2, int(rng.integers(1, 5)), min(size, 9)
+        groups = int(rng.choice([1, 2, channels]))
+        convolution = Convolution(
+            (channels, height, width), tuple(rng.integers(1, 3, 2)), tuple(rng.integers(0, 3, 2)), 1, groups
+        )
+        kernel = [int(rng.integers(1, side + 1)) for side in (height, width)]
+        weights = floats(rng, groups * int(rng.integers(1, 3)), channels // groups, *kernel)
+        outs, h, w = convolution.output_shape(weights.shape)
+        down, across = (
+            build_projections._landing(convolution.shape[1 + k], kernel[k], (h, w)[k], convolution, k) for k in (0, 1)
+        )
+        geometry = [height * width, width, *kernel, h * w, channels // groups, outs // groups,
+                    np.where(down >= 0, down * w, -1).astype(np.int32), across]  # fmt: skip
+        weights = floats(rng, channels, outs // groups, *kernel)
+        n_post, n_pre = outs * h * w, channels * height * width
+        if graded:
+            source = graded_case(False)(rng, n_pre)[3:9]
+            source[1] = n_pre
+            stride = -(-4 * n_pre // 64) * 64
+            source[0], source[2] = np.resize(source[0], stride * source[3] // 4), stride
+            return [n_post, floats(rng, n_post), weights, *source, counter_of(), *geometry]
+        return [n_post, floats(rng, n_post), weights, *ring_of_spikes(rng, n_pre), counter_of(), *geometry]
+
+    return case
 
 
 def graded_case(one_to_one: bool):
@@ -398,40 +599,76 @@ def graded_case(one_to_one: bool):
         stride, slots = -(-4 * n_pre // 64) * 64, int(rng.integers(1, 5))
         line = np.where(rng.random(slots * stride // 4) < 0.5, 0, floats(rng, slots * stride // 4)).astype(np.float32)
         delay = int(rng.integers(0, slots + 1))
-        return [n, floats(rng, n), weights, line, n_pre, stride, slots, clock_of(rng), delay, counter_of()]
+        own = [] if one_to_one else [fan_out_case(rng, weights)]
+        return [n, floats(rng, n), weights, line, n_pre, stride, slots, clock_of(rng), delay, counter_of(), *own]
 
     return case
 
 
-def neuron_case(synaptic: bool | None):
-    """True: CubaLIF, False: LIF, None: LI."""
+def currents(rng, n):
+    bias = floats(rng, n)
+    return [bias if rng.random() < 0.3 else floats(rng, n), bias]
 
-    def case(rng, n):
-        floor = -FLOAT_MAX if rng.random() < 0.5 else -0.5
-        p = np.array(
-            [rng.random(), rng.random(), 0.1 * rng.standard_normal(), 0.8, -0.1, floor, rng.random()], np.float32
-        )
-        bias = floats(rng, n)
-        current = bias if rng.random() < 0.3 else floats(rng, n)
-        v = floats(rng, n)
-        if synaptic is None:
-            return [n, p, current, bias, 0, 0, 0, 1, clock_of(rng), 0, 0, 0, v]
-        ring, stride, slots, clock, _ = ring_of_spikes(rng, n)
-        refractory, padded = int(rng.integers(0, 4)), -(-n // 64) * 64
-        wait = rng.integers(0, 3, n if refractory else 1).astype(np.uint16)
-        state = [v, floats(rng, n), wait] if synaptic else [v, wait]
-        subtract = int(rng.integers(0, 2))
-        flags = np.zeros(padded, np.uint8)
-        return [n, p, current, bias, flags, ring, stride, slots, clock, counter_of(), refractory, subtract, *state]
 
-    return case
+def parameters(rng, n, *rows):
+    """(rows, 1) or (rows, n) float32, and how many a row; each row is a mean and a spread."""
+    each = n if rng.random() < 0.4 else 1
+    p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
+    return [np.ascontiguousarray(p), each]
+
+
+def firing(rng, n, several=False):
+    """flags, ring, stride, slots, clock, counter, many, refractory; and the waiting counters, or 0."""
+    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n, several)
+    refractory = 0 if several else int(rng.integers(0, 4))
+    flags = np.zeros(-(-n // 64) * 64, np.uint8)
+    flags[:n] = rng.integers(0, 2, n)
+    wait = rng.integers(0, 3, n).astype(np.uint16) if refractory else 0
+    return [flags, ring, stride, slots, clock, counter_of(), many, refractory], wait
+
+
+def integrate_and_fire_case(rng, n):
+    floor = (-FLOAT_MAX, 0) if rng.random() < 0.5 else (-0.5, 0.1)
+    rows = [(0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0.8, 0.3), (-0.1, 0.1), floor, (0, 0.5), (0, 1)]
+    several = rng.random() < 0.25
+    common, wait = firing(rng, n, several)
+    mode = 1 if several else int(rng.integers(0, 2)) if common[-1] or rng.random() < 0.5 else int(rng.integers(0, 4))
+    isyn, adapt = (floats(rng, n, special=False) if rng.random() < 0.5 else 0 for _ in range(2))
+    counts = rng.integers(0, 9, n).astype(np.uint16) if several else 0
+    v = floats(rng, n, scale=3 if several else 1)
+    params = parameters(rng, n, *rows)
+    return [n, *params, *currents(rng, n), *common, mode, v, isyn, 0 if several else adapt, wait, counts]
+
+
+def leaky_integrator_case(rng, n):
+    params = parameters(rng, n, (0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1))
+    return [n, *params, *currents(rng, n), floats(rng, n), floats(rng, n) if rng.random() < 0.5 else 0]
+
+
+def adex_case(rng, n):
+    rows = [(0.8, 0.2), (0, 1), (-0.1, 0.2), (1, 0.5), (-0.5, 0.2), (0, 0.1), (0.3, 0.3), (1, 9), (0.8, 0.2), (0, 0.1),
+            (0, 0.1), (0, 0.1)]  # fmt: skip
+    common, wait = firing(rng, n)
+    return [n, *parameters(rng, n, *rows), *currents(rng, n), *common, floats(rng, n), floats(rng, n), wait]
+
+
+def izhikevich_case(rng, n):
+    rows = [(0, 0.5), (0, 9), (30, 0), (-65, 15), (0.02, 0.08), (0.2, 0.05), (2, 6)]
+    common, wait = firing(rng, n)
+    v = floats(rng, n, scale=40) if rng.random() < 0.5 else (rng.uniform(-80, 30, n)).astype(np.float32)
+    return [n, *parameters(rng, n, *rows), *currents(rng, n), *common, v, floats(rng, n, scale=10), wait]
 
 
 def trace_case(rng, m):
     n_pre = int(rng.integers(1, 70))
-    ring, stride, slots, clock, _ = ring_of_spikes(rng, n_pre)
+    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n_pre)
     decay = rng.random(1).astype(np.float32)
-    return [m, floats(rng, m), floats(rng, n_pre, m), ring, stride, slots, clock, decay, counter_of()]
+    return [m, floats(rng, m), floats(rng, n_pre, m), ring, stride, slots, clock, many, decay, counter_of()]
+
+
+def release_case(rng, n):
+    steps = int(rng.integers(1, 6))
+    return [n, floats(rng, n), floats(rng, n * steps), steps, clock_of(rng)]
 
 
 def argmax_case(rng, n):
@@ -468,9 +705,17 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "csr_spikes": (csr_spikes, csr_spikes_case),
     "dense_graded": (dense_graded, graded_case(one_to_one=False)),
     "one_to_one_graded": (one_to_one_graded, graded_case(one_to_one=True)),
-    "lif": (lif, neuron_case(synaptic=False)),
-    "cuba_lif": (cuba_lif, neuron_case(synaptic=True)),
-    "li": (li, neuron_case(synaptic=None)),
+    "dense_spikes_int8": (dense_spikes_int8, dense_spikes_int8_case),
+    "csr_spikes_int8": (csr_spikes_int8, csr_spikes_int8_case),
+    "csr_delayed": (csr_delayed, csr_delayed_case),
+    "release": (release, release_case),
+    "synapse": (synapse, lambda rng, n: [n, floats(rng, n), floats(rng, n), rng.random(1).astype(np.float32)]),
+    "conv_spikes": (conv_spikes, convolution_case(graded=False)),
+    "conv_graded": (conv_graded, convolution_case(graded=True)),
+    "integrate_and_fire": (integrate_and_fire, integrate_and_fire_case),
+    "leaky_integrator": (leaky_integrator, leaky_integrator_case),
+    "adex": (adex, adex_case),
+    "izhikevich": (izhikevich, izhikevich_case),
     "trace": (trace, trace_case),
     "argmax": (argmax, argmax_case),
     "guard": (guard, guard_case),
@@ -496,44 +741,79 @@ class SlowPopulation:
     """Neurons of one model, one scalar after another, from their description."""
 
     def __init__(self, pop: Population, dt: float) -> None:
-        self.model, n = pop.neuron, pop.size
-        decay = math.exp(-dt / self.model.tau_mem)
-        self.decay, self.gain = f32(decay), f32(self.model.r * (1 - decay))
-        self.leak = f32(self.model.v_leak * (1 - decay))
-        self.graded, self.synaptic = isinstance(self.model, LI), isinstance(self.model, CubaLIF)
+        self.model, self.size = pop.neuron, pop.size
+        m, n = pop.neuron, pop.size
+        self.graded, self.synaptic = m.graded, hasattr(m, "tau_syn")
         self.bias = np.broadcast_to(np.asarray(pop.bias, np.float64), (n,)).astype(np.float32)
-        self.v = np.array(np.broadcast_to(np.asarray(pop.v_init, np.float64), (n,)), np.float32)
-        self.current, self.isyn = self.bias.copy(), np.zeros(n, np.float32)
-        self.wait = [0] * n
-        if self.synaptic:
-            self.decay_syn = f32(math.exp(-dt / self.model.tau_syn))
-        if not self.graded:
-            self.period = round(self.model.refractory / dt)
-            self.threshold, self.reset = f32(self.model.v_threshold), f32(self.model.v_reset)
-            self.floor = f32(max(self.model.v_min, -FLOAT_MAX))
+        resting = m.v_reset if isinstance(m, Izhikevich) else getattr(m, "v_leak", 0.0)
+        v = np.broadcast_to(np.asarray(resting if pop.v_init is None else pop.v_init, np.float64), (n,))
+        self.v, self.current = v.astype(np.float32), self.bias.copy()
+        self.isyn = np.zeros(n, np.float32) if self.synaptic else 0
+        self.params = np.array([[self.each(x, i) for i in range(n)] for x in self.coefficients(m, dt)], np.float32)
+        self.flags, self.counter = np.zeros(n, np.uint8), np.zeros(1, np.int64)
+        self.refractory = round(getattr(m, "refractory", 0) / dt)
+        self.wait = np.zeros(n, np.uint16)
+        self.second = {AdEx: np.zeros(n), Izhikevich: getattr(m, "b", 0) * v}.get(type(m), np.zeros(n))
+        self.second = self.second.astype(np.float32)
+        self.several = getattr(m, "several", False)
+        self.many = HEADER + 4 * n if self.several else 0
+        self.ring = np.zeros(HEADER + 6 * n + 64, np.uint8)
+
+    @staticmethod
+    def each(x: Any, i: int) -> float:
+        return float(np.clip(x if np.ndim(x) == 0 else x[i], -FLOAT_MAX, FLOAT_MAX))
+
+    @staticmethod
+    def coefficients(m: Any, dt: float) -> list[Any]:
+        euler = getattr(m, "integration", "exact") == "euler"
+
+        def decay(tau: Any) -> Any:
+            return 1 - dt / np.asarray(tau) if euler else np.exp(-dt / np.asarray(tau))
+
+        if isinstance(m, AdEx):
+            a, rest, w = 1 - decay(m.tau_mem), np.asarray(m.v_leak), 1 - decay(m.tau_w)
+            return [1 - a, m.r * a, rest * a, m.v_threshold, m.v_reset, m.delta_t * a, m.v_rheobase,
+                    1 / np.asarray(m.delta_t), 1 - w, m.a * w, m.b, m.v_leak]  # fmt: skip
+        if isinstance(m, Izhikevich):
+            return [dt * 500, m.r, m.v_threshold, m.v_reset, m.a * dt * 1e3, m.b, m.d]
+        linear = [0.0, 1.0, 0.0, 0.0, 0.0]
+        if isinstance(m, IF | Integrator):
+            linear = [1.0, m.r * dt, 0.0, 0.0, 0.0]
+        if hasattr(m, "tau_mem"):
+            d = decay(m.tau_mem)
+            gain_syn, decay_syn = 0.0, 0.0
+            if hasattr(m, "tau_syn"):
+                decay_syn, gain_syn = decay(m.tau_syn), m.r * (1 - d)
+                if m.integration == "exact":
+                    tm, ts = np.asarray(m.tau_mem, float), np.asarray(m.tau_syn, float)
+                    same = tm == ts
+                    closed = ts / np.where(same, 1, ts - tm) * (np.exp(-dt / ts) - np.exp(-dt / tm))
+                    gain_syn = m.r * np.where(same, dt / tm * np.exp(-dt / tm), closed)
+            linear = [d, m.r * (1 - d), m.v_leak * (1 - d), gain_syn, decay_syn]
+        if m.graded:
+            return linear
+        adapt = [m.beta, decay(m.tau_adapt)] if isinstance(m, ALIF) else [0.0, 0.0]
+        return [*linear, m.v_threshold, getattr(m, "v_reset", 0.0), getattr(m, "v_min", -FLOAT_MAX), *adapt]
 
     def update(self) -> Any:
-        """One step; the list of those that fired, or the graded vector."""
-        fired = []
-        for i in range(self.v.size):
-            total = self.isyn[i] + self.current[i] if self.synaptic else self.current[i]
-            u = (self.decay * bounded(self.v[i]) + self.gain * total) + self.leak
-            if self.graded:
-                self.v[i] = flush(u)
-                continue
-            if self.synaptic:
-                self.isyn[i] = settle(self.isyn[i] * self.decay_syn)
-            if self.wait[i]:
-                self.wait[i] -= 1
-                continue
-            u = u if u > self.floor else self.floor
-            if u >= self.threshold:
-                fired.append(i)
-                self.wait[i] = self.period
-                u = u - self.threshold if self.model.reset == "subtract" else self.reset
-            self.v[i] = flush(u)
-        self.current[:] = self.bias
-        return self.v.copy() if self.graded else fired
+        """One step; (neuron, how many times) of those that fired, or the graded vector."""
+        m, n = self.model, self.size
+        head = (n, self.params, n if n > 1 else 1, self.current, self.bias)
+        if self.graded:
+            leaky_integrator(*head, self.v, self.isyn)
+            return self.v.copy()
+        clock = np.zeros(2, np.int64)
+        firing = (self.flags, self.ring, 0, 1, clock, self.counter, self.many, self.refractory)
+        if isinstance(m, AdEx):
+            adex(*head, *firing, self.v, self.second, self.wait)
+        elif isinstance(m, Izhikevich):
+            izhikevich(*head, *firing, self.v, self.second, self.wait)
+        else:
+            mode = (getattr(m, "reset", "") == "subtract") + 2 * getattr(m, "reset_delay", False)
+            adapt = self.second if isinstance(m, ALIF) else 0
+            counts = np.zeros(n, np.uint16)
+            integrate_and_fire(*head, *firing, mode, self.v, self.isyn, adapt, self.wait, counts)
+        return spike_list(self.ring, self.many)
 
 
 class SlowController:
@@ -554,13 +834,14 @@ class SlowController:
         self.network, self.inputs, self.outputs, self.dt, self.period = network, inputs, outputs, dt, period
         self.steps, self.step_count = round(period / dt), 0
         self.populations = {p.name: SlowPopulation(p, dt) for p in network.populations}
-        self.delays = [round(p.delay / dt) for p in network.projections]
+        self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 0 for p in network.projections]
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
         self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
         self.age = {i.name: -1 for i in inputs}
         self.counters = {i.name: np.zeros(4, np.int64) for i in inputs}
         self.graded_inputs = [i.name for i in inputs if i.encoder is None or i.encoder.neuron is None]
+        self.own: dict[tuple[str, float], np.ndarray] = {}  # synaptic currents of projections
         self.traces: dict[tuple[str, int], np.ndarray] = {}
         self.words, self.release = np.zeros(9, np.int64), guard.release
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
@@ -620,7 +901,7 @@ class SlowController:
             inverse = f32(1 / (sigma if sigma is not None else (high - low) / (e.neurons - 1)))
             for centre in np.linspace(low, high, e.neurons).astype(np.float32):
                 z = (held[d] - centre) * inverse
-                drive.append(f32(e.drive) * exp_negative(-HALF * (z * z)))
+                drive.append(f32(e.drive) * exponential(-HALF * (z * z)))
         return np.array(drive, np.float32)
 
     @staticmethod
@@ -640,30 +921,46 @@ class SlowController:
 
     # steps
     def deliver(self, k: int) -> None:
-        p, then = self.network.projections[k], self.step_count - self.delays[k]
+        p = self.network.projections[k]
         post = self.populations[p.post]
         y = post.isyn if post.synaptic and p.receptor != "current" else post.current
+        if p.tau_syn is not None:
+            y = self.own.setdefault((p.post, p.tau_syn), np.zeros(post.size, np.float32))
         if p.bias is not None:
             y += np.broadcast_to(np.asarray(p.bias), y.shape).astype(np.float32)
-        past = self.history.get(p.pre, [])
-        if not 0 <= then < len(past):
-            return
-        signal = past[then]
-        n_pre = self.sizes[p.pre]
+        now = self.step_count
+        steps = np.asarray(np.rint(np.asarray(p.delay) / self.dt), int)
+        for past in sorted({now - int(d) for d in np.unique(steps)}):  # what arrives now was sent in these steps
+            if 0 <= past < len(self.history.get(p.pre, [])):
+                self.arrive(k, y, self.history[p.pre][past], now - past, steps)
+
+    def arrive(self, k: int, y: np.ndarray, signal: Any, delay: int, steps: np.ndarray) -> None:
+        p = self.network.projections[k]
+        n_pre, graded = self.sizes[p.pre], isinstance(signal, np.ndarray)
         shape = {"dense": (n_pre, y.size), "one_to_one": (y.size,), "sparse": np.shape(p.pre_index)}[p.connection]
         w = np.broadcast_to(np.asarray(p.weights), shape).astype(np.float32)
-        graded = isinstance(signal, np.ndarray)
-        active = [(i, signal[i]) for i in range(n_pre) if signal[i] != ZERO] if graded else [(i, None) for i in signal]
+        if p.precision == "int8":
+            scale = p.scale or float(np.abs(w).max(initial=0)) / 127 or 1.0
+            w = f32(scale) * np.rint(w / scale).astype(np.float32)
+        delays = np.broadcast_to(steps, shape)
+        active = [(i, signal[i]) for i in range(n_pre) if signal[i] != ZERO] if graded else signal
+        exact = np.zeros(y.size)  # whole numbers are summed before they are scaled
         for i, x in active:
             if p.connection == "dense":
-                targets = [(j, w[i, j]) for j in range(y.size)]
+                targets = [(j, w[i, j], delays[i, j]) for j in range(y.size)]
             elif p.connection == "one_to_one":
-                targets = [(i, w[i])]
+                targets = [(i, w[i], delays[i])]
             else:
                 synapses = [s for s in range(w.size) if p.pre_index[s] == i]
-                targets = [(p.post_index[s], w[s]) for s in sorted(synapses, key=lambda s: p.post_index[s])]
-            for j, weight in targets:
-                y[j] += weight if x is None else x * weight
+                ordered = sorted(synapses, key=lambda s: p.post_index[s])
+                targets = [(p.post_index[s], w[s], delays[s]) for s in ordered]
+            for j, weight, d in targets:
+                if d == delay and p.precision == "int8" and p.connection == "dense":
+                    exact[j] += float(np.rint(weight / f32(scale)))
+                elif d == delay:
+                    y[j] += x * weight
+        if p.precision == "int8" and p.connection == "dense":
+            y += f32(scale) * exact.astype(np.float32) if active else ZERO
 
     def in_order(self) -> list[str]:
         """Every population after the sources of its projections of delay 0."""
@@ -706,6 +1003,9 @@ class SlowController:
                 for k, delay in enumerate(self.delays):
                     if delay == 0 and self.network.projections[k].post == name:
                         self.deliver(k)
+                for (post, tau), isyn in self.own.items():
+                    if post == name:
+                        synapse(isyn.size, self.populations[name].current, isyn, [f32(math.exp(-self.dt / tau))])
                 self.history.setdefault(name, []).append(self.populations[name].update())
             self.filter()
             self.step_count += 1
@@ -734,9 +1034,9 @@ class SlowController:
                     y = self.traces.setdefault((output.name, k), np.zeros(m, np.float32))
                     for j in range(m):
                         y[j] = settle(y[j] * f32(decay))
-                    for i in self.history[term.source][-1]:
+                    for i, times in self.history[term.source][-1]:
                         for j in range(m):
-                            y[j] += scaled[i, j]
+                            y[j] += times * scaled[i, j]
 
     def decide(self, drives: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         raw = []

@@ -121,7 +121,7 @@ STRUCTURAL = [
     (f"{CAMERA}.encoder.grid", MISSING, "inputs.camera.encoder.grid = None: is missing; add 'grid'"),
     (f"{CAMERA}.encoder.polarity", "both", "inputs.camera.encoder.polarity = 'both': must be 'signed', 'merge' or 'split'"),
     (f"{CAMERA}.encoder.on_wieght", 1, "inputs.camera.encoder.on_wieght = 1: is not a known key; did you mean 'on_weight'?"),
-    (f"{CAMERA}.encoder.neuron.type", ["lif"], "inputs.camera.encoder.neuron.type = ['lif']: must be one of lif, cuba_lif, li"),
+    (f"{CAMERA}.encoder.neuron.type", ["lif"], "inputs.camera.encoder.neuron.type = ['lif']: must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay"),
     (f"{JOINTS}.size", 2.5, "inputs.joints.size = 2.5: must be a whole number >= 1"),
     (f"{JOINTS}.range", [1], "inputs.joints.range = [1]: must be two values [a, b]"),
     (f"{JOINTS}.range", ["low", 1], f"inputs.joints.range[0] = 'low': {NUMBERS}"),
@@ -131,11 +131,11 @@ STRUCTURAL = [
     (f"{MOTOR}.size", 0, "network.populations.motor.size = 0: must be a whole number >= 1"),
     (f"{MOTOR}.size", True, "network.populations.motor.size = True: must be a whole number >= 1"),
     (f"{MOTOR}.neuron", MISSING, "network.populations.motor.neuron = None: is missing; add 'neuron'"),
-    (f"{MOTOR}.neuron.type", "cubalif", "network.populations.motor.neuron.type = 'cubalif': must be one of lif, cuba_lif, li; did you mean"),
+    (f"{MOTOR}.neuron.type", "cubalif", "network.populations.motor.neuron.type = 'cubalif': must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay; did you mean"),
     (f"{MOTOR}.neuron.tau_mem", 0, "network.populations.motor.neuron.tau_mem = 0: must be > 0 s"),
     (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
-    (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be >= 0 s"),
-    (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be 'value' or 'subtract'"),
+    (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be one number >= 0 s"),
+    (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be one of value, subtract"),
     (f"{MOTOR}.bias", [1, "a"], f"network.populations.motor.bias = [1, 'a']: {NUMBERS}"),
     (f"{MOTOR}.bias", True, f"network.populations.motor.bias = True: {NUMBERS}"),
     (f"{SLOW}.neuron.v_threshold", 1, "network.populations.slow.neuron.v_threshold = 1: is not a known key"),
@@ -295,7 +295,7 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
 
     closed = [set(o["properties"]) for o in objects(SCHEMA)]
     for cls, renamed, extra in [
-        (LIF, {}, {"type"}), (CubaLIF, {}, {"type"}), (LI, {}, {"type"}),
+        *((cls, {}, {"type"}) for cls in spec.network.NEURONS.values()),
         (network.Population, {"name": None}, set()), (network.Projection, {}, set()),
         (PopulationEncoder, {}, {"type"}), (LinearEncoder, {}, {"type"}), (coding.PoolEncoder, {}, {"type"}),
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
@@ -405,7 +405,7 @@ SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 def test_every_shipped_file_loads_and_fits_the_schema(path):
     import yaml
 
-    from snn_control.spec import _Loader
+    from snn_control.spec.reader import Loader as _Loader
 
     controller = Controller.load(path)
     assert all(np.isfinite(command).all() for command in controller.step({}).values())

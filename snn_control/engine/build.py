@@ -16,6 +16,7 @@ from ..errors import BuildError
 from ..network import Network
 from .build_inputs import add_input
 from .build_outputs import add_guard, add_output
+from .build_projections import connect
 from .builder import Builder
 from .layout import element
 from .program import POST, PRE, PROGRAM, STATE, STEP, Program
@@ -56,13 +57,14 @@ def build(
     for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):
         if len(set(names)) < len(names):
             raise BuildError(kind, names, "every name must be there once")
-    b = Builder(network, dt, steps, len(inputs))
+    terms = sum(len(getattr(o.decoder, "terms", o.decoder)) for o in outputs)
+    b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms)
     validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
     for k, spec in enumerate(inputs):
         add_input(b, spec, element(validity, k))
     for pop in network.populations:
         b.population(pop)
-    b.connect()
+    connect(b)
     raw = b.layout.state("raw", "float32", sum(o.size for o in outputs))
     first = 0
     for out in outputs:
@@ -95,11 +97,19 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
             for o in outputs
         ],
         "populations": [
-            {"name": n.name, "size": n.size, "spiking": not n.graded, "stride": n.stride, "slots": n.slots}
+            {
+                "name": n.name,
+                "size": n.size,
+                "spiking": not n.graded,
+                "stride": n.stride,
+                "slots": n.slots,
+                "many": n.many,
+            }
             for n in b.nodes.values()
             if n.operation is not None
         ],
         "spiking": b.spiking,
+        "counted": b.counted,
         "projections": [
             {"pre": p.pre, "post": p.post, "synapses": k, "delay_steps": d}
             for p, k, d in zip(b.network.projections, b.synapse_counts, b.delays, strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 from ..coding import EventsInput, Input, LinearEncoder, PoolEncoder, PopulationEncoder, ValueInput
 from ..errors import BuildError
 from ..network import NeuronModel, Population
+from .build_projections import product
 from .builder import Builder, Node, bounded, matrix, vector
 from .kernels import encoders
 from .program import PRE, Place
@@ -61,7 +62,7 @@ def _encoded(b: Builder, spec: ValueInput, held: Place) -> tuple[Place, NeuronMo
         drive = lay.state(f"{spec.name}.drive", "float32", m)
         bias = lay.constant("", matrix(f"{where}.bias", encoder.bias, (m,)))
         b.emit(PRE, "copy", m, drive, bias, label=spec.name)
-        b.product(PRE, drive, matrix(f"{where}.weights", weights, (n, m)), held, spec.name)
+        product(b, PRE, drive, matrix(f"{where}.weights", weights, (n, m)), held, spec.name)
         return drive, encoder.neuron
     if not isinstance(encoder, PopulationEncoder):
         raise BuildError(where, type(encoder).__name__, "a value input takes a population or a linear encoder")

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, Input, Output, SpikeDecoder
 from ..errors import BuildError
+from .build_projections import product
 from .builder import Builder, matrix, vector
 from .kernels import outputs
 from .layout import element
@@ -34,9 +35,10 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
             decay = math.exp(-b.dt / term.tau)
             scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
             y = lay.state("", "float32", m)
-            ring = (node.signal, node.stride, node.slots, b.clock)
+            ring = (node.signal, node.stride, node.slots, b.clock, node.many)
             constants = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
-            b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], b.synaptic_operations, label=path)
+            counter = b.counter(path, weights.size, once=node.many == 0)
+            b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], counter, label=path)
             b.emit(POST, "add", m, into, y, label=path)
         else:
             if not node.graded:
@@ -44,7 +46,7 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
             if b.steps > 1 and node.operation is None and f"{node.name}.pooled" in lay.names:
                 fix = "let a li population read them"
                 raise BuildError(f"{path}.from", term.source, "events are gone after a tick's first step", fix)
-            b.product(POST, into, weights, node.signal, path)
+            product(b, POST, into, weights, node.signal, path)
 
 
 def add_output(b: Builder, spec: Output, raw: Place) -> None:

@@ -1,15 +1,16 @@
-"""The network part of a build: populations, projections, and the order in which a step runs them."""
+"""The network part of a build: populations, and the order in which a step runs them and what arrives at them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import BuildError
-from ..network import Network, Population, Projection
-from .forms import FLOAT_MAX, form_of
+from ..network import Network, NeuronModel, Population, Projection
+from .forms import FLOAT_MAX, NeuronForm, form_of
+from .kernels.spikes import HEADER
 from .layout import Layout, element
 from .program import POST, PRE, STEP, Operation, Place
 from .registry import kernel
@@ -19,14 +20,16 @@ MOST_STEPS = 100_000  # of a delay: what a ring must hold
 __all__ = ["Builder", "Node", "bounded", "matrix", "vector", "whole_steps"]
 
 
-def whole_steps(path: str, seconds: float, dt: float) -> int:
-    """Whole steps; raises BuildError where a time that is not zero would round to none."""
-    steps = round(seconds / dt)
-    if steps == 0 and seconds != 0:
-        raise BuildError(path, seconds, f"rounds to no step of {dt} s", "use 0, or more than half a step")
-    if steps > MOST_STEPS:
-        raise BuildError(path, seconds, f"must be at most {MOST_STEPS} steps of {dt} s")
-    return steps
+def whole_steps(path: str, seconds: Any, dt: float) -> Any:
+    """Whole steps, int or an array of int64; raises BuildError where a time that is not zero would round to none."""
+    times = np.asarray(seconds, np.float64)
+    steps = np.rint(times / dt).astype(np.int64)
+    if ((steps == 0) & (times != 0)).any():
+        lost = float(times[(steps == 0) & (times != 0)].flat[0])
+        raise BuildError(path, lost, f"rounds to no step of {dt} s", "use 0, or more than half a step")
+    if steps.size and steps.max() > MOST_STEPS:
+        raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
+    return steps if steps.ndim else int(steps)
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
@@ -54,6 +57,10 @@ def bounded(path: str, value: Any, n: int) -> np.ndarray:
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
+def _up(n: int) -> int:
+    return -(-n // 64) * 64
+
+
 @dataclass
 class Node:
     """A source of signals while building: spikes in a ring, or a graded vector."""
@@ -64,29 +71,48 @@ class Node:
     signal: Place  # spikes: the ring; graded: the vector
     stride: int = 0
     slots: int = 1
+    many: int = 0  # spikes: where their multiplicities stand in a slot
     line: Place | None = None  # delay line of a graded signal
     drive: Place | None = None  # current that an encoder gives to its neurons
-    target: dict[str, Place] | None = None  # receptor -> where deliveries add
+    target: dict[str, Place] = field(default_factory=dict)  # receptor -> where deliveries add
+    synapses: dict[float, Place] = field(default_factory=dict)  # time constant -> a projection's own current
     operation: Operation | None = None
 
 
 class Builder:
-    def __init__(self, network: Network, dt: float, steps: int, n_inputs: int) -> None:
+    """What a build has laid out so far. ``counters`` is how many operations may count synaptic operations."""
+
+    def __init__(self, network: Network, dt: float, steps: int, n_inputs: int, counters: int) -> None:
         self.network, self.dt, self.steps = network, dt, steps
         self.layout = Layout()
         self.clock = self.layout.state("clock", "int64", 2)
         self.nodes: dict[str, Node] = {}
         self.sections: dict[int, list[Operation]] = {PRE: [], STEP: [], POST: []}
-        self.delays = [whole_steps(f"{p.label}.delay", p.delay, dt) for p in network.projections]
+        times = [whole_steps(f"{p.label}.delay", p.delay, dt) for p in network.projections]
+        self.synapse_delays = times  # steps, a number or one a synapse
+        self.delays = [int(np.min(t)) if np.size(t) else 0 for t in times]
         self.synapse_counts = [0] * len(network.projections)
         self.spike_counts = self.layout.state("spike_counts", "int64", max(1, len(network.populations) + n_inputs))
-        self.synaptic_operations = self.layout.state("synaptic_operations", "int64", 1)
+        self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
+        self.counted: list[dict[str, Any]] = []
         self.spiking: list[str] = []
 
     def emit(self, section: int, name: str, *operands: int | Place, label: str) -> Operation:
         operation = Operation(name, kernel(name).version, section, operands, label)
         self.sections[section].append(operation)
         return operation
+
+    def counter(self, label: str, synapses: int, once: bool, steps: bool = True) -> Place:
+        """Where an operation counts what it did.
+
+        synapses : of the operation; once : a source that is 0 or 1, whose synapses add and need not multiply;
+        steps : it runs in each step, not once a tick
+        """
+        kind = "accumulate" if once else "multiply_accumulate"
+        self.counted.append(
+            {"label": label, "kind": kind, "synapses": int(synapses), "each": "step" if steps else "tick"}
+        )
+        return element(self.synaptic_operations, len(self.counted) - 1)
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
@@ -97,12 +123,14 @@ class Builder:
 
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
-        synaptic = post is not None and form_of(f"populations.{post.name}.neuron", post.neuron).synaptic
+        synaptic = post is not None and form_of(f"populations.{post.name}.neuron", post.neuron).synaptic(post.neuron)
         if projection.receptor == "synaptic" and not synaptic:
             model = type(post.neuron).__name__ if post else "an input's encoder"
             raise BuildError(
                 f"{projection.label}.receptor", "synaptic", f"{model} has no synaptic current", "use 'current'"
             )
+        if projection.tau_syn is not None:
+            return "current"
         return projection.receptor or ("synaptic" if synaptic else "current")
 
     def population(self, pop: Population, driven: bool = False) -> Node:
@@ -111,46 +139,64 @@ class Builder:
         where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
+        if model.size not in (None, n):
+            raise BuildError(where, f"parameters for {model.size} neurons", f"there are {n}")
         form = form_of(where, model)
         rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # no negative zero
         bias = lay.constant(f"{name}.bias", rest.astype(np.float32))
         current = bias
         if driven or self.has_current(name):
             current = lay.state(f"{name}.current", "float32", n, rest)
-        params = lay.constant("", form.parameters(model, self.dt))
-        v = lay.state(f"{name}.v", "float32", n, vector(f"populations.{name}.v_init", pop.v_init, n))
-        if form.graded:
-            node = Node(name, n, True, v, target={"current": current})
-            operands: list[int | Place] = [n, params, current, bias, 0, 0, 0, 1, self.clock, 0, 0, 0, v]
-            slots = self.longest_delay(name)
-            if slots > 0:
+        params = form.matrix(model, self.dt)
+        common: list[int | Place] = [n, lay.constant("", params), params.shape[1], current, bias]
+        states = self.states(pop, form)
+        if model.graded:
+            node = Node(name, n, True, states["v"])  # type: ignore[arg-type]
+            if slots := self.longest_delay(name):
                 node.line = self.delay_line(node, slots)
         else:
-            slots = max(self.steps, self.longest_delay(name))  # a driver can read all spikes of a tick
-            stride = -(-(64 + 4 * n) // 64) * 64
-            ring = lay.state(f"{name}.spikes", "uint8", slots * stride)
-            flags = lay.state("", "uint8", -(-n // 64) * 64)
-            node = Node(name, n, False, ring, stride, slots, target={"current": current})
-            refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
-            if refractory > 65535:
-                raise BuildError(f"{where}.refractory", refractory, "must be at most 65535 steps")
-            counter = element(self.spike_counts, len(self.spiking))
-            self.spiking.append(name)
-            subtract = int(getattr(model, "reset", "value") == "subtract")
-            operands = [
-                n, params, current, bias, flags, ring, stride, slots, self.clock, counter, refractory, subtract, v,
-            ]  # fmt: skip
-            if form.synaptic:
-                isyn = lay.state(f"{name}.isyn", "float32", n)
-                node.target["synaptic"] = isyn  # type: ignore[index]
-                operands.append(isyn)
-            operands.append(lay.state(f"{name}.wait", "uint16", n if refractory else 1))
-        node.operation = Operation(form.kernel, kernel(form.kernel).version, STEP, tuple(operands), name)
+            node = self.spike_ring(name, n, form.several(model))
+            common += self.firing(node, where, model)
+        node.target = {"current": current}
+        if states.get("isyn"):
+            node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
+        operands = (*common, *form.options(model, self.dt), *states.values())
+        node.operation = Operation(form.kernel, kernel(form.kernel).version, STEP, operands, name)
         self.nodes[name] = node
         return node
 
+    def states(self, pop: Population, form: NeuronForm) -> dict[str, int | Place]:
+        """The state arrays of a population by name, 0 for what its model does without."""
+        n, model = int(pop.size), pop.neuron
+        resting = getattr(model, "v_leak", 0.0) if pop.v_init is None else pop.v_init
+        if pop.v_init is None and hasattr(model, "rest"):
+            resting = model.rest
+        v = vector(f"populations.{pop.name}.v_init", resting, n)
+        initial = {"v": v} | form.initial(model, v)
+        return {
+            name: 0 if dtype is None else self.layout.state(f"{pop.name}.{name}", dtype, n, initial.get(name, 0))
+            for name, dtype in form.states(model).items()
+        }
+
+    def spike_ring(self, name: str, n: int, several: bool) -> Node:
+        """The spike lists of a population; as many as a delay needs, and a tick, for who reads all of them after it."""
+        slots, many = max(self.steps, self.longest_delay(name)), HEADER + 4 * n if several else 0
+        stride = _up(many + 2 * n if several else HEADER + 4 * n)
+        ring = self.layout.state(f"{name}.spikes", "uint8", slots * stride)
+        return Node(name, n, False, ring, stride, slots, many)
+
+    def firing(self, node: Node, where: str, model: NeuronModel) -> list[int | Place]:
+        """The words of a row of neurons that fire, from the flags to the refractory period."""
+        flags = self.layout.state("", "uint8", _up(node.size))
+        refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
+        if refractory > 65535:
+            raise BuildError(f"{where}.refractory", refractory, "must be at most 65535 steps")
+        counter = element(self.spike_counts, len(self.spiking))
+        self.spiking.append(node.name)
+        return [flags, node.signal, node.stride, node.slots, self.clock, counter, node.many, refractory]
+
     def delay_line(self, node: Node, slots: int) -> Place:
-        node.stride, node.slots = -(-4 * node.size // 64) * 64, slots
+        node.stride, node.slots = _up(4 * node.size), slots
         return self.layout.state(f"{node.name}.line", "uint8", slots * node.stride)
 
     def remember(self, node: Node) -> None:
@@ -158,66 +204,7 @@ class Builder:
             operands = (node.size, node.line, node.stride, node.slots, self.clock, node.signal)
             self.emit(STEP, "remember", *operands, label=node.name)
 
-    # projections ---------------------------------------------------------------------------------------------
-    def product(self, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-        operands = (y.shape[0], y, self.layout.constant("", weights), x, weights.shape[0], 0, 1, self.clock, 0)
-        self.emit(section, "dense_graded", *operands, self.synaptic_operations, label=label)
-
-    def deliver(self, index: int) -> None:
-        p, delay = self.network.projections[index], self.delays[index]
-        pre, post, lay = self.nodes[p.pre], self.nodes[p.post], self.layout
-        y = post.target[self.receptor(p)]  # type: ignore[index]
-        name = f"{p.pre}->{p.post}.weights"
-        if p.bias is not None:
-            bias = lay.constant("", matrix(f"{p.label}.bias", p.bias, (post.size,)))
-            self.emit(STEP, "add", post.size, y, bias, label=p.label)
-        if p.connection == "one_to_one" and pre.size != post.size:
-            raise BuildError(f"{p.label}.connection", "one_to_one", f"sizes must agree: {pre.size} and {post.size}")
-        if pre.graded:
-            source = pre.signal if delay == 0 else pre.line
-            common = (source, pre.size, pre.stride, 1 if delay == 0 else pre.slots, self.clock, delay)
-            if p.connection == "one_to_one":
-                w = lay.constant(name, matrix(f"{p.label}.weights", p.weights, (post.size,)))
-                self.synapse_counts[index] = post.size
-                self.emit(STEP, "one_to_one_graded", post.size, y, w, *common, self.synaptic_operations, label=p.label)  # type: ignore[arg-type]
-                return
-            if p.connection == "sparse":
-                raise BuildError(f"{p.label}.connection", "sparse", f"{p.pre} is graded: must be dense or one_to_one")
-            w = lay.constant(name, matrix(f"{p.label}.weights", p.weights, (pre.size, post.size)))
-            self.synapse_counts[index] = pre.size * post.size
-            self.emit(STEP, "dense_graded", post.size, y, w, *common, self.synaptic_operations, label=p.label)  # type: ignore[arg-type]
-            return
-        ring = (pre.signal, pre.stride, pre.slots, self.clock, delay, self.synaptic_operations)
-        if p.connection == "dense":
-            w = lay.constant(name, matrix(f"{p.label}.weights", p.weights, (pre.size, post.size)))
-            self.synapse_counts[index] = pre.size * post.size
-            self.emit(STEP, "dense_spikes", post.size, y, w, *ring, label=p.label)
-            return
-        pointers, synapses = self.sparse(p, pre.size, post.size)
-        self.synapse_counts[index] = synapses.shape[0]
-        w = lay.constant(name, synapses)
-        self.emit(STEP, "csr_spikes", post.size, y, w, *ring, lay.constant("", pointers), pre.size + 1, label=p.label)
-
-    @staticmethod
-    def sparse(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray]:
-        """Row pointers (n_pre + 1,) uint32 and synapses (k, 2) uint32: target, bits of the float32 weight."""
-        if p.connection == "one_to_one":
-            pre, post = np.arange(n_pre), np.arange(n_post)
-        else:
-            pre, post = np.asarray(p.pre_index), np.asarray(p.post_index)
-        for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
-            if index.ndim != 1 or index.dtype.kind not in "iu" or index.shape != pre.shape:
-                raise BuildError(f"{p.label}.{key}", f"shape {index.shape}", f"must be {pre.shape} whole numbers")
-            if index.size and (index.min() < 0 or index.max() >= n):
-                wrong = int(index.min() if index.min() < 0 else index.max())
-                raise BuildError(f"{p.label}.{key}", wrong, f"must lie in [0, {n})")
-        weights = matrix(f"{p.label}.weights", p.weights, pre.shape)
-        order = np.lexsort((post, pre))
-        pointers = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=n_pre))]).astype(np.uint32)
-        synapses = np.empty((pre.size, 2), np.uint32)
-        synapses[:, 0], synapses[:, 1] = post[order], weights[order].view(np.uint32)
-        return pointers, synapses
-
+    # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
         """Populations, sources before the targets of their delay-0 projections."""
         left, done = {p.name for p in self.network.populations}, []
@@ -235,32 +222,3 @@ class Builder:
             done += ready
             left -= set(ready)
         return done
-
-    def connect(self) -> None:
-        projections = self.network.projections
-        for p in projections:
-            for key in ("pre", "post"):
-                if getattr(p, key) not in self.nodes:
-                    known = ", ".join(self.nodes)
-                    raise BuildError(f"{p.label}.{key}", getattr(p, key), f"must be an input or a population: {known}")
-            if all(p.post != pop.name for pop in self.network.populations):  # an encoder's neurons run first
-                raise BuildError(f"{p.label}.post", p.post, "must be a population")
-        for index, delay in enumerate(self.delays):
-            if delay >= 1:
-                self.deliver(index)
-        populations = [p.name for p in self.network.populations]
-        for node in [n for n in self.nodes.values() if n.name not in populations]:
-            if node.operation is None:
-                self.remember(node)
-        for name in [n for n in self.nodes if n not in populations] + self.order():
-            node = self.nodes[name]
-            if node.operation is None:
-                continue
-            if name not in populations:
-                self.emit(STEP, "add", node.size, node.target["current"], node.drive, label=name)  # type: ignore
-            for index, (p, delay) in enumerate(zip(projections, self.delays, strict=True)):
-                if p.post == name and delay == 0:
-                    self.deliver(index)
-            self.sections[STEP].append(node.operation)
-            if node.graded:
-                self.remember(node)

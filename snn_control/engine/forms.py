@@ -3,53 +3,162 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import BuildError
-from ..network import LI, LIF, CubaLIF, NeuronModel
+from ..network import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    AdEx,
+    CubaLI,
+    CubaLIF,
+    Integrator,
+    Izhikevich,
+    NeuronModel,
+    Relay,
+    Threshold,
+)
 from .kernels import neurons
 
-__all__ = ["NeuronForm", "form_of", "register_neuron"]
+__all__ = ["FLOAT_MAX", "NeuronForm", "form_of", "register_neuron"]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
+Numbers = Any  # a number, or (n,) numbers
+
+
+def _no_options(model: Any, dt: float) -> tuple[int, ...]:
+    return ()
+
+
+def _once(model: Any) -> bool:
+    return False
+
+
+def _zeros(model: Any, v: np.ndarray) -> dict[str, Numbers]:
+    return {}
 
 
 @dataclass(frozen=True)
 class NeuronForm:
-    """How a neuron description becomes a kernel's row.
+    """How a neuron description becomes a kernel's row (`snn_control.engine.kernels.neurons` says what stands in one).
 
     kernel : name in the registry
-    parameters : (description, dt) -> float32 array
-    graded : the output is ``v`` instead of spikes
-    synaptic : it has ``isyn``
+    parameters : (description, dt [s]) -> the kernel's parameters, each a number or (n,) numbers
+    states : description -> name of a state array -> its dtype, or None where this description does without; "v" is the
+        membrane, "isyn" what synaptic currents add to
+    options : (description, dt) -> numbers that stand in the row before the states
+    several : description -> whether it can fire several times in a step; it then has a state "counts"
+    initial : (description, v at reset) -> other states at reset that are not 0, by name
     """
 
     kernel: str
-    parameters: Callable[[Any, float], np.ndarray]
-    graded: bool = False
-    synaptic: bool = False
+    parameters: Callable[[Any, float], Sequence[Numbers]]
+    states: Callable[[Any], dict[str, str | None]]
+    options: Callable[[Any, float], tuple[int, ...]] = _no_options
+    several: Callable[[Any], bool] = _once
+    initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = _zeros
+
+    def synaptic(self, model: NeuronModel) -> bool:
+        return self.states(model).get("isyn") is not None
+
+    def matrix(self, model: NeuronModel, dt: float) -> np.ndarray:
+        """(parameters, 1) float32, or (parameters, n) where one of them is given for each neuron."""
+        rows = np.broadcast_arrays(*(np.asarray(row, np.float64).reshape(-1) for row in self.parameters(model, dt)))
+        return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
-def _membrane(model: Any, dt: float) -> np.ndarray:
-    p = np.zeros(neurons.N_PARAMS)
-    decay = math.exp(-dt / model.tau_mem)
-    p[neurons.DECAY], p[neurons.GAIN], p[neurons.LEAK] = decay, model.r * (1 - decay), model.v_leak * (1 - decay)
-    if isinstance(model, LIF):
-        p[neurons.THRESHOLD], p[neurons.RESET] = model.v_threshold, model.v_reset
-        p[neurons.FLOOR] = max(model.v_min, -FLOAT_MAX)
-    if isinstance(model, CubaLIF):
-        p[neurons.DECAY_SYN] = math.exp(-dt / model.tau_syn)
-    return p.astype(np.float32)
+def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
+    """decay and 1 - decay of one step of dx/dt = (y - x) / tau with a constant y."""
+    share = dt / np.asarray(tau, np.float64)
+    return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
 
 
+def _synaptic_gain(model: Any, dt: float) -> Numbers:
+    """What a synaptic current isyn at the start of a step adds to the membrane within it, over r."""
+    if model.integration != "exact":
+        return coefficients(model.integration, dt, model.tau_mem)[1]
+    tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
+    x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)  # the closed form, well conditioned for equal constants too
+    slope = np.where(np.abs(x) < 1e-9, 1.0, np.expm1(x) / np.where(x == 0, 1, x))
+    return np.exp(-dt / tau_mem) * dt / tau_mem * slope
+
+
+def _linear(model: Any, dt: float) -> list[Numbers]:
+    """decay, gain, leak, gain_syn, decay_syn of a model that is linear below its threshold."""
+    if isinstance(model, Relay | Threshold):
+        return [0.0, 1.0, 0.0, 0.0, 0.0]
+    r = np.asarray(model.r, np.float64)
+    if not hasattr(model, "tau_mem"):
+        return [1.0, r * dt, 0.0, 0.0, 0.0]
+    decay, rise = coefficients(model.integration, dt, model.tau_mem)
+    synaptic = [0.0, 0.0]
+    if hasattr(model, "tau_syn"):
+        synaptic = [r * _synaptic_gain(model, dt), coefficients(model.integration, dt, model.tau_syn)[0]]
+    return [decay, r * rise, model.v_leak * rise, *synaptic]
+
+
+def _firing(model: Any, dt: float) -> list[Numbers]:
+    beta = decay_adapt = 0.0
+    if isinstance(model, ALIF):
+        beta, decay_adapt = model.beta, coefficients(model.integration, dt, model.tau_adapt)[0]
+    reset, floor = getattr(model, "v_reset", 0.0), getattr(model, "v_min", -math.inf)
+    return [*_linear(model, dt), model.v_threshold, reset, floor, beta, decay_adapt]
+
+
+def _mode(model: Any, dt: float) -> tuple[int, ...]:
+    subtract = neurons.SUBTRACT * (getattr(model, "reset", "value") == "subtract")
+    return (subtract | neurons.DELAYED * getattr(model, "reset_delay", False),)
+
+
+def _firing_states(model: Any) -> dict[str, str | None]:
+    return {
+        "v": "float32",
+        "isyn": "float32" if hasattr(model, "tau_syn") else None,
+        "adapt": "float32" if isinstance(model, ALIF) else None,
+        "wait": "uint16" if getattr(model, "refractory", 0) else None,
+        "counts": "uint16" if getattr(model, "several", False) else None,
+    }
+
+
+def _graded_states(model: Any) -> dict[str, str | None]:
+    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
+
+
+def _adex(model: AdEx, dt: float) -> list[Numbers]:
+    decay, rise = coefficients(model.integration, dt, model.tau_mem)
+    decay_w, rise_w = coefficients(model.integration, dt, model.tau_w)
+    delta = np.asarray(model.delta_t, np.float64)
+    leak, gain = np.multiply(model.v_leak, rise), np.multiply(model.r, rise)
+    coupling = np.multiply(model.a, rise_w)
+    return [
+        decay, gain, leak, model.v_threshold, model.v_reset, delta * rise, model.v_rheobase, 1 / delta,
+        decay_w, coupling, model.b, model.v_leak,
+    ]  # fmt: skip
+
+
+def _izhikevich(model: Izhikevich, dt: float) -> list[Numbers]:
+    ms = 1e3 * dt
+    rate = np.multiply(model.a, ms)
+    return [0.5 * ms, model.r, model.v_threshold, model.v_reset, rate, model.b, model.d]
+
+
+def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
+    return lambda model: {"v": "float32", second: "float32", "wait": "uint16" if model.refractory else None}
+
+
+_FIRING = NeuronForm("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
+_GRADED = NeuronForm("leaky_integrator", _linear, _graded_states)
 FORMS: dict[type, NeuronForm] = {
-    LIF: NeuronForm("lif", _membrane),
-    CubaLIF: NeuronForm("cuba_lif", _membrane, synaptic=True),
-    LI: NeuronForm("li", _membrane, graded=True),
+    **dict.fromkeys((IF, LIF, CubaLIF, ALIF, Threshold), _FIRING),
+    **dict.fromkeys((LI, CubaLI, Integrator, Relay), _GRADED),
+    AdEx: NeuronForm("adex", _adex, _two_states("w")),
+    Izhikevich: NeuronForm("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v}),
 }
 
 

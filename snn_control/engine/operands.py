@@ -43,13 +43,15 @@ def positive(*numbers: Any) -> None:
             raise ProgramError(f"operand {n!r}: must be a number >= 1")
 
 
-def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, n: int) -> None:
-    """Slots of spike lists of at most ``n`` neurons."""
+def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, many: Any, n: int) -> None:
+    """Slots of spike lists of at most ``n`` neurons, and of their multiplicities."""
     positive(stride, slots)
     need(slots * stride, 1, spikes)
     need(2, 8, clock)
     if stride < 64 + 4 * n or stride % 64 or not 0 <= delay <= slots:
         raise ProgramError(f"stride {stride}, delay {delay}: no ring of {slots} slots for {n} neurons")
+    if many and not (many % 2 == 0 and 64 + 4 * n <= many <= stride - 2 * n):
+        raise ProgramError(f"many {many}: no place for {n} multiplicities in {stride} bytes")
     for k in range(slots):  # what a saved state says must not lead a kernel out of the list
         count = int(spikes.data[k * stride :][:8].view(np.int64)[0])
         if not 0 <= count <= n:
@@ -121,74 +123,215 @@ def remember(n, line, stride, slots, clock, x):
         raise ProgramError(f"stride {stride}: no line for {n} numbers")
 
 
-def dense_spikes(n_post, y, weights, spikes, stride, slots, clock, delay, counter):
-    positive(n_post)
-    need(n_post, 4, y, weights)
-    need(1, 8, counter)
-    ring(spikes, stride, slots, clock, delay, weights.data.nbytes // (4 * n_post))
-
-
-def csr_spikes(n_post, y, synapses, spikes, stride, slots, clock, delay, counter, pointers, n_pointers):
-    positive(n_post, n_pointers)
+def _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre):
+    positive(n_post, n_pre)
     need(n_post, 4, y)
-    need(n_pointers, 4, pointers)
-    need(0, 8, synapses)
     need(1, 8, counter)
-    ring(spikes, stride, slots, clock, delay, n_pointers - 1)
-    rows = pointers.data.view(np.uint32)[:n_pointers].astype(np.int64)
-    pairs = synapses.data.view(np.uint32).reshape(-1, 2)
-    if rows[0] != 0 or (np.diff(rows) < 0).any() or rows[-1] > len(pairs):
+    ring(spikes, stride, slots, clock, delay, many, n_pre)
+
+
+def dense_spikes(n_post, y, weights, spikes, stride, slots, clock, delay, many, counter, fan_out):
+    positive(n_post)
+    need(n_post, 4, weights)
+    n_pre = weights.data.nbytes // (4 * n_post)
+    _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
+    if isinstance(fan_out, Array):
+        need(n_pre, 4, fan_out)
+    elif fan_out:
+        raise ProgramError(f"fan out {fan_out!r}: must be a place, or 0")
+
+
+def _pointers(pointers: Any, n_pointers: Any, synapses: int) -> None:
+    need(n_pointers, 4, pointers)
+    rows = pointers.data.view(np.uint32)[:n_pointers]
+    if rows[0] != 0 or (rows[1:] < rows[:-1]).any() or rows[-1] > synapses:
         raise ProgramError("row pointers: must ascend from 0 to the number of synapses")
-    if len(pairs) and int(pairs[:, 0].max()) >= n_post:
-        raise ProgramError(f"a synapse onto neuron {int(pairs[:, 0].max())}: only {n_post}")
 
 
-def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter):
+def _csr(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers, targets):
+    positive(n_post, n_pointers)
+    need(0, 8, synapses)
+    _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pointers - 1)
+    pairs = synapses.data.view(np.uint32).reshape(-1, 2)
+    _pointers(pointers, n_pointers, len(pairs))
+    if len(pairs) and int(pairs[:, 0].max()) >= targets:
+        raise ProgramError(f"a synapse onto neuron {int(pairs[:, 0].max())}: only {targets}")
+
+
+def csr_spikes(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers):
+    _csr(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers, n_post)
+
+
+def csr_delayed(
+    n_post, line, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers, steps
+):
+    positive(n_post, steps)
+    need(n_post * steps, 4, line)
+    _csr(
+        n_post, line, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers,
+        n_post * steps,
+    )  # fmt: skip
+
+
+def dense_spikes_int8(n_post, y, weights, spikes, stride, slots, clock, delay, many, counter, scale, sums):
+    positive(n_post)
+    need(n_post, 1, weights)
+    need(1, 4, scale)
+    need(n_post, 4, sums)
+    once(many)
+    n_pre = weights.data.nbytes // n_post
+    _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
+
+
+def csr_spikes_int8(
+    n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers, scale
+):
+    positive(n_post, n_pointers)
+    need(0, 4, synapses)
+    need(1, 4, scale)
+    once(many)
+    _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pointers - 1)
+    words = synapses.data.view(np.uint32)
+    _pointers(pointers, n_pointers, words.size)
+    if words.size and int((words & 0xFFFFFF).max()) >= n_post:
+        raise ProgramError(f"a synapse onto neuron {int((words & 0xFFFFFF).max())}: only {n_post}")
+
+
+def once(many: Any) -> None:
+    if many:
+        raise ProgramError(f"many {many}: this kernel takes one spike a neuron and step")
+
+
+def release(n, y, line, steps, clock):
+    positive(n, steps)
+    need(n, 4, y)
+    need(n * steps, 4, line)
+    need(2, 8, clock)
+
+
+def synapse(n, y, isyn, decay):
+    positive(n)
+    need(n, 4, y, isyn)
+    need(1, 4, decay)
+
+
+def _geometry(n_post, n_pre, weights, area, width, rows, columns, out_area, group_in, group_out, lines, places):
+    positive(area, width, rows, columns, out_area, group_in, group_out)
+    channels = n_pre // area
+    if channels * area != n_pre or area % width or channels % group_in:
+        raise ProgramError(f"a picture of {n_pre} neurons, area {area}, width {width}: does not fit together")
+    if channels // group_in * group_out * out_area != n_post:
+        raise ProgramError(f"{n_post} neurons: no picture of area {out_area}")
+    need(channels * group_out * rows * columns, 4, weights)
+    need(area // width * rows, 4, lines)
+    need(width * columns, 4, places)
+    down, across = (a.data.view(np.int32) for a in (lines, places))
+    down, across = down[: area // width * rows], across[: width * columns]
+    if min(int(down.min()), int(across.min())) < -1 or int(down.max()) + int(across.max()) >= out_area:
+        raise ProgramError("a convolution that leaves its picture")
+
+
+def conv_spikes(n_post, y, weights, spikes, stride, slots, clock, delay, many, counter, *geometry):
+    ends = spikes.data.nbytes // stride if isinstance(spikes, Array) and stride > 0 else 0
+    if not ends or len(geometry) != 9:
+        raise ProgramError(f"{len(geometry)} words of geometry: must be 9")
+    n_pre = _pictures(weights, geometry)
+    _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
+    _geometry(n_post, n_pre, weights, *geometry)
+
+
+def _pictures(weights: Any, geometry: tuple) -> int:
+    """Neurons of the presynaptic picture: one small matrix a channel."""
+    positive(*geometry[:7])
+    need(0, 4, weights)
+    area, _, rows, columns, _, _, group_out = geometry[:7]
+    return weights.data.nbytes // (4 * group_out * rows * columns) * area
+
+
+def conv_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, *geometry):
+    if len(geometry) != 9:
+        raise ProgramError(f"{len(geometry)} words of geometry: must be 9")
+    need(n_post, 4, y)
+    need(1, 8, counter)
+    graded(x, n_pre, stride, slots, clock, delay)
+    _geometry(n_post, n_pre, weights, *geometry)
+
+
+def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, fan_out):
     positive(n_post, n_pre)
     need(n_post, 4, y)
     need(n_pre * n_post, 4, weights)
     need(1, 8, counter)
     graded(x, n_pre, stride, slots, clock, delay)
+    if isinstance(fan_out, Array):
+        need(n_pre, 4, fan_out)
 
 
 def one_to_one_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter):
-    dense_graded(1, y, weights, x, n_pre, stride, slots, clock, delay, counter)
+    dense_graded(1, y, weights, x, n_pre, stride, slots, clock, delay, counter, 0)
     positive(n_post)
     need(n_post, 4, y, weights)
     if n_pre < n_post:
         raise ProgramError(f"one to one from {n_pre} to {n_post}")
 
 
-def _neuron(n, params, current, bias, v):
+def _neuron(n, params, each, rows, current, bias, *states):
     positive(n)
-    need(neurons.N_PARAMS, 4, params)
-    need(n, 4, current, bias, v)
+    if each not in (1, n):
+        raise ProgramError(f"each {each}: must be 1, or {n}")
+    need(rows * each, 4, params)
+    need(n, 4, current, bias, *states)
 
 
-def lif(n, params, current, bias, flags, spikes, stride, slots, clock, counter, refractory, subtract, v, wait):
-    _neuron(n, params, current, bias, v)
+def _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait):
     need(-(-n // 64) * 64, 1, flags)
     need(1, 8, counter)
-    ring(spikes, stride, slots, clock, 0, n)
+    ring(spikes, stride, slots, clock, 0, many, n)
     if not 0 <= refractory <= 65535:
         raise ProgramError(f"refractory period of {refractory} steps: must be at most 65535")
-    need(n if refractory else 1, 2, wait)
+    if refractory:
+        need(n, 2, wait)
 
 
-def cuba_lif(
-    n, params, current, bias, flags, spikes, stride, slots, clock, counter, refractory, subtract, v, isyn, wait
-):
-    lif(n, params, current, bias, flags, spikes, stride, slots, clock, counter, refractory, subtract, v, wait)
-    need(n, 4, isyn)
+def _present(*states: Any) -> list[Array]:
+    """Those that are not 0."""
+    return [s for s in states if isinstance(s, Array) or s != 0]
 
 
-def li(n, params, current, bias, flags, spikes, stride, slots, clock, counter, refractory, subtract, v):
-    _neuron(n, params, current, bias, v)
-    need(2, 8, clock)
+def integrate_and_fire(
+    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory,
+    mode, v, isyn, adapt, wait, counts,
+):  # fmt: skip
+    _neuron(n, params, each, neurons.N_PARAMS, current, bias, v, *_present(isyn, adapt))
+    _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait)
+    if not 0 <= mode < 4:
+        raise ProgramError(f"mode {mode}: must be from 0 to 3")
+    if many:
+        need(n, 2, counts)
 
 
-def trace(m, y, weights, spikes, stride, slots, clock, decay, counter):
-    dense_spikes(m, y, weights, spikes, stride, slots, clock, 0, counter)
+def leaky_integrator(n, params, each, current, bias, v, isyn):
+    _neuron(n, params, each, neurons.N_GRADED_PARAMS, current, bias, v, *_present(isyn))
+
+
+def adex(
+    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, v, w, wait
+):  # fmt: skip
+    _neuron(n, params, each, neurons.N_ADEX, current, bias, v, w)
+    _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait)
+    once(many)
+
+
+def izhikevich(
+    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, v, u, wait
+):  # fmt: skip
+    _neuron(n, params, each, neurons.N_IZHIKEVICH, current, bias, v, u)
+    _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait)
+    once(many)
+
+
+def trace(m, y, weights, spikes, stride, slots, clock, many, decay, counter):
+    dense_spikes(m, y, weights, spikes, stride, slots, clock, 0, many, counter, 0)
     need(1, 4, decay)
 
 
@@ -214,7 +357,9 @@ def guard(n_inputs, validity, required, m, raw, command, previous, limits, ramp,
 CHECKS = {
     f.__name__: f
     for f in (
-        sample, population, pool, copy, clear, remember, dense_spikes, csr_spikes, dense_graded, one_to_one_graded,
-        lif, cuba_lif, li, trace, argmax, guard,
+        sample, population, pool, copy, clear, remember,
+        dense_spikes, csr_spikes, dense_spikes_int8, csr_spikes_int8, csr_delayed, release, synapse,
+        dense_graded, one_to_one_graded, conv_spikes, conv_graded,
+        integrate_and_fire, leaky_integrator, adex, izhikevich, trace, argmax, guard,
     )
 } | {"add": copy}  # fmt: skip

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 
 from ..errors import ProgramError
 from .compile import compile_callback
-from .kernels import delivery, encoders, neurons, outputs, vectors
+from .kernels import convolution, delivery, encoders, neurons, outputs, vectors
 from .operands import CHECKS
 
 __all__ = ["Kernel", "all_kernels", "kernel"]
@@ -43,8 +43,10 @@ class Kernel:
 _FUNCTIONS = (
     encoders.sample, encoders.population, encoders.pool,
     vectors.copy, vectors.add, vectors.clear, vectors.remember,
-    delivery.dense_spikes, delivery.csr_spikes, delivery.dense_graded, delivery.one_to_one_graded,
-    neurons.lif, neurons.cuba_lif, neurons.li,
+    delivery.dense_spikes, delivery.csr_spikes, delivery.dense_spikes_int8, delivery.csr_spikes_int8,
+    delivery.csr_delayed, delivery.release, delivery.synapse, delivery.dense_graded, delivery.one_to_one_graded,
+    convolution.conv_spikes, convolution.conv_graded,
+    neurons.integrate_and_fire, neurons.leaky_integrator, neurons.adex, neurons.izhikevich,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
 _kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, CHECKS[f.__name__]) for f in _FUNCTIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
+from .convolution import Convolution
 from .neurons import NeuronModel
 
 __all__ = ["Network", "Population", "Projection"]
@@ -33,22 +35,25 @@ class Population:
     """``size`` neurons of one model.
 
     bias : scalar or (size,), a constant current into every membrane
-    v_init : membrane at reset, scalar or (size,)
+    v_init : membrane at reset, scalar or (size,); None is where the model rests
     """
 
     name: str
     size: int
     neuron: NeuronModel
     bias: Any = 0.0
-    v_init: Any = 0.0
+    v_init: Any = None
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
         check_size(f"populations.{self.name}.size", self.size)
         if not isinstance(self.neuron, NeuronModel):
             raise DescriptionError(f"populations.{self.name}.neuron", self.neuron, "must be a neuron model")
+        if self.neuron.size not in (None, self.size):
+            rule = f"has parameters for {self.neuron.size} neurons: must be {self.size}, the population's size"
+            raise DescriptionError(f"populations.{self.name}.neuron", self.neuron, rule)
         for key in ("bias", "v_init"):
-            value = np.asarray(getattr(self, key), np.float64)
+            value = np.asarray(0.0 if getattr(self, key) is None else getattr(self, key), np.float64)
             if value.shape not in ((), (self.size,)):
                 rule = f"must be a number or have shape ({self.size},)"
                 raise DescriptionError(f"populations.{self.name}.{key}", f"shape {value.shape}", rule)
@@ -60,49 +65,69 @@ class Population:
 class Projection:
     """Connections from ``pre`` (a population or an input) to ``post``.
 
-    weights : dense: a number or (n_pre, n_post); one_to_one: a number or (n,); sparse: (k,) with pre_index, post_index
-    delay : [s]; a spike of step k arrives in step k + round(delay / dt)
+    weights : dense: a number or (n_pre, n_post); one_to_one: a number or (n,); sparse: (k,) with pre_index, post_index;
+        convolution: (channels out, channels in / groups, rows, columns)
+    connection : "dense", "sparse", "one_to_one" or a `Convolution`
+    delay : [s], a number or one a synapse, in the shape of the weights; a spike of step k arrives in step
+        k + round(delay / dt)
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn; models that have one);
         empty takes "synaptic" where the model has it
-    bias : scalar or (n_post,), added in every step, as in NIR's Affine
+    tau_syn : time constant [s] of an exponential current of the projection's own, for any model; adds to the current
+    bias : scalar or (n_post,), added in every step, as in NIR's Affine; of a convolution also (channels out,)
+    precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
+    scale : of int8 weights; None takes the largest weight / 127
     """
 
     pre: str
     post: str
     weights: Any = 1.0
-    connection: str = "dense"
+    connection: str | Convolution = "dense"
     pre_index: Any = None
     post_index: Any = None
-    delay: float = 0.0
+    delay: Any = 0.0
     receptor: str = ""
+    tau_syn: float | None = None
     bias: Any = None
+    precision: str = "float32"
+    scale: float | None = None
 
     @property
     def label(self) -> str:
         return f"projections[{self.pre} -> {self.post}]"
 
     def __post_init__(self) -> None:
-        if self.connection not in CONNECTIONS:
-            raise DescriptionError(
-                f"{self.label}.connection", self.connection, f"must be one of {', '.join(CONNECTIONS)}"
-            )
+        if not isinstance(self.connection, Convolution) and self.connection not in CONNECTIONS:
+            raise self._wrong("connection", self.connection, f"must be one of {', '.join(CONNECTIONS)}")
         if self.receptor not in ("", "current", "synaptic"):
-            raise DescriptionError(f"{self.label}.receptor", self.receptor, "must be 'current' or 'synaptic'")
-        if not np.isfinite(self.delay) or self.delay < 0:
-            raise DescriptionError(f"{self.label}.delay", self.delay, "must be >= 0 s")
-        for key in ("weights", "bias"):
+            raise self._wrong("receptor", self.receptor, "must be 'current' or 'synaptic'")
+        for key in ("weights", "bias", "delay"):
             value = getattr(self, key)
             if value is None:
                 continue
             array = np.asarray(value)
             if array.dtype.kind not in "fiu":
-                raise DescriptionError(f"{self.label}.{key}", f"dtype {array.dtype}", "must be numbers")
+                raise self._wrong(key, f"dtype {array.dtype}", "must be numbers")
             if not np.isfinite(array).all():
-                raise DescriptionError(f"{self.label}.{key}", "NaN or infinity", "must be finite")
+                raise self._wrong(key, "NaN or infinity" if array.ndim else value, "must be finite")
+        if np.any(np.asarray(self.delay) < 0):
+            raise self._wrong("delay", self.delay, "must be >= 0 s")
+        for key in ("tau_syn", "scale"):
+            value = getattr(self, key)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise self._wrong(key, value, "must be > 0 s" if key == "tau_syn" else "must be > 0")
+        if self.tau_syn is not None and self.receptor == "synaptic":
+            raise self._wrong("tau_syn", self.tau_syn, "is a current of the projection's own", "leave receptor out")
+        if self.precision not in ("float32", "int8"):
+            raise self._wrong("precision", self.precision, "must be 'float32' or 'int8'")
+        if self.scale is not None and self.precision != "int8":
+            raise self._wrong("scale", self.scale, "goes with precision 'int8'")
         indexed = {self.pre_index is not None, self.post_index is not None}
         if indexed != {self.connection == "sparse"}:
             rule = "pre_index and post_index go with connection 'sparse', and both are needed there"
-            raise DescriptionError(f"{self.label}.connection", self.connection, rule)
+            raise self._wrong("connection", self.connection, rule)
+
+    def _wrong(self, key: str, value: Any, rule: str, fix: str = "") -> DescriptionError:
+        return DescriptionError(f"{self.label}.{key}", value, rule, fix)
 
 
 @dataclass(frozen=True)

@@ -1,82 +1,276 @@
-"""Neuron models, as NIR defines them (Pedersen et al. 2024, Nature Communications 15:8122).
+"""Neuron models: what NIR defines (Pedersen et al. 2024, Nature Communications 15:8122), and what its peers add.
 
-LIF      tau_mem dv/dt = (v_leak - v) + r I
-CubaLIF  the same with I = isyn, where tau_syn disyn/dt = -isyn and a spike of weight w adds w to isyn
-LI       the equation of LIF without a threshold; its output is v
+Every parameter is a number or one number a neuron, (n,). ``I`` is the current that arrives, ``isyn`` a synaptic
+current.
+
+spiking   IF          dv/dt = r I
+          LIF         tau_mem dv/dt = (v_leak - v) + r I
+          CubaLIF     LIF on I + isyn, where tau_syn disyn/dt = -isyn and a spike of weight w adds w to isyn
+          ALIF        LIF whose threshold rises by beta with a spike and falls back with tau_adapt
+          AdEx        LIF with an exponential upstroke and an adaptation current (Brette and Gerstner 2005)
+          Izhikevich  two variables, quadratic (Izhikevich 2003)
+          Threshold   fires in each step in which I reaches the threshold
+graded    LI, CubaLI  LIF and CubaLIF without a threshold; the output is v
+          Integrator  NIR's I: dv/dt = r I; the output is v
+          Relay       the output is I itself: where projections meet without a neuron
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ..errors import DescriptionError
 
-__all__ = ["LI", "LIF", "CubaLIF", "NeuronModel"]
+__all__ = [
+    "ALIF",
+    "IF",
+    "LI",
+    "LIF",
+    "AdEx",
+    "CubaLI",
+    "CubaLIF",
+    "Integrator",
+    "Izhikevich",
+    "NeuronModel",
+    "Relay",
+    "SpikingModel",
+    "Threshold",
+]
+
+INTEGRATIONS = ("exact", "exponential_euler", "euler")
 
 
+@dataclass(frozen=True, eq=False)
 class NeuronModel:
-    """Base of all neuron descriptions; subclasses are frozen dataclasses."""
+    """Base of all neuron descriptions; subclasses are frozen dataclasses of parameters.
 
-    def _check(self) -> None:
-        for f in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, f.name)
-            if isinstance(value, float | int) and not isinstance(value, bool):
-                if math.isnan(value) or (math.isinf(value) and f.name != "v_min"):
-                    raise DescriptionError(f.name, value, "must be finite")
-                if f.name in ("tau_mem", "tau_syn") and value <= 0:
-                    raise DescriptionError(f.name, value, "must be > 0 s")
+    A field of numbers is checked: finite, of one size; ``positive`` names those that must be > 0, and ``words`` those
+    that are no numbers, with their values.
+    """
+
+    graded: ClassVar[bool] = True
+    positive: ClassVar[tuple[str, ...]] = ("tau_mem", "tau_syn", "tau_adapt", "tau_w", "delta_t")
+    words: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "integration": INTEGRATIONS,
+        "reset": ("value", "subtract"),
+        "reset_delay": (False, True),
+        "several": (False, True),
+    }
+
+    def __post_init__(self) -> None:
+        sizes = {}
+        for name in self.names():
+            value = getattr(self, name)
+            if name in self.words:
+                if isinstance(value, np.ndarray) or value not in self.words[name]:
+                    raise DescriptionError(name, value, f"must be one of {', '.join(map(str, self.words[name]))}")
+                continue
+            array = np.asarray(value)
+            if array.dtype.kind not in "fiu" or array.ndim > 1 or array.size == 0:
+                raise DescriptionError(name, value, "must be a number, or a list of one number a neuron")
+            if np.isnan(array).any() or (np.isinf(array).any() and name != "v_min"):
+                raise DescriptionError(name, value, "must be finite")
+            if name in self.positive and not (array > 0).all():
+                unit = " s" if name.startswith("tau_") else ""
+                raise DescriptionError(name, value, f"must be > 0{unit}")
+            if array.ndim:
+                sizes[name] = array.size
+        if len(set(sizes.values())) > 1:
+            raise DescriptionError(next(iter(sizes)), sizes, "parameters of one number a neuron must have one size")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in self.names())
+
+    __hash__ = None  # type: ignore[assignment]  # a parameter can be an array
+
+    @classmethod
+    def names(cls) -> list[str]:
+        return [f.name for f in fields(cls)]
+
+    @property
+    def size(self) -> int | None:
+        """Neurons, where a parameter is given for each."""
+        arrays = (np.asarray(getattr(self, name)) for name in self.names() if name not in self.words)
+        return next((a.size for a in arrays if a.ndim), None)
+
+    def _below(self, name: str, other: str) -> None:
+        if not (np.asarray(getattr(self, name)) < np.asarray(getattr(self, other))).all():
+            raise DescriptionError(name, getattr(self, name), f"must be < {other} ({getattr(self, other)})")
 
 
-@dataclass(frozen=True)
-class LIF(NeuronModel):
-    """Leaky integrate-and-fire.
+@dataclass(frozen=True, eq=False)
+class SpikingModel(NeuronModel):
+    """What all models that fire have.
 
-    tau_mem : membrane time constant [s]
-    v_threshold, v_reset, v_leak : [V, or the unit of the membrane]
-    r : membrane resistance
+    v_threshold : it fires at or above [V, or the unit of the membrane]
+    v_reset : membrane after a spike
     refractory : absolute refractory period [s]; the membrane holds and ignores its input
+    """
+
+    v_threshold: Any = 1.0
+    v_reset: Any = 0.0
+    refractory: float = 0.0
+
+    graded: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if np.ndim(self.refractory) or self.refractory < 0:
+            raise DescriptionError("refractory", self.refractory, "must be one number >= 0 s")
+        if getattr(self, "reset", "value") == "value":
+            self._below("v_reset", "v_threshold")
+
+
+@dataclass(frozen=True, eq=False)
+class IF(SpikingModel):
+    """Integrate-and-fire: dv/dt = r I.
+
+    r : membrane resistance over time constant [1/s]
     reset : "value" (v = v_reset) or "subtract" (v -= v_threshold)
+    reset_delay : the reset is part of the next step, as snnTorch has it; what is seen of v is not reset yet
+    several : v / v_threshold spikes in a step, all of them subtracted, as sinabs has it; needs reset "subtract"
     v_min : lower bound of the membrane
     """
 
-    tau_mem: float = 0.02
-    v_threshold: float = 1.0
-    v_reset: float = 0.0
-    v_leak: float = 0.0
-    r: float = 1.0
-    refractory: float = 0.0
+    r: Any = 1.0
     reset: str = "value"
-    v_min: float = -math.inf
+    reset_delay: bool = False
+    several: bool = False
+    v_min: Any = -math.inf
 
     def __post_init__(self) -> None:
-        self._check()
-        if self.refractory < 0:
-            raise DescriptionError("refractory", self.refractory, "must be >= 0 s")
-        if self.reset not in ("value", "subtract"):
-            raise DescriptionError("reset", self.reset, "must be 'value' or 'subtract'")
-        if self.reset == "value" and self.v_reset >= self.v_threshold:
-            raise DescriptionError("v_reset", self.v_reset, f"must be < v_threshold ({self.v_threshold})")
-        if self.reset == "subtract" and self.v_threshold <= 0:
+        super().__post_init__()
+        if self.reset == "subtract" and not (np.asarray(self.v_threshold) > 0).all():
             raise DescriptionError("v_threshold", self.v_threshold, "must be > 0 with reset 'subtract'")
-        if self.v_min >= self.v_threshold:
-            raise DescriptionError("v_min", self.v_min, f"must be < v_threshold ({self.v_threshold})")
+        self._below("v_min", "v_threshold")
+        if self.several and (self.reset != "subtract" or self.reset_delay or self.refractory):
+            fix = "use reset 'subtract' without reset_delay and without a refractory period"
+            raise DescriptionError("several", self.several, "goes with an immediate subtraction only", fix)
+        if self.reset_delay and self.refractory:
+            raise DescriptionError("reset_delay", self.reset_delay, "does not go with a refractory period")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class LIF(IF):
+    """Leaky integrate-and-fire: tau_mem dv/dt = (v_leak - v) + r I, r being a resistance.
+
+    tau_mem : membrane time constant [s]
+    v_leak : where the membrane rests
+    integration : "exact" for input that is constant over a step; "exponential_euler" holds the synaptic current over a
+        step too; "euler" is the forward Euler step
+    """
+
+    tau_mem: Any = 0.02
+    v_leak: Any = 0.0
+    integration: str = "exact"
+
+
+@dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
-    """Leaky integrate-and-fire with an exponential synaptic current of time constant tau_syn [s]."""
+    """LIF with an exponential synaptic current of time constant tau_syn [s]: a spike of weight w adds w to it."""
 
-    tau_syn: float = 0.005
+    tau_syn: Any = 0.005
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class ALIF(LIF):
+    """LIF with an adaptive threshold v_threshold + beta a, where tau_adapt da/dt = -a and a spike adds 1 to a.
+
+    From Bellec et al. 2020, Nature Communications 11:3625; a reset by subtraction takes v_threshold away.
+    """
+
+    tau_adapt: Any = 0.2
+    beta: Any = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class AdEx(SpikingModel):
+    """Adaptive exponential integrate-and-fire (Brette and Gerstner 2005, J. Neurophysiol. 94:3637), divided by g_leak.
+
+    tau_mem dv/dt = (v_leak - v) + delta_t exp((v - v_rheobase) / delta_t) + r (I - w)
+    tau_w dw/dt = a (v - v_leak) - w;  v >= v_threshold: v = v_reset, w += b
+
+    tau_mem, tau_w : [s]
+    v_rheobase : where the upstroke begins (V_T of the paper); v_threshold is where it is cut
+    delta_t : slope of the upstroke [V]
+    a : adaptation below threshold [A/V]; b : of a spike [A]
+    integration : of the linear part, "exponential_euler" or "euler"
+    """
+
+    v_threshold: Any = 0.0
+    v_reset: Any = -0.0706
+    tau_mem: Any = 0.00937
+    v_leak: Any = -0.0706
+    r: Any = 1 / 30e-9
+    v_rheobase: Any = -0.0504
+    delta_t: Any = 0.002
+    tau_w: Any = 0.144
+    a: Any = 4e-9
+    b: Any = 0.0805e-9
+    integration: str = "exponential_euler"
+
+    words: ClassVar[dict[str, tuple[Any, ...]]] = {"integration": INTEGRATIONS[1:]}
+
+
+@dataclass(frozen=True, eq=False)
+class Izhikevich(SpikingModel):
+    """Izhikevich 2003, IEEE Trans. Neural Networks 14:1569, in the paper's units: v, u in mV, a in 1/ms.
+
+    dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d.
+    As in the paper's program, v takes two half-steps of dt, then u takes one step.
+    """
+
+    v_threshold: Any = 30.0
+    v_reset: Any = -65.0
+    r: Any = 1.0
+    a: Any = 0.02
+    b: Any = 0.2
+    d: Any = 8.0
+
+    @property
+    def rest(self) -> Any:
+        return self.v_reset
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold(NeuronModel):
+    """Fires in each step in which its input reaches v_threshold; it has no memory."""
+
+    v_threshold: Any = 1.0
+
+    graded: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
     """Leaky integrator: graded output v, no spikes."""
 
-    tau_mem: float = 0.02
-    v_leak: float = 0.0
-    r: float = 1.0
+    tau_mem: Any = 0.02
+    v_leak: Any = 0.0
+    r: Any = 1.0
+    integration: str = "exact"
 
-    def __post_init__(self) -> None:
-        self._check()
+
+@dataclass(frozen=True, eq=False)
+class CubaLI(LI):
+    """Leaky integrator with an exponential synaptic current of time constant tau_syn [s]."""
+
+    tau_syn: Any = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Integrator(NeuronModel):
+    """dv/dt = r I, graded output v; NIR's I."""
+
+    r: Any = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Relay(NeuronModel):
+    """Graded output: what arrives, in the same step."""

@@ -18,7 +18,22 @@ from snn_control.coding import (
 )
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+from snn_control.network import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    AdEx,
+    CubaLI,
+    CubaLIF,
+    Integrator,
+    Izhikevich,
+    Network,
+    Population,
+    Projection,
+    Relay,
+    Threshold,
+)
 from tests.reference import SlowController
 
 DT = 1e-3
@@ -29,23 +44,54 @@ def times(low, high):
 
 
 @st.composite
-def spiking(draw):
+def spiking(draw, size=1):
+    """A model that fires, with parameters for all or for each of ``size`` neurons."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def number(low, high):
+        return rng.uniform(low, high, size) if draw(st.integers(0, 9)) == 0 else draw(times(low, high))
+
+    kind = draw(st.sampled_from([LIF, LIF, CubaLIF, CubaLIF, IF, ALIF, AdEx, Izhikevich, Threshold]))
+    if kind is Threshold:
+        return Threshold(number(0.2, 1.5))
+    refractory = DT * draw(st.integers(0, 3))
+    if kind is Izhikevich:
+        return Izhikevich(r=number(5, 30), refractory=refractory, a=number(0.02, 0.1), d=number(2, 8))
+    if kind is AdEx:
+        values = {"tau_mem": number(0.005, 0.02), "v_threshold": number(0.9, 1.1), "v_reset": -0.2, "r": number(1, 4)}
+        values |= {"v_leak": 0.0, "v_rheobase": number(0.3, 0.5), "delta_t": number(0.05, 0.2), "a": 0.1, "b": 0.2}
+        return AdEx(refractory=refractory, integration=draw(st.sampled_from(["exponential_euler", "euler"])), **values)
     values = {
-        "tau_mem": draw(times(0.002, 0.05)),
-        "v_threshold": draw(times(0.2, 1.5)),
-        "v_leak": draw(st.sampled_from([0.0, 0.1, -0.3])),
+        "v_threshold": number(0.2, 1.5),
         "r": draw(st.sampled_from([1.0, 2.5])),
-        "refractory": DT * draw(st.integers(0, 3)),
         "reset": draw(st.sampled_from(["value", "subtract"])),
         "v_reset": draw(st.sampled_from([0.0, -0.2])),
         "v_min": draw(st.sampled_from([-np.inf, -0.4])),
     }
-    if draw(st.booleans()):
-        return CubaLIF(tau_syn=draw(times(0.001, 0.02)), **values)
-    return LIF(**values)
+    special = draw(st.sampled_from(["", "", "", "delay", "several"]))
+    if special == "several" and kind is not ALIF:
+        values |= {"several": True, "reset": "subtract"}
+    elif special == "delay":
+        values |= {"reset_delay": True}
+    else:
+        values |= {"refractory": refractory}
+    if kind is IF:
+        return IF(**values | {"r": number(20, 100)})
+    values |= {"tau_mem": number(0.002, 0.05), "v_leak": draw(st.sampled_from([0.0, 0.1, -0.3]))}
+    values |= {"integration": draw(st.sampled_from(["exact", "exponential_euler", "euler"]))}
+    if kind is CubaLIF:
+        values |= {"tau_syn": number(0.002, 0.02)}
+    if kind is ALIF:
+        values |= {"tau_adapt": number(0.01, 0.3), "beta": number(0.05, 0.5)}
+    return kind(**values)
 
 
-graded = st.builds(LI, tau_mem=times(0.002, 0.05), v_leak=st.sampled_from([0.0, 0.2]), r=st.sampled_from([1.0, 2.0]))
+graded = (
+    st.builds(LI, tau_mem=times(0.002, 0.05), v_leak=st.sampled_from([0.0, 0.2]), r=st.sampled_from([1.0, 2.0]))
+    | st.builds(CubaLI, tau_mem=times(0.002, 0.05), tau_syn=times(0.002, 0.05))
+    | st.builds(Integrator, r=st.sampled_from([5.0, 50.0]))
+    | st.just(Relay())
+)
 maybe_spiking = st.none() | spiking() | graded
 
 
@@ -82,7 +128,7 @@ def out_size(spec):
         return spec.size, False
     else:
         n = spec.size * encoder.neurons if isinstance(encoder, PopulationEncoder) else np.shape(encoder.weights)[1]
-    return n, isinstance(encoder.neuron, LIF)
+    return n, encoder.neuron is not None and not encoder.neuron.graded
 
 
 @st.composite
@@ -92,9 +138,11 @@ def descriptions(draw):
     populations = []
     for k in range(draw(st.integers(1, 3))):
         n = draw(st.integers(1, 7))
-        bias, v_init = draw(st.sampled_from([0.0, 0.9, rng.normal(size=n)])), draw(st.sampled_from([0.0, 0.3]))
-        populations.append(Population(f"pop{k}", n, draw(spiking() | graded), bias, v_init))
-    sources = {i.name: out_size(i) for i in inputs} | {p.name: (p.size, isinstance(p.neuron, LIF)) for p in populations}
+        bias, v_init = draw(st.sampled_from([0.0, 0.9, rng.normal(size=n)])), draw(st.sampled_from([None, 0.0, 0.3]))
+        populations.append(Population(f"pop{k}", n, draw(spiking(n) | graded), bias, v_init))
+    sources = {i.name: out_size(i) for i in inputs} | {p.name: (p.size, not p.neuron.graded) for p in populations}
+    several = {p.name for p in populations if getattr(p.neuron, "several", False)}
+    several |= {i.name for i in inputs if getattr(getattr(i.encoder, "neuron", None), "several", False)}
     names, projections = [p.name for p in populations], []
     for _ in range(draw(st.integers(1, 5))):
         pre, post = draw(st.sampled_from(list(sources))), draw(st.sampled_from(names))
@@ -107,7 +155,15 @@ def descriptions(draw):
         if kind == "sparse":
             values = {"pre_index": rng.integers(0, n_pre, shape), "post_index": rng.integers(0, n_post, shape)}
         values["bias"] = draw(st.sampled_from([None, 0.05]))
-        values["receptor"] = draw(st.sampled_from(["", "current"]))
+        special = draw(st.sampled_from(["", "", "", "tau_syn", "int8", "delays"]))
+        if special == "tau_syn":
+            values["tau_syn"] = draw(times(0.002, 0.02))
+        else:
+            values["receptor"] = draw(st.sampled_from(["", "current"]))
+        if special == "int8" and spikes and pre not in several:
+            values |= {"precision": "int8", "scale": draw(st.sampled_from([None, 0.1]))}
+        if special == "delays" and spikes and kind != "one_to_one":
+            delay = delay + DT * rng.integers(0, 4, shape)
         weights = draw(st.sampled_from([1.5, rng.normal(size=shape) * 1.5]))
         projections.append(Projection(pre, post, weights, kind, delay=delay, **values))
     outputs, steps = [], draw(st.sampled_from([1, 1, 3]))
@@ -162,13 +218,13 @@ def compare(description, seed, ticks):
             if pop.synaptic:
                 assert array(f"{name}.isyn").tobytes() == pop.isyn.tobytes(), (tick, name, "isyn")
             if not pop.graded:
-                assert controller.spikes(name).tolist() == twin.history[name][-1], (tick, name, "spikes")
+                assert controller.spikes(name).tolist() == [i for i, _ in twin.history[name][-1]], (tick, name)
         for name in want:
             assert got[name].tobytes() == want[name].tobytes(), (tick, name, got[name], want[name])
         assert array("guard").tolist() == twin.words.tolist(), tick
     for name, counters in twin.counters.items():
         assert array(f"{name}.counters").tolist() == counters.tolist(), name
-    fired = {name: sum(map(len, twin.history[name])) for name, p in twin.populations.items() if not p.graded}
+    fired = {name: int(p.counter[0]) for name, p in twin.populations.items() if not p.graded}
     assert controller.counters()["spikes"] == fired
     return sum(fired.values())
 

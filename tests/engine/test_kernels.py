@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_control.engine.compile import compile_function
-from snn_control.engine.kernels import encoders
+from snn_control.engine.kernels import functions
 from snn_control.engine.registry import all_kernels, kernel
 from snn_control.errors import ProgramError
 from tests import reference
@@ -34,14 +34,14 @@ def test_every_twin_has_a_kernel():
 
 
 def test_an_unknown_kernel_and_another_version_are_refused():
-    with pytest.raises(ProgramError, match=r"'lyf' is not installed; known: .*lif"):
-        kernel("lyf")
+    with pytest.raises(ProgramError, match=r"'trase' is not installed; known: .*trace"):
+        kernel("trase")
     with pytest.raises(ProgramError, match="has version 1, the Program was built for 7; build it again"):
-        kernel("lif", 7)
+        kernel("trace", 7)
 
 
-def test_exp_negative_is_within_its_bound_and_has_the_bits_of_its_twin():
-    compiled = compile_function(encoders.exp_negative, "float32(float32)")
+def test_exponential_is_within_its_bound_and_has_the_bits_of_its_twin():
+    compiled = compile_function(functions.exponential, "float32(float32)")
     x = np.concatenate([np.linspace(-87, 0, 20001), -np.logspace(-30, 1.9, 500), [-0.0]]).astype(np.float32)
     got = np.array([compiled(v) for v in x], np.float32)
     exact = np.exp(x.astype(np.float64))
@@ -49,7 +49,7 @@ def test_exp_negative_is_within_its_bound_and_has_the_bits_of_its_twin():
     error = np.abs(got[inside] / exact[inside] - 1)
     assert error.max() < 3e-7, f"at {x[inside][error.argmax()]}: {error.max()}"
     assert compiled(np.float32(0)) == 1
-    twin = np.array([reference.exp_negative(v) for v in x[::20]], np.float32)
+    twin = np.array([reference.exponential(v) for v in x[::20]], np.float32)
     assert got[::20].tobytes() == twin.tobytes()
     for beyond in (-87.0, -88.0, -1e30, -math.inf, math.nan):
         assert compiled(np.float32(beyond)) == 0

@@ -56,9 +56,8 @@ KERNELS = [
     "pool",
     "csr_spikes",
     "dense_graded",
-    "lif",
-    "cuba_lif",
-    "li",
+    "integrate_and_fire",
+    "leaky_integrator",
     "trace",
     "guard",
     "copy",
@@ -115,7 +114,7 @@ def test_a_damaged_place_is_refused(program, place):
         return [dataclasses.replace(o, **place) if isinstance(o, Place) else o for o in operands]
 
     with pytest.raises(ProgramError):
-        Bound(with_operands(program, "lif", change))
+        Bound(with_operands(program, "integrate_and_fire", change))
 
 
 def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):

@@ -1,21 +1,31 @@
 """Projections: what arrives is added to the target's current or synaptic current, ``y += sum w``.
 
-Spikes cost work only for the neurons that fired. Sums run over the presynaptic neurons in ascending order;
-rows are taken four at a time where that does not change the order.
+Spikes cost work only for the neurons that fired. Sums run over the presynaptic neurons in ascending order; rows are
+taken four at a time where that does not change the order.
 
-Spike rows: n_post, y, weights (csr: int64 view of {target uint32, weight float32}), spikes, stride, slots, clock,
-delay, counter of synaptic operations, [csr: row pointers uint32]. Graded rows: n_post, y, weights, x, n_pre,
-[delay line: stride, slots, clock, delay], counter.
+Spike rows: n_post, y, weights, then the source: spikes, stride, slots, clock, delay, many, then the counter of synaptic
+operations, then
+    dense_spikes       fan out uint32[n_pre]: weights that are not 0 of each row; 0 where all are
+    csr_spikes         row pointers uint32, how many; weights are pairs {target uint32, weight float32}
+    dense_spikes_int8  scale float32[1], sums int32[n_post]; weights int8
+    csr_spikes_int8    row pointers, how many, scale; a synapse is a uint32: 24 bits of target, 8 of weight
+    csr_delayed        row pointers, how many, steps; y is a line of `steps` vectors, a synapse's target counts in it
+                       from the vector of the step in which the spike arrives
+Graded rows: n_post, y, weights, x, n_pre, [delay line: stride, slots, clock, delay], counter, [fan out].
+release: n, y, line, steps, clock. synapse: n, y, isyn, decay float32[1].
 """
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i64, prefetch, u32, u64
-from . import ZERO
+from ..memory import f32, i8, i32, i64, load_u32, prefetch, u16, u32, u64
+from . import ONE, ZERO, bounded, flush
 from .spikes import HEADER, slot_address
 
+# words of a row that gets spikes
+N, Y, WEIGHTS, SPIKES, STRIDE, SLOTS, CLOCK, DELAY, MANY, COUNTER, OWN = range(1, 12)
 TARGET = np.uint64(0xFFFFFFFF)
+TARGET24 = np.uint32(0xFFFFFF)
 AHEAD = 2  # spikes: how far ahead a row of synapses is fetched
 
 
@@ -116,31 +126,162 @@ def add_sparse_rows(y, pointers, synapses, spikes, count):
     return used
 
 
+@register_jitable(forceinline=True)
+def add_multiple_rows(y, weights, spikes, many, count):
+    """The same where a neuron can fire several times."""
+    for k in range(count):
+        add_scaled_row(y, f32(weights + 4 * y.size * np.int64(spikes[k]), y.size), np.float32(many[k]))
+
+
+@register_jitable(forceinline=True)
+def add_multiple_sparse_rows(y, pointers, synapses, spikes, many, count):
+    used = 0
+    for k in range(count):
+        i, a = spikes[k], np.float32(many[k])
+        first = np.int64(pointers[i])
+        m = np.int64(pointers[i + 1]) - first
+        target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
+        for j in range(m):
+            y[target[2 * j]] += a * weight[2 * j + 1]
+        used += m
+    return used
+
+
+@register_jitable(forceinline=True)
+def source_slot(o):
+    """Address of the spike list that arrives now."""
+    return slot_address(o[SPIKES], o[STRIDE], o[SLOTS], o[CLOCK], o[DELAY])
+
+
+@register_jitable(forceinline=True)
+def fan_out_of(fan_out, spikes, count):
+    """Synapses with a weight, of those that fired."""
+    used = 0
+    for k in range(count):
+        used += load_u32(fan_out + 4 * np.int64(spikes[k]))
+    return used
+
+
 def dense_spikes(row):
     """Spikes through a dense (n_pre, n_post) matrix."""
-    o = i64(row, 10)
-    slot = slot_address(o[4], o[5], o[6], o[7], o[8])
+    o = i64(row, OWN + 1)
+    slot = source_slot(o)
     count = i64(slot, 1)[0]
     if count > 0:
-        add_spiking_rows(f32(o[2], o[1]), o[3], u32(slot + HEADER, count), count)
-        i64(o[9], 1)[0] += count * o[1]
+        y, spikes = f32(o[Y], o[N]), u32(slot + HEADER, count)
+        if o[MANY] == 0:
+            add_spiking_rows(y, o[WEIGHTS], spikes, count)
+        else:
+            add_multiple_rows(y, o[WEIGHTS], spikes, u16(slot + o[MANY], count), count)
+        i64(o[COUNTER], 1)[0] += count * o[N] if o[OWN] == 0 else fan_out_of(o[OWN], spikes, count)
 
 
 def csr_spikes(row):
     """Spikes through sparse rows, index and weight side by side."""
-    o = i64(row, 12)
-    slot = slot_address(o[4], o[5], o[6], o[7], o[8])
+    o = i64(row, OWN + 2)
+    slot = source_slot(o)
     count = i64(slot, 1)[0]
     if count > 0:
-        pointers = u32(o[10], o[11])
-        i64(o[9], 1)[0] += add_sparse_rows(f32(o[2], o[1]), pointers, o[3], u32(slot + HEADER, count), count)
+        y, pointers, spikes = f32(o[Y], o[N]), u32(o[OWN], o[OWN + 1]), u32(slot + HEADER, count)
+        if o[MANY] == 0:
+            used = add_sparse_rows(y, pointers, o[WEIGHTS], spikes, count)
+        else:
+            used = add_multiple_sparse_rows(y, pointers, o[WEIGHTS], spikes, u16(slot + o[MANY], count), count)
+        i64(o[COUNTER], 1)[0] += used
+
+
+def dense_spikes_int8(row):
+    """Spikes through a dense matrix of whole numbers: summed exactly, scaled once."""
+    o = i64(row, OWN + 2)
+    slot = source_slot(o)
+    count = i64(slot, 1)[0]
+    if count > 0:
+        n, scale = o[N], f32(o[OWN], 1)[0]
+        y, sums, spikes = f32(o[Y], n), i32(o[OWN + 1], n), u32(slot + HEADER, count)
+        for j in range(n):
+            sums[j] = 0
+        for k in range(count):
+            w = i8(o[WEIGHTS] + n * np.int64(spikes[k]), n)
+            for j in range(n):
+                sums[j] += w[j]
+        for j in range(n):
+            y[j] += scale * np.float32(sums[j])
+        i64(o[COUNTER], 1)[0] += count * n
+
+
+def csr_spikes_int8(row):
+    """Spikes through sparse rows of one word a synapse."""
+    o = i64(row, OWN + 3)
+    slot = source_slot(o)
+    count = i64(slot, 1)[0]
+    if count > 0:
+        y, pointers, spikes, scale = (
+            f32(o[Y], o[N]),
+            u32(o[OWN], o[OWN + 1]),
+            u32(slot + HEADER, count),
+            f32(o[OWN + 2], 1)[0],
+        )
+        used = 0
+        for k in range(count):
+            first = np.int64(pointers[spikes[k]])
+            m = np.int64(pointers[spikes[k] + 1]) - first
+            target, weight = u32(o[WEIGHTS] + 4 * first, m), i32(o[WEIGHTS] + 4 * first, m)
+            for j in range(m):
+                y[target[j] & TARGET24] += scale * np.float32(weight[j] >> 24)
+            used += m
+        i64(o[COUNTER], 1)[0] += used
+
+
+def csr_delayed(row):
+    """Spikes through sparse rows with a delay of each synapse: into a line that `release` reads."""
+    o = i64(row, OWN + 3)
+    slot = source_slot(o)
+    count = i64(slot, 1)[0]
+    if count > 0:
+        n, steps = o[N], o[OWN + 2]
+        size = n * steps
+        line, pointers, spikes = f32(o[Y], size), u32(o[OWN], o[OWN + 1]), u32(slot + HEADER, count)
+        base, used = n * (i64(o[CLOCK], 2)[1] % steps), 0
+        for k in range(count):
+            first = np.int64(pointers[spikes[k]])
+            m = np.int64(pointers[spikes[k] + 1]) - first
+            target, weight = u32(o[WEIGHTS] + 8 * first, 2 * m), f32(o[WEIGHTS] + 8 * first, 2 * m)
+            a = ONE if o[MANY] == 0 else np.float32(u16(slot + o[MANY], count)[k])
+            for j in range(m):
+                at = base + np.int64(target[2 * j])
+                line[at - size if at >= size else at] += a * weight[2 * j + 1]
+            used += m
+        i64(o[COUNTER], 1)[0] += used
+
+
+def release(row):
+    """y += what arrives in this step; its place in the line is empty again."""
+    o = i64(row, 6)
+    y, line = f32(o[2], o[1]), f32(o[3] + 4 * o[1] * (i64(o[5], 2)[1] % o[4]), o[1])
+    for i in range(y.size):
+        y[i] += line[i]
+        line[i] = ZERO
+
+
+def synapse(row):
+    """A projection's own exponential current: y += isyn, then it decays."""
+    o = i64(row, 5)
+    y, isyn, decay = f32(o[2], o[1]), f32(o[3], o[1]), f32(o[4], 1)[0]
+    for i in range(y.size):
+        y[i] += isyn[i]
+        isyn[i] = bounded(flush(isyn[i] * decay))
 
 
 def dense_graded(row):
     """A graded vector through a dense (n_pre, n_post) matrix."""
-    o = i64(row, 11)
+    o = i64(row, 12)
     x = f32(slot_address(o[4], o[6], o[7], o[8], o[9]), o[5])
-    i64(o[10], 1)[0] += add_product(f32(o[2], o[1]), o[3], x) * o[1]
+    used = add_product(f32(o[2], o[1]), o[3], x) * o[1]
+    if o[11] != 0:
+        fan_out, used = u32(o[11], o[5]), 0
+        for j in range(x.size):
+            used += np.int64(fan_out[j]) if x[j] != ZERO else 0
+    i64(o[10], 1)[0] += used
 
 
 def one_to_one_graded(row):

@@ -9,39 +9,14 @@ pool        n, out float32, slot, x, y, p (io), width, height, column uint32[wid
 """
 
 import numpy as np
-from numba.extending import register_jitable
 
 from ..memory import f32, f64, i64, u8, u16, u32
 from ..slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP  # noqa: F401
-from . import ONE, ZERO
+from . import ZERO
+from .functions import HALF, exponential
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
-
-POWERS = (2.0 ** np.arange(-126, 1)).astype(np.float32)
-LOG2_E, LN2_HIGH, LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
-COEFFICIENTS = tuple(np.float32(1 / f) for f in (5040, 720, 120, 24, 6, 2))
-HALF = np.float32(0.5)
-
-
-@register_jitable(forceinline=True)
-def exp_negative(x):
-    """exp(x) for x <= 0 in float32 without libm: the same bits on every machine, relative error < 3e-7.
-
-    Cody and Waite range reduction, Taylor polynomial of degree 7; below -87 the result is 0.
-    """
-    if not x > np.float32(-87.0):
-        return ZERO
-    k = np.int64(x * LOG2_E - HALF)
-    r = (x - np.float32(k) * LN2_HIGH) - np.float32(k) * LN2_LOW
-    s = COEFFICIENTS[0]
-    s = s * r + COEFFICIENTS[1]
-    s = s * r + COEFFICIENTS[2]
-    s = s * r + COEFFICIENTS[3]
-    s = s * r + COEFFICIENTS[4]
-    s = s * r + COEFFICIENTS[5]
-    s = (s * r) * r + r + ONE
-    return s * POWERS[k + 126]
 
 
 def sample(row):
@@ -92,7 +67,7 @@ def population(row):
     for d in range(dimensions):
         for k in range(d * m, d * m + m):
             z = (x[d] - centres[k]) * p[2 * d]
-            out[k] = p[2 * d + 1] * exp_negative(-HALF * (z * z))
+            out[k] = p[2 * d + 1] * exponential(-HALF * (z * z))
 
 
 def pool(row):

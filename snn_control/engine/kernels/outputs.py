@@ -1,6 +1,6 @@
 """From spikes to the command.
 
-trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots, clock, decay float32[1], counter
+trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots, clock, many, decay float32[1], counter
 argmax  n, x float32, y float32[1]
 guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float32, command float64 (io),
         previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[8],
@@ -9,9 +9,9 @@ guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float
 
 import numpy as np
 
-from ..memory import f32, f64, i64, u8, u32
+from ..memory import f32, f64, i64, u8, u16, u32
 from . import NAN, bounded, flush
-from .delivery import add_spiking_rows
+from .delivery import add_multiple_rows, add_spiking_rows
 from .spikes import HEADER, slot_address
 
 # words of the guard's state
@@ -21,15 +21,19 @@ INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED = 1, 2, 4  # bits of REASON
 
 def trace(row):
     """Exponentially filtered, decoded spikes: y <- decay y + sum of the rows of those that fired."""
-    o = i64(row, 10)
-    y, decay = f32(o[2], o[1]), f32(o[8], 1)[0]
+    o = i64(row, 11)
+    y, decay = f32(o[2], o[1]), f32(o[9], 1)[0]
     for i in range(y.size):
         y[i] = bounded(flush(y[i] * decay))
     slot = slot_address(o[4], o[5], o[6], o[7], 0)
     count = i64(slot, 1)[0]
     if count > 0:
-        add_spiking_rows(y, o[3], u32(slot + HEADER, count), count)
-        i64(o[9], 1)[0] += count * o[1]
+        spikes = u32(slot + HEADER, count)
+        if o[8] == 0:
+            add_spiking_rows(y, o[3], spikes, count)
+        else:
+            add_multiple_rows(y, o[3], spikes, u16(slot + o[8], count), count)
+        i64(o[10], 1)[0] += count * o[1]
 
 
 def argmax(row):

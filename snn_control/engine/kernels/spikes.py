@@ -1,6 +1,7 @@
 """Spike lists. A population keeps its last `slots` lists in a ring, one slot a step.
 
-A slot is 64 bytes of header (the count, int64) and the ascending uint32 indices.
+A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, ``many`` bytes behind the slot's
+start, their uint16 multiplicities, where a model can fire several times in a step (``many`` = 0: each fired once).
 """
 
 import numpy as np

@@ -1,0 +1,257 @@
+"""The projections of a build: weights and connectivity in the form of a kernel's row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import BuildError, DescriptionError
+from ..network import Projection
+from ..network.convolution import Convolution
+from .builder import Builder, Node, matrix
+from .program import STEP, Place
+
+__all__ = ["connect", "product"]
+
+MOST_TARGETS = 1 << 24  # of a synapse in one word
+
+
+def connect(b: Builder) -> None:
+    """Emit the operations of a step: deliveries with a delay, then each population after what arrives at once."""
+    projections = b.network.projections
+    for p in projections:
+        for key in ("pre", "post"):
+            if getattr(p, key) not in b.nodes:
+                known = ", ".join(b.nodes)
+                raise BuildError(f"{p.label}.{key}", getattr(p, key), f"must be an input or a population: {known}")
+        if all(p.post != pop.name for pop in b.network.populations):  # an encoder's neurons run first
+            raise BuildError(f"{p.label}.post", p.post, "must be a population")
+    for index, delay in enumerate(b.delays):
+        if delay >= 1:
+            deliver(b, index)
+    populations = [p.name for p in b.network.populations]
+    for node in [n for n in b.nodes.values() if n.name not in populations]:
+        if node.operation is None:
+            b.remember(node)
+    for name in [n for n in b.nodes if n not in populations] + b.order():
+        node = b.nodes[name]
+        if node.operation is None:
+            continue
+        if name not in populations:
+            b.emit(STEP, "add", node.size, node.target["current"], node.drive, label=name)  # type: ignore
+        for index, (p, delay) in enumerate(zip(projections, b.delays, strict=True)):
+            if p.post == name and delay == 0:
+                deliver(b, index)
+        for tau, isyn in node.synapses.items():
+            decay = b.layout.constant("", np.array([np.exp(-b.dt / tau)], np.float32))
+            b.emit(STEP, "synapse", node.size, node.target["current"], isyn, decay, label=name)
+        b.sections[STEP].append(node.operation)
+        if node.graded:
+            b.remember(node)
+
+
+def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
+    """y += x W, of a graded vector."""
+    counter = b.counter(label, weights.size, once=False, steps=section == STEP)
+    operands = (y.shape[0], y, b.layout.constant("", weights), x, weights.shape[0], 0, 1, b.clock, 0, counter)
+    b.emit(section, "dense_graded", *operands, fan_out(b, weights), label=label)
+
+
+def fan_out(b: Builder, weights: np.ndarray) -> int | Place:
+    """How many weights of each row are not 0, for the count of effective operations; 0 where all are."""
+    if np.all(weights):
+        return 0
+    return b.layout.constant("", np.count_nonzero(weights, axis=1).astype(np.uint32))
+
+
+def deliver(b: Builder, index: int) -> None:
+    """Emit what one projection adds to its target in a step."""
+    p, delay = b.network.projections[index], b.delays[index]
+    pre, post = b.nodes[p.pre], b.nodes[p.post]
+    y = _target(b, p, post)
+    if p.connection == "one_to_one" and pre.size != post.size:
+        raise BuildError(f"{p.label}.connection", "one_to_one", f"sizes must agree: {pre.size} and {post.size}")
+    if np.ndim(p.delay) and (pre.graded or isinstance(p.connection, Convolution) or p.precision != "float32"):
+        fix = "use one delay"
+        raise BuildError(f"{p.label}.delay", "one a synapse", "goes with spikes through float32 weights", fix)
+    if p.precision != "float32" and (pre.graded or pre.many or isinstance(p.connection, Convolution)):
+        rule = "is for spikes, one a step, through dense, sparse and one_to_one connections"
+        raise BuildError(f"{p.label}.precision", p.precision, rule)
+    if p.bias is not None:
+        b.emit(STEP, "add", post.size, y, b.layout.constant("", _bias(p, post.size)), label=p.label)
+    if pre.graded:
+        source = pre.signal if delay == 0 else pre.line
+        assert source is not None
+        _graded(b, index, y, (source, pre.size, pre.stride, 1 if delay == 0 else pre.slots, b.clock, delay))
+    else:
+        _spikes(b, index, y, (pre.signal, pre.stride, pre.slots, b.clock, delay, pre.many))
+
+
+def _target(b: Builder, p: Projection, post: Node) -> Place:
+    """Where the projection adds: the current, the neurons' synaptic current, or one of the projection's own."""
+    if p.tau_syn is None:
+        return post.target[b.receptor(p)]
+    if p.tau_syn not in post.synapses:
+        name = f"{post.name}.isyn_{len(post.synapses) + 1}"
+        post.synapses[p.tau_syn] = b.layout.state(name, "float32", post.size)
+    return post.synapses[p.tau_syn]
+
+
+def _bias(p: Projection, n: int) -> np.ndarray:
+    bias = np.asarray(p.bias)
+    if isinstance(p.connection, Convolution) and bias.ndim == 1 and bias.size and n % bias.size == 0:
+        bias = np.repeat(bias, n // bias.size)  # one a channel
+    return matrix(f"{p.label}.bias", bias, (n,))
+
+
+def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
+    p = b.network.projections[index]
+    n_pre, n_post, lay, name = source[1], y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
+    if isinstance(p.connection, Convolution):
+        weights, geometry = _convolution(b, p, n_pre, n_post)
+        b.synapse_counts[index] = _places(weights, geometry)
+        counter = b.counter(p.label, b.synapse_counts[index], once=False)
+        b.emit(STEP, "conv_graded", n_post, y, lay.constant(name, weights), *source, counter, *geometry, label=p.label)
+        return
+    if p.connection == "sparse":
+        raise BuildError(f"{p.label}.connection", "sparse", f"{p.pre} is graded: must be dense or one_to_one")
+    shape = (n_post,) if p.connection == "one_to_one" else (n_pre, n_post)
+    weights = matrix(f"{p.label}.weights", p.weights, shape)
+    b.synapse_counts[index] = weights.size
+    operands = [n_post, y, lay.constant(name, weights), *source, b.counter(p.label, weights.size, once=False)]
+    if p.connection == "one_to_one":
+        b.emit(STEP, "one_to_one_graded", *operands, label=p.label)
+    else:
+        b.emit(STEP, "dense_graded", *operands, fan_out(b, weights), label=p.label)
+
+
+def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
+    p = b.network.projections[index]
+    n_pre, n_post, lay, name = b.nodes[p.pre].size, y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
+
+    def emit(kernel: str, to: Place, weights: np.ndarray, synapses: int, *own: int | Place) -> None:
+        b.synapse_counts[index] = synapses
+        counter = b.counter(p.label, synapses, once=b.nodes[p.pre].many == 0)
+        b.emit(STEP, kernel, n_post, to, lay.constant(name, weights), *ring, counter, *own, label=p.label)
+
+    if isinstance(p.connection, Convolution):
+        weights, geometry = _convolution(b, p, n_pre, n_post)
+        emit("conv_spikes", y, weights, _places(weights, geometry), *geometry)
+        return
+    if p.connection == "dense" and not np.ndim(p.delay):
+        weights = matrix(f"{p.label}.weights", p.weights, (n_pre, n_post))
+        if p.precision == "int8":
+            whole, scale = _quantised(p, weights)
+            emit("dense_spikes_int8", y, whole, whole.size, scale_of(b, scale), lay.state("", "int32", n_post))
+        else:
+            emit("dense_spikes", y, weights, weights.size, fan_out(b, weights))
+        return
+    pre, post, weights, delays = _synapses(p, n_pre, n_post, b.synapse_delays[index])
+    extra = delays - b.delays[index]
+    steps = int(extra.max(initial=0)) + 1
+    if steps * n_post >= 1 << 32:
+        raise BuildError(f"{p.label}.delay", steps, f"steps of delays for {n_post} neurons: too many")
+    pointers, target, order = rows(pre, post + extra * n_post, n_pre)
+    places = lay.constant("", pointers), n_pre + 1
+    if p.precision == "int8":
+        if n_post > MOST_TARGETS:
+            raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
+        whole, scale = _quantised(p, weights[order])
+        words = target | whole.astype(np.uint8).astype(np.uint32) << 24
+        emit("csr_spikes_int8", y, words, target.size, *places, scale_of(b, scale))
+        return
+    synapses = np.empty((target.size, 2), np.uint32)
+    synapses[:, 0], synapses[:, 1] = target, weights[order].view(np.uint32)
+    if steps == 1:
+        emit("csr_spikes", y, synapses, target.size, *places)
+        return
+    line = lay.state("", "float32", steps * n_post)
+    emit("csr_delayed", line, synapses, target.size, *places, steps)
+    b.emit(STEP, "release", n_post, y, line, steps, b.clock, label=p.label)
+
+
+def _synapses(p: Projection, n_pre: int, n_post: int, delays: Any) -> tuple[np.ndarray, ...]:
+    """pre, post, weight and delay [steps] of each synapse."""
+    if p.connection == "dense":
+        shape: tuple[int, ...] = (n_pre, n_post)
+        pre, post = (i.reshape(-1) for i in np.indices(shape, sparse=False))
+    elif p.connection == "one_to_one":
+        shape, pre, post = (n_pre,), np.arange(n_pre), np.arange(n_post)
+    else:
+        pre, post = np.asarray(p.pre_index), np.asarray(p.post_index)
+        shape = pre.shape
+    for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
+        if index.ndim != 1 or index.dtype.kind not in "iu" or index.shape != pre.shape:
+            raise BuildError(f"{p.label}.{key}", f"shape {index.shape}", f"must be {pre.shape} whole numbers")
+        if index.size and (index.min() < 0 or index.max() >= n):
+            wrong = int(index.min() if index.min() < 0 else index.max())
+            raise BuildError(f"{p.label}.{key}", wrong, f"must lie in [0, {n})")
+    weights = matrix(f"{p.label}.weights", p.weights, shape).reshape(-1)
+    if np.shape(delays) not in ((), shape):
+        raise BuildError(f"{p.label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")
+    return pre, post, weights, np.broadcast_to(delays, shape).reshape(-1)
+
+
+def rows(pre: np.ndarray, target: np.ndarray, n_pre: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row pointers uint32 (n_pre + 1,), targets uint32, ascending within a row, and the order of the synapses."""
+    order = np.lexsort((target, pre))
+    pointers = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=n_pre))]).astype(np.uint32)
+    return pointers, target[order].astype(np.uint32), order
+
+
+def scale_of(b: Builder, scale: float) -> Place:
+    return b.layout.constant("", np.array([scale], np.float32))
+
+
+def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """int8 weights and their scale."""
+    scale = p.scale if p.scale is not None else float(np.abs(weights).max(initial=0)) / 127 or 1.0
+    whole = np.rint(weights / scale)
+    if (np.abs(whole) > 127).any():
+        largest = float(np.abs(weights).max())
+        raise BuildError(
+            f"{p.label}.scale", scale, f"must be at least {largest / 127:.6g}, for a weight of {largest:g}"
+        )
+    return whole.astype(np.int8), scale
+
+
+def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Weights (channels in, channels out of a group, rows, columns) and the words of the geometry."""
+    c = p.connection
+    assert isinstance(c, Convolution)
+    weights = np.asarray(p.weights)
+    try:
+        channels, height, width = c.output_shape(weights.shape)
+    except DescriptionError as error:
+        raise error.within(p.label) from None
+    if int(np.prod(c.shape)) != n_pre:
+        raise BuildError(f"{p.label}.connection.shape", c.shape, f"must hold the {n_pre} neurons of {p.pre}")
+    if channels * height * width != n_post:
+        rule = f"gives {channels} x {height} x {width} neurons; {p.post} has {n_post}"
+        raise BuildError(f"{p.label}.weights", f"shape {weights.shape}", rule)
+    weights = matrix(f"{p.label}.weights", weights, weights.shape)
+    group_in, group_out = c.shape[0] // c.groups, channels // c.groups
+    grouped = weights.reshape(c.groups, group_out, group_in, *weights.shape[2:])
+    by_input = np.ascontiguousarray(grouped.transpose(0, 2, 1, 3, 4)).reshape(c.shape[0], group_out, *weights.shape[2:])
+    down = _landing(c.shape[1], weights.shape[2], height, c, 0)
+    across = _landing(c.shape[2], weights.shape[3], width, c, 1)
+    lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
+    columns = b.layout.constant("", across)
+    area = c.shape[1] * c.shape[2]
+    return by_input, (
+        area, c.shape[2], *weights.shape[2:], height * width, group_in, group_out, lines, columns,
+    )  # fmt: skip
+
+
+def _landing(size: int, kernel: int, out: int, c: Convolution, axis: int) -> np.ndarray:
+    """(size, kernel) int32: where a place of the picture lands under a place of the kernel, or -1."""
+    place = np.arange(size)[:, None] + c.padding[axis] - c.dilation[axis] * np.arange(kernel)
+    landed = place // c.stride[axis]
+    inside = (place >= 0) & (place % c.stride[axis] == 0) & (landed < out)
+    return np.where(inside, landed, -1).astype(np.int32)
+
+
+def _places(weights: np.ndarray, geometry: tuple[Any, ...]) -> int:
+    """Synapses of a convolution, as if each had a weight of its own."""
+    return int(weights.shape[0] * weights[0].size * geometry[0])

@@ -1,0 +1,80 @@
+"""Convolutions and poolings: one small matrix shared by all places of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+
+__all__ = ["Convolution", "pooling"]
+
+
+def _pair(path: str, value: Any, least: int) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
+        raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
+    if min(pair) < least:
+        raise DescriptionError(path, value, f"must be >= {least}")
+    return int(pair[0]), int(pair[1])
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A 2-D convolution as in NIR's Conv2d; neurons are numbered channel by channel, row by row (C, H, W).
+
+    shape : (channels, rows, columns) of the presynaptic side; a 1-D convolution has one row
+    stride, padding, dilation : numbers, or (rows, columns)
+    groups : channels in and out are cut into so many groups that do not see each other
+    """
+
+    shape: tuple[int, int, int]
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.shape)
+        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
+            raise DescriptionError("shape", self.shape, "must be [channels, rows, columns], whole numbers >= 1")
+        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
+        for key, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            object.__setattr__(self, key, _pair(key, getattr(self, key), least))
+        if self.groups < 1 or shape[0] % self.groups:
+            raise DescriptionError("groups", self.groups, f"must divide the {shape[0]} channels")
+
+    def output_shape(self, weights: tuple[int, ...]) -> tuple[int, int, int]:
+        """(channels, rows, columns) for weights of shape (channels out, channels in / groups, rows, columns).
+
+        Raises DescriptionError where these do not fit.
+        """
+        channels = self.shape[0] // self.groups
+        if len(weights) != 4 or weights[1] != channels or weights[0] % self.groups:
+            rule = f"must be (channels out, {channels}, rows, columns), channels out a multiple of {self.groups}"
+            raise DescriptionError("weights", f"shape {weights}", rule)
+        sides = []
+        for axis in (0, 1):
+            reach = self.dilation[axis] * (weights[2 + axis] - 1) + 1
+            room = self.shape[1 + axis] + 2 * self.padding[axis] - reach
+            if room < 0:
+                rule = f"must fit into the padded picture {self.shape[1:]}"
+                raise DescriptionError("weights", f"shape {weights}", rule)
+            sides.append(room // self.stride[axis] + 1)
+        return weights[0], sides[0], sides[1]
+
+
+def pooling(
+    shape: tuple[int, int, int], kernel: Any, stride: Any = None, padding: Any = 0, average: bool = False
+) -> tuple[Convolution, np.ndarray]:
+    """Sum or average pooling as a `Convolution` of each channel with itself, and its weights.
+
+    kernel, stride (default: the kernel), padding : numbers, or (rows, columns); an average counts the padding, as NIR's
+    AvgPool2d and PyTorch do.
+    """
+    rows, columns = _pair("kernel", kernel, 1)
+    weight = 1.0 / (rows * columns) if average else 1.0
+    convolution = Convolution(shape, (rows, columns) if stride is None else stride, padding, groups=shape[0])
+    return convolution, np.full((shape[0], 1, rows, columns), weight, np.float32)

@@ -1,0 +1,169 @@
+"""The controller file: one strict YAML, read into descriptions.
+
+Every mistake is a DescriptionError that names the path, the value, the rule and the nearest valid key.
+``controller.schema.json`` in the package says the same to editors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..coding import Guard, Input, Output
+from ..engine.build import build
+from ..engine.program import Program
+from ..errors import DescriptionError
+from ..network import Network
+from .coding import read_input, read_output
+from .network import read_population, read_projection
+from .reader import Loader, Reader, nearest
+
+__all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RosTopic:
+    """One end on a ROS topic.
+
+    topic : relative topic name
+    type : message type, e.g. ``sensor_msgs/msg/JointState``
+    field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
+    reliability : "best_effort" or "reliable"
+    depth : queue length
+    values : of a command: what its message says beside the numbers, field -> value, e.g. ``name: [pan, tilt]``
+    """
+
+    topic: str
+    type: str
+    field: str = ""
+    reliability: str = "best_effort"
+    depth: int = 5
+    values: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for key in self.values or ():
+            if not isinstance(key, str):
+                raise DescriptionError("values", key, "must be the name of a field, e.g. 'name' or 'header.frame_id'")
+        if not re.fullmatch(r"\w+/msg/\w+", self.type):
+            raise DescriptionError("type", self.type, "must look like 'sensor_msgs/msg/JointState'")
+        if self.reliability not in ("best_effort", "reliable"):
+            raise DescriptionError("reliability", self.reliability, "must be 'best_effort' or 'reliable'")
+        if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= 1000:
+            raise DescriptionError("depth", self.depth, "must be a whole number in [1, 1000]")
+
+
+@dataclass(frozen=True)
+class ControllerSpec:
+    """A whole controller file.
+
+    period, dt : control period and network step [s]
+    repeat : ticks in one `Controller.step`
+    ros : name of an input or output -> RosTopic
+    """
+
+    period: float
+    dt: float
+    inputs: tuple[Input, ...]
+    network: Network
+    outputs: tuple[Output, ...]
+    guard: Guard = field(default_factory=Guard)
+    repeat: int = 1
+    ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
+    ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
+    path: str = ""
+
+    def build(self) -> Program:
+        """Compile for its own dt and period."""
+        try:
+            program = build(self.network, self.inputs, self.outputs, dt=self.dt, period=self.period, guard=self.guard)
+        except DescriptionError as error:
+            if error.path.startswith(("populations", "projections")):  # as the file says it
+                error = error.within("network")
+            raise error.in_file(self.path) from None
+        except MemoryError:
+            rule = "does not fit into this machine's memory"
+            raise DescriptionError("network", "its size", rule).in_file(self.path) from None
+        return replace(program, facts=program.facts | {"repeat": self.repeat})
+
+
+def _topic(r: Reader, output: bool) -> RosTopic:
+    values: dict[str, Any] = {"topic": r.text("topic"), "type": r.text("type"), "field": r.text("field", "")}
+    values["reliability"] = r.text("reliability", "reliable" if output else "best_effort")
+    if output:
+        fixed = r.child("values", {})
+        values["values"] = fixed.values
+    return r.make(RosTopic, depth=r.take("depth", 1 if output else 5), **values)
+
+
+def _topics(r: Reader, key: str, names: list[str]) -> dict[str, RosTopic]:
+    found = {}
+    for name, child in r.children(key, {}):
+        if name not in names:
+            raise DescriptionError(child.path, name, f"is not one of the controller's {key}", nearest(name, names))
+        found[name] = _topic(child, key == "outputs")
+    return found
+
+
+def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> ControllerSpec:
+    """A parsed YAML document -> ControllerSpec; raises DescriptionError."""
+    r = Reader(values, "", Path(folder))
+    version = r.take("version")
+    if version != VERSION or isinstance(version, bool):
+        raise DescriptionError("version", version, f"must be {VERSION}")
+    network = r.child("network", {})
+    populations = tuple(read_population(name, child) for name, child in network.children("populations", {}))
+    projections = tuple(read_projection(child) for child in network.items("projections"))
+    inputs = tuple(read_input(name, child) for name, child in r.children("inputs", {}))
+    outputs = tuple(read_output(name, child) for name, child in r.children("outputs"))
+    guard = Guard()
+    if r.has("guard"):
+        g = r.child("guard")
+        guard = g.make(Guard, release=g.take("release", 5))
+    ros = r.child("ros", {})
+    topics = {
+        "ros_inputs": _topics(ros, "inputs", [i.name for i in inputs]),
+        "ros_outputs": _topics(ros, "outputs", [o.name for o in outputs]),
+    }
+    ros.done()
+    repeat = r.take("repeat", 1)
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
+        raise DescriptionError("repeat", repeat, "must be a whole number >= 1")
+    period = r.number("period")
+    return r.make(
+        ControllerSpec,
+        period=period,
+        dt=r.number("dt", period),
+        repeat=repeat,
+        inputs=inputs,
+        network=network.make(Network, populations=populations, projections=projections),
+        outputs=outputs,
+        guard=guard,
+        path=path,
+        **topics,
+    )
+
+
+def load_spec(path: str | os.PathLike) -> ControllerSpec:
+    """Read a controller file; every error names the file first."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not a text file"
+        raise DescriptionError(str(file), None, f"cannot be read: {reason}", "see 'snn_control new'") from None
+    try:
+        return parse_spec(yaml.load(text, Loader), file.parent, str(file))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        raise DescriptionError(f"{file}", where, f"is not YAML: {getattr(error, 'problem', error)}") from None
+    except DescriptionError as error:
+        raise error.in_file(str(file)) from None

@@ -1,0 +1,81 @@
+"""The ``network`` section: neurons, populations, projections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import DescriptionError
+from ..network import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    AdEx,
+    CubaLI,
+    CubaLIF,
+    Integrator,
+    Izhikevich,
+    NeuronModel,
+    Population,
+    Projection,
+    Relay,
+    Threshold,
+)
+from ..network.convolution import Convolution, pooling
+from .reader import Reader
+
+__all__ = ["NEURONS", "optional_neuron", "read_neuron", "read_population", "read_projection"]
+
+#: ``type`` of a neuron in a file -> its description
+NEURONS: dict[str, type[NeuronModel]] = {
+    "if": IF, "lif": LIF, "cuba_lif": CubaLIF, "alif": ALIF, "adex": AdEx, "izhikevich": Izhikevich,
+    "threshold": Threshold, "li": LI, "cuba_li": CubaLI, "integrator": Integrator, "relay": Relay,
+}  # fmt: skip
+
+
+def read_neuron(r: Reader) -> NeuronModel:
+    cls = NEURONS[r.kind(NEURONS)]
+    values = {}
+    for name in cls.names():
+        if r.has(name):
+            values[name] = r.take(name) if name in cls.words else r.array(name)
+    return r.make(cls, **values)
+
+
+def optional_neuron(r: Reader) -> NeuronModel | None:
+    return read_neuron(r.child("neuron")) if r.has("neuron") else None
+
+
+def read_population(name: str, r: Reader) -> Population:
+    values = {"bias": r.array("bias", 0.0), "v_init": r.array("v_init", None), "neuron": read_neuron(r.child("neuron"))}
+    return r.make(Population, name=name, size=r.take("size"), **values)
+
+
+def _connection(r: Reader) -> tuple[str | Convolution, Any]:
+    """The connection, and its weights where it says what they are."""
+    if not isinstance(r.values.get("connection"), dict):
+        return r.text("connection", "dense"), None
+    inner = r.child("connection")
+    kind = inner.kind(("convolution", "pooling"))
+    values: dict[str, Any] = {"shape": inner.take("shape")}
+    values |= {key: inner.take(key, default) for key, default in (("stride", None), ("padding", 0))}
+    if kind == "pooling":
+        return inner.make(pooling, kernel=inner.take("kernel"), average=inner.flag("average", False), **values)
+    values |= {key: inner.take(key, 1) for key in ("dilation", "groups")}
+    values["stride"] = values["stride"] or 1
+    return inner.make(Convolution, **values), None
+
+
+def read_projection(r: Reader) -> Projection:
+    values: dict[str, Any] = {key: r.text(key) for key in ("pre", "post")}
+    values |= {"receptor": r.text("receptor", ""), "precision": r.text("precision", "float32")}
+    values |= {"delay": r.array("delay", 0.0)}
+    values |= {key: r.number(key, None) for key in ("tau_syn", "scale")}
+    values |= {key: r.array(key, None) for key in ("bias", "pre_index", "post_index")}
+    values["connection"], weights = _connection(r)
+    values["weights"] = r.array("weights", 1.0) if weights is None else weights
+    try:
+        return r.make(Projection, **values)
+    except DescriptionError as error:
+        path = error.path.replace(f"projections[{values['pre']} -> {values['post']}]", r.path)
+        raise DescriptionError(path, error.value, error.rule, error.fix) from None

@@ -1,0 +1,185 @@
+"""Strict reading of YAML: every key is taken by someone, and every mistake names path, value, rule and nearest key.
+
+Arrays may stand inline or as ``file.npz#name``, relative to the file that is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..errors import DescriptionError
+
+__all__ = ["Loader", "Reader", "nearest"]
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2 numbers (1e-3 is one) and booleans (on and no are words), and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if not isinstance(key, Hashable):
+                raise DescriptionError(str(key), f"line {key_node.start_mark.line + 1}", "a key must be a name")
+            if key in seen:
+                raise DescriptionError(str(key), f"line {key_node.start_mark.line + 1}", "a key may be there once only")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+Loader.yaml_implicit_resolvers = {
+    first: sorted(
+        [rule for rule in rules if first in "tTfF" or rule[0] != "tag:yaml.org,2002:bool"],
+        key=lambda rule: rule[0] == "tag:yaml.org,2002:float",  # whole numbers stay whole
+    )
+    for first, rules in Loader.yaml_implicit_resolvers.items()
+}
+
+
+def nearest(word: Any, known: Any) -> str:
+    """``did you mean 'x'?`` or a list of what is known."""
+    known = [str(k) for k in known]
+    close = difflib.get_close_matches(str(word), known, 1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+class Reader:
+    """Takes the keys of one mapping; what nobody took is an error."""
+
+    def __init__(self, value: Any, path: str, folder: Path) -> None:
+        if not isinstance(value, Mapping):
+            raise DescriptionError(path or "file", value, "must be a mapping (key: value)")
+        self.values, self.path, self.folder = dict(value), path, folder
+        self.known: list[str] = []
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def has(self, key: str) -> bool:
+        self.known.append(key)
+        return key in self.values
+
+    def take(self, key: str, default: Any = MISSING) -> Any:
+        if not self.has(key):
+            if default is MISSING:
+                near = difflib.get_close_matches(key, [str(k) for k in self.values], 1, 0.75)
+                fix = f"'{near[0]}' is not a key here; rename it to '{key}'" if near else f"add '{key}'"
+                raise DescriptionError(self.at(key), None, "is missing", fix)
+            return default
+        return self.values.pop(key)
+
+    def number(self, key: str, default: Any = MISSING) -> float:
+        value = self.take(key, default)
+        if value is not default and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise DescriptionError(self.at(key), value, "must be a number")
+        return value
+
+    def text(self, key: str, default: Any = MISSING) -> str:
+        value = self.take(key, default)
+        if value is not default and not isinstance(value, str):
+            raise DescriptionError(self.at(key), value, "must be a text")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.take(key, default)
+        if not isinstance(value, bool):
+            raise DescriptionError(self.at(key), value, "must be true or false")
+        return value
+
+    def pair(self, key: str, default: Any = MISSING) -> tuple[Any, Any]:
+        value = self.take(key, default)
+        if value is default:
+            return value
+        if not isinstance(value, list) or len(value) != 2:
+            raise DescriptionError(self.at(key), value, "must be two values [a, b]")
+        return value[0], value[1]
+
+    def array(self, key: str, default: Any = MISSING) -> Any:
+        """A number, nested lists, or ``file.npz#name``."""
+        value = self.take(key, default)
+        return value if value is default else self._numbers(self.at(key), value)
+
+    def bounds(self, key: str, default: Any) -> tuple[Any, Any]:
+        """``[low, high]``, each of them a number, a list of numbers or ``file.npz#name``."""
+        sides = self.pair(key, default)
+        if sides is default:
+            return sides
+        return self._numbers(f"{self.at(key)}[0]", sides[0]), self._numbers(f"{self.at(key)}[1]", sides[1])
+
+    def _numbers(self, path: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._from_file(path, value)
+        try:
+            array = np.array(value)
+        except (TypeError, ValueError):  # lists of different lengths
+            array = np.array(None)
+        if (array.dtype.kind not in "iuf" and array.size) or isinstance(value, Mapping) or value is None:
+            raise DescriptionError(path, value, "must be a number, lists of numbers or 'file.npz#name'")
+        return value if array.ndim == 0 else array if array.size else array.astype(np.int64)
+
+    def _from_file(self, path: str, reference: str) -> np.ndarray:
+        name, mark, key = reference.partition("#")
+        if not mark or not name.endswith(".npz"):
+            raise DescriptionError(path, reference, "must be a number, lists of numbers or 'file.npz#name'")
+        file = self.folder / name
+        if not file.is_file():
+            raise DescriptionError(path, reference, f"there is no file {file}")
+        try:
+            with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
+                if key not in archive.files:
+                    raise DescriptionError(path, reference, f"{name} has no array '{key}'", nearest(key, archive.files))
+                array = archive[key]
+        except DescriptionError:
+            raise
+        except Exception as error:  # zipfile, zlib and NumPy each have their own
+            raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {error}") from error
+        if array.dtype.kind not in "iuf":
+            raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
+        return array
+
+    def child(self, key: str, default: Any = MISSING) -> Reader:
+        return Reader(self.take(key, default), self.at(key), self.folder)
+
+    def items(self, key: str) -> list[Reader]:
+        value = self.take(key, [])
+        if not isinstance(value, list):
+            raise DescriptionError(self.at(key), value, "must be a list")
+        return [Reader(v, f"{self.at(key)}[{k}]", self.folder) for k, v in enumerate(value)]
+
+    def children(self, key: str, default: Any = MISSING) -> list[tuple[str, Reader]]:
+        inner = self.child(key, default)
+        return [(str(name), Reader(value, inner.at(str(name)), self.folder)) for name, value in inner.values.items()]
+
+    def kind(self, table: Collection[str], key: str = "type") -> str:
+        value = self.take(key)
+        if not isinstance(value, str) or value not in table:
+            raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", nearest(value, table))
+        return value
+
+    def done(self) -> None:
+        for key in self.values:
+            raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", nearest(key, self.known))
+
+    def make(self, cls: Any, /, **values: Any) -> Any:
+        """``cls(**values)`` after checking that all keys were taken; its errors are seen from this path."""
+        self.done()
+        try:
+            return cls(**values)
+        except DescriptionError as error:
+            if error.path.startswith("populations."):
+                raise error.within("network") from None
+            known = error.path.startswith(("inputs.", "outputs.", "projections[", "guard."))
+            raise error if known else error.within(self.path) from None
