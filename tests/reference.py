@@ -296,16 +296,17 @@ def integrate_and_fire(
     n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory,
     mode, v, isyn, adapt, wait, counts,
 ):  # fmt: skip
-    subtract, delayed = mode & 1, mode & 2
+    subtract, delayed, twice = mode & 1, mode & 2, mode & 4
     times = [0] * n
     for i in range(n):
-        decay, gain, leak, gain_syn, decay_syn, base, reset, floor, beta, decay_adapt = params[:, i if each > 1 else 0]
-        q, threshold, before, fired_before = ZERO, base, bounded(v[i]), flags[i]
+        p = params[:, i if each > 1 else 0]
+        decay, gain, leak, gain_syn, decay_syn, threshold, reset, floor, beta, decay_adapt = p
+        q, before, fired_before = ZERO, bounded(v[i]), flags[i]
         if not isinstance(isyn, int):
             q = isyn[i]
             isyn[i] = settle(q * decay_syn)
         if not isinstance(adapt, int):
-            threshold = base + beta * adapt[i]
+            threshold = threshold + beta * adapt[i]
             adapt[i] = flush(adapt[i] * decay_adapt)
         flags[i] = 0
         if refractory and wait[i]:
@@ -315,17 +316,17 @@ def integrate_and_fire(
             before = reset
         u = ((decay * before + gain * current[i]) + gain_syn * q) + leak
         if delayed and fired_before and subtract:
-            u = u - base
+            u = u - reset
         u = u if u > floor else floor
-        if u >= threshold:
+        if (u - reset if twice and before >= threshold else u) >= threshold:
             flags[i], times[i] = 1, 1
             if many:
-                share = u / base
+                share = u / reset
                 times[i] = int(share) if share < 65535 else 65535
                 counts[i] = times[i]
-                u = u - f32(times[i]) * base
+                u = u - f32(times[i]) * reset
             elif not delayed:
-                u = u - base if subtract else reset
+                u = u - reset if subtract else reset
             if not isinstance(adapt, int):
                 adapt[i] += ONE
             if refractory:
@@ -337,12 +338,13 @@ def integrate_and_fire(
 
 def leaky_integrator(n, params, each, current, bias, v, isyn):
     for i in range(n):
-        decay, gain, leak, gain_syn, decay_syn = params[:, i if each > 1 else 0]
+        decay, gain, leak, gain_syn, decay_syn, loss = params[:, i if each > 1 else 0]
         q = ZERO
         if not isinstance(isyn, int):
             q = isyn[i]
             isyn[i] = settle(q * decay_syn)
-        v[i] = flush(((decay * bounded(v[i]) + gain * current[i]) + gain_syn * q) + leak)
+        before = bounded(v[i])
+        v[i] = flush(decay * before + ((gain * current[i] + gain_syn * q) + (leak - loss * before)))
     current[:] = bias
 
 
@@ -620,7 +622,7 @@ def parameters(rng, n, *rows):
 def firing(rng, n, several=False):
     """flags, ring, stride, slots, clock, counter, many, refractory; and the waiting counters, or 0."""
     ring, stride, slots, clock, _, many = ring_of_spikes(rng, n, several)
-    refractory = 0 if several else int(rng.integers(0, 4))
+    refractory = 0 if several else int(rng.choice([0, 1, 2, 3, 5]))
     flags = np.zeros(-(-n // 64) * 64, np.uint8)
     flags[:n] = rng.integers(0, 2, n)
     wait = rng.integers(0, 3, n).astype(np.uint16) if refractory else 0
@@ -629,10 +631,17 @@ def firing(rng, n, several=False):
 
 def integrate_and_fire_case(rng, n):
     floor = (-FLOAT_MAX, 0) if rng.random() < 0.5 else (-0.5, 0.1)
-    rows = [(0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0.8, 0.3), (-0.1, 0.1), floor, (0, 0.5), (0, 1)]
     several = rng.random() < 0.25
+    reset = (0.7, 0.1) if several else (-0.1, 0.3)
+    rows = [(0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0.8, 0.3), reset, floor, (0, 0.5), (0, 1)]
     common, wait = firing(rng, n, several)
-    mode = 1 if several else int(rng.integers(0, 2)) if common[-1] or rng.random() < 0.5 else int(rng.integers(0, 4))
+    mode = (
+        1
+        if several
+        else int(rng.integers(0, 2))
+        if common[-1] or rng.random() < 0.5
+        else int(rng.choice([0, 1, 2, 3, 5]))
+    )
     isyn, adapt = (floats(rng, n, special=False) if rng.random() < 0.5 else 0 for _ in range(2))
     counts = rng.integers(0, 9, n).astype(np.uint16) if several else 0
     v = floats(rng, n, scale=3 if several else 1)
@@ -641,7 +650,7 @@ def integrate_and_fire_case(rng, n):
 
 
 def leaky_integrator_case(rng, n):
-    params = parameters(rng, n, (0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1))
+    params = parameters(rng, n, (0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0, 0.5))
     return [n, *params, *currents(rng, n), floats(rng, n), floats(rng, n) if rng.random() < 0.5 else 0]
 
 
@@ -791,9 +800,13 @@ class SlowPopulation:
                     gain_syn = m.r * np.where(same, dt / tm * np.exp(-dt / tm), closed)
             linear = [d, m.r * (1 - d), m.v_leak * (1 - d), gain_syn, decay_syn]
         if m.graded:
-            return linear
+            return [1.0, *linear[1:], 1 - linear[0]] if euler else [*linear, 0.0]
         adapt = [m.beta, decay(m.tau_adapt)] if isinstance(m, ALIF) else [0.0, 0.0]
-        return [*linear, m.v_threshold, getattr(m, "v_reset", 0.0), getattr(m, "v_min", -FLOAT_MAX), *adapt]
+        threshold, subtracts = m.v_threshold, getattr(m, "reset", "value") != "value"
+        if getattr(m, "strict", False):
+            threshold = np.nextafter(np.asarray(threshold, np.float32), f32(np.inf))
+        reset = m.v_threshold if subtracts else getattr(m, "v_reset", 0.0)
+        return [*linear, threshold, reset, getattr(m, "v_min", -FLOAT_MAX), *adapt]
 
     def update(self) -> Any:
         """One step; (neuron, how many times) of those that fired, or the graded vector."""
@@ -809,7 +822,8 @@ class SlowPopulation:
         elif isinstance(m, Izhikevich):
             izhikevich(*head, *firing, self.v, self.second, self.wait)
         else:
-            mode = (getattr(m, "reset", "") == "subtract") + 2 * getattr(m, "reset_delay", False)
+            mode = {"subtract": 1, "subtract_snntorch": 5}.get(getattr(m, "reset", ""), 0)
+            mode += 2 * getattr(m, "reset_delay", False)
             adapt = self.second if isinstance(m, ALIF) else 0
             counts = np.zeros(n, np.uint16)
             integrate_and_fire(*head, *firing, mode, self.v, self.isyn, adapt, self.wait, counts)
@@ -834,7 +848,7 @@ class SlowController:
         self.network, self.inputs, self.outputs, self.dt, self.period = network, inputs, outputs, dt, period
         self.steps, self.step_count = round(period / dt), 0
         self.populations = {p.name: SlowPopulation(p, dt) for p in network.populations}
-        self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 0 for p in network.projections]
+        self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
         self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
@@ -930,9 +944,13 @@ class SlowController:
             y += np.broadcast_to(np.asarray(p.bias), y.shape).astype(np.float32)
         now = self.step_count
         steps = np.asarray(np.rint(np.asarray(p.delay) / self.dt), int)
-        for past in sorted({now - int(d) for d in np.unique(steps)}):  # what arrives now was sent in these steps
+        delays = np.unique(steps)
+        into = y if delays.size <= 1 else np.zeros_like(y)  # synapses with delays of their own are summed apart
+        for past in sorted({now - int(d) for d in delays}):  # what arrives now was sent in these steps
             if 0 <= past < len(self.history.get(p.pre, [])):
-                self.arrive(k, y, self.history[p.pre][past], now - past, steps)
+                self.arrive(k, into, self.history[p.pre][past], now - past, steps)
+        if delays.size > 1:
+            y += into
 
     def arrive(self, k: int, y: np.ndarray, signal: Any, delay: int, steps: np.ndarray) -> None:
         p = self.network.projections[k]

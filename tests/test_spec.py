@@ -135,7 +135,7 @@ STRUCTURAL = [
     (f"{MOTOR}.neuron.tau_mem", 0, "network.populations.motor.neuron.tau_mem = 0: must be > 0 s"),
     (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
     (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be one number >= 0 s"),
-    (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be one of value, subtract"),
+    (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be one of value, subtract, subtract_snntorch"),
     (f"{MOTOR}.bias", [1, "a"], f"network.populations.motor.bias = [1, 'a']: {NUMBERS}"),
     (f"{MOTOR}.bias", True, f"network.populations.motor.bias = True: {NUMBERS}"),
     (f"{SLOW}.neuron.v_threshold", 1, "network.populations.slow.neuron.v_threshold = 1: is not a known key"),

@@ -46,6 +46,9 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
             node.line = b.delay_line(node, slots)
         b.nodes[name] = node
         return
+    if model.size not in (None, drive.shape[0]):
+        rule = f"must be for {drive.shape[0]} neurons"
+        raise BuildError(f"inputs.{name}.encoder.neuron", f"parameters for {model.size} neurons", rule)
     node = b.population(Population(name, drive.shape[0], model), driven=True)
     node.drive = drive
 

@@ -90,7 +90,7 @@ class Builder:
         self.sections: dict[int, list[Operation]] = {PRE: [], STEP: [], POST: []}
         times = [whole_steps(f"{p.label}.delay", p.delay, dt) for p in network.projections]
         self.synapse_delays = times  # steps, a number or one a synapse
-        self.delays = [int(np.min(t)) if np.size(t) else 0 for t in times]
+        self.delays = [int(np.min(t)) if np.size(t) else 1 for t in times]  # no synapse waits for none
         self.synapse_counts = [0] * len(network.projections)
         self.spike_counts = self.layout.state("spike_counts", "int64", max(1, len(network.populations) + n_inputs))
         self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
@@ -139,8 +139,6 @@ class Builder:
         where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
-        if model.size not in (None, n):
-            raise BuildError(where, f"parameters for {model.size} neurons", f"there are {n}")
         form = form_of(where, model)
         rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # no negative zero
         bias = lay.constant(f"{name}.bias", rest.astype(np.float32))

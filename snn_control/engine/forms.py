@@ -107,13 +107,25 @@ def _firing(model: Any, dt: float) -> list[Numbers]:
     beta = decay_adapt = 0.0
     if isinstance(model, ALIF):
         beta, decay_adapt = model.beta, coefficients(model.integration, dt, model.tau_adapt)[0]
-    reset, floor = getattr(model, "v_reset", 0.0), getattr(model, "v_min", -math.inf)
-    return [*_linear(model, dt), model.v_threshold, reset, floor, beta, decay_adapt]
+    threshold: Numbers = model.v_threshold
+    reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
+    if getattr(model, "strict", False):
+        threshold = np.nextafter(np.asarray(threshold, np.float32), np.float32(np.inf))
+    floor = getattr(model, "v_min", -math.inf)
+    return [*_linear(model, dt), threshold, reset, floor, beta, decay_adapt]
+
+
+def _graded(model: Any, dt: float) -> list[Numbers]:
+    decay, *rest = _linear(model, dt)
+    if getattr(model, "integration", "exact") == "euler":
+        return [1.0, *rest, 1 - decay]
+    return [decay, *rest, 0.0]
 
 
 def _mode(model: Any, dt: float) -> tuple[int, ...]:
-    subtract = neurons.SUBTRACT * (getattr(model, "reset", "value") == "subtract")
-    return (subtract | neurons.DELAYED * getattr(model, "reset_delay", False),)
+    reset = getattr(model, "reset", "value")
+    mode = {"value": 0, "subtract": neurons.SUBTRACT, "subtract_snntorch": neurons.SUBTRACT | neurons.TWICE}[reset]
+    return (mode | neurons.DELAYED * getattr(model, "reset_delay", False),)
 
 
 def _firing_states(model: Any) -> dict[str, str | None]:
@@ -153,7 +165,7 @@ def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
 
 
 _FIRING = NeuronForm("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
-_GRADED = NeuronForm("leaky_integrator", _linear, _graded_states)
+_GRADED = NeuronForm("leaky_integrator", _graded, _graded_states)
 FORMS: dict[type, NeuronForm] = {
     **dict.fromkeys((IF, LIF, CubaLIF, ALIF, Threshold), _FIRING),
     **dict.fromkeys((LI, CubaLI, Integrator, Relay), _GRADED),

@@ -304,8 +304,8 @@ def integrate_and_fire(
 ):  # fmt: skip
     _neuron(n, params, each, neurons.N_PARAMS, current, bias, v, *_present(isyn, adapt))
     _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait)
-    if not 0 <= mode < 4:
-        raise ProgramError(f"mode {mode}: must be from 0 to 3")
+    if not 0 <= mode < 8:
+        raise ProgramError(f"mode {mode}: must be from 0 to 7")
     if many:
         need(n, 2, counts)
 

@@ -56,7 +56,8 @@ class NeuronModel:
     positive: ClassVar[tuple[str, ...]] = ("tau_mem", "tau_syn", "tau_adapt", "tau_w", "delta_t")
     words: ClassVar[dict[str, tuple[Any, ...]]] = {
         "integration": INTEGRATIONS,
-        "reset": ("value", "subtract"),
+        "reset": ("value", "subtract", "subtract_snntorch"),
+        "strict": (False, True),
         "reset_delay": (False, True),
         "several": (False, True),
     }
@@ -87,7 +88,9 @@ class NeuronModel:
             return NotImplemented
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in self.names())
 
-    __hash__ = None  # type: ignore[assignment]  # a parameter can be an array
+    def __hash__(self) -> int:
+        values = (getattr(self, name) for name in self.names())
+        return hash((type(self), *(v if isinstance(v, str) else np.asarray(v, np.float64).tobytes() for v in values)))
 
     @classmethod
     def names(cls) -> list[str]:
@@ -132,13 +135,16 @@ class IF(SpikingModel):
     """Integrate-and-fire: dv/dt = r I.
 
     r : membrane resistance over time constant [1/s]
-    reset : "value" (v = v_reset) or "subtract" (v -= v_threshold)
+    strict : it fires above the threshold, not at it
+    reset : "value" (v = v_reset), "subtract" (v -= v_threshold), or "subtract_snntorch": what snnTorch does without
+        reset_delay, the same but that a neuron still above its threshold fires next only at twice the threshold
     reset_delay : the reset is part of the next step, as snnTorch has it; what is seen of v is not reset yet
     several : v / v_threshold spikes in a step, all of them subtracted, as sinabs has it; needs reset "subtract"
     v_min : lower bound of the membrane
     """
 
     r: Any = 1.0
+    strict: bool = False
     reset: str = "value"
     reset_delay: bool = False
     several: bool = False
@@ -146,14 +152,16 @@ class IF(SpikingModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.reset == "subtract" and not (np.asarray(self.v_threshold) > 0).all():
-            raise DescriptionError("v_threshold", self.v_threshold, "must be > 0 with reset 'subtract'")
+        if self.reset != "value" and not (np.asarray(self.v_threshold) > 0).all():
+            raise DescriptionError("v_threshold", self.v_threshold, f"must be > 0 with reset '{self.reset}'")
         self._below("v_min", "v_threshold")
         if self.several and (self.reset != "subtract" or self.reset_delay or self.refractory):
             fix = "use reset 'subtract' without reset_delay and without a refractory period"
             raise DescriptionError("several", self.several, "goes with an immediate subtraction only", fix)
-        if self.reset_delay and self.refractory:
-            raise DescriptionError("reset_delay", self.reset_delay, "does not go with a refractory period")
+        if self.reset_delay and (self.refractory or self.reset == "subtract_snntorch"):
+            raise DescriptionError(
+                "reset_delay", self.reset_delay, "goes with neither a refractory period nor subtract_snntorch"
+            )
 
 
 @dataclass(frozen=True, eq=False)

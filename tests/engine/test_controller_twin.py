@@ -44,12 +44,13 @@ def times(low, high):
 
 
 @st.composite
-def spiking(draw, size=1):
-    """A model that fires, with parameters for all or for each of ``size`` neurons."""
+def spiking(draw, size=None):
+    """A model that fires, with parameters for all or, where ``size`` is known, for each neuron."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
 
     def number(low, high):
-        return rng.uniform(low, high, size) if draw(st.integers(0, 9)) == 0 else draw(times(low, high))
+        each = size is not None and draw(st.integers(0, 9)) == 0
+        return rng.uniform(low, high, size) if each else draw(times(low, high))
 
     kind = draw(st.sampled_from([LIF, LIF, CubaLIF, CubaLIF, IF, ALIF, AdEx, Izhikevich, Threshold]))
     if kind is Threshold:
@@ -68,8 +69,11 @@ def spiking(draw, size=1):
         "v_reset": draw(st.sampled_from([0.0, -0.2])),
         "v_min": draw(st.sampled_from([-np.inf, -0.4])),
     }
-    special = draw(st.sampled_from(["", "", "", "delay", "several"]))
-    if special == "several" and kind is not ALIF:
+    values["strict"] = draw(st.booleans())
+    special = draw(st.sampled_from(["", "", "", "delay", "several", "snntorch"]))
+    if special == "snntorch":
+        values |= {"reset": "subtract_snntorch"}
+    elif special == "several" and kind is not ALIF:
         values |= {"several": True, "reset": "subtract"}
     elif special == "delay":
         values |= {"reset_delay": True}

@@ -2,9 +2,10 @@
 
 integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     v <- decay v + gain current + gain_syn isyn + leak;  then isyn <- decay_syn isyn
-    fire, at v >= threshold + beta adapt: v <- reset or v - threshold, now or in the next step; nothing for `refractory`
-    steps; with ``many``, v / threshold spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
-leaky_integrator    LI, CubaLI, Integrator, Relay: the same without a threshold, graded output v
+    fire, at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; nothing for `refractory`
+    steps; with ``many``, v / reset spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
+leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded output v
+    v <- decay v + gain current + gain_syn isyn + (leak - loss v)
 adex, izhikevich    see `snn_control.network`
 
 What decay, gain and gain_syn are says the integration (`snn_control.engine.forms`): exact (Rotter and Diesmann 1999,
@@ -28,11 +29,12 @@ from .spikes import HEADER, flags_to_indices, slot_address
     N, PARAMS, EACH, CURRENT, BIAS, FLAGS, SPIKES, STRIDE, SLOTS, CLOCK, COUNTER, MANY, REFRACTORY, OWN,
 ) = range(1, 15)  # fmt: skip
 MODE, V, ISYN, ADAPT, WAIT, COUNTS = range(OWN, OWN + 6)  # of integrate_and_fire
-SUBTRACT, DELAYED = 1, 2  # bits of MODE
+SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of MODE
 GRADED_V, GRADED_ISYN = range(6, 8)
 # parameters, float32
 DECAY, GAIN, LEAK, GAIN_SYN, DECAY_SYN, THRESHOLD, RESET, FLOOR, BETA, DECAY_ADAPT, N_PARAMS = range(11)
-N_GRADED_PARAMS = DECAY_SYN + 1
+LOSS = 5  # of the graded: decay 1 and a loss give the Euler step, which a rounded decay would miss over long times
+N_GRADED_PARAMS = 6
 MOST = np.float32(65535)  # spikes in a step
 
 
@@ -88,7 +90,7 @@ def plain_steps(o, synaptic, waiting):
         if waiting:
             free = wait[i] == 0
             fired = free & fired
-        after = u - threshold if subtract else reset
+        after = u - reset if subtract else reset
         u = flush(after if fired else u)
         if waiting:
             u = u if free else v[i]
@@ -105,6 +107,7 @@ def general_steps(o):
     v, current, flags = f32(o[V], n), f32(o[CURRENT], n), u8(o[FLAGS], n)
     isyn, adapt, wait, counts = f32(o[ISYN], n), f32(o[ADAPT], n), u16(o[WAIT], n), u16(o[COUNTS], n)
     subtract, delayed, several = (o[MODE] & SUBTRACT) != 0, (o[MODE] & DELAYED) != 0, o[MANY] != 0
+    twice = (o[MODE] & TWICE) != 0
     for i in range(n):
         j = i * step
         if o[ISYN] != 0:
@@ -112,10 +115,9 @@ def general_steps(o):
             isyn[i] = bounded(flush(q * p[DECAY_SYN * each + j]))
         else:
             q = ZERO
-        base = p[THRESHOLD * each + j]
-        threshold = base
+        threshold, reset = p[THRESHOLD * each + j], p[RESET * each + j]
         if o[ADAPT] != 0:
-            threshold = base + p[BETA * each + j] * adapt[i]
+            threshold = threshold + p[BETA * each + j] * adapt[i]
             adapt[i] = flush(adapt[i] * p[DECAY_ADAPT * each + j])
         fired_before = flags[i]
         flags[i] = 0
@@ -125,19 +127,23 @@ def general_steps(o):
         before = bounded(v[i])
         again = delayed & (fired_before != 0)  # what the last step's spike left to do
         if again and not subtract:
-            before = p[RESET * each + j]
+            before = reset
         u = decay_and_add(p, each, j, before, current[i], q)
         if again and subtract:
-            u = u - base
+            u = u - reset
         u = u if u > p[FLOOR * each + j] else p[FLOOR * each + j]
-        if u >= threshold:
+        if twice and before >= threshold:
+            fired = u - reset >= threshold
+        else:
+            fired = u >= threshold
+        if fired:
             flags[i] = 1
             if several:
-                share = u / base
+                share = u / reset
                 counts[i] = np.uint16(share if share < MOST else MOST)
-                u = u - np.float32(counts[i]) * base
+                u = u - np.float32(counts[i]) * reset
             elif not delayed:
-                u = u - base if subtract else p[RESET * each + j]
+                u = u - reset if subtract else reset
             if o[ADAPT] != 0:
                 adapt[i] += ONE
             if o[REFRACTORY] > 0:
@@ -154,7 +160,7 @@ def decay_and_add(p, each, j, v, current, isyn):
 def integrate_and_fire(row):
     """Neurons that are linear below their threshold."""
     o = i64(row, COUNTS + 1)
-    if (o[EACH] > 1) | (o[ADAPT] != 0) | (o[MANY] != 0) | ((o[MODE] & DELAYED) != 0):
+    if (o[EACH] > 1) | (o[ADAPT] != 0) | (o[MANY] != 0) | (o[MODE] > SUBTRACT):
         general_steps(o)
     elif o[ISYN] != 0:
         if o[REFRACTORY] > 0:
@@ -183,7 +189,10 @@ def leaky_integrator(row):
         if o[GRADED_ISYN] != 0:
             q = isyn[i]
             isyn[i] = bounded(flush(q * p[DECAY_SYN * each + j]))
-        v[i] = flush(decay_and_add(p, each, j, bounded(v[i]), current[i], q))
+        before = bounded(v[i])
+        u = p[GAIN * each + j] * current[i] + p[GAIN_SYN * each + j] * q
+        u = u + (p[LEAK * each + j] - p[LOSS * each + j] * before)
+        v[i] = flush(p[DECAY * each + j] * before + u)
     restart_current(o)
 
 

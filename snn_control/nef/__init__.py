@@ -1,0 +1,7 @@
+"""The Neural Engineering Framework (Eliasmith & Anderson 2003) on ordinary populations and projections."""
+
+from .connect import Connection, network
+from .ensemble import Ensemble, Tuning
+from .tuning import rates, solve
+
+__all__ = ["Connection", "Ensemble", "Tuning", "network", "rates", "solve"]

@@ -1,0 +1,125 @@
+"""Connections between ensembles, and the ordinary network that they become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..network import LI, Network, Population, Projection
+from ..network.graph import check_name
+from .ensemble import Ensemble, Function, finite, transformed
+
+__all__ = ["Connection", "network"]
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """What ``pre`` represents, through a function, a transform and a synapse, is added to what ``post`` represents.
+
+    pre : an ensemble, or the name of an input without an encoder (or of a graded population)
+    post : an ensemble
+    function : of an ensemble's x: a callable, or (points (m, dimensions), targets (m, k)); None is x itself
+    transform : a number, or (post's dimensions, k), k what pre or function gives
+    synapse : time constant [s] of the exponential filter; 0, from an input only, is none
+    noise : of the rates, for which the decoders are regularised
+
+    A connection from an ensemble is the projection ``pre -> post_synapse<k>`` with the decoders as dense weights
+    (neurons, dimensions): what a rule of learning such as PES changes.
+    """
+
+    pre: Ensemble | str
+    post: Ensemble
+    function: Function = None
+    transform: Any = 1.0
+    synapse: float = 0.005
+    noise: float = 0.1
+
+    @property
+    def label(self) -> str:
+        return f"connections[{getattr(self.pre, 'name', self.pre)} -> {self.post.name}]"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.post, Ensemble):
+            raise DescriptionError("connections.post", self.post, "must be an Ensemble")
+        if not isinstance(self.pre, Ensemble):
+            check_name("connections.pre", self.pre)
+            if self.function is not None:
+                rule = "an input's numbers go as they are"
+                raise DescriptionError(f"{self.label}.function", self.function, rule, "use a transform or an ensemble")
+        if not math.isfinite(self.synapse) or self.synapse < 0:
+            raise DescriptionError(f"{self.label}.synapse", self.synapse, "must be >= 0 s")
+        if self.synapse == 0 and isinstance(self.pre, Ensemble):
+            raise DescriptionError(f"{self.label}.synapse", self.synapse, "must be > 0 s: spikes are filtered")
+
+    def projection(self, target: str, delay: float = 0.0) -> Projection:
+        """From pre to a graded population of post's dimensions; raises DescriptionError."""
+        try:
+            if isinstance(self.pre, Ensemble):
+                found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
+            else:
+                found = Projection(self.pre, target, self._numbers(), delay=delay)
+        except DescriptionError as error:
+            raise error if error.path.startswith("ensembles.") else error.within(self.label) from None
+        size, d = found.weights.shape[1], self.post.dimensions
+        if size != d:
+            raise DescriptionError(self.label, f"{size} numbers", f"must be {self.post.name}'s {d}", "give a transform")
+        return found
+
+    def _numbers(self) -> np.ndarray:
+        """(size of the input, dimensions): its numbers as they are, through the transform."""
+        t = finite("transform", self.transform, "must be a number or a matrix")
+        return transformed(np.eye(t.shape[1] if t.ndim == 2 else self.post.dimensions), t)
+
+
+def network(
+    connections: Sequence[Connection], populations: Iterable[Population] = (), projections: Iterable[Projection] = ()
+) -> Network:
+    """Connections and their ensembles as populations and projections, beside others that are there already.
+
+    All connections into an ensemble through one synapse share a leaky integrator, ``<post>_synapse<k>``, of the
+    ensemble's dimensions: it is the synapse, and what follows it are the ensemble's encoders. The decoders of a
+    connection that closes a cycle, as a recurrent one does, act one step later; the others act in the same step.
+
+    Returns a Network, to be built with the ensembles' dt. Raises DescriptionError.
+    """
+    ensembles = list(dict.fromkeys(e for c in connections for e in (c.pre, c.post) if isinstance(e, Ensemble)))
+    if len({e.dt for e in ensembles}) > 1:
+        raise DescriptionError("ensembles", sorted({e.dt for e in ensembles}), "must all have the same dt")
+    people, paths = [e.population() for e in ensembles] + list(populations), list(projections)
+    synapses: dict[tuple[str, float], str] = {}
+    for c in connections:
+        d, key = c.post.dimensions, (c.post.name, c.synapse)
+        if c.synapse > 0 and key not in synapses:
+            synapses[key] = f"{c.post.name}_synapse{sum(name == c.post.name for name, _ in synapses)}"
+            people.append(Population(synapses[key], d, LI(tau_mem=c.synapse)))
+            paths.append(Projection(synapses[key], c.post.name, encoding(c.post)))
+    for c in connections:
+        pre = c.pre if isinstance(c.pre, str) else c.pre.name
+        if c.synapse == 0:
+            direct = c.projection(c.post.name)
+            paths.append(replace(direct, weights=direct.weights @ encoding(c.post)))
+            continue
+        target = synapses[c.post.name, c.synapse]
+        paths.append(c.projection(target, delay=c.post.dt if reaches(paths, target, pre) else 0.0))
+    return Network(tuple(people), tuple(paths))
+
+
+def encoding(ensemble: Ensemble) -> np.ndarray:
+    """(dimensions, neurons): a value to currents, without the biases."""
+    return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)
+
+
+def reaches(projections: Sequence[Projection], start: str, end: str) -> bool:
+    """A signal of ``start`` is at ``end`` within one step."""
+    seen, left = {start}, [start]
+    while left:
+        here = left.pop()
+        found = {p.post for p in projections if p.pre == here and p.delay == 0} - seen
+        seen |= found
+        left += found
+    return end in seen

@@ -1,0 +1,222 @@
+"""An ensemble: neurons that together represent a vector of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..coding import SpikeDecoder
+from ..errors import DescriptionError
+from ..network import LIF, Population, Projection
+from ..network.graph import check_name, check_size
+from .tuning import gains, hold, rates, solve, start
+
+__all__ = ["Ensemble", "Function", "Tuning"]
+
+#: x (dimensions,) -> numbers; or (points (m, dimensions), targets (m, k)); None is x itself
+Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
+
+#: keeps what the membrane went beyond the threshold, so that its rate is not bound to whole steps
+NEURON = LIF(tau_mem=0.02, refractory=0.001, reset="subtract", v_min=0.0)
+
+
+class Tuning(NamedTuple):
+    """Of n neurons: encoders (n, dimensions) of length 1, gains (n,), biases (n,), membranes at reset (n,)."""
+
+    encoders: np.ndarray
+    gain: np.ndarray
+    bias: np.ndarray
+    v_init: np.ndarray
+
+
+def finite(path: str, value: Any, rule: str) -> np.ndarray:
+    """float64 of numbers; raises DescriptionError."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise DescriptionError(path, value, rule) from None
+    if not np.isfinite(array).all():
+        raise DescriptionError(path, value, "must be finite")
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Neurons whose currents are ``gain (encoder . x) / radius + bias``, for a vector x of length <= radius.
+
+    name : of its population
+    neurons, dimensions : how many of each
+    radius : the length of x that the neurons are made for
+    max_rates : [Hz] at encoder . x = radius: (low, high), evenly over that range in random order, or (neurons,)
+    intercepts : encoder . x / radius from which a neuron fires: (low, high) or (neurons,), < 1
+    encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
+    neuron : a LIF
+    seed : of what is drawn
+    dt : the network's step [s]: decoders and synapses are right for this one
+
+    Raises DescriptionError.
+    """
+
+    name: str
+    neurons: int
+    dimensions: int = 1
+    radius: float = 1.0
+    max_rates: Any = (200.0, 400.0)
+    intercepts: Any = (-1.0, 0.9)
+    encoders: Any = None
+    neuron: LIF = NEURON
+    seed: int = 0
+    dt: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_name("name", self.name)
+        check_size(self.at("neurons"), self.neurons)
+        check_size(self.at("dimensions"), self.dimensions)
+        for key in ("radius", "dt"):
+            if not (math.isfinite(getattr(self, key)) and getattr(self, key) > 0):
+                raise DescriptionError(self.at(key), getattr(self, key), "must be > 0")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise DescriptionError(self.at("seed"), self.seed, "must be a whole number >= 0")
+        if type(self.neuron) is not LIF:
+            raise DescriptionError(self.at("neuron"), type(self.neuron).__name__, "must be a LIF")
+        m = self.neuron
+        if m.size is not None or m.integration == "euler" or m.reset_delay or m.several:
+            rule = "must be a LIF with one parameter for all, integrated exactly, reset at once, one spike a step"
+            raise DescriptionError(self.at("neuron"), m, rule)
+        if self.neuron.r <= 0:
+            raise DescriptionError(self.at("neuron.r"), self.neuron.r, "must be > 0")
+        self.population()
+
+    def at(self, key: str) -> str:
+        return f"ensembles.{self.name}.{key}"
+
+    def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
+        """(neurons,): as given, or one of each of as many equal parts of the range."""
+        n = self.neurons
+        value = finite(self.at(key), getattr(self, key), f"must be (low, high) or {n} numbers")
+        part = (rng.permutation(n) + rng.random(n)) / n
+        if value.shape == (2,) and value[0] <= value[1]:
+            return value[0] + part * (value[1] - value[0])
+        if value.shape != (n,):
+            raise DescriptionError(self.at(key), getattr(self, key), f"must be (low, high) or {n} numbers")
+        return value
+
+    def _directions(self, rng: np.random.Generator) -> np.ndarray:
+        shape = (self.neurons, self.dimensions)
+        if self.encoders is not None:
+            drawn = finite(self.at("encoders"), self.encoders, f"must be numbers of shape {shape}")
+            if drawn.shape != shape:
+                raise DescriptionError(self.at("encoders"), f"shape {drawn.shape}", f"must have shape {shape}")
+        elif self.dimensions == 1:
+            drawn = rng.permutation(np.where(np.arange(self.neurons) % 2, 1.0, -1.0))[:, None]
+        else:
+            drawn = rng.standard_normal(shape)
+        length = np.linalg.norm(drawn, axis=1, keepdims=True)
+        if not length.all():
+            raise DescriptionError(self.at("encoders"), self.encoders, "no encoder may be zero")
+        return drawn / length
+
+    @cached_property
+    def tuning(self) -> Tuning:
+        """What was drawn, and what follows from it."""
+        rng = np.random.default_rng(self.seed)
+        encoders = self._directions(rng)
+        max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)
+        shortest = hold(self.neuron, self.dt) + self.dt
+        if np.min(self.max_rates) <= 0 or np.max(self.max_rates) * shortest > 1:
+            rule = f"must be > 0 and at most {1 / shortest:.6g} Hz, one spike in refractory + dt"
+            raise DescriptionError(self.at("max_rates"), self.max_rates, rule, "lower them or the refractory period")
+        if np.max(self.intercepts) >= 1:
+            raise DescriptionError(self.at("intercepts"), self.intercepts, "must be < 1")
+        gain, bias = gains(self.neuron, max_rates, intercepts, self.dt)
+        v_init = rng.uniform(start(self.neuron), self.neuron.v_threshold, self.neurons)
+        return Tuning(encoders, gain, bias, v_init)
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """(m, dimensions) points within the radius, at which functions are fitted: 500 a dimension, 750 to 2,500, and
+        at least two a neuron."""
+        d = self.dimensions
+        m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
+        if d == 1:
+            return np.linspace(-self.radius, self.radius, m)[:, None]
+        rng = np.random.default_rng([self.seed, 1])
+        ball = rng.standard_normal((m, d))
+        ball *= self.radius * rng.random((m, 1)) ** (1 / d) / np.linalg.norm(ball, axis=1, keepdims=True)
+        return ball
+
+    def currents(self, x: np.ndarray) -> np.ndarray:
+        """(m, neurons) of x (m, dimensions)."""
+        t = self.tuning
+        return (x @ t.encoders.T) * (t.gain / self.radius) + t.bias
+
+    def rates(self, x: np.ndarray) -> np.ndarray:
+        """(m, neurons) mean rates [Hz] of x (m, dimensions): the tuning curves, as the neurons have them at dt."""
+        return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
+
+    def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (neurons, k) a Hz that decode ``function`` of x, and their root mean square error (k,) at the points.
+
+        The error is that of the tuning curves, without the noise of spikes. Raises DescriptionError for a function
+        whose points or values have the wrong shape or are not finite.
+        """
+        points, targets = self._samples(function)
+        return solve(self.rates(points), targets, noise)
+
+    def _samples(self, function: Function) -> tuple[np.ndarray, np.ndarray]:
+        where, points = self.at("function"), self.points
+        if function is None:
+            return points, points
+        if not callable(function) and not (isinstance(function, tuple) and len(function) == 2):
+            raise DescriptionError(where, function, "must be a function of x, or (points, targets)")
+        if callable(function):
+            values = [np.atleast_1d(np.asarray(function(x.copy()), np.float64)) for x in points]
+            if len({v.shape for v in values}) > 1 or values[0].ndim > 1:
+                raise DescriptionError(where, values[0], "must give the same number of numbers for every x")
+            targets = np.array(values)
+        else:
+            points, targets = (finite(where, side, "must be (points, targets)") for side in function)
+            if points.ndim != 2 or points.shape[1] != self.dimensions or targets.shape[:1] != points.shape[:1]:
+                rule = f"must be (points (m, {self.dimensions}), targets (m,) or (m, k))"
+                raise DescriptionError(where, f"shapes {points.shape}, {targets.shape}", rule)
+            targets = targets.reshape(len(points), -1)
+        if not np.isfinite(targets).all():
+            x = points[~np.isfinite(targets).all(axis=1)][0]
+            raise DescriptionError(where, f"not finite at x = {x.tolist()}", "must be finite within the radius")
+        return points, targets
+
+    def population(self) -> Population:
+        """The neurons, with their biases."""
+        return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
+
+    def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
+        """For an `Output`: transform x function of x, through an exponential filter of time constant tau [s].
+
+        transform : a number or (size, k)
+        """
+        return SpikeDecoder(self.name, transformed(self.decoders(function, noise)[0], transform), tau)
+
+    def projection(
+        self, post: str, function: Function = None, transform: Any = 1.0, noise: float = 0.1, **more: Any
+    ) -> Projection:
+        """Decoders as a dense projection (neurons, size of post) to a graded population: an LI is then the synapse.
+
+        more : further fields of the Projection, e.g. its delay or the rule by which its weights learn
+        """
+        weights = transformed(self.decoders(function, noise)[0], transform) / self.dt  # one spike a step is 1 / dt Hz
+        return Projection(self.name, post, weights, **more)
+
+
+def transformed(weights: np.ndarray, transform: Any) -> np.ndarray:
+    """(n, size): weights (n, k) through a transform (size, k), or times a number; raises DescriptionError."""
+    t, k = finite("transform", transform, "must be a number or a matrix"), weights.shape[1]
+    if t.ndim == 0:
+        return weights * t
+    if t.ndim != 2 or t.shape[1] != k:
+        raise DescriptionError("transform", f"shape {t.shape}", f"must be a number or have shape (size, {k})")
+    return weights @ t.T
