@@ -35,6 +35,7 @@ EXTRAS = {
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["test"] = [
+    "brian2>=2.9",
     "jsonschema>=3.2",
     "hypothesis>=6.100",
     "mypy>=1.10",

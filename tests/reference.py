@@ -760,7 +760,7 @@ class SlowPopulation:
         self.isyn = np.zeros(n, np.float32) if self.synaptic else 0
         self.params = np.array([[self.each(x, i) for i in range(n)] for x in self.coefficients(m, dt)], np.float32)
         self.flags, self.counter = np.zeros(n, np.uint8), np.zeros(1, np.int64)
-        self.refractory = round(getattr(m, "refractory", 0) / dt)
+        self.refractory = max(0, round(getattr(m, "refractory", 0) / dt) - 1)
         self.wait = np.zeros(n, np.uint16)
         self.second = {AdEx: np.zeros(n), Izhikevich: getattr(m, "b", 0) * v}.get(type(m), np.zeros(n))
         self.second = self.second.astype(np.float32)

@@ -197,7 +197,7 @@ def test_a_refused_observation_leaves_the_controller_ready():
 
 
 def test_the_counters_can_be_read():
-    network = Network((Population("a", 3, LIF(refractory=PERIOD), bias=1e3),))
+    network = Network((Population("a", 3, LIF(refractory=2 * PERIOD), bias=1e3),))
     one = controller([], [Output("u", (SpikeDecoder("a", 0.1, 0.02),), limits=(-1, 1))], network=network)
     for _ in range(10):
         one.step({})

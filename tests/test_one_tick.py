@@ -35,7 +35,7 @@ inputs:
     encoder: {type: population, neurons: 9, drive: 3.0, neuron: {type: lif, tau_mem: 0.01, reset: subtract}}
 network:
   populations:
-    hidden: {size: 70, neuron: {type: cuba_lif, tau_mem: 0.01, tau_syn: 0.005, refractory: 0.001, v_min: -1}, bias: 0.1}
+    hidden: {size: 70, neuron: {type: cuba_lif, tau_mem: 0.01, tau_syn: 0.005, refractory: 0.002, v_min: -1}, bias: 0.1}
     slow: {size: 3, neuron: {type: li, tau_mem: 0.05}}
   projections:
     - {pre: camera, post: hidden, weights: net.npz#camera}

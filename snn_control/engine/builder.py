@@ -191,7 +191,8 @@ class Builder:
             raise BuildError(f"{where}.refractory", refractory, "must be at most 65535 steps")
         counter = element(self.spike_counts, len(self.spiking))
         self.spiking.append(node.name)
-        return [flags, node.signal, node.stride, node.slots, self.clock, counter, node.many, refractory]
+        held = max(0, refractory - 1)  # it can fire again when the period is over
+        return [flags, node.signal, node.stride, node.slots, self.clock, counter, node.many, held]
 
     def delay_line(self, node: Node, slots: int) -> Place:
         node.stride, node.slots = _up(4 * node.size), slots

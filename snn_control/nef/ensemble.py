@@ -22,7 +22,7 @@ __all__ = ["Ensemble", "Function", "Tuning"]
 Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
 
 #: keeps what the membrane went beyond the threshold, so that its rate is not bound to whole steps
-NEURON = LIF(tau_mem=0.02, refractory=0.001, reset="subtract", v_min=0.0)
+NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
 
 class Tuning(NamedTuple):
@@ -129,7 +129,7 @@ class Ensemble:
         max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)
         shortest = hold(self.neuron, self.dt) + self.dt
         if np.min(self.max_rates) <= 0 or np.max(self.max_rates) * shortest > 1:
-            rule = f"must be > 0 and at most {1 / shortest:.6g} Hz, one spike in refractory + dt"
+            rule = f"must be > 0 and at most {1 / shortest:.6g} Hz, one spike in a refractory period or step"
             raise DescriptionError(self.at("max_rates"), self.max_rates, rule, "lower them or the refractory period")
         if np.max(self.intercepts) >= 1:
             raise DescriptionError(self.at("intercepts"), self.intercepts, "must be < 1")

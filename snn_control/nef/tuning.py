@@ -5,7 +5,7 @@ The drive of a membrane, ``v_leak + r current``, brings it from its start after 
     rise(drive) = tau_mem log((drive - start) / (drive - threshold))
 
 so that the rate of the continuous equation is 1 / (refractory + rise). On a grid of dt the spike waits for the end of
-its step. A neuron that starts again from v_reset loses that wait: its period is refractory + dt ceil(rise / dt). One
+its step. A neuron that starts again from v_reset loses that wait: its period is hold + dt ceil(rise / dt). One
 that subtracts the threshold keeps what the membrane went beyond it and loses nearly nothing: of the wait, dt / 2 in
 the mean, only the part (threshold - start) / (drive - start) remains.
 """
@@ -26,8 +26,9 @@ def start(neuron: LIF) -> float:
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """The refractory period [s] in whole steps, as the engine rounds it."""
-    return round(neuron.refractory / dt) * dt
+    """How long [s] the membrane holds after a spike on the grid: the neuron can fire in the last step of its
+    refractory period."""
+    return max(0, round(neuron.refractory / dt) - 1) * dt
 
 
 def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:

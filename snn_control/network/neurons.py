@@ -113,7 +113,8 @@ class SpikingModel(NeuronModel):
 
     v_threshold : it fires at or above [V, or the unit of the membrane]
     v_reset : membrane after a spike
-    refractory : absolute refractory period [s]; the membrane holds and ignores its input
+    refractory : absolute refractory period [s], the least time between two spikes, as in Brian2: until the last step of
+        it the membrane holds and ignores its input
     """
 
     v_threshold: Any = 1.0

@@ -17,7 +17,7 @@ from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projectio
 
 def program(weight=1.0, size=12):
     rng = np.random.default_rng(0)
-    neurons = CubaLIF(tau_mem=0.01, refractory=1e-3)
+    neurons = CubaLIF(tau_mem=0.01, refractory=2e-3)
     network = Network(
         (Population("a", size, neurons), Population("b", 5, LIF(reset="subtract")), Population("slow", 2, LI())),
         (

@@ -28,7 +28,7 @@ A, B, P = Ensemble("a", 20), Ensemble("b", 30, seed=1), Ensemble("p", 20, 2)
         (lambda: Ensemble("a", 20, seed=-1), "ensembles.a.seed = -1: must be a whole number >= 0"),
         (lambda: Ensemble("a", 20, neuron=CubaLIF()), "ensembles.a.neuron = 'CubaLIF': must be a LIF"),
         (lambda: Ensemble("a", 20, neuron=LIF(r=-1)), "ensembles.a.neuron.r = -1: must be > 0"),
-        (lambda: Ensemble("a", 20, max_rates=(200, 501)), "ensembles.a.max_rates = (200, 501): must be > 0 and at most 500 Hz, one spike in refractory + dt; lower them"),
+        (lambda: Ensemble("a", 20, max_rates=(200, 501)), "ensembles.a.max_rates = (200, 501): must be > 0 and at most 500 Hz, one spike in a refractory period or step; lower them"),
         (lambda: Ensemble("a", 20, max_rates=[1, 2, 3]), "ensembles.a.max_rates = [1, 2, 3]: must be (low, high) or 20 numbers"),
         (lambda: Ensemble("a", 20, max_rates=(-1, 0)), "ensembles.a.max_rates = (-1, 0): must be > 0"),
         (lambda: Ensemble("a", 20, intercepts=(1, 0)), "ensembles.a.intercepts = (1, 0): must be (low, high) or 20 numbers"),

@@ -111,7 +111,7 @@ def make(p: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
     neuron = {"type": "cuba_lif", "tau_mem": float(p["tau_mem"]), "tau_syn": float(p["tau_picture"])}
     neuron |= {"integration": "exponential_euler"}
-    neuron |= {"v_threshold": 1.0, "v_reset": 0.0, "v_min": -1.0, "refractory": DT}
+    neuron |= {"v_threshold": 1.0, "v_reset": 0.0, "v_min": -1.0, "refractory": 2 * DT}
     field = {"type": "lif", "tau_mem": FIELD_TAU, "v_threshold": 1.0, "reset": "subtract"}
     encoder = {"type": "population", "neurons": FIELDS, "low": -FIELD_LIMIT, "high": FIELD_LIMIT}
     encoder |= {"sigma": FIELD_WIDTH, "drive": FIELD_DRIVE, "neuron": field}
