@@ -20,7 +20,7 @@ from snn_control.coding import (
     SpikeDecoder,
 )
 from snn_control.errors import DescriptionError
-from snn_control.network import LI, LIF, CubaLIF
+from snn_control.network import LI, LIF, CubaLIF, DistanceDependent, FixedIndegree, Grid, Normal
 from snn_control.spec import load_spec, parse_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +96,10 @@ CAMERA, JOINTS, MOTOR, SLOW, PAN = (
 FIRST, SECOND = "network.projections.0", "network.projections.1"
 NUMBERS = "must be a number, lists of numbers or 'file.npz#name'"
 
+SHEET = {"type": "distance_dependent", "pre_positions": {"shape": [6, 2]}, "post_positions": [[1, 1]] * 4, "width": 1, "seed": 1}  # fmt: skip
+
+MOTOR_TO_SLOW = {"pre": "motor", "post": "slow"}
+
 #: path, wrong value, message of the parser: structure, which the schema refuses as well
 STRUCTURAL = [
     ("version", MISSING, "version = None: is missing; add 'version'"),
@@ -144,7 +148,21 @@ STRUCTURAL = [
     (f"{FIRST}.connection", "full", "network.projections[0].connection = 'full': must be one of dense, sparse, one_to_one"),
     (f"{FIRST}.receptor", "fast", "network.projections[0].receptor = 'fast': must be 'current' or 'synaptic'"),
     (f"{FIRST}.delay", -1, "network.projections[0].delay = -1: must be >= 0 s"),
-    (f"{FIRST}.weights", {"a": 1}, f"network.projections[0].weights = {{'a': 1}}: {NUMBERS}"),
+    (f"{FIRST}.weights", {"a": 1}, "network.projections[0].weights.type = None: is missing; add 'type'"),
+    (f"{FIRST}.weights", {"type": "gauss", "seed": 1}, "network.projections[0].weights.type = 'gauss': must be one of uniform, normal"),
+    (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": -1, "seed": 1}, "network.projections[0].weights.std = -1: must be finite and >= 0"),
+    (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": 1}, "network.projections[0].weights.seed = None: is missing; add 'seed'"),
+    (f"{MOTOR}.bias", {"type": "uniform", "low": 0, "hi": 1, "seed": 1}, "populations.motor.bias.high = None: is missing"),
+    (f"{FIRST}.connection", ["dense"], "network.projections[0].connection = ['dense']: must be a text"),
+    (f"{FIRST}.connection", {"type": "sparse"}, "network.projections[0].connection.type = 'sparse': must be one of fixed_probability"),
+    (f"{FIRST}.connection", {"type": "fixed_probability", "p": 2, "seed": 1}, "network.projections[0].connection.p = 2: must lie in [0, 1]"),
+    (f"{FIRST}.connection", {"type": "fixed_probability", "p": 0.5, "seed": 1, "n": 1}, "network.projections[0].connection.n = 1: is not a known key"),
+    (f"{FIRST}.connection", {"type": "fixed_indegree", "n": 1.5, "seed": 1}, "network.projections[0].connection.n = 1.5: must be a whole number >= 1"),
+    (f"{FIRST}.connection", {"type": "fixed_outdegree", "n": 1, "seed": 1, "allow_self": 0}, "network.projections[0].connection.allow_self = 0: must be true or false"),
+    (f"{FIRST}.connection", SHEET | {"kind": "flat"}, "network.projections[0].connection.kind = 'flat': must be one of gaussian"),
+    (f"{FIRST}.connection", SHEET | {"width": 0}, "network.projections[0].connection.width = 0: must be > 0"),
+    (f"{FIRST}.connection", SHEET | {"pre_positions": {"shape": [0]}}, "network.projections[0].connection.pre_positions.shape[0] = 0: must be a whole"),
+    (f"{FIRST}.connection", SHEET | {"pre_positions": 3}, "network.projections[0].connection.pre_positions = 'shape (), dtype int64': must be a Grid"),
     (f"{FIRST}.weights", "w.npy", f"network.projections[0].weights = 'w.npy': {NUMBERS}"),
     (f"{FIRST}.pre_index", [1], "network.projections[0].connection = 'dense': pre_index and post_index go with connection 'sparse'"),
     (f"{SECOND}.post_index", MISSING, "network.projections[1].connection = 'sparse': pre_index and post_index go with"),
@@ -202,6 +220,9 @@ BUILD = [
     (f"{FIRST}.connection", "one_to_one", "projections[joints -> motor].connection = 'one_to_one': sizes must agree: 12 and 4"),
     (f"{SECOND}.pre_index", [0, 1, 4], "projections[motor -> slow].pre_index = 4: must lie in [0, 4)"),
     (f"{SECOND}.pre_index", [0, -1, 3], "projections[motor -> slow].pre_index = -1: must lie in [0, 4)"),
+    (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_outdegree", "n": 3, "seed": 1}}, "projections[motor -> slow].connection.n = 3: must be at most 2"),
+    (SECOND, MOTOR_TO_SLOW | {"connection": SHEET}, "projections[motor -> slow].connection.pre_positions = '12 positions': must be one a neuron: 4"),
+    (f"{FIRST}.connection", {"type": "fixed_probability", "p": 1, "seed": 1}, "].connection = FixedProbability(p=1, seed=1, allow_self=True): joints is graded"),
     (f"{SECOND}.receptor", "synaptic", "projections[motor -> slow].receptor = 'synaptic': LI has no synaptic current; use 'current'"),
     (f"{JOINTS}.range", [-1, INFINITY], "inputs.joints.encoder.low = [-1.0, -1.0]: low < high must be finite; give the input a range"),
     (f"{PAN}.decoder.0.from", "slow", "outputs.pan.decoder[0].from = 'slow': is graded, not spiking; use a membrane decoder"),
@@ -271,6 +292,12 @@ def test_the_schema_is_one_and_accepts_what_the_parser_accepts():
         ("dt", 0.0005), ("repeat", MISSING), ("guard", MISSING), ("ros", MISSING), (f"{JOINTS}.plausible", MISSING),
         (f"{FIRST}.weights", MISSING), (f"{PAN}.decoder", GOOD["outputs"]["pan"]["decoder"][0]), (f"{PAN}.slew", [60.0]),
         (f"{FIRST}.receptor", ""), (f"{MOTOR}.bias", [1, 2, 3, 4]), (f"{JOINTS}.range", [[-1, -2], 2]),
+        (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": 0.1, "seed": 1}),
+        (f"{MOTOR}.bias", {"type": "uniform", "low": 0, "high": 0.1, "seed": 1}), (f"{SLOW}.v_init", {"type": "normal", "mean": 0, "std": 0.1, "seed": 1}),
+        (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_probability", "p": 0.5, "seed": 1, "allow_self": False}}),
+        (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_indegree", "n": 2, "seed": 1}}),
+        (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_outdegree", "n": 5, "seed": 1, "with_replacement": True}}),
+        (SECOND, MOTOR_TO_SLOW | {"connection": SHEET | {"pre_positions": {"shape": [2, 2], "extent": [1, 1]}, "post_positions": [[1, 1], [0, 0.5]], "period": [2, 2]}}),
     ]:  # fmt: skip
         parse_spec(with_value(path, value)).build()
         VALIDATOR.validate(with_value(path, value))
@@ -301,6 +328,8 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
         (SpikeDecoder, {"source": "from"}, {"type"}), (MembraneDecoder, {"source": "from"}, {"type"}), (ArgmaxDecoder, {}, {"type"}),
         (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()), (spec.RosTopic, {}, set()),
+        (network.Uniform, {}, {"type"}), (network.Normal, {}, {"type"}), (network.FixedProbability, {}, {"type"}),
+        (network.FixedIndegree, {}, {"type"}), (network.DistanceDependent, {}, {"type"}), (network.Grid, {}, set()),
     ]:  # fmt: skip
         names = {renamed.get(f.name, f.name) for f in dataclasses.fields(cls)} - {None} | extra
         assert names in closed, f"{cls.__name__}: {names}"
@@ -324,6 +353,28 @@ def test_the_descriptions_that_come_out():
     assert spec.ros_inputs["joints"].reliability == "best_effort"
     assert (spec.ros_outputs["pan"].reliability, spec.ros_outputs["pan"].depth) == ("reliable", 2)
     Controller.from_spec(spec).step({})
+
+
+def test_random_descriptions_come_out():
+    sheet = SHEET | {
+        "pre_positions": {"shape": [2, 2], "extent": [1, 1]},
+        "kind": "step",
+        "peak": 0.5,
+        "period": [2, 3],
+    }
+    document = with_value(
+        SECOND, MOTOR_TO_SLOW | {"connection": sheet, "weights": {"type": "normal", "mean": 1, "std": 2, "seed": 3}}
+    )
+    projection = parse_spec(document).network.projections[1]
+    assert projection.weights == Normal(1, 2, 3)
+    found = projection.connection
+    assert isinstance(found, DistanceDependent)
+    assert found.pre_positions == Grid((2, 2), (1, 1))
+    assert np.asarray(found.post_positions).tolist() == [[1, 1]] * 4
+    assert (found.kind, found.width, found.peak, found.seed, found.allow_self) == ("step", 1, 0.5, 1, True)
+    assert list(found.period) == [2, 3]
+    document = with_value(SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_indegree", "n": 2, "seed": 1}})
+    assert parse_spec(document).network.projections[1].connection == FixedIndegree(2, 1)
 
 
 TEXT = """

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import BuildError, DescriptionError
-from ..network import Projection
+from ..network import AllToAll, OneToOne, Projection
 from ..network.convolution import Convolution
 from .builder import Builder, Node, matrix
+from .connectivity import Rows, rows_of, weight_words
 from .program import STEP, Place
 
 __all__ = ["connect", "product"]
@@ -70,7 +71,7 @@ def deliver(b: Builder, index: int) -> None:
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
     y = _target(b, p, post)
-    if p.connection == "one_to_one" and pre.size != post.size:
+    if isinstance(p.connector, OneToOne) and pre.size != post.size:
         raise BuildError(f"{p.label}.connection", "one_to_one", f"sizes must agree: {pre.size} and {post.size}")
     if np.ndim(p.delay) and (pre.graded or isinstance(p.connection, Convolution) or p.precision != "float32"):
         fix = "use one delay"
@@ -114,13 +115,14 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
         counter = b.counter(p.label, b.synapse_counts[index], once=False)
         b.emit(STEP, "conv_graded", n_post, y, lay.constant(name, weights), *source, counter, *geometry, label=p.label)
         return
-    if p.connection == "sparse":
-        raise BuildError(f"{p.label}.connection", "sparse", f"{p.pre} is graded: must be dense or one_to_one")
-    shape = (n_post,) if p.connection == "one_to_one" else (n_pre, n_post)
+    one_to_one = isinstance(p.connector, OneToOne)
+    if not one_to_one and not isinstance(p.connector, AllToAll):
+        raise BuildError(f"{p.label}.connection", p.connection, f"{p.pre} is graded: must be dense or one_to_one")
+    shape = (n_post,) if one_to_one else (n_pre, n_post)
     weights = matrix(f"{p.label}.weights", p.weights, shape)
     b.synapse_counts[index] = weights.size
     operands = [n_post, y, lay.constant(name, weights), *source, b.counter(p.label, weights.size, once=False)]
-    if p.connection == "one_to_one":
+    if one_to_one:
         b.emit(STEP, "one_to_one_graded", *operands, label=p.label)
     else:
         b.emit(STEP, "dense_graded", *operands, fan_out(b, weights), label=p.label)
@@ -130,74 +132,58 @@ def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
     p = b.network.projections[index]
     n_pre, n_post, lay, name = b.nodes[p.pre].size, y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
 
-    def emit(kernel: str, to: Place, weights: np.ndarray, synapses: int, *own: int | Place) -> None:
+    def emit(kernel: str, to: Place, weights: Place, synapses: int, *own: int | Place) -> None:
         b.synapse_counts[index] = synapses
         counter = b.counter(p.label, synapses, once=b.nodes[p.pre].many == 0)
-        b.emit(STEP, kernel, n_post, to, lay.constant(name, weights), *ring, counter, *own, label=p.label)
+        b.emit(STEP, kernel, n_post, to, weights, *ring, counter, *own, label=p.label)
 
-    if isinstance(p.connection, Convolution):
+    connector = p.connector
+    if isinstance(connector, Convolution):
         weights, geometry = _convolution(b, p, n_pre, n_post)
-        emit("conv_spikes", y, weights, _places(weights, geometry), *geometry)
+        emit("conv_spikes", y, lay.constant(name, weights), _places(weights, geometry), *geometry)
         return
-    if p.connection == "dense" and not np.ndim(p.delay):
+    dense = isinstance(connector, AllToAll)
+    if dense and not np.ndim(p.delay):
         weights = matrix(f"{p.label}.weights", p.weights, (n_pre, n_post))
         if p.precision == "int8":
             whole, scale = _quantised(p, weights)
-            emit("dense_spikes_int8", y, whole, whole.size, scale_of(b, scale), lay.state("", "int32", n_post))
+            own = scale_of(b, scale), lay.state("", "int32", n_post)
+            emit("dense_spikes_int8", y, lay.constant(name, whole), whole.size, *own)
         else:
-            emit("dense_spikes", y, weights, weights.size, fan_out(b, weights))
+            emit("dense_spikes", y, lay.constant(name, weights), weights.size, fan_out(b, weights))
         return
-    pre, post, weights, delays = _synapses(p, n_pre, n_post, b.synapse_delays[index])
-    extra = delays - b.delays[index]
-    steps = int(extra.max(initial=0)) + 1
-    if steps * n_post >= 1 << 32:
-        raise BuildError(f"{p.label}.delay", steps, f"steps of delays for {n_post} neurons: too many")
-    pointers, target, order = rows(pre, post + extra * n_post, n_pre)
-    places = lay.constant("", pointers), n_pre + 1
+    rows, steps = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post), 1
+    shape = (n_pre, n_post) if dense else (rows.size,)
+    if np.ndim(p.delay):
+        rows, steps = _delayed(b, index, rows, shape, n_post)
+    places = lay.constant("", rows.pointers), n_pre + 1
     if p.precision == "int8":
         if n_post > MOST_TARGETS:
             raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
-        whole, scale = _quantised(p, weights[order])
-        words = target | whole.astype(np.uint8).astype(np.uint32) << 24
-        emit("csr_spikes_int8", y, words, target.size, *places, scale_of(b, scale))
+        whole, scale = _quantised(p, matrix(f"{p.label}.weights", p.weights, shape).reshape(-1))
+        weights = lay.reserve(name, "uint32", (rows.size,), lambda words: rows.fill_words(words, whole))
+        emit("csr_spikes_int8", y, weights, rows.size, *places, scale_of(b, scale))
         return
-    synapses = np.empty((target.size, 2), np.uint32)
-    synapses[:, 0], synapses[:, 1] = target, weights[order].view(np.uint32)
+    bits = weight_words(f"{p.label}.weights", p.weights, shape)
+    synapses = lay.reserve(name, "uint32", (rows.size, 2), lambda pairs: rows.fill(pairs, bits))
     if steps == 1:
-        emit("csr_spikes", y, synapses, target.size, *places)
+        emit("csr_spikes", y, synapses, rows.size, *places)
         return
     line = lay.state("", "float32", steps * n_post)
-    emit("csr_delayed", line, synapses, target.size, *places, steps)
+    emit("csr_delayed", line, synapses, rows.size, *places, steps)
     b.emit(STEP, "release", n_post, y, line, steps, b.clock, label=p.label)
 
 
-def _synapses(p: Projection, n_pre: int, n_post: int, delays: Any) -> tuple[np.ndarray, ...]:
-    """pre, post, weight and delay [steps] of each synapse."""
-    if p.connection == "dense":
-        shape: tuple[int, ...] = (n_pre, n_post)
-        pre, post = (i.reshape(-1) for i in np.indices(shape, sparse=False))
-    elif p.connection == "one_to_one":
-        shape, pre, post = (n_pre,), np.arange(n_pre), np.arange(n_post)
-    else:
-        pre, post = np.asarray(p.pre_index), np.asarray(p.post_index)
-        shape = pre.shape
-    for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
-        if index.ndim != 1 or index.dtype.kind not in "iu" or index.shape != pre.shape:
-            raise BuildError(f"{p.label}.{key}", f"shape {index.shape}", f"must be {pre.shape} whole numbers")
-        if index.size and (index.min() < 0 or index.max() >= n):
-            wrong = int(index.min() if index.min() < 0 else index.max())
-            raise BuildError(f"{p.label}.{key}", wrong, f"must lie in [0, {n})")
-    weights = matrix(f"{p.label}.weights", p.weights, shape).reshape(-1)
-    if np.shape(delays) not in ((), shape):
-        raise BuildError(f"{p.label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")
-    return pre, post, weights, np.broadcast_to(delays, shape).reshape(-1)
-
-
-def rows(pre: np.ndarray, target: np.ndarray, n_pre: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row pointers uint32 (n_pre + 1,), targets uint32, ascending within a row, and the order of the synapses."""
-    order = np.lexsort((target, pre))
-    pointers = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=n_pre))]).astype(np.uint32)
-    return pointers, target[order].astype(np.uint32), order
+def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
+    """Rows whose targets count in a line of vectors, one for each step by which synapses differ; and how many."""
+    label, delays = b.network.projections[index].label, b.synapse_delays[index]
+    if np.shape(delays) != shape:
+        raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")
+    extra = (delays - b.delays[index]).reshape(-1)
+    steps = int(extra.max(initial=0)) + 1
+    if steps * n_post >= 1 << 32:
+        raise BuildError(f"{label}.delay", steps, f"steps of delays for {n_post} neurons: too many")
+    return rows.delayed(extra, n_post), steps
 
 
 def scale_of(b: Builder, scale: float) -> Place:

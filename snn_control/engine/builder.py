@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BuildError
-from ..network import Network, NeuronModel, Population, Projection
+from ..network import Distribution, Network, NeuronModel, Population, Projection
 from .forms import FLOAT_MAX, NeuronForm, form_of
 from .kernels.spikes import HEADER
 from .layout import Layout, element
@@ -34,7 +34,7 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
     """Weights as float32 of ``shape``: a number is repeated, ``also`` is another shape that means the same."""
-    array = np.asarray(weights)
+    array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
         raise BuildError(path, weights, "must be finite numbers of float32")
     if array.shape == also and also:
@@ -46,7 +46,7 @@ def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...
 
 def vector(path: str, value: Any, n: int) -> np.ndarray:
     """(n,) float64 of a number or n numbers."""
-    array = np.asarray(value, np.float64)
+    array = value.sample(n) if isinstance(value, Distribution) else np.asarray(value, np.float64)
     if array.shape not in ((), (n,)):
         raise BuildError(path, f"shape {array.shape}", f"must be a number or {n} numbers")
     return np.ascontiguousarray(np.broadcast_to(array, (n,)))

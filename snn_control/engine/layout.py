@@ -1,6 +1,11 @@
-"""Where the arrays of a Program lie: three blocks, filled front to back, every array at a multiple of 64 bytes."""
+"""Where the arrays of a Program lie: three blocks, filled front to back, every array at a multiple of 64 bytes.
+
+Places are handed out first. Then each block is made once, and what stands in a place is written straight into it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,7 +30,7 @@ class Layout:
     def __init__(self) -> None:
         self.names: dict[str, Place] = {}
         self._size = {PROGRAM: 0, STATE: 0, IO: 0}
-        self._content: dict[int, list[tuple[int, np.ndarray]]] = {PROGRAM: [], STATE: []}
+        self._content: dict[int, list[tuple[Place, Callable[[np.ndarray], object]]]] = {PROGRAM: [], STATE: []}
 
     def _place(self, kind: int, name: str, dtype: str, shape: tuple[int, ...]) -> Place:
         place = Place(kind, self._size[kind], dtype, tuple(int(n) for n in shape))
@@ -36,17 +41,19 @@ class Layout:
 
     def constant(self, name: str, values: np.ndarray) -> Place:
         """Read-only array in the Program."""
-        values = np.ascontiguousarray(values)
-        place = self._place(PROGRAM, name, values.dtype.str, values.shape)
-        self._content[PROGRAM].append((place.offset, values))
+        return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
+
+    def reserve(self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object]) -> Place:
+        """The same, for what is large: ``fill(array)`` writes it when the block is made; the array is zeros before."""
+        place = self._place(PROGRAM, name, np.dtype(dtype).str, shape)
+        self._content[PROGRAM].append((place, fill))
         return place
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
         """Array in the State; ``initial`` is what a reset writes."""
         place = self._place(STATE, name, np.dtype(dtype).str, (shape,) if isinstance(shape, int) else shape)
         if np.any(initial):
-            values = np.ascontiguousarray(np.broadcast_to(np.asarray(initial, dtype), place.shape))
-            self._content[STATE].append((place.offset, values))
+            self._content[STATE].append((place, lambda array: np.copyto(array, np.asarray(initial, dtype))))
         return place
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
@@ -54,10 +61,11 @@ class Layout:
         return self._place(IO, name, np.dtype(dtype).str, (shape,) if isinstance(shape, int) else shape)
 
     def block(self, kind: int) -> np.ndarray:
-        """The finished block."""
-        block = aligned(self._size[kind])
-        for offset, values in self._content[kind]:
-            block[offset : offset + values.nbytes] = values.reshape(-1).view(np.uint8)
+        """The finished block; what it was filled from is let go on the way, so that it can be asked for once."""
+        block, content = aligned(self._size[kind]), self._content.pop(kind)[::-1]
+        while content:
+            place, fill = content.pop()
+            fill(place.view(block))
         return block
 
     @property

@@ -32,7 +32,10 @@ PRE, STEP, POST = range(3)  # sections of a tick
 
 
 def aligned(n_bytes: int) -> np.ndarray:
-    """(n_bytes,) uint8 of zeros whose first byte lies at a multiple of 64."""
+    """(n_bytes,) uint8 of zeros whose first byte lies at a multiple of 64.
+
+    NumPy asks for huge pages where a block is large, and the system gives memory when it is first written.
+    """
     block = np.zeros(n_bytes + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
     return block[start : start + n_bytes]
@@ -72,7 +75,7 @@ class Program:
     """A controller for one dt and period, ready to bind.
 
     operations : in the order they run
-    constants : (bytes,) uint8, read-only: parameters, weights, connectivity
+    constants : (bytes,) uint8, read-only, at a multiple of 64 bytes: parameters, weights, connectivity
     initial_state : (bytes,) uint8, the state after a reset
     io_bytes : size of the block through which inputs come and commands go
     names : what an array is called, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> Place
@@ -89,15 +92,20 @@ class Program:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.constants.setflags(write=False)
-        self.initial_state.setflags(write=False)
+        for name in ("constants", "initial_state"):
+            block = getattr(self, name)
+            if block.ctypes.data % ALIGN:  # kernels run on the constants as they lie
+                block = aligned(block.size)
+                block[:] = getattr(self, name)
+                object.__setattr__(self, name, block)
+            block.setflags(write=False)
 
     @property
     def digest(self) -> str:
         """Content hash: equal digests run bit-identically."""
         h = hashlib.sha256(json.dumps(self._description(), sort_keys=True, default=int).encode())
-        h.update(self.constants.tobytes())
-        h.update(self.initial_state.tobytes())
+        h.update(self.constants)
+        h.update(self.initial_state)
         return h.hexdigest()
 
     def _description(self) -> dict[str, Any]:
@@ -143,8 +151,8 @@ class Program:
                         Operation(k, v, s, tuple(place(w) if isinstance(w, list) else w for w in words), label)
                         for k, v, s, label, words in d["operations"]
                     ),
-                    file["constants"],
-                    file["initial_state"],
+                    _read_block(file, "constants"),
+                    _read_block(file, "initial_state"),
                     d["io_bytes"],
                     {name: place(p) for name, p in d["names"].items()},
                     d["steps"],
@@ -159,6 +167,22 @@ class Program:
             raise ProgramError(f"{path}: not a saved Program ({type(error).__name__}: {error})") from error
 
 
+def _read_block(file: Any, name: str) -> np.ndarray:
+    """A one-dimensional uint8 array of an .npz, read in pieces to where it stays."""
+    with file.zip.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        if version != (1, 0) or len(shape) != 1 or dtype != np.uint8:
+            raise ValueError(f"{name} is no block of bytes")
+        block, done = aligned(shape[0]), 0
+        while piece := stream.read(1 << 20):
+            block[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+            done += len(piece)
+    if done != block.size:
+        raise ValueError(f"{name} has {done} bytes of {block.size}")
+    return block
+
+
 class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
@@ -168,9 +192,7 @@ class Bound:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.constants = aligned(program.constants.size)
-        self.constants[:] = program.constants
-        self.constants.setflags(write=False)
+        self.constants = program.constants
         self.state = aligned(program.initial_state.size)
         self.state[:] = program.initial_state
         if not 0 <= program.io_bytes < 1 << 40:

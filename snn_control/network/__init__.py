@@ -1,5 +1,8 @@
 """Descriptions of networks: frozen, in SI units, without a time step. Names are those of NIR and PyNN."""
 
+from .connectors import AllToAll, Connector, FixedIndegree, FixedOutdegree, FixedProbability, FromArrays, OneToOne
+from .distance import DistanceDependent, Grid
+from .distributions import Distribution, Normal, Uniform
 from .graph import Network, Population, Projection
 from .neurons import (
     ALIF,
@@ -23,15 +26,27 @@ __all__ = [
     "LI",
     "LIF",
     "AdEx",
+    "AllToAll",
+    "Connector",
     "CubaLI",
     "CubaLIF",
+    "DistanceDependent",
+    "Distribution",
+    "FixedIndegree",
+    "FixedOutdegree",
+    "FixedProbability",
+    "FromArrays",
+    "Grid",
     "Integrator",
     "Izhikevich",
     "Network",
     "NeuronModel",
+    "Normal",
+    "OneToOne",
     "Population",
     "Projection",
     "Relay",
     "SpikingModel",
     "Threshold",
+    "Uniform",
 ]

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
+from .connectors import AllToAll, Connector, FromArrays, OneToOne
 from .convolution import Convolution
+from .distributions import Distribution
 from .neurons import NeuronModel
 
 __all__ = ["Network", "Population", "Projection"]
@@ -34,8 +36,8 @@ def check_size(path: str, value: Any) -> None:
 class Population:
     """``size`` neurons of one model.
 
-    bias : scalar or (size,), a constant current into every membrane
-    v_init : membrane at reset, scalar or (size,); None is where the model rests
+    bias : scalar, (size,) or a Distribution: a constant current into every membrane
+    v_init : membrane at reset, scalar, (size,) or a Distribution; None is where the model rests
     """
 
     name: str
@@ -53,6 +55,8 @@ class Population:
             rule = f"has parameters for {self.neuron.size} neurons: must be {self.size}, the population's size"
             raise DescriptionError(f"populations.{self.name}.neuron", self.neuron, rule)
         for key in ("bias", "v_init"):
+            if isinstance(getattr(self, key), Distribution):
+                continue
             value = np.asarray(0.0 if getattr(self, key) is None else getattr(self, key), np.float64)
             if value.shape not in ((), (self.size,)):
                 rule = f"must be a number or have shape ({self.size},)"
@@ -65,9 +69,11 @@ class Population:
 class Projection:
     """Connections from ``pre`` (a population or an input) to ``post``.
 
-    weights : dense: a number or (n_pre, n_post); one_to_one: a number or (n,); sparse: (k,) with pre_index, post_index;
-        convolution: (channels out, channels in / groups, rows, columns)
-    connection : "dense", "sparse", "one_to_one" or a `Convolution`
+    weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); else (k,), in the order of
+        pre_index and post_index, or by pre, then by post; of a convolution only the array (channels out, channels in /
+        groups, rows, columns)
+    connection : a Connector or the name of one: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse" (FromArrays of
+        pre_index and post_index); or a `Convolution`
     delay : [s], a number or one a synapse, in the shape of the weights; a spike of step k arrives in step
         k + round(delay / dt)
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn; models that have one);
@@ -81,7 +87,7 @@ class Projection:
     pre: str
     post: str
     weights: Any = 1.0
-    connection: str | Convolution = "dense"
+    connection: str | Connector | Convolution = "dense"
     pre_index: Any = None
     post_index: Any = None
     delay: Any = 0.0
@@ -95,14 +101,23 @@ class Projection:
     def label(self) -> str:
         return f"projections[{self.pre} -> {self.post}]"
 
+    @property
+    def connector(self) -> Connector | Convolution:
+        """``connection`` itself, or what its name stands for."""
+        if not isinstance(self.connection, str):
+            return self.connection
+        if self.connection == "sparse":
+            return FromArrays(self.pre_index, self.post_index)
+        return AllToAll() if self.connection == "dense" else OneToOne()
+
     def __post_init__(self) -> None:
-        if not isinstance(self.connection, Convolution) and self.connection not in CONNECTIONS:
-            raise self._wrong("connection", self.connection, f"must be one of {', '.join(CONNECTIONS)}")
+        if not isinstance(self.connection, Connector | Convolution) and self.connection not in CONNECTIONS:
+            raise self._wrong("connection", self.connection, f"must be one of {', '.join(CONNECTIONS)}, or a connector")
         if self.receptor not in ("", "current", "synaptic"):
             raise self._wrong("receptor", self.receptor, "must be 'current' or 'synaptic'")
         for key in ("weights", "bias", "delay"):
             value = getattr(self, key)
-            if value is None:
+            if value is None or (key == "weights" and isinstance(value, Distribution)):
                 continue
             array = np.asarray(value)
             if array.dtype.kind not in "fiu":
@@ -125,6 +140,10 @@ class Projection:
         if indexed != {self.connection == "sparse"}:
             rule = "pre_index and post_index go with connection 'sparse', and both are needed there"
             raise self._wrong("connection", self.connection, rule)
+        try:
+            self.connector  # noqa: B018  (its arrays are checked)
+        except DescriptionError as error:
+            raise error.within(self.label) from None
 
     def _wrong(self, key: str, value: Any, rule: str, fix: str = "") -> DescriptionError:
         return DescriptionError(f"{self.label}.{key}", value, rule, fix)

@@ -11,6 +11,7 @@ from ..network import (
     LI,
     LIF,
     AdEx,
+    Connector,
     CubaLI,
     CubaLIF,
     Integrator,
@@ -22,6 +23,7 @@ from ..network import (
     Threshold,
 )
 from ..network.convolution import Convolution, pooling
+from .connectors import CONNECTORS, read_connector, read_numbers
 from .reader import Reader
 
 __all__ = ["NEURONS", "optional_neuron", "read_neuron", "read_population", "read_projection"]
@@ -47,16 +49,18 @@ def optional_neuron(r: Reader) -> NeuronModel | None:
 
 
 def read_population(name: str, r: Reader) -> Population:
-    values = {"bias": r.array("bias", 0.0), "v_init": r.array("v_init", None), "neuron": read_neuron(r.child("neuron"))}
-    return r.make(Population, name=name, size=r.take("size"), **values)
+    values = {"bias": read_numbers(r, "bias", 0.0), "v_init": read_numbers(r, "v_init", None)}
+    return r.make(Population, name=name, size=r.take("size"), neuron=read_neuron(r.child("neuron")), **values)
 
 
-def _connection(r: Reader) -> tuple[str | Convolution, Any]:
+def _connection(r: Reader) -> tuple[str | Connector | Convolution, Any]:
     """The connection, and its weights where it says what they are."""
     if not isinstance(r.values.get("connection"), dict):
         return r.text("connection", "dense"), None
     inner = r.child("connection")
-    kind = inner.kind(("convolution", "pooling"))
+    kind = inner.kind((*CONNECTORS, "convolution", "pooling"))
+    if kind in CONNECTORS:
+        return read_connector(inner, kind), None
     values: dict[str, Any] = {"shape": inner.take("shape")}
     values |= {key: inner.take(key, default) for key, default in (("stride", None), ("padding", 0))}
     if kind == "pooling":
@@ -73,7 +77,7 @@ def read_projection(r: Reader) -> Projection:
     values |= {key: r.number(key, None) for key in ("tau_syn", "scale")}
     values |= {key: r.array(key, None) for key in ("bias", "pre_index", "post_index")}
     values["connection"], weights = _connection(r)
-    values["weights"] = r.array("weights", 1.0) if weights is None else weights
+    values["weights"] = read_numbers(r, "weights", 1.0) if weights is None else weights
     try:
         return r.make(Projection, **values)
     except DescriptionError as error:

@@ -1,0 +1,266 @@
+"""How two populations are connected: descriptions with PyNN's meaning (Davison et al. 2009), the random ones seeded.
+
+``rows(n_pre, n_post, recurrent)`` gives the synapses of a connector: pointers (n_pre + 1,) and targets (k,), uint32.
+The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]``, ascending; a pair that is connected
+twice stands there twice. ``recurrent``: pre and post are one population; only then does ``allow_self`` matter.
+
+A build tells `AllToAll`, `OneToOne` and `FromArrays` apart by their class and takes shorter ways for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from .distributions import Seeded, check_real, check_whole
+
+__all__ = [
+    "MOST_SYNAPSES",
+    "AllToAll",
+    "Connector",
+    "FixedIndegree",
+    "FixedOutdegree",
+    "FixedProbability",
+    "FromArrays",
+    "OneToOne",
+]
+
+MOST_SYNAPSES = (1 << 32) - 1  # of a projection: pointers are uint32
+CHUNK = 1 << 18  # synapses that are drawn at a time: temporaries stay small
+
+Rows = tuple[np.ndarray, np.ndarray]
+
+
+def check_count(k: float) -> None:
+    if k > MOST_SYNAPSES:
+        raise DescriptionError("", f"{k:,.0f} synapses", f"must be at most {MOST_SYNAPSES:,}", "split the projection")
+
+
+def check_flag(path: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise DescriptionError(path, value, "must be True or False")
+
+
+def pointers_of(counts: np.ndarray) -> np.ndarray:
+    """Row pointers (n + 1,) uint32 of the lengths of the rows."""
+    pointers = np.zeros(counts.size + 1, np.int64)
+    np.cumsum(counts, out=pointers[1:])
+    check_count(pointers[-1])
+    return pointers.astype(np.uint32)
+
+
+def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
+    """Rows of (k,) uint64 keys, ``pre << 32 | post`` in any order; sorts ``keys`` in place."""
+    keys.sort()
+    pointers = np.searchsorted(keys, np.arange(n_pre + 1, dtype=np.uint64) << np.uint64(32))
+    return pointers.astype(np.uint32), keys.astype(np.uint32)  # the lower half
+
+
+def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
+    """Each of the numbers [0, total) with probability p, ascending, some at a time: the gaps are geometric."""
+    last = -1 if p > 0 else total
+    while last < total - 1:
+        n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
+        numbers = last + np.cumsum(np.minimum(rng.geometric(p, n), total + 1))
+        last = int(numbers[-1])
+        yield numbers[: np.searchsorted(numbers, total)]
+
+
+class Connector:
+    """Base of all connectors: subclasses are frozen dataclasses."""
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        """Pointers (n_pre + 1,) and targets (k,), uint32; raises DescriptionError where the sizes do not allow it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class AllToAll(Connector):
+    """Every presynaptic neuron to every postsynaptic one, itself included."""
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        check_count(n_pre * n_post)
+        pointers = np.arange(n_pre + 1, dtype=np.uint32) * np.uint32(n_post)
+        return pointers, np.tile(np.arange(n_post, dtype=np.uint32), n_pre)
+
+
+@dataclass(frozen=True)
+class OneToOne(Connector):
+    """Neuron i to neuron i."""
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        if n_pre != n_post:
+            raise DescriptionError("", "one_to_one", f"sizes must agree: {n_pre} and {n_post}")
+        return np.arange(n_pre + 1, dtype=np.uint32), np.arange(n_pre, dtype=np.uint32)
+
+
+@dataclass(frozen=True, eq=False)
+class FromArrays(Connector):
+    """The synapses one by one: synapse s goes from ``pre_index[s]`` to ``post_index[s]``.
+
+    pre_index, post_index : (k,) whole numbers, in any order. What a projection gives for each synapse stands in this
+        order; of synapses between the same two neurons the first given acts first.
+    """
+
+    pre_index: Any
+    post_index: Any
+
+    def __post_init__(self) -> None:
+        pre, post = self.arrays()
+        for key, index in (("pre_index", pre), ("post_index", post)):
+            if index.ndim != 1 or index.shape != pre.shape or (index.dtype.kind not in "iu" and index.size):
+                wrong = f"shape {index.shape}, dtype {index.dtype}"
+                raise DescriptionError(key, wrong, f"must be whole numbers, one a synapse ({pre.size})")
+        check_count(pre.size)
+
+    def arrays(self) -> Rows:
+        """(pre_index, post_index) as arrays."""
+        return np.asarray(self.pre_index), np.asarray(self.post_index)
+
+    def order(self) -> np.ndarray:
+        """(k,) int64: which of the given synapses stands at each place of the rows."""
+        pre, post = self.arrays()
+        return np.lexsort((post, pre))
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        pre, post = self.arrays()
+        for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
+            check_range(key, index, n)
+        return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[self.order()].astype(np.uint32)
+
+
+def check_range(key: str, index: np.ndarray, n: int) -> None:
+    """Raises DescriptionError where an index is not one of ``n`` neurons."""
+    if index.size and (index.min() < 0 or index.max() >= n):
+        wrong = int(index.min() if index.min() < 0 else index.max())
+        raise DescriptionError(key, wrong, f"must lie in [0, {n})")
+
+
+@dataclass(frozen=True)
+class FixedProbability(Seeded, Connector):
+    """Each pair is connected with probability p, independently of the others."""
+
+    p: float
+    seed: int
+    allow_self: bool = True
+
+    def __post_init__(self) -> None:
+        check_real("p", self.p)
+        if not 0 <= self.p <= 1:
+            raise DescriptionError("p", self.p, "must lie in [0, 1]")
+        check_whole("seed", self.seed, 0)
+        check_flag("allow_self", self.allow_self)
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        check_count(self.p * n_pre * n_post)
+        counts, parts = np.zeros(n_pre, np.int64), [np.zeros(0, np.uint32)]
+        for places in scattered(self.generator(), self.p, n_pre * n_post):
+            pre, post = np.divmod(places, n_post)
+            if recurrent and not self.allow_self:
+                pre, post = pre[pre != post], post[pre != post]
+            if pre.size:
+                added = np.bincount(pre - pre[0])
+                counts[pre[0] : pre[0] + added.size] += added
+            parts.append(post.astype(np.uint32))
+        return pointers_of(counts), np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class _FixedNumber(Seeded, Connector):
+    n: int
+    seed: int
+    allow_self: bool = True
+    with_replacement: bool = False
+
+    def __post_init__(self) -> None:
+        check_whole("n", self.n, 1)
+        check_whole("seed", self.seed, 0)
+        check_flag("allow_self", self.allow_self)
+        check_flag("with_replacement", self.with_replacement)
+
+    def _check(self, n_rows: int, among: int, recurrent: bool) -> None:
+        check_count(n_rows * self.n)
+        available = among - self._without_self(recurrent)
+        if self.n > available and not (self.with_replacement and available):
+            rule = f"must be at most {available}, the neurons to choose from"
+            raise DescriptionError("n", self.n, rule, "or draw with_replacement" if available else "")
+
+    def _without_self(self, recurrent: bool) -> bool:
+        return recurrent and not self.allow_self
+
+    def _choices(self, n_rows: int, among: int, recurrent: bool) -> Iterator[tuple[slice, np.ndarray]]:
+        """What each row chooses of ``among`` neurons, some rows at a time: (rows, (m, n) uint32 ascending)."""
+        without_self = self._without_self(recurrent)
+        available = among - without_self
+        rng, step = self.generator(), max(1, CHUNK // self.n)
+        for first in range(0, n_rows, step):
+            rows = np.arange(first, min(first + step, n_rows), dtype=np.uint32)
+            if self.with_replacement:
+                chosen = rng.integers(0, available, (rows.size, self.n), np.uint32)
+                chosen.sort(axis=1)
+            else:
+                chosen = distinct(rng, rows.size, self.n, available)
+            if without_self:
+                chosen += chosen >= rows[:, None]
+            yield slice(first, first + rows.size), chosen
+
+
+def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
+    """(m, n) uint32: in each row ``n`` different numbers of [0, among), ascending, every choice equally likely.
+
+    A row keeps the different numbers that it has drawn and draws as many again as are missing: it ends with the first
+    ``n`` different ones of a sequence of independent draws.
+    """
+    if 2 * n > among:  # rather choose what is left out
+        chosen = np.ones((m, among), bool)
+        np.put_along_axis(chosen, distinct(rng, m, among - n, among).astype(np.int64), False, axis=1)
+        return np.nonzero(chosen)[1].reshape(m, n).astype(np.uint32)
+    numbers = rng.integers(0, among, (m, n), np.uint32)
+    numbers.sort(axis=1)
+    left = np.arange(m)
+    while left.size:
+        part = numbers[left]
+        again = np.zeros(part.shape, bool)
+        again[:, 1:] = part[:, 1:] == part[:, :-1]
+        some = again.any(axis=1)
+        left, part, again = left[some], part[some], again[some]
+        part[again] = rng.integers(0, among, np.count_nonzero(again), np.uint32)
+        part.sort(axis=1)
+        numbers[left] = part
+    return numbers
+
+
+@dataclass(frozen=True)
+class FixedIndegree(_FixedNumber):
+    """Each postsynaptic neuron gets ``n`` synapses from presynaptic ones chosen at random.
+
+    with_replacement : a neuron can be chosen more than once
+    """
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        self._check(n_post, n_pre, recurrent)
+        keys = np.empty((n_post, self.n), np.uint64)
+        for rows, chosen in self._choices(n_post, n_pre, recurrent):
+            keys[rows] = chosen
+            keys[rows] <<= np.uint64(32)
+            keys[rows] |= np.arange(rows.start, rows.stop, dtype=np.uint64)[:, None]
+        return sorted_rows(keys.reshape(-1), n_pre)
+
+
+@dataclass(frozen=True)
+class FixedOutdegree(_FixedNumber):
+    """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random.
+
+    with_replacement : a neuron can be chosen more than once
+    """
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        self._check(n_pre, n_post, recurrent)
+        targets = np.empty((n_pre, self.n), np.uint32)
+        for rows, chosen in self._choices(n_pre, n_post, recurrent):
+            targets[rows] = chosen
+        return pointers_of(np.full(n_pre, self.n, np.int64)), targets.reshape(-1)

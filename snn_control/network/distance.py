@@ -1,0 +1,169 @@
+"""Connection probability as a function of distance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from .connectors import Connector, Rows, check_count, check_flag, scattered, sorted_rows
+from .distributions import Seeded, check_real, check_whole
+
+__all__ = ["DistanceDependent", "Grid"]
+
+Positions = Any  # a Grid, or (n, axes) numbers
+
+ROUNDING = 1e-9  # relative: a distance that equals the width but for rounding counts as equal
+NEVER = 64  # halvings of the probability after which a pair is left out: 1e-19 of the peak
+KINDS = ("gaussian", "exponential", "step")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Positions of neurons on a regular grid, at the centres of its cells.
+
+    shape : (columns, rows), or (columns,), or (columns, rows, layers); neuron = column + columns * row + ...
+    extent : length along each axis, from 0; without it the spacing is 1. Two grids of one extent cover one another.
+    """
+
+    shape: tuple[int, ...]
+    extent: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple | list) or not 1 <= len(self.shape) <= 3:
+            rule = "must be (columns,), (columns, rows) or (columns, rows, layers)"
+            raise DescriptionError("shape", self.shape, rule)
+        for k, n in enumerate(self.shape):
+            check_whole(f"shape[{k}]", n, 1)
+        if self.extent is not None:
+            check_lengths("extent", self.extent, len(self.shape))
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(neurons, axes) float64."""
+        cells = np.indices(tuple(self.shape)[::-1]).reshape(len(self.shape), -1)[::-1].T
+        extent = self.shape if self.extent is None else self.extent
+        return (cells + 0.5) * (np.asarray(extent, np.float64) / self.shape)
+
+
+def check_lengths(path: str, value: Any, n: int) -> None:
+    lengths = np.asarray(value)
+    if lengths.shape != (n,) or lengths.dtype.kind not in "fiu" or not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise DescriptionError(path, value, f"must be {n} lengths > 0, one an axis")
+
+
+def positions_of(path: str, value: Any) -> np.ndarray:
+    """(n, axes) float64 of a Grid or an array."""
+    if isinstance(value, Grid):
+        return value.positions
+    array = np.asarray(value)
+    if array.ndim != 2 or not 1 <= array.shape[1] <= 3 or array.dtype.kind not in "fiu" or not len(array):
+        raise DescriptionError(path, f"shape {array.shape}, dtype {array.dtype}", "must be a Grid or (n, axes) numbers")
+    if not np.isfinite(array).all():
+        raise DescriptionError(path, "NaN or infinity", "must be finite")
+    return array.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class DistanceDependent(Seeded, Connector):
+    """Each pair is connected with a probability that falls with its distance d, independently of the others.
+
+    kind : "gaussian" p = peak exp(-d^2 / (2 width^2)), "exponential" p = peak exp(-d / width), "step" p = peak where
+        d <= width, else 0
+    pre_positions, post_positions : a Grid, or (n, axes) numbers
+    period : length of each axis after which space repeats itself; None: it has borders
+
+    Pairs are drawn from bounds of their probabilities and kept with the ratio of the two (thinning: Lewis and Shedler
+    1979), so that far pairs cost nothing.
+    """
+
+    pre_positions: Positions
+    post_positions: Positions
+    width: float
+    seed: int
+    kind: str = "gaussian"
+    peak: float = 1.0
+    period: Any = None
+    allow_self: bool = True
+
+    def __post_init__(self) -> None:
+        pre = positions_of("pre_positions", self.pre_positions)
+        post = positions_of("post_positions", self.post_positions)
+        if pre.shape[1] != post.shape[1]:
+            rule = f"must have as many axes as pre_positions ({pre.shape[1]})"
+            raise DescriptionError("post_positions", f"{post.shape[1]} axes", rule)
+        if self.kind not in KINDS:
+            raise DescriptionError("kind", self.kind, f"must be one of {', '.join(KINDS)}")
+        check_real("width", self.width)
+        if self.width <= 0:
+            raise DescriptionError("width", self.width, "must be > 0")
+        check_real("peak", self.peak)
+        if not 0 <= self.peak <= 1:
+            raise DescriptionError("peak", self.peak, "must lie in [0, 1]")
+        if self.period is not None:
+            check_lengths("period", self.period, pre.shape[1])
+        check_whole("seed", self.seed, 0)
+        check_flag("allow_self", self.allow_self)
+
+    def fall(self, squared: np.ndarray) -> np.ndarray:
+        """-log(p / peak) of squared distances."""
+        if self.kind == "step":
+            return np.where(squared <= (self.width * (1 + ROUNDING)) ** 2, 0.0, np.inf)
+        return squared / (2 * self.width**2) if self.kind == "gaussian" else np.sqrt(squared) / self.width
+
+    def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        pre = positions_of("pre_positions", self.pre_positions)
+        post = positions_of("post_positions", self.post_positions)
+        for key, positions, n in (("pre_positions", pre, n_pre), ("post_positions", post, n_post)):
+            if len(positions) != n:
+                raise DescriptionError(key, f"{len(positions)} positions", f"must be one a neuron: {n}")
+        if self.period is not None:
+            pre, post = pre % self.period, post % self.period
+        rng, parts, count = self.generator(), [np.zeros(0, np.uint64)], 0
+        for sources, targets, bound in self._shells(pre, post):
+            for places in scattered(rng, bound, sources.size * targets.size):
+                i, j = sources[places // targets.size], targets[places % targets.size]
+                squared = np.sum([self._apart(pre[i, a], post[j, a], a) ** 2 for a in range(pre.shape[1])], axis=0)
+                connected = rng.random(places.size) * bound < self.peak * np.exp(-self.fall(squared))
+                if recurrent and not self.allow_self:
+                    connected &= i != j
+                parts.append(i[connected].astype(np.uint64) << np.uint64(32) | j[connected].astype(np.uint64))
+                count += parts[-1].size
+                check_count(count)
+        return sorted_rows(np.concatenate(parts), n_pre)
+
+    def _apart(self, x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        """Distance along an axis, the short way round where space repeats itself."""
+        d = np.abs(x - y)
+        return d if self.period is None else np.minimum(d, self.period[axis] - d)
+
+    def _shells(self, pre: np.ndarray, post: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+        """(sources, targets, bound): every pair is in one of the products, and no probability there is above its bound.
+
+        The sources are those of one tile of space, the targets those at about one distance from that tile.
+        """
+        axes, slack = range(pre.shape[1]), ROUNDING * (self.width + np.abs(pre).max() + np.abs(post).max())
+        for sources in tiles(pre):
+            first, last = pre[sources].min(axis=0), pre[sources].max(axis=0)
+            centre, half = (first + last) / 2, (last - first) / 2 + slack
+            away = [np.maximum(self._apart(post[:, a], centre[a], a) - half[a], 0) for a in axes]
+            fall = self.fall(np.sum(np.square(away), axis=0))
+            halvings = np.minimum(fall / math.log(2), NEVER).astype(np.int8)
+            order = np.argsort(halvings, kind="stable")
+            for targets in np.split(order, np.flatnonzero(np.diff(halvings[order])) + 1):
+                if (k := int(halvings[targets[0]])) < NEVER:
+                    yield sources, targets, self.peak * 2.0**-k
+
+
+def tiles(positions: np.ndarray) -> list[np.ndarray]:
+    """Indices of the positions in each of about 2 sqrt(n) equal parts of their space: few, and few in each."""
+    low, size = positions.min(axis=0), np.ptp(positions, axis=0)
+    n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))
+    cell = np.minimum((positions - low) / np.where(size > 0, size, 1) * n, n - 1).astype(np.int64)
+    number = np.ravel_multi_index(tuple(cell.T), (n,) * positions.shape[1])
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
