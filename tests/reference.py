@@ -82,10 +82,12 @@ def settle(x: np.float32) -> np.float32:
 
 
 def exponential(x: np.float32) -> np.float32:
-    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, then 2^k."""
+    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, then 2^k; in float64 the function itself."""
     if not x > f32(-87):
         return ZERO
     x = min(x, f32(88))
+    if isinstance(x, np.float64):
+        return np.exp(x)
     k = int(x * f32(1.44269504) + (HALF if x > 0 else -HALF))
     r = (x - f32(k) * f32(0.693359375)) - f32(k) * f32(-2.12194440e-4)
     s = f32(1 / 5040)

@@ -1,0 +1,129 @@
+"""A controller in which every kernel runs, and what it did: ``python -m tests.engine.zoo STEPS`` prints a digest."""
+
+import hashlib
+import sys
+
+import numpy as np
+
+from snn_control.coding import (
+    ArgmaxDecoder,
+    EventsInput,
+    LinearEncoder,
+    MembraneDecoder,
+    Output,
+    PoolEncoder,
+    PopulationEncoder,
+    SpikeDecoder,
+    ValueInput,
+)
+from snn_control.controller import Controller
+from snn_control.engine.build import build
+from snn_control.network import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    AdEx,
+    CubaLI,
+    CubaLIF,
+    Integrator,
+    Izhikevich,
+    Network,
+    Population,
+    Projection,
+    Relay,
+    Threshold,
+)
+from snn_control.network.convolution import Convolution, pooling
+
+DT = 1e-3
+N = 24
+
+
+def models(rng):
+    """Every neuron model in several forms."""
+    each = rng.uniform(0.5, 1.5, N)
+    adex = {"v_threshold": 1.2, "v_reset": -0.1, "v_leak": 0.0, "r": 2.0, "v_rheobase": 0.6, "delta_t": 0.1}
+    return {
+        "lif": LIF(tau_mem=0.01),
+        "resting": LIF(tau_mem=0.01, refractory=3e-3, v_leak=0.1),
+        "each": LIF(tau_mem=0.01 * each, v_threshold=each, reset="subtract"),
+        "late": LIF(tau_mem=0.01, reset="subtract", reset_delay=True, integration="euler", strict=True),
+        "twice": LIF(tau_mem=0.01, reset="subtract_snntorch"),
+        "several": IF(r=120.0, several=True, reset="subtract", v_min=-1.0),
+        "cuba": CubaLIF(tau_mem=0.01, tau_syn=0.004),
+        "cuba_resting": CubaLIF(tau_mem=0.01, tau_syn=0.01, refractory=2e-3),
+        "adaptive": ALIF(tau_mem=0.01, tau_adapt=0.05, beta=0.3),
+        "adex": AdEx(tau_mem=0.01, tau_w=0.1, a=0.1, b=0.1, **adex),
+        "izhikevich": Izhikevich(r=8.0 * each),
+        "threshold": Threshold(1.1),
+        "li": LI(tau_mem=0.02),
+        "cuba_li": CubaLI(tau_mem=0.02, tau_syn=0.01),
+        "integrator": Integrator(r=0.1),
+        "relay": Relay(),
+    }
+
+
+def program():
+    rng = np.random.default_rng(4)
+    neurons = models(rng)
+    populations = [Population(name, N, model, bias=rng.uniform(0.2, 0.9, N)) for name, model in neurons.items()]
+    w = [rng.normal(0.2, 0.5, (N, N)) for _ in range(6)]
+    index, delays = rng.integers(0, N, (2, 90)), DT * rng.integers(1, 6, 90)
+    shape = (2, 3, 4)
+    pool, pooled = pooling((2, 3, 4), (1, 2), average=True)
+    projections = [Projection("x", name, rng.normal(0, 1, (3, N)), receptor="current") for name in neurons]
+    projections += [
+        Projection("camera", "lif", 0.3, receptor="current"),
+        Projection("lif", "cuba", w[0]),
+        Projection("lif", "late", w[1], precision="int8"),
+        Projection("several", "cuba_resting", w[2], delay=2e-3),
+        Projection("cuba", "twice", 0.2, "sparse", *index, delay=delays),
+        Projection("cuba", "adaptive", 0.3, "sparse", *index, delay=DT, precision="int8", tau_syn=0.01),
+        Projection("adaptive", "adex", rng.normal(0, 0.1, 90), "sparse", *index),
+        Projection("cuba_resting", "seen", rng.normal(0.3, 0.4, (4, 1, 2, 3)), Convolution(shape, 2, 1, groups=2)),
+        Projection("relay", "izhikevich", 1.5, "one_to_one", delay=2e-3),
+        Projection("li", "cuba_li", w[3], delay=3e-3),
+        Projection("integrator", "resting", rng.normal(0, 0.1, (2, 2, 1, 1)), Convolution(shape)),
+        Projection("twice", "small", pooled, pool),
+        Projection("threshold", "relay", -0.2, "one_to_one", delay=DT),
+    ]
+    populations += [Population("small", 12, LI(tau_mem=0.01)), Population("seen", 16, LIF(tau_mem=0.01), bias=0.5)]
+    inputs = [
+        ValueInput("x", size=3, range=(-2.0, 2.0)),
+        ValueInput("y", size=2, range=(-1, 1), encoder=PopulationEncoder(8, neuron=LIF(tau_mem=0.01))),
+        ValueInput("z", size=2, encoder=LinearEncoder(rng.normal(size=(2, 10)))),
+        EventsInput("camera", size=(8, 8), encoder=PoolEncoder((4, 4), "split"), capacity=64),
+    ]
+    terms = [SpikeDecoder(name, 0.002, 0.02) for name, model in neurons.items() if not model.graded]
+    graded = tuple(MembraneDecoder(name, 0.1) for name in ("li", "cuba_li", "relay", "integrator", "small"))
+    outputs = [
+        Output("u", tuple(terms) + graded, limits=(-50, 50), slew=1e4),
+        Output("choice", ArgmaxDecoder(3, (SpikeDecoder("y", rng.normal(size=(16, 3)), 0.02),
+                                           MembraneDecoder("z", rng.normal(size=(10, 3)))))),
+    ]  # fmt: skip
+    return build(Network(tuple(populations), tuple(projections)), inputs, outputs, dt=DT, period=2 * DT)
+
+
+def observation(rng):
+    n = int(rng.integers(0, 30))
+    events = (np.zeros(n), *rng.integers(0, 8, (2, n)), rng.integers(0, 2, n))
+    return {"x": rng.normal(size=3), "y": rng.uniform(-1, 1, 2), "z": rng.normal(size=2), "camera": events}
+
+
+def digest(steps):
+    """Of all spikes and of the whole state, after ``steps`` steps."""
+    controller, rng, sha = Controller(program()), np.random.default_rng(9), hashlib.sha256()
+    spiking = controller.program.facts["spiking"]
+    for _ in range(steps // 2):
+        for value in controller.step(observation(rng)).values():
+            sha.update(value.tobytes())
+        for name in spiking:
+            sha.update(controller.spikes(name).tobytes())
+    sha.update(controller.state().tobytes())
+    return sha.hexdigest(), controller.counters()["spikes"]
+
+
+if __name__ == "__main__":
+    found, spikes = digest(int(sys.argv[1]))
+    print(found, min(spikes.values()))
