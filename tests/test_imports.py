@@ -28,7 +28,7 @@ ALLOWED = {
     "advice": {"coding", "spec"},
     "controller": CORE | {"spec"},
     "realtime": {"errors", "engine"},
-    "record": CORE | {"spec", "controller"},
+    "record": CORE | {"nef", "spec", "controller"},
     "report": CORE | {"spec", "controller", "record", "resources"},
     "training": CORE | {"spec", "spaces", "controller", "record", "resources", "sim_worlds"},
     "ros": CORE | {"spec", "spaces", "advice", "controller", "realtime", "record", "resources"},

@@ -13,12 +13,13 @@ from ..errors import RuntimeFault, SnnControlError
 
 __all__ = ["main"]
 
-COMMANDS = ("new", "check", "run", "train", "demo", "bench")
+COMMANDS = ("new", "check", "plot", "run", "train", "demo", "bench")
 
 EPILOG = """\
 first steps:
   snn_control new my_robot.yaml        a commented controller file to start from
-  snn_control check my_robot.yaml      what it is, what it costs
+  snn_control check my_robot.yaml      what it is, what it costs, which neurons are dead
+  snn_control plot my_robot.yaml       pictures of its neurons, encoders, weights and activity
   snn_control run --env CartPole-v1 cartpole
   snn_control demo                     a robot, a camera and a controller over ROS 2, with a report
 

@@ -10,8 +10,11 @@ from ..advice import advice
 from ..controller import Controller
 from ..engine.program import Program
 from ..errors import DescriptionError
+from ..record.health import diagnose
+from ..record.watch import watch
 from ..spec import ControllerSpec, load_spec
 from .common import add_command, controller_path, print_json, table
+from .plot import add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
@@ -23,9 +26,12 @@ def add_to(commands: Any) -> None:
         "check",
         run,
         "validate a controller file; print populations, operations, memory and rough cost",
-        "Exit code 2 and one line that names path, value, rule and fix if something is wrong.",
+        "Exit code 2 and one line that names path, value, rule and fix if something is wrong. Warnings: what was seen\n"
+        "of dead and saturated neurons, overflows and stuck outputs with one stimulus ('snn_control plot --help' says\n"
+        "which), and weak spots of the ros section.",
     )
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    add_stimulus(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -57,14 +63,15 @@ def check_ros(spec: ControllerSpec) -> str:
     return "ok"
 
 
-def describe(path: str) -> dict[str, Any]:
-    """Facts about a controller file, after binding it."""
+def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Facts about a controller file, after binding it and showing it a stimulus."""
     spec = load_spec(path)
     ros = check_ros(spec)
     controller = Controller.from_spec(spec)
     controller.step({})  # compiles what is missing, runs once
     program = controller.program
     facts = program.facts
+    health = diagnose(spec, watch(program, stimulus_of(options, spec), keep=False))
     return {
         "file": str(path),
         "period": facts["period"],
@@ -84,20 +91,23 @@ def describe(path: str) -> dict[str, Any]:
         },
         "rough_us_a_tick": round(rough_cost(program), 2),
         "ros": ros,
-        "warnings": advice(spec),
+        "health": health.numbers(),
+        "warnings": advice(spec) + health.warnings(),
         "digest": program.digest,
     }
 
 
 def run(options: argparse.Namespace) -> int:
-    d = describe(str(controller_path(options.file)))
+    d = describe(str(controller_path(options.file)), options)
     if options.json:
         print_json(d)
         return 0
     table("inputs", ["name", "kind", "required"], [[i["name"], i["kind"], i["required"]] for i in d["inputs"]])
-    table("populations", ["name", "neurons", "output"], [
-        [p["name"], p["size"], "spikes" if p["spiking"] else "graded"] for p in d["populations"]
-    ])  # fmt: skip
+    rows: list[list[Any]] = []
+    for p, h in zip(d["populations"], d["health"]["populations"], strict=True):
+        seen = [h[key] for key in ("rate_hz", "dead", "saturated")] if p["spiking"] else ["-"] * 3
+        rows.append([p["name"], p["size"], "spikes" if p["spiking"] else "graded", *seen])
+    table("populations", ["name", "neurons", "output", "rate [Hz]", "dead", "saturated"], rows)
     table("projections", ["from", "to", "synapses", "delay [steps]"], [
         [p["pre"], p["post"], p["synapses"], p["delay_steps"]] for p in d["projections"]
     ])  # fmt: skip
@@ -114,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
           f"measure it: snn_control bench {options.file}")  # fmt: skip
     if d["ros"].startswith("not checked"):
         print(f"ros section {d['ros']}")
+    print(f"rates, dead, saturated: {d['health']['seconds']:g} s of {d['health']['stimulus']}")
     for line in d["warnings"]:
         print(f"warning: {line}")
     print("ok")

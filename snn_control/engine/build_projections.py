@@ -110,8 +110,7 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
     p = b.network.projections[index]
     n_pre, n_post, lay, name = source[1], y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
     if isinstance(p.connection, Convolution):
-        weights, geometry = _convolution(b, p, n_pre, n_post)
-        b.synapse_counts[index] = _places(weights, geometry)
+        weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
         counter = b.counter(p.label, b.synapse_counts[index], once=False)
         b.emit(STEP, "conv_graded", n_post, y, lay.constant(name, weights), *source, counter, *geometry, label=p.label)
         return
@@ -139,8 +138,8 @@ def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
 
     connector = p.connector
     if isinstance(connector, Convolution):
-        weights, geometry = _convolution(b, p, n_pre, n_post)
-        emit("conv_spikes", y, lay.constant(name, weights), _places(weights, geometry), *geometry)
+        weights, geometry, synapses = _convolution(b, p, n_pre, n_post)
+        emit("conv_spikes", y, lay.constant(name, weights), synapses, *geometry)
         return
     dense = isinstance(connector, AllToAll)
     if dense and not np.ndim(p.delay):
@@ -202,8 +201,8 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
     return whole.astype(np.int8), scale
 
 
-def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Weights (channels in, channels out of a group, rows, columns) and the words of the geometry."""
+def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, tuple[Any, ...], int]:
+    """Weights (channels in, channels out of a group, rows, columns), the words of the geometry, and the synapses."""
     c = p.connection
     assert isinstance(c, Convolution)
     weights = np.asarray(p.weights)
@@ -224,10 +223,11 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
     across = _landing(c.shape[2], weights.shape[3], width, c, 1)
     lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
     columns = b.layout.constant("", across)
-    area = c.shape[1] * c.shape[2]
-    return by_input, (
-        area, c.shape[2], *weights.shape[2:], height * width, group_in, group_out, lines, columns,
+    geometry = (
+        c.shape[1] * c.shape[2], c.shape[2], *weights.shape[2:], height * width, group_in, group_out, lines, columns,
     )  # fmt: skip
+    synapses = c.shape[0] * group_out * np.count_nonzero(down >= 0) * np.count_nonzero(across >= 0)
+    return by_input, geometry, int(synapses)
 
 
 def _landing(size: int, kernel: int, out: int, c: Convolution, axis: int) -> np.ndarray:
@@ -236,8 +236,3 @@ def _landing(size: int, kernel: int, out: int, c: Convolution, axis: int) -> np.
     landed = place // c.stride[axis]
     inside = (place >= 0) & (place % c.stride[axis] == 0) & (landed < out)
     return np.where(inside, landed, -1).astype(np.int32)
-
-
-def _places(weights: np.ndarray, geometry: tuple[Any, ...]) -> int:
-    """Synapses of a convolution, as if each had a weight of its own."""
-    return int(weights.shape[0] * weights[0].size * geometry[0])

@@ -1,20 +1,17 @@
 """The pictures of a report, each from the arrays of a run folder (names: snn_control.record.run_folder).
 
 A picture whose arrays are missing or do not fit raises `Missing` with the reason; the page says it.
-matplotlib is imported when the first picture is drawn, and only its Agg canvas: no display, no global state.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import RuntimeFault
 from ..record.run_folder import HISTOGRAMS
+from .canvas import INK, MUTED, PALETTE, WIDTH, Picture, paint
 from .table import number
 
 if TYPE_CHECKING:
@@ -26,56 +23,15 @@ __all__ = ["PICTURES", "Missing", "Picture", "draw"]
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 
-INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
 TARGET, HEAD, ERROR = "#1b1f24", "#0072b2", "#d55e00"
 ON, OFF = (0, 114, 178), (213, 94, 0)
-#: Okabe and Ito's colours, told apart by colour-blind people as well
-PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
-WIDTH = 11.0  # inch; the page scales it to its column
 MAX_SPIKES = 60_000
 MAX_POINTS = 6_000
 MAX_FRAMES = 5
 
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "axes.edgecolor": "#b6bec7",
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "text.color": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "lines.linewidth": 1.6,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-}
-
 
 class Missing(Exception):
     """A picture cannot be drawn; the text says why."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn picture: PNG bytes, what to write below it and what to read out instead of it."""
-
-    key: str
-    title: str
-    caption: str
-    alt: str
-    png: bytes
 
 
 def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
@@ -86,21 +42,8 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
     Missing : an array is missing or does not fit
     RuntimeFault : matplotlib is not installed
     """
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeFault("a report needs matplotlib: pip install 'snn_control[report]'") from error
     title, function = PICTURES[key]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(layout="constrained", dpi=150)
-        FigureCanvasAgg(figure)
-        caption, alt = function(figure, summary, arrays)
-        buffer = io.BytesIO()
-        # no version or date inside: the same run gives the same bytes
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return Picture(key, title, caption, alt, buffer.getvalue())
+    return paint(key, title, lambda figure: function(figure, summary, arrays))
 
 
 def _take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:

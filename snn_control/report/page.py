@@ -1,19 +1,20 @@
-"""The report of a run: one HTML file that needs nothing beside it."""
+"""The page of pictures and tables that a report is: one HTML file that needs nothing beside it."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import RuntimeFault
 from ..files import replace_text
 from ..record.run_folder import read_run
-from .figures import PICTURES, Missing, Picture, draw
-from .table import number, sections, verdict_kind
+from .canvas import Picture
+from .figures import PICTURES, Missing, draw
+from .table import Section, number, sections, verdict_kind
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["REPORT", "inline", "render", "write_report"]
 
 REPORT = "report.html"
 
@@ -48,6 +49,54 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return tiles
 
 
+def inline(picture: Picture) -> dict[str, str]:
+    """A picture as the page's template takes it, its PNG inside the page."""
+    data = base64.b64encode(picture.png).decode("ascii")
+    return {"title": picture.title, "caption": picture.caption, "alt": picture.alt, "data": data}
+
+
+def render(
+    title: str,
+    facts: Sequence[str],
+    tiles: Sequence[tuple[str, str, str]],
+    pictures: Sequence[Mapping[str, str]],
+    tables: Sequence[Section],
+    *,
+    verdict: str = "",
+    kind: str = "none",
+    notes: Sequence[str] = (),
+) -> str:
+    """The HTML of a page that needs nothing beside it.
+
+    facts : in the line below the title
+    tiles : label, value and remark of the numbers to see first
+    pictures : of `inline`, or title and ``missing``, the reason why there is none
+    notes : one line each, in a box above the pictures
+
+    Raises
+    ------
+    RuntimeFault : Jinja2 is not installed
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise RuntimeFault("a report needs Jinja2: pip install 'snn_control[report]'") from error
+    environment = Environment(
+        loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        verdict=verdict,
+        kind=kind,
+        facts=facts,
+        tiles=tiles,
+        pictures=pictures,
+        sections=tables,
+        notes=notes,
+    )
+
+
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
@@ -57,36 +106,20 @@ def write_report(folder: str | Path) -> Path:
     ------
     RuntimeFault : no run in this folder, or matplotlib or Jinja2 is not installed
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise RuntimeFault("a report needs Jinja2: pip install 'snn_control[report]'") from error
     folder = Path(folder)
     summary, arrays = read_run(folder)
     pictures: list[dict[str, str]] = []
     for key, (heading, _) in PICTURES.items():
         try:
-            picture: Picture = draw(key, summary, arrays)
+            pictures.append(inline(draw(key, summary, arrays)))
         except Missing as reason:
             pictures.append({"title": heading, "missing": str(reason)})
-            continue
-        data = base64.b64encode(picture.png).decode("ascii")
-        pictures.append({"title": heading, "caption": picture.caption, "alt": picture.alt, "data": data})
-    environment = Environment(
-        loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     facts = [number(summary[key]) for key in ("controller", "world") if summary.get(key) is not None]
     facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []
     facts += [f"{number(summary['duration_s'])} s"] if summary.get("duration_s") is not None else []
-    html = environment.get_template("report.html.j2").render(
-        title=str(summary.get("title") or "Run"),
-        verdict=str(summary.get("verdict") or ""),
-        kind=verdict_kind(summary),
-        facts=facts,
-        tiles=_tiles(summary),
-        pictures=pictures,
-        sections=sections(summary),
-    )
+    html = render(
+        str(summary.get("title") or "Run"), facts, _tiles(summary), pictures, sections(summary),
+        verdict=str(summary.get("verdict") or ""), kind=verdict_kind(summary),
+    )  # fmt: skip
     replace_text(folder / REPORT, html)
     return folder / REPORT

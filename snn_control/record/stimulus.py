@@ -1,0 +1,195 @@
+"""What a controller is shown when nobody connects it to a robot: a default that reaches everything, or a file.
+
+The default stimulus, the same for the same seed and duration T:
+
+- a value input of n numbers: a sinusoid each over the whole range, 1 to 2 periods in T, frequency and phase at random
+- an events input: a bright disc wanders over the whole frame (4 periods in T along one axis, 5 along the other); its
+  edge gives ON events in front and OFF events behind, and single events of both polarities come at random from
+  everywhere. About two events a second from each pixel, but at most half of the input's capacity a tick.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..coding import EventsInput, PopulationEncoder, ValueInput
+from ..errors import DescriptionError
+from ..spec import ControllerSpec, nearest
+
+__all__ = ["Stimulus", "default_stimulus", "load_stimulus", "value_range"]
+
+EVENTS_A_PIXEL = 2.0  # 1/s
+NOISE = 0.2  # share of the events that do not come from the disc
+RADIUS = 0.1  # of the disc, in shorter sides of the frame
+LAPS = (4, 5)  # periods of its path along x and y
+MOST_TICKS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What every input gets, tick by tick.
+
+    text : what it is, for titles
+    period : [s] of a tick
+    ticks : how long it lasts
+    values : input -> (ticks, size) float64
+    events : input -> columns t int64 [ns], x, y, p, ascending in t
+    """
+
+    text: str
+    period: float
+    ticks: int
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    events: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return self.ticks * self.period
+
+    def cuts(self, name: str) -> np.ndarray:
+        """(ticks + 1,) indices: events of tick k are those from cuts[k] to cuts[k + 1]."""
+        return np.searchsorted(self.events[name][0], np.arange(self.ticks + 1) * self.period * 1e9)
+
+    def observations(self) -> Any:
+        """An observation for `Controller.step` a tick."""
+        cuts = {name: self.cuts(name) for name in self.events}
+        for k in range(self.ticks):
+            seen: dict[str, Any] = {name: rows[k] for name, rows in self.values.items()}
+            for name, columns in self.events.items():
+                seen[name] = tuple(column[cuts[name][k] : cuts[name][k + 1]] for column in columns)
+            yield seen
+
+
+def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
+    """(size,) low and high of what an input means: its range, else what its encoder covers, else what is plausible,
+    else -1 to 1; where one side alone is known, 2 from there."""
+    low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
+    others = [spec.plausible]
+    if isinstance(spec.encoder, PopulationEncoder) and spec.encoder.low is not None and spec.encoder.high is not None:
+        others.insert(0, (spec.encoder.low, spec.encoder.high))
+    for least, most in others:
+        low = np.where(np.isfinite(low), low, least)
+        high = np.where(np.isfinite(high), high, most)
+    known_low, known_high = np.isfinite(low), np.isfinite(high)
+    low = np.where(known_low, low, np.where(known_high, high - 2.0, -1.0))
+    return low, np.where(known_high, high, low + 2.0)
+
+
+def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Stimulus:
+    """The default stimulus of this module's docstring, at least one tick long."""
+    rng = np.random.default_rng(seed)
+    ticks = max(1, round(seconds / spec.period))
+    if ticks > MOST_TICKS:
+        raise DescriptionError("--seconds", seconds, f"must be at most {MOST_TICKS:,} ticks of {spec.period} s")
+    values, events = {}, {}
+    for one in spec.inputs:
+        if isinstance(one, ValueInput):
+            values[one.name] = _sinusoids(one, ticks, rng)
+        elif isinstance(one, EventsInput):
+            events[one.name] = _wandering_disc(one, ticks, spec.period, rng)
+    return Stimulus(f"default stimulus, seed {seed}", spec.period, ticks, values, events)
+
+
+def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.ndarray:
+    low, high = value_range(spec)
+    cycles, phase = rng.uniform(1, 2, spec.size), rng.uniform(0, 2 * np.pi, spec.size)
+    t = np.arange(ticks)[:, None] / ticks
+    return np.clip((low + high) / 2 + (high - low) / 2 * np.sin(2 * np.pi * cycles * t + phase), low, high)
+
+
+def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Times [ns], places and polarities: ON where the disc's edge moves outwards."""
+    (width, height), seconds = spec.size, ticks * period
+    n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
+    t = np.sort(rng.uniform(0, seconds, n))
+    x, y, p = rng.integers(0, width, n), rng.integers(0, height, n), rng.integers(0, 2, n)
+    disc = rng.random(n) >= NOISE
+    around = rng.uniform(0, 2 * np.pi, disc.sum())
+    radius, outwards = RADIUS * min(width, height), np.zeros(len(around))
+    for place, size, laps, part in ((x, width, LAPS[0], np.cos(around)), (y, height, LAPS[1], np.sin(around))):
+        angle = 2 * np.pi * laps * t[disc] / seconds + rng.uniform(0, 2 * np.pi)
+        reach = size / 2 - radius
+        place[disc] = np.clip(size / 2 + reach * np.sin(angle) + radius * part, 0, size - 1)
+        outwards += laps * reach * np.cos(angle) * part
+    p[disc] = outwards > 0
+    return np.rint(t * 1e9).astype(np.int64), x, y, p
+
+
+def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
+    """A stimulus from an .npz file with an array for each input, named as the input.
+
+    values : (ticks, size) numbers, a row a tick
+    events : (n, 4) rows of t, x, y, p; t from 0 on, in seconds, or in nanoseconds if the array is of whole numbers
+
+    seconds : show only so much of it; None: all
+
+    Raises
+    ------
+    DescriptionError : naming file and array
+    """
+    arrays = _arrays(path, spec)
+    values, events = {}, {}
+    for one in spec.inputs:
+        where, array = f"{path}#{one.name}", arrays.get(one.name)
+        if array is None:
+            if one.required:
+                raise DescriptionError(where, None, "is missing", "every required input needs an array of its name")
+        elif isinstance(one, ValueInput):
+            values[one.name] = _rows(where, array, one.size)
+        else:
+            events[one.name] = _columns(where, array)
+    lengths = {name: len(rows) for name, rows in values.items()}
+    if len(set(lengths.values())) > 1:
+        raise DescriptionError(str(path), lengths, "every value input must have as many rows (a row a tick)")
+    last = max((float(columns[0][-1]) * 1e-9 for columns in events.values() if len(columns[0])), default=0.0)
+    whole = min(lengths.values()) if lengths else int(last / spec.period) + 1
+    ticks = whole if seconds is None else max(1, round(seconds / spec.period))
+    if lengths and ticks > whole:
+        rule = f"must be at most the {whole * spec.period:g} s that {path} lasts"
+        raise DescriptionError("--seconds", seconds, rule)
+    if ticks > MOST_TICKS:
+        rule = f"must last at most {MOST_TICKS:,} ticks of {spec.period} s"
+        raise DescriptionError(str(path), f"{ticks * spec.period:g} s", rule, "let t begin at 0, or give --seconds")
+    values = {name: rows[:ticks] for name, rows in values.items()}
+    return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, ticks, values, events)
+
+
+def _arrays(path: str | os.PathLike, spec: ControllerSpec) -> dict[str, np.ndarray]:
+    names = [i.name for i in spec.inputs]
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise DescriptionError("--input", str(path), f"cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # zipfile, zlib and NumPy each have their own
+        raise DescriptionError("--input", str(path), f"is not an .npz file of arrays: {error}") from None
+    for name in arrays:
+        if name not in names:
+            raise DescriptionError(f"{path}#{name}", name, "is not an input", nearest(name, names))
+    return arrays
+
+
+def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:
+    rows = array[:, None] if array.ndim == 1 and size == 1 else array
+    if rows.ndim != 2 or rows.shape[1] != size or not len(rows):
+        raise DescriptionError(where, f"shape {array.shape}", f"must be (ticks, {size}): a row a tick")
+    if rows.dtype.kind not in "biuf":
+        raise DescriptionError(where, f"dtype {rows.dtype}", "must be numbers")
+    return rows.astype(np.float64)
+
+
+def _columns(where: str, array: np.ndarray) -> tuple[np.ndarray, ...]:
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise DescriptionError(where, f"shape {array.shape}", "must be (n, 4): rows of t, x, y, p")
+    if array.dtype.kind not in "biuf":
+        raise DescriptionError(where, f"dtype {array.dtype}", "must be numbers")
+    t = array[:, 0] if array.dtype.kind != "f" else np.rint(array[:, 0].astype(np.float64) * 1e9)
+    if not (np.isfinite(array).all() and (t >= 0).all() and (t < 2.0**62).all()):
+        raise DescriptionError(where, "NaN, infinite or negative", "t, x, y and p must be finite, and t >= 0")
+    order = np.argsort(t, kind="stable")
+    return (t[order].astype(np.int64), *(array[order, k] for k in (1, 2, 3)))

@@ -1,0 +1,229 @@
+"""A controller that is watched while it runs: every step of every population, to the same bits as the tick.
+
+A tick is rows of operations. `Watched` runs the same rows in the same order from Python, in pieces, and looks between
+them: before a population's neurons run, at the current that is about to drive them; after it, at their membranes. So
+it sees what no driver sees, a membrane within a tick or a NaN that the engine takes out at once, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..controller import Controller
+from ..engine.compile import compile_function
+from ..engine.kernels import HUGE, WORDS, outputs
+from ..engine.kernels.spikes import HEADER
+from ..engine.program import POST, PRE, STEP, Bound, Program
+from ..engine.tick import run_rows
+from .stimulus import Stimulus
+
+__all__ = ["Activity", "Seen", "SpikeRing", "Watched", "sample", "watch"]
+
+ROW = 8 * WORDS  # bytes
+MOST_NEURONS, MOST_TRACES = 2_000, 8  # of a population whose spikes, whose membranes are kept
+MOST_SPIKES = 2_000_000  # of a population that are kept
+
+
+def rows(first, count):
+    """Run ``count`` operations of a bound table from the address ``first`` on."""
+    run_rows(first, count)
+
+
+@dataclass
+class Seen:
+    """What was seen of one population, an element a neuron.
+
+    spikes, fired : (n,) int64, how many, and in how many steps
+    highest : (n,) float32, largest membrane after a step
+    drive_low, drive_high : (n,) float32, smallest and largest current (synaptic included) before a step; they leave
+        out what was not finite
+    bad_steps : steps in which a current or membrane of it was not finite, or so large that the engine resets it
+    shown : (k,) the neurons of which more was kept: all of a small population, some of a large one
+    spike_step, spike_neuron : (s,) int64, when those fired, from the first step on
+    lost_spikes : how often they fired later, when there was no room left
+    trace : graded populations: (steps, k) float32 membranes of those
+    """
+
+    name: str
+    size: int
+    spiking: bool
+    spikes: np.ndarray
+    fired: np.ndarray
+    highest: np.ndarray
+    drive_low: np.ndarray
+    drive_high: np.ndarray
+    bias: np.ndarray
+    shown: np.ndarray
+    trace: np.ndarray
+    spike_step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    spike_neuron: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    lost_spikes: int = 0
+    bad_steps: int = 0
+
+
+@dataclass
+class Activity:
+    """What a controller did with a stimulus.
+
+    dt, period : [s]
+    steps : network steps in all
+    populations : name -> Seen
+    command : (ticks, numbers) float64, the outputs in their order
+    safe, not_finite : (ticks,) bool: the command was the safe one; an output was not finite
+    """
+
+    stimulus: Stimulus
+    dt: float
+    period: float
+    steps: int
+    populations: dict[str, Seen]
+    command: np.ndarray
+    safe: np.ndarray
+    not_finite: np.ndarray
+
+
+class Watched(Controller):
+    """A controller whose `step` is one tick (``repeat`` means nothing here), with a look at each population in each
+    network step."""
+
+    def __init__(self, program: Program, keep_steps: int = 0) -> None:
+        self._rows = compile_function(rows, "void(int64,int64)")
+        sections = [o.section for o in program.operations]
+        self._counts = {section: sections.count(section) for section in (PRE, STEP, POST)}
+        super().__init__(program)
+        self._clock = self.bound.array("clock")
+        self._step_rows = [o for o in program.operations if o.section == STEP]
+        self.looks = [_Look(self.bound, p, keep_steps) for p in program.facts["populations"]]
+        self._stops = sorted(((self._row_of(look.seen.name), look) for look in self.looks), key=lambda stop: stop[0])
+
+    def _row_of(self, name: str) -> int:
+        """Which row of a step runs a population's neurons: the first of its own that has its membranes."""
+        membrane = self.program.names[f"{name}.v"]
+        return next(k for k, o in enumerate(self._step_rows) if o.label == name and membrane in o.operands)
+
+    def _run(self) -> None:
+        row = self.bound.table + ROW
+        self._rows(row, self._counts[PRE])
+        row += ROW * self._counts[PRE]
+        for _ in range(self.program.steps):
+            done = 0
+            for at, look in self._stops:
+                self._rows(row + ROW * done, at - done)
+                look.before()
+                self._rows(row + ROW * at, 1)
+                look.after()
+                done = at + 1
+            self._rows(row + ROW * done, self._counts[STEP] - done)
+            self._clock[1] += 1
+        self._rows(row + ROW * self._counts[STEP], self._counts[POST])
+        self._clock[0] += 1
+
+
+class SpikeRing:
+    """The spike lists that a population of a bound Program keeps, a slot a step (`snn_control.engine.kernels.spikes`).
+
+    counts : (slots,) int64, neurons that fired
+    neurons : (slots, n) uint32, which they are, ascending, as many as counts says
+    many : (slots, n) uint16, how often each of them fired; None where once is all they can
+    """
+
+    def __init__(self, bound: Bound, facts: dict[str, Any]) -> None:
+        slots, stride, n, many = (facts[key] for key in ("slots", "stride", "size", "many"))
+        ring = bound.array(f"{facts['name']}.spikes").reshape(slots, stride)
+        self.counts = ring[:, :8].view(np.int64)[:, 0]
+        self.neurons = ring[:, HEADER : HEADER + 4 * n].view(np.uint32)
+        self.many = ring[:, many : many + 2 * n].view(np.uint16) if many else None
+
+    def of(self, step: int) -> tuple[np.ndarray, np.ndarray | int]:
+        """Which neurons fired in a step that is still in the ring, and how often each."""
+        slot = step % len(self.counts)
+        count = self.counts[slot]
+        return self.neurons[slot, :count], 1 if self.many is None else self.many[slot, :count]
+
+
+class _Look:
+    """Looks at one population of a bound Program, before and after its neurons run."""
+
+    def __init__(self, bound: Bound, facts: dict[str, Any], keep_steps: int) -> None:
+        name, n, spiking = facts["name"], facts["size"], facts["spiking"]
+        bias, places = bound.array(f"{name}.bias"), bound.program.names
+        # where nothing adds to the current, the bias is all of it
+        self._currents = [bound.array(f"{name}.current") if f"{name}.current" in places else bias]
+        self._currents += [bound.array(f"{name}.isyn")] if f"{name}.isyn" in places else []
+        self._v = bound.array(f"{name}.v")
+        self._ring = SpikeRing(bound, facts) if spiking else None
+        shown = sample(n, MOST_NEURONS if spiking else MOST_TRACES)
+        self.seen = Seen(
+            name, n, spiking, np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, -np.inf, np.float32),
+            np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32), bias.copy(), shown,
+            np.zeros((0 if spiking else keep_steps, len(shown)), np.float32),
+        )  # fmt: skip
+        self._is_shown = np.isin(np.arange(n), shown)
+        self._kept: list[np.ndarray] = []  # spikes of the shown neurons, an array a step
+        self._room = MOST_SPIKES if spiking and keep_steps else 0
+        self._step, self._bad = 0, False
+
+    def before(self) -> None:
+        drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
+        self._bad = not np.abs(drive).max() < HUGE  # a NaN compares False
+        if self._bad:
+            drive = np.where(np.abs(drive) < HUGE, drive, self.seen.bias)
+        np.minimum(self.seen.drive_low, drive, out=self.seen.drive_low)
+        np.maximum(self.seen.drive_high, drive, out=self.seen.drive_high)
+
+    def after(self) -> None:
+        if not np.abs(self._v).max() < HUGE:
+            self._bad = True
+        else:
+            np.maximum(self.seen.highest, self._v, out=self.seen.highest)
+        self.seen.bad_steps += self._bad
+        if self._ring is not None:
+            fired, many = self._ring.of(self._step)
+            self.seen.fired[fired] += 1
+            self.seen.spikes[fired] += many
+            if self._room:
+                self._keep(fired[self._is_shown[fired]])
+        elif self._step < len(self.seen.trace):
+            self.seen.trace[self._step] = self._v[self.seen.shown]
+        self._step += 1
+
+    def _keep(self, fired: np.ndarray) -> None:
+        kept = fired[: self._room].copy()
+        self._kept.append(kept)
+        self._room -= len(kept)
+
+    def finish(self) -> Seen:
+        """What was seen, after the last step."""
+        seen = self.seen
+        if self._kept:
+            seen.spike_step = np.repeat(np.arange(len(self._kept)), [len(k) for k in self._kept])
+            seen.spike_neuron = np.concatenate(self._kept).astype(np.int64)
+            seen.lost_spikes = int(seen.fired[seen.shown].sum()) - len(seen.spike_step)
+        return seen
+
+
+def sample(n: int, most: int) -> np.ndarray:
+    """At most ``most`` of n indices, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
+def watch(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
+    """Run a stimulus from a reset on and say what was seen.
+
+    keep : keep spikes, and the membranes of graded populations, as well
+    """
+    steps = stimulus.ticks * program.steps
+    watched = Watched(program, steps if keep else 0)
+    command, guard = watched.bound.array("command"), watched.bound.array("guard")
+    commands = np.empty((stimulus.ticks, command.size))
+    safe, not_finite = np.zeros(stimulus.ticks, bool), np.zeros(stimulus.ticks, bool)
+    with np.errstate(all="ignore"):  # an overflow of the network is what is looked for
+        for k, observation in enumerate(stimulus.observations()):
+            watched.step(observation)
+            commands[k], safe[k] = command, watched.safe
+            not_finite[k] = guard[outputs.REASON] & outputs.OUTPUT_NOT_FINITE != 0
+    seen = {look.seen.name: look.finish() for look in watched.looks}
+    return Activity(stimulus, program.facts["dt"], program.facts["period"], steps, seen, commands, safe, not_finite)

@@ -1,0 +1,195 @@
+"""Pictures of what single neurons and encoders do: f-I curves, tuning curves, pooled events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..coding import EventsInput, ValueInput
+from ..network import NeuronModel
+from ..record.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
+from ..record.watch import sample
+from .canvas import INK, MUTED, NO_UNIT, PALETTE, WIDTH
+from .table import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_f_i", "draw_pool", "draw_tuning", "f_i_curves", "same_models"]
+
+MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
+CURRENT = "constant current [a.u.]"
+
+
+def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
+    """Populations whose neurons are described alike, once each, with their names."""
+    found: dict[NeuronModel, list[str]] = {}
+    for name, model in neurons.items():
+        found.setdefault(model, []).append(name)
+    return [(names, model) for model, names in found.items()]
+
+
+def f_i_curves(model: NeuronModel, dt: float) -> list[tuple[str, NeuronModel, Curve]]:
+    """(label, model of one neuron, its curve); several where parameters are one a neuron."""
+    if model.size is None:
+        return [("", model, f_i_curve(model, dt))]
+    found = []
+    for k in sample(model.size, MOST_NEURONS):
+        one = pick(model, int(k))
+        found.append((f"neuron {k}", one, f_i_curve(one, dt)))
+    return found
+
+
+def _grid(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
+    """n axes, ``columns`` a row."""
+    columns = min(n, columns)
+    rows = -(-n // columns)
+    figure.set_size_inches(WIDTH, 0.5 + height * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for spare in axes[n:]:
+        spare.remove()
+    return list(axes[:n])
+
+
+def draw_f_i(figure: Figure, groups: Sequence[tuple[list[str], NeuronModel]], dt: float) -> tuple[str, str]:
+    """Rate against constant current, axes for each model."""
+    said = []
+    shown = groups[:MOST_MODELS]
+    for axes, (names, model) in zip(_grid(figure, len(shown), 3, 3.1), shown):
+        curves = f_i_curves(model, dt)
+        for k, (label, one, curve) in enumerate(curves):
+            colour = PALETTE[k % len(PALETTE)]
+            ideal = closed_form(one, curve.current)
+            if ideal is not None:
+                axes.plot(curve.current, ideal, color=INK, lw=0.8, ls=(0, (4, 3)), label="" if k else "closed form")
+            axes.plot(curve.current, curve.rate, color=colour, label=label or "measured")
+            if np.isfinite(curve.rheobase):
+                axes.axvline(curve.rheobase, color=colour, lw=0.9, ls=":")
+        names_text = _names(names)
+        first = curves[0][2]
+        edge = f"rheobase {number(first.rheobase)}" if np.isfinite(first.rheobase) else "no rheobase found"
+        if len(curves) == 1 and not np.isfinite(first.rheobase):
+            axes.text(0.5, 0.5, edge, ha="center", transform=axes.transAxes, fontsize=9, color=MUTED)
+        elif len(curves) == 1:
+            axes.annotate(edge, (first.rheobase, 1.0), (4, -2), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", va="top", fontsize=9, color=MUTED)  # fmt: skip
+        axes.set_title(f"{names_text}: {type(model).__name__}")
+        axes.set_xlabel(CURRENT)
+        axes.set_ylabel("rate [Hz]")
+        _from_zero(axes)
+        axes.margins(x=0.01)
+        axes.legend(loc="best", frameon=True, framealpha=0.8, edgecolor="none")
+        said.append(f"{names_text}: {edge}, {number(float(first.rate.max()))} Hz at {number(float(first.current[-1]))}")
+    left_out = f" {len(groups) - len(shown)} more models are not drawn." if len(groups) > len(shown) else ""
+    caption = (
+        f"Each current held still for {number(first.seconds)} s at dt = {dt * 1e3:g} ms; the rate is that of the "
+        "second half. Dotted: rheobase, the smallest current at which the neuron goes on firing. Dashed: the neuron in "
+        "continuous time; what differs from it is the step of the network. a.u.: the unit of the membrane over r."
+        f"{left_out}"
+    )
+    return caption, f"Rate against current. {'; '.join(said)}."
+
+
+def _from_zero(axes: Axes) -> None:
+    """The axis of a rate begins at 0, and does not magnify nothing."""
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
+
+
+def _names(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def draw_tuning(figure: Figure, spec: ValueInput, tunings: Sequence[Tuning]) -> tuple[str, str]:
+    """Response of each neuron against the value, axes for each dimension."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))  # its yellow is hard to see on white
+    spiking = spec.encoder is not None and spec.encoder.neuron is not None
+    shown = tunings[:MOST_DIMENSIONS]
+    axes_of = _grid(figure, len(shown), 2, 2.7)
+    said, sampled = [], False
+    for axes, tuning in zip(axes_of, shown):
+        axes.set_xlabel(f"{spec.name}[{tuning.dimension}] [{spec.unit or NO_UNIT}]")
+        axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
+        axes.set_xlim(tuning.x[0], tuning.x[-1])
+        n = len(tuning.neurons)
+        if n == 0:
+            axes.set_title(f"{spec.name}[{tuning.dimension}]: no neuron responds")
+            continue
+        low, high = int(tuning.neurons[0]), int(tuning.neurons[-1])
+        scale = Normalize(low, max(high, low + 1))
+        for k, neuron in enumerate(tuning.neurons):
+            axes.plot(tuning.x, tuning.response[:, k], color=colours(scale(neuron)), lw=1.1)
+        many = f"{n} neurons" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
+        sampled |= n < tuning.of
+        axes.set_title(f"{spec.name}[{tuning.dimension}]: {many}")
+        if spiking:
+            _from_zero(axes)
+        whole = MaxNLocator(6, integer=True)
+        bar = figure.colorbar(ScalarMappable(scale, colours), ax=axes, fraction=0.045, pad=0.02, ticks=whole)
+        bar.set_label("neuron [index]")
+        said.append(f"dimension {tuning.dimension}: {many}, up to {number(float(tuning.response.max()))}")
+    caption = "Each line is one neuron; the other dimensions stand in the middle of their range."
+    caption += " Rates as for the f-I curve." if spiking else " a.u.: the unit of the membrane over r."
+    if sampled:
+        caption += " Of many neurons some are drawn, evenly chosen."
+    if len(tunings) > len(shown):
+        caption += f" The first {len(shown)} of {len(tunings)} dimensions are drawn."
+    return caption, f"Tuning curves of {spec.name}. {'; '.join(said)}."
+
+
+def example_events(spec: EventsInput, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y, p of a disc that has just moved to the right: ON events on its right edge, OFF events on its left."""
+    (width, height), rng = spec.size, np.random.default_rng(seed)
+    n = min(spec.capacity, 4 * min(width, height))
+    angle, radius = rng.uniform(0, 2 * np.pi, n), 0.3 * min(width, height) * (1 + 0.06 * rng.standard_normal(n))
+    x = np.clip(width / 2 + radius * np.cos(angle), 0, width - 1).astype(np.int64)
+    y = np.clip(height / 2 + radius * np.sin(angle), 0, height - 1).astype(np.int64)
+    return x, y, (np.cos(angle) > 0).astype(np.int64)
+
+
+def draw_pool(figure: Figure, spec: EventsInput, dt: float) -> tuple[str, str]:
+    """The receptive fields on the sensor with an example's events, and what the encoder makes of them."""
+    (width, height), (columns, rows) = spec.size, spec.encoder.grid
+    x, y, p = example_events(spec)
+    response = pooled(spec, dt, x, y, p)
+    panel = (WIDTH - 1.0) / (1 + len(response)) - 0.6  # width of one, without labels [inch]
+    figure.set_size_inches(WIDTH, min(6.5, panel * height / width) + 0.9)
+    fields, *after = figure.subplots(1, 1 + len(response), squeeze=False)[0]
+    edges = [-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, height))]
+    column, line = np.arange(width) * columns // width, np.arange(height) * rows // height
+    fields.imshow((line[:, None] + column) % 2, cmap="Greys", vmin=0, vmax=9, interpolation="nearest")
+    for name, on, colour in (("ON", 1, PALETTE[0]), ("OFF", 0, PALETTE[1])):
+        fields.plot(x[p == on], y[p == on], ".", ms=2.6, mew=0, color=colour, label=name)
+    fields.legend(loc="upper right", markerscale=4)
+    fields.set_title(f"{width} × {height} pixels, {columns} × {rows} fields")
+    fields.set(xlabel="x [px]", ylabel="y [px]")
+    fields.grid(False)
+    most = float(np.abs(response).max()) or 1.0
+    names = ["OFF events, pooled", "ON events, pooled"] if len(response) == 2 else ["what the encoder makes of it"]
+    for axes, image, name in zip(after, response, names):
+        shown = axes.pcolormesh(edges[0], edges[1], image, cmap="RdBu", vmin=-most, vmax=most, rasterized=True)
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="x [px]", ylabel="y [px]")
+        axes.set_title(name)
+        axes.grid(False)
+    bar = figure.colorbar(shown, ax=after, fraction=0.045, pad=0.02, shrink=0.9)
+    bar.set_label("drive in a tick [a.u.]")
+    sizes = [sorted({int(n) for n in np.diff(e)}) for e in edges]
+    fields_text = " by ".join(" or ".join(str(n) for n in s) for s in sizes)
+    weights = {
+        "signed": f"an ON event adds {spec.encoder.on_weight:g}, an OFF event takes {spec.encoder.off_weight:g} away",
+        "merge": "every event adds 1",
+        "split": "ON and OFF events are counted apart, 1 each",
+    }[spec.encoder.polarity]
+    caption = (
+        f"Each field sums the events of {fields_text} pixels (the chequers), afresh every tick: {weights}. The example "
+        f"is a disc that moves to the right, {number(len(x))} events in one tick."
+    )
+    return caption, f"Receptive fields of {spec.name}: {columns} by {rows} on {width} by {height} pixels."

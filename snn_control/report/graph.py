@@ -1,0 +1,308 @@
+"""The picture of a controller as boxes and arrows, inputs on the left, outputs on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, EventsInput, SpikeDecoder
+from ..engine.program import Program
+from ..network import Projection
+from ..spec import ControllerSpec
+from .canvas import INK, MUTED, NO_UNIT, PALETTE
+from .table import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Arrow", "Box", "boxes_and_arrows", "delay_text", "draw_graph", "layers"]
+
+BOX = (2.1, 0.98)  # width and height of a box [inch]
+GAP = (1.6, 0.4)  # between two of them
+LANE = 0.42  # height of an arrow that passes a column
+INPUT, POPULATION, OUTPUT = PALETTE[2], PALETTE[0], PALETTE[1]
+
+
+@dataclass(frozen=True)
+class Box:
+    """An input, a population or an output."""
+
+    name: str
+    lines: tuple[str, ...]
+    colour: str
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A projection or a decoder."""
+
+    start: str
+    end: str
+    text: str
+
+
+def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
+    """What the picture shows. Keys of boxes: names of inputs and populations; ``> name`` for outputs."""
+    boxes = []
+    for one in spec.inputs:
+        encoder = getattr(one, "encoder", None)
+        what = (
+            f"{one.size[0]} × {one.size[1]} px"
+            if isinstance(one, EventsInput)
+            else f"{getattr(one, 'size', 0)} numbers"
+        )
+        lines = [f"{what}, {type(encoder).__name__.removesuffix('Encoder').lower()}" if encoder else what]
+        neuron = getattr(encoder, "neuron", None)
+        lines.append(f"{number(_size(program, one.name))} {type(neuron).__name__ if neuron else 'graded'}")
+        boxes.append(Box(one.name, tuple(lines), INPUT))
+    for p in spec.network.populations:
+        boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), POPULATION))
+    arrows = []
+    for projection, facts in zip(spec.network.projections, program.facts["projections"], strict=True):
+        text = delay_text(projection, spec.dt)
+        text = f"{number(facts['synapses'])} syn." + (f"\n{text} ms" if text != "0" else "")
+        arrows.append(Arrow(projection.pre, projection.post, text))
+    arrows = _merged(arrows)
+    for o in spec.outputs:
+        terms = o.decoder.terms if isinstance(o.decoder, ArgmaxDecoder) else o.decoder
+        lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded"]
+        if isinstance(o.decoder, ArgmaxDecoder):
+            lines = [f"one of {o.decoder.actions} actions", "arg-max"]
+        boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT))
+        for source in dict.fromkeys(t.source for t in terms):
+            taus = [f"{t.tau * 1e3:g}" for t in terms if t.source == source and isinstance(t, SpikeDecoder)]
+            arrows.append(Arrow(source, f"> {o.name}", f"τ {', '.join(taus)} ms" if taus else "membrane"))
+    return boxes, arrows
+
+
+def delay_text(p: Projection, dt: float) -> str:
+    """Its delay in ms, of whole steps; the smallest and the largest where they are one a synapse."""
+    steps = np.rint(np.asarray(p.delay, np.float64) / dt)
+    ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _numbers(n: int) -> str:
+    return f"{number(n)} number{'s' if n != 1 else ''}"
+
+
+def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
+    """One arrow for all projections between two populations."""
+    texts: dict[tuple[str, str], list[str]] = {}
+    for a in arrows:
+        texts.setdefault((a.start, a.end), []).append(a.text)
+    return [
+        Arrow(*ends, "\n".join(each[:most]) + (f"\n+ {len(each) - most} more" if len(each) > most else ""))
+        for ends, each in texts.items()
+    ]
+
+
+def _size(program: Program, name: str) -> int:
+    for key in ("drive", "pooled", "held"):
+        if f"{name}.{key}" in program.names:
+            return program.names[f"{name}.{key}"].shape[0]
+    return 0
+
+
+def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
+    """Name -> column: one more than the furthest of its sources, all outputs in the last one.
+
+    An arrow that would close a cycle does not count; it goes back to an earlier column.
+    """
+    targets = {name: [a.end for a in arrows if a.start == name and a.end != name] for name in names}
+    order: list[str] = []
+    seen: dict[str, str] = {}  # name -> "open" or "done"
+    back: set[tuple[str, str]] = set()
+
+    def visit(name: str) -> None:
+        seen[name] = "open"
+        for target in targets[name]:
+            if seen.get(target) == "open":
+                back.add((name, target))
+            elif target not in seen:
+                visit(target)
+        seen[name] = "done"
+        order.append(name)
+
+    for name in names:
+        if name not in seen:
+            visit(name)
+    column = dict.fromkeys(names, 0)
+    for name in reversed(order):
+        for target in targets[name]:
+            if (name, target) not in back:
+                column[target] = max(column[target], column[name] + 1)
+    last = 1 + max((c for name, c in column.items() if not name.startswith("> ")), default=0)
+    return {name: last if name.startswith("> ") else c for name, c in column.items()}
+
+
+def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[str]], list[list[str]]]:
+    """Columns of places, and for each arrow the places it goes through from left to right.
+
+    A place is a box or, where an arrow passes a column, a lane of its own there, so that no arrow crosses a box
+    (Sugiyama, Tagawa and Toda 1981, IEEE Trans. Syst. Man Cybern. 11:109). A loop has no route.
+    """
+    column = layers(names, arrows)
+    columns: list[list[str]] = [[] for _ in range(max(column.values()) + 1)]
+    for name in names:
+        columns[column[name]].append(name)
+    routes = []
+    for k, arrow in enumerate(arrows):
+        first, last = sorted((arrow.start, arrow.end), key=lambda name: column[name])
+        between = range(column[first] + 1, column[last])
+        for c in between:
+            columns[c].append(f"~{k}.{c}")
+        routes.append([] if first == last else [first, *(f"~{k}.{c}" for c in between), last])
+    rank: dict[str, float] = {}
+    for sweep in range(6):  # each column in the order of the means of its neighbours on one side, to and fro
+        for here in columns if sweep % 2 == 0 else columns[::-1]:
+            step = 1 if sweep % 2 == 0 else -1
+            beside: dict[str, list[float]] = {place: [] for place in here}
+            for route in (r[::step] for r in routes):
+                for before, place in pairwise(route):
+                    if place in beside and before in rank:
+                        beside[place].append(rank[before])
+            own = {place: k for k, place in enumerate(here)}
+            here.sort(key=lambda p: sum(beside[p]) / len(beside[p]) if beside[p] else rank.get(p, own[p]))
+            rank |= {place: k - (len(here) - 1) / 2 for k, place in enumerate(here)}
+    return columns, routes
+
+
+def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
+    """Centre of each box and lane [inch]; every column is centred."""
+    found = {}
+    for c, here in enumerate(columns):
+        heights = [LANE if place.startswith("~") else BOX[1] + GAP[1] for place in here]
+        y = sum(heights) / 2
+        for place, height in zip(here, heights):
+            found[place] = (c * (BOX[0] + GAP[0]), y - height / 2)
+            y -= height
+    return found
+
+
+def _ports(routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]]) -> dict[tuple[int, str, int], float]:
+    """(arrow, box, side: -1 left, 1 right) -> height at which it meets the box: in the order of where it comes from."""
+    meets: dict[tuple[str, int], list[tuple[float, int]]] = {}
+    for k, route in enumerate(routes):
+        if route:
+            meets.setdefault((route[0], 1), []).append((place[route[1]][1], k))
+            meets.setdefault((route[-1], -1), []).append((place[route[-2]][1], k))
+    found = {}
+    for (box, side), those in meets.items():
+        step = min(0.3, 0.85 * BOX[1] / len(those))
+        for i, (_, k) in enumerate(sorted(those, reverse=True)):
+            found[k, box, side] = place[box][1] + step * ((len(those) - 1) / 2 - i)
+    return found
+
+
+def draw_graph(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
+    """Boxes and arrows."""
+    boxes, arrows = boxes_and_arrows(spec, program)
+    columns, routes = _routes([b.name for b in boxes], arrows)
+    place = _places(columns)
+    loops = {a.start for a in arrows if a.start == a.end}
+    top = max(y + BOX[1] / 2 + (0.95 if name in loops else 0) for name, (_, y) in place.items()) + 0.2
+    bottom = min(y for _, y in place.values()) - BOX[1] / 2 - 0.2
+    width = (len(columns) - 1) * (BOX[0] + GAP[0]) + BOX[0] + 0.4
+    figure.set_size_inches(width, top - bottom)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(-BOX[0] / 2 - 0.2, width - BOX[0] / 2 - 0.2), ylim=(bottom, top))
+    axes.axis("off")
+    ports = _ports(routes, place)
+    shares = _label_shares(routes, ports)
+    for k, (arrow, route) in enumerate(zip(arrows, routes)):
+        if route:
+            _arrow(axes, arrow, _points(k, route, place, ports), shares[k], back=route[0] == arrow.end)
+        else:
+            _loop(axes, arrow, place[arrow.start])
+    for b in boxes:
+        _box(axes, b, place[b.name])
+    said = "; ".join(f"{a.start} to {a.end.removeprefix('> ')}" for a in arrows)
+    caption = (
+        "Green: inputs with their encoders; blue: populations; orange: outputs. At an arrow: synapses and delay of a "
+        "projection (none: it arrives in the same step), time constants of a decoder."
+    )
+    return caption, f"Graph of the controller: {said}."
+
+
+def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    x, y = centre
+    style = "round,pad=0,rounding_size=0.09"
+    corner = (x - BOX[0] / 2, y - BOX[1] / 2)
+    axes.add_patch(FancyBboxPatch(corner, *BOX, boxstyle=style, fc="white", ec=b.colour, lw=1.8, zorder=3))
+    lines = [b.name.removeprefix("> "), *b.lines]
+    for k, line in enumerate(lines):
+        at = y + 0.26 * ((len(lines) - 1) / 2 - k)
+        style_of: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
+        if k:
+            style_of = {"fontsize": 11, "color": MUTED}
+        if len(line) > 22:
+            style_of["fontsize"] *= 22 / len(line)
+        axes.text(x, at, line, ha="center", va="center", zorder=4, **style_of)
+
+
+def _points(
+    k: int, route: Sequence[str], place: dict[str, tuple[float, float]], ports: dict[tuple[int, str, int], float]
+) -> list[tuple[float, float]]:
+    """Where an arrow goes through, from left to right: the edge of a box, both ends of each lane, the edge of a box."""
+    half = BOX[0] / 2
+    points = [(place[route[0]][0] + half, ports[k, route[0], 1])]
+    for lane in route[1:-1]:
+        points += [(place[lane][0] - half, place[lane][1]), (place[lane][0] + half, place[lane][1])]
+    return [*points, (place[route[-1]][0] - half, ports[k, route[-1], -1])]
+
+
+def _label_shares(routes: Sequence[Sequence[str]], ports: dict[tuple[int, str, int], float]) -> list[float]:
+    """How far along its gap the label of an arrow to the next column stands: those of neighbours apart."""
+    shares = [0.5] * len(routes)
+    gaps: dict[str, list[tuple[float, int]]] = {}
+    for k, route in enumerate(routes):
+        if len(route) == 2:
+            gaps.setdefault(route[0], []).append((ports[k, route[0], 1], k))
+    for those in gaps.values():
+        if len(those) > 1:
+            for i, (_, k) in enumerate(sorted(those)):
+                shares[k] = (0.3, 0.68)[i % 2]
+    return shares
+
+
+def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:
+    """Curves between columns, straight along a lane; the label stands in the first lane, or ``share`` of the way."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    (x0, y0), (x1, y1) = points[:2]
+    x, y = (1.5 * share * (1 - share) + share**3, share * share * (3 - 2 * share))  # of the curve, where t = share
+    label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (x0 + x * (x1 - x0), y0 + y * (y1 - y0))
+    points = points[::-1] if back else points
+    vertices, codes = [points[0]], [int(Path.MOVETO)]
+    for (xa, ya), (xb, yb) in pairwise(points):
+        middle = (xa + xb) / 2
+        vertices += [(middle, ya), (middle, yb), (xb, yb)]
+        codes += 3 * [int(Path.CURVE4)]
+    colour = OUTPUT if arrow.end.startswith("> ") else MUTED
+    axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), arrowstyle="-|>", mutation_scale=13, lw=1.4,
+                                   color=colour, shrinkA=0, shrinkB=0, zorder=1))  # fmt: skip
+    _label(axes, label, arrow.text)
+
+
+def _loop(axes: Axes, arrow: Arrow, centre: tuple[float, float]) -> None:
+    from matplotlib.patches import FancyArrowPatch
+
+    x, top = centre[0], centre[1] + BOX[1] / 2
+    axes.add_patch(FancyArrowPatch((x - 0.45, top), (x + 0.45, top), connectionstyle="arc3,rad=-0.9", lw=1.4,
+                                   arrowstyle="-|>", mutation_scale=13, color=MUTED, shrinkA=0, shrinkB=0))  # fmt: skip
+    _label(axes, (x, top + 0.62), arrow.text)
+
+
+def _label(axes: Axes, at: tuple[float, float], text: str) -> None:
+    axes.text(*at, text, ha="center", va="center", fontsize=10, color=MUTED, zorder=2,
+              bbox={"facecolor": "white", "lw": 0, "pad": 1.2})  # fmt: skip

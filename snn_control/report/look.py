@@ -1,0 +1,197 @@
+"""Everything there is to see of a controller before it runs on a robot: pictures, and one page that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..coding import EventsInput, ValueInput
+from ..engine.program import Program
+from ..errors import DescriptionError
+from ..files import replace_file, replace_text
+from ..record.health import Health, diagnose, neurons_of
+from ..record.response import tuning
+from ..record.stimulus import Stimulus
+from ..record.watch import Activity, watch
+from ..spec import ControllerSpec, nearest
+from .canvas import Picture, paint
+from .connections import draw_decoders, draw_weights, sizes_of, synapses_of
+from .curves import draw_f_i, draw_pool, draw_tuning, same_models
+from .graph import delay_text, draw_graph
+from .page import inline, render
+from .raster import draw_activity
+from .table import Section, number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Look", "View", "look", "views"]
+
+PAGE = "index.html"
+ROWS = 6  # projections in one picture
+MOST_SYNAPSES = 5_000_000  # of a projection whose weights are drawn
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of a controller, not yet drawn.
+
+    name : of its file, without the ending; begins with its kind
+    line : what it shows, in one line
+    """
+
+    name: str
+    title: str
+    line: str
+    fill: Callable[[Figure], tuple[str, str]]
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("-")[0]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What `look` wrote: the page, and each picture's view and file."""
+
+    page: Path
+    files: list[tuple[View, Path]]
+    health: Health
+
+
+def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
+    """All pictures there are of a controller."""
+    sizes, spiking = sizes_of(program), set(program.facts["spiking"])
+    many = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
+    found = [View("graph", "What is connected to what", many, lambda f: draw_graph(f, spec, program))]
+    models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
+    if models:
+        line = f"rate against constant current, {len(models)} neuron model{'s' if len(models) > 1 else ''}"
+        found.append(View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt)))
+    for one in spec.inputs:
+        if isinstance(one, EventsInput):
+            line = f"receptive fields of {one.name}, and what they make of an example"
+            found.append(View(f"tuning-{one.name}", f"Input {one.name}: receptive fields", line, _pool(one, spec.dt)))
+        elif isinstance(one, ValueInput) and one.encoder is not None:
+            line = f"response of each neuron of {one.name} over its range"
+            found.append(View(f"tuning-{one.name}", f"Input {one.name}: tuning curves", line, _tuning(one, spec.dt)))
+    found += _weights(spec, program, sizes)
+    line = f"decoder weights of {', '.join(o.name for o in spec.outputs)}"
+    found.append(View("decoders", "Decoders", line, lambda f: draw_decoders(f, spec, sizes)))
+    line = f"spikes, membranes and commands, {activity.stimulus.text}"
+    found.append(View("activity", "Activity", line, lambda f: draw_activity(f, spec, activity)))
+    return found
+
+
+def _pool(one: EventsInput, dt: float) -> Callable[[Figure], tuple[str, str]]:
+    return lambda figure: draw_pool(figure, one, dt)
+
+
+def _tuning(one: ValueInput, dt: float) -> Callable[[Figure], tuple[str, str]]:
+    return lambda figure: draw_tuning(figure, one, tuning(one, dt))
+
+
+def _too_large(spec: ControllerSpec, program: Program) -> list[tuple[str, int]]:
+    """Projections whose weights nobody could look at, with their numbers of synapses."""
+    pairs = zip(spec.network.projections, program.facts["projections"], strict=True)
+    return [(f"{p.pre} → {p.post}", f["synapses"]) for p, f in pairs if f["synapses"] > MOST_SYNAPSES]
+
+
+def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
+    """A picture for each few projections, of those that are not too large to look at."""
+    pairs = zip(spec.network.projections, program.facts["projections"], strict=True)
+    projections = [p for p, f in pairs if f["synapses"] <= MOST_SYNAPSES]
+    found = []
+    for k in range(0, len(projections), ROWS):
+        part = projections[k : k + ROWS]
+        name = "weights" + (f"-{k // ROWS + 1}" if len(projections) > ROWS else "")
+        line = f"weights, delays and degrees of {', '.join(f'{p.pre} → {p.post}' for p in part)}"
+
+        def fill(figure: Figure, part: list = part) -> tuple[str, str]:
+            return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part])
+
+        found.append(View(name, "Weights, delays, degrees", line, fill))
+    return found
+
+
+def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
+    """The views named in ``only``, by name or kind; all where it is empty."""
+    known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
+    for name in only:
+        if name not in known:
+            raise DescriptionError("--only", name, "is not a picture of this controller", nearest(name, known))
+    return [v for v in found if not only or v.name in only or v.kind in only]
+
+
+def look(
+    spec: ControllerSpec,
+    stimulus: Stimulus,
+    folder: str | Path,
+    *,
+    suffix: str = "png",
+    only: Sequence[str] = (),
+    title: str = "Controller",
+) -> Look:
+    """Draw a controller and write the pictures and ``index.html``, which holds all of them, into a folder.
+
+    Everything is drawn before the first file is written; each file appears whole or not at all, the page last.
+
+    Raises
+    ------
+    DescriptionError : a name in ``only`` that is not there, a folder that cannot be made
+    RuntimeFault : matplotlib or Jinja2 is not installed
+    """
+    program, folder = spec.build(), Path(folder)
+    activity = watch(program, stimulus)
+    chosen = choose(views(spec, program, activity), only)
+    pictures = [(view, paint(view.name, view.title, view.fill, suffix)) for view in chosen]
+    health = diagnose(spec, activity)
+    html = _page(title, spec, program, activity, health, [picture for _, picture in pictures])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for view, picture in pictures:
+            path = folder / f"{view.name}.{suffix}"
+            replace_file(path, lambda file, data=picture.files[suffix]: file.write(data))  # type: ignore[misc]
+            files.append((view, path))
+        replace_text(folder / PAGE, html)
+    except OSError as error:
+        raise DescriptionError("--out", str(folder), f"cannot be written: {error.strerror}") from None
+    return Look(folder / PAGE, files, health)
+
+
+def _page(
+    title: str, spec: ControllerSpec, program: Program, activity: Activity, health: Health, pictures: Sequence[Picture]
+) -> str:
+    facts, stimulus = program.facts, activity.stimulus
+    neurons = sum(p["size"] for p in facts["populations"])
+    synapses = sum(p["synapses"] for p in facts["projections"])
+    spikes = sum(int(seen.spikes.sum()) for seen in activity.populations.values())
+    tiles = [
+        ("neurons", number(neurons), f"in {len(facts['populations'])} populations"),
+        ("synapses", number(synapses), f"in {len(facts['projections'])} projections"),
+        ("tick", f"{spec.period * 1e3:g} ms", f"{program.steps} × {spec.dt * 1e3:g} ms"),
+        ("spikes", f"{number(spikes / stimulus.seconds)}/s", stimulus.text),
+        ("warnings", number(len(health.warnings())), "with this stimulus"),
+    ]
+    columns = ("population", "neurons", "rate [Hz]", "fastest [Hz]", "dead", "saturated")
+    rows = []
+    for name, p in zip(activity.populations, health.populations, strict=True):
+        seen = (p.rate_hz, p.fastest_hz, p.dead, p.saturated)
+        rows.append(
+            (name, number(p.size), *([number(value) for value in seen] if p.spiking else ["graded", "", "", ""]))
+        )
+    projections = [
+        (f"{p.pre} → {p.post}", number(f["synapses"]), delay_text(p, spec.dt))
+        for p, f in zip(spec.network.projections, facts["projections"], strict=True)
+    ]
+    tables = [Section(f"Populations, {number(stimulus.seconds)} s of {stimulus.text}", columns, tuple(rows))]
+    if projections:
+        tables.append(Section("Projections", ("projection", "synapses", "delay [ms]"), tuple(projections)))
+    said = [f"{number(stimulus.seconds)} s of {stimulus.text}", f"digest {program.digest[:12]}"]
+    shown = [inline(p) for p in pictures]
+    for name, synapses in _too_large(spec, program):
+        shown.append({"title": f"Weights of {name}", "missing": f"{number(synapses)} are too many to look at"})
+    return render(title, said, tiles, shown, tables, notes=health.warnings())

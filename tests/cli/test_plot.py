@@ -1,0 +1,121 @@
+"""``snn_control plot`` and the warnings of ``check``, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from snn_control.cli import main
+
+
+def call(capsys, *arguments):
+    """Exit code, output and error output of a command."""
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_plot_lists_its_files_and_the_page(tmp_path, capsys):
+    code, out, _ = call(capsys, "plot", "cartpole", "--out", tmp_path, "--only", "f_i", "activity", "--seconds", 0.2)
+    assert code == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"f_i.png", "activity.png", "index.html"}
+    lines = out.splitlines()
+    assert lines[0] == "f_i.png       rate against constant current, 1 neuron model"
+    assert lines[-1] == f"page: {tmp_path / 'index.html'}"
+
+
+def test_plot_names_its_folder_after_the_controller(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(capsys, "plot", "cartpole", "--only", "graph", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert said["page"] == "runs/plot-cartpole/index.html"
+    assert [f["name"] for f in said["figures"]] == ["graph"]
+    assert os.path.exists(said["figures"][0]["file"])
+    assert said["health"]["populations"][0]["dead"] == 0
+
+
+def test_a_stimulus_of_the_user(tmp_path, capsys):
+    shown = tmp_path / "shown.npz"
+    np.savez(shown, observation=np.zeros((10, 4)))
+    code, out, _ = call(capsys, "plot", "cartpole", "--out", tmp_path, "--only", "activity", "--input", shown, "--json")
+    assert code == 0
+    assert json.loads(out)["health"]["seconds"] == 0.2
+    code, out, _ = call(capsys, "check", "cartpole", "--input", shown, "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["health"]["stimulus"] == "stimulus of shown.npz"
+    assert any("neurons never fired with this stimulus" in line for line in facts["warnings"])
+
+
+def test_check_warns_and_says_with_what(tmp_path, capsys):
+    path = tmp_path / "weak.yaml"
+    call(capsys, "new", path)
+    values = yaml.safe_load(path.read_text())
+    values["network"]["projections"][0]["weights"] = 0.02
+    del values["ros"]
+    path.write_text(yaml.safe_dump(values))
+    code, out, _ = call(capsys, "check", path)
+    assert code == 0
+    said = " ".join(out.split())
+    assert "warning: network.populations.hidden: none of its 20 neurons fired with this stimulus" in said
+    assert "rates, dead, saturated: 1 s of default stimulus, seed 0" in said
+    assert "warning: outputs.torque: stayed at 0 N m with this stimulus" in said
+    code, out, _ = call(capsys, "check", path, "--seconds", 0.5, "--seed", 3, "--json")
+    facts = json.loads(out)
+    assert facts["health"]["seconds"] == 0.5
+    assert facts["health"]["stimulus"] == "default stimulus, seed 3"
+    hidden = facts["health"]["populations"][1]
+    assert (hidden["dead"], hidden["size"], hidden["rate_hz"]) == (20, 20, 0)
+    assert hidden["membrane"][0] < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["plot", "cartpol"], "did you mean 'cartpole'"),
+        (["plot", "folder/nothing.yaml"], "cannot be read"),
+        (
+            ["plot", "cartpole", "--only", "fi"],
+            "--only = 'fi': is not a picture of this controller; did you mean 'f_i'",
+        ),
+        (["plot", "cartpole", "--out", "/proc/none"], "--out = '/proc/none': cannot be written"),
+        (["plot", "cartpole", "--out", "setup.py"], "--out = 'setup.py': must be a folder"),
+        (["plot", "cartpole", "--format", "gif"], "invalid choice: 'gif'"),
+        (["plot", "cartpole", "--seconds", "0"], "must be at least 1e-06 s"),
+        (["plot", "cartpole", "--seconds", "1e9"], "--seconds = 1000000000.0: must be at most"),
+        (["plot", "cartpole", "--seed", "-1"], "must be at least 0"),
+        (["plot", "cartpole", "--input", "none.npz"], "--input = 'none.npz': cannot be read"),
+        (["check", "cartpole", "--input", "none.npz"], "--input = 'none.npz': cannot be read"),
+        (["check", "cartpole", "--input", "setup.py"], "is not an .npz file"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_one_line(capsys, arguments, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "setup.py").write_text("a file")
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert says in err
+    assert {p.name for p in tmp_path.iterdir()} == {"setup.py"}
+
+
+@pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
+def test_what_is_not_installed_is_named_in_one_line(tmp_path, missing):
+    """In a process of its own, where Python has been told that there is no such module."""
+    program = (
+        f"import sys; sys.modules['{missing}'] = None; from snn_control.cli import main; "
+        f"sys.exit(main(['plot', 'cartpole', '--out', {str(tmp_path / 'out')!r}]))"
+    )
+    path = os.pathsep.join(p for p in sys.path if p)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120,
+                          env=os.environ | {"PYTHONPATH": path})  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == f"snn_control: this needs {missing}: pip install 'snn_control[report]'\n"
+    assert not (tmp_path / "out").exists()

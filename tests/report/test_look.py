@@ -1,0 +1,348 @@
+"""The pictures of a controller: all of them there, whole, with units, on one page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import matplotlib
+import numpy as np
+import pytest
+import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from snn_control.coding import MembraneDecoder, Output
+from snn_control.engine.build import build
+from snn_control.engine.program import Bound
+from snn_control.errors import DescriptionError
+from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
+from snn_control.network.convolution import Convolution
+from snn_control.record.stimulus import default_stimulus
+from snn_control.record.watch import watch
+from snn_control.report.canvas import STYLE, paint
+from snn_control.report.connections import draw_weights, sizes_of, synapses_of
+from snn_control.report.curves import f_i_curves, same_models
+from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, layers
+from snn_control.report.look import look, views
+from snn_control.resources import shipped
+from snn_control.spec import load_spec, parse_spec
+
+#: something of everything: encoders of all kinds, sparse and one-to-one, delays, a choice, several numbers, no units
+ALL = """
+version: 1
+period: 0.004
+dt: 0.002
+inputs:
+  camera: {kind: events, size: [30, 21], encoder: {type: pool, grid: [5, 3], polarity: split}}
+  x:
+    kind: value
+    size: 2
+    range: [-1, 1]
+    unit: rad
+    encoder: {type: population, neurons: 5, neuron: {type: lif, tau_mem: 0.01}}
+  l: {kind: value, size: 1, encoder: {type: linear, weights: [[1.0, -1.0]]}}
+  plain: {kind: value, size: 12, required: false}
+network:
+  populations:
+    a: {size: 30, neuron: {type: cuba_lif, tau_mem: 0.01, tau_syn: 0.004}, bias: 0.1}
+    b:
+      size: 30
+      neuron: {type: lif, tau_mem: 0.01, refractory: 0.002, v_threshold: all.npz#thresholds}
+    picture: {size: 16, neuron: {type: izhikevich}}
+    g: {size: 12, neuron: {type: li, tau_mem: 0.01}}
+  projections:
+  - {pre: camera, post: a, connection: one_to_one, weights: 0.3}
+  - {pre: x, post: a, weights: 0.2}
+  - pre: a
+    post: b
+    connection: sparse
+    pre_index: [0, 3, 5, 5]
+    post_index: [1, 1, 2, 29]
+    weights: [1.0, 2.0, -1.0, 0.5]
+    delay: [0.002, 0.004, 0.004, 0.006]
+  - {pre: b, post: a, weights: -0.05, delay: 0.002}
+  - {pre: b, post: b, weights: 0.0, delay: 0.002}
+  - {pre: l, post: g, weights: 0.5}
+  - pre: camera
+    post: picture
+    weights: all.npz#kernels
+    connection: {type: convolution, shape: [2, 3, 5], padding: [1, 0]}
+  - {pre: plain, post: g, connection: one_to_one}
+outputs:
+  y:
+    size: 2
+    limits: [-1, 1]
+    decoder: [{type: linear, from: a, tau: 0.02, weights: 0.01}, {type: membrane, from: g, weights: 0.02}]
+  choice: {decoder: {type: argmax, actions: 3, terms: [{type: membrane, from: g, weights: 1.0}]}}
+"""
+
+
+KERNELS = np.random.default_rng(3).normal(size=(2, 2, 2, 4))  # gives 2 x 4 x 2 neurons
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("all")
+    np.savez(folder / "all.npz", thresholds=np.linspace(0.5, 2.0, 30), kernels=KERNELS)
+    return parse_spec(yaml.safe_load(ALL), folder)
+
+
+@pytest.fixture(scope="module", params=["all", "cartpole", "pan_tilt"])
+def shown(request, everything):
+    spec = everything if request.param == "all" else load_spec(shipped(request.param))
+    program = spec.build()
+    activity = watch(program, default_stimulus(spec, 0.1))
+    return request.param, spec, views(spec, program, activity)
+
+
+def test_every_picture_has_units_and_words(shown):
+    """No axes with ticks but without a label that ends in a unit; nothing drawn beyond the figure."""
+    _, _, found = shown
+    for view in found:
+        with matplotlib.rc_context(STYLE):
+            figure = Figure(layout="constrained")
+            FigureCanvasAgg(figure)
+            caption, alt = view.fill(figure)
+            figure.draw_without_rendering()
+            for axes in figure.axes:
+                if not axes.axison:
+                    continue
+                colourbar = axes.get_label() == "<colorbar>"
+                for axis in (axes.yaxis,) if colourbar else (axes.xaxis, axes.yaxis):
+                    shared = not any(label.get_visible() and label.get_text() for label in axis.get_ticklabels())
+                    if not (shared and axis.get_label_text() == ""):
+                        assert re.search(r"\[.+\]$", axis.get_label_text()), (view.name, axes.get_title(loc="left"))
+                    if axis.get_label_text():
+                        box = axis.label.get_window_extent()
+                        assert box.x0 >= -1, (view.name, axis.get_label_text())
+                        assert box.x1 <= figure.bbox.x1 + 1, (view.name, axis.get_label_text())
+        assert len(caption) > 40
+        assert len(alt) > 20
+
+
+def test_there_is_a_picture_of_everything(shown):
+    name, spec, found = shown
+    names = [v.name for v in found]
+    assert len(set(names)) == len(names)
+    encoded = [i.name for i in spec.inputs if i.name != "plain"]
+    weights = ["weights-1", "weights-2"] if name == "all" else ["weights"]
+    assert names == ["graph", "f_i", *(f"tuning-{n}" for n in encoded), *weights, "decoders", "activity"]
+
+
+class Images(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.found.append(dict(attrs))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory, everything):
+    folder, spec = tmp_path_factory.mktemp("plot") / "deep" / "er", everything
+    return spec, folder, look(spec, default_stimulus(spec, 0.1), folder, suffix="svg", title="<all>")
+
+
+def test_all_files_appear_and_the_page_holds_all_pictures(drawn):
+    _, folder, done = drawn
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"index.html", *(f"{view.name}.svg" for view, _ in done.files)}
+    assert all(path.read_bytes().startswith(b"<?xml") for _, path in done.files)
+    text = done.page.read_text(encoding="utf-8")
+    images = Images(text).found
+    assert len(images) == len(done.files) == 9
+    for image in images:
+        data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
+        assert data.startswith(b"\x89PNG")
+        assert len(image["alt"]) > 20
+    assert "&lt;all&gt;" in text
+    assert "<all>" not in text
+    for warning in done.health.warnings():
+        assert warning.split(":")[0] in text
+    assert done.health.warnings()
+
+
+def test_the_same_controller_gives_the_same_bytes(drawn, tmp_path):
+    spec, folder, _ = drawn
+    again = look(spec, default_stimulus(spec, 0.1), tmp_path, suffix="svg", only=["f_i", "tuning-x"])
+    assert [view.name for view, _ in again.files] == ["f_i", "tuning-x"]
+    assert {p.name for p in tmp_path.iterdir()} == {"f_i.svg", "tuning-x.svg", "index.html"}
+    for _, path in again.files:
+        assert path.read_bytes() == (folder / path.name).read_bytes()
+
+
+def test_only_some_by_kind(drawn, tmp_path):
+    spec, _, _ = drawn
+    done = look(spec, default_stimulus(spec, 0.02), tmp_path, suffix="pdf", only=["tuning"])
+    assert [view.name for view, _ in done.files] == ["tuning-camera", "tuning-x", "tuning-l"]
+    assert all(path.read_bytes().startswith(b"%PDF") for _, path in done.files)
+
+
+def test_nothing_is_written_where_something_is_wrong(drawn, tmp_path):
+    spec, _, _ = drawn
+    stimulus = default_stimulus(spec, 0.02)
+    with pytest.raises(DescriptionError, match="--only = 'weight': is not a picture of this controller; did you mean"):
+        look(spec, stimulus, tmp_path / "out", only=["weight"])
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "f_i.png").mkdir()  # where a file should go
+    with pytest.raises(DescriptionError, match="cannot be written"):
+        look(spec, stimulus, tmp_path, only=["f_i"])
+    assert [p.name for p in tmp_path.iterdir()] == ["f_i.png"]  # no page, no part of a file
+
+
+def test_models_that_are_alike_are_drawn_once():
+    some = {"a": LIF(), "b": LIF(tau_mem=0.01), "c": LIF(), "d": LIF(v_threshold=[1.0, 2.0])}
+    assert [names for names, _ in same_models(some)] == [["a", "c"], ["b"], ["d"]]
+
+
+def test_of_neurons_that_differ_some_are_drawn():
+    curves = f_i_curves(LIF(v_threshold=np.linspace(1, 3, 9)), 0.001)
+    assert [label for label, _, _ in curves] == [f"neuron {k}" for k in (0, 2, 4, 6, 8)]
+    assert [curve.rheobase for _, _, curve in curves] == pytest.approx([1, 1.5, 2, 2.5, 3], rel=1e-3)
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+def test_synapses_are_those_of_the_description(everything):
+    sizes = sizes_of(everything.build())
+    assert sizes == {"camera": 30, "x": 10, "l": 2, "plain": 12, "a": 30, "b": 30, "picture": 16, "g": 12}
+    one, dense, sparse, back, none, *_ = (synapses_of(p, sizes, 0.002) for p in everything.network.projections)
+    assert np.array_equal(one.pre_index, one.post_index)
+    assert len(dense.weights) == 300
+    assert dense.into.tolist() == [10] * 30
+    assert dense.out.tolist() == [30] * 10
+    assert sparse.pre_index.tolist() == [0, 3, 5, 5]
+    assert sparse.weights.tolist() == [1.0, 2.0, -1.0, 0.5]
+    assert sparse.delays.tolist() == [0.002, 0.004, 0.004, 0.006]
+    assert sparse.into[[1, 2, 29]].tolist() == [2, 1, 1]
+    assert sparse.out.sum() == 4
+    assert back.weights.min() == back.weights.max() == -0.05
+    assert len(none.weights) == 0  # weights of 0 are no synapses
+    arrows = boxes_and_arrows(everything, everything.build())[1]
+    assert next(a for a in arrows if (a.start, a.end) == ("a", "b")).text == "4 syn.\n2 to 6 ms"
+
+
+def test_int8_weights_are_shown_as_they_are_rounded():
+    p = Projection("p", "q", np.array([[1.0, 0.101], [-0.3, 0.0]]), precision="int8", scale=0.1)
+    assert synapses_of(p, {"p": 2, "q": 2}, 0.001).weights == pytest.approx([1.0, 0.1, -0.3])
+
+
+def test_drawn_synapses_are_those_of_the_program():
+    p = Projection("p", "q", Uniform(0.5, 1.5, seed=4), FixedProbability(0.3, seed=2))
+    s = synapses_of(p, {"p": 12, "q": 9}, 0.001)
+    network = Network((Population("p", 12, LIF()), Population("q", 9, LI())), (p,))
+    bound = Bound(build(network, (), (Output("y", (MembraneDecoder("q", 0.0),)),), dt=0.001, period=0.001))
+    pairs = bound.array("p->q.weights")
+    assert np.array_equal(pairs[:, 0], s.post_index)
+    assert pairs[:, 1].copy().view(np.float32) == pytest.approx(s.weights)
+    assert s.out.sum() == s.into.sum() == len(s.weights) > 20
+
+
+@pytest.mark.parametrize("more", [{}, {"stride": 2, "padding": (1, 2)}, {"dilation": (2, 1), "groups": 2}])
+def test_degrees_of_a_convolution(more):
+    """Against a loop over all places of all kernels."""
+    c = Convolution((2, 7, 9), **more)
+    weights = np.ones((4, 2 // c.groups, 3, 2))
+    channels, height, width = c.output_shape(weights.shape)
+    into, out = np.zeros((channels, height, width), int), np.zeros(c.shape, int)
+    for o, k, i, y, x in np.ndindex(channels, height, width, 3, 2):
+        row, column = (
+            k * c.stride[0] - c.padding[0] + y * c.dilation[0],
+            i * c.stride[1] - c.padding[1] + x * c.dilation[1],
+        )
+        if 0 <= row < 7 and 0 <= column < 9:
+            group = range(2) if c.groups == 1 else [o // 2]
+            into[o, k, i] += len(group)
+            out[group, row, column] += 1
+    p = Projection("p", "q", weights, c)
+    s = synapses_of(p, {"p": out.size, "q": into.size}, 0.001)
+    assert np.array_equal(s.into, into.reshape(-1))
+    assert np.array_equal(s.out, out.reshape(-1))
+
+
+def test_kernels_of_a_convolution_stand_side_by_side(everything):
+    p = next(p for p in everything.network.projections if p.post == "picture")
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_weights(figure, [synapses_of(p, sizes_of(everything.build()), 0.002)])
+    picture = np.asarray(figure.axes[0].images[0].get_array())
+    assert picture.shape == (4, 8)
+    assert np.array_equal(picture[2:, 4:], KERNELS[1, 1])
+
+
+def test_dense_weights_stand_where_they_are():
+    weights = np.arange(6.0).reshape(2, 3) - 2
+    s = synapses_of(Projection("p", "q", weights, delay=0.0011), {"p": 2, "q": 3}, 0.001)
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_weights(figure, [s])
+    mesh = figure.axes[0].collections[0]
+    assert np.array_equal(np.asarray(mesh.get_array()).reshape(3, 2), weights.T)
+    assert mesh.get_clim() == (-3, 3)  # symmetric
+    assert s.delays.tolist() == [0.001] * 5
+
+
+def test_large_dense_weights_are_averaged_and_large_sparse_ones_counted():
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(1000, 500))
+    s = synapses_of(Projection("p", "q", weights), {"p": 1000, "q": 500}, 0.001)
+    index = rng.integers(0, 500, (2, 30_000))
+    t = synapses_of(Projection("p", "q", 1.0, "sparse", *index), {"p": 500, "q": 500}, 0.001)
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_weights(figure, [s, t])
+    averaged = np.asarray(figure.axes[0].collections[0].get_array())
+    assert averaged.size == 400 * 400
+    assert np.average(averaged) == pytest.approx(weights.mean(), abs=0.01)
+    counted = np.asarray(figure.axes[4].collections[0].get_array())
+    assert counted.sum() == 30_000
+
+
+# --- graph ----------------------------------------------------------------------------------------
+
+
+def arrows(*pairs):
+    return [Arrow(start, end, "") for start, end in pairs]
+
+
+def test_columns_follow_the_flow_and_outputs_stand_last():
+    found = layers(
+        ["in", "a", "b", "c", "> out"],
+        arrows(("in", "a"), ("a", "b"), ("b", "a"), ("b", "b"), ("in", "c"), ("c", "a"), ("a", "> out")),
+    )
+    assert found == {"in": 0, "c": 1, "a": 2, "b": 3, "> out": 4}
+
+
+def test_no_arrow_crosses_a_box():
+    rng = np.random.default_rng(5)
+    names = [f"n{k}" for k in range(12)]
+    for _ in range(20):
+        pairs = {tuple(names[i] for i in rng.integers(0, 12, 2)) for _ in range(25)}
+        some = arrows(*sorted(pairs))
+        columns, routes = _routes(names, some)
+        place = _places(columns)
+        where = layers(names, some)
+        for arrow, route in zip(some, routes):
+            if arrow.start == arrow.end:
+                continue
+            assert {route[0], route[-1]} == {arrow.start, arrow.end}
+            assert len(route) == abs(where[arrow.start] - where[arrow.end]) + 1
+            for lane in route[1:-1]:
+                beside = [n for n in names if place[n][0] == place[lane][0]]
+                assert all(abs(place[n][1] - place[lane][1]) > BOX[1] / 2 for n in beside)
+
+
+def test_a_picture_is_painted_in_both_formats():
+    def fill(figure):
+        figure.subplots().plot([1, 2])
+        return "caption", "alt"
+
+    picture = paint("key", "title", fill, "pdf")
+    assert set(picture.files) == {"png", "pdf"}
+    assert picture.png == paint("key", "title", fill).png
