@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .controller import Controller
+    from .model import Model
 
-__all__ = ["Controller", "__version__"]
+__all__ = ["Controller", "Model", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from .controller import Controller
 
         return Controller
+    if name == "Model":
+        from .model import Model
+
+        return Model
     raise AttributeError(f"module 'snn_control' has no attribute '{name}'")
