@@ -7,18 +7,58 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from .engine.bound import Bound, events_taker
 from .engine.kernels import encoders, outputs
 from .engine.kernels.spikes import HEADER
-from .engine.program import Bound, Program
+from .engine.program import Program
 from .errors import InputError, ProgramError
 from .spec import ControllerSpec, load_spec, nearest
 
-__all__ = ["Controller"]
+__all__ = ["Controller", "give_events", "give_value"]
+
+
+def give_value(path: str, data: np.ndarray, value: Any) -> None:
+    """``data`` [float64] = the numbers of a value that stands at ``path``; raises InputError where they do not fit."""
+    try:
+        data[:] = np.asarray(value, np.float64).reshape(data.shape)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: shape {np.shape(value)}: must be {data.size} numbers") from None
+
+
+def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
+    """Events that stand at ``path`` into their io slot.
+
+    take : of an input, see `snn_control.engine.take_events.taker`
+    value : (n, 4) rows of t [s], x, y, p, or a tuple of the four arrays, where a t of whole numbers is in ns
+
+    Raises InputError where the shapes do not fit.
+    """
+    if isinstance(value, tuple) and len(value) == 4:
+        columns = value
+    else:
+        rows = np.asarray(value)
+        if rows.ndim != 2 or rows.shape[1] != 4:
+            raise InputError(f"{path}: shape {rows.shape}: must be (n, 4) rows of t, x, y, p")
+        columns = tuple(rows.T)
+    if not take(*columns):
+        take(*_usual_columns(path, columns))
+
+
+def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
+    """What no compiled code reads (lists, float16, uint64, ...), or an InputError."""
+    t, x, y, p = (np.asarray(column) for column in columns)
+    if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
+        shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
+        raise InputError(f"{path}: shapes {shapes}: t, x, y and p must have one length")
+    if any(column.dtype.kind not in "biuf" for column in (t, x, y, p)):
+        raise InputError(f"{path}: t, x, y and p must be numbers")
+    t = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
+    return t, x.astype(np.float64), y.astype(np.float64), p > 0
 
 
 class Controller:
@@ -41,10 +81,8 @@ class Controller:
         self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in program.facts["outputs"]}
         self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
         self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i["kind"] == "value"}
-        self._events = {
-            n: tuple(self.bound.array(f"{n}.{key}") for key in "txyp")
-            for n, i in self.inputs.items()
-            if i["kind"] == "events"
+        self._take = {
+            n: events_taker(program, self.bound.io, n) for n, i in self.inputs.items() if i["kind"] == "events"
         }
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
@@ -84,45 +122,15 @@ class Controller:
 
     def _give(self, name: str, value: Any) -> None:
         slot = self._slots[name]
-        slot[encoders.COUNT] = slot[encoders.DROPPED] = 0
         if value is None:
-            slot[encoders.FRESH] = 0
+            slot[encoders.FRESH] = slot[encoders.COUNT] = slot[encoders.DROPPED] = 0
             if slot[encoders.AGE] >= 0:
                 slot[encoders.AGE] += self.period_ns
-            return
-        if name in self._data:
-            data = self._data[name]
-            try:
-                data[:] = np.asarray(value, np.float64).reshape(data.shape)
-            except (TypeError, ValueError):
-                shape = np.shape(value)
-                raise InputError(f"observation['{name}']: shape {shape}: must be {data.size} numbers") from None
+        elif name in self._data:
+            give_value(f"observation['{name}']", self._data[name], value)
+            slot[encoders.FRESH], slot[encoders.AGE] = 1, 0
         else:
-            self._give_events(name, value, slot)
-        slot[encoders.FRESH], slot[encoders.AGE] = 1, 0
-
-    def _give_events(self, name: str, value: Any, slot: np.ndarray) -> None:
-        if isinstance(value, tuple) and len(value) == 4:
-            t, x, y, p = (np.asarray(column) for column in value)
-        else:
-            rows = np.asarray(value)
-            if rows.ndim != 2 or rows.shape[1] != 4:
-                raise InputError(f"observation['{name}']: shape {rows.shape}: must be (n, 4) rows of t, x, y, p")
-            t, x, y, p = rows.T
-        if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
-            shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
-            raise InputError(f"observation['{name}']: shapes {shapes}: t, x, y and p must have one length")
-        if any(column.dtype.kind not in "biuf" for column in (t, x, y, p)):
-            raise InputError(f"observation['{name}']: t, x, y and p must be numbers")
-        columns = self._events[name]
-        n = min(len(x), columns[0].size)
-        if t.dtype.kind == "f":
-            t = np.rint(t[:n].astype(np.float64) * 1e9)
-        columns[0][:n] = t[:n]
-        for column, given in ((columns[1], x[:n]), (columns[2], y[:n])):
-            column[:n] = np.where((given >= 0) & (given < 65535), given, 65535)  # out of the frame, not wrapped into it
-        columns[3][:n] = p[:n] > 0  # 0 and -1 are OFF
-        slot[encoders.COUNT], slot[encoders.DROPPED] = n, len(x) - n
+            give_events(f"observation['{name}']", self._take[name], value)
 
     def _run(self) -> None:
         self.bound.tick()

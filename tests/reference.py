@@ -282,6 +282,29 @@ def conv_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, count
             stamp(y, weights, i, source[i], counter, geometry)
 
 
+def gather_graded(n, y, w, x, n_pre, stride, slots, clock, delay, counter, fan_out, start, channels):
+    source = place(x, stride, slots, clock, delay)[: 4 * n_pre].view(np.float32)
+    for i in range(n):
+        y[i] = start[i] + w[i] * source[channels[i]]
+        counter[0] += source[channels[i]] != ZERO
+
+
+def tile_graded(n, y, w, x, n_pre, stride, slots, clock, delay, counter, fan_out, start, tile, size):
+    source = place(x, stride, slots, clock, delay)[: 4 * n_pre].view(np.float32)
+    for i in range(size):
+        tile[i] = w[0] * source[i % n_pre]
+    channels = np.arange(n) % n_pre
+    gather_graded(n, y, w.repeat(n), x, n_pre, stride, slots, clock, delay, counter, fan_out, start, channels)
+
+
+def csr_graded(n_post, y, synapses, x, n_pre, stride, slots, clock, delay, counter, pointers):
+    source = place(x, stride, slots, clock, delay)[: 4 * n_pre].view(np.float32)
+    for j in range(n_pre):
+        for s in range(int(pointers[j]), int(pointers[j + 1])) if source[j] != ZERO else ():
+            y[synapses[s, 0]] += source[j] * synapses[s, 1:].view(np.float32)[0]
+            counter[0] += 1
+
+
 # twins of the neurons ------------------------------------------------------------------------------------------
 def write_spikes(times, ring, stride, slots, clock, counter, many):
     """A spike list of this step from how often each neuron fired."""
@@ -289,6 +312,8 @@ def write_spikes(times, ring, stride, slots, clock, counter, many):
     slot = place(ring, stride, slots, clock, 0)
     slot[:8].view(np.int64)[0] = fired.size
     slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
+    if fired.size < len(times):  # the list's end
+        slot[HEADER + 4 * fired.size :][:4].view(np.uint32)[:] = 0
     if many:
         slot[many : many + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
     counter[0] += int(np.sum(times))
@@ -543,12 +568,16 @@ def csr_rows(rng, n_pre, most):
     return np.concatenate([[0], np.cumsum(per_row)]).astype(np.uint32)
 
 
-def csr_spikes_case(rng, n, targets=None):
-    n_pre = int(rng.integers(1, 70))
+def pairs_case(rng, n, n_pre, targets=None):
     pointers = csr_rows(rng, n_pre, 2 * n if n < 30 else 30)
     k = int(pointers[-1])
     synapses = np.stack([rng.integers(0, targets or n, k).astype(np.uint32), floats(rng, k).view(np.uint32)], 1)
-    synapses = np.ascontiguousarray(synapses) if k else np.zeros((1, 2), np.uint32)
+    return pointers, np.ascontiguousarray(synapses) if k else np.zeros((1, 2), np.uint32)
+
+
+def csr_spikes_case(rng, n, targets=None):
+    n_pre = int(rng.integers(1, 70))
+    pointers, synapses = pairs_case(rng, n, n_pre, targets)
     return [n, floats(rng, n), synapses, *ring_of_spikes(rng, n_pre), counter_of(), pointers, n_pre + 1]
 
 
@@ -605,6 +634,27 @@ def graded_case(one_to_one: bool):
         delay = int(rng.integers(0, slots + 1))
         own = [] if one_to_one else [fan_out_case(rng, weights)]
         return [n, floats(rng, n), weights, line, n_pre, stride, slots, clock_of(rng), delay, counter_of(), *own]
+
+    return case
+
+
+def sparse_graded_case(kind: str):
+    def case(rng, n):
+        n_pre = int(rng.integers(1, 20))
+        stride, slots = -(-4 * n_pre // 64) * 64, int(rng.integers(1, 5))
+        line = np.where(rng.random(slots * stride // 4) < 0.5, 0, floats(rng, slots * stride // 4)).astype(np.float32)
+        y, delay = floats(rng, n), int(rng.integers(0, slots + 1))
+        common = [line, n_pre, stride, slots, clock_of(rng), delay, counter_of()]
+        if kind == "csr":
+            pointers, synapses = pairs_case(rng, n, n_pre)
+            return [n, y, synapses, *common, pointers]
+        channels = (np.arange(n) % n_pre if kind == "tile" else rng.integers(0, n_pre, n)).astype(np.uint32)
+        fan_out = np.bincount(channels, minlength=n_pre).astype(np.uint32)
+        start = y if rng.random() < 0.5 else floats(rng, n)
+        if kind == "gather":
+            return [n, y, floats(rng, n), *common, fan_out, start, channels]
+        size = n_pre * int(rng.integers(1, 6))
+        return [n, y, floats(rng, 1), *common, fan_out, start, np.zeros(size, np.float32), size]
 
     return case
 
@@ -723,6 +773,9 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "synapse": (synapse, lambda rng, n: [n, floats(rng, n), floats(rng, n), rng.random(1).astype(np.float32)]),
     "conv_spikes": (conv_spikes, convolution_case(graded=False)),
     "conv_graded": (conv_graded, convolution_case(graded=True)),
+    "gather_graded": (gather_graded, sparse_graded_case("gather")),
+    "tile_graded": (tile_graded, sparse_graded_case("tile")),
+    "csr_graded": (csr_graded, sparse_graded_case("csr")),
     "integrate_and_fire": (integrate_and_fire, integrate_and_fire_case),
     "leaky_integrator": (leaky_integrator, leaky_integrator_case),
     "adex": (adex, adex_case),

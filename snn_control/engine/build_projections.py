@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import BuildError, DescriptionError
 from ..network import AllToAll, OneToOne, Projection
 from ..network.convolution import Convolution
+from .build_gather import deliver_graded_sparse
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words
 from .program import STEP, Place
@@ -116,7 +117,10 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
         return
     one_to_one = isinstance(p.connector, OneToOne)
     if not one_to_one and not isinstance(p.connector, AllToAll):
-        raise BuildError(f"{p.label}.connection", p.connection, f"{p.pre} is graded: must be dense or one_to_one")
+        rows = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post)
+        b.synapse_counts[index] = rows.size
+        deliver_graded_sparse(b, index, y, source, b.counter(p.label, rows.size, once=False), rows)
+        return
     shape = (n_post,) if one_to_one else (n_pre, n_post)
     weights = matrix(f"{p.label}.weights", p.weights, shape)
     b.synapse_counts[index] = weights.size

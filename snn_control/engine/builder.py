@@ -76,6 +76,7 @@ class Node:
     drive: Place | None = None  # current that an encoder gives to its neurons
     target: dict[str, Place] = field(default_factory=dict)  # receptor -> where deliveries add
     synapses: dict[float, Place] = field(default_factory=dict)  # time constant -> a projection's own current
+    bias: Place | None = None  # at which the current of a population starts each step
     operation: Operation | None = None
 
 
@@ -155,7 +156,7 @@ class Builder:
         else:
             node = self.spike_ring(name, n, form.several(model))
             common += self.firing(node, where, model)
-        node.target = {"current": current}
+        node.target, node.bias = {"current": current}, bias
         if states.get("isyn"):
             node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
         operands = (*common, *form.options(model, self.dt), *states.values())

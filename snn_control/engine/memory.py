@@ -3,11 +3,12 @@
 A bound table holds plain int64 addresses. These functions turn an address into an array view
 without a reference count (``f32(address, n)``), read and write single values at any alignment,
 prefetch, find set flags, and call a compiled function through its address. Nothing is checked
-here: whoever writes an address into a table checks its bounds once (``engine.program.bind``).
+here: whoever writes an address into a table checks its bounds once (``engine.bound.bind``).
 """
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -89,18 +90,39 @@ store_u32, store_i64 = _store(types.int64, I32, True), _store(types.int64, I64)
 store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float64, ir.DoubleType())
 
 
-@intrinsic
-def prefetch(typingctx, address):
-    """Ask for the cache line at ``address``, to be read soon and kept."""
+def _prefetch(locality):
+    """Intrinsic ``prefetch(address)``; locality 3 is the first cache, 2 the second."""
 
-    def gen(context, builder, sig, args):
-        pointer = builder.inttoptr(args[0], ir.PointerType(I8))
-        signature = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
-        function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-        builder.call(function, [pointer, I32(0), I32(3), I32(1)])
-        return context.get_dummy_value()
+    @intrinsic
+    def prefetch(typingctx, address):
+        def gen(context, builder, sig, args):
+            pointer = builder.inttoptr(args[0], ir.PointerType(I8))
+            signature = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+            function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+            builder.call(function, [pointer, I32(0), I32(locality), I32(1)])
+            return context.get_dummy_value()
 
-    return types.void(types.int64), gen
+        return types.void(types.int64), gen
+
+    return prefetch
+
+
+prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # ask for the cache line at an address, to be read soon, or later
+
+
+def magnitude_between(low, high):
+    """Intrinsic ``inside(x)``: low < abs(x) < high of a float32 by one comparison, of its bits; false for a NaN."""
+    first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
+
+    @intrinsic
+    def inside(typingctx, x):
+        def gen(context, builder, sig, args):
+            bits = builder.and_(builder.bitcast(args[0], I32), I32(0x7FFFFFFF))
+            return builder.icmp_unsigned("<", builder.sub(bits, I32(first + 1)), I32(last - first - 1))
+
+        return types.boolean(types.float32), gen
+
+    return inside
 
 
 @intrinsic
@@ -118,10 +140,10 @@ def flags64(typingctx, address):
 
 @intrinsic
 def lowest_bit(typingctx, mask):
-    """Index of the lowest set bit of a uint64 that is not zero."""
+    """Index of the lowest set bit of a uint64; 64 where none is."""
 
     def gen(context, builder, sig, args):
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), gen
 

@@ -152,6 +152,11 @@ def _csr(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter
     positive(n_post, n_pointers)
     need(0, 8, synapses)
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pointers - 1)
+    _pairs(synapses, pointers, n_pointers, targets)
+
+
+def _pairs(synapses: Array, pointers: Any, n_pointers: int, targets: int) -> None:
+    """Rows of {target, weight}."""
     pairs = synapses.data.view(np.uint32).reshape(-1, 2)
     _pointers(pointers, n_pointers, len(pairs))
     if len(pairs) and int(pairs[:, 0].max()) >= targets:
@@ -275,6 +280,40 @@ def one_to_one_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay,
         raise ProgramError(f"one to one from {n_pre} to {n_post}")
 
 
+def _one_each(n_post, y, x, n_pre, stride, slots, clock, delay, counter, fan_out, start):
+    positive(n_post, n_pre)
+    need(n_post, 4, y, start)
+    need(1, 8, counter)
+    need(n_pre, 4, fan_out)
+    graded(x, n_pre, stride, slots, clock, delay)
+
+
+def gather_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, fan_out, start, channels):
+    _one_each(n_post, y, x, n_pre, stride, slots, clock, delay, counter, fan_out, start)
+    need(n_post, 4, weights, channels)
+    last = int(channels.data.view(np.uint32)[:n_post].max())
+    if last >= n_pre:
+        raise ProgramError(f"channel {last}: only {n_pre}")
+
+
+def tile_graded(n_post, y, weight, x, n_pre, stride, slots, clock, delay, counter, fan_out, start, tile, size):
+    _one_each(n_post, y, x, n_pre, stride, slots, clock, delay, counter, fan_out, start)
+    positive(size)
+    need(1, 4, weight)
+    need(size, 4, tile)
+    if size % n_pre:
+        raise ProgramError(f"a tile of {size}: must be a multiple of {n_pre}")
+
+
+def csr_graded(n_post, y, synapses, x, n_pre, stride, slots, clock, delay, counter, pointers):
+    positive(n_post, n_pre)
+    need(n_post, 4, y)
+    need(1, 8, counter)
+    graded(x, n_pre, stride, slots, clock, delay)
+    need(0, 8, synapses)
+    _pairs(synapses, pointers, n_pre + 1, n_post)
+
+
 def _neuron(n, params, each, rows, current, bias, *states):
     positive(n)
     if each not in (1, n):
@@ -359,7 +398,7 @@ CHECKS = {
     for f in (
         sample, population, pool, copy, clear, remember,
         dense_spikes, csr_spikes, dense_spikes_int8, csr_spikes_int8, csr_delayed, release, synapse,
-        dense_graded, one_to_one_graded, conv_spikes, conv_graded,
+        dense_graded, one_to_one_graded, conv_spikes, conv_graded, gather_graded, tile_graded, csr_graded,
         integrate_and_fire, leaky_integrator, adex, izhikevich, trace, argmax, guard,
     )
 } | {"add": copy}  # fmt: skip

@@ -1,16 +1,16 @@
 """Program: what a controller becomes for one dt and period. State: everything of it that changes.
 
 A Program is rows of operations (kernel name, version, operands) and one read-only block of bytes; an operand
-is a number or a place in one of three blocks: `program`, `state`, `io`. It never holds an address. `bind`
-resolves kernels and places to one table of addresses, checking every bound there.
+is a number or a place in one of three blocks: `program`, `state`, `io`. It never holds an address: those are made, and
+every bound is checked, when it is bound (``engine.bound``).
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,8 @@ import numpy as np
 
 from ..errors import ProgramError
 from ..files import replace_file
-from . import tick as _tick
-from .kernels import WORDS
-from .operands import Array
-from .registry import kernel
 
-__all__ = ["ALIGN", "Bound", "Place", "Program", "aligned"]
+__all__ = ["ALIGN", "Operation", "Place", "Program", "aligned"]
 
 SCHEMA = 1
 ALIGN = 64
@@ -100,7 +96,7 @@ class Program:
                 object.__setattr__(self, name, block)
             block.setflags(write=False)
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Content hash: equal digests run bit-identically."""
         h = hashlib.sha256(json.dumps(self._description(), sort_keys=True, default=int).encode())
@@ -181,104 +177,3 @@ def _read_block(file: Any, name: str) -> np.ndarray:
     if done != block.size:
         raise ValueError(f"{name} has {done} bytes of {block.size}")
     return block
-
-
-class Bound:
-    """A Program with its own state and io block, ready to run: ``bound.tick()``.
-
-    state, io : (bytes,) uint8 blocks; `array(name)` gives named views into them
-    table : address of the bound table
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.constants = program.constants
-        self.state = aligned(program.initial_state.size)
-        self.state[:] = program.initial_state
-        if not 0 <= program.io_bytes < 1 << 40:
-            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
-        self.io = aligned(program.io_bytes)
-        self._table = aligned(8 * WORDS * (1 + len(program.operations))).view(np.int64).reshape(-1, WORDS)
-        self._fill_table()
-        self.table = int(self._table.ctypes.data)
-        self._tick = _tick.tick_function()
-
-    def _blocks(self) -> dict[int, np.ndarray]:
-        return {PROGRAM: self.constants, STATE: self.state, IO: self.io}
-
-    def address(self, place: Place | str) -> int:
-        """Address of a named array, bounds checked."""
-        p = self.program.names[place] if isinstance(place, str) else place
-        block = self._blocks().get(p.kind)
-        try:
-            shaped = all(n >= 0 for n in p.shape) and p.offset % np.dtype(p.dtype).itemsize == 0
-        except TypeError:
-            shaped = False
-        if block is None or not shaped or p.offset < 0 or p.offset + p.n_bytes > block.size:
-            raise ProgramError(f"a place of shape {p.shape}, dtype {p.dtype}, at {p.offset} lies outside its block")
-        return int(block.ctypes.data) + p.offset
-
-    def _fill_table(self) -> None:
-        operations = self.program.operations
-        sections = [o.section for o in operations]
-        if sections != sorted(sections) or not set(sections) <= {PRE, STEP, POST}:
-            raise ProgramError("operations are not in the order of their sections")
-        if not 1 <= self.program.steps < 1 << 32:
-            raise ProgramError(f"steps = {self.program.steps}: must be at least 1 a tick")
-        if "clock" not in self.program.names or self.program.names["clock"].n_bytes != 16:
-            raise ProgramError("a Program needs a clock of two numbers")
-        for row, operation in zip(self._table[1:], operations, strict=True):
-            found = kernel(operation.kernel, operation.version)
-            self._check(operation, found.check)
-            row[0] = found.address
-            for k, operand in enumerate(operation.operands, 1):
-                row[k] = self.address(operand) if isinstance(operand, Place) else operand
-        header = self._table[0]
-        header[_tick.BEFORE], header[_tick.IN_STEP], header[_tick.AFTER] = (
-            sections.count(s) for s in (PRE, STEP, POST)
-        )
-        header[_tick.STEPS] = self.program.steps
-        header[_tick.CLOCK] = self.address("clock")
-
-    def _check(self, operation: Operation, check: Callable | None) -> None:
-        """Refuse a row that would lead its kernel out of its arrays."""
-        where = f"{operation.kernel} of {operation.label}"
-        if len(operation.operands) >= WORDS:
-            raise ProgramError(f"{where}: {len(operation.operands)} operands: at most {WORDS - 1}")
-        seen: list[int | Array] = []
-        for operand in operation.operands:
-            if isinstance(operand, Place):
-                self.address(operand)
-                start = self._blocks()[operand.kind][operand.offset :]
-                seen.append(Array(start[: operand.n_bytes]))
-            elif isinstance(operand, int) and not isinstance(operand, bool) and abs(operand) < 1 << 63:
-                seen.append(operand)
-            else:
-                raise ProgramError(f"{where}: operand {operand!r}: must be a place or a whole number")
-        try:
-            if check is not None:
-                check(*seen)
-        except ProgramError as error:
-            raise ProgramError(f"{where}: {error}") from None
-        except (TypeError, ValueError) as error:
-            raise ProgramError(f"{where}: its row has the wrong form: {error}") from None
-
-    def array(self, name: str) -> np.ndarray:
-        """The named array, a live view (read-only for constants)."""
-        place = self.program.names[name]
-        return place.view(self._blocks()[place.kind])
-
-    def tick(self) -> None:
-        """Run one tick on what stands in the io block."""
-        self._tick(self.table)
-
-    def reset(self) -> None:
-        """Back to the initial state; the io block is cleared."""
-        self.state[:] = self.program.initial_state
-        self.io[:] = 0
-
-    def restore(self, state: np.ndarray) -> None:
-        """Continue from a copy of `state`."""
-        if state.dtype != np.uint8 or state.shape != self.state.shape:
-            raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
-        self.state[:] = state

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 
 from ..errors import ProgramError
 from .compile import compile_callback
-from .kernels import convolution, delivery, encoders, neurons, outputs, vectors
+from .kernels import convolution, delivery, encoders, gather, neurons, outputs, vectors
 from .operands import CHECKS
 
 __all__ = ["Kernel", "all_kernels", "kernel"]
@@ -46,6 +46,7 @@ _FUNCTIONS = (
     delivery.dense_spikes, delivery.csr_spikes, delivery.dense_spikes_int8, delivery.csr_spikes_int8,
     delivery.csr_delayed, delivery.release, delivery.synapse, delivery.dense_graded, delivery.one_to_one_graded,
     convolution.conv_spikes, convolution.conv_graded,
+    gather.gather_graded, gather.tile_graded, gather.csr_graded,
     neurons.integrate_and_fire, neurons.leaky_integrator, neurons.adex, neurons.izhikevich,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from .compile import compile_callback, compile_function
 from .kernels import WORDS
 from .memory import call_kernel, i64
 
-__all__ = ["AFTER", "BEFORE", "CLOCK", "IN_STEP", "STEPS", "tick_address", "tick_function"]
+__all__ = ["AFTER", "BEFORE", "CLOCK", "IN_STEP", "STEPS", "tables_function", "tick_address"]
 
 BEFORE, IN_STEP, AFTER, STEPS, CLOCK = range(5)  # words of the header
 ROW = 8 * WORDS  # bytes
@@ -26,6 +26,7 @@ def run_rows(row, count):
     return row
 
 
+@register_jitable
 def tick(table):
     """Take the inputs of the io block, encode, step, decode, guard: once."""
     header = i64(table, CLOCK + 1)
@@ -39,9 +40,15 @@ def tick(table):
     clock[0] += 1
 
 
-def tick_function():
-    """``tick(table_address)``, callable from Python (0.2 us) and from compiled code."""
-    return compile_function(tick, "void(int64)")
+def run_tables(first, stride, count):
+    """A tick of each of ``count`` tables, ``stride`` bytes apart."""
+    for k in range(count):
+        tick(first + k * stride)
+
+
+def tables_function():
+    """``run(first, stride, count)`` for tables in a row, callable from Python; it lets the interpreter lock go."""
+    return compile_function(run_tables, "void(int64,int64,int64)")
 
 
 def tick_address() -> int:

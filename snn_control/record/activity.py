@@ -10,10 +10,10 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..controller import Controller
+from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.spikes import HEADER, slot_of_step
 from ..engine.memory import i64, u32
-from ..engine.program import Bound
 from ..files import replace_file
 
 __all__ = ["ActivityRecorder", "unpack"]

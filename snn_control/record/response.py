@@ -15,8 +15,8 @@ import numpy as np
 
 from ..coding import EventsInput, MembraneDecoder, Output, SpikeDecoder, ValueInput
 from ..controller import Controller
+from ..engine.bound import Bound
 from ..engine.build import build
-from ..engine.program import Bound
 from ..nef.tuning import rates
 from ..network import IF, LIF, CubaLIF, Network, NeuronModel, Population
 from .stimulus import value_range

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..controller import Controller
+from ..engine.bound import Bound
 from ..engine.compile import compile_function
 from ..engine.kernels import HUGE, WORDS, outputs
 from ..engine.kernels.spikes import HEADER
-from ..engine.program import POST, PRE, STEP, Bound, Program
+from ..engine.program import POST, PRE, STEP, Program
 from ..engine.tick import run_rows
 from .stimulus import Stimulus
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.spikes import HEADER
 from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32, u32
-from ..engine.program import Bound
 from .clouds import SPIKE, spikes_cdr
 from .rcl import SendBuffer, address_of
 

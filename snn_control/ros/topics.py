@@ -11,7 +11,7 @@ from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ..engine.program import Bound
+from ..engine.bound import Bound
 from ..errors import DescriptionError
 from ..spec import ControllerSpec, RosTopic
 from .ports import CommandOutput, EventsInput, NumericInput

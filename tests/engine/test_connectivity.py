@@ -249,11 +249,15 @@ def test_distributions_give_weights_biases_and_membranes():
     assert (small.names["b.bias"].view(small.constants) == Normal(1.0, 0.1, 9).sample(4).astype(np.float32)).all()
 
 
-def test_a_graded_source_needs_all_to_all_or_one_to_one():
+def test_a_graded_source_takes_any_connector_that_fits():
     populations = (Population("g", 4, LI()), Population("b", 4, LIF()))
     network = Network(populations, (Projection("g", "b", 1.0, FixedProbability(0.5, 1)),))
-    with pytest.raises(BuildError, match=r"connection = FixedProbability.*g is graded: must be dense or one_to_one"):
-        build(network, [], OUTPUTS, dt=1e-3, period=1e-3)
+    one = build(network, [], OUTPUTS, dt=1e-3, period=1e-3)
+    pairs = one.names["g->b.weights"].view(one.constants)
+    pointers, targets = FixedProbability(0.5, 1).rows(4, 4, False)
+    assert pairs[:, 0].tolist() == targets.tolist()
+    row = next(o for o in one.operations if o.kernel == "csr_graded").operands
+    assert row[-1].view(one.constants).tolist() == pointers.tolist()
     network = Network(populations, (Projection("x", "g", 1.0, OneToOne()),))
     with pytest.raises(BuildError, match="sizes must agree: 3 and 4"):
         build(network, [ValueInput("x", size=3)], OUTPUTS, dt=1e-3, period=1e-3)

@@ -153,11 +153,16 @@ def descriptions(draw):
         forward = pre not in names or names.index(pre) < names.index(post)
         delay = DT * draw(st.integers(0 if forward else 1, 4))
         (n_pre, spikes), n_post = sources[pre], sources[post][0]
-        kinds = ["dense"] + ["one_to_one"] * (n_pre == n_post) + ["sparse"] * spikes
+        kinds = ["dense", "sparse"] + ["one_to_one"] * (n_pre == n_post) + ["each", "in turn"] * (not spikes)
         kind, values = draw(st.sampled_from(kinds)), {}
-        shape = {"dense": (n_pre, n_post), "one_to_one": (n_post,)}.get(kind, (draw(st.integers(0, 12)),))
+        shape = {"dense": (n_pre, n_post), "sparse": (draw(st.integers(0, 12)),)}.get(kind, (n_post,))
         if kind == "sparse":
             values = {"pre_index": rng.integers(0, n_pre, shape), "post_index": rng.integers(0, n_post, shape)}
+        elif kind in ("each", "in turn"):  # every target has one synapse
+            index = rng.permutation(n_post)
+            channel = rng.integers(0, n_pre, n_post) if kind == "each" else index % n_pre
+            values = {"pre_index": channel, "post_index": index}
+            kind = "sparse"
         values["bias"] = draw(st.sampled_from([None, 0.05]))
         special = draw(st.sampled_from(["", "", "", "tau_syn", "int8", "delays"]))
         if special == "tau_syn":

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_control.engine.compile import compile_function
-from snn_control.engine.kernels import functions
+from snn_control.engine.kernels import HUGE, TINY, functions, settle
+from snn_control.engine.kernels.delivery import add_sparse_rows
 from snn_control.engine.registry import all_kernels, kernel
 from snn_control.errors import ProgramError
 from tests import reference
@@ -97,3 +98,43 @@ def test_exponential_is_within_its_bound_and_has_the_bits_of_its_twin():
     assert got[::20].tobytes() == twin.tobytes()
     for beyond in (-87.0, -88.0, -1e30, -math.inf, math.nan):
         assert compiled(np.float32(beyond)) == 0
+
+
+def settle_all(x):
+    for i in range(x.size):
+        x[i] = settle(x[i])
+
+
+def test_settle_is_flush_and_bounded_for_every_kind_of_number():
+    rng = np.random.default_rng(0)
+    borders = np.array([TINY, HUGE, 0, np.inf, 1], np.float32).view(np.uint32)
+    around = (borders[:, None].astype(np.int64) + np.arange(-3, 4)).clip(0).astype(np.uint32).ravel()
+    bits = np.concatenate([around, around | 1 << 31, rng.integers(0, 1 << 32, 200_000, dtype=np.uint32)])
+    x = bits.astype(np.uint32).view(np.float32).copy()
+    want = np.where((np.abs(x) > TINY) & (np.abs(x) < HUGE), x, np.float32(0))
+    compile_function(settle_all, "void(float32[::1])")(x)
+    assert x.tobytes() == want.tobytes()
+
+
+def sparse_rows_from_memory(y, pointers, synapses, spikes):
+    return add_sparse_rows(y, pointers, synapses, spikes, spikes.size, True)
+
+
+@pytest.mark.parametrize("longest", [3, 16, 17, 200])
+def test_rows_that_come_from_memory_give_the_same_sums(longest):
+    """Only more than 16 MB of synapses go this way in a Program."""
+    rng = np.random.default_rng(longest)
+    add = compile_function(sparse_rows_from_memory, "int64(float32[::1],uint32[::1],int64,uint32[::1])")
+    for fired in (1, 2, 9, 10, 11, 40):
+        counts = rng.integers(0, longest + 1, 50)
+        pointers = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
+        targets, weights = rng.integers(0, 30, pointers[-1]), rng.normal(size=pointers[-1]).astype(np.float32)
+        synapses = np.stack([targets.astype(np.uint32), weights.view(np.uint32)], axis=1)
+        spikes = np.sort(rng.choice(50, fired, replace=False)).astype(np.uint32)
+        y = rng.normal(size=30).astype(np.float32)
+        want = y.copy()
+        for i in spikes:
+            for s in range(pointers[i], pointers[i + 1]):
+                want[targets[s]] += weights[s]
+        assert add(y, pointers, synapses.ctypes.data, spikes) == counts[spikes].sum()
+        assert y.tobytes() == want.tobytes()

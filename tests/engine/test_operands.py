@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from snn_control.coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
+from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
-from snn_control.engine.program import Bound, Place
+from snn_control.engine.program import Place
 from snn_control.engine.registry import all_kernels
 from snn_control.errors import ProgramError
 from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
@@ -25,6 +26,9 @@ def program():
             Projection("a", "b", 0.2, "sparse", pre_index=[0, 1, 4], post_index=[3, 0, 1], delay=0.002),
             Projection("b", "c", 0.3),
             Projection("c", "a", 0.1, delay=0.003),
+            Projection("c", "b", 0.1, "sparse", pre_index=[0, 1, 2, 0], post_index=[0, 1, 2, 3], delay=0.001),
+            Projection("c", "a", 0.1, "sparse", pre_index=[2, 1, 2, 0, 0], post_index=[0, 1, 2, 3, 4], delay=0.001),
+            Projection("c", "a", 0.1, "sparse", pre_index=[2, 1], post_index=[3, 3], delay=0.002),
         ),
     )
     inputs = [
@@ -56,6 +60,9 @@ KERNELS = [
     "pool",
     "csr_spikes",
     "dense_graded",
+    "gather_graded",
+    "tile_graded",
+    "csr_graded",
     "integrate_and_fire",
     "leaky_integrator",
     "trace",
@@ -128,3 +135,18 @@ def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):
     ring.view(state)[:8].view(np.int64)[0] = 6
     with pytest.raises(ProgramError, match="a spike list of 6"):
         Bound(dataclasses.replace(program, initial_state=state))
+
+
+def test_a_sparse_row_of_a_graded_signal_that_leads_out_is_refused(program):
+    rows = {o.kernel: o.operands for o in program.operations if o.kernel.endswith("_graded")}
+    for place, at, text in (
+        (rows["csr_graded"][2], 0, "a synapse onto neuron 5: only 5"),
+        (rows["csr_graded"][-1], -1, "row pointers: must ascend"),
+        (rows["gather_graded"][-1], 2, "channel 5: only 3"),
+    ):
+        constants = program.constants.copy()
+        place.view(constants).flat[at] = 5
+        with pytest.raises(ProgramError, match=text):
+            Bound(dataclasses.replace(program, constants=constants))
+    with pytest.raises(ProgramError, match="a tile of 4: must be a multiple of 3"):
+        Bound(with_operands(program, "tile_graded", lambda o: [*o[:-1], 4]))

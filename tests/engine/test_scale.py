@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.build import BYTES_BAR, DEGREE, NEURONS, WAYS, measure
+from snn_control.engine.bound import Bound
 from snn_control.engine.layout import Layout
-from snn_control.engine.program import PROGRAM, Bound, Program
+from snn_control.engine.program import PROGRAM, Program
 from tests.engine.test_connectivity import program
 
 ROOT = Path(__file__).resolve().parents[2]

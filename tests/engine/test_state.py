@@ -9,8 +9,9 @@ from numba.core.runtime import _nrt_python, rtsys
 
 from snn_control.coding import EventsInput, LinearEncoder, Output, PoolEncoder, SpikeDecoder, ValueInput
 from snn_control.controller import Controller
+from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
-from snn_control.engine.program import Bound, Program
+from snn_control.engine.program import Program
 from snn_control.errors import ProgramError
 from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
 

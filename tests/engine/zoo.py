@@ -87,6 +87,9 @@ def program():
         Projection("integrator", "resting", rng.normal(0, 0.1, (2, 2, 1, 1)), Convolution(shape)),
         Projection("twice", "small", pooled, pool),
         Projection("threshold", "relay", -0.2, "one_to_one", delay=DT),
+        Projection("x", "seen", 0.4, "sparse", np.arange(16) % 3, np.arange(16), receptor="current"),
+        Projection("relay", "each", 0.2, "sparse", index[0][:N], rng.permutation(N), delay=DT),
+        Projection("li", "twice", rng.normal(0, 0.1, 90), "sparse", *index),
     ]
     populations += [Population("small", 12, LI(tau_mem=0.01)), Population("seen", 16, LIF(tau_mem=0.01), bias=0.5)]
     inputs = [

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from snn_control.coding import MembraneDecoder, Output
+from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
-from snn_control.engine.program import Bound
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
 from snn_control.network.convolution import Convolution

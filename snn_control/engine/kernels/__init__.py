@@ -10,6 +10,8 @@ The slow twin of each kernel stands in ``tests/reference.py``.
 import numpy as np
 from numba.extending import register_jitable
 
+from ..memory import magnitude_between
+
 #: words of a row
 WORDS = 24
 
@@ -30,3 +32,12 @@ def bounded(x):
     """x, or 0 where it is huge or infinite. A membrane is bounded when it is read again: the overflow itself can
     reach the command, where the guard finds it, and is gone a step later."""
     return x if abs(x) < HUGE else ZERO
+
+
+is_settled = magnitude_between(TINY, HUGE)
+
+
+@register_jitable(forceinline=True)
+def settle(x):
+    """``bounded(flush(x))``, with one comparison."""
+    return x if is_settled(x) else ZERO

@@ -18,15 +18,16 @@ release: n, y, line, steps, clock. synapse: n, y, isyn, decay float32[1].
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i8, i32, i64, load_u32, prefetch, u16, u32, u64
-from . import ONE, ZERO, bounded, flush
+from ..memory import f32, i8, i32, i64, load_u32, prefetch, prefetch_far, u16, u32, u64
+from . import ONE, ZERO, settle
 from .spikes import HEADER, slot_address
 
 # words of a row that gets spikes
 N, Y, WEIGHTS, SPIKES, STRIDE, SLOTS, CLOCK, DELAY, MANY, COUNTER, OWN = range(1, 12)
 TARGET = np.uint64(0xFFFFFFFF)
 TARGET24 = np.uint32(0xFFFFFF)
-AHEAD = 2  # spikes: how far ahead a row of synapses is fetched
+AHEAD, FAR = 2, 10  # spikes: how far ahead a row of synapses is fetched, into the first and the second cache
+CACHED = 1 << 24  # bytes of synapses that are taken to stay in some cache
 
 
 @register_jitable(forceinline=True)
@@ -92,37 +93,58 @@ def add_product(y, weights, x):
 
 
 @register_jitable(forceinline=True)
-def add_sparse_rows(y, pointers, synapses, spikes, count):
+def pairs_of(pointers, synapses, i):
+    """Addresses of the first and of the last byte of the synapses of neuron ``i``."""
+    return synapses + 8 * np.int64(pointers[i]), synapses + 8 * np.int64(pointers[i + 1]) - 1
+
+
+@register_jitable(forceinline=True)
+def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
+    """y[target] += weight for ``m`` synapses at an address; two lines used, two fetched of each later row."""
+    target, weight = u64(first, m), f32(first, 2 * m)
+    c = 0
+    while c + 16 <= m:
+        prefetch(near)
+        prefetch(near + 64)
+        near += 128
+        if fetch_far:
+            prefetch_far(far)
+            prefetch_far(far + 64)
+            far += 128
+        for j in range(c, c + 16):
+            y[target[j] & TARGET] += weight[2 * j + 1]
+        c += 16
+    while near <= last_near:
+        prefetch(near)
+        near += 64
+    while fetch_far and far <= last_far:
+        prefetch_far(far)
+        far += 64
+    for j in range(c, m):
+        y[target[j] & TARGET] += weight[2 * j + 1]
+
+
+@register_jitable(forceinline=True)
+def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
     """y[target] += weight over the synapses of the neurons that fired; returns how many synapses.
 
-    One cache line of a later row is fetched for each line that is used.
+    While a row is added, the row `AHEAD` spikes later comes to the first cache. Where all rows together are more than
+    the caches hold (``fetch_far``, a literal), the row `FAR` spikes later comes to the second one: the way from memory
+    is too long for one of the two alone.
     """
     used = 0
-    for k in range(min(AHEAD, count)):
-        i = spikes[k]
-        for line in range(synapses + 8 * np.int64(pointers[i]), synapses + 8 * np.int64(pointers[i + 1]), 64):
-            prefetch(line)
-    for k in range(count):
-        i = spikes[k]
-        first = np.int64(pointers[i])
-        m = np.int64(pointers[i + 1]) - first
-        used += m
-        later = spikes[min(k + AHEAD, count - 1)]
-        line = synapses + 8 * np.int64(pointers[later])
-        last = synapses + 8 * np.int64(pointers[later + 1]) - 1
-        target, weight = u64(synapses + 8 * first, m), f32(synapses + 8 * first, 2 * m)
-        c = 0
-        while c + 8 <= m:
-            prefetch(line)
-            line += 64
-            for j in range(c, c + 8):
-                y[target[j] & TARGET] += weight[2 * j + 1]
-            c += 8
+    for k in range(min(FAR if fetch_far else AHEAD, count)):
+        line, last = pairs_of(pointers, synapses, spikes[k])
         while line <= last:
             prefetch(line)
             line += 64
-        for j in range(c, m):
-            y[target[j] & TARGET] += weight[2 * j + 1]
+    for k in range(count):
+        first, last = pairs_of(pointers, synapses, spikes[k])
+        near, last_near = pairs_of(pointers, synapses, spikes[min(k + AHEAD, count - 1)])
+        far, last_far = pairs_of(pointers, synapses, spikes[min(k + FAR, count - 1)])
+        m = (last - first + 1) // 8
+        add_pairs(y, first, m, near, last_near, far, last_far, fetch_far)
+        used += m
     return used
 
 
@@ -183,10 +205,12 @@ def csr_spikes(row):
     count = i64(slot, 1)[0]
     if count > 0:
         y, pointers, spikes = f32(o[Y], o[N]), u32(o[OWN], o[OWN + 1]), u32(slot + HEADER, count)
-        if o[MANY] == 0:
-            used = add_sparse_rows(y, pointers, o[WEIGHTS], spikes, count)
-        else:
+        if o[MANY] != 0:
             used = add_multiple_sparse_rows(y, pointers, o[WEIGHTS], spikes, u16(slot + o[MANY], count), count)
+        elif 8 * np.int64(pointers[o[OWN + 1] - 1]) > CACHED:
+            used = add_sparse_rows(y, pointers, o[WEIGHTS], spikes, count, True)
+        else:
+            used = add_sparse_rows(y, pointers, o[WEIGHTS], spikes, count, False)
         i64(o[COUNTER], 1)[0] += used
 
 
@@ -269,7 +293,7 @@ def synapse(row):
     y, isyn, decay = f32(o[2], o[1]), f32(o[3], o[1]), f32(o[4], 1)[0]
     for i in range(y.size):
         y[i] += isyn[i]
-        isyn[i] = bounded(flush(isyn[i] * decay))
+        isyn[i] = settle(isyn[i] * decay)
 
 
 def dense_graded(row):

@@ -20,7 +20,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..memory import f32, i64, u8, u16, u32
-from . import ONE, ZERO, bounded, flush
+from . import ONE, ZERO, bounded, flush, settle
 from .functions import exponential
 from .spikes import HEADER, flags_to_indices, slot_address
 
@@ -83,7 +83,7 @@ def plain_steps(o, synaptic, waiting):
         if synaptic:
             q = isyn[i]
             u = u + gain_syn * q
-            isyn[i] = bounded(flush(q * decay_syn))
+            isyn[i] = settle(q * decay_syn)
         u = u + leak
         u = u if u > floor else floor
         fired = u >= threshold
@@ -112,7 +112,7 @@ def general_steps(o):
         j = i * step
         if o[ISYN] != 0:
             q = isyn[i]
-            isyn[i] = bounded(flush(q * p[DECAY_SYN * each + j]))
+            isyn[i] = settle(q * p[DECAY_SYN * each + j])
         else:
             q = ZERO
         threshold, reset = p[THRESHOLD * each + j], p[RESET * each + j]
@@ -188,7 +188,7 @@ def leaky_integrator(row):
         j, q = i * step, ZERO
         if o[GRADED_ISYN] != 0:
             q = isyn[i]
-            isyn[i] = bounded(flush(q * p[DECAY_SYN * each + j]))
+            isyn[i] = settle(q * p[DECAY_SYN * each + j])
         before = bounded(v[i])
         u = p[GAIN * each + j] * current[i] + p[GAIN_SYN * each + j] * q
         u = u + (p[LEAK * each + j] - p[LOSS * each + j] * before)
@@ -230,7 +230,7 @@ def adex(row):
             if o[REFRACTORY] > 0:
                 wait[i] = o[REFRACTORY]
         v[i] = flush(u)
-        w[i] = bounded(flush(after))
+        w[i] = settle(after)
     restart_current(o)
     emit(o)
 
@@ -268,7 +268,7 @@ def izhikevich(row):
             after = after + p[Z_JUMP * each + j]
             if o[REFRACTORY] > 0:
                 wait[i] = o[REFRACTORY]
-        v[i] = bounded(flush(v1))
-        w[i] = bounded(flush(after))
+        v[i] = settle(v1)
+        w[i] = settle(after)
     restart_current(o)
     emit(o)

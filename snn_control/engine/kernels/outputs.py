@@ -10,7 +10,7 @@ guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float
 import numpy as np
 
 from ..memory import f32, f64, i64, u8, u16, u32
-from . import NAN, bounded, flush
+from . import NAN, settle
 from .delivery import add_multiple_rows, add_spiking_rows
 from .spikes import HEADER, slot_address
 
@@ -24,7 +24,7 @@ def trace(row):
     o = i64(row, 11)
     y, decay = f32(o[2], o[1]), f32(o[9], 1)[0]
     for i in range(y.size):
-        y[i] = bounded(flush(y[i] * decay))
+        y[i] = settle(y[i] * decay)
     slot = slot_address(o[4], o[5], o[6], o[7], 0)
     count = i64(slot, 1)[0]
     if count > 0:

@@ -28,12 +28,22 @@ def slot_of_step(base, stride, slots, step):
 
 @register_jitable(forceinline=True)
 def flags_to_indices(flags, n, out):
-    """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded with zeros to 64."""
-    count = 0
+    """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded with zeros to 64.
+
+    The number behind the last index, where ``out`` (n numbers) has room for it, is 0.
+    """
+    count, none, one = 0, np.uint64(0), np.uint64(1)
     for k in range(0, n, 64):
         mask = flags64(flags + k)
-        while mask != np.uint64(0):
+        if k + 64 <= n:
+            for _ in range(2):  # more than two are rare: these cost no branch that nobody can predict
+                out[count] = k + lowest_bit(mask)
+                count += np.int64(mask != none)
+                mask &= mask - one
+        while mask != none:
             out[count] = k + lowest_bit(mask)
             count += 1
-            mask &= mask - np.uint64(1)
+            mask &= mask - one
+    if count < n:
+        out[count] = 0
     return count

@@ -1,0 +1,165 @@
+"""Bound: a Program with a state and an io block of its own, ready to run.
+
+Here places become addresses, and every bound is checked: what a bound table leads to may be called blindly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ..errors import ProgramError
+from . import tick as _tick
+from .calls import stepper, ticker
+from .kernels import WORDS
+from .operands import Array
+from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
+from .registry import kernel
+from .slots import SLOT_WORDS
+from .take_events import taker
+
+__all__ = ["Blocks", "Bound", "address_of", "bind", "events_taker"]
+
+Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
+
+
+def address_of(place: Place, blocks: Blocks) -> int:
+    """Address of a place in its block; raises ProgramError where it lies outside."""
+    p, block = place, blocks.get(place.kind)
+    try:
+        shaped = all(n >= 0 for n in p.shape) and p.offset % np.dtype(p.dtype).itemsize == 0
+    except TypeError:
+        shaped = False
+    if block is None or not shaped or p.offset < 0 or p.offset + p.n_bytes > block.size:
+        raise ProgramError(f"a place of shape {p.shape}, dtype {p.dtype}, at {p.offset} lies outside its block")
+    return int(block.ctypes.data) + p.offset
+
+
+def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    """The table of a Program over these blocks, and the kind of block that each word of it leads into.
+
+    Returns (1 + operations, WORDS) int64 at a multiple of 64 bytes, and the same shape uint8: PROGRAM, STATE or IO,
+    NUMBER where it is no address of a block. Raises ProgramError where the two do not fit.
+    """
+    operations = program.operations
+    sections = [o.section for o in operations]
+    if sections != sorted(sections) or not set(sections) <= {PRE, STEP, POST}:
+        raise ProgramError("operations are not in the order of their sections")
+    if not 1 <= program.steps < 1 << 32:
+        raise ProgramError(f"steps = {program.steps}: must be at least 1 a tick")
+    if "clock" not in program.names or program.names["clock"].n_bytes != 16:
+        raise ProgramError("a Program needs a clock of two numbers")
+    table = aligned(8 * WORDS * (1 + len(operations))).view(np.int64).reshape(-1, WORDS)
+    kinds = np.full(table.shape, NUMBER, np.uint8)
+    for k, operation in enumerate(operations, 1):
+        found = kernel(operation.kernel, operation.version)
+        _check(operation, found.check, blocks)
+        table[k, 0] = found.address
+        for word, operand in enumerate(operation.operands, 1):
+            if isinstance(operand, Place):
+                table[k, word], kinds[k, word] = address_of(operand, blocks), operand.kind
+            else:
+                table[k, word] = operand
+    header, clock = table[0], program.names["clock"]
+    header[_tick.BEFORE], header[_tick.IN_STEP], header[_tick.AFTER] = (sections.count(s) for s in (PRE, STEP, POST))
+    header[_tick.STEPS] = program.steps
+    header[_tick.CLOCK], kinds[0, _tick.CLOCK] = address_of(clock, blocks), clock.kind
+    return table, kinds
+
+
+def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> None:
+    """Refuse a row that would lead its kernel out of its arrays."""
+    where = f"{operation.kernel} of {operation.label}"
+    if len(operation.operands) >= WORDS:
+        raise ProgramError(f"{where}: {len(operation.operands)} operands: at most {WORDS - 1}")
+    seen: list[int | Array] = []
+    for operand in operation.operands:
+        if isinstance(operand, Place):
+            address_of(operand, blocks)
+            start = blocks[operand.kind][operand.offset :]
+            seen.append(Array(start[: operand.n_bytes]))
+        elif isinstance(operand, int) and not isinstance(operand, bool) and abs(operand) < 1 << 63:
+            seen.append(operand)
+        else:
+            raise ProgramError(f"{where}: operand {operand!r}: must be a place or a whole number")
+    try:
+        if check is not None:
+            check(*seen)
+    except ProgramError as error:
+        raise ProgramError(f"{where}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise ProgramError(f"{where}: its row has the wrong form: {error}") from None
+
+
+def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: str) -> list[np.ndarray]:
+    """Arrays of input ``name`` that compiled code writes to; raises ProgramError where they are not as they must."""
+    places = {key: program.names.get(f"{name}.{key}") for key in dtypes}
+    for key, place in places.items():
+        if place is None or place.kind != IO or np.dtype(place.dtype) != dtypes[key]:
+            raise ProgramError(f"'{name}' is not {kind}")
+        address_of(place, {IO: io})
+    arrays = [place.view(io) for place in places.values()]  # type: ignore[union-attr]
+    if arrays[0].size < SLOT_WORDS or len({a.size for a in arrays[1:]}) != 1:
+        raise ProgramError(f"'{name}' is not {kind}")
+    return arrays
+
+
+def events_taker(program: Program, io: np.ndarray, name: str) -> Callable[..., bool]:
+    """``take(t, x, y, p)`` into the events input ``name`` of an io block, see `snn_control.engine.take_events`."""
+    slot, *columns = io_arrays(program, io, "an events input", name, slot="<i8", t="<i8", x="<u2", y="<u2", p="|u1")
+    return taker(slot, columns, io)
+
+
+class Bound:
+    """A Program with its own state and io block, ready to run: ``bound.tick()``.
+
+    state, io : (bytes,) uint8 blocks; `array(name)` gives named views into them
+    constants : the Program's own, read-only
+    table : address of the bound table
+    tick : ``tick()`` runs one tick on what stands in the io block. It is a builtin that holds the interpreter lock for
+        as long as the tick takes, and costs 0.03 us; nothing is left to check in it. It keeps the blocks alive, not
+        this object. For long runs without the lock there are `snn_control.batch.Batch` and the loop's mode "free".
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.constants = program.constants
+        self.state = aligned(program.initial_state.size)
+        self.state[:] = program.initial_state
+        if not 0 <= program.io_bytes < 1 << 40:
+            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
+        self.io = aligned(program.io_bytes)
+        self._blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
+        self._table, _ = bind(program, self._blocks)
+        self.table = int(self._table.ctypes.data)
+        self.tick = ticker(self._table, *self._blocks.values())
+
+    def stepper(self, name: str) -> Callable[[np.ndarray], None]:
+        """``step(x)``: give the value input ``name`` a sample that arrives now, then one tick.
+
+        x : (size,) float32 or float64, C-contiguous; anything else raises InputError and nothing happens. A builtin as
+        `tick` is, for drivers whose input is an array already. Raises ProgramError if there is no such input.
+        """
+        slot, data = io_arrays(self.program, self.io, "a value input", name, slot="<i8", data="<f8")
+        return stepper(self._table, name, slot, data, *self._blocks.values())
+
+    def address(self, place: Place | str) -> int:
+        """Address of a named array, bounds checked."""
+        return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
+
+    def array(self, name: str) -> np.ndarray:
+        """The named array, a live view (read-only for constants)."""
+        place = self.program.names[name]
+        return place.view(self._blocks[place.kind])
+
+    def reset(self) -> None:
+        """Back to the initial state; the io block is cleared."""
+        self.state[:] = self.program.initial_state
+        self.io[:] = 0
+
+    def restore(self, state: np.ndarray) -> None:
+        """Continue from a copy of `state`."""
+        if state.dtype != np.uint8 or state.shape != self.state.shape:
+            raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
+        self.state[:] = state

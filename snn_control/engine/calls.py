@@ -1,0 +1,161 @@
+"""Builtins: compiled functions that Python calls at once, without the argument dispatch of a numba function.
+
+A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Ours is an array of int64
+words: addresses, and `keep`, the objects that these lead into, so that a builtin can outlive everything else. The
+arrays that it is given are read through the fixed part of their C struct (PyArrayObject, PyArray_Descr), which NumPy
+keeps from version to version; nothing is read of an object of another type. It holds the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, register_jitable
+
+from ..errors import InputError
+from .compile import compile_callback
+from .memory import f32, f64, i64, load_i32, load_i64, load_u8
+from .slots import AGE, FRESH, SLOT_WORDS
+from .tick import tick
+
+__all__ = ["METH_FASTCALL", "builtin", "is_true", "is_vector", "stepper", "ticker", "type_number", "words_of"]
+
+METH_NOARGS, METH_O, METH_FASTCALL = 0x4, 0x8, 0x80
+HEAD = object.__basicsize__  # bytes of PyObject_HEAD, whose last word is the type
+TYPE, DATA, DIMENSIONS, SHAPE, STRIDES, DESCR, FLAGS = HEAD - 8, *(HEAD + k for k in (0, 8, 16, 24, 40, 48))
+BYTE_ORDER, NUMBER = HEAD + 10, HEAD + 12  # of a PyArray_Descr
+C_CONTIGUOUS_AND_ALIGNED, NATIVE, FLOAT, DOUBLE = 0x101, ord("="), 11, 12
+
+
+def _result(make: Callable, *arguments: Any) -> tuple:
+    """Typing and code of an intrinsic that gives the address of a new reference."""
+
+    def gen(context, builder, sig, args):
+        api = context.get_python_api(builder)
+        return builder.ptrtoint(make(api, builder, *args), context.get_value_type(types.int64))
+
+    return types.int64(*arguments), gen
+
+
+@intrinsic
+def none(typingctx):
+    """None, to be returned."""
+    return _result(lambda api, builder: api.make_none())
+
+
+@intrinsic
+def is_true(typingctx, value):
+    """True or False, to be returned."""
+    return _result(lambda api, builder, value: api.bool_from_bool(value), types.boolean)
+
+
+@intrinsic
+def refuse(typingctx, exception, text):
+    """Raise: the address of an exception's class and of a text that ends with a zero byte; 0, to be returned."""
+
+    def gen(context, builder, sig, args):
+        api = context.get_python_api(builder)
+        api.err_set_string(builder.inttoptr(args[0], api.pyobj), builder.inttoptr(args[1], api.cstring))
+        return context.get_constant(types.int64, 0)
+
+    return types.int64(types.int64, types.int64), gen
+
+
+@register_jitable(forceinline=True)
+def words_of(owner):
+    """Address of the words of a builtin's ``self``."""
+    return load_i64(owner + DATA)
+
+
+@register_jitable(forceinline=True)
+def is_vector(thing, array_type):
+    """Whether an object is a plain ndarray of one dimension and native byte order."""
+    if load_i64(thing + TYPE) != array_type or load_i32(thing + DIMENSIONS) != 1:
+        return False
+    return load_u8(load_i64(thing + DESCR) + BYTE_ORDER) in (NATIVE, 124)  # "|": of one byte
+
+
+@register_jitable(forceinline=True)
+def type_number(array):
+    """NumPy's number of an array's dtype."""
+    return load_i32(load_i64(array + DESCR) + NUMBER)
+
+
+class _Words(np.ndarray):
+    keep: tuple[Any, ...] = ()
+
+
+class _Method(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)
+    ]  # fmt: skip
+
+
+_methods: dict[Callable, _Method] = {}  # a builtin points to its method: kept for ever
+_new = ctypes.pythonapi.PyCFunction_NewEx
+_new.restype, _new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+
+
+def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Callable:
+    """A builtin over ``function(self, argument)``, or ``function(self, arguments, count)`` for METH_FASTCALL.
+
+    words : int64, what the function finds behind its ``self``; only read from now on
+    keep : objects to keep alive
+    """
+    if function not in _methods:
+        signature = f"int64({', '.join(['int64'] * (3 if kind == METH_FASTCALL else 2))})"
+        name, doc = function.__name__.encode(), (function.__doc__ or "").encode()
+        _methods[function] = _Method(name, compile_callback(function, signature), kind, doc)
+    owner = words.reshape(-1).view(_Words)
+    owner.setflags(write=False)
+    owner.keep = keep
+    return _new(ctypes.addressof(_methods[function]), owner, None)
+
+
+def call_tick(owner, _):
+    """One tick on what stands in the io block."""
+    tick(words_of(owner))
+    return none()
+
+
+def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
+    """``tick()`` of a bound table; ``keep`` holds its blocks."""
+    return builtin(call_tick, METH_NOARGS, table, *keep)
+
+
+def call_step(owner, x):
+    """Give an input's sample, then one tick."""
+    o = i64(words_of(owner), 7)
+    table, slot, n, number = o[0], i64(o[1], SLOT_WORDS), o[3], 0
+    if is_vector(x, o[4]) and load_i64(load_i64(x + SHAPE)) == n:
+        if load_i32(x + FLAGS) & C_CONTIGUOUS_AND_ALIGNED == C_CONTIGUOUS_AND_ALIGNED:
+            number = type_number(x)
+    data = f64(o[2], n)
+    if number == FLOAT:
+        single = f32(load_i64(x + DATA), n)
+        for i in range(n):
+            data[i] = single[i]
+    elif number == DOUBLE:
+        double = f64(load_i64(x + DATA), n)
+        for i in range(n):
+            data[i] = double[i]
+    else:
+        return refuse(o[5], o[6])
+    slot[FRESH], slot[AGE] = 1, 0
+    tick(table)
+    return none()
+
+
+def stepper(
+    table: np.ndarray, name: str, slot: np.ndarray, data: np.ndarray, *keep: Any
+) -> Callable[[np.ndarray], None]:
+    """``step(x)`` for a value input: (n,) float32 or float64, C-contiguous; raises InputError for anything else."""
+    text = f"input '{name}': must be a C-contiguous ({data.size},) array of float32 or float64".encode()
+    at = ctypes.create_string_buffer(text)
+    words = [table.ctypes.data, slot.ctypes.data, data.ctypes.data, data.size]
+    words += [id(np.ndarray), id(InputError), ctypes.addressof(at)]
+    return builtin(call_step, METH_O, np.array(words, np.int64), table, slot, data, at, *keep)

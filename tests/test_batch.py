@@ -1,0 +1,194 @@
+"""Batch: each row has the bits of a Controller of its own."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from snn_control.batch import Batch
+from snn_control.coding import EventsInput, MembraneDecoder, Output, PoolEncoder, SpikeDecoder, ValueInput
+from snn_control.controller import Controller
+from snn_control.engine.build import build
+from snn_control.errors import InputError, ProgramError
+from snn_control.network import LI, CubaLIF, Network, Population, Projection
+from tests.engine.test_controller_twin import descriptions, observation
+
+
+def program(size=2, name="u"):
+    network = Network(
+        (Population("a", 30, CubaLIF(tau_mem=0.01), bias=0.9), Population("slow", 2, LI())),
+        (
+            Projection("x", "a", np.random.default_rng(0).normal(1, 1, (size, 30))),
+            Projection("camera", "a", 0.1),
+            Projection("a", "a", 0.2, delay=2e-3),
+            Projection("a", "slow", 0.5),
+        ),
+    )
+    inputs = [
+        ValueInput("x", size=size, stale=3e-3),
+        EventsInput("camera", size=(8, 8), encoder=PoolEncoder((2, 2)), capacity=20, required=False),
+    ]
+    outputs = [Output(name, (SpikeDecoder("a", 0.01, 0.01),), slew=90.0), Output("v", (MembraneDecoder("slow", 1.0),))]
+    return build(network, inputs, outputs, dt=1e-3, period=1e-3)
+
+
+def events(rng, n=10):
+    return np.stack([np.zeros(n), *rng.integers(0, 8, (2, n)), rng.integers(0, 2, n)], 1)
+
+
+def drive(batch, alone, ticks, seed=0, rows=None):
+    """The same random inputs to both; the commands must be the same."""
+    rng, n = np.random.default_rng(seed), batch.n
+    for _ in range(ticks):
+        x, camera = rng.normal(size=(n, 2)), [events(rng) if rng.random() < 0.8 else None for _ in range(n)]
+        got = batch.step({"x": x, "camera": camera})
+        for k in range(n):
+            want = alone[k].step({"x": x[k], "camera": camera[k]})
+            assert {name: c[k].tobytes() for name, c in got.items()} == {m: c.tobytes() for m, c in want.items()}
+
+
+def same(batch, alone):
+    return all(batch.state(k).tobytes() == one.state().tobytes() for k, one in enumerate(alone))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(description=descriptions(), seed=st.integers(0, 2**32 - 1), n=st.integers(1, 5), repeat=st.integers(1, 2))
+def test_a_row_of_a_random_controller_has_the_bits_that_it_has_alone(description, seed, n, repeat):
+    network, inputs, outputs, dt, period, guard = description
+    one = build(network, inputs, outputs, dt=dt, period=period, guard=guard)
+    batch, alone, rng = Batch(one, n, repeat), [Controller(one, repeat) for _ in range(n)], np.random.default_rng(seed)
+    for _ in range(6):
+        rows = [observation(rng, inputs) for _ in range(n)]
+        got = batch.step({i.name: [given[i.name] for given in rows] for i in inputs})
+        for k, given_ in enumerate(rows):
+            want = alone[k].step(given_)
+            assert {name: c[k].tobytes() for name, c in got.items()} == {m: c.tobytes() for m, c in want.items()}
+    assert same(batch, alone)
+    for k, controller in enumerate(alone):
+        for name in one.names:
+            if f"{name}" not in ("safe",) and one.names[name].kind != 1:
+                assert batch.array(name)[k].tobytes() == controller.bound.array(name).tobytes(), name
+
+
+def test_values_come_as_an_array_and_nothing_comes_as_none():
+    one = program()
+    batch, alone = Batch(one, 3), [Controller(one) for _ in range(3)]
+    drive(batch, alone, 30)
+    for given_ in ({}, {"x": None}, {"camera": None}, {"x": [None, [1, 2], None]}):
+        batch.step(given_)
+        for k, controller in enumerate(alone):
+            controller.step({"x": given_["x"][k] if given_.get("x") else None})
+    assert same(batch, alone)
+    assert batch.array("spike_counts")[:, 0].min() > 0
+
+
+@pytest.mark.parametrize("rows", [1, [0, 3], slice(1, 3), np.array([True, False, False, True]), None])
+def test_rows_are_reset_alone(rows):
+    one = program()
+    batch, alone = Batch(one, 4), [Controller(one) for _ in range(4)]
+    drive(batch, alone, 20)
+    batch.reset(rows)
+    for controller in np.atleast_1d(np.array(alone, object)[slice(None) if rows is None else rows]):
+        controller.reset()
+    assert same(batch, alone)
+    for k in range(4):
+        assert batch._io[k].tobytes() == alone[k].bound.io.tobytes() or alone[k].counters()["ticks"] > 0
+    drive(batch, alone, 20, seed=1)
+    assert same(batch, alone)
+
+
+def test_states_are_those_of_controllers_and_go_both_ways():
+    one = program()
+    batch, alone = Batch(one, 3), [Controller(one) for _ in range(3)]
+    drive(batch, alone, 20)
+    saved, third = batch.state(), batch.state(2)
+    assert saved.shape == (3, alone[0].state().size)
+    assert third.tobytes() == alone[2].state().tobytes() == saved[2].tobytes()
+    drive(batch, alone, 5, seed=2)
+    other = Controller(one)
+    other.restore(third)
+    batch.restore(third, 0)
+    batch.restore(saved[[1, 0]], [1, 2])
+    expected = [third, saved[1], saved[0]]
+    for controller, state in zip(alone, expected):
+        controller.restore(state)
+    assert same(batch, alone)
+    drive(batch, alone, 10, seed=3)
+    batch.restore(third)
+    assert all(row.tobytes() == third.tobytes() for row in batch.state())
+    assert other.state().tobytes() == third.tobytes()
+
+
+def test_another_programs_state_is_refused_and_changes_nothing():
+    batch, other = Batch(program(), 2), Batch(program(name="other"), 2)
+    before = batch.state()
+    for state in (other.state(), other.state(0), batch.state()[:, :-8], batch.state().view(np.int8), np.zeros(3, "u1")):
+        with pytest.raises(ProgramError, match="is not one of this Program"):
+            batch.restore(state)
+    assert batch.state().tobytes() == before.tobytes()
+
+
+def test_wrong_observations_name_the_way():
+    batch = Batch(program(), 3)
+    for given_, text in (
+        ({"y": 1}, r"observation\['y'\]: is not an input; known: camera, x|observation\['y'\]: is not an input"),
+        ({"x": np.zeros((2, 3))}, r"observation\['x'\]: shape \(2, 3\): must be \(3, 2\)"),
+        ({"x": np.zeros((3, 3))}, r"observation\['x'\]: shape \(3, 3\): must be 6 numbers"),
+        ({"x": 1.0}, r"observation\['x'\]: shape \(\): must be \(3, 2\)"),
+        ({"x": [[1, 2]]}, r"observation\['x'\]: 1 entries: must be 3, one a row"),
+        ({"x": [[1, 2], [1, 2, 3], None]}, r"observation\['x'\]\[1\]: shape \(3,\): must be 2 numbers"),
+        (
+            {"camera": np.zeros((3, 4))},
+            r"observation\['camera'\]: ndarray: must be a list of 3, the events",
+        ),
+        ({"camera": [None, np.zeros((1, 5)), None]}, r"observation\['camera'\]\[1\]: shape \(1, 5\)"),
+    ):
+        with pytest.raises(InputError, match=text):
+            batch.step(given_)
+    batch.step({"x": np.zeros((3, 2))})
+
+
+def test_rows_and_arrays_lie_where_kernels_want_them():
+    batch = Batch(program(), 5)
+    v, weights = batch.array("a.v"), batch.array("a->a.weights")
+    assert v.shape == (5, 30)
+    assert v.ctypes.data % 64 == 0
+    assert v.strides[0] % 64 == 0
+    assert v.base is not None
+    assert weights.shape == (30, 30)
+    assert np.shares_memory(weights, batch.program.constants)
+    with pytest.raises(ValueError, match="read-only"):
+        weights[:] = 0
+    v[3] = 0.5
+    assert Batch.array(batch, "a.v")[3].tolist() == [0.5] * 30
+
+
+def test_no_row_is_no_batch():
+    with pytest.raises(ProgramError, match="n = 0: must be at least one row"):
+        Batch(program(), 0)
+
+
+def test_others_run_while_it_steps():
+    """The interpreter lock is free during a step: another thread counts on."""
+    n = 400
+    network = Network((Population("a", n, CubaLIF(), bias=30.0),), (Projection("a", "a", 0.0, delay=1e-3),))
+    one = build(network, [], [Output("u", (SpikeDecoder("a", 0.0, 0.01),))], dt=1e-3, period=1e-1)
+    batch, counted, ready, done = Batch(one, 20), [0, 0], threading.Event(), threading.Event()
+
+    def count():
+        ready.set()
+        while not done.is_set():
+            counted[0] += 1
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    ready.wait()
+    run, first, stride = batch._run, int(batch._tables.ctypes.data), batch._tables.strides[0]
+    before = counted[0]
+    run(first, stride, batch.n)
+    during = counted[0] - before
+    done.set()
+    thread.join()
+    assert during > 1000
