@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from .engine.bound import Bound, events_taker
-from .engine.kernels import encoders, outputs
+from .engine.kernels import encoders, outputs, plasticity
 from .engine.kernels.spikes import HEADER
 from .engine.program import Program
 from .errors import InputError, ProgramError
+from .files import replace_file
 from .spec import ControllerSpec, load_spec, nearest
 
 __all__ = ["Controller", "give_events", "give_value"]
@@ -87,6 +88,7 @@ class Controller:
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
         self._guard = self.bound.array("guard")
+        self._rules: list[dict[str, Any]] = program.facts.get("learning", [])
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self.reset()
 
@@ -199,6 +201,66 @@ class Controller:
         for slot, age in zip(self._slots.values(), ages, strict=True):
             slot[encoders.AGE] = age
 
+    def save_state(self, path: str | os.PathLike) -> None:
+        """Write `state`, and with it all learned weights, as .npz: whole or not at all."""
+        arrays = {"program": np.array(self.program.digest), "state": self.state()}
+        replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+    def load_state(self, path: str | os.PathLike) -> None:
+        """Continue from a file of `save_state`.
+
+        Raises ProgramError where it is another Program's (the controller file was changed, or dt, or a kernel), or
+        damaged; the controller is then as it was.
+        """
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                digest, state = str(file["program"]), file["state"]
+        except Exception as error:
+            raise ProgramError(f"{path}: not a saved state ({type(error).__name__}: {error})") from error
+        if digest != self.program.digest:
+            raise ProgramError(f"{path}: is a state of another Program; build the controller as it was when it learned")
+        before = self.state()
+        try:
+            self.restore(state)
+            self.bound.check()
+        except ProgramError as error:
+            self.restore(before)
+            raise ProgramError(f"{path}: {error}") from None
+
+    # learning ------------------------------------------------------------------------------------------------
+    def learning(self, on: bool, name: str | None = None) -> None:
+        """Switch the rules of a name, or all, on or off from the next step on; raises InputError for no such rule.
+
+        A rule that is off changes nothing and costs next to nothing; switched on again it has forgotten its traces.
+        """
+        found = [r["title"] for r in self._rules if name in (None, r["name"])]
+        if not found:
+            known = nearest(name, [r["name"] for r in self._rules]) if self._rules else "no projection learns"
+            raise InputError(f"learning '{name or ''}': is no rule of this controller; {known}")
+        for title in found:
+            self.bound.array(f"{title}.learning")[plasticity.ON] = bool(on)
+
+    def weights(self, pre: str, post: str, name: str | None = None) -> Any:
+        """A copy of the weights that a rule learns, as they are now.
+
+        name : of the rule, where several projections from pre to post learn
+
+        Returns (n_pre, n_post) float32 of a dense projection; of a sparse or one_to_one one the tuple (pre, post,
+        weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError where there is no
+        such projection, or more than one.
+        """
+        found = [r for r in self._rules if (r["pre"], r["post"]) == (pre, post) and name in (None, r["name"])]
+        if len(found) != 1:
+            rules = ", ".join(f"{r['title']} ({r['name']})" for r in self._rules) or "none"
+            raise InputError(f"weights '{pre}' -> '{post}': {len(found)} projections learn; all that do: {rules}")
+        title = found[0]["title"]
+        weights = self.bound.array(f"{title}.weights")
+        if not found[0]["sparse"]:
+            return weights.copy()
+        pointers = self.bound.array(f"{title}.pointers").astype(np.int64)
+        indices = np.repeat(np.arange(pointers.size - 1, dtype=np.uint32), np.diff(pointers))
+        return indices, weights[:, 0].copy(), weights[:, 1].copy().view(np.float32)
+
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
@@ -225,7 +287,10 @@ class Controller:
         return slot[HEADER : HEADER + 4 * count].view(np.uint32).copy()
 
     def counters(self) -> dict[str, Any]:
-        """What was counted since the reset: ticks, spikes, synaptic operations, and what the guard and inputs saw."""
+        """What was counted since the reset: ticks, spikes, synaptic operations, and what the guard and inputs saw.
+
+        Under ``learning`` whether each rule is on, and how many weights it has visited.
+        """
         a = self.bound.array
         spiking = self.program.facts["spiking"]
         guard = self._guard
@@ -246,6 +311,14 @@ class Controller:
                 | ({"events": int(a(f"{name}.events")[0]), "out_of_frame": int(a(f"{name}.events")[1])}
                    if spec["kind"] == "events" else {})
                 for name, spec in self.inputs.items()
+            },
+            "learning": {
+                rule["title"]: {
+                    "name": rule["name"],
+                    "on": bool(a(f"{rule['title']}.learning")[plasticity.ON]),
+                    "updates": int(a(f"{rule['title']}.learning")[plasticity.UPDATES]),
+                }
+                for rule in self._rules
             },
             "guard": {
                 "faults": int(guard[outputs.FAULTS]),

@@ -28,7 +28,20 @@ from snn_control.coding import (
 )
 from snn_control.engine import build_projections
 from snn_control.engine.kernels import WORDS
-from snn_control.network import ALIF, IF, AdEx, Integrator, Izhikevich, Network, Population
+from snn_control.network import (
+    ALIF,
+    IF,
+    PES,
+    STDP,
+    AdEx,
+    EProp,
+    Integrator,
+    Izhikevich,
+    Network,
+    Population,
+    Projection,
+    RewardSTDP,
+)
 from snn_control.network.convolution import Convolution
 
 __all__ = ["TWINS", "SlowController", "call_kernel", "canonical", "exponential", "slow"]
@@ -423,6 +436,130 @@ def after_spike(second, u, before, threshold, reset, jump, refractory, wait, i):
     return settle(second), u, fired
 
 
+# twins of the learning rules -----------------------------------------------------------------------------------
+def changed(w: np.float32, delta: np.float32, low: np.float32, high: np.float32) -> np.float32:
+    return min(max(flush(w + bounded(delta)), low), high)
+
+
+def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
+    """Whether the rule runs; what it remembers is cleared in the step in which it begins."""
+    if switch[0] and not switch[1]:
+        for array in memory:
+            if not isinstance(array, int):
+                array[...] = 0
+    switch[1] = switch[0] != 0
+    return bool(switch[1])
+
+
+def pairs(n_pre, n_post, target, source, post_ring, x, y, p, sparse, synapses, low, high):
+    """STDP of this step on target: (n_pre, n_post), or one number a synapse; returns how many were visited."""
+    ring, stride, slots, clock, delay = source
+    for trace_, decay in ((x, p[0]), (y, p[1])):
+        for i in range(trace_.size):
+            trace_[i] = settle(trace_[i] * decay)
+    arrived = [i for i, _ in spike_list(place(ring, stride, slots, clock, delay))]
+    fired = [i for i, _ in spike_list(place(*post_ring, clock, 0))]
+    for i in arrived:
+        x[i] += ONE
+    if isinstance(sparse[0], int):
+        used = len(arrived) * n_post + len(fired) * sum(v != 0 for v in x)
+        for i in arrived:
+            for j in range(n_post):
+                target[i, j] = changed(target[i, j], -(p[3] * y[j]), low, high)
+        for j in fired:
+            for i in range(n_pre):
+                if x[i] != 0:
+                    target[i, j] = changed(target[i, j], p[2] * x[i], low, high)
+    else:
+        ends = sparse[0]
+        known = [(i, s) for i in range(n_pre) for s in range(int(ends[i]), int(ends[i + 1]))]
+        used = sum(i in arrived for i, _ in known) + sum(synapses[s, 0] in fired for _, s in known)
+        for i, s in known:
+            if i in arrived:
+                target[s] = changed(target[s], -(p[3] * y[synapses[s, 0]]), low, high)
+        for i, s in known:
+            if synapses[s, 0] in fired:
+                target[s] = changed(target[s], p[2] * x[i], low, high)
+    for j in fired:
+        y[j] += ONE
+    return used
+
+
+def stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ring, post_stride, post_slots, x, y, p,
+         switch, *sparse):  # fmt: skip
+    if is_on(switch, x, y):
+        target = weights if isinstance(sparse[0], int) else weights[:, 1].view(np.float32)
+        switch[2] += pairs(n_pre, n_post, target, (ring, stride, slots, clock, delay),
+                           (post_ring, post_stride, post_slots), x, y, p, sparse, weights, p[4], p[5])  # fmt: skip
+
+
+def reward_stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ring, post_stride, post_slots, x,
+                y, p, switch, pointers, to_post, incoming, e, reward):  # fmt: skip
+    sparse = (pointers, to_post, incoming)
+    if not is_on(switch, x, y, e):
+        return
+    pairs(n_pre, n_post, e, (ring, stride, slots, clock, delay), (post_ring, post_stride, post_slots), x, y, p, sparse,
+          weights, -HUGE, HUGE)  # fmt: skip
+    w = weights if isinstance(pointers, int) else weights[:, 1].view(np.float32)
+    rate = bounded(p[7] * reward[0])
+    k = e.size if isinstance(pointers, int) else int(pointers[n_pre])
+    w, e = w.reshape(-1), e.reshape(-1)  # views
+    for s in range(k):
+        if rate != 0:
+            w[s] = changed(w[s], rate * e[s], p[4], p[5])
+        e[s] = settle(e[s] * p[6])
+    switch[2] += k if rate != 0 else 0
+
+
+def pes(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, activity, error, p, switch):
+    if not is_on(switch, activity):
+        return
+    for i in range(n_pre):
+        activity[i] = settle(activity[i] * p[0])
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+        activity[i] += p[1] * times
+    if (error != 0).any():
+        for i in range(n_pre):
+            if activity[i] != 0:
+                for j in range(n_post):
+                    weights[i, j] = changed(weights[i, j], -((p[2] * activity[i]) * error[j]), p[3], p[4])
+                    switch[2] += 1
+
+
+def eprop(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, v, flags, adapt, wait, filters, post, each,
+          e, slow, feedback, error, n_error, p, switch):  # fmt: skip
+    decay_syn, decay, gain, kappa, rate, low, high = p
+    if is_on(switch, filters, e, slow):
+        for i in range(n_pre):
+            filters[0, i] = settle(filters[0, i] * decay_syn)
+        for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+            filters[0, i] += times
+        for i in range(n_pre):
+            filters[1, i] = settle(decay * filters[1, i] + gain * filters[0, i])
+        for j in range(n_post):
+            threshold, inverse, height, subtracted, beta, rho = each[:, j]
+            u = v[j] + (subtracted if flags[j] else ZERO)
+            h = ONE - abs(u - (threshold + beta * post[2, j])) * inverse
+            post[0, j] = height * h if h > 0 and post[3, j] == 0 else ZERO
+            post[1, j] = ZERO
+            for k in range(n_error):
+                post[1, j] += error[k] * feedback[k, j]
+            post[1, j] = rate * post[1, j]
+            for i in range(n_pre):
+                psi, x = post[0, j], filters[1, i]
+                if isinstance(slow, int):
+                    e[i, j] = settle(kappa * e[i, j] + psi * x)
+                else:
+                    e[i, j] = settle(kappa * e[i, j] + psi * (x - beta * slow[i, j]))
+                    slow[i, j] = settle(psi * x + (rho - psi * beta) * slow[i, j])
+                weights[i, j] = changed(weights[i, j], -(post[1, j] * e[i, j]), low, high)
+        switch[2] += n_pre * n_post
+    if not isinstance(adapt, int):
+        post[2] = adapt
+    if not isinstance(wait, int):
+        post[3] = wait != 0
+
+
 # twins of the outputs ------------------------------------------------------------------------------------------
 def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter):
     for j in range(m):
@@ -753,6 +890,72 @@ def guard_case(rng, m):
     return [inputs, valid, required, m, raw, np.zeros(m), previous, limits, ramp, words, int(rng.integers(0, 4))]
 
 
+def switch_of(rng):
+    return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
+
+
+def bounds_of(rng):
+    return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
+
+
+def learned(rng, n_pre, n_post, low, high):
+    """Weights within their bounds."""
+    return np.clip(floats(rng, n_pre, n_post, special=False), low, high).astype(np.float32)
+
+
+def stdp_case(reward: bool):
+    def case(rng, n):
+        n_pre, (low, high), sparse = int(rng.integers(1, 40)), bounds_of(rng), [0, 0, 0]
+        weights = learned(rng, n_pre, n, low, high)
+        source = ring_of_spikes(rng, n_pre, several=False)
+        post = ring_of_spikes(rng, n, several=False)
+        e = floats(rng, n_pre, n)
+        if rng.random() < 0.5:
+            ends = csr_rows(rng, n_pre, 12)
+            k = int(ends[-1])
+            target = rng.integers(0, n, max(1, k)).astype(np.uint32)
+            weights = np.stack([target, learned(rng, 1, max(1, k), low, high)[0].view(np.uint32)], 1)
+            order, pre = np.argsort(target[:k], kind="stable"), np.repeat(np.arange(n_pre), np.diff(ends.astype(int)))
+            incoming = np.zeros((max(1, k), 2), np.uint32)
+            incoming[:k, 0], incoming[:k, 1] = order, pre[order]
+            to_post = np.concatenate([[0], np.cumsum(np.bincount(target[:k], minlength=n))]).astype(np.uint32)
+            weights, sparse, e = np.ascontiguousarray(weights), [ends, to_post, incoming], floats(rng, max(1, k))
+        amplitudes = rng.choice([0.01, 0.3, -0.1], 2)
+        p = np.array([*rng.random(2), *amplitudes, low, high, rng.random(), rng.choice([0.1, 3.0])], np.float32)
+        x, y = (np.where(rng.random(m) < 0.5, 0, floats(rng, m)).astype(np.float32) for m in (n_pre, n))
+        own = [e, rng.choice([floats(rng, 1), np.zeros(1, np.float32)])] if reward else []
+        return [n_pre, n, weights, *source, *post[:3], x, y, p, switch_of(rng), *sparse, *own]
+
+    return case
+
+
+def pes_case(rng, n):
+    n_pre, (low, high) = int(rng.integers(1, 40)), bounds_of(rng)
+    p = np.array([rng.random(), 100.0, rng.choice([1e-4, 0.1]), low, high], np.float32)
+    activity = np.where(rng.random(n_pre) < 0.5, 0, floats(rng, n_pre, scale=100)).astype(np.float32)
+    error = np.zeros(n, np.float32) if rng.random() < 0.2 else floats(rng, n)
+    weights = learned(rng, n_pre, n, low, high)
+    return [n_pre, n, weights, *ring_of_spikes(rng, n_pre), activity, error, p, switch_of(rng)]
+
+
+def eprop_case(rng, n):
+    n_pre, n_error, (low, high) = int(rng.integers(1, 20)), int(rng.integers(1, 4)), bounds_of(rng)
+    rows = [(0.6, 0.4), (1.0, 1.0), (0.3, 0.0), (0.0, 1.0), (0.0, 1.0), (0.8, 0.2)]
+    each = np.stack([mean + spread * rng.random(n) for mean, spread in rows]).astype(np.float32)
+    adapt, slow = (floats(rng, n, special=False), floats(rng, n_pre, n)) if rng.random() < 0.5 else (0, 0)
+    wait = rng.integers(0, 3, n).astype(np.uint16) if rng.random() < 0.5 else 0
+    post = floats(rng, 4, n)
+    post[3] = rng.random(n) < 0.3
+    p = np.array([*rng.random(4), rng.choice([0.01, 1.0]), low, high], np.float32)
+    flags = np.zeros(-(-n // 64) * 64, np.uint8)
+    flags[:n] = rng.integers(0, 2, n)
+    return [
+        n_pre, n, learned(rng, n_pre, n, low, high), *ring_of_spikes(rng, n_pre), floats(rng, n), flags, adapt, wait,
+        floats(rng, 2, n_pre), post, each, floats(rng, n_pre, n), slow, floats(rng, n_error, n, special=False),
+        floats(rng, n_error), n_error, p, switch_of(rng),
+    ]  # fmt: skip
+
+
 #: kernel -> (twin, random operands for a generator and a size)
 TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
     "sample": (sample, sample_case),
@@ -780,6 +983,10 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "leaky_integrator": (leaky_integrator, leaky_integrator_case),
     "adex": (adex, adex_case),
     "izhikevich": (izhikevich, izhikevich_case),
+    "stdp": (stdp, stdp_case(reward=False)),
+    "reward_stdp": (reward_stdp, stdp_case(reward=True)),
+    "pes": (pes, pes_case),
+    "eprop": (eprop, eprop_case),
     "trace": (trace, trace_case),
     "argmax": (argmax, argmax_case),
     "guard": (guard, guard_case),
@@ -801,6 +1008,85 @@ def disagreement(name: str, address: int, seed: int, size: int) -> str:
 
 
 # the whole controller ------------------------------------------------------------------------------------------
+class SlowRule:
+    """A projection that learns: its weights in the shape of the description, and a list of its synapses."""
+
+    def __init__(self, p: Projection, n_pre: int, post: SlowPopulation, n_error: int, dt: float) -> None:
+        self.rule, self.post, self.dt, rule = p.learning, post, dt, p.learning
+        shape = {"dense": (n_pre, post.size), "one_to_one": (post.size,), "sparse": np.shape(p.pre_index)}[p.connection]
+        self.w = np.array(np.broadcast_to(np.asarray(p.weights), shape), np.float32)
+        self.synapses = {
+            "dense": [(i, j) for i in range(n_pre) for j in range(post.size)],
+            "one_to_one": [(i, i) for i in range(n_pre)],
+            "sparse": list(zip(np.ravel(p.pre_index).tolist(), np.ravel(p.post_index).tolist(), strict=True)),
+        }[p.connection]
+        self.switch = np.array([rule.enabled, 0, 0], np.int64)
+        self.x, self.y, self.e = (np.zeros(n, np.float32) for n in (n_pre, post.size, self.w.size))
+        self.low, self.high = (f32(np.clip(b, -FLOAT_MAX, FLOAT_MAX)) for b in (rule.w_min, rule.w_max))
+        if isinstance(rule, EProp):
+            self.prepare(p, n_pre, n_error)
+
+    def step(self, arrived: list[tuple[int, np.float32]], fired: list[tuple[int, np.float32]], signal: Any) -> None:
+        if isinstance(self.rule, STDP):
+            self.pairs({i for i, _ in arrived}, {j for j, _ in fired}, signal)
+            return
+        n_pre, n_post = self.w.shape
+        ring = np.zeros(HEADER + 6 * n_pre + 64, np.uint8)
+        times = np.zeros(n_pre, np.uint16)
+        for i, m in arrived:
+            times[i] = m
+        clock = np.zeros(2, np.int64)
+        write_spikes(times, ring, 0, 1, clock, counter_of(), HEADER + 4 * n_pre)
+        source = (ring, 0, 1, clock, 0, HEADER + 4 * n_pre)
+        if isinstance(self.rule, PES):
+            decay, rate = math.exp(-self.dt / self.rule.pre_tau), self.rule.learning_rate / n_pre
+            p = np.array([decay, (1 - decay) / self.dt, rate, self.low, self.high], np.float32)
+            pes(n_pre, n_post, self.w, *source, self.x, signal, p, self.switch)
+            return
+        post = self.post
+        adapt, slow = (post.second, self.slow) if isinstance(post.model, ALIF) else (0, 0)
+        eprop(n_pre, n_post, self.w, *source, post.v, post.flags, adapt, post.wait, self.filters, self.rows, self.each,
+              self.e.reshape(n_pre, n_post), slow, self.feedback, signal, signal.size, self.p, self.switch)  # fmt: skip
+
+    def pairs(self, arrived: set[int], fired: set[int], reward: Any) -> None:
+        rule, w = self.rule, self.w.reshape(-1)
+        eligible = isinstance(rule, RewardSTDP)
+        if not is_on(self.switch, self.x, self.y, self.e):
+            return
+        target, (low, high) = (self.e, (-HUGE, HUGE)) if eligible else (w, (self.low, self.high))
+        for trace_, tau, spikes in ((self.x, rule.tau_plus, arrived), (self.y, rule.tau_minus, set())):
+            for i in range(trace_.size):
+                trace_[i] = settle(trace_[i] * f32(math.exp(-self.dt / tau))) + (ONE if i in spikes else ZERO)
+        for s, (i, j) in enumerate(self.synapses):
+            if i in arrived:
+                target[s] = changed(target[s], -(f32(rule.a_minus) * self.y[j]), low, high)
+            if j in fired:
+                target[s] = changed(target[s], f32(rule.a_plus) * self.x[i], low, high)
+        for j in fired:
+            self.y[j] += ONE
+        if eligible:
+            rate = bounded(f32(rule.learning_rate * self.dt) * reward[0])
+            for s in range(w.size):
+                w[s] = changed(w[s], rate * self.e[s], self.low, self.high) if rate else w[s]
+                self.e[s] = settle(self.e[s] * f32(math.exp(-self.dt / rule.tau_e)))
+
+    def prepare(self, p: Projection, n_pre: int, n_error: int) -> None:
+        post, rule, dt = self.post, self.rule, self.dt
+        decay, gain, _, gain_syn, decay_syn, _, _, _, beta, rho = post.params.astype(np.float64)
+        if p.tau_syn is not None:
+            first = (math.exp(-dt / p.tau_syn), decay[0], gain[0])
+        elif post.synaptic and p.receptor != "current":
+            first = (decay_syn[0], decay[0], gain_syn[0])
+        else:
+            first = (0.0, decay[0], gain[0])
+        self.p = np.array([*first, math.exp(-dt / rule.tau_out), rule.learning_rate * dt, self.low, self.high], f32)
+        threshold = np.broadcast_to(np.asarray(post.model.v_threshold, np.float64), post.size)
+        subtracted = threshold * (not post.model.reset_delay)
+        self.each = np.array([threshold, 1 / threshold, rule.gamma / threshold, subtracted, beta, rho], f32)
+        self.feedback = np.broadcast_to(np.asarray(rule.feedback), (post.size, n_error)).astype(f32).T
+        self.filters, self.rows, self.slow = (np.zeros(s, f32) for s in ((2, n_pre), (4, post.size), self.w.shape))
+
+
 class SlowPopulation:
     """Neurons of one model, one scalar after another, from their description."""
 
@@ -904,6 +1190,7 @@ class SlowController:
         self.steps, self.step_count = round(period / dt), 0
         self.populations = {p.name: SlowPopulation(p, dt) for p in network.populations}
         self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
+        self.rules: dict[int, SlowRule] = {}  # of the projections that learn
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
         self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
@@ -1011,7 +1298,7 @@ class SlowController:
         p = self.network.projections[k]
         n_pre, graded = self.sizes[p.pre], isinstance(signal, np.ndarray)
         shape = {"dense": (n_pre, y.size), "one_to_one": (y.size,), "sparse": np.shape(p.pre_index)}[p.connection]
-        w = np.broadcast_to(np.asarray(p.weights), shape).astype(np.float32)
+        w = self.rules[k].w if k in self.rules else np.broadcast_to(np.asarray(p.weights), shape).astype(np.float32)
         if p.precision == "int8":
             scale = p.scale or float(np.abs(w).max(initial=0)) / 127 or 1.0
             w = f32(scale) * np.rint(w / scale).astype(np.float32)
@@ -1034,6 +1321,21 @@ class SlowController:
                     y[j] += x * weight
         if p.precision == "int8" and p.connection == "dense":
             y += f32(scale) * exact.astype(np.float32) if active else ZERO
+
+    def begin(self) -> None:
+        for k, p in enumerate(self.network.projections):
+            if p.learning is not None:
+                n_error = self.sizes.get(getattr(p.learning, "error", ""), 0)
+                self.rules[k] = SlowRule(p, self.sizes[p.pre], self.populations[p.post], n_error, self.dt)
+
+    def learn(self) -> None:
+        """All rules, at the end of a step."""
+        for k, one in self.rules.items():
+            p, then = self.network.projections[k], self.step_count - self.delays[k]
+            arrived = self.history[p.pre][then] if then >= 0 else []
+            name = getattr(p.learning, "error", getattr(p.learning, "reward", None))
+            fired = [] if self.populations[p.post].graded else self.history[p.post][-1]
+            one.step(arrived, fired, self.history[name][-1] if name else None)
 
     def in_order(self) -> list[str]:
         """Every population after the sources of its projections of delay 0."""
@@ -1061,6 +1363,8 @@ class SlowController:
             n: drives[n].size for n in self.graded_inputs
         }
         order = self.in_order()
+        if not self.rules:
+            self.begin()
         for s in range(self.steps):
             for k, delay in enumerate(self.delays):
                 if delay >= 1:
@@ -1080,6 +1384,7 @@ class SlowController:
                     if post == name:
                         synapse(isyn.size, self.populations[name].current, isyn, [f32(math.exp(-self.dt / tau))])
                 self.history.setdefault(name, []).append(self.populations[name].update())
+            self.learn()
             self.filter()
             self.step_count += 1
         return self.decide(drives)

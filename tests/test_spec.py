@@ -22,6 +22,7 @@ from snn_control.coding import (
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, CubaLIF, DistanceDependent, FixedIndegree, Grid, Normal
 from snn_control.spec import load_spec, parse_spec
+from snn_control.spec.network import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "snn_control" / "controller.schema.json").read_text())
@@ -166,6 +167,16 @@ STRUCTURAL = [
     (f"{FIRST}.weights", "w.npy", f"network.projections[0].weights = 'w.npy': {NUMBERS}"),
     (f"{FIRST}.pre_index", [1], "network.projections[0].connection = 'dense': pre_index and post_index go with connection 'sparse'"),
     (f"{SECOND}.post_index", MISSING, "network.projections[1].connection = 'sparse': pre_index and post_index go with"),
+    (f"{SECOND}.learning", "stdp", "network.projections[1].learning = 'stdp': must be a mapping (key: value)"),
+    (f"{SECOND}.learning", {"type": "stpd"}, "network.projections[1].learning.type = 'stpd': must be one of stdp, reward_stdp, pes, eprop; did you mean 'stdp'?"),
+    (f"{SECOND}.learning", {"type": "stdp", "tau_puls": 1}, "network.projections[1].learning.tau_puls = 1: is not a known key; did you mean 'tau_plus'?"),
+    (f"{SECOND}.learning", {"type": "stdp", "tau_plus": 0}, "network.projections[1].learning.tau_plus = 0: must be > 0 s"),
+    (f"{SECOND}.learning", {"type": "stdp", "enabled": "yes"}, "network.projections[1].learning.enabled = 'yes': must be true or false"),
+    (f"{SECOND}.learning", {"type": "reward_stdp"}, "network.projections[1].learning.reward = None: is missing; add 'reward'"),
+    (f"{SECOND}.learning", {"type": "reward_stdp", "reward": 3}, "network.projections[1].learning.reward = 3: must be a name"),
+    (f"{SECOND}.learning", {"type": "pes", "error": "slow", "pre_tau": "5 ms"}, "network.projections[1].learning.pre_tau = '5 ms': must be a number"),
+    (f"{SECOND}.learning", {"type": "eprop", "error": "slow", "learning_rate": 1}, "network.projections[1].learning.feedback = None: is missing; add 'feedback'"),
+    (f"{SECOND}.learning", {"type": "eprop", "error": "slow", "learning_rate": 1, "feedback": "b"}, f"network.projections[1].learning.feedback = 'b': {NUMBERS}"),
     (f"{PAN}.decoder", MISSING, "outputs.pan.decoder = None: is missing; add 'decoder'"),
     (f"{PAN}.decoder", [], "outputs.pan.decoder = []: must hold at least one decoder"),
     (f"{PAN}.decoder.0.type", "rate", "outputs.pan.decoder[0].type = 'rate': must be one of linear, membrane"),
@@ -197,6 +208,8 @@ MEANING = [
     (f"{MOTOR}.neuron", {"type": "lif", "v_reset": 5}, "network.populations.motor.neuron.v_reset = 5: must be < v_threshold (1.0)"),
     (f"{MOTOR}.bias", [1, 2], "network.populations.motor.bias = 'shape (2,)': must be a number or have shape (4,)"),
     (f"{FIRST}.weights", [1.0, INFINITY], "network.projections[0].weights = 'NaN or infinity': must be finite"),
+    (f"{SECOND}.learning", {"type": "stdp", "w_min": 2}, "network.projections[1].learning.w_min = 2: must be < w_max (1.0)"),
+    (f"{SECOND}.learning", {"type": "stdp", "a_plus": INFINITY}, "network.projections[1].learning.a_plus = inf: must be finite"),
     (f"{PAN}.limits", [6, -6], "outputs.pan.limits = [6, -6]: low must be < high"),
     (f"{PAN}.safe", 7, "outputs.pan.safe = 7: must be finite and within limits [-6, 6]"),
     (f"{PAN}.slew", 0, "outputs.pan.slew = 0: must be > 0 a second"),
@@ -222,8 +235,10 @@ BUILD = [
     (f"{SECOND}.pre_index", [0, -1, 3], "projections[motor -> slow].pre_index = -1: must lie in [0, 4)"),
     (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_outdegree", "n": 3, "seed": 1}}, "projections[motor -> slow].connection.n = 3: must be at most 2"),
     (SECOND, MOTOR_TO_SLOW | {"connection": SHEET}, "projections[motor -> slow].connection.pre_positions = '12 positions': must be one a neuron: 4"),
-    (f"{FIRST}.connection", {"type": "fixed_probability", "p": 1, "seed": 1}, "].connection = FixedProbability(p=1, seed=1, allow_self=True): joints is graded"),
     (f"{SECOND}.receptor", "synaptic", "projections[motor -> slow].receptor = 'synaptic': LI has no synaptic current; use 'current'"),
+    (f"{SECOND}.learning", {"type": "stdp", "w_max": 9}, "network.projections[motor -> slow].learning = 'STDP': is for neurons that fire once a step: slow is graded"),
+    (f"{SECOND}.learning", {"type": "reward_stdp", "w_max": 9, "reward": "slow"}, "network.projections[motor -> slow].learning = 'RewardSTDP': is for neurons"),
+    (f"{FIRST}.learning", {"type": "pes", "error": "slow"}, "network.projections[joints -> motor].learning.error = 'slow': has 2 numbers: must be 4"),
     (f"{JOINTS}.range", [-1, INFINITY], "inputs.joints.encoder.low = [-1.0, -1.0]: low < high must be finite; give the input a range"),
     (f"{PAN}.decoder.0.from", "slow", "outputs.pan.decoder[0].from = 'slow': is graded, not spiking; use a membrane decoder"),
     (f"{PAN}.decoder.1.from", "motor", "outputs.pan.decoder[1].from = 'motor': is spiking, not graded; use a linear decoder"),
@@ -322,7 +337,7 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
 
     closed = [set(o["properties"]) for o in objects(SCHEMA)]
     for cls, renamed, extra in [
-        *((cls, {}, {"type"}) for cls in spec.network.NEURONS.values()),
+        *((cls, {}, {"type"}) for cls in (spec.network.NEURONS | spec.network.RULES).values()),
         (network.Population, {"name": None}, set()), (network.Projection, {}, set()),
         (PopulationEncoder, {}, {"type"}), (LinearEncoder, {}, {"type"}), (coding.PoolEncoder, {}, {"type"}),
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
@@ -336,6 +351,27 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
 
 
 # reading -------------------------------------------------------------------------------------------------------
+def test_learning_rules_are_read_and_fit_the_schema():
+    bounds = {"w_min": -2.5, "w_max": 5, "enabled": False, "name": "mine"}
+    pair = {"a_plus": 0.1, "a_minus": -0.2, "tau_plus": 0.01, "tau_minus": 0.03}
+    rules = {
+        "stdp": pair | bounds,
+        "reward_stdp": pair | bounds | {"reward": "goal", "tau_e": 0.5, "learning_rate": 2},
+        "pes": bounds | {"error": "slow", "learning_rate": 1e-3, "pre_tau": 0.01},
+        "eprop": bounds
+        | {"error": "slow", "feedback": [[1, 2], [3, 4]], "learning_rate": 1, "gamma": 0.5, "tau_out": 0.1},
+    }
+    for kind, values in rules.items():
+        document = with_value(f"{SECOND}.learning", {"type": kind} | values)
+        VALIDATOR.validate(document)
+        found = parse_spec(document).network.projections[1].learning
+        assert type(found) is RULES[kind]
+        assert {key: np.asarray(getattr(found, key)).tolist() for key in values} == values
+    for least in ({"type": "stdp", "w_max": 3}, {"type": "pes", "error": "slow"}):
+        VALIDATOR.validate(with_value(f"{SECOND}.learning", least))
+        parse_spec(with_value(f"{SECOND}.learning", least))
+
+
 def test_the_descriptions_that_come_out():
     spec = parse_spec(copy.deepcopy(GOOD))
     camera, joints, goal = spec.inputs

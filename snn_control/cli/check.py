@@ -18,6 +18,8 @@ from .plot import add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
+#: of a rule, for each of its synapses in each step (docs/plasticity.md)
+LEARNING_NS = {"STDP": 0.04, "RewardSTDP": 0.25, "PES": 0.13, "EProp": 0.4}
 
 
 def add_to(commands: Any) -> None:
@@ -44,7 +46,8 @@ def rough_cost(program: Program) -> float:
     for p in facts["projections"]:
         share = ASSUMED_HZ * facts["dt"] if p["pre"] in spiking else 1.0
         synaptic += p["synapses"] * share
-    operations = len(program.operations) * CALL_NS
+    learning = sum(r["synapses"] * LEARNING_NS.get(r["rule"], 0.0) for r in facts.get("learning", []))
+    operations = len(program.operations) * CALL_NS + learning
     return program.steps * (operations + sum(sizes.values()) * NEURON_NS + synaptic * SYNAPSE_NS) / 1e3
 
 
@@ -80,6 +83,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "inputs": facts["inputs"],
         "populations": [{k: p[k] for k in ("name", "size", "spiking")} for p in facts["populations"]],
         "projections": facts["projections"],
+        "learning": facts["learning"],
         "outputs": facts["outputs"],
         "neurons": sum(p["size"] for p in facts["populations"]),
         "synapses": sum(p["synapses"] for p in facts["projections"]),
@@ -111,6 +115,9 @@ def run(options: argparse.Namespace) -> int:
     table("projections", ["from", "to", "synapses", "delay [steps]"], [
         [p["pre"], p["post"], p["synapses"], p["delay_steps"]] for p in d["projections"]
     ])  # fmt: skip
+    if d["learning"]:
+        keys = ("name", "rule", "pre", "post", "synapses")
+        table("learning", ["name", "rule", "from", "to", "synapses"], [[r[k] for k in keys] for r in d["learning"]])
     table("outputs", ["name", "size", "unit"], [[o["name"], o["size"], o["unit"] or "-"] for o in d["outputs"]])
     memory = d["memory"]
     print(f"{d['neurons']:,} neurons, {d['synapses']:,} synapses, {d['operations']} operations")

@@ -163,3 +163,8 @@ class Bound:
         if state.dtype != np.uint8 or state.shape != self.state.shape:
             raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
         self.state[:] = state
+
+    def check(self) -> None:
+        """Check every row once more, where the state came from outside; raises ProgramError."""
+        for operation in self.program.operations:
+            _check(operation, kernel(operation.kernel, operation.version).check, self._blocks)

@@ -1,8 +1,8 @@
 """Descriptions -> Program: sizes checked, decays computed once in float64, operations put in order.
 
 The order of a tick: samples and encoders; then in each step the deliveries of delay >= 1, and for each
-population, sources before targets, its inputs of delay 0 and its neurons, then the decoding traces; then
-the outputs and the guard.
+population, sources before targets, its inputs of delay 0 and its neurons, then the learning rules and the
+decoding traces; then the outputs and the guard.
 """
 
 from __future__ import annotations
@@ -113,5 +113,17 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         "projections": [
             {"pre": p.pre, "post": p.post, "synapses": k, "delay_steps": d}
             for p, k, d in zip(b.network.projections, b.synapse_counts, b.delays, strict=True)
+        ],
+        "learning": [
+            {
+                "name": p.name,
+                "rule": type(p.rule).__name__,
+                "pre": p.pre.name,
+                "post": p.post.name,
+                "title": p.title,
+                "sparse": p.pointers is not None,
+                "synapses": b.synapse_counts[k],
+            }
+            for k, p in sorted(b.plastic.items())
         ],
     }

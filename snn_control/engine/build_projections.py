@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import BuildError, DescriptionError
-from ..network import AllToAll, OneToOne, Projection
+from ..network import AllToAll, LearningRule, OneToOne, Projection
 from ..network.convolution import Convolution
 from .build_gather import deliver_graded_sparse
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words
 from .program import STEP, Place
+from .rules import add_rules, keep_synapses, keep_weights
 
 __all__ = ["connect", "product"]
 
@@ -20,7 +21,7 @@ MOST_TARGETS = 1 << 24  # of a synapse in one word
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: deliveries with a delay, then each population after what arrives at once."""
+    """Emit the operations of a step: deliveries with a delay, each population after what arrives at once, the rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):
@@ -51,6 +52,7 @@ def connect(b: Builder) -> None:
         b.sections[STEP].append(node.operation)
         if node.graded:
             b.remember(node)
+    add_rules(b)
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
@@ -60,9 +62,9 @@ def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, l
     b.emit(section, "dense_graded", *operands, fan_out(b, weights), label=label)
 
 
-def fan_out(b: Builder, weights: np.ndarray) -> int | Place:
-    """How many weights of each row are not 0, for the count of effective operations; 0 where all are."""
-    if np.all(weights):
+def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None) -> int | Place:
+    """How many weights of each row are not 0, for the count of effective operations; 0 where all are, or may be."""
+    if learning is not None or np.all(weights):
         return 0
     return b.layout.constant("", np.count_nonzero(weights, axis=1).astype(np.uint32))
 
@@ -124,11 +126,12 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
     shape = (n_post,) if one_to_one else (n_pre, n_post)
     weights = matrix(f"{p.label}.weights", p.weights, shape)
     b.synapse_counts[index] = weights.size
-    operands = [n_post, y, lay.constant(name, weights), *source, b.counter(p.label, weights.size, once=False)]
+    place = keep_weights(b, index, weights, source)
+    operands = [n_post, y, place, *source, b.counter(p.label, weights.size, once=False)]
     if one_to_one:
         b.emit(STEP, "one_to_one_graded", *operands, label=p.label)
     else:
-        b.emit(STEP, "dense_graded", *operands, fan_out(b, weights), label=p.label)
+        b.emit(STEP, "dense_graded", *operands, fan_out(b, weights, p.learning), label=p.label)
 
 
 def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
@@ -153,7 +156,8 @@ def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
             own = scale_of(b, scale), lay.state("", "int32", n_post)
             emit("dense_spikes_int8", y, lay.constant(name, whole), whole.size, *own)
         else:
-            emit("dense_spikes", y, lay.constant(name, weights), weights.size, fan_out(b, weights))
+            place = keep_weights(b, index, weights, ring)
+            emit("dense_spikes", y, place, weights.size, fan_out(b, weights, p.learning))
         return
     rows, steps = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post), 1
     shape = (n_pre, n_post) if dense else (rows.size,)
@@ -168,7 +172,7 @@ def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
         emit("csr_spikes_int8", y, weights, rows.size, *places, scale_of(b, scale))
         return
     bits = weight_words(f"{p.label}.weights", p.weights, shape)
-    synapses = lay.reserve(name, "uint32", (rows.size, 2), lambda pairs: rows.fill(pairs, bits))
+    synapses = keep_synapses(b, index, rows, bits, ring, places[0])
     if steps == 1:
         emit("csr_spikes", y, synapses, rows.size, *places)
         return

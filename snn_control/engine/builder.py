@@ -97,6 +97,7 @@ class Builder:
         self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
         self.counted: list[dict[str, Any]] = []
         self.spiking: list[str] = []
+        self.plastic: dict[int, Any] = {}  # projections with a learning rule
 
     def emit(self, section: int, name: str, *operands: int | Place, label: str) -> Operation:
         operation = Operation(name, kernel(name).version, section, operands, label)
@@ -117,7 +118,9 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        return max([d for p, d in zip(self.network.projections, self.delays, strict=True) if p.pre == name], default=0)
+        """In steps; a learning rule reads what arrived after the source has written the next."""
+        projections = zip(self.network.projections, self.delays, strict=True)
+        return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 
     def has_current(self, name: str) -> bool:
         return any(p.post == name and self.receptor(p) == "current" for p in self.network.projections)

@@ -43,10 +43,15 @@ class Layout:
         """Read-only array in the Program."""
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
-    def reserve(self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object]) -> Place:
-        """The same, for what is large: ``fill(array)`` writes it when the block is made; the array is zeros before."""
-        place = self._place(PROGRAM, name, np.dtype(dtype).str, shape)
-        self._content[PROGRAM].append((place, fill))
+    def reserve(
+        self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
+    ) -> Place:
+        """The same, for what is large: ``fill(array)`` writes it when the block is made; the array is zeros before.
+
+        kind : PROGRAM, or STATE: what a reset writes
+        """
+        place = self._place(kind, name, np.dtype(dtype).str, shape)
+        self._content[kind].append((place, fill))
         return place
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:

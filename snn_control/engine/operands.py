@@ -141,11 +141,13 @@ def dense_spikes(n_post, y, weights, spikes, stride, slots, clock, delay, many, 
         raise ProgramError(f"fan out {fan_out!r}: must be a place, or 0")
 
 
-def _pointers(pointers: Any, n_pointers: Any, synapses: int) -> None:
+def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
+    """Row pointers; where the last row ends."""
     need(n_pointers, 4, pointers)
     rows = pointers.data.view(np.uint32)[:n_pointers]
     if rows[0] != 0 or (rows[1:] < rows[:-1]).any() or rows[-1] > synapses:
         raise ProgramError("row pointers: must ascend from 0 to the number of synapses")
+    return int(rows[-1])
 
 
 def _csr(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter, pointers, n_pointers, targets):
@@ -158,7 +160,7 @@ def _csr(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter
 def _pairs(synapses: Array, pointers: Any, n_pointers: int, targets: int) -> None:
     """Rows of {target, weight}."""
     pairs = synapses.data.view(np.uint32).reshape(-1, 2)
-    _pointers(pointers, n_pointers, len(pairs))
+    pointers_of(pointers, n_pointers, len(pairs))
     if len(pairs) and int(pairs[:, 0].max()) >= targets:
         raise ProgramError(f"a synapse onto neuron {int(pairs[:, 0].max())}: only {targets}")
 
@@ -197,7 +199,7 @@ def csr_spikes_int8(
     once(many)
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pointers - 1)
     words = synapses.data.view(np.uint32)
-    _pointers(pointers, n_pointers, words.size)
+    pointers_of(pointers, n_pointers, words.size)
     if words.size and int((words & 0xFFFFFF).max()) >= n_post:
         raise ProgramError(f"a synapse onto neuron {int((words & 0xFFFFFF).max())}: only {n_post}")
 
@@ -332,7 +334,7 @@ def _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, 
         need(n, 2, wait)
 
 
-def _present(*states: Any) -> list[Array]:
+def present(*states: Any) -> list[Array]:
     """Those that are not 0."""
     return [s for s in states if isinstance(s, Array) or s != 0]
 
@@ -341,7 +343,7 @@ def integrate_and_fire(
     n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory,
     mode, v, isyn, adapt, wait, counts,
 ):  # fmt: skip
-    _neuron(n, params, each, neurons.N_PARAMS, current, bias, v, *_present(isyn, adapt))
+    _neuron(n, params, each, neurons.N_PARAMS, current, bias, v, *present(isyn, adapt))
     _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait)
     if not 0 <= mode < 8:
         raise ProgramError(f"mode {mode}: must be from 0 to 7")
@@ -350,7 +352,7 @@ def integrate_and_fire(
 
 
 def leaky_integrator(n, params, each, current, bias, v, isyn):
-    _neuron(n, params, each, neurons.N_GRADED_PARAMS, current, bias, v, *_present(isyn))
+    _neuron(n, params, each, neurons.N_GRADED_PARAMS, current, bias, v, *present(isyn))
 
 
 def adex(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from ..errors import ProgramError
+from . import operands, operands_plasticity
 from .compile import compile_callback
-from .kernels import convolution, delivery, encoders, gather, neurons, outputs, vectors
-from .operands import CHECKS
+from .kernels import convolution, delivery, encoders, gather, neurons, outputs, plasticity, vectors
 
 __all__ = ["Kernel", "all_kernels", "kernel"]
 
@@ -48,9 +48,11 @@ _FUNCTIONS = (
     convolution.conv_spikes, convolution.conv_graded,
     gather.gather_graded, gather.tile_graded, gather.csr_graded,
     neurons.integrate_and_fire, neurons.leaky_integrator, neurons.adex, neurons.izhikevich,
+    plasticity.stdp, plasticity.reward_stdp, plasticity.pes, plasticity.eprop,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
-_kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, CHECKS[f.__name__]) for f in _FUNCTIONS}
+_CHECKS = operands.CHECKS | operands_plasticity.CHECKS
+_kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, _CHECKS[f.__name__]) for f in _FUNCTIONS}
 _plugins_loaded = False
 
 

@@ -19,12 +19,15 @@ from .neurons import (
     SpikingModel,
     Threshold,
 )
+from .plasticity import PES, STDP, EProp, LearningRule, RewardSTDP
 
 __all__ = [
     "ALIF",
     "IF",
     "LI",
     "LIF",
+    "PES",
+    "STDP",
     "AdEx",
     "AllToAll",
     "Connector",
@@ -32,6 +35,7 @@ __all__ = [
     "CubaLIF",
     "DistanceDependent",
     "Distribution",
+    "EProp",
     "FixedIndegree",
     "FixedOutdegree",
     "FixedProbability",
@@ -39,6 +43,7 @@ __all__ = [
     "Grid",
     "Integrator",
     "Izhikevich",
+    "LearningRule",
     "Network",
     "NeuronModel",
     "Normal",
@@ -46,6 +51,7 @@ __all__ = [
     "Population",
     "Projection",
     "Relay",
+    "RewardSTDP",
     "SpikingModel",
     "Threshold",
     "Uniform",

@@ -14,6 +14,7 @@ from .connectors import AllToAll, Connector, FromArrays, OneToOne
 from .convolution import Convolution
 from .distributions import Distribution
 from .neurons import NeuronModel
+from .plasticity import LearningRule
 
 __all__ = ["Network", "Population", "Projection"]
 
@@ -82,6 +83,7 @@ class Projection:
     bias : scalar or (n_post,), added in every step, as in NIR's Affine; of a convolution also (channels out,)
     precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
     scale : of int8 weights; None takes the largest weight / 127
+    learning : how the weights change while the controller runs; the weights are then what it starts from
     """
 
     pre: str
@@ -96,6 +98,7 @@ class Projection:
     bias: Any = None
     precision: str = "float32"
     scale: float | None = None
+    learning: LearningRule | None = None
 
     @property
     def label(self) -> str:
@@ -136,6 +139,7 @@ class Projection:
             raise self._wrong("precision", self.precision, "must be 'float32' or 'int8'")
         if self.scale is not None and self.precision != "int8":
             raise self._wrong("scale", self.scale, "goes with precision 'int8'")
+        self._check_learning()
         indexed = {self.pre_index is not None, self.post_index is not None}
         if indexed != {self.connection == "sparse"}:
             rule = "pre_index and post_index go with connection 'sparse', and both are needed there"
@@ -144,6 +148,15 @@ class Projection:
             self.connector  # noqa: B018  (its arrays are checked)
         except DescriptionError as error:
             raise error.within(self.label) from None
+
+    def _check_learning(self) -> None:
+        if self.learning is None:
+            return
+        if not isinstance(self.learning, LearningRule):
+            raise self._wrong("learning", self.learning, "must be a learning rule")
+        if isinstance(self.connection, Convolution) or np.ndim(self.delay) or self.precision != "float32":
+            rule = "goes with one delay and float32 weights, and with no convolution"
+            raise self._wrong("learning", type(self.learning).__name__, rule)
 
     def _wrong(self, key: str, value: Any, rule: str, fix: str = "") -> DescriptionError:
         return DescriptionError(f"{self.label}.{key}", value, rule, fix)

@@ -16,17 +16,17 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from ..advice import advice
 from ..controller import Controller
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
-from ..errors import DescriptionError, RuntimeFault, SnnControlError
+from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
 from ..spec import ControllerSpec, load_spec
-from .diagnostics import Reporter, guard_reason
+from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import (
     Stop,
     check_record,
@@ -91,6 +91,7 @@ class ControllerNode(LifecycleNode):
         self._matching = steady_timer(self, 0.02, self._start_when_matched)
         self._matching.cancel()
         self.create_service(Trigger, "~/release", self._release)
+        self.create_service(SetBool, "~/learning", self._learning)
         if autostart and (self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS):
             self.exit_code, self.finished = 2, True
 
@@ -271,6 +272,17 @@ class ControllerNode(LifecycleNode):
             time.sleep(0.001)
         response.success = not self.controller.safe
         response.message = "commands" if response.success else f"still the safe command: {guard_reason(self)}"
+        return response
+
+    def _learning(self, request: Any, response: Any) -> Any:
+        """Switches all learning rules (std_srvs/srv/SetBool), from the loop's next step on."""
+        response.success, response.message = False, "not active"
+        if self.controller is not None and self.loop is not None and self.loop.running:
+            try:
+                self.controller.learning(request.data)
+                response.success, response.message = True, learning_switches(self.controller)
+            except InputError as error:
+                response.message = str(error)
         return response
 
     def _diagnose(self) -> None:

@@ -12,7 +12,7 @@ from ..engine.kernels import encoders, outputs
 from .graph import describe_mismatch
 from .topics import qos_of
 
-__all__ = ["Reporter", "guard_reason", "status", "statuses"]
+__all__ = ["Reporter", "guard_reason", "learning_switches", "status", "statuses"]
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -126,6 +126,20 @@ def _guard(node: Any, loop: dict) -> DiagnosticStatus:
     return status(node, "guard", ERROR, f"safe command: {guard_reason(node)}", values)
 
 
+def learning_switches(controller: Any) -> str:
+    """``on: x->a, a->b; off: b->c``: the projections that have a learning rule."""
+    rules = controller.counters()["learning"]
+    sides = (("on", [t for t, r in rules.items() if r["on"]]), ("off", [t for t, r in rules.items() if not r["on"]]))
+    return "; ".join(f"{side}: {', '.join(titles)}" for side, titles in sides if titles)
+
+
+def _learning(node: Any) -> list[DiagnosticStatus]:
+    """One status, where a projection learns."""
+    rules = node.controller.counters()["learning"]
+    values = {f"updates.{title}": rule["updates"] for title, rule in rules.items()}
+    return [status(node, "learning", OK, learning_switches(node.controller), values)] if rules else []
+
+
 def _outputs(node: Any, loop: dict, before: Any) -> list[DiagnosticStatus]:
     found = []
     for port in node.outputs:
@@ -143,10 +157,10 @@ def _outputs(node: Any, loop: dict, before: Any) -> list[DiagnosticStatus]:
 
 
 def statuses(node: Any, loop: dict, before: tuple[float, dict] | None, time: float) -> list[DiagnosticStatus]:
-    """Loop, guard (if there is one), each input and each output; levels OK, WARN, ERROR."""
+    """Loop, guard and learning (if there are any), each input and each output; levels OK, WARN, ERROR."""
     if node.loop is None or not loop:
         return [status(node, "loop", WARN, "not configured", {})]
-    found = [_loop(node, loop, before, time), *([_guard(node, loop)] if node.guarded else [])]
+    found = [_loop(node, loop, before, time), *([_guard(node, loop), *_learning(node)] if node.guarded else [])]
     found += [_input(node, k, port.name, port, loop, before, time) for k, port in enumerate(node.inputs)]
     return found + _outputs(node, loop, before)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from typing import Any
 
 from ..errors import DescriptionError
@@ -10,29 +11,37 @@ from ..network import (
     IF,
     LI,
     LIF,
+    PES,
+    STDP,
     AdEx,
     Connector,
     CubaLI,
     CubaLIF,
+    EProp,
     Integrator,
     Izhikevich,
+    LearningRule,
     NeuronModel,
     Population,
     Projection,
     Relay,
+    RewardSTDP,
     Threshold,
 )
 from ..network.convolution import Convolution, pooling
 from .connectors import CONNECTORS, read_connector, read_numbers
 from .reader import Reader
 
-__all__ = ["NEURONS", "optional_neuron", "read_neuron", "read_population", "read_projection"]
+__all__ = ["NEURONS", "RULES", "optional_neuron", "read_neuron", "read_population", "read_projection"]
 
 #: ``type`` of a neuron in a file -> its description
 NEURONS: dict[str, type[NeuronModel]] = {
     "if": IF, "lif": LIF, "cuba_lif": CubaLIF, "alif": ALIF, "adex": AdEx, "izhikevich": Izhikevich,
     "threshold": Threshold, "li": LI, "cuba_li": CubaLI, "integrator": Integrator, "relay": Relay,
 }  # fmt: skip
+
+#: ``type`` of a learning rule in a file -> its description
+RULES: dict[str, type[LearningRule]] = {"stdp": STDP, "reward_stdp": RewardSTDP, "pes": PES, "eprop": EProp}
 
 
 def read_neuron(r: Reader) -> NeuronModel:
@@ -70,12 +79,21 @@ def _connection(r: Reader) -> tuple[str | Connector | Convolution, Any]:
     return inner.make(Convolution, **values), None
 
 
+def _learning(r: Reader) -> LearningRule:
+    cls, values = RULES[r.kind(RULES)], {}
+    for field in fields(cls):
+        if r.has(field.name) or field.default is MISSING:
+            values[field.name] = r.array(field.name) if field.name in cls.arrays else r.take(field.name)
+    return r.make(cls, **values)
+
+
 def read_projection(r: Reader) -> Projection:
     values: dict[str, Any] = {key: r.text(key) for key in ("pre", "post")}
     values |= {"receptor": r.text("receptor", ""), "precision": r.text("precision", "float32")}
     values |= {"delay": r.array("delay", 0.0)}
     values |= {key: r.number(key, None) for key in ("tau_syn", "scale")}
     values |= {key: r.array(key, None) for key in ("bias", "pre_index", "post_index")}
+    values["learning"] = _learning(r.child("learning")) if r.has("learning") else None
     values["connection"], weights = _connection(r)
     values["weights"] = read_numbers(r, "weights", 1.0) if weights is None else weights
     try:

@@ -78,6 +78,23 @@ def test_check_says_what_a_controller_is(capsys):
     assert {p["name"]: p["size"] for p in facts["populations"]} == {"observation": 32, "action": 2}
     assert facts["synapses"] == 64
     assert facts["memory"]["state"] > 0
+    assert facts["learning"] == []
+
+
+def test_check_names_the_projections_that_learn_and_what_that_costs(tmp_path, capsys):
+    path, costs = tmp_path / "mine.yaml", []
+    call(capsys, "new", path)
+    text = path.read_text()
+    line = next(one for one in text.splitlines() if "pre: state" in one)
+    for learning in ("", ", learning: {type: stdp, w_min: -10, w_max: 10, name: mine}"):
+        path.write_text(text.replace(line, line.rstrip("}") + learning + "}"))
+        code, out, err = call(capsys, "check", path, "--json")
+        assert code == 0, err
+        costs.append(json.loads(out)["rough_us_a_tick"])
+    rule = json.loads(out)["learning"][0]
+    assert (rule["name"], rule["rule"], rule["pre"]) == ("mine", "STDP", "state")
+    assert costs[1] > costs[0]
+    assert "mine" in call(capsys, "check", path)[1]
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,19 @@ from snn_control.network import (
     IF,
     LI,
     LIF,
+    PES,
+    STDP,
     AdEx,
     CubaLI,
     CubaLIF,
+    EProp,
     Integrator,
     Izhikevich,
     Network,
     Population,
     Projection,
     Relay,
+    RewardSTDP,
     Threshold,
 )
 from tests.reference import SlowController
@@ -196,6 +200,73 @@ def descriptions(draw):
     return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, guard
 
 
+@st.composite
+def a_rule(draw, rule, n_post, n_all, weights):
+    """A rule for a network with graded populations "one" and "all", of 1 and of n_all neurons."""
+    least, most = np.min(weights, initial=0), np.max(weights, initial=1)
+    low, high = draw(st.sampled_from([(-np.inf, np.inf), (least, most + 0.01), (least - 1, most + 1)]))
+    values = {"w_min": float(low), "w_max": float(high), "enabled": draw(st.integers(0, 4)) > 0}
+    if issubclass(rule, STDP):
+        values |= {"a_plus": draw(st.sampled_from([0.02, 0.4])), "a_minus": draw(st.sampled_from([0.03, -0.3]))}
+        values |= {"tau_plus": draw(times(0.002, 0.03)), "tau_minus": draw(times(0.002, 0.03))}
+    if rule is RewardSTDP:
+        values |= {"reward": "one", "tau_e": draw(times(0.005, 1)), "learning_rate": 50.0}
+    if rule is PES:
+        values |= {"error": "all", "learning_rate": draw(st.sampled_from([1e-4, 1e-2]))}
+    if rule is EProp:
+        error = draw(st.sampled_from(["one", "all"]))
+        feedback = np.random.default_rng(n_post).normal(size=(n_post, 1 if error == "one" else n_all))
+        values |= {"error": error, "feedback": draw(st.sampled_from([0.7, feedback])), "learning_rate": 30.0}
+        values |= {"tau_out": draw(times(0.002, 0.03)), "gamma": draw(st.sampled_from([0.3, 1.0]))}
+    return rule(**values)
+
+
+@st.composite
+def eprop_neuron(draw):
+    kind = draw(st.sampled_from([IF, LIF, CubaLIF, ALIF, ALIF]))
+    values = {"reset": "subtract", "v_threshold": draw(times(0.2, 0.8))}
+    special = draw(st.sampled_from([{}, {"reset_delay": True}, {"refractory": 2 * DT}]))
+    if kind is ALIF:
+        values |= {"tau_adapt": draw(times(0.01, 0.3)), "beta": draw(times(0.05, 0.5))}
+    return kind(r=20.0 if kind is IF else 2.0, **values, **special)
+
+
+@st.composite
+def learners(draw):
+    """An input that spikes and two populations, whose projections learn by rules that are drawn."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = {name: draw(st.integers(1, 5)) for name in "xab"}
+    once = spiking().filter(lambda m: not getattr(m, "several", False))
+    models = {name: draw(eprop_neuron() | once) for name in "ab"}
+    inputs = [
+        ValueInput("x", size=n["x"], encoder=LinearEncoder(np.eye(n["x"]), neuron=Threshold(0.3))),
+        ValueInput("given", size=1, range=(-1.0, 1.0), required=False),
+    ]
+    projections = [
+        Projection("given", g, rng.normal(size=(1, m)), tau_syn=0.01) for g, m in (("one", 1), ("all", n["b"]))
+    ]
+    for pre, post in draw(st.lists(st.sampled_from(["xa", "xb", "ab", "ba", "bb"]), min_size=1, max_size=3)):
+        kinds, values = ["dense", "sparse"] + ["one_to_one"] * (n[pre] == n[post]), {}
+        rules = [STDP, RewardSTDP] + [PES] * (n[post] == n["b"])
+        if getattr(models[post], "reset", "") == "subtract" and not np.ndim(models[post].v_threshold):
+            rules += [EProp] * 3
+        rule = draw(st.sampled_from(rules))
+        kind = draw(st.sampled_from(kinds)) if issubclass(rule, STDP) else "dense"
+        shape = {"dense": (n[pre], n[post]), "one_to_one": (n[post],)}.get(kind, (draw(st.integers(0, 12)),))
+        if kind == "sparse":
+            values |= {"pre_index": rng.integers(0, n[pre], shape), "post_index": rng.integers(0, n[post], shape)}
+        weights = rng.normal(size=shape) * 1.5
+        delay = DT * draw(st.integers(0 if pre < post or pre == "x" else 1, 3))
+        values |= draw(st.sampled_from([{}, {}, {"tau_syn": 0.007}, {"receptor": "current"}]))
+        learning = draw(a_rule(rule, n[post], n["b"], weights))
+        projections.append(Projection(pre, post, weights, kind, delay=delay, learning=learning, **values))
+    populations = [Population(name, n[name], models[name], rng.normal(0.5, 1, n[name])) for name in "ab"]
+    populations += [Population(name, m, LI(tau_mem=0.005)) for name, m in (("one", 1), ("all", n["b"]))]
+    outputs = [Output("u", (SpikeDecoder("b", 1 / 50, 0.01),), 1, limits=(-1, 1))]
+    steps = draw(st.sampled_from([1, 1, 3]))
+    return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, Guard()
+
+
 def observation(rng, inputs):
     given = {}
     for spec in inputs:
@@ -221,6 +292,11 @@ def compare(description, seed, ticks):
     array = controller.bound.array
     for tick in range(ticks):
         given = observation(rng, inputs)
+        if twin.rules and rng.random() < 0.2:
+            on = bool(rng.random() < 0.7)
+            controller.learning(on)
+            for rule in twin.rules.values():
+                rule.switch[0] = on
         got, want = controller.step(given), twin.step(given)
         for name, pop in twin.populations.items():
             assert array(f"{name}.v").tobytes() == pop.v.tobytes(), (tick, name, "v")
@@ -231,6 +307,13 @@ def compare(description, seed, ticks):
         for name in want:
             assert got[name].tobytes() == want[name].tobytes(), (tick, name, got[name], want[name])
         assert array("guard").tolist() == twin.words.tolist(), tick
+        for (k, rule), facts in zip(twin.rules.items(), controller.program.facts["learning"], strict=True):
+            found = array(f"{facts['title']}.weights")
+            if facts["sparse"]:
+                order = sorted(range(len(rule.synapses)), key=rule.synapses.__getitem__)
+                assert found[:, 1].tobytes() == rule.w.reshape(-1)[order].tobytes(), (tick, k, rule.rule)
+            else:
+                assert found.tobytes() == rule.w.tobytes(), (tick, k, rule.rule)
     for name, counters in twin.counters.items():
         assert array(f"{name}.counters").tolist() == counters.tolist(), name
     fired = {name: int(p.counter[0]) for name, p in twin.populations.items() if not p.graded}
@@ -242,6 +325,12 @@ def compare(description, seed, ticks):
 @given(description=descriptions(), seed=st.integers(0, 2**32 - 1))
 def test_a_random_controller_gives_the_bits_of_its_slow_twin(description, seed):
     compare(description, seed, ticks=8)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(description=learners(), seed=st.integers(0, 2**32 - 1))
+def test_a_random_controller_that_learns_gives_the_bits_of_its_slow_twin(description, seed):
+    compare(description, seed, ticks=12)
 
 
 def test_a_recurrent_network_stays_with_its_twin_for_long():

@@ -36,6 +36,7 @@ IN_DOUBLE = {
     **dict.fromkeys(("integrate_and_fire", "leaky_integrator", "adex", "izhikevich"), 4e-7),
     **dict.fromkeys(("population", "synapse", "release"), 1e-7),
     **dict.fromkeys(("dense_spikes", "conv_spikes", "trace"), 4e-6),  # sums of up to 70 rows
+    **dict.fromkeys(("stdp", "reward_stdp", "pes", "eprop"), 4e-6),
 }
 FIRING = ("integrate_and_fire", "adex", "izhikevich")
 

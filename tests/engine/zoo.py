@@ -23,15 +23,19 @@ from snn_control.network import (
     IF,
     LI,
     LIF,
+    PES,
+    STDP,
     AdEx,
     CubaLI,
     CubaLIF,
+    EProp,
     Integrator,
     Izhikevich,
     Network,
     Population,
     Projection,
     Relay,
+    RewardSTDP,
     Threshold,
 )
 from snn_control.network.convolution import Convolution, pooling
@@ -53,7 +57,7 @@ def models(rng):
         "several": IF(r=120.0, several=True, reset="subtract", v_min=-1.0),
         "cuba": CubaLIF(tau_mem=0.01, tau_syn=0.004),
         "cuba_resting": CubaLIF(tau_mem=0.01, tau_syn=0.01, refractory=2e-3),
-        "adaptive": ALIF(tau_mem=0.01, tau_adapt=0.05, beta=0.3),
+        "adaptive": ALIF(tau_mem=0.01, tau_adapt=0.05, beta=0.3, reset="subtract"),
         "adex": AdEx(tau_mem=0.01, tau_w=0.1, a=0.1, b=0.1, **adex),
         "izhikevich": Izhikevich(r=8.0 * each),
         "threshold": Threshold(1.1),
@@ -91,7 +95,12 @@ def program():
         Projection("relay", "each", 0.2, "sparse", index[0][:N], rng.permutation(N), delay=DT),
         Projection("li", "twice", rng.normal(0, 0.1, 90), "sparse", *index),
     ]
-    populations += [Population("small", 12, LI(tau_mem=0.01)), Population("seen", 16, LIF(tau_mem=0.01), bias=0.5)]
+    projections += learning(rng, index)
+    populations += [
+        Population("small", 12, LI(tau_mem=0.01)),
+        Population("reward", 1, Relay()),
+        Population("seen", 16, LIF(tau_mem=0.01), bias=0.5),
+    ]
     inputs = [
         ValueInput("x", size=3, range=(-2.0, 2.0)),
         ValueInput("y", size=2, range=(-1, 1), encoder=PopulationEncoder(8, neuron=LIF(tau_mem=0.01))),
@@ -106,6 +115,28 @@ def program():
                                            MembraneDecoder("z", rng.normal(size=(10, 3)))))),
     ]  # fmt: skip
     return build(Network(tuple(populations), tuple(projections)), inputs, outputs, dt=DT, period=2 * DT)
+
+
+def learning(rng, index):
+    """Every rule; what works on sparse synapses on both."""
+    bounds = {"w_min": -1.0, "w_max": 1.0}
+    pairs = {"a_plus": 0.02, "a_minus": 0.021}
+    rules = [
+        ("threshold", STDP(**pairs)),
+        ("threshold", STDP(**pairs), index),
+        ("resting", RewardSTDP(reward="reward", learning_rate=20.0, **pairs)),
+        ("resting", RewardSTDP(reward="reward", learning_rate=20.0, **pairs), index),
+        ("li", PES(error="relay", learning_rate=1e-3, **bounds)),
+        ("late", EProp(error="small", feedback=rng.normal(size=(N, 12)), learning_rate=1.0, **bounds)),
+        ("adaptive", EProp(error="small", feedback=0.3, learning_rate=1.0, **bounds)),
+    ]
+    return [Projection("x", "reward", rng.normal(size=(3, 1)))] + [
+        Projection(
+            "lif", post, rng.uniform(0, 0.1, 90 if sparse else (N, N)), *(("sparse", *index) if sparse else ()),
+            learning=rule, delay=2e-3,
+        )
+        for post, rule, *sparse in rules
+    ]  # fmt: skip
 
 
 def observation(rng):

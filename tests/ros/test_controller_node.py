@@ -22,7 +22,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64, Float64MultiArray
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from snn_control.controller import Controller
 from snn_control.realtime.loop import Loop
@@ -624,6 +624,82 @@ def test_release_by_an_operator(tmp_path, start, robot):
     time.sleep(0.3)
     assert {c for s, c in commands if s >= begin} == {SAFE}
     assert release().success
+    assert process.end() == 0
+
+
+#: spikes of the sensor learn to hold the command at 1
+LEARNS = changed(
+    changed(CONTROLLER, "inputs.sensor.encoder", {
+        "type": "linear",
+        "weights": [[2.0, 1.5, 3.0, 2.5, 4.0, 1.7], [0.0] * 6],
+        "neuron": {"type": "lif", "tau_mem": 0.05},
+    }),
+    "network",
+    {
+        "populations": {
+            "slow": {"size": 1, "neuron": {"type": "li", "tau_mem": 0.1}},
+            "wrong": {"size": 1, "neuron": {"type": "relay"}, "bias": -1.0},
+        },
+        "projections": [
+            {"pre": "sensor", "post": "slow", "weights": 0,
+             "learning": {"type": "pes", "error": "wrong", "learning_rate": 0.002}},
+            {"pre": "slow", "post": "wrong"},
+        ],
+    },
+)  # fmt: skip
+
+
+def test_learning_is_switched_by_a_service_and_told_in_diagnostics(tmp_path, start, robot):
+    """In lockstep, so that the tick of the switch is known: the commands are those of `Controller.step`, to the bit."""
+    file = write(tmp_path, LEARNS)
+    process = start("controller_node", controller_file=str(file), mode="lockstep")
+    publisher, answers = robot.publisher(), robot.commands()
+    wait(lambda: publisher.get_subscription_count() and robot.node.count_publishers("drive"))
+    time.sleep(0.3)  # both directions are matched
+    reference, found, expected_commands = Controller.load(file), [], []
+
+    def ticks_of(n):
+        messages = [joints(1.0, 0.0, stamp_ns=(len(answers) + k + 1) * 10_000_000) for k in range(n)]
+        for message in messages:
+            k = len(answers)
+            publisher.publish(message)
+            wait(lambda k=k: len(answers) > k, 5.0, f"the command of tick {k}")
+            expected_commands.append(reference.step({"sensor": (1.0, 0.0)})["drive"][0])
+
+    def switch(on):
+        answer = robot.ask(SetBool, "/controller/learning", SetBool.Request(data=on))
+        reference.learning(on)
+        found.append((answer.success, answer.message))
+
+    ticks_of(30)
+    switch(False)
+    ticks_of(60)
+    after = time.monotonic()
+    status = robot.status("/controller: learning", after, level=OK, text="off: sensor->slow")
+    updates = {pair.key: pair.value for pair in status.values}
+    assert updates == {"updates.sensor->slow": str(reference.counters()["learning"]["sensor->slow"]["updates"])}
+    switch(True)
+    ticks_of(110)
+    robot.status("/controller: learning", time.monotonic(), level=OK, text="on: sensor->slow")
+    assert found == [(True, "off: sensor->slow"), (True, "on: sensor->slow")]
+    commands = np.array([command for _, command in answers])
+    np.testing.assert_array_equal(commands, expected_commands)
+    assert np.mean(commands[70:90]) < 0.7  # it stays as it was
+    assert np.mean(commands[-20:]) == pytest.approx(1.0, abs=0.1)
+    assert process.end() == 0
+
+
+def test_a_controller_that_does_not_learn_says_so_when_asked(tmp_path, start, robot):
+    process = start("controller_node", controller_file=str(write(tmp_path)))
+    robot.status("/controller: guard", text="safe command")
+    answer = robot.ask(SetBool, "/controller/learning", SetBool.Request(data=True))
+    assert not answer.success
+    assert answer.message == "learning '': is no rule of this controller; no projection learns"
+    assert not any(s.name == "/controller: learning" for _, array in robot.diagnostics for s in array.status)
+    change = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert robot.ask(ChangeState, "/controller/change_state", change).success
+    answer = robot.ask(SetBool, "/controller/learning", SetBool.Request(data=True))
+    assert (answer.success, answer.message) == (False, "not active")
     assert process.end() == 0
 
 

@@ -1,0 +1,271 @@
+"""How a learning rule becomes the operations that run at the end of each step: the registry of rules.
+
+A form is a function (builder, plastic projection) that emits operations into the section STEP of the builder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import BuildError
+from ..network import IF, PES, STDP, EProp, LearningRule, Projection, RewardSTDP
+from .builder import Builder, Node, bounded, matrix
+from .connectivity import Rows
+from .forms import form_of
+from .kernels import neurons
+from .kernels.plasticity import SWITCH_WORDS
+from .program import PROGRAM, STATE, STEP, Place
+
+__all__ = ["Plastic", "RuleForm", "add_rules", "keep_synapses", "keep_weights", "register_rule"]
+
+Words = tuple[int | Place, ...]
+
+
+@dataclass(frozen=True)
+class Plastic:
+    """A projection with a rule, as its delivery was laid out.
+
+    title : "pre->post", by which its arrays are called; a second one of the two is "pre->post#2"
+    weights : in the state: float32 (n_pre, n_post), (n,), or pairs {post uint32, weight float32} of sparse synapses
+    source : words of what arrives, as deliveries have them: of spikes ring, stride, slots, clock, delay, many
+    pointers, rows : of sparse synapses, else None: row pointers uint32 (n_pre + 1,), and the connectivity
+    switch : int64[3], see `snn_control.engine.kernels.plasticity`
+    """
+
+    projection: Projection
+    title: str
+    pre: Node
+    post: Node
+    weights: Place
+    source: Words
+    pointers: Place | None
+    rows: Rows | None
+    switch: Place
+
+    @property
+    def rule(self) -> Any:
+        return self.projection.learning
+
+    @property
+    def name(self) -> str:
+        """By which the rule is switched."""
+        return self.rule.name or f"{self.projection.pre}->{self.projection.post}"
+
+    def wrong(self, key: str, value: Any, rule: str, fix: str = "") -> BuildError:
+        return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
+
+    def head(self) -> Words:
+        """The words with which every row of ours begins."""
+        if self.pre.graded:
+            fix = "let neurons that fire read it"
+            raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
+        return self.pre.size, self.post.size, self.weights, *self.source
+
+    def dense(self) -> None:
+        """Raises where the weights are no matrix."""
+        if self.pointers is not None:
+            rule = f"goes with a dense connection: this one is {self.projection.connection}"
+            raise self.wrong("", type(self.rule).__name__, rule)
+
+    def bounds(self) -> tuple[float, float]:
+        low, high = bounded("", [self.rule.w_min, self.rule.w_max], 2)
+        return float(low), float(high)
+
+    def graded(self, b: Builder, key: str, size: int | None) -> Node:
+        """The node that the rule's field ``key`` names: graded, of that size."""
+        name = getattr(self.rule, key)
+        if name not in b.nodes:
+            raise self.wrong(f".{key}", name, f"must be an input or a population: {', '.join(b.nodes)}")
+        node = b.nodes[name]
+        if not node.graded:
+            raise self.wrong(f".{key}", name, "is spiking, must be graded", "let a li population read it")
+        if size not in (None, node.size):
+            raise self.wrong(f".{key}", name, f"has {node.size} numbers: must be {size}")
+        return node
+
+
+RuleForm = Callable[[Builder, Plastic], None]
+_forms: dict[type[LearningRule], RuleForm] = {}
+
+
+def register_rule(description: type[LearningRule], form: RuleForm) -> None:
+    """Make a rule of another package buildable; its kernels come through the entry point ``snn_control.kernels``."""
+    _forms[description] = form
+
+
+def keep_weights(b: Builder, index: int, values: np.ndarray, source: Words) -> Place:
+    """Where the weights of a projection stand: in the Program, or in the State where a rule learns them."""
+    p, title = b.network.projections[index], _title(b, index)
+    if p.learning is None:
+        return b.layout.constant(f"{title}.weights", values)
+    _check_bounds(p, values)
+    place = b.layout.state(f"{title}.weights", values.dtype.str, values.shape, values)
+    _remember(b, index, title, place, source)
+    return place
+
+
+def keep_synapses(b: Builder, index: int, rows: Rows, words: Any, source: Words, pointers: Place) -> Place:
+    """The same of the pairs of sparse synapses; ``words`` as `Rows.fill` takes them."""
+    p, title = b.network.projections[index], _title(b, index)
+
+    def fill(pairs: np.ndarray) -> None:
+        rows.fill(pairs, words)
+        if p.learning is not None:
+            _check_bounds(p, pairs[:, 1].view(np.float32))
+
+    kind = PROGRAM if p.learning is None else STATE
+    place = b.layout.reserve(f"{title}.weights", "uint32", (rows.size, 2), fill, kind)
+    if p.learning is not None:
+        b.layout.names[f"{title}.pointers"] = pointers
+        _remember(b, index, title, place, source, rows, pointers)
+    return place
+
+
+def _title(b: Builder, index: int) -> str:
+    projections, p = b.network.projections, b.network.projections[index]
+    before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
+    return f"{p.pre}->{p.post}" + (f"#{before + 1}" if before else "")
+
+
+def _check_bounds(p: Projection, weights: np.ndarray) -> None:
+    assert p.learning is not None
+    low, high = bounded("", [p.learning.w_min, p.learning.w_max], 2)
+    if weights.size and not (low <= weights.min() and weights.max() <= high):
+        beyond = float(weights.min() if weights.min() < low else weights.max())
+        raise BuildError(f"{p.label}.weights", beyond, f"must lie in the rule's [w_min, w_max] = [{low:g}, {high:g}]")
+
+
+def _remember(b: Builder, index: int, title: str, weights: Place, source: Words, *sparse: Any) -> None:
+    p = b.network.projections[index]
+    assert p.learning is not None
+    rows, pointers = sparse or (None, None)
+    switch = b.layout.state(f"{title}.learning", "int64", SWITCH_WORDS, np.array([p.learning.enabled, 0, 0]))
+    b.plastic[index] = Plastic(p, title, b.nodes[p.pre], b.nodes[p.post], weights, source, pointers, rows, switch)
+
+
+def add_rules(b: Builder) -> None:
+    """Emit the operations of all rules, in the order of the projections."""
+    for index, p in enumerate(b.network.projections):
+        if p.learning is None:
+            continue
+        if index not in b.plastic:
+            rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
+            raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
+        plastic = b.plastic[index]
+        form = _forms.get(type(plastic.rule))
+        if form is None:
+            raise plastic.wrong("", type(plastic.rule).__name__, "no form is registered for this rule")
+        form(b, plastic)
+
+
+def _floats(b: Builder, *values: float) -> Place:
+    return b.layout.constant("", np.array(values, np.float32))
+
+
+def _decay(b: Builder, tau: float) -> float:
+    return math.exp(-b.dt / tau)
+
+
+def _stdp(b: Builder, plastic: Plastic) -> None:
+    rule, post = plastic.rule, plastic.post
+    head = plastic.head()
+    for node in (plastic.pre, post):
+        if node.graded or node.many:
+            what = "is graded" if node.graded else "may fire several times in a step"
+            raise plastic.wrong("", type(rule).__name__, f"is for neurons that fire once a step: {node.name} {what}")
+    low, high = plastic.bounds()
+    eligible = isinstance(rule, RewardSTDP)
+    decay_e, rate = (_decay(b, rule.tau_e), rule.learning_rate * b.dt) if eligible else (0.0, 0.0)
+    decays = _decay(b, rule.tau_plus), _decay(b, rule.tau_minus)
+    params = _floats(b, *decays, rule.a_plus, rule.a_minus, low, high, decay_e, rate)
+    traces = (b.layout.state("", "float32", node.size) for node in (plastic.pre, post))
+    words: Words = (*head, post.signal, post.stride, post.slots, *traces, params, plastic.switch)
+    words += _incoming(b, plastic)
+    if eligible:
+        k = plastic.weights.shape[0] if plastic.pointers else plastic.pre.size * post.size
+        reward = plastic.graded(b, "reward", 1).signal
+        words += (b.layout.state(f"{plastic.title}.eligibility", "float32", k), reward)
+    b.emit(STEP, "reward_stdp" if eligible else "stdp", *words, label=plastic.title)
+
+
+def _incoming(b: Builder, plastic: Plastic) -> Words:
+    """Row pointers, and the synapses once more in the order of post: pointers and pairs {synapse, pre}."""
+    rows = plastic.rows
+    if plastic.pointers is None or rows is None:
+        return 0, 0, 0
+
+    def fill(incoming: np.ndarray) -> None:
+        pairs = np.empty((rows.size, 2), np.uint32)
+        rows.fill(pairs, lambda first, stop: np.zeros(stop - first, np.uint32))
+        order = np.argsort(pairs[:, 0], kind="stable")
+        pre = np.repeat(np.arange(plastic.pre.size, dtype=np.uint32), np.diff(rows.pointers))
+        incoming[:, 0], incoming[:, 1] = order, pre[order]
+
+    to_post = np.concatenate([[0], np.cumsum(np.bincount(rows.post, minlength=plastic.post.size))])
+    ends = b.layout.constant("", to_post.astype(np.uint32))
+    return plastic.pointers, ends, b.layout.reserve("", "uint32", (rows.size, 2), fill)
+
+
+def _pes(b: Builder, plastic: Plastic) -> None:
+    rule, (n_pre, n_post) = plastic.rule, (plastic.pre.size, plastic.post.size)
+    plastic.dense()
+    error, decay = plastic.graded(b, "error", n_post).signal, _decay(b, rule.pre_tau)
+    params = _floats(b, decay, (1 - decay) / b.dt, rule.learning_rate / n_pre, *plastic.bounds())
+    activity = b.layout.state(f"{plastic.title}.activity", "float32", n_pre)
+    b.emit(STEP, "pes", *plastic.head(), activity, error, params, plastic.switch, label=plastic.title)
+
+
+def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, np.ndarray]:
+    """The description of the postsynaptic neurons, and their kernel's parameters (float64, each (n,) or (1,))."""
+    model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
+    if not isinstance(model, IF) or plastic.post.many:
+        rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"
+        raise plastic.wrong("", "EProp", f"{rule}: {plastic.post.name} is {type(model).__name__}")
+    if model.reset != "subtract":
+        rule = f"needs {plastic.post.name}'s reset to be 'subtract': it is '{model.reset}'"
+        raise plastic.wrong("", "EProp", rule)
+    for key in ("tau_mem", "tau_syn", "r"):
+        if np.ndim(getattr(model, key, 0.0)):
+            rule = f"needs one {key} for all neurons of {plastic.post.name}: the presynaptic traces are shared"
+            raise plastic.wrong("", "EProp", rule)
+    return model, form_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt).astype(np.float64)
+
+
+def _eprop(b: Builder, plastic: Plastic) -> None:
+    rule, post, (n_pre, n_post) = plastic.rule, plastic.post, (plastic.pre.size, plastic.post.size)
+    plastic.dense()
+    head = plastic.head()
+    model, p = _eprop_neuron(b, plastic)
+    tau_syn = plastic.projection.tau_syn
+    gain, decay_syn = p[neurons.GAIN, 0], 0.0
+    if tau_syn is not None:
+        decay_syn = _decay(b, tau_syn)
+    elif b.receptor(plastic.projection) == "synaptic":
+        gain, decay_syn = p[neurons.GAIN_SYN, 0], p[neurons.DECAY_SYN, 0]
+    error = plastic.graded(b, "error", None)
+    scalars = (decay_syn, p[neurons.DECAY, 0], gain, _decay(b, rule.tau_out), rule.learning_rate * b.dt)
+    threshold = np.broadcast_to(np.asarray(model.v_threshold, np.float64), p[0].shape)
+    subtracted = np.zeros_like(threshold) if model.reset_delay else threshold
+    each = (threshold, 1 / threshold, rule.gamma / threshold, subtracted, p[neurons.BETA], p[neurons.DECAY_ADAPT])
+    constants = np.stack([np.broadcast_to(row, (n_post,)) for row in each]).astype(np.float32)
+    assert post.operation is not None
+    v, _, adapt, wait = (post.operation.operands[k - 1] for k in range(neurons.V, neurons.V + 4))
+    lay, title = b.layout, plastic.title
+    feedback = matrix(f"{plastic.projection.label}.learning.feedback", rule.feedback, (n_post, error.size))
+    filters, rows = lay.state("", "float32", (2, n_pre)), lay.state("", "float32", (4, n_post))
+    eligibility = lay.state(f"{title}.eligibility", "float32", (n_pre, n_post))
+    slow: int | Place = lay.state("", "float32", (n_pre, n_post)) if adapt else 0
+    b.emit(
+        STEP, "eprop", *head, v, post.operation.operands[neurons.FLAGS - 1], adapt, wait, filters, rows,
+        lay.constant("", constants), eligibility, slow, lay.constant("", np.ascontiguousarray(feedback.T)),
+        error.signal, error.size, _floats(b, *scalars, *plastic.bounds()), plastic.switch, label=title,
+    )  # fmt: skip
+
+
+for _description, _form in ((STDP, _stdp), (RewardSTDP, _stdp), (PES, _pes), (EProp, _eprop)):
+    register_rule(_description, _form)
