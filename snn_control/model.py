@@ -26,10 +26,11 @@ class Model:
 
     dt : step of the network [s]
     period : control period [s], a whole number of steps; None is one step
+    seed : of stochastic neurons
     """
 
-    def __init__(self, dt: float, period: float | None = None) -> None:
-        self.dt, self.period = dt, dt if period is None else period
+    def __init__(self, dt: float, period: float | None = None, seed: int = 0) -> None:
+        self.dt, self.period, self.seed = dt, dt if period is None else period, seed
         self.inputs: list[Input] = []
         self.populations: list[Population] = []
         self.projections: list[Projection] = []
@@ -76,7 +77,8 @@ class Model:
     def spec(self) -> ControllerSpec:
         """What a controller file says."""
         network = Network(tuple(self.populations), tuple(self.projections))
-        return ControllerSpec(self.period, self.dt, tuple(self.inputs), network, tuple(self.outputs), self.guard)
+        inputs, outputs = tuple(self.inputs), tuple(self.outputs)
+        return ControllerSpec(self.period, self.dt, inputs, network, outputs, self.guard, seed=self.seed)
 
     def controller(self) -> Controller:
         """Compiled and ready to step; raises DescriptionError where something does not fit."""

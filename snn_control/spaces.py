@@ -29,9 +29,9 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
         where = f"outputs.{name}.decoder"
         if discrete and actions is None:
             rule = f"must be argmax: the environment takes one of {space.n} actions"
-            raise DescriptionError(where, "linear or membrane", rule)
+            raise DescriptionError(where, "a sum of decoders", rule)
         if discrete and actions != space.n:
             raise DescriptionError(f"{where}.actions", actions, f"must be the environment's: {space.n}")
         if not discrete and actions is not None:
-            rule = f"must be linear or membrane: the environment takes {space}, not the index of an action"
+            rule = f"must be a sum of decoders: the environment takes {space}, not the index of an action"
             raise DescriptionError(where, "argmax", rule)

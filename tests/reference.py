@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import itertools
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,13 +19,22 @@ import numpy as np
 
 from snn_control.coding import (
     ArgmaxDecoder,
+    DeltaEncoder,
+    DirectEncoder,
     EventsInput,
+    FieldsEncoder,
+    FirstSpikeDecoder,
     Guard,
     Input,
     LinearEncoder,
     Output,
+    PoolEncoder,
     PopulationEncoder,
+    PopulationVectorDecoder,
+    SignedEncoder,
+    SpikeCountDecoder,
     SpikeDecoder,
+    StepForwardEncoder,
     ValueInput,
 )
 from snn_control.engine import build_projections
@@ -34,22 +45,27 @@ from snn_control.network import (
     PES,
     STDP,
     AdEx,
+    Bernoulli,
     EProp,
     Integrator,
     Izhikevich,
+    Latency,
     Network,
+    Phase,
+    Poisson,
     Population,
     Projection,
     RewardSTDP,
 )
 from snn_control.network.convolution import Convolution
 
-__all__ = ["TWINS", "SlowController", "call_kernel", "canonical", "exponential", "slow"]
+__all__ = ["TWINS", "SlowController", "call_kernel", "canonical", "exponential", "philox", "slow", "uniforms"]
 
 f32 = np.float32
 TINY, HUGE, ZERO, ONE, HALF = f32(1e-20), f32(1e30), f32(0), f32(1), f32(0.5)
 FLOAT_MAX = float(np.finfo(np.float32).max)
 HEADER = 64  # bytes in front of a spike list
+PULSES = (PoolEncoder, DeltaEncoder, StepForwardEncoder)  # encoders that act in a tick's first step
 Operands = list[Any]
 
 
@@ -110,6 +126,40 @@ def exponential(x: np.float32) -> np.float32:
     return s * f32(2.0**k)
 
 
+def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]:
+    """Philox4x32-10 in Python's integers."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [b >> 32 ^ c[1] ^ k[0], b % 2**32, a >> 32 ^ c[3] ^ k[1], a % 2**32]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return c
+
+
+def uniforms(seed: int, number: int, step: int, n: int) -> list[np.float32]:
+    """n random numbers in [0, 1) of one operation and step."""
+    key = seed % 2**32, seed >> 32
+    words = [w for k in range(-(-n // 4)) for w in philox([k, step % 2**32, step >> 32, number], key)]
+    return [f32((w >> 8) / 2**24) for w in words[:n]]
+
+
+def cut(x: np.float32, most: np.float32) -> np.float32:
+    return ZERO if not x > ZERO else min(x, most)
+
+
+def poisson_count(u: np.float32, mean: np.float32) -> int:
+    """The least k with u < P(0) + .. + P(k), or where that sum does not grow any more."""
+    k, p = 0, exponential(-mean)
+    total = p
+    while u >= total:
+        k += 1
+        p = p * (mean / f32(k))
+        if total + p == total:
+            break
+        total = total + p
+    return k
+
+
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
     """The bytes of the slot of step ``now - delay``."""
     first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
@@ -156,6 +206,31 @@ def population(dimensions, m, x, out, centres, params):
         for k in range(m):
             z = (x[d] - centres[d, k]) * params[d, 0]
             out[d * m + k] = params[d, 1] * exponential(-HALF * (z * z))
+
+
+def fields(dimensions, m, x, out, centres, inverse, drive):
+    for k in range(m):
+        square = ZERO
+        for d in range(dimensions):
+            z = (x[d] - centres[k, d]) * inverse[d]
+            square = square + z * z
+        out[k] = drive[0] * exponential(-HALF * square)
+
+
+def signed(n, x, out, gain):
+    for i in range(n):
+        y = gain[i] * x[i]
+        out[i], out[n + i] = (y if y > ZERO else ZERO), (-y if y < ZERO else ZERO)
+
+
+def changes(n, x, out, sent, threshold, whole):
+    out[:] = ZERO
+    for i in range(n):
+        moved = x[i] - sent[i]
+        if abs(moved) >= threshold[i]:
+            on = moved > 0
+            out[i if on else n + i] = ONE
+            sent[i] = x[i] if whole else sent[i] + (threshold[i] if on else -threshold[i])
 
 
 def pool(n, out, slot, x, y, p, width, height, column, row, weights, split, capacity, counters):
@@ -560,11 +635,69 @@ def eprop(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, v, fl
         post[3] = wait != 0
 
 
+def stochastic(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, seed, number, counts
+):  # fmt: skip
+    times = [0] * n
+    for i, u in enumerate(uniforms(seed, number, int(clock[1]), n)):
+        mean = params[0, i if each > 1 else 0] * current[i]
+        if many:
+            times[i] = counts[i] = poisson_count(u, cut(mean, f32(64)))
+        else:
+            times[i] = int(u < cut(mean, ONE))
+        flags[i] = times[i] > 0
+    current[:] = bias
+    write_spikes(times, ring, stride, slots, clock, counter, many)
+
+
+def temporal(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, window, subtract, v
+):  # fmt: skip
+    at = int(clock[1]) % window
+    for i in range(n):
+        if at == 0:
+            v[i] = cut(current[i], ONE)
+        level = params[at, i if each > 1 else 0]
+        flags[i] = v[i] >= level
+        if flags[i]:
+            v[i] = v[i] - level if subtract else ZERO
+    current[:] = bias
+    write_spikes(flags[:n], ring, stride, slots, clock, counter, many)
+
+
 # twins of the outputs ------------------------------------------------------------------------------------------
 def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter):
     for j in range(m):
         y[j] = settle(y[j] * decay[0])
     dense_spikes(m, y, weights, ring, stride, slots, clock, 0, many, counter, 0)
+
+
+def population_vector(m, out, y, last, least, hold):
+    for j in range(m):
+        if y[m] >= least[0]:
+            last[j] = y[j] / y[m]
+        else:
+            last[j] = bounded(last[j]) if hold else ZERO
+        out[j] += last[j]
+
+
+def window_counts(n, ring, stride, slots, clock, many, steps, counts, x):
+    for delay, sign in ((0, 1), (steps, -1)):
+        for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+            counts[i] += sign * int(times)
+            x[i] = f32(counts[i])
+
+
+def first_spike(m, out, weights, n, ring, stride, slots, clock, steps, window, state):
+    for delay in range(steps, 0, -1):
+        if (int(clock[1]) - delay) % window == 0:
+            state[1] = 0
+        fired = spike_list(place(ring, stride, slots, clock, delay))
+        if fired and not state[1]:
+            state[:] = fired[0][0], 1
+    if state[0] >= 0:
+        for j in range(m):
+            out[j] += weights[state[0], j]
 
 
 def argmax(n, x, y):
@@ -659,6 +792,24 @@ def population_case(rng, n):
     d = int(rng.integers(1, 4))
     params = np.stack([rng.uniform(0.1, 30, d), rng.standard_normal(d)], 1).astype(np.float32)
     return [d, n, floats(rng, d, special=False, scale=3), floats(rng, d * n), floats(rng, d, n, special=False), params]
+
+
+def fields_case(rng, n):
+    d = int(rng.integers(1, 4))
+    inverse, drive = rng.uniform(0.1, 30, d).astype(np.float32), floats(rng, 1, special=False)
+    return [d, n, floats(rng, d, special=False), floats(rng, n), floats(rng, n, d, special=False), inverse, drive]
+
+
+def signed_case(rng, n):
+    return [n, floats(rng, n), floats(rng, 2 * n), floats(rng, n)]
+
+
+def changes_case(rng, n):
+    threshold = rng.uniform(0.01, 2, n).astype(np.float32)
+    sent = floats(rng, n, special=False)
+    x = floats(rng, n, special=False)
+    x[: n // 3] = sent[: n // 3] + threshold[: n // 3]
+    return [n, x, floats(rng, 2 * n), sent, threshold, int(rng.integers(0, 2))]
 
 
 def pool_case(rng, n):
@@ -857,6 +1008,25 @@ def izhikevich_case(rng, n):
     return [n, *parameters(rng, n, *rows), *currents(rng, n), *common, v, floats(rng, n, scale=10), wait]
 
 
+def stochastic_case(rng, n):
+    several = bool(rng.integers(0, 2))
+    common, _ = firing(rng, n, several)
+    common[-1] = 0
+    common[4][1] = rng.integers(0, 1 << rng.choice([4, 33, 60]))
+    seed, number = int(rng.integers(0, 1 << rng.choice([1, 32, 62]))), int(rng.integers(0, 1 << 32))
+    counts = rng.integers(0, 9, n).astype(np.uint16) if several else 0
+    params = parameters(rng, n, (0, rng.choice([0.1, 1, 30]) if several else 1))
+    return [n, *params, *currents(rng, n), *common, seed, number, counts]
+
+
+def temporal_case(rng, n):
+    common, _ = firing(rng, n)
+    common[-1] = 0
+    window, subtract = int(rng.integers(1, 9)), int(rng.integers(0, 2))
+    levels = parameters(rng, n, *[(2.0**-k, 0 if subtract else 0.2) for k in range(window)])
+    return [n, *levels, *currents(rng, n), *common, window, subtract, floats(rng, n, special=False)]
+
+
 def trace_case(rng, m):
     n_pre = int(rng.integers(1, 70))
     ring, stride, slots, clock, _, many = ring_of_spikes(rng, n_pre)
@@ -867,6 +1037,30 @@ def trace_case(rng, m):
 def release_case(rng, n):
     steps = int(rng.integers(1, 6))
     return [n, floats(rng, n), floats(rng, n * steps), steps, clock_of(rng)]
+
+
+def population_vector_case(rng, m):
+    y, last = floats(rng, m + 1), floats(rng, m)
+    least = np.abs(floats(rng, 1, special=False))
+    return [m, floats(rng, m), y, last, least, int(rng.integers(0, 2))]
+
+
+def window_counts_case(rng, n):
+    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n)
+    if slots == 1:
+        ring, slots = np.concatenate([ring, ring]), 2
+    counts = rng.integers(0, 1 << 30, n)
+    x = counts.astype(np.float32)
+    return [n, ring, stride, slots, clock, many, int(rng.integers(1, slots)), counts, x]
+
+
+def first_spike_case(rng, m):
+    n = int(rng.integers(1, 70))
+    ring, stride, slots, clock, _, _ = ring_of_spikes(rng, n)
+    clock[1] += slots
+    steps, window = int(rng.integers(1, slots + 1)), int(rng.integers(1, 6))
+    state = np.array([rng.integers(-1, n), rng.integers(0, 2)])
+    return [m, floats(rng, m), floats(rng, n, m), n, ring, stride, slots, clock, steps, window, state]
 
 
 def argmax_case(rng, n):
@@ -960,6 +1154,9 @@ def eprop_case(rng, n):
 TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
     "sample": (sample, sample_case),
     "population": (population, population_case),
+    "fields": (fields, fields_case),
+    "signed": (signed, signed_case),
+    "changes": (changes, changes_case),
     "pool": (pool, pool_case),
     "copy": (copy_, lambda rng, n: [n, floats(rng, n), floats(rng, n)]),
     "add": (add, lambda rng, n: [n, floats(rng, n), floats(rng, n)]),
@@ -987,7 +1184,12 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "reward_stdp": (reward_stdp, stdp_case(reward=True)),
     "pes": (pes, pes_case),
     "eprop": (eprop, eprop_case),
+    "stochastic": (stochastic, stochastic_case),
+    "temporal": (temporal, temporal_case),
     "trace": (trace, trace_case),
+    "population_vector": (population_vector, population_vector_case),
+    "window_counts": (window_counts, window_counts_case),
+    "first_spike": (first_spike, first_spike_case),
     "argmax": (argmax, argmax_case),
     "guard": (guard, guard_case),
 }
@@ -1090,8 +1292,8 @@ class SlowRule:
 class SlowPopulation:
     """Neurons of one model, one scalar after another, from their description."""
 
-    def __init__(self, pop: Population, dt: float) -> None:
-        self.model, self.size = pop.neuron, pop.size
+    def __init__(self, pop: Population, dt: float, seed: int = 0) -> None:
+        self.model, self.size, self.draws = pop.neuron, pop.size, (seed, zlib.crc32(pop.name.encode()))
         m, n = pop.neuron, pop.size
         self.graded, self.synaptic = m.graded, hasattr(m, "tau_syn")
         self.bias = np.broadcast_to(np.asarray(pop.bias, np.float64), (n,)).astype(np.float32)
@@ -1105,7 +1307,7 @@ class SlowPopulation:
         self.wait = np.zeros(n, np.uint16)
         self.second = {AdEx: np.zeros(n), Izhikevich: getattr(m, "b", 0) * v}.get(type(m), np.zeros(n))
         self.second = self.second.astype(np.float32)
-        self.several = getattr(m, "several", False)
+        self.several = getattr(m, "several", isinstance(m, Poisson))
         self.many = HEADER + 4 * n if self.several else 0
         self.ring = np.zeros(HEADER + 6 * n + 64, np.uint8)
 
@@ -1126,6 +1328,12 @@ class SlowPopulation:
                     1 / np.asarray(m.delta_t), 1 - w, m.a * w, m.b, m.v_leak]  # fmt: skip
         if isinstance(m, Izhikevich):
             return [dt * 500, m.r, m.v_threshold, m.v_reset, m.a * dt * 1e3, m.b, m.d]
+        if isinstance(m, Bernoulli | Poisson):
+            return [np.asarray(m.rate) * dt]
+        if isinstance(m, Phase):
+            return [0.5**k for k in range(1, m.phases + 1)]
+        if isinstance(m, Latency):
+            return SlowPopulation.latencies(m, dt)
         linear = [0.0, 1.0, 0.0, 0.0, 0.0]
         if isinstance(m, IF | Integrator):
             linear = [1.0, m.r * dt, 0.0, 0.0, 0.0]
@@ -1149,19 +1357,35 @@ class SlowPopulation:
         reset = m.v_threshold if subtracts else getattr(m, "v_reset", 0.0)
         return [*linear, threshold, reset, getattr(m, "v_min", -FLOAT_MAX), *adapt]
 
-    def update(self) -> Any:
+    @staticmethod
+    def latencies(m: Latency, dt: float) -> list[Any]:
+        """The x that fires half a step after step k: the closed form, solved for x."""
+        steps, theta = round(m.window / dt), np.asarray(m.threshold, np.float64)
+        full = steps - 1 if steps > 1 else 0.5
+        filling = full if m.linear else full / np.log((theta + 1e-7) / 1e-7)
+        tau = filling if m.tau is None else m.tau / np.float64(dt)
+        if m.linear:
+            return [np.maximum(theta, 1 - (k + 0.5) / tau) for k in range(steps)]
+        levels = [theta / -np.expm1(-(k + 0.5) / tau) for k in range(steps)]
+        return [np.where(level <= theta + 1e-7, theta, level) for level in levels]
+
+    def update(self, step: int) -> Any:
         """One step; (neuron, how many times) of those that fired, or the graded vector."""
         m, n = self.model, self.size
         head = (n, self.params, n if n > 1 else 1, self.current, self.bias)
         if self.graded:
             leaky_integrator(*head, self.v, self.isyn)
             return self.v.copy()
-        clock = np.zeros(2, np.int64)
+        clock = np.array([0, step])
         firing = (self.flags, self.ring, 0, 1, clock, self.counter, self.many, self.refractory)
         if isinstance(m, AdEx):
             adex(*head, *firing, self.v, self.second, self.wait)
         elif isinstance(m, Izhikevich):
             izhikevich(*head, *firing, self.v, self.second, self.wait)
+        elif isinstance(m, Bernoulli | Poisson):
+            stochastic(*head, *firing, *self.draws, np.zeros(n, np.uint16))
+        elif isinstance(m, Latency | Phase):
+            temporal(*head, *firing, len(self.params), int(isinstance(m, Phase)), self.v)
         else:
             mode = {"subtract": 1, "subtract_snntorch": 5}.get(getattr(m, "reset", ""), 0)
             mode += 2 * getattr(m, "reset_delay", False)
@@ -1185,10 +1409,11 @@ class SlowController:
         dt: float,
         period: float,
         guard: Guard,
+        seed: int = 0,
     ) -> None:
         self.network, self.inputs, self.outputs, self.dt, self.period = network, inputs, outputs, dt, period
-        self.steps, self.step_count = round(period / dt), 0
-        self.populations = {p.name: SlowPopulation(p, dt) for p in network.populations}
+        self.steps, self.step_count, self.seed = round(period / dt), 0, seed
+        self.populations = {p.name: SlowPopulation(p, dt, seed) for p in network.populations}
         self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
         self.rules: dict[int, SlowRule] = {}  # of the projections that learn
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
@@ -1199,6 +1424,8 @@ class SlowController:
         self.graded_inputs = [i.name for i in inputs if i.encoder is None or i.encoder.neuron is None]
         self.own: dict[tuple[str, float], np.ndarray] = {}  # synaptic currents of projections
         self.traces: dict[tuple[str, int], np.ndarray] = {}
+        self.sent: dict[str, np.ndarray] = {}  # of encoders that send changes
+        self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
         self.words, self.release = np.zeros(9, np.int64), guard.release
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
@@ -1232,9 +1459,21 @@ class SlowController:
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
         return held.copy() if spec.encoder is None else self.encoded(spec, held)
 
-    @staticmethod
-    def encoded(spec: ValueInput, held: np.ndarray) -> np.ndarray:
+    def encoded(self, spec: ValueInput, held: np.ndarray) -> np.ndarray:
         e, n = spec.encoder, spec.size
+        if isinstance(e, DirectEncoder):
+            gain, bias = (np.broadcast_to(np.asarray(v), n).astype(np.float32) for v in (e.gain, e.bias))
+            return bias + gain * held
+        if isinstance(e, SignedEncoder):
+            y = np.broadcast_to(np.asarray(e.gain), n).astype(np.float32) * held
+            return np.concatenate([np.where(y > 0, y, ZERO), np.where(y < 0, -y, ZERO)])
+        if isinstance(e, DeltaEncoder | StepForwardEncoder):
+            sent, pulses = self.sent.setdefault(spec.name, np.zeros(n, np.float32)), np.zeros(2 * n, np.float32)
+            threshold = np.broadcast_to(np.asarray(e.threshold), n).astype(np.float32)
+            changes(n, held, pulses, sent, threshold, isinstance(e, DeltaEncoder))
+            return pulses
+        if isinstance(e, FieldsEncoder):
+            return self.joint_fields(spec, e, held)
         if isinstance(e, LinearEncoder):
             w = np.asarray(e.weights, np.float32)
             drive = np.array(np.broadcast_to(np.asarray(e.bias), w.shape[1]), np.float32)
@@ -1259,6 +1498,22 @@ class SlowController:
                 z = (held[d] - centre) * inverse
                 drive.append(f32(e.drive) * exponential(-HALF * (z * z)))
         return np.array(drive, np.float32)
+
+    @staticmethod
+    def joint_fields(spec: ValueInput, e: FieldsEncoder, held: np.ndarray) -> np.ndarray:
+        n, sigma, centres = spec.size, e.sigma, e.centres
+        low, high = (
+            np.broadcast_to(np.asarray(own if own is not None else side, np.float64), n)
+            for own, side in zip((e.low, e.high), spec.range)
+        )
+        if centres is None:
+            axes = [np.linspace(low[d], high[d], e.grid[d]) for d in range(n)]
+            centres = list(itertools.product(*axes))
+            sigma = sigma if sigma is not None else [(high[d] - low[d]) / (e.grid[d] - 1) for d in range(n)]
+        inverse = (1 / np.broadcast_to(np.asarray(sigma, np.float64), n)).astype(np.float32)
+        out = np.zeros(len(centres), np.float32)
+        fields(n, out.size, held, out, np.array(centres, np.float32), inverse, np.array([e.drive], np.float32))
+        return out
 
     @staticmethod
     def pooled(spec: EventsInput, rows: np.ndarray) -> np.ndarray:
@@ -1358,7 +1613,7 @@ class SlowController:
         for spec in self.inputs:  # an encoder with neurons is a population of the input's name
             if spec.name not in self.graded_inputs and spec.name not in self.populations:
                 pop = Population(spec.name, drives[spec.name].size, spec.encoder.neuron)
-                self.populations = {**self.populations, spec.name: SlowPopulation(pop, self.dt)}
+                self.populations = {**self.populations, spec.name: SlowPopulation(pop, self.dt, self.seed)}
         self.sizes = {name: p.v.size for name, p in self.populations.items()} | {
             n: drives[n].size for n in self.graded_inputs
         }
@@ -1370,7 +1625,7 @@ class SlowController:
                 if delay >= 1:
                     self.deliver(k)
             for spec in self.inputs:
-                if s > 0 and isinstance(spec, EventsInput):
+                if s > 0 and isinstance(spec.encoder, PULSES):
                     drives[spec.name] = np.zeros_like(drives[spec.name])
             for name in self.graded_inputs:
                 self.history.setdefault(name, []).append(drives[name])
@@ -1383,7 +1638,7 @@ class SlowController:
                 for (post, tau), isyn in self.own.items():
                     if post == name:
                         synapse(isyn.size, self.populations[name].current, isyn, [f32(math.exp(-self.dt / tau))])
-                self.history.setdefault(name, []).append(self.populations[name].update())
+                self.history.setdefault(name, []).append(self.populations[name].update(self.step_count))
             self.learn()
             self.filter()
             self.step_count += 1
@@ -1399,22 +1654,71 @@ class SlowController:
         return output.decoder.actions if isinstance(output.decoder, ArgmaxDecoder) else output.size
 
     def weights(self, term: Any, m: int) -> np.ndarray:
-        w, n = np.asarray(term.weights), self.sizes[term.source]
+        n = self.sizes[term.source]
+        w = getattr(term, "weights", None)
+        if isinstance(term, PopulationVectorDecoder):
+            w = term.directions
+        elif w is None:
+            w = np.arange(n) if m == 1 else np.eye(n)
+        w = np.asarray(w)
         return np.broadcast_to(w.reshape(n, m) if w.shape == (n,) and m == 1 else w, (n, m)).astype(np.float32)
 
     def filter(self) -> None:
         for output in self.outputs:
-            m = self.width(output)
             for k, term in enumerate(self.terms(output)):
-                if isinstance(term, SpikeDecoder):
-                    decay = math.exp(-self.dt / term.tau)
-                    scaled = (self.weights(term, m).astype(np.float64) * ((1 - decay) / self.dt)).astype(np.float32)
-                    y = self.traces.setdefault((output.name, k), np.zeros(m, np.float32))
-                    for j in range(m):
-                        y[j] = settle(y[j] * f32(decay))
+                if isinstance(term, SpikeDecoder | PopulationVectorDecoder):
+                    w = self.scaled(term, self.width(output))
+                    y = self.traces.setdefault((output.name, k), np.zeros(w.shape[1], np.float32))
+                    for j in range(y.size):
+                        y[j] = settle(y[j] * f32(math.exp(-self.dt / term.tau)))
                     for i, times in self.history[term.source][-1]:
-                        for j in range(m):
-                            y[j] += times * scaled[i, j]
+                        for j in range(y.size):
+                            y[j] += times * w[i, j]
+
+    def scaled(self, term: Any, m: int) -> np.ndarray:
+        """What a spike adds to the filtered sums: weights, or directions and a last column of ones, over time."""
+        w = self.weights(term, m).astype(np.float64)
+        if isinstance(term, PopulationVectorDecoder):
+            w = np.hstack([w, np.ones((len(w), 1))])
+        return (w * ((1 - math.exp(-self.dt / term.tau)) / self.dt)).astype(np.float32)
+
+    def counted(self, term: SpikeCountDecoder) -> np.ndarray:
+        """(n,) float32: spikes of each neuron in the window that ends now."""
+        counts = np.zeros(self.sizes[term.source], np.int64)
+        for step in self.history[term.source][-round(term.window / self.dt) :]:
+            for i, times in step:
+                counts[i] += int(times)
+        return counts.astype(np.float32)
+
+    def first(self, term: FirstSpikeDecoder) -> int | None:
+        """The neuron that fired first in the newest window in which one did."""
+        history, window = self.history[term.source], round(term.window / self.dt)
+        for start in range((len(history) - 1) // window * window, -1, -window):
+            for fired in history[start : start + window]:
+                if fired:
+                    return fired[0][0]
+        return None
+
+    def term(self, output: Output, k: int, term: Any, x: np.ndarray) -> None:
+        """x += the term."""
+        m = x.size
+        if isinstance(term, SpikeDecoder):
+            x += self.traces[output.name, k]
+        elif isinstance(term, PopulationVectorDecoder):
+            last = self.held_vectors.setdefault((output.name, k), np.zeros(m, np.float32))
+            least = np.array([math.exp(-5) * ((1 - math.exp(-self.dt / term.tau)) / self.dt)], np.float32)
+            population_vector(m, x, self.traces[output.name, k], last, least, term.hold)
+        elif isinstance(term, FirstSpikeDecoder):
+            first = self.first(term)
+            if first is not None:
+                x += self.weights(term, m)[first]
+        else:
+            signal = self.counted(term) if isinstance(term, SpikeCountDecoder) else self.history[term.source][-1]
+            w = self.weights(term, m)
+            for i in range(signal.size):
+                if signal[i] != ZERO:
+                    for j in range(m):
+                        x[j] += signal[i] * w[i, j]
 
     def decide(self, drives: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         raw = []
@@ -1422,15 +1726,7 @@ class SlowController:
             m, is_index = self.width(output), isinstance(output.decoder, ArgmaxDecoder)
             x = np.array(np.broadcast_to(0.0 if is_index else np.asarray(output.bias, np.float64), (m,)), np.float32)
             for k, term in enumerate(self.terms(output)):
-                if isinstance(term, SpikeDecoder):
-                    x += self.traces[output.name, k]
-                    continue
-                signal = self.history[term.source][-1]
-                w = self.weights(term, m)
-                for i in range(signal.size):
-                    if signal[i] != ZERO:
-                        for j in range(m):
-                            x[j] += signal[i] * w[i, j]
+                self.term(output, k, term, x)
             raw.append(np.array([np.argmax(x)], np.float32) if is_index else x)
         raw, command = np.concatenate(raw), np.zeros(self.previous.size)
         required = np.array([i.required for i in self.inputs] or [0])

@@ -9,7 +9,7 @@ import pytest
 from snn_control import Controller, Model
 from snn_control.coding import ArgmaxDecoder, PoolEncoder, SpikeDecoder
 from snn_control.errors import DescriptionError
-from snn_control.network import LI, LIF
+from snn_control.network import LI, LIF, Bernoulli
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "coming_from.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.S)
@@ -38,6 +38,17 @@ def test_a_model_is_the_controller_that_its_descriptions_are():
     assert isinstance(m.controller(), Controller)
     assert m.controller().program.digest == m.spec().build().digest
     assert m.controller().program.facts["period"] == 2e-3
+
+
+def test_a_model_has_a_seed():
+    def spikes(seed):
+        m = Model(dt=1e-3, seed=seed)
+        m.output("u", m.population("a", 50, Bernoulli(500.0), bias=1.0))
+        controller = m.controller()
+        controller.step({})
+        return controller.spikes("a").tolist()
+
+    assert spikes(1) == spikes(1) != spikes(2)
 
 
 def test_an_output_of_what_is_not_there_is_refused():

@@ -16,11 +16,20 @@ from snn_control.coding import (
     EventsInput,
     LinearEncoder,
     MembraneDecoder,
-    PopulationEncoder,
     SpikeDecoder,
 )
 from snn_control.errors import DescriptionError
-from snn_control.network import LI, LIF, CubaLIF, DistanceDependent, FixedIndegree, Grid, Normal
+from snn_control.network import (
+    LI,
+    LIF,
+    Bernoulli,
+    CubaLIF,
+    DistanceDependent,
+    FixedIndegree,
+    Grid,
+    Normal,
+    Threshold,
+)
 from snn_control.spec import load_spec, parse_spec
 from snn_control.spec.network import RULES
 
@@ -34,6 +43,7 @@ GOOD = {
     "period": 0.002,
     "dt": 0.001,
     "repeat": 2,
+    "seed": 7,
     "inputs": {
         "camera": {
             "kind": "events", "size": [32, 24], "capacity": 100, "stale": 0.05, "required": False,
@@ -44,6 +54,8 @@ GOOD = {
             "encoder": {"type": "population", "neurons": 6, "sigma": 0.4},
         },
         "goal": {"kind": "value", "encoder": {"type": "linear", "weights": [[1, -1]], "bias": [0.5, 0.5]}},
+        "pose": {"kind": "value", "size": 2, "range": [-1, 1], "required": False, "encoder": {"type": "fields", "grid": [3, 2], "neuron": {"type": "bernoulli", "rate": 200}}},
+        "speed": {"kind": "value", "required": False, "encoder": {"type": "step_forward", "threshold": 0.2}},
     },
     "network": {
         "populations": {
@@ -62,6 +74,14 @@ GOOD = {
             "unit": "rad/s", "limits": [-6, 6], "slew": 60, "safe": 0, "ramp": True,
         },
         "mode": {"decoder": {"type": "argmax", "actions": 2, "terms": [{"type": "membrane", "from": "slow", "weights": [[1, 0], [0, 1]]}]}},
+        "way": {
+            "size": 2,
+            "decoder": [
+                {"type": "population_vector", "from": "pose", "directions": [[1, 0], [0, 1], [-1, 0], [0, -1], [1, 1], [1, -1]], "tau": 0.01, "hold": True},
+                {"type": "spike_count", "from": "speed", "weights": [[0.1, 0], [-0.1, 0]], "window": 0.02},
+                {"type": "first_spike", "from": "speed", "window": 0.01},
+            ],
+        },
     },
     "guard": {"release": 3},
     "ros": {
@@ -87,9 +107,10 @@ def with_value(path, value):
     return document
 
 
-CAMERA, JOINTS, MOTOR, SLOW, PAN = (
+CAMERA, JOINTS, POSE, MOTOR, SLOW, PAN = (
     "inputs.camera",
     "inputs.joints",
+    "inputs.pose",
     "network.populations.motor",
     "network.populations.slow",
     "outputs.pan",
@@ -111,6 +132,10 @@ STRUCTURAL = [
     ("dt", [0.001], "dt = [0.001]: must be a number"),
     ("repeat", 0, "repeat = 0: must be a whole number >= 1"),
     ("repeat", 1.5, "repeat = 1.5: must be a whole number >= 1"),
+    ("seed", -1, "seed = -1: must be a whole number >= 0 and below 2^63"),
+    ("seed", 0.5, "seed = 0.5: must be a whole number >= 0"),
+    ("seed", True, "seed = True: must be a whole number >= 0"),
+    ("seed", 1 << 63, "must be a whole number >= 0 and below 2^63"),
     ("inptus", {}, "inptus = {}: is not a known key; did you mean 'inputs'?"),
     ("outputs", MISSING, "outputs = None: is missing; add 'outputs'"),
     ("inputs", [], "inputs = []: must be a mapping (key: value)"),
@@ -126,17 +151,29 @@ STRUCTURAL = [
     (f"{CAMERA}.encoder.grid", MISSING, "inputs.camera.encoder.grid = None: is missing; add 'grid'"),
     (f"{CAMERA}.encoder.polarity", "both", "inputs.camera.encoder.polarity = 'both': must be 'signed', 'merge' or 'split'"),
     (f"{CAMERA}.encoder.on_wieght", 1, "inputs.camera.encoder.on_wieght = 1: is not a known key; did you mean 'on_weight'?"),
-    (f"{CAMERA}.encoder.neuron.type", ["lif"], "inputs.camera.encoder.neuron.type = ['lif']: must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay"),
+    (f"{CAMERA}.encoder.neuron.type", ["lif"], "inputs.camera.encoder.neuron.type = ['lif']: must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay, bernoulli, poisson, latency, phase"),
     (f"{JOINTS}.size", 2.5, "inputs.joints.size = 2.5: must be a whole number >= 1"),
     (f"{JOINTS}.range", [1], "inputs.joints.range = [1]: must be two values [a, b]"),
     (f"{JOINTS}.range", ["low", 1], f"inputs.joints.range[0] = 'low': {NUMBERS}"),
     (f"{JOINTS}.plausible", [None, 1], f"inputs.joints.plausible[0] = None: {NUMBERS}"),
     (f"{JOINTS}.encoder.neurons", 1, "inputs.joints.encoder.neurons = 1: must be at least 2 a dimension"),
     (f"{JOINTS}.encoder.tau", 1, "inputs.joints.encoder.tau = 1: is not a known key"),
+    (f"{POSE}.encoder.type", "field", "inputs.pose.encoder.type = 'field': must be one of population, linear, direct, fields, signed, delta, step_forward; did you mean 'fields'?"),
+    (f"{POSE}.encoder.grid", MISSING, "inputs.pose.encoder.grid = None: give a grid or centres"),
+    (f"{POSE}.encoder.grid", [3, 1], "inputs.pose.encoder.grid[1] = 1: must be at least 2"),
+    (f"{POSE}.encoder.grid", 3, "inputs.pose.encoder.grid = 3: must be a list of one number a dimension"),
+    (f"{POSE}.encoder.centres", [[0, 0]], "inputs.pose.encoder.grid = [3, 2]: give a grid or centres"),
+    (f"{POSE}.encoder.neuron.rate", 0, "inputs.pose.encoder.neuron.rate = 0: must be > 0"),
+    (f"{POSE}.encoder.neuron", {"type": "phase", "phases": 25}, "inputs.pose.encoder.neuron.phases = 25: must be a whole number from 1 to 24"),
+    (f"{POSE}.encoder.neuron", {"type": "latency", "window": 0}, "inputs.pose.encoder.neuron.window = 0: must be > 0 s"),
+    (f"{POSE}.encoder.neuron", {"type": "latency", "tau": 0}, "inputs.pose.encoder.neuron.tau = 0: must be > 0 s"),
+    (f"{POSE}.encoder.neuron", {"type": "latency", "linear": 2}, "inputs.pose.encoder.neuron.linear = 2: must be one of False, True"),
+    ("inputs.speed.encoder.threshold", 0, "inputs.speed.encoder.threshold = 0: must be > 0"),
+    ("inputs.speed.encoder.gain", 1, "inputs.speed.encoder.gain = 1: is not a known key"),
     (f"{MOTOR}.size", 0, "network.populations.motor.size = 0: must be a whole number >= 1"),
     (f"{MOTOR}.size", True, "network.populations.motor.size = True: must be a whole number >= 1"),
     (f"{MOTOR}.neuron", MISSING, "network.populations.motor.neuron = None: is missing; add 'neuron'"),
-    (f"{MOTOR}.neuron.type", "cubalif", "network.populations.motor.neuron.type = 'cubalif': must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay; did you mean"),
+    (f"{MOTOR}.neuron.type", "cubalif", "network.populations.motor.neuron.type = 'cubalif': must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay, bernoulli, poisson, latency, phase; did you mean"),
     (f"{MOTOR}.neuron.tau_mem", 0, "network.populations.motor.neuron.tau_mem = 0: must be > 0 s"),
     (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
     (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be one number >= 0 s"),
@@ -182,9 +219,14 @@ STRUCTURAL = [
     (f"{PAN}.decoder.0.type", "rate", "outputs.pan.decoder[0].type = 'rate': must be one of linear, membrane"),
     (f"{PAN}.decoder.0.tau", MISSING, "outputs.pan.decoder[0].tau = None: is missing"),
     (f"{PAN}.decoder.0.tau", 0, "outputs.pan.decoder[0].tau = 0: must be > 0 s"),
-    (f"{PAN}.decoder", {"type": "arg"}, "outputs.pan.decoder.type = 'arg': must be one of linear, membrane, argmax; did you mean 'argmax'?"),
+    (f"{PAN}.decoder", {"type": "arg"}, "outputs.pan.decoder.type = 'arg': must be one of linear, membrane, population_vector, spike_count, first_spike, argmax; did you mean 'argmax'?"),
     ("outputs.mode.decoder.actions", 1, "outputs.mode.decoder.actions = 1: must be a whole number >= 2"),
     ("outputs.mode.decoder.terms", [], "outputs.mode.decoder.terms = (): must hold at least one decoder"),
+    ("outputs.way.decoder.0.directions", MISSING, "outputs.way.decoder[0].directions = None: is missing; add 'directions'"),
+    ("outputs.way.decoder.0.hold", 1, "outputs.way.decoder[0].hold = 1: must be true or false"),
+    ("outputs.way.decoder.1.window", 0, "outputs.way.decoder[1].window = 0: must be > 0 s"),
+    ("outputs.way.decoder.2.window", MISSING, "outputs.way.decoder[2].window = None: is missing"),
+    ("outputs.way.decoder.2.tau", 1, "outputs.way.decoder[2].tau = 1: is not a known key"),
     (f"{PAN}.limit", [0, 1], "outputs.pan.limit = [0, 1]: is not a known key; did you mean 'limits'?"),
     (f"{PAN}.ramp", 1, "outputs.pan.ramp = 1: must be true or false"),
     ("guard.release", -1, "guard.release = -1: must be a whole number >= 0 (0: an operator)"),
@@ -205,6 +247,10 @@ MEANING = [
     (f"{JOINTS}.range", [1.6, -1.6], "inputs.joints.range = (1.6, -1.6): low must be < high"),
     (f"{JOINTS}.plausible", [[-1, -1, -1], 1], "inputs.joints.plausible[0] = array([-1, -1, -1]): must be a number or 2 numbers"),
     (f"{JOINTS}.encoder.drive", float("nan"), "inputs.joints.encoder.drive = nan: must be finite"),
+    (f"{POSE}.encoder.neuron", {"type": "latency", "threshold": 1}, "inputs.pose.encoder.neuron.threshold = 1: must be in (0, 1)"),
+    (f"{POSE}.encoder.neuron", {"type": "latency", "window": [1, 2]}, "inputs.pose.encoder.neuron.window = array([1, 2]): must be one number of seconds"),
+    (f"{POSE}.encoder.sigma", 0, "inputs.pose.encoder.sigma = 0: must be > 0"),
+    ("inputs.speed.encoder", {"type": "direct", "gain": INFINITY}, "inputs.speed.encoder.gain = inf: must be finite"),
     (f"{MOTOR}.neuron", {"type": "lif", "v_reset": 5}, "network.populations.motor.neuron.v_reset = 5: must be < v_threshold (1.0)"),
     (f"{MOTOR}.bias", [1, 2], "network.populations.motor.bias = 'shape (2,)': must be a number or have shape (4,)"),
     (f"{FIRST}.weights", [1.0, INFINITY], "network.projections[0].weights = 'NaN or infinity': must be finite"),
@@ -240,6 +286,18 @@ BUILD = [
     (f"{SECOND}.learning", {"type": "reward_stdp", "w_max": 9, "reward": "slow"}, "network.projections[motor -> slow].learning = 'RewardSTDP': is for neurons"),
     (f"{FIRST}.learning", {"type": "pes", "error": "slow"}, "network.projections[joints -> motor].learning.error = 'slow': has 2 numbers: must be 4"),
     (f"{JOINTS}.range", [-1, INFINITY], "inputs.joints.encoder.low = [-1.0, -1.0]: low < high must be finite; give the input a range"),
+    (f"{POSE}.encoder.grid", [3, 2, 2], "inputs.pose.encoder.grid = [3, 2, 2]: must be 2 numbers, one a dimension"),
+    (f"{POSE}.encoder", {"type": "fields", "centres": [[0]], "sigma": 1}, "inputs.pose.encoder.centres = 'shape (1, 1)': must be (fields, 2)"),
+    (f"{POSE}.encoder.sigma", [1, 2, 3], "inputs.pose.encoder.sigma = 'shape (3,)': must be a number or 2 numbers"),
+    (f"{POSE}.range", [-INFINITY, 1], "inputs.pose.encoder.low = [-inf, -inf]: low < high must be finite; give the input a range"),
+    (f"{POSE}.encoder.neuron", {"type": "latency", "window": 1e-5}, "inputs.pose.encoder.neuron.window = 1e-05: rounds to no step of 0.001 s"),
+    ("inputs.speed.encoder.threshold", [1, 2], "inputs.speed.encoder.threshold = 'shape (2,)': must be a number or have shape (1,)"),
+    (f"{MOTOR}.neuron", {"type": "latency", "window": 1e-5}, "network.populations.motor.neuron.window = 1e-05: rounds to no step"),
+    ("outputs.way.decoder.0.directions", [1, 2], "outputs.way.decoder[0].directions = 'shape (2,)': must be a number or have shape (6, 2)"),
+    ("outputs.way.decoder.1.window", 1e3, "outputs.way.decoder[1].window = 1000.0: must be at most 100000 steps"),
+    ("outputs.way.decoder.1.window", 1e-5, "outputs.way.decoder[1].window = 1e-05: rounds to no step"),
+    ("outputs.way.decoder.2.from", "pose", "outputs.way.decoder[2].weights = None: are needed: 2 outputs, 6 neurons; say what each neuron stands for"),
+    ("outputs.way.decoder.2.from", "slow", "outputs.way.decoder[2].from = 'slow': is graded, not spiking"),
     (f"{PAN}.decoder.0.from", "slow", "outputs.pan.decoder[0].from = 'slow': is graded, not spiking; use a membrane decoder"),
     (f"{PAN}.decoder.1.from", "motor", "outputs.pan.decoder[1].from = 'motor': is spiking, not graded; use a linear decoder"),
     (f"{PAN}.decoder.0.from", "moter", "outputs.pan.decoder[0].from = 'moter': must be a population: "),
@@ -304,9 +362,12 @@ def test_the_schema_is_one_and_accepts_what_the_parser_accepts():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     VALIDATOR.validate(GOOD)
     for path, value in [
-        ("dt", 0.0005), ("repeat", MISSING), ("guard", MISSING), ("ros", MISSING), (f"{JOINTS}.plausible", MISSING),
+        ("dt", 0.0005), ("repeat", MISSING), ("guard", MISSING), ("ros", MISSING), ("seed", MISSING), (f"{JOINTS}.plausible", MISSING),
         (f"{FIRST}.weights", MISSING), (f"{PAN}.decoder", GOOD["outputs"]["pan"]["decoder"][0]), (f"{PAN}.slew", [60.0]),
         (f"{FIRST}.receptor", ""), (f"{MOTOR}.bias", [1, 2, 3, 4]), (f"{JOINTS}.range", [[-1, -2], 2]),
+        (f"{POSE}.encoder.sigma", [0.2, 0.3]), (f"{POSE}.encoder.neuron", {"type": "latency", "tau": 0.003, "linear": True}),
+        ("inputs.speed.encoder", {"type": "delta", "neuron": {"type": "phase"}}),
+        ("inputs.speed.encoder", {"type": "signed", "gain": 2, "neuron": {"type": "poisson"}}),
         (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": 0.1, "seed": 1}),
         (f"{MOTOR}.bias", {"type": "uniform", "low": 0, "high": 0.1, "seed": 1}), (f"{SLOW}.v_init", {"type": "normal", "mean": 0, "std": 0.1, "seed": 1}),
         (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_probability", "p": 0.5, "seed": 1, "allow_self": False}}),
@@ -339,9 +400,9 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
     for cls, renamed, extra in [
         *((cls, {}, {"type"}) for cls in (spec.network.NEURONS | spec.network.RULES).values()),
         (network.Population, {"name": None}, set()), (network.Projection, {}, set()),
-        (PopulationEncoder, {}, {"type"}), (LinearEncoder, {}, {"type"}), (coding.PoolEncoder, {}, {"type"}),
+        *((cls, {}, {"type"}) for cls in spec.coding.ENCODERS.values()),
+        *((cls, {"source": "from"}, {"type"}) for cls in spec.coding.DECODERS.values()), (ArgmaxDecoder, {}, {"type"}),
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
-        (SpikeDecoder, {"source": "from"}, {"type"}), (MembraneDecoder, {"source": "from"}, {"type"}), (ArgmaxDecoder, {}, {"type"}),
         (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()), (spec.RosTopic, {}, set()),
         (network.Uniform, {}, {"type"}), (network.Normal, {}, {"type"}), (network.FixedProbability, {}, {"type"}),
         (network.FixedIndegree, {}, {"type"}), (network.DistanceDependent, {}, {"type"}), (network.Grid, {}, set()),
@@ -374,18 +435,22 @@ def test_learning_rules_are_read_and_fit_the_schema():
 
 def test_the_descriptions_that_come_out():
     spec = parse_spec(copy.deepcopy(GOOD))
-    camera, joints, goal = spec.inputs
+    camera, joints, goal, pose, speed = spec.inputs
     assert (camera.size, camera.capacity, camera.stale, camera.required) == ((32, 24), 100, 0.05, False)
     assert (camera.encoder.grid, camera.encoder.polarity, camera.encoder.on_weight) == ((4, 3), "split", 0.5)
     assert camera.encoder.neuron == LIF()
     assert (joints.unit, joints.range, joints.stale, joints.required) == ("rad", (-1.6, 1.6), INFINITY, True)
     assert isinstance(goal.encoder, LinearEncoder)
+    assert (pose.encoder.grid, pose.encoder.neuron) == ([3, 2], Bernoulli(200))
+    assert (speed.encoder.threshold, speed.encoder.neuron) == (0.2, Threshold(0.5))
     motor, slow = spec.network.populations
     assert motor.neuron == CubaLIF(tau_mem=0.01, reset="subtract")
     assert slow.neuron == LI(tau_mem=0.1)
     assert [p.delay for p in spec.network.projections] == [0.001, 0.0, 0.0]
     assert [type(t) for t in spec.outputs[0].decoder] == [SpikeDecoder, MembraneDecoder]
-    assert (spec.period, spec.dt, spec.repeat, spec.guard.release) == (0.002, 0.001, 2, 3)
+    vector, count, first = spec.outputs[2].decoder
+    assert (vector.tau, vector.hold, count.window, first.weights) == (0.01, True, 0.02, None)
+    assert (spec.period, spec.dt, spec.repeat, spec.seed, spec.guard.release) == (0.002, 0.001, 2, 7, 3)
     assert spec.ros_inputs["joints"].reliability == "best_effort"
     assert (spec.ros_outputs["pan"].reliability, spec.ros_outputs["pan"].depth) == ("reliable", 2)
     Controller.from_spec(spec).step({})

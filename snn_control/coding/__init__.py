@@ -1,11 +1,38 @@
 """Descriptions of what surrounds the network: inputs with encoders, outputs with decoders, limits, the guard."""
 
-from .inputs import EventsInput, Input, LinearEncoder, PoolEncoder, PopulationEncoder, ValueInput
-from .outputs import ArgmaxDecoder, Guard, MembraneDecoder, Output, SpikeDecoder
+from .encoders import (
+    DeltaEncoder,
+    DirectEncoder,
+    Encoder,
+    FieldsEncoder,
+    LinearEncoder,
+    PoolEncoder,
+    PopulationEncoder,
+    SignedEncoder,
+    StepForwardEncoder,
+)
+from .inputs import EventsInput, Input, ValueInput
+from .outputs import (
+    ArgmaxDecoder,
+    Decoder,
+    FirstSpikeDecoder,
+    Guard,
+    MembraneDecoder,
+    Output,
+    PopulationVectorDecoder,
+    SpikeCountDecoder,
+    SpikeDecoder,
+)
 
 __all__ = [
     "ArgmaxDecoder",
+    "Decoder",
+    "DeltaEncoder",
+    "DirectEncoder",
+    "Encoder",
     "EventsInput",
+    "FieldsEncoder",
+    "FirstSpikeDecoder",
     "Guard",
     "Input",
     "LinearEncoder",
@@ -13,6 +40,10 @@ __all__ = [
     "Output",
     "PoolEncoder",
     "PopulationEncoder",
+    "PopulationVectorDecoder",
+    "SignedEncoder",
+    "SpikeCountDecoder",
     "SpikeDecoder",
+    "StepForwardEncoder",
     "ValueInput",
 ]

@@ -1,4 +1,4 @@
-"""Inputs: what arrives, what is believed of it, and how it becomes a signal for the network."""
+"""Inputs: what arrives, and what is believed of it."""
 
 from __future__ import annotations
 
@@ -10,75 +10,11 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network.graph import check_name, check_size
-from ..network.neurons import NeuronModel
+from .encoders import Encoder, PoolEncoder
 
-__all__ = ["EventsInput", "Input", "LinearEncoder", "PoolEncoder", "PopulationEncoder", "ValueInput"]
-
+__all__ = ["EventsInput", "Input", "ValueInput"]
 
 LONGEST = 1e9  # s
-
-
-def _finite(path: str, value: Any) -> None:
-    if not math.isfinite(value):
-        raise DescriptionError(path, value, "must be finite")
-
-
-@dataclass(frozen=True)
-class PopulationEncoder:
-    """Gaussian receptive fields a dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
-
-    neurons : fields a dimension
-    low, high : first and last centre, a number or (dimensions,); None takes the input's range
-    sigma : width in units of the input; None takes the distance of two centres
-    drive : current at a field's centre
-    neuron : spiking model driven by the fields; None leaves the graded current
-    """
-
-    neurons: int
-    low: Any = None
-    high: Any = None
-    sigma: Any = None
-    drive: float = 4.0
-    neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        check_size("neurons", self.neurons)
-        if self.neurons < 2:
-            raise DescriptionError("neurons", self.neurons, "must be at least 2 a dimension")
-        _finite("drive", self.drive)
-
-
-@dataclass(frozen=True, eq=False)
-class LinearEncoder:
-    """current = x W + bias, with W (dimensions, neurons); the encoders, gains and biases of the NEF."""
-
-    weights: Any
-    bias: Any = 0.0
-    neuron: NeuronModel | None = None
-
-
-@dataclass(frozen=True)
-class PoolEncoder:
-    """Events summed over the cells of a grid, a graded vector a tick, in row-major order of (row, column).
-
-    grid : (columns, rows)
-    polarity : "signed" (ON adds ``on_weight``, OFF takes ``off_weight`` away), "merge" (both add 1), "split" (OFF
-        cells, then ON cells)
-    """
-
-    grid: tuple[int, int]
-    polarity: str = "signed"
-    on_weight: float = 1.0
-    off_weight: float = 1.0
-    neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        for k in (0, 1):
-            check_size(f"grid[{k}]", self.grid[k])
-        if self.polarity not in ("signed", "merge", "split"):
-            raise DescriptionError("polarity", self.polarity, "must be 'signed', 'merge' or 'split'")
-        _finite("on_weight", self.on_weight)
-        _finite("off_weight", self.off_weight)
 
 
 @dataclass(frozen=True)
@@ -109,7 +45,7 @@ class ValueInput(Input):
     """
 
     size: int = 1
-    encoder: PopulationEncoder | LinearEncoder | None = None
+    encoder: Encoder | None = None
     range: tuple[Any, Any] = (-math.inf, math.inf)
     plausible: tuple[Any, Any] = (-math.inf, math.inf)
     unit: str = ""

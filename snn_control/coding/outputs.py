@@ -11,11 +11,35 @@ import numpy as np
 from ..errors import DescriptionError
 from ..network.graph import check_name
 
-__all__ = ["ArgmaxDecoder", "Guard", "MembraneDecoder", "Output", "SpikeDecoder"]
+__all__ = [
+    "ArgmaxDecoder",
+    "Decoder",
+    "FirstSpikeDecoder",
+    "Guard",
+    "MembraneDecoder",
+    "Output",
+    "PopulationVectorDecoder",
+    "SpikeCountDecoder",
+    "SpikeDecoder",
+]
+
+
+class Decoder:
+    """Base of all decoder descriptions: what one population adds to an output, a term of a sum.
+
+    source : population
+    """
+
+    source: str
+
+
+def _time(path: str, value: Any) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise DescriptionError(path, value, "must be > 0 s")
 
 
 @dataclass(frozen=True, eq=False)
-class SpikeDecoder:
+class SpikeDecoder(Decoder):
     """Linear in the filtered rates [Hz]: sum over neurons of weights x rate.
 
     source : population
@@ -28,16 +52,71 @@ class SpikeDecoder:
     tau: float
 
     def __post_init__(self) -> None:
-        if not (self.tau > 0 and math.isfinite(self.tau)):
-            raise DescriptionError("tau", self.tau, "must be > 0 s")
+        _time("tau", self.tau)
 
 
 @dataclass(frozen=True, eq=False)
-class MembraneDecoder:
+class MembraneDecoder(Decoder):
     """Linear in a graded population's output (LI): v W, weights a number, (n,) or (n, size)."""
 
     source: str
     weights: Any
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationVectorDecoder(Decoder):
+    """Mean of the neurons' directions, weighted by their filtered rates (Georgopoulos et al. 1986, Science 233:1416).
+
+    directions : (n, size), or (n,) for one number: what each neuron stands for
+    tau : time constant of the rates' exponential filter [s]
+    hold : while the population is silent keep the last mean, else 0; silent is a sum of rates below what one spike
+        leaves after 5 tau
+    """
+
+    source: str
+    directions: Any
+    tau: float
+    hold: bool = False
+
+    def __post_init__(self) -> None:
+        _time("tau", self.tau)
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeCountDecoder(Decoder):
+    """Linear in the spikes of each neuron in the last ``window`` seconds, counted exactly.
+
+    weights : a number, (n,) or (n, size)
+    window : [s], whole steps; it slides with every step
+    """
+
+    source: str
+    weights: Any
+    window: float
+
+    def __post_init__(self) -> None:
+        _time("window", self.window)
+
+
+@dataclass(frozen=True, eq=False)
+class FirstSpikeDecoder(Decoder):
+    """The weights of the neuron that fired first in a decision window, of the lowest index where several did.
+
+    Windows follow each other from step 0 on; what the last one decided holds until a neuron fires in the next. Before
+    any decision it is 0.
+
+    window : [s], whole steps
+    weights : a number, (n,) or (n, size); of groups, one row a neuron that is the same in a group. None takes the
+        index of the neuron where the output is one number, else one output a neuron, 1 for the one that fired first:
+        with arg-max, an action a neuron
+    """
+
+    source: str
+    window: float
+    weights: Any = None
+
+    def __post_init__(self) -> None:
+        _time("window", self.window)
 
 
 @dataclass(frozen=True)
@@ -45,7 +124,7 @@ class ArgmaxDecoder:
     """A discrete action: the index of the largest of ``actions`` decoded values."""
 
     actions: int
-    terms: tuple[SpikeDecoder | MembraneDecoder, ...]
+    terms: tuple[Decoder, ...]
 
     def __post_init__(self) -> None:
         if not isinstance(self.actions, int) or self.actions < 2:
@@ -65,7 +144,7 @@ class Output:
     """
 
     name: str
-    decoder: tuple[SpikeDecoder | MembraneDecoder, ...] | ArgmaxDecoder
+    decoder: tuple[Decoder, ...] | ArgmaxDecoder
     size: int = 1
     bias: Any = 0.0
     limits: tuple[Any, Any] = (-math.inf, math.inf)

@@ -14,12 +14,13 @@ from typing import Any
 from ..coding import EventsInput, Guard, Input, Output
 from ..errors import BuildError
 from ..network import Network
-from .build_inputs import add_input
-from .build_outputs import add_guard, add_output
+from .build_inputs import add_input, end_pulses
+from .build_outputs import add_guard, add_output, look_back, terms_of
 from .build_projections import connect
 from .builder import Builder
 from .layout import element
 from .program import POST, PRE, PROGRAM, STATE, STEP, Program
+from .random import check_seed
 
 __all__ = ["build"]
 
@@ -43,8 +44,9 @@ def build(
     dt: float,
     period: float,
     guard: Guard | None = None,
+    seed: int = 0,
 ) -> Program:
-    """Compile a controller's description for one dt and period.
+    """Compile a controller's description for one dt and period; ``seed`` is that of all its random numbers.
 
     Raises
     ------
@@ -52,13 +54,15 @@ def build(
         naming the path, the value, the rule and the fix
     """
     steps = _nwhole_steps(dt, period)
+    check_seed(seed)
     if not outputs:
         raise BuildError("outputs", [], "at least one output is needed")
     for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):
         if len(set(names)) < len(names):
             raise BuildError(kind, names, "every name must be there once")
-    terms = sum(len(getattr(o.decoder, "terms", o.decoder)) for o in outputs)
-    b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms)
+    terms = sum(len(terms_of(o)) for o in outputs)
+    b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms, int(seed))
+    b.seen = look_back(outputs, dt)
     validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
     for k, spec in enumerate(inputs):
         add_input(b, spec, element(validity, k))
@@ -70,10 +74,7 @@ def build(
     for out in outputs:
         add_output(b, out, element(raw, first, out.size))
         first += out.size
-    if steps > 1:  # events are delivered in a tick's first step
-        for event_input in (i for i in inputs if isinstance(i, EventsInput)):
-            pooled = b.layout.names[f"{event_input.name}.pooled"]
-            b.emit(STEP, "clear", pooled.shape[0], pooled, label=event_input.name)
+    end_pulses(b)
     add_guard(b, inputs, outputs, validity, raw, (guard or Guard()).release)
     facts = _facts(b, inputs, outputs, dt, period)
     operations = tuple(o for section in (PRE, STEP, POST) for o in b.sections[section])

@@ -3,60 +3,178 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, Input, Output, SpikeDecoder
+from ..coding import (
+    ArgmaxDecoder,
+    FirstSpikeDecoder,
+    Input,
+    MembraneDecoder,
+    Output,
+    PopulationVectorDecoder,
+    SpikeCountDecoder,
+    SpikeDecoder,
+)
 from ..errors import BuildError
 from .build_projections import product
-from .builder import Builder, matrix, vector
+from .builder import Builder, Node, matrix, vector
+from .forms import whole_steps
 from .kernels import outputs
 from .layout import element
 from .program import POST, STEP, Place
 
-__all__ = ["add_guard", "add_output"]
+__all__ = ["DecoderForm", "add_guard", "add_output", "look_back", "register_decoder", "terms_of"]
+
+
+def _newest(path: str, term: Any, dt: float) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class DecoderForm:
+    """How a decoder description becomes operations.
+
+    build : (builder, path of the term, term, its population, into) emits what adds the term to ``into``, float32 (m,),
+        in section POST, and what that needs in section STEP
+    graded : it reads a graded population, not a spiking one
+    lists : (path, term, dt) -> newest spike lists, one a step, that the population must keep for it
+    """
+
+    build: Callable[[Builder, str, Any, Node, Place], None]
+    graded: bool = False
+    lists: Callable[[str, Any, float], int] = _newest
+
+
+def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
+    """(n, m) float32."""
+    return matrix(path, values, (node.size, m), (node.size,) if m == 1 else ())
+
+
+def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
+    """Rates [Hz], filtered with tau, times weights: float32 (m,), new in each step."""
+    decay, m = math.exp(-b.dt / tau), weights.shape[1]
+    scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
+    y, lay = b.layout.state("", "float32", m), b.layout
+    ring = (node.signal, node.stride, node.slots, b.clock, node.many)
+    constants = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
+    counter = b.counter(path, weights.size, once=node.many == 0)
+    b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], counter, label=path)
+    return y
+
+
+def _rates(b: Builder, path: str, term: SpikeDecoder, node: Node, into: Place) -> None:
+    weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
+    y = _filtered(b, path, weights, node, term.tau)
+    b.emit(POST, "add", into.shape[0], into, y, label=path)
+
+
+def _membrane(b: Builder, path: str, term: MembraneDecoder, node: Node, into: Place) -> None:
+    weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
+    if b.steps > 1 and node.operation is None and node.pulse is not None:
+        rule = "what it gives is gone after a tick's first step"
+        raise BuildError(f"{path}.from", term.source, rule, "let a li population read it")
+    product(b, POST, into, weights, node.signal, path)
+
+
+SILENT = math.exp(-5)  # of what one spike adds to the sum of rates
+
+
+def _population_vector(b: Builder, path: str, term: PopulationVectorDecoder, node: Node, into: Place) -> None:
+    lay, m = b.layout, into.shape[0]
+    directions = _weights(f"{path}.directions", term.directions, node, m)
+    y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
+    least = lay.constant("", np.array([SILENT * ((1 - math.exp(-b.dt / term.tau)) / b.dt)], np.float32))
+    operands = (m, into, y, lay.state("", "float32", m), least, int(term.hold))
+    b.emit(POST, "population_vector", *operands, label=path)
+
+
+def _window(path: str, term: SpikeCountDecoder, dt: float) -> int:
+    return whole_steps(f"{path}.window", term.window, dt) + 1
+
+
+def _spike_count(b: Builder, path: str, term: SpikeCountDecoder, node: Node, into: Place) -> None:
+    lay, n, steps = b.layout, node.size, _window(path, term, b.dt) - 1
+    weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
+    counts, x = lay.state("", "int64", n), lay.state("", "float32", n)
+    ring = (node.signal, node.stride, node.slots, b.clock, node.many)
+    b.emit(STEP, "window_counts", n, *ring, steps, counts, x, label=path)
+    product(b, POST, into, weights, x, path)
+
+
+def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, into: Place) -> None:
+    lay, n, m, weights = b.layout, node.size, into.shape[0], term.weights
+    if weights is None:
+        if m not in (1, n):
+            rule = f"are needed: {m} outputs, {n} neurons"
+            raise BuildError(f"{path}.weights", None, rule, "say what each neuron stands for")
+        weights = np.arange(n) if m == 1 else np.eye(n)
+    values = lay.constant("", _weights(f"{path}.weights", weights, node, m))
+    window = whole_steps(f"{path}.window", term.window, b.dt)
+    state = lay.state("", "int64", 2, np.array([-1, 0]))
+    ring = (node.signal, node.stride, node.slots, b.clock)
+    b.emit(POST, "first_spike", m, into, values, n, *ring, b.steps, window, state, label=path)
+
+
+FORMS: dict[type, DecoderForm] = {
+    SpikeDecoder: DecoderForm(_rates),
+    MembraneDecoder: DecoderForm(_membrane, graded=True),
+    PopulationVectorDecoder: DecoderForm(_population_vector),
+    SpikeCountDecoder: DecoderForm(_spike_count, lists=_window),
+    FirstSpikeDecoder: DecoderForm(_first_spike),
+}
+
+
+def register_decoder(description: type, form: DecoderForm) -> None:
+    """Make a decoder description of another package buildable."""
+    FORMS[description] = form
+
+
+def terms_of(output: Output) -> tuple[Any, ...]:
+    """The decoders of an output."""
+    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else tuple(output.decoder)
+
+
+def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
+    """Population -> how many of its newest spike lists its decoders look at."""
+    lists: dict[str, int] = {}
+    for output in outputs:
+        for k, term in enumerate(terms_of(output)):
+            if form := FORMS.get(type(term)):
+                needed = form.lists(f"outputs.{output.name}.decoder[{k}]", term, dt)
+                lists[term.source] = max(lists.get(term.source, 0), needed)
+    return lists
 
 
 def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into: Place) -> None:
     """into = bias + the sum of the decoders' terms."""
-    lay, m = b.layout, bias.size
-    b.emit(POST, "copy", m, into, lay.constant("", bias.astype(np.float32)), label=where)
+    b.emit(POST, "copy", bias.size, into, b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
+        form = FORMS.get(type(term))
+        if form is None:
+            raise BuildError(path, type(term).__name__, "is no decoder that can be built")
         if term.source not in b.nodes:
             raise BuildError(f"{path}.from", term.source, f"must be a population: {', '.join(b.nodes)}")
         node = b.nodes[term.source]
-        weights = matrix(f"{path}.weights", term.weights, (node.size, m), (node.size,) if m == 1 else ())
-        if isinstance(term, SpikeDecoder):
-            if node.graded:
-                raise BuildError(f"{path}.from", term.source, "is graded, not spiking", "use a membrane decoder")
-            decay = math.exp(-b.dt / term.tau)
-            scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
-            y = lay.state("", "float32", m)
-            ring = (node.signal, node.stride, node.slots, b.clock, node.many)
-            constants = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
-            counter = b.counter(path, weights.size, once=node.many == 0)
-            b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], counter, label=path)
-            b.emit(POST, "add", m, into, y, label=path)
-        else:
-            if not node.graded:
-                raise BuildError(f"{path}.from", term.source, "is spiking, not graded", "use a linear decoder")
-            if b.steps > 1 and node.operation is None and f"{node.name}.pooled" in lay.names:
-                fix = "let a li population read them"
-                raise BuildError(f"{path}.from", term.source, "events are gone after a tick's first step", fix)
-            product(b, POST, into, weights, node.signal, path)
+        if node.graded and not form.graded:
+            raise BuildError(f"{path}.from", term.source, "is graded, not spiking", "use a membrane decoder")
+        if form.graded and not node.graded:
+            raise BuildError(f"{path}.from", term.source, "is spiking, not graded", "use a linear decoder")
+        form.build(b, path, term, node, into)
 
 
 def add_output(b: Builder, spec: Output, raw: Place) -> None:
     where = f"outputs.{spec.name}"
     if isinstance(spec.decoder, ArgmaxDecoder):
         scores = b.layout.state(f"{spec.name}.scores", "float32", spec.decoder.actions)
-        _terms(b, where, spec.decoder.terms, np.zeros(spec.decoder.actions), scores)
+        _terms(b, where, terms_of(spec), np.zeros(spec.decoder.actions), scores)
         b.emit(POST, "argmax", spec.decoder.actions, scores, raw, label=where)
     else:
-        _terms(b, where, spec.decoder, vector(f"{where}.bias", spec.bias, spec.size), raw)
+        _terms(b, where, terms_of(spec), vector(f"{where}.bias", spec.bias, spec.size), raw)
 
 
 def add_guard(

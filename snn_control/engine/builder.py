@@ -7,29 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BuildError
+from ..errors import BuildError, DescriptionError
 from ..network import Distribution, Network, NeuronModel, Population, Projection
-from .forms import FLOAT_MAX, NeuronForm, form_of
+from .forms import FLOAT_MAX, NeuronForm, form_of, whole_steps
 from .kernels.spikes import HEADER
 from .layout import Layout, element
 from .program import POST, PRE, STEP, Operation, Place
+from .random import operation_number
 from .registry import kernel
 
-MOST_STEPS = 100_000  # of a delay: what a ring must hold
-
-__all__ = ["Builder", "Node", "bounded", "matrix", "vector", "whole_steps"]
-
-
-def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Whole steps, int or an array of int64; raises BuildError where a time that is not zero would round to none."""
-    times = np.asarray(seconds, np.float64)
-    steps = np.rint(times / dt).astype(np.int64)
-    if ((steps == 0) & (times != 0)).any():
-        lost = float(times[(steps == 0) & (times != 0)].flat[0])
-        raise BuildError(path, lost, f"rounds to no step of {dt} s", "use 0, or more than half a step")
-    if steps.size and steps.max() > MOST_STEPS:
-        raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
-    return steps if steps.ndim else int(steps)
+__all__ = ["Builder", "Node", "bounded", "matrix", "vector"]
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
@@ -74,6 +61,7 @@ class Node:
     many: int = 0  # spikes: where their multiplicities stand in a slot
     line: Place | None = None  # delay line of a graded signal
     drive: Place | None = None  # current that an encoder gives to its neurons
+    pulse: Place | None = None  # what an encoder gives in a tick's first step only
     target: dict[str, Place] = field(default_factory=dict)  # receptor -> where deliveries add
     synapses: dict[float, Place] = field(default_factory=dict)  # time constant -> a projection's own current
     bias: Place | None = None  # at which the current of a population starts each step
@@ -81,10 +69,15 @@ class Node:
 
 
 class Builder:
-    """What a build has laid out so far. ``counters`` is how many operations may count synaptic operations."""
+    """What a build has laid out so far. ``counters`` is how many operations may count synaptic operations.
 
-    def __init__(self, network: Network, dt: float, steps: int, n_inputs: int, counters: int) -> None:
-        self.network, self.dt, self.steps = network, dt, steps
+    seed : of all random numbers; seen : population -> how many of its newest spike lists decoders look at
+    """
+
+    def __init__(self, network: Network, dt: float, steps: int, n_inputs: int, counters: int, seed: int = 0) -> None:
+        self.network, self.dt, self.steps, self.seed = network, dt, steps, seed
+        self.seen: dict[str, int] = {}
+        self.drawing: dict[int, str] = {}
         self.layout = Layout()
         self.clock = self.layout.state("clock", "int64", 2)
         self.nodes: dict[str, Node] = {}
@@ -149,7 +142,10 @@ class Builder:
         current = bias
         if driven or self.has_current(name):
             current = lay.state(f"{name}.current", "float32", n, rest)
-        params = form.matrix(model, self.dt)
+        try:
+            params, options = form.matrix(model, self.dt), form.options(model, self.dt)
+        except DescriptionError as error:
+            raise error.within(where) from None
         common: list[int | Place] = [n, lay.constant("", params), params.shape[1], current, bias]
         states = self.states(pop, form)
         if model.graded:
@@ -162,10 +158,19 @@ class Builder:
         node.target, node.bias = {"current": current}, bias
         if states.get("isyn"):
             node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
-        operands = (*common, *form.options(model, self.dt), *states.values())
+        random = self.random(name) if form.random else ()
+        operands = (*common, *random, *options, *states.values())
         node.operation = Operation(form.kernel, kernel(form.kernel).version, STEP, operands, name)
         self.nodes[name] = node
         return node
+
+    def random(self, name: str) -> tuple[int, int]:
+        """Seed and operation number of what draws random numbers under this name."""
+        number = operation_number(name)
+        other = self.drawing.setdefault(number, name)
+        if other != name:
+            raise BuildError("populations", name, f"would draw the random numbers of {other}", "rename one of them")
+        return self.seed, number
 
     def states(self, pop: Population, form: NeuronForm) -> dict[str, int | Place]:
         """The state arrays of a population by name, 0 for what its model does without."""
@@ -182,7 +187,8 @@ class Builder:
 
     def spike_ring(self, name: str, n: int, several: bool) -> Node:
         """The spike lists of a population; as many as a delay needs, and a tick, for who reads all of them after it."""
-        slots, many = max(self.steps, self.longest_delay(name)), HEADER + 4 * n if several else 0
+        slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
+        many = HEADER + 4 * n if several else 0
         stride = _up(many + 2 * n if several else HEADER + 4 * n)
         ring = self.layout.state(f"{name}.spikes", "uint8", slots * stride)
         return Node(name, n, False, ring, stride, slots, many)

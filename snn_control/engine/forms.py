@@ -16,20 +16,37 @@ from ..network import (
     LI,
     LIF,
     AdEx,
+    Bernoulli,
     CubaLI,
     CubaLIF,
     Integrator,
     Izhikevich,
+    Latency,
     NeuronModel,
+    Phase,
+    Poisson,
     Relay,
     Threshold,
 )
 from .kernels import neurons
 
-__all__ = ["FLOAT_MAX", "NeuronForm", "form_of", "register_neuron"]
+__all__ = ["FLOAT_MAX", "NeuronForm", "form_of", "register_neuron", "whole_steps"]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
+MOST_STEPS = 100_000  # of a delay or a window: what a ring must hold
 Numbers = Any  # a number, or (n,) numbers
+
+
+def whole_steps(path: str, seconds: Any, dt: float) -> Any:
+    """Whole steps, int or an array of int64; raises BuildError where a time that is not zero would round to none."""
+    times = np.asarray(seconds, np.float64)
+    steps = np.rint(times / dt).astype(np.int64)
+    if ((steps == 0) & (times != 0)).any():
+        lost = float(times[(steps == 0) & (times != 0)].flat[0])
+        raise BuildError(path, lost, f"rounds to no step of {dt} s", "use 0, or more than half a step")
+    if steps.size and steps.max() > MOST_STEPS:
+        raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
+    return steps if steps.ndim else int(steps)
 
 
 def _no_options(model: Any, dt: float) -> tuple[int, ...]:
@@ -55,6 +72,7 @@ class NeuronForm:
     options : (description, dt) -> numbers that stand in the row before the states
     several : description -> whether it can fire several times in a step; it then has a state "counts"
     initial : (description, v at reset) -> other states at reset that are not 0, by name
+    random : it draws random numbers: its row has the seed and its operation number before the options
     """
 
     kernel: str
@@ -63,6 +81,7 @@ class NeuronForm:
     options: Callable[[Any, float], tuple[int, ...]] = _no_options
     several: Callable[[Any], bool] = _once
     initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = _zeros
+    random: bool = False
 
     def synaptic(self, model: NeuronModel) -> bool:
         return self.states(model).get("isyn") is not None
@@ -164,6 +183,40 @@ def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
     return lambda model: {"v": "float32", second: "float32", "wait": "uint16" if model.refractory else None}
 
 
+def _rate(model: Bernoulli | Poisson, dt: float) -> list[Numbers]:
+    return [np.multiply(model.rate, dt)]
+
+
+def _drawn(model: Any) -> dict[str, str | None]:
+    return {"counts": "uint16" if isinstance(model, Poisson) else None}
+
+
+LATEST = 1e-7  # what is nearer to the threshold fires as if it were that far above it; snnTorch's epsilon
+
+
+def _latency_levels(model: Latency, dt: float) -> list[Numbers]:
+    """The least x that fires by step j, j = 0 .. window - 1: its time is at most (j + 1/2) dt."""
+    steps = whole_steps("window", model.window, dt)
+    theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
+    if model.tau is not None:
+        tau = np.asarray(model.tau, np.float64) / dt
+    else:
+        tau = np.asarray(last) if model.linear else last / np.log((theta + LATEST) / LATEST)
+    late = (np.arange(steps) + 0.5)[:, None]
+    if model.linear:
+        return list(np.maximum(1 - late / tau, theta))
+    levels = theta / -np.expm1(-late / tau)
+    return list(np.where(levels <= theta + LATEST, theta, levels))
+
+
+def _phase_levels(model: Phase, dt: float) -> list[Numbers]:
+    return [2.0 ** -(k + 1) for k in range(model.phases)]
+
+
+def _latched(model: Any) -> dict[str, str | None]:
+    return {"v": "float32"}
+
+
 _FIRING = NeuronForm("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
 _GRADED = NeuronForm("leaky_integrator", _graded, _graded_states)
 FORMS: dict[type, NeuronForm] = {
@@ -171,6 +224,10 @@ FORMS: dict[type, NeuronForm] = {
     **dict.fromkeys((LI, CubaLI, Integrator, Relay), _GRADED),
     AdEx: NeuronForm("adex", _adex, _two_states("w")),
     Izhikevich: NeuronForm("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v}),
+    Bernoulli: NeuronForm("stochastic", _rate, _drawn, random=True),
+    Poisson: NeuronForm("stochastic", _rate, _drawn, several=lambda m: True, random=True),
+    Latency: NeuronForm("temporal", _latency_levels, _latched, lambda m, dt: (whole_steps("window", m.window, dt), 0)),
+    Phase: NeuronForm("temporal", _phase_levels, _latched, lambda m, dt: (m.phases, 1)),
 }
 
 

@@ -89,6 +89,32 @@ def population(dimensions, m, values, out, centres, params):
     need(2 * dimensions, 4, params)
 
 
+def fields(dimensions, m, values, out, centres, inverse, drive):
+    positive(dimensions, m)
+    need(dimensions, 4, values, inverse)
+    need(m, 4, out)
+    need(dimensions * m, 4, centres)
+    need(1, 4, drive)
+
+
+def signed(n, values, out, gain):
+    positive(n)
+    need(n, 4, values, gain)
+    need(2 * n, 4, out)
+
+
+def changes(n, values, out, sent, threshold, whole):
+    positive(n)
+    need(n, 4, values, sent, threshold)
+    need(2 * n, 4, out)
+    flag(whole)
+
+
+def flag(word: Any) -> None:
+    if isinstance(word, Array) or word not in (0, 1):
+        raise ProgramError(f"operand {word!r}: must be 0 or 1")
+
+
 def pool(n, out, slot, x, y, p, width, height, column, line, weights, on_offset, capacity, counters):
     positive(n, width, height, capacity)
     need(n, 4, out)
@@ -371,9 +397,59 @@ def izhikevich(
     once(many)
 
 
+def stochastic(
+    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory,
+    seed, number, counts,
+):  # fmt: skip
+    _neuron(n, params, each, 1, current, bias)
+    _spiking(n, flags, spikes, stride, slots, clock, counter, many, 0, 0)
+    if not (0 <= seed < 1 << 63 and 0 <= number < 1 << 32):
+        raise ProgramError(f"seed {seed}, number {number}: must be below 2^63 and 2^32")
+    if many:
+        need(n, 2, counts)
+
+
+def temporal(
+    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory,
+    window, subtract, v,
+):  # fmt: skip
+    positive(window)
+    _neuron(n, params, each, window, current, bias, v)
+    _spiking(n, flags, spikes, stride, slots, clock, counter, many, 0, 0)
+    once(many)
+    flag(subtract)
+
+
 def trace(m, y, weights, spikes, stride, slots, clock, many, decay, counter):
     dense_spikes(m, y, weights, spikes, stride, slots, clock, 0, many, counter, 0)
     need(1, 4, decay)
+
+
+def population_vector(m, out, y, last, least, hold):
+    positive(m)
+    need(m, 4, out, last)
+    need(m + 1, 4, y)
+    need(1, 4, least)
+    flag(hold)
+
+
+def window_counts(n, spikes, stride, slots, clock, many, steps, counts, x):
+    positive(n, steps)
+    ring(spikes, stride, slots, clock, steps, many, n)
+    need(n, 8, counts)
+    need(n, 4, x)
+    if slots <= steps:
+        raise ProgramError(f"{slots} slots: a window of {steps} steps needs one more")
+
+
+def first_spike(m, out, weights, n, spikes, stride, slots, clock, steps, window, state):
+    positive(m, n, steps, window)
+    need(m, 4, out)
+    need(n * m, 4, weights)
+    ring(spikes, stride, slots, clock, 0, 0, n)
+    need(2, 8, state)
+    if slots < steps:
+        raise ProgramError(f"{slots} slots: a tick has {steps} steps")
 
 
 def argmax(n, x, y):
@@ -398,9 +474,10 @@ def guard(n_inputs, validity, required, m, raw, command, previous, limits, ramp,
 CHECKS = {
     f.__name__: f
     for f in (
-        sample, population, pool, copy, clear, remember,
+        sample, population, fields, signed, changes, pool, copy, clear, remember,
         dense_spikes, csr_spikes, dense_spikes_int8, csr_spikes_int8, csr_delayed, release, synapse,
         dense_graded, one_to_one_graded, conv_spikes, conv_graded, gather_graded, tile_graded, csr_graded,
-        integrate_and_fire, leaky_integrator, adex, izhikevich, trace, argmax, guard,
+        integrate_and_fire, leaky_integrator, adex, izhikevich, stochastic, temporal,
+        trace, population_vector, window_counts, first_spike, argmax, guard,
     )
 } | {"add": copy}  # fmt: skip

@@ -13,7 +13,18 @@ from importlib.metadata import entry_points
 from ..errors import ProgramError
 from . import operands, operands_plasticity
 from .compile import compile_callback
-from .kernels import convolution, delivery, encoders, gather, neurons, outputs, plasticity, vectors
+from .kernels import (
+    convolution,
+    decoders,
+    delivery,
+    encoders,
+    gather,
+    neurons,
+    outputs,
+    plasticity,
+    sources,
+    vectors,
+)
 
 __all__ = ["Kernel", "all_kernels", "kernel"]
 
@@ -41,7 +52,7 @@ class Kernel:
 
 
 _FUNCTIONS = (
-    encoders.sample, encoders.population, encoders.pool,
+    encoders.sample, encoders.population, encoders.fields, encoders.signed, encoders.changes, encoders.pool,
     vectors.copy, vectors.add, vectors.clear, vectors.remember,
     delivery.dense_spikes, delivery.csr_spikes, delivery.dense_spikes_int8, delivery.csr_spikes_int8,
     delivery.csr_delayed, delivery.release, delivery.synapse, delivery.dense_graded, delivery.one_to_one_graded,
@@ -49,6 +60,8 @@ _FUNCTIONS = (
     gather.gather_graded, gather.tile_graded, gather.csr_graded,
     neurons.integrate_and_fire, neurons.leaky_integrator, neurons.adex, neurons.izhikevich,
     plasticity.stdp, plasticity.reward_stdp, plasticity.pes, plasticity.eprop,
+    sources.stochastic, sources.temporal,
+    decoders.population_vector, decoders.window_counts, decoders.first_spike,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
 _CHECKS = operands.CHECKS | operands_plasticity.CHECKS

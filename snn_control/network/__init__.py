@@ -20,6 +20,7 @@ from .neurons import (
     Threshold,
 )
 from .plasticity import PES, STDP, EProp, LearningRule, RewardSTDP
+from .sources import Bernoulli, Latency, Phase, Poisson
 
 __all__ = [
     "ALIF",
@@ -30,6 +31,7 @@ __all__ = [
     "STDP",
     "AdEx",
     "AllToAll",
+    "Bernoulli",
     "Connector",
     "CubaLI",
     "CubaLIF",
@@ -43,11 +45,14 @@ __all__ = [
     "Grid",
     "Integrator",
     "Izhikevich",
+    "Latency",
     "LearningRule",
     "Network",
     "NeuronModel",
     "Normal",
     "OneToOne",
+    "Phase",
+    "Poisson",
     "Population",
     "Projection",
     "Relay",

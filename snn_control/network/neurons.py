@@ -49,7 +49,7 @@ class NeuronModel:
     """Base of all neuron descriptions; subclasses are frozen dataclasses of parameters.
 
     A field of numbers is checked: finite, of one size; ``positive`` names those that must be > 0, and ``words`` those
-    that are no numbers, with their values.
+    that are no numbers, with their values. A field may be None where that is its default.
     """
 
     graded: ClassVar[bool] = True
@@ -70,13 +70,15 @@ class NeuronModel:
                 if isinstance(value, np.ndarray) or value not in self.words[name]:
                     raise DescriptionError(name, value, f"must be one of {', '.join(map(str, self.words[name]))}")
                 continue
+            if value is None and getattr(type(self), name, ...) is None:
+                continue
             array = np.asarray(value)
             if array.dtype.kind not in "fiu" or array.ndim > 1 or array.size == 0:
                 raise DescriptionError(name, value, "must be a number, or a list of one number a neuron")
             if np.isnan(array).any() or (np.isinf(array).any() and name != "v_min"):
                 raise DescriptionError(name, value, "must be finite")
             if name in self.positive and not (array > 0).all():
-                unit = " s" if name.startswith("tau_") else ""
+                unit = " s" if name.startswith(("tau", "window")) else ""
                 raise DescriptionError(name, value, f"must be > 0{unit}")
             if array.ndim:
                 sizes[name] = array.size

@@ -1,8 +1,8 @@
 """How single neurons and encoders respond, measured with the engine itself: f-I curves, tuning curves, pooled events.
 
 A rate is measured with the current held still: from the intervals of the spikes in the second half of the run, when
-the neuron has settled. It is what the neuron does at this dt, so a short step, a refractory period or a reset by
-subtraction show.
+the neuron has settled (of a stochastic one from their number). It is what the neuron does at this dt, so a short step,
+a refractory period or a reset by subtraction show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.build import build
 from ..nef.tuning import rates
-from ..network import IF, LIF, CubaLIF, Network, NeuronModel, Population
+from ..network import IF, LIF, Bernoulli, CubaLIF, Network, NeuronModel, Poisson, Population
 from .stimulus import value_range
 from .watch import SpikeRing, sample
 
@@ -102,6 +102,8 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
             last[neurons] = step
             count[neurons] += many
     window = (ticks * chunk - half) * dt
+    if isinstance(model, Bernoulli | Poisson):
+        return count / window
     intervals = (count - at_first) / (np.maximum(last - first, 1) * dt)
     return np.where(last > first, intervals, count / window)
 
@@ -109,10 +111,10 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
 def rheobase(model: NeuronModel, dt: float) -> float:
     """Smallest constant current at which the neuron goes on firing, to a millionth; NaN if it fires at none, or always.
 
-    Looked for from 0 outwards: upwards, or downwards where it fires without a current. Without a leak any current will
-    do, if one waits for long enough: 0.
+    Looked for from 0 outwards: upwards, or downwards where it fires without a current. Without a leak, and of a
+    stochastic one, any current will do, if one waits for long enough: 0.
     """
-    if type(model) is IF:
+    if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
     found = firing_rates(model, SPANS, dt)
     if found[0] > 0:
@@ -152,13 +154,15 @@ def f_i_curve(model: NeuronModel, dt: float) -> Curve:
 
 
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
-    """(k,) Hz: rate of an IF, LIF or CubaLIF neuron in continuous time, None for other models.
+    """(k,) Hz: rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, None for other models.
 
     Of LIF see `snn_control.nef.tuning.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). A
     reset by subtraction ends at 0.
     """
     if type(model) in (LIF, CubaLIF):
         return rates(model, current)  # type: ignore[arg-type]
+    if isinstance(model, Bernoulli | Poisson):
+        return np.maximum(model.rate * np.asarray(current, np.float64), 0.0)
     if type(model) is not IF:
         return None
     drive = model.r * np.asarray(current, np.float64)

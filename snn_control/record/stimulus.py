@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import EventsInput, PopulationEncoder, ValueInput
+from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
 from ..errors import DescriptionError
 from ..spec import ControllerSpec, nearest
 
@@ -70,8 +70,9 @@ def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
     else -1 to 1; where one side alone is known, 2 from there."""
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
     others = [spec.plausible]
-    if isinstance(spec.encoder, PopulationEncoder) and spec.encoder.low is not None and spec.encoder.high is not None:
-        others.insert(0, (spec.encoder.low, spec.encoder.high))
+    e = spec.encoder
+    if isinstance(e, PopulationEncoder | FieldsEncoder) and e.low is not None and e.high is not None:
+        others.insert(0, (e.low, e.high))
     for least, most in others:
         low = np.where(np.isfinite(low), low, least)
         high = np.where(np.isfinite(high), high, most)

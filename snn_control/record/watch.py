@@ -101,9 +101,10 @@ class Watched(Controller):
         self._stops = sorted(((self._row_of(look.seen.name), look) for look in self.looks), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Which row of a step runs a population's neurons: the first of its own that has its membranes."""
-        membrane = self.program.names[f"{name}.v"]
-        return next(k for k, o in enumerate(self._step_rows) if o.label == name and membrane in o.operands)
+        """Which row of a step runs a population's neurons: the first of its own that has its spikes or membranes."""
+        names = self.program.names
+        signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
+        return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)
 
     def _run(self) -> None:
         row = self.bound.table + ROW
@@ -154,7 +155,7 @@ class _Look:
         # where nothing adds to the current, the bias is all of it
         self._currents = [bound.array(f"{name}.current") if f"{name}.current" in places else bias]
         self._currents += [bound.array(f"{name}.isyn")] if f"{name}.isyn" in places else []
-        self._v = bound.array(f"{name}.v")
+        self._v = bound.array(f"{name}.v") if f"{name}.v" in places else np.zeros(n, np.float32)  # some have none
         self._ring = SpikeRing(bound, facts) if spiking else None
         shown = sample(n, MOST_NEURONS if spiking else MOST_TRACES)
         self.seen = Seen(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, EventsInput, SpikeDecoder
+from ..coding import ArgmaxDecoder, Decoder, EventsInput, MembraneDecoder, SpikeCountDecoder, SpikeDecoder
 from ..engine.program import Program
 from ..network import AllToAll, Connector, Distribution, FromArrays, OneToOne, Projection
 from ..network.convolution import Convolution
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Synapses", "draw_decoders", "draw_weights", "sizes_of", "synapses_of"]
+__all__ = ["Synapses", "draw_decoders", "draw_weights", "sizes_of", "synapses_of", "times_of"]
 
 MOST_DOTS = 20_000  # synapses that are drawn one by one
 MOST_CELLS = 400  # of a picture of weights along an axis; larger ones are averaged or counted
@@ -261,6 +261,25 @@ def _grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
     return None
 
 
+#: what a decoder's weight is multiplied with; a mean of directions and what a first spike stands for are values
+_PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecoder: " per a.u."}
+
+
+def times_of(term: Decoder) -> list[tuple[str, float]]:
+    """Sign and seconds of a decoder's time constant or window."""
+    signs = {"tau": "τ", "window": "window"}
+    return [(sign, getattr(term, name)) for name, sign in signs.items() if hasattr(term, name)]
+
+
+def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
+    """(neurons, numbers): the weights, directions or values of each neuron."""
+    rows = getattr(term, "directions", getattr(term, "weights", None))
+    if rows is None:  # a first spike stands for the index of its neuron, or for one number of its own
+        rows = np.arange(neurons) if numbers == 1 else np.eye(neurons, numbers)
+    rows = np.asarray(rows, np.float64)
+    return np.broadcast_to(rows[:, None] if rows.ndim == 1 else rows, (neurons, numbers))
+
+
 def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
@@ -270,15 +289,13 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
         for source in dict.fromkeys(t.source for t in terms):
             columns, labels = [], []
             for term in (t for t in terms if t.source == source):
-                weights = np.asarray(term.weights, np.float64)
-                weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, (sizes[source], numbers))
-                columns.append(weights)
-                tau = [f"τ = {term.tau * 1e3:g} ms"] if isinstance(term, SpikeDecoder) else []
+                columns.append(_rows(term, sizes[source], numbers))
+                time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
                 for j in range(numbers):
                     name = [f"{'action' if choice else output.name}[{j}]"] if numbers > 1 else []
-                    labels.append(", ".join(name + tau))
-            per = "Hz" if any(isinstance(t, SpikeDecoder) for t in terms if t.source == source) else "a.u."
-            unit = f"{'a.u.' if choice else output.unit or NO_UNIT} per {per}"
+                    labels.append(", ".join(name + time))
+            per = {_PER.get(type(t), "") for t in terms if t.source == source}
+            unit = ("a.u." if choice else output.unit or NO_UNIT) + (per.pop() if len(per) == 1 else " per a.u.")
             grid = _grid_of(spec, source)
             panel = _Panel(f"{source} → {output.name}", source, unit, np.hstack(columns), labels, grid)
             panels += _apart(panel) if grid else [panel]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, EventsInput, SpikeDecoder
+from ..coding import ArgmaxDecoder, EventsInput
 from ..engine.program import Program
 from ..network import Projection
 from ..spec import ControllerSpec
 from .canvas import INK, MUTED, NO_UNIT, PALETTE
+from .connections import times_of
 from .table import number
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
         boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT))
         for source in dict.fromkeys(t.source for t in terms):
-            taus = [f"{t.tau * 1e3:g}" for t in terms if t.source == source and isinstance(t, SpikeDecoder)]
-            arrows.append(Arrow(source, f"> {o.name}", f"τ {', '.join(taus)} ms" if taus else "membrane"))
+            texts = [f"{sign} {time * 1e3:g} ms" for t in terms if t.source == source for sign, time in times_of(t)]
+            arrows.append(Arrow(source, f"> {o.name}", ", ".join(dict.fromkeys(texts)) or "membrane"))
     return boxes, arrows
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..coding import EventsInput, ValueInput
+from ..engine.build_encoders import encoder_form
 from ..engine.program import Program
 from ..errors import DescriptionError
 from ..files import replace_file, replace_text
@@ -74,7 +75,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
         if isinstance(one, EventsInput):
             line = f"receptive fields of {one.name}, and what they make of an example"
             found.append(View(f"tuning-{one.name}", f"Input {one.name}: receptive fields", line, _pool(one, spec.dt)))
-        elif isinstance(one, ValueInput) and one.encoder is not None:
+        elif isinstance(one, ValueInput) and _has_a_curve(one):
             line = f"response of each neuron of {one.name} over its range"
             found.append(View(f"tuning-{one.name}", f"Input {one.name}: tuning curves", line, _tuning(one, spec.dt)))
     found += _weights(spec, program, sizes)
@@ -83,6 +84,12 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
     line = f"spikes, membranes and commands, {activity.stimulus.text}"
     found.append(View("activity", "Activity", line, lambda f: draw_activity(f, spec, activity)))
     return found
+
+
+def _has_a_curve(one: ValueInput) -> bool:
+    """Whether its encoder gives the same for the same value."""
+    form = encoder_form(type(one.encoder))
+    return form is not None and not form.pulse
 
 
 def _pool(one: EventsInput, dt: float) -> Callable[[Figure], tuple[str, str]]:

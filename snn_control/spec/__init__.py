@@ -18,6 +18,7 @@ import yaml
 from ..coding import Guard, Input, Output
 from ..engine.build import build
 from ..engine.program import Program
+from ..engine.random import check_seed
 from ..errors import DescriptionError
 from ..network import Network
 from .coding import read_input, read_output
@@ -66,6 +67,7 @@ class ControllerSpec:
 
     period, dt : control period and network step [s]
     repeat : ticks in one `Controller.step`
+    seed : of all random numbers, a whole number >= 0
     ros : name of an input or output -> RosTopic
     """
 
@@ -76,6 +78,7 @@ class ControllerSpec:
     outputs: tuple[Output, ...]
     guard: Guard = field(default_factory=Guard)
     repeat: int = 1
+    seed: int = 0
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
     path: str = ""
@@ -83,7 +86,8 @@ class ControllerSpec:
     def build(self) -> Program:
         """Compile for its own dt and period."""
         try:
-            program = build(self.network, self.inputs, self.outputs, dt=self.dt, period=self.period, guard=self.guard)
+            times: dict[str, Any] = {"dt": self.dt, "period": self.period}
+            program = build(self.network, self.inputs, self.outputs, **times, guard=self.guard, seed=self.seed)
         except DescriptionError as error:
             if error.path.startswith(("populations", "projections")):  # as the file says it
                 error = error.within("network")
@@ -136,12 +140,15 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     repeat = r.take("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
         raise DescriptionError("repeat", repeat, "must be a whole number >= 1")
+    seed = r.take("seed", 0)
+    check_seed(seed)
     period = r.number("period")
     return r.make(
         ControllerSpec,
         period=period,
         dt=r.number("dt", period),
         repeat=repeat,
+        seed=seed,
         inputs=inputs,
         network=network.make(Network, populations=populations, projections=projections),
         outputs=outputs,

@@ -2,49 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, fields
+from typing import Any, get_type_hints
 
 from ..coding import (
     ArgmaxDecoder,
+    Decoder,
+    DeltaEncoder,
+    DirectEncoder,
+    Encoder,
     EventsInput,
+    FieldsEncoder,
+    FirstSpikeDecoder,
     Input,
     LinearEncoder,
     MembraneDecoder,
     Output,
     PoolEncoder,
     PopulationEncoder,
+    PopulationVectorDecoder,
+    SignedEncoder,
+    SpikeCountDecoder,
     SpikeDecoder,
+    StepForwardEncoder,
     ValueInput,
 )
+from ..engine.build_encoders import encoder_form
 from ..errors import DescriptionError
-from .network import optional_neuron
+from ..network import NeuronModel
+from .network import read_neuron
 from .reader import Reader
 
-__all__ = ["read_input", "read_output"]
+__all__ = ["DECODERS", "ENCODERS", "read_fields", "read_input", "read_output"]
+
+#: ``type`` of an encoder in a file -> its description
+ENCODERS: dict[str, type[Encoder]] = {
+    "population": PopulationEncoder, "linear": LinearEncoder, "direct": DirectEncoder, "fields": FieldsEncoder,
+    "signed": SignedEncoder, "delta": DeltaEncoder, "step_forward": StepForwardEncoder, "pool": PoolEncoder,
+}  # fmt: skip
+
+#: ``type`` of a decoder in a file -> its description
+DECODERS: dict[str, type[Decoder]] = {
+    "linear": SpikeDecoder, "membrane": MembraneDecoder, "population_vector": PopulationVectorDecoder,
+    "spike_count": SpikeCountDecoder, "first_spike": FirstSpikeDecoder,
+}  # fmt: skip
+
+#: type of a field -> how it is read; what is of another type is checked by the description alone
+TAKE: dict[Any, Callable[[Reader, str], Any]] = {
+    Any: Reader.array,
+    float: Reader.number,
+    str: Reader.text,
+    tuple[int, int]: Reader.pair,
+    bool: lambda r, key: r.flag(key, False),
+    NeuronModel | None: lambda r, key: read_neuron(r.child(key)),
+}
 
 
-def _population_encoder(r: Reader) -> PopulationEncoder:
-    neuron = optional_neuron(r)
-    arrays = {key: r.array(key, None) for key in ("low", "high", "sigma")}
-    return r.make(PopulationEncoder, neurons=r.take("neurons"), drive=r.number("drive", 4.0), neuron=neuron, **arrays)
+def read_fields(r: Reader, cls: type) -> Any:
+    """A description whose keys are its fields; ``source`` is ``from`` in a file."""
+    types, values = get_type_hints(cls), {}
+    for f in fields(cls):
+        key = "from" if f.name == "source" else f.name
+        if r.has(key) or f.default is MISSING:
+            values[f.name] = TAKE.get(types[f.name], Reader.take)(r, key)
+    return r.make(cls, **values)
 
 
-def _linear_encoder(r: Reader) -> LinearEncoder:
-    return r.make(LinearEncoder, weights=r.array("weights"), bias=r.array("bias", 0.0), neuron=optional_neuron(r))
-
-
-def _pool_encoder(r: Reader) -> PoolEncoder:
-    values: dict[str, Any] = {"grid": r.pair("grid"), "neuron": optional_neuron(r)}
-    values |= {key: r.number(key, 1.0) for key in ("on_weight", "off_weight")}
-    values["polarity"] = r.text("polarity", "signed")
-    return r.make(PoolEncoder, **values)
-
-
-ENCODERS = {"population": _population_encoder, "linear": _linear_encoder, "pool": _pool_encoder}
-
-
-def _encoder(r: Reader, allowed: tuple[str, ...]) -> Any:
-    return ENCODERS[r.kind({k: ENCODERS[k] for k in allowed})](r)
+def _encoder(r: Reader, events: bool) -> Encoder:
+    forms = {kind: encoder_form(cls) for kind, cls in ENCODERS.items()}
+    return read_fields(r, ENCODERS[r.kind([kind for kind, form in forms.items() if form and form.events == events])])
 
 
 def read_input(name: str, r: Reader) -> Input:
@@ -53,19 +80,15 @@ def read_input(name: str, r: Reader) -> Input:
     values["required"] = r.flag("required", True)
     if kind == "events":
         values |= {"size": r.pair("size"), "capacity": r.take("capacity", 16384)}
-        return r.make(EventsInput, encoder=_encoder(r.child("encoder"), ("pool",)), **values)
-    encoder = _encoder(r.child("encoder"), ("population", "linear")) if r.has("encoder") else None
+        return r.make(EventsInput, encoder=_encoder(r.child("encoder"), events=True), **values)
+    encoder = _encoder(r.child("encoder"), events=False) if r.has("encoder") else None
     unbounded = (-float("inf"), float("inf"))
     values |= {"range": r.bounds("range", unbounded), "plausible": r.bounds("plausible", unbounded)}
     return r.make(ValueInput, size=r.take("size", 1), unit=r.text("unit", ""), encoder=encoder, **values)
 
 
-def _term(r: Reader, terms: tuple[str, ...] = ("linear", "membrane")) -> SpikeDecoder | MembraneDecoder:
-    kind = r.kind(terms)
-    values: dict[str, Any] = {"source": r.text("from"), "weights": r.array("weights")}
-    if kind == "linear":
-        return r.make(SpikeDecoder, tau=r.number("tau"), **values)
-    return r.make(MembraneDecoder, **values)
+def _term(r: Reader, kinds: Collection[str]) -> Decoder:
+    return read_fields(r, DECODERS[r.kind(kinds)])
 
 
 def _decoder(r: Reader) -> Any:
@@ -73,14 +96,13 @@ def _decoder(r: Reader) -> Any:
     if isinstance(value, list):
         if not value:
             raise DescriptionError(r.at("decoder"), value, "must hold at least one decoder")
-        return tuple(_term(t) for t in r.items("decoder"))
+        return tuple(_term(t, DECODERS) for t in r.items("decoder"))
     inner = r.child("decoder")
     if inner.values.get("type") == "argmax":
         inner.take("type")
-        return inner.make(
-            ArgmaxDecoder, actions=inner.take("actions"), terms=tuple(_term(t) for t in inner.items("terms"))
-        )
-    return (_term(inner, ("linear", "membrane", "argmax")),)
+        terms = tuple(_term(t, DECODERS) for t in inner.items("terms"))
+        return inner.make(ArgmaxDecoder, actions=inner.take("actions"), terms=terms)
+    return (_term(inner, [*DECODERS, "argmax"]),)
 
 
 def read_output(name: str, r: Reader) -> Output:

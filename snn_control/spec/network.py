@@ -14,14 +14,18 @@ from ..network import (
     PES,
     STDP,
     AdEx,
+    Bernoulli,
     Connector,
     CubaLI,
     CubaLIF,
     EProp,
     Integrator,
     Izhikevich,
+    Latency,
     LearningRule,
     NeuronModel,
+    Phase,
+    Poisson,
     Population,
     Projection,
     Relay,
@@ -32,12 +36,13 @@ from ..network.convolution import Convolution, pooling
 from .connectors import CONNECTORS, read_connector, read_numbers
 from .reader import Reader
 
-__all__ = ["NEURONS", "RULES", "optional_neuron", "read_neuron", "read_population", "read_projection"]
+__all__ = ["NEURONS", "RULES", "read_neuron", "read_population", "read_projection"]
 
 #: ``type`` of a neuron in a file -> its description
 NEURONS: dict[str, type[NeuronModel]] = {
     "if": IF, "lif": LIF, "cuba_lif": CubaLIF, "alif": ALIF, "adex": AdEx, "izhikevich": Izhikevich,
     "threshold": Threshold, "li": LI, "cuba_li": CubaLI, "integrator": Integrator, "relay": Relay,
+    "bernoulli": Bernoulli, "poisson": Poisson, "latency": Latency, "phase": Phase,
 }  # fmt: skip
 
 #: ``type`` of a learning rule in a file -> its description
@@ -51,10 +56,6 @@ def read_neuron(r: Reader) -> NeuronModel:
         if r.has(name):
             values[name] = r.take(name) if name in cls.words else r.array(name)
     return r.make(cls, **values)
-
-
-def optional_neuron(r: Reader) -> NeuronModel | None:
-    return read_neuron(r.child("neuron")) if r.has("neuron") else None
 
 
 def read_population(name: str, r: Reader) -> Population:

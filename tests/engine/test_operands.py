@@ -7,13 +7,26 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snn_control.coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
+from snn_control.coding import (
+    EventsInput,
+    FieldsEncoder,
+    FirstSpikeDecoder,
+    Output,
+    PoolEncoder,
+    PopulationEncoder,
+    PopulationVectorDecoder,
+    SignedEncoder,
+    SpikeCountDecoder,
+    SpikeDecoder,
+    StepForwardEncoder,
+    ValueInput,
+)
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.engine.program import Place
 from snn_control.engine.registry import all_kernels
 from snn_control.errors import ProgramError
-from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+from snn_control.network import LI, LIF, CubaLIF, Latency, Network, Poisson, Population, Projection
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +47,15 @@ def program():
     inputs = [
         EventsInput("camera", size=(16, 16), encoder=PoolEncoder((4, 4))),
         ValueInput("x", range=(-1, 1), encoder=PopulationEncoder(5, neuron=LIF())),
+        ValueInput("y", size=2, range=(-1, 1), encoder=FieldsEncoder((3, 2), neuron=Poisson())),
+        ValueInput("z", size=2, encoder=SignedEncoder(neuron=Latency())),
+        ValueInput("w", encoder=StepForwardEncoder()),
     ]
-    return build(network, inputs, [Output("u", (SpikeDecoder("b", 1.0, 0.01),))], dt=0.001, period=0.001)
+    decoders = (
+        SpikeDecoder("b", 1.0, 0.01), PopulationVectorDecoder("y", 1.0, 0.01), SpikeCountDecoder("z", 1.0, 0.003),
+        FirstSpikeDecoder("w", 0.003),
+    )  # fmt: skip
+    return build(network, inputs, [Output("u", decoders)], dt=0.001, period=0.001)
 
 
 def with_operands(program, kernel, change):
@@ -57,6 +77,9 @@ def test_every_kernel_of_ours_has_a_check():
 KERNELS = [
     "sample",
     "population",
+    "fields",
+    "signed",
+    "changes",
     "pool",
     "csr_spikes",
     "dense_graded",
@@ -65,7 +88,12 @@ KERNELS = [
     "csr_graded",
     "integrate_and_fire",
     "leaky_integrator",
+    "stochastic",
+    "temporal",
     "trace",
+    "population_vector",
+    "window_counts",
+    "first_spike",
     "guard",
     "copy",
 ]
@@ -122,6 +150,18 @@ def test_a_damaged_place_is_refused(program, place):
 
     with pytest.raises(ProgramError):
         Bound(with_operands(program, "integrate_and_fire", change))
+
+
+def test_numbers_beyond_what_a_kernel_knows_are_refused(program):
+    for kernel, position, values in [
+        ("stochastic", 13, (-1, 1 << 63)), ("stochastic", 14, (-1, 1 << 32)),  # seed, operation number
+        ("temporal", 13, (0, 21)), ("temporal", 14, (2,)),  # steps of a window, subtract
+        ("changes", 5, (2,)), ("population_vector", 5, (-1,)),
+        ("window_counts", 6, (0, 4)), ("first_spike", 8, (0, 9)), ("first_spike", 9, (0,)),  # steps of a window
+    ]:  # fmt: skip
+        for value in values:
+            with pytest.raises(ProgramError, match=kernel):
+                Bound(with_operands(program, kernel, lambda o, k=position, v=value: [*o[:k], v, *o[k + 1 :]]))
 
 
 def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):

@@ -8,12 +8,18 @@ import numpy as np
 from snn_control.coding import (
     ArgmaxDecoder,
     EventsInput,
+    FieldsEncoder,
+    FirstSpikeDecoder,
     LinearEncoder,
     MembraneDecoder,
     Output,
     PoolEncoder,
     PopulationEncoder,
+    PopulationVectorDecoder,
+    SignedEncoder,
+    SpikeCountDecoder,
     SpikeDecoder,
+    StepForwardEncoder,
     ValueInput,
 )
 from snn_control.controller import Controller
@@ -26,12 +32,16 @@ from snn_control.network import (
     PES,
     STDP,
     AdEx,
+    Bernoulli,
     CubaLI,
     CubaLIF,
     EProp,
     Integrator,
     Izhikevich,
+    Latency,
     Network,
+    Phase,
+    Poisson,
     Population,
     Projection,
     Relay,
@@ -61,6 +71,10 @@ def models(rng):
         "adex": AdEx(tau_mem=0.01, tau_w=0.1, a=0.1, b=0.1, **adex),
         "izhikevich": Izhikevich(r=8.0 * each),
         "threshold": Threshold(1.1),
+        "bernoulli": Bernoulli(100.0 * each),
+        "poisson": Poisson(900.0),
+        "latency": Latency(0.01),
+        "phase": Phase(8),
         "li": LI(tau_mem=0.02),
         "cuba_li": CubaLI(tau_mem=0.02, tau_syn=0.01),
         "integrator": Integrator(r=0.1),
@@ -105,16 +119,22 @@ def program():
         ValueInput("x", size=3, range=(-2.0, 2.0)),
         ValueInput("y", size=2, range=(-1, 1), encoder=PopulationEncoder(8, neuron=LIF(tau_mem=0.01))),
         ValueInput("z", size=2, encoder=LinearEncoder(rng.normal(size=(2, 10)))),
+        ValueInput("pose", size=2, range=(-1, 1), encoder=FieldsEncoder((4, 3), drive=1.0, neuron=Poisson(300.0))),
+        ValueInput("both", size=2, encoder=SignedEncoder(0.7, neuron=Latency(0.012, linear=True))),
+        ValueInput("moves", size=2, encoder=StepForwardEncoder(0.2)),
         EventsInput("camera", size=(8, 8), encoder=PoolEncoder((4, 4), "split"), capacity=64),
     ]
     terms = [SpikeDecoder(name, 0.002, 0.02) for name, model in neurons.items() if not model.graded]
     graded = tuple(MembraneDecoder(name, 0.1) for name in ("li", "cuba_li", "relay", "integrator", "small"))
     outputs = [
         Output("u", tuple(terms) + graded, limits=(-50, 50), slew=1e4),
+        Output("way", (PopulationVectorDecoder("pose", rng.normal(size=(12, 2)), 0.02, hold=True),
+                       SpikeCountDecoder("moves", rng.normal(size=(4, 2)), 0.03),
+                       FirstSpikeDecoder("both", 0.012, rng.normal(size=(4, 2)))), 2),
         Output("choice", ArgmaxDecoder(3, (SpikeDecoder("y", rng.normal(size=(16, 3)), 0.02),
                                            MembraneDecoder("z", rng.normal(size=(10, 3)))))),
     ]  # fmt: skip
-    return build(Network(tuple(populations), tuple(projections)), inputs, outputs, dt=DT, period=2 * DT)
+    return build(Network(tuple(populations), tuple(projections)), inputs, outputs, dt=DT, period=2 * DT, seed=8)
 
 
 def learning(rng, index):
@@ -142,7 +162,8 @@ def learning(rng, index):
 def observation(rng):
     n = int(rng.integers(0, 30))
     events = (np.zeros(n), *rng.integers(0, 8, (2, n)), rng.integers(0, 2, n))
-    return {"x": rng.normal(size=3), "y": rng.uniform(-1, 1, 2), "z": rng.normal(size=2), "camera": events}
+    values = {"x": rng.normal(size=3), "y": rng.uniform(-1, 1, 2), "z": rng.normal(size=2)}
+    return values | {name: rng.uniform(-1, 1, 2) for name in ("pose", "both", "moves")} | {"camera": events}
 
 
 def digest(steps):

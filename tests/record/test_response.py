@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snn_control.coding import EventsInput, LinearEncoder, PoolEncoder, PopulationEncoder, ValueInput
-from snn_control.network import ALIF, IF, LI, LIF, AdEx, CubaLIF, Izhikevich
+from snn_control.network import ALIF, IF, LI, LIF, AdEx, Bernoulli, CubaLIF, Izhikevich, Poisson
 from snn_control.record.response import closed_form, f_i_curve, firing_rates, pick, pooled, rheobase, tuning
 
 MODELS = [
@@ -58,6 +58,15 @@ def test_there_may_be_no_rheobase():
 
 def test_other_models_have_no_closed_form():
     assert closed_form(LI(), np.ones(3)) is None
+
+
+@pytest.mark.parametrize("model", [Bernoulli(40.0), Poisson(7000.0)])
+def test_a_stochastic_rate_is_counted(model):
+    curve = f_i_curve(model, 0.001)
+    assert curve.rheobase == 0
+    ideal, counted = closed_form(model, curve.current), curve.rate * curve.seconds / 2
+    assert ideal.max() > 150
+    assert (np.abs(counted - ideal * curve.seconds / 2) <= 4.5 * np.sqrt(ideal * curve.seconds / 2)).all()
 
 
 def test_without_a_leak_any_current_will_do():

@@ -4,6 +4,10 @@ sample      n, slot (io header), data float64 (io; 0 for a stream), held float32
             (4, n): range low, range high, plausible low, plausible high; stale limit [ns]; counters int64[4]
 population  dimensions, neurons a dimension, values float32, out float32, centres float32 (dimensions, neurons),
             params float32 (dimensions, 2): 1 / sigma, drive
+fields      dimensions, fields, values float32, out float32, centres float32 (fields, dimensions), inverse widths
+            float32[dimensions], drive float32[1]
+signed      n, values float32, out float32[2 n], gain float32[n]
+changes     n, values float32, out float32[2 n], sent float32[n], threshold float32[n], whole: what is sent is the value
 pool        n, out float32, slot, x, y, p (io), width, height, column uint32[width], row uint32[height],
             params float32[2]: weight of ON, weight of OFF; channel offset of ON; capacity, counters int64[2]
 """
@@ -12,7 +16,7 @@ import numpy as np
 
 from ..memory import f32, f64, i64, u8, u16, u32
 from ..slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP  # noqa: F401
-from . import ZERO
+from . import ONE, ZERO
 from .functions import HALF, exponential
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
@@ -68,6 +72,46 @@ def population(row):
         for k in range(d * m, d * m + m):
             z = (x[d] - centres[k]) * p[2 * d]
             out[k] = p[2 * d + 1] * exponential(-HALF * (z * z))
+
+
+def fields(row):
+    """Gaussian receptive fields over all dimensions: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2)."""
+    o = i64(row, 8)
+    dimensions, m = o[1], o[2]
+    x, out, centres = f32(o[3], dimensions), f32(o[4], m), f32(o[5], dimensions * m)
+    inverse, drive = f32(o[6], dimensions), f32(o[7], 1)[0]
+    for k in range(m):
+        square = ZERO
+        for d in range(dimensions):
+            z = (x[d] - centres[k * dimensions + d]) * inverse[d]
+            square += z * z
+        out[k] = drive * exponential(-HALF * square)
+
+
+def signed(row):
+    """Two channels a value: what is above 0, then what is below, each times the gain."""
+    o = i64(row, 5)
+    n = o[1]
+    x, out, gain = f32(o[2], n), f32(o[3], 2 * n), f32(o[4], n)
+    for i in range(n):
+        y = gain[i] * x[i]
+        out[i] = y if y > ZERO else ZERO
+        out[n + i] = -y if y < ZERO else ZERO
+
+
+def changes(row):
+    """A pulse of 1, ON or OFF, where a value is a threshold or more from what was sent; that becomes the value itself,
+    or moves by the threshold."""
+    o = i64(row, 7)
+    n, whole = o[1], o[6] != 0
+    x, out, sent, threshold = f32(o[2], n), f32(o[3], 2 * n), f32(o[4], n), f32(o[5], n)
+    for i in range(n):
+        moved = x[i] - sent[i]
+        on, off = moved >= threshold[i], moved <= -threshold[i]
+        out[i], out[n + i] = ONE if on else ZERO, ONE if off else ZERO
+        if on | off:
+            step = threshold[i] if on else -threshold[i]
+            sent[i] = x[i] if whole else sent[i] + step
 
 
 def pool(row):

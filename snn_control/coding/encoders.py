@@ -1,0 +1,222 @@
+"""Encoders: how the numbers or events of an input become currents, once a tick.
+
+What stands in `neuron` turns the currents into spikes, in each step; without one they are a graded signal. Any neuron
+goes with any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one, `Latency`
+and `Phase` for codes in time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..network.graph import MOST, check_size
+from ..network.neurons import NeuronModel, Threshold
+
+__all__ = [
+    "DeltaEncoder",
+    "DirectEncoder",
+    "Encoder",
+    "FieldsEncoder",
+    "LinearEncoder",
+    "PoolEncoder",
+    "PopulationEncoder",
+    "SignedEncoder",
+    "StepForwardEncoder",
+]
+
+
+ONCE = Threshold(0.5)  # fires once for a pulse of 1
+
+
+def _finite(path: str, value: Any) -> None:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise DescriptionError(path, value, "must be finite")
+
+
+def _positive(path: str, value: Any) -> None:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or not (np.isfinite(array) & (array > 0)).all():
+        raise DescriptionError(path, value, "must be > 0")
+
+
+class Encoder:
+    """Base of all encoder descriptions; subclasses are frozen dataclasses.
+
+    neuron : driven by the currents; None leaves them as a graded signal
+    """
+
+    neuron: NeuronModel | None
+
+
+@dataclass(frozen=True, eq=False)
+class DirectEncoder(Encoder):
+    """current = gain x + bias, one neuron a dimension.
+
+    gain, bias : a number or (dimensions,)
+    """
+
+    gain: Any = 1.0
+    bias: Any = 0.0
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        _finite("gain", self.gain)
+        _finite("bias", self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearEncoder(Encoder):
+    """current = x W + bias, with W (dimensions, neurons); the encoders, gains and biases of the NEF."""
+
+    weights: Any
+    bias: Any = 0.0
+    neuron: NeuronModel | None = None
+
+
+@dataclass(frozen=True)
+class PopulationEncoder(Encoder):
+    """Gaussian receptive fields a dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
+
+    neurons : fields a dimension
+    low, high : first and last centre, a number or (dimensions,); None takes the input's range
+    sigma : width in units of the input; None takes the distance of two centres
+    drive : current at a field's centre
+    neuron : spiking model driven by the fields; None leaves the graded current
+    """
+
+    neurons: int
+    low: Any = None
+    high: Any = None
+    sigma: Any = None
+    drive: float = 4.0
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        check_size("neurons", self.neurons)
+        if self.neurons < 2:
+            raise DescriptionError("neurons", self.neurons, "must be at least 2 a dimension")
+        _finite("drive", self.drive)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldsEncoder(Encoder):
+    """Gaussian receptive fields over all dimensions together: drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2).
+
+    grid : fields along each dimension, evenly spaced from ``low`` to ``high``, the last dimension the fastest; or
+    centres : (fields, dimensions)
+    low, high : first and last centre of the grid, a number or (dimensions,); None takes the input's range
+    sigma : width, a number or (dimensions,); None takes the distance of two centres of the grid
+    drive : current at a field's centre
+    """
+
+    grid: tuple[int, ...] | None = None
+    centres: Any = None
+    low: Any = None
+    high: Any = None
+    sigma: Any = None
+    drive: float = 4.0
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        if (self.grid is None) == (self.centres is None):
+            raise DescriptionError("grid", self.grid, "give a grid or centres")
+        if self.grid is not None:
+            self._check_grid()
+        else:
+            if np.ndim(self.centres) != 2 or np.size(self.centres) == 0:
+                raise DescriptionError("centres", f"shape {np.shape(self.centres)}", "must be (fields, dimensions)")
+            _finite("centres", self.centres)
+            for key in ("low", "high"):
+                if getattr(self, key) is not None:
+                    raise DescriptionError(key, getattr(self, key), "goes with a grid")
+            if self.sigma is None:
+                raise DescriptionError("sigma", None, "is needed with centres")
+        if self.sigma is not None:
+            _positive("sigma", self.sigma)
+        _finite("drive", self.drive)
+
+    def _check_grid(self) -> None:
+        if not isinstance(self.grid, tuple | list) or not self.grid:
+            raise DescriptionError("grid", self.grid, "must be a list of one number a dimension")
+        for k, n in enumerate(self.grid):
+            check_size(f"grid[{k}]", n)
+            if n < 2:
+                raise DescriptionError(f"grid[{k}]", n, "must be at least 2")
+        if math.prod(self.grid) > MOST:
+            raise DescriptionError("grid", self.grid, f"must be at most {MOST:,} fields")
+
+
+@dataclass(frozen=True, eq=False)
+class SignedEncoder(Encoder):
+    """Two channels a dimension: max(gain x, 0) of all dimensions, then max(-gain x, 0) of all.
+
+    gain : a number or (dimensions,)
+    """
+
+    gain: Any = 1.0
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        _finite("gain", self.gain)
+
+
+@dataclass(frozen=True, eq=False)
+class DeltaEncoder(Encoder):
+    """Send on change: where x is ``threshold`` or more away from the value last sent, a pulse of 1 in the first step of
+    the tick, and x counts as sent. ON channels of all dimensions, then OFF channels. What was sent starts at 0.
+
+    threshold : > 0, a number or (dimensions,)
+    neuron : the default fires once a pulse
+    """
+
+    threshold: Any = 0.1
+    neuron: NeuronModel | None = ONCE
+
+    def __post_init__(self) -> None:
+        _positive("threshold", self.threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class StepForwardEncoder(Encoder):
+    """Step-forward: as `DeltaEncoder`, but what counts as sent moves by the threshold, once a tick, so that the sum of
+    the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358).
+
+    threshold : > 0, a number or (dimensions,)
+    neuron : the default fires once a pulse
+    """
+
+    threshold: Any = 0.1
+    neuron: NeuronModel | None = ONCE
+
+    def __post_init__(self) -> None:
+        _positive("threshold", self.threshold)
+
+
+@dataclass(frozen=True)
+class PoolEncoder(Encoder):
+    """Events summed over the cells of a grid, a graded vector a tick, in row-major order of (row, column).
+
+    grid : (columns, rows)
+    polarity : "signed" (ON adds ``on_weight``, OFF takes ``off_weight`` away), "merge" (both add 1), "split" (OFF
+        cells, then ON cells)
+    """
+
+    grid: tuple[int, int]
+    polarity: str = "signed"
+    on_weight: float = 1.0
+    off_weight: float = 1.0
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        for k in (0, 1):
+            check_size(f"grid[{k}]", self.grid[k])
+        if self.polarity not in ("signed", "merge", "split"):
+            raise DescriptionError("polarity", self.polarity, "must be 'signed', 'merge' or 'split'")
+        _finite("on_weight", self.on_weight)
+        _finite("off_weight", self.off_weight)

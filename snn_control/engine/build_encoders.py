@@ -1,0 +1,182 @@
+"""The encoders of a build: the registry of encoder descriptions that can be built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..coding import (
+    DeltaEncoder,
+    DirectEncoder,
+    EventsInput,
+    FieldsEncoder,
+    LinearEncoder,
+    PoolEncoder,
+    PopulationEncoder,
+    SignedEncoder,
+    StepForwardEncoder,
+    ValueInput,
+)
+from ..errors import BuildError
+from .build_projections import product
+from .builder import Builder, matrix, vector
+from .program import PRE, Place
+
+__all__ = ["EncoderForm", "encoder_form", "register_encoder"]
+
+
+@dataclass(frozen=True)
+class EncoderForm:
+    """How an encoder description becomes operations.
+
+    build : (builder, input, source) -> place of the currents, float32 (neurons,), after emitting into section PRE what
+        writes all of them once a tick; the source is the checked numbers, float32 (size,), or the io header of an
+        events input (`snn_control.engine.slots`)
+    pulse : the currents act in the first step of a tick only
+    events : it takes events, not numbers
+    """
+
+    build: Callable[[Builder, Any, Place], Place]
+    pulse: bool = False
+    events: bool = False
+
+
+def _currents(b: Builder, spec: ValueInput, n: int) -> Place:
+    return b.layout.state(f"{spec.name}.drive", "float32", n)
+
+
+def _numbers(b: Builder, spec: ValueInput, key: str) -> Place:
+    """(size,) float32 constants of a field that is a number or one number a dimension."""
+    path = f"inputs.{spec.name}.encoder.{key}"
+    return b.layout.constant("", matrix(path, getattr(spec.encoder, key), (spec.size,)))
+
+
+def _direct(b: Builder, spec: ValueInput, held: Place) -> Place:
+    n, drive = spec.size, _currents(b, spec, spec.size)
+    b.emit(PRE, "copy", n, drive, _numbers(b, spec, "bias"), label=spec.name)
+    counter = b.counter(spec.name, n, once=False, steps=False)
+    operands = (n, drive, _numbers(b, spec, "gain"), held, n, 0, 1, b.clock, 0, counter)
+    b.emit(PRE, "one_to_one_graded", *operands, label=spec.name)
+    return drive
+
+
+def _linear(b: Builder, spec: ValueInput, held: Place) -> Place:
+    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    assert isinstance(encoder, LinearEncoder)
+    weights = np.asarray(encoder.weights, np.float64)
+    if weights.ndim != 2 or weights.shape[0] != n:
+        raise BuildError(f"{where}.weights", f"shape {weights.shape}", f"must be ({n}, neurons)")
+    m = weights.shape[1]
+    drive = _currents(b, spec, m)
+    bias = b.layout.constant("", matrix(f"{where}.bias", encoder.bias, (m,)))
+    b.emit(PRE, "copy", m, drive, bias, label=spec.name)
+    product(b, PRE, drive, matrix(f"{where}.weights", weights, (n, m)), held, spec.name)
+    return drive
+
+
+def _span(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
+    """First and last centre of receptive fields, (size,) each."""
+    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    assert isinstance(encoder, PopulationEncoder | FieldsEncoder)
+    low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
+    high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
+    if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
+        raise BuildError(f"{where}.low", low.tolist(), "low < high must be finite", "give the input a range")
+    return low, high
+
+
+def _population(b: Builder, spec: ValueInput, held: Place) -> Place:
+    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    assert isinstance(encoder, PopulationEncoder)
+    (low, high), m = _span(spec), encoder.neurons
+    centres = np.linspace(low, high, m, axis=1)
+    sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
+    if not (sigma > 0).all():
+        raise BuildError(f"{where}.sigma", encoder.sigma, "must be > 0")
+    params = np.stack([1 / sigma, np.full(n, encoder.drive)], axis=1).astype(np.float32)
+    drive = _currents(b, spec, n * m)
+    constants = b.layout.constant(f"{spec.name}.centres", centres.astype(np.float32)), b.layout.constant("", params)
+    b.emit(PRE, "population", n, m, held, drive, *constants, label=spec.name)
+    return drive
+
+
+def _fields(b: Builder, spec: ValueInput, held: Place) -> Place:
+    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    assert isinstance(encoder, FieldsEncoder)
+    sigma = encoder.sigma
+    if encoder.grid is None:
+        centres = np.asarray(encoder.centres, np.float64)
+        if centres.shape[1] != n:
+            raise BuildError(f"{where}.centres", f"shape {centres.shape}", f"must be (fields, {n})")
+    else:
+        if len(encoder.grid) != n:
+            raise BuildError(f"{where}.grid", encoder.grid, f"must be {n} numbers, one a dimension")
+        low, high = _span(spec)
+        axes = [np.linspace(low[d], high[d], m) for d, m in enumerate(encoder.grid)]
+        centres = np.stack([c.reshape(-1) for c in np.meshgrid(*axes, indexing="ij")], axis=1)
+        sigma = (high - low) / (np.array(encoder.grid) - 1) if sigma is None else sigma
+    m, lay = len(centres), b.layout
+    drive, inverse = _currents(b, spec, m), (1 / vector(f"{where}.sigma", sigma, n)).astype(np.float32)
+    b.emit(
+        PRE, "fields", n, m, held, drive, lay.constant(f"{spec.name}.centres", centres.astype(np.float32)),
+        lay.constant("", inverse), lay.constant("", np.array([encoder.drive], np.float32)), label=spec.name,
+    )  # fmt: skip
+    return drive
+
+
+def _signed(b: Builder, spec: ValueInput, held: Place) -> Place:
+    drive = _currents(b, spec, 2 * spec.size)
+    b.emit(PRE, "signed", spec.size, held, drive, _numbers(b, spec, "gain"), label=spec.name)
+    return drive
+
+
+def _changes(b: Builder, spec: ValueInput, held: Place) -> Place:
+    drive, sent = _currents(b, spec, 2 * spec.size), b.layout.state(f"{spec.name}.sent", "float32", spec.size)
+    whole = int(isinstance(spec.encoder, DeltaEncoder))
+    b.emit(PRE, "changes", spec.size, held, drive, sent, _numbers(b, spec, "threshold"), whole, label=spec.name)
+    return drive
+
+
+def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
+    lay, name, encoder = b.layout, spec.name, spec.encoder
+    (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
+    lay.io(f"{name}.t", "int64", spec.capacity)
+    x, y = (lay.io(f"{name}.{key}", "uint16", spec.capacity) for key in "xy")
+    p = lay.io(f"{name}.p", "uint8", spec.capacity)
+    column = lay.constant("", (np.arange(width, dtype=np.int64) * columns // width).astype(np.uint32))
+    line = lay.constant("", (np.arange(height, dtype=np.int64) * rows // height * columns).astype(np.uint32))
+    on, off = (encoder.on_weight, -encoder.off_weight) if encoder.polarity == "signed" else (1.0, 1.0)
+    weights = lay.constant("", np.array([on, off], np.float32))
+    split = cells if encoder.polarity == "split" else 0
+    out = lay.state(f"{name}.pooled", "float32", cells + split)
+    counters = lay.state(f"{name}.events", "int64", 2)
+    operands = (
+        cells + split, out, slot, x, y, p, width, height, column, line, weights, split, spec.capacity, counters,
+    )  # fmt: skip
+    b.emit(PRE, "pool", *operands, label=name)
+    return out
+
+
+FORMS: dict[type, EncoderForm] = {
+    DirectEncoder: EncoderForm(_direct),
+    LinearEncoder: EncoderForm(_linear),
+    PopulationEncoder: EncoderForm(_population),
+    FieldsEncoder: EncoderForm(_fields),
+    SignedEncoder: EncoderForm(_signed),
+    DeltaEncoder: EncoderForm(_changes, pulse=True),
+    StepForwardEncoder: EncoderForm(_changes, pulse=True),
+    PoolEncoder: EncoderForm(_pool, pulse=True, events=True),
+}
+
+
+def encoder_form(description: type) -> EncoderForm | None:
+    """The form of an encoder description, if there is one."""
+    return FORMS.get(description)
+
+
+def register_encoder(description: type, form: EncoderForm) -> None:
+    """Make an encoder description of another package buildable."""
+    FORMS[description] = form

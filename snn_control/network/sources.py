@@ -1,0 +1,102 @@
+"""Stochastic and temporal codes as neuron models: they make spikes of the current that arrives, a graded signal.
+
+Bernoulli  at most one spike a step, with the probability rate I dt
+Poisson    as many as a Poisson process of rate I makes in a step
+Latency    one spike a window, the earlier the larger I was when it began
+Phase      the binary digits of I, one a step
+
+They stand behind an encoder or in a network like any other neuron.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import DescriptionError
+from .neurons import NeuronModel
+
+__all__ = ["MOST_PHASES", "Bernoulli", "Latency", "Phase", "Poisson"]
+
+MOST_PHASES = 24  # binary digits of a float32
+
+
+@dataclass(frozen=True, eq=False)
+class Bernoulli(NeuronModel):
+    """Fires with the probability ``rate I dt``, cut to [0, 1], in each step, independently of all others.
+
+    rate : [Hz] for a current of 1; at 1 / dt the current is the probability itself (snnTorch's and spikingjelly's rate
+        codes)
+    """
+
+    rate: Any = 100.0
+
+    graded: ClassVar[bool] = False
+    positive: ClassVar[tuple[str, ...]] = ("rate",)
+
+
+@dataclass(frozen=True, eq=False)
+class Poisson(NeuronModel):
+    """A Poisson process of rate ``rate I``: several spikes in a step where that is so, 64 a step on average at most.
+
+    rate : [Hz] for a current of 1
+    """
+
+    rate: Any = 100.0
+
+    graded: ClassVar[bool] = False
+    positive: ClassVar[tuple[str, ...]] = ("rate",)
+
+
+@dataclass(frozen=True, eq=False)
+class Latency(NeuronModel):
+    """Time to the first spike: x, the current at the start of a window cut to [0, 1], gives one spike after
+
+        tau ln(x / (x - threshold)), or, ``linear``, tau (1 - x),
+
+    rounded to steps (a half: the earlier); none for x < threshold, none where that is after the window. The times are
+    those of a charging membrane, as `snntorch.spikegen.latency` with ``clip`` has them (Eshraghian et al. 2023, Proc.
+    IEEE 111:1016): an x at the threshold counts as threshold + 1e-7.
+
+    window : [s], the same for all; windows follow each other from step 0 on
+    tau : [s]; None takes the one whose last spike falls into the window's last step
+    """
+
+    window: float = 0.02
+    tau: Any = None
+    threshold: Any = 0.01
+    linear: bool = False
+
+    graded: ClassVar[bool] = False
+    positive: ClassVar[tuple[str, ...]] = ("window", "tau")
+    words: ClassVar[dict[str, tuple[Any, ...]]] = {"linear": (False, True)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if np.ndim(self.window):
+            raise DescriptionError("window", self.window, "must be one number of seconds")
+        theta = np.asarray(self.threshold)
+        if not ((theta > 0) & (theta < 1)).all():
+            raise DescriptionError("threshold", self.threshold, "must be in (0, 1)")
+
+
+@dataclass(frozen=True, eq=False)
+class Phase(NeuronModel):
+    """Weighted phases: x, the current at the start of a period cut to [0, 1], as binary digits, the highest first.
+
+    A spike in step k = 0 .. phases - 1 of a period is worth 2^-(k + 1): their sum is x rounded down to a multiple of
+    2^-phases, or 1 - 2^-phases for x = 1 (Kim et al. 2018, Neurocomputing 311:373).
+
+    phases : steps in a period, the same for all, at most 24; periods follow each other from step 0 on
+    """
+
+    phases: int = 8
+
+    graded: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.phases, int) or isinstance(self.phases, bool) or not 1 <= self.phases <= MOST_PHASES:
+            raise DescriptionError("phases", self.phases, f"must be a whole number from 1 to {MOST_PHASES}")

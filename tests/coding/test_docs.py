@@ -1,0 +1,75 @@
+"""The examples of docs/coding.md run, and do what it says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from snn_control.controller import Controller
+from snn_control.engine import build_encoders
+from snn_control.spec import coding, parse_spec
+from snn_control.spec.network import NEURONS
+from snn_control.spec.reader import Loader
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "coding.md").read_text(encoding="utf-8")
+POPULATIONS, ACTION, PLACES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+(OWN,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def controller(text):
+    return Controller.from_spec(parse_spec(yaml.load(text, Loader)))
+
+
+def test_the_populations_drive_a_network():
+    one = controller(POPULATIONS)
+    torque = [one.step({"angle": 0.3, "speed": -1.0})["torque"][0] for _ in range(60)]
+    assert 0 < np.mean(torque[20:]) < 2
+
+
+def test_the_largest_drive_is_the_action():
+    one = controller(ACTION)
+    for drive, action in (([0.1, 0.9, 0.2, 0.3], 0), ([0.1, 0.2, 0.9, 0.3], 1), ([0, 0, 0, 0.1], 2), ([0] * 4, 2)):
+        assert one.step({"drive": drive})["action"] == action
+
+
+def test_the_velocity_leads_inwards_and_the_distance_is_followed():
+    one = controller(PLACES)
+    for _ in range(200):
+        u = one.step({"place": [0.9, -0.9], "distance": 1.02})
+    assert u["velocity"][0] < -0.3
+    assert u["velocity"][1] > 0.3
+    assert abs(u["distance_again"][0] - 1.02) < 0.051
+
+
+def test_an_encoder_of_your_own(monkeypatch):
+    monkeypatch.setattr(build_encoders, "FORMS", dict(build_encoders.FORMS))
+    monkeypatch.setattr(coding, "ENCODERS", dict(coding.ENCODERS))
+    exec(compile(OWN, "docs/coding.md", "exec"), {"__name__": "own"})
+    text = PLACES.replace("encoder: {type: step_forward, threshold: 0.05}", "encoder: {type: mirrored}")
+    one = controller(text)
+    one.step({"place": [0, 0], "distance": 0.75})
+    assert one.bound.array("distance.drive").tolist() == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("## Encoders: numbers", coding.ENCODERS),
+        ("## Decoders: spikes", [*coding.DECODERS, "argmax"]),
+    ],
+)
+def test_the_tables_name_all_types(heading, names):
+    table = TEXT.split(heading)[1].split("\n## ")[0]
+    named = re.findall(r"^\| `(\w+)` \|", table.partition("|---")[2], re.MULTILINE)
+    assert sorted(named) == sorted(names)
+
+
+def test_every_type_that_the_tables_name_is_there():
+    known = {*coding.ENCODERS, *coding.DECODERS, *NEURONS, "argmax"}
+    here = [line.split("|")[2] for line in TEXT.split("to here\n")[1].split("\n## ")[0].splitlines()[3:] if "|" in line]
+    named = {word for cell in here for word in re.findall(r"`(\w+)`", cell)}
+    keys = {"gain", "bias", "tau", "clip", "window", "threshold"}
+    assert named - keys <= known
+    assert len(named & known) > 12

@@ -1,0 +1,61 @@
+"""Pictures of stochastic and temporal neurons, of pulses, and of all decoders."""
+
+import numpy as np
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from snn_control.record.stimulus import default_stimulus
+from snn_control.record.watch import watch
+from snn_control.report.connections import _panels, sizes_of
+from snn_control.report.graph import boxes_and_arrows
+from snn_control.report.look import views
+from snn_control.spec import parse_spec
+
+CODES = """
+version: 1
+period: 0.004
+dt: 0.001
+inputs:
+  pose: {kind: value, size: 2, range: [-1, 1], encoder: {type: fields, grid: [4, 3], neuron: {type: bernoulli}}}
+  moves: {kind: value, range: [-1, 1], encoder: {type: delta}}
+  both: {kind: value, range: [-1, 1], encoder: {type: signed, neuron: {type: poisson, rate: 300}}}
+outputs:
+  way: {size: 2, unit: m/s, limits: [-9, 9], decoder: {type: population_vector, from: pose, directions: 1.5, tau: 0.01}}
+  count: {unit: N, limits: [-9, 9], decoder: {type: spike_count, from: moves, window: 0.03, weights: 0.5}}
+  choice:
+    decoder:
+      type: argmax
+      actions: 2
+      terms: [{type: first_spike, from: both, window: 0.01}, {type: linear, from: both, tau: 0.02, weights: 0.1}]
+"""
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return parse_spec(yaml.safe_load(CODES))
+
+
+def test_all_pictures_can_be_drawn(spec):
+    program = spec.build()
+    found = views(spec, program, watch(program, default_stimulus(spec, 0.1)))
+    names = [view.name for view in found]
+    assert names == ["graph", "f_i", "tuning-pose", "tuning-both", "decoders", "activity"]  # pulses have no curve
+    for view in found:
+        caption, alt = view.fill(Figure(layout="constrained"))
+        assert len(caption) > 40, view.name
+        assert len(alt) > 20, view.name
+
+
+def test_the_arrows_say_time_constants_and_windows(spec):
+    texts = {arrow.end: arrow.text for arrow in boxes_and_arrows(spec, spec.build())[1]}
+    assert texts == {"> way": "τ 10 ms", "> count": "window 30 ms", "> choice": "window 10 ms, τ 20 ms"}
+
+
+def test_the_panels_show_what_each_neuron_stands_for(spec):
+    way, count, choice = _panels(spec, sizes_of(spec.build()))
+    assert (way.unit, way.labels) == ("m/s", ["way[0], τ = 10 ms", "way[1], τ = 10 ms"])
+    assert (count.unit, count.labels) == ("N per spike", ["window = 30 ms"])
+    assert count.weights.tolist() == [[0.5], [0.5]]
+    assert (choice.weights == np.hstack([np.eye(2), np.full((2, 2), 0.1)])).all()
+    assert choice.labels[0] == "action[0], window = 10 ms"
