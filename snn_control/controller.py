@@ -16,6 +16,7 @@ from .engine.bound import Bound, events_taker
 from .engine.kernels import encoders, outputs, plasticity
 from .engine.kernels.spikes import HEADER
 from .engine.program import Program
+from .engine.workload import workload
 from .errors import InputError, ProgramError
 from .files import replace_file
 from .spec import ControllerSpec, load_spec, nearest
@@ -287,9 +288,8 @@ class Controller:
         return slot[HEADER : HEADER + 4 * count].view(np.uint32).copy()
 
     def counters(self) -> dict[str, Any]:
-        """What was counted since the reset: ticks, spikes, synaptic operations, and what the guard and inputs saw.
-
-        Under ``learning`` whether each rule is on, and how many weights it has visited.
+        """What was counted since the reset: ticks, spikes, synaptic operations, what the guard and inputs saw, and the
+        `workload` in NeuroBench's terms. Under ``learning`` whether each rule is on, and how many weights it visited.
         """
         a = self.bound.array
         spiking = self.program.facts["spiking"]
@@ -326,4 +326,5 @@ class Controller:
                 "clamped": int(guard[outputs.CLAMPS]),
                 "slew_limited": int(guard[outputs.SLEWED]),
             },
+            "workload": workload(self.bound).plain(),
         }  # fmt: skip

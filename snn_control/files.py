@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-__all__ = ["replace_file", "replace_text"]
+__all__ = ["replace_file", "replace_files", "replace_text"]
+
+Write = Callable[[IO[bytes]], object]
 
 
-def replace_file(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -> None:
+def replace_file(path: str | os.PathLike, write: Write) -> None:
     """``write(file)`` under a temporary name beside ``path``, flush it to the disk, then rename it."""
-    path = Path(path)
+    replace_files({path: write})
+
+
+def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
+    """The same for files that belong together: none is renamed, in the order given, before all are written."""
+    parts: list[tuple[Path, Path]] = []
+    try:
+        for path, write in writes.items():
+            parts.append((_part(Path(path), write), Path(path)))
+        for part, path in parts:
+            os.replace(part, path)
+    except BaseException:
+        for part, _ in parts:
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _part(path: Path, write: Write) -> Path:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -23,12 +42,12 @@ def replace_file(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) 
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)  # mkstemp makes it private
-        os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)
 
 
 def replace_text(path: str | os.PathLike, text: str) -> None:
-    """The same for a text, UTF-8."""
+    """`replace_file` of a text, UTF-8."""
     replace_file(path, lambda file: file.write(text.encode("utf-8")))

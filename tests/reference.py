@@ -286,13 +286,13 @@ def csr_spikes(n_post, y, synapses, ring, stride, slots, clock, delay, many, cou
             counter[0] += 1
 
 
-def dense_spikes_int8(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, scale, sums):
+def dense_spikes_int8(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, scale, sums, fan_out):
     fired = [i for i, _ in spike_list(place(ring, stride, slots, clock, delay))]
     if fired:
         for j in range(n_post):
             sums[j] = sum(int(weights[i, j]) for i in fired)
             y[j] += scale[0] * f32(sums[j])
-    counter[0] += n_post * len(fired)
+    counter[0] += sum(n_post if isinstance(fan_out, int) else int(fan_out[i]) for i in fired)
 
 
 def csr_spikes_int8(n_post, y, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers, scale):
@@ -341,12 +341,12 @@ def one_to_one_graded(n, y, w, x, n_pre, stride, slots, clock, delay, counter):
     source = place(x, stride, slots, clock, delay)[: 4 * n].view(np.float32)
     for i in range(n):
         y[i] += w[i] * source[i]
-        counter[0] += source[i] != ZERO
+        counter[0] += source[i] != ZERO and w[i] != ZERO
 
 
 def stamp(y, weights, i, a, counter, geometry):
     """y += a times the kernel around presynaptic neuron i."""
-    area, width, rows, columns, out_area, group_in, group_out, lines, places = geometry
+    area, width, rows, columns, out_area, group_in, group_out, lines, places, _ = geometry
     channel, line, column = i // area, i % area // width, i % width
     for r in range(rows):
         for out in range(group_out):
@@ -355,7 +355,7 @@ def stamp(y, weights, i, a, counter, geometry):
                 if down >= 0 and across >= 0:
                     to = (channel // group_in * group_out + out) * out_area + down + across
                     y[to] += a * weights[channel, out, r, c]
-                    counter[0] += 1
+                    counter[0] += weights[channel, out, r, c] != ZERO
 
 
 def conv_spikes(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, *geometry):
@@ -666,10 +666,10 @@ def temporal(
 
 
 # twins of the outputs ------------------------------------------------------------------------------------------
-def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter):
+def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter, fan_out):
     for j in range(m):
         y[j] = settle(y[j] * decay[0])
-    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, many, counter, 0)
+    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, many, counter, fan_out)
 
 
 def population_vector(m, out, y, last, least, hold):
@@ -847,7 +847,7 @@ def dense_spikes_case(rng, n):
 def dense_spikes_int8_case(rng, n):
     n_pre = int(rng.integers(1, 70))
     weights = rng.integers(-127, 128, (n_pre, n)).astype(np.int8)
-    own = [floats(rng, 1, special=False), rng.integers(-9, 9, n).astype(np.int32)]
+    own = [floats(rng, 1, special=False), rng.integers(-9, 9, n).astype(np.int32), fan_out_case(rng, weights)]
     return [n, floats(rng, n), weights, *ring_of_spikes(rng, n_pre, several=False), counter_of(), *own]
 
 
@@ -901,6 +901,8 @@ def convolution_case(graded: bool):
         geometry = [height * width, width, *kernel, h * w, channels // groups, outs // groups,
                     np.where(down >= 0, down * w, -1).astype(np.int32), across]  # fmt: skip
         weights = floats(rng, channels, outs // groups, *kernel)
+        weights[rng.random(weights.shape) < 0.2] = 0
+        geometry.append(build_projections.picture_fan_out(weights, down, across))
         n_post, n_pre = outs * h * w, channels * height * width
         if graded:
             source = graded_case(False)(rng, n_pre)[3:9]
@@ -917,6 +919,7 @@ def graded_case(one_to_one: bool):
     def case(rng, n):
         n_pre = n if one_to_one else int(rng.integers(1, 20))
         weights = floats(rng, n) if one_to_one else floats(rng, n_pre, n)
+        weights[rng.random(weights.shape) < 0.2] = 0
         stride, slots = -(-4 * n_pre // 64) * 64, int(rng.integers(1, 5))
         line = np.where(rng.random(slots * stride // 4) < 0.5, 0, floats(rng, slots * stride // 4)).astype(np.float32)
         delay = int(rng.integers(0, slots + 1))
@@ -1030,8 +1033,9 @@ def temporal_case(rng, n):
 def trace_case(rng, m):
     n_pre = int(rng.integers(1, 70))
     ring, stride, slots, clock, _, many = ring_of_spikes(rng, n_pre)
-    decay = rng.random(1).astype(np.float32)
-    return [m, floats(rng, m), floats(rng, n_pre, m), ring, stride, slots, clock, many, decay, counter_of()]
+    decay, weights = rng.random(1).astype(np.float32), floats(rng, n_pre, m)
+    own = [decay, counter_of(), fan_out_case(rng, weights)]
+    return [m, floats(rng, m), weights, ring, stride, slots, clock, many, *own]
 
 
 def release_case(rng, n):

@@ -30,10 +30,12 @@ ALLOWED = {
     "batch": CORE | {"spec", "controller"},
     "model": CORE | {"spec", "controller"},
     "realtime": {"errors", "engine"},
-    "record": CORE | {"nef", "spec", "controller"},
+    "record": CORE | {"nef", "spec", "controller", "energy"},
     "report": CORE | {"spec", "controller", "record", "resources"},
     "training": CORE | {"spec", "spaces", "controller", "record", "resources", "sim_worlds"},
     "ros": CORE | {"spec", "spaces", "advice", "controller", "realtime", "record", "resources"},
+    "energy": {"engine"},
+    "measure": {"engine", "controller", "realtime", "record"},
     "sim_worlds": {"errors", "engine"},
 }
 #: library -> the only rooms that may import it

@@ -1,144 +1,205 @@
-"""``snn_control bench``: what a controller costs on this machine, and how well the machine keeps time."""
+"""``snn_control bench``: what a controller costs, and how fast it could run on this computer."""
 
 from __future__ import annotations
 
 import argparse
-import threading
+import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
+from .. import energy
 from ..controller import Controller
 from ..engine.compile import compilations
-from ..engine.tick import tick_address
-from ..realtime.loop import Loop
+from ..engine.workload import workload
+from ..measure import speed
+from ..measure.profile import Profiled
+from ..spec import load_spec
 from .common import add_command, controller_path, number, print_json, table
+from .plot import add_stimulus, stimulus_of
 
 MORE = """\
-step time: one tick called from Python, and one inside the compiled loop, medians over short runs.
-wake-up: how late the real-time loop wakes, idle and beside a Python thread that never lets go of the interpreter.
-Figures move with what else the machine does; compare them within one run.
+what is measured (docs/measuring.md says it exactly):
+  time       of each tick of the stimulus: in the compiled loop, called from Python, and as Controller.step with a
+             dictionary; and which operations it goes to
+  workload   NeuroBench's metrics of the stimulus: memory, sparsity, synaptic operations. "dense" is what a machine
+             does that skips nothing; an accumulate adds a weight for a spike, a multiply-accumulate a weight times a
+             number, both only where spike or number and weight are not 0
+  energy     an estimate from these counts with published figures of 45 nm circuits. It is not measured, says nothing of
+             this computer, and leaves out memory, which costs most in many machines
+  wake-up    how late the real-time loop wakes, idle and beside a Python thread that never lets go of the interpreter
+  speed      the largest rate at which 999 of 1,000 ticks are done when the next is due, tried out; network time over
+             computing time; and controllers that one core could run side by side
+
+stimulus: 'snn_control plot --help' says what the default shows and what --input takes. Times move with what else the
+machine does: compare them within one run. Counts do not: they are the same on every machine.
+
+examples:
+  snn_control bench cartpole
+  snn_control bench my_robot.yaml --input recorded.npz --json > before.json
 """
+PHASES = 8
+MOST_OPERATIONS = 10  # rows of the table of operations
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "bench", run, "step time of a controller and wake-up jitter of this machine", MORE)
-    parser.add_argument("file", nargs="?", default="pan_tilt", metavar="FILE", help="controller (default pan_tilt)")
-    parser.add_argument("--seconds", type=number(0.1, " s"), default=3.0, help="of a wake-up measurement (default 3)")
+    parser = add_command(
+        commands, "bench", run, "what a controller costs: time, memory, operations, energy by estimate", MORE
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="pan_tilt",
+        metavar="FILE",
+        help="controller file, or the name of a shipped one (default pan_tilt)",
+    )
+    add_stimulus(parser)
+    parser.add_argument("--wake-up", type=number(0.1, " s"), default=3.0, metavar="SECONDS",
+                        help="how long each wake-up measurement takes (default 3)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def random_observation(controller: Controller, rng: np.random.Generator) -> dict[str, Any]:
-    """Something for every input: values of order one, twenty events."""
-    found: dict[str, Any] = {}
-    for name, spec in controller.inputs.items():
-        if spec["kind"] == "value":
-            found[name] = rng.uniform(-1, 1, spec["size"])
-        else:
-            width, height = spec["size"]
-            n = min(20, spec["capacity"])
-            columns = rng.integers(0, width, n), rng.integers(0, height, n), rng.integers(0, 2, n)
-            found[name] = (np.zeros(n, np.int64), *columns)
-    return found
-
-
-def step_times(controller: Controller) -> dict[str, float]:
-    """Median microseconds of a step with a dictionary, of a bound call, and of a tick inside the loop."""
-    rng = np.random.default_rng(1)
-    observations = [random_observation(controller, rng) for _ in range(64)]
-    loop = Loop(tick_address(), controller.bound.table, controller.period_ns, mode="free")
-    spent: dict[str, list[float]] = {"step": [], "call": [], "loop": []}
-    n, clock = 200, time.perf_counter_ns
-    for _ in range(30):
-        begin = clock()
-        for k in range(n):
-            controller.step(observations[k % 64])
-        spent["step"].append((clock() - begin) / n / 1e3)
-        tick = controller.bound.tick
-        begin = clock()
-        for _ in range(n):
-            tick()
-        spent["call"].append((clock() - begin) / n / 1e3)
-        begin = clock()
-        loop.run(n)
-        spent["loop"].append((clock() - begin) / n / 1e3)
-    controller.reset()
-    return {key: round(float(np.median(values)), 3) for key, values in spent.items()}
-
-
-def wake_up(controller: Controller, seconds: float, hog: bool) -> dict[str, Any]:
-    """The real-time loop alone, without ports, for some seconds."""
-    loop = Loop(tick_address(), controller.bound.table, controller.period_ns, name="bench")
-    quit_hog = threading.Event()
-
-    def waste() -> None:
-        while not quit_hog.is_set():
-            sum(range(1000))
-
-    thread = threading.Thread(target=waste, daemon=True)
-    if hog:
-        thread.start()
-    rights = loop.start()
-    time.sleep(seconds)
-    loop.stop()
-    quit_hog.set()
-    stats = loop.stats()
-    micro = {key: round(stats["wake"][key] / 1e3, 1) for key in ("p50", "p99", "p99.9", "max")}
-    missing = list(rights.missing)
-    return {
-        "ticks": stats["ticks"],
-        "missed": stats["missed"],
-        **micro,
-        "priority": rights.priority,
-        "missing": missing,
-    }
-
-
-def advice(result: dict[str, Any], period_us: float) -> list[str]:
-    """What to do about what was measured."""
-    found = []
-    for text in result["wake_up"]["idle"]["missing"]:
-        found.append(f"missing: {text}")
-    share = result["step_us"]["loop"] / period_us
-    if share > 0.5:
-        found.append(f"a tick takes {share:.0%} of the period: a smaller network, a longer period or a faster CPU")
-    worst = max(w["p99.9"] for w in result["wake_up"].values())
-    if worst + result["step_us"]["loop"] > period_us:
-        found.append("one wake-up in a thousand is later than the period: a real-time kernel, an isolated CPU")
-    return found or [f"fine: {period_us / max(result['step_us']['loop'], 1e-3):,.0f} ticks would fit into a period"]
-
-
-def run(options: argparse.Namespace) -> int:
+def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
+    """Everything, as plain data; ``phase(text)`` is called before each part."""
+    phase("compiling")
     start = time.perf_counter()
-    controller = Controller.load(controller_path(options.file))
+    spec = load_spec(controller_path(options.file))
+    stimulus = stimulus_of(options, spec)
+    controller = Controller.from_spec(spec)
     controller.step({})
-    ready = time.perf_counter() - start
     result: dict[str, Any] = {
         "file": options.file,
         "period_us": controller.period_ns / 1e3,
-        "start_s": round(ready, 3),
+        "start_s": round(time.perf_counter() - start, 3),
         "compiled": sum(how == "compiled" for how in compilations.values()),
-        "step_us": step_times(controller),
-        "wake_up": {
-            "idle": wake_up(controller, options.seconds, hog=False),
-            "busy interpreter": wake_up(controller, options.seconds, hog=True),
+        "stimulus": {"shows": stimulus.text, "ticks": stimulus.ticks},
+    }
+    program = controller.program
+    phase("counting operations")
+    profiled = Profiled(program)
+    for observation in stimulus.observations():
+        profiled.step(observation)
+    result |= counts(profiled) | {"operations": [asdict(share) for share in profiled.shares()]}
+    times: dict[str, Any] = {}
+    for key, text, of in (
+        ("loop", "ticks in the loop", lambda: speed.loop_times(program, stimulus)),
+        ("call", "ticks called from Python", lambda: speed.call_times(program, stimulus)),
+        ("step", "Controller.step", lambda: speed.step_times(controller, stimulus)),
+    ):
+        phase(text)
+        times[key] = of()
+    result["time_us"] = times
+    result |= limits(controller, times["loop"], options.wake_up, phase)
+    result["advice"] = advice(result)
+    return result
+
+
+def counts(controller: Controller) -> dict[str, Any]:
+    """Workload and energy of what a controller did."""
+    found, ticks = workload(controller.bound), controller.counters()["ticks"]
+    steps_a_second = 1 / controller.program.facts["dt"]
+    estimate = energy.estimate(controller.bound)
+    return {
+        "workload": found.plain(),
+        "synaptic_operations": {
+            key: {"a_tick": n * controller.program.steps, "a_second": n * steps_a_second}
+            for key, n in found.synaptic_operations.items()
+        },
+        "spikes_a_second": sum(controller.counters()["spikes"].values()) / (ticks * controller.program.facts["period"]),
+        "energy": {
+            "pj_a_tick": {"synapses": estimate.synapses, "neurons": estimate.neurons, "all": estimate.tick},
+            "microwatt": estimate.microwatt,
+            "label": energy.LABEL,
         },
     }
-    result["advice"] = advice(result, result["period_us"])
+
+
+def limits(controller: Controller, tick: dict[str, float], seconds: float, phase: Any) -> dict[str, Any]:
+    """Wake-up, and how fast the controller could run."""
+    wakes = {}
+    for name, hog in (("idle", False), ("busy interpreter", True)):
+        phase(f"wake-up, {name}")
+        wakes[name] = speed.wake_up(controller, seconds, hog)
+    phase("largest rate")
+    period = controller.period_ns / 1e3
+    return {
+        "wake_up": wakes,
+        "speed": {
+            "largest_rate": speed.largest_rate(controller, tick["p99.9"] + wakes["idle"]["p99.9"], min(seconds, 0.5)),
+            "times_real_time": round(period / tick["mean"], 1),
+            "controllers_a_core": int(period / max(tick["mean"], tick["p99"])),
+        },
+    }
+
+
+def advice(result: dict[str, Any]) -> list[str]:
+    """What to do about what was measured."""
+    period, tick = result["period_us"], result["time_us"]["loop"]
+    found = [f"missing: {text}" for text in result["wake_up"]["idle"]["missing"]]
+    if tick["p99"] > 0.5 * period:
+        share = tick["p99"] / period
+        found.append(f"a tick takes {share:.0%} of the period: a smaller network, a longer period or a faster CPU")
+    worst = max(w["p99.9"] for w in result["wake_up"].values())
+    if worst + tick["p99.9"] > period:
+        found.append("one tick in a thousand is later than the period: a real-time kernel, an isolated CPU")
+    return found or ["fine: ticks and wake-up fit into the period"]
+
+
+def run(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    with Progress(disable=options.json or not sys.stdout.isatty(), transient=True) as progress:
+        task = progress.add_task("", total=PHASES)
+
+        def phase(text: str) -> None:
+            progress.update(task, description=text, advance=1)
+
+        result = measure(options, phase)
     if options.json:
         print_json(result)
-        return 0
-    print(f"ready to tick after {ready:.2f} s, {result['compiled']} functions compiled")
-    labels = {
-        "step": "Controller.step, dictionary of inputs",
-        "call": "bound tick, from Python",
-        "loop": "tick in the loop",
-    }
-    table("step time", ["what", "us, median"], [[labels[k], v] for k, v in result["step_us"].items()])
+    else:
+        show(result)
+    return 0
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print it for people."""
+    seen = result["stimulus"]
+    print(f"ready to tick after {result['start_s']:.2f} s, {result['compiled']} functions compiled; "
+          f"{seen['ticks']:,} ticks of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip
+    labels = {"loop": "in the loop", "call": "called from Python", "step": "Controller.step, a dictionary"}
+    keys = ("p50", "p99", "p99.9", "max")
+    rows = [[labels[k], *(t[key] for key in keys)] for k, t in result["time_us"].items()]
+    table("time of a tick, us", ["tick", *keys], rows)
+    shown = [o for o in result["operations"][:MOST_OPERATIONS] if o["share"] >= 0.005]
+    rows = [[o["label"], o["kernel"], o["us"], f"{o['share']:.0%}"] for o in shown]
+    table(f"where it goes: {len(shown)} of {len(result['operations'])} operations", [
+        "of", "kernel", "us a tick", "share"
+    ], rows)  # fmt: skip
+    names = {"dense": "dense", "accumulates": "accumulates (AC)", "multiply_accumulates": "multiply-accumulates (MAC)"}
+    rows = [[names[k], n["a_tick"], n["a_second"]] for k, n in result["synaptic_operations"].items()]
+    table("synaptic operations", ["kind", "a tick", "a second"], rows)
+    show_workload(result)
     keys = ("ticks", "missed", "p50", "p99", "p99.9", "max", "priority")
     rows = [[name, *(w[k] for k in keys)] for name, w in result["wake_up"].items()]
     table("wake-up latency, us", ["machine", *keys], rows)
+    fast, rate = result["speed"], result["speed"]["largest_rate"]
+    late = f"{rate['late_share']:.2%} of the ticks late"
+    print(f"largest rate: {rate['hz']:,.0f} Hz, {late}" + ("" if rate["kept"] else ": not even that is kept"))
+    print(f"{fast['times_real_time']:,.0f} times real time; {fast['controllers_a_core']:,} such controllers a core")
     for line in result["advice"]:
         print(line)
-    return 0
+
+
+def show_workload(result: dict[str, Any]) -> None:
+    load, estimate = result["workload"], result["energy"]
+    memory = load["footprint"]
+    print(f"memory: {sum(memory.values()):,} B ({memory['constants']:,} constants, {memory['state']:,} state, "
+          f"{memory['io']:,} inputs and outputs)")  # fmt: skip
+    silent = load["activation_sparsity"]
+    activation = "nothing fires" if silent is None else f"{silent:.2%} of the neurons silent in a step"
+    print(f"sparsity: {load['connection_sparsity']:.1%} of the weights are 0; {activation}; "
+          f"{result['spikes_a_second']:,.0f} spikes a second")  # fmt: skip
+    pj = estimate["pj_a_tick"]
+    print(f"energy: {pj['all'] / 1e3:.4g} nJ a tick (synapses {pj['synapses'] / 1e3:.4g}, neurons "
+          f"{pj['neurons'] / 1e3:.4g}), {estimate['microwatt']:.4g} uW at its rate\n  {estimate['label']}")  # fmt: skip

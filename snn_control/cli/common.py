@@ -127,6 +127,7 @@ def print_json(value: Any) -> None:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows as a table; numbers to the right."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     shown = Table(title=title, title_justify="left", header_style="bold")
@@ -134,7 +135,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         numbers = all(isinstance(row[k], int | float) and not isinstance(row[k], bool) for row in rows)
         shown.add_column(column, justify="right" if numbers else "left")
     for row in rows:
-        shown.add_row(*(_cell(c) for c in row))
+        shown.add_row(*(escape(_cell(c)) for c in row))
     Console().print(shown)
 
 

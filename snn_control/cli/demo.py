@@ -166,6 +166,23 @@ def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say
     return {p.name: code for p, code in zip(processes, codes, strict=True)}
 
 
+def network_summary(counters: dict[str, Any], microwatt: float, seconds: float) -> dict[str, Any]:
+    """What the network did and cost: of the counters of `snn_control.controller.Controller.counters`."""
+    load = counters["workload"]
+    steps_per_s = counters["ticks"] / seconds  # of the shipped controller a tick is a step
+    operations = {f"{key}_per_s": round(n * steps_per_s, 1) for key, n in load["synaptic_operations"].items()}
+    return {
+        "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
+        "events_per_s": round(counters["inputs"]["camera"]["events"] / seconds, 1),
+        "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
+        **operations,
+        "connection_sparsity": round(load["connection_sparsity"], 4),
+        "activation_sparsity": round(load["activation_sparsity"], 5),
+        "footprint_bytes": sum(load["footprint"].values()),
+        "estimated_microwatt": round(microwatt, 3),
+    }
+
+
 def end_with_parent() -> None:
     """Ask the kernel to end this child if the demo itself is killed."""
     import ctypes
@@ -235,11 +252,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
                 for name, key in (("wakeup_us", "wake"), ("latency_us", "latency"), ("tick_us", "tick"))
             },
         },
-        "network": {
-            "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
-            "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
-            "events_per_s": round(counters["inputs"]["camera"]["events"] / seconds, 1),
-        },
+        "network": network_summary(counters, report["estimated_microwatt"], seconds),
         "guard": counters["guard"],
         "world_steps": {
             "steps": facts["steps"],

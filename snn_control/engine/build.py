@@ -111,6 +111,7 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         ],
         "spiking": b.spiking,
         "counted": b.counted,
+        "updates": b.updates,
         "projections": [
             {"pre": p.pre, "post": p.post, "synapses": k, "delay_steps": d}
             for p, k, d in zip(b.network.projections, b.synapse_counts, b.delays, strict=True)

@@ -20,7 +20,7 @@ from ..coding import (
     SpikeDecoder,
 )
 from ..errors import BuildError
-from .build_projections import product
+from .build_projections import fan_out, product, zeros
 from .builder import Builder, Node, matrix, vector
 from .forms import whole_steps
 from .kernels import outputs
@@ -61,8 +61,9 @@ def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float
     y, lay = b.layout.state("", "float32", m), b.layout
     ring = (node.signal, node.stride, node.slots, b.clock, node.many)
     constants = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
-    counter = b.counter(path, weights.size, once=node.many == 0)
-    b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], counter, label=path)
+    counter = b.counter(path, scaled.size, once=node.many == 0, zeros=zeros(scaled))
+    b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], counter, fan_out(b, scaled), label=path)
+    b.updates += m
     return y
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from ..network import AllToAll, LearningRule, OneToOne, Projection
 from ..network.convolution import Convolution
 from .build_gather import deliver_graded_sparse
 from .builder import Builder, Node, matrix
-from .connectivity import Rows, rows_of, weight_words
+from .connectivity import Rows, rows_of, weight_words, without_zeros
 from .program import STEP, Place
 from .rules import add_rules, keep_synapses, keep_weights
 
@@ -49,6 +51,7 @@ def connect(b: Builder) -> None:
         for tau, isyn in node.synapses.items():
             decay = b.layout.constant("", np.array([np.exp(-b.dt / tau)], np.float32))
             b.emit(STEP, "synapse", node.size, node.target["current"], isyn, decay, label=name)
+            b.updates += node.size
         b.sections[STEP].append(node.operation)
         if node.graded:
             b.remember(node)
@@ -57,9 +60,13 @@ def connect(b: Builder) -> None:
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
     """y += x W, of a graded vector."""
-    counter = b.counter(label, weights.size, once=False, steps=section == STEP)
+    counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     operands = (y.shape[0], y, b.layout.constant("", weights), x, weights.shape[0], 0, 1, b.clock, 0, counter)
     b.emit(section, "dense_graded", *operands, fan_out(b, weights), label=label)
+
+
+def zeros(weights: np.ndarray) -> int:
+    return weights.size - np.count_nonzero(weights)
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None) -> int | Place:
@@ -114,20 +121,22 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
     n_pre, n_post, lay, name = source[1], y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
     if isinstance(p.connection, Convolution):
         weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
-        counter = b.counter(p.label, b.synapse_counts[index], once=False)
+        counter = b.counter(p.label, b.synapse_counts[index], False, zeros=zeros(weights), weights=weights.size)
         b.emit(STEP, "conv_graded", n_post, y, lay.constant(name, weights), *source, counter, *geometry, label=p.label)
         return
     one_to_one = isinstance(p.connector, OneToOne)
     if not one_to_one and not isinstance(p.connector, AllToAll):
         rows = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post)
         b.synapse_counts[index] = rows.size
-        deliver_graded_sparse(b, index, y, source, b.counter(p.label, rows.size, once=False), rows)
+        rows, weights, _ = without_zeros(rows, p.weights, (rows.size,))
+        counter = b.counter(p.label, once=False, **_as_matrix(p, b.synapse_counts[index], rows.size, n_pre * n_post))
+        deliver_graded_sparse(b, index, y, source, counter, rows, weights)
         return
     shape = (n_post,) if one_to_one else (n_pre, n_post)
     weights = matrix(f"{p.label}.weights", p.weights, shape)
     b.synapse_counts[index] = weights.size
-    place = keep_weights(b, index, weights, source)
-    operands = [n_post, y, place, *source, b.counter(p.label, weights.size, once=False)]
+    counter = b.counter(p.label, weights.size, once=False, zeros=zeros(weights))
+    operands = [n_post, y, keep_weights(b, index, weights, source), *source, counter]
     if one_to_one:
         b.emit(STEP, "one_to_one_graded", *operands, label=p.label)
     else:
@@ -135,50 +144,70 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
 
 
 def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
-    p = b.network.projections[index]
-    n_pre, n_post, lay, name = b.nodes[p.pre].size, y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
+    p, lay = b.network.projections[index], b.layout
+    n_pre, n_post, name = b.nodes[p.pre].size, y.shape[0], f"{p.pre}->{p.post}.weights"
+    count = partial(b.counter, p.label, once=b.nodes[p.pre].many == 0, precision=p.precision)
 
-    def emit(kernel: str, to: Place, weights: Place, synapses: int, *own: int | Place) -> None:
-        b.synapse_counts[index] = synapses
-        counter = b.counter(p.label, synapses, once=b.nodes[p.pre].many == 0)
+    def emit(kernel: str, to: Place, weights: Place, counter: Place, *own: int | Place) -> None:
         b.emit(STEP, kernel, n_post, to, weights, *ring, counter, *own, label=p.label)
 
-    connector = p.connector
-    if isinstance(connector, Convolution):
-        weights, geometry, synapses = _convolution(b, p, n_pre, n_post)
-        emit("conv_spikes", y, lay.constant(name, weights), synapses, *geometry)
+    if isinstance(p.connector, Convolution):
+        weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
+        counter = count(b.synapse_counts[index], zeros=zeros(weights), weights=weights.size)
+        emit("conv_spikes", y, lay.constant(name, weights), counter, *geometry)
         return
-    dense = isinstance(connector, AllToAll)
-    if dense and not np.ndim(p.delay):
-        weights = matrix(f"{p.label}.weights", p.weights, (n_pre, n_post))
-        if p.precision == "int8":
-            whole, scale = _quantised(p, weights)
-            own = scale_of(b, scale), lay.state("", "int32", n_post)
-            emit("dense_spikes_int8", y, lay.constant(name, whole), whole.size, *own)
-        else:
-            place = keep_weights(b, index, weights, ring)
-            emit("dense_spikes", y, place, weights.size, fan_out(b, weights, p.learning))
+    if not isinstance(p.connector, AllToAll) or np.ndim(p.delay):
+        _sparse_spikes(b, index, y, ring, emit, count)
         return
-    rows, steps = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post), 1
-    shape = (n_pre, n_post) if dense else (rows.size,)
+    weights = matrix(f"{p.label}.weights", p.weights, (n_pre, n_post))
+    b.synapse_counts[index] = weights.size
+    if p.precision == "int8":
+        whole, scale = _quantised(p, weights)
+        own = scale_of(b, scale), lay.state("", "int32", n_post), fan_out(b, whole)
+        emit("dense_spikes_int8", y, lay.constant(name, whole), count(whole.size, zeros=zeros(whole)), *own)
+    else:
+        counter = count(weights.size, zeros=zeros(weights))
+        emit("dense_spikes", y, keep_weights(b, index, weights, ring), counter, fan_out(b, weights, p.learning))
+
+
+def _sparse_spikes(
+    b: Builder, index: int, y: Place, ring: tuple[Any, ...], emit: Callable[..., None], count: Callable[..., Place]
+) -> None:
+    """Rows of the synapses whose weight is not 0, or can become so."""
+    p, lay = b.network.projections[index], b.layout
+    n_pre, n_post, name, path = b.nodes[p.pre].size, y.shape[0], f"{p.pre}->{p.post}.weights", f"{p.label}.weights"
+    rows, steps, weights = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post), 1, p.weights
+    shape: tuple[int, ...] = (n_pre, n_post) if isinstance(p.connector, AllToAll) else (rows.size,)
+    b.synapse_counts[index] = rows.size
     if np.ndim(p.delay):
         rows, steps = _delayed(b, index, rows, shape, n_post)
-    places = lay.constant("", rows.pointers), n_pre + 1
     if p.precision == "int8":
         if n_post > MOST_TARGETS:
             raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
-        whole, scale = _quantised(p, matrix(f"{p.label}.weights", p.weights, shape).reshape(-1))
-        weights = lay.reserve(name, "uint32", (rows.size,), lambda words: rows.fill_words(words, whole))
-        emit("csr_spikes_int8", y, weights, rows.size, *places, scale_of(b, scale))
+        weights, scale = _quantised(p, matrix(path, p.weights, shape).reshape(-1))
+        shape = weights.shape
+    if p.learning is None:
+        rows, weights, shape = without_zeros(rows, weights, shape)
+    counter = count(**_as_matrix(p, b.synapse_counts[index], rows.size, n_pre * n_post))
+    places = lay.constant("", rows.pointers), n_pre + 1
+    if p.precision == "int8":
+        words = lay.reserve(name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
+        emit("csr_spikes_int8", y, words, counter, *places, scale_of(b, scale))
         return
-    bits = weight_words(f"{p.label}.weights", p.weights, shape)
+    bits = weight_words(path, weights, shape)
     synapses = keep_synapses(b, index, rows, bits, ring, places[0])
     if steps == 1:
-        emit("csr_spikes", y, synapses, rows.size, *places)
+        emit("csr_spikes", y, synapses, counter, *places)
         return
     line = lay.state("", "float32", steps * n_post)
-    emit("csr_delayed", line, synapses, rows.size, *places, steps)
+    emit("csr_delayed", line, synapses, counter, *places, steps)
     b.emit(STEP, "release", n_post, y, line, steps, b.clock, label=p.label)
+
+
+def _as_matrix(p: Projection, synapses: int, used: int, pairs: int) -> dict[str, int]:
+    """What `Builder.counter` is told of a matrix of all pairs; but one to one needs no matrix."""
+    dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, pairs)
+    return {"synapses": dense, "zeros": dense - used}
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
@@ -231,8 +260,10 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
     across = _landing(c.shape[2], weights.shape[3], width, c, 1)
     lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
     columns = b.layout.constant("", across)
+    used = b.layout.constant("", picture_fan_out(by_input, down, across))
     geometry = (
         c.shape[1] * c.shape[2], c.shape[2], *weights.shape[2:], height * width, group_in, group_out, lines, columns,
+        used,
     )  # fmt: skip
     synapses = c.shape[0] * group_out * np.count_nonzero(down >= 0) * np.count_nonzero(across >= 0)
     return by_input, geometry, int(synapses)
@@ -244,3 +275,12 @@ def _landing(size: int, kernel: int, out: int, c: Convolution, axis: int) -> np.
     landed = place // c.stride[axis]
     inside = (place >= 0) & (place % c.stride[axis] == 0) & (landed < out)
     return np.where(inside, landed, -1).astype(np.int32)
+
+
+def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(neurons,) uint32: weights that are not 0 of each presynaptic neuron, borders left out.
+
+    weights : (channels in, channels out of a group, rows, columns); down, across : from `_landing`
+    """
+    used = np.count_nonzero(weights, axis=1)
+    return np.einsum("yr,xc,irc->iyx", down >= 0, across >= 0, used, optimize=True).reshape(-1).astype(np.uint32)

@@ -89,23 +89,43 @@ class Builder:
         self.spike_counts = self.layout.state("spike_counts", "int64", max(1, len(network.populations) + n_inputs))
         self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
         self.counted: list[dict[str, Any]] = []
+        self.updates = 0  # state variables that decay in a step: membranes, currents, traces
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
 
     def emit(self, section: int, name: str, *operands: int | Place, label: str) -> Operation:
-        operation = Operation(name, kernel(name).version, section, operands, label)
+        plain = tuple(o if isinstance(o, Place) else int(o) for o in operands)
+        operation = Operation(name, kernel(name).version, section, plain, label)
         self.sections[section].append(operation)
         return operation
 
-    def counter(self, label: str, synapses: int, once: bool, steps: bool = True) -> Place:
-        """Where an operation counts what it did.
+    def counter(
+        self,
+        label: str,
+        synapses: int,
+        once: bool,
+        steps: bool = True,
+        zeros: int = 0,
+        weights: int = 0,
+        precision: str = "float32",
+    ) -> Place:
+        """Where an operation counts the synapses whose source and whose weight are not 0.
 
-        synapses : of the operation; once : a source that is 0 or 1, whose synapses add and need not multiply;
+        synapses : what it would count each time if it skipped nothing
+        once : a source that is 0 or 1, whose synapses add and need not multiply
         steps : it runs in each step, not once a tick
+        zeros, weights : how many of its weights are 0, and how many it has (0: as many as synapses)
         """
-        kind = "accumulate" if once else "multiply_accumulate"
         self.counted.append(
-            {"label": label, "kind": kind, "synapses": int(synapses), "each": "step" if steps else "tick"}
+            {
+                "label": label,
+                "kind": "accumulate" if once else "multiply_accumulate",
+                "each": "step" if steps else "tick",
+                "synapses": int(synapses),
+                "weights": int(weights or synapses),
+                "zeros": int(zeros),
+                "precision": precision,
+            }
         )
         return element(self.synaptic_operations, len(self.counted) - 1)
 
@@ -178,6 +198,7 @@ class Builder:
         resting = getattr(model, "v_leak", 0.0) if pop.v_init is None else pop.v_init
         if pop.v_init is None and hasattr(model, "rest"):
             resting = model.rest
+        self.updates += n * sum(dtype == "float32" for dtype in form.states(model).values())
         v = vector(f"populations.{pop.name}.v_init", resting, n)
         initial = {"v": v} | form.initial(model, v)
         return {

@@ -19,9 +19,10 @@ from ..network import Connector, Distribution, FromArrays
 from .compile import compile_function
 from .forms import FLOAT_MAX
 
-__all__ = ["Rows", "rows_of", "weight_words"]
+__all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
 
 CHUNK = 1 << 18  # synapses taken at a time: temporaries stay small
+NOTHING = 2.0**-150  # up to here a number is 0 in float32
 TARGET = np.uint64(0xFFFFFFFF)
 WORD = np.uint64(32)  # bits in front of a synapse's word
 
@@ -44,12 +45,22 @@ class Rows:
     def size(self) -> int:
         return int(self.pointers[-1])
 
+    def sources(self) -> np.ndarray:
+        """(k,) the presynaptic neuron of each synapse."""
+        if self.pre is not None:
+            return self.pre
+        return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
+
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
         """The same synapses onto ``post + extra n_post``; ``extra`` (k,) int64 in the caller's order."""
-        pre = self.pre
-        if pre is None:
-            pre = np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
-        return Rows(self.pointers, pre, self.post.astype(np.int64) + extra * n_post)
+        return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
+
+    def kept(self, keep: np.ndarray) -> Rows:
+        """Those of the synapses that ``keep`` (k,) bool, in the caller's order, is true for."""
+        pre = self.sources()[keep]
+        counts = np.bincount(pre.astype(np.int64), minlength=self.pointers.size - 1)
+        pointers = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
+        return Rows(pointers, None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
         """Write (k, 2) uint32: targets, ascending within a row, and their words."""
@@ -123,6 +134,21 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
         return values.astype(np.float32).view(np.uint32)
 
     return words
+
+
+def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
+    """Rows, weights and their shape without the synapses whose weight is 0 in float32, if there are any.
+
+    They would do nothing, and count as operations. A drawn weight is none.
+    """
+    array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
+    flat = array.reshape(-1)  # one that stands for all is looked at once
+    none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))
+    if none or array.shape not in ((), shape):  # which is refused later
+        return rows, weights, shape
+    flat = np.broadcast_to(array, shape).reshape(-1)
+    keep = np.abs(flat) > NOTHING
+    return rows.kept(keep), flat[keep], (np.count_nonzero(keep),)
 
 
 def chunks(k: int) -> Iterator[tuple[int, int]]:

@@ -18,6 +18,10 @@ def _up(n: int) -> int:
     return -(-n // ALIGN) * ALIGN
 
 
+def _axes(shape: tuple[int, ...] | int) -> tuple[int, ...]:
+    return (shape,) if np.ndim(shape) == 0 else shape  # type: ignore
+
+
 def element(place: Place, first: int, count: int = 1) -> Place:
     """The part ``[first : first + count]`` along the first axis of an array."""
     stride = place.n_bytes // place.shape[0]
@@ -56,14 +60,14 @@ class Layout:
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
         """Array in the State; ``initial`` is what a reset writes."""
-        place = self._place(STATE, name, np.dtype(dtype).str, (shape,) if isinstance(shape, int) else shape)
+        place = self._place(STATE, name, np.dtype(dtype).str, _axes(shape))
         if np.any(initial):
             self._content[STATE].append((place, lambda array: np.copyto(array, np.asarray(initial, dtype))))
         return place
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
         """Array through which a driver gives inputs or takes commands."""
-        return self._place(IO, name, np.dtype(dtype).str, (shape,) if isinstance(shape, int) else shape)
+        return self._place(IO, name, np.dtype(dtype).str, _axes(shape))
 
     def block(self, kind: int) -> np.ndarray:
         """The finished block; what it was filled from is let go on the way, so that it can be asked for once."""

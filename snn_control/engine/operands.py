@@ -161,6 +161,10 @@ def dense_spikes(n_post, y, weights, spikes, stride, slots, clock, delay, many, 
     need(n_post, 4, weights)
     n_pre = weights.data.nbytes // (4 * n_post)
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
+    _fan_out(fan_out, n_pre)
+
+
+def _fan_out(fan_out: Any, n_pre: int) -> None:
     if isinstance(fan_out, Array):
         need(n_pre, 4, fan_out)
     elif fan_out:
@@ -206,7 +210,7 @@ def csr_delayed(
     )  # fmt: skip
 
 
-def dense_spikes_int8(n_post, y, weights, spikes, stride, slots, clock, delay, many, counter, scale, sums):
+def dense_spikes_int8(n_post, y, weights, spikes, stride, slots, clock, delay, many, counter, scale, sums, fan_out):
     positive(n_post)
     need(n_post, 1, weights)
     need(1, 4, scale)
@@ -214,6 +218,7 @@ def dense_spikes_int8(n_post, y, weights, spikes, stride, slots, clock, delay, m
     once(many)
     n_pre = weights.data.nbytes // n_post
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
+    _fan_out(fan_out, n_pre)
 
 
 def csr_spikes_int8(
@@ -248,7 +253,9 @@ def synapse(n, y, isyn, decay):
     need(1, 4, decay)
 
 
-def _geometry(n_post, n_pre, weights, area, width, rows, columns, out_area, group_in, group_out, lines, places):
+def _geometry(
+    n_post, n_pre, weights, area, width, rows, columns, out_area, group_in, group_out, lines, places, fan_out
+):
     positive(area, width, rows, columns, out_area, group_in, group_out)
     channels = n_pre // area
     if channels * area != n_pre or area % width or channels % group_in:
@@ -258,6 +265,7 @@ def _geometry(n_post, n_pre, weights, area, width, rows, columns, out_area, grou
     need(channels * group_out * rows * columns, 4, weights)
     need(area // width * rows, 4, lines)
     need(width * columns, 4, places)
+    need(n_pre, 4, fan_out)
     down, across = (a.data.view(np.int32) for a in (lines, places))
     down, across = down[: area // width * rows], across[: width * columns]
     if min(int(down.min()), int(across.min())) < -1 or int(down.max()) + int(across.max()) >= out_area:
@@ -266,8 +274,8 @@ def _geometry(n_post, n_pre, weights, area, width, rows, columns, out_area, grou
 
 def conv_spikes(n_post, y, weights, spikes, stride, slots, clock, delay, many, counter, *geometry):
     ends = spikes.data.nbytes // stride if isinstance(spikes, Array) and stride > 0 else 0
-    if not ends or len(geometry) != 9:
-        raise ProgramError(f"{len(geometry)} words of geometry: must be 9")
+    if not ends or len(geometry) != 10:
+        raise ProgramError(f"{len(geometry)} words of geometry: must be 10")
     n_pre = _pictures(weights, geometry)
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
     _geometry(n_post, n_pre, weights, *geometry)
@@ -282,8 +290,8 @@ def _pictures(weights: Any, geometry: tuple) -> int:
 
 
 def conv_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, *geometry):
-    if len(geometry) != 9:
-        raise ProgramError(f"{len(geometry)} words of geometry: must be 9")
+    if len(geometry) != 10:
+        raise ProgramError(f"{len(geometry)} words of geometry: must be 10")
     need(n_post, 4, y)
     need(1, 8, counter)
     graded(x, n_pre, stride, slots, clock, delay)
@@ -296,8 +304,7 @@ def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, coun
     need(n_pre * n_post, 4, weights)
     need(1, 8, counter)
     graded(x, n_pre, stride, slots, clock, delay)
-    if isinstance(fan_out, Array):
-        need(n_pre, 4, fan_out)
+    _fan_out(fan_out, n_pre)
 
 
 def one_to_one_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter):
@@ -420,8 +427,8 @@ def temporal(
     flag(subtract)
 
 
-def trace(m, y, weights, spikes, stride, slots, clock, many, decay, counter):
-    dense_spikes(m, y, weights, spikes, stride, slots, clock, 0, many, counter, 0)
+def trace(m, y, weights, spikes, stride, slots, clock, many, decay, counter, fan_out):
+    dense_spikes(m, y, weights, spikes, stride, slots, clock, 0, many, counter, fan_out)
     need(1, 4, decay)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..controller import Controller
+from ..energy import estimate
 from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.spikes import HEADER, slot_of_step
@@ -123,6 +124,7 @@ class ActivityRecorder:
         arrays = self.arrays()
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         facts = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
+        facts["estimated_microwatt"] = estimate(controller.bound).microwatt
         arrays["facts"] = np.array(json.dumps(facts))
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

@@ -24,7 +24,9 @@ duration_s   float, length of the run [s]
 tracking     {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
              others are baselines
 loop         ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us]
-network      spikes_per_s, synaptic_operations_per_s, events_per_s [1/s]
+network      spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
+             accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
+             (shares), footprint_bytes, estimated_microwatt
 rights       {what: str or bool}: real-time priority, locked memory, ... as granted
 versions     {package: str}
 ===========  ==========================================================================================

@@ -1,4 +1,4 @@
-"""The controller file: one strict YAML, read into descriptions.
+"""The controller file: one strict YAML, read into descriptions and written from them.
 
 Every mistake is a DescriptionError that names the path, the value, the rule and the nearest valid key.
 ``controller.schema.json`` in the package says the same to editors.
@@ -23,11 +23,10 @@ from ..errors import DescriptionError
 from ..network import Network
 from .coding import read_input, read_output
 from .network import read_population, read_projection
-from .reader import Loader, Reader, nearest
+from .reader import VERSION, Loader, Reader, nearest
+from .writing import save_spec
 
-__all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec"]
-
-VERSION = 1
+__all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,10 @@ class ControllerSpec:
             rule = "does not fit into this machine's memory"
             raise DescriptionError("network", "its size", rule).in_file(self.path) from None
         return replace(program, facts=program.facts | {"repeat": self.repeat})
+
+    def save(self, path: str | os.PathLike, head: str = "") -> Path:
+        """Write it as a controller file, see `save_spec`."""
+        return save_spec(self, path, head)
 
 
 def _topic(r: Reader, output: bool) -> RosTopic:

@@ -55,7 +55,7 @@ TAKE: dict[Any, Callable[[Reader, str], Any]] = {
     str: Reader.text,
     tuple[int, int]: Reader.pair,
     bool: lambda r, key: r.flag(key, False),
-    NeuronModel | None: lambda r, key: read_neuron(r.child(key)),
+    NeuronModel | None: lambda r, key: read_neuron(r.child(key)) if r.values.get(key) is not None else r.take(key),
 }
 
 

@@ -17,7 +17,9 @@ import yaml
 
 from ..errors import DescriptionError
 
-__all__ = ["Loader", "Reader", "nearest"]
+__all__ = ["VERSION", "Loader", "Reader", "nearest"]
+
+VERSION = 1  # of the file
 
 
 class Loader(yaml.SafeLoader):
@@ -131,7 +133,7 @@ class Reader:
         return value if array.ndim == 0 else array if array.size else array.astype(np.int64)
 
     def _from_file(self, path: str, reference: str) -> np.ndarray:
-        name, mark, key = reference.partition("#")
+        name, mark, key = reference.rpartition("#")
         if not mark or not name.endswith(".npz"):
             raise DescriptionError(path, reference, "must be a number, lists of numbers or 'file.npz#name'")
         file = self.folder / name

@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,18 +18,12 @@ import numpy as np
 from ..controller import Controller
 from ..errors import DescriptionError, SnnControlError
 from ..files import replace_file
-from .recipes import Recipe, recipes, write_controller
+from .recipes import Recipe, recipes
 from .rollout import episode
 
-__all__ = ["controller_of", "evaluate", "evolve"]
+__all__ = ["evaluate", "evolve"]
 
 _environments: dict[str, list] = {}
-
-
-def controller_of(recipe: Recipe, values: Mapping[str, float]) -> Controller:
-    """The bound controller of a recipe's parameters."""
-    with tempfile.TemporaryDirectory() as folder:
-        return Controller.load(write_controller(recipe, values, folder))
 
 
 def evaluate(name: str, values: Mapping[str, float], seeds: Sequence[int], horizon: int | None) -> float:
@@ -43,7 +36,7 @@ def evaluate(name: str, values: Mapping[str, float], seeds: Sequence[int], horiz
             gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in recipe.settings
         ]
     try:
-        controller = controller_of(recipe, values)
+        controller = Controller.from_spec(recipe.make(values))
     except SnnControlError:
         return float("inf")
     costs = []

@@ -136,8 +136,8 @@ def test_a_mistake_is_one_line_that_names_file_value_rule_and_fix(tmp_path, caps
         (["run", "--env", "CartPole-v1", "--steps", "two", "cartpole"], "'two': must be a whole number"),
         (["run", "--env", "CartPole-v1", "--seed", "-1", "cartpole"], "must be at least 0"),
         (["run", "cartpole"], "--env; see snn_control run --help"),
-        (["bench", "--seconds", "-1", "cartpole"], "must be at least 0.1 s"),
-        (["bench", "--seconds", "nan", "cartpole"], "must be at least 0.1 s"),
+        (["bench", "--wake-up", "-1", "cartpole"], "must be at least 0.1 s"),
+        (["bench", "--wake-up", "nan", "cartpole"], "must be at least 0.1 s"),
         (["train", "cartpole", "--population", "1"], "must be at least 2"),
         (["train", "cartpol"], "did you mean 'cartpole'"),
         (["demo", "--duration", "1"], "must be at least 2 s"),
@@ -322,11 +322,35 @@ def test_the_shipped_pan_tilt_controller_tracks():
 
 
 def test_bench_measures(capsys):
-    code, out, _ = call(capsys, "bench", "cartpole", "--seconds", 0.3, "--json")
+    code, out, _ = call(capsys, "bench", "cartpole", "--seconds", 2, "--wake-up", 0.3, "--json")
     result = json.loads(out)
     assert code == 0
-    assert 0 < result["step_us"]["loop"] < result["step_us"]["step"]
+    assert 0 < result["time_us"]["loop"]["p50"] < result["time_us"]["step"]["p50"]
+    assert result["stimulus"]["ticks"] == 100
+    operations = result["synaptic_operations"]
+    assert operations["dense"]["a_tick"] == 4 * 32 * 2 + 2 * 2  # four steps a tick; the decoder reads once
+    assert operations["dense"]["a_second"] == 50 * operations["dense"]["a_tick"]
+    assert 0 < operations["accumulates"]["a_tick"] < 4 * 32 * 2
+    assert result["energy"]["label"].startswith("estimate, not measured")
+    spent = result["energy"]["pj_a_tick"]
+    expected = 0.9 * operations["accumulates"]["a_tick"] + 4.6 * operations["multiply_accumulates"]["a_tick"]
+    assert spent["synapses"] == pytest.approx(expected)
+    assert spent["neurons"] == pytest.approx(4 * (32 + 2) * 4.6)
+    assert result["speed"]["largest_rate"]["hz"] > 50
+    assert result["speed"]["times_real_time"] > 1
     assert result["advice"]
+
+
+def test_bench_shows_a_stimulus_of_ones_own_and_says_what_it_found(tmp_path, capsys):
+    np.savez(tmp_path / "seen.npz", observation=np.zeros((20, 4)))
+    arguments = ("bench", "cartpole", "--input", tmp_path / "seen.npz", "--wake-up", 0.1)
+    code, out, _ = call(capsys, *arguments)
+    assert code == 0
+    for text in (
+        "20 ticks of 20000 us, stimulus of seen.npz", "projections[observation -> action]", "accumulates (AC)",
+        "of the weights are 0", "uW at its rate", "estimate, not measured", "largest rate:", "times real time",
+    ):  # fmt: skip
+        assert text in out, text
 
 
 def test_a_demo_that_failed_ends_with_code_1_and_says_why(tmp_path, capsys):

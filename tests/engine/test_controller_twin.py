@@ -123,6 +123,10 @@ graded = (
 maybe_spiking = st.none() | spiking() | graded
 
 
+def some_zeros(rng, shape):
+    return np.where(rng.random(shape) < 0.4, 0.0, rng.normal(size=shape))
+
+
 @st.composite
 def an_input(draw, name, rng):
     stale = draw(st.sampled_from([np.inf, 2.5e-3, 8e-3]))
@@ -153,7 +157,7 @@ def an_encoder(draw, size, rng):
         return PopulationEncoder(draw(st.integers(2, 5)), sigma=draw(st.sampled_from([None, 0.3])), neuron=neuron)
     if kind is LinearEncoder:
         m = draw(st.integers(1, 6))
-        return LinearEncoder(rng.normal(size=(size, m)), rng.normal(size=m), neuron=neuron)
+        return LinearEncoder(some_zeros(rng, (size, m)), rng.normal(size=m), neuron=neuron)
     if kind is DirectEncoder:
         return DirectEncoder(each(-2, 2), each(-0.5, 0.5), neuron)
     if kind is SignedEncoder:
@@ -188,7 +192,7 @@ def out_size(spec):
 @st.composite
 def a_term(draw, source, n, spikes, m, rng):
     """A decoder of n neurons for m numbers."""
-    weights = rng.normal(size=(n, m))
+    weights = draw(st.sampled_from([rng.normal(size=(n, m)), some_zeros(rng, (n, m))]))
     if not spikes:
         return MembraneDecoder(source, weights)
     kind = draw(st.sampled_from([SpikeDecoder, PopulationVectorDecoder, SpikeCountDecoder, FirstSpikeDecoder]))
@@ -240,7 +244,7 @@ def descriptions(draw):
             values |= {"precision": "int8", "scale": draw(st.sampled_from([None, 0.1]))}
         if special == "delays" and spikes and kind != "one_to_one":
             delay = delay + DT * rng.integers(0, 4, shape)
-        weights = draw(st.sampled_from([1.5, rng.normal(size=shape) * 1.5]))
+        weights = draw(st.sampled_from([1.5, 0.0, rng.normal(size=shape) * 1.5, some_zeros(rng, shape)]))
         projections.append(Projection(pre, post, weights, kind, delay=delay, **values))
     outputs, steps = [], draw(st.sampled_from([1, 1, 3]))
     raw = {i.name for i in inputs if isinstance(i.encoder, PULSES) and i.encoder.neuron is None}

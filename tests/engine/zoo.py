@@ -23,7 +23,6 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.controller import Controller
-from snn_control.engine.build import build
 from snn_control.network import (
     ALIF,
     IF,
@@ -49,6 +48,7 @@ from snn_control.network import (
     Threshold,
 )
 from snn_control.network.convolution import Convolution, pooling
+from snn_control.spec import ControllerSpec
 
 DT = 1e-3
 N = 24
@@ -83,6 +83,10 @@ def models(rng):
 
 
 def program():
+    return description().build()
+
+
+def description():
     rng = np.random.default_rng(4)
     neurons = models(rng)
     populations = [Population(name, N, model, bias=rng.uniform(0.2, 0.9, N)) for name, model in neurons.items()]
@@ -134,7 +138,9 @@ def program():
         Output("choice", ArgmaxDecoder(3, (SpikeDecoder("y", rng.normal(size=(16, 3)), 0.02),
                                            MembraneDecoder("z", rng.normal(size=(10, 3)))))),
     ]  # fmt: skip
-    return build(Network(tuple(populations), tuple(projections)), inputs, outputs, dt=DT, period=2 * DT, seed=8)
+    return ControllerSpec(
+        2 * DT, DT, tuple(inputs), Network(tuple(populations), tuple(projections)), tuple(outputs), seed=8
+    )
 
 
 def learning(rng, index):

@@ -30,7 +30,14 @@ def summary() -> dict[str, Any]:
             "latency_us": {"p50": 412.0, "p99": 981.0, "p999": 1104.0, "max": 1190.0},
             "tick_us": {"p50": 24.0, "p99": 41.0, "p999": 66.0, "max": 92.0},
         },
-        "network": {"spikes_per_s": 48_210.0, "synaptic_operations_per_s": 12.4e6, "events_per_s": 181_000.0},
+        "network": {
+            "spikes_per_s": 48_210.0,
+            "synaptic_operations_per_s": 12.4e6,
+            "accumulates_per_s": 11.9e6,
+            "activation_sparsity": 0.9973,
+            "events_per_s": 181_000.0,
+            "estimated_microwatt": 13.2,
+        },
         "rights": {"priority": "SCHED_FIFO 80", "memory locked": True, "cpu pinned": False},
         "versions": {"snn_control": "0.1.0", "numpy": np.__version__},
     }

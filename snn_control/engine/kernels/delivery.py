@@ -7,7 +7,7 @@ Spike rows: n_post, y, weights, then the source: spikes, stride, slots, clock, d
 operations, then
     dense_spikes       fan out uint32[n_pre]: weights that are not 0 of each row; 0 where all are
     csr_spikes         row pointers uint32, how many; weights are pairs {target uint32, weight float32}
-    dense_spikes_int8  scale float32[1], sums int32[n_post]; weights int8
+    dense_spikes_int8  scale float32[1], sums int32[n_post], fan out; weights int8
     csr_spikes_int8    row pointers, how many, scale; a synapse is a uint32: 24 bits of target, 8 of weight
     csr_delayed        row pointers, how many, steps; y is a line of `steps` vectors, a synapse's target counts in it
                        from the vector of the step in which the spike arrives
@@ -176,8 +176,10 @@ def source_slot(o):
 
 
 @register_jitable(forceinline=True)
-def fan_out_of(fan_out, spikes, count):
-    """Synapses with a weight, of those that fired."""
+def synapses_of(n_post, fan_out, spikes, count):
+    """Synapses with a weight, of those that fired; all n_post of each where ``fan_out`` is 0."""
+    if fan_out == 0:
+        return count * n_post
     used = 0
     for k in range(count):
         used += load_u32(fan_out + 4 * np.int64(spikes[k]))
@@ -195,7 +197,7 @@ def dense_spikes(row):
             add_spiking_rows(y, o[WEIGHTS], spikes, count)
         else:
             add_multiple_rows(y, o[WEIGHTS], spikes, u16(slot + o[MANY], count), count)
-        i64(o[COUNTER], 1)[0] += count * o[N] if o[OWN] == 0 else fan_out_of(o[OWN], spikes, count)
+        i64(o[COUNTER], 1)[0] += synapses_of(o[N], o[OWN], spikes, count)
 
 
 def csr_spikes(row):
@@ -216,7 +218,7 @@ def csr_spikes(row):
 
 def dense_spikes_int8(row):
     """Spikes through a dense matrix of whole numbers: summed exactly, scaled once."""
-    o = i64(row, OWN + 2)
+    o = i64(row, OWN + 3)
     slot = source_slot(o)
     count = i64(slot, 1)[0]
     if count > 0:
@@ -230,7 +232,7 @@ def dense_spikes_int8(row):
                 sums[j] += w[j]
         for j in range(n):
             y[j] += scale * np.float32(sums[j])
-        i64(o[COUNTER], 1)[0] += count * n
+        i64(o[COUNTER], 1)[0] += synapses_of(n, o[OWN + 2], spikes, count)
 
 
 def csr_spikes_int8(row):
@@ -315,5 +317,5 @@ def one_to_one_graded(row):
     used = 0
     for i in range(y.size):
         y[i] += w[i] * x[i]
-        used += x[i] != ZERO
+        used += (x[i] != ZERO) & (w[i] != ZERO)
     i64(o[10], 1)[0] += used

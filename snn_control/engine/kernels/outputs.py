@@ -1,6 +1,7 @@
 """From spikes to the command.
 
-trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots, clock, many, decay float32[1], counter
+trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots, clock, many, decay float32[1], counter,
+        fan out uint32[n_pre]: weights that are not 0 of each neuron; 0 where all are
 argmax  n, x float32, y float32[1]
 guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float32, command float64 (io),
         previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[8],
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..memory import f32, f64, i64, u8, u16, u32
 from . import NAN, settle
-from .delivery import add_multiple_rows, add_spiking_rows
+from .delivery import add_multiple_rows, add_spiking_rows, synapses_of
 from .spikes import HEADER, slot_address
 
 # words of the guard's state
@@ -21,7 +22,7 @@ INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED = 1, 2, 4  # bits of REASON
 
 def trace(row):
     """Exponentially filtered, decoded spikes: y <- decay y + sum of the rows of those that fired."""
-    o = i64(row, 11)
+    o = i64(row, 12)
     y, decay = f32(o[2], o[1]), f32(o[9], 1)[0]
     for i in range(y.size):
         y[i] = settle(y[i] * decay)
@@ -33,7 +34,7 @@ def trace(row):
             add_spiking_rows(y, o[3], spikes, count)
         else:
             add_multiple_rows(y, o[3], spikes, u16(slot + o[8], count), count)
-        i64(o[10], 1)[0] += count * o[1]
+        i64(o[10], 1)[0] += synapses_of(o[1], o[11], spikes, count)
 
 
 def argmax(row):

@@ -1,4 +1,4 @@
-"""Recipes: how the shipped controllers are made. Each turns a vector of parameters into a controller file."""
+"""Recipes: how the shipped controllers are made. Each turns parameters into a controller."""
 
 from .base import Recipe, recipes, write_controller
 

@@ -8,10 +8,12 @@ two numbers a dimension, so that a search over eight numbers is enough.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from ...coding import ArgmaxDecoder, MembraneDecoder, Output, PopulationEncoder, ValueInput
+from ...network import LI, LIF, Network, Population, Projection
+from ...spec import ControllerSpec
 from .base import Recipe
 
 LIMITS = np.array([2.4, 3.0, 0.21, 3.0])
@@ -20,39 +22,21 @@ KEYS = ("position", "velocity", "angle", "angular_velocity")
 PARAMETERS = {f"{key}_{part}": (0.0, 1.0) for key in KEYS for part in ("slope", "bend")}
 
 
-def make(p: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Controller file for parameters of `PARAMETERS`; its weights stand inline."""
+def make(p: Mapping[str, float]) -> ControllerSpec:
+    """Controller for parameters of `PARAMETERS`."""
     centre = np.linspace(-1, 1, FIELDS)
     push = np.concatenate([p[f"{k}_slope"] * centre + p[f"{k}_bend"] * centre**3 for k in KEYS])
     weights = np.round(np.stack([-push, push], axis=1), 4)
-    field = {"type": "lif", "tau_mem": 0.01, "v_threshold": 1.0, "reset": "subtract"}
-    document = {
-        "version": 1,
-        "period": 0.02,
-        "dt": 0.005,
-        "inputs": {
-            "observation": {
-                "kind": "value",
-                "size": 4,
-                "range": [(-LIMITS).tolist(), LIMITS.tolist()],
-                "encoder": {"type": "population", "neurons": FIELDS, "drive": 4.0, "neuron": field},
-            }
-        },
-        "network": {
-            "populations": {"action": {"size": 2, "neuron": {"type": "li", "tau_mem": 0.01}}},
-            "projections": [{"pre": "observation", "post": "action", "weights": weights.tolist()}],
-        },
-        "outputs": {
-            "push": {
-                "decoder": {
-                    "type": "argmax",
-                    "actions": 2,
-                    "terms": [{"type": "membrane", "from": "action", "weights": [[1.0, 0.0], [0.0, 1.0]]}],
-                }
-            }
-        },
-    }
-    return document, {}
+    encoder = PopulationEncoder(FIELDS, neuron=LIF(tau_mem=0.01, reset="subtract"))
+    action = Population("action", 2, LI(tau_mem=0.01))
+    decoder = ArgmaxDecoder(2, (MembraneDecoder("action", np.eye(2)),))
+    return ControllerSpec(
+        period=0.02,
+        dt=0.005,
+        inputs=(ValueInput("observation", size=4, range=(-LIMITS, LIMITS), encoder=encoder),),
+        network=Network((action,), (Projection("observation", "action", weights),)),
+        outputs=(Output("push", decoder),),
+    )
 
 
 RECIPE = Recipe(

@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from ...coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
+from ...network import LI, LIF, CubaLIF, Network, Population, Projection
+from ...spec import ControllerSpec, RosTopic
 from .base import Recipe
 
 PIXELS, GRID, DT = 128, 32, 1e-3
@@ -75,96 +78,73 @@ def place_weights(exponent: float, linear: float) -> np.ndarray:
     return np.sign(angle) * np.abs(angle) ** exponent + linear * angle
 
 
-def make(p: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Controller file and arrays for parameters of `PARAMETERS`."""
-    cells = GRID * GRID
+def make(p: Mapping[str, float]) -> ControllerSpec:
+    """Controller for parameters of `PARAMETERS`."""
     place = place_weights(p["exponent"], p["linear"]) * DT
-    columns, rows = np.tile(place, GRID), np.repeat(place, GRID)
     velocity = velocity_decoder()
     none = np.zeros(FIELDS)
-    arrays = {
-        "columns": columns,  # right of the axis asks for a turn to the right: negative
-        "rows": rows,
-        "velocity_pan": np.concatenate([velocity, none]),
-        "velocity_tilt": np.concatenate([none, velocity]),
-    }
-    decay_mean = math.exp(-DT / p["tau_picture"])
-    decay_inhibition = math.exp(-DT / p["tau_inhibition"])
 
-    def output(axis: str, image: str) -> dict[str, Any]:
-        gain, feedback = p[f"gain_{axis}"], p[f"feedback_{axis}"]
-        arrays[f"{axis}_fast"] = -gain * (1 + p["lead"]) * arrays[image]
-        arrays[f"{axis}_slow"] = gain * p["lead"] * arrays[image]
-        arrays[f"{axis}_velocity_fast"] = feedback * (1 + p["fade"]) * arrays[f"velocity_{axis}"]
-        arrays[f"{axis}_velocity_slow"] = -feedback * p["fade"] * arrays[f"velocity_{axis}"]
-        terms = [
-            ("image", p["tau_out"], f"{axis}_fast"),
-            ("image", 3 * p["tau_out"], f"{axis}_slow"),
-            ("joint_velocity", p["tau_velocity"], f"{axis}_velocity_fast"),
-            ("joint_velocity", SLOW_VELOCITY, f"{axis}_velocity_slow"),
-        ]
-        decoder = [
-            {"type": "linear", "from": source, "tau": float(tau), "weights": f"pan_tilt.npz#{key}"}
-            for source, tau, key in terms
-        ]
-        return {"unit": "rad/s", "limits": [-6.0, 6.0], "safe": 0.0, "decoder": decoder}
+    def output(axis: str, image: np.ndarray, felt: np.ndarray) -> Output:
+        """``image``: right of the axis asks for a turn to the right: negative."""
+        gain, lead, fade, feedback = p[f"gain_{axis}"], p["lead"], p["fade"], p[f"feedback_{axis}"]
+        terms = (
+            ("image", -gain * (1 + lead) * image, p["tau_out"]),
+            ("image", gain * lead * image, 3 * p["tau_out"]),
+            ("joint_velocity", feedback * (1 + fade) * felt, p["tau_velocity"]),
+            ("joint_velocity", -feedback * fade * felt, SLOW_VELOCITY),
+        )
+        decoder = tuple(SpikeDecoder(source, weights.astype(np.float32), tau) for source, weights, tau in terms)
+        return Output(axis, decoder, unit="rad/s", limits=(-6.0, 6.0))
 
-    neuron = {"type": "cuba_lif", "tau_mem": float(p["tau_mem"]), "tau_syn": float(p["tau_picture"])}
-    neuron |= {"integration": "exponential_euler"}
-    neuron |= {"v_threshold": 1.0, "v_reset": 0.0, "v_min": -1.0, "refractory": 2 * DT}
-    field = {"type": "lif", "tau_mem": FIELD_TAU, "v_threshold": 1.0, "reset": "subtract"}
-    encoder = {"type": "population", "neurons": FIELDS, "low": -FIELD_LIMIT, "high": FIELD_LIMIT}
-    encoder |= {"sigma": FIELD_WIDTH, "drive": FIELD_DRIVE, "neuron": field}
-    pool = {"type": "pool", "grid": [GRID, GRID], "polarity": "signed", "off_weight": float(p["off"])}
-    document = {
-        "version": 1,
-        "period": DT,
-        "dt": DT,
-        "inputs": {
-            "camera": {"kind": "events", "size": [PIXELS, PIXELS], "capacity": 4096, "stale": 0.05, "encoder": pool},
-            "joint_velocity": {
-                "kind": "value",
-                "size": 2,
-                "unit": "rad/s",
-                "range": [-FIELD_LIMIT, FIELD_LIMIT],
-                "plausible": [-20.0, 20.0],
-                "stale": 0.02,
-                "encoder": encoder,
-            },
+    pool = PoolEncoder((GRID, GRID), off_weight=p["off"])
+    field = LIF(tau_mem=FIELD_TAU, reset="subtract")
+    encoder = PopulationEncoder(FIELDS, -FIELD_LIMIT, FIELD_LIMIT, FIELD_WIDTH, FIELD_DRIVE, field)
+    return ControllerSpec(
+        period=DT,
+        dt=DT,
+        inputs=(
+            EventsInput("camera", size=(PIXELS, PIXELS), capacity=4096, stale=0.05, encoder=pool),
+            ValueInput(
+                "joint_velocity", size=2, unit="rad/s", range=(-FIELD_LIMIT, FIELD_LIMIT), plausible=(-20.0, 20.0),
+                stale=0.02, encoder=encoder,
+            ),
+        ),
+        network=network(p),
+        outputs=(
+            output("pan", np.tile(place, GRID), np.concatenate([velocity, none])),
+            output("tilt", np.repeat(place, GRID), np.concatenate([none, velocity])),
+        ),
+        ros_inputs={
+            "camera": RosTopic("events", "sensor_msgs/msg/PointCloud2"),
+            "joint_velocity": RosTopic("joint_states", "sensor_msgs/msg/JointState", "velocity[:]"),
         },
-        "network": {
-            "populations": {
-                "image": {"size": cells, "neuron": neuron},
-                "mean": {"size": 1, "neuron": {"type": "li", "tau_mem": float(p["tau_picture"])}},
-                "inhibition": {"size": 1, "neuron": {"type": "li", "tau_mem": float(p["tau_inhibition"])}},
-            },
-            "projections": [
-                {"pre": "camera", "post": "image", "connection": "one_to_one", "weights": float(1 / p["threshold"])},
-                {"pre": "camera", "post": "mean", "weights": float(1 / cells / (1 - decay_mean))},
-                {"pre": "mean", "post": "image", "receptor": "current", "weights": float(p["mean"] / p["threshold"])},
-                {"pre": "image", "post": "inhibition", "weights": float(1 / (1 - decay_inhibition)), "delay": DT},
-                {"pre": "inhibition", "post": "image", "receptor": "current", "weights": -float(p["inhibition"])},
-            ],
+        ros_outputs={
+            axis: RosTopic("velocity_command", "std_msgs/msg/Float64MultiArray", f"data[{k}]", "reliable", 1)
+            for k, axis in enumerate(("pan", "tilt"))
         },
-        "outputs": {"pan": output("pan", "columns"), "tilt": output("tilt", "rows")},
-        "ros": {
-            "inputs": {
-                "camera": {"topic": "events", "type": "sensor_msgs/msg/PointCloud2"},
-                "joint_velocity": {
-                    "topic": "joint_states",
-                    "type": "sensor_msgs/msg/JointState",
-                    "field": "velocity[:]",
-                },
-            },
-            "outputs": {
-                axis: {"topic": "velocity_command", "type": "std_msgs/msg/Float64MultiArray", "field": f"data[{k}]"}
-                for k, axis in enumerate(("pan", "tilt"))
-            },
-        },
-    }
-    for key in ("columns", "rows", "velocity_pan", "velocity_tilt"):
-        del arrays[key]
-    return document, {key: value.astype(np.float32) for key, value in arrays.items()}
+    )  # fmt: skip
+
+
+def network(p: Mapping[str, float]) -> Network:
+    """The leaky picture of the wall and the target, its mean, and its inhibition of itself."""
+    cells = GRID * GRID
+    neuron = CubaLIF(
+        tau_mem=p["tau_mem"], tau_syn=p["tau_picture"], integration="exponential_euler", v_min=-1.0, refractory=2 * DT
+    )
+    populations = (
+        Population("image", cells, neuron),
+        Population("mean", 1, LI(tau_mem=p["tau_picture"])),
+        Population("inhibition", 1, LI(tau_mem=p["tau_inhibition"])),
+    )
+    decay_mean, decay_inhibition = math.exp(-DT / p["tau_picture"]), math.exp(-DT / p["tau_inhibition"])
+    projections = (
+        Projection("camera", "image", 1 / p["threshold"], "one_to_one"),
+        Projection("camera", "mean", 1 / cells / (1 - decay_mean)),
+        Projection("mean", "image", p["mean"] / p["threshold"], receptor="current"),
+        Projection("image", "inhibition", 1 / (1 - decay_inhibition), delay=DT),
+        Projection("inhibition", "image", -p["inhibition"], receptor="current"),
+    )
+    return Network(populations, projections)
 
 
 def cost(rewards: np.ndarray, info: Mapping[str, Any]) -> float:

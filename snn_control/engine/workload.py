@@ -1,0 +1,87 @@
+"""What a run cost, in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545): docs/measuring.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .bound import Bound
+
+__all__ = ["Counted", "Workload", "counted", "workload"]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Synaptic operations of one projection, linear encoder or decoder since the reset.
+
+    label : where it stands in the controller
+    kind : "accumulate" where a source is 0 or 1, else "multiply_accumulate"
+    precision : of the weights, "float32" or "int8"
+    dense : operations if nothing were skipped
+    effective : those whose source and whose weight are not 0
+    """
+
+    label: str
+    kind: str
+    precision: str
+    dense: int
+    effective: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Metrics of NeuroBench's algorithm track; one execution of the model is one network step.
+
+    footprint : [bytes] "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
+    connection_sparsity : share of the weights that are 0; a sparse projection counts as the matrix it stands for
+    activation_sparsity : share of the neurons that do not fire in a step, of those that fire at most once; None where
+        there are none, or before the first step
+    synaptic_operations : a step, on average since the reset: "dense", "accumulates" and "multiply_accumulates"
+    """
+
+    footprint: dict[str, int]
+    connection_sparsity: float
+    activation_sparsity: float | None
+    synaptic_operations: dict[str, float]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def counted(bound: Bound) -> list[Counted]:
+    """The operations that count, in the order in which they run."""
+    ticks, steps = bound.array("clock").tolist()
+    times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
+    return [
+        Counted(c["label"], c["kind"], c["precision"], c["synapses"] * times[c["each"]], effective[k])
+        for k, c in enumerate(bound.program.facts["counted"])
+    ]
+
+
+def workload(bound: Bound) -> Workload:
+    """The metrics of what ``bound`` did since its reset."""
+    program = bound.program
+    steps = int(bound.array("clock")[1])
+    rows, facts = counted(bound), program.facts
+    weights = sum(c["weights"] for c in facts["counted"])
+    zeros = sum(c["zeros"] for c in facts["counted"])
+    operations = {
+        "dense": sum(c.dense for c in rows),
+        "accumulates": sum(c.effective for c in rows if c.kind == "accumulate"),
+        "multiply_accumulates": sum(c.effective for c in rows if c.kind == "multiply_accumulate"),
+    }
+    return Workload(
+        {"constants": int(program.constants.size), "state": int(program.initial_state.size), "io": program.io_bytes},
+        zeros / weights if weights else 0.0,
+        _activation_sparsity(bound, steps),
+        {key: n / max(1, steps) for key, n in operations.items()},
+    )
+
+
+def _activation_sparsity(bound: Bound, steps: int) -> float | None:
+    facts = bound.program.facts
+    once = {p["name"]: p["size"] for p in facts["populations"] if p["spiking"] and not p["many"]}
+    spikes = dict(zip(facts["spiking"], bound.array("spike_counts").tolist(), strict=False))
+    neurons = sum(once.values())
+    return 1 - sum(spikes[name] for name in once) / (neurons * steps) if neurons and steps else None

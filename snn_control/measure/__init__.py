@@ -1,0 +1,1 @@
+"""How long a controller takes, and where its time goes."""
