@@ -32,6 +32,7 @@ EXTRAS = {
     "ros": [f"ros-{name}" for name in ROS_WHEELS],  # only where no ROS 2 distribution is installed
     "training": ["cma>=4.0"],
     "report": ["matplotlib>=3.8", "Jinja2>=3.1"],
+    "nir": ["nir>=1.0.8"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["test"] = [

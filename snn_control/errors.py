@@ -13,6 +13,7 @@ it is a RuntimeFault.
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ProgramError",
     "RuntimeFault",
     "SnnControlError",
+    "nearest",
 ]
 
 
@@ -70,3 +72,10 @@ class InputError(SnnControlError, ValueError):
 
 class RuntimeFault(SnnControlError, RuntimeError):
     """A fault that only the running system can show."""
+
+
+def nearest(word: Any, known: Any) -> str:
+    """``did you mean 'x'?`` or a list of what is known."""
+    known = [str(k) for k in known]
+    close = difflib.get_close_matches(str(word), known, 1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"

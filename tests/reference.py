@@ -453,12 +453,13 @@ def integrate_and_fire(
 
 def leaky_integrator(n, params, each, current, bias, v, isyn):
     for i in range(n):
-        decay, gain, leak, gain_syn, decay_syn, loss = params[:, i if each > 1 else 0]
+        decay, gain, leak, gain_syn, decay_syn, loss, floor = params[:, i if each > 1 else 0]
         q = ZERO
         if not isinstance(isyn, int):
             q = isyn[i]
             isyn[i] = settle(q * decay_syn)
         before = bounded(v[i])
+        before = before if before > floor else floor
         v[i] = flush(decay * before + ((gain * current[i] + gain_syn * q) + (leak - loss * before)))
     current[:] = bias
 
@@ -889,9 +890,8 @@ def convolution_case(graded: bool):
     def case(rng, size):
         channels, height, width = int(rng.integers(1, 3)) * 2, int(rng.integers(1, 5)), min(size, 9)
         groups = int(rng.choice([1, 2, channels]))
-        convolution = Convolution(
-            (channels, height, width), tuple(rng.integers(1, 3, 2)), tuple(rng.integers(0, 3, 2)), 1, groups
-        )
+        stride, padding = ((1, 1), "same") if rng.random() < 0.3 else (rng.integers(1, 3, 2), rng.integers(0, 3, 2))
+        convolution = Convolution((channels, height, width), stride, padding, 1, groups)
         kernel = [int(rng.integers(1, side + 1)) for side in (height, width)]
         weights = floats(rng, groups * int(rng.integers(1, 3)), channels // groups, *kernel)
         outs, h, w = convolution.output_shape(weights.shape)
@@ -993,7 +993,8 @@ def integrate_and_fire_case(rng, n):
 
 
 def leaky_integrator_case(rng, n):
-    params = parameters(rng, n, (0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0, 0.5))
+    floor = (-FLOAT_MAX, 0) if rng.random() < 0.5 else (-0.5, 0.1)
+    params = parameters(rng, n, (0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0, 0.5), floor)
     return [n, *params, *currents(rng, n), floats(rng, n), floats(rng, n) if rng.random() < 0.5 else 0]
 
 
@@ -1353,7 +1354,8 @@ class SlowPopulation:
                     gain_syn = m.r * np.where(same, dt / tm * np.exp(-dt / tm), closed)
             linear = [d, m.r * (1 - d), m.v_leak * (1 - d), gain_syn, decay_syn]
         if m.graded:
-            return [1.0, *linear[1:], 1 - linear[0]] if euler else [*linear, 0.0]
+            floor = getattr(m, "v_min", -FLOAT_MAX)
+            return [1.0, *linear[1:], 1 - linear[0], floor] if euler else [*linear, 0.0, floor]
         adapt = [m.beta, decay(m.tau_adapt)] if isinstance(m, ALIF) else [0.0, 0.0]
         threshold, subtracts = m.v_threshold, getattr(m, "reset", "value") != "value"
         if getattr(m, "strict", False):
@@ -1541,8 +1543,6 @@ class SlowController:
         y = post.isyn if post.synaptic and p.receptor != "current" else post.current
         if p.tau_syn is not None:
             y = self.own.setdefault((p.post, p.tau_syn), np.zeros(post.size, np.float32))
-        if p.bias is not None:
-            y += np.broadcast_to(np.asarray(p.bias), y.shape).astype(np.float32)
         now = self.step_count
         steps = np.asarray(np.rint(np.asarray(p.delay) / self.dt), int)
         delays = np.unique(steps)
@@ -1552,6 +1552,8 @@ class SlowController:
                 self.arrive(k, into, self.history[p.pre][past], now - past, steps)
         if delays.size > 1:
             y += into
+        if p.bias is not None:
+            y += np.broadcast_to(np.asarray(p.bias), y.shape).astype(np.float32)
 
     def arrive(self, k: int, y: np.ndarray, signal: Any, delay: int, steps: np.ndarray) -> None:
         p = self.network.projections[k]

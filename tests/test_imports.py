@@ -22,8 +22,9 @@ ALLOWED = {
     "coding": {"errors", "network"},
     "events": {"errors"},
     "nef": {"errors", "network", "coding"},
+    "nir": {"errors", "files", "network", "coding", "engine"},
     "engine": {"errors", "files", "network", "coding", "events"},
-    "spec": CORE,
+    "spec": CORE | {"nir"},
     "spaces": {"errors"},
     "advice": {"coding", "spec"},
     "controller": CORE | {"spec"},
@@ -48,6 +49,8 @@ OWNERS = {
     "stable_baselines3": {"training"},
     "ray": {"training"},
     "matplotlib": {"report", "training"},
+    "nir": {"nir"},
+    "h5py": {"nir"},
 }
 
 
@@ -113,11 +116,11 @@ def test_every_room_has_its_rule():
 def test_what_only_some_have_is_imported_late(path):
     """`training`'s and `report`'s libraries are optional; a module must be importable without them."""
     for name, line, top in imports(path):
-        if name.partition(".")[0] in {"torch", "cma", "stable_baselines3", "ray", "matplotlib"}:
+        if name.partition(".")[0] in {"torch", "cma", "stable_baselines3", "ray", "matplotlib", "nir", "h5py"}:
             assert not top, f"line {line}: import {name} where it is used"
 
 
-HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "matplotlib")
+HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "matplotlib", "nir", "h5py")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_importing_the_package_alone_is_light():
     assert done.stdout.strip() == "[]"
 
 
-PUBLIC_ROOMS = {*CORE, "", "nef", "spec", "spaces", "advice", "controller", "batch", "resources"}
+PUBLIC_ROOMS = {*CORE, "", "nef", "nir", "spec", "spaces", "advice", "controller", "batch", "resources"}
 PUBLIC = [p for p in FILES if room_of(module_name(p)) in PUBLIC_ROOMS]
 
 

@@ -13,7 +13,7 @@ from ..errors import RuntimeFault, SnnControlError
 
 __all__ = ["main"]
 
-COMMANDS = ("new", "check", "plot", "run", "train", "demo", "bench")
+COMMANDS = ("new", "check", "plot", "run", "train", "import", "export", "demo", "bench")
 
 EPILOG = """\
 first steps:

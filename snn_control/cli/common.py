@@ -133,7 +133,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     shown = Table(title=title, title_justify="left", header_style="bold")
     for k, column in enumerate(columns):
         numbers = all(isinstance(row[k], int | float) and not isinstance(row[k], bool) for row in rows)
-        shown.add_column(column, justify="right" if numbers else "left")
+        shown.add_column(escape(column), justify="right" if numbers else "left")
     for row in rows:
         shown.add_row(*(escape(_cell(c)) for c in row))
     Console().print(shown)

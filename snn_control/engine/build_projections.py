@@ -89,14 +89,14 @@ def deliver(b: Builder, index: int) -> None:
     if p.precision != "float32" and (pre.graded or pre.many or isinstance(p.connection, Convolution)):
         rule = "is for spikes, one a step, through dense, sparse and one_to_one connections"
         raise BuildError(f"{p.label}.precision", p.precision, rule)
-    if p.bias is not None:
-        b.emit(STEP, "add", post.size, y, b.layout.constant("", _bias(p, post.size)), label=p.label)
     if pre.graded:
         source = pre.signal if delay == 0 else pre.line
         assert source is not None
         _graded(b, index, y, (source, pre.size, pre.stride, 1 if delay == 0 else pre.slots, b.clock, delay))
     else:
         _spikes(b, index, y, (pre.signal, pre.stride, pre.slots, b.clock, delay, pre.many))
+    if p.bias is not None:  # last, as in the frameworks whose networks are read: sums agree to the bit more often
+        b.emit(STEP, "add", post.size, y, b.layout.constant("", _bias(p, post.size)), label=p.label)
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
@@ -271,7 +271,7 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
 
 def _landing(size: int, kernel: int, out: int, c: Convolution, axis: int) -> np.ndarray:
     """(size, kernel) int32: where a place of the picture lands under a place of the kernel, or -1."""
-    place = np.arange(size)[:, None] + c.padding[axis] - c.dilation[axis] * np.arange(kernel)
+    place = np.arange(size)[:, None] + c.pads(axis, kernel)[0] - c.dilation[axis] * np.arange(kernel)
     landed = place // c.stride[axis]
     inside = (place >= 0) & (place % c.stride[axis] == 0) & (landed < out)
     return np.where(inside, landed, -1).astype(np.int32)

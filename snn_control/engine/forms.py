@@ -136,9 +136,10 @@ def _firing(model: Any, dt: float) -> list[Numbers]:
 
 def _graded(model: Any, dt: float) -> list[Numbers]:
     decay, *rest = _linear(model, dt)
+    floor = getattr(model, "v_min", -math.inf)
     if getattr(model, "integration", "exact") == "euler":
-        return [1.0, *rest, 1 - decay]
-    return [decay, *rest, 0.0]
+        return [1.0, *rest, 1 - decay, floor]
+    return [decay, *rest, 0.0, floor]
 
 
 def _mode(model: Any, dt: float) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ __all__ = ["Convolution", "pooling"]
 
 
 def _pair(path: str, value: Any, least: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if np.ndim(value) else ()
     if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
         raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
     if min(pair) < least:
@@ -27,6 +27,7 @@ class Convolution:
 
     shape : (channels, rows, columns) of the presynaptic side; a 1-D convolution has one row
     stride, padding, dilation : numbers, or (rows, columns)
+    padding : also "same", for a picture as large as the one before; an odd one goes behind, as in PyTorch
     groups : channels in and out are cut into so many groups that do not see each other
     """
 
@@ -42,9 +43,21 @@ class Convolution:
             raise DescriptionError("shape", self.shape, "must be [channels, rows, columns], whole numbers >= 1")
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         for key, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
-            object.__setattr__(self, key, _pair(key, getattr(self, key), least))
+            value = getattr(self, key)
+            if key == "padding" and isinstance(value, str) and value == "same":
+                if self.stride != (1, 1):
+                    raise DescriptionError("padding", "same", "goes with stride 1")
+                continue
+            object.__setattr__(self, key, _pair(key, value, least))
         if self.groups < 1 or shape[0] % self.groups:
             raise DescriptionError("groups", self.groups, f"must divide the {shape[0]} channels")
+
+    def pads(self, axis: int, kernel: int) -> tuple[int, int]:
+        """Places added in front of and behind the rows (axis 0) or columns (1), for a kernel of that many."""
+        if self.padding != "same":
+            return self.padding[axis], self.padding[axis]
+        whole = self.dilation[axis] * (kernel - 1)
+        return whole // 2, whole - whole // 2
 
     def output_shape(self, weights: tuple[int, ...]) -> tuple[int, int, int]:
         """(channels, rows, columns) for weights of shape (channels out, channels in / groups, rows, columns).
@@ -58,7 +71,7 @@ class Convolution:
         sides = []
         for axis in (0, 1):
             reach = self.dilation[axis] * (weights[2 + axis] - 1) + 1
-            room = self.shape[1 + axis] + 2 * self.padding[axis] - reach
+            room = self.shape[1 + axis] + sum(self.pads(axis, weights[2 + axis])) - reach
             if room < 0:
                 rule = f"must fit into the padded picture {self.shape[1:]}"
                 raise DescriptionError("weights", f"shape {weights}", rule)

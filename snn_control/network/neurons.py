@@ -251,21 +251,26 @@ class Izhikevich(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Threshold(NeuronModel):
-    """Fires in each step in which its input reaches v_threshold; it has no memory."""
+    """Fires in each step in which its input reaches v_threshold (``strict``: exceeds it); it has no memory."""
 
     v_threshold: Any = 1.0
+    strict: bool = False
 
     graded: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integrator: graded output v, no spikes."""
+    """Leaky integrator: graded output v, no spikes.
+
+    v_min : lower bound of what the next step starts from; the output itself may be below, as sinabs has it
+    """
 
     tau_mem: Any = 0.02
     v_leak: Any = 0.0
     r: Any = 1.0
     integration: str = "exact"
+    v_min: Any = -math.inf
 
 
 @dataclass(frozen=True, eq=False)

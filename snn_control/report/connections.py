@@ -108,7 +108,7 @@ def _degrees_of_convolution(c: Convolution, weights: tuple[int, ...]) -> tuple[n
     channels, *sides = c.output_shape(weights)
     into, out = np.ones(1, np.int64), np.ones(1, np.int64)
     for axis, side in enumerate(sides):
-        places = np.arange(side)[:, None] * c.stride[axis] - c.padding[axis]
+        places = np.arange(side)[:, None] * c.stride[axis] - c.pads(axis, weights[2 + axis])[0]
         places = places + np.arange(weights[2 + axis]) * c.dilation[axis]
         inside = (places >= 0) & (places < c.shape[1 + axis])
         into = np.multiply.outer(into, inside.sum(1)).reshape(-1)

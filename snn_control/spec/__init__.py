@@ -22,7 +22,7 @@ from ..engine.random import check_seed
 from ..errors import DescriptionError
 from ..network import Network
 from .coding import read_input, read_output
-from .network import read_population, read_projection
+from .network import read_network
 from .reader import VERSION, Loader, Reader, nearest
 from .writing import save_spec
 
@@ -125,9 +125,9 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     version = r.take("version")
     if version != VERSION or isinstance(version, bool):
         raise DescriptionError("version", version, f"must be {VERSION}")
-    network = r.child("network", {})
-    populations = tuple(read_population(name, child) for name, child in network.children("populations", {}))
-    projections = tuple(read_projection(child) for child in network.items("projections"))
+    period = r.number("period")
+    dt = r.number("dt", period)
+    network = read_network(r.child("network", {}), dt)
     inputs = tuple(read_input(name, child) for name, child in r.children("inputs", {}))
     outputs = tuple(read_output(name, child) for name, child in r.children("outputs"))
     guard = Guard()
@@ -145,15 +145,14 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
         raise DescriptionError("repeat", repeat, "must be a whole number >= 1")
     seed = r.take("seed", 0)
     check_seed(seed)
-    period = r.number("period")
     return r.make(
         ControllerSpec,
         period=period,
-        dt=r.number("dt", period),
+        dt=dt,
         repeat=repeat,
         seed=seed,
         inputs=inputs,
-        network=network.make(Network, populations=populations, projections=projections),
+        network=network,
         outputs=outputs,
         guard=guard,
         path=path,

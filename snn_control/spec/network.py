@@ -23,6 +23,7 @@ from ..network import (
     Izhikevich,
     Latency,
     LearningRule,
+    Network,
     NeuronModel,
     Phase,
     Poisson,
@@ -36,7 +37,7 @@ from ..network.convolution import Convolution, pooling
 from .connectors import CONNECTORS, read_connector, read_numbers
 from .reader import Reader
 
-__all__ = ["NEURONS", "RULES", "read_neuron", "read_population", "read_projection"]
+__all__ = ["NEURONS", "RULES", "read_network", "read_neuron", "read_population", "read_projection"]
 
 #: ``type`` of a neuron in a file -> its description
 NEURONS: dict[str, type[NeuronModel]] = {
@@ -102,3 +103,26 @@ def read_projection(r: Reader) -> Projection:
     except DescriptionError as error:
         path = error.path.replace(f"projections[{values['pre']} -> {values['post']}]", r.path)
         raise DescriptionError(path, error.value, error.rule, error.fix) from None
+
+
+def read_network(r: Reader, dt: float) -> Network:
+    """The whole section: populations and projections, or a NIR file that holds them."""
+    if r.has("nir"):
+        return _read_nir(r, dt)
+    populations = tuple(read_population(name, child) for name, child in r.children("populations", {}))
+    projections = tuple(read_projection(child) for child in r.items("projections"))
+    return r.make(Network, populations=populations, projections=projections)
+
+
+def _read_nir(r: Reader, dt: float) -> Network:
+    """``nir: net.nir``, its ``dialect`` and ``options``; the network's inputs have the names of its Input nodes."""
+    from ..nir import import_nir
+
+    file, dialect, options = r.text("nir"), r.text("dialect", ""), r.child("options", {})
+    r.done()
+    try:
+        return import_nir(r.folder / file, dialect, dt, options.values).network
+    except DescriptionError as error:
+        if error.path == "FILE":
+            raise DescriptionError(r.at("nir"), file, error.rule, error.fix) from None
+        raise (error.within(r.path) if error.path.startswith(("dialect", "options")) else error) from None

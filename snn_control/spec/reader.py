@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, nearest
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
@@ -49,13 +49,6 @@ Loader.yaml_implicit_resolvers = {
     )
     for first, rules in Loader.yaml_implicit_resolvers.items()
 }
-
-
-def nearest(word: Any, known: Any) -> str:
-    """``did you mean 'x'?`` or a list of what is known."""
-    known = [str(k) for k in known]
-    close = difflib.get_close_matches(str(word), known, 1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
 
 
 class Reader:

@@ -78,7 +78,7 @@ def spiking(draw, size=None):
         tau, linear = draw(st.sampled_from([None, 2e-3])), draw(st.booleans())
         return Latency(DT * draw(st.integers(1, 9)), tau, number(0.01, 0.3), linear)
     if kind is Threshold:
-        return Threshold(number(0.2, 1.5))
+        return Threshold(number(0.2, 1.5), strict=draw(st.booleans()))
     refractory = DT * draw(st.integers(0, 3))
     if kind is Izhikevich:
         return Izhikevich(r=number(5, 30), refractory=refractory, a=number(0.02, 0.1), d=number(2, 8))
@@ -115,7 +115,13 @@ def spiking(draw, size=None):
 
 
 graded = (
-    st.builds(LI, tau_mem=times(0.002, 0.05), v_leak=st.sampled_from([0.0, 0.2]), r=st.sampled_from([1.0, 2.0]))
+    st.builds(
+        LI,
+        tau_mem=times(0.002, 0.05),
+        v_leak=st.sampled_from([0.0, 0.2]),
+        r=st.sampled_from([1.0, 2.0]),
+        v_min=st.sampled_from([-np.inf, -0.1]),
+    )
     | st.builds(CubaLI, tau_mem=times(0.002, 0.05), tau_syn=times(0.002, 0.05))
     | st.builds(Integrator, r=st.sampled_from([5.0, 50.0]))
     | st.just(Relay())

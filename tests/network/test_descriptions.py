@@ -9,6 +9,7 @@ import pytest
 
 from snn_control.errors import BuildError, DescriptionError, SnnControlError
 from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+from snn_control.network.convolution import Convolution
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projectio
         (lambda: Projection("a", "b", connection="sparse"), "projections[a -> b].connection = 'sparse': pre_index and post_index"),
         (lambda: Projection("a", "b", pre_index=[0]), "projections[a -> b].connection = 'dense': pre_index and post_index"),
         (lambda: Network((Population("a", 1, LIF()),) * 2), "populations = 'a': every name must be there once"),
+        (lambda: Convolution((1, 4, 4), padding="some"), "padding = 'some': must be a whole number"),
+        (lambda: Convolution((1, 4, 4), stride=2, padding="same"), "padding = 'same': goes with stride 1"),
     ],
 )  # fmt: skip
 def test_a_rule_has_its_message(make, expected):

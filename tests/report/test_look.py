@@ -244,7 +244,9 @@ def test_drawn_synapses_are_those_of_the_program():
     assert s.out.sum() == s.into.sum() == len(s.weights) > 20
 
 
-@pytest.mark.parametrize("more", [{}, {"stride": 2, "padding": (1, 2)}, {"dilation": (2, 1), "groups": 2}])
+@pytest.mark.parametrize(
+    "more", [{}, {"stride": 2, "padding": (1, 2)}, {"dilation": (2, 1), "groups": 2, "padding": "same"}]
+)
 def test_degrees_of_a_convolution(more):
     """Against a loop over all places of all kernels."""
     c = Convolution((2, 7, 9), **more)
@@ -253,8 +255,8 @@ def test_degrees_of_a_convolution(more):
     into, out = np.zeros((channels, height, width), int), np.zeros(c.shape, int)
     for o, k, i, y, x in np.ndindex(channels, height, width, 3, 2):
         row, column = (
-            k * c.stride[0] - c.padding[0] + y * c.dilation[0],
-            i * c.stride[1] - c.padding[1] + x * c.dilation[1],
+            k * c.stride[0] - c.pads(0, 3)[0] + y * c.dilation[0],
+            i * c.stride[1] - c.pads(1, 2)[0] + x * c.dilation[1],
         )
         if 0 <= row < 7 and 0 <= column < 9:
             group = range(2) if c.groups == 1 else [o // 2]

@@ -5,7 +5,7 @@ integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     fire, at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; nothing for `refractory`
     steps; with ``many``, v / reset spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
 leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded output v
-    v <- decay v + gain current + gain_syn isyn + (leak - loss v)
+    v <- decay v + gain current + gain_syn isyn + (leak - loss v), from a v of at least `floor`
 adex, izhikevich    see `snn_control.network`
 
 What decay, gain and gain_syn are says the integration (`snn_control.engine.forms`): exact (Rotter and Diesmann 1999,
@@ -34,7 +34,8 @@ GRADED_V, GRADED_ISYN = range(6, 8)
 # parameters, float32
 DECAY, GAIN, LEAK, GAIN_SYN, DECAY_SYN, THRESHOLD, RESET, FLOOR, BETA, DECAY_ADAPT, N_PARAMS = range(11)
 LOSS = 5  # of the graded: decay 1 and a loss give the Euler step, which a rounded decay would miss over long times
-N_GRADED_PARAMS = 6
+GRADED_FLOOR = 6
+N_GRADED_PARAMS = 7
 MOST = np.float32(65535)  # spikes in a step
 
 
@@ -190,6 +191,7 @@ def leaky_integrator(row):
             q = isyn[i]
             isyn[i] = settle(q * p[DECAY_SYN * each + j])
         before = bounded(v[i])
+        before = before if before > p[GRADED_FLOOR * each + j] else p[GRADED_FLOOR * each + j]
         u = p[GAIN * each + j] * current[i] + p[GAIN_SYN * each + j] * q
         u = u + (p[LEAK * each + j] - p[LOSS * each + j] * before)
         v[i] = flush(p[DECAY * each + j] * before + u)

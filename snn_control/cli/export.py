@@ -1,0 +1,36 @@
+"""``snn_control export``: write a controller's network as a NIR file."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..spec import load_spec
+from .common import add_command, controller_path
+
+MORE = """\
+The file comes back to the bit with 'snn_control import NET.nir', and NIR's own checks accept it: what NIR has no word
+for (time step, integration, kind of reset, first membranes, int8) stands in its metadata. Models that NIR does not have
+(alif, adex, izhikevich), encoders and events are refused. Decoders, limits and the guard are not part of a network.
+"""
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "export", run, "write a controller's network as a NIR file", MORE)
+    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    parser.add_argument("--out", metavar="NET.nir", required=True, help="where to write it")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..errors import DescriptionError
+    from ..nir import export_nir
+
+    spec = load_spec(controller_path(options.file))
+    try:
+        graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)
+    except DescriptionError as error:
+        raise (error if error.path == "--out" else error.in_file(spec.path)) from None
+    print(f"{options.out}: {len(graph.nodes)} nodes, {len(graph.edges)} edges, written with a step of {spec.dt:g} s")
+    print("not in it: decoders, limits, safe values, ROS topics")
+    print(f"next: snn_control import {options.out}")
+    return 0

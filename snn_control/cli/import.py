@@ -1,0 +1,171 @@
+"""``snn_control import``: read a NIR file in a framework's dialect, prove it, make a controller of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from .common import add_command, number, print_json, table
+
+MORE = """\
+A NIR file says neither its time step nor how its framework integrates, fires and resets, so it must be read in a
+dialect: snntorch, norse, sinabs, spikingjelly, nir-euler, nir-exact, or snn_control for files of 'snn_control export'.
+
+options, in the words of each framework:
+  snntorch      reset_mechanism=subtract|zero (subtract)   reset_delay=true|false (true)
+  sinabs        norm_input=true|false (must be given for LIF and LI)   min_v_mem=VALUE|none (IF -1, LIF and LI none)
+  spikingjelly  decay_input=true|false (the file says it)
+  nir-euler, nir-exact   reset_mechanism=zero|subtract (zero: to v_reset)
+  LIF.norm_input=true says it for one type of node, 1.reset_mechanism=zero for the node '1'.
+
+--verify takes the framework's own activity, an .npz of input, hidden and output, each (steps, n), hidden (the first
+layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6.
+Exit code: 0 done, or identical; 1 different; 2 bad input.
+"""
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(
+        commands, "import", run, "read a NIR file in a framework's dialect; prove it spike by spike", MORE
+    )
+    parser.add_argument("file", metavar="FILE", help="a NIR file (.nir)")
+    parser.add_argument("--dialect", metavar="D", default="", help="whose numbers the file has")
+    parser.add_argument("--dt", type=number(1e-9, " s"), metavar="DT", help="step of the original simulation [s]")
+    parser.add_argument("--option", action="append", default=[], metavar="K=V", help="what the file leaves open")
+    parser.add_argument("--verify", metavar="NPZ", help="compare with the activity of the original")
+    parser.add_argument("--out", metavar="CONTROLLER", help="write a controller file (.yaml)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def given_options(pairs: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, mark, value = pair.partition("=")
+        if not mark or not key or not value:
+            raise DescriptionError("--option", pair, "must look like reset_delay=true")
+        found[key] = value
+    return found
+
+
+def describe(imported: Any) -> dict[str, Any]:
+    """What was understood of the file."""
+    network = imported.network
+    sizes = {p.name: p.size for p in network.populations} | dict(imported.inputs)
+
+    def way(p: Any) -> str:
+        return p.connection if isinstance(p.connection, str) else "convolution"
+
+    return {
+        "dialect": imported.dialect,
+        "dt": imported.dt,
+        "inputs": dict(imported.inputs),
+        "populations": [
+            {"name": p.name, "size": p.size, "neuron": type(p.neuron).__name__} for p in network.populations
+        ],
+        "projections": [
+            {
+                "pre": p.pre,
+                "post": p.post,
+                "connection": way(p),
+                "delay_steps": int(np.max(np.rint(np.asarray(p.delay) / imported.dt), initial=0)),
+            }
+            for p in network.projections
+        ],
+        "outputs": {name: {"population": p, "size": sizes[p]} for name, p in imported.outputs.items()},
+        "defaults": dict(imported.defaults),
+        "warnings": list(imported.notes),
+    }
+
+
+def show(facts: dict[str, Any]) -> None:
+    inputs = ", ".join(f"{name} ({size})" for name, size in facts["inputs"].items())
+    print(f"dialect {facts['dialect']}, a step of {facts['dt']:g} s, input {inputs}")
+    table("populations", ["name", "neurons", "model"], [list(p.values()) for p in facts["populations"]])
+    table(
+        "projections", ["from", "to", "connection", "delay [steps]"], [list(p.values()) for p in facts["projections"]]
+    )
+    for name, output in facts["outputs"].items():
+        print(f"output {name}: {output['population']} ({output['size']})")
+    hints(facts)
+
+
+def hints(facts: dict[str, Any]) -> None:
+    for name, value in facts["defaults"].items():
+        shown = str(value).lower() if isinstance(value, bool) or value is None else value
+        print(f"default taken: {name}={shown}")
+    for line in facts["warnings"]:
+        print(f"warning: {line}")
+
+
+def compare(imported: Any, options: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    """Print whether the network does what the original did."""
+    from ..nir.verification import load_activity, verify
+
+    try:
+        verdict = verify(imported, load_activity(options.verify))
+    except DescriptionError as error:
+        raise error if str(options.verify) in error.path else error.in_file(options.verify) from None
+    if options.json:
+        first = vars(verdict.first) if verdict.first else None
+        print_json({"identical": verdict.identical, "steps": verdict.steps, "first_difference": first})
+        return verdict.identical
+    hints(facts)
+    if verdict.identical:
+        print(f"identical, {verdict.steps} of {verdict.steps} steps")
+    else:
+        d = verdict.first
+        where = f"step {d.step}, population {d.population}, neuron {d.neuron} (counted from 0)"
+        print(f"different: {where}: expected {d.expected:.9g}, got {d.got:.9g}")
+        print(f"{verdict.wrong} of {verdict.compared} numbers in {verdict.steps} steps differ")
+    return verdict.identical
+
+
+def save(imported: Any, path: Path) -> None:
+    """A controller file: the input's values drive the network, the outputs are decoded."""
+    from ..spec import ControllerSpec
+
+    spec = ControllerSpec(
+        period=imported.dt,
+        dt=imported.dt,
+        inputs=imported.value_inputs(),
+        network=imported.network,
+        outputs=imported.decoded(),
+    )
+    try:
+        spec.save(path)
+    except OSError as error:
+        raise DescriptionError("--out", str(path), f"cannot be written: {error.strerror}") from None
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..nir import import_nir
+
+    imported = import_nir(options.file, options.dialect, options.dt, given_options(options.option))
+    facts = describe(imported)
+    if options.verify and not compare(imported, options, facts):
+        if options.out and not options.json:
+            print(f"{options.out}: not written")
+        return 1
+    if not options.verify and options.json:
+        print_json(facts)
+    elif not options.verify:
+        show(facts)
+    if options.out:
+        save(imported, Path(options.out))
+    if not options.json:
+        print(next_step(options))
+    return 0
+
+
+def next_step(options: argparse.Namespace) -> str:
+    if options.out:
+        return f"{options.out}: written. Next: snn_control check {options.out}"
+    said = "".join(f" --option {pair}" for pair in options.option) + (f" --dt {options.dt:g}" if options.dt else "")
+    dialect = f" --dialect {options.dialect}" if options.dialect else ""
+    what = "--out controller.yaml" if options.verify else "--verify ACTIVITY.npz, or --out controller.yaml"
+    return f"next: snn_control import {options.file}{dialect}{said} {what}"

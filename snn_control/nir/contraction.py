@@ -1,0 +1,266 @@
+"""A NIR graph -> populations and projections: weights that stand between neurons become projections.
+
+Flatten vanishes, a Delay becomes the delay of a projection, and where weights follow one another without a neuron
+between them, they meet in a Relay population. An Input keeps its name as the network's input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..network import Network, Population, Projection, Relay
+from ..network.convolution import Convolution
+from . import own
+from .dialects import Cell, plain
+from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural
+from .shapes import matrix_of, picture_of
+
+__all__ = ["Contraction"]
+
+Steps = Any  # of a delay: a whole number, or an array of one a source neuron
+
+
+def _at_once(p: Projection) -> bool:
+    """Something of it arrives in the step in which it was sent."""
+    return not np.all(p.delay)
+
+
+class Contraction:
+    """The network of a graph.
+
+    names : node -> input or population
+    outputs : name of an Output -> the population that it shows
+    """
+
+    def __init__(self, graph: Graph, cell: Callable[[Node], Cell], dt: float) -> None:
+        self.graph, self.dt = graph, dt
+        self.names: dict[str, str] = {}
+        self.populations: dict[str, Population] = {}
+        self.projections: list[Projection] = []
+        self.made_from: list[str] = []  # node of weights of each projection, or empty
+        self.outputs: dict[str, str] = {}
+        for node in graph.nodes.values():
+            if node.kind == "Input" or node.neuron:
+                self._name(node.name)
+        self.relays = self._relays()
+        for node in graph.nodes.values():
+            if node.neuron:
+                self._neurons(node, cell)
+        for name in sorted(self.relays, key=natural):
+            self._arriving(name, self._relay(self._name(name), graph.nodes[name].size), through=name)
+        for node in graph.of_kind("Output"):
+            self._output(node)
+        self._feedback()
+        self._check_cycles()
+
+    def network(self) -> Network:
+        """Populations in the order in which signals reach them, projections in that of their ends; in a file of our own
+        as they were."""
+        depth, nodes = self._depth(), self.graph.nodes
+        node_of = {name: node for node, name in self.names.items()}
+
+        def place(name: str) -> Any:
+            return depth.get(name, len(depth)), natural(name)
+
+        def before(node: str) -> Any:
+            return nodes[node].metadata.get("order", 0) if node in nodes else 0
+
+        def rank(k: int) -> Any:
+            p = self.projections[k]
+            return before(self.made_from[k]), place(p.post), place(p.pre)
+
+        populations = sorted(self.populations.values(), key=lambda p: (before(node_of.get(p.name, "")), place(p.name)))
+        return Network(
+            tuple(populations), tuple(self.projections[k] for k in sorted(range(len(self.projections)), key=rank))
+        )
+
+    # names -----------------------------------------------------------------------------------------------------
+    def _name(self, node: str) -> str:
+        """The name of a node as one of ours: a letter, then letters, digits and underscores."""
+        if node not in self.names:
+            word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
+            self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
+        return self.names[node]
+
+    def _free(self, word: str) -> str:
+        taken, name, k = {*self.names.values(), *self.populations}, word, 1
+        while name in taken:
+            k += 1
+            name = f"{word}_{k}"
+        return name
+
+    # what arrives where ----------------------------------------------------------------------------------------
+    def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
+        """Inputs, neurons and weights that lead to a node, through what only hands on or delays."""
+        if name in seen:
+            raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
+        for before in self.graph.before[name]:
+            node = self.graph.nodes[before]
+            if node.kind in PASSING or node.kind == "Delay":
+                own = 0 if node.kind in PASSING else self._steps(node)
+                for origin, delay in self._sources(before, (*seen, name)):
+                    yield origin, delay + own
+            else:
+                yield node, 0
+
+    def _steps(self, node: Node) -> Steps:
+        delay = node.each("delay")
+        if not (np.isfinite(delay) & (delay >= 0)).all():
+            raise node.wrong("delay", plain(delay), "must be >= 0 s")
+        steps = np.rint(delay / self.dt).astype(np.int64)
+        if (np.abs(steps * self.dt - delay) > 1e-3 * self.dt).any():
+            self.graph.notes.append(f"{node.name}: its delay is rounded to whole steps of {self.dt:g} s")
+        return int(steps[0]) if (steps == steps[0]).all() else steps
+
+    @staticmethod
+    def _weights(node: Node) -> bool:
+        return node.kind in WEIGHTS and not node.neuron
+
+    def _relays(self) -> set[str]:
+        """Weights whose sum must stand for itself: for other weights, for an Output, or with a delay behind them."""
+        found = set()
+        for node in self.graph.nodes.values():
+            takes_sums = self._weights(node) or node.kind == "Output"
+            if takes_sums or node.neuron:
+                found |= {o.name for o, d in self._sources(node.name) if self._weights(o) and (takes_sums or np.any(d))}
+        return found
+
+    # populations -----------------------------------------------------------------------------------------------
+    def _relay(self, name: str, size: int) -> str:
+        self.populations[name] = Population(name, size, Relay())
+        return name
+
+    def _neurons(self, node: Node, cell: Callable[[Node], Cell]) -> None:
+        name = self._name(node.name)
+        try:
+            made = cell(node)
+            rests = made.v_init is None or np.all(np.equal(made.v_init, getattr(made.neuron, "v_leak", 0.0)))
+            v_init = None if rests else made.v_init
+            self.populations[name] = Population(name, node.size, made.neuron, made.bias, v_init)
+        except DescriptionError as error:  # of a model it names the parameter only
+            raise (error if "." in error.path else error.within(f"nodes.{node.name}")) from None
+        target = name
+        if any(np.any(np.not_equal(factor, 1)) for _, factor in made.inputs):
+            target = self._relay(self._free(f"{name}_in"), node.size)
+            for receptor, factor in made.inputs:
+                self._connect(target, 0, name, weights=factor, connection="one_to_one", receptor=receptor)
+        self._arriving(node.name, target)
+
+    def _output(self, node: Node) -> None:
+        sources = list(self._sources(node.name))
+        if len(sources) == 1 and sources[0][0].kind != "Input" and not np.any(sources[0][1]):
+            self.outputs[self._name(node.name)] = self.names[sources[0][0].name]
+            return
+        self.outputs[self._name(node.name)] = self._relay(self._name(node.name), node.size)
+        self._arriving(node.name, self.names[node.name])
+
+    # projections -----------------------------------------------------------------------------------------------
+    def _arriving(self, name: str, post: str, through: str = "") -> None:
+        """The projections of all that arrives at a node, into population ``post``; ``through`` is a node of weights."""
+        first = True
+        for origin, delay in self._sources(name):
+            if through:
+                self._project(origin, delay, post, self.graph.nodes[through], first)
+                first = False
+            elif self._weights(origin) and origin.name not in self.relays:
+                self._arriving(origin.name, post, origin.name)
+            else:
+                self._connect(*self._delayed(origin, delay, False), post, connection="one_to_one")
+
+    def _project(self, origin: Node, delay: Steps, post: str, node: Node, first: bool) -> None:
+        """A node of weights as a projection; its bias counts once, with the first of its sources."""
+        values: dict[str, Any] = {"connection": "dense"}
+        bias = node.numbers("bias").reshape(-1) if node.values.get("bias") is not None else None
+        if node.kind in ("Affine", "Linear"):
+            values["weights"] = np.ascontiguousarray(matrix_of(node).T)
+        elif node.kind == "Scale":
+            values |= {"weights": plain(node.each("scale")), "connection": "one_to_one"}
+        else:
+            values["connection"], values["weights"] = picture_of(node)
+        if node.metadata:
+            values = own.projection(node, values)
+        if bias is not None and first and np.any(bias):
+            values["bias"] = bias
+        pre, steps = self._delayed(origin, delay, whole=isinstance(values["connection"], Convolution))
+        if node.metadata.get("delay_each") and not np.ndim(steps):
+            steps = np.full(origin.size, steps)
+        if np.ndim(steps) and values["connection"] == "dense":
+            steps = np.broadcast_to(steps[:, None], values["weights"].shape)
+        elif np.ndim(steps) and values["connection"] == "sparse":
+            steps = steps[values["pre_index"]]
+        self._connect(pre, steps, post, node.name, **values)
+
+    def _connect(self, pre: str, steps: Steps, post: str, node: str = "", **values: Any) -> None:
+        if np.any(steps):
+            values["delay"] = steps * self.dt
+        self.projections.append(Projection(pre, post, **values))
+        self.made_from.append(node)
+
+    def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
+        """A source and the delay of its signal. Delays of one a neuron: spikes through weights take them as they are;
+        graded signals and pictures (``whole``) wait in a Relay."""
+        pre = self._name(origin.name)
+        if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
+            return pre, delay
+        relay = self._relay(self._free(f"{pre}_delayed"), origin.size)
+        for steps in np.unique(delay):
+            self._connect(pre, int(steps), relay, weights=(delay == steps) * 1.0, connection="one_to_one")
+        return relay, 0
+
+    # cycles ----------------------------------------------------------------------------------------------------
+    def _depth(self) -> dict[str, int]:
+        """How many projections lie between an input and each population."""
+        after: dict[str, list[str]] = {}
+        for p in self.projections:
+            after.setdefault(p.pre, []).append(p.post)
+        depth = {self.names[n.name]: 0 for n in self.graph.of_kind("Input")}
+        todo = list(depth)
+        while todo:
+            a = todo.pop(0)
+            for b in after.get(a, []):
+                if b not in depth:
+                    depth[b] = depth[a] + 1
+                    todo.append(b)
+        return depth
+
+    def _feedback(self) -> None:
+        """What leaves a neuron and leads only back, to itself or to neurons of its cycle that are no farther from the
+        input, arrives a step later: the frameworks' recurrence. A Delay in the cycle is enough by itself."""
+        at_once: dict[str, list[str]] = {}
+        for p in self.projections:
+            if _at_once(p):
+                at_once.setdefault(p.pre, []).append(p.post)
+        depth, relays = self._depth(), {n for n, p in self.populations.items() if isinstance(p.neuron, Relay)}
+
+        def follow(start: str, through: Any) -> set[str]:
+            seen, todo = set(), [start]
+            while todo:
+                a = todo.pop()
+                if a not in seen:
+                    seen.add(a)
+                    todo += at_once.get(a, []) if through(a) else []
+            return seen
+
+        for k, p in enumerate(self.projections):
+            if p.pre in relays or p.pre not in self.populations or not _at_once(p):
+                continue
+            if p.pre not in follow(p.post, lambda name: True):
+                continue
+            next_neurons = follow(p.post, lambda name: name in relays) - relays
+            if all(depth.get(n, 0) <= depth.get(p.pre, 0) for n in next_neurons):
+                self.projections[k] = replace(p, delay=p.delay + self.dt)
+
+    def _check_cycles(self) -> None:
+        left = {p.name for p in self.populations.values()}
+        edges = [(p.pre, p.post) for p in self.projections if _at_once(p)]
+        while ready := left - {b for a, b in edges if a in left}:
+            left -= ready
+        if left:
+            rule = "a cycle in which nothing takes a step, as no neuron's way back begins in it"
+            raise DescriptionError("edges", sorted(left, key=natural), rule, "put a Delay into it")

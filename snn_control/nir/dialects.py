@@ -1,0 +1,335 @@
+"""What the numbers of a NIR file mean, framework by framework.
+
+NIR gives continuous equations; a file says neither the time step nor how a framework integrates, resets and fires.
+Each function here takes a node to a `Cell` that gives the framework's own spikes, step by step. All frameworks but
+NIR's plain readings think in steps, so time constants come out as multiples of the network's dt.
+
+The equations were found with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/nir.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Threshold
+from .graph import NEURONS, Graph, Node
+from .options import ASK, Choices, Option, flag, number_or_none, one_of
+
+__all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]
+
+F = np.float32
+SLOWEST, FASTEST = 1e-12, 700.0  # of a step over a time constant: beyond, float32 sees no decay, or nothing left
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A population's neurons, where their membranes start, and how what arrives goes into them.
+
+    inputs : receptor and factor, a number or one a neuron, of each way in
+    """
+
+    neuron: NeuronModel
+    v_init: Any = None
+    bias: Any = 0.0
+    inputs: tuple[tuple[str, Any], ...] = (("", 1.0),)
+
+
+@dataclass
+class Reading:
+    """One file read in one dialect.
+
+    dt : step of the network [s]
+    file_dt : step [s] that the file's numbers were made with
+    notes : what is worth a warning
+    """
+
+    graph: Graph
+    choices: Choices
+    dt: float
+    file_dt: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """kinds: the neurons that its exporter writes; dt: the network's step if none is given, 0 to ask for it;
+    file_dt: finds the step in the file, or None."""
+
+    cell: Callable[[Reading, Node], Cell]
+    kinds: tuple[str, ...]
+    options: Mapping[str, Option]
+    dt: float = 0.0
+    file_dt: Callable[[Graph], float | None] = lambda graph: None
+
+
+def plain(value: Any) -> Any:
+    """One number where all are alike."""
+    if isinstance(value, np.ndarray) and value.ndim and (value == value[0]).all():
+        return float(value[0])
+    return value
+
+
+def _model(cls: Any, **values: Any) -> Any:
+    return cls(**{key: plain(value) for key, value in values.items()})
+
+
+def _leaky(cls: Any, r: Reading, share: Any, gain: Any, exact: bool = False, **values: Any) -> Any:
+    """A model that loses ``share`` of its membrane in an Euler step, or exp(-share) of it in an exact one, and takes
+    ``gain`` times what arrives."""
+    share = np.clip(share, SLOWEST, FASTEST)
+    rise = -np.expm1(-share) if exact else share
+    integration = "exact" if exact else "euler"
+    return _model(cls, tau_mem=r.dt / share, r=gain / rise, integration=integration, **values)
+
+
+def _firing(node: Node, **values: Any) -> dict[str, Any]:
+    return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
+
+
+def _one(gain: np.ndarray) -> np.ndarray:
+    """A gain that the exporter wrote as (tau / dt) dt / tau is 1: rounding must not make it 0.99999994."""
+    return np.where(np.abs(gain - 1) < 1e-6, 1.0, gain)
+
+
+def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
+    """Refuse what the dialect's exporter cannot have written; the first wrong number is shown."""
+    fits = np.broadcast_to(right, node.size)
+    if not fits.all():
+        raise node.wrong(key, float(node.each(key)[np.argmin(fits)]), rule, fix or "another dialect or option fits")
+
+
+def _near(a: Any, b: Any) -> Any:
+    return np.isclose(a, b, rtol=1e-4, atol=0)
+
+
+def _no_reset(node: Node, framework: str) -> None:
+    for key in ("v_leak", "v_reset"):
+        if key in node.values:
+            _require(node, key, node.each(key) == 0, f"must be 0: {framework} writes nothing else")
+
+
+# snnTorch ----------------------------------------------------------------------------------------------------------
+def _snntorch(r: Reading, node: Node) -> Cell:
+    """mem = beta mem + x, fires above the threshold; of Synaptic x is syn = alpha syn + input."""
+    _no_reset(node, "snnTorch")
+    # the step as it was rounded when the exporter divided by it: 1 - beta comes back to the bit
+    step = float(node.numbers("v_threshold").dtype.type(r.file_dt))
+    values = _firing(node, strict=True, **_snntorch_reset(r, node))
+
+    def part(tau: str, r_or_w: str) -> tuple[np.ndarray, np.ndarray]:
+        t, gain = node.each(tau), node.each(r_or_w)
+        still = np.isinf(t)  # beta = 1
+        with np.errstate(invalid="ignore"):
+            gain = np.where(still, 1.0, gain * step / t)
+        _require(node, r_or_w, _near(gain, 1), f"must be {tau} / {r.file_dt:g} s, as snnTorch writes it")
+        rule = f"must be at least {r.file_dt:g} s: beta is 1 - {r.file_dt:g} / {tau}"
+        _require(node, tau, t >= step * (1 - 1e-6), rule)
+        return step / t, _one(gain)
+
+    if node.kind == "LIF":
+        return Cell(_leaky(LIF, r, *part("tau", "r"), **values), v_init=0.0)
+    (loss, gain), (loss_syn, _) = part("tau_mem", "r"), part("tau_syn", "w_in")
+    tau_syn = plain(r.dt / np.clip(loss_syn, SLOWEST, FASTEST))
+    return Cell(_leaky(CubaLIF, r, loss, gain, tau_syn=tau_syn, **values), v_init=0.0)
+
+
+def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
+    subtract = r.choices.ask(node, "reset_mechanism") == "subtract"
+    delay = r.choices.ask(node, "reset_delay")
+    if subtract:
+        return {"reset": "subtract", "reset_delay": True} if delay else {"reset": "subtract_snntorch"}
+    if not delay:
+        return {"reset": "value"}
+    if node.kind == "LIF" and not r.graph.on_a_cycle(node.name):
+        return {"reset": "value", "reset_delay": True}
+    # RLeaky, Synaptic and RSynaptic clear the next step's input too: reset at once, then a step that is silent
+    return {"reset": "value", "refractory": 2 * r.dt}
+
+
+# norse -------------------------------------------------------------------------------------------------------------
+def _norse(r: Reading, node: Node) -> Cell:
+    """v += dt / tau ((v_leak - v) + x), where the file says dt tau; LIFCell's x is a current that its input adds to."""
+    _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
+    if node.kind == "IF":
+        model = _model(IF, **_firing(node, strict=True), r=node.each("r") / r.dt)
+        return Cell(model, v_init=plain(node.each("v_reset")))
+    step = float(F(r.file_dt))  # norse multiplies a float32 by it
+    rest, gain = node.each("v_leak"), node.each("r")
+
+    def loss(key: str) -> np.ndarray:
+        share = step * step / node.each(key)
+        rule = f"must be 0.5 to 1e6 steps of {r.file_dt:g} s, and it is {1 / np.max(share):.3g}"
+        _require(node, key, (share > 1e-6) & (share < 2), rule, "give the simulation's own --dt")
+        if (share < 1e-3).any() or (share > 1.0001).any():
+            odd = "norse before 1.1 wrote the time constant itself: then use --dialect nir-euler"
+            odd = odd if (share < 1e-3).any() else "is --dt the simulation's own?"
+            r.notes.append(f"{node.name}: {key} is {1 / np.min(share):.4g} steps; {odd}")
+        return share
+
+    if node.kind == "LI":
+        share = loss("tau")
+        return Cell(_leaky(LI, r, share, gain * share, v_leak=rest))
+    values = _firing(node, strict=True, v_leak=rest)
+    if node.kind == "LIF":
+        share = loss("tau")
+        return Cell(_leaky(LIF, r, share, gain * share, **values))
+    share = loss("tau_mem")
+    tau_syn = plain(r.dt / np.clip(loss("tau_syn"), SLOWEST, FASTEST))
+    return Cell(_leaky(CubaLIF, r, share, gain * share, tau_syn=tau_syn, **values))
+
+
+# sinabs ------------------------------------------------------------------------------------------------------------
+def _sinabs(r: Reading, node: Node) -> Cell:
+    """v = alpha v + x, or + (1 - alpha) x, with alpha = exp(-1 / tau), tau in steps; v / threshold spikes at once."""
+    _require(node, "r", _near(node.each("r"), 1), "must be 1, as sinabs writes it")
+    _no_reset(node, "sinabs")
+    floor = r.choices.ask(node, "min_v_mem")
+    v_min = -np.inf if floor is None else floor
+    firing = {"reset": "subtract", "several": True, "v_min": v_min}
+    if node.kind == "IF":
+        return Cell(_model(IF, **_firing(node, **firing), r=1 / r.dt), v_init=0.0)
+    tau = node.each("tau")
+    _require(node, "tau", tau > 0.05, "must count steps, as sinabs writes it")
+    alpha = np.exp((F(-1) / tau.astype(F)).astype(np.float64)).astype(F)  # rounded where PyTorch rounds
+    share = -np.log(np.clip(alpha.astype(np.float64), np.exp(-FASTEST), 1))
+    gain = (F(1) - alpha).astype(np.float64) if r.choices.ask(node, "norm_input") else np.ones_like(share)
+    if node.kind == "LI":
+        return Cell(_leaky(LI, r, share, gain, exact=True, v_min=v_min), v_init=0.0)
+    return Cell(_leaky(LIF, r, share, gain, exact=True, **_firing(node, **firing)), v_init=0.0)
+
+
+# SpikingJelly ------------------------------------------------------------------------------------------------------
+def _spikingjelly_dt(graph: Graph) -> float | None:
+    """The step is in the file wherever a gain holds it: r = 1 / dt of IF, tau / dt of what does not decay its input."""
+    for node in graph.of_kind("IF", "CubaLIF", "LIF"):
+        r, tau = node.each("r"), {"LIF": "tau", "CubaLIF": "tau_mem"}.get(node.kind)
+        if tau is None:
+            return float(1 / r[0])
+        if node.kind == "CubaLIF" or not _near(r, 1).all():
+            return float(node.each(tau)[0] / r[0])
+    return None
+
+
+def _spikingjelly(r: Reading, node: Node) -> Cell:
+    """v += (x - (v - v_reset)) / tau, or += x - (v - v_reset) / tau; fires at the threshold."""
+    dt, reset, gain = r.file_dt, node.each("v_reset"), node.each("r")
+    firing = _firing(node)
+    v_init = plain(reset)
+    if node.kind == "IF":
+        _require(node, "r", _near(gain * dt, 1), f"must be 1 / dt, with dt = {dt:g} s, as SpikingJelly writes it")
+        return Cell(_model(IF, **firing, r=_one(gain * dt) / r.dt), v_init=v_init)
+    if node.kind == "CubaLIF":
+        _require(node, "v_leak", node.each("v_leak") == 0, "must be 0, as SpikingJelly writes it")
+        share, share_syn = dt / node.each("tau_mem"), dt / node.each("tau_syn")
+        for key, value in (("r", gain * share), ("w_in", node.each("w_in") * share_syn)):
+            _require(node, key, _near(value, 1), f"must be its time constant / dt, with dt = {dt:g} s")
+        tau_syn = plain(r.dt / np.clip(share_syn, SLOWEST, FASTEST))
+        return Cell(_leaky(CubaLIF, r, share, _one(gain * share), tau_syn=tau_syn, **firing), v_init=v_init)
+    _require(node, "v_leak", node.each("v_leak") == reset, "must be v_reset, as SpikingJelly writes it")
+    share = dt / node.each("tau")
+    decays = bool(_near(gain, 1).all())
+    if not decays:
+        _require(node, "r", _near(gain * share, 1), f"must be 1, or tau / dt with dt = {dt:g} s")
+    rule = f"must be more than a step of {dt:g} s, as SpikingJelly has it"
+    _require(node, "tau", share < 1.0001, rule, "give the --dt that the exporter was given")
+    said = r.choices.ask(node, "decay_input")
+    if said is None:
+        r.choices.taken["LIF.decay_input"] = decays
+    elif said != decays:
+        rule = f"the file says decay_input={str(decays).lower()}: its r is {gain[0]:g}"
+        raise DescriptionError("options.decay_input", said, rule, f"the r of '{node.name}' would be 1, or tau / dt")
+    return Cell(_leaky(LIF, r, share, _one(gain * share), v_leak=reset, **firing), v_init=v_init)
+
+
+# NIR as it is written ----------------------------------------------------------------------------------------------
+def _nir_reset(r: Reading, node: Node) -> dict[str, Any]:
+    how = r.choices.ask(node, "reset_mechanism")
+    return _firing(node, strict=True, reset="subtract" if how == "subtract" else "value")
+
+
+def _without_leak(r: Reading, node: Node) -> Cell | None:
+    """What is the same in both plain readings."""
+    if node.kind == "Threshold":
+        return Cell(_model(Threshold, v_threshold=node.each("threshold"), strict=True))
+    if node.kind == "I":
+        return Cell(_model(Integrator, r=node.each("r")))
+    return Cell(_model(IF, **_nir_reset(r, node), r=node.each("r")), v_init=0.0) if node.kind == "IF" else None
+
+
+def _leaky_values(r: Reading, node: Node) -> dict[str, Any]:
+    tau = node.each("tau" if "tau" in node.values else "tau_mem")
+    values = {"tau_mem": tau, "r": node.each("r"), "v_leak": node.each("v_leak")}
+    return values | (_nir_reset(r, node) if "v_threshold" in node.values else {})
+
+
+def _nir_euler(r: Reading, node: Node) -> Cell:
+    """Forward Euler; the new synaptic current drives the membrane, as in LI -> LIF without a delay."""
+    if cell := _without_leak(r, node):
+        return cell
+    values = _leaky_values(r, node) | {"integration": "euler"}
+    if (r.dt > values["tau_mem"]).any():
+        r.notes.append(f"{node.name}: the step is longer than its time constant; the Euler step overshoots")
+    if node.kind in ("LIF", "LI"):
+        return Cell(_model(LIF if node.kind == "LIF" else LI, **values), v_init=0.0)
+    tau_syn = node.each("tau_syn")
+    model = _model(CubaLIF if node.kind == "CubaLIF" else CubaLI, **values, tau_syn=tau_syn)
+    return Cell(model, 0.0, inputs=(("synaptic", plain(node.each("w_in") * r.dt / tau_syn)),))
+
+
+def _nir_exact(r: Reading, node: Node) -> Cell:
+    """The exact solution for what is constant over a step; the threshold is looked at once a step."""
+    if cell := _without_leak(r, node):
+        return cell
+    values = _leaky_values(r, node)
+    if node.kind in ("LIF", "LI"):
+        return Cell(_model(LIF if node.kind == "LIF" else LI, **values), v_init=0.0)
+    tau_mem, tau_syn, w_in = values["tau_mem"], node.each("tau_syn"), node.each("w_in")
+    decay, rise = np.exp(-r.dt / tau_mem), -np.expm1(-r.dt / tau_mem)
+    decay_syn, rise_syn = np.exp(-r.dt / tau_syn), -np.expm1(-r.dt / tau_syn)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = tau_syn / (tau_syn - tau_mem) * (decay_syn - decay)
+    drive = np.where(np.isclose(tau_syn, tau_mem, rtol=1e-9), r.dt / tau_mem * decay, apart)  # of a current, on v
+    # a spike is a rectangle of a step: isyn must end at w_in (1 - decay_syn), and what v gets beside it is a current
+    jump = w_in * rise_syn / decay_syn
+    current = ((rise - drive) * w_in - drive * jump) / rise
+    model = _model(CubaLIF if node.kind == "CubaLIF" else CubaLI, **values, tau_syn=tau_syn)
+    return Cell(model, 0.0, inputs=(("synaptic", plain(jump)), ("current", plain(current))))
+
+
+# the table ---------------------------------------------------------------------------------------------------------
+_RESET = Option(one_of("zero", "subtract"), "zero", ("IF", "LIF", "CubaLIF"))
+DIALECTS: dict[str, Dialect] = {
+    "snntorch": Dialect(
+        _snntorch,
+        ("LIF", "CubaLIF"),
+        {
+            "reset_mechanism": Option(one_of("subtract", "zero"), "subtract", ("LIF", "CubaLIF")),
+            "reset_delay": Option(flag, True, ("LIF", "CubaLIF")),
+        },
+        dt=1e-4,
+        file_dt=lambda graph: 1e-4,  # the exporter's, whatever the simulation's was
+    ),
+    "norse": Dialect(_norse, ("LIF", "LI", "CubaLIF", "IF"), {}, dt=1e-3),
+    "sinabs": Dialect(
+        _sinabs,
+        ("LIF", "IF", "LI"),
+        {
+            "norm_input": Option(flag, ASK, ("LIF", "LI")),
+            "min_v_mem": Option(number_or_none, {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI")),
+        },
+        dt=1e-3,
+    ),
+    "spikingjelly": Dialect(
+        _spikingjelly,
+        ("LIF", "IF", "CubaLIF"),
+        {"decay_input": Option(flag, None, ("LIF",))},
+        file_dt=_spikingjelly_dt,
+    ),
+    "nir-euler": Dialect(_nir_euler, NEURONS, {"reset_mechanism": _RESET}),
+    "nir-exact": Dialect(_nir_exact, NEURONS, {"reset_mechanism": _RESET}),
+}

@@ -1,0 +1,254 @@
+"""A network -> a NIR file that comes back to the bit, and that NIR's own checks accept.
+
+A population becomes a neuron, a projection a Delay and its weights. What NIR has no word for stands in the metadata
+(`snn_control.nir.own`); what would change the network for a reader who does not know them is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import MISSING, fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, Input, Output, ValueInput
+from ..engine.build import build
+from ..errors import DescriptionError
+from ..files import replace_file
+from ..network import AllToAll, FromArrays, Network, OneToOne, Population, Projection
+from ..network.convolution import Convolution
+from ..network.distributions import Distribution
+from . import own
+from .reading import library
+from .weights import MOST, as_node, natural, picture
+
+__all__ = ["export_graph", "export_nir"]
+
+KNOWN = {
+    Population: ("name", "size", "neuron", "bias", "v_init"),
+    Projection: (
+        "pre", "post", "weights", "connection", "pre_index", "post_index", "delay", "receptor", "bias", "precision",
+        "scale",
+    ),
+}  # fmt: skip
+
+
+def export_nir(
+    path: str | os.PathLike, network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float
+) -> Any:
+    """Write a network as a NIR file; the `nir.NIRGraph` that was written.
+
+    outputs : each population that one of them reads gets an Output; decoders, limits and the guard are not in the file
+
+    Raises DescriptionError, path, value, rule and fix, for what NIR cannot hold.
+    """
+    graph = export_graph(network, inputs, outputs, dt)
+    content = io.BytesIO()
+    library().write(content, graph)
+    try:
+        replace_file(path, lambda file: file.write(content.getvalue()))
+    except OSError as error:
+        raise DescriptionError("--out", str(path), f"cannot be written: {error.strerror}") from None
+    return graph
+
+
+def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float) -> Any:
+    """The same as a `nir.NIRGraph`."""
+    build(network, inputs, outputs, dt=dt, period=dt)  # what cannot be built is not worth a file
+    return _Export(network, inputs, outputs, dt).graph
+
+
+def _no_more(path: str, description: Any) -> None:
+    """Refuse what a description has and this exporter does not know of."""
+    known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
+    for f in fields(description):
+        if f.name in known:
+            continue
+        value = getattr(description, f.name)
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        if value is not default and value != default:
+            raise DescriptionError(f"{path}.{f.name}", value, "has no place in NIR", "leave it out")
+
+
+def _array(value: Any, shape: Any) -> np.ndarray:
+    return value.sample(shape) if isinstance(value, Distribution) else np.asarray(value, np.float64)
+
+
+class _Export:
+    def __init__(self, network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float) -> None:
+        self.nir, self.network, self.dt = library(), network, dt
+        self.nodes: dict[str, Any] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.sizes = {p.name: p.size for p in network.populations}
+        for spec in inputs:
+            self._check_input(spec)
+            self.sizes[spec.name] = spec.size  # type: ignore[attr-defined]
+        names = [spec.name for spec in inputs]
+        if not any(p.pre in names for p in network.projections):
+            rule = "a NIR graph begins at an Input, and none leads to a population here"
+            raise DescriptionError("inputs", names, rule, "add a value input and a projection from it")
+        self.shapes = self._shapes()
+        for k, spec in enumerate(inputs):
+            self.nodes[spec.name] = self.nir.Input(np.array(self.shapes[spec.name]), metadata={"order": k})
+        for k, population in enumerate(network.populations):
+            self.nodes[population.name] = self._population(population, k)
+        for k, projection in enumerate(network.projections):
+            self._projection(projection, k)
+        self._outputs(outputs)
+        metadata = {"dialect": own.NAME, "dt": float(dt)}
+        self.graph = self.nir.NIRGraph(self.nodes, self.edges, metadata, type_check=False)
+
+    @staticmethod
+    def _check_input(spec: Input) -> None:
+        where = f"inputs.{spec.name}"
+        if not isinstance(spec, ValueInput):
+            rule = "NIR has no event streams and no pooling of them"
+            raise DescriptionError(where, type(spec).__name__, rule, "export the network behind a value input")
+        if spec.encoder is not None:
+            rule = "NIR has no encoders"
+            fix = "give the input's values to the network by a projection"
+            raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Pictures where convolutions lead to them or begin at them and all that arrives can be one; else (n,)."""
+        flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
+        shapes = dict(flat)
+        convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
+        for p in convolutions:
+            shapes[p.pre] = picture(p)[0]
+        for p in convolutions:
+            shapes[p.post] = picture(p)[1]
+
+        def fits(p: Projection) -> bool:
+            if isinstance(p.connection, Convolution):
+                return natural(p, shapes[p.pre]) and picture(p)[1] == shapes[p.post]
+            return isinstance(p.connector, OneToOne) and p.bias is None and shapes[p.pre] == shapes[p.post]
+
+        while wrong := [p.post for p in self.network.projections if shapes[p.post] != flat[p.post] and not fits(p)]:
+            shapes |= {name: flat[name] for name in wrong}
+        return shapes
+
+    # populations -----------------------------------------------------------------------------------------------
+    def _population(self, population: Population, order: int) -> Any:
+        where, model, n = f"populations.{population.name}", population.neuron, int(population.size)
+        _no_more(where, population)
+        if type(model) not in own.FIELDS:
+            known = ", ".join(cls.__name__ for cls in own.FIELDS)
+            raise DescriptionError(f"{where}.neuron", type(model).__name__, "NIR has no such neuron", f"it has {known}")
+        kind, held = own.FIELDS[type(model)]
+        shape = self.shapes[population.name]
+
+        def each(value: Any) -> np.ndarray:
+            return np.broadcast_to(_array(value, n), (n,)).reshape(shape).copy()
+
+        metadata: dict[str, Any] = {"model": type(model).__name__.lower(), "order": order}
+        metadata |= {key: _plain(getattr(model, key)) for key in model.names() if key not in held}
+        values = {word: each(getattr(model, key)) for key, word in held.items()}
+        bias = _array(population.bias, n)
+        if np.any(bias):
+            if "v_leak" not in values:
+                rule = f"NIR has no constant current into an {kind}"
+                raise DescriptionError(f"{where}.bias", population.bias, rule, "give it to a projection as its bias")
+            metadata |= {"bias": _plain(bias), "v_leak": _plain(model.v_leak)}  # type: ignore[attr-defined]
+            values["v_leak"] = values["v_leak"] + values["r"] * each(bias)
+        if population.v_init is not None:
+            metadata["v_init"] = _plain(_array(population.v_init, n))
+        if "tau_syn" in values:
+            values["w_in"] = values["tau_syn"] / self.dt  # a spike of weight w adds w to the current
+        if kind == "Scale":
+            values["scale"] = np.ones(shape)
+        return getattr(self.nir, kind)(**values, metadata=metadata)
+
+    # projections -----------------------------------------------------------------------------------------------
+    def _projection(self, p: Projection, order: int) -> None:
+        _no_more(p.label, p)
+        post = next(q for q in self.network.populations if q.name == p.post)
+        if p.receptor == "current" and hasattr(post.neuron, "tau_syn"):
+            rule = f"what arrives at NIR's {own.FIELDS[type(post.neuron)][0]} is synaptic"
+            raise DescriptionError(f"{p.label}.receptor", p.receptor, rule, "use a LIF, or leave receptor out")
+        n_pre, n_post = self.sizes[p.pre], self.sizes[p.post]
+        if not isinstance(p.connection, Convolution) and n_pre * n_post > MOST:
+            rule = f"NIR writes all pairs, and {n_pre} x {n_post} is more than {MOST:,}"
+            raise DescriptionError(f"{p.label}.connection", p.connection, rule, "split the populations")
+        resolved = self._resolved(p, n_pre, n_post)
+        node, takes, gives = as_node(self.nir, resolved, self.shapes[p.pre], n_post)
+        node.metadata |= {"order": order} | ({"receptor": p.receptor} if p.receptor else {})
+        node.metadata |= {"delay_each": True} if np.ndim(p.delay) else {}
+        name, chain, shape = f"{p.pre}_to_{p.post}", [p.pre], self.shapes[p.pre]
+        delay = self._delay(resolved, n_pre)
+        if np.any(delay):
+            each = np.broadcast_to(delay, n_pre).reshape(shape).copy()
+            chain.append(self._add(f"{name}_delay", self.nir.Delay(each)))
+        chain += self._flat(name, shape, takes)
+        chain.append(self._add(name, node))
+        chain += self._flat(name, gives, self.shapes[p.post])
+        self.edges += pairwise([*chain, p.post])
+
+    def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
+        """A Flatten, where a picture goes to what takes none."""
+        if have == want:
+            return []
+        return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
+
+    def _add(self, name: str, node: Any) -> str:
+        free, k = name, 1
+        while free in self.nodes or free in self.sizes:
+            k += 1
+            free = f"{name}_{k}"
+        self.nodes[free] = node
+        return free
+
+    @staticmethod
+    def _resolved(p: Projection, n_pre: int, n_post: int) -> Projection:
+        """The same with arrays instead of what is drawn."""
+        connector = p.connector
+        values: dict[str, Any] = {}
+        if isinstance(connector, AllToAll | OneToOne):
+            values["connection"] = "dense" if isinstance(connector, AllToAll) else "one_to_one"
+            shape: Any = (n_pre, n_post) if isinstance(connector, AllToAll) else (n_pre,)
+        elif isinstance(connector, Convolution):
+            return p
+        else:
+            if not isinstance(connector, FromArrays):
+                pointers, targets = connector.rows(n_pre, n_post, p.pre == p.post)
+                sources = np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64)))
+                connector = FromArrays(sources, targets.astype(np.int64))
+            pre, post = connector.arrays()
+            values |= {"connection": "sparse", "pre_index": pre, "post_index": post}
+            shape = pre.shape
+        weights = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights)
+        values["weights"] = np.broadcast_to(weights, shape).astype(np.float32)
+        return replace(p, **values)
+
+    @staticmethod
+    def _delay(p: Projection, n_pre: int) -> Any:
+        """[s], a number or one a presynaptic neuron: NIR delays a signal before its weights."""
+        delay = np.asarray(p.delay, np.float64)
+        if not delay.ndim or isinstance(p.connection, Convolution):
+            return delay
+        pre = np.indices(delay.shape)[0] if p.pre_index is None else np.asarray(p.pre_index)
+        of_neuron = np.zeros(n_pre)
+        of_neuron[pre.reshape(-1)] = delay.reshape(-1)
+        if (of_neuron[pre] != delay).any():
+            fix = "use one delay, or one a presynaptic neuron"
+            raise DescriptionError(f"{p.label}.delay", "one a synapse", "NIR delays a signal before its weights", fix)
+        return of_neuron
+
+    # outputs ---------------------------------------------------------------------------------------------------
+    def _outputs(self, outputs: Sequence[Output]) -> None:
+        populations = {p.name for p in self.network.populations}
+        terms = [o.decoder.terms if isinstance(o.decoder, ArgmaxDecoder) else o.decoder for o in outputs]
+        read = [name for name in dict.fromkeys(t.source for part in terms for t in part) if name in populations]
+        for name in read:
+            node = self.nir.Output(np.array(self.shapes[name]))
+            self.edges.append((name, self._add("output" if len(read) == 1 else f"{name}_output", node)))
+
+
+def _plain(value: Any) -> Any:
+    """As HDF5 takes it: an array, or a number, a word or a truth value of Python."""
+    array = np.asarray(value)
+    return array if array.ndim else array.item()

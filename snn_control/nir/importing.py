@@ -1,0 +1,139 @@
+"""A NIR file in a dialect -> a network, and a controller around it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..coding import MembraneDecoder, Output, SpikeDecoder, ValueInput
+from ..errors import DescriptionError, nearest
+from ..network import Network, Relay
+from . import own
+from .contraction import Contraction
+from .dialects import DIALECTS as FRAMEWORKS
+from .dialects import Reading
+from .graph import Graph
+from .options import Choices
+from .reading import read_graph
+
+__all__ = ["DIALECTS", "Imported", "import_graph", "import_nir"]
+
+DIALECTS = FRAMEWORKS | {own.NAME: own.DIALECT}
+RATE_STEPS = 20  # time constant of the rates that an output of spikes is decoded from, in steps
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was understood of a file.
+
+    dt : step of the network [s]
+    inputs : input -> its numbers
+    outputs : name of an Output -> the population that it shows
+    hidden : the first population of neurons
+    names : node of the file -> input or population
+    defaults : options that nobody gave -> the value taken
+    notes : warnings, a line each
+    """
+
+    dialect: str
+    dt: float
+    network: Network
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, str]
+    hidden: str
+    names: Mapping[str, str]
+    defaults: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    def value_inputs(self) -> tuple[ValueInput, ...]:
+        return tuple(ValueInput(name, size=size) for name, size in self.inputs.items())
+
+    def decoded(self) -> tuple[Output, ...]:
+        """An output for each Output: filtered rates of spikes, one number a neuron, or the graded values."""
+        sizes = {p.name: p for p in self.network.populations}
+        found = []
+        for name, source in self.outputs.items():
+            population = sizes[source]
+            weights = np.eye(population.size) if population.size > 1 else 1.0
+            term: SpikeDecoder | MembraneDecoder = MembraneDecoder(source, weights)
+            if not population.neuron.graded:
+                term = SpikeDecoder(source, weights, RATE_STEPS * self.dt)
+            found.append(Output(name, (term,), population.size))
+        return tuple(found)
+
+
+def import_nir(
+    path: str | os.PathLike, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
+) -> Imported:
+    """Read a NIR file.
+
+    dialect : one of `DIALECTS`; empty takes what a file of our own says
+    dt : step of the original simulation [s]
+    options : option -> value, in the framework's words
+
+    Raises DescriptionError: the file, path, value, rule and fix.
+    """
+    try:
+        return import_graph(read_graph(path), dialect, dt, options)
+    except DescriptionError as error:
+        in_file = error.path.startswith(("nodes", "edges", "projections", "populations"))
+        raise (error.in_file(str(path)) if in_file else error) from None
+
+
+def import_graph(
+    graph: Graph, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
+) -> Imported:
+    """The same for a graph that was read."""
+    dialect = dialect or str(graph.metadata.get("dialect", ""))
+    if dialect not in DIALECTS:
+        fix = nearest(dialect, DIALECTS) if dialect else "the file does not say what its numbers mean"
+        raise DescriptionError("dialect", dialect, f"must be one of {', '.join(DIALECTS)}", fix)
+    table = DIALECTS[dialect]
+    if dialect != own.NAME:
+        for node in graph.nodes.values():
+            node.metadata = {}
+    choices = Choices(dialect, table.options, options or {}, graph.nodes)
+    for node in graph.nodes.values():
+        if node.neuron and node.kind not in table.kinds:
+            rule = f"is not written by {dialect}, which has {', '.join(table.kinds)}"
+            raise node.wrong("", node.kind, rule, "another dialect fits")
+    reading = _reading(graph, dialect, dt, choices)
+    found = Contraction(graph, lambda node: table.cell(reading, node), reading.dt)
+    network = found.network()
+    notes = [*graph.notes, *reading.notes]
+    notes += [f"option {name} matters for nothing in this file" for name in choices.unused()]
+    inputs = sorted(graph.of_kind("Input"), key=lambda node: node.metadata.get("order", 0))
+    return Imported(
+        dialect,
+        reading.dt,
+        network,
+        {found.names[node.name]: node.size for node in inputs},
+        found.outputs,
+        next((p.name for p in network.populations if not isinstance(p.neuron, Relay)), ""),
+        found.names,
+        choices.taken,
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
+    """The step that the numbers were made with, and that of the network."""
+    table = DIALECTS[dialect]
+    if dt is not None and not (math.isfinite(dt) and dt > 0):
+        raise DescriptionError("dt", dt, "must be > 0 s")
+    file_dt = table.file_dt(graph)
+    step = dt or file_dt or table.dt
+    if not step:
+        rule = f"is missing: with {dialect} it changes the spikes, and this file does not say it"
+        raise DescriptionError("dt", None, rule, "give --dt, the step of the original simulation [s]")
+    if not dt and not file_dt:
+        choices.taken["dt"] = step
+    reading = Reading(graph, choices, step, file_dt or step)
+    if dt and file_dt and not math.isclose(dt, file_dt, rel_tol=1e-4):
+        reading.notes.append(f"the file was written with a step of {file_dt:.6g} s; a step lasts {dt:g} s here")
+    return reading

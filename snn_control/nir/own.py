@@ -1,0 +1,77 @@
+"""Our own dialect: NIR's parameters as far as they go, and metadata for what NIR has no word for.
+
+Metadata of a neuron: ``model``, ``order`` and every field of the description that the node itself does not hold, with
+``bias`` and ``v_init`` of the population. Of a node of weights: ``order``, ``connection`` and what belongs to it. Of
+the graph: ``dialect`` and ``dt``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Relay, Threshold
+from ..network.convolution import Convolution
+from .dialects import Cell, Dialect, Reading, plain
+from .graph import NEURONS, Graph, Node
+
+__all__ = ["DIALECT", "FIELDS", "MODELS", "NAME", "projection"]
+
+NAME = "snn_control"
+#: our model -> NIR's kind, and each of our fields that it holds -> NIR's word for it
+FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
+    IF: ("IF", {"r": "r", "v_threshold": "v_threshold", "v_reset": "v_reset"}),
+    LIF: ("LIF", {"tau_mem": "tau", **{key: key for key in ("r", "v_leak", "v_threshold", "v_reset")}}),
+    CubaLIF: ("CubaLIF", {key: key for key in ("tau_mem", "tau_syn", "r", "v_leak", "v_threshold", "v_reset")}),
+    LI: ("LI", {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}),
+    CubaLI: ("CubaLI", {key: key for key in ("tau_mem", "tau_syn", "r", "v_leak")}),
+    Integrator: ("I", {"r": "r"}),
+    Threshold: ("Threshold", {"v_threshold": "threshold"}),
+    Relay: ("Scale", {}),
+}
+MODELS: dict[str, type[NeuronModel]] = {cls.__name__.lower(): cls for cls in FIELDS}
+
+
+def _given(node: Node, key: str) -> Any:
+    value = node.metadata[key]
+    return plain(value.reshape(-1)) if isinstance(value, np.ndarray) else value
+
+
+def _cell(reading: Reading, node: Node) -> Cell:
+    model = node.metadata.get("model")
+    if model not in MODELS or FIELDS[MODELS[model]][0] != node.kind:
+        rule = f"must be what stands for a {node.kind}: the metadata were changed"
+        raise node.wrong("metadata.model", model, rule, "choose another dialect")
+    cls = MODELS[model]
+    values = {field: plain(node.each(key)) for field, key in FIELDS[cls][1].items()}
+    values |= {name: _given(node, name) for name in cls.names() if name in node.metadata}
+    bias, v_init = (_given(node, key) if key in node.metadata else None for key in ("bias", "v_init"))
+    return Cell(cls(**values), v_init, 0.0 if bias is None else bias)
+
+
+def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a projection: what contraction read from the node, as the metadata say it was."""
+    m, weights = node.metadata, values["weights"]
+    connection = m.get("connection", "dense")
+    if connection == "sparse":
+        pre, post = (np.atleast_1d(m[key]).astype(np.int64) for key in ("pre_index", "post_index"))
+        values |= {"connection": "sparse", "pre_index": pre, "post_index": post, "weights": weights[pre, post]}
+    elif connection == "one_to_one" and np.ndim(weights) == 2:
+        values |= {"connection": "one_to_one", "weights": np.diagonal(weights).copy()}
+    elif connection == "convolution" and "kernel" in m:  # it was written out as a matrix
+        shape, stride, dilation = (tuple(int(n) for n in m[key]) for key in ("shape", "stride", "dilation"))
+        padding = m["padding"] if isinstance(m["padding"], str) else tuple(int(n) for n in m["padding"])
+        values["connection"] = Convolution(shape, stride, padding, dilation, int(m["groups"]))  # type: ignore[arg-type]
+        values["weights"] = m["kernel"]
+    if "scale" in m:
+        values |= {"precision": "int8", "scale": float(m["scale"])}
+    return values | ({"receptor": m["receptor"]} if "receptor" in m else {})
+
+
+def _dt(graph: Graph) -> float | None:
+    dt = graph.metadata.get("dt")
+    return float(dt) if dt is not None else None
+
+
+DIALECT = Dialect(_cell, (*NEURONS, "Scale"), {}, file_dt=_dt)

@@ -1,0 +1,150 @@
+"""The weights of a projection as a node of NIR.
+
+NIR's own check knows square kernels, one group and one bias a channel only; other convolutions are written out as a
+matrix, and the metadata keep the kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..network import Projection
+from ..network.convolution import Convolution
+
+__all__ = ["MOST", "as_node", "picture"]
+
+MOST = 1 << 26  # weights of a matrix
+Shape = tuple[int, ...]
+
+
+def _flat_rows(p: Projection) -> bool:
+    """It is a convolution of one dimension."""
+    c = p.connection
+    assert isinstance(c, Convolution)
+    return c.shape[1] == 1 and np.shape(p.weights)[2:3] == (1,) and not _pool(p) and c.pads(0, 1) == (0, 0)
+
+
+def picture(p: Projection) -> tuple[Shape, Shape]:
+    """The shapes before and behind a convolution: (channels, rows, columns), or of one dimension (channels, places)."""
+    c, weights = p.connection, np.asarray(p.weights)
+    assert isinstance(c, Convolution)
+    try:
+        behind = c.output_shape(weights.shape)
+    except DescriptionError as error:
+        raise error.within(p.label) from None
+    return ((c.shape[0], c.shape[2]), (behind[0], behind[2])) if _flat_rows(p) else (c.shape, behind)
+
+
+def _pool(p: Projection) -> str:
+    """NIR's name of the pooling that a convolution is, or empty."""
+    c, w = p.connection, np.asarray(p.weights)
+    assert isinstance(c, Convolution)
+    alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
+    if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
+        return ""
+    one = np.float32(w.flat[0])
+    return {np.float32(1): "SumPool2d", np.float32(1 / w[0].size): "AvgPool2d"}.get(one, "")
+
+
+def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
+    """The node, and the shapes of what it takes and gives.
+
+    before : shape of the presynaptic side; of what is no convolution, weights and indices are arrays already
+    """
+    n_pre = int(np.prod(before))
+    if isinstance(p.connection, Convolution):
+        return _convolution(nir, p, before, n_post)
+    weights = np.asarray(p.weights)
+    metadata: dict[str, Any] = {"connection": p.connection}
+    bias = None if p.bias is None else np.broadcast_to(p.bias, n_post).astype(np.float32)
+    if p.precision == "int8":
+        scale = p.scale if p.scale is not None else float(np.abs(weights).max(initial=0)) / 127 or 1.0
+        weights, metadata["scale"] = (np.rint(weights / scale) * scale).astype(np.float32), float(scale)
+    if p.connection == "one_to_one":
+        if bias is None:
+            return nir.Scale(weights.reshape(before), metadata=metadata), before, before
+        weights = np.diag(weights)
+    elif p.connection == "sparse":
+        pre, post = np.asarray(p.pre_index), np.asarray(p.post_index)
+        if len(np.unique(pre.astype(np.int64) * n_post + post)) < pre.size:
+            rule = "NIR has one weight for two neurons, and a pair stands here twice"
+            raise DescriptionError(f"{p.label}.connection", "sparse", rule, "add up their weights")
+        matrix = np.zeros((n_pre, n_post), np.float32)
+        matrix[pre, post] = weights
+        weights, metadata = matrix, metadata | {"pre_index": pre, "post_index": post}
+    return _matrix(nir, weights.T, bias, metadata), (n_pre,), (n_post,)
+
+
+def _matrix(nir: Any, weight: np.ndarray, bias: np.ndarray | None, metadata: dict[str, Any]) -> Any:
+    weight = np.ascontiguousarray(weight)
+    return nir.Linear(weight, metadata=metadata) if bias is None else nir.Affine(weight, bias, metadata=metadata)
+
+
+def _channel_bias(p: Projection) -> np.ndarray | None:
+    """(channels,) float32, or (n_post,) where a channel has several."""
+    if p.bias is None:
+        return None
+    channels = len(np.asarray(p.weights))
+    bias = np.broadcast_to(np.asarray(p.bias, np.float32), np.shape(p.bias) or (channels,))
+    rows = bias.reshape(channels, -1)
+    return rows[:, 0] if (np.ptp(rows, axis=1) == 0).all() else bias
+
+
+def natural(p: Projection, before: Shape) -> bool:
+    """NIR has a node for this convolution, of a signal of that shape."""
+    c, shape, bias = p.connection, np.shape(p.weights), _channel_bias(p)
+    assert isinstance(c, Convolution)
+    square = len(picture(p)[0]) == 2 or shape[2] == shape[3]
+    plain = square and c.groups == 1 and (bias is None or bias.size == shape[0])
+    return before == picture(p)[0] and (plain or bool(_pool(p)))
+
+
+def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
+    c, weights = p.connection, np.asarray(p.weights, np.float32)
+    assert isinstance(c, Convolution)
+    metadata: dict[str, Any] = {"connection": "convolution"}
+    bias, (takes, gives) = _channel_bias(p), picture(p)
+    if not natural(p, before):
+        return _unrolled(nir, p, weights, bias, n_post, metadata)
+    if pool := _pool(p):
+        node = getattr(nir, pool)(np.array(weights.shape[2:]), np.array(c.stride), np.array(c.padding))
+        node.metadata = metadata
+        return node, takes, gives
+    bias = np.zeros(len(weights), np.float32) if bias is None else bias
+    if len(takes) == 3:
+        two = nir.Conv2d(takes[1:], weights, c.stride, c.padding, c.dilation, 1, bias, metadata=metadata)
+        return two, takes, gives
+    padding, kernel = c.padding if isinstance(c.padding, str) else c.padding[1], weights[:, :, 0]
+    one = nir.Conv1d(takes[1], kernel, c.stride[1], padding, c.dilation[1], 1, bias, metadata=metadata)
+    return one, takes, gives
+
+
+def _unrolled(
+    nir: Any, p: Projection, weights: np.ndarray, bias: np.ndarray | None, n_post: int, metadata: dict[str, Any]
+) -> tuple[Any, Shape, Shape]:
+    """A convolution as a matrix."""
+    c = p.connection
+    assert isinstance(c, Convolution)
+    n_pre = int(np.prod(c.shape))
+    if n_pre * n_post > MOST:
+        rule = "NIR's own check takes square kernels, one group and one bias a channel, and as a matrix it is too large"
+        raise DescriptionError(f"{p.label}.connection", f"{n_pre} x {n_post}", rule, "use a convolution of that kind")
+    channels, rows, columns = c.output_shape(weights.shape)
+    matrix = np.zeros((channels, rows, columns, *c.shape), np.float32)
+    group_out, group_in = channels // c.groups, c.shape[0] // c.groups
+    for row, column in np.ndindex(weights.shape[2:]):
+        y = np.arange(rows) * c.stride[0] + row * c.dilation[0] - c.pads(0, weights.shape[2])[0]
+        x = np.arange(columns) * c.stride[1] + column * c.dilation[1] - c.pads(1, weights.shape[3])[0]
+        ys, xs = (np.flatnonzero((q >= 0) & (q < n)) for q, n in ((y, c.shape[1]), (x, c.shape[2])))
+        for out, into in np.ndindex(channels, group_in):
+            source = out // group_out * group_in + into
+            matrix[out, ys[:, None], xs, source, y[ys][:, None], x[xs]] += weights[out, into, row, column]
+    metadata |= {"kernel": weights, "shape": np.array(c.shape), "stride": np.array(c.stride)}
+    metadata |= {"dilation": np.array(c.dilation), "groups": int(c.groups)}
+    metadata["padding"] = c.padding if isinstance(c.padding, str) else np.array(c.padding)
+    if bias is not None:
+        bias = np.repeat(bias, n_post // bias.size)
+    return _matrix(nir, matrix.reshape(n_post, n_pre), bias, metadata), (n_pre,), (n_post,)

@@ -1,0 +1,242 @@
+"""``snn_control import`` and ``export`` as a user calls them, on the files that the frameworks themselves wrote."""
+
+import json
+
+import nir
+import numpy as np
+import pytest
+
+from snn_control.cli import main
+from snn_control.controller import Controller
+from snn_control.nir import import_nir
+from snn_control.spec import ControllerSpec, load_spec
+from tests.fixtures import fixture
+from tests.nir.frameworks import Chain, Leaky
+
+#: file of the recorded data -> what its reader must say
+RECORDED = {
+    "snntorch_lif_zero_nodelay": "--dialect snntorch --option reset_mechanism=zero --option reset_delay=false",
+    "norse_lifbox_li": "--dialect norse --dt 1e-3",
+    "sinabs_lif_norm0": "--dialect sinabs --option norm_input=false",
+    "spikingjelly_lif_decay1": "--dialect spikingjelly --dt 1e-3 --option decay_input=true",
+}
+
+
+def call(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def snntorch(tmp_path):
+    """A file as snnTorch writes it, its default options, and its activity."""
+    rng = np.random.default_rng(0)
+    chain = Chain(rng, 10, Leaky(12, 0.9), Leaky(6, 0.8))
+    nir.write(tmp_path / "net.nir", chain.graph())
+    np.savez(tmp_path / "net.npz", **chain.run((rng.random((40, 10)) < 0.3).astype(np.float32)))
+    return tmp_path / "net.nir", tmp_path / "net.npz"
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_activity_of_each_framework_is_reproduced(name, capsys):
+    file, activity = fixture(f"nir/{name}.nir"), fixture(f"nir/{name}.npz")
+    code, out, _ = call(capsys, "import", file, *RECORDED[name].split(), "--verify", activity)
+    assert (code, "identical, 300 of 300 steps" in out) == (0, True)
+    code, out, _ = call(capsys, "import", file, *RECORDED[name].split(), "--verify", activity, "--json")
+    assert (code, json.loads(out)) == (0, {"identical": True, "steps": 300, "first_difference": None})
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("key", ["hidden", "output"])
+def test_one_number_that_was_changed_is_named(name, key, tmp_path, capsys):
+    file = fixture(f"nir/{name}.nir")
+    with np.load(fixture(f"nir/{name}.npz")) as archive:
+        arrays = {k: archive[k] for k in archive.files}
+    step, neuron = 123, 5
+    expected = 1 - arrays[key][step, neuron] if key == "hidden" else arrays[key][step, neuron] + 2e-6
+    arrays[key][step, neuron] = expected
+    np.savez(tmp_path / "flipped.npz", **arrays)
+    verify = ("--verify", tmp_path / "flipped.npz")
+    code, out, _ = call(capsys, "import", file, *RECORDED[name].split(), *verify, "--json")
+    found = json.loads(out)
+    first = found["first_difference"]
+    assert (code, found["identical"], found["steps"]) == (1, False, 300)
+    assert (first["step"], first["neuron"]) == (step, neuron)
+    assert first["population"].endswith("1" if key == "hidden" else "3")
+    assert first["expected"] == pytest.approx(float(arrays[key][step, neuron]))
+    assert first["got"] != first["expected"]
+    code, out, _ = call(capsys, "import", file, *RECORDED[name].split(), *verify)
+    assert code == 1
+    assert f"different: step {step}, population {first['population']}, neuron {neuron}" in out
+    assert "1 of 12000 numbers in 300 steps differ" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("snntorch_lif_zero_nodelay", "--dialect snntorch"),
+        ("norse_lifbox_li", "--dialect norse --dt 2e-3"),
+        ("sinabs_lif_norm0", "--dialect sinabs --option norm_input=true"),
+        ("spikingjelly_lif_decay1", "--dialect spikingjelly --dt 5e-4"),
+    ],
+)
+def test_wrong_options_are_found_out(name, arguments, capsys):
+    file, activity = fixture(f"nir/{name}.nir"), fixture(f"nir/{name}.npz")
+    code, out, _ = call(capsys, "import", file, *arguments.split(), "--verify", activity)
+    assert (code, "different: step" in out) == (1, True)
+
+
+def test_what_was_understood_is_printed_with_the_defaults_and_the_next_command(snntorch, capsys):
+    file, _ = snntorch
+    code, out, _ = call(capsys, "import", file, "--dialect", "snntorch", "--option", "reset_delay=true")
+    assert code == 0
+    for part in (
+        "dialect snntorch, a step of 0.0001 s, input input (10)",
+        "n1",
+        "n3",
+        "dense",
+        "output output: n3 (6)",
+    ):
+        assert part in out
+    assert "default taken: LIF.reset_mechanism=subtract" in out
+    assert "reset_delay=" not in out.replace("--option reset_delay=true", "")
+    assert f"next: snn_control import {file} --dialect snntorch --option reset_delay=true --verify" in out
+    code, out, _ = call(capsys, "import", file, "--dialect", "snntorch", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["defaults"] == {"LIF.reset_mechanism": "subtract", "LIF.reset_delay": True}
+    assert facts["populations"][0] == {"name": "n1", "size": 12, "neuron": "LIF"}
+
+
+@pytest.mark.skipif(not hasattr(ControllerSpec, "save"), reason="controller files cannot be written yet")
+def test_a_controller_file_is_written_where_the_activity_agrees(snntorch, tmp_path, capsys):
+    file, activity = snntorch
+    out_file, dialect = tmp_path / "mine.yaml", ("--dialect", "snntorch")
+    code, out, _ = call(capsys, "import", file, *dialect, "--verify", activity, "--out", out_file)
+    assert (code, f"{out_file}: written. Next: snn_control check {out_file}" in out) == (0, True)
+    spec = load_spec(out_file)
+    assert [(i.name, i.size) for i in spec.inputs] == [("input", 10)]
+    assert [(o.name, o.size) for o in spec.outputs] == [("output", 6)]
+    with np.load(activity) as archive:
+        given, hidden = archive["input"], archive["hidden"]
+    controller = Controller.from_spec(spec)
+    for x, want in zip(given, hidden, strict=True):
+        controller.step({"input": x})
+        assert controller.spikes("n1").tolist() == np.flatnonzero(want).tolist()
+    out_file.unlink()
+    wrong = (*dialect, "--option", "reset_mechanism=zero", "--verify", activity)
+    code, out, _ = call(capsys, "import", file, *wrong, "--out", out_file)
+    assert (code, f"{out_file}: not written" in out, out_file.exists()) == (1, True, False)
+    code, _, err = call(capsys, "import", file, *dialect, "--out", tmp_path / "net.nir" / "mine.yaml")
+    assert (code, "cannot be written" in err) == (2, True)
+
+
+def test_hidden_and_output_are_optional(snntorch, tmp_path, capsys):
+    file, activity = snntorch
+    with np.load(activity) as archive:
+        arrays = dict(archive)
+    for key in ("hidden", "output"):
+        np.savez(tmp_path / "part.npz", input=arrays["input"], **{key: arrays[key]})
+        code, out, _ = call(capsys, "import", file, "--dialect", "snntorch", "--verify", tmp_path / "part.npz")
+        assert (code, "identical, 40 of 40 steps" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"input": None}, "must hold the arrays input and hidden or output"),
+        ({"hidden": None, "output": None}, "must hold the arrays input and hidden or output"),
+        ({"input": np.zeros((40, 9))}, "input = 'shape (40, 9)': must be (steps, 10): 'input' takes 10 numbers"),
+        ({"hidden": np.zeros((40, 5))}, "hidden = 'shape (40, 5)': must be (steps, 12), the neurons of 'n1'"),
+        ({"output": np.zeros((39, 6))}, "must be numbers of shape (steps, n), with 40 steps as input has"),
+        ({"output": np.zeros(40)}, "must be numbers of shape (steps, n)"),
+        ({"output": np.full((40, 6), "a")}, "must be numbers of shape (steps, n)"),
+    ],
+)
+def test_activity_that_does_not_fit_is_bad_input(change, says, snntorch, capsys):
+    file, activity = snntorch
+    with np.load(activity) as archive:
+        arrays = {k: v for k, v in (dict(archive) | change).items() if v is not None}
+    np.savez(activity, **arrays)
+    code, out, err = call(capsys, "import", file, "--dialect", "snntorch", "--verify", activity)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert says in err
+    assert str(activity) in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("", "dialect = '': must be one of snntorch, norse"),
+        ("--dialect snntroch", "did you mean 'snntorch'?"),
+        ("--dialect snntorch --option reset_dealy=true", "did you mean 'reset_delay'?"),
+        ("--dialect snntorch --option reset_delay", "must look like reset_delay=true"),
+        ("--dialect snntorch --dt 0", "must be at least 1e-09 s"),
+        ("--dialect nir-euler", "give --dt, the step of the original simulation [s]"),
+        ("--dialect norse", "nodes.1.r = 9.99"),
+        ("--dialect snntorch --verify nothing.npz", "nothing.npz = None: cannot be read as arrays: "),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, says, snntorch, capsys):
+    code, out, err = call(capsys, "import", snntorch[0], *arguments.split())
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_a_file_that_is_not_there(capsys):
+    code, _, err = call(capsys, "import", "nothing.nir", "--dialect", "norse")
+    assert (code, err) == (2, "snn_control: FILE = 'nothing.nir': there is no such file\n")
+
+
+CONTROLLER = """\
+version: 1
+period: 0.002
+dt: 0.001
+inputs:
+  angle: {kind: value, size: 2}
+network:
+  populations:
+    a: {size: 3, neuron: {type: lif, tau_mem: 0.01, reset: subtract}}
+    b: {size: 1, neuron: {type: NEURON}}
+  projections:
+    - {pre: angle, post: a, weights: [[1, 2, 3], [0, 1, -1]]}
+    - {pre: a, post: b, weights: 0.5, delay: 0.002}
+outputs:
+  force: {decoder: {type: membrane, from: b, weights: 1.0}}
+"""
+
+
+def test_export_writes_a_file_that_import_reads_without_a_dialect(tmp_path, capsys):
+    file, net = tmp_path / "mine.yaml", tmp_path / "net.nir"
+    file.write_text(CONTROLLER.replace("NEURON", "li"))
+    code, out, _ = call(capsys, "export", file, "--out", net)
+    assert code == 0
+    assert f"next: snn_control import {net}\n" in out
+    assert {type(n).__name__ for n in nir.read(net).nodes.values()} == {
+        "Input",
+        "Linear",
+        "LIF",
+        "Delay",
+        "LI",
+        "Output",
+    }
+    code, out, _ = call(capsys, "import", net)
+    assert (code, "dialect snn_control, a step of 0.001 s" in out) == (0, True)
+    assert [p.delay for p in import_nir(net).network.projections] == [0.0, 0.002]
+
+
+def test_export_refuses_in_one_line(tmp_path, capsys):
+    file = tmp_path / "mine.yaml"
+    file.write_text(CONTROLLER.replace("NEURON", "alif").replace("membrane", "linear, tau: 0.01"))
+    code, out, err = call(capsys, "export", file, "--out", tmp_path / "net.nir")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{file}: populations.b.neuron = 'ALIF': NIR has no such neuron" in err
+    assert not (tmp_path / "net.nir").exists()
+    code, _, err = call(capsys, "export", "cartpole", "--out", tmp_path / "net.nir")
+    assert (code, "inputs.observation.encoder = 'PopulationEncoder': NIR has no encoders" in err) == (2, True)
+    file.write_text(CONTROLLER.replace("NEURON", "li"))
+    code, _, err = call(capsys, "export", file, "--out", tmp_path / "no" / "net.nir")
+    assert (code, "cannot be written" in err) == (2, True)

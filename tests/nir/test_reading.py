@@ -1,0 +1,218 @@
+"""Files as exporters really write them: shapes that are missing, too many or wrong, nested graphs, broken files."""
+# ruff: noqa: E501  (a table of messages is read a line a case)
+
+from itertools import pairwise
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+from snn_control.errors import DescriptionError
+from snn_control.nir import import_graph, import_nir
+from snn_control.nir.reading import flatten, read_graph
+from snn_control.nir.verification import verify
+from tests.nir.frameworks import Chain, Leaky, Norse, Sinabs
+
+F = np.float32
+
+
+def lif(shape, tau=5.0, dtype=F):
+    one = np.ones(shape, dtype)
+    return nir.LIF(tau=one * dtype(tau), r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+
+
+def graph(nodes, edges):
+    return nir.NIRGraph(nodes, edges, type_check=False)
+
+
+def line(**nodes):
+    """Nodes one behind the other, with an Output."""
+    names = [*nodes, "output"]
+    return graph(nodes | {"output": nir.Output(np.array([1]))}, list(pairwise(names)))
+
+
+def imported(nir_graph, dialect="sinabs", **options):
+    return import_graph(flatten(nir_graph), dialect, None, {"norm_input": True} | options)
+
+
+def test_parameters_without_dimensions_are_spread_over_what_arrives(tmp_path):
+    rng = np.random.default_rng(0)
+    chain = Chain(rng, 10, Norse(12, tau=8), Norse(6, tau=20, graded=True), scale=8.0)
+    whole, bare = chain.graph(), chain.graph()
+    for node in (bare.nodes["1"], bare.nodes["3"]):
+        for key, value in vars(node).items():
+            if isinstance(value, np.ndarray):
+                setattr(node, key, np.asarray(value[0]))
+    bare.nodes["input"] = nir.Input(np.array([1, 10]))  # with a batch
+    path = tmp_path / "bare.nir"
+    nir.write(path, bare, compression=None)
+    with pytest.raises(ValueError, match="type"):
+        nir.read(path)
+    arrays = chain.run((rng.random((100, 10)) < 0.3).astype(F))
+    assert verify(import_graph(flatten(whole), "norse"), arrays).identical
+    read = import_nir(path, "norse")
+    assert verify(read, arrays).identical
+    assert read.inputs == {"input": 10}
+    assert read.notes == ()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 4), (4,), (4, 1, 1), (1, 4, 3, 3), (4, 3, 3)])
+def test_shapes_of_parameters(shape):
+    pictures = np.prod(shape) not in (1, 4) or len(shape) == 3
+    tau = np.arange(1, np.prod(shape, dtype=int) + 1).reshape(shape) + 1.0
+    one = np.ones(shape)
+    node = nir.LIF(tau=tau, r=one, v_leak=0 * one, v_threshold=one)
+    if pictures:
+        weights, bias = np.ones((4, 2, 3, 3), F), np.zeros(4, F)
+        conv = nir.Conv2d(None, weights, 1, 0, 1, 1, bias)
+        nodes = line(x=nir.Input(np.array([2, 5, 5])), c=conv, n=node)
+        want = np.broadcast_to(tau.reshape(tau.shape[-3:]), (4, 3, 3)).reshape(-1)
+    else:
+        nodes = line(x=nir.Input(np.array([3])), w=nir.Linear(np.ones((4, 3), F)), n=node)
+        want = np.broadcast_to(tau.reshape(-1), 4)
+    neuron = imported(nodes).network.populations[0].neuron
+    got = np.broadcast_to(neuron.tau_mem, want.size)
+    np.testing.assert_allclose(got, want * 1e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("declared", "consumer", "size", "note"),
+    [
+        ((1, 20), lambda: nir.Linear(np.ones((4, 20), F)), 20, ""),
+        ((7, 20), lambda: nir.Linear(np.ones((4, 20), F)), 20, "leading dimensions (7,)"),
+        ((1, 2, 5, 5), lambda: nir.Conv2d(None, np.ones((4, 2, 3, 3), F), 1, 0, 1, 1, np.zeros(4)), 50, ""),
+        ((1, 5, 5), lambda: nir.Conv2d(None, np.ones((4, 1, 3, 3), F), 1, 0, 1, 1, np.zeros(4)), 25, ""),
+        ((1, 2, 8), lambda: nir.Conv1d(None, np.ones((4, 2, 3), F), 1, 0, 1, 1, np.zeros(4)), 16, ""),
+        ((1, 2, 4, 4), lambda: nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])), 32, ""),
+        ((1, 2, 5, 5), lambda: nir.Flatten(None, 0, -1), 50, ""),
+        ((1, 20), lambda: lif((20,)), 20, ""),
+        ((1, 20), lambda: lif(()), 20, ""),
+    ],
+)  # fmt: skip
+def test_batch_and_time_in_the_input_are_left_out(declared, consumer, size, note):
+    found = imported(line(x=nir.Input(np.array(declared)), a=consumer(), n=lif(())))
+    assert found.inputs == {"x": size}
+    assert note in "".join(found.notes)
+    assert bool(found.notes) == bool(note)
+
+
+def test_float64_among_float32_and_a_wrong_output_shape():
+    rng = np.random.default_rng(1)
+    recurrent = rng.uniform(-0.3, 0.3, (12, 12)).astype(F), np.zeros(12, F)
+    chain = Chain(rng, 10, Leaky(12, 0.9, recurrent=True), Leaky(6, 0.8), recurrent=recurrent)
+    nodes = chain.graph().nodes
+    for key, value in vars(nodes["1.lif"]).items():
+        if isinstance(value, np.ndarray):
+            setattr(nodes["1.lif"], key, value.astype(np.float64))
+    nodes["output"] = nir.Output(np.array([1, 1, 6]))
+    read = import_graph(flatten(graph(nodes, chain.graph().edges)), "snntorch")
+    assert verify(read, chain.run((rng.random((100, 10)) < 0.3).astype(F))).identical
+
+
+def test_a_nested_graph_is_spliced_in_even_where_its_own_check_fails(tmp_path):
+    rng = np.random.default_rng(2)
+    recurrent = rng.uniform(-0.3, 0.3, (12, 12)).astype(F), rng.uniform(0, 0.1, 12).astype(F)
+    chain = Chain(rng, 10, Leaky(12, 0.9, recurrent=True), Leaky(6, 0.8), recurrent=recurrent)
+    flat = chain.graph().nodes
+    inner = {"input": nir.Input(np.array([7])), "lif": flat["1.lif"], "w": flat["1.w_rec"], "output": nir.Output([1])}
+    edges = [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output")]
+    nodes = {"input": flat["input"], "0": flat["0"], "rl": graph(inner, edges), "2": flat["2"], "3": flat["3"]}
+    nodes["output"] = flat["output"]
+    names = list(nodes)
+    path = tmp_path / "nested.nir"
+    nir.write(path, graph(nodes, list(pairwise(names))))
+    with pytest.raises(ValueError, match="type"):
+        nir.read(path, type_check=False)  # the library's own trap
+    read = import_nir(path, "snntorch")
+    assert verify(read, chain.run((rng.random((100, 10)) < 0.3).astype(F))).identical
+    assert read.names["rl.lif"] == "rl_lif"
+    assert list(read.inputs) == ["input"]
+
+
+def test_nodes_are_found_by_type_and_named_by_what_they_are_called():
+    nodes = {
+        "input_1": nir.Input(np.array([3])),
+        "_0": nir.Linear(np.ones((4, 3), F)),
+        "10.lif": lif((4,)),
+        "2": lif((4,)),
+    }
+    nodes |= {"é": nir.Output(np.array([4]))}
+    found = imported(graph(nodes, list(zip(list(nodes), list(nodes)[1:]))))
+    assert list(found.inputs) == ["input_1"]
+    assert [p.name for p in found.network.populations] == ["n10_lif", "n2"]
+    assert list(found.outputs.values()) == ["n2"]
+
+
+def test_edges_that_stand_twice_count_once():
+    nodes = {"x": nir.Input(np.array([3])), "w": nir.Linear(np.ones((4, 3), F)), "n": lif((4,)), "y": nir.Output([4])}
+    once = [("x", "w"), ("w", "n"), ("n", "y")]
+    assert len(imported(graph(nodes, once * 2)).network.projections) == 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "says"),
+    [
+        (lambda: {"x": nir.Input([3]), "n": lif((3,))}, [("x", "lif")], "edges.x -> lif = 'lif': is not a node; there are n, x"),
+        (lambda: {"n": lif((3,))}, [], "has no Input"),
+        (lambda: {"x": nir.Input([3]), "w": nir.Linear(np.ones((4, 5)))}, [("x", "w")], "nodes.w.weight = 'shape (4, 5)': must take the 3 numbers"),
+        (lambda: {"x": nir.Input([3]), "n": lif((4,))}, [("x", "n")], "nodes.n.v_threshold = 'shape (4,)': must fit what arrives, of shape (3,)"),
+        (lambda: {"x": nir.Input([3]), "y": nir.Input([4]), "n": lif((3,))}, [("x", "n"), ("y", "n")], "nodes.n = 'takes 3 numbers': must take the 4 of y"),
+        (lambda: {"x": nir.Input([3]), "w": nir.Linear(np.ones((3, 3)))}, [("w", "w"), ("x", "w")], "a cycle in which nothing takes a step"),
+        (lambda: {"x": nir.Input([3]), "n": lif((3,)), "w": nir.Linear(np.ones((3, 3)))}, [("x", "n")], "cannot be reached from an Input"),
+        (lambda: {"x": nir.Input([9]), "c": nir.Conv2d(None, np.ones((1, 1, 2, 2)), 1, 0, 1, 1, np.zeros(1)), "n": lif(())}, [("x", "c"), ("c", "n")], "Conv2d takes 3 dimensions"),
+        (lambda: {"x": nir.Input([1, 2, 2]), "c": nir.Conv2d(None, np.ones((1, 1, 3, 3)), 1, 0, 1, 1, np.zeros(1)), "n": lif(())}, [("x", "c"), ("c", "n")], "must fit into the padded picture"),
+        (lambda: {"x": nir.Input([3]), "d": nir.Delay(-np.ones(3)), "n": lif((3,))}, [("x", "d"), ("d", "n")], "nodes.d.delay = -1.0: must be >= 0 s"),
+        (lambda: {"x": nir.Input([3]), "n": lif((3,), tau=np.nan)}, [("x", "n")], "nodes.n.tau = nan: must count steps"),
+        (lambda: {"x": nir.Input([3]), "w": nir.Linear(np.full((3, 3), np.inf)), "n": lif((3,))}, [("x", "w"), ("w", "n")], "must be finite"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(nodes, edges, says):
+    with pytest.raises(DescriptionError) as caught:
+        imported(graph(nodes(), edges))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_broken_files_are_one_line(tmp_path):
+    def wrong(path, says):
+        with pytest.raises(DescriptionError) as caught:
+            read_graph(path)
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    wrong(tmp_path / "nothing.nir", "there is no such file")
+    text = tmp_path / "text.nir"
+    text.write_text("no NIR")
+    wrong(text, "is not an HDF5 file")
+    empty = tmp_path / "empty.nir"
+    with h5py.File(empty, "w") as file:
+        file["version"] = "1"
+    wrong(empty, "cannot be read as a NIR file")
+    unknown = tmp_path / "unknown.nir"
+    nir.write(unknown, line(x=nir.Input(np.array([3])), n=lif((3,))))
+    with h5py.File(unknown, "r+") as file:
+        del file["node/nodes/n/type"]
+        file["node/nodes/n/type"] = "Hodgkin"
+    wrong(unknown, "cannot be read as a NIR file")
+    with h5py.File(unknown, "r+") as file:
+        del file["node/nodes/n"]
+    wrong(unknown, "is not a node")
+    with pytest.raises(DescriptionError, match=r"unknown.nir: edges.x -> n = 'n': is not a node"):
+        import_nir(unknown, "norse")
+    alone = tmp_path / "alone.nir"
+    nir.write(alone, lif((3,)))
+    wrong(alone, "it holds a LIF, not a graph")
+    cut = tmp_path / "cut.nir"
+    nir.write(cut, line(x=nir.Input(np.array([3])), n=lif((3,))))
+    cut.write_bytes(cut.read_bytes()[:900])
+    wrong(cut, "cut.nir")
+
+
+def test_sinabs_layers_of_a_sequence_keep_time_in_their_input():
+    rng = np.random.default_rng(3)
+    chain = Chain(rng, 10, Sinabs(12), Sinabs(6), scale=2.0)
+    nodes = chain.graph()
+    nodes.nodes["input"] = nir.Input(np.array([25, 10]))
+    read = import_graph(flatten(nodes), "sinabs", options={"min_v_mem": "none"})
+    assert verify(read, chain.run((rng.random((100, 10)) < 0.3).astype(F))).identical
