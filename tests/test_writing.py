@@ -197,9 +197,9 @@ def test_numbers_come_back_as_they_were(tmp_path):
 
 
 def test_larger_arrays_stand_beside_once_and_without_pickles(tmp_path):
-    w = np.random.default_rng(1).normal(size=(3, 3)).astype(np.float32)
+    w = np.random.default_rng(1).normal(size=(9, 9)).astype(np.float32)
     net = Network(
-        (Population("a", 3, LIF()), Population("b", 3, LIF())),
+        (Population("a", 9, LIF()), Population("b", 9, LIF())),
         (
             Projection("a", "b", w),
             Projection("b", "a", w.copy(), delay=1e-3),
@@ -220,7 +220,7 @@ def test_larger_arrays_stand_beside_once_and_without_pickles(tmp_path):
 def test_names_that_yaml_takes_for_something_else_are_quoted(tmp_path):
     names = ("on", "no", "true", "null", "y", "file", "e1")
     net = Network(
-        tuple(Population(name, 9, LIF(), bias=np.linspace(0, 1, 9)) for name in names),
+        tuple(Population(name, 65, LIF(), bias=np.linspace(0, 1, 65)) for name in names),
         tuple(Projection(name, "on", 1.0, delay=1e-3) for name in names),
     )
     one = small(net=net, inputs=[], outputs=[Output("off", (SpikeDecoder("null", 1, 0.1),))])

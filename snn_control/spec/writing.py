@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TYPES", "save_spec"]
 
-INLINE = 8  # numbers of an array that still reads well in the YAML
+INLINE = 64  # numbers of an array that still reads well in the YAML
 COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
 
 TABLES: tuple[Mapping[str, type], ...] = (NEURONS, RULES, ENCODERS, DECODERS, CONNECTORS, DISTRIBUTIONS)

@@ -67,3 +67,23 @@ def nodes(ros):
     yield io, other
     other.destroy_node()
     io.destroy_node()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts node processes, which end with the test."""
+    from tests.ros.robot import Processes
+
+    processes = Processes(tmp_path)
+    yield processes
+    processes.close()
+
+
+@pytest.fixture
+def robot(ros):
+    """The other side of the topics."""
+    from tests.ros.robot import Robot
+
+    one = Robot(ros)
+    yield one
+    one.close()

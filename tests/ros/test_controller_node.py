@@ -37,8 +37,6 @@ from tests.ros.robot import (
     SAFE,
     WARN,
     Mistakes,
-    Processes,
-    Robot,
     changed,
     fifo_is_granted,
     joints,
@@ -51,20 +49,6 @@ from tests.ros.robot import (
 
 PERIOD = 0.01
 ON_ITS_WAY = 0.02  # s: what a message may take to get out of a process of a busy machine
-
-
-@pytest.fixture
-def start(tmp_path):
-    processes = Processes(tmp_path)
-    yield processes
-    processes.close()
-
-
-@pytest.fixture
-def robot(ros):
-    one = Robot(ros)
-    yield one
-    one.close()
 
 
 # what is wrong from the start ------------------------------------------------------------------------------------

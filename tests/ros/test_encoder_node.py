@@ -11,7 +11,7 @@ from snn_control.controller import Controller
 from snn_control.engine.kernels.spikes import HEADER
 from snn_control.ros.encoder_node import encoders_only
 from snn_control.spec import load_spec
-from tests.ros.robot import CONTROLLER, OK, Mistakes, Processes, Robot, changed, stamp_of, wait, write
+from tests.ros.robot import CONTROLLER, OK, Mistakes, changed, stamp_of, wait, write
 
 LIF = {"type": "lif", "tau_mem": 0.02, "v_threshold": 1.0, "reset": "subtract"}
 N, PERIOD_NS = 12, 10_000_000
@@ -33,20 +33,6 @@ def two_inputs():
     topic = {"type": "std_msgs/msg/Float64MultiArray", "field": "data[:]"}
     values["ros"]["inputs"] = {name: topic | {"topic": name} for name in inputs}
     return values
-
-
-@pytest.fixture
-def start(tmp_path):
-    processes = Processes(tmp_path)
-    yield processes
-    processes.close()
-
-
-@pytest.fixture
-def robot(ros):
-    one = Robot(ros)
-    yield one
-    one.close()
 
 
 MISTAKES = {

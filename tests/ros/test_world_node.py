@@ -18,7 +18,7 @@ from std_msgs.msg import Float64MultiArray
 from snn_control.controller import Controller
 from snn_control.record.episode import load_episode
 from snn_control.resources import shipped
-from tests.ros.robot import OK, Mistakes, Processes, Robot, changed, stamp_of, wait, write
+from tests.ros.robot import OK, Mistakes, changed, stamp_of, wait, write
 
 CARTPOLE = yaml.safe_load(shipped("cartpole").read_text()) | {
     "ros": {
@@ -28,20 +28,6 @@ CARTPOLE = yaml.safe_load(shipped("cartpole").read_text()) | {
 }
 STEP = 0.02
 SENSOR = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-@pytest.fixture
-def start(tmp_path):
-    processes = Processes(tmp_path)
-    yield processes
-    processes.close()
-
-
-@pytest.fixture
-def robot(ros):
-    one = Robot(ros)
-    yield one
-    one.close()
 
 
 MISTAKES = {

@@ -198,6 +198,22 @@ def leaky_integrator(row):
     restart_current(o)
 
 
+@register_jitable(forceinline=True)
+def fire(o, i, flags, wait, before, u, second, threshold, reset, jump):
+    """Threshold and refractory period of neuron i: its membrane and its second variable, which a spike moves."""
+    flags[i] = 0
+    if o[REFRACTORY] > 0 and wait[i] > 0:
+        wait[i] -= 1
+        u = before
+    elif u >= threshold:
+        flags[i] = 1
+        u = reset
+        second = second + jump
+        if o[REFRACTORY] > 0:
+            wait[i] = o[REFRACTORY]
+    return u, second
+
+
 # adaptive exponential ----------------------------------------------------------------------------------------------
 ADEX_V, ADEX_W, ADEX_WAIT = range(OWN, OWN + 3)
 (
@@ -221,16 +237,8 @@ def adex(row):
         u = (p[X_DECAY * each + j] * before + p[X_GAIN * each + j] * (current[i] - adaptation)) + rise
         u = u + p[X_LEAK * each + j]
         after = p[X_DECAY_W * each + j] * adaptation + p[X_COUPLING * each + j] * (before - p[X_REST * each + j])
-        flags[i] = 0
-        if o[REFRACTORY] > 0 and wait[i] > 0:
-            wait[i] -= 1
-            u = before
-        elif u >= p[X_THRESHOLD * each + j]:
-            flags[i] = 1
-            u = p[X_RESET * each + j]
-            after = after + p[X_JUMP * each + j]
-            if o[REFRACTORY] > 0:
-                wait[i] = o[REFRACTORY]
+        reset, jump = p[X_RESET * each + j], p[X_JUMP * each + j]
+        u, after = fire(o, i, flags, wait, before, u, after, p[X_THRESHOLD * each + j], reset, jump)
         v[i] = flush(u)
         w[i] = settle(after)
     restart_current(o)
@@ -260,16 +268,8 @@ def izhikevich(row):
         half, drive = p[Z_HALF * each + j], p[Z_GAIN * each + j] * current[i]
         v1 = quadratic(quadratic(before, recovery, drive, half), recovery, drive, half)
         after = recovery + p[Z_RATE * each + j] * (p[Z_B * each + j] * v1 - recovery)
-        flags[i] = 0
-        if o[REFRACTORY] > 0 and wait[i] > 0:
-            wait[i] -= 1
-            v1 = before
-        elif v1 >= p[Z_THRESHOLD * each + j]:
-            flags[i] = 1
-            v1 = p[Z_RESET * each + j]
-            after = after + p[Z_JUMP * each + j]
-            if o[REFRACTORY] > 0:
-                wait[i] = o[REFRACTORY]
+        reset, jump = p[Z_RESET * each + j], p[Z_JUMP * each + j]
+        v1, after = fire(o, i, flags, wait, before, v1, after, p[Z_THRESHOLD * each + j], reset, jump)
         v[i] = settle(v1)
         w[i] = settle(after)
     restart_current(o)
