@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("engine", "calls", "peers", "build", "plasticity", "wakeup", "latency", "pan_tilt", "soak")
+NAMES = ("engine", "calls", "peers", "build", "plasticity", "plugins", "wakeup", "latency", "pan_tilt", "soak")
 
 
 def main() -> int:

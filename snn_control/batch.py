@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .controller import give_events, give_value
-from .engine.bound import bind, events_taker
+from .engine.bound import bind, check_rows, events_taker
 from .engine.kernels import encoders
 from .engine.program import ALIGN, IO, PROGRAM, STATE, Program, aligned
 from .engine.tick import tables_function
@@ -154,6 +154,9 @@ class Batch:
             raise ProgramError("state: is not one of this Program")
         if (state[..., :mark] != self._mark).any():
             raise ProgramError("state: is not one of this Program")
+        blocks = {PROGRAM: self.program.constants, IO: self._io[0]}
+        for one in state.reshape(-1, state.shape[-1]):
+            check_rows(self.program, {**blocks, STATE: one[mark : mark + n]})
         self._states[chosen] = state[..., mark : mark + n]
         ages = np.ascontiguousarray(state[..., mark + n :]).view(np.int64)
         for k, slot in enumerate(self._slots.values()):

@@ -193,9 +193,9 @@ class Controller:
         return np.concatenate([self._mark, self.bound.state, ages.view(np.uint8)])
 
     def restore(self, state: np.ndarray) -> None:
-        """Continue from a `state`; raises ProgramError where it is another Program's."""
+        """Continue from a `state`; raises ProgramError where it is another Program's, or was changed."""
         mark, n = self._mark.size, self.bound.state.size
-        if state.size != mark + n + 8 * len(self._slots) or (state[:mark] != self._mark).any():
+        if state.shape != (mark + n + 8 * len(self._slots),) or (state[:mark] != self._mark).any():
             raise ProgramError("state: is not one of this Program")
         self.bound.restore(state[mark : mark + n])
         ages = state[mark + n :].copy().view(np.int64)
@@ -220,12 +220,9 @@ class Controller:
             raise ProgramError(f"{path}: not a saved state ({type(error).__name__}: {error})") from error
         if digest != self.program.digest:
             raise ProgramError(f"{path}: is a state of another Program; build the controller as it was when it learned")
-        before = self.state()
         try:
             self.restore(state)
-            self.bound.check()
         except ProgramError as error:
-            self.restore(before)
             raise ProgramError(f"{path}: {error}") from None
 
     # learning ------------------------------------------------------------------------------------------------

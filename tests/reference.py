@@ -1,14 +1,13 @@
 """Slow twins: every kernel, and a whole controller, in plain NumPy float32 scalars and Python loops.
 
 A twin does the operations of its kernel in the same order and must give the same bits; NaNs count as equal.
-`TWINS` maps a kernel's name to its twin and to a generator of random operands: numbers, and arrays which
-the kernel gets as addresses. `SlowController` reads the descriptions themselves and knows no Program.
+`TWINS` maps a kernel's name to its twin and to a generator of random operands; `snn_control.testing` compares them and
+has the pieces that the twins of other packages need too. `SlowController` reads the descriptions themselves and knows
+no Program.
 """
 
 from __future__ import annotations
 
-import copy
-import ctypes
 import itertools
 import math
 import zlib
@@ -38,7 +37,6 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.engine import build_projections
-from snn_control.engine.kernels import WORDS
 from snn_control.network import (
     ALIF,
     IF,
@@ -58,74 +56,40 @@ from snn_control.network import (
     RewardSTDP,
 )
 from snn_control.network.convolution import Convolution
+from snn_control.testing import (
+    FLOAT_MAX,
+    bounded,
+    bounds_of,
+    changed,
+    clock_of,
+    counter_of,
+    currents,
+    exponential,
+    firing,
+    floats,
+    flush,
+    is_on,
+    learned,
+    parameters,
+    place,
+    ring_of_spikes,
+    settle,
+    slow,
+    spike_list,
+    switch_of,
+    write_spikes,
+)
 
-__all__ = ["TWINS", "SlowController", "call_kernel", "canonical", "exponential", "philox", "slow", "uniforms"]
+__all__ = ["TWINS", "SlowController", "exponential", "philox", "slow", "uniforms"]
 
 f32 = np.float32
 TINY, HUGE, ZERO, ONE, HALF = f32(1e-20), f32(1e30), f32(0), f32(1), f32(0.5)
-FLOAT_MAX = float(np.finfo(np.float32).max)
 HEADER = 64  # bytes in front of a spike list
 PULSES = (PoolEncoder, DeltaEncoder, StepForwardEncoder)  # encoders that act in a tick's first step
 Operands = list[Any]
 
 
-def slow(function: Callable) -> Callable:
-    """Run with overflow and invalid operations silent, as compiled code is."""
-
-    def quiet(*args: Any, **kwargs: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return function(*args, **kwargs)
-
-    quiet.__name__, quiet.__doc__ = function.__name__, function.__doc__
-    return quiet
-
-
-def call_kernel(address: int, operands: Operands) -> None:
-    """Run a compiled kernel on a row of its own; arrays are changed in place."""
-    row = np.zeros(WORDS, np.int64)
-    row[0] = address
-    for k, operand in enumerate(operands, 1):
-        row[k] = operand.ctypes.data if isinstance(operand, np.ndarray) else operand
-    ctypes.CFUNCTYPE(None, ctypes.c_int64)(address)(row.ctypes.data)
-
-
-def canonical(array: np.ndarray) -> bytes:
-    """The bytes of an array with every NaN alike (which NaN an operation gives is the processor's choice)."""
-    array = array.copy()
-    if array.dtype.kind == "f":
-        array[np.isnan(array)] = np.nan
-    return array.tobytes()
-
-
 # scalar pieces -------------------------------------------------------------------------------------------------
-def flush(x: np.float32) -> np.float32:
-    return x if abs(x) > TINY else ZERO
-
-
-def bounded(x: np.float32) -> np.float32:
-    return x if abs(x) < HUGE else ZERO
-
-
-def settle(x: np.float32) -> np.float32:
-    return x if TINY < abs(x) < HUGE else ZERO
-
-
-def exponential(x: np.float32) -> np.float32:
-    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, then 2^k; in float64 the function itself."""
-    if not x > f32(-87):
-        return ZERO
-    x = min(x, f32(88))
-    if isinstance(x, np.float64):
-        return np.exp(x)
-    k = int(x * f32(1.44269504) + (HALF if x > 0 else -HALF))
-    r = (x - f32(k) * f32(0.693359375)) - f32(k) * f32(-2.12194440e-4)
-    s = f32(1 / 5040)
-    for factorial in (720, 120, 24, 6, 2):
-        s = s * r + f32(1 / factorial)
-    s = (s * r) * r + r + ONE
-    return s * f32(2.0**k)
-
-
 def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]:
     """Philox4x32-10 in Python's integers."""
     c, k = list(counter), list(key)
@@ -158,20 +122,6 @@ def poisson_count(u: np.float32, mean: np.float32) -> int:
             break
         total = total + p
     return k
-
-
-def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """The bytes of the slot of step ``now - delay``."""
-    first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
-    return base.reshape(-1).view(np.uint8)[first:]
-
-
-def spike_list(slot: np.ndarray, many: int = 0) -> list[tuple[int, np.float32]]:
-    """(neuron, how many times) of those that fired."""
-    count = int(slot[:8].view(np.int64)[0])
-    fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
-    times = slot[many : many + 2 * count].view(np.uint16).tolist() if many else [1] * count
-    return [(i, f32(m)) for i, m in zip(fired, times, strict=True)]
 
 
 # twins of the inputs -------------------------------------------------------------------------------------------
@@ -394,19 +344,6 @@ def csr_graded(n_post, y, synapses, x, n_pre, stride, slots, clock, delay, count
 
 
 # twins of the neurons ------------------------------------------------------------------------------------------
-def write_spikes(times, ring, stride, slots, clock, counter, many):
-    """A spike list of this step from how often each neuron fired."""
-    fired = np.flatnonzero(times)
-    slot = place(ring, stride, slots, clock, 0)
-    slot[:8].view(np.int64)[0] = fired.size
-    slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
-    if fired.size < len(times):  # the list's end
-        slot[HEADER + 4 * fired.size :][:4].view(np.uint32)[:] = 0
-    if many:
-        slot[many : many + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
-    counter[0] += int(np.sum(times))
-
-
 def integrate_and_fire(
     n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory,
     mode, v, isyn, adapt, wait, counts,
@@ -513,20 +450,6 @@ def after_spike(second, u, before, threshold, reset, jump, refractory, wait, i):
 
 
 # twins of the learning rules -----------------------------------------------------------------------------------
-def changed(w: np.float32, delta: np.float32, low: np.float32, high: np.float32) -> np.float32:
-    return min(max(flush(w + bounded(delta)), low), high)
-
-
-def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Whether the rule runs; what it remembers is cleared in the step in which it begins."""
-    if switch[0] and not switch[1]:
-        for array in memory:
-            if not isinstance(array, int):
-                array[...] = 0
-    switch[1] = switch[0] != 0
-    return bool(switch[1])
-
-
 def pairs(n_pre, n_post, target, source, post_ring, x, y, p, sparse, synapses, low, high):
     """STDP of this step on target: (n_pre, n_post), or one number a synapse; returns how many were visited."""
     ring, stride, slots, clock, delay = source
@@ -737,43 +660,6 @@ def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, wo
 
 
 # random operands -----------------------------------------------------------------------------------------------
-SPECIAL = np.array(
-    [0.0, -0.0, 1.0, -1.0, 1e-21, -1e-21, 1e-20, 1e-40, -1e-45, 3e38, -3e38, np.inf, -np.inf, np.nan], np.float32
-)
-
-
-def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
-    x = (scale * rng.standard_normal(shape)).astype(np.float32)
-    if special and rng.random() < 0.5:
-        x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
-    return np.ascontiguousarray(x, np.float32)
-
-
-def ring_of_spikes(rng: np.random.Generator, n: int, several: bool | None = None) -> list[Any]:
-    """ring, stride, slots, clock, delay, many, with a random ascending list in every slot."""
-    slots = int(rng.integers(1, 5))
-    several = rng.random() < 0.3 if several is None else several
-    many = HEADER + 4 * n if several else 0
-    stride = -(-(HEADER + (6 if several else 4) * n) // 64) * 64
-    ring = np.zeros(slots * stride, np.uint8)
-    for slot in ring.reshape(slots, stride):
-        fired = np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.1, 0.5, 1.0])).astype(np.uint32)
-        slot[:8].view(np.int64)[0] = fired.size
-        slot[HEADER : HEADER + 4 * fired.size] = fired.view(np.uint8)
-        if several:
-            times = rng.integers(1, 9, fired.size).astype(np.uint16)
-            slot[many : many + 2 * fired.size] = times.view(np.uint8)
-    return [ring, stride, slots, clock_of(rng), int(rng.integers(0, slots + 1)), many]
-
-
-def clock_of(rng: np.random.Generator) -> np.ndarray:
-    return np.array([rng.integers(0, 9), rng.integers(0, 1000)], np.int64)
-
-
-def counter_of() -> np.ndarray:
-    return np.zeros(1, np.int64)
-
-
 def sample_case(rng, n):
     n = 0 if rng.random() < 0.1 else n
     data = floats(rng, n).astype(np.float64)
@@ -950,28 +836,6 @@ def sparse_graded_case(kind: str):
     return case
 
 
-def currents(rng, n):
-    bias = floats(rng, n)
-    return [bias if rng.random() < 0.3 else floats(rng, n), bias]
-
-
-def parameters(rng, n, *rows):
-    """(rows, 1) or (rows, n) float32, and how many a row; each row is a mean and a spread."""
-    each = n if rng.random() < 0.4 else 1
-    p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
-    return [np.ascontiguousarray(p), each]
-
-
-def firing(rng, n, several=False):
-    """flags, ring, stride, slots, clock, counter, many, refractory; and the waiting counters, or 0."""
-    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n, several)
-    refractory = 0 if several else int(rng.choice([0, 1, 2, 3, 5]))
-    flags = np.zeros(-(-n // 64) * 64, np.uint8)
-    flags[:n] = rng.integers(0, 2, n)
-    wait = rng.integers(0, 3, n).astype(np.uint16) if refractory else 0
-    return [flags, ring, stride, slots, clock, counter_of(), many, refractory], wait
-
-
 def integrate_and_fire_case(rng, n):
     floor = (-FLOAT_MAX, 0) if rng.random() < 0.5 else (-0.5, 0.1)
     several = rng.random() < 0.25
@@ -1089,19 +953,6 @@ def guard_case(rng, m):
     return [inputs, valid, required, m, raw, np.zeros(m), previous, limits, ramp, words, int(rng.integers(0, 4))]
 
 
-def switch_of(rng):
-    return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
-
-
-def bounds_of(rng):
-    return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
-
-
-def learned(rng, n_pre, n_post, low, high):
-    """Weights within their bounds."""
-    return np.clip(floats(rng, n_pre, n_post, special=False), low, high).astype(np.float32)
-
-
 def stdp_case(reward: bool):
     def case(rng, n):
         n_pre, (low, high), sparse = int(rng.integers(1, 40)), bounds_of(rng), [0, 0, 0]
@@ -1198,20 +1049,6 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "argmax": (argmax, argmax_case),
     "guard": (guard, guard_case),
 }
-
-
-@slow
-def disagreement(name: str, address: int, seed: int, size: int) -> str:
-    """Run kernel and twin on the same random operands; what differs, or an empty text."""
-    twin, case = TWINS[name]
-    operands = case(np.random.default_rng(seed), size)
-    expected = copy.deepcopy(operands)  # one memo: arrays that are shared stay shared
-    call_kernel(address, operands)
-    twin(*expected)
-    for k, (got, want) in enumerate(zip(operands, expected)):
-        if isinstance(got, np.ndarray) and canonical(got) != canonical(want):
-            return f"{name}, operand {k + 1}: kernel {got.tolist()}, twin {want.tolist()}"
-    return ""
 
 
 # the whole controller ------------------------------------------------------------------------------------------

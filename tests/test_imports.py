@@ -36,6 +36,7 @@ ALLOWED = {
     "training": CORE | {"spec", "spaces", "controller", "record", "resources", "sim_worlds"},
     "ros": CORE | {"spec", "spaces", "advice", "controller", "realtime", "record", "resources"},
     "energy": {"engine"},
+    "testing": {"engine"},
     "measure": {"engine", "controller", "realtime", "record"},
     "sim_worlds": {"errors", "engine"},
 }

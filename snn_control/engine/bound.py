@@ -13,13 +13,13 @@ from ..errors import ProgramError
 from . import tick as _tick
 from .calls import stepper, ticker
 from .kernels import WORDS
-from .operands import Array
+from .operands import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
 from .slots import SLOT_WORDS
 from .take_events import taker
 
-__all__ = ["Blocks", "Bound", "address_of", "bind", "events_taker"]
+__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "events_taker"]
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
@@ -50,11 +50,11 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
         raise ProgramError(f"steps = {program.steps}: must be at least 1 a tick")
     if "clock" not in program.names or program.names["clock"].n_bytes != 16:
         raise ProgramError("a Program needs a clock of two numbers")
+    check_rows(program, blocks)
     table = aligned(8 * WORDS * (1 + len(operations))).view(np.int64).reshape(-1, WORDS)
     kinds = np.full(table.shape, NUMBER, np.uint8)
     for k, operation in enumerate(operations, 1):
         found = kernel(operation.kernel, operation.version)
-        _check(operation, found.check, blocks)
         table[k, 0] = found.address
         for word, operand in enumerate(operation.operands, 1):
             if isinstance(operand, Place):
@@ -68,8 +68,16 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     return table, kinds
 
 
-def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> None:
-    """Refuse a row that would lead its kernel out of its arrays."""
+def check_rows(program: Program, blocks: Blocks) -> None:
+    """Refuse rows that would lead their kernels out of their arrays, or into those of others."""
+    checked = [(kernel(o.kernel, o.version).check, o) for o in program.operations]
+    apart([_check(o, check, blocks) for check, o in checked if check is not None])
+    for _, o in (pair for pair in checked if pair[0] is None):
+        _check(o, None, blocks)
+
+
+def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> list[int | Array]:
+    """The operands of a row, checked by themselves."""
     where = f"{operation.kernel} of {operation.label}"
     if len(operation.operands) >= WORDS:
         raise ProgramError(f"{where}: {len(operation.operands)} operands: at most {WORDS - 1}")
@@ -78,7 +86,8 @@ def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> None
         if isinstance(operand, Place):
             address_of(operand, blocks)
             start = blocks[operand.kind][operand.offset :]
-            seen.append(Array(start[: operand.n_bytes]))
+            at = operand.kind, operand.offset
+            seen.append(Array(start[: operand.n_bytes], at, constant=operand.kind == PROGRAM))
         elif isinstance(operand, int) and not isinstance(operand, bool) and abs(operand) < 1 << 63:
             seen.append(operand)
         else:
@@ -90,6 +99,7 @@ def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> None
         raise ProgramError(f"{where}: {error}") from None
     except (TypeError, ValueError) as error:
         raise ProgramError(f"{where}: its row has the wrong form: {error}") from None
+    return seen
 
 
 def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: str) -> list[np.ndarray]:
@@ -159,12 +169,8 @@ class Bound:
         self.io[:] = 0
 
     def restore(self, state: np.ndarray) -> None:
-        """Continue from a copy of `state`."""
+        """Continue from a copy of `state`; raises ProgramError where it does not fit, and is then as it was."""
         if state.dtype != np.uint8 or state.shape != self.state.shape:
             raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
+        check_rows(self.program, {**self._blocks, STATE: state})  # spike lists and connectivity that kernels follow
         self.state[:] = state
-
-    def check(self) -> None:
-        """Check every row once more, where the state came from outside; raises ProgramError."""
-        for operation in self.program.operations:
-            _check(operation, kernel(operation.kernel, operation.version).check, self._blocks)

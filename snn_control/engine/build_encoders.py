@@ -21,6 +21,7 @@ from ..coding import (
     ValueInput,
 )
 from ..errors import BuildError
+from . import plugins
 from .build_projections import product
 from .builder import Builder, matrix, vector
 from .program import PRE, Place
@@ -174,9 +175,9 @@ FORMS: dict[type, EncoderForm] = {
 
 def encoder_form(description: type) -> EncoderForm | None:
     """The form of an encoder description, if there is one."""
-    return FORMS.get(description)
+    return FORMS.get(description) or plugins.form("encoders", description)
 
 
 def register_encoder(description: type, form: EncoderForm) -> None:
-    """Make an encoder description of another package buildable."""
+    """Make an encoder description buildable in this process; a package's own comes as a plug-in."""
     FORMS[description] = form

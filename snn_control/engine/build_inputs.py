@@ -9,6 +9,7 @@ import numpy as np
 from ..coding import EventsInput, Input, ValueInput
 from ..errors import BuildError
 from ..network import Population
+from . import plugins
 from .build_encoders import encoder_form
 from .builder import Builder, Node, bounded
 from .kernels import encoders
@@ -56,7 +57,7 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
     where, form = f"inputs.{spec.name}.encoder", encoder_form(type(spec.encoder))
     if form is None or form.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"
-        raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input")
+        raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input", plugins.faults())
     drive, model = form.build(b, spec, source), getattr(spec.encoder, "neuron", None)
     if model is None:
         node = _graded(b, spec.name, drive)

@@ -20,6 +20,7 @@ from ..coding import (
     SpikeDecoder,
 )
 from ..errors import BuildError
+from . import plugins
 from .build_projections import fan_out, product, zeros
 from .builder import Builder, Node, matrix, vector
 from .forms import whole_steps
@@ -130,8 +131,12 @@ FORMS: dict[type, DecoderForm] = {
 
 
 def register_decoder(description: type, form: DecoderForm) -> None:
-    """Make a decoder description of another package buildable."""
+    """Make a decoder description buildable in this process; a package's own comes as a plug-in."""
     FORMS[description] = form
+
+
+def _form(term: Any) -> DecoderForm | None:
+    return FORMS.get(type(term)) or plugins.form("decoders", type(term))
 
 
 def terms_of(output: Output) -> tuple[Any, ...]:
@@ -144,7 +149,7 @@ def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
-            if form := FORMS.get(type(term)):
+            if form := _form(term):
                 needed = form.lists(f"outputs.{output.name}.decoder[{k}]", term, dt)
                 lists[term.source] = max(lists.get(term.source, 0), needed)
     return lists
@@ -155,9 +160,9 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
     b.emit(POST, "copy", bias.size, into, b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
-        form = FORMS.get(type(term))
+        form = _form(term)
         if form is None:
-            raise BuildError(path, type(term).__name__, "is no decoder that can be built")
+            raise BuildError(path, type(term).__name__, "is no decoder that can be built", plugins.faults())
         if term.source not in b.nodes:
             raise BuildError(f"{path}.from", term.source, f"must be a population: {', '.join(b.nodes)}")
         node = b.nodes[term.source]

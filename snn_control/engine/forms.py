@@ -28,6 +28,7 @@ from ..network import (
     Relay,
     Threshold,
 )
+from . import plugins
 from .kernels import neurons
 
 __all__ = ["FLOAT_MAX", "NeuronForm", "form_of", "register_neuron", "whole_steps"]
@@ -234,11 +235,12 @@ FORMS: dict[type, NeuronForm] = {
 
 def form_of(path: str, neuron: NeuronModel) -> NeuronForm:
     """The form of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
-    if type(neuron) not in FORMS:
-        raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model")
-    return FORMS[type(neuron)]
+    form = FORMS.get(type(neuron)) or plugins.form("neurons", type(neuron))
+    if form is None:
+        raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model", plugins.faults())
+    return form
 
 
 def register_neuron(description: type, form: NeuronForm) -> None:
-    """Make a neuron description of another package buildable."""
+    """Make a neuron description buildable in this process; a package's own comes as a plug-in."""
     FORMS[description] = form

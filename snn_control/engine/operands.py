@@ -7,6 +7,9 @@ elements the kernel will touch. What a kernel finds in connectivity (row pointer
 
 from __future__ import annotations
 
+import bisect
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +21,22 @@ from .kernels import encoders, neurons, outputs
 __all__ = ["CHECKS", "Array"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Array:
-    """A place whose bounds are checked already: its bytes."""
+    """A place whose bounds are checked already.
+
+    data : its bytes
+    block : which of a Program's blocks it lies in, and from which byte on; a check cannot tell blocks apart but for
+        ``constant``: one that all states share and nothing may write to
+    lists : stride, slots and neurons, where it is a ring of spike lists
+    indices : it holds counts or indices that kernels follow without looking: nothing else may write there
+    """
 
     data: np.ndarray
+    block: tuple[int, int] = (0, 0)
+    constant: bool = False
+    lists: tuple[int, int, int] | None = None
+    indices: bool = False
 
     def need(self, n: int, size: int) -> None:
         """The kernel touches ``n`` elements of ``size`` bytes."""
@@ -35,6 +49,20 @@ def need(n: int, size: int, *arrays: Any) -> None:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
         array.need(n, size)
+
+
+def written(*arrays: Any) -> None:
+    """The kernel writes to these."""
+    for array in arrays:
+        if isinstance(array, Array) and array.constant:
+            raise ProgramError("a kernel would write into the constants")
+
+
+def followed(*arrays: Any) -> None:
+    """The kernel follows what these hold."""
+    for array in arrays:
+        if isinstance(array, Array):
+            array.indices = True
 
 
 def positive(*numbers: Any) -> None:
@@ -52,12 +80,36 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, many: Any
         raise ProgramError(f"stride {stride}, delay {delay}: no ring of {slots} slots for {n} neurons")
     if many and not (many % 2 == 0 and 64 + 4 * n <= many <= stride - 2 * n):
         raise ProgramError(f"many {many}: no place for {n} multiplicities in {stride} bytes")
+    spikes.lists, spikes.indices = (stride, slots, n), True
     for k in range(slots):  # what a saved state says must not lead a kernel out of the list
         count = int(spikes.data[k * stride :][:8].view(np.int64)[0])
         if not 0 <= count <= n:
             raise ProgramError(f"a spike list of {count}: at most {n} neurons")
         if count and int(spikes.data[k * stride + 64 :][: 4 * count].view(np.uint32).max()) >= n:
             raise ProgramError(f"a spike of a neuron beyond {n}")
+
+
+def apart(rows: Sequence[Sequence[Any]]) -> None:
+    """Whether the rows of a Program agree about what they share.
+
+    rows : operands of each, after their checks; raises ProgramError where a ring is taken for two kinds of ring, or
+    where one may write among the counts and indices that another follows
+    """
+    rings: dict[tuple[int, int], tuple[int, int, int]] = {}
+    arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
+    for array in arrays:
+        if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
+            raise ProgramError(f"spike lists are taken for {array.lists} and {rings[array.block]}")
+    kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
+    for (block, _, end), (other, start, _) in itertools.pairwise(kept):
+        if block == other and start < end:
+            raise ProgramError(f"places that hold indices overlap at {start}")
+    for array in arrays:
+        block, start = array.block
+        end = start + array.data.nbytes
+        k = bisect.bisect_left(kept, (block, end)) - 1  # the last that begins before this one ends
+        if not array.indices and k >= 0 and kept[k][0] == block and kept[k][2] > start:
+            raise ProgramError(f"a place at {start} overlaps indices that another operation follows")
 
 
 def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
@@ -75,6 +127,7 @@ def sample(n, slot, data, held, valid, limits, stale, counters):
     need(encoders.SLOT_WORDS, 8, slot)
     need(2, 8, valid)
     need(4, 8, counters)
+    written(valid, counters, held)
     if n:
         positive(n)
         need(n, 8, data)
@@ -86,6 +139,7 @@ def population(dimensions, m, values, out, centres, params):
     positive(dimensions, m)
     need(dimensions, 4, values)
     need(dimensions * m, 4, out, centres)
+    written(out)
     need(2 * dimensions, 4, params)
 
 
@@ -94,6 +148,7 @@ def fields(dimensions, m, values, out, centres, inverse, drive):
     need(dimensions, 4, values, inverse)
     need(m, 4, out)
     need(dimensions * m, 4, centres)
+    written(out)
     need(1, 4, drive)
 
 
@@ -101,12 +156,14 @@ def signed(n, values, out, gain):
     positive(n)
     need(n, 4, values, gain)
     need(2 * n, 4, out)
+    written(out)
 
 
 def changes(n, values, out, sent, threshold, whole):
     positive(n)
     need(n, 4, values, sent, threshold)
     need(2 * n, 4, out)
+    written(out, sent)
     flag(whole)
 
 
@@ -125,6 +182,8 @@ def pool(n, out, slot, x, y, p, width, height, column, line, weights, on_offset,
     need(height, 4, line)
     need(2, 4, weights)
     need(2, 8, counters)
+    written(out, counters)
+    followed(column, line)
     last = int(column.data.view(np.uint32)[:width].max()) + int(line.data.view(np.uint32)[:height].max())
     if not 0 <= on_offset or last + on_offset >= n:
         raise ProgramError(f"cell {last + on_offset}: only {n} cells")
@@ -133,17 +192,20 @@ def pool(n, out, slot, x, y, p, width, height, column, line, weights, on_offset,
 def copy(n, y, x):
     positive(n)
     need(n, 4, y, x)
+    written(y)
 
 
 def clear(n, y):
     positive(n)
     need(n, 4, y)
+    written(y)
 
 
 def remember(n, line, stride, slots, clock, x):
     positive(n, slots, stride)
     need(slots * stride, 1, line)
     need(n, 4, x)
+    written(line)
     need(2, 8, clock)
     if stride < 4 * n or stride % 4:
         raise ProgramError(f"stride {stride}: no line for {n} numbers")
@@ -153,6 +215,7 @@ def _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, 
     positive(n_post, n_pre)
     need(n_post, 4, y)
     need(1, 8, counter)
+    written(y, counter)
     ring(spikes, stride, slots, clock, delay, many, n_pre)
 
 
@@ -174,6 +237,7 @@ def _fan_out(fan_out: Any, n_pre: int) -> None:
 def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
     """Row pointers; where the last row ends."""
     need(n_pointers, 4, pointers)
+    followed(pointers)
     rows = pointers.data.view(np.uint32)[:n_pointers]
     if rows[0] != 0 or (rows[1:] < rows[:-1]).any() or rows[-1] > synapses:
         raise ProgramError("row pointers: must ascend from 0 to the number of synapses")
@@ -189,6 +253,7 @@ def _csr(n_post, y, synapses, spikes, stride, slots, clock, delay, many, counter
 
 def _pairs(synapses: Array, pointers: Any, n_pointers: int, targets: int) -> None:
     """Rows of {target, weight}."""
+    followed(synapses)
     pairs = synapses.data.view(np.uint32).reshape(-1, 2)
     pointers_of(pointers, n_pointers, len(pairs))
     if len(pairs) and int(pairs[:, 0].max()) >= targets:
@@ -215,6 +280,7 @@ def dense_spikes_int8(n_post, y, weights, spikes, stride, slots, clock, delay, m
     need(n_post, 1, weights)
     need(1, 4, scale)
     need(n_post, 4, sums)
+    written(sums)
     once(many)
     n_pre = weights.data.nbytes // n_post
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pre)
@@ -229,6 +295,7 @@ def csr_spikes_int8(
     need(1, 4, scale)
     once(many)
     _from_spikes(n_post, y, spikes, stride, slots, clock, delay, many, counter, n_pointers - 1)
+    followed(synapses)
     words = synapses.data.view(np.uint32)
     pointers_of(pointers, n_pointers, words.size)
     if words.size and int((words & 0xFFFFFF).max()) >= n_post:
@@ -244,12 +311,14 @@ def release(n, y, line, steps, clock):
     positive(n, steps)
     need(n, 4, y)
     need(n * steps, 4, line)
+    written(y, line)
     need(2, 8, clock)
 
 
 def synapse(n, y, isyn, decay):
     positive(n)
     need(n, 4, y, isyn)
+    written(y, isyn)
     need(1, 4, decay)
 
 
@@ -265,6 +334,7 @@ def _geometry(
     need(channels * group_out * rows * columns, 4, weights)
     need(area // width * rows, 4, lines)
     need(width * columns, 4, places)
+    followed(lines, places)
     need(n_pre, 4, fan_out)
     down, across = (a.data.view(np.int32) for a in (lines, places))
     down, across = down[: area // width * rows], across[: width * columns]
@@ -295,6 +365,7 @@ def conv_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, count
     need(n_post, 4, y)
     need(1, 8, counter)
     graded(x, n_pre, stride, slots, clock, delay)
+    written(y, counter)
     _geometry(n_post, n_pre, weights, *geometry)
 
 
@@ -303,6 +374,7 @@ def dense_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, coun
     need(n_post, 4, y)
     need(n_pre * n_post, 4, weights)
     need(1, 8, counter)
+    written(y, counter)
     graded(x, n_pre, stride, slots, clock, delay)
     _fan_out(fan_out, n_pre)
 
@@ -319,6 +391,7 @@ def _one_each(n_post, y, x, n_pre, stride, slots, clock, delay, counter, fan_out
     positive(n_post, n_pre)
     need(n_post, 4, y, start)
     need(1, 8, counter)
+    written(y, counter)
     need(n_pre, 4, fan_out)
     graded(x, n_pre, stride, slots, clock, delay)
 
@@ -326,6 +399,7 @@ def _one_each(n_post, y, x, n_pre, stride, slots, clock, delay, counter, fan_out
 def gather_graded(n_post, y, weights, x, n_pre, stride, slots, clock, delay, counter, fan_out, start, channels):
     _one_each(n_post, y, x, n_pre, stride, slots, clock, delay, counter, fan_out, start)
     need(n_post, 4, weights, channels)
+    followed(channels)
     last = int(channels.data.view(np.uint32)[:n_post].max())
     if last >= n_pre:
         raise ProgramError(f"channel {last}: only {n_pre}")
@@ -336,6 +410,7 @@ def tile_graded(n_post, y, weight, x, n_pre, stride, slots, clock, delay, counte
     positive(size)
     need(1, 4, weight)
     need(size, 4, tile)
+    written(tile)
     if size % n_pre:
         raise ProgramError(f"a tile of {size}: must be a multiple of {n_pre}")
 
@@ -346,6 +421,7 @@ def csr_graded(n_post, y, synapses, x, n_pre, stride, slots, clock, delay, count
     need(1, 8, counter)
     graded(x, n_pre, stride, slots, clock, delay)
     need(0, 8, synapses)
+    written(y, counter)
     _pairs(synapses, pointers, n_pre + 1, n_post)
 
 
@@ -355,16 +431,28 @@ def _neuron(n, params, each, rows, current, bias, *states):
         raise ProgramError(f"each {each}: must be 1, or {n}")
     need(rows * each, 4, params)
     need(n, 4, current, bias, *states)
+    written(*states)
+    if current.constant and current.block != bias.block:
+        raise ProgramError("a current among the constants: must be the bias itself")
 
 
 def _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait):
     need(-(-n // 64) * 64, 1, flags)
     need(1, 8, counter)
     ring(spikes, stride, slots, clock, 0, many, n)
+    written(flags, counter, spikes, wait)
     if not 0 <= refractory <= 65535:
         raise ProgramError(f"refractory period of {refractory} steps: must be at most 65535")
     if refractory:
         need(n, 2, wait)
+
+
+def check_spiking(
+    n, params, each, rows, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, wait, *states
+):  # fmt: skip
+    """The words that all neurons that fire share, ``rows`` of parameters, and their float32 states; for plug-ins."""
+    _neuron(n, params, each, rows, current, bias, *states)
+    _spiking(n, flags, spikes, stride, slots, clock, counter, many, refractory, wait)
 
 
 def present(*states: Any) -> list[Array]:
@@ -382,6 +470,7 @@ def integrate_and_fire(
         raise ProgramError(f"mode {mode}: must be from 0 to 7")
     if many:
         need(n, 2, counts)
+        written(counts)
 
 
 def leaky_integrator(n, params, each, current, bias, v, isyn):
@@ -414,6 +503,7 @@ def stochastic(
         raise ProgramError(f"seed {seed}, number {number}: must be below 2^63 and 2^32")
     if many:
         need(n, 2, counts)
+        written(counts)
 
 
 def temporal(
@@ -435,6 +525,7 @@ def trace(m, y, weights, spikes, stride, slots, clock, many, decay, counter, fan
 def population_vector(m, out, y, last, least, hold):
     positive(m)
     need(m, 4, out, last)
+    written(out, last)
     need(m + 1, 4, y)
     need(1, 4, least)
     flag(hold)
@@ -445,6 +536,7 @@ def window_counts(n, spikes, stride, slots, clock, many, steps, counts, x):
     ring(spikes, stride, slots, clock, steps, many, n)
     need(n, 8, counts)
     need(n, 4, x)
+    written(counts, x)
     if slots <= steps:
         raise ProgramError(f"{slots} slots: a window of {steps} steps needs one more")
 
@@ -455,6 +547,7 @@ def first_spike(m, out, weights, n, spikes, stride, slots, clock, steps, window,
     need(n * m, 4, weights)
     ring(spikes, stride, slots, clock, 0, 0, n)
     need(2, 8, state)
+    written(out, state)
     if slots < steps:
         raise ProgramError(f"{slots} slots: a tick has {steps} steps")
 
@@ -463,6 +556,7 @@ def argmax(n, x, y):
     positive(n)
     need(n, 4, x)
     need(1, 4, y)
+    written(y)
 
 
 def guard(n_inputs, validity, required, m, raw, command, previous, limits, ramp, words, release):
@@ -473,6 +567,7 @@ def guard(n_inputs, validity, required, m, raw, command, previous, limits, ramp,
     need(n_inputs, 8, required)
     need(m, 4, raw)
     need(m, 8, command, previous)
+    written(command, previous, words)
     need(4 * m, 8, limits)
     need(m, 1, ramp)
     need(outputs.GUARD_WORDS, 8, words)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ProgramError
 from .kernels import plasticity
-from .operands import Array, need, once, pointers_of, positive, present, ring
+from .operands import Array, followed, need, once, pointers_of, positive, present, ring, written
 
 __all__ = ["CHECKS"]
 
@@ -17,11 +17,13 @@ def _source(n_pre, n_post, spikes, stride, slots, clock, delay, many, switch):
     positive(n_pre, n_post)
     ring(spikes, stride, slots, clock, delay, many, n_pre)
     need(plasticity.SWITCH_WORDS, 8, switch)
+    written(switch)
 
 
 def _pairs_of(array: Any, name: str, limits: tuple[int, int]) -> np.ndarray:
     """Pairs of uint32, the second of which may be a weight (limit 0)."""
     need(0, 8, array)
+    followed(array)
     found = array.data[: array.data.nbytes // 8 * 8].view(np.uint32).reshape(-1, 2)
     for column, limit in enumerate(limits):
         if limit and len(found) and int(found[:, column].max()) >= limit:
@@ -47,6 +49,7 @@ def _stdp(n_pre, n_post, weights, source, post, x, y, params, switch, sparse) ->
     need(n_pre, 4, x)
     need(n_post, 4, y)
     need(plasticity.N_STDP, 4, params)
+    written(weights, x, y)
     pointers, to_post, incoming = sparse
     if not isinstance(pointers, Array):
         if pointers:
@@ -56,7 +59,7 @@ def _stdp(n_pre, n_post, weights, source, post, x, y, params, switch, sparse) ->
     synapses = _pairs_of(weights, "a synapse onto neuron", (n_post, 0))
     k = pointers_of(pointers, n_pre + 1, len(synapses))
     into = _pairs_of(incoming, "a synapse or neuron", (max(1, k), n_pre))
-    if len(into) < k or pointers_of(to_post, n_post + 1, len(into)) > max(1, k):
+    if len(into) < k or pointers_of(to_post, n_post + 1, len(into)) != k:
         raise ProgramError(f"{len(into)} incoming synapses: must be {k}")
     return k
 
@@ -70,6 +73,7 @@ def reward_stdp(
         x, y, params, switch, (pointers, to_post, incoming),
     )  # fmt: skip
     need(k, 4, eligibility)
+    written(eligibility)
     need(1, 4, reward)
 
 
@@ -77,6 +81,7 @@ def pes(n_pre, n_post, weights, spikes, stride, slots, clock, delay, many, activ
     _source(n_pre, n_post, spikes, stride, slots, clock, delay, many, switch)
     need(n_pre * n_post, 4, weights)
     need(n_pre, 4, activity)
+    written(weights, activity)
     need(n_post, 4, error)
     need(plasticity.N_PES, 4, params)
 
@@ -89,6 +94,7 @@ def eprop(
     positive(n_error)
     need(n_pre * n_post, 4, weights, eligibility, *present(slow))
     need(n_post, 4, v, *present(adapt))
+    written(weights, eligibility, slow, filters, post)
     need(n_post, 1, flags)
     need(n_post, 2, *present(wait))
     need(2 * n_pre, 4, filters)

@@ -1,17 +1,15 @@
 """The registry of kernels: a name and a version -> a function, compiled at first use.
 
-Ours are listed here. Other packages add theirs through the entry point group ``snn_control.kernels``, whose
-entries are a `Kernel` or an iterable of them.
+Ours are listed here; other packages add theirs as plug-ins (`snn_control.engine.plugins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from ..errors import ProgramError
-from . import operands, operands_plasticity
+from . import operands, operands_plasticity, plugins
 from .compile import compile_callback
 from .kernels import (
     convolution,
@@ -26,7 +24,7 @@ from .kernels import (
     vectors,
 )
 
-__all__ = ["Kernel", "all_kernels", "kernel"]
+__all__ = ["OURS", "Kernel", "all_kernels", "kernel"]
 
 
 @dataclass(frozen=True)
@@ -65,36 +63,20 @@ _FUNCTIONS = (
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
 _CHECKS = operands.CHECKS | operands_plasticity.CHECKS
-_kernels: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, _CHECKS[f.__name__]) for f in _FUNCTIONS}
-_plugins_loaded = False
-
-
-def _load_plugins() -> None:
-    global _plugins_loaded
-    if _plugins_loaded:
-        return
-    _plugins_loaded = True
-    for entry in entry_points(group="snn_control.kernels"):
-        found = entry.load()
-        for one in [found] if isinstance(found, Kernel) else found:
-            if one.name in _kernels:
-                raise ProgramError(f"entry point {entry.name} of {entry.value}: a kernel '{one.name}' exists already")
-            _kernels[one.name] = one
+OURS: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, _CHECKS[f.__name__]) for f in _FUNCTIONS}
 
 
 def all_kernels() -> dict[str, Kernel]:
     """Every known kernel by name, plug-ins included."""
-    _load_plugins()
-    return dict(_kernels)
+    return {**OURS, **plugins.kernels()}
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
     """The kernel of that name; raises ProgramError if it, or that version of it, is not here."""
-    if name not in _kernels:
-        _load_plugins()
-    found = _kernels.get(name)
+    found = OURS.get(name) or plugins.kernels().get(name)
     if found is None:
-        raise ProgramError(f"kernel '{name}' is not installed; known: {', '.join(sorted(_kernels))}")
+        broken = f"; {plugins.faults()}" if plugins.faults() else ""
+        raise ProgramError(f"kernel '{name}' is not installed; known: {', '.join(sorted(all_kernels()))}{broken}")
     if version is not None and version != found.version:
         raise ProgramError(
             f"kernel '{name}' has version {found.version}, the Program was built for {version}; build it again"

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import BuildError
 from ..network import IF, PES, STDP, EProp, LearningRule, Projection, RewardSTDP
+from . import plugins
 from .builder import Builder, Node, bounded, matrix
 from .connectivity import Rows
 from .forms import form_of
@@ -94,7 +95,7 @@ _forms: dict[type[LearningRule], RuleForm] = {}
 
 
 def register_rule(description: type[LearningRule], form: RuleForm) -> None:
-    """Make a rule of another package buildable; its kernels come through the entry point ``snn_control.kernels``."""
+    """Make a learning rule buildable in this process; a package's own comes as a plug-in."""
     _forms[description] = form
 
 
@@ -157,9 +158,11 @@ def add_rules(b: Builder) -> None:
             rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
         plastic = b.plastic[index]
-        form = _forms.get(type(plastic.rule))
+        form = _forms.get(type(plastic.rule)) or plugins.form("rules", type(plastic.rule))
         if form is None:
-            raise plastic.wrong("", type(plastic.rule).__name__, "no form is registered for this rule")
+            raise plastic.wrong(
+                "", type(plastic.rule).__name__, "no form is registered for this rule", plugins.faults()
+            )
         form(b, plastic)
 
 

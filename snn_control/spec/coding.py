@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
@@ -70,8 +70,11 @@ def read_fields(r: Reader, cls: type) -> Any:
 
 
 def _encoder(r: Reader, events: bool) -> Encoder:
-    forms = {kind: encoder_form(cls) for kind, cls in ENCODERS.items()}
-    return read_fields(r, ENCODERS[r.kind([kind for kind, form in forms.items() if form and form.events == events])])
+    def fits(cls: type) -> bool:
+        form = encoder_form(cls)
+        return form is not None and form.events == events
+
+    return read_fields(r, r.type_of("encoders", ENCODERS, fits))
 
 
 def read_input(name: str, r: Reader) -> Input:
@@ -87,8 +90,8 @@ def read_input(name: str, r: Reader) -> Input:
     return r.make(ValueInput, size=r.take("size", 1), unit=r.text("unit", ""), encoder=encoder, **values)
 
 
-def _term(r: Reader, kinds: Collection[str]) -> Decoder:
-    return read_fields(r, DECODERS[r.kind(kinds)])
+def _term(r: Reader, *also: str) -> Decoder:
+    return read_fields(r, r.type_of("decoders", DECODERS, lambda cls: True, *also))
 
 
 def _decoder(r: Reader) -> Any:
@@ -96,13 +99,13 @@ def _decoder(r: Reader) -> Any:
     if isinstance(value, list):
         if not value:
             raise DescriptionError(r.at("decoder"), value, "must hold at least one decoder")
-        return tuple(_term(t, DECODERS) for t in r.items("decoder"))
+        return tuple(_term(t) for t in r.items("decoder"))
     inner = r.child("decoder")
     if inner.values.get("type") == "argmax":
         inner.take("type")
-        terms = tuple(_term(t, DECODERS) for t in inner.items("terms"))
+        terms = tuple(_term(t) for t in inner.items("terms"))
         return inner.make(ArgmaxDecoder, actions=inner.take("actions"), terms=terms)
-    return (_term(inner, [*DECODERS, "argmax"]),)
+    return (_term(inner, "argmax"),)
 
 
 def read_output(name: str, r: Reader) -> Output:

@@ -51,7 +51,7 @@ RULES: dict[str, type[LearningRule]] = {"stdp": STDP, "reward_stdp": RewardSTDP,
 
 
 def read_neuron(r: Reader) -> NeuronModel:
-    cls = NEURONS[r.kind(NEURONS)]
+    cls = r.type_of("neurons", NEURONS)
     values = {}
     for name in cls.names():
         if r.has(name):
@@ -82,7 +82,7 @@ def _connection(r: Reader) -> tuple[str | Connector | Convolution, Any]:
 
 
 def _learning(r: Reader) -> LearningRule:
-    cls, values = RULES[r.kind(RULES)], {}
+    cls, values = r.type_of("rules", RULES), {}
     for field in fields(cls):
         if r.has(field.name) or field.default is MISSING:
             values[field.name] = r.array(field.name) if field.name in cls.arrays else r.take(field.name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ..engine import plugins
 from ..errors import DescriptionError, nearest
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
@@ -163,6 +164,22 @@ class Reader:
         if not isinstance(value, str) or value not in table:
             raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", nearest(value, table))
         return value
+
+    def type_of(
+        self, kind: str, ours: Mapping[str, type], fits: Callable[[type], bool] = lambda cls: True, *also: str
+    ) -> Any:
+        """The description that ``type`` names, one of ours or of a plug-in, among those that fit.
+
+        kind : as `snn_control.engine.plugins.Plugin` calls it; also : other names that could stand here
+        """
+        value = self.values.get("type")
+        known = ours if isinstance(value, str) and value in ours else plugins.types(kind, ours)
+        try:
+            return known[self.kind([*(name for name, cls in known.items() if fits(cls)), *also])]
+        except DescriptionError as error:
+            if known is ours or not (broken := plugins.faults(kind, ours)):
+                raise
+            raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
 
     def done(self) -> None:
         for key in self.values:

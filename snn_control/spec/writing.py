@@ -22,6 +22,7 @@ from ..coding import (
     EventsInput,
     ValueInput,
 )
+from ..engine import plugins
 from ..errors import DescriptionError
 from ..files import replace_files
 from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
@@ -39,7 +40,11 @@ __all__ = ["TYPES", "save_spec"]
 INLINE = 64  # numbers of an array that still reads well in the YAML
 COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
 
-TABLES: tuple[Mapping[str, type], ...] = (NEURONS, RULES, ENCODERS, DECODERS, CONNECTORS, DISTRIBUTIONS)
+#: what plug-ins add to -> ours
+PLUGGED: dict[str, Mapping[str, type]] = {
+    "neurons": NEURONS, "rules": RULES, "encoders": ENCODERS, "decoders": DECODERS,
+}  # fmt: skip
+TABLES: tuple[Mapping[str, type], ...] = (*PLUGGED.values(), CONNECTORS, DISTRIBUTIONS)
 #: description -> its ``type`` in the file; an empty one has none, as there is only one that can stand there
 TYPES: dict[type, str] = {
     **{cls: name for table in TABLES for name, cls in table.items()},
@@ -75,10 +80,12 @@ class _Writer:
 
     def described(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
         """One that ``type`` tells from its like: a neuron, an encoder, a decoder, a connection."""
-        if type(value) not in TYPES:
+        kind = _type_of(type(value))
+        if kind is None:
             known = ", ".join(cls.__name__ for cls in TYPES)
-            raise DescriptionError(".".join(path), type(value).__name__, "has no name in the controller file", known)
-        kind = TYPES[type(value)]
+            faults = {plugins.faults(kind, ours) for kind, ours in PLUGGED.items()} - {""}
+            fix = "; ".join([known, *sorted(faults)])
+            raise DescriptionError(".".join(path), type(value).__name__, "has no name in the controller file", fix)
         return ({"type": kind} if kind else {}) | self.fields(value, path)
 
     def fields(
@@ -170,6 +177,14 @@ class _Writer:
             if topic.values and defaults is not COMMANDED:
                 raise DescriptionError(f"ros.inputs.{name}.values", topic.values, "goes with outputs only")
         return {name: self.fields(topic, ("ros", name), defaults=defaults) for name, topic in topics.items()}
+
+
+def _type_of(cls: type) -> str | None:
+    """The ``type`` of a description in the file, ours or a plug-in's."""
+    if cls in TYPES:
+        return TYPES[cls]
+    plugged = (item for kind, ours in PLUGGED.items() for item in plugins.types(kind, ours).items())
+    return next((name for name, found in plugged if found is cls), None)
 
 
 def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:

@@ -5,30 +5,22 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from snn_control.engine import plugins
 from snn_control.engine.compile import compile_function
 from snn_control.engine.kernels import HUGE, TINY, functions, settle
 from snn_control.engine.kernels.delivery import add_sparse_rows
 from snn_control.engine.registry import all_kernels, kernel
 from snn_control.errors import ProgramError
+from snn_control.testing import call_kernel, check_kernel
 from tests import reference
 
-SIZES = st.sampled_from([1, 63, 64, 65, 130]) | st.integers(1, 20)
+TWINS = {**reference.TWINS, **plugins.twins()}
 
 
 @pytest.mark.parametrize("name", sorted(all_kernels()))
 def test_a_kernel_agrees_with_its_twin_to_the_bit(name):
-    assert name in reference.TWINS, f"kernel '{name}' has no slow twin in tests/reference.py"
-    address = kernel(name).address
-
-    @settings(max_examples=60, deadline=None)
-    @given(seed=st.integers(0, 2**32 - 1), size=SIZES)
-    def agrees(seed, size):
-        assert reference.disagreement(name, address, seed, size) == ""
-
-    agrees()
+    check_kernel(name, TWINS)
 
 
 #: kernel -> largest error of one step from an equal state, over the largest number in it
@@ -50,7 +42,7 @@ def test_one_step_agrees_with_float64_within_a_bound(name):
         ours = [tame(o) for o in case(np.random.default_rng(seed), 40)]
         exact = [o.astype(np.float64) if is_float(o) else copy.copy(o) for o in ours]
         scale = max(float(np.abs(o).max()) for o in ours if is_float(o) and o.size)
-        reference.call_kernel(address, ours)
+        call_kernel(address, ours)
         twin(*exact)
         same = np.ones(40, bool)
         if name in FIRING:
@@ -76,7 +68,7 @@ def tame(operand):
 
 
 def test_every_twin_has_a_kernel():
-    assert set(reference.TWINS) <= set(all_kernels())
+    assert set(TWINS) <= set(all_kernels())
 
 
 def test_an_unknown_kernel_and_another_version_are_refused():

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from snn_control.batch import Batch
 from snn_control.coding import (
     EventsInput,
     FieldsEncoder,
@@ -21,6 +22,7 @@ from snn_control.coding import (
     StepForwardEncoder,
     ValueInput,
 )
+from snn_control.controller import Controller
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.engine.program import Place
@@ -190,3 +192,40 @@ def test_a_sparse_row_of_a_graded_signal_that_leads_out_is_refused(program):
             Bound(dataclasses.replace(program, constants=constants))
     with pytest.raises(ProgramError, match="a tile of 4: must be a multiple of 3"):
         Bound(with_operands(program, "tile_graded", lambda o: [*o[:-1], 4]))
+
+
+def moved(program, kernel, word, place):
+    """The same Program with one operand of a kernel's first row put elsewhere."""
+    return with_operands(program, kernel, lambda o: [*o[:word], place, *o[word + 1 :]])
+
+
+def test_a_reader_that_takes_a_ring_for_a_smaller_one_is_refused(program):
+    with pytest.raises(ProgramError, match="spike lists are taken for"):
+        Bound(moved(program, "csr_spikes", 11, 3))  # row pointers of two neurons in place of five
+
+
+def test_a_place_that_lies_over_spike_lists_is_refused(program):
+    ring, v = program.names["a.spikes"], program.names["c.v"]
+    over = dataclasses.replace(v, offset=ring.offset)
+    with pytest.raises(ProgramError, match="overlaps indices that another operation follows"):
+        Bound(moved(program, "leaky_integrator", 5, over))
+
+
+def test_a_kernel_that_would_write_into_the_constants_is_refused(program):
+    constant = program.names["b->c.weights"]
+    with pytest.raises(ProgramError, match="would write into the constants"):
+        Bound(moved(program, "trace", 1, constant))
+
+
+def test_a_state_that_was_changed_is_refused_and_nothing_is_lost(program):
+    one, many = Controller(program), Batch(program, 2)
+    good = one.state()
+    bad = good.copy()
+    at = one._mark.size + program.names["a.spikes"].offset
+    bad[at : at + 8].view(np.int64)[0] = 1 << 40
+    for thing in (one, many):
+        before = thing.state()
+        with pytest.raises(ProgramError, match="a spike list of 1099511627776"):
+            thing.restore(bad)
+        assert thing.state().tobytes() == before.tobytes()
+        thing.step({})

@@ -1,0 +1,49 @@
+"""The leaky integrate-and-fire neuron once more, to compare the speed of a plug-in's kernel with that of ours."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from snn_control.engine.forms import NeuronForm
+from snn_control.engine.operands import check_spiking, once
+from snn_control.engine.registry import Kernel
+from snn_control.errors import DescriptionError
+from snn_control.network import SpikingModel
+
+from .kernels import lif_again as kernels
+
+
+@dataclass(frozen=True, eq=False)
+class LifAgain(SpikingModel):
+    """tau_mem dv/dt = (v_leak - v) + r I, exact for a current that is constant over a step; one value for all neurons.
+
+    tau_mem : [s]; v_min : lower bound of the membrane
+    """
+
+    tau_mem: Any = 0.02
+    r: Any = 1.0
+    v_leak: Any = 0.0
+    v_min: Any = -math.inf
+
+    positive: ClassVar[tuple[str, ...]] = ("tau_mem",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size is not None or self.refractory:
+            raise DescriptionError("refractory", self.refractory, "must be 0, and every parameter one number")
+
+
+def parameters(model: LifAgain, dt: float) -> list[Any]:
+    decay, rise = math.exp(-dt / model.tau_mem), -math.expm1(-dt / model.tau_mem)
+    return [decay, model.r * rise, model.v_leak * rise, model.v_threshold, model.v_reset, model.v_min]
+
+
+def check(n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, v):
+    check_spiking(
+        n, params, each, kernels.N_PARAMS, current, bias, flags, spikes, stride, slots, clock, counter, many, 0, 0, v
+    )
+    once(many)
+
+
+KERNEL = Kernel("lif_again", 1, kernels.lif_again, check)
+FORM = NeuronForm("lif_again", parameters, lambda model: {"v": "float32"})

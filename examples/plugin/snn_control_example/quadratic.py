@@ -1,0 +1,68 @@
+"""The quadratic integrate-and-fire neuron: description, form, and check of its row."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from snn_control.engine.forms import NeuronForm
+from snn_control.engine.operands import check_spiking, once
+from snn_control.engine.registry import Kernel
+from snn_control.network import SpikingModel
+
+from .kernels import quadratic as kernels
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic(SpikingModel):
+    """tau_mem dv/dt = slope (v - v_rest) (v - v_critical) + r I (Gerstner, Kistler, Naud and Paninski 2014, Neuronal
+    Dynamics, section 5.3; Latham et al. 2000, J. Neurophysiol. 83:808).
+
+    tau_mem : [s]
+    slope : [1/V]
+    v_rest, v_critical : the membrane falls back to v_rest from below v_critical, and takes off above it
+    r : membrane resistance
+    """
+
+    tau_mem: Any = 0.02
+    slope: Any = 1.0
+    v_rest: Any = 0.0
+    v_critical: Any = 1.0
+    r: Any = 1.0
+    v_threshold: Any = 5.0
+
+    positive: ClassVar[tuple[str, ...]] = ("tau_mem", "slope")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._below("v_rest", "v_critical")
+
+    @property
+    def rest(self) -> Any:
+        """Where the membrane starts."""
+        return self.v_rest
+
+
+def parameters(model: Quadratic, dt: float) -> list[Any]:
+    """Rows of the kernel's parameters for one time step."""
+    share = dt / np.asarray(model.tau_mem, np.float64)
+    gain = share * model.r
+    return [share * model.slope, model.v_rest, model.v_critical, gain, model.v_threshold, model.v_reset]
+
+
+def states(model: Quadratic) -> dict[str, str | None]:
+    return {"v": "float32", "wait": "uint16" if model.refractory else None}
+
+
+def check(
+    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, v, wait
+):  # fmt: skip
+    check_spiking(
+        n, params, each, kernels.N_PARAMS, current, bias, flags, spikes, stride, slots, clock, counter, many,
+        refractory, wait, v,
+    )  # fmt: skip
+    once(many)
+
+
+KERNEL = Kernel("quadratic", 1, kernels.quadratic, check)
+FORM = NeuronForm("quadratic", parameters, states)

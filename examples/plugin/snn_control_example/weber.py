@@ -1,0 +1,65 @@
+"""Weber contrast: an encoder that adapts to the background."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snn_control.coding import Encoder, ValueInput
+from snn_control.engine.build_encoders import EncoderForm
+from snn_control.engine.builder import Builder, vector
+from snn_control.engine.operands import need, positive
+from snn_control.engine.program import PRE, Place
+from snn_control.engine.registry import Kernel
+from snn_control.errors import DescriptionError
+from snn_control.network import NeuronModel
+
+from .kernels import weber as kernels
+
+
+@dataclass(frozen=True, eq=False)
+class WeberEncoder(Encoder):
+    """Two channels a dimension, gain max(c, 0) and gain max(-c, 0), of the contrast c = (x - b) / (|b| + floor) to a
+    background b that follows x with the time constant tau (Shapley and Enroth-Cugell 1984, Progress in Retinal Research
+    3:263). What counts is the ratio of x to the background, not its unit.
+
+    tau : [s]; gain : current of a contrast of 1; floor : > 0; start : background at reset
+    All but the neuron: a number or (dimensions,).
+    """
+
+    tau: Any = 1.0
+    gain: Any = 1.0
+    floor: Any = 1e-3
+    start: Any = 1.0
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("tau", "floor"):
+            if not (np.isfinite(getattr(self, key)) & (np.asarray(getattr(self, key)) > 0)).all():
+                raise DescriptionError(key, getattr(self, key), "must be > 0")
+
+
+def build(b: Builder, spec: ValueInput, held: Place) -> Place:
+    """Lay out the arrays, emit the operation, return where the currents stand."""
+    encoder, n, lay, where = spec.encoder, spec.size, b.layout, f"inputs.{spec.name}.encoder"
+    assert isinstance(encoder, WeberEncoder)
+    gain, floor, tau, start = (
+        vector(f"{where}.{key}", getattr(encoder, key), n) for key in ("gain", "floor", "tau", "start")
+    )
+    rate = -np.expm1(-b.dt * b.steps / tau)  # it runs once a tick
+    params = np.stack([gain, floor, rate], axis=1).astype(np.float32)
+    drive = lay.state(f"{spec.name}.drive", "float32", 2 * n)
+    background = lay.state(f"{spec.name}.background", "float32", n, start)
+    b.emit(PRE, "weber", n, held, drive, background, lay.constant("", params), label=spec.name)
+    return drive
+
+
+def check(n, values, out, background, params):
+    positive(n)
+    need(n, 4, values, background)
+    need(2 * n, 4, out)
+    need(kernels.N_PARAMS * n, 4, params)
+
+
+KERNEL = Kernel("weber", 1, kernels.weber, check)
+FORM = EncoderForm(build)

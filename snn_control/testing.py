@@ -1,0 +1,237 @@
+"""The conformance test of kernels: a slow twin in plain NumPy gives the same bits, whatever the operands.
+
+`check_kernel` is what our own kernels are tested with, and the kernels of plug-ins. A twin has the operands of its
+kernel's row, numbers and arrays, and does the same float32 operations in the same order. The rest are pieces of twins
+and of random operands (`rng`, a size -> operands). NumPy only; ``docs/plugins.md`` has an example.
+"""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .engine.kernels import HUGE, ONE, TINY, WORDS, ZERO
+from .engine.kernels.functions import HALF
+from .engine.kernels.spikes import HEADER
+from .engine.registry import kernel
+
+__all__ = [
+    "FLOAT_MAX", "SIZES", "Twins", "bounded", "bounds_of", "call_kernel", "canonical", "changed", "check_kernel",
+    "clock_of", "counter_of", "currents", "disagreement", "exponential", "firing", "floats", "flush", "is_on",
+    "learned", "parameters", "place", "ring_of_spikes", "settle", "slow", "spike_list", "switch_of", "write_spikes",
+]  # fmt: skip
+
+f32 = np.float32
+Operands = list[Any]
+#: kernel -> (twin, random operands for a generator and a size)
+Twins = Mapping[str, tuple[Callable[..., Any], Callable[[np.random.Generator, int], Operands]]]
+
+FLOAT_MAX = float(np.finfo(np.float32).max)
+#: what a kernel is tested with: around the 64 neurons whose flags are looked at together, and small ones
+SIZES = (1, 63, 64, 65, 130, *range(2, 21))
+SPECIAL = np.array(
+    [0.0, -0.0, 1.0, -1.0, 1e-21, -1e-21, 1e-20, 1e-40, -1e-45, 3e38, -3e38, np.inf, -np.inf, np.nan], np.float32
+)
+
+
+def slow(function: Callable) -> Callable:
+    """Run with overflow and invalid operations silent, as compiled code is."""
+
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    quiet.__name__, quiet.__doc__ = function.__name__, function.__doc__
+    return quiet
+
+
+def check_kernel(name: str, twins: Twins, runs: int = 72) -> None:
+    """Raises AssertionError where a kernel has no twin, or differs from it in one of ``runs`` random cases."""
+    assert name in twins, f"kernel '{name}' has no slow twin"
+    for seed in range(runs):
+        assert not (found := disagreement(name, twins, seed, SIZES[seed % len(SIZES)])), found
+
+
+@slow
+def disagreement(name: str, twins: Twins, seed: int, size: int) -> str:
+    """Run kernel and twin on the same random operands; what differs, or an empty text."""
+    twin, case = twins[name]
+    operands = case(np.random.default_rng(seed), size)
+    expected = copy.deepcopy(operands)  # one memo: arrays that are shared stay shared
+    call_kernel(kernel(name).address, operands)
+    twin(*expected)
+    for k, (got, want) in enumerate(zip(operands, expected)):
+        if isinstance(got, np.ndarray) and canonical(got) != canonical(want):
+            return f"{name}, operand {k + 1}: kernel {got.tolist()}, twin {want.tolist()}"
+    return ""
+
+
+def call_kernel(address: int, operands: Operands) -> None:
+    """Run a compiled kernel on a row of its own; arrays are changed in place."""
+    row = np.zeros(WORDS, np.int64)
+    row[0] = address
+    for k, operand in enumerate(operands, 1):
+        row[k] = operand.ctypes.data if isinstance(operand, np.ndarray) else operand
+    ctypes.CFUNCTYPE(None, ctypes.c_int64)(address)(row.ctypes.data)
+
+
+def canonical(array: np.ndarray) -> bytes:
+    """The bytes of an array with every NaN alike (which NaN an operation gives is the processor's choice)."""
+    array = array.copy()
+    if array.dtype.kind == "f":
+        array[np.isnan(array)] = np.nan
+    return array.tobytes()
+
+
+# pieces of twins ------------------------------------------------------------------------------------------------
+def flush(x: np.float32) -> np.float32:
+    """x, or 0 where it is tiny or a NaN."""
+    return x if abs(x) > TINY else ZERO
+
+
+def bounded(x: np.float32) -> np.float32:
+    """x, or 0 where it is huge, infinite or a NaN."""
+    return x if abs(x) < HUGE else ZERO
+
+
+def settle(x: np.float32) -> np.float32:
+    """Both."""
+    return x if TINY < abs(x) < HUGE else ZERO
+
+
+def exponential(x: np.float32) -> np.float32:
+    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, then 2^k; in float64 the function itself."""
+    if not x > f32(-87):
+        return ZERO
+    x = min(x, f32(88))
+    if isinstance(x, np.float64):
+        return np.exp(x)
+    k = int(x * f32(1.44269504) + (HALF if x > 0 else -HALF))
+    r = (x - f32(k) * f32(0.693359375)) - f32(k) * f32(-2.12194440e-4)
+    s = f32(1 / 5040)
+    for factorial in (720, 120, 24, 6, 2):
+        s = s * r + f32(1 / factorial)
+    s = (s * r) * r + r + ONE
+    return s * f32(2.0**k)
+
+
+def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
+    """The bytes of the slot of step ``now - delay``."""
+    first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
+    return base.reshape(-1).view(np.uint8)[first:]
+
+
+def spike_list(slot: np.ndarray, many: int = 0) -> list[tuple[int, np.float32]]:
+    """(neuron, how many times) of those that fired."""
+    count = int(slot[:8].view(np.int64)[0])
+    fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
+    times = slot[many : many + 2 * count].view(np.uint16).tolist() if many else [1] * count
+    return [(i, f32(m)) for i, m in zip(fired, times, strict=True)]
+
+
+def write_spikes(
+    times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, many: int
+) -> None:
+    """A spike list of this step from how often each neuron fired."""
+    fired = np.flatnonzero(times)
+    slot = place(ring, stride, slots, clock, 0)
+    slot[:8].view(np.int64)[0] = fired.size
+    slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
+    if fired.size < len(times):  # the list's end
+        slot[HEADER + 4 * fired.size :][:4].view(np.uint32)[:] = 0
+    if many:
+        slot[many : many + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
+    counter[0] += int(np.sum(times))
+
+
+def changed(w: np.float32, delta: np.float32, low: np.float32, high: np.float32) -> np.float32:
+    """A weight after a change, within its bounds."""
+    return min(max(flush(w + bounded(delta)), low), high)
+
+
+def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
+    """Whether the rule runs; what it remembers is cleared in the step in which it begins."""
+    if switch[0] and not switch[1]:
+        for array in memory:
+            if not isinstance(array, int):
+                array[...] = 0
+    switch[1] = switch[0] != 0
+    return bool(switch[1])
+
+
+# random operands ------------------------------------------------------------------------------------------------
+def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
+    """float32 of that shape; ``special``: half of the time with NaNs, infinities, huge and tiny numbers among them."""
+    x = (scale * rng.standard_normal(shape)).astype(np.float32)
+    if special and rng.random() < 0.5:
+        x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
+    return np.ascontiguousarray(x, np.float32)
+
+
+def ring_of_spikes(rng: np.random.Generator, n: int, several: bool | None = None) -> list[Any]:
+    """ring, stride, slots, clock, delay, many, with a random ascending list in every slot."""
+    slots = int(rng.integers(1, 5))
+    several = rng.random() < 0.3 if several is None else several
+    many = HEADER + 4 * n if several else 0
+    stride = -(-(HEADER + (6 if several else 4) * n) // 64) * 64
+    ring = np.zeros(slots * stride, np.uint8)
+    for slot in ring.reshape(slots, stride):
+        fired = np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.1, 0.5, 1.0])).astype(np.uint32)
+        slot[:8].view(np.int64)[0] = fired.size
+        slot[HEADER : HEADER + 4 * fired.size] = fired.view(np.uint8)
+        if several:
+            times = rng.integers(1, 9, fired.size).astype(np.uint16)
+            slot[many : many + 2 * fired.size] = times.view(np.uint8)
+    return [ring, stride, slots, clock_of(rng), int(rng.integers(0, slots + 1)), many]
+
+
+def clock_of(rng: np.random.Generator) -> np.ndarray:
+    """int64 [tick, step]."""
+    return np.array([rng.integers(0, 9), rng.integers(0, 1000)], np.int64)
+
+
+def counter_of() -> np.ndarray:
+    """int64[1], at 0."""
+    return np.zeros(1, np.int64)
+
+
+def currents(rng: np.random.Generator, n: int) -> Operands:
+    """current, bias; now and then one array."""
+    bias = floats(rng, n)
+    return [bias if rng.random() < 0.3 else floats(rng, n), bias]
+
+
+def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> Operands:
+    """(rows, 1) or (rows, n) float32, and how many a row; each row is a mean and a spread."""
+    each = n if rng.random() < 0.4 else 1
+    p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
+    return [np.ascontiguousarray(p), each]
+
+
+def firing(rng: np.random.Generator, n: int, several: bool = False) -> tuple[Operands, Any]:
+    """flags, ring, stride, slots, clock, counter, many, refractory; and the waiting counters, or 0."""
+    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n, several)
+    refractory = 0 if several else int(rng.choice([0, 1, 2, 3, 5]))
+    flags = np.zeros(-(-n // 64) * 64, np.uint8)
+    flags[:n] = rng.integers(0, 2, n)
+    wait = rng.integers(0, 3, n).astype(np.uint16) if refractory else 0
+    return [flags, ring, stride, slots, clock, counter_of(), many, refractory], wait
+
+
+def switch_of(rng: np.random.Generator) -> np.ndarray:
+    """Of a learning rule: on, it was on in the last step, weights visited so far."""
+    return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
+
+
+def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
+    """Of weights."""
+    return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
+
+
+def learned(rng: np.random.Generator, n_pre: int, n_post: int, low: float, high: float) -> np.ndarray:
+    """Weights within their bounds."""
+    return np.clip(floats(rng, n_pre, n_post, special=False), low, high).astype(np.float32)

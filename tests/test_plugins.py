@@ -1,0 +1,239 @@
+"""Plug-ins by entry point: the example package, and packages that are broken. Each case is a process of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from benchmarks.plugins import EXAMPLE, metadata
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+
+
+def run(arguments, *path, **environment):
+    """Output of a Python process that finds packages, and what is known about them, in these folders."""
+    paths = os.pathsep.join(map(str, (*path, ROOT)))
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], env={**os.environ, "PYTHONPATH": paths, **environment},
+        capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def python(code, *path, **environment):
+    return run(["-c", textwrap.dedent(code)], *path, **environment)
+
+
+@pytest.fixture
+def example(tmp_path):
+    """Folders by which the example package is found as if it were installed."""
+    metadata(EXAMPLE, tmp_path / "site")
+    return tmp_path / "site", EXAMPLE
+
+
+def test_the_example_passes_its_own_tests(example):
+    options = ["-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml"]
+    out = run(["-m", "pytest", *options, EXAMPLE / "tests"], *example)
+    assert " passed" in out
+    assert "skipped" not in out
+
+
+LISTED = """
+    from snn_control.engine import plugins, registry
+    from snn_control.engine.registry import all_kernels
+    from tests import reference
+    twins = {**reference.TWINS, **plugins.twins()}
+    print(sorted(set(all_kernels()) - set(registry.OURS)), set(all_kernels()) - set(twins), repr(plugins.faults()))
+"""
+
+
+def test_our_own_conformance_test_sees_the_kernels_of_plugins(example):
+    assert python(LISTED, *example) == "['lif_again', 'oja', 'quadratic', 'weber'] set() ''\n"
+    assert python(LISTED) == "[] set() ''\n"
+
+
+ENCODE = """
+    import numpy as np
+    from snn_control.engine.compile import compilations
+    from snn_control.engine.registry import kernel
+    from snn_control.testing import call_kernel
+    ones = np.ones(1, np.float32)
+    out = np.zeros(2, np.float32)
+    kernel("lif_again").address
+    call_kernel(kernel("weber").address, [1, 3 * ones, out, ones, np.array([4, 1, 0], np.float32)])
+    print(out.tolist(), sorted(name.rpartition(".")[2] for name, how in compilations.items() if how == "compiled"))
+"""
+
+
+def test_an_edited_kernel_is_compiled_again_and_no_other(example, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    path, cache = (example[0], copy), {"SNN_CONTROL_CACHE": str(tmp_path / "cache")}
+    assert python(ENCODE, *path, **cache) == "[4.0, 0.0] ['lif_again', 'weber']\n"
+    assert python(ENCODE, *path, **cache) == "[4.0, 0.0] []\n"
+    file = copy / "snn_control_example" / "kernels" / "weber.py"
+    source = file.read_text()
+    assert source.count("y = p[k + GAIN] *") == 1
+    file.write_text(source.replace("y = p[k + GAIN] *", "y = p[k + GAIN] * p[k + GAIN] *"))
+    assert python(ENCODE, *path, **cache) == "[16.0, 0.0] ['weber']\n"
+
+
+BROKEN = {
+    "away": ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+    "wrong": ("PLUGIN = 7", "wrong:PLUGIN is a int, must be a Plugin"),
+    "taken": (
+        """
+        from snn_control.engine.plugins import Plugin
+        from snn_control.engine.registry import Kernel
+        PLUGIN = Plugin(kernels=(Kernel("copy", 1, print),))
+        """,
+        "a kernel 'copy' exists already",
+    ),
+    "formless": (
+        """
+        from snn_control.engine.plugins import Plugin
+        from snn_control.network import LIF
+        class Mine(LIF): pass
+        PLUGIN = Plugin(neurons={"mine": (Mine, 7)})
+        """,
+        "neurons 'mine': 7 is no form of neurons",
+    ),
+    "ours": (
+        """
+        from snn_control.engine.forms import FORMS
+        from snn_control.engine.plugins import Plugin
+        from snn_control.network import LIF
+        PLUGIN = Plugin(neurons={"mine": (LIF, FORMS[LIF])})
+        """,
+        "neurons 'mine': LIF is a description of snn_control; make a subclass of it",
+    ),
+    "unlisted": (
+        """
+        from snn_control.engine.plugins import Plugin
+        PLUGIN = Plugin(kernels=(7,))
+        """,
+        "kernels: 7 is no Kernel",
+    ),
+}
+MINE = """
+    from dataclasses import dataclass
+    from snn_control.engine.forms import FORMS
+    from snn_control.engine.plugins import Plugin
+    from snn_control.engine.registry import OURS, Kernel
+    from snn_control.network import LIF
+    @dataclass(frozen=True, eq=False)
+    class Mine(LIF):
+        pass
+    kernels = (Kernel("k", 1, OURS["copy"].function),)
+    PLUGIN = Plugin(kernels=kernels, neurons={"%s": (Mine, FORMS[LIF]), "%s": (Mine, FORMS[LIF])})
+"""
+
+
+def package(site, name, code):
+    """A package of one module, and the metadata of its entry point."""
+    info = site / f"{name}_package-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}_package\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[snn_control.plugins]\n{name} = {name}:PLUGIN\n")
+    (site / f"{name}.py").write_text(textwrap.dedent(code))
+
+
+ASK = """
+    import yaml
+    from snn_control.engine.registry import kernel
+    from snn_control.errors import SnnControlError
+    from snn_control.network import Population, Network, NeuronModel
+    from snn_control.spec import parse_spec
+    from snn_control.spec.network import NEURONS
+    NEURON = "version: 1\\nperiod: 0.01\\nnetwork: {populations: {a: {size: 1, neuron: {type: %s}}}}\\n"
+    REST = "outputs: {u: {decoder: {type: linear, from: a, weights: 1.0, tau: 0.1}}}"
+    def ask(name):
+        spec = parse_spec(yaml.safe_load(NEURON % name + REST))
+        spec.build()
+        return spec
+    def told(function, *arguments):
+        try:
+            function(*arguments)
+            print("fine")
+        except SnnControlError as error:
+            print(type(error).__name__, error)
+"""
+
+
+def test_a_broken_plugin_is_named_where_it_is_missed_and_stops_nobody_else(tmp_path, example):
+    for name, (code, _) in BROKEN.items():
+        package(tmp_path / "broken", name, code)
+    code = (
+        ASK
+        + """
+    import sys
+    told(ask, "lif")
+    print("away" in sys.modules, "wrong" in sys.modules)
+    told(ask, "quadratic")
+    told(ask, "quadratik")
+    told(kernel, "nowhere")
+    class Unknown(NeuronModel): pass
+    from snn_control.engine.forms import form_of
+    told(form_of, "here", Unknown())
+    """
+    )
+    out = python(code, tmp_path / "broken", *example).splitlines()
+    assert out[:3] == ["fine", "False False", "fine"]  # not even imported where nobody asks
+    kinds = ["DescriptionError network.populations.a.neuron.type = 'quadratik': must be one of if, lif, "]
+    kinds += ["ProgramError kernel 'nowhere' is not installed; known: ", "BuildError here = 'Unknown': no kernel"]
+    for line, start in zip(out[3:], kinds, strict=True):
+        assert line.startswith(start)
+        for name, (_, fault) in BROKEN.items():
+            assert f"plug-in '{name}' of {name}_package: {fault}" in line
+    assert "did you mean 'quadratic'?" in out[3]
+
+
+def test_names_that_clash_are_told_and_mean_nothing(tmp_path):
+    package(tmp_path, "one", MINE % ("mine", "both"))
+    package(tmp_path, "two", MINE % ("both", "lif"))
+    code = (
+        ASK
+        + """
+    told(ask, "mine")
+    told(ask, "both")
+    told(kernel, "k")
+    import one, two
+    print(type(ask("lif").network.populations[0].neuron).__name__)
+    spec = ask("mine")
+    print(type(spec.network.populations[0].neuron).__module__, spec.save("%s").read_text().count("type: mine"))
+    from dataclasses import replace
+    other = replace(spec, network=Network((Population("a", 1, two.Mine()),)))
+    told(other.save, "%s")
+    """
+    )
+    out = python(code.replace('"%s"', repr(str(tmp_path / "saved.yaml"))), tmp_path).splitlines()
+    assert out[0] == "fine"
+    assert "neurons 'both' is in plug-in 'one' of one_package and in plug-in 'two' of two_package" in out[1]
+    assert "kernel 'k' is not installed" in out[2]
+    assert "kernel 'k' is in plug-in 'one' of one_package and in plug-in 'two' of two_package" in out[2]
+    assert out[3:5] == ["LIF", "one 1"]
+    assert "'Mine': has no name in the controller file" in out[5]
+    assert "plug-in 'two' of two_package: neurons 'lif' exists already" in out[5]
+
+
+# the tutorial --------------------------------------------------------------------------------------------------
+def test_every_code_block_of_the_tutorial_stands_in_the_example():
+    files = {p: p.read_text(encoding="utf-8") for p in EXAMPLE.rglob("*") if p.suffix in (".py", ".toml", ".yaml")}
+    blocks = re.findall(r"```(?:python|toml|yaml)\n(.*?)```", DOCS, re.DOTALL)
+    assert len(blocks) >= 10
+    for block in blocks:
+        assert any(block in text for text in files.values()), block
+
+
+def test_the_files_that_the_tutorial_names_are_there():
+    named = re.findall(r"`((?:snn_control_example|tests)/[\w/]+\.py|\w+\.(?:toml|yaml))`", DOCS)
+    assert len(set(named)) >= 8
+    for name in named:
+        assert (EXAMPLE / name).is_file(), name
