@@ -53,9 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeFault) else 2
+    except OSError as error:  # a file or folder that cannot be written, or a name that is none
+        if isinstance(error, BrokenPipeError):  # the reader of our output went away, as `head` does
+            sys.stderr.close()
+            return 0
+        name = str(error.filename or "")
+        print(f"snn_control: {name[:80]}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("snn_control: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        return 0

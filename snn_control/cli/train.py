@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         raise DescriptionError("RECIPE", options.recipe, "is not known", nearest(options.recipe, known))
     recipe = known[options.recipe]
     folder = Path(options.run or f"runs/train-{recipe.name}")
+    Path(options.out or folder).mkdir(parents=True, exist_ok=True)  # before hours of search, not after
     values = {name: start for name, (start, _) in recipe.parameters.items()}
     if options.generations > 0:
         need_extra("cma", "training")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.graph import check_name
+from ..network.graph import check_name, check_size
 
 __all__ = [
     "ArgmaxDecoder",
@@ -127,7 +127,8 @@ class ArgmaxDecoder:
     terms: tuple[Decoder, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.actions, int) or self.actions < 2:
+        check_size("actions", self.actions)
+        if self.actions < 2:
             raise DescriptionError("actions", self.actions, "must be a whole number >= 2")
         if not self.terms:
             raise DescriptionError("terms", self.terms, "must hold at least one decoder")
@@ -156,8 +157,7 @@ class Output:
     def __post_init__(self) -> None:
         check_name("name", self.name)
         where = f"outputs.{self.name}"
-        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
-            raise DescriptionError(f"{where}.size", self.size, "must be a whole number >= 1")
+        check_size(f"{where}.size", self.size)
         values = {"bias": self.bias, "slew": self.slew, "safe": self.safe}
         values |= {"limits[0]": self.limits[0], "limits[1]": self.limits[1]}
         for key, value in values.items():

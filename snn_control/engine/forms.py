@@ -41,12 +41,12 @@ Numbers = Any  # a number, or (n,) numbers
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
     """Whole steps, int or an array of int64; raises BuildError where a time that is not zero would round to none."""
     times = np.asarray(seconds, np.float64)
+    if times.size and times.max() / dt > MOST_STEPS:
+        raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
     steps = np.rint(times / dt).astype(np.int64)
     if ((steps == 0) & (times != 0)).any():
         lost = float(times[(steps == 0) & (times != 0)].flat[0])
         raise BuildError(path, lost, f"rounds to no step of {dt} s", "use 0, or more than half a step")
-    if steps.size and steps.max() > MOST_STEPS:
-        raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
     return steps if steps.ndim else int(steps)
 
 
@@ -90,7 +90,10 @@ class NeuronForm:
     def matrix(self, model: NeuronModel, dt: float) -> np.ndarray:
         """(parameters, 1) float32, or (parameters, n) where one of them is given for each neuron."""
         rows = np.broadcast_arrays(*(np.asarray(row, np.float64).reshape(-1) for row in self.parameters(model, dt)))
-        return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+        found = np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+        if np.isnan(found).any():
+            raise BuildError("", type(model).__name__, f"has no numbers for a step of {dt} s", "use another dt")
+        return found
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
@@ -104,9 +107,11 @@ def _synaptic_gain(model: Any, dt: float) -> Numbers:
     if model.integration != "exact":
         return coefficients(model.integration, dt, model.tau_mem)[1]
     tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
-    x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)  # the closed form, well conditioned for equal constants too
-    slope = np.where(np.abs(x) < 1e-9, 1.0, np.expm1(x) / np.where(x == 0, 1, x))
-    return np.exp(-dt / tau_mem) * dt / tau_mem * slope
+    x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)
+    near = np.clip(x, -1, 1)  # equal constants or nearly so: the closed form without the difference
+    slope = np.where(np.abs(near) < 1e-9, 1.0, np.expm1(near) / np.where(near == 0, 1, near))
+    apart = (np.exp(-dt / tau_syn) - np.exp(-dt / tau_mem)) / np.where(x == 0, 1, x)
+    return dt / tau_mem * np.where(np.abs(x) < 1, np.exp(-dt / tau_mem) * slope, apart)
 
 
 def _linear(model: Any, dt: float) -> list[Numbers]:

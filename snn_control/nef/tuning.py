@@ -79,8 +79,8 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
     neuron fires.
     """
     m, n = activities.shape
-    if not noise > 0:
-        raise DescriptionError("noise", noise, "must be > 0")
+    if not 0 < noise < np.inf:
+        raise DescriptionError("noise", noise, "must be > 0 and finite")
     if not activities.any():
         raise DescriptionError("rates", 0.0, "no neuron fires at any point", "lower the intercepts")
     strength = m * (noise * activities.max()) ** 2

@@ -58,7 +58,9 @@ class Population:
         for key in ("bias", "v_init"):
             if isinstance(getattr(self, key), Distribution):
                 continue
-            value = np.asarray(0.0 if getattr(self, key) is None else getattr(self, key), np.float64)
+            value = np.asarray(0.0 if getattr(self, key) is None else getattr(self, key))
+            if value.dtype.kind not in "fiub":
+                raise DescriptionError(f"populations.{self.name}.{key}", getattr(self, key), "must be numbers")
             if value.shape not in ((), (self.size,)):
                 rule = f"must be a number or have shape ({self.size},)"
                 raise DescriptionError(f"populations.{self.name}.{key}", f"shape {value.shape}", rule)
@@ -114,6 +116,8 @@ class Projection:
         return AllToAll() if self.connection == "dense" else OneToOne()
 
     def __post_init__(self) -> None:
+        for key in ("pre", "post"):
+            check_name(f"projection.{key}", getattr(self, key))
         if not isinstance(self.connection, Connector | Convolution) and self.connection not in CONNECTIONS:
             raise self._wrong("connection", self.connection, f"must be one of {', '.join(CONNECTIONS)}, or a connector")
         if self.receptor not in ("", "current", "synaptic"):
@@ -131,7 +135,8 @@ class Projection:
             raise self._wrong("delay", self.delay, "must be >= 0 s")
         for key in ("tau_syn", "scale"):
             value = getattr(self, key)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if value is not None and not (real and math.isfinite(value) and value > 0):
                 raise self._wrong(key, value, "must be > 0 s" if key == "tau_syn" else "must be > 0")
         if self.tau_syn is not None and self.receptor == "synaptic":
             raise self._wrong("tau_syn", self.tau_syn, "is a current of the projection's own", "leave receptor out")

@@ -199,6 +199,11 @@ class ALIF(LIF):
     tau_adapt: Any = 0.2
     beta: Any = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.several:
+            raise DescriptionError("several", self.several, "does not go with a threshold that moves with each spike")
+
 
 @dataclass(frozen=True, eq=False)
 class AdEx(SpikingModel):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.forms import whole_steps
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
@@ -113,7 +114,7 @@ class Contraction:
         delay = node.each("delay")
         if not (np.isfinite(delay) & (delay >= 0)).all():
             raise node.wrong("delay", plain(delay), "must be >= 0 s")
-        steps = np.rint(delay / self.dt).astype(np.int64)
+        steps = np.asarray(whole_steps(f"nodes.{node.name}.delay", delay, self.dt))
         if (np.abs(steps * self.dt - delay) > 1e-3 * self.dt).any():
             self.graph.notes.append(f"{node.name}: its delay is rounded to whole steps of {self.dt:g} s")
         return int(steps[0]) if (steps == steps[0]).all() else steps
@@ -185,6 +186,8 @@ class Contraction:
             values["connection"], values["weights"] = picture_of(node)
         if node.metadata:
             values = own.projection(node, values)
+        if bias is not None and bias.size not in (node.size, node.shape[0] if node.kind.startswith("Conv") else 1):
+            raise node.wrong("bias", f"{bias.size} numbers", f"must be one for each of the {node.size} it adds to")
         if bias is not None and first and np.any(bias):
             values["bias"] = bias
         pre, steps = self._delayed(origin, delay, whole=isinstance(values["connection"], Convolution))

@@ -56,7 +56,8 @@ def _walk(graph: Graph, names: list[str]) -> None:
 def _input_shape(graph: Graph, node: Node) -> Shape:
     """What the consumers take of a declared shape, in which exporters leave batch and time."""
     declared = node.values["shape"]
-    if declared is None or not np.size(declared) or np.any(np.asarray(declared) < 1):
+    whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
+    if not whole or np.any(np.asarray(declared) < 1) or np.any(np.rint(declared) != np.asarray(declared)):
         raise node.wrong("shape", declared, "must be whole numbers >= 1")
     shape = tuple(int(n) for n in np.ravel(declared))
     keep = next((k for b in graph.after[node.name] if (k := _taken(graph, b, shape))), 0)

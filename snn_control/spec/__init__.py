@@ -170,9 +170,11 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
         raise DescriptionError(str(file), None, f"cannot be read: {reason}", "see 'snn_control new'") from None
     try:
         return parse_spec(yaml.load(text, Loader), file.parent, str(file))
+    except (ValueError, RecursionError) as error:  # of the loader: a date that is none, brackets without end
+        if isinstance(error, DescriptionError):
+            raise error.in_file(str(file)) from None
+        raise DescriptionError(str(file), type(error).__name__, f"cannot be read as YAML: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
         raise DescriptionError(f"{file}", where, f"is not YAML: {getattr(error, 'problem', error)}") from None
-    except DescriptionError as error:
-        raise error.in_file(str(file)) from None

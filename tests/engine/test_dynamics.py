@@ -8,6 +8,7 @@ import pytest
 from snn_control.coding import MembraneDecoder, Output, SpikeDecoder, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
 
 
@@ -134,3 +135,23 @@ def test_a_graded_signal_arrives_after_its_delay(delay):
         controller.step({"x": float(k == 0)})
         fired += [k] * controller.spikes("a").size
     assert fired == [delay]
+
+
+@pytest.mark.parametrize("late", [1e17, 1e30, np.inf])
+def test_a_time_beyond_all_steps_is_refused_and_not_wrapped(late):
+    for make in (
+        lambda: Projection("a", "a", delay=late),
+        lambda: Projection("a", "a", delay=[[late]]),
+    ):
+        with pytest.raises(DescriptionError, match="delay"):
+            run(Population("a", 1, LIF()), 1, projections=[make()])
+    with pytest.raises(DescriptionError, match="refractory"):
+        run(Population("a", 1, LIF(refractory=late)), 1)
+
+
+def test_a_membrane_far_faster_than_the_step_follows_its_synapse():
+    source = Population("source", 1, LIF(refractory=1.0), v_init=50.0)
+    model = CubaLIF(tau_mem=1e-6, tau_syn=5e-3, v_threshold=1e6)
+    _, v = run(Population("a", 1, model), 20, projections=[Projection("source", "a", 0.7)], more=(source,))
+    t = 1e-3 * np.arange(1, 21)
+    np.testing.assert_allclose(v[:, 0], 0.7 * 5e-3 / (5e-3 - 1e-6) * np.exp(-t / 5e-3), rtol=1e-5)

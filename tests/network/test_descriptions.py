@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn_control.errors import BuildError, DescriptionError, SnnControlError
-from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+from snn_control.network import ALIF, LI, LIF, CubaLIF, Network, Population, Projection
 from snn_control.network.convolution import Convolution
 
 
@@ -71,3 +71,19 @@ def test_an_error_is_seen_from_further_out():
     assert isinstance(outer, ValueError)
     assert error.in_file("") is error
     assert len(str(DescriptionError("x", "a" * 1000, "must be short"))) < 120
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Population("a", 2, LIF(), bias="x"), "populations.a.bias = 'x': must be numbers"),
+        (lambda: Projection("a\nb", "c"), "projection.pre = 'a\\nb': must be a name"),
+        (lambda: Projection("a", "b", tau_syn="x"), "projections[a -> b].tau_syn = 'x': must be > 0 s"),
+        (lambda: Projection("a", "b", precision="int8", scale=[1, 2]), "scale = [1, 2]: must be > 0"),
+        (lambda: ALIF(several=True, reset="subtract"), "several = True: does not go with a threshold that moves"),
+    ],
+)
+def test_a_value_of_another_type_has_its_message_too(make, message):
+    with pytest.raises(DescriptionError) as caught:
+        make()
+    assert message in str(caught.value)

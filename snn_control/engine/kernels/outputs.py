@@ -4,7 +4,7 @@ trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots,
         fan out uint32[n_pre]: weights that are not 0 of each neuron; 0 where all are
 argmax  n, x float32, y float32[1]
 guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float32, command float64 (io),
-        previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[8],
+        previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[9],
         ticks of release (0: only an operator). In float64, as a limit or a small slew rounded to float32 is another.
 """
 
