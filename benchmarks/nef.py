@@ -150,6 +150,12 @@ def speed(neurons: int = 500, steps: int = 1000, rounds: int = 9) -> None:
 
 
 def main() -> None:
+    try:
+        import nengo  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            f"benchmarks.nef needs {error.name}: pip install nengo, into an environment of its own"
+        ) from None
     sides = {
         "here": our_run,
         "nengo": nengo_run,

@@ -23,6 +23,7 @@ __all__ = [
     "ProgramError",
     "RuntimeFault",
     "SnnControlError",
+    "how_to_install",
     "nearest",
 ]
 
@@ -72,6 +73,11 @@ class InputError(SnnControlError, ValueError):
 
 class RuntimeFault(SnnControlError, RuntimeError):
     """A fault that only the running system can show."""
+
+
+def how_to_install(extra: str) -> str:
+    """The command that brings an optional dependency."""
+    return f"pip install '.[{extra}]' in a checkout, else 'snn_control[{extra}]'"
 
 
 def nearest(word: Any, known: Any) -> str:

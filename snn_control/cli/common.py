@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import DescriptionError, SnnControlError
+from ..errors import DescriptionError, SnnControlError, how_to_install
 from ..resources import shipped
 
 __all__ = [
@@ -54,7 +54,7 @@ def number(least: float, unit: str = "") -> Callable[[str], float]:
         try:
             value = float(text)
         except ValueError:
-            value = math.nan
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number{unit and ' of seconds'}") from None
         if not least <= value < math.inf:
             raise argparse.ArgumentTypeError(f"{text!r}: must be at least {least:g}{unit}")
         return value
@@ -99,7 +99,7 @@ def import_extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise SnnControlError(f"this needs {error.name}: pip install 'snn_control[{extra}]'") from None
+        raise SnnControlError(f"this needs {error.name}: {how_to_install(extra)}") from None
 
 
 def need_extra(module: str, extra: str) -> None:
@@ -107,7 +107,7 @@ def need_extra(module: str, extra: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(module) is None:
-        raise SnnControlError(f"this needs {module}: pip install 'snn_control[{extra}]'")
+        raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:

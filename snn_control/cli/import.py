@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, SnnControlError
 from .common import add_command, number, print_json, table
 
 MORE = """\
@@ -24,7 +24,9 @@ options, in the words of each framework:
   LIF.norm_input=true says it for one type of node, 1.reset_mechanism=zero for the node '1'.
 
 --verify takes the framework's own activity, an .npz of input, hidden and output, each (steps, n), hidden (the first
-layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6.
+layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6. Arrays (steps, 1, n), a
+batch of one, do as well. Where it is different, other dialects and options are tried for a few seconds, and those that
+are identical are named (not with --json).
 Exit code: 0 done, or identical; 1 different; 2 bad input.
 """
 
@@ -106,10 +108,11 @@ def compare(imported: Any, options: argparse.Namespace, facts: dict[str, Any]) -
     """Print whether the network does what the original did."""
     from ..nir.verification import load_activity, verify
 
+    arrays = load_activity(options.verify)
     try:
-        verdict = verify(imported, load_activity(options.verify))
+        verdict = verify(imported, arrays)
     except DescriptionError as error:
-        raise error if str(options.verify) in error.path else error.in_file(options.verify) from None
+        raise error.in_file(options.verify) from None
     if options.json:
         first = vars(verdict.first) if verdict.first else None
         print_json({"identical": verdict.identical, "steps": verdict.steps, "first_difference": first})
@@ -122,11 +125,39 @@ def compare(imported: Any, options: argparse.Namespace, facts: dict[str, Any]) -
         where = f"step {d.step}, population {d.population}, neuron {d.neuron} (counted from 0)"
         print(f"different: {where}: expected {d.expected:.9g}, got {d.got:.9g}")
         print(f"{verdict.wrong} of {verdict.compared} numbers in {verdict.steps} steps differ")
+        show_others(imported, options, arrays)
     return verdict.identical
 
 
-def save(imported: Any, path: Path) -> None:
+def show_others(imported: Any, options: argparse.Namespace, arrays: Any) -> None:
+    """Name the readings of the file that are identical, if a short trial finds any."""
+    from ..nir.trial import try_others
+
+    found = try_others(options.file, arrays, imported.dialect, options.dt, given_options(options.option))
+    for trial in found:
+        print(f"identical instead: {trial}")
+    if not found:
+        print("no other dialect or option that was tried is identical")
+
+
+def open_points(imported: Any, options: argparse.Namespace) -> list[str]:
+    """What the user must know of a controller file: where its period comes from, and what it lacks."""
+    from ..nir.importing import DIALECTS
+
+    points = []
+    if not options.dt and (why := DIALECTS[imported.dialect].step):
+        points.append(f"period {imported.dt * 1e3:.6g} ms ({rate(1 / imported.dt)}) {why}")
+    names = ", ".join(imported.outputs)
+    return [*points, f"still open: limits and safe value of {names} (now: no limits, 0), and the ros section"]
+
+
+def rate(hertz: float) -> str:
+    return f"{hertz / 1e3:.4g} kHz" if hertz >= 1e3 else f"{hertz:.4g} Hz"
+
+
+def save(imported: Any, options: argparse.Namespace) -> None:
     """A controller file: the input's values drive the network, the outputs are decoded."""
+    path = Path(options.out)
     from ..spec import ControllerSpec
 
     spec = ControllerSpec(
@@ -137,7 +168,8 @@ def save(imported: Any, path: Path) -> None:
         outputs=imported.decoded(),
     )
     try:
-        spec.save(path)
+        said = command(options).replace(str(options.file), Path(options.file).name, 1)
+        spec.save(path, "\n".join([f"Made by: {said} --out {path.name}", *open_points(imported, options)]))
     except OSError as error:
         raise DescriptionError("--out", str(path), f"cannot be written: {error.strerror}") from None
 
@@ -145,7 +177,12 @@ def save(imported: Any, path: Path) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..nir import import_nir
 
-    imported = import_nir(options.file, options.dialect, options.dt, given_options(options.option))
+    try:
+        imported = import_nir(options.file, options.dialect, options.dt, given_options(options.option))
+    except DescriptionError as error:
+        if error.path == "dialect" and not options.dialect:
+            raise SnnControlError(f"--dialect {error.rule}; {error.fix}") from None
+        raise
     facts = describe(imported)
     if options.verify and not compare(imported, options, facts):
         if options.out and not options.json:
@@ -156,8 +193,10 @@ def run(options: argparse.Namespace) -> int:
     elif not options.verify:
         show(facts)
     if options.out:
-        save(imported, Path(options.out))
+        save(imported, options)
     if not options.json:
+        for point in open_points(imported, options) if options.out else ():
+            print(f"note: {point}")
         print(next_step(options))
     return 0
 
@@ -165,7 +204,12 @@ def run(options: argparse.Namespace) -> int:
 def next_step(options: argparse.Namespace) -> str:
     if options.out:
         return f"{options.out}: written. Next: snn_control check {options.out}"
+    what = "--out controller.yaml" if options.verify else "--verify ACTIVITY.npz, or --out controller.yaml"
+    return f"next: {command(options)} {what}"
+
+
+def command(options: argparse.Namespace) -> str:
+    """The command that reads the file in this way."""
     said = "".join(f" --option {pair}" for pair in options.option) + (f" --dt {options.dt:g}" if options.dt else "")
     dialect = f" --dialect {options.dialect}" if options.dialect else ""
-    what = "--out controller.yaml" if options.verify else "--verify ACTIVITY.npz, or --out controller.yaml"
-    return f"next: snn_control import {options.file}{dialect}{said} {what}"
+    return f"snn_control import {options.file}{dialect}{said}"

@@ -58,13 +58,16 @@ class Reading:
 @dataclass(frozen=True)
 class Dialect:
     """kinds: the neurons that its exporter writes; dt: the network's step if none is given, 0 to ask for it;
-    file_dt: finds the step in the file, or None."""
+    file_dt: finds the step in the file, or None; step: where a step that was not given comes from;
+    counts: its neurons count steps, so that the step does not change the spikes."""
 
     cell: Callable[[Reading, Node], Cell]
     kinds: tuple[str, ...]
     options: Mapping[str, Option]
     dt: float = 0.0
     file_dt: Callable[[Graph], float | None] = lambda graph: None
+    step: str = ""
+    counts: bool = False
 
 
 def plain(value: Any) -> Any:
@@ -313,8 +316,12 @@ DIALECTS: dict[str, Dialect] = {
         },
         dt=1e-4,
         file_dt=lambda graph: 1e-4,  # the exporter's, whatever the simulation's was
+        step="follows from snnTorch's exporter; --dt says how long a step lasts here",
+        counts=True,
     ),
-    "norse": Dialect(_norse, ("LIF", "LI", "CubaLIF", "IF"), {}, dt=1e-3),
+    "norse": Dialect(
+        _norse, ("LIF", "LI", "CubaLIF", "IF"), {}, dt=1e-3, step="is norse's default; --dt says that of the simulation"
+    ),
     "sinabs": Dialect(
         _sinabs,
         ("LIF", "IF", "LI"),
@@ -323,12 +330,15 @@ DIALECTS: dict[str, Dialect] = {
             "min_v_mem": Option(number_or_none, {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI")),
         },
         dt=1e-3,
+        step="is taken because sinabs counts steps; --dt says how long a step lasts here",
+        counts=True,
     ),
     "spikingjelly": Dialect(
         _spikingjelly,
         ("LIF", "IF", "CubaLIF"),
         {"decay_input": Option(flag, None, ("LIF",))},
         file_dt=_spikingjelly_dt,
+        step="is what SpikingJelly's exporter was given; --dt says how long a step lasts here",
     ),
     "nir-euler": Dialect(_nir_euler, NEURONS, {"reset_mechanism": _RESET}),
     "nir-exact": Dialect(_nir_exact, NEURONS, {"reset_mechanism": _RESET}),

@@ -90,9 +90,11 @@ def import_graph(
 ) -> Imported:
     """The same for a graph that was read."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
+    if not dialect:
+        rule = "is missing, and the file does not say what its numbers mean"
+        raise DescriptionError("dialect", None, rule, f"one of {', '.join(DIALECTS)}")
     if dialect not in DIALECTS:
-        fix = nearest(dialect, DIALECTS) if dialect else "the file does not say what its numbers mean"
-        raise DescriptionError("dialect", dialect, f"must be one of {', '.join(DIALECTS)}", fix)
+        raise DescriptionError("dialect", dialect, f"must be one of {', '.join(DIALECTS)}", nearest(dialect, DIALECTS))
     table = DIALECTS[dialect]
     if dialect != own.NAME:
         for node in graph.nodes.values():
@@ -134,6 +136,6 @@ def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> 
     if not dt and not file_dt:
         choices.taken["dt"] = step
     reading = Reading(graph, choices, step, file_dt or step)
-    if dt and file_dt and not math.isclose(dt, file_dt, rel_tol=1e-4):
+    if dt and file_dt and not table.counts and not math.isclose(dt, file_dt, rel_tol=1e-4):
         reading.notes.append(f"the file was written with a step of {file_dt:.6g} s; a step lasts {dt:g} s here")
     return reading

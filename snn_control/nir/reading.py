@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError, SnnControlError
+from ..errors import DescriptionError, SnnControlError, how_to_install
 from .graph import Graph, Node, natural
 from .shapes import infer
 
@@ -24,7 +24,7 @@ def library() -> Any:
     try:
         return importlib.import_module("nir")
     except ModuleNotFoundError as error:
-        raise SnnControlError(f"NIR files need {error.name}: pip install 'snn_control[nir]'") from None
+        raise SnnControlError(f"NIR files need {error.name}: {how_to_install('nir')}") from None
 
 
 def read_graph(path: str | os.PathLike) -> Graph:

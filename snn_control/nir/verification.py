@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..engine.kernels.spikes import HEADER
 from ..errors import DescriptionError
 from .importing import Imported
 
-__all__ = ["Difference", "Verdict", "activity", "compare", "load_activity", "run", "verify"]
+__all__ = ["Difference", "Verdict", "activity", "agrees", "compare", "load_activity", "run", "verify"]
 
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
@@ -46,7 +47,10 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """``input``, ``hidden``, ``output`` of an .npz file, each (steps, n); raises DescriptionError."""
+    """``input``, ``hidden``, ``output`` of an .npz file as (steps, n); raises DescriptionError.
+
+    In the file each is (steps, n), or (steps, 1, n): a batch of one, as frameworks run it.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {key: file[key] for key in ("input", "hidden", "output") if key in file.files}
@@ -55,11 +59,12 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DescriptionError(str(path), None, f"cannot be read as arrays: {reason}") from None
     if "input" not in found or len(found) < 2:
-        fix = "input, and hidden or output or both"
-        raise DescriptionError(str(path), names, "must hold the arrays input and hidden or output", fix)
+        raise DescriptionError(str(path), names, "must hold the arrays input, and hidden or output or both")
     for key, array in found.items():
-        if array.ndim != 2 or array.dtype.kind not in "fiub" or len(array) != len(found["input"]) or not len(array):
-            rule = f"must be numbers of shape (steps, n), with {len(found['input'])} steps as input has"
+        if array.ndim == 3 and array.shape[1] == 1:
+            found[key] = array = array[:, 0]
+        if array.ndim != 2 or array.dtype.kind not in "fiub" or not len(array):
+            rule = "must be numbers of shape (steps, n), or (steps, 1, n)"
             raise DescriptionError(f"{path}#{key}", f"shape {array.shape}, dtype {array.dtype}", rule)
     return found
 
@@ -84,14 +89,48 @@ def _unread(imported: Imported) -> list[Output]:
     return [Output("unread", (term,))]
 
 
-def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Step the network of one input on (steps, n) values; the activity of the populations after each step."""
+def _the_input(imported: Imported, inputs: np.ndarray) -> str:
+    """The name of the network's input, which takes the numbers of (steps, n)."""
     if len(imported.inputs) != 1:
         raise DescriptionError("inputs", list(imported.inputs), "must be one, for an activity with one input")
     name, size = next(iter(imported.inputs.items()))
     if inputs.shape[1] != size:
-        rule = f"must be (steps, {size}): '{name}' takes {size} numbers"
-        raise DescriptionError("input", f"shape {inputs.shape}", rule)
+        fix = "transposed?" if len(inputs) == size else f"it must be (steps, {size})"
+        raise DescriptionError("input", inputs.shape, f"the network takes {size} numbers a step as '{name}'", fix)
+    return name
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A population and what the original's did: (steps, n), and how far ours may be from it."""
+
+    population: str
+    expected: np.ndarray
+    tolerance: float
+
+
+def _pairs(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[_Pair]:
+    """What is compared. The input's width comes first: of wrong arrays it says most."""
+    _the_input(imported, arrays["input"])
+    shown = {"hidden": imported.hidden} if "hidden" in arrays else {}
+    if "output" in arrays:
+        if len(imported.outputs) != 1:
+            raise DescriptionError("outputs", list(imported.outputs), "must be one, to compare it")
+        shown["output"] = next(iter(imported.outputs.values()))
+    populations, steps = {p.name: p for p in imported.network.populations}, len(arrays["input"])
+    for key, name in shown.items():
+        size = populations[name].size if name in populations else "none"
+        if arrays[key].shape != (steps, size):
+            rule = f"must be ({steps}, {size}): the steps of input, and the neurons of '{name}'"
+            raise DescriptionError(key, arrays[key].shape, rule)
+    return [
+        _Pair(name, arrays[key], TOLERANCE if populations[name].neuron.graded else 0.0) for key, name in shown.items()
+    ]
+
+
+def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
+    """Step the network of one input on (steps, n) values; the activity of the populations after each step."""
+    name = _the_input(imported, inputs)
     program = build(imported.network, imported.value_inputs(), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
     step = bound.stepper(name)
@@ -100,29 +139,29 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
         yield [activity(bound, population) for population in populations]
 
 
-def verify(imported: Imported, arrays: dict[str, np.ndarray]) -> Verdict:
+def verify(imported: Imported, arrays: Mapping[str, np.ndarray]) -> Verdict:
     """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``, which may be missing.
 
     Raises DescriptionError where sizes do not fit.
     """
-    shown = [("hidden", imported.hidden)] if "hidden" in arrays else []
-    if "output" in arrays:
-        if len(imported.outputs) != 1:
-            raise DescriptionError("outputs", list(imported.outputs), "must be one, to compare it")
-        shown.append(("output", next(iter(imported.outputs.values()))))
-    populations = {p.name: p for p in imported.network.populations}
-    for key, name in shown:
-        size = populations[name].size if name in populations else "none"
-        if arrays[key].shape[1] != size:
-            raise DescriptionError(
-                key, f"shape {arrays[key].shape}", f"must be (steps, {size}), the neurons of '{name}'"
-            )
-    steps = list(run(imported, arrays["input"], [name for _, name in shown]))
-    pairs = []
-    for k, (key, name) in enumerate(shown):
-        tolerance = TOLERANCE if populations[name].neuron.graded else 0.0
-        pairs.append((name, arrays[key], np.stack([step[k] for step in steps]), tolerance))
-    return compare(pairs)
+    pairs = _pairs(imported, arrays)
+    steps = list(run(imported, arrays["input"], [pair.population for pair in pairs]))
+    return compare(
+        [(p.population, p.expected, np.stack([step[k] for step in steps]), p.tolerance) for k, p in enumerate(pairs)]
+    )
+
+
+def agrees(imported: Imported, arrays: Mapping[str, np.ndarray], until: float) -> bool:
+    """Whether `verify` would find it identical; stops at the first difference, and gives up (False) at ``until``, a
+    time of `time.monotonic`."""
+    pairs = _pairs(imported, arrays)
+    for k, step in enumerate(run(imported, arrays["input"], [pair.population for pair in pairs])):
+        if time.monotonic() > until:
+            return False
+        for pair, got in zip(pairs, step, strict=True):
+            if not compare([(pair.population, pair.expected[k : k + 1], got[None], pair.tolerance)]).identical:
+                return False
+    return True
 
 
 def compare(pairs: Sequence[tuple[str, np.ndarray, np.ndarray, float]]) -> Verdict:

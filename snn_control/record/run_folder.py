@@ -14,22 +14,23 @@ Keys of the summary
 -------------------
 All optional; a report leaves out what is missing. Other keys are kept and shown as they are.
 
-===========  ==========================================================================================
-title        str, one line
-verdict      str, one line; may begin with ``PASS`` or ``FAIL``
-controller   str, name of the controller file
-world        str, id of the environment
-seed         int
-duration_s   float, length of the run [s]
-tracking     {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
-             others are baselines
-loop         ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us]
-network      spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
-             accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
-             (shares), footprint_bytes, estimated_microwatt
-rights       {what: str or bool}: real-time priority, locked memory, ... as granted
-versions     {package: str}
-===========  ==========================================================================================
+=============  ========================================================================================
+title          str, one line
+verdict        str, one line; may begin with ``PASS`` or ``FAIL``
+controller     str, name of the controller file
+world          str, id of the environment
+seed           int
+duration_s     float, length of the run [s]
+scored_from_s  float, time of the run from which ``tracking`` counts [s]; 0 if missing
+tracking       {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
+               others are baselines
+loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us]
+network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
+               accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
+               (shares), footprint_bytes, estimated_microwatt
+rights         {what: str or bool}: real-time priority, locked memory, ... as granted
+versions       {package: str}
+=============  ========================================================================================
 
 Names of the arrays
 -------------------

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RuntimeFault
+from ..errors import RuntimeFault, how_to_install
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +84,7 @@ def paint(key: str, title: str, fill: Callable[[Figure], tuple[str, str]], also:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise RuntimeFault("a report needs matplotlib: pip install 'snn_control[report]'") from error
+        raise RuntimeFault(f"a report needs matplotlib: {how_to_install('report')}") from error
     files = {}
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained", dpi=150)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..record.run_folder import HISTOGRAMS
 from .canvas import INK, MUTED, PALETTE, WIDTH, Picture, paint
-from .table import number
+from .table import number, scored_from
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +145,11 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
         axes.plot(t[part], np.degrees(head[part, column]), color=HEAD, label="head")
         axes.set_title(name)
         axes.set_ylabel("angle [°]")
-    pan.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    start = summary.get("scored_from_s")
+    if start:
+        for axes in (pan, tilt, below):
+            axes.axvspan(t[0], start, color=MUTED, alpha=0.14, lw=0, zorder=0, label="does not count")
+    pan.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2)
     below.plot(t[part], error[part], color=ERROR, lw=1.1)
     below.fill_between(t[part], error[part], color=ERROR, alpha=0.12, lw=0)
     lines = _rms_lines(summary) or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
@@ -161,12 +165,16 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     below.set_xlabel("time [s]")
     below.set_xlim(t[0], t[-1] + 0.002 * (t[-1] - t[0]))
     # below the axes: inside it would cover the curve, above it the heading
-    below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(4, len(lines)))
+    handles = [line for line in below.lines if not line.get_label().startswith("_")]
+    below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(4, len(lines)))
     said = "; ".join(f"{name} {rms:.2f}°" for name, rms in lines)
     above = int(np.count_nonzero(error > top))
     cut = f" {above} of {len(error)} samples lie above the axis." if above else ""
-    caption = f"Horizontal lines: root mean square over the run, of this controller and of the baselines.{cut}"
-    alt = f"Pan, tilt and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error: {said}."
+    since = scored_from(summary)
+    counted = since or " over the run"
+    left_out = " The time before, in which the target is found, is shaded and does not count." if since else ""
+    caption = f"Horizontal lines: root mean square{counted}, of this controller and of the baselines.{left_out}{cut}"
+    alt = f"Pan, tilt and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error{since}: {said}."
     return caption, alt
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import RuntimeFault
+from ..errors import RuntimeFault, how_to_install
 from ..files import replace_text
 from ..record.run_folder import read_run
 from .canvas import Picture
 from .figures import PICTURES, Missing, draw
-from .table import Section, number, sections, verdict_kind
+from .table import Section, number, scored_from, sections, verdict_kind
 
 __all__ = ["REPORT", "inline", "render", "write_report"]
 
@@ -32,7 +32,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if rows:
         others = sorted(rows[1:], key=lambda row: row[1])
         remark = f"best baseline: {others[0][0]} {others[0][1]:.2f}°" if others else rows[0][0]
-        tiles.append(("tracking error, rms", f"{rows[0][1]:.2f}°", remark))
+        tiles.append((f"tracking error, rms{scored_from(summary, ' ')}", f"{rows[0][1]:.2f}°", remark))
     loop = part("loop")
     if "missed" in loop:
         tiles.append(("missed ticks", number(loop["missed"]), f"of {number(loop.get('ticks'))}"))
@@ -80,7 +80,7 @@ def render(
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise RuntimeFault("a report needs Jinja2: pip install 'snn_control[report]'") from error
+        raise RuntimeFault(f"a report needs Jinja2: {how_to_install('report')}") from error
     environment = Environment(
         loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

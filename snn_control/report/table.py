@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Section", "number", "print_summary", "sections", "verdict_kind"]
+__all__ = ["Section", "number", "print_summary", "scored_from", "sections", "verdict_kind"]
 
 _PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
 _LOOP = {"wakeup_us": "wake-up [µs]", "latency_us": "sensor to command [µs]", "tick_us": "tick [µs]"}
@@ -76,6 +76,12 @@ def verdict_kind(summary: Mapping[str, Any]) -> str:
     return "pass" if word.startswith("pass") else "fail" if word.startswith("fail") else "none"
 
 
+def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
+    """``, from 1 s on`` where the tracking error of a run does not count from its beginning."""
+    start = summary.get("scored_from_s")
+    return f"{before}from {number(start)} s on" if isinstance(start, int | float) and start > 0 else ""
+
+
 def _mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
@@ -97,10 +103,10 @@ def _grid(title: str, first: str, table: Mapping[str, Any], names: Mapping[str, 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
     found: list[Section | None] = []
-    known = {"title", "verdict", "tracking", "loop", "network", "rights", "versions"}
+    known = {"title", "verdict", "scored_from_s", "tracking", "loop", "network", "rights", "versions"}
     run = tuple((label(key), number(value)) for key, value in summary.items() if key not in known)
     found.append(Section("Run", (), run) if run else None)
-    found.append(_grid("Tracking error", "controller", _mapping(summary, "tracking")))
+    found.append(_grid(f"Tracking error{scored_from(summary)}", "controller", _mapping(summary, "tracking")))
     loop = _mapping(summary, "loop")
     found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES))
     rest = tuple((label(key), number(value)) for key, value in loop.items() if key not in _LOOP)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from snn_control.cli import COMMANDS, main
-from snn_control.cli.demo import CLOSED_SHARE, commanded, failure
+from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, safe_ticks_between, score
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError
 from snn_control.resources import shipped
@@ -375,6 +375,24 @@ def test_a_demo_counts_the_steps_in_which_a_command_acted():
     assert commanded(actions[:0]) == commanded(actions) == 0
     actions[:800, 1] = 0.1  # and then none for 0.2 s
     assert commanded(actions) == 0.8 < CLOSED_SHARE
+
+
+def test_the_score_of_a_demo_leaves_the_first_second_out():
+    error = np.full(3000, 2.0)
+    error[:1000], error[1500] = 40.0, 30.0
+    assert score(error, 1e-3) == {"rms_deg": pytest.approx(np.sqrt(4 + 896 / 2000), abs=1e-3), "max_deg": 30.0,
+                                  "lost_share": 0.0005}  # fmt: skip
+
+
+def test_a_demo_says_when_its_safe_ticks_were():
+    commands = np.zeros((100, 2))
+    assert safe_ticks_between(commands) == safe_ticks_between(commands[:0]) == 0
+    commands[20:60, 1] = 0.5  # the world begins and ends
+    assert safe_ticks_between(commands) == 0
+    assert "all faults and safe ticks are of then" in about_the_guard(0)
+    commands[30:33] = 0
+    assert safe_ticks_between(commands) == 3
+    assert "all safe ticks but 3 are of then" in about_the_guard(3)
 
 
 def test_a_message_is_one_line_even_for_an_array():

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from snn_control.cli import main
+from snn_control.errors import how_to_install
 
 
 def call(capsys, *arguments):
@@ -117,5 +118,5 @@ def test_what_is_not_installed_is_named_in_one_line(tmp_path, missing):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120,
                           env=os.environ | {"PYTHONPATH": path})  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == f"snn_control: this needs {missing}: pip install 'snn_control[report]'\n"
+    assert done.stderr == f"snn_control: this needs {missing}: {how_to_install('report')}\n"
     assert not (tmp_path / "out").exists()

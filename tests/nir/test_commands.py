@@ -9,6 +9,8 @@ import pytest
 from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.nir import import_nir
+from snn_control.nir.trial import Trial, try_others
+from snn_control.nir.verification import load_activity
 from snn_control.spec import ControllerSpec, load_spec
 from tests.fixtures import fixture
 from tests.nir.frameworks import Chain, Leaky
@@ -70,21 +72,44 @@ def test_one_number_that_was_changed_is_named(name, key, tmp_path, capsys):
     assert code == 1
     assert f"different: step {step}, population {first['population']}, neuron {neuron}" in out
     assert "1 of 12000 numbers in 300 steps differ" in out
+    assert "no other dialect or option that was tried is identical" in out
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"),
+    ("name", "arguments", "right"),
     [
-        ("snntorch_lif_zero_nodelay", "--dialect snntorch"),
-        ("norse_lifbox_li", "--dialect norse --dt 2e-3"),
-        ("sinabs_lif_norm0", "--dialect sinabs --option norm_input=true"),
-        ("spikingjelly_lif_decay1", "--dialect spikingjelly --dt 5e-4"),
+        (
+            "snntorch_lif_zero_nodelay",
+            "--dialect snntorch",
+            "--dialect snntorch --option reset_mechanism=zero --option reset_delay=false",
+        ),
+        ("norse_lifbox_li", "--dialect norse --dt 2e-3", "--dialect norse --dt 0.001"),
+        (
+            "sinabs_lif_norm0",
+            "--dialect sinabs --option norm_input=true",
+            "--dialect sinabs --option norm_input=false --option min_v_mem=none",
+        ),
+        ("sinabs_lif_norm0", "--dialect nir-exact --dt 1e-3", "--dialect sinabs --dt 0.001 --option norm_input=false"),
+        ("spikingjelly_lif_decay1", "--dialect spikingjelly --dt 5e-4", "--dialect spikingjelly --dt 0.001"),
     ],
 )
-def test_wrong_options_are_found_out(name, arguments, capsys):
+def test_wrong_options_are_found_out_and_the_right_ones_named(name, arguments, right, capsys):
     file, activity = fixture(f"nir/{name}.nir"), fixture(f"nir/{name}.npz")
     code, out, _ = call(capsys, "import", file, *arguments.split(), "--verify", activity)
     assert (code, "different: step" in out) == (1, True)
+    assert f"identical instead: {right}" in out
+    code, out, _ = call(capsys, "import", file, *arguments.split(), "--verify", activity, "--json")
+    assert (code, list(json.loads(out))) == (1, ["identical", "steps", "first_difference"])
+
+
+def test_what_is_named_is_identical_and_nothing_is_named_in_no_time(snntorch, capsys):
+    file, activity = snntorch
+    wrong = ("snntorch", None, {"reset_mechanism": "zero"})
+    found = try_others(file, load_activity(activity), *wrong)
+    assert Trial("snntorch", None, {"reset_mechanism": "subtract", "reset_delay": "true"}) in found
+    for trial in found:
+        assert call(capsys, "import", file, *str(trial).split(), "--verify", activity)[0] == 0
+    assert try_others(file, load_activity(activity), *wrong, seconds=0.0) == []
 
 
 def test_what_was_understood_is_printed_with_the_defaults_and_the_next_command(snntorch, capsys):
@@ -132,6 +157,24 @@ def test_a_controller_file_is_written_where_the_activity_agrees(snntorch, tmp_pa
     assert (code, "cannot be written" in err) == (2, True)
 
 
+def test_a_period_that_nobody_chose_and_what_is_open_are_said(snntorch, tmp_path, capsys):
+    file, _ = snntorch
+    where = ("--dialect", "snntorch", "--out", tmp_path / "mine.yaml")
+    period = "period 0.1 ms (10 kHz) follows from snnTorch's exporter; --dt says how long a step lasts here"
+    still = "still open: limits and safe value of output (now: no limits, 0), and the ros section"
+    _, out, _ = call(capsys, "import", file, *where)
+    assert f"note: {period}\nnote: {still}\n" in out
+    head = (tmp_path / "mine.yaml").read_text().splitlines()[:3]
+    made = "Made by: snn_control import net.nir --dialect snntorch --out mine.yaml"
+    assert head == [f"# {line}" for line in (made, period, still)]
+    _, out, _ = call(capsys, "import", file, *where, "--dt", "1e-3")
+    assert "note: period" not in out
+    assert "warning" not in out
+    assert f"note: {still}" in out
+    assert load_spec(tmp_path / "mine.yaml").period == 1e-3
+    assert "period 0.1" not in (tmp_path / "mine.yaml").read_text()
+
+
 def test_hidden_and_output_are_optional(snntorch, tmp_path, capsys):
     file, activity = snntorch
     with np.load(activity) as archive:
@@ -142,14 +185,34 @@ def test_hidden_and_output_are_optional(snntorch, tmp_path, capsys):
         assert (code, "identical, 40 of 40 steps" in out) == (0, True)
 
 
+def test_a_batch_of_one_is_read_as_it_is(snntorch, capsys):
+    file, activity = snntorch
+    with np.load(activity) as archive:
+        arrays = {key: archive[key][:, None] for key in archive.files}
+    np.savez(activity, **arrays)
+    code, out, _ = call(capsys, "import", file, "--dialect", "snntorch", "--verify", activity)
+    assert (code, "identical, 40 of 40 steps" in out) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"input": None}, "must hold the arrays input and hidden or output"),
-        ({"hidden": None, "output": None}, "must hold the arrays input and hidden or output"),
-        ({"input": np.zeros((40, 9))}, "input = 'shape (40, 9)': must be (steps, 10): 'input' takes 10 numbers"),
-        ({"hidden": np.zeros((40, 5))}, "hidden = 'shape (40, 5)': must be (steps, 12), the neurons of 'n1'"),
-        ({"output": np.zeros((39, 6))}, "must be numbers of shape (steps, n), with 40 steps as input has"),
+        ({"input": None}, "must hold the arrays input, and hidden or output or both\n"),
+        ({"hidden": None, "output": None}, "must hold the arrays input, and hidden or output or both\n"),
+        (
+            {"input": np.zeros((40, 9))},
+            "input = (40, 9): the network takes 10 numbers a step as 'input'; it must be (steps, 10)",
+        ),
+        (
+            {"input": np.zeros((10, 40))},
+            "input = (10, 40): the network takes 10 numbers a step as 'input'; transposed?",
+        ),
+        (
+            {"hidden": np.zeros((40, 5))},
+            "hidden = (40, 5): must be (40, 12): the steps of input, and the neurons of 'n1'",
+        ),
+        ({"output": np.zeros((39, 6))}, "output = (39, 6): must be (40, 6): the steps of input"),
+        ({"output": np.zeros((40, 2, 6))}, "must be numbers of shape (steps, n), or (steps, 1, n)"),
         ({"output": np.zeros(40)}, "must be numbers of shape (steps, n)"),
         ({"output": np.full((40, 6), "a")}, "must be numbers of shape (steps, n)"),
     ],
@@ -169,10 +232,11 @@ def test_activity_that_does_not_fit_is_bad_input(change, says, snntorch, capsys)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("", "dialect = '': must be one of snntorch, norse"),
+        ("", "snn_control: --dialect is missing, and the file does not say what its numbers mean; one of snntorch, "),
         ("--dialect snntroch", "did you mean 'snntorch'?"),
         ("--dialect snntorch --option reset_dealy=true", "did you mean 'reset_delay'?"),
         ("--dialect snntorch --option reset_delay", "must look like reset_delay=true"),
+        ("--dialect snntorch --dt 1ms", "argument --dt: '1ms' is not a number of seconds"),
         ("--dialect snntorch --dt 0", "must be at least 1e-09 s"),
         ("--dialect nir-euler", "give --dt, the step of the original simulation [s]"),
         ("--dialect norse", "nodes.1.r = 9.99"),

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from rich.console import Console
 
 from snn_control.errors import RuntimeFault
@@ -67,6 +68,23 @@ def test_a_full_run_gives_all_pictures_in_one_file(tmp_path, summary, arrays):
     assert path.stat().st_size < 3_000_000
     for shown in ("1.42°", "best baseline: PID on true error 0.81°", "SCHED_FIFO 80", "12.4 M"):
         assert shown in text
+
+
+def test_the_time_that_does_not_count_is_said_wherever_the_error_stands(tmp_path, summary, arrays):
+    plain = draw("tracking", summary, arrays)
+    summary["scored_from_s"] = 1.0
+    picture = draw("tracking", summary, arrays)
+    assert "root mean square, from 1 s on, of this controller" in picture.caption
+    assert "is shaded and does not count" in picture.caption
+    assert "Root mean square error, from 1 s on: spiking network 1.42°" in picture.alt
+    text = write_report(write_run(tmp_path, summary, arrays)).read_text(encoding="utf-8")
+    assert "tracking error, rms from 1 s on" in text
+    assert "<h2>Tracking error, from 1 s on</h2>" in text
+    assert "from 1 s" not in plain.caption + plain.alt
+    before, after = (imread(io.BytesIO(p.png), format="png")[..., :3] for p in (plain, picture))
+    changed = np.flatnonzero((before != after).any(axis=(0, 2)))
+    assert before.shape == after.shape
+    assert len(changed) > 50  # a band of the picture's width
 
 
 def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path):

@@ -1,0 +1,92 @@
+"""Which other readings of a file do what the original did?"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..errors import SnnControlError
+from .dialects import DIALECTS
+from .graph import Graph
+from .importing import import_nir
+from .reading import read_graph
+from .verification import agrees
+
+__all__ = ["Trial", "other_readings", "try_others"]
+
+SECONDS = 3.0  # for all trials; one ends at its first wrong spike, so that most take no time
+STEPS = (1e-3, 1e-4)  # s: what frameworks take where nobody says
+VALUES = {
+    "reset_mechanism": ("subtract", "zero"),
+    "reset_delay": ("true", "false"),
+    "norm_input": ("true", "false"),
+    "min_v_mem": ("none", "-1"),
+}  # decay_input stands in the file
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A way to read a file: arguments of `import_nir`."""
+
+    dialect: str
+    dt: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """As the command line has it."""
+        options = "".join(f" --option {key}={value}" for key, value in self.options.items())
+        return f"--dialect {self.dialect}" + (f" --dt {self.dt:g}" if self.dt else "") + options
+
+
+def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[Trial]:
+    """All dialects with all options that matter for a file's nodes, the given dialect first."""
+    kinds = {node.kind for node in graph.nodes.values()}
+    for name in sorted(DIALECTS, key=lambda name: name != dialect):
+        table = DIALECTS[name]
+        words: dict[str, dict[Any, None]] = {}
+        for key, values in VALUES.items():
+            here = kinds.intersection(table.options[key].kinds) if key in table.options else set()
+            # what has no default of its own may differ from one kind of node to another
+            for option in (
+                [f"{kind}.{key}" for kind in sorted(here)] if key == "norm_input" and len(here) > 1 else [key]
+            ):
+                if here:
+                    given = [options[option]] if name == dialect and option in options else []
+                    words[option] = dict.fromkeys([*given, *values])
+        for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
+            for chosen in product(*words.values()):
+                yield Trial(name, step, dict(zip(words, chosen, strict=True)))
+
+
+def try_others(
+    path: str | os.PathLike,
+    arrays: Mapping[str, np.ndarray],
+    dialect: str,
+    dt: float | None,
+    options: Mapping[str, Any],
+    seconds: float = SECONDS,
+) -> list[Trial]:
+    """Those readings of a file that are identical on an activity, as far as ``seconds`` reach.
+
+    dialect, dt, options : the reading that was different
+    arrays : of `snn_control.nir.verification.load_activity`
+    """
+    until = time.monotonic() + seconds
+    found: list[Trial] = []
+    for trial in other_readings(read_graph(path), dialect, dt, options):
+        if time.monotonic() > until:
+            break
+        if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
+            continue  # the same with another step
+        try:
+            if agrees(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, until):
+                found.append(trial)
+        except SnnControlError:  # the dialect's exporter cannot have written the file
+            continue
+    return found

@@ -1,0 +1,51 @@
+"""The pages for people: every link leads to a file, every example in Python runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = {
+    page: re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE) for page in PAGES
+}
+
+QUOTED = {"docs/plugins.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
+
+
+def name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_relative_link_leads_to_a_file(page):
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:|#", link)]
+    assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
+
+
+def test_links_and_examples_are_found():
+    assert "](docs/nir.md)" in PAGES[0].read_text("utf-8")
+    assert len(EXAMPLES[ROOT / "docs" / "coming_from.md"]) >= 3
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if EXAMPLES[page] and name(page) not in QUOTED], ids=name)
+def test_the_examples_of_a_page_run_from_top_to_bottom(page):
+    """In a process of its own, as a reader would: some register encoders and rules of their own."""
+    if "gymnasium" in "".join(EXAMPLES[page]):
+        pytest.importorskip("gymnasium")
+    path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
+    done = subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(EXAMPLES[page])], cwd=ROOT, timeout=240,
+                          capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_benchmark_against_nengo_says_in_one_line_that_it_needs_it():
+    code = "import runpy, sys; sys.modules['nengo'] = None; runpy.run_module('benchmarks.nef', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1
+    assert done.stderr == "benchmarks.nef needs nengo: pip install nengo, into an environment of its own\n"
