@@ -66,6 +66,11 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
         if array.ndim != 2 or array.dtype.kind not in "fiub" or not len(array):
             rule = "must be numbers of shape (steps, n), or (steps, 1, n)"
             raise DescriptionError(f"{path}#{key}", f"shape {array.shape}, dtype {array.dtype}", rule)
+        wrong = ~(np.abs(array.astype(np.float64)) <= np.finfo(np.float32).max)
+        if wrong.any():  # the network would not take it, and hold what came before
+            step, n = (int(k[0]) for k in np.nonzero(wrong))
+            rule = "must be finite numbers of float32"
+            raise DescriptionError(f"{path}#{key}[{step}, {n}]", float(array[step, n]), rule)
     return found
 
 

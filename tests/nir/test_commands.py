@@ -304,3 +304,16 @@ def test_export_refuses_in_one_line(tmp_path, capsys):
     file.write_text(CONTROLLER.replace("NEURON", "li"))
     code, _, err = call(capsys, "export", file, "--out", tmp_path / "no" / "net.nir")
     assert (code, "cannot be written" in err) == (2, True)
+
+
+@pytest.mark.parametrize(("key", "value"), [("input", np.nan), ("input", 1e300), ("hidden", np.nan)])
+def test_numbers_that_no_network_takes_prove_nothing(key, value, snntorch, tmp_path, capsys):
+    file, activity = snntorch
+    with np.load(activity) as archive:
+        arrays = {k: archive[k].astype(np.float64) for k in archive.files}
+    arrays[key][7, 2] = value
+    np.savez(tmp_path / "odd.npz", **arrays)
+    code, _, err = call(capsys, "import", file, "--dialect", "snntorch", "--verify", tmp_path / "odd.npz")
+    assert code == 2
+    assert f"#{key}[7, 2]" in err
+    assert "must be finite numbers of float32" in err
