@@ -155,6 +155,13 @@ class Controller:
         """
         if episode_start is not None and np.any(episode_start):
             self.reset()
+        self.step(self.given(observation))
+        if len(self.outputs) == 1 and next(iter(self.outputs.values()))["actions"]:
+            return int(self._command[0]), None
+        return self._command.astype(np.float32), None
+
+    def given(self, observation: Any) -> dict[str, Any]:
+        """What `predict` gives to `step` for an observation: input name -> value or events."""
         if isinstance(observation, Mapping):
             given = {name: observation[name] for name in self.inputs if name in observation}
             for name, spec in self.inputs.items():
@@ -164,12 +171,8 @@ class Controller:
             for name in given:
                 if f"{name}_count" in observation:
                     given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
-        else:
-            given = self._cut(observation)
-        self.step(given)
-        if len(self.outputs) == 1 and next(iter(self.outputs.values()))["actions"]:
-            return int(self._command[0]), None
-        return self._command.astype(np.float32), None
+            return given
+        return self._cut(observation)
 
     def _cut(self, observation: Any) -> dict[str, np.ndarray]:
         flat = np.asarray(observation, np.float64).reshape(-1)
@@ -251,9 +254,13 @@ class Controller:
         if len(found) != 1:
             rules = ", ".join(f"{r['title']} ({r['name']})" for r in self._rules) or "none"
             raise InputError(f"weights '{pre}' -> '{post}': {len(found)} projections learn; all that do: {rules}")
-        title = found[0]["title"]
+        return self.rule_weights(found[0])
+
+    def rule_weights(self, rule: Mapping[str, Any]) -> Any:
+        """The same for an entry of the Program's ``facts["learning"]``."""
+        title = rule["title"]
         weights = self.bound.array(f"{title}.weights")
-        if not found[0]["sparse"]:
+        if not rule["sparse"]:
             return weights.copy()
         pointers = self.bound.array(f"{title}.pointers").astype(np.int64)
         indices = np.repeat(np.arange(pointers.size - 1, dtype=np.uint32), np.diff(pointers))

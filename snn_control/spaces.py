@@ -1,4 +1,4 @@
-"""Whether the outputs of a controller are an action of a Gymnasium environment; Gymnasium itself is not needed."""
+"""Whether a controller fits a Gymnasium environment: its inputs and outputs; Gymnasium itself is not needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DescriptionError
 
-__all__ = ["check_action"]
+__all__ = ["check_action", "check_observation"]
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
@@ -35,3 +35,33 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
         if not discrete and actions is not None:
             rule = f"must be a sum of decoders: the environment takes {space}, not the index of an action"
             raise DescriptionError(where, "argmax", rule)
+
+
+def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> None:
+    """Raise DescriptionError where `Controller.predict` could not take an observation of ``space``.
+
+    inputs : name -> what a Program's facts say of it: ``kind``, ``size`` (a number, of values) and ``required``
+    space : a ``gymnasium.spaces.Space``, known by its attributes; of a Dict the parts that are inputs are looked at
+    """
+    parts = getattr(space, "spaces", None)
+    if isinstance(parts, Mapping):
+        for name, one in inputs.items():
+            if name not in parts and one["required"]:
+                raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
+            shape = getattr(parts.get(name), "shape", None)
+            if one["kind"] == "value" and shape is not None:
+                _check_size(f"inputs.{name}.size", one["size"], f"environment's observation['{name}']", shape)
+    elif space.shape is not None:
+        for name, one in inputs.items():
+            if one["kind"] != "value":
+                rule = f"cannot be part of an observation that is one array of shape {space.shape}"
+                raise DescriptionError(f"inputs.{name}.kind", one["kind"], rule)
+        names = list(inputs)
+        where, sizes = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs", [i["size"] for i in inputs.values()]
+        _check_size(where, sum(sizes), "environment's observation", space.shape, dict(zip(names, sizes)))
+
+
+def _check_size(where: str, size: int, what: str, shape: tuple[int, ...], each: Any = ()) -> None:
+    numbers = int(np.prod(shape, dtype=np.int64))
+    if size != numbers:
+        raise DescriptionError(where, each if len(each) > 1 else size, f"must be {numbers} numbers, as the {what}")

@@ -7,6 +7,7 @@ import importlib.util
 from typing import Any
 
 from ..advice import advice
+from ..coding import FieldsEncoder, PopulationEncoder
 from ..controller import Controller
 from ..engine.program import Program
 from ..errors import DescriptionError
@@ -18,6 +19,7 @@ from .plot import add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
+FIELD_NS = 10.0  # a Gaussian field of an encoder, once a tick
 #: of a rule, for each of its synapses in each step (docs/plasticity.md)
 LEARNING_NS = {"STDP": 0.04, "RewardSTDP": 0.25, "PES": 0.13, "EProp": 0.4}
 
@@ -30,14 +32,15 @@ def add_to(commands: Any) -> None:
         "validate a controller file; print populations, operations, memory and rough cost",
         "Exit code 2 and one line that names path, value, rule and fix if something is wrong. Warnings: what was seen\n"
         "of dead and saturated neurons, overflows and stuck outputs with one stimulus ('snn_control plot --help' says\n"
-        "which), and weak spots of the ros section.",
+        "which), times that look like ms, and weak spots of the ros section. --strict: exit code 1 if there are any.",
     )
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
     add_stimulus(parser)
+    parser.add_argument("--strict", action="store_true", help="exit code 1 if there are warnings")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def rough_cost(program: Program) -> float:
+def rough_cost(spec: ControllerSpec, program: Program) -> float:
     """Microseconds a tick, from counts alone, with every neuron firing at 20 Hz."""
     facts = program.facts
     sizes = {p["name"]: p["size"] for p in facts["populations"]}
@@ -48,7 +51,13 @@ def rough_cost(program: Program) -> float:
         synaptic += p["synapses"] * share
     learning = sum(r["synapses"] * LEARNING_NS.get(r["rule"], 0.0) for r in facts.get("learning", []))
     operations = len(program.operations) * CALL_NS + learning
-    return program.steps * (operations + sum(sizes.values()) * NEURON_NS + synaptic * SYNAPSE_NS) / 1e3
+    fields = sum(
+        program.names[f"{one.name}.drive"].shape[0]
+        for one in spec.inputs
+        if isinstance(getattr(one, "encoder", None), FieldsEncoder | PopulationEncoder)
+    )
+    steps = program.steps * (operations + sum(sizes.values()) * NEURON_NS + synaptic * SYNAPSE_NS)
+    return (steps + fields * FIELD_NS) / 1e3
 
 
 def check_ros(spec: ControllerSpec) -> str:
@@ -82,7 +91,10 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "steps_a_tick": program.steps,
         "inputs": facts["inputs"],
         "populations": [{k: p[k] for k in ("name", "size", "spiking")} for p in facts["populations"]],
-        "projections": facts["projections"],
+        "projections": [
+            {**f, "learning": type(p.learning).__name__ if p.learning else None}
+            for f, p in zip(facts["projections"], spec.network.projections, strict=True)
+        ],
         "learning": facts["learning"],
         "outputs": facts["outputs"],
         "neurons": sum(p["size"] for p in facts["populations"]),
@@ -93,27 +105,34 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
             "state": int(program.initial_state.size),
             "io": program.io_bytes,
         },
-        "rough_us_a_tick": round(rough_cost(program), 2),
+        "rough_us_a_tick": round(rough_cost(spec, program), 2),
         "ros": ros,
         "health": health.numbers(),
-        "warnings": advice(spec) + health.warnings(),
+        "warnings": _once(advice(spec), health.warnings()),
         "digest": program.digest,
     }
 
 
+def _once(weak: list[str], seen: list[str]) -> list[str]:
+    """All warnings, without what was seen of populations that are connected to nothing."""
+    alone = {line.partition(":")[0] for line in weak if line.startswith("network.populations.")}
+    return weak + [line for line in seen if line.partition(":")[0] not in alone]
+
+
 def run(options: argparse.Namespace) -> int:
     d = describe(str(controller_path(options.file)), options)
+    code = 1 if options.strict and d["warnings"] else 0
     if options.json:
         print_json(d)
-        return 0
+        return code
     table("inputs", ["name", "kind", "required"], [[i["name"], i["kind"], i["required"]] for i in d["inputs"]])
     rows: list[list[Any]] = []
     for p, h in zip(d["populations"], d["health"]["populations"], strict=True):
         seen = [h[key] for key in ("rate_hz", "dead", "saturated")] if p["spiking"] else ["-"] * 3
         rows.append([p["name"], p["size"], "spikes" if p["spiking"] else "graded", *seen])
     table("populations", ["name", "neurons", "output", "rate [Hz]", "dead", "saturated"], rows)
-    table("projections", ["from", "to", "synapses", "delay [steps]"], [
-        [p["pre"], p["post"], p["synapses"], p["delay_steps"]] for p in d["projections"]
+    table("projections", ["from", "to", "synapses", "delay [steps]", "learning"], [
+        [p["pre"], p["post"], p["synapses"], p["delay_steps"], p["learning"] or "-"] for p in d["projections"]
     ])  # fmt: skip
     if d["learning"]:
         keys = ("name", "rule", "pre", "post", "synapses")
@@ -134,5 +153,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"rates, dead, saturated: {d['health']['seconds']:g} s of {d['health']['stimulus']}")
     for line in d["warnings"]:
         print(f"warning: {line}")
-    print("ok")
-    return 0
+    n = len(d["warnings"])
+    print(f"ok, {n} warning{'s' if n > 1 else ''}" if n else "ok")
+    return code

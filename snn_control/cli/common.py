@@ -125,18 +125,21 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table; numbers to the right."""
+    """Print rows as a table; numbers to the right and never cut, wider than the terminal if they must be."""
     from rich.console import Console
     from rich.markup import escape
+    from rich.measure import Measurement
     from rich.table import Table
 
     shown = Table(title=title, title_justify="left", header_style="bold")
     for k, column in enumerate(columns):
         numbers = all(isinstance(row[k], int | float) and not isinstance(row[k], bool) for row in rows)
-        shown.add_column(escape(column), justify="right" if numbers else "left")
+        shown.add_column(escape(column), justify="right" if numbers else "left", no_wrap=numbers)
     for row in rows:
         shown.add_row(*(escape(_cell(c)) for c in row))
-    Console().print(shown)
+    console = Console()
+    least = Measurement.get(console, console.options.update(width=1_000_000), shown).minimum
+    Console(width=max(console.width, least)).print(shown)
 
 
 def _cell(value: Any) -> str:

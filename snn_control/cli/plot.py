@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DescriptionError
+from ..record.learned import with_learned
 from ..record.stimulus import Stimulus, default_stimulus, load_stimulus
 from ..spec import ControllerSpec, load_spec
 from .common import add_command, controller_path, need_extra, number, print_json, whole
@@ -37,6 +38,8 @@ def add_to(commands: Any) -> None:
     add_stimulus(parser)
     parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the files (default png)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="draw these alone")
+    text = "draw it with what it has learned: a file of Controller.save_state"
+    parser.add_argument("--state", default=None, metavar="NPZ", help=text)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -65,8 +68,10 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.out or f"runs/plot-{path.stem}")
     if folder.exists() and not folder.is_dir():
         raise DescriptionError("--out", str(folder), "must be a folder", "choose another name")
-    stimulus = stimulus_of(options, spec)
-    done = look(spec, stimulus, folder, suffix=options.format, only=options.only, title=path.name)
+    stimulus, title = stimulus_of(options, spec), path.name
+    if options.state is not None:
+        spec, title = with_learned(spec, options.state), f"{title} with the weights of {Path(options.state).name}"
+    done = look(spec, stimulus, folder, suffix=options.format, only=options.only, title=title)
     if options.json:
         print_json({
             "file": str(path),

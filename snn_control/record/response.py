@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import EventsInput, MembraneDecoder, Output, SpikeDecoder, ValueInput
+from ..coding import EventsInput, FieldsEncoder, MembraneDecoder, Output, SpikeDecoder, ValueInput
 from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.build import build
@@ -49,12 +49,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Response of an encoder's neurons to one dimension of a value input, the others in the middle of their range.
+    """Response of an encoder's neurons to one dimension of a value input, the others held still.
 
     x : (k,) values, in the input's unit
     response : (k, neurons), rates [Hz] where the neurons spike, else the graded drive
-    neurons : (neurons,) which of the encoder's they are: those that respond to this dimension
+    neurons : (neurons,) which of the encoder's they are: those whose drive moves by a tenth or more of what it moves
+        in the one that responds most
     of : how many respond, of which some may be left out
+    held : (size,) where the other dimensions are; that of this one means nothing
     """
 
     dimension: int
@@ -62,6 +64,7 @@ class Tuning:
     response: np.ndarray
     neurons: np.ndarray
     of: int
+    held: np.ndarray
 
 
 def measurement_steps(model: NeuronModel, dt: float) -> int:
@@ -180,28 +183,36 @@ def _probe(spec: ValueInput | EventsInput, dt: float) -> Controller:
 
 
 def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
-    """Tuning curves of an input's encoder, dimension by dimension; at most ``most`` neurons of each."""
+    """Tuning curves of an input's encoder, dimension by dimension; at most ``most`` neurons of each.
+
+    The other dimensions stand in the middle of their range, those of a `FieldsEncoder` at the centre next to it: in
+    between, or where there is no field, no neuron would respond.
+    """
     if spec.encoder is None:
         return []
     low, high = value_range(spec)
     probe = _probe(replace(spec, plausible=(-math.inf, math.inf)), dt)
     drive = probe.bound.array(f"{spec.name}.drive")
-    found = []
+    found, held = [], (low + high) / 2
+    if isinstance(spec.encoder, FieldsEncoder):
+        centres = probe.bound.array(f"{spec.name}.centres").reshape(-1, spec.size).astype(np.float64)
+        held = centres[np.argmin((((centres - held) / (high - low)) ** 2).sum(1))]
     for d in range(spec.size):
         x = np.linspace(low[d], high[d], POINTS)
         response = np.empty((POINTS, drive.size))
         for k in range(POINTS):
-            value = (low + high) / 2
+            value = held.copy()
             value[d] = x[k]
             probe.step({spec.name: value})
             response[k] = drive
-        responding = np.flatnonzero(np.ptp(response, axis=0) > 0)
+        swing = np.ptp(response, axis=0)
+        responding = np.flatnonzero((swing > 0) & (swing >= 0.1 * swing.max()))
         shown = responding[sample(len(responding), most)] if len(responding) else responding
         response = response[:, shown]
         if spec.encoder.neuron is not None and len(shown):
             model = pick(spec.encoder.neuron, np.tile(shown, POINTS))
             response = firing_rates(model, response.reshape(-1), dt).reshape(response.shape)
-        found.append(Tuning(d, x, response, shown, len(responding)))
+        found.append(Tuning(d, x, response, shown, len(responding), held))
     return found
 
 

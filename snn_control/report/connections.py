@@ -13,7 +13,7 @@ from ..engine.program import Program
 from ..network import AllToAll, Connector, Distribution, FromArrays, OneToOne, Projection
 from ..network.convolution import Convolution
 from ..spec import ControllerSpec
-from .canvas import MUTED, NO_UNIT, PALETTE, WIDTH
+from .canvas import MUTED, NO_UNIT, PALETTE, WIDTH, keep_apart
 from .table import number
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _degrees_of_convolution(c: Convolution, weights: tuple[int, ...]) -> tuple[n
 def draw_weights(figure: Figure, projections: Sequence[Synapses]) -> tuple[str, str]:
     """A row a projection: the weights as an image, and histograms of weights, delays and degrees."""
     figure.set_size_inches(WIDTH, 0.4 + 2.5 * len(projections))
+    keep_apart(figure)
     grid = figure.subplots(len(projections), 4, squeeze=False, gridspec_kw={"width_ratios": [1.5, 1, 1, 1.2]})
     said = []
     for (image, weights, delays, degrees), s in zip(grid, projections):
@@ -143,6 +144,8 @@ def draw_weights(figure: Figure, projections: Sequence[Synapses]) -> tuple[str, 
 
 def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
     """Dense: an image, averaged where large. Sparse: dots, or how many synapses lie where. Convolution: its kernels."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     axes.grid(False)
     _whole_ticks(axes)
     most = float(np.abs(s.weights).max()) if len(s.weights) and s.weights.any() else 1.0
@@ -170,7 +173,9 @@ def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
             else:
                 label, colours = "synapses in a cell [count]", {"cmap": "Blues", "vmin": 0.0, "vmax": total.max()}
             shown = axes.pcolormesh(*cells, total, rasterized=True, **colours)
-    figure.colorbar(shown, ax=axes, fraction=0.06, pad=0.02).set_label(label)
+    # no common factor: it would stand above the bar, in the title
+    plain = FuncFormatter(lambda x, _: f"{x:.6g}")
+    figure.colorbar(shown, ax=axes, fraction=0.06, pad=0.02, ticks=MaxNLocator(5), format=plain).set_label(label)
 
 
 def _kernels(axes: Axes, kernels: np.ndarray, colours: dict[str, Any]) -> Any:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..coding import EventsInput, ValueInput
+from ..coding import EventsInput, FieldsEncoder, ValueInput
 from ..network import NeuronModel
 from ..record.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
 from ..record.watch import sample
-from .canvas import INK, MUTED, NO_UNIT, PALETTE, WIDTH
+from .canvas import INK, MUTED, NO_UNIT, PALETTE, WIDTH, keep_apart
 from .table import number
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, tunings: Sequence[Tuning]) -> 
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     shown = tunings[:MOST_DIMENSIONS]
     axes_of = _grid(figure, len(shown), 2, 2.7)
+    keep_apart(figure)
     said, sampled = [], False
     for axes, tuning in zip(axes_of, shown):
         axes.set_xlabel(f"{spec.name}[{tuning.dimension}] [{spec.unit or NO_UNIT}]")
@@ -121,7 +122,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, tunings: Sequence[Tuning]) -> 
         axes.set_xlim(tuning.x[0], tuning.x[-1])
         n = len(tuning.neurons)
         if n == 0:
-            axes.set_title(f"{spec.name}[{tuning.dimension}]: no neuron responds")
+            axes.set_title(f"{spec.name}[{tuning.dimension}]: no neuron responds{_where(spec, tuning)}")
             continue
         low, high = int(tuning.neurons[0]), int(tuning.neurons[-1])
         scale = Normalize(low, max(high, low + 1))
@@ -129,20 +130,35 @@ def draw_tuning(figure: Figure, spec: ValueInput, tunings: Sequence[Tuning]) -> 
             axes.plot(tuning.x, tuning.response[:, k], color=colours(scale(neuron)), lw=1.1)
         many = f"{n} neurons" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
         sampled |= n < tuning.of
-        axes.set_title(f"{spec.name}[{tuning.dimension}]: {many}")
+        axes.set_title(f"{spec.name}[{tuning.dimension}]: {many}{_where(spec, tuning)}")
         if spiking:
             _from_zero(axes)
         whole = MaxNLocator(6, integer=True)
         bar = figure.colorbar(ScalarMappable(scale, colours), ax=axes, fraction=0.045, pad=0.02, ticks=whole)
         bar.set_label("neuron [index]")
         said.append(f"dimension {tuning.dimension}: {many}, up to {number(float(tuning.response.max()))}")
-    caption = "Each line is one neuron; the other dimensions stand in the middle of their range."
+    caption = "Each line is one neuron that responds to this dimension."
+    if spec.size > 1:
+        where = "the centre of a field" if isinstance(spec.encoder, FieldsEncoder) else "the middle of the range"
+        caption += f" The others are held where the title says: {where}."
     caption += " Rates as for the f-I curve." if spiking else " a.u.: the unit of the membrane over r."
     if sampled:
         caption += " Of many neurons some are drawn, evenly chosen."
     if len(tunings) > len(shown):
         caption += f" The first {len(shown)} of {len(tunings)} dimensions are drawn."
     return caption, f"Tuning curves of {spec.name}. {'; '.join(said)}."
+
+
+def _where(spec: ValueInput, tuning: Tuning, most: int = 2) -> str:
+    """Where the other dimensions are held, as a second line of a title."""
+    others = [d for d in range(spec.size) if d != tuning.dimension]
+    if not others:
+        return ""
+    values = [number(float(tuning.held[d])) for d in others]
+    if len(others) > 1 and len(set(values)) == 1:
+        return f"\nall others at {values[0]}"
+    said = [f"{spec.name}[{d}] = {value}" for d, value in zip(others, values)]
+    return "\nat " + ", ".join(said[:most]) + (f", … [{others[-1]}] = {values[-1]}" if len(said) > most else "")
 
 
 def example_events(spec: EventsInput, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -339,7 +339,8 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
             marks.append(f"max {number(largest)} µs")
         low, high = wide[0] / 1e3, max(wide[-1], 10 * wide[0]) / 1e3
         axes.set_xlim(low, high * (high / low) ** 0.3)  # room for the labels of the last marks
-        axes.xaxis.set_major_locator(LogLocator(10, numticks=6))
+        decades = axes.get_xlim()[1] > 100 * low  # at least two of them are labelled
+        axes.xaxis.set_major_locator(LogLocator(10, (1,) if decades else (1, 2, 5), numticks=6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
         what = what[0].upper() + what[1:]

@@ -40,11 +40,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A projection or a decoder."""
+    """A projection or a decoder, or, dashed, what tells a learning rule of a projection to ``end`` how to change it."""
 
     start: str
     end: str
     text: str
+    dashed: bool = False
 
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
@@ -53,9 +54,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
         what = (
-            f"{one.size[0]} × {one.size[1]} px"
-            if isinstance(one, EventsInput)
-            else f"{getattr(one, 'size', 0)} numbers"
+            f"{one.size[0]} × {one.size[1]} px" if isinstance(one, EventsInput) else _numbers(getattr(one, "size", 0))
         )
         lines = [f"{what}, {type(encoder).__name__.removesuffix('Encoder').lower()}" if encoder else what]
         neuron = getattr(encoder, "neuron", None)
@@ -67,8 +66,10 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     for projection, facts in zip(spec.network.projections, program.facts["projections"], strict=True):
         text = delay_text(projection, spec.dt)
         text = f"{number(facts['synapses'])} syn." + (f"\n{text} ms" if text != "0" else "")
+        if projection.learning is not None:
+            text += f"\nlearns: {type(projection.learning).__name__}"
         arrows.append(Arrow(projection.pre, projection.post, text))
-    arrows = _merged(arrows)
+    arrows = _merged(arrows) + _teachers(spec)
     for o in spec.outputs:
         terms = o.decoder.terms if isinstance(o.decoder, ArgmaxDecoder) else o.decoder
         lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded"]
@@ -79,6 +80,17 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
             texts = [f"{sign} {time * 1e3:g} ms" for t in terms if t.source == source for sign, time in times_of(t)]
             arrows.append(Arrow(source, f"> {o.name}", ", ".join(dict.fromkeys(texts)) or "membrane"))
     return boxes, arrows
+
+
+def _teachers(spec: ControllerSpec) -> list[Arrow]:
+    """A dashed arrow from every error or reward to the target of the projection that it teaches."""
+    found = {}
+    for p in spec.network.projections:
+        if p.learning is not None:
+            for key in p.learning.texts:
+                start = getattr(p.learning, key)
+                found[start, p.post, key] = Arrow(start, p.post, key, dashed=True)
+    return list(found.values())
 
 
 def delay_text(p: Projection, dt: float) -> str:
@@ -229,6 +241,8 @@ def draw_graph(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[
         "Green: inputs with their encoders; blue: populations; orange: outputs. At an arrow: synapses and delay of a "
         "projection (none: it arrives in the same step), time constants of a decoder."
     )
+    if any(a.dashed for a in arrows):
+        caption += " Dashed: the error or reward that a learning rule follows, at the target of its projection."
     return caption, f"Graph of the controller: {said}."
 
 
@@ -291,7 +305,7 @@ def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: f
         codes += 3 * [int(Path.CURVE4)]
     colour = OUTPUT if arrow.end.startswith("> ") else MUTED
     axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), arrowstyle="-|>", mutation_scale=13, lw=1.4,
-                                   color=colour, shrinkA=0, shrinkB=0, zorder=1))  # fmt: skip
+                                   color=colour, shrinkA=0, shrinkB=0, zorder=1, **_line(arrow)))  # fmt: skip
     _label(axes, label, arrow.text)
 
 
@@ -300,8 +314,13 @@ def _loop(axes: Axes, arrow: Arrow, centre: tuple[float, float]) -> None:
 
     x, top = centre[0], centre[1] + BOX[1] / 2
     axes.add_patch(FancyArrowPatch((x - 0.45, top), (x + 0.45, top), connectionstyle="arc3,rad=-0.9", lw=1.4,
-                                   arrowstyle="-|>", mutation_scale=13, color=MUTED, shrinkA=0, shrinkB=0))  # fmt: skip
+                                   arrowstyle="-|>", mutation_scale=13, color=MUTED, shrinkA=0, shrinkB=0,
+                                   **_line(arrow)))  # fmt: skip
     _label(axes, (x, top + 0.62), arrow.text)
+
+
+def _line(arrow: Arrow) -> dict[str, Any]:
+    return {"ls": (0, (4, 2.5))} if arrow.dashed else {}
 
 
 def _label(axes: Axes, at: tuple[float, float], text: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Look", "View", "look", "views"]
 
-PAGE = "index.html"
+PAGE, HEAD = "index.html", 100_000  # characters in which its list of files stands
 ROWS = 6  # projections in one picture
 MOST_SYNAPSES = 5_000_000  # of a projection whose weights are drawn
 
@@ -143,6 +145,7 @@ def look(
 ) -> Look:
     """Draw a controller and write the pictures and ``index.html``, which holds all of them, into a folder.
 
+    Pictures that an earlier call wrote there and this one does not draw are removed, unless they were changed since.
     Everything is drawn before the first file is written; each file appears whole or not at all, the page last.
 
     Raises
@@ -155,7 +158,8 @@ def look(
     chosen = choose(views(spec, program, activity), only)
     pictures = [(view, paint(view.name, view.title, view.fill, suffix)) for view in chosen]
     health = diagnose(spec, activity)
-    html = _page(title, spec, program, activity, health, [picture for _, picture in pictures])
+    written = {f"{view.name}.{suffix}": _mark(picture.files[suffix]) for view, picture in pictures}
+    html = _page(title, spec, program, activity, health, [picture for _, picture in pictures], written)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = []
@@ -163,14 +167,38 @@ def look(
             path = folder / f"{view.name}.{suffix}"
             replace_file(path, lambda file, data=picture.files[suffix]: file.write(data))  # type: ignore[misc]
             files.append((view, path))
+        _remove_old(folder, written)
         replace_text(folder / PAGE, html)
     except OSError as error:
         raise DescriptionError("--out", str(folder), f"cannot be written: {error.strerror}") from None
     return Look(folder / PAGE, files, health)
 
 
+def _mark(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _remove_old(folder: Path, written: Mapping[str, str]) -> None:
+    """Remove what the page that stands there says was written with it, still is as it was, and is not written now."""
+    try:
+        head = (folder / PAGE).read_text(encoding="utf-8", errors="replace")[:HEAD]
+    except OSError:
+        return
+    said = re.search(r'<meta name="snn_control-files" content="([^"]*)">', head)
+    for name, mark in re.findall(r"([\w-]+\.(?:png|svg|pdf)):(\w{16})", said.group(1) if said else ""):
+        path = folder / name
+        if name not in written and path.is_file() and _mark(path.read_bytes()) == mark:
+            path.unlink()
+
+
 def _page(
-    title: str, spec: ControllerSpec, program: Program, activity: Activity, health: Health, pictures: Sequence[Picture]
+    title: str,
+    spec: ControllerSpec,
+    program: Program,
+    activity: Activity,
+    health: Health,
+    pictures: Sequence[Picture],
+    written: Mapping[str, str],
 ) -> str:
     facts, stimulus = program.facts, activity.stimulus
     neurons = sum(p["size"] for p in facts["populations"])
@@ -201,4 +229,5 @@ def _page(
     shown = [inline(p) for p in pictures]
     for name, synapses in _too_large(spec, program):
         shown.append({"title": f"Weights of {name}", "missing": f"{number(synapses)} are too many to look at"})
-    return render(title, said, tiles, shown, tables, notes=health.warnings())
+    files = " ".join(f"{name}:{mark}" for name, mark in written.items())
+    return render(title, said, tiles, shown, tables, notes=health.warnings(), files=files)

@@ -65,6 +65,7 @@ def render(
     verdict: str = "",
     kind: str = "none",
     notes: Sequence[str] = (),
+    files: str = "",
 ) -> str:
     """The HTML of a page that needs nothing beside it.
 
@@ -72,6 +73,7 @@ def render(
     tiles : label, value and remark of the numbers to see first
     pictures : of `inline`, or title and ``missing``, the reason why there is none
     notes : one line each, in a box above the pictures
+    files : what was written beside the page, in its head, not shown
 
     Raises
     ------
@@ -94,6 +96,7 @@ def render(
         pictures=pictures,
         sections=tables,
         notes=notes,
+        files=files,
     )
 
 

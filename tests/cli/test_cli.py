@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -15,10 +16,15 @@ import pytest
 import yaml
 
 from snn_control.cli import COMMANDS, main
+from snn_control.cli.check import rough_cost
+from snn_control.cli.common import table
 from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, safe_ticks_between, score
+from snn_control.coding import LinearEncoder
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError
 from snn_control.resources import shipped
+from snn_control.spaces import check_observation
+from snn_control.spec import load_spec
 from snn_control.training.recipes import recipes, write_controller
 from snn_control.training.rollout import episode
 
@@ -95,6 +101,14 @@ def test_check_names_the_projections_that_learn_and_what_that_costs(tmp_path, ca
     assert (rule["name"], rule["rule"], rule["pre"]) == ("mine", "STDP", "state")
     assert costs[1] > costs[0]
     assert "mine" in call(capsys, "check", path)[1]
+    assert next(p["learning"] for p in json.loads(out)["projections"]) == "STDP"
+
+
+def test_the_rough_cost_knows_the_fields_of_an_encoder():
+    spec = load_spec(shipped("cartpole"))
+    plain = [replace(i, encoder=LinearEncoder(np.ones((4, 32)), neuron=i.encoder.neuron)) for i in spec.inputs]
+    costs = [rough_cost(s, s.build()) for s in (spec, replace(spec, inputs=tuple(plain)))]
+    assert costs[0] - costs[1] == pytest.approx(32 * 10e-3, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +205,60 @@ def test_an_observation_that_is_not_the_input_is_refused(tmp_path, capsys):
     code, _, err = call(capsys, "run", "--env", "MountainCarContinuous-v0", path)
     assert code == 2
     assert err.count("\n") == 1
-    assert "the inputs are observation (3)" in err
+    assert (
+        err
+        == f"snn_control: {path}: inputs.observation.size = 3: must be 2 numbers, as the environment's observation\n"
+    )
+
+
+def test_every_part_of_an_observation_is_compared_before_the_first_step():
+    box = gymnasium.spaces.Box(-1, 1, (3,))
+    known = {"kind": "value", "required": True}
+    parts = gymnasium.spaces.Dict({"a": box, "more": box})
+    check_observation({"a": known | {"size": 3}, "b": known | {"size": 1, "required": False}}, parts)
+    check_observation({"a": known | {"size": 1}, "b": known | {"size": 2}}, box)
+    check_observation({"a": known | {"size": 1}}, gymnasium.spaces.Discrete(5))
+    for inputs, space, says in (
+        (
+            {"a": known | {"size": 2}},
+            parts,
+            r"inputs.a.size = 2: must be 3 numbers, as the environment's observation\['a'\]",
+        ),
+        ({"b": known | {"size": 1}}, parts, "inputs.b = None: is not in the observation, which has"),
+        ({"a": known | {"size": 1}, "b": known | {"size": 1}}, box, "inputs = {'a': 1, 'b': 1}: must be 3 numbers"),
+        ({"e": {"kind": "events", "size": [8, 8], "required": True}}, box, "inputs.e.kind = 'events': cannot be part"),
+    ):
+        with pytest.raises(DescriptionError, match=says):
+            check_observation(inputs, space)
+
+
+def test_the_table_of_a_run_is_whole_within_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(capsys, "run", "--env", "CartPole-v1", "--episodes", 2, "--steps", 30, "cartpole")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+    for heading in ("seed", "steps", "return", "us/step", "spikes/s", "syn.ops/s", "faults", "safe"):
+        assert f" {heading} " in out
+
+
+def test_numbers_are_never_cut(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    table("wide", [f"column {k}" for k in range(6)], [[123456789 + k for k in range(6)]])
+    out = capsys.readouterr().out
+    assert all(f"{123456789 + k:,}" in out for k in range(6))
+
+
+def test_what_a_run_records_can_be_shown_again(tmp_path, capsys):
+    seen = tmp_path / "seen.npz"
+    command = ["run", "--env", "CartPole-v1", "--episodes", 2, "--steps", 40, "--record", seen, "cartpole"]
+    code, out, _ = call(capsys, *command)
+    assert code == 0
+    assert f"recorded: {seen}, 40 steps, 0.8 s" in " ".join(out.split())
+    assert np.load(seen)["observation"].shape == (40, 4)
+    code, out, _ = call(capsys, "check", "cartpole", "--input", seen, "--json")
+    assert code == 0
+    assert json.loads(out)["health"]["stimulus"] == "stimulus of seen.npz"
 
 
 FLOATS = {"type": "std_msgs/msg/Float64MultiArray"}
@@ -235,6 +302,20 @@ def test_check_warns_of_what_would_not_be_noticed(tmp_path, capsys):
         code, out, _ = call(capsys, "check", path)
         assert code == 0
         assert "warning" not in out
+        assert call(capsys, "check", "--strict", path)[0] == 0
+
+
+def test_warnings_are_counted_and_strict_is_not_content_with_them(tmp_path, capsys):
+    path = described(tmp_path, ros=ROS)
+    assert call(capsys, "check", path)[1].endswith("\nok, 2 warnings\n")
+    values = yaml.safe_load(path.read_text())
+    values["network"] = {"populations": {"alone": {"size": 2, "neuron": {"type": "lif"}}}}
+    path.write_text(yaml.safe_dump(values | {"ros": {}}))
+    assert call(capsys, "check", path)[1].endswith("\nok, 1 warning\n")  # not another that it is silent
+    path = described(tmp_path, ros=ROS)
+    code, out, _ = call(capsys, "check", "--strict", path)
+    assert (code, out.endswith("\nok, 2 warnings\n")) == (1, True)
+    assert call(capsys, "check", "--strict", "--json", path)[0] == 1
 
 
 def test_a_missing_rclpy_is_said(tmp_path):

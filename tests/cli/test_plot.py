@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from snn_control.cli import main
+from snn_control.controller import Controller
 from snn_control.errors import how_to_install
 
 
@@ -75,6 +76,28 @@ def test_check_warns_and_says_with_what(tmp_path, capsys):
     hidden = facts["health"]["populations"][1]
     assert (hidden["dead"], hidden["size"], hidden["rate_hz"]) == (20, 20, 0)
     assert hidden["membrane"][0] < 1
+
+
+def test_plot_shows_what_was_learned(tmp_path, capsys):
+    path, state = tmp_path / "mine.yaml", tmp_path / "state.npz"
+    call(capsys, "new", path)
+    text = path.read_text()
+    line = next(one for one in text.splitlines() if "pre: state" in one)
+    path.write_text(text.replace(line, line.rstrip("}") + ", learning: {type: stdp, w_min: -10, w_max: 10}}"))
+    controller = Controller.load(path)
+    for k in range(100):
+        controller.step({"state": [np.cos(k / 9), np.sin(k / 9), np.sin(k / 20)]})
+    controller.save_state(state)
+    pages = []
+    for more in ([], ["--state", state]):
+        code, _, err = call(capsys, "plot", path, "--only", "weights", "--out", tmp_path / "out", *more)
+        assert code == 0, err
+        pages.append((tmp_path / "out" / "weights.png").read_bytes())
+    assert pages[0] != pages[1]
+    assert "mine.yaml with the weights of state.npz" in (tmp_path / "out" / "index.html").read_text()
+    code, _, err = call(capsys, "plot", "cartpole", "--state", state)
+    assert code == 2
+    assert "is a state of another Program" in err
 
 
 @pytest.mark.parametrize(

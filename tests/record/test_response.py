@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snn_control.coding import EventsInput, LinearEncoder, PoolEncoder, PopulationEncoder, ValueInput
+from snn_control.coding import EventsInput, FieldsEncoder, LinearEncoder, PoolEncoder, PopulationEncoder, ValueInput
 from snn_control.network import ALIF, IF, LI, LIF, AdEx, Bernoulli, CubaLIF, Izhikevich, Poisson
 from snn_control.record.response import closed_form, f_i_curve, firing_rates, pick, pooled, rheobase, tuning
 
@@ -137,6 +137,18 @@ def test_spiking_tuning_is_the_rate_at_that_drive():
         clear = np.abs(graded.response - 1.0) > 0.05
         assert spiking.response[clear] == pytest.approx(ideal[clear], rel=0.2)  # whole steps of 1 ms
         assert (spiking.response[graded.response < 0.99] == 0).all()
+
+
+@pytest.mark.parametrize("more", [{"grid": (4, 4)}, {"centres": [[0.9, 0.9], [-0.8, 0.7]], "sigma": 0.1}])
+def test_fields_over_all_dimensions_are_cut_at_a_centre(more):
+    """In the middle of an even grid, or away from scattered centres, no neuron would fire."""
+    encoder = FieldsEncoder(**more, drive=2.0, neuron=LIF(tau_mem=0.01))
+    for t in tuning(ValueInput("x", size=2, range=(-1.0, 1.0), encoder=encoder), 0.001):
+        assert t.response.max() > 50
+        near = FieldsEncoder(**more) if encoder.grid is None else encoder
+        centres = [[-1, -1 / 3, 1 / 3, 1]] * 2 if near.centres is None else np.transpose(near.centres)
+        assert np.min(np.abs(t.held[1 - t.dimension] - np.array(centres[1 - t.dimension]))) < 1e-6
+        assert len(t.neurons) >= 1
 
 
 def test_a_linear_encoder_is_a_line_and_deaf_neurons_are_left_out():

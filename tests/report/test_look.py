@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib
@@ -19,12 +20,13 @@ from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
 from snn_control.network.convolution import Convolution
+from snn_control.record.response import tuning
 from snn_control.record.stimulus import default_stimulus
 from snn_control.record.watch import watch
 from snn_control.report.canvas import STYLE, paint
 from snn_control.report.connections import draw_weights, sizes_of, synapses_of
-from snn_control.report.curves import f_i_curves, same_models
-from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, layers
+from snn_control.report.curves import draw_tuning, f_i_curves, same_models
+from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_graph, layers
 from snn_control.report.look import look, views
 from snn_control.resources import shipped
 from snn_control.spec import load_spec, parse_spec
@@ -176,6 +178,19 @@ def test_the_same_controller_gives_the_same_bytes(drawn, tmp_path):
         assert path.read_bytes() == (folder / path.name).read_bytes()
 
 
+def test_pictures_of_an_earlier_call_go_and_nothing_else(drawn, tmp_path):
+    spec, _, _ = drawn
+    stimulus = default_stimulus(spec, 0.02)
+    look(spec, stimulus, tmp_path, only=["f_i", "tuning-l", "graph"])
+    (tmp_path / "graph.png").write_bytes(b"mine now")
+    (tmp_path / "weights.png").write_bytes(b"always mine")
+    look(spec, stimulus, tmp_path, only=["tuning-l"])
+    assert {p.name for p in tmp_path.iterdir()} == {"tuning-l.png", "graph.png", "weights.png", "index.html"}
+    assert (tmp_path / "graph.png").read_bytes() == b"mine now"
+    look(spec, stimulus, tmp_path, suffix="svg", only=["tuning-l"])
+    assert {p.name for p in tmp_path.iterdir()} == {"tuning-l.svg", "graph.png", "weights.png", "index.html"}
+
+
 def test_only_some_by_kind(drawn, tmp_path):
     spec, _, _ = drawn
     done = look(spec, default_stimulus(spec, 0.02), tmp_path, suffix="pdf", only=["tuning"])
@@ -306,11 +321,52 @@ def test_large_dense_weights_are_averaged_and_large_sparse_ones_counted():
     assert counted.sum() == 30_000
 
 
+def test_tuning_curves_say_where_the_other_dimensions_are(everything):
+    x = next(i for i in everything.inputs if i.name == "x")
+    figure = Figure(layout="constrained")
+    draw_tuning(figure, replace(x, range=([-1, 0], [1, 8])), tuning(replace(x, range=([-1, 0], [1, 8])), 0.002))
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes[:2]]
+    assert [title.splitlines()[1] for title in titles] == ["at x[1] = 4", "at x[0] = 0"]
+
+
+def test_the_ticks_of_a_colour_bar_have_no_common_factor():
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    draw_weights(figure, [synapses_of(Projection("p", "q", np.eye(3) * 3e-7), {"p": 3, "q": 3}, 0.001)])
+    figure.draw_without_rendering()
+    bar = next(axes for axes in figure.axes if axes.get_label() == "<colorbar>")
+    assert bar.yaxis.get_offset_text().get_text() == ""
+    assert any(label.get_text().endswith("e-07") for label in bar.get_yticklabels())
+
+
 # --- graph ----------------------------------------------------------------------------------------
 
 
 def arrows(*pairs):
     return [Arrow(start, end, "") for start, end in pairs]
+
+
+def test_learning_is_marked_and_an_arrow_comes_from_what_teaches_it():
+    values = yaml.safe_load(ALL)
+    values["inputs"] |= {"wrong": {"kind": "value", "size": 12}, "one": {"kind": "value", "size": 1}}
+    values["inputs"].pop("camera")
+    network = values["network"]
+    network["populations"].pop("picture")
+    network["populations"]["b"]["neuron"].pop("v_threshold")
+    network["projections"] = [
+        {"pre": "a", "post": "g", "weights": 0.1, "learning": {"type": "pes", "error": "wrong"}},
+        {"pre": "x", "post": "a", "weights": 0.1},
+    ]
+    spec = parse_spec(values)
+    boxes, found = boxes_and_arrows(spec, spec.build())
+    assert next(a for a in found if (a.start, a.end) == ("a", "g")).text == "360 syn.\nlearns: PES"
+    assert [a for a in found if a.dashed] == [Arrow("wrong", "g", "error", dashed=True)]
+    assert next(b for b in boxes if b.name == "one").lines[0] == "1 number"
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    caption, _ = draw_graph(figure, spec, spec.build())
+    assert "Dashed: the error or reward" in caption
+    assert sum(patch.get_linestyle() not in ("solid", "-") for patch in figure.axes[0].patches) == 1
 
 
 def test_columns_follow_the_flow_and_outputs_stand_last():

@@ -10,13 +10,24 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from rich.console import Console
 
 from snn_control.errors import RuntimeFault
 from snn_control.record import write_run
 from snn_control.report import print_summary, write_report
-from snn_control.report.figures import PICTURES, Missing, angle_between, draw, overlay, percentile_ns, rebin_log
+from snn_control.report.figures import (
+    PICTURES,
+    Missing,
+    angle_between,
+    draw,
+    latency,
+    overlay,
+    percentile_ns,
+    rebin_log,
+)
 from snn_control.report.table import number, sections, verdict_kind
 
 
@@ -145,6 +156,21 @@ def test_angle_between_directions():
 
     expected = np.arctan2(np.linalg.norm(np.cross(unit(a), unit(b)), axis=1), (unit(a) * unit(b)).sum(1))
     np.testing.assert_allclose(angle_between(a, b), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.5, 3.0])
+def test_a_histogram_of_any_width_has_two_labelled_ticks_at_least(spread):
+    edges = np.concatenate([np.arange(32), 32 * 2 ** (np.arange(0, 32 * 20) / 32)])
+    sample = 2.4e4 * np.exp(spread * np.random.default_rng(1).uniform(-1, 1, 5000))
+    arrays = {"tick_edges_ns": edges, "tick_counts": np.histogram(sample, edges)[0]}
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    latency(figure, {}, arrays)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    shown = [t for t, label in zip(axes.get_xticks(), axes.get_xticklabels()) if low <= t <= high and label.get_text()]
+    assert len(shown) >= 2
 
 
 def test_histograms_keep_every_count_and_never_flatter():

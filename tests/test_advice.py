@@ -1,0 +1,88 @@
+"""What `check` advises of a description alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+
+from snn_control.advice import advice
+from snn_control.spec import parse_spec
+
+#: slow, but nothing that could not be meant: a NEF integrator's synapse, adaptation and eligibility of seconds
+SLOW = """
+version: 1
+period: 0.1
+dt: 0.05
+inputs:
+  x: {kind: value, size: 1, encoder: {type: linear, weights: [[1.0]], neuron: {type: lif, tau_mem: 0.5}}}
+  reward: {kind: value, size: 1}
+network:
+  populations:
+    a: {size: 2, neuron: {type: alif, tau_mem: 0.05, tau_adapt: 4.0, refractory: 0.1}}
+  projections:
+  - pre: x
+    post: a
+    weights: 0.5
+    delay: 0.4
+    learning: {type: reward_stdp, reward: reward, tau_e: 4.0}
+  - {pre: a, post: a, weights: 0.0, tau_syn: 0.1, delay: 0.1}
+outputs:
+  y: {decoder: [{type: linear, from: a, tau: 1.0, weights: 1.0}, {type: linear, from: x, tau: 1.0, weights: 1.0}]}
+"""
+
+
+def changed(path, value):
+    """Advice on the description above with one value changed."""
+    values = copy.deepcopy(yaml.safe_load(SLOW))
+    place = values
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return advice(parse_spec(values))
+
+
+def test_what_is_slow_on_purpose_is_not_warned_of():
+    assert advice(parse_spec(yaml.safe_load(SLOW))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        (["period"], 50, "period"),
+        (["inputs", "x", "encoder", "neuron", "tau_mem"], 20, "inputs.x.encoder.neuron.tau_mem"),
+        (["network", "populations", "a", "neuron", "tau_mem"], [0.02, 20], "network.populations.a.neuron.tau_mem"),
+        (["network", "populations", "a", "neuron", "tau_adapt"], 200, "network.populations.a.neuron.tau_adapt"),
+        (["network", "populations", "a", "neuron", "refractory"], 2, "network.populations.a.neuron.refractory"),
+        (["network", "projections", 0, "delay"], 5, "network.projections[0].delay"),
+        (["network", "projections", 1, "tau_syn"], 10, "network.projections[1].tau_syn"),
+        (["network", "projections", 0, "learning", "tau_plus"], 20, "network.projections[0].learning.tau_plus"),
+        (["network", "projections", 0, "learning", "tau_e"], 1000, "network.projections[0].learning.tau_e"),
+        (["outputs", "y", "decoder", 1, "tau"], 50, "outputs.y.decoder[1].tau"),
+    ],
+)
+def test_a_time_in_ms_is_named_with_what_it_is_in_seconds(path, value, where):
+    most = value[1] if isinstance(value, list) else value
+    assert changed(path, value) == [
+        f"{where} = {most} s: times are in seconds; {most} ms is {most / 1000:g}",
+    ]
+
+
+def test_one_decoder_and_choices_are_named_as_the_file_has_them():
+    one = {"type": "linear", "from": "a", "tau": 50, "weights": 1.0}
+    choice = {"type": "argmax", "actions": 2, "terms": [one]}
+    for decoder, where in ((one, "decoder.tau"), (choice, "decoder.terms[0].tau")):
+        (line,) = changed(["outputs", "y", "decoder"], decoder)
+        assert line.startswith(f"outputs.y.{where} = 50 s")
+
+
+def test_a_population_without_any_connection_is_named():
+    values = yaml.safe_load(SLOW)
+    cell = {"size": 1, "neuron": {"type": "li"}}
+    values["network"]["populations"] |= {"alone": cell, "teacher": cell, "read": cell, "self": cell}
+    values["network"]["projections"][0]["learning"]["reward"] = "teacher"
+    values["network"]["projections"].append({"pre": "self", "post": "self", "delay": 0.1})
+    values["outputs"]["z"] = {"decoder": {"type": "membrane", "from": "read", "weights": 1.0}}
+    said = "nothing reaches it and nothing reads it: connect it, or remove it"
+    assert advice(parse_spec(values)) == [f"network.populations.{name}: {said}" for name in ("alone", "self")]
