@@ -22,3 +22,7 @@ def __getattr__(name: str) -> Any:
 
         return Model
     raise AttributeError(f"module 'snn_control' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

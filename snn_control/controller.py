@@ -14,11 +14,12 @@ import numpy as np
 
 from .engine.bound import Bound, events_taker
 from .engine.kernels import encoders, outputs, plasticity
-from .engine.kernels.spikes import HEADER
 from .engine.program import Program
+from .engine.spike_ring import SpikeRing
 from .engine.workload import workload
-from .errors import InputError, ProgramError
+from .errors import InputError, ProgramError, SnnControlError, counted
 from .files import replace_file
+from .resources import controller_path
 from .spec import ControllerSpec, load_spec, nearest
 
 __all__ = ["Controller", "give_events", "give_value"]
@@ -26,10 +27,15 @@ __all__ = ["Controller", "give_events", "give_value"]
 
 def give_value(path: str, data: np.ndarray, value: Any) -> None:
     """``data`` [float64] = the numbers of a value that stands at ``path``; raises InputError where they do not fit."""
+    rule = f"must be {counted(data.size)}"
     try:
-        data[:] = np.asarray(value, np.float64).reshape(data.shape)
+        given = np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{path}: shape {np.shape(value)}: must be {data.size} numbers") from None
+        shown = " ".join(repr(value).split())
+        raise InputError(f"{path} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {rule}") from None
+    if given.size != data.size:
+        raise InputError(f"{path}: shape {given.shape}: {rule}")
+    data[:] = given.reshape(data.shape)
 
 
 def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
@@ -95,11 +101,17 @@ class Controller:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """From a controller file (.yaml) or a saved Program (.npz); raises DescriptionError or ProgramError."""
+        """From a controller file (.yaml), the name of one that ships with the package ("cartpole"), or a saved Program
+        (.npz); raises DescriptionError or ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
-            return cls(program, program.facts.get("repeat", 1))
-        return cls.from_spec(load_spec(path))
+            try:
+                return cls(program, program.facts.get("repeat", 1))
+            except SnnControlError:
+                raise
+            except Exception as error:  # a description that was tampered with can be of any form
+                raise ProgramError(f"{path}: cannot be bound ({type(error).__name__}: {error})") from error
+        return cls.from_spec(load_spec(controller_path(path)))
 
     @classmethod
     def from_spec(cls, spec: ControllerSpec) -> Controller:
@@ -115,6 +127,9 @@ class Controller:
 
         Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
         """
+        if not isinstance(observation, Mapping):
+            rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
+            raise InputError(f"observation, a {type(observation).__name__}: {rule}")
         for name in observation:
             if name not in self.inputs:
                 raise InputError(f"observation['{name}']: is not an input; {nearest(name, self.inputs)}")
@@ -179,7 +194,7 @@ class Controller:
         sizes = {name: spec.get("size") for name, spec in self.inputs.items()}
         if len(self._data) != len(self.inputs) or sum(size or 0 for size in sizes.values()) != flat.size:
             need = " + ".join(f"{name} ({size})" for name, size in sizes.items())
-            raise InputError(f"observation of {flat.size} numbers: the inputs are {need}")
+            raise InputError(f"observation of {counted(flat.size)}: the inputs are {need}")
         cuts = np.cumsum(list(sizes.values()))[:-1]
         return dict(zip(self.inputs, np.split(flat, cuts), strict=True))
 
@@ -277,19 +292,51 @@ class Controller:
         self._guard[outputs.OPERATOR] = 1
 
     def spikes(self, population: str) -> np.ndarray:
-        """(k,) uint32 ascending: neurons of a population that fired in the last step."""
-        return self.last_spikes(self.bound, population)
+        """(k,) uint32 ascending: neurons that fired in the last network step; `raster` has all steps of the tick.
 
-    @staticmethod
-    def last_spikes(bound: Bound, population: str) -> np.ndarray:
-        """The same for any bound Program."""
-        ring_of = {p["name"]: p for p in bound.program.facts["populations"]}
-        stride, slots = ring_of[population]["stride"], ring_of[population]["slots"]
-        ring = bound.array(f"{population}.spikes")
-        step = int(bound.array("clock")[1]) - 1
-        slot = ring[(step % slots) * stride :][:stride]
-        count = int(slot[:8].view(np.int64)[0])
-        return slot[HEADER : HEADER + 4 * count].view(np.uint32).copy()
+        population : or an input whose encoder's neurons spike. Raises InputError where there is no such one.
+        """
+        neurons, _ = self._ring(population).of(int(self.bound.array("clock")[1]) - 1)
+        return neurons.copy()
+
+    def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
+        """All spikes of the last tick, in order.
+
+        Returns (step, neuron), each (k,) int64: the network step, counted from the reset (its time is step * dt), and
+        which neuron fired; once for each spike, where a neuron can fire several times in a step. With ``repeat`` > 1 it
+        is the last of the ticks of a `step`. Raises InputError as `spikes` does.
+        """
+        ring, end = self._ring(population), int(self.bound.array("clock")[1])
+        steps, neurons = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for step in range(max(0, end - self.program.steps), end):
+            fired, many = ring.of(step)
+            neurons.append(np.repeat(fired.astype(np.int64), many))
+            steps.append(np.full(len(neurons[-1]), step, np.int64))
+        return np.concatenate(steps), np.concatenate(neurons)
+
+    def values(self, population: str) -> np.ndarray:
+        """(n,) float32, a copy: membranes of a population as they are now; of a graded one they are its output.
+
+        population : or an input whose encoder has neurons. Raises InputError where there is no such one, or where its
+        neurons have no membrane.
+        """
+        name = self._facts_of(population)["name"]
+        if f"{name}.v" not in self.program.names:
+            raise InputError(f"population '{name}': its neurons have no membrane")
+        return self.bound.array(f"{name}.v").copy()
+
+    def _facts_of(self, population: str) -> dict[str, Any]:
+        known = {p["name"]: p for p in self.program.facts["populations"]}
+        if population not in known:
+            which = nearest(population, known) if known else "there is none"
+            raise InputError(f"population '{population}': is not one of this controller; {which}")
+        return known[population]
+
+    def _ring(self, population: str) -> SpikeRing:
+        facts = self._facts_of(population)
+        if not facts["spiking"]:
+            raise InputError(f"population '{population}': does not spike; values('{population}') gives its output")
+        return SpikeRing(self.bound, facts)
 
     def counters(self) -> dict[str, Any]:
         """What was counted since the reset: ticks, spikes, synaptic operations, what the guard and inputs saw, and the

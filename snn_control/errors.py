@@ -7,25 +7,32 @@ SnnControlError
 ├── InputError            a value given to a running controller has the wrong shape or type
 └── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
 
-A message is one line: ``path = value: rule; fix``. The command line prints it and exits with code 2, or with 1 where
-it is a RuntimeFault.
+A message is one line: ``path = value: rule; fix``, without the value where there is none. The command line prints it
+and exits with code 2, or with 1 where it is a RuntimeFault.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
+    "NO_VALUE",
     "BuildError",
     "DescriptionError",
     "InputError",
     "ProgramError",
     "RuntimeFault",
     "SnnControlError",
+    "close_match",
+    "counted",
     "how_to_install",
     "nearest",
 ]
+
+#: of an error about something that is not there, or cannot be read
+NO_VALUE: Any = object()
 
 
 class SnnControlError(Exception):
@@ -38,17 +45,17 @@ class DescriptionError(SnnControlError, ValueError):
     Parameters
     ----------
     path : where the value stands, e.g. ``inputs.camera.size[0]``
-    value : what stands there
+    value : what stands there; `NO_VALUE` where nothing does
     rule : what must hold
     fix : how to mend it (optional)
     """
 
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
         self.path, self.value, self.rule, self.fix = path, value, rule, fix
-        shown = " ".join(repr(value).split())  # an array's has many lines
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        super().__init__(f"{path} = {shown}: {rule}" + (f"; {fix}" if fix else ""))
+        shown = "" if value is NO_VALUE else " = " + " ".join(repr(value).split())  # an array's has many lines
+        if len(shown) > 83:
+            shown = shown[:80] + "..."
+        super().__init__(f"{path}{shown}: {rule}" + (f"; {fix}" if fix else ""))
 
     def within(self, prefix: str) -> DescriptionError:
         """The same error seen from further out: ``prefix.path``."""
@@ -83,5 +90,15 @@ def how_to_install(extra: str) -> str:
 def nearest(word: Any, known: Any) -> str:
     """``did you mean 'x'?`` or a list of what is known."""
     known = [str(k) for k in known]
-    close = difflib.get_close_matches(str(word), known, 1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+    return close_match(word, known) or f"known: {', '.join(known)}"
+
+
+def close_match(word: Any, known: Iterable[str]) -> str:
+    """``did you mean 'x'?``, or nothing."""
+    close = difflib.get_close_matches(str(word), list(known), 1)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def counted(n: int, word: str = "number") -> str:
+    """``1 number``, ``3 numbers``."""
+    return f"{n} {word}" + ("" if n == 1 else "s")

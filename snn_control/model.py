@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .coding import EventsInput, Guard, Input, MembraneDecoder, Output, SpikeDecoder, ValueInput
+from .coding import Decoder, EventsInput, Guard, Input, MembraneDecoder, Output, SpikeDecoder, ValueInput
 from .controller import Controller
 from .errors import DescriptionError
+from .nef import Ensemble
 from .network import Network, NeuronModel, Population, Projection
 from .spec import ControllerSpec
 
@@ -58,21 +59,45 @@ class Model:
         self.projections.append(Projection(pre, post, weights, connection, **more))
         return self.projections[-1]
 
+    def add(self, network: Network) -> Network:
+        """Take in the populations and projections of a network that is there already, e.g. `snn_control.nef.network`;
+        raises DescriptionError where it is none."""
+        if not isinstance(network, Network):
+            raise DescriptionError("network", type(network).__name__, "must be a Network")
+        self.populations += network.populations
+        self.projections += network.projections
+        return network
+
     def output(
-        self, name: str, source: Any = None, weights: Any = 1.0, tau: float = 0.02, size: int = 1, **more: Any
+        self, name: str, source: Any = None, weights: Any = None, tau: float = 0.02, size: int = 1, **more: Any
     ) -> Output:
-        """A command decoded from one population: of spikes, rates [Hz] filtered with tau [s] times weights; of graded
-        neurons, their values times weights. ``decoder=`` in ``more`` takes any other; the rest is as `Output` has it.
+        """A command decoded from a population or an input, or its name: of spikes, rates [Hz] filtered with tau [s]
+        times weights; of graded neurons and inputs, their values times weights (default 1). Of an Ensemble, without
+        weights, what it represents. ``decoder=`` in ``more`` takes any other; the rest is as `Output` has it.
+
+        Raises DescriptionError for a source that is not there, and for an Ensemble of another dt.
         """
         if "decoder" not in more:
-            known = {p.name: p for p in self.populations}
-            origin = getattr(source, "name", source)
-            if origin not in known:
-                raise DescriptionError(f"outputs.{name}", origin, f"must be a population: {', '.join(known)}")
-            graded = known[origin].neuron.graded
-            more["decoder"] = (MembraneDecoder(origin, weights) if graded else SpikeDecoder(origin, weights, tau),)
+            more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)
         self.outputs.append(Output(name, size=size, **more))
         return self.outputs[-1]
+
+    def _decoder(self, path: str, source: Any, weights: Any, tau: float) -> Decoder:
+        neurons = {i.name: getattr(getattr(i, "encoder", None), "neuron", None) for i in self.inputs}
+        neurons |= {p.name: p.neuron for p in self.populations}
+        origin = getattr(source, "name", source)
+        if origin not in neurons:
+            known = ", ".join(neurons) or "there is none yet"
+            raise DescriptionError(path, origin, f"must be a population or an input: {known}")
+        if isinstance(source, Ensemble):
+            if source.dt != self.dt:
+                raise DescriptionError(source.at("dt"), source.dt, f"must be the model's dt ({self.dt} s)")
+            if weights is None:
+                return source.decoder(tau)
+        neuron, weights = neurons[origin], 1.0 if weights is None else weights
+        if neuron is None or neuron.graded:
+            return MembraneDecoder(origin, weights)
+        return SpikeDecoder(origin, weights, tau)
 
     def spec(self) -> ControllerSpec:
         """What a controller file says."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import DescriptionError
 
-__all__ = ["shipped", "shipped_names"]
+__all__ = ["controller_path", "shipped", "shipped_names"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -62,3 +62,9 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
         f"did you mean {near[0]!r}?" if near else f"shipped: {', '.join(known) or 'none found; reinstall the package'}"
     )
     raise DescriptionError("shipped", name, f"must be a file in {folder}/", fix)
+
+
+def controller_path(name: str | os.PathLike) -> Path:
+    """A controller file by path, or by the name of a shipped one; raises DescriptionError for no such name."""
+    path = Path(name)
+    return path if path.suffix or path.exists() or "/" in str(name) else shipped(str(name))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import snn_control
 from snn_control import Controller
 from snn_control.coding import (
     ArgmaxDecoder,
@@ -14,8 +15,9 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.engine.build import build
-from snn_control.errors import InputError
-from snn_control.network import LIF, Network, Population
+from snn_control.errors import DescriptionError, InputError
+from snn_control.network import LI, LIF, Network, Poisson, Population, Projection
+from snn_control.resources import shipped
 
 PERIOD = 0.01
 
@@ -50,8 +52,12 @@ def test_an_unknown_name_and_a_wrong_shape_are_errors_that_name_the_way():
         one.step({"c": 1})
     with pytest.raises(InputError, match=r"observation\['a'\]: shape \(3,\): must be 2 numbers"):
         one.step({"a": [1, 2, 3]})
-    with pytest.raises(InputError, match="must be 1 numbers"):
+    with pytest.raises(InputError, match=r"observation\['b'\] = 'much': must be 1 number$"):
         one.step({"b": "much"})
+    with pytest.raises(InputError, match=r"observation\['b'\]: shape \(2,\): must be 1 number$"):
+        one.step({"b": [1, 2]})
+    with pytest.raises(InputError, match=r"observation, a ndarray: must be a mapping.*predict takes an array"):
+        one.step(np.zeros(3))
     with pytest.raises(InputError, match="observation of 4 numbers"):
         one.predict(np.zeros(4))
     with pytest.raises(InputError, match="no 'a'; the inputs are a, b"):
@@ -216,3 +222,51 @@ def test_a_population_may_have_any_name():
     for _ in range(4):
         one.step({})
     assert one.counters()["spikes"] == dict.fromkeys(names, 4)
+
+
+def test_the_raster_has_every_spike_of_the_last_tick():
+    """Against the counter, and the same network with a tick of one step."""
+    populations = (Population("a", 5, Poisson(900.0), bias=[0.0, 1.0, 2.0, 3.0, 4.0]), Population("b", 2, LI()))
+    net = Network(populations, (Projection("a", "b", np.ones((5, 2))),))
+    outputs = [Output("u", (SpikeDecoder("a", 1.0, 0.02),))]
+    one, single = (Controller(build(net, (), outputs, dt=1e-3, period=p)) for p in (5e-3, 1e-3))
+    assert [len(part) for part in one.raster("a")] == [0, 0]
+    seen = {"one": [], "single": []}
+    for _ in range(4):
+        one.step({})
+        seen["one"] += zip(*(part.tolist() for part in one.raster("a")), strict=True)
+        for _ in range(5):
+            single.step({})
+            seen["single"] += zip(*(part.tolist() for part in single.raster("a")), strict=True)
+        assert single.spikes("a").tolist() == sorted({n for k, n in seen["single"] if k == seen["single"][-1][0]})
+        assert one.spikes("a").tolist() == single.spikes("a").tolist()
+        assert one.values("b").tolist() == single.values("b").tolist() == one.bound.array("b.v").tolist()
+    assert seen["one"] == seen["single"]
+    assert len(seen["one"]) == one.counters()["spikes"]["a"]
+    assert len(seen["one"]) > len(set(seen["one"]))  # some fired several times in a step
+
+
+def test_what_has_no_spikes_or_membrane_is_said():
+    net = Network((Population("hidden", 2, LIF()), Population("graded", 2, LI()), Population("noise", 1, Poisson(9.0))))
+    one = controller([], [Output("u", (SpikeDecoder("hidden", 1.0, 0.02),))], network=net)
+    one.values("hidden")[:] = 7  # a copy
+    assert one.values("hidden").tolist() == [0.0, 0.0]
+    for look in (one.spikes, one.raster, one.values):
+        with pytest.raises(InputError, match=r"population 'hiden': is not one of this.*; did you mean 'hidden'"):
+            look("hiden")
+    with pytest.raises(InputError, match="'graded': does not spike; values"):
+        one.raster("graded")
+    with pytest.raises(InputError, match="'noise': its neurons have no membrane"):
+        one.values("noise")
+    with pytest.raises(InputError, match="there is none"):
+        two_values().spikes("a")
+
+
+def test_a_shipped_controller_is_loaded_by_its_name():
+    assert Controller.load("cartpole").program.digest == Controller.load(shipped("cartpole")).program.digest
+    with pytest.raises(DescriptionError, match="did you mean 'cartpole'"):
+        Controller.load("cartpol")
+
+
+def test_the_package_lists_what_it_has():
+    assert {"Controller", "Model", "__version__"} <= set(dir(snn_control))

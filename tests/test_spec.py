@@ -3,6 +3,7 @@
 
 import copy
 import json
+import math
 import re
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from snn_control.coding import (
     EventsInput,
     LinearEncoder,
     MembraneDecoder,
+    Output,
     SpikeDecoder,
+    ValueInput,
 )
+from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import (
     LI,
@@ -27,6 +31,7 @@ from snn_control.network import (
     DistanceDependent,
     FixedIndegree,
     Grid,
+    Network,
     Normal,
     Threshold,
 )
@@ -124,10 +129,10 @@ MOTOR_TO_SLOW = {"pre": "motor", "post": "slow"}
 
 #: path, wrong value, message of the parser: structure, which the schema refuses as well
 STRUCTURAL = [
-    ("version", MISSING, "version = None: is missing; add 'version'"),
+    ("version", MISSING, "version: is missing; add 'version'"),
     ("version", 2, "version = 2: must be 1"),
     ("version", True, "version = True: must be 1"),
-    ("period", MISSING, "period = None: is missing; add 'period'"),
+    ("period", MISSING, "period: is missing; add 'period'"),
     ("period", "fast", "period = 'fast': must be a number"),
     ("dt", [0.001], "dt = [0.001]: must be a number"),
     ("repeat", 0, "repeat = 0: must be a whole number >= 1"),
@@ -137,10 +142,10 @@ STRUCTURAL = [
     ("seed", True, "seed = True: must be a whole number >= 0"),
     ("seed", 1 << 63, "must be a whole number >= 0 and below 2^63"),
     ("inptus", {}, "inptus = {}: is not a known key; did you mean 'inputs'?"),
-    ("outputs", MISSING, "outputs = None: is missing; add 'outputs'"),
+    ("outputs", MISSING, "outputs: is missing; add 'outputs'"),
     ("inputs", [], "inputs = []: must be a mapping (key: value)"),
     ("inputs.7up", {"kind": "value"}, "inputs.7up.name = '7up': must be a name: a letter, then letters, digits and underscores"),
-    (f"{CAMERA}.kind", MISSING, "inputs.camera.kind = None: is missing; add 'kind'"),
+    (f"{CAMERA}.kind", MISSING, "inputs.camera.kind: is missing; add 'kind'"),
     (f"{CAMERA}.kind", "event", "inputs.camera.kind = 'event': must be one of value, events; did you mean 'events'?"),
     (f"{CAMERA}.size", 32, "inputs.camera.size = 32: must be two values [a, b]"),
     (f"{CAMERA}.size", [32, 0], "inputs.camera.size[1] = 0: must be a whole number >= 1"),
@@ -148,7 +153,7 @@ STRUCTURAL = [
     (f"{CAMERA}.stale", 0, "inputs.camera.stale = 0: must be > 0 s"),
     (f"{CAMERA}.required", "no", "inputs.camera.required = 'no': must be true or false"),
     (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool; known: pool"),
-    (f"{CAMERA}.encoder.grid", MISSING, "inputs.camera.encoder.grid = None: is missing; add 'grid'"),
+    (f"{CAMERA}.encoder.grid", MISSING, "inputs.camera.encoder.grid: is missing; add 'grid'"),
     (f"{CAMERA}.encoder.polarity", "both", "inputs.camera.encoder.polarity = 'both': must be 'signed', 'merge' or 'split'"),
     (f"{CAMERA}.encoder.on_wieght", 1, "inputs.camera.encoder.on_wieght = 1: is not a known key; did you mean 'on_weight'?"),
     (f"{CAMERA}.encoder.neuron.type", ["lif"], "inputs.camera.encoder.neuron.type = ['lif']: must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay, bernoulli, poisson, latency, phase"),
@@ -172,7 +177,7 @@ STRUCTURAL = [
     ("inputs.speed.encoder.gain", 1, "inputs.speed.encoder.gain = 1: is not a known key"),
     (f"{MOTOR}.size", 0, "network.populations.motor.size = 0: must be a whole number >= 1"),
     (f"{MOTOR}.size", True, "network.populations.motor.size = True: must be a whole number >= 1"),
-    (f"{MOTOR}.neuron", MISSING, "network.populations.motor.neuron = None: is missing; add 'neuron'"),
+    (f"{MOTOR}.neuron", MISSING, "network.populations.motor.neuron: is missing; add 'neuron'"),
     (f"{MOTOR}.neuron.type", "cubalif", "network.populations.motor.neuron.type = 'cubalif': must be one of if, lif, cuba_lif, alif, adex, izhikevich, threshold, li, cuba_li, integrator, relay, bernoulli, poisson, latency, phase; did you mean"),
     (f"{MOTOR}.neuron.tau_mem", 0, "network.populations.motor.neuron.tau_mem = 0: must be > 0 s"),
     (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
@@ -182,15 +187,15 @@ STRUCTURAL = [
     (f"{MOTOR}.bias", True, f"network.populations.motor.bias = True: {NUMBERS}"),
     (f"{SLOW}.neuron.v_threshold", 1, "network.populations.slow.neuron.v_threshold = 1: is not a known key"),
     ("network.projections", {}, "network.projections = {}: must be a list"),
-    (f"{FIRST}.pre", MISSING, "network.projections[0].pre = None: is missing; add 'pre'"),
+    (f"{FIRST}.pre", MISSING, "network.projections[0].pre: is missing; add 'pre'"),
     (f"{FIRST}.connection", "full", "network.projections[0].connection = 'full': must be one of dense, sparse, one_to_one"),
     (f"{FIRST}.receptor", "fast", "network.projections[0].receptor = 'fast': must be 'current' or 'synaptic'"),
     (f"{FIRST}.delay", -1, "network.projections[0].delay = -1: must be >= 0 s"),
-    (f"{FIRST}.weights", {"a": 1}, "network.projections[0].weights.type = None: is missing; add 'type'"),
+    (f"{FIRST}.weights", {"a": 1}, "network.projections[0].weights.type: is missing; add 'type'"),
     (f"{FIRST}.weights", {"type": "gauss", "seed": 1}, "network.projections[0].weights.type = 'gauss': must be one of uniform, normal"),
     (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": -1, "seed": 1}, "network.projections[0].weights.std = -1: must be finite and >= 0"),
-    (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": 1}, "network.projections[0].weights.seed = None: is missing; add 'seed'"),
-    (f"{MOTOR}.bias", {"type": "uniform", "low": 0, "hi": 1, "seed": 1}, "populations.motor.bias.high = None: is missing"),
+    (f"{FIRST}.weights", {"type": "normal", "mean": 0, "std": 1}, "network.projections[0].weights.seed: is missing; add 'seed'"),
+    (f"{MOTOR}.bias", {"type": "uniform", "low": 0, "hi": 1, "seed": 1}, "populations.motor.bias.high: is missing"),
     (f"{FIRST}.connection", ["dense"], "network.projections[0].connection = ['dense']: must be a text"),
     (f"{FIRST}.connection", {"type": "sparse"}, "network.projections[0].connection.type = 'sparse': must be one of fixed_probability"),
     (f"{FIRST}.connection", {"type": "fixed_probability", "p": 2, "seed": 1}, "network.projections[0].connection.p = 2: must lie in [0, 1]"),
@@ -209,23 +214,23 @@ STRUCTURAL = [
     (f"{SECOND}.learning", {"type": "stdp", "tau_puls": 1}, "network.projections[1].learning.tau_puls = 1: is not a known key; did you mean 'tau_plus'?"),
     (f"{SECOND}.learning", {"type": "stdp", "tau_plus": 0}, "network.projections[1].learning.tau_plus = 0: must be > 0 s"),
     (f"{SECOND}.learning", {"type": "stdp", "enabled": "yes"}, "network.projections[1].learning.enabled = 'yes': must be true or false"),
-    (f"{SECOND}.learning", {"type": "reward_stdp"}, "network.projections[1].learning.reward = None: is missing; add 'reward'"),
+    (f"{SECOND}.learning", {"type": "reward_stdp"}, "network.projections[1].learning.reward: is missing; add 'reward'"),
     (f"{SECOND}.learning", {"type": "reward_stdp", "reward": 3}, "network.projections[1].learning.reward = 3: must be a name"),
     (f"{SECOND}.learning", {"type": "pes", "error": "slow", "pre_tau": "5 ms"}, "network.projections[1].learning.pre_tau = '5 ms': must be a number"),
-    (f"{SECOND}.learning", {"type": "eprop", "error": "slow", "learning_rate": 1}, "network.projections[1].learning.feedback = None: is missing; add 'feedback'"),
+    (f"{SECOND}.learning", {"type": "eprop", "error": "slow", "learning_rate": 1}, "network.projections[1].learning.feedback: is missing; add 'feedback'"),
     (f"{SECOND}.learning", {"type": "eprop", "error": "slow", "learning_rate": 1, "feedback": "b"}, f"network.projections[1].learning.feedback = 'b': {NUMBERS}"),
-    (f"{PAN}.decoder", MISSING, "outputs.pan.decoder = None: is missing; add 'decoder'"),
+    (f"{PAN}.decoder", MISSING, "outputs.pan.decoder: is missing; add 'decoder'"),
     (f"{PAN}.decoder", [], "outputs.pan.decoder = []: must hold at least one decoder"),
     (f"{PAN}.decoder.0.type", "rate", "outputs.pan.decoder[0].type = 'rate': must be one of linear, membrane"),
-    (f"{PAN}.decoder.0.tau", MISSING, "outputs.pan.decoder[0].tau = None: is missing"),
+    (f"{PAN}.decoder.0.tau", MISSING, "outputs.pan.decoder[0].tau: is missing"),
     (f"{PAN}.decoder.0.tau", 0, "outputs.pan.decoder[0].tau = 0: must be > 0 s"),
     (f"{PAN}.decoder", {"type": "arg"}, "outputs.pan.decoder.type = 'arg': must be one of linear, membrane, population_vector, spike_count, first_spike, argmax; did you mean 'argmax'?"),
     ("outputs.mode.decoder.actions", 1, "outputs.mode.decoder.actions = 1: must be a whole number >= 2"),
     ("outputs.mode.decoder.terms", [], "outputs.mode.decoder.terms = (): must hold at least one decoder"),
-    ("outputs.way.decoder.0.directions", MISSING, "outputs.way.decoder[0].directions = None: is missing; add 'directions'"),
+    ("outputs.way.decoder.0.directions", MISSING, "outputs.way.decoder[0].directions: is missing; add 'directions'"),
     ("outputs.way.decoder.0.hold", 1, "outputs.way.decoder[0].hold = 1: must be true or false"),
     ("outputs.way.decoder.1.window", 0, "outputs.way.decoder[1].window = 0: must be > 0 s"),
-    ("outputs.way.decoder.2.window", MISSING, "outputs.way.decoder[2].window = None: is missing"),
+    ("outputs.way.decoder.2.window", MISSING, "outputs.way.decoder[2].window: is missing"),
     ("outputs.way.decoder.2.tau", 1, "outputs.way.decoder[2].tau = 1: is not a known key"),
     (f"{PAN}.limit", [0, 1], "outputs.pan.limit = [0, 1]: is not a known key; did you mean 'limits'?"),
     (f"{PAN}.ramp", 1, "outputs.pan.ramp = 1: must be true or false"),
@@ -269,7 +274,7 @@ MEANING = [
 
 #: rules that need the whole and dt: told by build()
 BUILD = [
-    ("dt", 0.0015, "dt = 0.0015: must divide the period (0.002 s); use dt = 0.002 or period = 0.0015"),
+    ("dt", 0.0015, "dt = 0.0015: must divide the period (0.002 s); use dt = 0.001 or 0.002, or period = 0.0015"),
     ("period", -1, "period = -1: must be > 0 s"),
     (f"{FIRST}.pre", "joint", "projections[joint -> motor].pre = 'joint': must be an input or a population: camera, joints"),
     (f"{FIRST}.post", "camera", "projections[joints -> camera].post = 'camera': must be a population"),
@@ -333,7 +338,7 @@ def test_a_wrong_whole_is_told_what_and_how(case):
 
 def test_a_misspelt_key_that_must_be_there_is_named():
     document = with_value("outputs", MISSING) | {"output": GOOD["outputs"]}
-    assert message(document) == "outputs = None: is missing; 'output' is not a key here; rename it to 'outputs'"
+    assert message(document) == "outputs: is missing; 'output' is not a key here; rename it to 'outputs'"
 
 
 def test_there_must_be_an_output():
@@ -517,7 +522,7 @@ def test_yaml_numbers_and_words_are_those_of_yaml_1_2(folder):
         ("{pre: x,", "{pre: x, pre: y,", "c.yaml: pre = 'line 5': a key may be there once only"),
         ("period: 1e-3", "period: [1e-3", "c.yaml = 'line 4, column 7': is not YAML: "),
         ("period: 1e-3", "? [a]\n: 1", "a key must be a name"),
-        ("version: 1", "", "c.yaml: version = None: is missing"),
+        ("version: 1", "", "c.yaml: version: is missing"),
         ("w.npz#w}", "w.npz#v}", "projections[0].weights = 'w.npz#v': w.npz has no array 'v'; known: w, words"),
         ("w.npz#w}", "w.npz#words}", "weights = 'w.npz#words': has dtype <U1: must be numbers"),
         ("w.npz#w}", "v.npz#w}", "weights = 'v.npz#w': there is no file"),
@@ -541,7 +546,7 @@ def test_a_file_that_holds_no_mapping(folder, text):
 
 
 def test_files_that_cannot_be_read(folder):
-    with pytest.raises(DescriptionError, match=r"none\.yaml = None: cannot be read: No such file or directory"):
+    with pytest.raises(DescriptionError, match=r"none\.yaml: cannot be read: No such file or directory"):
         load_spec(folder / "none.yaml")
     with pytest.raises(DescriptionError, match="cannot be read: Is a directory"):
         load_spec(folder)
@@ -562,3 +567,27 @@ def test_every_shipped_file_loads_and_fits_the_schema(path):
     controller = Controller.load(path)
     assert all(np.isfinite(command).all() for command in controller.step({}).values())
     VALIDATOR.validate(yaml.load(path.read_text(), _Loader))
+
+
+@pytest.mark.parametrize(
+    ("dt", "period", "says"),
+    [
+        (0.003, 0.05, "use dt = 0.0025 or 0.005, or period = 0.051"),
+        (0.003, 0.01, "use dt = 0.0025 or 0.005, or period = 0.009"),
+        (0.03, 0.02, "use dt = 0.02, or period = 0.03"),
+        (0.0003, 1 / 30, None),
+        (0.0001234567, 0.02, None),
+        (7e-5, 0.0333, None),
+        (1 / 3, 100.1, None),
+        (1e-9 * math.pi, 0.05, None),
+    ],
+)
+def test_a_step_that_is_suggested_is_taken(dt, period, says):
+    outputs = (Output("u", (MembraneDecoder("x", 1.0),)),)
+    with pytest.raises(DescriptionError) as refused:
+        build(Network(), [ValueInput("x")], outputs, dt=dt, period=period)
+    assert says is None or refused.value.fix == says
+    steps, other = re.fullmatch(r"use dt = (.*), or period = (.*)", refused.value.fix).groups()
+    pairs = [(one, period) for one in steps.split(" or ")] + [(dt, other)]
+    for pair in pairs:
+        build(Network(), [ValueInput("x")], outputs, dt=float(pair[0]), period=float(pair[1]))

@@ -300,3 +300,39 @@ def test_graded_controllers_and_linear_encoders_are_written(tmp_path):
     assert read.build().digest == one.build().digest
     assert "guard: {release: 0}" in text
     assert read.inputs[1].required is False
+
+
+def large(last):
+    """A spec with an array that stands in the .npz."""
+    return small(net=Network((Population("a", 100, LIF(), bias=np.linspace(0, last, 100)),)))
+
+
+@pytest.mark.parametrize("own", ["no yaml", "yaml of others", "no arrays"])
+def test_arrays_of_somebody_else_are_not_replaced(tmp_path, own):
+    path, beside = tmp_path / "keep.yaml", tmp_path / "keep.npz"
+    np.savez(beside, W=np.eye(3), **({"a_bias": np.zeros(2)} if own == "yaml of others" else {}))
+    if own == "yaml of others":
+        path.write_text("a: keep.npz#a_bias")
+    elif own == "no arrays":
+        beside.write_bytes(b"a picture")
+    before = beside.read_bytes()
+    with pytest.raises(DescriptionError, match=r"keep.npz: holds what keep.yaml does not refer to .*choose"):
+        large(1.0).save(path)
+    assert beside.read_bytes() == before
+    assert path.exists() == (own == "yaml of others")
+    small().save(path)  # this one needs no arrays
+    assert beside.read_bytes() == before
+
+
+def test_its_own_files_are_written_again_and_again(tmp_path):
+    for last in (1.0, 2.0, 3.0):
+        large(last).save(tmp_path / "keep.yaml")
+        read = load_spec(tmp_path / "keep.yaml")
+        assert read.network.populations[0].bias[-1] == last
+        read.save(tmp_path / "keep.yaml")
+
+
+def test_the_page_names_the_class_of_every_type():
+    page = (ROOT / "docs" / "controller_file.md").read_text(encoding="utf-8")
+    for cls, name in (TYPES | WORDS | KINDS).items():
+        assert not name or f"`{name}` {cls.__name__}" in page, cls

@@ -14,8 +14,9 @@ from ..engine.compile import compilations
 from ..engine.workload import workload
 from ..measure import speed
 from ..measure.profile import Profiled
+from ..resources import controller_path
 from ..spec import load_spec
-from .common import add_command, controller_path, number, print_json, table
+from .common import add_command, number, print_json, table
 from .plot import add_stimulus, stimulus_of
 
 MORE = """\

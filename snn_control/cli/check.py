@@ -13,8 +13,9 @@ from ..engine.program import Program
 from ..errors import DescriptionError
 from ..record.health import diagnose
 from ..record.watch import watch
+from ..resources import controller_path
 from ..spec import ControllerSpec, load_spec
-from .common import add_command, controller_path, print_json, table
+from .common import add_command, print_json, table
 from .plot import add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from ..errors import DescriptionError, SnnControlError, how_to_install
-from ..resources import shipped
 
 __all__ = [
     "add_command",
-    "controller_path",
+    "add_out",
+    "check_out",
     "import_extra",
     "keywords",
     "make_environment",
@@ -41,10 +41,16 @@ def add_command(commands: Any, name: str, run: Any, summary: str, more: str = ""
     return parser
 
 
-def controller_path(name: str) -> Path:
-    """A controller file by path, or by the name of a shipped one."""
-    path = Path(name)
-    return path if path.suffix or path.exists() or "/" in name else shipped(name)
+def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: bool = False) -> None:
+    """``--out``, a file that is not there yet, and ``--force``."""
+    parser.add_argument("--out", metavar=name, required=required, help=what)
+    parser.add_argument("--force", action="store_true", help="replace the file of --out where it exists already")
+
+
+def check_out(options: argparse.Namespace) -> None:
+    """Refuse to replace a file that nobody said to replace; raises DescriptionError."""
+    if options.out and Path(options.out).exists() and not options.force:
+        raise DescriptionError("--out", options.out, "exists already", "choose another name, or give --force")
 
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:

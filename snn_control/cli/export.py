@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..resources import controller_path
 from ..spec import load_spec
-from .common import add_command, controller_path
+from .common import add_command, add_out, check_out
 
 MORE = """\
 The file comes back to the bit with 'snn_control import NET.nir', and NIR's own checks accept it: what NIR has no word
@@ -18,13 +19,14 @@ for (time step, integration, kind of reset, first membranes, int8) stands in its
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "export", run, "write a controller's network as a NIR file", MORE)
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
-    parser.add_argument("--out", metavar="NET.nir", required=True, help="where to write it")
+    add_out(parser, "NET.nir", "where to write it", required=True)
 
 
 def run(options: argparse.Namespace) -> int:
     from ..errors import DescriptionError
     from ..nir import export_nir
 
+    check_out(options)
     spec = load_spec(controller_path(options.file))
     try:
         graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)

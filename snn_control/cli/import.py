@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError, SnnControlError
-from .common import add_command, number, print_json, table
+from .common import add_command, add_out, check_out, number, print_json, table
 
 MORE = """\
 A NIR file says neither its time step nor how its framework integrates, fires and resets, so it must be read in a
@@ -40,7 +40,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--dt", type=number(1e-9, " s"), metavar="DT", help="step of the original simulation [s]")
     parser.add_argument("--option", action="append", default=[], metavar="K=V", help="what the file leaves open")
     parser.add_argument("--verify", metavar="NPZ", help="compare with the activity of the original")
-    parser.add_argument("--out", metavar="CONTROLLER", help="write a controller file (.yaml)")
+    add_out(parser, "CONTROLLER", "write a controller file (.yaml)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -177,6 +177,7 @@ def save(imported: Any, options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..nir import import_nir
 
+    check_out(options)
     try:
         imported = import_nir(options.file, options.dialect, options.dt, given_options(options.option))
     except DescriptionError as error:

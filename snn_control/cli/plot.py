@@ -9,8 +9,9 @@ from typing import Any
 from ..errors import DescriptionError
 from ..record.learned import with_learned
 from ..record.stimulus import Stimulus, default_stimulus, load_stimulus
+from ..resources import controller_path
 from ..spec import ControllerSpec, load_spec
-from .common import add_command, controller_path, need_extra, number, print_json, whole
+from .common import add_command, need_extra, number, print_json, whole
 
 MORE = """\
 figures (--only takes these names, or those of single files):

@@ -11,9 +11,10 @@ import numpy as np
 from ..controller import Controller
 from ..errors import DescriptionError
 from ..record.inputs import InputRecorder
+from ..resources import controller_path
 from ..spaces import check_action, check_observation
 from ..training.rollout import episode
-from .common import add_command, controller_path, keywords, make_environment, print_json, table, whole
+from .common import add_command, keywords, make_environment, print_json, table, whole
 
 MORE = """\
 examples:

@@ -25,15 +25,30 @@ from .random import check_seed
 __all__ = ["build"]
 
 
-def _nwhole_steps(dt: float, period: float) -> int:
+def _steps_of(dt: float, period: float) -> int:
     for key, value in (("dt", dt), ("period", period)):
         if not (isinstance(value, float | int) and value > 0 and math.isfinite(value)):
             raise BuildError(key, value, "must be > 0 s")
     steps = round(period / dt)
-    if steps < 1 or abs(steps * dt - period) > 1e-9 * period:
-        fix = f"use dt = {period / max(1, steps):.6g} or period = {max(1, steps) * dt:.6g}"
+    if not _divides(dt, period):
+        near = " or ".join(_round_steps(dt, period)) or repr(period / max(1, steps))
+        fix = f"use dt = {near}, or period = {max(1, steps) * dt:.12g}"
         raise BuildError("dt", dt, f"must divide the period ({period} s)", fix)
     return steps
+
+
+def _divides(dt: float, period: float) -> bool:
+    steps = round(period / dt)
+    return steps >= 1 and abs(steps * dt - period) <= 1e-9 * period
+
+
+def _round_steps(dt: float, period: float) -> list[str]:
+    """Steps of two digits that divide the period: the next below dt and the next above, where there are any."""
+    decade = math.floor(math.log10(dt)) - 1
+    found = [float(f"{digits}e{e}") for e in (decade - 1, decade, decade + 1) for digits in range(10, 100)]
+    fit = [one for one in found if _divides(one, period)]
+    below, above = [one for one in fit if one < dt], [one for one in fit if one > dt]
+    return [f"{one:g}" for one in below[-1:] + above[:1]]
 
 
 def build(
@@ -53,7 +68,7 @@ def build(
     BuildError, DescriptionError
         naming the path, the value, the rule and the fix
     """
-    steps = _nwhole_steps(dt, period)
+    steps = _steps_of(dt, period)
     check_seed(seed)
     if not outputs:
         raise BuildError("outputs", [], "at least one output is needed")

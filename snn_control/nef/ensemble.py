@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..coding import SpikeDecoder
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..network import LIF, Population, Projection
 from ..network.graph import check_name, check_size
 from .tuning import gains, hold, rates, solve, start
@@ -175,7 +175,10 @@ class Ensemble:
         if not callable(function) and not (isinstance(function, tuple) and len(function) == 2):
             raise DescriptionError(where, function, "must be a function of x, or (points, targets)")
         if callable(function):
-            values = [np.atleast_1d(np.asarray(function(x.copy()), np.float64)) for x in points]
+            try:
+                values = [np.atleast_1d(np.asarray(function(x.copy()), np.float64)) for x in points]
+            except IndexError as error:
+                raise DescriptionError(where, function, f"{error}: x has {counted(self.dimensions)}") from error
             if len({v.shape for v in values}) > 1 or values[0].ndim > 1:
                 raise DescriptionError(where, values[0], "must give the same number of numbers for every x")
             targets = np.array(values)

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, close_match, nearest
 
 __all__ = [
     "ALIF",
@@ -62,13 +62,20 @@ class NeuronModel:
         "several": (False, True),
     }
 
+    def __new__(cls, *_: Any, **given: Any) -> NeuronModel:
+        for name in given.keys() - cls.names():
+            raise TypeError(f"{cls.__name__} has no parameter '{name}'; {nearest(name, cls.names())}")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         sizes = {}
         for name in self.names():
             value = getattr(self, name)
             if name in self.words:
                 if isinstance(value, np.ndarray) or value not in self.words[name]:
-                    raise DescriptionError(name, value, f"must be one of {', '.join(map(str, self.words[name]))}")
+                    known = [word for word in self.words[name] if isinstance(word, str)]
+                    rule = f"must be one of {', '.join(map(str, self.words[name]))}"
+                    raise DescriptionError(name, value, rule, close_match(value, known))
                 continue
             if value is None and getattr(type(self), name, ...) is None:
                 continue

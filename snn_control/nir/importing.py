@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..coding import MembraneDecoder, Output, SpikeDecoder, ValueInput
-from ..errors import DescriptionError, nearest
+from ..errors import NO_VALUE, DescriptionError, nearest
 from ..network import Network, Relay
 from . import own
 from .contraction import Contraction
@@ -132,7 +132,7 @@ def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> 
     step = dt or file_dt or table.dt
     if not step:
         rule = f"is missing: with {dialect} it changes the spikes, and this file does not say it"
-        raise DescriptionError("dt", None, rule, "give --dt, the step of the original simulation [s]")
+        raise DescriptionError("dt", NO_VALUE, rule, "give --dt, the step of the original simulation [s]")
     if not dt and not file_dt:
         choices.taken["dt"] = step
     reading = Reading(graph, choices, step, file_dt or step)

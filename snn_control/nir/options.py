@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import DescriptionError, nearest
+from ..errors import NO_VALUE, DescriptionError, nearest
 from .graph import Node
 
 __all__ = ["ASK", "Choices", "Option", "flag", "number_or_none", "one_of"]
@@ -102,7 +102,7 @@ class Choices:
             default = default[node.kind]
         if default is ASK:
             rule = f"is missing: the file does not say it, and it changes what {node.kind} '{node.name}' does"
-            raise DescriptionError(f"options.{name}", None, rule, f"give --option {name}=...")
+            raise DescriptionError(f"options.{name}", NO_VALUE, rule, f"give --option {name}=...")
         self.taken[f"{node.kind}.{name}"] = default
         return default
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError, SnnControlError, how_to_install
+from ..errors import NO_VALUE, DescriptionError, SnnControlError, how_to_install
 from .graph import Graph, Node, natural
 from .shapes import infer
 
@@ -44,7 +44,7 @@ def read_graph(path: str | os.PathLike) -> Graph:
             raise ValueError(f"it holds a {type(graph).__name__}, not a graph")
     except Exception as error:  # h5py, the library's assertions and NumPy each have their own
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError(str(path), None, f"cannot be read as a NIR file: {reason}") from None
+        raise DescriptionError(str(path), NO_VALUE, f"cannot be read as a NIR file: {reason}") from None
     return flatten(graph)
 
 

@@ -13,7 +13,7 @@ from ..coding import MembraneDecoder, Output, SpikeDecoder
 from ..engine.bound import Bound
 from ..engine.build import build
 from ..engine.kernels.spikes import HEADER
-from ..errors import DescriptionError
+from ..errors import NO_VALUE, DescriptionError
 from .importing import Imported
 
 __all__ = ["Difference", "Verdict", "activity", "agrees", "compare", "load_activity", "run", "verify"]
@@ -57,7 +57,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
             names = file.files
     except Exception as error:  # zipfile, zlib and NumPy each have their own
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError(str(path), None, f"cannot be read as arrays: {reason}") from None
+        raise DescriptionError(str(path), NO_VALUE, f"cannot be read as arrays: {reason}") from None
     if "input" not in found or len(found) < 2:
         raise DescriptionError(str(path), names, "must hold the arrays input, and hidden or output or both")
     for key, array in found.items():

@@ -17,10 +17,11 @@ from ..coding import EventsInput, FieldsEncoder, MembraneDecoder, Output, SpikeD
 from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.build import build
+from ..engine.spike_ring import SpikeRing
 from ..nef.tuning import rates
 from ..network import IF, LIF, Bernoulli, CubaLIF, Network, NeuronModel, Poisson, Population
 from .stimulus import value_range
-from .watch import SpikeRing, sample
+from .watch import sample
 
 __all__ = ["Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "pick", "pooled", "rheobase", "tuning"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
-from ..errors import DescriptionError
+from ..errors import NO_VALUE, DescriptionError
 from ..spec import ControllerSpec, nearest
 
 __all__ = ["Stimulus", "default_stimulus", "load_stimulus", "value_range"]
@@ -139,7 +139,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
         where, array = f"{path}#{one.name}", arrays.get(one.name)
         if array is None:
             if one.required:
-                raise DescriptionError(where, None, "is missing", "every required input needs an array of its name")
+                raise DescriptionError(where, NO_VALUE, "is missing", "every required input needs an array of its name")
         elif isinstance(one, ValueInput):
             values[one.name] = _rows(where, array, one.size)
         else:

@@ -16,12 +16,12 @@ from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.compile import compile_function
 from ..engine.kernels import HUGE, WORDS, outputs
-from ..engine.kernels.spikes import HEADER
 from ..engine.program import POST, PRE, STEP, Program
+from ..engine.spike_ring import SpikeRing
 from ..engine.tick import run_rows
 from .stimulus import Stimulus
 
-__all__ = ["Activity", "Seen", "SpikeRing", "Watched", "sample", "watch"]
+__all__ = ["Activity", "Seen", "Watched", "sample", "watch"]
 
 ROW = 8 * WORDS  # bytes
 MOST_NEURONS, MOST_TRACES = 2_000, 8  # of a population whose spikes, whose membranes are kept
@@ -122,28 +122,6 @@ class Watched(Controller):
             self._clock[1] += 1
         self._rows(row + ROW * self._counts[STEP], self._counts[POST])
         self._clock[0] += 1
-
-
-class SpikeRing:
-    """The spike lists that a population of a bound Program keeps, a slot a step (`snn_control.engine.kernels.spikes`).
-
-    counts : (slots,) int64, neurons that fired
-    neurons : (slots, n) uint32, which they are, ascending, as many as counts says
-    many : (slots, n) uint16, how often each of them fired; None where once is all they can
-    """
-
-    def __init__(self, bound: Bound, facts: dict[str, Any]) -> None:
-        slots, stride, n, many = (facts[key] for key in ("slots", "stride", "size", "many"))
-        ring = bound.array(f"{facts['name']}.spikes").reshape(slots, stride)
-        self.counts = ring[:, :8].view(np.int64)[:, 0]
-        self.neurons = ring[:, HEADER : HEADER + 4 * n].view(np.uint32)
-        self.many = ring[:, many : many + 2 * n].view(np.uint16) if many else None
-
-    def of(self, step: int) -> tuple[np.ndarray, np.ndarray | int]:
-        """Which neurons fired in a step that is still in the ring, and how often each."""
-        slot = step % len(self.counts)
-        count = self.counts[slot]
-        return self.neurons[slot, :count], 1 if self.many is None else self.many[slot, :count]
 
 
 class _Look:

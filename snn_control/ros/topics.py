@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..engine.bound import Bound
-from ..errors import DescriptionError
+from ..errors import NO_VALUE, DescriptionError
 from ..spec import ControllerSpec, RosTopic
 from .ports import CommandOutput, EventsInput, NumericInput
 from .wire import compile_path
@@ -101,7 +101,7 @@ def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> 
     """Raise DescriptionError for the first of ``names`` (inputs, outputs) without a topic."""
     for name in names:
         if name not in topics:
-            raise DescriptionError(f"ros.{kind}.{name}", None, "is missing", "say on which topic it comes or goes")
+            raise DescriptionError(f"ros.{kind}.{name}", NO_VALUE, "is missing", "say on which topic it comes or goes")
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:

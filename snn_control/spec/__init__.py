@@ -19,7 +19,7 @@ from ..coding import Guard, Input, Output
 from ..engine.build import build
 from ..engine.program import Program
 from ..engine.random import check_seed
-from ..errors import DescriptionError
+from ..errors import NO_VALUE, DescriptionError
 from ..network import Network
 from .coding import read_input, read_output
 from .network import read_network
@@ -166,8 +166,11 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        if file.suffix == ".npz" and file.is_file():
+            rule = "is a saved Program or other arrays"
+            raise DescriptionError(str(file), NO_VALUE, rule, "this needs the controller file") from None
         reason = error.strerror if isinstance(error, OSError) else "is not a text file"
-        raise DescriptionError(str(file), None, f"cannot be read: {reason}", "see 'snn_control new'") from None
+        raise DescriptionError(str(file), NO_VALUE, f"cannot be read: {reason}", "see 'snn_control new'") from None
     try:
         return parse_spec(yaml.load(text, Loader), file.parent, str(file))
     except (ValueError, RecursionError) as error:  # of the loader: a date that is none, brackets without end

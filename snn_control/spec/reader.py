@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from ..engine import plugins
-from ..errors import DescriptionError, nearest
+from ..errors import NO_VALUE, DescriptionError, nearest
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
@@ -73,7 +73,7 @@ class Reader:
             if default is MISSING:
                 near = difflib.get_close_matches(key, [str(k) for k in self.values], 1, 0.75)
                 fix = f"'{near[0]}' is not a key here; rename it to '{key}'" if near else f"add '{key}'"
-                raise DescriptionError(self.at(key), None, "is missing", fix)
+                raise DescriptionError(self.at(key), NO_VALUE, "is missing", fix)
             return default
         return self.values.pop(key)
 

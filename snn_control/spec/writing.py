@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from ..coding import (
     ValueInput,
 )
 from ..engine import plugins
-from ..errors import DescriptionError
+from ..errors import NO_VALUE, DescriptionError
 from ..files import replace_files
 from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
 from ..network.convolution import Convolution
@@ -256,13 +256,42 @@ _Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(list, _sequence)
 
 
+def _check_own(path: Path, beside: Path) -> None:
+    """Raise DescriptionError where ``beside`` holds arrays that the controller file ``path`` does not refer to."""
+    if not beside.exists():
+        return
+    try:
+        with open(beside, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
+            held = set(archive.files)
+    except Exception:  # zipfile and NumPy each have their own
+        held = {beside.name}  # whatever it is, it is not ours
+    try:
+        known = set(_texts(yaml.load(path.read_text(encoding="utf-8"), Loader)))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, DescriptionError):
+        known = set()
+    if other := sorted(name for name in held if f"{beside.name}#{name}" not in known):
+        rule = f"holds what {path.name} does not refer to ({', '.join(other[:3])}) and would be replaced"
+        raise DescriptionError(str(beside), NO_VALUE, rule, "choose another name, or move it away")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
+
+
 def save_spec(spec: ControllerSpec, path: str | os.PathLike, head: str = "") -> Path:
     """Write a ControllerSpec as ``NAME.yaml``, and ``NAME.npz`` where it has larger arrays; both or none.
 
     head : comment lines in front, e.g. "Made by: ..."
 
-    Returns the path. `load_spec` of it builds a Program of the same digest. Raises DescriptionError where a
-    description has no name in the file, and OSError where it cannot be written; nothing is written then.
+    Returns the path. `load_spec` of it builds a Program of the same digest. A ``NAME.yaml`` that is there is replaced,
+    and so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError where ``NAME.npz`` holds
+    others, or where a description has no name in the file, and OSError where it cannot be written; nothing is written
+    then.
     """
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):
@@ -274,6 +303,7 @@ def save_spec(spec: ControllerSpec, path: str | os.PathLike, head: str = "") -> 
     text = comment + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     files: dict[str | os.PathLike, Any] = {}
     if writer.arrays:
+        _check_own(path, beside)
         size = sum(array.nbytes for array in writer.arrays.values())
         save = np.savez_compressed if size <= COMPRESSED else np.savez
         files[beside] = lambda file: save(file, **writer.arrays)  # type: ignore[arg-type]

@@ -46,6 +46,17 @@ def call(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+@pytest.mark.parametrize("command", ["check", "plot", "bench"])
+def test_a_saved_program_is_no_controller_file(tmp_path, capsys, command):
+    saved = tmp_path / "saved.npz"
+    Controller.load("cartpole").program.save(saved)
+    code, _, err = call(capsys, command, saved)
+    assert (code, err) == (
+        2,
+        f"snn_control: {saved}: is a saved Program or other arrays; this needs the controller file\n",
+    )
+
+
 def test_help_teaches(capsys):
     for arguments in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit) as end:
@@ -139,7 +150,7 @@ def test_a_mistake_is_one_line_that_names_file_value_rule_and_fix(tmp_path, caps
     ("arguments", "says"),
     [
         (["check", "nothing"], "cartpole"),
-        (["check", "folder/nothing.yaml"], "cannot be read"),
+        (["check", "folder/nothing.yaml"], "snn_control: folder/nothing.yaml: cannot be read: No such file"),
         (["run", "--env", "Nowhere-v0", "cartpole"], "cannot be made"),
         (["run", "--env", "Pendulum-v1", "cartpole"], "not the index of an action"),
         (["run", "--env", "CartPole-v1", "--arg", "speed", "cartpole"], "key=value"),

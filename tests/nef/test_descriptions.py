@@ -147,3 +147,8 @@ def test_further_fields_go_to_the_projection_of_the_decoders():
     p = A.projection("f", transform=[[2.0], [1.0]], delay=0.003)
     assert (p.pre, p.post, p.connection, p.delay) == ("a", "f", "dense", 0.003)
     np.testing.assert_allclose(p.weights, A.decoders()[0] * [2.0, 1.0] / DT)
+
+
+def test_a_function_of_numbers_that_are_not_there_names_the_ensemble():
+    with pytest.raises(DescriptionError, match=r"ensembles.a.function = .*out of bounds.*: x has 2 numbers"):
+        Ensemble("a", 10, 2).decoder(0.01, function=lambda v: v[2])

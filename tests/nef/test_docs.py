@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snn_control import Controller
+
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "nef.md").read_text(encoding="utf-8")
-PREAMBLE, *EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+WHOLE, PREAMBLE, *EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 CHANNEL, INTEGRATOR, PRODUCT, OSCILLATOR, ARM = range(len(EXAMPLES))
 
 
@@ -21,6 +23,17 @@ def series(example, given, steps=400):
 def mean(example, given, steps=400):
     """Over the second half of the steps."""
     return series(example, given, steps)[steps // 2 :].mean(axis=0)
+
+
+def test_an_ensemble_becomes_a_controller_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(compile(WHOLE, "docs/nef.md", "exec"), scope)
+    assert Controller.load("channel.yaml").program.digest == scope["controller"].program.digest
+    for _ in range(100):
+        u = scope["controller"].step({"x": 0.5})["u"]
+    assert u == pytest.approx([0.5], abs=0.1)
+    assert scope["controller"].values("a_synapse0") == pytest.approx([0.5], abs=0.01)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -1,8 +1,10 @@
 """Descriptions of networks: frozen, checked, with messages that name the place."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
+import copy
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from snn_control.network.convolution import Convolution
     ("make", "expected"),
     [
         (lambda: LIF(tau_mem=0), "tau_mem = 0: must be > 0 s"),
+        (lambda: LIF(reset="substract"), "must be one of value, subtract, subtract_snntorch; did you mean 'subtract'?"),
+        (lambda: LIF(strict="yes"), "strict = 'yes': must be one of False, True"),
         (lambda: LIF(tau_mem=math.nan), "tau_mem = nan: must be finite"),
         (lambda: LIF(v_leak=math.inf), "v_leak = inf: must be finite"),
         (lambda: LIF(v_min=math.nan), "v_min = nan: must be finite"),
@@ -71,6 +75,13 @@ def test_an_error_is_seen_from_further_out():
     assert isinstance(outer, ValueError)
     assert error.in_file("") is error
     assert len(str(DescriptionError("x", "a" * 1000, "must be short"))) < 120
+
+
+def test_a_parameter_that_is_none_is_named_with_the_nearest():
+    with pytest.raises(TypeError, match="LIF has no parameter 'tau_m'; did you mean 'tau_mem'"):
+        LIF(tau_m=0.02)
+    assert dataclasses.replace(LIF(0.5), tau_mem=0.03) == LIF(v_threshold=0.5, tau_mem=0.03)
+    assert copy.deepcopy(pickle.loads(pickle.dumps(LIF(0.5)))) == LIF(0.5)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_period_that_nobody_chose_and_what_is_open_are_said(snntorch, tmp_path
     head = (tmp_path / "mine.yaml").read_text().splitlines()[:3]
     made = "Made by: snn_control import net.nir --dialect snntorch --out mine.yaml"
     assert head == [f"# {line}" for line in (made, period, still)]
-    _, out, _ = call(capsys, "import", file, *where, "--dt", "1e-3")
+    _, out, _ = call(capsys, "import", file, *where, "--dt", "1e-3", "--force")
     assert "note: period" not in out
     assert "warning" not in out
     assert f"note: {still}" in out
@@ -240,7 +240,7 @@ def test_activity_that_does_not_fit_is_bad_input(change, says, snntorch, capsys)
         ("--dialect snntorch --dt 0", "must be at least 1e-09 s"),
         ("--dialect nir-euler", "give --dt, the step of the original simulation [s]"),
         ("--dialect norse", "nodes.1.r = 9.99"),
-        ("--dialect snntorch --verify nothing.npz", "nothing.npz = None: cannot be read as arrays: "),
+        ("--dialect snntorch --verify nothing.npz", "nothing.npz: cannot be read as arrays: "),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, says, snntorch, capsys):
@@ -290,6 +290,21 @@ def test_export_writes_a_file_that_import_reads_without_a_dialect(tmp_path, caps
     code, out, _ = call(capsys, "import", net)
     assert (code, "dialect snn_control, a step of 0.001 s" in out) == (0, True)
     assert [p.delay for p in import_nir(net).network.projections] == [0.0, 0.002]
+
+
+def test_neither_import_nor_export_replaces_a_file_unless_told(tmp_path, capsys):
+    file, net, made = tmp_path / "mine.yaml", tmp_path / "net.nir", tmp_path / "made.yaml"
+    file.write_text(CONTROLLER.replace("NEURON", "li"))
+    for arguments, out in ((("export", file), net), (("import", net), made)):
+        if out == made:
+            assert call(capsys, "export", file, "--out", net, "--force")[0] == 0
+        out.write_text("mine")
+        code, _, err = call(capsys, *arguments, "--out", out)
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"--out = '{out}': exists already; choose another name, or give --force" in err
+        assert out.read_text() == "mine"
+        assert call(capsys, *arguments, "--out", out, "--force")[0] == 0
+        assert out.read_bytes() != b"mine"
 
 
 def test_export_refuses_in_one_line(tmp_path, capsys):

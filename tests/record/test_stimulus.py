@@ -128,7 +128,7 @@ GOOD = {"joint_velocity": np.zeros((4, 2)), "camera": np.zeros((0, 4))}
         ({"camera": np.zeros((4, 3))}, r"#camera = 'shape \(4, 3\)': must be \(n, 4\)"),
         ({"camera": np.array([[-1.0, 0, 0, 0]])}, "t >= 0"),
         ({"camera": np.array([[np.nan, 0, 0, 0]])}, "must be finite"),
-        ({"camera": None}, "#camera = None: is missing"),
+        ({"camera": None}, "#camera: is missing"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, spec, change, says):

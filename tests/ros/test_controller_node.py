@@ -81,7 +81,7 @@ MISTAKES = {
     "parameter of another type": ({"priority": "high"}, None, ["priority = 'high'", "a whole number in [0, 98]"]),
     "unknown mode": ({"mode": "fast"}, None, ["mode = 'fast'", "'realtime' or 'lockstep'"]),
     "repeat in lockstep": ({"mode": "lockstep"}, ("repeat", 2), ["repeat = 2", "must be 1 in lockstep"]),
-    "no topics": ({}, ("ros.inputs", {}), ["ros.inputs.sensor = None", "is missing", "on which topic"]),
+    "no topics": ({}, ("ros.inputs", {}), ["ros.inputs.sensor: is missing", "on which topic"]),
     "no such field": (
         {},
         ("ros.inputs.sensor.field", "positions[:]"),
@@ -567,7 +567,7 @@ def test_an_error_in_configure_is_reported_and_can_be_mended(tmp_path, start, ro
     life = Lifecycle(robot)
     assert not life.go(Transition.TRANSITION_CONFIGURE)
     assert life.state == State.PRIMARY_STATE_UNCONFIGURED
-    assert f"{file} = None: cannot be read" in process.text
+    assert f"{file}: cannot be read" in process.text
     write(tmp_path, changed(CONTROLLER, "ros.outputs.drive.field", "twist.linear.q"), "later.yaml")
     assert not life.go(Transition.TRANSITION_CONFIGURE)  # after the subscriptions were made
     assert "ros.outputs.drive" in process.text

@@ -47,7 +47,7 @@ MISTAKES = {
         ["outputs = 'push (1), second (1)'", "as many numbers as the environment's action: 1"],
     ),
     "step and period": ({"mode": "lockstep", "step": 0.01}, None, ["period = 0.02", "in lockstep: 0.01 s"]),
-    "no topic": ({}, ("ros.outputs", {}), ["ros.outputs.push = None", "is missing"]),
+    "no topic": ({}, ("ros.outputs", {}), ["ros.outputs.push: is missing"]),
     "no such field": ({}, ("ros.outputs.push.field", "dat[0]"), ["ros.outputs.push.field = 'dat'", "did you mean"]),
     "record": ({"record": "/proc/none/w.npz"}, None, ["record = '/proc/none/w.npz'", "cannot be written"]),
 }
