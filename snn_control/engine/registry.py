@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import ProgramError
-from . import operands, operands_plasticity, plugins
+from . import plugins
 from .compile import compile_callback
 from .kernels import (
     convolution,
@@ -23,6 +23,7 @@ from .kernels import (
     sources,
     vectors,
 )
+from .operands import CHECKS
 
 __all__ = ["OURS", "Kernel", "all_kernels", "kernel"]
 
@@ -62,8 +63,7 @@ _FUNCTIONS = (
     decoders.population_vector, decoders.window_counts, decoders.first_spike,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
-_CHECKS = operands.CHECKS | operands_plasticity.CHECKS
-OURS: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, _CHECKS[f.__name__]) for f in _FUNCTIONS}
+OURS: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, CHECKS[f.__name__]) for f in _FUNCTIONS}
 
 
 def all_kernels() -> dict[str, Kernel]:

@@ -1,4 +1,4 @@
-"""What the rows of learning rules must be, as `snn_control.engine.operands` says it of all others."""
+"""Rows of learning rules."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ProgramError
-from .kernels import plasticity
-from .operands import Array, followed, need, once, pointers_of, positive, present, ring, written
+from ...errors import ProgramError
+from ..kernels import plasticity
+from .array import Array, followed, need, once, pointers_of, positive, present, ring, written
 
 __all__ = ["CHECKS"]
 

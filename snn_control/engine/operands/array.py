@@ -1,0 +1,155 @@
+"""Places as checks see them, and the questions that are asked of them."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import ProgramError
+
+__all__ = [
+    "Array",
+    "apart",
+    "flag",
+    "followed",
+    "graded",
+    "need",
+    "once",
+    "pointers_of",
+    "positive",
+    "present",
+    "ring",
+    "written",
+]
+
+
+@dataclass
+class Array:
+    """A place whose bounds are checked already.
+
+    data : its bytes
+    block : which of a Program's blocks it lies in, and from which byte on; a check cannot tell blocks apart but for
+        ``constant``: one that all states share and nothing may write to
+    lists : stride, slots and neurons, where it is a ring of spike lists
+    indices : it holds counts or indices that kernels follow without looking: nothing else may write there
+    """
+
+    data: np.ndarray
+    block: tuple[int, int] = (0, 0)
+    constant: bool = False
+    lists: tuple[int, int, int] | None = None
+    indices: bool = False
+
+    def need(self, n: int, size: int) -> None:
+        """The kernel touches ``n`` elements of ``size`` bytes."""
+        if n < 0 or n * size > self.data.nbytes:
+            raise ProgramError(f"an operand of {self.data.nbytes} bytes: the kernel touches {n} x {size}")
+
+
+def need(n: int, size: int, *arrays: Any) -> None:
+    for array in arrays:
+        if not isinstance(array, Array):
+            raise ProgramError(f"operand {array!r}: must be a place")
+        array.need(n, size)
+
+
+def written(*arrays: Any) -> None:
+    """The kernel writes to these."""
+    for array in arrays:
+        if isinstance(array, Array) and array.constant:
+            raise ProgramError("a kernel would write into the constants")
+
+
+def followed(*arrays: Any) -> None:
+    """The kernel follows what these hold."""
+    for array in arrays:
+        if isinstance(array, Array):
+            array.indices = True
+
+
+def positive(*numbers: Any) -> None:
+    for n in numbers:
+        if isinstance(n, Array) or not 1 <= n < 1 << 40:
+            raise ProgramError(f"operand {n!r}: must be a number >= 1")
+
+
+def flag(word: Any) -> None:
+    if isinstance(word, Array) or word not in (0, 1):
+        raise ProgramError(f"operand {word!r}: must be 0 or 1")
+
+
+def once(many: Any) -> None:
+    if many:
+        raise ProgramError(f"many {many}: this kernel takes one spike a neuron and step")
+
+
+def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, many: Any, n: int) -> None:
+    """Slots of spike lists of at most ``n`` neurons, and of their multiplicities."""
+    positive(stride, slots)
+    need(slots * stride, 1, spikes)
+    need(2, 8, clock)
+    if stride < 64 + 4 * n or stride % 64 or not 0 <= delay <= slots:
+        raise ProgramError(f"stride {stride}, delay {delay}: no ring of {slots} slots for {n} neurons")
+    if many and not (many % 2 == 0 and 64 + 4 * n <= many <= stride - 2 * n):
+        raise ProgramError(f"many {many}: no place for {n} multiplicities in {stride} bytes")
+    spikes.lists, spikes.indices = (stride, slots, n), True
+    for k in range(slots):  # what a saved state says must not lead a kernel out of the list
+        count = int(spikes.data[k * stride :][:8].view(np.int64)[0])
+        if not 0 <= count <= n:
+            raise ProgramError(f"a spike list of {count}: at most {n} neurons")
+        if count and int(spikes.data[k * stride + 64 :][: 4 * count].view(np.uint32).max()) >= n:
+            raise ProgramError(f"a spike of a neuron beyond {n}")
+
+
+def apart(rows: Sequence[Sequence[Any]]) -> None:
+    """Whether the rows of a Program agree about what they share.
+
+    rows : operands of each, after their checks; raises ProgramError where a ring is taken for two kinds of ring, or
+    where one may write among the counts and indices that another follows
+    """
+    rings: dict[tuple[int, int], tuple[int, int, int]] = {}
+    arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
+    for array in arrays:
+        if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
+            raise ProgramError(f"spike lists are taken for {array.lists} and {rings[array.block]}")
+    kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
+    for (block, _, end), (other, start, _) in itertools.pairwise(kept):
+        if block == other and start < end:
+            raise ProgramError(f"places that hold indices overlap at {start}")
+    for array in arrays:
+        block, start = array.block
+        end = start + array.data.nbytes
+        k = bisect.bisect_left(kept, (block, end)) - 1  # the last that begins before this one ends
+        if not array.indices and k >= 0 and kept[k][0] == block and kept[k][2] > start:
+            raise ProgramError(f"a place at {start} overlaps indices that another operation follows")
+
+
+def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
+    """A vector, or the slots of its delay line."""
+    positive(n, slots)
+    need(2, 8, clock)
+    need(n, 4, x)
+    if slots > 1 or delay:
+        need(slots * stride, 1, x)
+        if stride < 4 * n or not 0 <= delay <= slots:
+            raise ProgramError(f"stride {stride}, delay {delay}: no line of {slots} slots for {n} numbers")
+
+
+def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
+    """Row pointers; where the last row ends."""
+    need(n_pointers, 4, pointers)
+    followed(pointers)
+    rows = pointers.data.view(np.uint32)[:n_pointers]
+    if rows[0] != 0 or (rows[1:] < rows[:-1]).any() or rows[-1] > synapses:
+        raise ProgramError("row pointers: must ascend from 0 to the number of synapses")
+    return int(rows[-1])
+
+
+def present(*states: Any) -> list[Array]:
+    """Those that are not 0."""
+    return [s for s in states if isinstance(s, Array) or s != 0]
