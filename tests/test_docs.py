@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,12 +35,13 @@ def test_links_and_examples_are_found():
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if EXAMPLES[page] and name(page) not in QUOTED], ids=name)
-def test_the_examples_of_a_page_run_from_top_to_bottom(page):
-    """In a process of its own, as a reader would: some register encoders and rules of their own."""
+def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
+    """In a process and a folder of their own: some register encoders and rules of their own, some write files."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
     if "gymnasium" in "".join(EXAMPLES[page]):
         pytest.importorskip("gymnasium")
     path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
-    done = subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(EXAMPLES[page])], cwd=ROOT, timeout=240,
+    done = subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(EXAMPLES[page])], cwd=tmp_path, timeout=240,
                           capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
     assert done.returncode == 0, done.stderr
 
