@@ -43,8 +43,8 @@ def connect(b: Builder) -> None:
         node = b.nodes[name]
         if node.operation is None:
             continue
-        if name not in populations:
-            b.emit(STEP, "add", node.size, node.target["current"], node.drive, label=name)  # type: ignore
+        if node.drive is not None:  # an encoder's neurons
+            b.emit(STEP, "add", node.size, node.target["current"], node.drive, label=name)
         for index, (p, delay) in enumerate(zip(projections, b.delays, strict=True)):
             if p.post == name and delay == 0:
                 deliver(b, index)

@@ -19,7 +19,7 @@ def _up(n: int) -> int:
 
 
 def _axes(shape: tuple[int, ...] | int) -> tuple[int, ...]:
-    return (shape,) if np.ndim(shape) == 0 else shape  # type: ignore
+    return tuple(np.atleast_1d(shape).tolist())
 
 
 def element(place: Place, first: int, count: int = 1) -> Place:

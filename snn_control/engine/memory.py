@@ -46,7 +46,7 @@ def _view(dtype):
 
 
 u8, u16, u32, u64 = _view(types.uint8), _view(types.uint16), _view(types.uint32), _view(types.uint64)
-i8, i16, i32, i64 = _view(types.int8), _view(types.int16), _view(types.int32), _view(types.int64)
+i8, i32, i64 = _view(types.int8), _view(types.int32), _view(types.int64)
 f32, f64 = _view(types.float32), _view(types.float64)
 
 
@@ -186,5 +186,5 @@ def _call(n, result):
     return intrinsic(scope["call"])
 
 
-call_int1, call_int2, call_int3, call_int4 = (_call(n, I32) for n in (1, 2, 3, 4))  # C functions that return int
-call1, call2, call3 = (_call(n, I64) for n in (1, 2, 3))  # ports, which return int64
+call_int1, call_int3, call_int4 = (_call(n, I32) for n in (1, 3, 4))  # C functions that return int
+call3 = _call(3, I64)  # ports, which return int64

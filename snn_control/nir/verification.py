@@ -12,11 +12,11 @@ import numpy as np
 from ..coding import MembraneDecoder, Output, SpikeDecoder
 from ..engine.bound import Bound
 from ..engine.build import build
-from ..engine.kernels.spikes import HEADER
+from ..engine.spike_ring import SpikeRing
 from ..errors import NO_VALUE, DescriptionError
 from .importing import Imported
 
-__all__ = ["Difference", "Verdict", "activity", "agrees", "compare", "load_activity", "run", "verify"]
+__all__ = ["Difference", "Verdict", "agrees", "compare", "load_activity", "run", "verify"]
 
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
@@ -74,17 +74,23 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return found
 
 
-def activity(bound: Bound, population: str) -> np.ndarray:
-    """(n,) float32: how often each neuron of a population fired in the last step, or its graded output."""
-    facts = next(p for p in bound.program.facts["populations"] if p["name"] == population)
-    if not facts["spiking"]:
-        return bound.array(f"{population}.v").copy()
-    step = int(bound.array("clock")[1]) - 1
-    slot = bound.array(f"{population}.spikes")[step % facts["slots"] * facts["stride"] :][: facts["stride"]]
-    count, times = int(slot[:8].view(np.int64)[0]), np.zeros(facts["size"], np.float32)
-    many = slot[facts["many"] :].view(np.uint16)[:count] if facts["many"] else 1
-    times[slot[HEADER : HEADER + 4 * count].view(np.uint32)] = many
-    return times
+class Activity:
+    """What a population of a bound Program did: how often each neuron fired in the last step, or its graded output."""
+
+    def __init__(self, bound: Bound, population: str) -> None:
+        self.facts = next(p for p in bound.program.facts["populations"] if p["name"] == population)
+        self._clock = bound.array("clock")
+        self._ring = SpikeRing(bound, self.facts) if self.facts["spiking"] else None
+        self._graded = None if self._ring else bound.array(f"{population}.v")
+
+    def __call__(self) -> np.ndarray:
+        """(n,) float32."""
+        if self._ring is None:
+            return np.array(self._graded)
+        times = np.zeros(self.facts["size"], np.float32)
+        neurons, many = self._ring.of(int(self._clock[1]) - 1)
+        times[neurons] = many
+        return times
 
 
 def _unread(imported: Imported) -> list[Output]:
@@ -138,10 +144,10 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
     name = _the_input(imported, inputs)
     program = build(imported.network, imported.value_inputs(), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
-    step = bound.stepper(name)
+    step, watched = bound.stepper(name), [Activity(bound, population) for population in populations]
     for row in np.ascontiguousarray(inputs, np.float64):
         step(row)
-        yield [activity(bound, population) for population in populations]
+        yield [activity() for activity in watched]
 
 
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray]) -> Verdict:

@@ -11,7 +11,7 @@ from snn_control.controller import Controller
 from snn_control.nir import import_nir
 from snn_control.nir.trial import Trial, try_others
 from snn_control.nir.verification import load_activity
-from snn_control.spec import ControllerSpec, load_spec
+from snn_control.spec import load_spec
 from tests.fixtures import fixture
 from tests.nir.frameworks import Chain, Leaky
 
@@ -134,7 +134,6 @@ def test_what_was_understood_is_printed_with_the_defaults_and_the_next_command(s
     assert facts["populations"][0] == {"name": "n1", "size": 12, "neuron": "LIF"}
 
 
-@pytest.mark.skipif(not hasattr(ControllerSpec, "save"), reason="controller files cannot be written yet")
 def test_a_controller_file_is_written_where_the_activity_agrees(snntorch, tmp_path, capsys):
     file, activity = snntorch
     out_file, dialect = tmp_path / "mine.yaml", ("--dialect", "snntorch")

@@ -1,0 +1,324 @@
+"""Twins of inputs, encoders, stochastic neurons, decoders and the guard."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snn_control.testing import (
+    FLOAT_MAX,
+    bounded,
+    counter_of,
+    currents,
+    exponential,
+    firing,
+    floats,
+    parameters,
+    place,
+    ring_of_spikes,
+    settle,
+    spike_list,
+    write_spikes,
+)
+from tests.reference.delivery import dense_spikes, fan_out_case
+from tests.reference.scalars import HALF, ONE, ZERO, cut, f32, poisson_count, uniforms
+
+
+def sample(n, slot, data, held, state, limits, stale, counters):
+    fresh, age, dropped = int(slot[0]), int(slot[1]), int(slot[3])
+    if fresh > 0:
+        good = 1
+        for i in range(n):
+            value = f32(data[i])
+            if not (limits[2, i] <= value <= limits[3, i]):
+                good = 0
+        if good:
+            for i in range(n):
+                held[i] = f32(data[i])
+                if held[i] < limits[0, i]:
+                    held[i] = limits[0, i]
+                    counters[0] += 1
+                elif held[i] > limits[1, i]:
+                    held[i] = limits[1, i]
+                    counters[0] += 1
+        else:
+            counters[1] += 1
+        state[1] = good
+    counters[3] += dropped
+    in_time = 0 <= age <= stale
+    counters[2] += not in_time
+    state[0] = int(in_time) & state[1]
+
+
+def population(dimensions, m, x, out, centres, params):
+    for d in range(dimensions):
+        for k in range(m):
+            z = (x[d] - centres[d, k]) * params[d, 0]
+            out[d * m + k] = params[d, 1] * exponential(-HALF * (z * z))
+
+
+def fields(dimensions, m, x, out, centres, inverse, drive):
+    for k in range(m):
+        square = ZERO
+        for d in range(dimensions):
+            z = (x[d] - centres[k, d]) * inverse[d]
+            square = square + z * z
+        out[k] = drive[0] * exponential(-HALF * square)
+
+
+def signed(n, x, out, gain):
+    for i in range(n):
+        y = gain[i] * x[i]
+        out[i], out[n + i] = (y if y > ZERO else ZERO), (-y if y < ZERO else ZERO)
+
+
+def changes(n, x, out, sent, threshold, whole):
+    out[:] = ZERO
+    for i in range(n):
+        moved = x[i] - sent[i]
+        if abs(moved) >= threshold[i]:
+            on = moved > 0
+            out[i if on else n + i] = ONE
+            sent[i] = x[i] if whole else sent[i] + (threshold[i] if on else -threshold[i])
+
+
+def pool(n, out, slot, x, y, p, width, height, column, row, weights, split, capacity, counters):
+    out[:] = ZERO
+    if slot[0] <= 0:
+        return
+    for k in range(min(int(slot[2]), capacity)):
+        if x[k] < width and y[k] < height:
+            cell = int(row[y[k]]) + int(column[x[k]])
+            if p[k]:
+                out[cell + split] += weights[0]
+            else:
+                out[cell] += weights[1]
+            counters[0] += 1
+        else:
+            counters[1] += 1
+
+
+def stochastic(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, seed, number, counts
+):  # fmt: skip
+    times = [0] * n
+    for i, u in enumerate(uniforms(seed, number, int(clock[1]), n)):
+        mean = params[0, i if each > 1 else 0] * current[i]
+        if many:
+            times[i] = counts[i] = poisson_count(u, cut(mean, f32(64)))
+        else:
+            times[i] = int(u < cut(mean, ONE))
+        flags[i] = times[i] > 0
+    current[:] = bias
+    write_spikes(times, ring, stride, slots, clock, counter, many)
+
+
+def temporal(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, window, subtract, v
+):  # fmt: skip
+    at = int(clock[1]) % window
+    for i in range(n):
+        if at == 0:
+            v[i] = cut(current[i], ONE)
+        level = params[at, i if each > 1 else 0]
+        flags[i] = v[i] >= level
+        if flags[i]:
+            v[i] = v[i] - level if subtract else ZERO
+    current[:] = bias
+    write_spikes(flags[:n], ring, stride, slots, clock, counter, many)
+
+
+def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter, fan_out):
+    for j in range(m):
+        y[j] = settle(y[j] * decay[0])
+    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, many, counter, fan_out)
+
+
+def population_vector(m, out, y, last, least, hold):
+    for j in range(m):
+        if y[m] >= least[0]:
+            last[j] = y[j] / y[m]
+        else:
+            last[j] = bounded(last[j]) if hold else ZERO
+        out[j] += last[j]
+
+
+def window_counts(n, ring, stride, slots, clock, many, steps, counts, x):
+    for delay, sign in ((0, 1), (steps, -1)):
+        for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+            counts[i] += sign * int(times)
+            x[i] = f32(counts[i])
+
+
+def first_spike(m, out, weights, n, ring, stride, slots, clock, steps, window, state):
+    for delay in range(steps, 0, -1):
+        if (int(clock[1]) - delay) % window == 0:
+            state[1] = 0
+        fired = spike_list(place(ring, stride, slots, clock, delay))
+        if fired and not state[1]:
+            state[:] = fired[0][0], 1
+    if state[0] >= 0:
+        for j in range(m):
+            out[j] += weights[state[0], j]
+
+
+def argmax(n, x, y):
+    best = 0
+    for i in range(n):
+        best = i if x[i] > x[best] else best
+    y[0] = f32(best) if np.isfinite(x).all() else f32(np.nan)
+
+
+def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, release):
+    reason = 4 if words[8] else 0
+    if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
+        reason |= 1
+    if not np.isfinite(raw).all():
+        reason |= 2
+    faulted, streak, operator = bool(words[0]), int(words[1]), bool(words[7])
+    if reason:
+        words[6] += not faulted
+        faulted, streak = True, 0
+    elif faulted:
+        streak += 1
+        faulted = not (operator or (release > 0 and streak >= release))
+    words[0], words[1], words[2], words[7] = faulted, streak, reason, 0
+    words[3] += faulted
+    for j in range(m):
+        low, high, slew, safe = (float(limits[k, j]) for k in range(4))
+        y = safe if faulted else float(raw[j])
+        if not faulted and not low <= y <= high:
+            y = low if y < low else high
+            words[4] += 1
+        before = float(previous[j])
+        if (not faulted or ramp[j]) and not before - slew <= y <= before + slew:
+            y = before + slew if y > before else before - slew
+            words[5] += 1
+        previous[j] = command[j] = y
+
+
+def sample_case(rng, n):
+    n = 0 if rng.random() < 0.1 else n
+    data = floats(rng, n).astype(np.float64)
+    data[rng.random(n) < 0.05] = 1e39  # finite, but not as float32
+    limits = np.array([[-1.0], [1.0], [-2.5], [2.5]], np.float32).repeat(n, 1)
+    if rng.random() < 0.3:
+        limits[2:] = [[-FLOAT_MAX], [FLOAT_MAX]]
+    elif rng.random() < 0.3:
+        limits[2:] = [[f32(-0.7)], [f32(0.7)]]
+        data[:] = rng.choice([0.7, -0.7, 0.1], n)  # not numbers of float32
+    slot = np.array([rng.integers(0, 3), rng.integers(-1, 20), 0, rng.integers(0, 5), -1, -1, 0, 0], np.int64)
+    state, counters = rng.integers(0, 2, 2), rng.integers(0, 9, 4)
+    return [n, slot, data, floats(rng, n, special=False), state, limits, int(rng.integers(1, 20)), counters]
+
+
+def population_case(rng, n):
+    d = int(rng.integers(1, 4))
+    params = np.stack([rng.uniform(0.1, 30, d), rng.standard_normal(d)], 1).astype(np.float32)
+    return [d, n, floats(rng, d, special=False, scale=3), floats(rng, d * n), floats(rng, d, n, special=False), params]
+
+
+def fields_case(rng, n):
+    d = int(rng.integers(1, 4))
+    inverse, drive = rng.uniform(0.1, 30, d).astype(np.float32), floats(rng, 1, special=False)
+    return [d, n, floats(rng, d, special=False), floats(rng, n), floats(rng, n, d, special=False), inverse, drive]
+
+
+def signed_case(rng, n):
+    return [n, floats(rng, n), floats(rng, 2 * n), floats(rng, n)]
+
+
+def changes_case(rng, n):
+    threshold = rng.uniform(0.01, 2, n).astype(np.float32)
+    sent = floats(rng, n, special=False)
+    x = floats(rng, n, special=False)
+    x[: n // 3] = sent[: n // 3] + threshold[: n // 3]
+    return [n, x, floats(rng, 2 * n), sent, threshold, int(rng.integers(0, 2))]
+
+
+def pool_case(rng, n):
+    width, height = n, int(rng.integers(1, 20))
+    columns, rows = int(rng.integers(1, width + 1)), int(rng.integers(1, height + 1))
+    column = (np.arange(width) * columns // width).astype(np.uint32)
+    row = (np.arange(height) * rows // height * columns).astype(np.uint32)
+    cells, capacity = columns * rows, int(rng.integers(1, 40))
+    split = cells if rng.random() < 0.5 else 0
+    slot = np.array([rng.integers(0, 2), 0, rng.integers(0, 50), 0, 0, 0, 0, 0], np.int64)
+    x, y = (
+        rng.integers(0, width + 2, capacity).astype(np.uint16),
+        rng.integers(0, height + 2, capacity).astype(np.uint16),
+    )
+    p, out = rng.integers(0, 3, capacity).astype(np.uint8), floats(rng, cells + split)
+    weights, counters = floats(rng, 2, special=False), np.zeros(2, np.int64)
+    return [cells + split, out, slot, x, y, p, width, height, column, row, weights, split, capacity, counters]
+
+
+def stochastic_case(rng, n):
+    several = bool(rng.integers(0, 2))
+    common, _ = firing(rng, n, several)
+    common[-1] = 0
+    common[4][1] = rng.integers(0, 1 << rng.choice([4, 33, 60]))
+    seed, number = int(rng.integers(0, 1 << rng.choice([1, 32, 62]))), int(rng.integers(0, 1 << 32))
+    counts = rng.integers(0, 9, n).astype(np.uint16) if several else 0
+    params = parameters(rng, n, (0, rng.choice([0.1, 1, 30]) if several else 1))
+    return [n, *params, *currents(rng, n), *common, seed, number, counts]
+
+
+def temporal_case(rng, n):
+    common, _ = firing(rng, n)
+    common[-1] = 0
+    window, subtract = int(rng.integers(1, 9)), int(rng.integers(0, 2))
+    levels = parameters(rng, n, *[(2.0**-k, 0 if subtract else 0.2) for k in range(window)])
+    return [n, *levels, *currents(rng, n), *common, window, subtract, floats(rng, n, special=False)]
+
+
+def trace_case(rng, m):
+    n_pre = int(rng.integers(1, 70))
+    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n_pre)
+    decay, weights = rng.random(1).astype(np.float32), floats(rng, n_pre, m)
+    own = [decay, counter_of(), fan_out_case(rng, weights)]
+    return [m, floats(rng, m), weights, ring, stride, slots, clock, many, *own]
+
+
+def population_vector_case(rng, m):
+    y, last = floats(rng, m + 1), floats(rng, m)
+    least = np.abs(floats(rng, 1, special=False))
+    return [m, floats(rng, m), y, last, least, int(rng.integers(0, 2))]
+
+
+def window_counts_case(rng, n):
+    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n)
+    if slots == 1:
+        ring, slots = np.concatenate([ring, ring]), 2
+    counts = rng.integers(0, 1 << 30, n)
+    x = counts.astype(np.float32)
+    return [n, ring, stride, slots, clock, many, int(rng.integers(1, slots)), counts, x]
+
+
+def first_spike_case(rng, m):
+    n = int(rng.integers(1, 70))
+    ring, stride, slots, clock, _, _ = ring_of_spikes(rng, n)
+    clock[1] += slots
+    steps, window = int(rng.integers(1, slots + 1)), int(rng.integers(1, 6))
+    state = np.array([rng.integers(-1, n), rng.integers(0, 2)])
+    return [m, floats(rng, m), floats(rng, n, m), n, ring, stride, slots, clock, steps, window, state]
+
+
+def argmax_case(rng, n):
+    x = floats(rng, n)
+    return [n, np.round(x, 1) if rng.random() < 0.5 else x, np.zeros(1, np.float32)]
+
+
+def guard_case(rng, m):
+    inputs = int(rng.integers(0, 4))
+    valid = (rng.random((max(1, inputs), 2)) < 0.8).astype(np.int64)
+    required = rng.integers(0, 2, max(1, inputs))
+    low, high = -rng.random(m), rng.random(m)
+    slew = np.where(rng.random(m) < 0.5, np.inf, rng.random(m) * 0.3)
+    limits = np.stack([low, high, slew, rng.uniform(low, high)])
+    if rng.random() < 0.2:
+        limits[:2] = [[-np.inf], [np.inf]]
+    raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
+    words = rng.integers(0, 4, 9)
+    words[0], words[7], words[8] = *rng.integers(0, 2, 2), rng.random() < 0.1
+    ramp = (np.isfinite(slew) & (rng.random(m) < 0.5)).astype(np.uint8)
+    return [inputs, valid, required, m, raw, np.zeros(m), previous, limits, ramp, words, int(rng.integers(0, 4))]

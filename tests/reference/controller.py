@@ -1,0 +1,380 @@
+"""SlowController: a controller's descriptions, stepped in plain Python; it knows no Program."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from snn_control.coding import (
+    ArgmaxDecoder,
+    DeltaEncoder,
+    DirectEncoder,
+    EventsInput,
+    FieldsEncoder,
+    FirstSpikeDecoder,
+    Guard,
+    Input,
+    LinearEncoder,
+    Output,
+    PoolEncoder,
+    PopulationEncoder,
+    PopulationVectorDecoder,
+    SignedEncoder,
+    SpikeCountDecoder,
+    SpikeDecoder,
+    StepForwardEncoder,
+    ValueInput,
+)
+from snn_control.network import Network, Population
+from snn_control.testing import FLOAT_MAX, exponential, settle, slow
+from tests.reference.coding import changes, fields, guard, population_vector, sample
+from tests.reference.delivery import synapse
+from tests.reference.populations import SlowPopulation, SlowRule
+from tests.reference.scalars import HALF, ONE, ZERO, f32
+
+PULSES = (PoolEncoder, DeltaEncoder, StepForwardEncoder)  # encoders that act in a tick's first step
+
+
+class SlowController:
+    """A controller's description, stepped as `snn_control.engine.build` says a tick goes.
+
+    ``step(observation)`` takes values and (n, 4) event rows by input name; None did not arrive.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Sequence[Input],
+        outputs: Sequence[Output],
+        dt: float,
+        period: float,
+        guard: Guard,
+        seed: int = 0,
+    ) -> None:
+        self.network, self.inputs, self.outputs, self.dt, self.period = network, inputs, outputs, dt, period
+        self.steps, self.step_count, self.seed = round(period / dt), 0, seed
+        self.populations = {p.name: SlowPopulation(p, dt, seed) for p in network.populations}
+        self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
+        self.rules: dict[int, SlowRule] = {}  # of the projections that learn
+        self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
+        self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
+        self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
+        self.age = {i.name: -1 for i in inputs}
+        self.counters = {i.name: np.zeros(4, np.int64) for i in inputs}
+        self.graded_inputs = [i.name for i in inputs if i.encoder is None or i.encoder.neuron is None]
+        self.own: dict[tuple[str, float], np.ndarray] = {}  # synaptic currents of projections
+        self.traces: dict[tuple[str, int], np.ndarray] = {}
+        self.sent: dict[str, np.ndarray] = {}  # of encoders that send changes
+        self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
+        self.words, self.release = np.zeros(9, np.int64), guard.release
+        columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
+        self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
+        self.previous = self.limits[3].copy()
+        self.ramp = np.concatenate([np.full(o.size, o.ramp) for o in outputs])
+
+    def bounds(self, output: Output) -> tuple[Any, Any, Any, Any]:
+        low, high = output.limits
+        if isinstance(output.decoder, ArgmaxDecoder):
+            low, high = 0, output.decoder.actions - 1
+        return low, high, np.asarray(output.slew, np.float64) * self.dt * self.steps, output.safe
+
+    # inputs
+    def take(self, k: int, spec: Input, value: Any) -> np.ndarray:
+        """Check what arrived and encode it: the drive of this tick."""
+        period_ns = round(self.period * 1e9)
+        self.age[spec.name] = (
+            0 if value is not None else self.age[spec.name] + (period_ns if self.age[spec.name] >= 0 else 0)
+        )
+        slot = np.array([value is not None, self.age[spec.name], 0, 0], np.int64)
+        stale = 1 << 62 if math.isinf(spec.stale) else round(spec.stale * 1e9)
+        if isinstance(spec, EventsInput):
+            rows = np.zeros((0, 4)) if value is None else np.asarray(value)
+            slot[3] = max(0, len(rows) - spec.capacity)
+            sample(0, slot, None, None, self.state[k], None, stale, self.counters[spec.name])
+            return self.pooled(spec, rows[: spec.capacity])
+        n, held = spec.size, self.held[spec.name]
+        sides = [np.broadcast_to(np.asarray(s, np.float64), (n,)) for s in (*spec.range, *spec.plausible)]
+        limits = np.stack([np.clip(s, -FLOAT_MAX, FLOAT_MAX).astype(np.float32) for s in sides])
+        data = None if value is None else np.asarray(value, np.float64).reshape(n)
+        sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
+        return held.copy() if spec.encoder is None else self.encoded(spec, held)
+
+    def encoded(self, spec: ValueInput, held: np.ndarray) -> np.ndarray:
+        e, n = spec.encoder, spec.size
+        if isinstance(e, DirectEncoder):
+            gain, bias = (np.broadcast_to(np.asarray(v), n).astype(np.float32) for v in (e.gain, e.bias))
+            return bias + gain * held
+        if isinstance(e, SignedEncoder):
+            y = np.broadcast_to(np.asarray(e.gain), n).astype(np.float32) * held
+            return np.concatenate([np.where(y > 0, y, ZERO), np.where(y < 0, -y, ZERO)])
+        if isinstance(e, DeltaEncoder | StepForwardEncoder):
+            sent, pulses = self.sent.setdefault(spec.name, np.zeros(n, np.float32)), np.zeros(2 * n, np.float32)
+            threshold = np.broadcast_to(np.asarray(e.threshold), n).astype(np.float32)
+            changes(n, held, pulses, sent, threshold, isinstance(e, DeltaEncoder))
+            return pulses
+        if isinstance(e, FieldsEncoder):
+            return self.joint_fields(spec, e, held)
+        if isinstance(e, LinearEncoder):
+            w = np.asarray(e.weights, np.float32)
+            drive = np.array(np.broadcast_to(np.asarray(e.bias), w.shape[1]), np.float32)
+            for j in range(n):
+                if held[j] != ZERO:
+                    for i in range(w.shape[1]):
+                        drive[i] += held[j] * w[j, i]
+            return drive
+        assert isinstance(e, PopulationEncoder)
+        drive = []
+        for d in range(n):
+            low, high, sigma = (
+                np.broadcast_to(np.asarray(s, np.float64), (n,))[d] if s is not None else None
+                for s in (
+                    spec.range[0] if e.low is None else e.low,
+                    spec.range[1] if e.high is None else e.high,
+                    e.sigma,
+                )
+            )
+            inverse = f32(1 / (sigma if sigma is not None else (high - low) / (e.neurons - 1)))
+            for centre in np.linspace(low, high, e.neurons).astype(np.float32):
+                z = (held[d] - centre) * inverse
+                drive.append(f32(e.drive) * exponential(-HALF * (z * z)))
+        return np.array(drive, np.float32)
+
+    @staticmethod
+    def joint_fields(spec: ValueInput, e: FieldsEncoder, held: np.ndarray) -> np.ndarray:
+        n, sigma, centres = spec.size, e.sigma, e.centres
+        low, high = (
+            np.broadcast_to(np.asarray(own if own is not None else side, np.float64), n)
+            for own, side in zip((e.low, e.high), spec.range)
+        )
+        if centres is None:
+            axes = [np.linspace(low[d], high[d], e.grid[d]) for d in range(n)]
+            centres = list(itertools.product(*axes))
+            sigma = sigma if sigma is not None else [(high[d] - low[d]) / (e.grid[d] - 1) for d in range(n)]
+        inverse = (1 / np.broadcast_to(np.asarray(sigma, np.float64), n)).astype(np.float32)
+        out = np.zeros(len(centres), np.float32)
+        fields(n, out.size, held, out, np.array(centres, np.float32), inverse, np.array([e.drive], np.float32))
+        return out
+
+    @staticmethod
+    def pooled(spec: EventsInput, rows: np.ndarray) -> np.ndarray:
+        (width, height), (columns, lines), e = spec.size, spec.encoder.grid, spec.encoder
+        out = np.zeros(columns * lines * (2 if e.polarity == "split" else 1), np.float32)
+        for _, x, y, p in rows:
+            if not (0 <= x < width and 0 <= y < height):
+                continue
+            cell = int(y) * lines // height * columns + int(x) * columns // width
+            on = p > 0
+            if e.polarity == "signed":
+                out[cell] += f32(e.on_weight) if on else f32(-e.off_weight)
+            else:
+                out[cell + (columns * lines if on and e.polarity == "split" else 0)] += ONE
+        return out
+
+    # steps
+    def deliver(self, k: int) -> None:
+        p = self.network.projections[k]
+        post = self.populations[p.post]
+        y = post.isyn if post.synaptic and p.receptor != "current" else post.current
+        if p.tau_syn is not None:
+            y = self.own.setdefault((p.post, p.tau_syn), np.zeros(post.size, np.float32))
+        now = self.step_count
+        steps = np.asarray(np.rint(np.asarray(p.delay) / self.dt), int)
+        delays = np.unique(steps)
+        into = y if delays.size <= 1 else np.zeros_like(y)  # synapses with delays of their own are summed apart
+        for past in sorted({now - int(d) for d in delays}):  # what arrives now was sent in these steps
+            if 0 <= past < len(self.history.get(p.pre, [])):
+                self.arrive(k, into, self.history[p.pre][past], now - past, steps)
+        if delays.size > 1:
+            y += into
+        if p.bias is not None:
+            y += np.broadcast_to(np.asarray(p.bias), y.shape).astype(np.float32)
+
+    def arrive(self, k: int, y: np.ndarray, signal: Any, delay: int, steps: np.ndarray) -> None:
+        p = self.network.projections[k]
+        n_pre, graded = self.sizes[p.pre], isinstance(signal, np.ndarray)
+        shape = {"dense": (n_pre, y.size), "one_to_one": (y.size,), "sparse": np.shape(p.pre_index)}[p.connection]
+        w = self.rules[k].w if k in self.rules else np.broadcast_to(np.asarray(p.weights), shape).astype(np.float32)
+        if p.precision == "int8":
+            scale = p.scale or float(np.abs(w).max(initial=0)) / 127 or 1.0
+            w = f32(scale) * np.rint(w / scale).astype(np.float32)
+        delays = np.broadcast_to(steps, shape)
+        active = [(i, signal[i]) for i in range(n_pre) if signal[i] != ZERO] if graded else signal
+        exact = np.zeros(y.size)  # whole numbers are summed before they are scaled
+        for i, x in active:
+            if p.connection == "dense":
+                targets = [(j, w[i, j], delays[i, j]) for j in range(y.size)]
+            elif p.connection == "one_to_one":
+                targets = [(i, w[i], delays[i])]
+            else:
+                synapses = [s for s in range(w.size) if p.pre_index[s] == i]
+                ordered = sorted(synapses, key=lambda s: p.post_index[s])
+                targets = [(p.post_index[s], w[s], delays[s]) for s in ordered]
+            for j, weight, d in targets:
+                if d == delay and p.precision == "int8" and p.connection == "dense":
+                    exact[j] += float(np.rint(weight / f32(scale)))
+                elif d == delay:
+                    y[j] += x * weight
+        if p.precision == "int8" and p.connection == "dense":
+            y += f32(scale) * exact.astype(np.float32) if active else ZERO
+
+    def begin(self) -> None:
+        for k, p in enumerate(self.network.projections):
+            if p.learning is not None:
+                n_error = self.sizes.get(getattr(p.learning, "error", ""), 0)
+                self.rules[k] = SlowRule(p, self.sizes[p.pre], self.populations[p.post], n_error, self.dt)
+
+    def learn(self) -> None:
+        """All rules, at the end of a step."""
+        for k, one in self.rules.items():
+            p, then = self.network.projections[k], self.step_count - self.delays[k]
+            arrived = self.history[p.pre][then] if then >= 0 else []
+            name = getattr(p.learning, "error", getattr(p.learning, "reward", None))
+            fired = [] if self.populations[p.post].graded else self.history[p.post][-1]
+            one.step(arrived, fired, self.history[name][-1] if name else None)
+
+    def in_order(self) -> list[str]:
+        """Every population after the sources of its projections of delay 0."""
+        done: list[str] = []
+
+        def visit(name: str) -> None:
+            if name not in done and name in self.populations:
+                for p, d in zip(self.network.projections, self.delays, strict=True):
+                    if p.post == name and d == 0:
+                        visit(p.pre)
+                done.append(name)
+
+        for name in self.populations:
+            visit(name)
+        return done
+
+    @slow
+    def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        drives = {i.name: self.take(k, i, observation.get(i.name)) for k, i in enumerate(self.inputs)}
+        for spec in self.inputs:  # an encoder with neurons is a population of the input's name
+            if spec.name not in self.graded_inputs and spec.name not in self.populations:
+                pop = Population(spec.name, drives[spec.name].size, spec.encoder.neuron)
+                self.populations = {**self.populations, spec.name: SlowPopulation(pop, self.dt, self.seed)}
+        self.sizes = {name: p.v.size for name, p in self.populations.items()} | {
+            n: drives[n].size for n in self.graded_inputs
+        }
+        order = self.in_order()
+        if not self.rules:
+            self.begin()
+        for s in range(self.steps):
+            for k, delay in enumerate(self.delays):
+                if delay >= 1:
+                    self.deliver(k)
+            for spec in self.inputs:
+                if s > 0 and isinstance(spec.encoder, PULSES):
+                    drives[spec.name] = np.zeros_like(drives[spec.name])
+            for name in self.graded_inputs:
+                self.history.setdefault(name, []).append(drives[name])
+            for name in order:
+                if name in drives:
+                    self.populations[name].current += drives[name]
+                for k, delay in enumerate(self.delays):
+                    if delay == 0 and self.network.projections[k].post == name:
+                        self.deliver(k)
+                for (post, tau), isyn in self.own.items():
+                    if post == name:
+                        synapse(isyn.size, self.populations[name].current, isyn, [f32(math.exp(-self.dt / tau))])
+                self.history.setdefault(name, []).append(self.populations[name].update(self.step_count))
+            self.learn()
+            self.filter()
+            self.step_count += 1
+        return self.decide(drives)
+
+    # outputs
+    @staticmethod
+    def terms(output: Output) -> tuple[Any, ...]:
+        return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder
+
+    @staticmethod
+    def width(output: Output) -> int:
+        return output.decoder.actions if isinstance(output.decoder, ArgmaxDecoder) else output.size
+
+    def weights(self, term: Any, m: int) -> np.ndarray:
+        n = self.sizes[term.source]
+        w = getattr(term, "weights", None)
+        if isinstance(term, PopulationVectorDecoder):
+            w = term.directions
+        elif w is None:
+            w = np.arange(n) if m == 1 else np.eye(n)
+        w = np.asarray(w)
+        return np.broadcast_to(w.reshape(n, m) if w.shape == (n,) and m == 1 else w, (n, m)).astype(np.float32)
+
+    def filter(self) -> None:
+        for output in self.outputs:
+            for k, term in enumerate(self.terms(output)):
+                if isinstance(term, SpikeDecoder | PopulationVectorDecoder):
+                    w = self.scaled(term, self.width(output))
+                    y = self.traces.setdefault((output.name, k), np.zeros(w.shape[1], np.float32))
+                    for j in range(y.size):
+                        y[j] = settle(y[j] * f32(math.exp(-self.dt / term.tau)))
+                    for i, times in self.history[term.source][-1]:
+                        for j in range(y.size):
+                            y[j] += times * w[i, j]
+
+    def scaled(self, term: Any, m: int) -> np.ndarray:
+        """What a spike adds to the filtered sums: weights, or directions and a last column of ones, over time."""
+        w = self.weights(term, m).astype(np.float64)
+        if isinstance(term, PopulationVectorDecoder):
+            w = np.hstack([w, np.ones((len(w), 1))])
+        return (w * ((1 - math.exp(-self.dt / term.tau)) / self.dt)).astype(np.float32)
+
+    def counted(self, term: SpikeCountDecoder) -> np.ndarray:
+        """(n,) float32: spikes of each neuron in the window that ends now."""
+        counts = np.zeros(self.sizes[term.source], np.int64)
+        for step in self.history[term.source][-round(term.window / self.dt) :]:
+            for i, times in step:
+                counts[i] += int(times)
+        return counts.astype(np.float32)
+
+    def first(self, term: FirstSpikeDecoder) -> int | None:
+        """The neuron that fired first in the newest window in which one did."""
+        history, window = self.history[term.source], round(term.window / self.dt)
+        for start in range((len(history) - 1) // window * window, -1, -window):
+            for fired in history[start : start + window]:
+                if fired:
+                    return fired[0][0]
+        return None
+
+    def term(self, output: Output, k: int, term: Any, x: np.ndarray) -> None:
+        """x += the term."""
+        m = x.size
+        if isinstance(term, SpikeDecoder):
+            x += self.traces[output.name, k]
+        elif isinstance(term, PopulationVectorDecoder):
+            last = self.held_vectors.setdefault((output.name, k), np.zeros(m, np.float32))
+            least = np.array([math.exp(-5) * ((1 - math.exp(-self.dt / term.tau)) / self.dt)], np.float32)
+            population_vector(m, x, self.traces[output.name, k], last, least, term.hold)
+        elif isinstance(term, FirstSpikeDecoder):
+            first = self.first(term)
+            if first is not None:
+                x += self.weights(term, m)[first]
+        else:
+            signal = self.counted(term) if isinstance(term, SpikeCountDecoder) else self.history[term.source][-1]
+            w = self.weights(term, m)
+            for i in range(signal.size):
+                if signal[i] != ZERO:
+                    for j in range(m):
+                        x[j] += signal[i] * w[i, j]
+
+    def decide(self, drives: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raw = []
+        for output in self.outputs:
+            m, is_index = self.width(output), isinstance(output.decoder, ArgmaxDecoder)
+            x = np.array(np.broadcast_to(0.0 if is_index else np.asarray(output.bias, np.float64), (m,)), np.float32)
+            for k, term in enumerate(self.terms(output)):
+                self.term(output, k, term, x)
+            raw.append(np.array([np.argmax(x)], np.float32) if is_index else x)
+        raw, command = np.concatenate(raw), np.zeros(self.previous.size)
+        required = np.array([i.required for i in self.inputs] or [0])
+        guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.ramp,
+              self.words, self.release)  # fmt: skip
+        cuts = np.cumsum([o.size for o in self.outputs])[:-1]
+        return {o.name: c for o, c in zip(self.outputs, np.split(command, cuts), strict=True)}
