@@ -1,0 +1,11 @@
+"""Event cameras: codecs of their packets, recordings, and the events themselves.
+
+`codecs` and `packets` are compiled and serve the real-time loop; `Decoder` and `open_recording` serve Python.
+Filters and pooling are encoders of a controller's input (`snn_control.coding`) and run in the tick.
+"""
+
+from .columns import Events
+from .decoder import Decoder
+from .recording import Recording, open_recording
+
+__all__ = ["Decoder", "Events", "Recording", "open_recording"]

@@ -1,0 +1,66 @@
+"""Packet codecs: one file an encoding, with a compiled ``decode`` and, where we make such packets, an ``encode``.
+
+``decode(state, data, t, x, y, p, triggers) -> events written``
+    state : (32,) int64, see `snn_control.events.state`
+    data : the packet as (n,) unsigned numbers of the encoding's ``item`` (uint16 or uint32)
+    t, x, y, p : int64, uint16, uint16, uint8, of equal length, written from 0 on; a word whose events do not fit is
+        left for the next call
+    triggers : (m, 2) int64 rows of t and id << 1 | edge; more than fit are only counted
+It never raises, reads no byte beyond ``data`` and writes none beyond the columns.
+
+``decode_at(state, data, size, columns) -> events written`` is the same over addresses, for ports; ``columns`` points to
+int64 [t, x, y, p, room].
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from ...engine.compile import compile_callback, compile_function
+from ...errors import DescriptionError
+
+__all__ = ["ENCODINGS", "Codec", "codec"]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoding.
+
+    name : as in EventPacket.encoding
+    unit : "us" or "ns", of the times that it carries
+    item : what ``decode`` takes the bytes as
+    """
+
+    name: str
+    unit: str
+    item: str
+    decode: Callable
+    decode_at: Callable
+    encode: Callable[..., bytes] | None = None
+
+    def compiled(self) -> Callable:
+        """``decode``, compiled, for Python."""
+        item = {"<u2": "uint16", "<u4": "uint32"}[self.item]
+        columns = "int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[:,::1]"
+        return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")
+
+    def address(self) -> int:
+        """Address of ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``."""
+        return compile_callback(self.decode_at, "int64(int64,int64,int64,int64)")
+
+
+#: encoding -> module; in the order of their numbers in a port
+ENCODINGS = ("evt3",)
+
+
+@cache
+def codec(name: str) -> Codec:
+    """The codec of an encoding; raises DescriptionError for one that is not known."""
+    if name not in ENCODINGS:
+        raise DescriptionError("encoding", name, f"must be one of {', '.join(ENCODINGS)}")
+    return importlib.import_module(f"{__name__}.{name}").CODEC

@@ -1,0 +1,60 @@
+"""Events as four columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+__all__ = ["Events"]
+
+NANOSECONDS = {"us": 1000, "ns": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Events of an event camera, in the order in which they came.
+
+    t : (n,) int64, time on the sensor's clock in ``unit``
+    x, y : (n,) uint16, column and row [pixel], row 0 at the top
+    p : (n,) uint8, 1: brighter (ON), 0: darker (OFF)
+    unit : "us" or "ns", what the encoding carries
+    width, height : of the sensor; None where nobody said
+    """
+
+    t: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    x: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint16))
+    y: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint16))
+    p: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    unit: str = "us"
+    width: int | None = None
+    height: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __getitem__(self, rows: slice) -> Events:
+        return replace(self, t=self.t[rows], x=self.x[rows], y=self.y[rows], p=self.p[rows])
+
+    @property
+    def ns(self) -> np.ndarray:
+        """(n,) int64, t in nanoseconds."""
+        return self.t * NANOSECONDS[self.unit]
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Events]) -> Events:
+        """One after the other; unit and size are those of the first."""
+        parts = list(parts)
+        if not parts:
+            return cls()
+        columns = {key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"}
+        return replace(parts[0], **columns)
+
+    def digest(self) -> str:
+        """16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after the other."""
+        digest = hashlib.sha256()
+        for column, dtype in ((self.t, "<i8"), (self.x, "<u2"), (self.y, "<u2"), (self.p, "u1")):
+            digest.update(np.ascontiguousarray(column, dtype).tobytes())
+        return digest.hexdigest()[:16]
