@@ -11,7 +11,7 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format setup clean
+.PHONY: help demo test bench fuzz lint format setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -19,11 +19,19 @@ help: ## this list
 demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller as ROS 2 nodes; ends with a report
 	$(BIN)/snn_control demo
 
+# Tests that watch the clock run after the others, one by one.
+TIMED := tests/realtime tests/measure tests/ros
+
 test: lint ## lint, types and all tests (what .ci/run runs)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TIMED) $(PYTEST_ARGS)
 
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/.stamp-test ## ten million wrong words through every codec of event cameras, each index checked
+	@folder=$$(mktemp -d) && NUMBA_BOUNDSCHECK=1 SNN_CONTROL_CACHE=$$folder $(BIN)/python -m tests.events.fuzz; \
+		code=$$?; rm -rf "$$folder"; exit $$code
 
 lint: $(VENV)/.stamp-test ## ruff check, ruff format --check, mypy
 	$(BIN)/ruff check .
@@ -48,5 +56,5 @@ $(VENV)/.stamp-run: $(SOURCES)
 	@touch $@
 
 $(VENV)/.stamp-test: $(SOURCES)
-	@tools/setup_venv.sh $(VENV) all,test
+	@tools/setup_venv.sh $(VENV) all,test,interfaces
 	@touch $(VENV)/.stamp-run $@

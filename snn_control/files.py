@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -25,15 +26,26 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
         for path, write in writes.items():
             parts.append((_part(Path(path), write), Path(path)))
         for part, path in parts:
-            os.replace(part, path)
+            with _naming(path):
+                os.replace(part, path)
     except BaseException:
         for part, _ in parts:
             part.unlink(missing_ok=True)
         raise
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of the system name the file that was meant, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def _part(path: Path, write: Write) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    with _naming(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)

@@ -116,15 +116,31 @@ def test_every_room_has_its_rule():
     assert rooms - set(ALLOWED) <= {"cli"}  # the command line stands on everything
 
 
+LATE = {
+    "torch",
+    "cma",
+    "stable_baselines3",
+    "ray",
+    "matplotlib",
+    "nir",
+    "h5py",
+    "mcap",
+    "aedat",
+    "av",
+    "zstandard",
+    "lz4",
+}
+
+
 @pytest.mark.parametrize("path", FILES, ids=identify)
 def test_what_only_some_have_is_imported_late(path):
-    """`training`'s and `report`'s libraries are optional; a module must be importable without them."""
+    """The libraries of `training`, `report`, `nir` and `events` are optional; modules are importable without them."""
     for name, line, top in imports(path):
-        if name.partition(".")[0] in {"torch", "cma", "stable_baselines3", "ray", "matplotlib", "nir", "h5py"}:
+        if name.partition(".")[0] in LATE:
             assert not top, f"line {line}: import {name} where it is used"
 
 
-HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "matplotlib", "nir", "h5py")
+HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "matplotlib", "nir", "h5py", "mcap", "aedat", "av")
 
 
 @pytest.mark.parametrize(

@@ -187,4 +187,4 @@ def _call(n, result):
 
 
 call_int1, call_int3, call_int4 = (_call(n, I32) for n in (1, 3, 4))  # C functions that return int
-call3 = _call(3, I64)  # ports, which return int64
+call3, call4 = (_call(n, I64) for n in (3, 4))  # ports and codecs, which return int64

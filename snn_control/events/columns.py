@@ -35,7 +35,7 @@ class Events:
     def __len__(self) -> int:
         return len(self.t)
 
-    def __getitem__(self, rows: slice) -> Events:
+    def __getitem__(self, rows: slice | np.ndarray) -> Events:
         return replace(self, t=self.t[rows], x=self.x[rows], y=self.y[rows], p=self.p[rows])
 
     @property

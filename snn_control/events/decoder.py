@@ -10,7 +10,11 @@ from .columns import Events
 
 __all__ = ["Decoder"]
 
-CHUNK = 1 << 16  # events a call of the codec has room for
+ROOM = 1 << 16  # events that the columns have room for at first
+
+
+def _columns(room: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.empty(room, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
 
 
 class Decoder:
@@ -18,10 +22,11 @@ class Decoder:
 
     Parameters
     ----------
-    encoding : "evt3", "evt2", "evt21", "libcaer", "libcaer_cmp", "mono" or "trigger"
+    encoding : one of `snn_control.events.codecs.ENCODINGS`: "evt3", "evt2", "evt21", "evt21_legacy", "libcaer",
+        "libcaer_cmp", "mono" or "trigger"
     width, height : of the sensor; None: not known, and then no event is out of the frame
 
-    ``counters`` is what was counted so far, ``triggers`` the external triggers, (n, 3) int64 of t, id and edge.
+    Raises DescriptionError for an encoding that is not known. Nothing in a packet raises: what is wrong is counted.
     """
 
     def __init__(self, encoding: str, width: int | None = None, height: int | None = None) -> None:
@@ -29,35 +34,53 @@ class Decoder:
         self.width, self.height = width, height
         self.state = words.new_state(1, width, height)
         self._decode = self.codec.compiled()
-        self._columns = (
-            np.empty(CHUNK, np.int64), np.empty(CHUNK, np.uint16), np.empty(CHUNK, np.uint16), np.empty(CHUNK, np.uint8)
-        )  # fmt: skip
-        self._triggers = np.empty((CHUNK, 2), np.int64)
+        self._columns = _columns(ROOM)
+        self._triggers = np.empty((ROOM, 2), np.int64)
         self._seen: list[np.ndarray] = []
 
     def decode(self, packet: bytes | np.ndarray, time_base: int = 0) -> Events:
-        """The events of the next packet; ``time_base`` [ns] is that of its EventPacket."""
-        item = np.dtype(self.codec.item)
+        """The events of the next packet.
+
+        packet : bytes, or an array that is seen as bytes; those behind the last whole word are dropped and counted
+        time_base : ns, that of its EventPacket; only encodings with times relative to it use it
+        """
         raw = np.frombuffer(packet, np.uint8)
-        whole = len(raw) // item.itemsize * item.itemsize
-        self.state[words.PARTIAL] += len(raw) - whole
-        data = np.require(raw[:whole].view(item), requirements=["C", "A"])
-        self.state[words.TIME_BASE] = time_base
-        parts = []
-        while len(data):
-            n = self._decode(self.state, data, *self._columns, self._triggers)
-            parts.append([column[:n].copy() for column in self._columns])
-            if m := int(self.state[words.TRIGGERS_WRITTEN]):
+        rest = len(raw) % self.codec.word
+        self.state[words.PARTIAL] += rest
+        data = np.require(raw[: len(raw) - rest].view(self.codec.item), requirements=["C", "A"])
+        self.state[words.TIME_BASE], self.state[words.FRESH] = time_base, 1
+        columns, n = self._columns, 0
+        while True:
+            n += self._decode(self.state, data, *(column[n:] for column in columns), self._triggers)
+            m = int(self.state[words.TRIGGERS_WRITTEN])
+            if m:
                 self._seen.append(self._triggers[:m].copy())
-            data = data[self.state[words.CONSUMED] // item.itemsize :]
-        columns = [np.concatenate(c) for c in zip(*parts)] if parts else [c[:0].copy() for c in self._columns]
-        return Events(*columns, unit=self.codec.unit, width=self.width, height=self.height)
+            data = data[self.state[words.CONSUMED] // data.itemsize :]
+            if not len(data):
+                break
+            if m < len(self._triggers):  # or there is room for events still
+                columns = self._longer(columns, n, len(raw) // data.itemsize - len(data), len(data))
+        t, x, y, p = (column[:n].copy() if columns is self._columns else column[:n] for column in columns)
+        return Events(t, x, y, p, unit=self.codec.unit, width=self.width, height=self.height)
+
+    @staticmethod
+    def _longer(columns: tuple[np.ndarray, ...], n: int, used: int, left: int) -> tuple[np.ndarray, ...]:
+        """Columns with room for what is left: an event an item, or half more than so far, whichever is more.
+
+        What nothing is written to costs no memory, but to move what is there costs time.
+        """
+        longer = _columns(n + ROOM + max(left, 3 * n * left // (2 * max(used, 1))))
+        for old, new in zip(columns, longer):
+            new[:n] = old[:n]
+        return longer
 
     @property
     def triggers(self) -> np.ndarray:
+        """(n, 3) int64, the external triggers so far: t, id, edge (1: rising)."""
         rows = np.concatenate(self._seen) if self._seen else np.empty((0, 2), np.int64)
         return np.stack([rows[:, 0], rows[:, 1] >> 1, rows[:, 1] & 1], axis=1)
 
     @property
     def counters(self) -> dict[str, int]:
+        """What was counted so far, by name."""
         return {name: int(self.state[word]) for name, word in words.COUNTERS.items()}

@@ -11,17 +11,18 @@ import struct
 import numpy as np
 from numba.extending import register_jitable
 
+from .cdr import ENCAPSULATION, TRUNCATED
 from .codecs import ENCODINGS
 
-__all__ = ["ENCAPSULATION", "PACKET_TYPES", "PACKET_WORDS", "TRUNCATED", "packet_cdr", "parse_packet", "payload"]
+__all__ = ["PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_packet", "parse_packet_message", "payload"]
 
 PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 
-ENCAPSULATION, TRUNCATED = -1, -2  # what `parse_packet` returns for what is no such message
 #: what it writes: stamp [ns], height, width, seq, time_base [ns], number of the encoding in ENCODINGS (-1: unknown),
-#: whether the events are big endian, where they begin [byte of the message], how many bytes
-STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE = range(9)
-PACKET_WORDS = 9
+#: whether the events are big endian, where they begin [byte of the message], how many bytes, where the name of the
+#: encoding begins
+STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE, NAME = range(10)
+PACKET_WORDS = 10
 
 LONGEST = 16
 _NAMES = np.zeros((len(ENCODINGS), LONGEST), np.uint8)
@@ -79,13 +80,18 @@ def parse_packet(message, out):
     length, at = unsigned(message, at + 16, 4, big), at + 20
     if length > end or at + length + 1 > end:
         return TRUNCATED
-    out[ENCODING] = encoding_number(message, at, length)
+    out[ENCODING], out[NAME] = encoding_number(message, at, length), at
     out[BIG_ENDIAN] = message[at + length]
     at = 4 + ((at - 4 + length + 1 + 3) & -4)
     if at + 4 > end:
         return TRUNCATED
     out[BEGIN], out[SIZE] = at + 4, unsigned(message, at, 4, big)
     return 0 if out[BEGIN] + out[SIZE] <= end else TRUNCATED
+
+
+def parse_packet_message(message, out):
+    """`parse_packet` as a function of its own, for ``compile_function``."""
+    return parse_packet(message, out)
 
 
 def payload(message: bytes, out: np.ndarray) -> np.ndarray:

@@ -4,42 +4,138 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
+from ..errors import NO_VALUE, DescriptionError
 from .columns import Events
+from .decoder import Decoder
+from .state import COUNTERS
 
-__all__ = ["Recording", "open_recording"]
+__all__ = ["PIECE", "Recording", "open_recording"]
+
+PIECE = 1_000_000  # events of a chunk, about
+
+#: what can be counted beyond what a decoder counts
+OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "truncated")
 
 
 class Recording:
     """An open recording; one file format a subclass.
 
-    path, encoding, unit, topic (None where the file has none)
-    width, height : None where the file does not say (known at the latest after the first chunk)
-    counters : complete once all chunks were read
+    path, encoding, unit ("us" or "ns"), topic (None where the file has none)
+    width, height : [pixel], what the caller says, else what the file says; None where neither does, and then no
+        event is out of the frame
+    messages : how many were read of the topic; None where the file has no messages
+    size_bytes, bytes_read : for a progress bar
+
+    `chunks` may be called again: it begins anew. ``counters`` and ``triggers`` are complete once all was read.
     """
 
-    path: str
-    encoding: str
+    encoding: str = ""
     unit: str = "us"
     topic: str | None = None
-    width: int | None = None
-    height: int | None = None
-    counters: dict[str, int]
-    triggers: np.ndarray
+    messages: int | None = None
+
+    def __init__(self, path: Path, width: int | None, height: int | None) -> None:
+        self.path = str(path)
+        self.width, self.height = width, height
+        self.size_bytes, self.bytes_read = 0, 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.bytes_read = 0
+        self._counts = dict.fromkeys((*COUNTERS, *OWN_COUNTERS), 0)
+        self._decoders: list[Decoder] = []
+        self._seen_triggers: list[np.ndarray] = []
+
+    def _pieces(self) -> Iterator[Events]:
+        """The events, in pieces of any size up to some millions."""
+        raise NotImplementedError
 
     def chunks(self) -> Iterator[Events]:
-        """The events, in pieces of at most about a million."""
-        raise NotImplementedError
+        """The events, in pieces of about a million at most; memory does not grow with the file."""
+        self._begin()
+        waiting: list[Events] = []
+        count = 0
+        for piece in self._pieces():
+            if len(piece):
+                if waiting and count + len(piece) > PIECE:
+                    yield Events.concatenate(waiting)
+                    waiting.clear()
+                    count = 0
+                waiting.append(piece)
+                count += len(piece)
+        if waiting:
+            yield Events.concatenate(waiting)
 
     def read(self) -> Events:
         """All events at once."""
-        return Events.concatenate(self.chunks())
+        self._begin()
+        parts = [piece for piece in self._pieces() if len(piece)]
+        return Events.concatenate(parts) if parts else self._none()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Name -> how often; what a decoder counts and `OWN_COUNTERS`."""
+        total = dict(self._counts)
+        for decoder in self._decoders:
+            for name, n in decoder.counters.items():
+                total[name] = total.get(name, 0) + n
+        return total
+
+    @property
+    def triggers(self) -> np.ndarray:
+        """(n, 3) int64, external triggers: t in ``unit``, id, edge (1: rising)."""
+        parts = [*self._seen_triggers, *(decoder.triggers for decoder in self._decoders)]
+        return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
+
+    def _decoder(self) -> Decoder:
+        """A new decoder of the encoding, whose counters and triggers belong to this recording."""
+        self._decoders.append(Decoder(self.encoding, self.width, self.height))
+        return self._decoders[-1]
+
+    def _events(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
+        return Events(t, x, y, p, self.unit, self.width, self.height)
+
+    def _none(self) -> Events:
+        return Events(unit=self.unit, width=self.width, height=self.height)
+
+    def _in_frame(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
+        """Events of decoded columns; those outside a known frame are counted and left out."""
+        if self.width is not None or self.height is not None:
+            inside = (x < (self.width or 1 << 16)) & (y < (self.height or 1 << 16))
+            if outside := len(inside) - int(np.count_nonzero(inside)):
+                self._counts["out_of_frame"] += outside
+                t, x, y, p = t[inside], x[inside], y[inside], p[inside]
+        return self._events(t, x, y, p)
 
 
 def open_recording(
     path: str | os.PathLike, topic: str | None = None, width: int | None = None, height: int | None = None
 ) -> Recording:
-    """Open a recording; its format is found by its header, then by its suffix."""
-    raise NotImplementedError
+    """Open a recording; its format is found by its header, then by its suffix.
+
+    Read are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
+
+    Parameters
+    ----------
+    path : of the file or of the folder of a bag
+    topic : the events' topic, needed where a bag has several; of AEDAT4: the stream's number
+    width, height : of the sensor [pixel]; without them, what the file says
+
+    Raises DescriptionError for a path that is none of these or cannot be read, and for a topic that is not there.
+    """
+    from .files import kind_of_file
+
+    where = Path(path)
+    try:
+        if not where.exists():
+            raise DescriptionError(str(path), NO_VALUE, "does not exist")
+        opened = kind_of_file(where)(where, topic, width, height)
+    except OSError as error:
+        raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error.strerror or error}") from None
+    if topic is not None and opened.topic is None:
+        raise DescriptionError("--topic", topic, f"{path} has no topics", "leave it out")
+    return opened

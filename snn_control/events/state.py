@@ -5,12 +5,13 @@ scale      output times are the encoding's own times this number: 1, or 1000 for
 time_base  ns, of the packet that is decoded (encodings whose times are relative to it)
 width, height  of the sensor; 0: not known, and then no event is out of the frame
 until      only events before this time (of the output) are decoded; NEVER: all
+fresh      1 before the first call for a packet: some encodings begin anew with each; the call clears it
 What a call of ``decode`` says
 consumed   bytes that it used: fewer than it was given where there was no more room, or ``until`` was reached
 triggers_written  external triggers that it wrote
 What is counted over all messages
 triggers, unknown words, wraps of the clock, glitches (small steps back of it), events out of the frame, events and
-words before the first time, bytes behind the last whole word
+triggers before the first time, bytes behind the last whole word
 From OWN on, words of the codec's own.
 """
 
@@ -22,8 +23,8 @@ __all__ = ["COUNTERS", "NEVER", "WORDS", "new_state"]
 
 (
     SCALE, TIME_BASE, WIDTH, HEIGHT, UNTIL, CONSUMED, TRIGGERS_WRITTEN,
-    TRIGGERS, UNKNOWN, WRAPS, GLITCHES, OUT_OF_FRAME, TIMELESS, PARTIAL,
-) = range(14)  # fmt: skip
+    TRIGGERS, UNKNOWN, WRAPS, GLITCHES, OUT_OF_FRAME, TIMELESS, PARTIAL, FRESH,
+) = range(15)  # fmt: skip
 OWN = 16
 WORDS = 32
 NEVER = (1 << 63) - 1
@@ -38,5 +39,5 @@ COUNTERS = {
 def new_state(scale: int = 1, width: int | None = None, height: int | None = None) -> np.ndarray:
     """(32,) int64, a decoder that has seen nothing."""
     state = np.zeros(WORDS, np.int64)
-    state[SCALE], state[WIDTH], state[HEIGHT], state[UNTIL] = scale, width or 0, height or 0, NEVER
+    state[SCALE], state[WIDTH], state[HEIGHT], state[UNTIL], state[FRESH] = scale, width or 0, height or 0, NEVER, 1
     return state

@@ -32,26 +32,22 @@ from ..engine.memory import (
     store_u16,
     store_u32,
 )
+from ..events.cdr import ENCAPSULATION, MISSING, TRUNCATED, get_stamp, get_u32
 
 __all__ = [
-    "ENCAPSULATION",
     "EXTRA",
     "KINDS",
     "KIND_SIZES",
-    "MISSING",
     "SCRATCH_WORDS",
-    "TRUNCATED",
     "get_number",
-    "get_stamp",
-    "get_u32",
     "kind_size",
     "put_number",
     "walk",
     "walk_message",
 ]
 
-#: what `walk` returns instead of a number of values
-ENCAPSULATION, TRUNCATED, MISSING, EXTRA = -1, -2, -3, -4
+#: what `walk` returns instead of a number of values, beside ENCAPSULATION, TRUNCATED and MISSING
+EXTRA = -4
 
 #: element types by number; the number is what stands in a program
 KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
@@ -77,15 +73,6 @@ REGISTERS = 32
 #: scratch memory of `walk`, in int64 words: 0 the stamp found [ns, -1: none], 1 a byte-swapped number and, at
 #: last, where the message ended [bytes]; 2.. registers
 SCRATCH_WORDS = 2 + REGISTERS
-
-
-@register_jitable
-def get_u32(address, big):
-    """uint32 at ``address`` as int64."""
-    v = load_u32(address)
-    if big:
-        v = ((v & 0xFF) << 24) | ((v & 0xFF00) << 8) | ((v >> 8) & 0xFF00) | (v >> 24)
-    return v
 
 
 @register_jitable
@@ -187,15 +174,6 @@ def put_number(address, kind, value):
         store_i64(address, -0x7FFFFFFFFFFFFFFF - 1)
     else:
         store_i64(address, _to_integer(value, -9223372036854775808.0, 9223372036854774784.0))
-
-
-@register_jitable
-def get_stamp(address, big):
-    """builtin_interfaces/Time at ``address`` in ns; -1 if it lies before 0."""
-    seconds = get_u32(address, big)
-    if seconds >= 0x80000000:
-        return np.int64(-1)
-    return seconds * 1000000000 + get_u32(address + 4, big)
 
 
 @register_jitable

@@ -4,12 +4,15 @@
     state : (32,) int64, see `snn_control.events.state`
     data : the packet as (n,) unsigned numbers of the encoding's ``item`` (uint16 or uint32)
     t, x, y, p : int64, uint16, uint16, uint8, of equal length, written from 0 on; a word whose events do not fit is
-        left for the next call
-    triggers : (m, 2) int64 rows of t and id << 1 | edge; more than fit are only counted
+        left for the next call (32 events fit any word); behind the last event, what they hold may be overwritten
+    triggers : (m, 2) int64 rows of t and id << 1 | edge; one that does not fit is left for the next call, and with
+        m = 0 they are only counted
+Before the first call for a packet, ``state[FRESH]`` is to be 1 and ``state[TIME_BASE]`` its time base.
 It never raises, reads no byte beyond ``data`` and writes none beyond the columns.
 
-``decode_at(state, data, size, columns) -> events written`` is the same over addresses, for ports; ``columns`` points to
-int64 [t, x, y, p, room].
+``decode_at(state, data, size, columns) -> events written`` is the same over addresses, for ports: ``size`` is in bytes,
+``columns`` points to int64 [t, x, y, p, room]. Bytes behind the last whole word of a packet are dropped and counted: a
+packet begins with a whole word. There is no room for triggers, which are only counted.
 """
 
 from __future__ import annotations
@@ -18,8 +21,6 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-
-import numpy as np
 
 from ...engine.compile import compile_callback, compile_function
 from ...errors import DescriptionError
@@ -34,11 +35,14 @@ class Codec:
     name : as in EventPacket.encoding
     unit : "us" or "ns", of the times that it carries
     item : what ``decode`` takes the bytes as
+    word : bytes of a whole word, a multiple of the item's
+    encode : of Events to a packet's bytes, where we make such packets
     """
 
     name: str
     unit: str
     item: str
+    word: int
     decode: Callable
     decode_at: Callable
     encode: Callable[..., bytes] | None = None
@@ -55,7 +59,7 @@ class Codec:
 
 
 #: encoding -> module; in the order of their numbers in a port
-ENCODINGS = ("evt3",)
+ENCODINGS = ("evt3", "evt2", "evt21", "evt21_legacy", "libcaer", "libcaer_cmp", "mono", "trigger")
 
 
 @cache

@@ -2,6 +2,10 @@
 
 State of its own: high and low time, loops of the 24-bit clock, row, base column, base polarity, whether there is a
 time yet (1: high, 2: high and low).
+
+`_word` is the whole encoding, one word at a time. `_run` does the same for the common words while there is room for
+them, and leaves what it does not know to `_word`. It packs an event into column t at first, in lanes of 12 bits, each
+the field of a word: event (column and polarity), row, low time, high time, the lowest first.
 """
 
 from __future__ import annotations
@@ -9,99 +13,200 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.memory import i64, u8, u16
+from ...engine.memory import i64, lowest_bit, u16
 from .. import state as words
 from . import Codec
+from .common import STOP, count_rest, outputs, put, put_mask, put_trigger, without_triggers
+from .evt3_encoder import encode
+from .lanes import WINDOW, quad, run_of_common, set_bits
 
 __all__ = ["CODEC", "decode"]
 
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
 SMALL = 10  # a step back of the high time by no more is a glitch, by more a wrap
+IGNORED = 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15  # continued, padding, others
+MASKS, MASK_TYPES = np.uint64(0x5000_4000_4000), np.uint64(0xF000_F000_F000)  # 12 + 12 + 8 pixels
+TOGETHER = np.uint64(1024)  # events that are packed before they become columns: they stay in the first cache
+ONE, PIXEL, FIELD = np.uint64(1), np.uint64(0x7FF), np.uint64(0xFFF)
+EACH_LANE = np.uint64(0x1_001_001_001)
+#: type of a word -> the lanes that it goes to: that of events always, which are written only where one is
+LANES_OF = np.full(16, 0xFFF, np.uint64)
+LANES_OF[[0, 6]] |= np.array([0xFFF << 12, 0xFFF << 24], np.uint64)
+
+
+@register_jitable
+def _time(state):
+    return state[LOOPS] << 24 | state[HIGH] << 12 | state[LOW]
+
+
+@register_jitable
+def _low(state, low):
+    """Take the low time, unless what follows it is not before ``until``."""
+    after = state[LOOPS] << 24 | state[HIGH] << 12 | low
+    if state[KNOWN] > 0:
+        if after * state[words.SCALE] >= state[words.UNTIL]:
+            return STOP
+        state[KNOWN] = 2
+    state[LOW] = low
+    return 0
+
+
+@register_jitable
+def _high(state, high):
+    back = state[HIGH] - high if state[KNOWN] > 0 else 0
+    if back > SMALL:
+        state[LOOPS] += 1
+        state[words.WRAPS] += 1
+    elif back > 0:
+        state[words.GLITCHES] += 1
+    state[HIGH], state[KNOWN] = high, max(state[KNOWN], 1)
+
+
+@register_jitable
+def _word(state, word, n, t, x, y, p, triggers):
+    """Decode one word; returns how many events were written, or STOP."""
+    kind, d = word >> 12, word & 0xFFF
+    now, known = _time(state) * state[words.SCALE], state[KNOWN] == 2
+    if kind == 2:
+        if known:
+            return put(state, now, d & 0x7FF, state[ROW], d >> 11, n, t, x, y, p)
+        state[words.TIMELESS] += 1
+    elif kind == 4 or kind == 5:
+        written, mask = 0, d if kind == 4 else d & 0xFF
+        if known:
+            written = put_mask(state, now, mask, state[BASE], state[ROW], False, state[POLARITY], n, t, x, y, p)
+        else:
+            state[words.TIMELESS] += set_bits(mask)
+        if written != STOP:
+            state[BASE] = (state[BASE] + (12 if kind == 4 else 8)) & 0xFFFF
+        return written
+    elif kind == 3:
+        state[BASE], state[POLARITY] = d & 0x7FF, d >> 11
+    elif kind == 0:
+        state[ROW] = d & 0x7FF
+    elif kind == 6:
+        return _low(state, d)
+    elif kind == 8:
+        _high(state, d)
+    elif kind == 10:
+        if known:
+            return put_trigger(state, now, d >> 8, d & 1, triggers)
+        state[words.TIMELESS] += 1
+    elif not IGNORED >> kind & 1:
+        state[words.UNKNOWN] += 1
+    return 0
+
+
+@register_jitable(forceinline=True)
+def _write_mask(event, mask, n, t):
+    """Pack an event for each bit of ``mask`` at place ``n`` and on; returns the next place.
+
+    Eight at a time, whether there are as many or not: how many bits are set no processor foresees.
+    """
+    left, at = mask, n
+    while True:
+        for lane in range(8):
+            t[at + np.uint64(lane)] = event + lowest_bit(left)
+            left &= left - ONE
+        if left == 0:
+            return n + np.uint64(set_bits(np.int64(mask)))
+        at += np.uint64(8)
+
+
+@register_jitable(forceinline=True)
+def _write_words(data, k, end, packed, n, t):
+    """Pack the events among rows, events and times; returns what is packed then, and the next place.
+
+    In which order the words come no processor foresees, so there is no branch: each word goes to the lanes that are
+    its own, and what is packed then to place ``n``, which only an event moves on.
+    """
+    while k < end:
+        word = np.uint64(data[k])
+        own = LANES_OF[word >> np.uint64(12)]
+        packed = packed & ~own | (word & FIELD) * EACH_LANE & own
+        t[n] = np.int64(packed)
+        n += np.uint64(word >> np.uint64(12) == np.uint64(2))
+        k += ONE
+    return packed, n
+
+
+@register_jitable
+def _unpack(begin, end, epoch, scale, t, x, y, p):
+    """Columns of the events that are packed in ``t``; vector code."""
+    for n in range(begin, end):
+        packed = np.uint64(t[n])
+        x[n], p[n], y[n] = packed & PIXEL, packed >> np.uint64(11) & ONE, packed >> np.uint64(12) & PIXEL
+        t[n] = (epoch + np.int64(packed >> np.uint64(24))) * scale
+
+
+@register_jitable
+def _run(state, data, k, n, t, x, y, p):
+    """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n.
+
+    Unsigned indices need no look at their sign.
+    """
+    width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
+    height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048
+    if data.size < WINDOW or t.size < WINDOW or state[ROW] >= height:
+        return k, n
+    size, k, begin, n = np.uint64(data.size), np.uint64(k), np.uint64(n), np.uint64(n)
+    full = min(np.uint64(t.size - WINDOW + 1), n + TOGETHER)
+    epoch, high = state[LOOPS] << 24, state[HIGH]
+    lows = min(max(-(-state[words.UNTIL] // state[words.SCALE]) - (epoch | high << 12), 0), 4096)
+    base, polarity = state[BASE], state[POLARITY]
+    packed = np.uint64(high << 36 | state[LOW] << 24 | state[ROW] << 12)
+    while k + np.uint64(4) < size and n < full:
+        four = quad(data, k)
+        if four >> np.uint64(12) & np.uint64(15) == np.uint64(3):
+            base, polarity = np.int64(four & PIXEL), np.int64(four >> np.uint64(11) & ONE)
+            k += ONE
+            four = quad(data, k)
+        kind, event = four >> np.uint64(12) & np.uint64(15), np.int64(packed & ~FIELD) | polarity << 11
+        if four & MASK_TYPES == MASKS and base + 32 <= width:
+            mask = four & FIELD | four >> np.uint64(4) & FIELD << np.uint64(12)
+            n = _write_mask(event + base, mask | four >> np.uint64(8) & np.uint64(0xFF00_0000), n, t)
+            base, k = base + 32, k + np.uint64(3)
+        elif (kind == np.uint64(4) or kind == np.uint64(5)) and base + 12 <= width:
+            mask, step = (four & FIELD, 12) if kind == np.uint64(4) else (four & np.uint64(0xFF), 8)
+            n = _write_mask(event + base, mask, n, t)
+            base, k = base + step, k + ONE
+        else:
+            common = run_of_common(data, k, height, width, lows, 8 << 12 | high)
+            if common == 0:
+                break
+            packed, n = _write_words(data, k, k + common, packed, n, t)
+            k += common
+    state[BASE], state[POLARITY] = base, polarity
+    state[ROW], state[LOW] = np.int64(packed >> np.uint64(12) & PIXEL), np.int64(packed >> np.uint64(24) & FIELD)
+    _unpack(begin, n, epoch, state[words.SCALE], t, x, y, p)
+    return np.int64(k), np.int64(n)
 
 
 @register_jitable
 def decode(state, data, t, x, y, p, triggers):
     """See `snn_control.events.codecs`."""
-    scale, until = state[words.SCALE], state[words.UNTIL]
-    width = state[words.WIDTH] if state[words.WIDTH] > 0 else np.int64(1 << 40)
-    height = state[words.HEIGHT] if state[words.HEIGHT] > 0 else np.int64(1 << 40)
-    high, low, loops = state[HIGH], state[LOW], state[LOOPS]
-    row, base, polarity, known = state[ROW], state[BASE], state[POLARITY], state[KNOWN]
-    now = ((loops << 24) | (high << 12) | low) * scale
-    n, k, new_triggers = 0, 0, 0
+    k, n = 0, 0
+    state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
     while k < data.size:
-        word = np.int64(data[k])
-        kind, d = word >> 12, word & 0xFFF
-        if kind == 2:
-            if known < 2:
-                state[words.TIMELESS] += 1
-            elif (d & 0x7FF) >= width or row >= height:
-                state[words.OUT_OF_FRAME] += 1
-            else:
-                if n == t.size:
-                    break
-                t[n], x[n], y[n], p[n] = now, d & 0x7FF, row, d >> 11
-                n += 1
-        elif kind == 4 or kind == 5:
-            bits, mask = (12, d) if kind == 4 else (8, d & 0xFF)
-            if n + bits > t.size:
-                count = 0
-                for bit in range(bits):
-                    count += (mask >> bit) & 1
-                if n + count > t.size:
-                    break
-            for bit in range(bits):
-                if (mask >> bit) & 1:
-                    if known < 2:
-                        state[words.TIMELESS] += 1
-                    elif base + bit >= width or row >= height:
-                        state[words.OUT_OF_FRAME] += 1
-                    else:
-                        t[n], x[n], y[n], p[n] = now, base + bit, row, polarity
-                        n += 1
-            base += bits
-        elif kind == 3:
-            base, polarity = d & 0x7FF, d >> 11
-        elif kind == 0:
-            row = d & 0x7FF
-        elif kind == 6:
-            if known > 0:
-                after = ((loops << 24) | (high << 12) | d) * scale
-                if after >= until:
-                    break
-                known = 2
-            low = d
-            now = ((loops << 24) | (high << 12) | low) * scale
-        elif kind == 8:
-            if known > 0 and d < high:
-                if high - d > SMALL:
-                    loops += 1
-                    state[words.WRAPS] += 1
-                else:
-                    state[words.GLITCHES] += 1
-            high = d
-            known = max(known, 1)
-            now = ((loops << 24) | (high << 12) | low) * scale
-        elif kind == 10:
-            state[words.TRIGGERS] += 1
-            if known == 2 and new_triggers < triggers.shape[0]:
-                triggers[new_triggers, 0], triggers[new_triggers, 1] = now, ((d >> 8) << 1) | (d & 1)
-                new_triggers += 1
-        elif kind != 7 and kind != 9 and kind < 14:
-            state[words.UNKNOWN] += 1
+        if state[KNOWN] == 2 and _time(state) * state[words.SCALE] < state[words.UNTIL]:
+            k, n = _run(state, data, k, n, t, x, y, p)
+            if k == data.size:
+                break
+        written = _word(state, np.int64(data[k]), n, t, x, y, p, triggers)
+        if written == STOP:
+            break
+        n += written
         k += 1
-    state[HIGH], state[LOW], state[LOOPS] = high, low, loops
-    state[ROW], state[BASE], state[POLARITY], state[KNOWN] = row, base, polarity, known
-    state[words.CONSUMED], state[words.TRIGGERS_WRITTEN] = 2 * k, new_triggers
+    state[words.CONSUMED] = 2 * k
     return n
 
 
 def decode_at(state, data, size, columns):
     """The same over addresses; see `snn_control.events.codecs`."""
-    c = i64(columns, 5)
-    room = c[4]
-    out = i64(c[0], room), u16(c[1], room), u16(c[2], room), u8(c[3], room)
-    return decode(i64(state, words.WORDS), u16(data, size // 2), *out, i64(0, 0).reshape((0, 2)))
+    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
+    n = decode(s, u16(data, size // 2), t, x, y, p, without_triggers())
+    count_rest(s, size, 2)
+    return n
 
 
-CODEC = Codec("evt3", "us", "<u2", decode, decode_at)
+CODEC = Codec("evt3", "us", "<u2", 2, decode, decode_at, encode)

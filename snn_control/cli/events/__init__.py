@@ -1,0 +1,104 @@
+"""``snn_control events SUBCOMMAND``: recordings of event cameras. One file a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from ...errors import DescriptionError
+from ..common import number, whole
+
+__all__ = ["add_part", "add_recording", "add_to", "check_part", "guessed", "open_from", "size_of", "tracked"]
+
+SUBCOMMANDS = ("info", "view", "replay", "convert", "simulate", "hot_pixels")
+
+MORE = """\
+examples:
+  snn_control events info recording.raw            what is in it, and what is wrong with it
+  snn_control events info bag_folder --json
+  snn_control events view recording.raw --out seen.mp4
+  snn_control events replay recording.raw --controller motion
+  snn_control events convert recording.raw recording.mcap
+
+a recording is RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder or its single .db3 or .mcap file, or .npz.
+"""
+
+
+def add_to(commands: Any) -> None:
+    summary = "recordings of event cameras: what is in them, pictures, replay"
+    parser = commands.add_parser(
+        "events",
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
+    for name in SUBCOMMANDS:
+        importlib.import_module(f"{__name__}.{name}").add_to(parts)
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """What says which events of which file: FILE, ``--topic``, ``--width``, ``--height``; see `open_recording`."""
+    text = "recording: RAW, DAT, AEDAT4, a rosbag2 folder or its single .db3 or .mcap file, or .npz"
+    parser.add_argument("file", metavar="FILE", help=text)
+    parser.add_argument("--topic", metavar="T", default=None, help="the events' topic, where a bag has several")
+    text = "of the sensor [pixel], where the file does not say"
+    parser.add_argument("--width", type=whole(1, 65535), metavar="W", default=None, help=text)
+    parser.add_argument("--height", type=whole(1, 65535), metavar="H", default=None, help=text)
+
+
+def open_from(options: argparse.Namespace) -> Any:
+    """The recording that the options of `add_recording` name; raises DescriptionError for half a size too."""
+    from ...events import open_recording
+
+    sides = {"--width": options.width, "--height": options.height}
+    for side, other in (("--width", "--height"), ("--height", "--width")):
+        if sides[side] is not None and sides[other] is None:
+            raise DescriptionError(side, sides[side], f"says nothing without {other}", "give both")
+    return open_recording(options.file, options.topic, options.width, options.height)
+
+
+def size_of(recording: Any) -> tuple[int, int] | None:
+    """(width, height) as the caller or the file says, some files only with their first events; None: neither does."""
+    if not (recording.width and recording.height):
+        next(recording.chunks(), None)
+    return (recording.width, recording.height) if recording.width and recording.height else None
+
+
+def guessed(size: tuple[int, int]) -> str:
+    """What is said of a size that was guessed."""
+    return f"{size[0]}x{size[1]}: guessed from the coordinates, the file does not say it; --width and --height do"
+
+
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """``--from S`` and ``--to S``; see `check_part`."""
+    text = "leave out what is earlier than S seconds after the first event"
+    parser.add_argument("--from", dest="begin", type=number(0, " s"), default=None, metavar="S", help=text)
+    text = "leave out what comes S seconds after the first event, or later"
+    parser.add_argument("--to", dest="end", type=number(0, " s"), default=None, metavar="S", help=text)
+
+
+def check_part(options: argparse.Namespace) -> None:
+    """Raise DescriptionError for a part that can hold nothing."""
+    begin = options.begin or 0.0
+    if options.end is not None and options.end <= begin:
+        raise DescriptionError("--to", options.end, f"must be after --from = {begin:g}")
+
+
+def tracked(recording: Any, what: str) -> Iterator[Any]:
+    """The chunks of a recording, with a progress bar on a terminal where they take longer than a moment."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[events]:,} events"))
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    with bar:
+        task, events = bar.add_task(what, total=recording.size_bytes or None, events=0), 0
+        for chunk in recording.chunks():
+            events += len(chunk)
+            yield chunk
+            bar.update(task, completed=recording.bytes_read, events=events)

@@ -1,0 +1,131 @@
+"""``snn_control events convert``: a recording as another kind of file, or a part of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import NO_VALUE, DescriptionError, InputError
+from ..common import add_command
+from . import add_part, add_recording, check_part, open_from, size_of, tracked
+from .faults import warn
+
+if TYPE_CHECKING:
+    from ...events import Events
+
+Chunks = Callable[[], "Iterator[Events]"]
+
+MORE = """\
+OUT says by its suffix what is written:
+  .raw    EVT3 words behind a header with the geometry (--encoding evt2: EVT2)
+  .mcap   a bag of event_camera_msgs/msg/EventPacket of 1 ms each, evt3 where it carries every event as it is,
+          else mono
+  .npz    arrays t, x, y, p, width, height (0: not known), unit
+
+it appears whole or not at all. External triggers are not written. RAW needs times in order and in whole microseconds:
+--round rounds and sorts those of other recordings, for all kinds of files.
+
+examples:
+  snn_control events convert recording.raw recording.mcap
+  snn_control events convert bag_folder piece.npz --from 1.5 --to 2
+  snn_control events convert libcaer.mcap davis.raw --round
+"""
+PIECE = 1_000_000  # events
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "convert", run, "write a recording, or a part of it, as another kind of file", MORE)
+    add_recording(parser)
+    parser.add_argument("out", metavar="OUT", help="file to write: .raw, .mcap or .npz")
+    add_part(parser)
+    parser.add_argument("--encoding", choices=("evt3", "evt2"), default="evt3", help="of a .raw (default evt3)")
+    parser.add_argument("--round", action="store_true", help="times to whole microseconds, and in order")
+    parser.add_argument("--force", action="store_true", help="replace OUT where it exists already")
+
+
+def run(options: argparse.Namespace) -> int:
+    out = Path(options.out)
+    if out.suffix.lower() not in (".raw", ".mcap", ".npz"):
+        raise DescriptionError("OUT", options.out, "must end with .raw, .mcap or .npz")
+    if out.exists() and not options.force:
+        raise DescriptionError("OUT", options.out, "exists already", "choose another name, or give --force")
+    check_part(options)
+    recording = open_from(options)
+    size = size_of(recording) or (None, None)
+    chunks: Chunks = partial(_part, recording, options.begin, options.end)
+    count, more = _write(options, out, chunks, "us" if options.round else recording.unit, size)
+    print(f"{out}: {count:,} events{more}")
+    if triggers := recording.counters["triggers"]:
+        print(f"not in it: {triggers:,} external triggers")
+    if size[0] is None:
+        print("not in it: the size of the sensor, which nobody says; give --width and --height")
+    print(f"next: snn_control events info {out}")
+    warn(recording)
+    return 0
+
+
+def _write(
+    options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
+) -> tuple[int, str]:
+    """Number of events, and what is to be said of the file."""
+    from ...events.writing import write_mcap, write_npz, write_raw
+
+    more = ""
+    if options.round:
+        chunks, more = _rounded(chunks)
+    if out.suffix.lower() == ".npz":
+        return write_npz(out, chunks, unit, *size), more
+    if out.suffix.lower() == ".mcap":
+        count, encoding = write_mcap(out, chunks, *size)
+        return count, f", {encoding}{more}"
+    try:
+        count, shift = write_raw(out, chunks, *size, options.encoding)
+    except InputError as error:
+        fix = "" if options.round else "; give --round, or write"
+        raise InputError(f"{error}{fix or ';'} .mcap or .npz, which carry every recording") from None
+    return count, f", {options.encoding}{more}" + (f", all times less by {shift:,} us" if shift else "")
+
+
+def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:
+    """The chunks of a part; raises DescriptionError where a part was asked for and holds nothing."""
+    from ...events.slicing import part
+
+    nothing = True
+    for events in part(tracked(recording, "converting"), begin, end):
+        nothing = False
+        yield events
+    if nothing and not (begin is None and end is None):
+        raise DescriptionError(recording.path, NO_VALUE, "holds no events in this part", "see: snn_control events info")
+
+
+def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
+    """The events with times in whole us and in order, and what is to be said of it.
+
+    Only a recording whose times are not in order is held in memory.
+    """
+    from ...events import Events
+
+    def whole() -> Iterator[Events]:
+        for events in chunks():
+            yield replace(events, t=(events.ns + 500) // 1000, unit="us")
+
+    newest, ordered = None, True
+    for events in whole():
+        ordered &= bool((np.diff(events.t) >= 0).all()) and (newest is None or events.t[0] >= newest)
+        newest = events.t[-1]
+    if ordered:
+        return whole, ", times in whole us"
+
+    def in_order() -> Iterator[Events]:
+        events = Events.concatenate(whole())
+        order = np.argsort(events.t, kind="stable")
+        for first in range(0, len(order), PIECE):
+            yield events[order[first : first + PIECE]]
+
+    return in_order, ", times in whole us, put in order"

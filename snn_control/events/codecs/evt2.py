@@ -1,0 +1,107 @@
+"""EVT2: 32-bit words, type in bits 28..31 (Prophesee, "EVT 2.0 format").
+
+State of its own: high time, loops of the 34-bit clock, whether there is a time yet. EVT2.1 has the same upper half.
+
+The clock wraps where the high time falls by more than half of its range: a single wrong bit is no wrap. Smaller steps
+back are glitches, and the time goes back. (OpenEB 5 sees a wrap only in a step of nearly the whole range.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.memory import i64, u32
+from ...errors import InputError
+from .. import state as words
+from ..columns import Events
+from . import Codec
+from .common import STOP, count_rest, outputs, put, put_trigger, without_triggers
+from .encoding import checked
+
+__all__ = ["CODEC", "decode", "decode_rest", "encode", "time_of"]
+
+HIGH, LOOPS, KNOWN = range(words.OWN, words.OWN + 3)
+HALF = 1 << 27  # of the range of the high time
+
+
+@register_jitable
+def time_of(state, word):
+    """Output time of a word with its low time in bits 22..27."""
+    return (state[LOOPS] << 34 | state[HIGH] << 6 | word >> 22 & 0x3F) * state[words.SCALE]
+
+
+@register_jitable
+def decode_rest(state, word, triggers):
+    """Decode a word that is no event: 0, or STOP."""
+    kind = word >> 28
+    if kind == 8:
+        high = word & 0xFFFFFFF
+        back = state[HIGH] - high if state[KNOWN] else 0
+        if back > HALF:
+            state[LOOPS] += 1
+            state[words.WRAPS] += 1
+        elif back > 0:
+            state[words.GLITCHES] += 1
+        state[HIGH], state[KNOWN] = high, 1
+    elif kind == 10:
+        if state[KNOWN]:
+            return put_trigger(state, time_of(state, word), word >> 8 & 0x1F, word & 1, triggers)
+        state[words.TIMELESS] += 1
+    elif kind != 14 and kind != 15:  # others, continued
+        state[words.UNKNOWN] += 1
+    return 0
+
+
+@register_jitable
+def decode(state, data, t, x, y, p, triggers):
+    """See `snn_control.events.codecs`."""
+    k, n = 0, 0
+    state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
+    while k < data.size:
+        word = np.int64(data[k])
+        kind = word >> 28
+        if kind > 1:
+            written = decode_rest(state, word, triggers)
+        elif state[KNOWN]:
+            written = put(state, time_of(state, word), word >> 11 & 0x7FF, word & 0x7FF, kind, n, t, x, y, p)
+        else:
+            written = 0
+            state[words.TIMELESS] += 1
+        if written == STOP:
+            break
+        n += written
+        k += 1
+    state[words.CONSUMED] = 4 * k
+    return n
+
+
+def encode(events: Events) -> bytes:
+    """A packet of EVT2 that needs nothing before it.
+
+    The format carries microseconds modulo 2^34: a decoder counts on from what it saw before, so times from 2^34 us
+    (4.8 h) on come back as they are only behind packets that led it there.
+
+    Raises InputError for coordinates of 2048 and more, and times that are negative, in disorder, no whole microseconds
+    or 2^33 us and more behind the one before.
+    """
+    t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
+    step = np.diff(t, prepend=t[:1])
+    if (step >= 1 << 33).any():
+        at = int(np.argmax(step >= 1 << 33))
+        raise InputError(f"events.t[{at}] = {t[at]}: 2^33 us or more behind the one before; evt2 would lose count")
+    high = t >> 6
+    new = np.flatnonzero(np.diff(high, prepend=-1))
+    packed = p << 28 | (t & 0x3F) << 22 | x << 11 | y
+    return np.insert(packed, new, 8 << 28 | high[new] & 0xFFFFFFF).astype("<u4").tobytes()
+
+
+def decode_at(state, data, size, columns):
+    """The same over addresses; see `snn_control.events.codecs`."""
+    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
+    n = decode(s, u32(data, size // 4), t, x, y, p, without_triggers())
+    count_rest(s, size, 4)
+    return n
+
+
+CODEC = Codec("evt2", "us", "<u4", 4, decode, decode_at, encode)

@@ -1,0 +1,81 @@
+"""Events to EVT3 words as a sensor writes them: what changed, and masks of 12, 12 and 8 pixels for a dense row."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.compile import compile_function
+from ...errors import InputError
+from ..columns import Events
+from .encoding import checked
+
+__all__ = ["encode"]
+
+GROUP = 32  # pixels of three masks
+STEP = 1 << 10  # of the high time: the longest that cannot be mistaken for a step back
+LONGEST = 1 << 42  # us from the first event to the last
+
+
+@register_jitable
+def _group(t, x, y, p, i, first):
+    """How many events from ``i`` on are of one time, row and polarity, from left to right within a group of masks."""
+    j = i + 1
+    while j < t.size and t[j] == t[i] and y[j] == y[i] and p[j] == p[i] and x[j - 1] < x[j] < first + GROUP:
+        j += 1
+    return j - i
+
+
+def write_words(t, x, y, p, out):
+    """Write the words of events to ``out``, uint16; returns how many. Columns are int64."""
+    i, k = 0, 0
+    now, high, row, base, polarity = np.int64(-1), t[0] >> 12, np.int64(-1), np.int64(-GROUP), np.int64(0)
+    while i < t.size:
+        fresh = k == 0
+        while fresh or high < t[i] >> 12:
+            high = min(t[i] >> 12, high + STEP)
+            out[k], k, fresh = 8 << 12 | (high & 0xFFF), k + 1, False
+        if t[i] != now:
+            now = t[i]
+            out[k], k = 6 << 12 | (now & 0xFFF), k + 1
+        if y[i] != row:
+            row = y[i]
+            out[k], k = row, k + 1
+        goes_on = base <= x[i] < base + GROUP and p[i] == polarity
+        first = base if goes_on else x[i]
+        count = _group(t, x, y, p, i, first)
+        if count > (3 if goes_on else 4):
+            if not goes_on:
+                base, polarity = first, p[i]
+                out[k], k = 3 << 12 | polarity << 11 | base, k + 1
+            mask = np.int64(0)
+            for j in range(i, i + count):
+                mask |= np.int64(1) << (x[j] - base)
+            out[k], out[k + 1] = 4 << 12 | (mask & 0xFFF), 4 << 12 | (mask >> 12 & 0xFFF)
+            out[k + 2], k = 5 << 12 | mask >> 24, k + 3
+            base, i = base + GROUP, i + count
+        else:
+            out[k], k, i = 2 << 12 | p[i] << 11 | x[i], k + 1, i + 1
+            base = np.int64(-GROUP)  # some decoders lose the base here
+    return k
+
+
+def encode(events: Events) -> bytes:
+    """A packet of EVT3 that needs nothing before it: it begins with the whole time.
+
+    The format carries microseconds modulo 2^24: a decoder counts on from what it saw before, so times from 2^24 us
+    (16.8 s) on come back as they are only behind packets that led it there, each less than 16.7 s after the one
+    before. A pause within the packet is bridged by words of the clock.
+
+    Raises InputError for coordinates of 2048 and more, times that are negative, in disorder, no whole microseconds, or
+    more than 2^42 us apart.
+    """
+    t, x, y, p = checked(events, "evt3", "us", 2048, 2048)
+    if not len(t):
+        return b""
+    if t[-1] - t[0] > LONGEST:
+        raise InputError(f"events.t[-1] = {t[-1]}: more than {LONGEST} us after the first; encode in several packets")
+    out = np.empty(4 * len(t) + int(t[-1] - t[0]) // (STEP << 12) + 1, np.uint16)
+    columns = ",".join(["int64[::1]"] * 4)
+    n = compile_function(write_words, f"int64({columns},uint16[::1])")(t, x, y, p, out)
+    return out[:n].astype("<u2", copy=False).tobytes()

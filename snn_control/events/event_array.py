@@ -1,0 +1,68 @@
+"""dvs_msgs/msg/EventArray and prophesee_event_msgs/msg/EventArray, read by compiled, bounded code.
+
+Fields: header, uint32 height, uint32 width, Event[] events; an Event is uint16 x, uint16 y, builtin_interfaces/Time ts,
+bool polarity. In CDR each field is aligned to its own size, counted from byte 4: the times stand 16 bytes apart; x and
+y stand 4 bytes before the time in the first event, and 6 bytes before it in all others.
+"""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from .cdr import ENCAPSULATION, TRUNCATED
+from .packets import unsigned
+
+__all__ = ["ARRAY_TYPES", "ARRAY_WORDS", "parse_event_array", "parse_event_array_message"]
+
+ARRAY_TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
+
+#: what `parse_event_array` writes beside the events: header.stamp [ns], height, width
+STAMP, HEIGHT, WIDTH = range(3)
+ARRAY_WORDS = 3
+
+
+@register_jitable
+def _time(message, at, big):
+    """builtin_interfaces/Time at byte ``at`` in ns; its seconds are signed."""
+    seconds = unsigned(message, at, 4, big)
+    seconds = seconds - (1 << 32) if seconds >= 1 << 31 else seconds
+    return seconds * 1000000000 + unsigned(message, at + 4, 4, big)
+
+
+@register_jitable
+def parse_event_array(message, t, x, y, p, out):
+    """Read the events of a serialized EventArray.
+
+    message : (n,) uint8, encapsulation included
+    t, x, y, p : int64 [ns], uint16, uint16, uint8, of equal length; events beyond it are counted only
+    out : (ARRAY_WORDS,) int64
+
+    Returns the number of events in the message, which may exceed the columns; or ENCAPSULATION or TRUNCATED, and then
+    nothing was written to the columns.
+    """
+    if message.size < 4 or message[0] != 0 or message[1] > 1:
+        return ENCAPSULATION
+    big, end = message[1] == 0, message.size
+    if end < 16:
+        return TRUNCATED
+    out[STAMP] = _time(message, 4, big)
+    length = unsigned(message, 12, 4, big)  # of frame_id
+    at = 4 + ((12 + length + 3) & -4)  # offsets count from byte 4
+    if length > end or at + 12 > end:
+        return TRUNCATED
+    out[HEIGHT], out[WIDTH] = unsigned(message, at, 4, big), unsigned(message, at + 4, 4, big)
+    count, at = unsigned(message, at + 8, 4, big), at + 12
+    if count > end or (count > 0 and at + 16 * count - 3 > end):
+        return TRUNCATED
+    for k in range(min(count, t.size)):
+        here = at + 16 * k
+        begin = here - 2 if k > 0 else here  # the first follows a uint32, the others a bool
+        x[k], y[k] = unsigned(message, begin, 2, big), unsigned(message, begin + 2, 2, big)
+        t[k] = _time(message, here + 4, big)
+        p[k] = 1 if message[here + 12] != 0 else 0
+    return count
+
+
+def parse_event_array_message(message, t, x, y, p, out):
+    """`parse_event_array` as a function of its own, for ``compile_function``."""
+    return parse_event_array(message, t, x, y, p, out)

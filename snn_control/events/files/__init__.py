@@ -1,0 +1,68 @@
+"""File formats of event cameras: which one a file is, and one module for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import NO_VALUE, DescriptionError
+from ..recording import Recording
+
+__all__ = ["kind_of_file"]
+
+Open = Callable[[Path, "str | None", "int | None", "int | None"], Recording]
+
+ACCEPTED = "known are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder, .db3 or .mcap, and .npz of events"
+
+#: the first bytes of files that people try -> what they are, what to do
+OTHERS = {
+    b"#ROSBAG V": ("a bag of ROS 1", "convert it: rosbags-convert --src FILE --dst FOLDER"),
+    b"#!AER-DAT": ("AEDAT before version 4", "convert it to AEDAT4 with the camera maker's tool"),
+    b"\x89HDF\r\n": ("HDF5", "convert it to RAW or DAT"),
+    b"\x28\xb5\x2f\xfd": ("compressed as a whole", "unpack it first: zstd -d FILE"),
+    b"\x1f\x8b": ("compressed as a whole", "unpack it first: gunzip FILE"),
+    b"PK\x03\x04": ("a ZIP archive", "unpack it first"),
+    b"RIFF": ("a video", "make events of it: snn_control events simulate FILE"),
+}
+
+
+def kind_of_file(path: Path) -> Open:
+    """What opens the file or folder; raises DescriptionError for what is no recording."""
+    if path.is_dir():
+        from .bags import open_folder
+
+        return open_folder
+    if not path.is_file():
+        raise DescriptionError(str(path), NO_VALUE, "is neither a file nor a folder", ACCEPTED)
+    with open(path, "rb") as file:
+        head = file.read(16)
+    if not head:
+        raise DescriptionError(str(path), NO_VALUE, "is empty", ACCEPTED)
+    return _by_header(path, head)
+
+
+def _by_header(path: Path, head: bytes) -> Open:
+    if head.startswith(b"SQLite format 3\0"):
+        from .bags import open_sqlite
+
+        return open_sqlite
+    if head.startswith(b"\x89MCAP0\r\n"):
+        from .bags import open_mcap
+
+        return open_mcap
+    if head.startswith(b"#!AER-DAT4"):
+        from .aedat4 import Aedat4Recording
+
+        return Aedat4Recording
+    if head.startswith(b"%"):
+        from .prophesee import open_prophesee
+
+        return open_prophesee
+    if head.startswith(b"PK") and path.suffix == ".npz":
+        from .npz import NpzRecording
+
+        return NpzRecording
+    for first, (what, fix) in OTHERS.items():
+        if head.startswith(first):
+            raise DescriptionError(str(path), NO_VALUE, f"is {what}, which is not read", fix)
+    raise DescriptionError(str(path), NO_VALUE, f"begins with {head[:8]!r} and is no recording", ACCEPTED)

@@ -1,0 +1,163 @@
+"""rosbag2 bags: a folder, or one of its files; metadata.yaml is not needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...errors import NO_VALUE, DescriptionError, counted
+from ..columns import NANOSECONDS, Events
+from ..decoder import Decoder
+from ..packets import PACKET_TYPES
+from ..recording import Recording
+from .mcap_storage import McapStorage
+from .messages import CLOUD_TYPE, EVENT_TYPES, Jumps, encoding_of, reader_of
+from .sqlite_storage import SqliteStorage
+
+__all__ = ["BagRecording", "open_folder", "open_mcap", "open_sqlite"]
+
+Storage = SqliteStorage | McapStorage
+
+
+def open_sqlite(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
+    return BagRecording(path, [SqliteStorage(path)], topic, width, height)
+
+
+def open_mcap(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
+    return BagRecording(path, [McapStorage(path)], topic, width, height)
+
+
+def open_folder(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
+    """All files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
+    found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
+    if found[".db3"] and found[".mcap"]:
+        raise DescriptionError(str(path), NO_VALUE, "has .db3 and .mcap files", "name the one that is meant")
+    names = sorted(found[".db3"] or found[".mcap"], key=_natural)
+    full = [name for name in names if name.stat().st_size]
+    if not full:
+        rule = "has only empty bag files" if names else "is a folder without .db3 or .mcap files"
+        packed = any(path.glob("*.zstd"))
+        raise DescriptionError(str(path), NO_VALUE, rule, "unpack them first: zstd -d *.zstd" if packed else "")
+    storage = SqliteStorage if found[".db3"] else McapStorage
+    return BagRecording(path, [storage(name) for name in full], topic, width, height, cut=len(full) < len(names))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """bag_2 before bag_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+class BagRecording(Recording):
+    """One topic of a bag. Messages come in the order in which they were written."""
+
+    topic: str
+
+    def __init__(
+        self,
+        path: Path,
+        storages: Sequence[Storage],
+        topic: str | None,
+        width: int | None,
+        height: int | None,
+        cut: bool = False,
+    ) -> None:
+        self._storages, self._cut, self._given = storages, cut, (width, height)
+        self.topics = _merged(storages)
+        self.topic = self._choose(str(path), topic)
+        self.type = self.topics[self.topic]
+        super().__init__(path, width, height)
+        self.size_bytes = sum(storage.size_bytes for storage in storages)
+        self._look()
+
+    def packets(self) -> Iterator[tuple[int, str, bytes]]:
+        """Log time [ns], type and CDR bytes of every message of the topic."""
+        before = 0
+        for storage in self._storages:
+            for log_time, message in storage.messages(self.topic):
+                self.bytes_read = before + storage.bytes_read
+                yield log_time, self.type, message
+            before += storage.size_bytes
+
+    def _look(self) -> None:
+        """Encoding, unit and size, from the first message that is whole."""
+        first = ""
+        self._reader = reader_of(self.type, self._count, self._new_decoder)
+        for _, _, message in self.packets():
+            first = first or (encoding_of(message) if self.type in PACKET_TYPES else "")
+            if self._reader.read(0, message) is not None:
+                break
+        else:
+            if first:
+                rule = f"has packets of the encoding {first!r}, which is not known"
+                raise DescriptionError(self.path, NO_VALUE, rule)
+        self._describe()
+        self._begin()
+
+    def _describe(self) -> None:
+        said = self._reader.size()
+        self.width, self.height = self._given[0] or said[0], self._given[1] or said[1]
+        self.encoding, self.unit = self._reader.encoding, self._reader.unit
+
+    def _count(self, name: str, n: int) -> None:
+        self._counts[name] += n
+
+    def _new_decoder(self, encoding: str) -> Decoder:
+        said = self._reader.size()
+        self._decoders.append(Decoder(encoding, self._given[0] or said[0], self._given[1] or said[1]))
+        return self._decoders[-1]
+
+    def _pieces(self) -> Iterator[Events]:
+        self._reader = reader_of(self.type, self._count, self._new_decoder)
+        jumps, self.messages = Jumps(self._count), 0
+        for log_time, _, message in self.packets():
+            self.messages += 1
+            columns = self._reader.read(log_time, message)
+            if columns is None:
+                continue
+            self._describe()
+            if len(columns[0]):
+                to_ns = NANOSECONDS[self.unit]
+                jumps.watch(log_time, int(columns[0][0]) * to_ns, int(columns[0][-1]) * to_ns)
+            yield self._in_frame(*columns)
+        self._counts["truncated"] = int(self._cut or any(storage.truncated for storage in self._storages))
+        self._counts["malformed"] += sum(storage.malformed for storage in self._storages)
+
+    def _choose(self, path: str, topic: str | None) -> str:
+        """The topic that is meant; clouds count only where nothing else holds events."""
+        of_events = [name for name, kind in self.topics.items() if kind in EVENT_TYPES]
+        packets = [name for name in of_events if self.topics[name] != CLOUD_TYPE]
+        if topic is None and len(packets or of_events) == 1:
+            return (packets or of_events)[0]
+        if topic is not None and topic not in self.topics and f"/{topic}" in self.topics:
+            topic = f"/{topic}"
+        if topic in of_events:
+            return topic
+        if topic in self.topics:
+            rule = f"is of type {self.topics[topic]}, which holds no events; known are {', '.join(EVENT_TYPES)}"
+            raise DescriptionError("--topic", topic, rule)
+        listed = self._listed(list(self.topics) if topic or not of_events else of_events)
+        if topic is not None:
+            raise DescriptionError("--topic", topic, f"{path} has no such topic; it has {listed}")
+        if of_events:
+            raise DescriptionError(path, NO_VALUE, f"has several topics of events: {listed}", "choose one with --topic")
+        raise DescriptionError(path, NO_VALUE, f"is a bag without events; it has {listed}")
+
+    def _listed(self, names: Sequence[str]) -> str:
+        counts = dict.fromkeys(names, 0)
+        for storage in self._storages:
+            for name, n in storage.counts().items():
+                if name in counts:
+                    counts[name] += n
+        return (
+            ", ".join(f"{name} ({self.topics[name]}, {counted(counts[name], 'message')})" for name in names) or "none"
+        )
+
+
+def _merged(storages: Sequence[Storage]) -> dict[str, str]:
+    """Topic -> type over all files of a bag."""
+    topics: dict[str, str] = {}
+    for storage in storages:
+        for name, kind in storage.topics().items():
+            topics.setdefault(name, kind)
+    return topics

@@ -1,0 +1,169 @@
+"""The .mcap files of rosbag2, read from front to end: an index is not needed, and a file that was cut is read up to the
+cut, within its last chunk too.
+
+After the MCAP specification (mcap.dev/spec): a record is a byte of opcode, uint64 length, content. The library `mcap`
+reads the contents; its own reader gives up a chunk that is not whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ...errors import SnnControlError, how_to_install
+from .storage import MOST, full_type, unpacked
+
+__all__ = ["McapStorage"]
+
+MAGIC = 8  # bytes
+FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 2, 3, 4, 5, 6, 15
+MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
+
+
+class McapStorage:
+    """One .mcap file.
+
+    truncated : whether `messages` met the end of the file before the end of its data
+    malformed : chunks and messages that `messages` could not unpack
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes, self.bytes_read = path.stat().st_size, 0
+        self.truncated, self.malformed = False, 0
+        try:
+            import mcap.records
+        except ModuleNotFoundError:
+            raise SnnControlError(f"MCAP needs mcap: {how_to_install('events')}") from None
+        self._contents = mcap.records
+        self._topics: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        if not self._summary():
+            for topic, kind, _, _ in self._walk():
+                self._topics.setdefault(topic, kind)
+                self._counts[topic] = self._counts.get(topic, 0) + 1
+
+    def topics(self) -> dict[str, str]:
+        """Topic -> type; only those in CDR."""
+        return self._topics
+
+    def counts(self) -> dict[str, int]:
+        """Topic -> number of messages, of those that can be read."""
+        return self._counts
+
+    def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
+        """Log time [ns] and bytes of a topic's messages, in the order of the file."""
+        for name, _, log_time, data in self._walk():
+            if name == topic:
+                message = unpacked(data)
+                if message is None:
+                    self.malformed += 1
+                else:
+                    yield log_time, message
+
+    def _summary(self) -> bool:
+        """Take topics and counts from the end of the file; whether it has them."""
+        from mcap.reader import SeekingReader
+
+        try:
+            with open(self.path, "rb") as file:
+                summary = SeekingReader(file).get_summary()
+            if summary is None or summary.statistics is None or not summary.channels:
+                return False
+            for number, channel in summary.channels.items():
+                if channel.message_encoding == "cdr" and channel.schema_id in summary.schemas:
+                    self._topics.setdefault(channel.topic, full_type(summary.schemas[channel.schema_id].name))
+                    n = summary.statistics.channel_message_counts.get(number, 0)
+                    self._counts[channel.topic] = self._counts.get(channel.topic, 0) + n
+        except Exception:  # the library raises what it likes at bytes that are no summary: a file that was cut
+            return False
+        return True
+
+    def _walk(self) -> Iterator[tuple[str, str, int, bytes]]:
+        """Topic, type, log time and bytes of every message in CDR."""
+        self.truncated, self.malformed, self.bytes_read = False, 0, 0
+        schemas: dict[int, str] = {}
+        channels: dict[int, tuple[str, str]] = {}
+        with open(self.path, "rb") as file:
+            file.seek(MAGIC)
+            for opcode, content in self._records(file):
+                self.bytes_read = file.tell()
+                for kind, body in self._chunk(content) if opcode == CHUNK else [(opcode, content)]:
+                    if kind == MESSAGE and len(body) >= MESSAGE_HEAD.size:
+                        number, _, log_time, _ = MESSAGE_HEAD.unpack_from(body)
+                        if number in channels:
+                            yield *channels[number], log_time, bytes(body[MESSAGE_HEAD.size :])
+                    elif kind in (SCHEMA, CHANNEL):
+                        self._note(kind, body, schemas, channels)
+
+    def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        """Opcode and content of the records up to the end of the data; of a chunk that was cut, what is there."""
+        while len(head := file.read(9)) == 9:
+            opcode, length = struct.unpack("<BQ", head)
+            if opcode in (DATA_END, FOOTER):
+                return
+            if opcode not in (SCHEMA, CHANNEL, MESSAGE, CHUNK):
+                if length > self.size_bytes:
+                    break
+                file.seek(length, 1)
+                continue
+            content = file.read(min(length, self.size_bytes))
+            if len(content) == length or opcode == CHUNK:
+                yield opcode, content
+        self.truncated = True
+
+    def _chunk(self, content: bytes) -> Iterator[tuple[int, memoryview]]:
+        """The whole records of a chunk."""
+        try:
+            chunk = self._contents.Chunk.read(_stream(content))
+            data = memoryview(_unpack(chunk.compression, chunk.data, min(chunk.uncompressed_size, MOST)))
+        except Exception:  # no chunk, or one that cannot be unpacked: whatever the libraries raise
+            self.malformed += 1
+            return
+        at = 0
+        while at + 9 <= len(data):
+            opcode, length = struct.unpack_from("<BQ", data, at)
+            at += 9
+            if at + length > len(data):
+                return
+            yield opcode, data[at : at + length]
+            at += length
+
+    def _note(
+        self, kind: int, body: bytes | memoryview, schemas: dict[int, str], channels: dict[int, tuple[str, str]]
+    ) -> None:
+        """Keep the name of a schema, or the topic and type of a channel."""
+        try:
+            if kind == SCHEMA:
+                schema = self._contents.Schema.read(_stream(body))
+                schemas[schema.id] = full_type(schema.name)
+            else:
+                channel = self._contents.Channel.read(_stream(body))
+                if channel.message_encoding == "cdr" and channel.schema_id in schemas:
+                    channels[channel.id] = (channel.topic, schemas[channel.schema_id])
+        except Exception:  # bytes that are no such record
+            self.malformed += 1
+
+
+def _stream(content: bytes | memoryview) -> Any:
+    from mcap.data_stream import ReadDataStream
+
+    return ReadDataStream(BytesIO(content))
+
+
+def _unpack(compression: str, data: bytes, size: int) -> bytes:
+    """A chunk's records, of at most ``size`` bytes; of data that was cut, those that it still gives."""
+    if compression == "zstd":
+        import zstandard
+
+        return zstandard.ZstdDecompressor().stream_reader(data).read(size)
+    if compression == "lz4":
+        import lz4.frame
+
+        return lz4.frame.LZ4FrameDecompressor().decompress(data, size)
+    if compression:
+        raise ValueError(compression)
+    return data

@@ -1,0 +1,99 @@
+"""The .db3 files of rosbag2: SQLite, read without a lock, a journal or any file beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from ...errors import NO_VALUE, DescriptionError
+from .storage import full_type, unpacked
+
+__all__ = ["SqliteStorage"]
+
+
+class SqliteStorage:
+    """One .db3 file.
+
+    truncated : whether `messages` met the end of the file, or a page that is damaged, before the last message
+    malformed : messages that `messages` could not unpack
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes, self.bytes_read = path.stat().st_size, 0
+        self.truncated, self.malformed = False, 0
+        try:
+            with closing(self._open()) as bag:
+                (self._page,) = bag.execute("PRAGMA page_size").fetchone()
+                self._topics = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
+                bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
+        except sqlite3.DatabaseError as error:
+            raise DescriptionError(
+                str(path), NO_VALUE, f"is an SQLite file, but no bag that can be read: {error}"
+            ) from None
+
+    def _open(self) -> sqlite3.Connection:
+        bag = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
+        bag.execute("PRAGMA writable_schema=ON")  # or a file that is shorter than its header says is not read at all
+        return bag
+
+    def topics(self) -> dict[str, str]:
+        """Topic -> type; only those in CDR."""
+        return {name: full_type(kind) for _, name, kind, form in self._topics if form in ("cdr", "")}
+
+    def counts(self) -> dict[str, int]:
+        """Topic -> number of messages, of those that can be read."""
+        counts = {name: 0 for _, name, _, _ in self._topics}
+        names = {number: name for number, name, _, _ in self._topics}
+        try:
+            with closing(self._open()) as bag:
+                for (number,) in bag.execute("SELECT topic_id FROM messages"):
+                    if number in names:
+                        counts[names[number]] += 1
+        except sqlite3.DatabaseError:
+            pass  # cut: `messages` says so
+        return counts
+
+    def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
+        """Log time [ns] and bytes of a topic's messages, in the order of arrival."""
+        log = self.path.with_name(self.path.name + "-wal")  # messages that wait in it are not seen
+        self.truncated, self.malformed, self.bytes_read = log.is_file() and log.stat().st_size > 0, 0, 0
+        messages = self._rows(topic)
+        return messages if self.size_bytes % self._page == 0 else self._held_back(messages)
+
+    def _rows(self, topic: str) -> Iterator[tuple[int, bytes]]:
+        numbers = [number for number, name, _, _ in self._topics if name == topic]
+        marks = ",".join("?" * len(numbers))
+        query = f"SELECT timestamp, data FROM messages WHERE topic_id IN ({marks}) ORDER BY id"
+        try:
+            with closing(self._open()) as bag:
+                for log_time, data in bag.execute(query, numbers):
+                    message = unpacked(data)
+                    if message is None or not isinstance(log_time, int):
+                        if self.size_bytes % self._page:  # the zeros behind the cut
+                            return
+                        self.malformed += 1
+                        continue
+                    self.bytes_read += len(data)
+                    yield log_time, message
+        except sqlite3.DatabaseError:
+            self.truncated = True
+
+    def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """All but those of the last page, of a file that was cut within it: SQLite fills the page up with zeros.
+
+        A page holds at least an eighth of itself of a message, or all of it.
+        """
+        waiting: deque[tuple[int, bytes]] = deque()
+        held = 0
+        for row in messages:
+            waiting.append(row)
+            held += min(len(row[1]), self._page // 9)
+            while (first := min(len(waiting[0][1]), self._page // 9)) <= held - self._page:
+                held -= first
+                yield waiting.popleft()
+        self.truncated = True

@@ -1,0 +1,116 @@
+"""Hot pixels: pixels of an event camera that fire whether anything happens or not, learned from a recording.
+
+A pixel is hot if it had more events than ``deviations`` robust deviations above the median of the active pixels (those
+with any event), and more than ``rate`` a second. The robust deviation is 1.4826 times the median of the distances from
+the median, as it is for a normal distribution, but at least the square root of the median: the deviation of a Poisson
+count, where most pixels have the same few events. A recording of a still scene, or with the lens covered, is best: in a
+moving one a pixel under an edge can fire as often.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import NO_VALUE, DescriptionError
+from ..files import replace_file
+from .columns import Events
+
+__all__ = ["DEVIATIONS", "RATE", "FoundPixels", "learn_hot_pixels", "save_mask"]
+
+DEVIATIONS, RATE = 10.0, 10.0
+SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels, beyond which there is doubt
+PAUSE = 1_000_000_000  # ns; a longer one between two events is a jump of the clock, and counts as this
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPixels:
+    """What was learned.
+
+    mask : (height, width) bool, true where a pixel is hot
+    counts : (height, width) int64, events of each pixel
+    duration : [s] in which they came
+    threshold : events above which a pixel is hot
+    """
+
+    mask: np.ndarray
+    counts: np.ndarray
+    duration: float
+    threshold: float
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(n, 2) int64: column and row of the hot pixels, the busiest first."""
+        rows, columns = np.nonzero(self.mask)
+        order = np.argsort(-self.counts[rows, columns], kind="stable")
+        return np.stack([columns, rows], axis=1)[order]
+
+    @property
+    def doubts(self) -> list[str]:
+        """Lines that say why the mask may be wrong: the recording was short, or very many pixels are hot."""
+        lines = []
+        if self.duration < SHORT:
+            lines.append(f"{self.duration:.3g} s is short: what was busy for a moment looks hot; record some seconds")
+        hot, active = int(self.mask.sum()), int(np.count_nonzero(self.counts))
+        if hot > MANY * active:
+            much = f"{hot:,} of {active:,} active pixels are masked: something may have moved"
+            lines.append(f"{much}; cover the lens, or raise the limits")
+        return lines
+
+
+def learn_hot_pixels(
+    chunks: Iterable[Events],
+    width: int | None = None,
+    height: int | None = None,
+    deviations: float = DEVIATIONS,
+    rate: float = RATE,
+) -> FoundPixels:
+    """Count the events of each pixel, and find those that have far too many.
+
+    chunks : events in the order in which they came; what lies out of the frame is left out
+    width, height : of the sensor [pixel]; None: as the events say
+    rate : [1/s]
+
+    Raises DescriptionError where nobody says how large the sensor is, and where there are no events.
+    """
+    size: tuple[int, int] | None = None
+    counts, duration, last = np.zeros(0, np.int64), 0, 0
+    for events in chunks:
+        if not len(events):
+            continue
+        if size is None:
+            size = _size(width or events.width, height or events.height)
+            counts, last = np.zeros(size[0] * size[1], np.int64), int(events.ns[0])
+        inside = (events.x < size[0]) & (events.y < size[1])
+        pixel = events.y[inside].astype(np.int64) * size[0] + events.x[inside]
+        counts += np.bincount(pixel, minlength=counts.size)
+        duration += int(np.clip(np.diff(events.ns, prepend=last), 0, PAUSE).sum())
+        last = int(events.ns[-1])
+    if size is None or not counts.any():
+        raise DescriptionError("events", 0, "there is nothing to learn from")
+    threshold = max(_usual(counts, deviations), rate * duration / 1e9)
+    picture = counts.reshape(size[1], size[0])
+    return FoundPixels(picture > threshold, picture, duration / 1e9, threshold)
+
+
+def _size(width: int | None, height: int | None) -> tuple[int, int]:
+    if not width or not height:
+        raise DescriptionError("width", NO_VALUE, "of the sensor is not known", "give width and height")
+    return width, height
+
+
+def _usual(counts: np.ndarray, deviations: float) -> float:
+    """Events that a pixel has at most if it is one of the many."""
+    active = counts[counts > 0]
+    median = float(np.median(active))
+    return median + deviations * max(1.4826 * float(np.median(np.abs(active - median))), median**0.5)
+
+
+def save_mask(path: str | os.PathLike, found: FoundPixels) -> None:
+    """Write ``mask`` and what it was learned from as .npz, for ``{type: hot_pixels, mask: file.npz#mask}``."""
+    numbers = {"duration": np.array(found.duration), "threshold": np.array(found.threshold)}
+    arrays = {"mask": found.mask, "counts": found.counts, **numbers}
+    replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]

@@ -1,0 +1,206 @@
+"""A recording cut into the ticks of a controller, by the sensor's time.
+
+Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Times that are
+not in order are kept and counted:
+
+- an event of an earlier tick is given to the tick that is being filled (``late``); none is put in another order
+- a time more than `BACK` before the newest one is a clock that jumped back (``jumps_back``), one more than the longest
+  gap after it a clock that jumped ahead, or a long silence (``gaps``, ``skipped_ns``): in both cases the time goes on
+  with the next tick. A shorter silence is kept, as ticks without events.
+- events beyond a tick's capacity are left out and counted (``dropped``)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..engine.compile import compile_function
+from ..errors import DescriptionError
+from .columns import Events
+
+__all__ = ["LONGEST_GAP", "MOST_TICKS", "Extent", "Slicer", "Tick", "assign", "part"]
+
+BACK = 1_000_000_000  # ns
+LONGEST_GAP = 10.0  # s: a longer silence is cut out
+MOST_TICKS = 10_000_000  # of a replay
+FURTHEST = 1 << 61  # ns: times beyond are taken for it, so that no difference of two overflows
+
+#: words of the state
+PERIOD, LONGEST, BEGUN, ORIGIN, NEWEST, TICK, LATE, JUMPS_BACK, GAPS, SKIPPED = range(10)
+COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": SKIPPED}
+
+
+def assign(state, t, ticks, offsets):
+    """Tick of each event and its time in the tick.
+
+    state : int64[10], the words above
+    t : (n,) int64, times [ns], in the order in which the events came
+    ticks, offsets : (n,) int64, written: never descending; [ns], 0 for a late event
+    """
+    for i in range(t.size):
+        now = min(max(t[i], -FURTHEST), FURTHEST)
+        if state[BEGUN] == 0:
+            state[BEGUN], state[ORIGIN], state[NEWEST] = 1, now, now
+        ahead = now - state[NEWEST]
+        if ahead < -BACK or ahead > state[LONGEST]:
+            if ahead < 0:
+                state[JUMPS_BACK] += 1
+            else:
+                state[GAPS] += 1
+                state[SKIPPED] += ahead
+            state[ORIGIN], state[NEWEST] = now - (state[TICK] + 1) * state[PERIOD], now
+        k, offset = divmod(now - state[ORIGIN], state[PERIOD])
+        if k < state[TICK]:
+            state[LATE] += 1
+            k, offset = state[TICK], np.int64(0)
+        state[TICK], state[NEWEST] = k, max(state[NEWEST], now)
+        ticks[i], offsets[i] = k, offset
+
+
+@dataclass(frozen=True, eq=False)
+class Tick:
+    """The events of one tick, in the order in which they came.
+
+    index : from 0 on
+    t : (n,) int64 [ns] after the begin of the tick
+    x, y, p : as in `Events`
+    dropped : events that were left out, beyond the capacity
+    """
+
+    index: int
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Extent:
+    """events, ticks : how many; columns, rows : of the sensor, at least, by the events' coordinates"""
+
+    events: int
+    ticks: int
+    columns: int
+    rows: int
+
+
+class Slicer:
+    """Cuts the pieces of a recording into ticks; memory is bounded by a piece and the capacity.
+
+    Parameters
+    ----------
+    period_ns : of a tick
+    capacity : events of a tick
+    longest_gap : a silence longer than this [s] is cut out; a tick at least
+
+    ``counters`` : events, dropped, late, jumps_back, gaps, skipped_ns of what was cut so far
+    """
+
+    def __init__(self, period_ns: int, capacity: int, longest_gap: float = LONGEST_GAP) -> None:
+        if period_ns < 1 or capacity < 1:
+            raise DescriptionError("period_ns, capacity", (period_ns, capacity), "must be at least 1")
+        if not 0 <= longest_gap <= 1e8:
+            raise DescriptionError("longest_gap", longest_gap, "must be from 0 to 1e8 s")
+        self.period_ns, self.capacity = period_ns, capacity
+        self.events = self.dropped = 0
+        self._state = np.zeros(10, np.int64)
+        self._state[PERIOD], self._state[LONGEST] = period_ns, max(round(longest_gap * 1e9), period_ns)
+        self._assign = compile_function(assign, "void(int64[::1],int64[::1],int64[::1],int64[::1])")
+
+    @property
+    def counters(self) -> dict[str, int]:
+        counted = {"events": self.events, "dropped": self.dropped}
+        return counted | {name: int(self._state[word]) for name, word in COUNTERS.items()}
+
+    def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
+        """All ticks from the first event's to the last one's, those without events too."""
+        open_tick = _Open(0, self.capacity)
+        for events in chunks:
+            ticks, offsets = self._place(events)
+            ends = [*(np.flatnonzero(np.diff(ticks)) + 1).tolist(), len(events)]
+            for begin, end in zip([0, *ends], ends, strict=False):
+                for index in range(open_tick.index, int(ticks[begin]) if end > begin else 0):
+                    yield open_tick.close()
+                    open_tick = _Open(index + 1, self.capacity)
+                self.dropped += open_tick.add(offsets, events, begin, end)
+            open_tick.keep()
+        if self._state[BEGUN]:
+            yield open_tick.close()
+
+    def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
+        """The pieces with the time of the run in place of the sensor's: ns since the begin of tick 0."""
+        for events in chunks:
+            ticks, offsets = self._place(events)
+            yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
+
+    def extent(self, chunks: Iterable[Events]) -> Extent:
+        """How much `ticks` would give, from one look at all events; the slicer is used up by it."""
+        columns = rows = 0
+        for events in chunks:
+            self._place(events)
+            if len(events):
+                columns, rows = max(columns, int(events.x.max()) + 1), max(rows, int(events.y.max()) + 1)
+        ticks = int(self._state[TICK]) + 1 if self._state[BEGUN] else 0
+        return Extent(self.events, ticks, columns, rows)
+
+    def _place(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
+        """Tick of each event, and its time in the tick [ns]."""
+        ticks, offsets = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
+        self._assign(self._state, np.ascontiguousarray(events.ns, np.int64), ticks, offsets)
+        self.events += len(events)
+        return ticks, offsets
+
+
+def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
+    """The events from ``begin`` to before ``end`` [s], counted from the first event; None: from or to all. No piece is
+    empty."""
+    start: int | None = None
+    least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)
+    for events in chunks:
+        if not len(events):
+            continue
+        if begin is None and end is None:
+            yield events
+            continue
+        start = int(events.ns[0]) if start is None else start
+        after = events.ns - start
+        wanted = (after >= least) & (after < most)
+        if wanted.any():
+            yield events[wanted]
+        if end is not None and after.min() >= most:
+            return
+
+
+class _Open:
+    """A tick that is being filled."""
+
+    def __init__(self, index: int, capacity: int) -> None:
+        self.index, self.room, self.dropped = index, capacity, 0
+        self.parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, offsets: np.ndarray, events: Events, begin: int, end: int) -> int:
+        """Take these rows; returns how many were dropped."""
+        n = min(end - begin, self.room)
+        self.room -= n
+        self.dropped += end - begin - n
+        if n:
+            self.parts.append(tuple(c[begin : begin + n] for c in (offsets, events.x, events.y, events.p)))
+        return end - begin - n
+
+    def keep(self) -> None:
+        """Copy what stands in the arrays of a piece that goes."""
+        self.parts = [tuple(column.copy() for column in part) for part in self.parts]
+
+    def close(self) -> Tick:
+        if len(self.parts) == 1:
+            t, x, y, p = self.parts[0]
+        else:
+            t, x, y, p = (np.concatenate(column) for column in zip(NOTHING, *self.parts, strict=True))
+        return Tick(self.index, t, x, y, p, self.dropped)
+
+
+NOTHING = (np.empty(0, np.int64), Events().x, Events().y, Events().p)

@@ -1,0 +1,127 @@
+"""What can be said of a stream of events in one pass and bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from .columns import NANOSECONDS, Events
+from .spool import Digest
+
+__all__ = ["Summary", "summarize"]
+
+WINDOW = 10_000_000  # ns, of the peak rate
+MOST_PIXELS = 1 << 24  # above it, no pixel's events are counted
+
+
+class Summary:
+    """Counts over chunks of events.
+
+    events, on, off : how many
+    first_t, last_t : times of the first and the last event in ``unit``; None without events
+    digest : see `Events.digest`; set by `finish`
+    duration : from the earliest to the latest event [s]
+    mean_rate : events a second over the duration
+    peak_rate : in the busiest 10 ms of those that begin at whole 10 ms, but at least the mean: a recording of a few of
+        them fills the first and the last one in part
+    """
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.events = self.on = 0
+        self.first_t: int | None = None
+        self.last_t: int | None = None
+        self.digest = ""
+        self._digest = Digest()
+        self._least, self._most = 0, 0
+        self._window, self._in_window, self._peak = -1, 0, 0
+        self._pixels: np.ndarray | None = np.zeros((1, 1), np.int64)
+
+    def add(self, events: Events) -> None:
+        if not len(events):
+            return
+        least, most = int(events.t.min()), int(events.t.max())
+        if self.first_t is None:
+            self.first_t, self._least, self._most = int(events.t[0]), least, most
+        self.last_t = int(events.t[-1])
+        self._least, self._most = min(self._least, least), max(self._most, most)
+        self.events += len(events)
+        self.on += int(np.count_nonzero(events.p))
+        self._digest.add(events)
+        self._count_windows(events.ns // WINDOW)
+        self._count_pixels(events)
+
+    def finish(self) -> Summary:
+        """Compute the digest; nothing can be added after it."""
+        self.digest = self._digest.finish()
+        return self
+
+    def close(self) -> None:
+        """Give up what the digest needs; `finish` has done so."""
+        self._digest.close()
+
+    @property
+    def off(self) -> int:
+        return self.events - self.on
+
+    @property
+    def duration(self) -> float:
+        return (self._most - self._least) * NANOSECONDS[self.unit] * 1e-9
+
+    @property
+    def mean_rate(self) -> float:
+        return self.events / self.duration if self.duration > 0 else 0.0
+
+    @property
+    def peak_rate(self) -> float:
+        return max(max(self._peak, self._in_window) / (WINDOW * 1e-9), self.mean_rate)
+
+    def hottest(self, n: int) -> list[tuple[int, int, int]]:
+        """The ``n`` pixels with the most events: x, y, events; empty where the frame is too large to count."""
+        if self._pixels is None or not self.events:
+            return []
+        flat = self._pixels.ravel()
+        best = np.argsort(flat, kind="stable")[::-1][:n]
+        width = self._pixels.shape[1]
+        return [(int(k % width), int(k // width), int(flat[k])) for k in best if flat[k]]
+
+    def _count_windows(self, windows: np.ndarray) -> None:
+        """Events come nearly in order: only the newest window stays open."""
+        if (windows[1:] < windows[:-1]).any():
+            windows = np.sort(windows)
+        begins = np.concatenate([[0], np.flatnonzero(windows[1:] != windows[:-1]) + 1])
+        numbers, counts = windows[begins], np.diff(begins, append=len(windows))
+        if int(numbers[0]) == self._window:
+            counts[0] += self._in_window
+        self._peak = max(self._peak, self._in_window, int(counts.max()))
+        self._window, self._in_window = int(numbers[-1]), int(counts[-1])
+
+    def _count_pixels(self, events: Events) -> None:
+        if self._pixels is None:
+            return
+        old = self._pixels.shape
+        shape = (max(old[0], int(events.y.max()) + 1), max(old[1], int(events.x.max()) + 1))
+        if shape[0] * shape[1] > MOST_PIXELS:
+            self._pixels = None
+            return
+        if shape != old:
+            grown = np.zeros(shape, np.int64)
+            grown[: old[0], : old[1]] = self._pixels
+            self._pixels = grown
+        places = events.y.astype(np.int64) * shape[1] + events.x
+        if len(events) > self._pixels.size // 8:
+            self._pixels += np.bincount(places, minlength=self._pixels.size).reshape(shape)
+        else:
+            np.add.at(self._pixels.ravel(), places, 1)
+
+
+def summarize(chunks: Iterable[Events], unit: str) -> Summary:
+    """The finished `Summary` of all chunks."""
+    summary = Summary(unit)
+    try:
+        for events in chunks:
+            summary.add(events)
+        return summary.finish()
+    finally:
+        summary.close()

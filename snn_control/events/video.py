@@ -1,0 +1,99 @@
+"""The frames of a video file, for simulated event cameras. Needs ``av``, from the extra ``events``."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, SnnControlError, how_to_install
+
+__all__ = ["Video"]
+
+
+class Video:
+    """The frames of a video file as grey pictures, each with its time; can be gone through several times.
+
+    Parameters
+    ----------
+    path : of any file that ffmpeg reads
+    size : width and height to scale to; None: the video's
+    fps : frames a second, in place of the times in the file [Hz]
+    begin, end : seconds after the first frame: earlier frames are left out, and those from ``end`` on
+
+    Raises InputError for a file that holds no video, SnnControlError where the library ``av`` is missing.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        size: tuple[int, int] | None = None,
+        fps: float | None = None,
+        begin: float = 0.0,
+        end: float | None = None,
+    ) -> None:
+        self.path, self.fps, self.begin, self.end = Path(path), fps, begin, end
+        with self._open() as container:
+            stream = container.streams.video[0]
+            #: width and height [pixels]
+            self.size = size or (stream.width, stream.height)
+            #: frames in the whole file as it says itself; 0: it does not
+            self.frames = int(stream.frames)
+        #: seconds from the first to the last frame that was given in the latest pass
+        self.duration = 0.0
+
+    def _open(self) -> Any:
+        try:
+            import av
+        except ModuleNotFoundError:
+            raise SnnControlError(f"videos need av: {how_to_install('events')}") from None
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: there is no such file")
+        try:
+            container = av.open(str(self.path))
+        except av.error.FFmpegError as error:
+            raise InputError(f"{self.path}: is no video that ffmpeg reads ({error.strerror})") from None
+        if not container.streams.video:
+            container.close()
+            raise InputError(f"{self.path}: holds no video")
+        return container
+
+    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
+        """(time after the first frame [s], (height, width) uint8 luma).
+
+        A frame whose time the file does not say, or says to be not later than the one before, comes one frame later.
+        """
+        first, last, start = None, -math.inf, None
+        for k, (time, interval, frame) in enumerate(self._decoded()):
+            if self.fps:
+                now = k / self.fps
+            else:
+                now = last + interval if time is None and k else (time or 0.0) - (first or 0.0)
+                first = time or 0.0 if first is None else first
+                now = 0.0 if k == 0 else now if now > last else last + interval
+            last = now
+            if self.end is not None and now >= self.end:
+                return
+            if now >= self.begin:
+                start = now if start is None else start
+                self.duration = now - start
+                yield now, frame
+
+    def _decoded(self) -> Iterator[tuple[float | None, float, np.ndarray]]:
+        """(time in the file or None, usual interval [s], luma) of every frame up to a cut of the file."""
+        import av
+
+        with self._open() as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            interval = 1.0 / float(stream.average_rate or 30)
+            try:
+                for frame in container.decode(stream):
+                    grey = frame.reformat(*self.size, format="gray")
+                    yield frame.time, interval, grey.to_ndarray()
+            except av.error.FFmpegError as error:
+                raise InputError(f"{self.path}: cannot be decoded further ({error.strerror})") from None

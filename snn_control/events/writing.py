@@ -1,0 +1,196 @@
+"""Recordings written: RAW of EVT3 or EVT2, MCAP bags of EventPackets, .npz. A file appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from os import PathLike
+from typing import IO, Any
+
+import numpy as np
+
+from ..errors import InputError, SnnControlError, how_to_install
+from ..files import replace_file
+from .codecs import codec
+from .columns import NANOSECONDS, Events
+from .packets import PACKET_TYPES, packet_cdr
+from .spool import Spool
+
+__all__ = ["write_mcap", "write_npz", "write_raw"]
+
+Chunks = Callable[[], Iterable[Events]]
+
+PERIODS = {"evt3": 1 << 24, "evt2": 1 << 34}  # us, after which the clock of an encoding begins anew
+STEP = 1 << 22  # us: the pause after which a word of EVT3's clock is written, well below a period
+LATEST = 2**31 * 10**9  # ns: the first time that builtin_interfaces/Time cannot say
+TOPIC = "/event_camera/events"
+
+SCHEMA = """\
+std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+================================================================================
+MSG: std_msgs/Header
+builtin_interfaces/Time stamp
+string frame_id
+================================================================================
+MSG: builtin_interfaces/Time
+int32 sec
+uint32 nanosec
+"""
+
+
+def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None) -> int:
+    """Write an .npz of arrays t, x, y, p and width, height (0: not known), unit; returns the number of events."""
+    from .files.npz import write_npz as write
+
+    with Spool() as spool:
+        for events in chunks():
+            spool.add(events)
+        replace_file(path, lambda file: write(file, spool, unit, width, height))
+        return spool.count
+
+
+def write_raw(
+    path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str = "evt3"
+) -> tuple[int, int]:
+    """Write a RAW file of "evt3" or "evt2"; returns the number of events and what was taken off every time [us].
+
+    A clock that begins anew after 16.8 s (EVT3) or 4.8 hours (EVT2) cannot say a later first time: all times are then
+    less by a whole number of such periods. Raises InputError for events that the encoding cannot carry: times in
+    disorder, or of no whole microseconds, coordinates of 2048 and more.
+    """
+    count = shift = 0
+
+    def write(file: IO[bytes]) -> None:
+        nonlocal count, shift
+        file.write(_raw_header(encoding, width, height))
+        last = -1
+        for events in chunks():
+            if (odd := events.ns % 1000 != 0).any():
+                time = f"events.t = {events.t[odd.argmax()]} {events.unit}"
+                raise InputError(f"{time}: RAW carries whole us; round the times")
+            t = events.ns // 1000
+            if last < 0:
+                shift = int(t[0]) // PERIODS[encoding] * PERIODS[encoding]
+            file.write(_bridge(encoding, last, int(t[0]) - shift))
+            file.write(_encoded(encoding, _earlier(events, shift)))
+            last, count = int(t[-1]) - shift, count + len(events)
+
+    replace_file(path, write)
+    return count, shift
+
+
+def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
+    """As Metavision writes it; the names of its plugin and integrator are what its readers look for."""
+    version = {"evt2": "2.0", "evt3": "3.0"}[encoding]
+    known = bool(width and height)
+    lines = {
+        "camera_integrator_name": "Prophesee",
+        "evt": version,
+        "format": encoding.upper() + (f";height={height};width={width}" if known else ""),
+        "geometry": f"{width}x{height}" if known else "",
+        "integrator_name": "Prophesee",
+        "plugin_integrator_name": "Prophesee",
+        "plugin_name": "hal_plugin_prophesee",
+    }
+    return "".join(f"% {key} {value}\n" for key, value in lines.items() if value).encode() + b"% end\n"
+
+
+def _earlier(events: Events, shift: int) -> Events:
+    """The events, their times less by ``shift`` [us]."""
+    if not shift:
+        return events
+    t = events.t - shift * 1000 // NANOSECONDS[events.unit]
+    return Events(t, events.x, events.y, events.p, events.unit, events.width, events.height)
+
+
+def _encoded(encoding: str, events: Events, *time_base: int) -> bytes:
+    encode = codec(encoding).encode
+    if encode is None:
+        raise InputError(f"encoding = {encoding!r}: is read, but not written")
+    return encode(events, *time_base)
+
+
+def _bridge(encoding: str, last: int, first: int) -> bytes:
+    """Words of EVT3's clock over a pause [us] in which it could begin anew unseen."""
+    if encoding != "evt3" or last < 0:
+        return b""
+    highs = np.arange(last + STEP, first, STEP) >> 12 & 0xFFF
+    return (8 << 12 | highs).astype("<u2").tobytes()
+
+
+def write_mcap(
+    path: str | PathLike,
+    chunks: Chunks,
+    width: int | None,
+    height: int | None,
+    packet: float = 0.001,
+    topic: str = TOPIC,
+) -> tuple[int, str]:
+    """Write an .mcap bag of event_camera_msgs/msg/EventPacket; returns the number of events and the encoding.
+
+    The encoding is evt3 where times are in us and it can carry every event exactly, else mono (8 bytes an event, ns).
+    Stamps and log times are those of the sensor's clock. ``chunks`` may be called twice.
+
+    packet : longest duration of a packet [s]
+    """
+    try:
+        return _write_mcap(path, chunks, width, height, packet, topic, "evt3"), "evt3"
+    except InputError:
+        return _write_mcap(path, chunks, width, height, packet, topic, "mono"), "mono"
+
+
+def _write_mcap(
+    path: str | PathLike,
+    chunks: Chunks,
+    width: int | None,
+    height: int | None,
+    packet: float,
+    topic: str,
+    encoding: str,
+) -> int:
+    try:
+        from mcap.writer import Writer
+    except ModuleNotFoundError:
+        raise SnnControlError(f"MCAP needs mcap: {how_to_install('events')}") from None
+    count = 0
+
+    def write(file: IO[bytes]) -> None:
+        nonlocal count
+        bag: Any = Writer(file)
+        bag.start(profile="ros2")
+        schema = bag.register_schema(name=PACKET_TYPES[0], encoding="ros2msg", data=SCHEMA.encode())
+        channel = bag.register_channel(topic=topic, message_encoding="cdr", schema_id=schema)
+        last = -1
+        for seq, events in enumerate(packets_of(chunks(), round(packet * 1e9))):
+            times = events.ns
+            first, newest = int(times.min()), int(times.max())
+            late = last < 0 and first // 1000 >= PERIODS["evt3"]
+            if encoding == "evt3" and (late or events.unit == "ns"):
+                raise InputError(f"events.t[0] = {events.t[0]} {events.unit}: EVT3 cannot say it")
+            if first < 0 or newest >= LATEST:
+                raise InputError(f"events.t = {events.t.min()} .. {events.t.max()} {events.unit}: no stamp can say it")
+            base = (first,) if encoding == "mono" else ()
+            data = _bridge(encoding, last, first // 1000) + _encoded(encoding, events, *base)
+            message = packet_cdr(data, encoding, width or 0, height or 0, seq, first, *base)
+            bag.add_message(channel, log_time=newest, data=message, publish_time=newest, sequence=seq)
+            last, count = newest // 1000, count + len(events)
+        bag.finish()
+
+    replace_file(path, write)
+    return count
+
+
+def packets_of(chunks: Iterable[Events], longest: int) -> Iterator[Events]:
+    """Cut chunks where a packet would become longer than ``longest`` [ns]."""
+    for events in chunks:
+        windows = (events.ns - events.ns[0]) // longest
+        cuts = [0, *(np.flatnonzero(np.diff(windows)) + 1), len(events)]
+        for begin, end in pairwise(cuts):
+            yield events[begin:end]

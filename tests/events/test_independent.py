@@ -1,0 +1,106 @@
+"""Our reader and writers against other implementations, where those are installed (extra `decoders`) and right."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from snn_control.events import Events, open_recording
+from snn_control.events.writing import write_mcap, write_raw
+from tests.events.recordings import packets, same, some_events, write_bag
+from tests.fixtures import fixture
+
+
+def evutils():
+    return pytest.importorskip("evutils.io", reason="compares with evutils: pip install '.[decoders]'")
+
+
+def read_with_evutils(path):
+    """All events of a file."""
+    with evutils().EventReader(str(path)) as reader:
+        events = reader.read_all()
+    columns = (np.asarray(getattr(events, c)) for c in "txyp")
+    t, x, y, p = columns
+    return Events(t.astype(np.int64), x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
+
+
+def test_a_recorded_evt2_file_read_with_evutils():
+    path = fixture("recordings/expelliarmus_evt2_sample.raw")
+    assert same(open_recording(path).read(), read_with_evutils(path))
+
+
+@pytest.mark.parametrize("kind", ["evt2", "evt21", "evt3", "dat"])
+def test_files_that_evutils_writes(tmp_path, kind):
+    module = evutils()
+    from evutils.types import EventArray
+
+    events = some_events(50_000)
+    path = tmp_path / ("a.dat" if kind == "dat" else "a.raw")
+    more = {} if kind == "dat" else {"format": kind}
+    with module.EventWriter(str(path), width=640, height=480, **more) as writer:
+        writer.write(EventArray(t=events.t, x=events.x, y=events.y, p=events.p))
+    recording = open_recording(path)
+    assert same(recording.read(), events)
+    assert (recording.width, recording.height) == (640, 480)
+
+
+@pytest.mark.parametrize("encoding", ["evt3", "evt2"])
+def test_raw_files_of_ours_read_with_evutils(tmp_path, encoding):
+    evutils()
+    events, path = some_events(50_000), tmp_path / "a.raw"
+    write_raw(path, lambda: [events[:20_000], events[20_000:]], 640, 480, encoding)
+    assert same(read_with_evutils(path), events)
+
+
+def test_a_recorded_aedat4_file_read_with_dv_processing():
+    dv = pytest.importorskip("dv_processing", reason="compares with dv-processing: pip install '.[decoders]'")
+    path = fixture("recordings/tonic_sample.aedat4")
+    reader, parts = dv.io.MonoCameraRecording(str(path)), []
+    while (batch := reader.getNextEventBatch()) is not None:
+        parts.append(batch.numpy())
+    rows, ours = np.concatenate(parts), open_recording(path).read()
+    assert len(rows) == len(ours)
+    for name, column in zip(("timestamp", "x", "y", "polarity"), (ours.t, ours.x, ours.y, ours.p)):
+        assert np.array_equal(rows[name], column), name
+
+
+def rosbags_messages(path):
+    """Log time and bytes of every message of an .mcap file."""
+    storage = pytest.importorskip("rosbags.rosbag2.storage_mcap", reason="needs rosbags: pip install '.[decoders]'")
+    reader = storage.McapReader(path)
+    reader.open()
+    try:
+        return [(log, bytes(data)) for _, log, data in reader.messages(reader.connections)]
+    finally:
+        reader.close()
+
+
+def test_the_messages_of_a_recorded_mcap_read_with_rosbags():
+    path = fixture("recordings/ecpy_test_events_2_0.mcap")
+    assert [(log, data) for log, _, data in open_recording(path).packets()] == rosbags_messages(path)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4", ""])
+def test_the_messages_of_an_mcap_read_with_rosbags(tmp_path, compression):
+    path = tmp_path / "a.mcap"
+    rows = packets(some_events(5000))
+    write_bag(path, {"/events": ("event_camera_msgs/msg/EventPacket", rows)}, compression, chunk=4096)
+    assert [(log, data) for log, _, data in open_recording(path).packets()] == rosbags_messages(path) == rows
+
+
+def test_a_bag_of_ours_read_with_rosbags(tmp_path):
+    path = tmp_path / "a.mcap"
+    write_mcap(path, lambda: [some_events(300)], 640, 480)
+    ours = [(log, data) for log, _, data in open_recording(path).packets()]
+    assert ours == rosbags_messages(path)
+    assert len(ours) > 5
+
+
+def test_the_messages_of_a_recorded_db3_are_those_that_sql_gives():
+    path = fixture("recordings/libcaer_rollover_0.db3")
+    with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as bag:
+        rows = bag.execute("SELECT timestamp, data FROM messages ORDER BY timestamp").fetchall()
+    assert [(log, data) for log, _, data in open_recording(path).packets()] == rows
