@@ -7,26 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from .coding import ArgmaxDecoder, Output
+from .coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, Refractory
 from .spec import ControllerSpec
 
 __all__ = ["advice"]
 
 #: seconds beyond which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and others
-LONG, SLOW, LONG_WAIT, LONG_PERIOD = 2.0, 5.0, 0.5, 1.0
+LONG, SLOW, LONG_WAIT, LONG_PERIOD = 2.0, 5.0, 0.5, 0.5
+#: events a second below which a limit hardly lets a camera through: it was probably written in millions
+FEW_EVENTS = 1000.0
 MOST = {
     "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "refractory": LONG_WAIT, "delay": LONG_WAIT,
 }  # fmt: skip
 
 
 def advice(spec: ControllerSpec) -> list[str]:
-    """One line a weak spot: times that look like ms, populations without any connection, and of the inputs and outputs
-    on ROS topics what a fault would not stop at. Empty where there is none."""
+    """One line a weak spot: times that look like ms, rates that look like millions, populations without any connection,
+    and of the inputs and outputs on ROS topics what a fault would not stop at. Empty where there is none."""
     found = [line for path, value, most in _times(spec) for line in _too_long(path, value, most)]
     found += [
         f"network.populations.{name}: nothing reaches it and nothing reads it: connect it, or remove it"
         for name in _alone(spec)
     ]
+    for one in spec.inputs:
+        if isinstance(one, EventsInput):
+            found += [*_next_to_nothing(one), *_cut_before(one, spec.period)]
     for one in spec.inputs:
         if one.name in spec.ros_inputs and one.required and not np.isfinite(one.stale):
             found.append(f"inputs.{one.name}: a dead sensor would not be noticed: give it a `stale` limit")
@@ -48,6 +53,10 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
     """Path, value [s] and what it should not exceed, of every time constant, filter, delay and period."""
     yield "period", spec.period, LONG_PERIOD
     for one in spec.inputs:
+        if np.isfinite(one.stale):
+            yield f"inputs.{one.name}.stale", one.stale, SLOW
+        if isinstance(one, EventsInput):
+            yield from _of_events(one)
         neuron = getattr(getattr(one, "encoder", None), "neuron", None)
         if neuron is not None:
             yield from _of(f"inputs.{one.name}.encoder.neuron", neuron, neuron.names())
@@ -65,6 +74,38 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
             elif len(o.decoder) > 1:
                 where += f"[{k}]"
             yield from _of(where, term, vars(term))
+    for name, topic in spec.ros_inputs.items():
+        yield f"ros.inputs.{name}.late", topic.late, LONG_WAIT
+
+
+def _of_events(one: EventsInput) -> Iterator[tuple[str, Any, float]]:
+    yield from _of(f"inputs.{one.name}.encoder", one.encoder, ("tau",))
+    for k, used in enumerate(one.filters):
+        if isinstance(used, Refractory):
+            yield f"inputs.{one.name}.filters[{k}].period", used.period, LONG_WAIT
+        elif isinstance(used, BackgroundActivity):
+            yield f"inputs.{one.name}.filters[{k}].window", used.window, LONG_WAIT
+
+
+def _next_to_nothing(one: EventsInput) -> Iterator[str]:
+    """Rate limits that leave a camera, which sends 10,000 to 100,000,000 events a second, almost none."""
+    for k, used in enumerate(one.filters):
+        if isinstance(used, RateLimit) and used.rate < FEW_EVENTS:
+            yield (
+                f"inputs.{one.name}.filters[{k}].rate = {used.rate:g} events/s: lets next to nothing through: it is "
+                f"events a second; {used.rate:g} million are {used.rate:g}e+6"
+            )
+
+
+def _cut_before(one: EventsInput, period: float) -> Iterator[str]:
+    """Where the capacity would cut off the end of a tick before a rate limit can thin it evenly."""
+    for k, used in enumerate(one.filters):
+        if isinstance(used, RateLimit) and used.rate * period >= one.capacity:
+            most, where = round(used.rate * period), f"inputs.{one.name}.filters[{k}]"
+            yield (
+                f"inputs.{one.name}.capacity = {one.capacity}: cuts a tick before {where} can thin it evenly, which "
+                f"lets {most} events through: raise it to some times {most}, or lower the rate"
+            )
 
 
 def _of(where: str, described: object, names: Any) -> Iterator[tuple[str, Any, float]]:

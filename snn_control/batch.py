@@ -51,7 +51,7 @@ class Batch:
         self._slots = {name: self.array(f"{name}.slot") for name in self.inputs}
         self._data = {k: self.array(f"{k}.data") for k, i in self.inputs.items() if i["kind"] == "value"}
         self._take = {
-            k: [events_taker(program, io, k) for io in self._io]
+            k: [events_taker(program, io, state, k) for io, state in zip(self._io, self._states)]
             for k, i in self.inputs.items()
             if i["kind"] == "events"
         }

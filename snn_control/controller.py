@@ -42,7 +42,7 @@ def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
     """Events that stand at ``path`` into their io slot.
 
     take : of an input, see `snn_control.engine.take_events.taker`
-    value : (n, 4) rows of t [s], x, y, p, or a tuple of the four arrays, where a t of whole numbers is in ns
+    value : (n, 4) rows of t, x, y, p, or a tuple of the four arrays; t as in `Controller.step`
 
     Raises InputError where the shapes do not fit.
     """
@@ -90,7 +90,9 @@ class Controller:
         self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
         self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i["kind"] == "value"}
         self._take = {
-            n: events_taker(program, self.bound.io, n) for n, i in self.inputs.items() if i["kind"] == "events"
+            n: events_taker(program, self.bound.io, self.bound.state, n)
+            for n, i in self.inputs.items()
+            if i["kind"] == "events"
         }
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
@@ -122,8 +124,9 @@ class Controller:
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """One tick.
 
-        observation : input name -> value ((size,) numbers), events ((n, 4) rows of t [s], x, y, p, or a tuple of
-            the four arrays), or None. An input that is None or absent did not arrive: its age grows by a period.
+        observation : input name -> value ((size,) numbers), events ((n, 4) rows of t, x, y, p, or a tuple of the four
+            arrays), or None. An input that is None or absent did not arrive: its age grows by a period.
+            A whole t is in ns on the sensor's clock, a float one in seconds after the beginning of this tick.
 
         Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
         """
@@ -359,8 +362,7 @@ class Controller:
                         ("cut", encoders.CUT),
                     )
                 }
-                | ({"events": int(a(f"{name}.events")[0]), "out_of_frame": int(a(f"{name}.events")[1])}
-                   if spec["kind"] == "events" else {})
+                | (self._seen(name, spec["filters"]) if spec["kind"] == "events" else {})
                 for name, spec in self.inputs.items()
             },
             "learning": {
@@ -379,3 +381,9 @@ class Controller:
             },
             "workload": workload(self.bound).plain(),
         }  # fmt: skip
+
+    def _seen(self, name: str, filters: list[str]) -> dict[str, Any]:
+        """What became of the events of an input; ``filtered`` is what each filter removed of those in the frame."""
+        events, out = self.bound.array(f"{name}.events").tolist()
+        removed = self.bound.array(f"{name}.removed").tolist()[-len(filters) :] if filters else []
+        return {"events": events, "out_of_frame": out, "filtered": dict(zip(filters, removed, strict=True))}

@@ -9,6 +9,7 @@ import yaml
 
 from snn_control.advice import advice
 from snn_control.spec import parse_spec
+from snn_control.spec.reader import Loader
 
 #: slow, but nothing that could not be meant: a NEF integrator's synapse, adaptation and eligibility of seconds
 SLOW = """
@@ -51,6 +52,8 @@ def test_what_is_slow_on_purpose_is_not_warned_of():
     ("path", "value", "where"),
     [
         (["period"], 50, "period"),
+        (["period"], 1, "period"),
+        (["inputs", "x", "stale"], 50, "inputs.x.stale"),
         (["inputs", "x", "encoder", "neuron", "tau_mem"], 20, "inputs.x.encoder.neuron.tau_mem"),
         (["network", "populations", "a", "neuron", "tau_mem"], [0.02, 20], "network.populations.a.neuron.tau_mem"),
         (["network", "populations", "a", "neuron", "tau_adapt"], 200, "network.populations.a.neuron.tau_adapt"),
@@ -86,3 +89,46 @@ def test_a_population_without_any_connection_is_named():
     values["outputs"]["z"] = {"decoder": {"type": "membrane", "from": "read", "weights": 1.0}}
     said = "nothing reaches it and nothing reads it: connect it, or remove it"
     assert advice(parse_spec(values)) == [f"network.populations.{name}: {said}" for name in ("alone", "self")]
+
+
+CAMERA = """
+version: 1
+period: 0.01
+inputs:
+  camera:
+    kind: events
+    size: [64, 64]
+    capacity: 1000
+    filters:
+    - {type: refractory, period: 1e-3}
+    - {type: background_activity, window: 1e-2}
+    - {type: rate_limit, rate: 5e+4}
+    encoder: {type: surface, grid: [8, 8], tau: 0.02}
+outputs:
+  y: {decoder: {type: membrane, from: camera, weights: 0.1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", []),
+        ("period: 1e-3", "period: 1", ["inputs.camera.filters[0].period = 1 s: times are in seconds; 1 ms is 0.001"]),
+        ("window: 1e-2", "window: 10", ["inputs.camera.filters[1].window = 10 s: times are in seconds; 10 ms is 0.01"]),
+        ("tau: 0.02", "tau: 20", ["inputs.camera.encoder.tau = 20 s: times are in seconds; 20 ms is 0.02"]),
+        ("rate: 5e+4", "rate: 5e+5", [
+            "inputs.camera.capacity = 1000: cuts a tick before inputs.camera.filters[2] can thin it evenly, which lets "
+            "5000 events through: raise it to some times 5000, or lower the rate"
+        ]),
+        ("rate: 5e+4", "rate: 2.5", [
+            "inputs.camera.filters[2].rate = 2.5 events/s: lets next to nothing through: it is events a second; 2.5 "
+            "million are 2.5e+6"
+        ]),
+        ("outputs:", "ros: {inputs: {camera: {topic: e, type: dvs_msgs/msg/EventArray, late: 10}}}\noutputs:", [
+            "ros.inputs.camera.late = 10 s: times are in seconds; 10 ms is 0.01",
+            "inputs.camera: a dead sensor would not be noticed: give it a `stale` limit",
+        ]),
+    ],
+)  # fmt: skip
+def test_times_of_filters_and_a_capacity_below_the_rate_limit(old, new, expected):
+    assert advice(parse_spec(yaml.load(CAMERA.replace(old, new), Loader))) == expected

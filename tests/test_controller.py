@@ -11,6 +11,7 @@ from snn_control.coding import (
     MembraneDecoder,
     Output,
     PoolEncoder,
+    Refractory,
     SpikeDecoder,
     ValueInput,
 )
@@ -178,6 +179,20 @@ def test_events_outside_the_frame_and_beyond_the_capacity_are_counted():
     assert pooled.tolist() == [1, 0, 0, 0]
     counters = one.counters()["inputs"]["camera"]
     assert {k: counters[k] for k in ("events", "out_of_frame", "cut")} == {"events": 1, "out_of_frame": 4, "cut": 2}
+
+
+def test_times_of_rows_count_from_the_tick_and_whole_ones_are_the_sensors():
+    """Filters that compare times over ticks see the same events from a Gymnasium observation and from a camera."""
+    refractory = (Refractory(period=1.5 * PERIOD),)
+    spec = EventsInput("camera", size=(8, 8), encoder=PoolEncoder((4, 4), "merge"), filters=refractory)
+    outputs = [Output("u", (MembraneDecoder("camera", np.ones((16, 1))),))]
+    relative, absolute = controller([spec], outputs), controller([spec], outputs)
+    after = np.array([0.2, 0.8]) * PERIOD  # one pixel each: every second tick's event is let through
+    x = y = p = np.array([1, 5])
+    for tick in range(6):
+        one = relative.step({"camera": np.stack([after, x, y, p], axis=1)})
+        other = absolute.step({"camera": (np.rint((tick * PERIOD + after) * 1e9).astype(np.int64), x, y, p)})
+        assert one["u"] == other["u"] == (2 if tick % 2 == 0 else 0)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from snn_control.network import (
     Threshold,
 )
 from snn_control.spec import load_spec, parse_spec
+from snn_control.spec.coding import FILTERS
 from snn_control.spec.network import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,6 +95,7 @@ GOOD = {
         "outputs": {"pan": {"topic": "command", "type": "std_msgs/msg/Float64", "field": "data", "reliability": "reliable", "depth": 2}},
     },
 }  # fmt: skip
+EVENTS = {"topic": "camera/events", "type": "event_camera_msgs/msg/EventPacket"}
 MISSING = object()
 
 
@@ -152,7 +154,19 @@ STRUCTURAL = [
     (f"{CAMERA}.capacity", 0, "inputs.camera.capacity = 0: must be a whole number >= 1"),
     (f"{CAMERA}.stale", 0, "inputs.camera.stale = 0: must be > 0 s"),
     (f"{CAMERA}.required", "no", "inputs.camera.required = 'no': must be true or false"),
-    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool; known: pool"),
+    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool, surface; known: pool, surface"),
+    (f"{CAMERA}.encoder.response", "most", "inputs.camera.encoder.response = 'most': must be 'sum', 'binary' or 'saturate'"),
+    (f"{CAMERA}.encoder.response", "saturate", "inputs.camera.encoder.ceiling = None: is needed with response 'saturate'"),
+    (f"{CAMERA}.encoder.tau", 0, "inputs.camera.encoder.tau = 0: must be > 0"),
+    (f"{CAMERA}.filters", {}, "inputs.camera.filters = {}: must be a list"),
+    (f"{CAMERA}.filters", [{"type": "refractroy"}], "inputs.camera.filters[0].type = 'refractroy': must be one of region, hot_pixels, refractory, background_activity, polarity, rate_limit; did you mean 'refractory'?"),
+    (f"{CAMERA}.filters", [{"type": "refractory"}], "inputs.camera.filters[0].period: is missing; add 'period'"),
+    (f"{CAMERA}.filters", [{"type": "refractory", "period": 0}], "inputs.camera.filters[0].period = 0: must be from 1e-06 s"),
+    (f"{CAMERA}.filters", [{"type": "region", "x": -1, "y": 0, "width": 2, "height": 2}], "inputs.camera.filters[0].x = -1: must be a whole number >= 0"),
+    (f"{CAMERA}.filters", [{"type": "hot_pixels"}], "inputs.camera.filters[0].mask = None: give a mask or pixels"),
+    (f"{CAMERA}.filters", [{"type": "polarity", "keep": "both"}], "inputs.camera.filters[0].keep = 'both': must be 'on' or 'off'"),
+    (f"{CAMERA}.filters", [{"type": "background_activity", "window": 0.1, "support": 0}], "inputs.camera.filters[0].support = 0: must be a whole number from 1 to 8"),
+    (f"{CAMERA}.filters", [{"type": "rate_limit", "rate": 1e6, "burst": 0}], "inputs.camera.filters[0].burst = 0: must be >= 1"),
     (f"{CAMERA}.encoder.grid", MISSING, "inputs.camera.encoder.grid: is missing; add 'grid'"),
     (f"{CAMERA}.encoder.polarity", "both", "inputs.camera.encoder.polarity = 'both': must be 'signed', 'merge' or 'split'"),
     (f"{CAMERA}.encoder.on_wieght", 1, "inputs.camera.encoder.on_wieght = 1: is not a known key; did you mean 'on_weight'?"),
@@ -242,11 +256,16 @@ STRUCTURAL = [
     ("ros.outputs.pan.reliability", "best", "ros.outputs.pan.reliability = 'best': must be 'best_effort' or 'reliable'"),
     ("ros.outputs.pan.values", ["a"], "ros.outputs.pan.values = ['a']: must be a mapping (key: value)"),
     ("ros.inputs.joints.values", {"name": ["a"]}, "ros.inputs.joints.values = {'name': ['a']}: is not a known key"),
+    ("ros.inputs.camera", EVENTS | {"pace": "fast"}, "ros.inputs.camera.pace = 'fast': must be 'arrival' or 'sensor'"),
+    ("ros.inputs.camera", EVENTS | {"late": -1}, "ros.inputs.camera.late = -1: must be from 0 to 3600 s"),
+    ("ros.outputs.pan.pace", "sensor", "ros.outputs.pan.pace = 'sensor': is not a known key"),
     ("ros.outputs.pan.feild", "x", "ros.outputs.pan.feild = 'x': is not a known key; did you mean 'field'?"),
 ]  # fmt: skip
 
 #: rules between values, which only the parser knows
 MEANING = [
+    (f"{CAMERA}.filters", [{"type": "region", "x": 0, "y": 20, "width": 2, "height": 5}], "inputs.camera.filters[0].height = 5: must end within the sensor (32 x 24): at most 4 from 20"),
+    (f"{CAMERA}.filters", [{"type": "hot_pixels", "mask": [[0, 1]]}], "inputs.camera.filters[0].mask = 'shape (1, 2)': must be (height, width)"),
     (f"{CAMERA}.encoder.grid", [33, 3], "inputs.camera.encoder.grid[0] = 33: must be at most the camera's size (32)"),
     (f"{CAMERA}.encoder.on_weight", INFINITY, "inputs.camera.encoder.on_weight = inf: must be finite"),
     (f"{JOINTS}.range", [1.6, -1.6], "inputs.joints.range = (1.6, -1.6): low must be < high"),
@@ -269,6 +288,7 @@ MEANING = [
     ("outputs.mode.safe", 0.5, "outputs.mode.safe = 0.5: must be an action: a whole number in [0, 2)"),
     ("outputs.mode.slew", 3, "outputs.mode.slew = 3: does not go with arg-max; leave it out"),
     ("ros.inputs", {"joint": {}}, "ros.inputs.joint = 'joint': is not one of the controller's inputs; did you mean 'joints'?"),
+    ("ros.inputs.joints.pace", "sensor", "ros.inputs.joints.pace = 'sensor': is not a known key"),
     (f"{FIRST}.weights", "none.npz#w", "network.projections[0].weights = 'none.npz#w': there is no file none.npz"),
 ]  # fmt: skip
 
@@ -417,6 +437,16 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
 
 
 # reading -------------------------------------------------------------------------------------------------------
+def test_packets_of_an_event_camera_have_a_long_queue_and_a_pace():
+    one = parse_spec(with_value("ros.inputs.camera", EVENTS)).ros_inputs["camera"]
+    assert (one.depth, one.pace, one.late, one.reliability) == (64, "arrival", 0.01, "best_effort")
+    given = EVENTS | {"depth": 5, "pace": "sensor", "late": 0.02}
+    one = parse_spec(with_value("ros.inputs.camera", given)).ros_inputs["camera"]
+    assert (one.depth, one.pace, one.late) == (5, "sensor", 0.02)
+    clouds = EVENTS | {"type": "sensor_msgs/msg/PointCloud2"}
+    assert parse_spec(with_value("ros.inputs.camera", clouds)).ros_inputs["camera"].depth == 5
+
+
 def test_learning_rules_are_read_and_fit_the_schema():
     bounds = {"w_min": -2.5, "w_max": 5, "enabled": False, "name": "mine"}
     pair = {"a_plus": 0.1, "a_minus": -0.2, "tau_plus": 0.01, "tau_minus": 0.03}
@@ -436,6 +466,20 @@ def test_learning_rules_are_read_and_fit_the_schema():
     for least in ({"type": "stdp", "w_max": 3}, {"type": "pes", "error": "slow"}):
         VALIDATOR.validate(with_value(f"{SECOND}.learning", least))
         parse_spec(with_value(f"{SECOND}.learning", least))
+
+
+def test_every_filter_can_stand_in_the_file():
+    for one in (
+        {"type": "region", "x": 0, "y": 1, "width": 2, "height": 2}, {"type": "hot_pixels", "pixels": [[1, 2], [3, 4]]},
+        {"type": "refractory", "period": 1e-3, "each_polarity": True}, {"type": "polarity", "keep": "off"},
+        {"type": "background_activity", "window": 0.01, "support": 2}, {"type": "rate_limit", "rate": 1e6, "burst": 100},
+    ):  # fmt: skip
+        document = with_value(f"{CAMERA}.filters", [one])
+        VALIDATOR.validate(document)
+        (found,) = parse_spec(document).inputs[0].filters
+        assert type(found) is FILTERS[one["type"]]
+        got = {key: np.asarray(getattr(found, key)).tolist() for key in one if key != "type"}
+        assert got == {key: value for key, value in one.items() if key != "type"}
 
 
 def test_the_descriptions_that_come_out():

@@ -10,7 +10,9 @@ from .encoders import (
     PopulationEncoder,
     SignedEncoder,
     StepForwardEncoder,
+    SurfaceEncoder,
 )
+from .filters import BackgroundActivity, EventFilter, HotPixels, Polarity, RateLimit, Refractory, Region
 from .inputs import EventsInput, Input, ValueInput
 from .outputs import (
     ArgmaxDecoder,
@@ -26,24 +28,32 @@ from .outputs import (
 
 __all__ = [
     "ArgmaxDecoder",
+    "BackgroundActivity",
     "Decoder",
     "DeltaEncoder",
     "DirectEncoder",
     "Encoder",
+    "EventFilter",
     "EventsInput",
     "FieldsEncoder",
     "FirstSpikeDecoder",
     "Guard",
+    "HotPixels",
     "Input",
     "LinearEncoder",
     "MembraneDecoder",
     "Output",
+    "Polarity",
     "PoolEncoder",
     "PopulationEncoder",
     "PopulationVectorDecoder",
+    "RateLimit",
+    "Refractory",
+    "Region",
     "SignedEncoder",
     "SpikeCountDecoder",
     "SpikeDecoder",
     "StepForwardEncoder",
+    "SurfaceEncoder",
     "ValueInput",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "PopulationEncoder",
     "SignedEncoder",
     "StepForwardEncoder",
+    "SurfaceEncoder",
 ]
 
 
@@ -198,25 +199,65 @@ class StepForwardEncoder(Encoder):
         _positive("threshold", self.threshold)
 
 
+def _check_grid(grid: tuple[int, int], polarity: str) -> None:
+    for k in (0, 1):
+        check_size(f"grid[{k}]", grid[k])
+    if polarity not in ("signed", "merge", "split"):
+        raise DescriptionError("polarity", polarity, "must be 'signed', 'merge' or 'split'")
+
+
 @dataclass(frozen=True)
 class PoolEncoder(Encoder):
     """Events summed over the cells of a grid, a graded vector a tick, in row-major order of (row, column).
 
     grid : (columns, rows)
     polarity : "signed" (ON adds ``on_weight``, OFF takes ``off_weight`` away), "merge" (both add 1), "split" (OFF
-        cells, then ON cells)
+        cells, then ON cells: a picture of 2 channels as a `Convolution` takes it)
+    response : "sum"; "binary": the sign of the sum, so 1 where there were events; "saturate": the sum, at most
+        ``ceiling`` on both sides of 0
+    ceiling : goes with "saturate"
+    tau : [s]; a leaky count: what was there decays once a tick by exp(-period / tau), and the response is added. It
+        acts in all steps of a tick; without tau it acts in the first one
     """
 
     grid: tuple[int, int]
     polarity: str = "signed"
     on_weight: float = 1.0
     off_weight: float = 1.0
+    response: str = "sum"
+    ceiling: float | None = None
+    tau: float | None = None
     neuron: NeuronModel | None = None
 
     def __post_init__(self) -> None:
-        for k in (0, 1):
-            check_size(f"grid[{k}]", self.grid[k])
-        if self.polarity not in ("signed", "merge", "split"):
-            raise DescriptionError("polarity", self.polarity, "must be 'signed', 'merge' or 'split'")
+        _check_grid(self.grid, self.polarity)
         _finite("on_weight", self.on_weight)
         _finite("off_weight", self.off_weight)
+        if self.response not in ("sum", "binary", "saturate"):
+            raise DescriptionError("response", self.response, "must be 'sum', 'binary' or 'saturate'")
+        if (self.response == "saturate") != (self.ceiling is not None):
+            rule = "is needed with response 'saturate'" if self.ceiling is None else "goes with response 'saturate'"
+            raise DescriptionError("ceiling", self.ceiling, rule)
+        for key in ("ceiling", "tau"):
+            if getattr(self, key) is not None:
+                _positive(key, getattr(self, key))
+
+
+@dataclass(frozen=True)
+class SurfaceEncoder(Encoder):
+    """Surface of active events: a cell is 1 in the tick of an event and decays by exp(-age / tau) from then on, its age
+    counted in ticks; a graded vector that acts in all steps of a tick (Lagorce et al. 2017, IEEE TPAMI 39:1346).
+
+    grid : (columns, rows)
+    tau : [s]
+    polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, what the last event was)
+    """
+
+    grid: tuple[int, int]
+    tau: float
+    polarity: str = "merge"
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        _check_grid(self.grid, self.polarity)
+        _positive("tau", self.tau)

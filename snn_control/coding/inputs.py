@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network.graph import check_name, check_size
-from .encoders import Encoder, PoolEncoder
+from .encoders import Encoder, PoolEncoder, SurfaceEncoder
+from .filters import EventFilter
 
 __all__ = ["EventsInput", "Input", "ValueInput"]
 
@@ -69,11 +70,13 @@ class EventsInput(Input):
 
     size : (width, height) in pixels
     capacity : events a tick; what comes beyond is cut and counted
+    filters : run in this order, in front of the encoder
     """
 
     size: tuple[int, int] = (128, 128)
-    encoder: PoolEncoder = field(default_factory=lambda: PoolEncoder((16, 16)))
+    encoder: PoolEncoder | SurfaceEncoder = field(default_factory=lambda: PoolEncoder((16, 16)))
     capacity: int = 16384
+    filters: tuple[EventFilter, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,3 +88,8 @@ class EventsInput(Input):
                 rule = f"must be at most the camera's size ({self.size[k]})"
                 raise DescriptionError(f"inputs.{self.name}.encoder.grid[{k}]", self.encoder.grid[k], rule)
         check_size(f"inputs.{self.name}.capacity", self.capacity)
+        for k, one in enumerate(self.filters):
+            path = f"inputs.{self.name}.filters[{k}]"
+            if not isinstance(one, EventFilter):
+                raise DescriptionError(path, type(one).__name__, "must be a filter, e.g. Refractory(0.001)")
+            one.check(path, *self.size)

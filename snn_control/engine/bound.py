@@ -115,10 +115,11 @@ def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: 
     return arrays
 
 
-def events_taker(program: Program, io: np.ndarray, name: str) -> Callable[..., bool]:
+def events_taker(program: Program, io: np.ndarray, state: np.ndarray, name: str) -> Callable[..., bool]:
     """``take(t, x, y, p)`` into the events input ``name`` of an io block, see `snn_control.engine.take_events`."""
     slot, *columns = io_arrays(program, io, "an events input", name, slot="<i8", t="<i8", x="<u2", y="<u2", p="|u1")
-    return taker(slot, columns, io)
+    clock = program.names["clock"].view(state)
+    return taker(slot, columns, clock, round(program.facts["period"] * 1e9), io, state)
 
 
 class Bound:

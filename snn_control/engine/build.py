@@ -103,7 +103,14 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         "dt": dt,
         "period": period,
         "inputs": [
-            {"name": i.name, "kind": "events", "capacity": i.capacity, "size": list(i.size), "required": i.required}
+            {
+                "name": i.name,
+                "kind": "events",
+                "capacity": i.capacity,
+                "size": list(i.size),
+                "required": i.required,
+                "filters": b.filters[i.name],
+            }
             if isinstance(i, EventsInput)
             else {"name": i.name, "kind": "value", "size": getattr(i, "size", 0), "required": i.required}
             for i in inputs

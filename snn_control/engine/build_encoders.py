@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,15 @@ from ..coding import (
     PopulationEncoder,
     SignedEncoder,
     StepForwardEncoder,
+    SurfaceEncoder,
     ValueInput,
 )
 from ..errors import BuildError
 from . import plugins
+from .build_filters import event_columns
 from .build_projections import product
 from .builder import Builder, matrix, vector
+from .kernels.encoders import RESPONSES
 from .program import PRE, Place
 
 __all__ = ["EncoderForm", "encoder_form", "register_encoder"]
@@ -35,13 +39,13 @@ class EncoderForm:
 
     build : (builder, input, source) -> place of the currents, float32 (neurons,), after emitting into section PRE what
         writes all of them once a tick; the source is the checked numbers, float32 (size,), or the io header of an
-        events input (`snn_control.engine.slots`)
-    pulse : the currents act in the first step of a tick only
+        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` gives
+    pulse : the currents act in the first step of a tick only; or a function of the description that says so
     events : it takes events, not numbers
     """
 
     build: Callable[[Builder, Any, Place], Place]
-    pulse: bool = False
+    pulse: bool | Callable[[Any], bool] = False
     events: bool = False
 
 
@@ -141,24 +145,48 @@ def _changes(b: Builder, spec: ValueInput, held: Place) -> Place:
     return drive
 
 
-def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
-    lay, name, encoder = b.layout, spec.name, spec.encoder
+def _cells(b: Builder, spec: EventsInput, on: float, off: float) -> tuple[int, list[int | Place]]:
+    """How many cells a grid over the sensor has, and the words of a row that lead an event to its cell."""
+    lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
-    lay.io(f"{name}.t", "int64", spec.capacity)
-    x, y = (lay.io(f"{name}.{key}", "uint16", spec.capacity) for key in "xy")
-    p = lay.io(f"{name}.p", "uint8", spec.capacity)
-    column = lay.constant("", (np.arange(width, dtype=np.int64) * columns // width).astype(np.uint32))
-    line = lay.constant("", (np.arange(height, dtype=np.int64) * rows // height * columns).astype(np.uint32))
-    on, off = (encoder.on_weight, -encoder.off_weight) if encoder.polarity == "signed" else (1.0, 1.0)
-    weights = lay.constant("", np.array([on, off], np.float32))
-    split = cells if encoder.polarity == "split" else 0
-    out = lay.state(f"{name}.pooled", "float32", cells + split)
-    counters = lay.state(f"{name}.events", "int64", 2)
-    operands = (
-        cells + split, out, slot, x, y, p, width, height, column, line, weights, split, spec.capacity, counters,
-    )  # fmt: skip
-    b.emit(PRE, "pool", *operands, label=name)
+    split = encoder.polarity == "split"
+    if encoder.polarity != "signed":
+        on = off = 1.0
+    weights, scratch = lay.constant("", np.array([off, on], np.float32)), lay.io("", "uint32", spec.capacity)
+    row = [
+        c.slot, c.kept, spec.capacity, c.x, c.y, width, height, c.p, scratch, columns, rows, cells * split, weights,
+        c.counters,
+    ]  # fmt: skip
+    return cells * (1 + split), row
+
+
+def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
+    lay, encoder = b.layout, spec.encoder
+    assert isinstance(encoder, PoolEncoder)
+    n, row = _cells(b, spec, encoder.on_weight, -encoder.off_weight)
+    plain = encoder.response == "sum" and encoder.tau is None
+    counts = lay.state(f"{spec.name}.pooled" if plain else "", "float32", n)
+    b.emit(PRE, "pool", *row, n, counts, label=spec.name)
+    if plain:
+        return counts
+    out = lay.state(f"{spec.name}.pooled", "float32", n)
+    numbers = np.array([_decay(b, encoder.tau) if encoder.tau else 0.0, encoder.ceiling or 0.0], np.float32)
+    response = RESPONSES.index(encoder.response)
+    b.emit(PRE, "respond", n, counts, out, lay.constant("", numbers), response, label=spec.name)
     return out
+
+
+def _surface(b: Builder, spec: EventsInput, slot: Place) -> Place:
+    n, row = _cells(b, spec, 1.0, -1.0)
+    out = b.layout.state(f"{spec.name}.pooled", "float32", n)
+    decay = b.layout.constant("", np.array([_decay(b, spec.encoder.tau)], np.float32))
+    b.emit(PRE, "surface", *row, n, out, decay, label=spec.name)
+    return out
+
+
+def _decay(b: Builder, tau: float) -> float:
+    """Of a tick."""
+    return math.exp(-b.dt * b.steps / tau)
 
 
 FORMS: dict[type, EncoderForm] = {
@@ -169,7 +197,8 @@ FORMS: dict[type, EncoderForm] = {
     SignedEncoder: EncoderForm(_signed),
     DeltaEncoder: EncoderForm(_changes, pulse=True),
     StepForwardEncoder: EncoderForm(_changes, pulse=True),
-    PoolEncoder: EncoderForm(_pool, pulse=True, events=True),
+    PoolEncoder: EncoderForm(_pool, pulse=lambda encoder: encoder.tau is None, events=True),
+    SurfaceEncoder: EncoderForm(_surface, events=True),
 }
 
 

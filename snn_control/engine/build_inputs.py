@@ -11,6 +11,7 @@ from ..errors import BuildError
 from ..network import Population
 from . import plugins
 from .build_encoders import encoder_form
+from .build_filters import add_columns
 from .builder import Builder, Node, bounded
 from .kernels import encoders
 from .program import PRE, STEP, Place
@@ -30,6 +31,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
     stale = NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
     if isinstance(spec, EventsInput):
         b.emit(PRE, "sample", 0, slot, 0, 0, validity, 0, stale, counters, label=name)
+        b.filters[name] = add_columns(b, spec, slot)
         _encode(b, spec, slot)
     elif isinstance(spec, ValueInput):
         n = spec.size
@@ -67,7 +69,8 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
             raise BuildError(f"{where}.neuron", f"parameters for {model.size} neurons", rule)
         node = b.population(Population(spec.name, drive.shape[0], model), driven=True)
         node.drive = drive
-    node.pulse = drive if form.pulse else None
+    pulse = form.pulse(spec.encoder) if callable(form.pulse) else form.pulse
+    node.pulse = drive if pulse else None
 
 
 def end_pulses(b: Builder) -> None:

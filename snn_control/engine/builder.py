@@ -92,6 +92,7 @@ class Builder:
         self.updates = 0  # state variables that decay in a step: membranes, currents, traces
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
+        self.filters: dict[str, list[str]] = {}  # of each events input
 
     def emit(self, section: int, name: str, *operands: int | Place, label: str) -> Operation:
         plain = tuple(o if isinstance(o, Place) else int(o) for o in operands)

@@ -1,4 +1,4 @@
-"""Plug-ins: kernels, neurons, encoders, learning rules and decoders of other packages, found by entry point.
+"""Plug-ins: kernels, neurons, encoders, filters, learning rules and decoders of other packages, found by entry point.
 
 An entry of the group ``snn_control.plugins`` is a `Plugin`. All are loaded when a name or a description is asked for
 that is none of ours, and not before. One that cannot be loaded stops nobody who does not use it: it is a fault, which
@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from ..coding import Decoder, Encoder
+from ..coding import Decoder, Encoder, EventFilter
 from ..errors import ProgramError
 from ..network import LearningRule, NeuronModel
 
 if TYPE_CHECKING:
     from .build_encoders import EncoderForm
+    from .build_filters import FilterForm
     from .build_outputs import DecoderForm
     from .forms import NeuronForm
     from .registry import Kernel
@@ -29,7 +30,9 @@ __all__ = ["GROUP", "Plugin", "faults", "form", "kernels", "twins", "types"]
 
 GROUP = "snn_control.plugins"
 #: what a plug-in can bring beside kernels -> the base of its descriptions
-BASES: dict[str, type] = {"neurons": NeuronModel, "encoders": Encoder, "rules": LearningRule, "decoders": Decoder}
+BASES: dict[str, type] = {
+    "neurons": NeuronModel, "encoders": Encoder, "filters": EventFilter, "rules": LearningRule, "decoders": Decoder,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Plugin:
     """What a package adds; raises ProgramError where something is of the wrong type.
 
     kernels : of names that nobody else has
-    neurons, encoders, rules, decoders : ``type`` in a controller file -> (description, form); a description is a
-        dataclass of this package's own, whose fields are the keys in the file
+    neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, form); a description is
+        a dataclass of this package's own, whose fields are the keys in the file
     twins : ``"module:NAME"`` of a mapping kernel -> (slow twin, random operands), see `snn_control.testing`; imported
         by tests only
     """
@@ -46,6 +49,7 @@ class Plugin:
     kernels: tuple[Kernel, ...] = ()
     neurons: Mapping[str, tuple[type[NeuronModel], NeuronForm]] = field(default_factory=dict)
     encoders: Mapping[str, tuple[type[Encoder], EncoderForm]] = field(default_factory=dict)
+    filters: Mapping[str, tuple[type[EventFilter], FilterForm]] = field(default_factory=dict)
     rules: Mapping[str, tuple[type[LearningRule], RuleForm]] = field(default_factory=dict)
     decoders: Mapping[str, tuple[type[Decoder], DecoderForm]] = field(default_factory=dict)
     twins: str = ""
@@ -63,6 +67,7 @@ class Plugin:
 
 def _check_pair(where: str, pair: Any, kind: str, base: type) -> None:
     from .build_encoders import EncoderForm
+    from .build_filters import FilterForm
     from .build_outputs import DecoderForm
     from .forms import NeuronForm
 
@@ -73,7 +78,7 @@ def _check_pair(where: str, pair: Any, kind: str, base: type) -> None:
         raise ProgramError(f"{where}: {cls!r} is no subclass of {base.__name__}")
     if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
         raise ProgramError(f"{where}: {cls.__name__} is a description of snn_control; make a subclass of it")
-    forms = {"neurons": NeuronForm, "encoders": EncoderForm, "decoders": DecoderForm}
+    forms = {"neurons": NeuronForm, "encoders": EncoderForm, "filters": FilterForm, "decoders": DecoderForm}
     if not (callable(form) if kind == "rules" else isinstance(form, forms[kind])):
         raise ProgramError(f"{where}: {form!r} is no form of {kind}")
 

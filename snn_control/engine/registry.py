@@ -16,6 +16,7 @@ from .kernels import (
     decoders,
     delivery,
     encoders,
+    filters,
     gather,
     neurons,
     outputs,
@@ -52,6 +53,8 @@ class Kernel:
 
 _FUNCTIONS = (
     encoders.sample, encoders.population, encoders.fields, encoders.signed, encoders.changes, encoders.pool,
+    encoders.surface, encoders.respond, filters.region, filters.hot_pixels, filters.refractory, filters.background,
+    filters.one_polarity, filters.rate_limit,
     vectors.copy, vectors.add, vectors.clear, vectors.remember,
     delivery.dense_spikes, delivery.csr_spikes, delivery.dense_spikes_int8, delivery.csr_spikes_int8,
     delivery.csr_delayed, delivery.release, delivery.synapse, delivery.dense_graded, delivery.one_to_one_graded,
@@ -63,7 +66,10 @@ _FUNCTIONS = (
     decoders.population_vector, decoders.window_counts, decoders.first_spike,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
-OURS: dict[str, Kernel] = {f.__name__: Kernel(f.__name__, 1, f, CHECKS[f.__name__]) for f in _FUNCTIONS}
+_VERSIONS = {"pool": 3, "surface": 2}  # 1 where it stands not here
+OURS: dict[str, Kernel] = {
+    f.__name__: Kernel(f.__name__, _VERSIONS.get(f.__name__, 1), f, CHECKS[f.__name__]) for f in _FUNCTIONS
+}
 
 
 def all_kernels() -> dict[str, Kernel]:

@@ -49,12 +49,12 @@ def number(address, kind):
 
 
 @register_jitable(forceinline=True)
-def read_times(out, column, stride, kind):
-    """ns; a float column is in seconds."""
+def read_times(out, column, stride, kind, start):
+    """ns; a float column is in seconds after ``start``, the beginning of the tick."""
     for k in range(out.size):
         if kind in (FLOAT32, FLOAT64):
             t = np.rint(number(column + k * stride, kind) * 1e9)
-            out[k] = np.int64(t) if abs(t) < LATEST else NO_TIME
+            out[k] = start + np.int64(t) if abs(t) < LATEST else NO_TIME
         else:
             out[k] = whole(column + k * stride, kind)
 
@@ -74,8 +74,8 @@ def read_polarities(out, column, stride, kind):
 
 
 def take_events(owner, columns, count):
-    """take(t, x, y, p) -> whether they are vectors of one length and usual dtypes, and were taken; t in s or ns."""
-    o, columns = i64(words_of(owner), 7), i64(columns, count)
+    """take(t, x, y, p) -> whether they are vectors of one length and usual dtypes, and were taken."""
+    o, columns = i64(words_of(owner), 9), i64(columns, count)
     usual = count == 4
     for k in range(count):
         usual = usual and is_vector(columns[k], o[6]) and type_number(columns[k]) in USUAL
@@ -88,7 +88,7 @@ def take_events(owner, columns, count):
         column, stride = load_i64(columns[k] + DATA), load_i64(load_i64(columns[k] + STRIDES))
         kind = type_number(columns[k])
         if k == 0:
-            read_times(i64(o[0], n), column, stride, kind)
+            read_times(i64(o[0], n), column, stride, kind, i64(o[7], 1)[0] * o[8])
         elif k == 3:
             read_polarities(u8(o[3], n), column, stride, kind)
         else:
@@ -97,11 +97,15 @@ def take_events(owner, columns, count):
     return is_true(True)
 
 
-def taker(slot: np.ndarray, columns: Sequence[np.ndarray], *keep: Any) -> Callable[..., bool]:
+def taker(
+    slot: np.ndarray, columns: Sequence[np.ndarray], clock: np.ndarray, period_ns: int, *keep: Any
+) -> Callable[..., bool]:
     """``take(t, x, y, p)`` for an events input: its io slot and columns t int64, x and y uint16, p uint8.
 
     It takes four vectors of one length, of any strides and of bool, int8 to int64, uint8 to uint32, float32 or
-    float64, marks the slot fresh and gives True; anything else gives False and nothing is done.
+    float64, marks the slot fresh and gives True; anything else gives False and nothing is done. A whole t is in ns, on
+    the sensor's clock; a float one in seconds after the beginning of the tick, the number of which is ``clock[0]``.
     """
-    words = [c.ctypes.data for c in columns] + [slot.ctypes.data, columns[0].size, id(np.ndarray)]
-    return builtin(take_events, METH_FASTCALL, np.array(words, np.int64), slot, *columns, *keep)
+    words = [c.ctypes.data for c in columns]
+    words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns]
+    return builtin(take_events, METH_FASTCALL, np.array(words, np.int64), slot, *columns, clock, *keep)

@@ -74,9 +74,9 @@ class InputRecorder:
         columns = value if isinstance(value, tuple) else tuple(np.asarray(value).T)
         t, x, y, p = (np.asarray(column) for column in columns)
         there = np.isfinite(t) & np.isfinite(x) & np.isfinite(y)
-        ns = np.rint(t[there].astype(np.float64) * 1e9) if t.dtype.kind == "f" else t[there]
         tick = self.steps * self.repeat
         first, last = (math.ceil((tick + k) * self.period * 1e9) - k for k in (0, 1))
+        ns = first + np.rint(t[there].astype(np.float64) * 1e9) if t.dtype.kind == "f" else t[there]
         placed = (np.floor(x[there]), np.floor(y[there]), np.asarray(p)[there] > 0)
         return np.stack([np.clip(ns, first, last), *placed], axis=1).astype(np.int64)
 

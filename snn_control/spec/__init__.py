@@ -7,7 +7,6 @@ Every mistake is a DescriptionError that names the path, the value, the rule and
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,40 +23,10 @@ from ..network import Network
 from .coding import read_input, read_output
 from .network import read_network
 from .reader import VERSION, Loader, Reader, nearest
+from .ros import RosTopic, read_topics
 from .writing import save_spec
 
 __all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
-
-
-@dataclass(frozen=True)
-class RosTopic:
-    """One end on a ROS topic.
-
-    topic : relative topic name
-    type : message type, e.g. ``sensor_msgs/msg/JointState``
-    field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
-    reliability : "best_effort" or "reliable"
-    depth : queue length
-    values : of a command: what its message says beside the numbers, field -> value, e.g. ``name: [pan, tilt]``
-    """
-
-    topic: str
-    type: str
-    field: str = ""
-    reliability: str = "best_effort"
-    depth: int = 5
-    values: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        for key in self.values or ():
-            if not isinstance(key, str):
-                raise DescriptionError("values", key, "must be the name of a field, e.g. 'name' or 'header.frame_id'")
-        if not re.fullmatch(r"\w+/msg/\w+", self.type):
-            raise DescriptionError("type", self.type, "must look like 'sensor_msgs/msg/JointState'")
-        if self.reliability not in ("best_effort", "reliable"):
-            raise DescriptionError("reliability", self.reliability, "must be 'best_effort' or 'reliable'")
-        if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= 1000:
-            raise DescriptionError("depth", self.depth, "must be a whole number in [1, 1000]")
 
 
 @dataclass(frozen=True)
@@ -101,24 +70,6 @@ class ControllerSpec:
         return save_spec(self, path, head)
 
 
-def _topic(r: Reader, output: bool) -> RosTopic:
-    values: dict[str, Any] = {"topic": r.text("topic"), "type": r.text("type"), "field": r.text("field", "")}
-    values["reliability"] = r.text("reliability", "reliable" if output else "best_effort")
-    if output:
-        fixed = r.child("values", {})
-        values["values"] = fixed.values
-    return r.make(RosTopic, depth=r.take("depth", 1 if output else 5), **values)
-
-
-def _topics(r: Reader, key: str, names: list[str]) -> dict[str, RosTopic]:
-    found = {}
-    for name, child in r.children(key, {}):
-        if name not in names:
-            raise DescriptionError(child.path, name, f"is not one of the controller's {key}", nearest(name, names))
-        found[name] = _topic(child, key == "outputs")
-    return found
-
-
 def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> ControllerSpec:
     """A parsed YAML document -> ControllerSpec; raises DescriptionError."""
     r = Reader(values, "", Path(folder))
@@ -136,8 +87,8 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
         guard = g.make(Guard, release=g.take("release", 5))
     ros = r.child("ros", {})
     topics = {
-        "ros_inputs": _topics(ros, "inputs", [i.name for i in inputs]),
-        "ros_outputs": _topics(ros, "outputs", [o.name for o in outputs]),
+        "ros_inputs": read_topics(ros, "inputs", inputs),
+        "ros_outputs": read_topics(ros, "outputs", outputs),
     }
     ros.done()
     repeat = r.take("repeat", 1)

@@ -8,24 +8,32 @@ from typing import Any, get_type_hints
 
 from ..coding import (
     ArgmaxDecoder,
+    BackgroundActivity,
     Decoder,
     DeltaEncoder,
     DirectEncoder,
     Encoder,
+    EventFilter,
     EventsInput,
     FieldsEncoder,
     FirstSpikeDecoder,
+    HotPixels,
     Input,
     LinearEncoder,
     MembraneDecoder,
     Output,
+    Polarity,
     PoolEncoder,
     PopulationEncoder,
     PopulationVectorDecoder,
+    RateLimit,
+    Refractory,
+    Region,
     SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
     StepForwardEncoder,
+    SurfaceEncoder,
     ValueInput,
 )
 from ..engine.build_encoders import encoder_form
@@ -34,12 +42,19 @@ from ..network import NeuronModel
 from .network import read_neuron
 from .reader import Reader
 
-__all__ = ["DECODERS", "ENCODERS", "read_fields", "read_input", "read_output"]
+__all__ = ["DECODERS", "ENCODERS", "FILTERS", "read_fields", "read_input", "read_output"]
 
 #: ``type`` of an encoder in a file -> its description
 ENCODERS: dict[str, type[Encoder]] = {
     "population": PopulationEncoder, "linear": LinearEncoder, "direct": DirectEncoder, "fields": FieldsEncoder,
     "signed": SignedEncoder, "delta": DeltaEncoder, "step_forward": StepForwardEncoder, "pool": PoolEncoder,
+    "surface": SurfaceEncoder,
+}  # fmt: skip
+
+#: ``type`` of a filter of events in a file -> its description
+FILTERS: dict[str, type[EventFilter]] = {
+    "region": Region, "hot_pixels": HotPixels, "refractory": Refractory, "background_activity": BackgroundActivity,
+    "polarity": Polarity, "rate_limit": RateLimit,
 }  # fmt: skip
 
 #: ``type`` of a decoder in a file -> its description
@@ -83,6 +98,7 @@ def read_input(name: str, r: Reader) -> Input:
     values["required"] = r.flag("required", True)
     if kind == "events":
         values |= {"size": r.pair("size"), "capacity": r.take("capacity", 16384)}
+        values["filters"] = tuple(read_fields(one, one.type_of("filters", FILTERS)) for one in r.items("filters"))
         return r.make(EventsInput, encoder=_encoder(r.child("encoder"), events=True), **values)
     encoder = _encoder(r.child("encoder"), events=False) if r.has("encoder") else None
     unbounded = (-float("inf"), float("inf"))

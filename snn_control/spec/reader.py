@@ -142,9 +142,9 @@ class Reader:
             raise
         except Exception as error:  # zipfile, zlib and NumPy each have their own
             raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {error}") from error
-        if array.dtype.kind not in "iuf":
+        if array.dtype.kind not in "iufb":
             raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
-        return array
+        return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask
 
     def child(self, key: str, default: Any = MISSING) -> Reader:
         return Reader(self.take(key, default), self.at(key), self.folder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +27,14 @@ from ..errors import NO_VALUE, DescriptionError
 from ..files import replace_files
 from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
 from ..network.convolution import Convolution
-from .coding import DECODERS, ENCODERS
+from .coding import DECODERS, ENCODERS, FILTERS
 from .connectors import CONNECTORS, DISTRIBUTIONS
 from .network import NEURONS, RULES
 from .reader import VERSION, Loader
+from .ros import RosTopic, usual_depth
 
 if TYPE_CHECKING:
-    from . import ControllerSpec, RosTopic
+    from . import ControllerSpec
 
 __all__ = ["TYPES", "save_spec"]
 
@@ -42,7 +43,8 @@ COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing t
 
 #: what plug-ins add to -> ours
 PLUGGED: dict[str, Mapping[str, type]] = {
-    "neurons": NEURONS, "rules": RULES, "encoders": ENCODERS, "decoders": DECODERS,
+    "neurons": NEURONS, "rules": RULES, "encoders": ENCODERS, "filters": FILTERS,
+    "decoders": DECODERS,
 }  # fmt: skip
 TABLES: tuple[Mapping[str, type], ...] = (*PLUGGED.values(), CONNECTORS, DISTRIBUTIONS)
 #: description -> its ``type`` in the file; an empty one has none, as there is only one that can stand there
@@ -62,11 +64,11 @@ NEEDED: dict[type, tuple[str, ...]] = {EventsInput: ("size", "encoder")}
 #: fields of a ControllerSpec that are no keys of the file, or have a way of their own into it
 SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "path")
 #: defaults of a command's topic, where they are not those of the description
-COMMANDED = {"reliability": "reliable", "depth": 1}
+COMMANDED = {"reliability": "reliable"}
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
     "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "stale", "required",
-    "capacity", "encoder", "decoder",
+    "capacity", "filters", "encoder", "decoder",
 )  # fmt: skip
 
 
@@ -143,7 +145,11 @@ class _Writer:
         found["outputs"] = outputs
         if guard := self.fields(spec.guard, ("guard",)):
             found["guard"] = guard
-        ros = {"inputs": self.topics(spec.ros_inputs, {}), "outputs": self.topics(spec.ros_outputs, COMMANDED)}
+        cameras = [one.name for one in spec.inputs if isinstance(one, EventsInput)]
+        ros = {
+            "inputs": self.topics(spec.ros_inputs, {}, cameras),
+            "outputs": self.topics(spec.ros_outputs, COMMANDED, ()),
+        }
         if ros := {side: topics for side, topics in ros.items() if topics}:
             found["ros"] = ros
         return found
@@ -172,11 +178,19 @@ class _Writer:
             found["decoder"] = decoder[0]
         return found
 
-    def topics(self, topics: Mapping[str, RosTopic], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def topics(
+        self, topics: Mapping[str, RosTopic], defaults: Mapping[str, Any], cameras: Collection[str]
+    ) -> dict[str, Any]:
         for name, topic in topics.items():
             if topic.values and defaults is not COMMANDED:
                 raise DescriptionError(f"ros.inputs.{name}.values", topic.values, "goes with outputs only")
-        return {name: self.fields(topic, ("ros", name), defaults=defaults) for name, topic in topics.items()}
+            if name not in cameras and (topic.pace, topic.late) != (RosTopic.pace, RosTopic.late):
+                raise DescriptionError(f"ros.*.{name}.pace", topic.pace, "pace and late go with events inputs only")
+        output = defaults is COMMANDED
+        return {
+            name: self.fields(topic, ("ros", name), defaults={**defaults, "depth": usual_depth(topic.type, output)})
+            for name, topic in topics.items()
+        }
 
 
 def _type_of(cls: type) -> str | None:

@@ -6,22 +6,29 @@ from hypothesis import strategies as st
 
 from snn_control.coding import (
     ArgmaxDecoder,
+    BackgroundActivity,
     DeltaEncoder,
     DirectEncoder,
     EventsInput,
     FieldsEncoder,
     FirstSpikeDecoder,
     Guard,
+    HotPixels,
     LinearEncoder,
     MembraneDecoder,
     Output,
+    Polarity,
     PoolEncoder,
     PopulationEncoder,
     PopulationVectorDecoder,
+    RateLimit,
+    Refractory,
+    Region,
     SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
     StepForwardEncoder,
+    SurfaceEncoder,
     ValueInput,
 )
 from snn_control.controller import Controller
@@ -50,7 +57,7 @@ from snn_control.network import (
     RewardSTDP,
     Threshold,
 )
-from tests.reference import PULSES, SlowController
+from tests.reference import SlowController, is_pulse
 
 DT = 1e-3
 
@@ -141,11 +148,42 @@ def an_input(draw, name, rng):
         size = draw(st.integers(2, 6)), draw(st.integers(2, 6))
         grid = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
         polarity = draw(st.sampled_from(["signed", "merge", "split"]))
-        encoder = PoolEncoder(grid, polarity, on_weight=0.7, off_weight=0.4, neuron=draw(maybe_spiking))
-        return EventsInput(size=size, encoder=encoder, capacity=draw(st.integers(5, 20)), **common)
+        encoder = draw(an_events_encoder(grid, polarity))
+        filters = draw(st.lists(a_filter(size), max_size=3).map(tuple))
+        return EventsInput(size=size, encoder=encoder, capacity=draw(st.integers(5, 20)), filters=filters, **common)
     size = draw(st.integers(1, 3))
     encoder = draw(an_encoder(size, rng))
     return ValueInput(size=size, encoder=encoder, range=(-1.0, 1.0), plausible=(-3.0, 3.0), **common)
+
+
+@st.composite
+def an_events_encoder(draw, grid, polarity):
+    neuron = draw(maybe_spiking)
+    if draw(st.integers(0, 2)) == 0:
+        return SurfaceEncoder(grid, draw(times(0.002, 0.05)), polarity, neuron)
+    kinds = [{}, {}, {"response": "binary"}, {"response": "saturate", "ceiling": 1.5}]
+    values = draw(st.sampled_from(kinds)) | {"tau": draw(st.none() | times(0.002, 0.05))}
+    return PoolEncoder(grid, polarity, on_weight=0.7, off_weight=0.4, neuron=neuron, **values)
+
+
+@st.composite
+def a_filter(draw, size):
+    def below(n):
+        return draw(st.integers(0, n - 1))
+
+    kind = draw(st.sampled_from([Region, HotPixels, Refractory, BackgroundActivity, Polarity, RateLimit]))
+    if kind is Region:
+        x, y = below(size[0]), below(size[1])
+        return Region(x, y, 1 + below(size[0] - x), 1 + below(size[1] - y))
+    if kind is HotPixels:
+        return HotPixels(pixels=[(below(size[0]), below(size[1])) for _ in range(1 + below(3))])
+    if kind is Refractory:
+        return Refractory(draw(times(0.0005, 0.005)), draw(st.booleans()))
+    if kind is BackgroundActivity:
+        return BackgroundActivity(draw(times(0.0005, 0.005)), draw(st.integers(1, 3)))
+    if kind is Polarity:
+        return Polarity(draw(st.sampled_from(["on", "off"])))
+    return RateLimit(draw(st.sampled_from([300.0, 3000.0, 1e6])), draw(st.sampled_from([None, 1, 7.5])))
 
 
 @st.composite
@@ -253,7 +291,7 @@ def descriptions(draw):
         weights = draw(st.sampled_from([1.5, 0.0, rng.normal(size=shape) * 1.5, some_zeros(rng, shape)]))
         projections.append(Projection(pre, post, weights, kind, delay=delay, **values))
     outputs, steps = [], draw(st.sampled_from([1, 1, 3]))
-    raw = {i.name for i in inputs if isinstance(i.encoder, PULSES) and i.encoder.neuron is None}
+    raw = {i.name for i in inputs if is_pulse(i.encoder) and i.encoder.neuron is None}
     readable = [name for name in sources if steps == 1 or name not in raw]  # pulses are gone after a tick's first step
     for k in range(draw(st.integers(1, 2))):
         index = draw(st.booleans())
@@ -347,7 +385,8 @@ def observation(rng, inputs):
         elif isinstance(spec, EventsInput):
             n = int(rng.integers(0, 25))
             x, y = (rng.integers(0, side + 1, n) for side in spec.size)
-            given[spec.name] = np.stack([np.zeros(n), x, y, rng.integers(0, 2, n)], 1)
+            t = np.sort(rng.integers(0, 3000, n)) * 1e-6 + rng.choice([0.0, 0.002, 0.004])
+            given[spec.name] = np.stack([t, x, y, rng.integers(0, 2, n)], 1)
         else:
             value = rng.normal(size=spec.size)
             if arrives > 0.9:
@@ -388,6 +427,8 @@ def compare(description, seed, ticks):
                 assert found.tobytes() == rule.w.tobytes(), (tick, k, rule.rule)
     for name, counters in twin.counters.items():
         assert array(f"{name}.counters").tolist() == counters.tolist(), name
+    for name, filters in twin.filters.items():
+        assert list(controller.counters()["inputs"][name]["filtered"].values()) == filters.removed, name
     fired = {name: int(p.counter[0]) for name, p in twin.populations.items() if not p.graded}
     assert controller.counters()["spikes"] == fired
     return sum(fired.values())

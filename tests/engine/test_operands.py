@@ -9,17 +9,24 @@ import pytest
 
 from snn_control.batch import Batch
 from snn_control.coding import (
+    BackgroundActivity,
     EventsInput,
     FieldsEncoder,
     FirstSpikeDecoder,
+    HotPixels,
     Output,
+    Polarity,
     PoolEncoder,
     PopulationEncoder,
     PopulationVectorDecoder,
+    RateLimit,
+    Refractory,
+    Region,
     SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
     StepForwardEncoder,
+    SurfaceEncoder,
     ValueInput,
 )
 from snn_control.controller import Controller
@@ -29,6 +36,11 @@ from snn_control.engine.program import Place
 from snn_control.engine.registry import all_kernels
 from snn_control.errors import ProgramError
 from snn_control.network import LI, LIF, CubaLIF, Latency, Network, Poisson, Population, Projection
+
+FILTERS = (
+    Region(1, 2, 8, 8), HotPixels(pixels=[(3, 3)]), Refractory(1e-3), BackgroundActivity(1e-2), Polarity("on"),
+    RateLimit(1e4),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +59,8 @@ def program():
         ),
     )
     inputs = [
-        EventsInput("camera", size=(16, 16), encoder=PoolEncoder((4, 4))),
+        EventsInput("camera", size=(16, 16), encoder=PoolEncoder((4, 4), response="binary"), filters=FILTERS),
+        EventsInput("left", size=(16, 16), encoder=SurfaceEncoder((4, 4), 0.1)),
         ValueInput("x", range=(-1, 1), encoder=PopulationEncoder(5, neuron=LIF())),
         ValueInput("y", size=2, range=(-1, 1), encoder=FieldsEncoder((3, 2), neuron=Poisson())),
         ValueInput("z", size=2, encoder=SignedEncoder(neuron=Latency())),
@@ -83,6 +96,14 @@ KERNELS = [
     "signed",
     "changes",
     "pool",
+    "surface",
+    "respond",
+    "region",
+    "hot_pixels",
+    "refractory",
+    "background",
+    "one_polarity",
+    "rate_limit",
     "csr_spikes",
     "dense_graded",
     "gather_graded",
@@ -108,9 +129,15 @@ def test_a_row_of_another_length_is_refused(program, kernel):
             Bound(with_operands(program, kernel, change))
 
 
+#: kernel -> where its size stands, if not first; of events it is the capacity
+SIZE_AT = {"guard": 3, "pool": 12, "surface": 2} | dict.fromkeys(
+    ("region", "hot_pixels", "refractory", "background", "one_polarity", "rate_limit"), 2
+)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_size_beyond_the_arrays_is_refused(program, kernel):
-    position = 3 if kernel == "guard" else 0
+    position = SIZE_AT.get(kernel, 0)
     for size in (1 << 28, 1 << 62, -1):
         with pytest.raises(ProgramError, match=kernel):
             Bound(with_operands(program, kernel, lambda o, n=size: [*o[:position], n, *o[position + 1 :]]))
@@ -166,6 +193,26 @@ def test_numbers_beyond_what_a_kernel_knows_are_refused(program):
                 Bound(with_operands(program, kernel, lambda o, k=position, v=value: [*o[:k], v, *o[k + 1 :]]))
 
 
+def test_a_filter_that_would_lead_out_of_the_sensor_or_the_columns_is_refused(program):
+    for kernel, position, values in [
+        ("region", 5, (17, 1 << 31)), ("region", 8, (2,)), ("region", 9, (-1, 9)), ("region", 11, (16,)),
+        ("hot_pixels", 6, (17,)), ("refractory", 5, (17,)),
+        ("refractory", 11, (0, 1 << 31)), ("refractory", 12, (1, 2)),
+        ("background", 6, (17,)), ("background", 10, (0,)), ("one_polarity", 9, (2,)), ("rate_limit", 9, (0, 1 << 61)),
+        ("pool", 2, (16383,)), ("pool", 5, (15,)), ("respond", 4, (3, -1)),
+    ]:  # fmt: skip
+        for value in values:
+            with pytest.raises(ProgramError, match=rf"{kernel}|lists are taken for"):
+                Bound(with_operands(program, kernel, lambda o, k=position, v=value: [*o[:k], v, *o[k + 1 :]]))
+
+
+def test_a_list_of_one_camera_is_not_read_in_the_columns_of_another(program):
+    with pytest.raises(ProgramError, match="lists are taken for"):
+        Bound(moved(program, "refractory", 3, program.names["left.x"]))
+    with pytest.raises(ProgramError, match="overlaps indices that another operation follows"):
+        Bound(moved(program, "fields", 3, program.names["camera.kept"]))
+
+
 def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):
     synapses = program.names["a->b.weights"]
     constants = program.constants.copy()
@@ -200,7 +247,7 @@ def moved(program, kernel, word, place):
 
 
 def test_a_reader_that_takes_a_ring_for_a_smaller_one_is_refused(program):
-    with pytest.raises(ProgramError, match="spike lists are taken for"):
+    with pytest.raises(ProgramError, match="lists are taken for"):
         Bound(moved(program, "csr_spikes", 11, 3))  # row pointers of two neurons in place of five
 
 

@@ -10,6 +10,7 @@ from snn_control.engine.take_events import taker
 from snn_control.errors import InputError
 
 CAPACITY = 40
+TICK, PERIOD = 7, 1_000_003  # of the clock; ns
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", ">i4", ">f8", ">u2"]
 
 
@@ -19,7 +20,7 @@ class Slot:
     def __init__(self):
         self.slot = np.full(8, -1, np.int64)
         self.columns = tuple(np.full(CAPACITY, 7, dtype) for dtype in ("i8", "u2", "u2", "u1"))
-        self.take = taker(self.slot, self.columns)
+        self.take = taker(self.slot, self.columns, np.array([TICK, 0]), PERIOD)
 
 
 def expected(columns):
@@ -28,7 +29,7 @@ def expected(columns):
     n = min(len(x), CAPACITY)
     slot = Slot()
     if t.dtype.kind == "f":
-        t = np.rint(t[:n].astype(np.float64) * 1e9)
+        t = np.rint(t[:n].astype(np.float64) * 1e9).astype(np.int64) + TICK * PERIOD
     slot.columns[0][:n] = t[:n]
     x, y = (c.astype(np.float64) if c.dtype == np.float16 else c for c in (x, y))  # 65535 is no float16
     for column, given_ in ((slot.columns[1], x[:n]), (slot.columns[2], y[:n])):
@@ -91,7 +92,10 @@ def test_what_is_not_a_number_of_the_frame_is_nowhere():
     slot, odd = Slot(), np.array([np.nan, np.inf, -np.inf, -0.5, 65534.9, 1e300, -1e-30])
     slot.take(odd, odd, odd, odd)
     lowest = np.iinfo(np.int64).min
-    assert slot.columns[0][:7].tolist() == [lowest, lowest, lowest, -500000000, 65534900000000, lowest, 0]
+    start = TICK * PERIOD
+    assert slot.columns[0][:7].tolist() == [
+        lowest, lowest, lowest, start - 500000000, start + 65534900000000, lowest, start
+    ]  # fmt: skip
     assert slot.columns[1][:7].tolist() == [65535, 65535, 65535, 65535, 65534, 65535, 65535]
     assert slot.columns[3][:7].tolist() == [0, 1, 0, 0, 1, 1, 0]
 

@@ -7,19 +7,26 @@ import numpy as np
 
 from snn_control.coding import (
     ArgmaxDecoder,
+    BackgroundActivity,
     EventsInput,
     FieldsEncoder,
     FirstSpikeDecoder,
+    HotPixels,
     LinearEncoder,
     MembraneDecoder,
     Output,
+    Polarity,
     PoolEncoder,
     PopulationEncoder,
     PopulationVectorDecoder,
+    RateLimit,
+    Refractory,
+    Region,
     SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
     StepForwardEncoder,
+    SurfaceEncoder,
     ValueInput,
 )
 from snn_control.controller import Controller
@@ -97,6 +104,8 @@ def description():
     projections = [Projection("x", name, rng.normal(0, 1, (3, N)), receptor="current") for name in neurons]
     projections += [
         Projection("camera", "lif", 0.3, receptor="current"),
+        Projection("left", "lif", 0.1, receptor="current"),
+        Projection("right", "cuba", 0.1, receptor="current"),
         Projection("lif", "cuba", w[0]),
         Projection("lif", "late", w[1], precision="int8"),
         Projection("several", "cuba_resting", w[2], delay=2e-3),
@@ -119,6 +128,11 @@ def description():
         Population("reward", 1, Relay()),
         Population("seen", 16, LIF(tau_mem=0.01), bias=0.5),
     ]
+    filters = (
+        Region(0, 1, 8, 6), HotPixels(pixels=[(3, 3), (4, 1)]), BackgroundActivity(0.005), Refractory(0.004, True),
+        Polarity("on"), RateLimit(3000.0),
+    )  # fmt: skip
+    leaky = PoolEncoder((4, 4), "split", response="saturate", ceiling=2.0, tau=0.01)
     inputs = [
         ValueInput("x", size=3, range=(-2.0, 2.0)),
         ValueInput("y", size=2, range=(-1, 1), encoder=PopulationEncoder(8, neuron=LIF(tau_mem=0.01))),
@@ -127,6 +141,8 @@ def description():
         ValueInput("both", size=2, encoder=SignedEncoder(0.7, neuron=Latency(0.012, linear=True))),
         ValueInput("moves", size=2, encoder=StepForwardEncoder(0.2)),
         EventsInput("camera", size=(8, 8), encoder=PoolEncoder((4, 4), "split"), capacity=64),
+        EventsInput("left", size=(8, 8), encoder=SurfaceEncoder((4, 2), 0.02), filters=filters, capacity=64),
+        EventsInput("right", size=(8, 8), encoder=leaky, filters=(*filters[3:], filters[0]), capacity=64),
     ]
     terms = [SpikeDecoder(name, 0.002, 0.02) for name, model in neurons.items() if not model.graded]
     graded = tuple(MembraneDecoder(name, 0.1) for name in ("li", "cuba_li", "relay", "integrator", "small"))
@@ -167,9 +183,13 @@ def learning(rng, index):
 
 def observation(rng):
     n = int(rng.integers(0, 30))
-    events = (np.zeros(n), *rng.integers(0, 8, (2, n)), rng.integers(0, 2, n))
+    events = (np.sort(rng.integers(0, 10**7, n)), *rng.integers(0, 8, (2, n)), rng.integers(0, 2, n))
     values = {"x": rng.normal(size=3), "y": rng.uniform(-1, 1, 2), "z": rng.normal(size=2)}
-    return values | {name: rng.uniform(-1, 1, 2) for name in ("pose", "both", "moves")} | {"camera": events}
+    return (
+        values
+        | {name: rng.uniform(-1, 1, 2) for name in ("pose", "both", "moves")}
+        | dict.fromkeys(("camera", "left", "right"), events)
+    )
 
 
 def digest(steps):

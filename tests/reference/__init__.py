@@ -24,8 +24,6 @@ from tests.reference.coding import (
     first_spike_case,
     guard,
     guard_case,
-    pool,
-    pool_case,
     population,
     population_case,
     population_vector,
@@ -43,7 +41,7 @@ from tests.reference.coding import (
     window_counts,
     window_counts_case,
 )
-from tests.reference.controller import PULSES, SlowController
+from tests.reference.controller import SlowController, is_pulse
 from tests.reference.delivery import (
     add,
     clear,
@@ -74,6 +72,26 @@ from tests.reference.delivery import (
     synapse,
     tile_graded,
 )
+from tests.reference.filters import (
+    background,
+    background_case,
+    cells_case,
+    hot_pixels,
+    hot_pixels_case,
+    one_polarity,
+    one_polarity_case,
+    pool,
+    rate_limit,
+    rate_limit_case,
+    refractory,
+    refractory_case,
+    region,
+    region_case,
+    respond,
+    respond_case,
+    surface,
+    surface_case,
+)
 from tests.reference.learning import eprop, eprop_case, pes, pes_case, reward_stdp, stdp, stdp_case
 from tests.reference.neurons import (
     adex,
@@ -87,7 +105,7 @@ from tests.reference.neurons import (
 )
 from tests.reference.scalars import Operands, philox, uniforms
 
-__all__ = ["PULSES", "TWINS", "SlowController", "exponential", "philox", "slow", "uniforms"]
+__all__ = ["TWINS", "SlowController", "exponential", "is_pulse", "philox", "slow", "uniforms"]
 
 #: kernel -> (twin, random operands for a generator and a size)
 TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
@@ -96,7 +114,15 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "fields": (fields, fields_case),
     "signed": (signed, signed_case),
     "changes": (changes, changes_case),
-    "pool": (pool, pool_case),
+    "pool": (pool, cells_case),
+    "surface": (surface, surface_case),
+    "respond": (respond, respond_case),
+    "region": (region, region_case),
+    "hot_pixels": (hot_pixels, hot_pixels_case),
+    "refractory": (refractory, refractory_case),
+    "background": (background, background_case),
+    "one_polarity": (one_polarity, one_polarity_case),
+    "rate_limit": (rate_limit, rate_limit_case),
     "copy": (copy_, lambda rng, n: [n, floats(rng, n), floats(rng, n)]),
     "add": (add, lambda rng, n: [n, floats(rng, n), floats(rng, n)]),
     "clear": (clear, lambda rng, n: [n, floats(rng, n)]),

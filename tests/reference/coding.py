@@ -81,22 +81,6 @@ def changes(n, x, out, sent, threshold, whole):
             sent[i] = x[i] if whole else sent[i] + (threshold[i] if on else -threshold[i])
 
 
-def pool(n, out, slot, x, y, p, width, height, column, row, weights, split, capacity, counters):
-    out[:] = ZERO
-    if slot[0] <= 0:
-        return
-    for k in range(min(int(slot[2]), capacity)):
-        if x[k] < width and y[k] < height:
-            cell = int(row[y[k]]) + int(column[x[k]])
-            if p[k]:
-                out[cell + split] += weights[0]
-            else:
-                out[cell] += weights[1]
-            counters[0] += 1
-        else:
-            counters[1] += 1
-
-
 def stochastic(
     n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, seed, number, counts
 ):  # fmt: skip
@@ -233,23 +217,6 @@ def changes_case(rng, n):
     x = floats(rng, n, special=False)
     x[: n // 3] = sent[: n // 3] + threshold[: n // 3]
     return [n, x, floats(rng, 2 * n), sent, threshold, int(rng.integers(0, 2))]
-
-
-def pool_case(rng, n):
-    width, height = n, int(rng.integers(1, 20))
-    columns, rows = int(rng.integers(1, width + 1)), int(rng.integers(1, height + 1))
-    column = (np.arange(width) * columns // width).astype(np.uint32)
-    row = (np.arange(height) * rows // height * columns).astype(np.uint32)
-    cells, capacity = columns * rows, int(rng.integers(1, 40))
-    split = cells if rng.random() < 0.5 else 0
-    slot = np.array([rng.integers(0, 2), 0, rng.integers(0, 50), 0, 0, 0, 0, 0], np.int64)
-    x, y = (
-        rng.integers(0, width + 2, capacity).astype(np.uint16),
-        rng.integers(0, height + 2, capacity).astype(np.uint16),
-    )
-    p, out = rng.integers(0, 3, capacity).astype(np.uint8), floats(rng, cells + split)
-    weights, counters = floats(rng, 2, special=False), np.zeros(2, np.int64)
-    return [cells + split, out, slot, x, y, p, width, height, column, row, weights, split, capacity, counters]
 
 
 def stochastic_case(rng, n):

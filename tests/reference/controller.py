@@ -27,16 +27,23 @@ from snn_control.coding import (
     SpikeCountDecoder,
     SpikeDecoder,
     StepForwardEncoder,
+    SurfaceEncoder,
     ValueInput,
 )
 from snn_control.network import Network, Population
 from snn_control.testing import FLOAT_MAX, exponential, settle, slow
 from tests.reference.coding import changes, fields, guard, population_vector, sample
 from tests.reference.delivery import synapse
+from tests.reference.filters import SlowFilters, responded
 from tests.reference.populations import SlowPopulation, SlowRule
 from tests.reference.scalars import HALF, ONE, ZERO, f32
 
-PULSES = (PoolEncoder, DeltaEncoder, StepForwardEncoder)  # encoders that act in a tick's first step
+
+def is_pulse(encoder: Any) -> bool:
+    """Whether it acts in a tick's first step only."""
+    if isinstance(encoder, PoolEncoder):
+        return encoder.tau is None
+    return isinstance(encoder, DeltaEncoder | StepForwardEncoder)
 
 
 class SlowController:
@@ -69,6 +76,8 @@ class SlowController:
         self.own: dict[tuple[str, float], np.ndarray] = {}  # synaptic currents of projections
         self.traces: dict[tuple[str, int], np.ndarray] = {}
         self.sent: dict[str, np.ndarray] = {}  # of encoders that send changes
+        self.filters = {i.name: SlowFilters(i, period) for i in inputs if isinstance(i, EventsInput)}
+        self.levels: dict[str, np.ndarray] = {}  # of encoders of events whose cells last
         self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
         self.words, self.release = np.zeros(9, np.int64), guard.release
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
@@ -159,20 +168,32 @@ class SlowController:
         fields(n, out.size, held, out, np.array(centres, np.float32), inverse, np.array([e.drive], np.float32))
         return out
 
-    @staticmethod
-    def pooled(spec: EventsInput, rows: np.ndarray) -> np.ndarray:
+    def pooled(self, spec: EventsInput, rows: np.ndarray) -> np.ndarray:
         (width, height), (columns, lines), e = spec.size, spec.encoder.grid, spec.encoder
-        out = np.zeros(columns * lines * (2 if e.polarity == "split" else 1), np.float32)
-        for _, x, y, p in rows:
-            if not (0 <= x < width and 0 <= y < height):
-                continue
-            cell = int(y) * lines // height * columns + int(x) * columns // width
-            on = p > 0
-            if e.polarity == "signed":
+        surface, cells = isinstance(e, SurfaceEncoder), columns * lines
+        start = self.step_count // self.steps * round(self.period * 1e9)  # of this tick, which times count from
+        framed = [
+            (start + round(t * 1e9), int(x), int(y), p > 0) for t, x, y, p in rows if 0 <= x < width and 0 <= y < height
+        ]
+        out = np.zeros(cells * (2 if e.polarity == "split" else 1), np.float32)
+        decay = f32(math.exp(-self.period / e.tau)) if e.tau is not None else ZERO
+        level = self.levels.setdefault(spec.name, np.zeros_like(out))
+        for i in range(out.size):
+            level[i] = settle(level[i] * decay)
+        for _, x, y, on in self.filters[spec.name].tick(framed):
+            cell = y * lines // height * columns + x * columns // width
+            if e.polarity == "split" and on:
+                cell += cells
+            weight = ONE if on or e.polarity != "signed" else -ONE
+            if surface:
+                level[cell] = weight
+            elif e.polarity == "signed":
                 out[cell] += f32(e.on_weight) if on else f32(-e.off_weight)
             else:
-                out[cell + (columns * lines if on and e.polarity == "split" else 0)] += ONE
-        return out
+                out[cell] += ONE
+        if not surface:
+            level += responded(e, out)
+        return level.copy()
 
     # steps
     def deliver(self, k: int) -> None:
@@ -269,7 +290,7 @@ class SlowController:
                 if delay >= 1:
                     self.deliver(k)
             for spec in self.inputs:
-                if s > 0 and isinstance(spec.encoder, PULSES):
+                if s > 0 and is_pulse(spec.encoder):
                     drives[spec.name] = np.zeros_like(drives[spec.name])
             for name in self.graded_inputs:
                 self.history.setdefault(name, []).append(drives[name])

@@ -8,19 +8,29 @@ fields      dimensions, fields, values float32, out float32, centres float32 (fi
             float32[dimensions], drive float32[1]
 signed      n, values float32, out float32[2 n], gain float32[n]
 changes     n, values float32, out float32[2 n], sent float32[n], threshold float32[n], whole: what is sent is the value
-pool        n, out float32, slot, x, y, p (io), width, height, column uint32[width], row uint32[height],
-            params float32[2]: weight of ON, weight of OFF; channel offset of ON; capacity, counters int64[2]
+pool        slot, kept (0: all events of the slot; else the list of `filters`), capacity, x, y, width, height, p (io),
+            cells uint32[capacity] (io, scratch), columns and rows of the grid, how far the cells of ON stand behind
+            those of OFF, weights float32[2]: of OFF, of ON; counters int64[2]: events in the frame, out of it; n,
+            out float32[n]
+surface     the same and decay float32[1]
+respond     n, sums float32, out float32, decay and ceiling float32[2], response
 """
 
 import numpy as np
+from numba.extending import register_jitable
 
 from ..memory import f32, f64, i64, u8, u16, u32
 from ..slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP  # noqa: F401
-from . import ONE, ZERO
+from . import ONE, ZERO, settle
 from .functions import HALF, exponential
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
+RESPONSES = ("sum", "binary", "saturate")
+SUM, BINARY, SATURATE = range(3)
+SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
+WHOLE = 1 << 24  # below it a float32 counts exactly
+U64_1, U64_32 = np.uint64(1), np.uint64(32)  # an index with a sign is looked at once more, for the end of an array
 
 
 def sample(row):
@@ -114,24 +124,82 @@ def changes(row):
             sent[i] = x[i] if whole else sent[i] + step
 
 
-def pool(row):
-    """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
-    o = i64(row, 16)
-    n, slot, width, height, p, counters = o[1], i64(o[3], SLOT_WORDS), o[7], o[8], f32(o[11], 2), i64(o[14], 2)
-    out, column, line = f32(o[2], n), u32(o[9], width), u32(o[10], height)
-    for i in range(n):
-        out[i] = ZERO
-    if slot[FRESH] > 0:
-        count = min(slot[COUNT], o[13])
-        x, y, on = u16(o[4], count), u16(o[5], count), u8(o[6], count)
+@register_jitable(forceinline=True)
+def to_cell(out, cell, weight, how):
+    if how == COUNT_IT:
+        out[cell] += np.uint32(1)
+    elif how == ADD:
+        out[cell] += weight
+    else:
+        out[cell] = weight
+
+
+@register_jitable(forceinline=True)
+def to_cells(o, out, how):
+    """Each event of this tick, in order, adds its weight to its cell, or sets it, or is counted.
+
+    First the cells of all events, by vector code: with m = ceil(2^32 columns / width), m x / 2^32 is columns x / width,
+    both rounded down, for all 16 bits of x, since m x is too large by less than 2^32 / width.
+    """
+    slot, kept, width, height = i64(o[1], SLOT_WORDS), o[2], np.uint64(o[6]), np.uint64(o[7])
+    x, y, p, cells = u16(o[4], o[3]), u16(o[5], o[3]), u8(o[8], o[3]), u32(o[9], o[3])
+    columns, of_on, weights, counters = np.uint32(o[10]), np.uint32(o[12]), f32(o[13], 2), i64(o[14], 2)
+    across = ((np.uint64(o[10]) << U64_32) + width - U64_1) // width
+    down = ((np.uint64(o[11]) << U64_32) + height - U64_1) // height
+    count = np.uint64(min(slot[COUNT], o[3])) if slot[FRESH] > 0 else np.uint64(0)
+    for k in range(count):
+        column, line = np.uint64(x[k]) * across >> U64_32, np.uint64(y[k]) * down >> U64_32
+        cells[k] = np.uint32(line) * columns + np.uint32(column) + np.uint32(p[k] != 0) * of_on
+    if kept != 0:  # the first filter has looked at the frame and counted
+        places = u32(kept, o[3] + 1)
+        for j in range(U64_1, np.uint64(places[0]) + U64_1):
+            k = places[j]
+            to_cell(out, np.uint64(cells[k]), weights[np.uint64(p[k] != 0)], how)
+    else:
         seen = 0
         for k in range(count):
-            if (np.int64(x[k]) < width) & (np.int64(y[k]) < height):
-                cell = np.int64(line[y[k]]) + np.int64(column[x[k]])
-                if on[k] != 0:
-                    out[cell + o[12]] += p[0]
-                else:
-                    out[cell] += p[1]
+            if (np.uint64(x[k]) < width) & (np.uint64(y[k]) < height):
+                to_cell(out, np.uint64(cells[k]), weights[np.uint64(p[k] != 0)], how)
                 seen += 1
         counters[0] += seen
-        counters[1] += count - seen
+        counters[1] += np.int64(count) - seen
+
+
+def pool(row):
+    """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
+    o = i64(row, 17)
+    out, weights = f32(o[16], o[15]), f32(o[13], 2)
+    for i in range(out.size):
+        out[i] = ZERO
+    if (weights[0] == ONE) & (weights[1] == ONE) & (o[3] < WHOLE):
+        counts = u32(o[16], o[15])
+        to_cells(o, counts, COUNT_IT)  # as whole numbers in the same place, which is faster and gives the same sums
+        for i in range(out.size):
+            out[i] = np.float32(counts[i])
+    else:
+        to_cells(o, out, ADD)
+
+
+def surface(row):
+    """Surface of active events: a cell is what the last event in it was, and decays from then on, tick by tick."""
+    o = i64(row, 18)
+    out, decay = f32(o[16], o[15]), f32(o[17], 1)[0]
+    for i in range(out.size):
+        out[i] = settle(out[i] * decay)
+    to_cells(o, out, SET)
+
+
+def respond(row):
+    """What a cell makes of the sum of this tick, s: the sum, its sign (binary), or the sum up to a ceiling on both
+    sides (saturate); on top of what is left of the ticks before: out = decay out + response(s)."""
+    o = i64(row, 6)
+    n, response = o[1], o[5]
+    sums, out, numbers = f32(o[2], n), f32(o[3], n), f32(o[4], 2)
+    decay, ceiling = numbers[0], numbers[1]
+    for i in range(n):
+        s = sums[i]
+        if response == BINARY:
+            s = (ONE if s > ZERO else ZERO) - (ONE if s < ZERO else ZERO)
+        elif response == SATURATE:
+            s = min(max(s, -ceiling), ceiling)
+        out[i] = settle(out[i] * decay) + s

@@ -5,7 +5,7 @@ another length cannot pass. It gets plain numbers for numbers and `Array` for pl
 elements the kernel will touch. What a kernel finds in connectivity (row pointers, targets) is checked here too.
 """
 
-from . import delivery, inputs, neurons, outputs, plasticity
+from . import delivery, filters, inputs, neurons, outputs, plasticity
 from .array import Array, apart, flag, followed, graded, need, once, pointers_of, positive, present, ring, written
 from .neurons import check_spiking
 
@@ -26,4 +26,4 @@ __all__ = [
     "written",
 ]
 
-CHECKS = inputs.CHECKS | delivery.CHECKS | neurons.CHECKS | outputs.CHECKS | plasticity.CHECKS
+CHECKS = inputs.CHECKS | filters.CHECKS | delivery.CHECKS | neurons.CHECKS | outputs.CHECKS | plasticity.CHECKS

@@ -35,14 +35,14 @@ class Array:
     data : its bytes
     block : which of a Program's blocks it lies in, and from which byte on; a check cannot tell blocks apart but for
         ``constant``: one that all states share and nothing may write to
-    lists : stride, slots and neurons, where it is a ring of spike lists
+    lists : stride, slots and neurons, where it is a ring of spike lists; or what a list of events leads into
     indices : it holds counts or indices that kernels follow without looking: nothing else may write there
     """
 
     data: np.ndarray
     block: tuple[int, int] = (0, 0)
     constant: bool = False
-    lists: tuple[int, int, int] | None = None
+    lists: tuple[int, ...] | None = None
     indices: bool = False
 
     def need(self, n: int, size: int) -> None:
@@ -112,11 +112,11 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
     rows : operands of each, after their checks; raises ProgramError where a ring is taken for two kinds of ring, or
     where one may write among the counts and indices that another follows
     """
-    rings: dict[tuple[int, int], tuple[int, int, int]] = {}
+    rings: dict[tuple[int, int], tuple[int, ...]] = {}
     arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
     for array in arrays:
         if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
-            raise ProgramError(f"spike lists are taken for {array.lists} and {rings[array.block]}")
+            raise ProgramError(f"lists are taken for {array.lists} and {rings[array.block]}")
     kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
     for (block, _, end), (other, start, _) in itertools.pairwise(kept):
         if block == other and start < end:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...errors import ProgramError
 from ..kernels import encoders
-from .array import flag, followed, need, positive, written
+from .array import Array, flag, need, positive, written
+from .filters import listed
 
 
 def sample(n, slot, data, held, valid, limits, stale, counters):
@@ -53,21 +52,40 @@ def changes(n, values, out, sent, threshold, whole):
     flag(whole)
 
 
-def pool(n, out, slot, x, y, p, width, height, column, line, weights, on_offset, capacity, counters):
-    positive(n, width, height, capacity)
+def _to_cells(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out):
+    if kept:
+        listed(slot, kept, capacity, x, y, width, height)
+    positive(n, width, height, capacity, columns, rows)
     need(n, 4, out)
     need(encoders.SLOT_WORDS, 8, slot)
+    need(capacity, 4, cells)
     need(capacity, 2, x, y)
     need(capacity, 1, p)
-    need(width, 4, column)
-    need(height, 4, line)
     need(2, 4, weights)
     need(2, 8, counters)
-    written(out, counters)
-    followed(column, line)
-    last = int(column.data.view(np.uint32)[:width].max()) + int(line.data.view(np.uint32)[:height].max())
-    if not 0 <= on_offset or last + on_offset >= n:
-        raise ProgramError(f"cell {last + on_offset}: only {n} cells")
+    written(out, counters, cells)
+    if columns > width or rows > height or not 0 <= of_on <= n - columns * rows:
+        raise ProgramError(f"a grid of {columns} x {rows} and {of_on} on {width} x {height}: only {n} cells")
+
+
+def pool(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out):
+    _to_cells(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out)
+
+
+def surface(
+    slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out, decay
+):
+    _to_cells(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out)
+    need(1, 4, decay)
+
+
+def respond(n, sums, out, numbers, response):
+    positive(n)
+    need(n, 4, sums, out)
+    need(2, 4, numbers)
+    written(out)
+    if isinstance(response, Array) or not 0 <= response < len(encoders.RESPONSES):
+        raise ProgramError(f"response {response!r}: must be a number below {len(encoders.RESPONSES)}")
 
 
 CHECKS = {
@@ -79,5 +97,7 @@ CHECKS = {
         signed,
         changes,
         pool,
+        surface,
+        respond,
     )
 }

@@ -1,0 +1,152 @@
+"""The events of an input in a build: their columns in the io block, and the filters in front of the encoder."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..coding import BackgroundActivity, EventsInput, HotPixels, Polarity, RateLimit, Refractory, Region
+from ..errors import BuildError
+from . import plugins
+from .builder import Builder
+from .kernels.filters import TOKEN
+from .layout import element
+from .program import PRE, Place
+
+__all__ = ["EventColumns", "FilterForm", "add_columns", "event_columns", "filter_form", "register_filter"]
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Where the events of an input stand.
+
+    slot : the io header
+    t, x, y, p : int64 ns, uint16, uint16, uint8, (capacity,)
+    kept : 0 where the input has no filters; else uint32 (1 + capacity): how many events are left, and their places in
+        the columns
+    counters : int64[2], events in the frame and out of it, counted by who reads the columns first
+    """
+
+    slot: Place
+    t: Place
+    x: Place
+    y: Place
+    p: Place
+    kept: Place | int
+    counters: Place
+
+
+@dataclass(frozen=True)
+class FilterForm:
+    """How a description of a filter becomes an operation.
+
+    kernel : its name, see `snn_control.engine.kernels.filters` for how the row begins
+    operands : (builder, input, filter, columns) -> the words of the row from the ninth on
+    """
+
+    kernel: str
+    operands: Callable[[Builder, EventsInput, Any, EventColumns], tuple[int | Place, ...]]
+
+
+def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
+    """The columns of an events input, and its filters; returns the filters' names."""
+    lay, name, n = b.layout, spec.name, spec.capacity
+    for key, dtype in (("t", "int64"), ("x", "uint16"), ("y", "uint16"), ("p", "uint8")):
+        lay.io(f"{name}.{key}", dtype, n)
+    lay.state(f"{name}.events", "int64", 2)
+    if not spec.filters:
+        return []
+    lay.io(f"{name}.kept", "uint32", n + 1)
+    filters = list(spec.filters)
+    whole = Region(0, 0, *spec.size)
+    starts = isinstance(filters[0], Region)  # its operation begins the list; without one the whole frame does
+    chain = filters if starts else [whole, *filters]
+    removed = lay.state(f"{name}.removed", "int64", len(chain))
+    columns = event_columns(b, spec)
+    for k, one in enumerate(chain):
+        _add_filter(b, spec, one, columns, element(removed, k), k == 0)
+    return _names(filters)
+
+
+def _add_filter(b: Builder, spec: EventsInput, one: Any, columns: EventColumns, removed: Place, first: bool) -> None:
+    form = filter_form(type(one))
+    if form is None:
+        where = f"inputs.{spec.name}.filters"
+        raise BuildError(where, type(one).__name__, "is no filter of events", plugins.faults())
+    c, own = columns, form.operands(b, spec, one, columns)
+    if form is FORMS[Region]:
+        own = (first, *own)
+    head = (c.slot, c.kept, spec.capacity, c.x, c.y, *spec.size, removed)
+    b.emit(PRE, form.kernel, *head, *own, label=spec.name)
+
+
+def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
+    """Where the events of an input stand, for its encoder."""
+    names = b.layout.names
+    slot, t, x, y, p, counters = (names[f"{spec.name}.{key}"] for key in ("slot", "t", "x", "y", "p", "events"))
+    return EventColumns(slot, t, x, y, p, names.get(f"{spec.name}.kept", 0), counters)
+
+
+def _names(filters: list[Any]) -> list[str]:
+    """``background_activity`` of BackgroundActivity; a second one is ``background_activity_2``."""
+    seen: Counter[str] = Counter()
+    found = []
+    for one in filters:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(one).__name__).lower()
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return found
+
+
+def _region(b: Builder, spec: EventsInput, one: Region, columns: EventColumns) -> tuple[int | Place, ...]:
+    return one.x, one.y, one.width, one.height, columns.counters
+
+
+def _hot_pixels(b: Builder, spec: EventsInput, one: HotPixels, columns: EventColumns) -> tuple[int | Place, ...]:
+    return (b.layout.constant("", np.packbits(one.hot(*spec.size), bitorder="little")),)
+
+
+def _refractory(b: Builder, spec: EventsInput, one: Refractory, c: EventColumns) -> tuple[int | Place, ...]:
+    pixels = spec.size[0] * spec.size[1] * (2 if one.each_polarity else 1)
+    return c.t, c.p, b.layout.state("", "uint32", pixels), round(one.period * 1e6), one.each_polarity
+
+
+def _background(b: Builder, spec: EventsInput, one: BackgroundActivity, c: EventColumns) -> tuple[int | Place, ...]:
+    last = b.layout.state("", "uint32", (spec.size[0] + 2) * (spec.size[1] + 2))
+    return c.t, last, round(one.window * 1e6), one.support
+
+
+def _polarity(b: Builder, spec: EventsInput, one: Polarity, columns: EventColumns) -> tuple[int | Place, ...]:
+    return columns.p, one.keep == "on"
+
+
+def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, columns: EventColumns) -> tuple[int | Place, ...]:
+    part = 1 << TOKEN
+    refill = max(1, round(one.rate * b.dt * b.steps * part))
+    most = max(part, refill if one.burst is None else round(one.burst * part))
+    return b.layout.state("", "int64", 1, most), min(refill, most), most
+
+
+FORMS: dict[type, FilterForm] = {
+    Region: FilterForm("region", _region),
+    HotPixels: FilterForm("hot_pixels", _hot_pixels),
+    Refractory: FilterForm("refractory", _refractory),
+    BackgroundActivity: FilterForm("background", _background),
+    Polarity: FilterForm("one_polarity", _polarity),
+    RateLimit: FilterForm("rate_limit", _rate_limit),
+}
+
+
+def filter_form(description: type) -> FilterForm | None:
+    """The form of a filter's description, if there is one."""
+    return FORMS.get(description) or plugins.form("filters", description)
+
+
+def register_filter(description: type, form: FilterForm) -> None:
+    """Make a filter's description buildable in this process; a package's own comes as a plug-in."""
+    FORMS[description] = form
