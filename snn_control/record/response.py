@@ -219,7 +219,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     """(channels, rows, columns) float32: what an events encoder makes of events at (x, y) of polarity p, one tick."""
-    probe = _probe(spec, dt)
+    probe = _probe(replace(spec, filters=()), dt)
     probe.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid
     return probe.bound.array(f"{spec.name}.pooled").reshape(-1, lines, columns).copy()

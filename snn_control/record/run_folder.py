@@ -28,6 +28,7 @@ loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p99
 network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
                accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
                (shares), footprint_bytes, estimated_microwatt
+events         {input: {what: number}}: events that were taken, dropped, left out by each filter, ...
 rights         {what: str or bool}: real-time priority, locked memory, ... as granted
 versions       {package: str}
 =============  ========================================================================================
@@ -47,6 +48,10 @@ command_unit            () str                    their unit, e.g. ``rad/s``
 frames                  (k, h, w, 3) uint8        camera images, RGB, moments of the run
 frame_t                 (k,) float64              their times [s]
 frame_on, frame_off     (k, h, w) uint16          events of either polarity just before each frame
+event_frames            (k, h, w, 3) uint8        pictures of the camera's events alone, moments of the run
+event_frame_t           (k,) float64              their times [s]
+events_*                                          what snn_control.report.event_plots.Survey counted: rate (ON,
+                                                  OFF a bin), pixels, intervals, points, ...
 rate_t                  (r,) float64              centres of the time bins of the event rate [s]
 event_rate              (r,) float64              events of the camera [1/s]
 spike_t                 (s,) float64              time of each spike [s]

@@ -11,15 +11,19 @@ The default stimulus, the same for the same seed and duration T:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
 from ..errors import NO_VALUE, DescriptionError
+from ..events import open_recording
 from ..spec import ControllerSpec, nearest
+from .shown import FORMAT, Shown
 
 __all__ = ["Stimulus", "default_stimulus", "load_stimulus", "value_range"]
 
@@ -39,6 +43,7 @@ class Stimulus:
     ticks : how long it lasts
     values : input -> (ticks, size) float64
     events : input -> columns t int64 [ns], x, y, p, ascending in t
+    record : where it was recorded in a running loop; it then says which events belong to a tick, and what was fresh
     """
 
     text: str
@@ -46,6 +51,7 @@ class Stimulus:
     ticks: int
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     events: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
+    record: Shown | None = None
 
     @property
     def seconds(self) -> float:
@@ -53,10 +59,15 @@ class Stimulus:
 
     def cuts(self, name: str) -> np.ndarray:
         """(ticks + 1,) indices: events of tick k are those from cuts[k] to cuts[k + 1]."""
+        if self.record is not None:
+            return self.record.inputs[name]["offsets"][: self.ticks + 1]
         return np.searchsorted(self.events[name][0], np.arange(self.ticks + 1) * self.period * 1e9)
 
     def observations(self) -> Any:
         """An observation for `Controller.step` a tick."""
+        if self.record is not None:
+            yield from islice(self.record.observations(), self.ticks)
+            return
         cuts = {name: self.cuts(name) for name in self.events}
         for k in range(self.ticks):
             seen: dict[str, Any] = {name: rows[k] for name, rows in self.values.items()}
@@ -127,13 +138,23 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     values : (ticks, size) numbers, a row a tick
     events : (n, 4) rows of t, x, y, p; t from 0 on, in seconds, or in nanoseconds if the array is of whole numbers
 
+    or what `ShownRecorder` saved of a running loop with the same inputs and period, which is shown as it was, or any
+    recording of an event camera (see `recorded_events`).
+
     seconds : show only so much of it; None: all
 
     Raises
     ------
     DescriptionError : naming file and array
     """
-    arrays = _arrays(path, spec)
+    if _is_recording(path, spec):
+        from .recorded_events import recorded_events
+
+        return recorded_events(path, spec, seconds)
+    arrays = _arrays(path)
+    if str(arrays.get("format")) == FORMAT:
+        return _recorded(path, spec, seconds)
+    _check_names(path, arrays, spec)
     values, events = {}, {}
     for one in spec.inputs:
         where, array = f"{path}#{one.name}", arrays.get(one.name)
@@ -160,19 +181,74 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, ticks, values, events)
 
 
-def _arrays(path: str | os.PathLike, spec: ControllerSpec) -> dict[str, np.ndarray]:
-    names = [i.name for i in spec.inputs]
+def _is_recording(path: str | os.PathLike, spec: ControllerSpec) -> bool:
+    """Whether it is to be read as a recording; raises DescriptionError for a file that is nothing of what is known."""
+    if not os.path.exists(path):
+        return False
+    try:
+        if not os.path.isdir(path):
+            with open(path, "rb") as file:
+                if file.read(2) == b"PK":  # arrays: of the inputs, or the columns of a recording
+                    return {"t", "x", "y", "p"} <= _names(path) - {one.name for one in spec.inputs}
+    except OSError:  # said when the arrays are read
+        return False
+    try:
+        open_recording(path)
+    except DescriptionError as error:
+        if error.path != str(path):
+            raise
+        raise DescriptionError("--input", str(path), f"is not an .npz file of arrays, and {error.rule}") from None
+    return True
+
+
+def _names(path: str | os.PathLike) -> set[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except zipfile.BadZipFile:  # said when the arrays are read
+        return set()
+
+
+def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise DescriptionError("--input", str(path), f"cannot be read: {error.strerror or error}") from None
     except Exception as error:  # zipfile, zlib and NumPy each have their own
         raise DescriptionError("--input", str(path), f"is not an .npz file of arrays: {error}") from None
-    for name in arrays:
-        if name not in names:
-            raise DescriptionError(f"{path}#{name}", name, "is not an input", nearest(name, names))
-    return arrays
+
+
+def _check_names(path: str | os.PathLike, names: Iterable[str], spec: ControllerSpec) -> None:
+    known = [i.name for i in spec.inputs]
+    for name in names:
+        if name not in known:
+            raise DescriptionError(f"{path}#{name}", name, "is not an input", nearest(name, known))
+
+
+def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
+    record = Shown.load(path)
+    _check_names(path, record.inputs, spec)
+    if record.period_ns != round(spec.period * 1e9):
+        rule = f"must be the controller's, {spec.period:g} s"
+        raise DescriptionError(
+            f"{path}#period", f"{record.period_ns * 1e-9:g} s", rule, "record it again, or run it so"
+        )
+    ticks = record.ticks if seconds is None else max(1, round(seconds / spec.period))
+    if not 1 <= ticks <= record.ticks:
+        rule = f"must be at most the {record.ticks * spec.period:g} s that {path} lasts"
+        raise DescriptionError("--seconds", seconds, rule)
+    values, events = {}, {}
+    for one in spec.inputs:
+        kept = record.inputs.get(one.name)
+        if kept is None or ("values" in kept) != isinstance(one, ValueInput):
+            raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of the other kind")
+        if isinstance(one, ValueInput):
+            values[one.name] = _rows(f"{path}#{one.name}", kept["values"], one.size)[:ticks]
+        else:
+            end = int(kept["offsets"][ticks])
+            events[one.name] = tuple(kept[key][:end] for key in "txyp")
+    return Stimulus(f"record of {os.path.basename(path)}", spec.period, ticks, values, events, record)
 
 
 def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
 from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.serialization import serialize_message
@@ -11,25 +15,41 @@ from ..coding import ValueInput
 from ..errors import DescriptionError
 from ..spec import ControllerSpec, RosTopic
 from .template import make_template
-from .topics import EVENTS_TYPE, fixed_values, groups, message_class, need_topics
+from .topics import check_events, fixed_values, groups, message_class, need_topics
 from .wire import compile_path
 
-__all__ = ["check_topics"]
+__all__ = ["check_topics", "need_types"]
+
+_IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces/__main__.py"
 
 
-def check_topics(spec: ControllerSpec) -> None:
-    """Raise DescriptionError for the first topic, type or field that a node would refuse."""
+def need_types(spec: ControllerSpec) -> None:
+    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here: to be
+    called before processes start that would end at it."""
+    for where, topic in _ends(spec):
+        try:
+            message_class(where, topic.type)
+        except DescriptionError as error:
+            fix = error.fix + _from_checkout(topic)
+            raise DescriptionError(error.path, error.value, error.rule, fix).in_file(spec.path) from None
+
+
+def check_topics(spec: ControllerSpec) -> list[str]:
+    """A line for each type whose package is not installed here, so that its fields could not be checked: the file may
+    be for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
     need_topics("inputs", list(inputs), spec.ros_inputs)
     need_topics("outputs", list(outputs), spec.ros_outputs)
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     for name, topic in spec.ros_inputs.items():
         where, one = f"ros.inputs.{name}", inputs[name]
-        cls = message_class(where, topic.type)
-        _check_name(where, topic)
         if not isinstance(one, ValueInput):
-            if topic.type != EVENTS_TYPE:
-                raise DescriptionError(f"{where}.type", topic.type, f"events come as {EVENTS_TYPE}")
+            check_events(where, topic)
+        _check_name(where, topic)
+        if not _installed(topic):
+            continue
+        cls = message_class(where, topic.type)
+        if not isinstance(one, ValueInput):
             continue
         try:
             size = compile_path(cls, topic.field).size
@@ -40,14 +60,49 @@ def check_topics(spec: ControllerSpec) -> None:
             raise DescriptionError(f"{where}.field", topic.field, rule, "change size or field")
     for names in groups(spec.ros_outputs, "outputs").values():
         where, topic = f"ros.outputs.{names[0]}", spec.ros_outputs[names[0]]
-        cls = message_class(where, topic.type)
         _check_name(where, topic)
+        if not _installed(topic):
+            continue
+        cls = message_class(where, topic.type)
         fields = [(spec.ros_outputs[name].field, outputs[name].size) for name in names]
         values = fixed_values(spec.ros_outputs, names)
         try:
             make_template(cls, fields, values, serialize_message)
         except DescriptionError as error:
             raise error.within(where) from None
+    return [_not_installed(where, topic) for where, topic in _ends(spec) if not _installed(topic)]
+
+
+def _ends(spec: ControllerSpec) -> Iterator[tuple[str, RosTopic]]:
+    for kind, topics in (("inputs", spec.ros_inputs), ("outputs", spec.ros_outputs)):
+        for name, topic in topics.items():
+            yield f"ros.{kind}.{name}", topic
+
+
+def _installed(topic: RosTopic) -> bool:
+    """Whether the package of a topic's type is there; a type that it does not have is a mistake."""
+    try:
+        importlib.import_module(f"{topic.type.partition('/')[0]}.msg")
+    except ImportError:
+        return False
+    return True
+
+
+def _not_installed(where: str, topic: RosTopic) -> str:
+    try:
+        message_class(where, topic.type)
+    except DescriptionError as error:
+        fix = error.fix + _from_checkout(topic)
+        return (
+            f"{error.path} = {topic.type}: not installed here: its fields are not checked, no node would start; {fix}"
+        )
+    return ""
+
+
+def _from_checkout(topic: RosTopic) -> str:
+    """How a checkout makes the packages of event cameras, which no index of wheels has."""
+    folder = _IN_CHECKOUT.parent / topic.type.partition("/")[0]
+    return ', or in this checkout: eval "$(python -m tests.ros.interfaces)"' if folder.is_dir() else ""
 
 
 def _check_name(where: str, topic: RosTopic) -> None:

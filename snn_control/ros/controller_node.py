@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -25,6 +26,7 @@ from ..engine.tick import tick_address
 from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
+from ..record.shown import ShownRecorder
 from ..spec import ControllerSpec, load_spec
 from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import (
@@ -40,13 +42,19 @@ from .process import (
 )
 from .topics import at_rate, command_ports, drain, input_ports
 
-__all__ = ["ControllerNode", "main"]
+__all__ = ["ControllerNode", "main", "shown_file"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
 ACKNOWLEDGED = Duration(seconds=0.2)  # how long the parting command's readers may take
+
+
+def shown_file(record: str) -> Path:
+    """Where the inputs are saved beside a record: ``a/b.npz`` -> ``a/b_shown.npz``."""
+    path = Path(record)
+    return path.with_name(f"{path.name.removesuffix('.npz')}_shown.npz")
 
 
 class ControllerNode(LifecycleNode):
@@ -70,7 +78,7 @@ class ControllerNode(LifecycleNode):
         self.priority = declare(self, "priority", self.PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98)
         self.cpu = declare(self, "cpu", -1, "CPU of the loop; -1: any", -1, 1023)
         self.record = declare(
-            self, "record", "", "File (.npz) for spikes and commands, written at the end; empty: none"
+            self, "record", "", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"
         )
         autostart = declare(self, "autostart", True, "Configure and activate at the start")
         if self.mode not in ("realtime", "lockstep"):
@@ -81,6 +89,7 @@ class ControllerNode(LifecycleNode):
         self.controller: Controller | None = None
         self.loop: Loop | None = None
         self.recorder: ActivityRecorder | None = None
+        self.shown: ShownRecorder | None = None
         self._io: Any = None
         self._faults_told = 0
         self.held_up = ""  # why the loop of an active controller does not run yet
@@ -133,14 +142,15 @@ class ControllerNode(LifecycleNode):
                 self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
         except DescriptionError as error:
             raise error.in_file(self.file) from None
-        self.recorder = ActivityRecorder(bound) if self.record else None
+        if self.record:
+            self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)
         n = bound.array("command").size
         self.loop = Loop(
             tick_address(),
             bound.table,
             self.controller.period_ns,
             self.inputs,
-            [*self.outputs, *([self.recorder] if self.recorder else [])],
+            [*self.outputs, *filter(None, (self.recorder, self.shown))],
             [(bound.address("command"), bound.address("safe"), n)],
             mode=self.mode,
             # jumps to the safe values need no ticks
@@ -160,14 +170,17 @@ class ControllerNode(LifecycleNode):
         if self.loop is None or self.controller is None:
             return FAILURE
         self.controller.reset()
-        if self.recorder is not None:
-            self.recorder.clear()
+        for recorder in filter(None, (self.recorder, self.shown)):
+            recorder.clear()
         self._reporter.forget()
         self._faults_told = 0
         granted = 0
         try:
             if self.mode == "realtime":
                 drain(self.inputs)  # in lockstep the world waits for an answer to each message
+            for port in self.inputs:
+                port.clear()
+            if self.mode == "realtime":
                 rights = self.loop.start()
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
@@ -234,9 +247,10 @@ class ControllerNode(LifecycleNode):
             return False
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        if self.recorder is not None and self.controller is not None:
+        if self.recorder is not None and self.shown is not None and self.controller is not None:
             try:
                 self.recorder.save(self.record, self.loop, self.controller)
+                self.shown.save(shown_file(self.record))
             except OSError as error:
                 self.get_logger().error(f"record = {self.record}: cannot be written: {error.strerror}")
                 self.exit_code = 1
@@ -248,7 +262,7 @@ class ControllerNode(LifecycleNode):
         if self.mode == "lockstep":
             for port in self.inputs:
                 port.detach()
-        self.loop = self.recorder = self.controller = None
+        self.loop = self.recorder = self.shown = self.controller = None
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()

@@ -77,12 +77,16 @@ def _input(node: Any, k: int, name: str, port: Any, loop: dict, before: Any, tim
         else:
             limit = next(i.stale for i in node.spec.inputs if i.name == name)
             problems.append(f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s")
+    counts = loop["inputs"][name]
     if before and before[1]:
-        for key in ("malformed", "oversized"):
-            more = loop["inputs"][name].get(key, 0) - before[1]["inputs"][name].get(key, 0)
-            if more:
-                problems.append(f"{more} {key} messages")
-    failed = _rcl_errors(loop["inputs"][name], before[1]["inputs"][name] if before and before[1] else {})
+        earlier = before[1]["inputs"][name]
+        for key, what in port.problems.items():
+            if more := counts.get(key, 0) - earlier.get(key, 0):
+                problems.append(f"{more} {what}")
+        if "events" in counts:
+            values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
+    faults = [fault] if (fault := port.fault()) else []
+    failed = faults + _rcl_errors(counts, before[1]["inputs"][name] if before and before[1] else {})
     problems += failed
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
     if mismatch:

@@ -32,7 +32,7 @@ from .process import (
     warn_of_unknown_parameters,
 )
 from .spikes import SpikesOutput
-from .topics import EVENTS_TYPE, at_rate, input_ports, qos_of, resolved
+from .topics import CLOUD_TYPE, at_rate, input_ports, qos_of, resolved
 
 __all__ = ["EncoderNode", "encoders_only", "main"]
 
@@ -81,7 +81,7 @@ class EncoderNode(Node):
             raise DescriptionError("inputs", wanted, "no input of the file has an encoder that spikes")
         spec = encoders_only(spec, names)
         spikes = {
-            i.name: RosTopic(f"spikes/{i.name}", EVENTS_TYPE, reliability="reliable", depth=10) for i in spec.inputs
+            i.name: RosTopic(f"spikes/{i.name}", CLOUD_TYPE, reliability="reliable", depth=10) for i in spec.inputs
         }
         self.spec = spec = dataclasses.replace(spec, ros_outputs=spikes)
         self.controller = Controller.from_spec(spec)

@@ -133,7 +133,7 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
     try:
         others = remove_ros_args(given)
         if others:
-            raise DescriptionError("arguments", others, "are not known", "write --ros-args -p controller_file:=FILE")
+            raise DescriptionError("arguments", others, "are not known", "write --ros-args -p NAME:=VALUE; see --help")
         with dds_threads():
             rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # of rcl, which says it at length
@@ -168,6 +168,46 @@ def steady_timer(node: Any, seconds: float, callback: Callable[[], None]) -> Any
     return node.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
 
+class _Listed(SnnControlError):
+    """Ends the making of a node whose parameters were only to be listed."""
+
+
+class _Help:
+    """Rows of the parameters that nodes declare, while they are listed: name, default, description."""
+
+    rows: list[tuple[str, str, str]] | None = None
+
+
+#: of the nodes' --help, after "--ros-args", by their default names
+EXAMPLES = {
+    "controller": "-p controller_file:=my_robot.yaml -p mode:=realtime",
+    "encoder": "-p controller_file:=my_robot.yaml -r events:=event_camera/events",
+    "world": "-p world:=sim_worlds:PanTiltTracking-v0 -p controller_file:=my_robot.yaml",
+    "view": "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket",
+}
+
+
+def help_of(make: Any) -> str:
+    """What a node is, its parameters with their defaults, and an example; ``make`` as for `run_node`."""
+    what = (sys.modules[make.__module__].__doc__ or make.__doc__ or "").strip()
+    _Help.rows = []
+    try:
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        make(Stop())
+    except _Listed:
+        pass
+    finally:
+        rclpy.try_shutdown()
+        rows, _Help.rows = _Help.rows, None
+    width = max((len(name) for name, _, _ in rows), default=0)
+    lines = [f"  {name:<{width}}  {text} (default {default})" for name, default, text in rows]
+    example = EXAMPLES.get(make.NAME, "-p NAME:=VALUE")
+    return (
+        f"usage: {make.NAME}_node [--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n{what}\n\n"
+        "parameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {make.NAME}_node --ros-args {example}\n"
+    )
+
+
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -180,6 +220,9 @@ def declare(node: Any, name: str, default: Any, description: str, low: Any = Non
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
+    if _Help.rows is not None:
+        shown = str(default).lower() if isinstance(default, bool) else default if default != "" else "empty"
+        _Help.rows.append((name, str(shown), description))
     descriptor = ParameterDescriptor(description=description, read_only=True)
     if low is not None and isinstance(default, float):
         descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -206,7 +249,10 @@ def _given(node: Any, name: str) -> Any:
 
 
 def warn_of_unknown_parameters(node: Any) -> None:
-    """Say which given parameters nobody declared: rclpy is silent about a misspelt one."""
+    """Say which given parameters nobody declared: rclpy is silent about a misspelt one. To be called when all are
+    declared, before anything else: `help_of` a node ends here."""
+    if _Help.rows is not None:
+        raise _Listed(node.get_name())
     known = sorted(node.get_parameters_by_prefix(""))
     # a file may hold parameters for several nodes, so this is no error
     for name in getattr(node, "_parameter_overrides", {}):
@@ -233,8 +279,11 @@ def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, make a node, spin it until a signal or ``node.finished``; returns the exit code.
 
     ``make`` is a class of nodes with its default NAME and PRIORITY; the node has ``finish()``, which ends it in
-    order, and ``exit_code``.
+    order, and ``exit_code``. With --help among the arguments, that is printed instead.
     """
+    if {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
+        print(help_of(make), end="")
+        return 0
     try:
         stop = start_rclpy(arguments, make.NAME, make.PRIORITY)
         node = make(stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import importlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,12 +14,19 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..engine.bound import Bound
 from ..errors import NO_VALUE, DescriptionError
+from ..events.event_array import ARRAY_TYPES
+from ..events.packets import PACKET_TYPES
+from ..realtime.intake import Intake, Pacing
 from ..spec import ControllerSpec, RosTopic
+from .packets import PacketInput
 from .ports import CommandOutput, EventsInput, NumericInput
 from .wire import compile_path
 
 __all__ = [
+    "CLOUD_TYPE",
+    "EVENT_TYPES",
     "at_rate",
+    "check_events",
     "command_ports",
     "drain",
     "fixed_values",
@@ -30,7 +38,8 @@ __all__ = [
     "resolved",
 ]
 
-EVENTS_TYPE = "sensor_msgs/msg/PointCloud2"
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+EVENT_TYPES = (CLOUD_TYPE, *PACKET_TYPES, *ARRAY_TYPES)
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
@@ -61,7 +70,21 @@ def message_class(path: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{package}.msg"), kind)
     except (ImportError, AttributeError):
-        raise DescriptionError(f"{path}.type", name, "is not an installed message type", f"install {package}") from None
+        fix = f"install {package}"
+        if name in EVENT_TYPES:
+            distribution = os.environ.get("ROS_DISTRO", "<distro>")
+            fix = f"install ros-{distribution}-{package.replace('_', '-')}, or publish {CLOUD_TYPE}"
+        raise DescriptionError(f"{path}.type", name, "is not an installed message type", fix) from None
+
+
+def check_events(path: str, topic: RosTopic) -> None:
+    """Raise DescriptionError where events cannot come so."""
+    if topic.type not in EVENT_TYPES:
+        raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
+    for key in ("pace", "late"):
+        if topic.type not in PACKET_TYPES and (value := getattr(topic, key)) != getattr(RosTopic, key):
+            rule = f"goes with packets only: {', '.join(PACKET_TYPES)}"
+            raise DescriptionError(f"{path}.{key}", value, rule, "leave it out, or take packets")
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
@@ -104,6 +127,17 @@ def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> 
             raise DescriptionError(f"ros.{kind}.{name}", NO_VALUE, "is missing", "say on which topic it comes or goes")
 
 
+def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping[str, Any], lockstep: bool) -> Any:
+    """The port of an events input."""
+    name = fact["name"]
+    if topic.type in PACKET_TYPES:
+        pacing, mode = Pacing(topic.pace, topic.late), "lockstep" if lockstep else "realtime"
+        return PacketInput(subscription, Intake.of(bound, name, pacing, mode), fact["size"], name=name)
+    columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
+    slot = bound.address(f"{name}.slot")
+    return EventsInput(subscription, slot, **columns, capacity=fact["capacity"], size=fact["size"], name=name)
+
+
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
     """A port an input, in the order of the inputs; names are those of ``node``, the subscriptions on ``io``."""
     facts = bound.program.facts["inputs"]
@@ -113,21 +147,19 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
     for fact in facts:
         name = fact["name"]
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
+        if fact["kind"] == "events":
+            check_events(where, topic)
         cls = message_class(where, topic.type)
-        if fact["kind"] == "events" and topic.type != EVENTS_TYPE:
-            raise DescriptionError(f"{where}.type", topic.type, f"events come as {EVENTS_TYPE}")
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
-        slot = bound.address(f"{name}.slot")
         if fact["kind"] == "events":
-            columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
-            port = EventsInput(subscription, slot, **columns, capacity=fact["capacity"], name=name)
-        else:
-            try:
-                program = compile_path(cls, topic.field)
-                port = NumericInput(subscription, program, slot, bound.address(f"{name}.data"), fact["size"], name=name)
-            except DescriptionError as error:
-                raise error.within(where) from None
+            ports.append(_events_port(subscription, topic, bound, fact, lockstep))
+            continue
+        try:
+            program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
+            port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], name=name)
+        except DescriptionError as error:
+            raise error.within(where) from None
         ports.append(port)
     return ports
 
@@ -155,5 +187,5 @@ def drain(ports: Sequence[Any]) -> None:
     for port in ports:
         take: Callable[..., int] = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(port.function)
         end = time.monotonic() + 0.1  # a flood ends somewhere
-        while take(port.context, time.monotonic_ns(), 0) > 0 and time.monotonic() < end:
+        while take(port.context, time.monotonic_ns(), 1) > 0 and time.monotonic() < end:
             pass

@@ -19,19 +19,17 @@ import numpy as np
 import yaml
 from rclpy.node import Node
 
+from ..coding import EventsInput
 from ..engine.compile import compile_function
 from ..engine.kernels import encoders
-from ..engine.program import aligned
 from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
 from ..spaces import check_action
-from ..spec import ControllerSpec, load_spec, nearest
-from .clouds import events_cdr
+from ..spec import load_spec, nearest
 from .diagnostics import OK, WARN, Reporter, status
 from .graph import describe_mismatch
-from .ports import CommandOutput, NumericInput
 from .process import (
     Stop,
     check_record,
@@ -42,13 +40,14 @@ from .process import (
     steady_timer,
     warn_of_unknown_parameters,
 )
-from .topics import EVENTS_TYPE, groups, message_class, need_topics, qos_of, resolved
-from .wire import compile_path
+from .topics import groups, need_topics
+from .world_ends import Camera, Commands, Sensors
 
 __all__ = ["WorldNode", "main"]
 
 COMMAND_HOLD = 0.1  # s: a command older than this is no command
 WAIT_CHUNK = 0.02  # s
+ARGUMENTS = """Arguments of the environment, a YAML mapping as a string: -p 'arguments:="{frequency: 0.8}"'"""
 
 
 def wait_semaphore(semaphore, deadline, scratch):
@@ -59,91 +58,6 @@ def wait_semaphore(semaphore, deadline, scratch):
 
 def sleep(deadline, scratch):
     sleep_until(deadline, scratch)
-
-
-class _Commands:
-    """One output's command as the world sees it: a numeric input port called from Python."""
-
-    def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
-        topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
-        cls = message_class(where, topic.type)
-        self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
-        full = resolved(node, where, topic.topic)
-        subscription = io.create_subscription(cls, full, lambda message: None, self.qos)
-        self.memory = aligned(8 * (encoders.SLOT_WORDS + size))
-        self.slot = self.memory[: 8 * encoders.SLOT_WORDS].view(np.int64)
-        self.values = self.memory[8 * encoders.SLOT_WORDS :].view(np.float64)
-        self.slot[encoders.ARRIVAL] = -1
-        at = int(self.slot.ctypes.data)
-        try:
-            program = compile_path(cls, topic.field)
-            self.port = NumericInput(subscription, program, at, at + 8 * encoders.SLOT_WORDS, size, name=name)
-        except DescriptionError as error:
-            raise error.within(where) from None
-        self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
-
-    def take(self, limit: int) -> int:
-        return self._take(self.port.context, time.monotonic_ns(), limit)
-
-
-class _Sensors:
-    """The numeric inputs of one topic, published from one template."""
-
-    def __init__(
-        self, node: Node, io: Node, names: list[str], spec: ControllerSpec, sizes: dict[str, int], lockstep: bool
-    ) -> None:
-        topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
-        cls = message_class(where, topic.type)
-        self.names, self.topic, self.qos = names, topic, qos_of(topic, lockstep)
-        self.values = {name: aligned(8 * sizes[name]).view(np.float64) for name in names}
-        self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
-        fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), sizes[n]) for n in names]
-        try:
-            self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
-        except DescriptionError as error:
-            raise error.within(where) from None
-        self.stamped = hasattr(cls(), "header")
-        self._publish = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
-
-    def publish(self, observation: Any, stamp_ns: int) -> None:
-        given = [observation.get(name) for name in self.names]
-        if any(value is None for value in given):
-            self._publish_empty(stamp_ns)
-            return
-        for values, value in zip(self.values.values(), given, strict=True):
-            values[:] = np.asarray(value, np.float64).reshape(-1)
-        code = self._publish(self.port.context, stamp_ns, 0)
-        if code != 0:
-            raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
-
-    def _publish_empty(self, stamp_ns: int) -> None:
-        """Nothing is due: a stamped message with empty sequences, so that lockstep goes on."""
-        message = self._class()
-        if hasattr(message, "header"):
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
-        self.publisher.publish(message)
-
-
-class _Camera:
-    """An events input, published as PointCloud2."""
-
-    stamped = True
-
-    def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, lockstep: bool) -> None:
-        topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
-        self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
-        cls = message_class(where, topic.type)
-        if topic.type != EVENTS_TYPE:
-            raise DescriptionError(f"{where}.type", topic.type, f"events go as {EVENTS_TYPE}")
-        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
-
-    def publish(self, observation: Any, stamp_ns: int) -> None:
-        rows = observation[self.name]
-        if f"{self.name}_count" in observation:
-            rows = rows[: int(observation[f"{self.name}_count"][0])]
-        t, x, y, p = rows.T
-        offset = np.rint(t.astype(np.float64) * 1e9).astype(np.int64)
-        self.publisher.publish(events_cdr(offset + stamp_ns, x, y, p, stamp_ns, self.name))
 
 
 class WorldNode(Node):
@@ -157,19 +71,23 @@ class WorldNode(Node):
         self.exit_code, self.finished = 0, False
         self._stop = stop
         world = declare(self, "world", "", "Gymnasium id, e.g. sim_worlds:PanTiltTracking-v0")
-        arguments = declare(self, "arguments", "{}", "Arguments of the environment, a YAML mapping")
+        arguments = declare(self, "arguments", "{}", ARGUMENTS)
         file = declare(self, "controller_file", "", "Controller file whose ros section names topics and fields")
         self.mode = declare(self, "mode", "realtime", "realtime or lockstep")
         self.seed = declare(self, "seed", 0, "Seed of the first episode", 0, 2**31 - 1)
         self.duration = declare(self, "duration", 0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6)
+        self.most_episodes = declare(self, "episodes", 0, "Episodes to run; 0: until stopped", 0, 2**31 - 1)
         self.step_time = declare(self, "step", 0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0)
         self.priority = declare(
             self, "priority", self.PRIORITY, "SCHED_FIFO priority of the simulation; 0: none", 0, 98
         )
+        self.encoding = declare(self, "encoding", "mono", "Of the event packets that are sent: mono or evt3")
         self.patience = declare(self, "patience", 60.0, "How long to wait for the controller [s]", 0.1, 1e6)
         self.record = declare(self, "record", "", "File (.npz) for what happened; empty: none")
         if self.mode not in ("realtime", "lockstep"):
             raise DescriptionError("mode", self.mode, "must be 'realtime' or 'lockstep'")
+        if self.encoding not in ("mono", "evt3"):
+            raise DescriptionError("encoding", self.encoding, "must be 'mono' or 'evt3'")
         warn_of_unknown_parameters(self)
         for name, value in (("world", world), ("controller_file", file)):
             if not value:
@@ -193,7 +111,7 @@ class WorldNode(Node):
         # the controller's commands can be told by their stamps if it sees stamps
         self._stamped = any(sensor.stamped for sensor in self.sensors)
         self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
-        self._begun = False
+        self._begun = self.over = False
         steady_timer(self, 0.001, self._run)
 
     def _make(self, world: str, arguments: str) -> Any:
@@ -240,17 +158,19 @@ class WorldNode(Node):
 
     def _connect(self) -> None:
         spec, lockstep = self.spec, self.lockstep
-        events = {i.name for i in spec.inputs if hasattr(i, "capacity")}
+        events = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
         sizes = {i.name: getattr(i, "size", 0) for i in spec.inputs if i.name not in events}
         numeric = {n: t for n, t in spec.ros_inputs.items() if n not in events}
         need_topics("inputs", [i.name for i in spec.inputs], spec.ros_inputs)
         need_topics("outputs", [o.name for o in spec.outputs], spec.ros_outputs)
         io, together = self._io, groups(numeric, "inputs").values()
         self.sensors: list[Any] = [
-            _Camera(self, io, name, spec, lockstep) for name in spec.ros_inputs if name in events
+            Camera(self, io, events[name], topic, self.encoding, lockstep)
+            for name, topic in spec.ros_inputs.items()
+            if name in events
         ]
-        self.sensors += [_Sensors(self, io, names, spec, sizes, lockstep) for names in together]
-        self.commands = [_Commands(self, io, o.name, spec, o.size, lockstep) for o in spec.outputs]
+        self.sensors += [Sensors(self, io, names, spec, sizes, lockstep) for names in together]
+        self.commands = [Commands(self, io, o.name, spec, o.size, lockstep) for o in spec.outputs]
         self._semaphore = np.zeros(8, np.int64)
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self._semaphore.ctypes.data), 0, 0)
         for command in self.commands:
@@ -353,7 +273,8 @@ class WorldNode(Node):
             self.recorder.add(self.steps, action, reward, observation, info)
         if terminated or truncated:
             self.recorder.end_of_episode(self.steps)
-            return self._reset()
+            self.over = self.episodes == self.most_episodes
+            return observation if self.over else self._reset()
         return observation
 
     def _report(self, waiting: str = "") -> None:
@@ -372,7 +293,7 @@ class WorldNode(Node):
 
     def _more(self) -> bool:
         over = self.duration > 0 and self.steps * self.step_ns >= self.duration * 1e9
-        return not over and not self._stop()
+        return not over and not self.over and not self._stop()
 
     def _realtime(self) -> None:
         scratch = int(self._scratch.ctypes.data)
@@ -408,7 +329,7 @@ class WorldNode(Node):
                 return
             observation = self._step(self._action(None))
 
-    def _answered(self, command: _Commands, stamp: int) -> bool:
+    def _answered(self, command: Commands, stamp: int) -> bool:
         """Whether a command came, well-formed or not, that is not one of an earlier step by its stamp."""
         while command.take(1) > 0:
             its = int(command.slot[encoders.STAMP])

@@ -60,4 +60,29 @@ def test_the_largest_rate_is_one_that_the_loop_kept(spec):
     assert found["hz"] <= 500
     assert found["kept"] == (found["late_share"] <= speed.LATE)
     hopeless = speed.largest_rate(controller, 0.01, 0.05)  # begins at a microsecond a tick, gives up or slows down
-    assert hopeless["hz"] < 1e6 or not hopeless["kept"]
+    assert hopeless["kept"]
+    assert 1e6 / speed.LONGEST_US < hopeless["hz"] < 1e6
+
+
+def test_a_rate_that_a_disturbance_spoilt_is_tried_again():
+    """The first tries are late by what the machine does: a little, then very; only the latter gives the rate up."""
+    given, tried = [0.01, 0.005, 0.0, 0.5, 0.0], []
+
+    def at_rate(period):
+        tried.append(period)
+        late = given[len(tried) - 1]
+        return {"hz": 1e9 / period, "late_share": late, "kept": late <= speed.LATE}
+
+    assert speed.search(at_rate, 100.0)["hz"] == 1e4
+    assert tried == [100_000] * 3
+    assert speed.search(at_rate, 100.0)["hz"] == 8e3
+    assert tried[3:] == [100_000, 125_000]
+
+
+def test_a_machine_that_keeps_no_rate_ends_the_search():
+    tried = []
+    late = {"hz": 1.0, "late_share": 1.0, "kept": False}
+    assert speed.search(lambda period: tried.append(period) or late, 2 * speed.LONGEST_US) is late
+    assert len(tried) == 1  # one at least
+    assert speed.search(lambda period: tried.append(period) or late, 1000.0) is late
+    assert 1.25 * max(tried[1:]) > 1e3 * speed.LONGEST_US

@@ -7,10 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from snn_control.coding import EventsInput, FieldsEncoder, LinearEncoder, PoolEncoder, PopulationEncoder, ValueInput
+from snn_control.coding import (
+    EventsInput,
+    FieldsEncoder,
+    LinearEncoder,
+    PoolEncoder,
+    PopulationEncoder,
+    Refractory,
+    SurfaceEncoder,
+    ValueInput,
+)
 from snn_control.network import ALIF, IF, LI, LIF, AdEx, Bernoulli, CubaLIF, Izhikevich, Poisson
 from snn_control.record.response import closed_form, f_i_curve, firing_rates, pick, pooled, rheobase, tuning
+from snn_control.report.curves import draw_pool, example_events
 
 MODELS = [
     LIF(),
@@ -186,3 +197,21 @@ def test_pooled_events_are_counts_on_the_grid(polarity):
         np.add.at(counts, (y[p == which] * 3 // 21, x[p == which] * 4 // 30), 1)
     expected = {"signed": [2 * on - 3 * off], "merge": [on + off], "split": [off, on]}[polarity]
     assert np.array_equal(pooled(spec, 0.001, x, y, p), np.array(expected))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "caption"),
+    [
+        (SurfaceEncoder((4, 3), 0.02, "split"), "is 1 at an event, ON and OFF apart, and decays with tau = 0.02 s"),
+        (PoolEncoder((4, 3), response="binary", tau=0.1), "on what tau = 0.1 s has left"),
+        (PoolEncoder((4, 3), "merge", response="saturate", ceiling=2), "every event adds 1, up to 2"),
+    ],
+)
+def test_the_picture_of_an_encoder_of_events_says_what_a_field_does(encoder, caption):
+    spec = EventsInput("e", size=(30, 21), encoder=encoder, filters=(Refractory(1.0),))
+    found, _ = draw_pool(Figure(), spec, 0.001)
+    assert caption in found
+    x, y, p = example_events(spec)
+    shown = pooled(spec, 0.001, x, y, p)
+    assert shown.shape[1:] == (3, 4)
+    assert np.count_nonzero(shown) > 3  # no filter takes the example away

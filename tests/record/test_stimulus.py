@@ -9,6 +9,8 @@ import pytest
 
 from snn_control.coding import EventsInput, PoolEncoder, PopulationEncoder, ValueInput
 from snn_control.errors import DescriptionError
+from snn_control.events import Events
+from snn_control.events.writing import write_npz, write_raw
 from snn_control.record.stimulus import default_stimulus, load_stimulus, value_range
 from snn_control.resources import shipped
 from snn_control.spec import load_spec
@@ -154,4 +156,43 @@ def test_no_file_and_not_a_file(tmp_path, spec):
     path = tmp_path / "text.npz"
     path.write_text("not an archive")
     with pytest.raises(DescriptionError, match=r"is not an \.npz file"):
+        load_stimulus(path, spec)
+
+
+def moving(n=2000, **more):
+    """Events of 0.2 s, one each 0.1 ms, on a diagonal of 128 x 128 pixels."""
+    x = (np.arange(n) % 128).astype(np.uint16)
+    return Events(7_000_000 + np.arange(n) * 100, x, x, (np.arange(n) % 2).astype(np.uint8), "us", **more)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "raw"])
+def test_any_recording_is_shown_to_the_one_camera(tmp_path, spec, suffix):
+    events, path = moving(), tmp_path / f"a.{suffix}"
+    write = {"npz": lambda: write_npz(path, lambda: [events], "us", None, None),
+             "raw": lambda: write_raw(path, lambda: [events], None, None)}  # fmt: skip
+    write[suffix]()
+    stimulus = load_stimulus(path, spec)
+    assert stimulus.ticks == 200
+    t, x, _, p = stimulus.events["camera"]
+    assert np.array_equal(t, np.arange(2000) * 100_000)
+    assert np.array_equal(x, events.x)
+    assert np.array_equal(p, events.p)
+    assert not stimulus.values["joint_velocity"].any()
+    assert load_stimulus(path, spec, seconds=0.05).ticks == 50
+    assert len(load_stimulus(path, spec, seconds=0.05).events["camera"][0]) == 500
+    small = replace(spec, inputs=(replace(spec.inputs[0], size=(64, 64)), spec.inputs[1]))
+    few = load_stimulus(path, small)
+    outside = np.count_nonzero(events.x >= 64)
+    assert len(few.events["camera"][0]) == 2000 - outside
+    assert f"{outside:,} events out of the frame left out" in few.text
+
+
+def test_a_recording_without_a_camera_for_it(tmp_path, spec):
+    path = tmp_path / "a.raw"
+    write_raw(path, lambda: [moving()], None, None)
+    with pytest.raises(DescriptionError, match="must have one input of events"):
+        load_stimulus(path, replace(spec, inputs=spec.inputs[1:]))
+    far = moving()
+    write_raw(path, lambda: [replace(far, x=far.x + np.uint16(500))], None, None)
+    with pytest.raises(DescriptionError, match="holds no events within the 128x128 pixels"):
         load_stimulus(path, spec)

@@ -59,6 +59,27 @@ def ros():
     rclpy.try_shutdown()
 
 
+@pytest.fixture(scope="session")
+def interfaces():
+    """The messages of event cameras, here and in every process that is started; skips where they cannot be built."""
+    from tests.ros import interfaces as built
+
+    try:
+        installed = built.prefix()
+    except built.Unavailable as error:
+        pytest.skip(str(error))
+    built.use(installed)
+    os.environ |= built.environment(installed)
+    from snn_control.engine.compile import compile_callback
+    from snn_control.events.codecs import ENCODINGS, codec
+    from snn_control.ros.packets import take_packets
+
+    for name in ENCODINGS:  # here and not in a node that somebody waits for
+        codec(name).address()
+    compile_callback(take_packets, "int64(int64,int64,int64)")
+    return installed
+
+
 @pytest.fixture
 def nodes(ros):
     """Two nodes: ours, which is not spun, and the other side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -71,13 +72,18 @@ def write(folder: Path, values: Any = CONTROLLER, name: str = "controller.yaml")
     return path
 
 
-def wait(condition: Callable[[], Any], seconds: float = 10.0, what: str = "it") -> Any:
-    """Poll until the condition holds; what it gave."""
+def wait(condition: Callable[[], Any], seconds: float = 30.0, what: str = "it") -> Any:
+    """Poll until the condition holds; what it gave. The machine may be busy: a test that is about time measures it."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"{what} did not come within {seconds} s"
         time.sleep(0.005)
     return value
+
+
+def die_with_the_parent() -> None:
+    """A node of a test run that was killed would answer in the next one's domain."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Process:
@@ -93,8 +99,9 @@ class Process:
         self.begun = time.monotonic()
         self._log = (folder / f"{name}{namespace.replace('/', '_')}.log").open("w+")
         self.process = subprocess.Popen(
-            self.line, env=child_environment(), cwd=folder, stdout=self._log, stderr=subprocess.STDOUT
-        )
+            self.line, env=child_environment(), cwd=folder, stdout=self._log, stderr=subprocess.STDOUT,
+            preexec_fn=die_with_the_parent,
+        )  # fmt: skip
 
     @property
     def text(self) -> str:
@@ -107,10 +114,10 @@ class Process:
     def send(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 10.0) -> int:
+    def wait(self, seconds: float = 30.0) -> int:
         return self.process.wait(seconds)
 
-    def end(self, number: int = signal.SIGINT, seconds: float = 10.0) -> int:
+    def end(self, number: int = signal.SIGINT, seconds: float = 30.0) -> int:
         """Signal it and wait; its exit code."""
         if self.alive:
             self.send(number)
@@ -124,7 +131,8 @@ class Process:
 
 
 def child_environment() -> dict[str, str]:
-    return environment_of_child() | {"PYTHONPATH": str(CHECKOUT)}
+    paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return environment_of_child() | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 class Processes:
@@ -144,7 +152,7 @@ class Processes:
             process.close()
 
 
-def run_to_end(folder: Path, executable: str, *arguments: str, seconds: float = 20.0, **parameters: Any):
+def run_to_end(folder: Path, executable: str, *arguments: str, seconds: float = 60.0, **parameters: Any):
     """Exit code and all lines of a process that ends by itself."""
     line = command_line(NodeProcess(executable, executable.removesuffix("_node"), parameters)) + list(arguments)
     done = subprocess.run(
@@ -229,7 +237,7 @@ class Robot:
         self._feeders.append(Feeder(publisher, position))
         return self._feeders[-1]
 
-    def ask(self, kind: Any, name: str, request: Any, seconds: float = 10.0) -> Any:
+    def ask(self, kind: Any, name: str, request: Any, seconds: float = 30.0) -> Any:
         """The answer of a service."""
         client = self.node.create_client(kind, name)
         wait(client.service_is_ready, seconds, name)
@@ -239,7 +247,7 @@ class Robot:
         self.node.destroy_client(client)
         return answer
 
-    def status(self, name: str, after: float = 0.0, seconds: float = 5.0, **expected: Any) -> DiagnosticStatus:
+    def status(self, name: str, after: float = 0.0, seconds: float = 15.0, **expected: Any) -> DiagnosticStatus:
         """The newest status of a name, received after a time; its ``level`` and a ``text`` in it may be awaited."""
 
         def found() -> Any:

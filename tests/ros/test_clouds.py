@@ -12,7 +12,9 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from snn_control.engine.compile import compile_function
 from snn_control.errors import InputError
-from snn_control.ros import cdr, clouds
+from snn_control.events import cdr
+from snn_control.events import clouds as reader
+from snn_control.ros import clouds
 from tests.ros.reference import Guarded, encode
 from tests.ros.test_wire import mutate
 
@@ -22,7 +24,7 @@ EVENT_TYPES["t"] = (PointField.UINT32, "<u4")
 
 
 def parser():
-    return compile_function(clouds.parse_events_message, "int64(" + ",".join(["int64"] * 8) + ")")
+    return compile_function(reader.parse_events_message, "int64(" + ",".join(["int64"] * 8) + ")")
 
 
 class Events:
@@ -32,7 +34,7 @@ class Events:
         self.capacity = capacity
         self.rooms = [Guarded(8 * capacity + 8) for _ in range(4)]
         self.addresses = [room.put(bytes(size * capacity)) for room, size in zip(self.rooms, (2, 2, 1, 8))]
-        self.scratch = np.zeros(clouds.EVENT_SCRATCH_WORDS, np.int64)
+        self.scratch = np.zeros(reader.EVENT_SCRATCH_WORDS, np.int64)
 
     def parse(self, data: bytes, room: Guarded | None = None) -> int:
         room = room or Guarded(len(data))
@@ -112,7 +114,7 @@ def test_hostile_clouds_stay_within_the_message(seed):
         for _ in range(200):
             data = mutate(whole, random)
             n = events.parse(data, room)
-            assert clouds.BAD_LAYOUT <= n <= len(data)
+            assert reader.BAD_LAYOUT <= n <= len(data)
 
 
 def field(name, offset, datatype, count=1):
@@ -126,26 +128,26 @@ GOOD = [field("x", 0, 4), field("y", 2, 4), field("p", 4, 2), field("t", 5, 6)]
     ("changes", "code"),
     [
         ({}, 2),
-        ({"is_bigendian": True}, clouds.BAD_LAYOUT),
-        ({"point_step": 8}, clouds.BAD_LAYOUT),
-        ({"point_step": 0}, clouds.BAD_LAYOUT),
-        ({"point_step": 2**32 - 1}, clouds.BAD_LAYOUT),
-        ({"row_step": 0}, clouds.BAD_LAYOUT),
-        ({"row_step": 17}, clouds.BAD_LAYOUT),
-        ({"row_step": 2**32 - 1}, clouds.BAD_LAYOUT),
-        ({"width": 3}, clouds.BAD_LAYOUT),
-        ({"width": 2**32 - 1}, clouds.BAD_LAYOUT),
-        ({"height": 2}, clouds.BAD_LAYOUT),
-        ({"height": 2**32 - 1, "width": 2**32 - 1}, clouds.BAD_LAYOUT),
+        ({"is_bigendian": True}, reader.BAD_LAYOUT),
+        ({"point_step": 8}, reader.BAD_LAYOUT),
+        ({"point_step": 0}, reader.BAD_LAYOUT),
+        ({"point_step": 2**32 - 1}, reader.BAD_LAYOUT),
+        ({"row_step": 0}, reader.BAD_LAYOUT),
+        ({"row_step": 17}, reader.BAD_LAYOUT),
+        ({"row_step": 2**32 - 1}, reader.BAD_LAYOUT),
+        ({"width": 3}, reader.BAD_LAYOUT),
+        ({"width": 2**32 - 1}, reader.BAD_LAYOUT),
+        ({"height": 2}, reader.BAD_LAYOUT),
+        ({"height": 2**32 - 1, "width": 2**32 - 1}, reader.BAD_LAYOUT),
         ({"width": 0}, 0),
         ({"height": 0}, 0),
         ({"fields": GOOD[:3]}, cdr.MISSING),
-        ({"fields": [*GOOD[:3], field("t", 6, 6)]}, clouds.BAD_LAYOUT),
-        ({"fields": [*GOOD[:3], field("t", 2**32 - 1, 6)]}, clouds.BAD_LAYOUT),
-        ({"fields": [*GOOD, field("x", 0, 4)]}, clouds.BAD_LAYOUT),
-        ({"fields": [field("x", 0, 3), *GOOD[1:]]}, clouds.BAD_LAYOUT),
-        ({"fields": [field("x", 0, 4, 2), *GOOD[1:]]}, clouds.BAD_LAYOUT),
-        ({"fields": [*GOOD[:3], field("t", 5, 5)]}, clouds.BAD_LAYOUT),
+        ({"fields": [*GOOD[:3], field("t", 6, 6)]}, reader.BAD_LAYOUT),
+        ({"fields": [*GOOD[:3], field("t", 2**32 - 1, 6)]}, reader.BAD_LAYOUT),
+        ({"fields": [*GOOD, field("x", 0, 4)]}, reader.BAD_LAYOUT),
+        ({"fields": [field("x", 0, 3), *GOOD[1:]]}, reader.BAD_LAYOUT),
+        ({"fields": [field("x", 0, 4, 2), *GOOD[1:]]}, reader.BAD_LAYOUT),
+        ({"fields": [*GOOD[:3], field("t", 5, 5)]}, reader.BAD_LAYOUT),
     ],
 )
 def test_layouts(changes, code):

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from snn_control.controller import Controller
 from snn_control.realtime.loop import Loop
-from snn_control.ros import ports
-from snn_control.ros.controller_node import ControllerNode
+from snn_control.ros import port_base
+from snn_control.ros.controller_node import STOPS_WITHIN, ControllerNode
 from snn_control.ros.process import _Dds, dds_threads, given_priority, missing_rights
 from tests.realtime import ticks
 from tests.ros.robot import (
@@ -136,10 +137,42 @@ def test_a_mistake_is_one_line_with_path_value_rule_and_fix(outcomes, case):
         assert needle in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("node", "what", "parameters"),
+    [
+        (
+            "controller_node",
+            "The controller as a lifecycle node",
+            ["priority * SCHED_FIFO .* (default 80)", "autostart * .* (default true)"],
+        ),
+        ("encoder_node", "Sensors to spikes", ["inputs * .* (default empty)"]),
+        ("view_node", "Events and spikes for the eyes", ["rate * Images a second .* (default 30.0)"]),
+        (
+            "world_node",
+            "A Gymnasium environment on topics",
+            ["patience * .* (default 60.0)", "episodes * .* (default 0)"],
+        ),
+    ],
+)
+def test_help_says_what_a_node_is_and_its_parameters(tmp_path, node, what, parameters):
+    for arguments in (["--", "--help"], ["-p", "rate:=nonsense", "-h"]):
+        code, lines = run_to_end(tmp_path, node, *arguments)
+        assert code == 0
+        assert lines[0].startswith(f"usage: {node} [--ros-args -p NAME:=VALUE")
+        assert any(line.startswith(what) for line in lines)
+        for wanted in parameters:
+            pattern = wanted.replace("(", r"\(").replace(")", r"\)")
+            assert any(re.fullmatch(f"  {pattern}", line) for line in lines), lines
+        assert lines[-1].startswith(f"  {node} --ros-args -p ")
+    example = lines[-1].split()
+    declared = {line.split()[0] for line in lines[lines.index("parameters:") + 1 : -2] if line}
+    assert {part.partition(":=")[0] for before, part in pairwise(example) if before == "-p"} <= declared
+
+
 def test_arguments_that_are_no_parameters_are_refused_and_misspelt_ones_named(tmp_path, start):
     code, lines = run_to_end(tmp_path, "controller_node", "--", "my.yaml")
     assert code == 2
-    assert lines == ["snn_control: arguments = ['my.yaml']: are not known; write --ros-args -p controller_file:=FILE"]
+    assert lines == ["snn_control: arguments = ['my.yaml']: are not known; write --ros-args -p NAME:=VALUE; see --help"]
     code, lines = run_to_end(tmp_path, "controller_node", "-p")
     assert code == 2
     assert "trailing -p flag" in lines[-1]
@@ -161,7 +194,7 @@ def lockstep(robot, publisher, answers, messages):
     """Send one message a tick, each after the answer to the one before."""
     for k, message in enumerate(messages):
         publisher.publish(message)
-        wait(lambda k=k: len(answers) > k, 5.0, f"the command of tick {k}")
+        wait(lambda k=k: len(answers) > k, what=f"the command of tick {k}")
     return np.array([command for _, command in answers])
 
 
@@ -257,7 +290,7 @@ def test_lockstep_answers_nobody_before_its_outputs_are_matched(tmp_path, start,
     status = robot.status("/controller: loop", level=WARN)
     assert status.message == "waits for a subscriber of /drive"
     answers = robot.commands()
-    wait(lambda: answers, 5.0, "the answer")
+    wait(lambda: answers, what="the answer")
     assert answers[0][0] == 10_000_000
     assert robot.status("/controller: loop", time.monotonic(), level=OK)
     assert process.end() == 0
@@ -281,7 +314,7 @@ def test_a_command_says_what_the_file_says_beside_its_numbers(tmp_path, start, r
 
 def first(commands, since, condition):
     """Stamp [ns] of the first command from ``since`` [ns] on that fulfils the condition."""
-    return wait(lambda: next((s for s, c in list(commands) if s >= since and condition(c)), None), 5.0, "a command")
+    return wait(lambda: next((s for s, c in list(commands) if s >= since and condition(c)), None), what="a command")
 
 
 def is_safe(command):
@@ -422,7 +455,7 @@ def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path
 
 def test_sim_time_without_a_clock_does_not_silence_the_node(tmp_path, start, robot):
     process = start("controller_node", "-p", "use_sim_time:=true", controller_file=str(write(tmp_path)))
-    robot.status("/controller: loop", seconds=10.0)
+    robot.status("/controller: loop")
     assert process.end() == 0
 
 
@@ -445,19 +478,19 @@ def test_names_are_remapped_once_and_no_two_nodes_share_one(tmp_path, start, rob
     ("number", "n"), [(signal.SIGINT, 10), (signal.SIGTERM, 10), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
 )
 def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number, n):
-    file = write(tmp_path)
+    file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", 10.0))  # or a busy machine's robot is, too
     processes = [start("controller_node", namespace=f"/n{k}", controller_file=str(file)) for k in range(n)]
     heard = [robot.commands(f"/n{k}/drive") for k in range(n)]
     for k in range(n):
         robot.feed(robot.publisher(topic=f"/n{k}/joints"), 1.0, 0.0)
-    wait(lambda: all(h and h[-1][1] > 0.9 for h in heard), 30.0, "a command of every node")
+    wait(lambda: all(h and h[-1][1] > 0.9 for h in heard), what="a command of every node")
     before = [len(h) for h in heard]
     begin = time.monotonic()
     for process in processes:
         process.send(number)
-    assert [process.wait(10.0) for process in processes] == [0] * n
+    assert [process.wait() for process in processes] == [0] * n
     print(f"{n} nodes ended in {time.monotonic() - begin:.2f} s")
-    wait(lambda: all(h[-1][1] == SAFE for h in heard), 2.0, "the parting command")
+    wait(lambda: all(h[-1][1] == SAFE for h in heard), what="the parting command")
     for count, one in zip(before, heard):
         tail = [command for _, command in one[count:]]
         assert tail[-1] == SAFE
@@ -473,19 +506,19 @@ def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
     wait(lambda: commands and commands[-1][1] > 0.99)
     count = len(commands)
     assert process.end(signal.SIGTERM) == 0
-    wait(lambda: commands[-1][1] == SAFE, 2.0, "the parting command")
+    wait(lambda: commands[-1][1] == SAFE, what="the parting command")
     last = np.array([command for _, command in commands[count - 1 :]])
     assert np.abs(np.diff(last)).max() <= 5.0 * PERIOD + 1e-9
     assert last[-2] == SAFE  # reached, then said once more
     assert len(last) >= (last[0] - SAFE) / (5.0 * PERIOD)
 
 
-def test_an_idle_node_ends_within_a_second(tmp_path, start, robot):
+def test_an_idle_node_waits_for_nothing_when_it_ends(tmp_path, start, robot):
     process = start("controller_node", controller_file=str(write(tmp_path)))
     wait(lambda: "Hz, realtime" in process.text)
     begin = time.monotonic()
     assert process.end(signal.SIGTERM) == 0
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < STOPS_WITHIN
 
 
 # lifecycle -------------------------------------------------------------------------------------------------------
@@ -532,7 +565,7 @@ def test_lifecycle_from_outside(tmp_path, start, robot):
         wait(lambda: commands[-1][1] > 0.9)
         assert life.go(Transition.TRANSITION_DEACTIVATE)
         assert life.state == State.PRIMARY_STATE_INACTIVE
-        wait(lambda: commands[-1][1] == SAFE, 1.0, "the parting command")
+        wait(lambda: commands[-1][1] == SAFE, what="the parting command")
         count = len(commands)
         time.sleep(0.1)
         assert len(commands) == count
@@ -555,7 +588,7 @@ def test_lifecycle_from_outside(tmp_path, start, robot):
     wait(lambda: commands[-1][1] > 0.9)
     assert life.go(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert life.state == State.PRIMARY_STATE_FINALIZED
-    wait(lambda: commands[-1][1] == SAFE, 1.0, "the parting command")
+    wait(lambda: commands[-1][1] == SAFE, what="the parting command")
     assert process.alive
     assert process.end() == 0
     assert "Traceback" not in process.text
@@ -647,7 +680,7 @@ def test_learning_is_switched_by_a_service_and_told_in_diagnostics(tmp_path, sta
         for message in messages:
             k = len(answers)
             publisher.publish(message)
-            wait(lambda k=k: len(answers) > k, 5.0, f"the command of tick {k}")
+            wait(lambda k=k: len(answers) > k, what=f"the command of tick {k}")
             expected_commands.append(reference.step({"sensor": (1.0, 0.0)})["drive"][0])
 
     def switch(on):
@@ -709,10 +742,10 @@ def reported(node, part):
 def test_what_rcl_refuses_is_an_error_as_long_as_it_grows(inside):
     assert reported(inside, "output drive").level == WARN  # nobody subscribes
     for port, part in ((inside.outputs[0], "output drive"), (inside.inputs[0], "input sensor")):
-        message = int(port._block[ports._MESSAGE])
-        port._block[ports._MESSAGE] = 0  # rcl: an invalid argument
+        message = int(port._block[port_base.MESSAGE])
+        port._block[port_base.MESSAGE] = 0  # rcl: an invalid argument
         wait(lambda port=port: port.counters()["errors"] > 2)
-        port._block[ports._MESSAGE] = message
+        port._block[port_base.MESSAGE] = message
         time.sleep(0.05)
         found = reported(inside, part)
         assert found.level == ERROR

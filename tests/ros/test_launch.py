@@ -17,12 +17,17 @@ import pytest
 import yaml
 
 from snn_control.errors import DescriptionError
-from snn_control.ros import controller_node, encoder_node, launching, world_node
+from snn_control.ros import controller_node, encoder_node, launching, view_node, world_node
 from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
 from tests.ros.robot import CHECKOUT, child_environment, wait
 
 LAUNCH = CHECKOUT / "launch"
-NODES = {"controller_node": controller_node, "world_node": world_node, "encoder_node": encoder_node}
+NODES = {
+    "controller_node": controller_node,
+    "world_node": world_node,
+    "encoder_node": encoder_node,
+    "view_node": view_node,
+}
 
 
 def declared(module) -> set[str]:
@@ -56,6 +61,21 @@ def test_the_processes_of_a_closed_loop():
     assert controller(controller_file="cartpole").parameters["controller_file"].endswith("cartpole.yaml")
     with pytest.raises(DescriptionError, match="did you mean 'pan_tilt'"):
         controller(controller_file="pan_tit")
+
+
+def test_viewers_are_started_on_demand_and_nobody_needs_them():
+    world, controlled, view, encoder = closed_loop(view="true")
+    assert world.needed
+    assert controlled.needed
+    for process in (view, encoder):
+        assert not process.needed
+        assert set(process.parameters) <= declared(NODES[process.executable])
+    assert view.parameters["topic"] == "events"
+    assert view.parameters["type"] == "sensor_msgs/msg/PointCloud2"
+    assert (view.parameters["width"], view.parameters["spikes"]) == (128, "spikes/joint_velocity")
+    assert (encoder.parameters["inputs"], encoder.parameters["priority"]) == ("joint_velocity", 0)
+    with pytest.raises(DescriptionError, match=r"view = 'true': .*cartpole\.yaml has no events input"):
+        closed_loop(view="true", controller_file="cartpole")
 
 
 def test_a_command_line_gives_the_parameters_back():

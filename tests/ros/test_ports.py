@@ -19,7 +19,8 @@ from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.ros.clouds import events_cdr
 from snn_control.ros.graph import describe_mismatch
-from snn_control.ros.ports import MOST_MESSAGES, CommandOutput, EventsInput, NumericInput
+from snn_control.ros.port_base import MOST_MESSAGES
+from snn_control.ros.ports import CommandOutput, EventsInput, NumericInput
 from snn_control.ros.template import make_message
 from snn_control.ros.wire import compile_path
 from tests.ros.calling import call

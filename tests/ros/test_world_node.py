@@ -84,7 +84,7 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
         "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", seed=3, duration=10.0,
         record=str(tmp_path / "world.npz"),
     )  # fmt: skip
-    wait(lambda: clock.get_publisher_count() > 0, 15.0)
+    wait(lambda: clock.get_publisher_count() > 0)
     time.sleep(0.5)  # the other end knows us too, before the controller lets the world begin
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
     assert world.wait(30) == 0
@@ -142,7 +142,7 @@ def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, sta
         "world_node", world="tests.ros.slow_world:Slow-v0", controller_file=str(write(tmp_path, values)),
         mode="lockstep", duration=n * STEP, record=str(record), patience=5.0,
     )  # fmt: skip
-    assert wait_for.wait(15.0) == 0, wait_for.text
+    assert wait_for.wait() == 0, wait_for.text
     actions = load_episode(record)[0]["action"].ravel().tolist()
     expected = [float(k) for k in range(n)]
     if not stamped:  # nothing tells it from the answer of its own step
@@ -156,7 +156,7 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     controller = start("controller_node", controller_file=str(file))
     times = []
     robot.listen(Float64MultiArray, "obs", lambda m: times.append(time.monotonic()), SENSOR)
-    wait(lambda: len(times) > 100, 15.0)
+    wait(lambda: len(times) > 100)
     assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(STEP, rel=0.03)
     status = robot.status("/world: world", text=" steps/s, 0 skipped", level=OK)
     assert float({p.key: p.value for p in status.values}["rate_hz"]) == pytest.approx(1 / STEP, rel=0.1)
@@ -199,20 +199,19 @@ def test_a_command_holds_for_a_tenth_of_a_second(tmp_path, start, robot):
 def test_a_missing_controller_is_waited_for_and_then_named(tmp_path, start, robot):
     given = {"world": "CartPole-v1", "controller_file": str(write(tmp_path, CARTPOLE))}
     world = start("world_node", **given, patience=2.5)
-    assert world.wait(15.0) == 1
+    assert world.wait() == 1
     lines = world.text.splitlines()
     missing = "/obs: /world publishes std_msgs/msg/Float64MultiArray, nobody subscribes"
     assert f"waiting: {missing}" in lines[0]
     assert f"waited 2.5 s: {missing}" in lines[-1]
     assert len(lines) == 2
 
-    begin = time.monotonic()
     world = start("world_node", name="other", **given)
     robot.listen(Float64MultiArray, "obs", lambda m: None, SENSOR)
     wait(lambda: "waiting: /push: /other expects std_msgs/msg/Float64MultiArray, nobody publishes" in world.text)
     begin = time.monotonic()
     assert world.end(signal.SIGTERM) == 0
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 5.0  # not its patience of a minute
 
 
 def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start):
@@ -224,7 +223,7 @@ def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start):
     wait(lambda: "Hz, lockstep" in controller.text)
     time.sleep(0.5)
     controller.send(signal.SIGKILL)
-    assert world.wait(10.0) == 1
+    assert world.wait() == 1
     assert "no command on push for 2 s in lockstep" in world.text
     assert load_episode(record)[1]["steps"] > 0
     assert "Traceback" not in world.text

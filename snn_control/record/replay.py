@@ -1,0 +1,215 @@
+"""A controller on the recording of an event camera: fitted to the camera's size, then ticked through the recording.
+
+Off topics a tick is a `Controller.step` in this process. On topics the recording is a world, ``sim_worlds:
+EventReplay-v0``; the events, their times and the other inputs are the same, and so in lockstep are the commands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import hashlib
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..coding import EventsInput, ValueInput
+from ..controller import Controller
+from ..errors import NO_VALUE, DescriptionError
+from ..events.slicing import Tick
+from ..spec import ControllerSpec, nearest
+from .activity import ActivityRecorder
+from .shown import ShownRecorder
+
+__all__ = ["Fitted", "command_digest", "fit", "output_names", "paced", "play", "replay"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A controller that takes a recording.
+
+    spec : the controller for the recording's camera, a tick a step
+    events : the input that gets the recording's events
+    values : input -> the numbers that it gets in every tick
+    silent : other inputs of events, which get none
+    notes : what was changed or assumed, a line each
+    """
+
+    spec: ControllerSpec
+    events: str
+    values: Mapping[str, list[float]]
+    silent: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def camera(self) -> EventsInput:
+        return next(i for i in self.spec.inputs if isinstance(i, EventsInput) and i.name == self.events)
+
+    @property
+    def period_ns(self) -> int:
+        return round(self.spec.period * 1e9)
+
+
+def fit(
+    spec: ControllerSpec,
+    size: tuple[int, int] | None,
+    name: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    guessed: bool = False,
+) -> Fitted:
+    """A controller for a recording.
+
+    size : (width, height) of the recording's camera; None: not known, the controller's own
+    name : of the input that gets the events; None: the only one of events
+    values : input -> its numbers in every tick; those not given are 0
+    guessed : nobody said the size, it was guessed from the events
+
+    Raises DescriptionError for an input that is not there, numbers that do not fit, and a grid or filters that do not
+    fit the camera.
+    """
+    cameras = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
+    if name is not None and name not in cameras:
+        raise DescriptionError("--input", name, "must be an input of events", nearest(name, cameras))
+    if name is None and len(cameras) != 1:
+        fix = "give --input" if cameras else "take a controller that sees events, e.g. motion"
+        raise DescriptionError("inputs", list(cameras), "must be one input of events", fix)
+    camera = cameras[name or next(iter(cameras))]
+    notes = []
+    if size is None:
+        notes.append(f"the recording does not say how large its camera is: {_of(camera.size)} as {camera.name}'s")
+    elif guessed:
+        text = f"the recording does not say how large its camera is: {_of(size)} guessed from the coordinates"
+        notes.append(f"{text}; --width and --height for another")
+    if size is not None and size != tuple(camera.size):
+        notes.append(f"{camera.name} is for {_of(camera.size)} pixels, the recording of {_of(size)}: size changed")
+        camera = _resized(camera, size)
+    filled, more = _values(spec, values or {})
+    inputs = tuple(camera if i.name == camera.name else i for i in spec.inputs)
+    silent = tuple(other for other in cameras if other != camera.name)
+    more += [f"{other}, another camera, sees nothing" for other in silent]
+    changed = dataclasses.replace(spec, inputs=inputs, repeat=1, path="")
+    return Fitted(changed, camera.name, filled, silent, (*notes, *more))
+
+
+def _of(size: Any) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
+    try:
+        return dataclasses.replace(camera, size=size)
+    except DescriptionError as error:
+        rule = f"{error.rule}, which is the recording's"
+        fix = "take another controller, or a smaller grid"
+        if error.path.endswith(".mask"):
+            fix = "learn one from this camera: snn_control events hot-pixels"
+        elif ".filters" in error.path:
+            fix = "change this filter, or leave it out"
+        raise DescriptionError(error.path, error.value, rule, fix) from None
+
+
+def _values(spec: ControllerSpec, given: Mapping[str, Any]) -> tuple[dict[str, list[float]], list[str]]:
+    """What every value input gets, and what was assumed."""
+    inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
+    for name in given:
+        if name not in inputs:
+            fix = nearest(name, inputs) if inputs else "this controller has none"
+            raise DescriptionError(f"--value {name}", NO_VALUE, "is not an input of numbers", fix)
+    filled, notes = {}, []
+    for name, one in inputs.items():
+        numbers = np.asarray(given.get(name, np.zeros(one.size)), np.float64).reshape(-1)
+        if numbers.size != one.size or not np.isfinite(numbers).all():
+            raise DescriptionError(f"--value {name}", given[name], f"must be {one.size} numbers, e.g. 0,0.5")
+        filled[name] = numbers.tolist()
+        if name not in given:
+            notes.append(f"{name} is not in the recording: {one.size} x 0 in every tick; --value {name}=... for others")
+    return filled, notes
+
+
+def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
+    """Give each tick to a controller of ``fitted.spec``, with the values, as lockstep on topics does; then pass it on.
+
+    The events' time is the time since the begin of the recording and one period, the tick's end the first.
+    """
+    nothing = np.empty(0, np.int64)
+    given: dict[str, Any] = {**fitted.values, **dict.fromkeys(fitted.silent, (nothing,) * 4)}
+    for tick in ticks:
+        given[fitted.events] = (tick.t + (tick.index + 1) * fitted.period_ns, tick.x, tick.y, tick.p)
+        controller.step(given)
+        yield tick
+
+
+def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
+    """Ticks not before their time, one a ``period`` [s]; those more than a period late are added to ``late``."""
+    begin = None
+    for tick in ticks:
+        begin = begin or time.monotonic()  # the recording is being read by then
+        left = begin + tick.index * period - time.monotonic()
+        if left < -period:
+            late.append(tick.index)
+        time.sleep(max(0.0, left))
+        yield tick
+
+
+def replay(
+    controller: Controller,
+    fitted: Fitted,
+    ticks: Iterable[Tick],
+    speed: float = 0.0,
+    progress: Callable[[int], Any] = lambda index: None,
+    shown: ShownRecorder | None = None,
+) -> dict[str, np.ndarray]:
+    """Tick a controller of ``fitted.spec`` through a recording.
+
+    speed : sensor time for real time, 1: as fast as it was; 0: as fast as possible
+    progress : called with the index of each tick
+    shown : of this controller; remembers the inputs of each tick
+
+    Returns ``command`` (ticks, outputs), ``safe`` (ticks,) whether the guard gave it, ``tick_events`` and
+    ``tick_dropped`` (ticks,), ``late_ticks`` () that began more than a period too late, ``loop_seconds`` () from the
+    first tick on, and what `ActivityRecorder.arrays` has of the spikes: the newest 2,000,000.
+    """
+    recorder = ActivityRecorder(controller.bound, ticks=1)
+    port = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
+    records = [(port(one.function), one.context) for one in (recorder, shown) if one is not None]
+    command = controller.bound.array("command")
+    commands, safe, events, dropped = bytearray(), bytearray(), array("q"), array("q")
+    late: list[int] = []
+    if speed > 0:
+        ticks = paced(ticks, fitted.spec.period / speed, late)
+    begin = time.perf_counter()
+    for tick in play(controller, fitted, ticks):
+        if tick.index == 0:  # the recording has been opened and its first piece read
+            begin = time.perf_counter()
+        for record, context in records:
+            record(context, 0, 0)
+        commands += command.tobytes()
+        safe.append(controller.safe)
+        events.append(len(tick.t))
+        dropped.append(tick.dropped)
+        progress(tick.index)
+    arrays = recorder.arrays()
+    kept = ("spike_step", "spike_population", "spike_neuron", "population_names")
+    return {key: arrays[key] for key in kept} | {
+        "command": np.frombuffer(commands, np.float64).reshape(-1, command.size),
+        "safe": np.frombuffer(safe, bool), "tick_events": np.array(events, np.int64),
+        "tick_dropped": np.array(dropped, np.int64), "late_ticks": np.array(len(late)),
+        "overwritten_spikes": arrays["overwritten"][1], "loop_seconds": np.array(time.perf_counter() - begin),
+    }  # fmt: skip
+
+
+def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
+    """A name for each number of the command, ``pan`` or ``arm[2]``, with ``units`` also ``pan [rad/s]``."""
+    names = []
+    for output in spec.outputs:
+        unit = f" [{output.unit}]" if units and output.unit else ""
+        names += [output.name + (f"[{k}]" if output.size > 1 else "") + unit for k in range(output.size)]
+    return names
+
+
+def command_digest(command: np.ndarray) -> str:
+    """16 hex digits of sha256 over the bits of all commands, (ticks, outputs) float64."""
+    return hashlib.sha256(np.ascontiguousarray(command, "<f8").tobytes()).hexdigest()[:16]

@@ -1,0 +1,261 @@
+"""What a running loop was shown, tick by tick, kept in rings of fixed size: to be shown again, bit for bit.
+
+The recorder is an output port, asked after the commands: it copies the io slots as the tick has seen them, the cut of
+the events with them. Played back into a controller that was just reset, they give the same commands to the bit, with
+no clock, no pace and no budget (`Shown.ports`, `Shown.observations`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.bound import Bound
+from ..engine.compile import compile_callback
+from ..engine.memory import i64, u8, u16
+from ..engine.slots import COUNT, SLOT_WORDS
+from ..errors import DescriptionError, InputError
+from ..files import replace_file
+from ..realtime.memory_ports import ReplayInput
+
+__all__ = ["Shown", "ShownRecorder"]
+
+# context words
+CLOCK, SEEN, INPUTS, N_INPUTS, NUMBERS, ROWS, TOTAL, WORDS = range(8)
+# an input's words; WIDTH: numbers of a value input, 0 for events
+SLOT, WIDTH, RING, T, X, Y, P, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(14)
+# a tick's row of an input: the header of the slot, where its events begin, the numbers
+BEGIN, VALUES = SLOT_WORDS, SLOT_WORDS + 1
+HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
+COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
+FORMAT = "snn_control shown 1"
+FACTS = ("period_ns", "first_tick", "overwritten")
+
+
+@register_jitable
+def _keep_events(o, n):
+    rows = o[EVENTS]
+    t, x, y, p = i64(o[T], n), u16(o[X], n), u16(o[Y], n), u8(o[P], n)
+    to_t, to_x, to_y, to_p = i64(o[KEPT_T], rows), u16(o[KEPT_X], rows), u16(o[KEPT_Y], rows), u8(o[KEPT_P], rows)
+    at = o[EVENTS_TOTAL] % rows
+    for k in range(n):
+        to_t[at], to_x[at], to_y[at], to_p[at] = t[k], x[k], y[k], p[k]
+        at = at + 1 if at + 1 < rows else 0
+    o[EVENTS_TOTAL] += n
+
+
+def keep_inputs(context, stamp_ns, now_ns):
+    """An output port: copies all io slots, if there was a tick (the parting command has none)."""
+    c = i64(context, WORDS)
+    tick = i64(c[CLOCK], 1)[0]
+    if tick == c[SEEN]:
+        return 0
+    c[SEEN] = tick
+    at = c[TOTAL] % c[ROWS]
+    i64(c[NUMBERS], c[ROWS])[at] = tick
+    for k in range(c[N_INPUTS]):
+        o = i64(c[INPUTS] + 8 * INPUT_WORDS * k, INPUT_WORDS)
+        words = VALUES + o[WIDTH]
+        row, slot = i64(o[RING] + 8 * words * at, words), i64(o[SLOT], SLOT_WORDS + o[WIDTH])
+        for i in range(SLOT_WORDS):
+            row[i] = slot[i]
+        row[BEGIN] = o[EVENTS_TOTAL]
+        for i in range(o[WIDTH]):  # the bits of float64
+            row[VALUES + i] = slot[SLOT_WORDS + i]
+        if o[T] != 0:
+            _keep_events(o, slot[COUNT])
+    c[TOTAL] += 1
+    return 0
+
+
+def _touched(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
+    array = np.empty(shape, dtype)
+    array[:] = 0  # its pages are there before the loop runs
+    return array
+
+
+class ShownRecorder:
+    """An output port of the loop that remembers what the controller was shown.
+
+    Parameters
+    ----------
+    bound : the controller's
+    ticks : how many of the newest are kept
+    events : for how many events there is room, of each events input; ticks whose events were overwritten are lost
+    """
+
+    name = "shown recorder"
+
+    def __init__(self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000) -> None:
+        self._inputs = bound.program.facts["inputs"]
+        self.period_ns = round(bound.program.facts["period"] * 1e9)
+        for one in self._inputs:
+            if one["kind"] == "events" and events < one["capacity"]:
+                rule = f"must be at least the capacity of input '{one['name']}', {one['capacity']}"
+                raise DescriptionError("events", events, rule)
+        if ticks < 1:
+            raise DescriptionError("ticks", ticks, "must be at least 1")
+        self._numbers = _touched(ticks, np.int64)
+        self._rings: dict[str, np.ndarray] = {}
+        self._kept: dict[str, dict[str, np.ndarray]] = {}
+        self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
+        for row, one in zip(self._table, self._inputs, strict=False):
+            name = one["name"]
+            row[SLOT], row[WIDTH] = bound.address(f"{name}.slot"), one["size"] if one["kind"] == "value" else 0
+            self._rings[name] = _touched((ticks, VALUES + int(row[WIDTH])), np.int64)
+            row[RING] = self._rings[name].ctypes.data
+            if one["kind"] == "events":
+                self._kept[name] = {key: _touched(events, dtype) for key, dtype in COLUMNS.items()}
+                row[T : P + 1] = [bound.address(f"{name}.{key}") for key in COLUMNS]
+                row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in self._kept[name].values()]
+                row[EVENTS] = events
+        self._block = np.zeros(WORDS, np.int64)
+        self._clock = bound.array("clock")
+        self._block[:] = (
+            bound.address("clock"), self._clock[0], self._table.ctypes.data, len(self._inputs),
+            self._numbers.ctypes.data, ticks, 0,
+        )  # fmt: skip
+        self.context = int(self._block.ctypes.data)
+        self.function = compile_callback(keep_inputs, "int64(int64,int64,int64)")
+
+    def clear(self) -> None:
+        """Forget everything; call it after the controller's reset. Not while a loop runs."""
+        self._block[TOTAL], self._block[SEEN] = 0, self._clock[0]
+        self._table[:, EVENTS_TOTAL] = 0
+
+    def record(self) -> Shown:
+        """A copy of all that is kept, oldest first. Not while a loop runs."""
+        total, ticks = int(self._block[TOTAL]), len(self._numbers)
+        first = max(total - ticks, 0)
+        rows = {name: ring[np.arange(first, total) % ticks] for name, ring in self._rings.items()}
+        lost = 0  # of these, ticks whose events are gone
+        for row, one in zip(self._table, self._inputs, strict=False):
+            if one["name"] in self._kept:
+                begin = rows[one["name"]][:, BEGIN]
+                lost = max(lost, int(np.searchsorted(begin, row[EVENTS_TOTAL] - row[EVENTS])))
+        arrays: dict[str, dict[str, np.ndarray]] = {}
+        for row, one in zip(self._table, self._inputs, strict=False):
+            name = one["name"]
+            kept = rows[name][lost:]
+            arrays[name] = {key: kept[:, word].copy() for word, key in enumerate(HEADER)}
+            if name in self._kept:
+                end = int(row[EVENTS_TOTAL])
+                begin = int(kept[0, BEGIN]) if len(kept) else end
+                at = np.arange(begin, end) % int(row[EVENTS])
+                arrays[name] |= {key: column[at] for key, column in self._kept[name].items()}
+                arrays[name]["offsets"] = np.append(kept[:, BEGIN], end) - begin
+            else:
+                arrays[name]["values"] = np.ascontiguousarray(kept[:, VALUES:]).view(np.float64)
+        oldest = int(self._numbers[(first + lost) % ticks]) - 1 if total > first + lost else int(self._clock[0])
+        return Shown(self.period_ns, oldest, first + lost, arrays)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """`Shown.save` of `record`."""
+        self.record().save(path)
+
+
+def _fits(one: Mapping[str, np.ndarray]) -> bool:
+    """Whether the columns of an input are as `Shown` says."""
+    ticks = len(one["fresh"])
+    fits = all(one[key].shape == (ticks,) and one[key].dtype == np.int64 for key in HEADER)
+    if "values" in one:
+        return fits and one["values"].ndim == 2 and len(one["values"]) == ticks and one["values"].dtype == np.float64
+    offsets = one["offsets"]
+    fits = fits and offsets.shape == (ticks + 1,) and offsets.dtype == np.int64
+    fits = fits and offsets[0] == 0 and bool((np.diff(offsets) >= 0).all())
+    return fits and all(one[k].shape == (offsets[-1],) and one[k].dtype == dtype for k, dtype in COLUMNS.items())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a controller was shown.
+
+    period_ns : of a tick
+    first_tick : ticks that the controller had run before the first of these. Only where it is 0 does a controller that
+        was just reset give the same commands
+    overwritten : ticks that were recorded and are lost
+    inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
+        `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
+        y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
+    """
+
+    period_ns: int
+    first_tick: int
+    overwritten: int
+    inputs: Mapping[str, Mapping[str, np.ndarray]]
+
+    @property
+    def ticks(self) -> int:
+        return min((len(one["fresh"]) for one in self.inputs.values()), default=0)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write it as .npz, whole or not at all: arrays ``<input>.<column>``, and what stands above."""
+        arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
+        facts = {key: getattr(self, key) for key in FACTS}
+        arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
+        replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Shown:
+        """Of a file that `save` wrote; raises InputError for any other."""
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except Exception as error:  # zipfile, zlib and NumPy each have their own
+            raise InputError(f"{path}: is not an .npz file of arrays: {error}") from None
+        if str(arrays.pop("format", "")) != FORMAT:
+            raise InputError(f"{path}: is no record of what a controller was shown")
+        inputs: dict[str, dict[str, np.ndarray]] = {}
+        try:
+            period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)
+            for key, array in arrays.items():
+                name, _, column = key.rpartition(".")
+                inputs.setdefault(name, {})[column] = array
+            whole = all(_fits(one) for one in inputs.values()) and len({len(i["fresh"]) for i in inputs.values()}) <= 1
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: is damaged: {error}") from None
+        if not whole:
+            raise InputError(f"{path}: is damaged: its arrays do not fit together")
+        return cls(period_ns, first_tick, overwritten, inputs)
+
+    def ports(self, bound: Bound) -> list[ReplayInput]:
+        """Input ports that show it to a loop, a tick a tick; raises InputError where an input is not the bound's."""
+        facts = {one["name"]: one for one in bound.program.facts["inputs"]}
+        ports = []
+        for name, one in self.inputs.items():
+            if name not in facts or (facts[name]["kind"] == "value") != ("values" in one):
+                raise InputError(f"record of input '{name}': the controller has no such input")
+            marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"], "name": name}
+            slot = bound.address(f"{name}.slot")
+            if "values" in one:
+                ports.append(ReplayInput.values(slot, one["values"], **marks))
+            else:
+                addresses = tuple(bound.address(f"{name}.{key}") for key in COLUMNS)
+                columns = (one[key] for key in ("offsets", *COLUMNS))
+                ports.append(ReplayInput.events(slot, addresses, facts[name]["capacity"], *columns, **marks))  # type: ignore[arg-type]
+        return ports
+
+    def observations(self) -> Iterator[dict[str, Any]]:
+        """A tick's observation for `Controller.step`: None for an input that brought nothing.
+
+        The ages are then those of `Controller.step`, whole periods, so a limit on staleness may strike a tick sooner or
+        later than it did; `ports` shows the ages as they were.
+        """
+        for k in range(self.ticks):
+            seen: dict[str, Any] = {}
+            for name, one in self.inputs.items():
+                if one["fresh"][k] == 0:
+                    seen[name] = None
+                elif "values" in one:
+                    seen[name] = one["values"][k]
+                else:
+                    events = slice(one["offsets"][k], one["offsets"][k + 1])
+                    seen[name] = tuple(one[key][events] for key in COLUMNS)
+            yield seen

@@ -1,0 +1,144 @@
+"""EventPackets between DDS and the io block: taken as bytes, decoded where they lie, by the loop's thread.
+
+The header is read by `snn_control.events.packets.parse_packet` on the receive buffer, the events by the intake of
+`snn_control.realtime.intake` out of the same buffer: no Python and no copy. A packet that is not used up in its tick
+(its events are not due yet, or the budget of time was spent) keeps the buffer; the next one is taken only when it is
+free, and waits in the subscription's queue until then. One buffer is enough: a packet is never set aside for another.
+
+A packet's arrival is the time at which the middleware received it, however long it waited in the queue: pace "sensor"
+would never catch up with a sensor whose clock runs fast if waiting counted as delay on the way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numba.extending import register_jitable
+
+from ..engine.memory import i64, load_i64, u8
+from ..events import packets as header
+from ..realtime.clock import now_monotonic, now_realtime
+from ..realtime.histogram import percentile
+from ..realtime.intake import Intake, begin_tick, decode_due, finish_tick, offer
+from .port_base import (
+    HEIGHT,
+    INFO,
+    LONGEST,
+    MALFORMED,
+    MESSAGE,
+    MOST_MESSAGES,
+    OVERSIZED,
+    OWN,
+    SCRATCH,
+    TAKEN,
+    WIDTH,
+    Input,
+    add,
+    check_type,
+    get,
+    take_message,
+)  # fmt: skip
+
+__all__ = ["PacketInput", "take_packets"]
+
+INTAKE = OWN  # word of the context
+TIMESPEC = header.PACKET_WORDS  # two words of the scratch, behind those of the header
+RECEIVED = 1  # word of rmw_message_info_t: ns, CLOCK_REALTIME; 0 where the middleware does not say
+LONGEST_WAIT = 1_000_000_000  # ns: no packet waits so long; what says so was taken while the clock was set
+
+
+@register_jitable
+def _arrival(context, now_ns):
+    """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` where nobody knows."""
+    timespec = get(context, SCRATCH) + 8 * TIMESPEC
+    waited = now_realtime(timespec) - i64(get(context, INFO), RECEIVED + 1)[RECEIVED]
+    return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
+
+
+def take_packets(context, now_ns, limit):
+    """``take`` of a `PacketInput`: the events that are due, of as many packets as it takes."""
+    intake = get(context, INTAKE)
+    begin_tick(intake, now_ns, limit)
+    most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
+    taken = 0
+    while decode_due(intake) != 0 and taken < most:
+        length = take_message(context)
+        if length < 0:
+            break
+        taken += 1
+        if length > get(context, LONGEST):
+            add(context, OVERSIZED, 1)
+            continue
+        address = load_i64(get(context, MESSAGE))  # the buffer may have moved: it is read again after each take
+        head = i64(get(context, SCRATCH), header.PACKET_WORDS)
+        if header.parse_packet(u8(address, length), head) != 0:
+            add(context, MALFORMED, 1)
+            continue
+        c = i64(context, HEIGHT + 1)
+        c[WIDTH], c[HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
+        offer(
+            intake, address + head[header.BEGIN], head[header.SIZE], head[header.ENCODING], head[header.BIG_ENDIAN],
+            head[header.TIME_BASE], c[WIDTH], c[HEIGHT], head[header.SEQ], head[header.STAMP],
+            _arrival(context, now_ns),
+        )  # fmt: skip
+    given = finish_tick(intake)
+    add(context, TAKEN, taken)
+    return max(taken, given)
+
+
+class PacketInput(Input):
+    """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are the same), into a stream slot.
+
+    Parameters
+    ----------
+    subscription, max_bytes, name : as in `NumericInput`
+    intake : of the input, with its slot
+    size : (width, height) of the input, for reports; None: not known
+
+    A packet without events makes the input fresh: nothing moved. Counters: those of `NumericInput`, those of `Intake`,
+    and, once a packet was used up, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
+    """
+
+    _counts: Mapping[str, int] = {k: v for k, v in Input._counts.items() if k != "empty"}
+    problems: Mapping[str, str] = {
+        **Input.problems,
+        "gaps": "packets lost on the way",
+        "reordered": "packets out of order",
+        "jumps": "jumps of the sensor's clock",
+        "unknown_encoding": "packets in an unknown encoding",
+        "big_endian": "packets in big-endian order",
+        "unknown_words": "unknown words in packets",
+        "partial_bytes": "bytes behind the last whole word",
+        "out_of_frame": "events out of the frame",
+        "dropped": "events dropped beyond the capacity",
+        "late": "late events",
+        "budget_exhausted": "ticks without time for all events",
+    }
+
+    def __init__(
+        self,
+        subscription: Any,
+        intake: Intake,
+        size: Sequence[int] | None = None,
+        *,
+        max_bytes: int = 4 * 1024 * 1024,
+        name: str = "",
+    ) -> None:
+        check_type(subscription, *header.PACKET_TYPES)
+        super().__init__(subscription, take_packets, TIMESPEC + 2, intake.slot, max_bytes, name)
+        self._intake, self._size = intake, size
+        self._block[INTAKE] = intake.context
+
+    def clear(self) -> None:
+        """Forget the decoder, the clocks and a packet in hand, and what was counted of them. Not while a loop runs."""
+        super().clear()
+        self._intake.clear()
+
+    def counters(self) -> dict[str, Any]:
+        found: dict[str, Any] = {**super().counters(), **self._intake.counters()}
+        for q, value in zip((50, 99), percentile(self._intake.latency, (50.0, 99.0))):  # type: ignore[arg-type]
+            if not math.isnan(value):
+                found[f"latency_p{q}_us"] = round(value / 1000)
+        return found

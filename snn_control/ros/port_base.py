@@ -1,0 +1,216 @@
+"""What all ports between DDS and the io block are made of.
+
+A port is the address of a compiled function and the address of an int64 block, its context. An input's
+function is ``take(context, now_ns, limit)``, an output's ``publish(context, stamp_ns, now_ns)``. The
+objects make the context, keep all its memory alive and read its counters.
+
+Each port belongs to one thread. Its subscription or publisher must sit on a node that no executor spins,
+or the executor takes its messages, and while the port runs its handle must be held: ``with port.hold():``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.compile import compile_callback
+from ..engine.memory import call_int1, call_int4, load_i64, store_i64
+from ..errors import DescriptionError, RuntimeFault
+from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
+from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
+from .wire import type_name
+
+__all__ = ["MOST_MESSAGES", "Hold", "Input", "Port", "add", "arrived", "check_type", "get", "take_message"]
+
+#: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
+MOST_MESSAGES = 64
+
+# Words of a context. All ports:
+RESET_ERROR = 0  # address of rcutils_reset_error
+CALL = 1  # address of rcl_take_serialized_message or rcl_publish_serialized_message
+HANDLE = 2  # rcl_subscription_t * or rcl_publisher_t *
+MESSAGE = 3  # rcl_serialized_message_t *
+SCRATCH = 4
+ERRORS, LAST_ERROR = 5, 6
+# Inputs:
+INFO = 8
+SLOT = 9
+LONGEST = 10  # longer messages are ignored [bytes]
+TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
+WIDTH, HEIGHT = 15, 16  # of the sensor, as the newest message of events says; 0: it does not
+OWN = 17  # from here on, words of the kind of port; outputs have theirs from INFO on
+WORDS = 32
+
+
+@register_jitable
+def get(context, word):
+    return load_i64(context + 8 * word)
+
+
+@register_jitable
+def add(context, word, n):
+    store_i64(context + 8 * word, load_i64(context + 8 * word) + n)
+
+
+@register_jitable
+def take_message(context):
+    """Take one message -> its length, or -1 if there is none."""
+    code = call_int4(get(context, CALL), get(context, HANDLE), get(context, MESSAGE), get(context, INFO), np.int64(0))
+    if code == 0:
+        return load_i64(get(context, MESSAGE) + 8)
+    if code != TAKE_FAILED:
+        add(context, ERRORS, 1)
+        store_i64(context + 8 * LAST_ERROR, code)
+    call_int1(get(context, RESET_ERROR), np.int64(0))
+    return np.int64(-1)
+
+
+@register_jitable
+def arrived(slot, stamp, now_ns, fresh):
+    store_i64(slot + 8 * SLOT_FRESH, fresh)
+    store_i64(slot + 8 * SLOT_STAMP, stamp)
+    store_i64(slot + 8 * SLOT_ARRIVAL, now_ns)
+
+
+class Port:
+    """Function, context and name; what inputs and outputs share."""
+
+    _counts: Mapping[str, int] = {}
+
+    def __init__(self, entity: Any, function: Any, call: str, scratch_words: int, name: str) -> None:
+        self._entity = entity
+        self._held = 0
+        self.name = name or entity.topic_name
+        self.function = compile_callback(function, "int64(int64,int64,int64)")
+        self._block = np.zeros(WORDS, np.int64)
+        self._scratch = np.zeros(scratch_words, np.int64)
+        self._block[RESET_ERROR] = address_of("rcutils", "rcutils_reset_error")
+        self._block[CALL] = address_of("rcl", call)
+        self._block[HANDLE] = entity.handle.pointer
+        self._block[SCRATCH] = self._scratch.ctypes.data
+        self.context = self._block.ctypes.data
+
+    @property
+    def topic(self) -> str:
+        return self._entity.topic_name
+
+    def counters(self) -> dict[str, int]:
+        """What was counted since the port was made; see the class."""
+        return {name: int(self._block[word]) for name, word in self._counts.items()}
+
+    def matched(self) -> int:
+        """How many of the other side are matched now. A reader that died stays matched for a while."""
+        return count_matched(self._entity)
+
+    def hold(self) -> Hold:
+        """A context that keeps rcl's handle alive: destroying the subscription or publisher waits for its end."""
+        return Hold(self)
+
+    def _before_release(self) -> None:
+        """Called when the last hold ends, while the handle is still good."""
+
+
+class Hold:
+    """Keeps a port's handle alive while it is entered, which may be often and several times at once."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+
+    def __enter__(self) -> None:
+        self._port._entity.handle.__enter__()
+        self._port._held += 1
+
+    def __exit__(self, *exc: object) -> None:
+        port = self._port
+        try:
+            if port._held == 1:
+                port._before_release()
+        finally:
+            port._held -= 1
+            port._entity.handle.__exit__(None, None, None)
+
+
+class Input(Port):
+    """A port that takes. ``problems``: counters that are worth a word in a report -> what they count."""
+
+    _size: Sequence[int] | None = None  # of an events input
+    problems: Mapping[str, str] = {"malformed": "malformed messages", "oversized": "oversized messages"}
+    _counts: Mapping[str, int] = {
+        "taken": TAKEN,
+        "malformed": MALFORMED,
+        "oversized": OVERSIZED,
+        "empty": EMPTY,
+        "errors": ERRORS,
+        "last_error": LAST_ERROR,
+    }
+
+    def __init__(
+        self, subscription: Any, function: Any, scratch_words: int, slot: int, max_bytes: int, name: str
+    ) -> None:
+        if max_bytes < 4:
+            raise DescriptionError("max_bytes", max_bytes, "must be at least 4")
+        super().__init__(subscription, function, "rcl_take_serialized_message", scratch_words, name)
+        self.slot = slot
+        self._semaphore = 0
+        self._buffer = ReceiveBuffer(max_bytes)
+        self._info = np.zeros(INFO_BYTES, np.uint8)
+        self._block[INFO] = self._info.ctypes.data
+        self._block[MESSAGE] = self._buffer.address
+        self._block[SLOT] = slot
+        self._block[LONGEST] = max_bytes
+
+    def clear(self) -> None:
+        """Forget what it remembers of earlier messages. Not while a loop runs."""
+        self._block[[WIDTH, HEIGHT]] = 0
+
+    def fault(self) -> str:
+        """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""
+        width, height = self._block[[WIDTH, HEIGHT]].tolist()
+        if self._size is None or not width or not height or [width, height] == list(self._size):
+            return ""
+        ours, fix = f"{self._size[0]}x{self._size[1]}", f"set size: [{width}, {height}]"
+        return f"events come from a sensor of {width}x{height}, the input's size is {ours}: {fix}"
+
+    def attach_semaphore(self, address: int) -> None:
+        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for those that wait already).
+
+        The semaphore must live until `detach`.
+        """
+        if not self._alive(lambda: new_message_wakes(int(self._block[HANDLE]), address)):
+            raise RuntimeFault(f"the subscription of {self.name} was destroyed")
+        self._semaphore = address
+
+    def detach(self) -> None:
+        """End `attach_semaphore`. No fault without it, or after the subscription was destroyed."""
+        if self._semaphore:
+            end = partial(new_message_wakes, int(self._block[HANDLE]), 0)
+            if not self._alive(end) and self._held:
+                end()  # destroying it waits for the hold to end: the pointer is still good
+            self._semaphore = 0
+
+    def _alive(self, action: Callable[[], None]) -> bool:
+        """Run ``action`` with the handle held, unless the subscription was destroyed."""
+        from rclpy.impl.implementation_singleton import rclpy_implementation
+
+        try:
+            with self._entity.handle:
+                action()
+        except rclpy_implementation.InvalidHandle:
+            return False
+        return True
+
+    def _before_release(self) -> None:
+        if not self._alive(lambda: None):
+            self.detach()
+
+
+def check_type(entity: Any, *wanted: str) -> None:
+    """Raise DescriptionError where a subscription or publisher is of none of the types."""
+    has = type_name(entity.msg_type)
+    if has not in wanted:
+        rule = f"the port of {entity.topic_name} needs {' or '.join(wanted)}"
+        raise DescriptionError("type", has, rule, "use one type for both")

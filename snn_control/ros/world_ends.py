@@ -1,0 +1,127 @@
+"""The world's ends of the topics: what it publishes of an environment's observation, what it takes as its action."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+
+from ..coding import EventsInput
+from ..engine.kernels import encoders
+from ..engine.program import aligned
+from ..errors import DescriptionError, RuntimeFault
+from ..events import Events
+from ..events.codecs import codec
+from ..events.packets import PACKET_TYPES, packet_cdr
+from ..spec import ControllerSpec, RosTopic
+from .clouds import events_cdr
+from .ports import CommandOutput, NumericInput
+from .topics import CLOUD_TYPE, message_class, qos_of, resolved
+from .wire import compile_path
+
+__all__ = ["Camera", "Commands", "Sensors"]
+
+
+class Commands:
+    """One output's command as the world sees it: a numeric input port called from Python."""
+
+    def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
+        topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
+        cls = message_class(where, topic.type)
+        self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
+        full = resolved(node, where, topic.topic)
+        subscription = io.create_subscription(cls, full, lambda message: None, self.qos)
+        self.memory = aligned(8 * (encoders.SLOT_WORDS + size))
+        self.slot = self.memory[: 8 * encoders.SLOT_WORDS].view(np.int64)
+        self.values = self.memory[8 * encoders.SLOT_WORDS :].view(np.float64)
+        self.slot[encoders.ARRIVAL] = -1
+        at = int(self.slot.ctypes.data)
+        try:
+            program = compile_path(cls, topic.field)
+            self.port = NumericInput(subscription, program, at, at + 8 * encoders.SLOT_WORDS, size, name=name)
+        except DescriptionError as error:
+            raise error.within(where) from None
+        self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
+
+    def take(self, limit: int) -> int:
+        return self._take(self.port.context, time.monotonic_ns(), limit)
+
+
+class Sensors:
+    """The numeric inputs of one topic, published from one template."""
+
+    def __init__(
+        self, node: Node, io: Node, names: list[str], spec: ControllerSpec, sizes: dict[str, int], lockstep: bool
+    ) -> None:
+        topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
+        cls = message_class(where, topic.type)
+        self.names, self.topic, self.qos = names, topic, qos_of(topic, lockstep)
+        self.values = {name: aligned(8 * sizes[name]).view(np.float64) for name in names}
+        self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+        fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), sizes[n]) for n in names]
+        try:
+            self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
+        except DescriptionError as error:
+            raise error.within(where) from None
+        self.stamped = hasattr(cls(), "header")
+        self._publish = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        given = [observation.get(name) for name in self.names]
+        if any(value is None for value in given):
+            self._publish_empty(stamp_ns)
+            return
+        for values, value in zip(self.values.values(), given, strict=True):
+            values[:] = np.asarray(value, np.float64).reshape(-1)
+        code = self._publish(self.port.context, stamp_ns, 0)
+        if code != 0:
+            raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
+
+    def _publish_empty(self, stamp_ns: int) -> None:
+        """Nothing is due: a stamped message with empty sequences, so that lockstep goes on."""
+        message = self._class()
+        if hasattr(message, "header"):
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+        self.publisher.publish(message)
+
+
+class Camera:
+    """An events input, published as PointCloud2, or as packets of ``encoding`` where the controller's file says so."""
+
+    stamped = True
+
+    def __init__(self, node: Node, io: Node, one: EventsInput, topic: RosTopic, encoding: str, lockstep: bool) -> None:
+        where = f"ros.inputs.{one.name}"
+        self.name, self.topic, self.size, self.qos = one.name, topic, one.size, qos_of(topic, lockstep)
+        if topic.type not in (CLOUD_TYPE, *PACKET_TYPES):
+            fix = f"use {CLOUD_TYPE} or {PACKET_TYPES[0]}"
+            raise DescriptionError(f"{where}.type", topic.type, "is not what this node publishes", fix)
+        cls = message_class(where, topic.type)
+        self.encoding, self._seq = encoding if topic.type in PACKET_TYPES else "", 0
+        if self.encoding:
+            self._packet(*np.zeros((4, 0), np.int64), 0)  # compiles the encoder before the first step
+        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        rows = observation[self.name]
+        if f"{self.name}_count" in observation:
+            rows = rows[: int(observation[f"{self.name}_count"][0])]
+        t, x, y, p = rows.T
+        t = np.rint(t.astype(np.float64) * 1e9).astype(np.int64) + stamp_ns
+        if self.encoding:
+            self.publisher.publish(self._packet(t, x, y, p, stamp_ns))
+        else:
+            self.publisher.publish(events_cdr(t, x, y, p, stamp_ns, self.name))
+
+    def _packet(self, t: Any, x: Any, y: Any, p: Any, stamp_ns: int) -> bytes:
+        """A serialized EventPacket; evt3 carries microseconds, mono nanoseconds."""
+        columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
+        if self.encoding == "evt3":
+            data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0  # type: ignore[misc]
+        else:
+            data, base = codec("mono").encode(Events(t, *columns, unit="ns"), stamp_ns), stamp_ns  # type: ignore[misc]
+        self._seq += 1
+        return packet_cdr(data, self.encoding, *self.size, self._seq, stamp_ns, base, self.name)

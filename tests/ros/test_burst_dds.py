@@ -1,0 +1,24 @@
+"""A short burst over DDS: whatever the machine's other work does to it, every event is accounted for."""
+
+from __future__ import annotations
+
+from benchmarks import burst_dds
+
+
+def test_every_event_of_a_burst_is_counted(interfaces, capsys):
+    found = burst_dds.main(["--quick", "--seconds", "0.5"])
+    (one,) = found["rounds"]
+    burst = one["burst"]
+    assert one["lost_events"] == 0, one
+    assert one["full"] > 50
+    assert burst["dropped"] > burst["events"] > 0
+    assert burst["malformed"] == burst["oversized"] == burst["errors"] == burst["unknown_words"] == 0
+    assert burst["packets"] + burst["gaps"] == one["full"] + 3  # three empty ones end it
+    assert one["after_us"] < 20e3
+    assert "missed %" in capsys.readouterr().out
+    # the judgement can fail
+    lost = found | {"fifo": True, "rounds": [one | {"lost_events": 3, "after_us": 5000.0}]}
+    passed, why = burst_dds.judge(lost)
+    assert passed is False
+    assert "3 events neither given" in why
+    assert "published 5000 us after its time" in why

@@ -1,0 +1,140 @@
+"""``snn_control events replay --ros``: a recording over DDS to a controller node, as one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from snn_control.cli import main
+from snn_control.record.run_folder import read_run
+from snn_control.resources import shipped
+from tests.events.moving import bar, save
+from tests.fixtures import fixture
+from tests.ros.robot import wait
+from tests.ros.test_launch import children
+
+pytest.importorskip("gymnasium")
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("recording") / "bar.npz", bar(-500.0))
+
+
+def summary_of(capsys, *arguments):
+    code = main(["events", "replay", *(str(a) for a in arguments), "--json"])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return json.loads(captured.out)
+
+
+@pytest.mark.parametrize("controller", ["motion", "pan_tilt"])
+def test_commands_on_topics_are_those_off_topics_to_the_bit(tmp_path, capsys, recording, controller):
+    runs = {}
+    ways = {"off": [], "on": ["--ros"]} | ({"again": ["--ros"]} if controller == "motion" else {})
+    for name, more in ways.items():
+        if controller == "pan_tilt":
+            more = [*more, "--value", "joint_velocity=0.5,-0.3"]
+        arguments = [recording, "--controller", controller, "--out", tmp_path / name, *more]
+        runs[name] = summary_of(capsys, *arguments), read_run(tmp_path / name)[1]
+    off, arrays = runs["off"]
+    for on, others in list(runs.values())[1:]:
+        assert on["commands"] == off["commands"]
+        assert on["events"] == off["events"]
+        assert on["spikes"] == off["spikes"]
+        for key in ("command", "tick_events", "spike_step", "spike_population", "spike_neuron", "command_t"):
+            np.testing.assert_array_equal(others[key], arrays[key])
+    assert np.abs(arrays["command"]).max() > 0.1
+
+
+def test_an_action_goes_over_topics_too(tmp_path, capsys, recording):
+    values = yaml.safe_load(shipped("pan_tilt").read_text())
+    velocity = {"type": "linear", "from": "joint_velocity", "tau": 0.02, "weights": [[0.0, 1.0]] * 82}
+    values["outputs"] = {"side": {"decoder": {"type": "argmax", "actions": 2, "terms": [velocity]}}}
+    values["ros"]["outputs"] = {"side": {"topic": "side", "type": "std_msgs/msg/Int32", "field": "data"}}
+    (tmp_path / "pan_tilt.npz").write_bytes(shipped("pan_tilt", suffix=".npz").read_bytes())
+    file = tmp_path / "side.yaml"
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
+    runs = [summary_of(capsys, recording, "--controller", file, "--out", tmp_path / str(k), *more)
+            for k, more in enumerate(([], ["--ros"]))]  # fmt: skip
+    assert runs[0]["commands"] == runs[1]["commands"]
+
+
+def test_real_time_over_topics_takes_its_time(tmp_path, capsys, recording):
+    summary = summary_of(capsys, recording, "--controller", "motion", "--out", tmp_path / "run", "--ros", "--real-time")
+    _, arrays = read_run(tmp_path / "run")
+    assert summary["seconds"] > summary["ticks"] * 1e-3
+    assert arrays["command"][:, 0].mean() > 0.5  # to the left, as off topics
+    assert summary["events"]["camera"]["events"] == len(bar(-500.0))
+
+
+@pytest.mark.parametrize("name", ["controller_node", "world_node"])
+def test_a_process_that_dies_ends_it_with_code_1(tmp_path, recording, name):
+    line = [sys.executable, "-m", "snn_control.cli", "events", "replay", str(recording), "--controller", "motion",
+            "--ros", "--real-time", "--speed", "0.01", "--out", str(tmp_path / "run")]  # fmt: skip
+    root = Path(__file__).resolve().parents[2]
+    env = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"} | {"PYTHONPATH": str(root)}
+    replay = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=env)
+    try:
+        both = {"snn_control.ros.world_node", "snn_control.ros.controller_node"}
+        pids = wait(lambda: both <= (found := children(replay.pid)).keys() and found, 60.0)
+        time.sleep(3.0)
+        os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)
+        text, _ = replay.communicate(timeout=30)
+    finally:
+        if replay.poll() is None:
+            replay.kill()
+            replay.wait()
+        replay.stdout.close()
+    assert replay.returncode == 1
+    assert "ended with code -9" in text
+
+
+def test_the_shared_recording_over_topics(tmp_path, capsys):
+    file = fixture("recordings/ecpy_test_events_1.db3")
+    off = summary_of(capsys, file, "--controller", "motion", "--out", tmp_path / "off")
+    on = summary_of(capsys, file, "--controller", "motion", "--out", tmp_path / "on", "--ros")
+    assert off["commands"] == on["commands"]
+    assert on["events"]["camera"]["events"] == 343474
+
+
+def test_event_packets_bring_the_same_commands(tmp_path, capsys, recording, interfaces):
+    file = tmp_path / "packets.yaml"
+    text = shipped("motion").read_text("utf-8")
+    file.write_text(text.replace("sensor_msgs/msg/PointCloud2", "event_camera_msgs/msg/EventPacket"))
+    clouds = summary_of(capsys, recording, "--controller", "motion", "--out", tmp_path / "clouds")
+    packets = summary_of(capsys, recording, "--controller", file, "--out", tmp_path / "packets", "--ros")
+    assert packets["commands"] == clouds["commands"]
+
+
+def test_a_part_over_topics_is_that_part(tmp_path, capsys, recording):
+    part = (recording, "--controller", "motion", "--from", 0.05, "--to", 0.12, "--width", 128, "--height", 128)
+    off, on = (summary_of(capsys, *part, "--out", tmp_path / str(k), *more) for k, more in enumerate(([], ["--ros"])))
+    assert on["commands"] == off["commands"]
+    assert on["events"] == off["events"]
+    assert 0 < on["ticks"] <= 70
+
+
+def test_a_message_type_that_is_missing_is_found_before_anything_starts(tmp_path, capsys, recording):
+    file = tmp_path / "other.yaml"
+    file.write_text(
+        shipped("motion").read_text("utf-8").replace("geometry_msgs/msg/TwistStamped", "none_msgs/msg/Twist")
+    )
+    assert "none_msgs" in file.read_text("utf-8")
+    code = main(
+        ["events", "replay", str(recording), "--controller", str(file), "--ros", "--out", str(tmp_path / "run")]
+    )
+    captured = capsys.readouterr()
+    assert (code, captured.err.count("\n")) == (2, 1)
+    assert "none_msgs/msg/Twist" in captured.err
+    assert "is not an installed message type" in captured.err
+    assert not (tmp_path / "run").exists()
