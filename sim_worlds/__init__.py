@@ -1,23 +1,33 @@
-"""Gymnasium environments for spiking controllers, on PyBullet.
+"""Gymnasium environments for spiking controllers: on PyBullet, and the recording of an event camera.
 
 ``gym.make("sim_worlds:PanTiltTracking-v0", frequency=0.8, background=0.05)``
+``gym.make("sim_worlds:EventReplay-v0", path="recording.raw", actions=2)``
 
 Importing this package only registers the ids; PyBullet and the compiled code are loaded when a world
-is made.
+is made. The sensors that need no physics (``sim_worlds.sensors.event_camera``) need neither PyBullet nor Gymnasium.
 """
 
 from __future__ import annotations
 
-import gymnasium
+from typing import Any
+
+try:
+    import gymnasium
+except ModuleNotFoundError:  # the sensors serve without it
+    gymnasium = None  # type: ignore[assignment]
 
 __all__ = ["WORLDS"]
 
-#: ids of the worlds, in the order of registration
-WORLDS = ("PanTiltTracking-v0",)
+#: id of a world -> how it is registered
+WORLDS: dict[str, dict[str, Any]] = {
+    "PanTiltTracking-v0": {
+        "entry_point": "sim_worlds.pan_tilt:PanTiltTrackingEnv",
+        "reward_threshold": -150.0,  # a mean error of 0.8 degrees over the 11000 steps of an episode
+    },
+    "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
+}
 
-if "PanTiltTracking-v0" not in gymnasium.registry:
-    gymnasium.register(
-        "PanTiltTracking-v0",
-        entry_point="sim_worlds.pan_tilt:PanTiltTrackingEnv",
-        reward_threshold=-150.0,  # a mean error of 0.8 degrees over the 11000 steps of an episode
-    )
+if gymnasium is not None:
+    for name, registration in WORLDS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, **registration)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import weakref
 from pathlib import Path
@@ -17,9 +16,12 @@ from snn_control.errors import DescriptionError
 from .motion import MOTIONS, target_path
 from .picture import draw
 from .quiet import pybullet, silent
-from .sensors import scene
+from .sensors.camera_model import CameraModel
 from .sensors.event_camera import EventCamera
+from .sensors.pinhole import Pinhole
+from .sensors.scene import VIEW_NAMES, draw_background, pixel_of
 from .servo import Servo
+from .sight import AnalyticSight, RenderedSight, disconnect
 
 __all__ = ["PanTiltTrackingEnv"]
 
@@ -31,6 +33,8 @@ SCORE_FROM = 1000  # steps: the first second, in which the target is found, does
 DISC_RADIUS = 0.11  # m
 DISC_TEXTURE = 0.3  # amplitude of the log intensity
 HEAD_START = math.radians(10.0)
+SCENES = ("analytic", "rendered", "rendered_egl")
+LARGEST = 2048  # columns and rows of the camera: a step takes some 40 ms
 SHOWN = 20  # steps that an event stays in the rendered picture
 
 
@@ -41,18 +45,13 @@ def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> 
     return 2.0 * math.asin(math.sqrt(min(1.0, a * a + math.cos(tilt) * math.cos(elevation) * b * b)))
 
 
-def disconnect(client: int) -> None:
-    """End a physics client that may have ended already."""
-    with contextlib.suppress(pybullet.error):
-        pybullet.disconnect(physicsClientId=client)
-
-
 class PanTiltTrackingEnv(gymnasium.Env):
     """Track a disc with a pan-tilt head from the events of a camera.
 
-    A 128 x 128 event camera of 60 degrees sits in the crossing of a pan and a tilt axis. A textured disc
-    (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall. When the head moves, the wall
-    produces many more events than the disc does, and a perfectly tracked disc falls silent.
+    An event camera of 60 degrees, 128 x 128 pixels if nothing else is said, sits in the crossing of a pan
+    and a tilt axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall.
+    When the head moves, the wall produces many more events than the disc does, and a perfectly tracked disc
+    falls silent.
 
     One step is 1 ms. Frames are those of REP-103: pan and azimuth are positive to the left, tilt and
     elevation upwards. In the image x goes to the right and y down, so a target right of the middle asks
@@ -76,7 +75,7 @@ class PanTiltTrackingEnv(gymnasium.Env):
     =================== ========================== ===========================================================
 
     **Camera**: log intensity, contrast threshold 0.2 with 3 % mismatch a pixel, refractory time 1 ms,
-    times interpolated within the step, 0.1 Hz of noise a pixel.
+    times interpolated within the step, 0.1 Hz of noise a pixel; other kinds by ``camera``.
 
     **Reward**: minus the angle between the optical axis and the target [rad].
 
@@ -97,6 +96,11 @@ class PanTiltTrackingEnv(gymnasium.Env):
     contrast : log intensity of the disc against the wall's mean; negative for a dark disc
     duration : of an episode [s]
     capacity : events a step that an observation holds
+    size : width and height of the camera [pixels], at most 2048, not higher than wide; it sees 60 degrees across
+    camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
+    scene : ``analytic``: a formula gives a picture every step. ``rendered``: PyBullet's TinyRenderer draws a ball
+        before a textured sphere; ``rendered_egl``: its EGL plugin does, where it works
+    frame_rate : of a rendered scene [Hz], rounded to whole steps; what the camera sees is one frame late
     render_mode : None or ``rgb_array``: the picture, the events of the last 20 ms (ON orange, OFF blue),
         a cross at the optical axis and a ring around the target
     """
@@ -112,6 +116,10 @@ class PanTiltTrackingEnv(gymnasium.Env):
         duration: float = 11.0,
         capacity: int = 4096,
         render_mode: str | None = None,
+        size: tuple[int, int] = (128, 128),
+        camera: str | CameraModel = "default",
+        scene: str = "analytic",
+        frame_rate: float = 100.0,
     ) -> None:
         if motion not in MOTIONS:
             raise DescriptionError("motion", motion, f"must be one of {', '.join(MOTIONS)}")
@@ -125,14 +133,23 @@ class PanTiltTrackingEnv(gymnasium.Env):
             raise DescriptionError("duration", duration, f"must be finite and at least one step of {STEP} s")
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise DescriptionError("render_mode", render_mode, "must be None or 'rgb_array'")
+        if scene not in SCENES:
+            raise DescriptionError("scene", scene, f"must be one of {', '.join(SCENES)}")
+        if not 20 <= frame_rate <= 1000:
+            raise DescriptionError("frame_rate", frame_rate, "must be from 20 to 1000 Hz")
+        if not isinstance(size, tuple | list) or len(size) != 2:
+            raise DescriptionError("size", size, "must be a width and a height")
+        if any(isinstance(side, int) and side > LARGEST for side in size):
+            raise DescriptionError("size", size, f"must be at most {LARGEST} x {LARGEST}: each step draws every pixel")
         self.frequency, self.background, self.motion, self.contrast = frequency, background, motion, contrast
         self.render_mode = render_mode
         self.duration = duration
         self.steps = round(duration / STEP)
-        self._camera = EventCamera((scene.SIZE, scene.SIZE), STEP, capacity=capacity)
+        self._pinhole = Pinhole(*size)
+        self._camera = EventCamera(size, camera, STEP, capacity)
         limit = Servo.velocity_limit
         self.action_space = spaces.Box(-limit, limit, (2,), np.float32)
-        top = np.broadcast_to(np.array([STEP, scene.SIZE - 1, scene.SIZE - 1, 1], np.float32), (capacity, 4))
+        top = np.broadcast_to(np.array([STEP, size[0] - 1, size[1] - 1, 1], np.float32), (capacity, 4))
         self.observation_space = spaces.Dict(
             {
                 "camera": spaces.Box(np.zeros((capacity, 4), np.float32), top.copy(), dtype=np.float32),
@@ -142,11 +159,14 @@ class PanTiltTrackingEnv(gymnasium.Env):
             }
         )
         self._servo = Servo(STEP, STOPS)
-        self._render_scene = scene.compiled_render()
-        self._picture = np.zeros((scene.SIZE, scene.SIZE), np.float32)
-        self._scratch = np.zeros((6, scene.SIZE), np.float32), np.zeros(scene.SIZE, np.int32)
-        self._view = np.zeros(len(scene.VIEW_NAMES))
-        self._wall = np.zeros((scene.ROWS, scene.COLUMNS), np.float32)
+        every = round(1.0 / (frame_rate * STEP))
+        self._sight = (
+            AnalyticSight(self._pinhole)
+            if scene == "analytic"
+            else RenderedSight(self._pinhole, every, egl=scene == "rendered_egl")
+        )
+        self._picture = np.zeros((size[1], size[0]), np.float32)
+        self._view = np.zeros(len(VIEW_NAMES))
         self._path = np.zeros((self.steps + 1, 2))
         self._step = self.steps  # until the first reset
         self._squares, self._lost_steps, self._counted = 0.0, 0, 0
@@ -181,11 +201,11 @@ class PanTiltTrackingEnv(gymnasium.Env):
         pan, tilt = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
         return pan[0], tilt[0]
 
-    def _look(self, pan: float, tilt: float) -> None:
-        """Draw what the camera sees into ``self._picture``."""
+    def _pose(self, pan: float, tilt: float) -> np.ndarray:
+        """What the scene is drawn from, now."""
         self._view[0], self._view[1] = pan, tilt
         self._view[2:4] = self._path[self._step]
-        self._render_scene(self._picture, self._wall, self._view, *self._scratch)
+        return self._view
 
     def _observation(self, events: np.ndarray, count: int, joints: Any) -> dict[str, np.ndarray]:
         (pan, pan_velocity, *_), (tilt, tilt_velocity, *_) = joints
@@ -219,7 +239,7 @@ class PanTiltTrackingEnv(gymnasium.Env):
         direction, offset = rng.uniform(0.0, 2.0 * math.pi), HEAD_START * math.sqrt(rng.random())
         phases = rng.uniform(0.0, 2.0 * math.pi, 2)
         self._view[4:] = (math.atan(DISC_RADIUS / distance), self.contrast, DISC_TEXTURE, *phases)
-        self._wall = scene.draw_background(rng, self.background)
+        wall = draw_background(rng, self.background)
         head = self._path[0] + offset * np.array([math.cos(direction), math.sin(direction)])
         head = np.clip(head, -STOPS, STOPS)
         client = self._client
@@ -230,8 +250,8 @@ class PanTiltTrackingEnv(gymnasium.Env):
         self._squares, self._lost_steps, self._counted = 0.0, 0, 0
         joints = pybullet.getJointStates(self._body, self._joints, physicsClientId=client)
         pan, tilt = joints[0][0], joints[1][0]
-        self._look(pan, tilt)
-        self._camera.reset(self._picture, rng)
+        self._picture = self._sight.reset(self._pose(pan, tilt), wall)
+        self._camera.reset(self._picture, int(rng.integers(2**63)))
         events = np.zeros((self._camera.capacity, 4), np.float32)
         return self._observation(events, 0, joints), self._info(pan, tilt, 0, 0)
 
@@ -253,7 +273,7 @@ class PanTiltTrackingEnv(gymnasium.Env):
         self._step += 1
         joints = pybullet.getJointStates(self._body, self._joints, physicsClientId=client)
         pan, tilt = joints[0][0], joints[1][0]
-        self._look(pan, tilt)
+        self._picture = self._sight.look(self._pose(pan, tilt))
         events, count, dropped = self._camera.observe(self._picture)
         info = self._info(pan, tilt, count, dropped)
         error = info["error"]
@@ -271,13 +291,14 @@ class PanTiltTrackingEnv(gymnasium.Env):
         if self.render_mode is None:
             return None
         pan, tilt = self.joint_angles
-        age = (self._camera.clock[0] - SHOWN) * self._camera.clock[1]
+        age = self._camera.time - SHOWN * round(STEP * 1e9)
         recent = (self._camera.last > age).reshape(self._picture.shape)
         sign = self._camera.sign.reshape(self._picture.shape)
         azimuth, elevation = self._path[min(self._step, self.steps)]
-        place = scene.pixel_of(pan, tilt, azimuth, elevation)
-        return draw(self._picture, recent, sign, place, self._view[4] * scene.FOCAL)
+        place = pixel_of(self._pinhole, pan, tilt, azimuth, elevation)
+        return draw(self._picture, recent, sign, place, self._view[4] * self._pinhole.focal)
 
     def close(self) -> None:
         self._disconnect()  # only the first call does anything
+        self._sight.close()
         super().close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from snn_control.events.frames import OFF, ON
+
 __all__ = ["draw"]
 
 SCALE = 4
-ON, OFF, MARK, TARGET = (255, 150, 40), (60, 130, 255), (255, 255, 255), (90, 230, 90)
+MARK, TARGET = (255, 255, 255), (90, 230, 90)
 
 
 def draw(

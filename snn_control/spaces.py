@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> None:
     """Raise DescriptionError where `Controller.predict` could not take an observation of ``space``.
 
-    inputs : name -> what a Program's facts say of it: ``kind``, ``size`` (a number, of values) and ``required``
+    inputs : name -> what a Program's facts say of it: ``kind``, ``size`` (how many values, or the width and height
+        of a sensor) and ``required``
     space : a ``gymnasium.spaces.Space``, known by its attributes; of a Dict the parts that are inputs are looked at
     """
     parts = getattr(space, "spaces", None)
@@ -51,6 +52,8 @@ def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> No
             shape = getattr(parts.get(name), "shape", None)
             if one["kind"] == "value" and shape is not None:
                 _check_size(f"inputs.{name}.size", one["size"], f"environment's observation['{name}']", shape)
+            elif one["kind"] == "events" and shape is not None:
+                _check_sensor(f"inputs.{name}.size", one["size"], parts[name])
     elif space.shape is not None:
         for name, one in inputs.items():
             if one["kind"] != "value":
@@ -59,6 +62,17 @@ def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> No
         names = list(inputs)
         where, sizes = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs", [i["size"] for i in inputs.values()]
         _check_size(where, sum(sizes), "environment's observation", space.shape, dict(zip(names, sizes)))
+
+
+def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
+    """Events beyond the sensor would be left out, tick after tick; 65535 stands for a place that is not known."""
+    high = np.asarray(getattr(space, "high", np.zeros((0, 4))))
+    if high.ndim != 2 or high.shape[1] < 3 or not len(high):
+        return
+    last = high[0, 1:3].astype(float).tolist()
+    if any(side < far < 65535 for side, far in zip(size, last)):
+        rule = f"must hold the environment's events, up to column {last[0]:.0f} and row {last[1]:.0f}"
+        raise DescriptionError(where, list(size), rule)
 
 
 def _check_size(where: str, size: int, what: str, shape: tuple[int, ...], each: Any = ()) -> None:

@@ -4,6 +4,7 @@ Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with 
 info of the world. Only ``TrueAngleP`` looks at where the target really is. Their gains are in
 ``pan_tilt_gains.json``, which ``benchmarks/pan_tilt.py --sweep`` writes.
 
+They are made for the default camera of 128 x 128 pixels.
 Angles are positive to the left and upwards, as those of the joints.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
-from ..sensors import scene
+from ..sensors.pinhole import Pinhole
 from ..servo import Servo
 
 __all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
@@ -26,8 +27,8 @@ __all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
 GAINS = Path(__file__).with_name("pan_tilt_gains.json")
 STEP = 1e-3  # s
 LIMIT = Servo.velocity_limit
-#: (128,) float64, angle between the optical axis and pixel x (or y), positive left (up) [rad]
-ANGLE = -np.arctan((np.arange(scene.SIZE) - scene.CENTRE) / scene.FOCAL)
+#: (128,) float64, angle between the optical axis and pixel x (or y) of the default camera, positive left (up) [rad]
+ANGLE = Pinhole().angles()[0]
 
 
 def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:

@@ -1,169 +1,27 @@
 """An event camera: what the pixels report when the log intensity changes.
 
-Between two pictures the log intensity of a pixel is a straight line. Whenever it is a threshold away
-from the pixel's reference, the reference moves by that threshold and the pixel reports the sign and the
-time of the crossing. Noise events of either sign are added. Then, in the order of time, a pixel that
-reported less than a refractory time ago stays silent; its reference has moved all the same, as that of
-a pixel whose report is lost.
+Between two pictures the log intensity of a pixel is a straight line. A low-pass follows it, the faster the brighter
+it is. Whenever the result is a threshold away from the pixel's reference, the reference moves by that threshold and
+the pixel reports the sign and the time of the crossing, interpolated within the step. Leakage moves the reference
+down all the while, which reads as a slow brightening; shot noise adds events of either sign, more of them in the
+dark. Then, in the order of time, a pixel that reported less than a refractory time ago stays silent; its reference
+has moved all the same, as that of a pixel whose report is lost.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
-from snn_control.engine.compile import compile_function
-from snn_control.engine.memory import flags64, lowest_bit
-from snn_control.errors import DescriptionError
+from snn_control.errors import DescriptionError, InputError
+from snn_control.events import Events
+
+from .camera_model import CameraModel, camera_model
+from .pixels import NEVER, RADIX, STATE, compiled_columns, compiled_observe, compiled_rows
 
 __all__ = ["EventCamera"]
 
-CANDIDATES = 1 << 16  # crossings of a step before the refractory filter; more are counted as dropped
-RADIX = 1024
-NEVER = -(1 << 62)
-
-
-@register_jitable
-def mix64(x):
-    """A hash of a uint64: the finaliser of MurmurHash3 with Stafford's variant 13."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-@register_jitable
-def uniform(key, counter):
-    """Number ``counter`` of the stream ``key``, in [0, 1): float64 of 53 bits."""
-    word = mix64(np.uint64(key) + np.uint64(counter) * np.uint64(0x9E3779B97F4A7C15))
-    return np.float64(np.int64(word >> np.uint64(11))) * (1.0 / 9007199254740992.0)
-
-
-@register_jitable
-def crossings(picture, before, reference, threshold, period, flags, when, what):
-    """Threshold crossings of all pixels, row by row; returns how many (more than fit are not written).
-
-    ``when`` (n,) int32 ns after the first picture, ``what`` (n,) int32 pixel << 1 | polarity.
-    """
-    rows, columns = picture.shape
-    n = 0
-    address = np.int64(flags.ctypes.data)
-    for j in range(rows):
-        now, ref, thr = picture[j], reference[j], threshold[j]
-        for i in range(columns):  # vector code: most pixels are silent
-            flags[i] = abs(now[i] - ref[i]) >= thr[i]
-        for word in range(columns // 64):
-            mask = flags64(address + word * 64)
-            while mask != np.uint64(0):
-                bit = lowest_bit(mask)
-                mask = mask & (mask - np.uint64(1))
-                i = word * 64 + bit
-                on = now[i] > ref[i]
-                step = thr[i] if on else -thr[i]
-                start = np.float64(before[j, i])
-                change = np.float64(now[i]) - start
-                while (now[i] - ref[i] >= thr[i]) if on else (ref[i] - now[i] >= thr[i]):
-                    ref[i] += step
-                    part = (np.float64(ref[i]) - start) / change if change != 0.0 else 1.0
-                    if n < when.size:
-                        when[n] = np.int32(min(max(part, 0.0), 1.0) * period)
-                        what[n] = np.int32((j * columns + i) << 1 | on)
-                    n += 1
-    return n
-
-
-@register_jitable
-def add_noise(n, pixels, silence, period, key, step, when, what):
-    """Append a Poisson number of events, none with probability ``silence``, at random times, pixels and signs."""
-    stream = mix64(np.uint64(key) ^ mix64(np.uint64(step)))
-    counter = 0
-    product = uniform(stream, counter)  # Knuth's product of uniform numbers: the mean is about one
-    while product > silence:
-        a, b, c = uniform(stream, counter + 1), uniform(stream, counter + 2), uniform(stream, counter + 3)
-        if n < when.size:
-            when[n] = np.int32(a * period)
-            what[n] = np.int32(np.int64(b * pixels) << 1 | np.int64(c < 0.5))
-        n += 1
-        counter += 4
-        product *= uniform(stream, counter)
-    return n
-
-
-@register_jitable
-def sort_by_time(n, when, what, when_2, what_2, counts):
-    """Stable sort by a time below 2**20, two passes of ten bits."""
-    for shift in (0, 10):
-        source_t, source_w = (when, what) if shift == 0 else (when_2, what_2)
-        target_t, target_w = (when_2, what_2) if shift == 0 else (when, what)
-        counts[:] = 0
-        for k in range(n):
-            counts[(source_t[k] >> shift) & 1023] += 1
-        total = 0
-        for b in range(counts.size):
-            total, counts[b] = total + counts[b], total
-        for k in range(n):
-            b = (source_t[k] >> shift) & 1023
-            target_t[counts[b]] = source_t[k]
-            target_w[counts[b]] = source_w[k]
-            counts[b] += 1
-
-
-@register_jitable
-def refractory_filter(n, when, what, start, refractory, columns, last, sign, rows_out):
-    """Emit the events whose pixel is not refractory; returns how many, also those beyond the capacity."""
-    emitted = 0
-    for k in range(n):
-        pixel = what[k] >> 1
-        t = start + when[k]
-        if t - last[pixel] >= refractory:
-            last[pixel] = t
-            sign[pixel] = what[k] & 1
-            if emitted < rows_out.shape[0]:
-                rows_out[emitted, 0] = np.float32(when[k] * 1e-9)
-                rows_out[emitted, 1] = np.float32(pixel % columns)
-                rows_out[emitted, 2] = np.float32(pixel // columns)
-                rows_out[emitted, 3] = np.float32(what[k] & 1)
-            emitted += 1
-    return emitted
-
-
-def observe(picture, before, reference, threshold, last, sign, when, what, counts, flags, clock, key, silence, out):
-    """One step of the camera: the events between two pictures.
-
-    Parameters
-    ----------
-    picture, before : (rows, columns) float32, log intensity at the end and at the start of the step;
-        the first becomes the second
-    reference, threshold : (rows, columns) float32, log intensity; the reference moves
-    last : (rows * columns,) int64, time of a pixel's last event [ns]; sign : uint8, its polarity
-    when, what : (2, candidates) int32, scratch; counts : (1024,) int32; flags : (columns,) uint8
-    clock : (3,) int64, number of the step, its length [ns, < 2**20], refractory time [ns]
-    key : uint64, seed of the noise; silence : probability of a step without noise events
-    out : (capacity, 4) float32, events (t [s] after the start of the step, x, y, polarity)
-
-    Returns
-    -------
-    int64, events that ``out`` had room for << 32 | events that were dropped
-    """
-    step, period, refractory = clock[0], clock[1], clock[2]
-    n = crossings(picture, before, reference, threshold, period, flags, when[0], what[0])
-    n = add_noise(n, picture.size, silence, period, key, np.uint64(step), when[0], what[0])
-    lost = max(n - when.shape[1], 0)
-    n -= lost
-    sort_by_time(n, when[0], what[0], when[1], what[1], counts)
-    n = refractory_filter(n, when[0], what[0], step * period, refractory, picture.shape[1], last, sign, out)
-    before[:] = picture
-    lost += max(n - out.shape[0], 0)
-    return min(n, out.shape[0]) << 32 | lost
-
-
-def compiled_observe():
-    """``observe``, compiled."""
-    frame = "float32[:,::1]"
-    return compile_function(
-        observe,
-        f"int64({frame}, {frame}, {frame}, {frame}, int64[::1], uint8[::1], int32[:,::1], int32[:,::1], "
-        f"int32[::1], uint8[::1], int64[::1], uint64, float64, {frame})",
-    )
+LARGEST = 8192  # pixels a side
+LONGEST = 2.0  # s, whose nanoseconds are an int32
 
 
 class EventCamera:
@@ -171,66 +29,132 @@ class EventCamera:
 
     Parameters
     ----------
-    size : rows and columns; columns a multiple of 64
-    period : time between pictures [s], below 1.048 ms
-    threshold : change of log intensity that is reported
-    mismatch : standard deviation of the pixels' thresholds, relative
-    refractory : least time between two events of a pixel [s]
-    noise : rate of noise events [Hz a pixel]
-    capacity : events of a step that are delivered; the rest is dropped and counted
+    size : width and height [pixels]
+    model : a CameraModel, or the name of a preset: clean, default, noisy
+    period : time between pictures [s]; ``advance`` may be given another one
+    capacity : events of a step that ``observe`` delivers; the rest is dropped and counted
     """
 
     def __init__(
         self,
         size: tuple[int, int] = (128, 128),
+        model: str | CameraModel = "default",
         period: float = 1e-3,
-        threshold: float = 0.2,
-        mismatch: float = 0.03,
-        refractory: float = 1e-3,
-        noise: float = 0.1,
         capacity: int = 4096,
     ) -> None:
-        pixels = size[0] * size[1]
-        mean = noise * pixels * period
-        if size[1] % 64:
-            raise DescriptionError("size[1]", size[1], "must be a multiple of 64")
-        if not 0 < period * 1e9 < 1 << 20:
-            raise DescriptionError("period", period, "must be positive and below 1.048 ms", "take smaller steps")
-        if not threshold >= 0.01:  # a reference must move by more than the rounding of float32
-            raise DescriptionError("threshold", threshold, "must be at least 0.01")
-        if not 0 <= mean <= 500:
-            raise DescriptionError("noise", noise, "must give 0 to 500 events a step")
-        if capacity < 1:
-            raise DescriptionError("capacity", capacity, "must be at least 1")
-        self.threshold_mean, self.mismatch = threshold, mismatch
+        if not isinstance(size, tuple | list) or len(size) != 2:
+            raise DescriptionError("size", size, "must be a width and a height")
+        for k, side in enumerate(size):
+            if isinstance(side, bool) or not isinstance(side, int | np.integer) or not 1 <= side <= LARGEST:
+                raise DescriptionError(f"size[{k}]", side, f"must be a whole number from 1 to {LARGEST}")
+        if isinstance(capacity, bool) or not isinstance(capacity, int | np.integer) or capacity < 1:
+            raise DescriptionError("capacity", capacity, "must be a whole number of at least 1")
+        self.size = int(size[0]), int(size[1])
+        self.model = m = camera_model(model)
+        self.period = period
         self.capacity = capacity
-        self.before = np.zeros(size, np.float32)
-        self.reference = np.zeros(size, np.float32)
-        self.threshold = np.full(size, threshold, np.float32)
-        self.last = np.full(pixels, NEVER, np.int64)
-        self.sign = np.zeros(pixels, np.uint8)
-        self.clock = np.array([0, round(period * 1e9), round(refractory * 1e9)], np.int64)
-        self._when = np.zeros((2, CANDIDATES), np.int32)
-        self._what = np.zeros((2, CANDIDATES), np.int32)
+        width, height = self.size
+        candidates = max(1 << 16, 4 * width * height)
+        self.state = np.zeros((len(STATE), height, width), np.float32)
+        self.last = np.full(width * height, NEVER, np.int64)
+        self.sign = np.zeros(width * height, np.uint8)
+        self.clock = np.array([0, 0, 0, round(m.refractory * 1e9)], np.int64)
+        self._set_period(period)
+        self._when = np.zeros((2, candidates), np.int32)
+        self._what = np.zeros((2, candidates), np.int32)
         self._counts = np.zeros(RADIX, np.int32)
-        self._flags = np.zeros(size[1], np.uint8)
-        self._silence = float(np.exp(-mean))
+        self._flags = np.zeros(-(-width // 64) * 64, np.uint8)
+        self._change = np.zeros(width, np.float32)
+        self._numbers = np.array([m.cutoff, m.white, m.shot, m.shot_bright])
         self._key = np.uint64(0)
-        self._observe = compiled_observe()
+        self._observe, self._rows, self._columns = compiled_observe(), compiled_rows(), compiled_columns()
+        self.reset(np.zeros((height, width), np.float32), 0)
 
-    def reset(self, picture: np.ndarray, rng: np.random.Generator) -> None:
-        """A new camera that has looked at ``picture`` for long. Thresholds and noise are drawn from ``rng``."""
-        spread = 1.0 + self.mismatch * rng.standard_normal(self.threshold.shape)
-        self.threshold[:] = self.threshold_mean * np.maximum(spread, 0.1)
+    def _set_period(self, period: float) -> None:
+        if not 1e-6 <= period <= LONGEST:
+            raise DescriptionError("period", period, f"must be from 1e-06 to {LONGEST:g} s")
+        if self.model.shot * self.size[0] * period > 500:  # exp(-500) is a float64
+            rule = f"must give at most 500 events a row of {self.size[0]} pixels in a step of {period:g} s"
+            raise DescriptionError("camera.shot", self.model.shot, rule, "take smaller steps")
+        self.clock[2] = round(period * 1e9)
+
+    @property
+    def reference(self) -> np.ndarray:
+        """(height, width) float32, log intensity from which a pixel measures the change."""
+        return self.state[1 if self.model.cutoff else 0] - self.state[2]
+
+    @property
+    def thresholds(self) -> tuple[np.ndarray, np.ndarray]:
+        """(height, width) float32 each, of ON and of OFF."""
+        return self.state[3].copy(), self.state[4].copy()
+
+    @property
+    def time(self) -> int:
+        """Of the last picture, since the one of ``reset`` [ns]."""
+        return int(self.clock[1])
+
+    def reset(self, picture: np.ndarray, seed: int) -> None:
+        """A new camera that has looked at ``picture`` for long.
+
+        Parameters
+        ----------
+        picture : (height, width) float32, log intensity
+        seed : whole number from 0 to 2^64 - 1; from it come thresholds, leakage and all noise to come
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
+            raise DescriptionError("seed", seed, "must be a whole number from 0 to 2^64 - 1")
+        picture = self._checked(picture)
+        if not np.isfinite(picture).all():
+            raise InputError("picture: a log intensity is not finite")
+        m, shape = self.model, picture.shape
+        rng = np.random.Generator(np.random.Philox(key=int(seed)))
+        on, off, leak = (rng.standard_normal(shape) for _ in range(3))
+        self.state[0:2] = picture
+        self.state[3] = np.maximum(m.threshold_on + m.sigma * on, 0.01)
+        self.state[4] = np.maximum(m.threshold_off + m.sigma * off, 0.01)
+        self.state[5] = m.leak * np.maximum(1.0 + m.leak_spread * leak, 0.0) * self.state[3]
+        # a leaking pixel is anywhere between two events, one that does not leak has stayed where it was
+        self.state[2] = rng.random(shape) * self.state[3] if m.leak else 0.0
         self._key = np.uint64(rng.integers(0, 2**64, dtype=np.uint64))
-        self.before[:] = picture
-        self.reference[:] = picture
         self.last[:] = NEVER
         self.sign[:] = 0
-        self.clock[0] = 0
+        self.clock[:2] = 0
+        self._set_period(self.period)
+
+    def _checked(self, picture: np.ndarray) -> np.ndarray:
+        picture = np.ascontiguousarray(picture)  # no copy where it is so already
+        width, height = self.size
+        if picture.shape != (height, width) or picture.dtype != np.float32:
+            raise InputError(f"picture: must be ({height}, {width}) float32, is {picture.shape} {picture.dtype}")
+        return picture
+
+    def _step(self, picture: np.ndarray) -> tuple[int, int]:
+        result = self._observe(
+            self._checked(picture),
+            self.state,
+            self.last,
+            self.sign,
+            self._when,
+            self._what,
+            self._counts,
+            self._flags,
+            self._change,
+            self.clock,
+            self._key,
+            self._numbers,
+        )
+        if result < 0:
+            raise InputError("picture: a log intensity is not finite, or changed by more than 1e4; reset the camera")
+        self.clock[0] += 1
+        self.clock[1] += self.clock[2]
+        return result >> 32, result & 0xFFFFFFFF
 
     def observe(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
-        """The events since the picture before.
+        """The events since the picture before, ``period`` ago, as rows.
+
+        Parameters
+        ----------
+        picture : (height, width) float32, log intensity now
 
         Returns
         -------
@@ -240,21 +164,27 @@ class EventCamera:
         dropped : events that did not fit
         """
         events = np.zeros((self.capacity, 4), np.float32)
-        result = self._observe(
-            picture,
-            self.before,
-            self.reference,
-            self.threshold,
-            self.last,
-            self.sign,
-            self._when,
-            self._what,
-            self._counts,
-            self._flags,
-            self.clock,
-            self._key,
-            self._silence,
-            events,
-        )
-        self.clock[0] += 1
-        return events, result >> 32, result & 0xFFFFFFFF
+        n, lost = self._step(picture)
+        count = min(n, self.capacity)
+        self._rows(count, self.size[0], self._when[0], self._what[0], events)
+        return events, count, lost + n - count
+
+    def advance(self, picture: np.ndarray, period: float | None = None) -> tuple[Events, int]:
+        """The events since the picture before, as columns.
+
+        Parameters
+        ----------
+        picture : (height, width) float32, log intensity now
+        period : time since the picture before, if it is not the camera's own [s]
+
+        Returns
+        -------
+        events : t [ns] after ``reset``, ascending
+        dropped : crossings that did not fit: more than four a pixel in one step
+        """
+        self._set_period(self.period if period is None else period)
+        start = self.time
+        n, lost = self._step(picture)
+        t, x, y, p = np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)
+        self._columns(n, self.size[0], start, self._when[0], self._what[0], t, x, y, p)
+        return Events(t, x, y, p, "ns", *self.size), lost

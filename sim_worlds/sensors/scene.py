@@ -2,7 +2,7 @@
 
 The scene is a sphere of directions around the crossing of the pan and the tilt axis, so only angles
 matter. Directions follow REP-103: x forward, y left, z up; azimuth is positive to the left, elevation
-upwards. The image has x to the right and y down, and pixel (63.5, 63.5) is the optical axis.
+upwards. The image has x to the right and y down, and its middle is the optical axis (see ``Pinhole``).
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import numpy as np
 from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
+from snn_control.errors import DescriptionError
 
-__all__ = ["FOCAL", "SIZE", "VIEW", "compiled_render", "draw_background", "pixel_of", "render"]
+from .pinhole import Pinhole
 
-SIZE = 128  # pixels a side
-VIEW = math.radians(60.0)  # field of view [rad]
-FOCAL = 0.5 * SIZE / math.tan(0.5 * VIEW)  # focal length [pixels]
-CENTRE = 0.5 * (SIZE - 1)
+__all__ = ["Scene", "compiled_render", "draw_background", "pixel_of", "render"]
 
 #: texture of the wall: rows of equal elevation, from -90 to 90 degrees, columns of equal azimuth, from -180 to 180
 ROWS, COLUMNS = 512, 1024
 TEXELS = COLUMNS / (2.0 * math.pi)  # texels a radian, the same along both axes
+WIDEST = math.radians(60.0) + 1e-9  # field of view
 WAVELENGTH = math.radians(6.0)  # of the wall's texture
 DISC_WAVELENGTH = math.radians(3.0)  # of the target's texture
 
@@ -60,7 +59,7 @@ def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
     return (texture * (deviation / texture.std())).astype(np.float32)
 
 
-def pixel_of(pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
+def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
     """Where a direction appears in the image.
 
     Returns
@@ -74,8 +73,7 @@ def pixel_of(pan: float, tilt: float, azimuth: float, elevation: float) -> tuple
         math.sin(elevation),
         tilt,
     )
-    scale = FOCAL / forward if forward != 0.0 else math.inf
-    return CENTRE - left * scale, CENTRE - up * scale, forward
+    return pinhole.pixel(forward, left, up)
 
 
 @register_jitable
@@ -86,20 +84,20 @@ def to_camera(x, y, z, tilt):
 
 
 @register_jitable
-def wall_row(j, pan, tilt, column, row):
-    """Where the pixels of image row ``j`` look at: column and row of the texture, (128,) float32."""
+def wall_row(up, focal, pan, tilt, column, row):
+    """Where an image row ``up`` pixels above the axis looks at: column and row of the texture, (width,) float32."""
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
     row_0 = np.float32(0.5 * ROWS)
-    pixel = np.float32(1.0 / FOCAL)
-    centre = np.float32(CENTRE)
+    pixel = np.float32(1.0 / focal)
+    centre = np.float32(0.5 * (column.size - 1))
     c, s = math.cos(tilt), math.sin(tilt)
-    h = (CENTRE - j) / FOCAL
+    h = up / focal
     f = np.float32(c - h * s)  # forward and up in the frame of the pan link, the same along a row
     u = np.float32(s + h * c)
     ff = f * f
     uu = u * u
-    for i in range(SIZE):
+    for i in range(column.size):
         w = (centre - np.float32(i)) * pixel
         ww = w * w
         numerator = w * f * (A0 * ff * ff + ww * (A1 * ff + A2 * ww))
@@ -112,30 +110,30 @@ def wall_row(j, pan, tilt, column, row):
 
 
 @register_jitable
-def draw_wall(picture, texture, pan, tilt, scratch, index):
+def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
     """The texture of the wall, bilinear, in every pixel: three short loops a row, two of them vector code."""
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
     low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
-    for j in range(SIZE):
-        wall_row(j, pan, tilt, column, row)
-        for i in range(SIZE):
+    for j in range(picture.shape[0]):
+        wall_row(0.5 * (picture.shape[0] - 1) - j, focal, pan, tilt, column, row)
+        for i in range(picture.shape[1]):
             k, m = np.int32(column[i]), np.int32(row[i])
             index[i] = m * np.int32(COLUMNS) + k
             column[i] -= np.float32(k)
             row[i] -= np.float32(m)
-        for i in range(SIZE):
+        for i in range(picture.shape[1]):
             q = np.uint64(index[i])
             low_left[i], low_right[i] = flat[q], flat[q + np.uint64(1)]
             high_left[i], high_right[i] = flat[q + np.uint64(COLUMNS)], flat[q + np.uint64(COLUMNS + 1)]
-        for i in range(SIZE):
+        for i in range(picture.shape[1]):
             low = low_left[i] + column[i] * (low_right[i] - low_left[i])
             high = high_left[i] + column[i] * (high_right[i] - high_left[i])
             picture[j, i] = low + row[i] * (high - low)
 
 
 @register_jitable
-def draw_disc(picture, pan, tilt, azimuth, elevation, radius, contrast, texture, phase_left, phase_up):
+def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, texture, phase_left, phase_up):
     """The target, over what is there: a disc with an edge one pixel wide."""
     # unit vectors towards the target, and to its left and up, in the camera
     ca, sa, ce, se = math.cos(azimuth - pan), math.sin(azimuth - pan), math.cos(elevation), math.sin(elevation)
@@ -144,18 +142,20 @@ def draw_disc(picture, pan, tilt, azimuth, elevation, radius, contrast, texture,
         return  # far outside of the image
     lf, lw, lu = to_camera(-sa, ca, 0.0, tilt)
     uf, uw, uu = to_camera(-ca * se, -sa * se, ce, tilt)
-    x, y = CENTRE - w / f * FOCAL, CENTRE - u / f * FOCAL
-    reach = radius * FOCAL * 1.5 / (f * f) + 2.0
-    first_i, last_i = max(0, int(x - reach)), min(SIZE - 1, int(x + reach) + 1)
-    first_j, last_j = max(0, int(y - reach)), min(SIZE - 1, int(y + reach) + 1)
+    rows, columns = picture.shape
+    centre_x, centre_y = 0.5 * (columns - 1), 0.5 * (rows - 1)
+    x, y = centre_x - w / f * focal, centre_y - u / f * focal
+    reach = radius * focal * 1.5 / (f * f) + 2.0
+    first_i, last_i = max(0, int(x - reach)), min(columns - 1, int(x + reach) + 1)
+    first_j, last_j = max(0, int(y - reach)), min(rows - 1, int(y + reach) + 1)
     k = 2.0 * math.pi / DISC_WAVELENGTH
     for j in range(first_j, last_j + 1):
-        pu = (CENTRE - j) / FOCAL
+        pu = (centre_y - j) / focal
         for i in range(first_i, last_i + 1):
-            pw = (CENTRE - i) / FOCAL
+            pw = (centre_x - i) / focal
             n = 1.0 / math.sqrt(1.0 + pw * pw + pu * pu)
             df, dw, du = n - f, pw * n - w, pu * n - u
-            cover = 0.5 + (radius - math.sqrt(df * df + dw * dw + du * du)) * FOCAL
+            cover = 0.5 + (radius - math.sqrt(df * df + dw * dw + du * du)) * focal
             if cover > 0.0:
                 cover = min(cover, 1.0)
                 left = df * lf + dw * lw + du * lu
@@ -164,24 +164,52 @@ def draw_disc(picture, pan, tilt, azimuth, elevation, radius, contrast, texture,
                 picture[j, i] = np.float32((1.0 - cover) * picture[j, i] + cover * value)
 
 
-def render(picture, texture, view, scratch, index):
+def render(picture, texture, focal, view, scratch, index):
     """Draw what the camera sees.
 
     Parameters
     ----------
-    picture : (128, 128) float32, log intensity, row y and column x; written
+    picture : (height, width) float32, log intensity, row y and column x; written
     texture : (512, 1024) float32, log intensity of the wall
+    focal : focal length [pixels]
     view : (9,) float64, see ``VIEW_NAMES``: five angles [rad] (the radius is the target's), log contrast
         and amplitude of the texture of the target, two phases [rad]. Pan must lie within 1.5 rad and tilt
         within 0.75 rad: the wall is not drawn beyond the poles and the seam behind the camera.
-    scratch : (6, 128) float32; index : (128,) int32, scratch too
+    scratch : (6, width) float32; index : (width,) int32, scratch too
     """
     pan, tilt = min(max(view[0], -1.5), 1.5), min(max(view[1], -0.75), 0.75)
-    draw_wall(picture, texture, pan, tilt, scratch, index)
-    draw_disc(picture, pan, tilt, view[2], view[3], view[4], view[5], view[6], view[7], view[8])
+    draw_wall(picture, texture, focal, pan, tilt, scratch, index)
+    draw_disc(picture, focal, pan, tilt, view[2], view[3], view[4], view[5], view[6], view[7], view[8])
 
 
 def compiled_render():
     """``render``, compiled."""
     frame = "float32[:,::1]"
-    return compile_function(render, f"void({frame}, {frame}, float64[::1], {frame}, int32[::1])")
+    return compile_function(render, f"void({frame}, {frame}, float64, float64[::1], {frame}, int32[::1])")
+
+
+class Scene:
+    """Pictures of a wall and a disc, drawn for one camera.
+
+    Parameters
+    ----------
+    pinhole : the camera, not higher than wide and with at most 60 degrees across: the wall is drawn where the
+        arctangent's fit holds
+    """
+
+    def __init__(self, pinhole: Pinhole) -> None:
+        if pinhole.height > pinhole.width:
+            raise DescriptionError("size", (pinhole.width, pinhole.height), "must not be higher than wide")
+        if pinhole.view > WIDEST:
+            raise DescriptionError("view", pinhole.view, f"must be at most {WIDEST:.4f} rad (60 degrees)")
+        self.pinhole = pinhole
+        self.picture = np.zeros((pinhole.height, pinhole.width), np.float32)
+        self.view = np.zeros(len(VIEW_NAMES))
+        self.wall = np.zeros((ROWS, COLUMNS), np.float32)
+        self._scratch = np.zeros((6, pinhole.width), np.float32), np.zeros(pinhole.width, np.int32)
+        self._render = compiled_render()
+
+    def draw(self) -> np.ndarray:
+        """``picture``, (height, width) float32, drawn anew from ``view`` and ``wall``."""
+        self._render(self.picture, self.wall, self.pinhole.focal, self.view, *self._scratch)
+        return self.picture

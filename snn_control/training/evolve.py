@@ -23,32 +23,30 @@ from .rollout import episode
 
 __all__ = ["evaluate", "evolve"]
 
-_environments: dict[str, list] = {}
+_environments: dict[tuple[str, str], list] = {}
 
 
-def evaluate(name: str, values: Mapping[str, float], seeds: Sequence[int], horizon: int | None) -> float:
-    """Mean cost over the recipe's settings and ``seeds``; a controller that cannot be built costs infinity."""
+def evaluate(
+    name: str, settings: Sequence[Mapping[str, Any]], values: Mapping[str, float], seeds: Sequence[int]
+) -> float:
+    """Mean cost of a recipe's controller over ``settings`` and ``seeds``; infinity where it cannot be built."""
     import gymnasium
 
-    recipe = recipes()[name]
-    if name not in _environments:
-        _environments[name] = [
-            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in recipe.settings
+    recipe, key = recipes()[name], (name, repr(settings))
+    if key not in _environments:
+        _environments[key] = [
+            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in settings
         ]
     try:
         controller = Controller.from_spec(recipe.make(values))
     except SnnControlError:
         return float("inf")
     costs = []
-    for env in _environments[name]:
+    for env in _environments[key]:
         for seed in seeds:
-            rewards, info = episode(env, controller, seed, horizon)
+            rewards, info = episode(env, controller, seed, recipe.horizon)
             costs.append(recipe.score(rewards, info))
     return float(np.mean(costs))
-
-
-def _evaluate(task: tuple) -> float:
-    return evaluate(*task)
 
 
 def resume(
@@ -59,7 +57,7 @@ def resume(
         with checkpoint.open("rb") as file:
             saved = pickle.load(file)
         strategy, made = saved["strategy"], saved["made"]
-        of = made["recipe"], tuple(made["parameters"])
+        of = made["recipe"], tuple(made["parameters"]), made["settings"]
     except FileNotFoundError:
         return None
     except Exception:  # pickle raises what the bytes make it raise
@@ -71,6 +69,9 @@ def resume(
     if of[1] != tuple(recipe.parameters):
         rule = f"holds a search of other parameters than those {recipe.name} has now"
         raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
+    if of[2] != recipe.settings:
+        rule = f"holds a search in other worlds: {', '.join(map(str, of[2]))}"
+        raise DescriptionError("--run", str(checkpoint.parent), rule, "give the same --arg, or choose another folder")
     for key, asked in (("population", population), ("seed", seed)):
         if asked not in (None, made[key]):
             rule = f"must be {made[key]}, as in the search that {checkpoint.parent} holds"
@@ -106,18 +107,17 @@ def evolve(
     if found is not None:
         strategy, made = found
     else:
-        made = {"recipe": recipe.name, "parameters": names, "population": population or 12, "seed": seed or 1}
+        made = {"recipe": recipe.name, "parameters": names, "settings": recipe.settings}
+        made |= {"population": population or 12, "seed": seed or 1}
         options = {"popsize": made["population"], "seed": made["seed"], "verbose": -9}
         strategy = cma.CMAEvolutionStrategy(np.zeros(len(names)), 1.0, options)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         while strategy.countiter < generations:
             seeds = [10_000 + 100 * strategy.countiter + k for k in range(episodes)]
             candidates = strategy.ask()
-            tasks = [
-                (recipe.name, dict(zip(names, start + scale * c, strict=True)), seeds, recipe.horizon)
-                for c in candidates
-            ]
-            costs = pool.map(_evaluate, tasks, chunksize=1)
+            values = [dict(zip(names, start + scale * c, strict=True)) for c in candidates]
+            tasks = [(recipe.name, recipe.settings, one, seeds) for one in values]
+            costs = pool.starmap(evaluate, tasks, chunksize=1)
             strategy.tell(candidates, costs)
             replace_file(checkpoint, partial(pickle.dump, {"made": made, "strategy": strategy}))
             progress(strategy.countiter, min(costs), float(np.mean(costs)))

@@ -6,16 +6,24 @@ import hashlib
 import math
 import subprocess
 import sys
+import time
 import warnings
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import sim_worlds
 from sim_worlds.baselines.pan_tilt import BASELINES, load
+from sim_worlds.sensors.camera_model import PRESETS, CameraModel
+from sim_worlds.sensors.pinhole import Pinhole
+from sim_worlds.sensors.scene import pixel_of
+from snn_control.coding import EventsInput
+from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
+from snn_control.resources import shipped
+from snn_control.spec import load_spec
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 
@@ -46,10 +54,18 @@ def digest(world: gymnasium.Env, seed: int | None, steps: int = 150) -> str:
     return total.hexdigest()
 
 
-@pytest.mark.parametrize("name", sim_worlds.WORLDS)
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
-def test_gymnasium_has_nothing_to_say(make, name, render_mode):
-    world = make(render_mode=render_mode, duration=0.05)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"size": (240, 180), "camera": "noisy"},
+        {"size": (101, 33), "camera": CameraModel(threshold_on=0.1)},
+        {"scene": "rendered", "size": (64, 48), "camera": "clean", "frame_rate": 200.0},
+    ],
+)
+def test_gymnasium_has_nothing_to_say(make, render_mode, options):
+    world = make(render_mode=render_mode, duration=0.05, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # commands are in rad/s, as those of the servo, on purpose
@@ -254,6 +270,17 @@ def test_a_vector_of_worlds_is_the_worlds(make):
         ({"contrast": math.inf}, "contrast"),
         ({"duration": 0.0}, "duration"),
         ({"capacity": 0}, "capacity"),
+        ({"capacity": 1.5}, "capacity"),
+        ({"size": (128,)}, "size"),
+        ({"size": 128}, "size"),
+        ({"size": (64, 128)}, "size"),
+        ({"size": (128.5, 100)}, "width"),
+        ({"size": (8192, 8192)}, "size"),
+        ({"size": (2049, 32)}, "size"),
+        ({"camera": "quiet"}, "camera"),
+        ({"scene": "painted"}, "scene"),
+        ({"scene": "rendered", "size": (64, 128)}, "size"),
+        ({"frame_rate": 5.0}, "frame_rate"),
     ],
 )
 def test_wrong_options_are_named(options, name):
@@ -295,3 +322,55 @@ def test_baselines_beat_resting_and_come_in_their_order(make, motion):
     assert scores["CentroidP"] < 0.5 * resting
     tracker = load("GatedTracker")
     assert run(world, tracker) == run(world, tracker) == scores["GatedTracker"]  # reset forgets everything
+
+
+def shipped_for(size: tuple[int, int]) -> Controller:
+    """The shipped controller, its grid over a camera of another size."""
+    spec = load_spec(shipped("pan_tilt"))
+    inputs = tuple(replace(i, size=size) if isinstance(i, EventsInput) else i for i in spec.inputs)
+    return Controller.from_spec(replace(spec, inputs=inputs))
+
+
+@pytest.mark.parametrize(
+    ("options", "bar"),
+    [({}, 1.0), ({"size": (240, 180)}, 3.0), ({"camera": replace(PRESETS["noisy"], cutoff=200.0)}, 2.5)],
+)
+def test_the_shipped_controller_tracks_with_other_cameras(make, options, bar):
+    world = make(duration=3.0, frequency=0.3, **options)
+    controller = shipped_for(options.get("size", (128, 128)))
+    observation, info = world.reset(seed=6)
+    while "score" not in info:
+        observation, *_, info = world.step(controller.predict(observation)[0])
+    assert math.degrees(info["score"]["rms_error"]) < bar
+    assert info["score"]["lost"] == 0.0
+
+
+def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_they_last(make):
+    world = make(duration=1.5, size=(240, 180), camera="noisy").unwrapped
+    controller = shipped_for((240, 180))
+    observation, _ = world.reset(seed=1)
+    spent = []
+    for _ in range(1000):
+        start = time.thread_time()  # of this core, whatever else the machine does
+        observation, *_ = world.step(controller.predict(observation)[0])
+        spent.append(time.thread_time() - start)
+    assert sum(spent) / len(spent) < 1e-3
+
+
+def test_what_is_rendered_is_seen_one_frame_late(make):
+    """The disc crosses a resting head: its events lie where it was 20 ms ago, at 50 frames a second."""
+    world = make(scene="rendered", frame_rate=50.0, camera="clean", background=0.0, duration=0.6).unwrapped
+    world.reset(seed=3)
+    away = {0: [], 20: []}
+    pan, tilt = world.joint_angles
+    for k in range(500):
+        observation, *_ = world.step(np.zeros(2, np.float32))
+        n = int(observation["camera_count"][0])
+        if k < 60 or n == 0:
+            continue
+        middle = observation["camera"][:n, 1:3].mean(axis=0)
+        for late, distances in away.items():
+            x, y, _ = pixel_of(Pinhole(), pan, tilt, *world.target_angles[k + 1 - late])
+            distances.append(math.hypot(middle[0] - x, middle[1] - y))
+    assert len(away[20]) > 100
+    assert np.median(away[20]) < np.median(away[0])

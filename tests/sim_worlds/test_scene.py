@@ -8,20 +8,26 @@ import numpy as np
 import pytest
 
 from sim_worlds.sensors import scene
+from sim_worlds.sensors.pinhole import Pinhole
+from snn_control.errors import DescriptionError
 
 POSES = [(0.0, 0.0), (0.9, 0.3), (-1.4, -0.7), (1.4, 0.7), (0.2, -0.5)]
 
 
-def picture_of(texture: np.ndarray, view: list[float]) -> np.ndarray:
-    picture = np.zeros((128, 128), np.float32)
-    scratch, index = np.zeros((6, 128), np.float32), np.zeros(128, np.int32)
-    scene.compiled_render()(picture, texture, np.array(view, float), scratch, index)
-    return picture
+SIZES = [Pinhole(), Pinhole(240, 180), Pinhole(101, 33, 0.8), Pinhole(346, 260)]
 
 
-def direction(x: float, y: float, pan: float, tilt: float) -> np.ndarray:
+def picture_of(texture: np.ndarray, view: list[float], pinhole: Pinhole = SIZES[0]) -> np.ndarray:
+    drawn = scene.Scene(pinhole)
+    drawn.view[:] = view
+    drawn.wall = texture
+    return drawn.draw()
+
+
+def direction(x: float, y: float, pan: float, tilt: float, pinhole: Pinhole = SIZES[0]) -> np.ndarray:
     """Unit vector in the world, by rotation matrices, of pixel (x, y)."""
-    ray = np.array([1.0, (63.5 - x) / scene.FOCAL, (63.5 - y) / scene.FOCAL])
+    focal = 0.5 * pinhole.width / math.tan(0.5 * pinhole.view)
+    ray = np.array([1.0, (0.5 * (pinhole.width - 1) - x) / focal, (0.5 * (pinhole.height - 1) - y) / focal])
     ct, st, cp, sp = math.cos(tilt), math.sin(tilt), math.cos(pan), math.sin(pan)
     look_up = np.array([[ct, 0, -st], [0, 1, 0], [st, 0, ct]])
     turn_left = np.array([[cp, -sp, 0], [sp, cp, 0], [0, 0, 1]])
@@ -34,9 +40,9 @@ def towards(azimuth: float, elevation: float) -> np.ndarray:
     return np.array([math.cos(azimuth) * ce, math.sin(azimuth) * ce, math.sin(elevation)])
 
 
-def twin(texture: np.ndarray, view: list[float], x: int, y: int) -> float:
+def twin(texture: np.ndarray, view: list[float], x: int, y: int, pinhole: Pinhole) -> float:
     pan, tilt, azimuth, elevation, radius, contrast, amplitude, phase_left, phase_up = view
-    d = direction(x, y, pan, tilt)
+    d = direction(x, y, pan, tilt, pinhole)
     column = (math.atan2(d[1], d[0]) / math.tau + 0.5) * 1024
     row = (math.asin(d[2]) / math.pi + 0.5) * 512
     k, m = int(column), int(row)
@@ -46,7 +52,7 @@ def twin(texture: np.ndarray, view: list[float], x: int, y: int) -> float:
     wall = (1 - b) * low + b * high
     target = towards(azimuth, elevation)
     chord = float(np.linalg.norm(d - target))
-    cover = min(max(0.5 + (radius - chord) * scene.FOCAL, 0.0), 1.0)
+    cover = min(max(0.5 + (radius - chord) * pinhole.focal, 0.0), 1.0)
     left = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
     up = np.cross(target, left)
     k_disc = math.tau / math.radians(3.0)
@@ -54,18 +60,22 @@ def twin(texture: np.ndarray, view: list[float], x: int, y: int) -> float:
     return (1 - cover) * wall + cover * disc
 
 
+@pytest.mark.parametrize("pinhole", SIZES)
 @pytest.mark.parametrize(("pan", "tilt"), POSES)
-def test_pixels_are_those_of_the_slow_twin(pan, tilt):
+def test_pixels_are_those_of_the_slow_twin(pan, tilt, pinhole):
     rng = np.random.default_rng(1)
     texture = scene.draw_background(rng, 0.1)
-    view = [pan, tilt, pan + 0.15, tilt - 0.2, 0.06, 1.2, 0.3, 1.0, 2.0]
-    picture = picture_of(texture, view)
-    x, y, _ = scene.pixel_of(*view[:4])
-    places = [tuple(p) for p in rng.integers(0, 128, (200, 2))] + [(0, 0), (127, 0), (0, 127), (127, 127)]
-    places += [(int(x) + i, int(y) + j) for i in range(-12, 13, 2) for j in range(-12, 13, 2)]
+    view = [pan, tilt, pan + 0.15, tilt - 0.05, 0.06, 1.2, 0.3, 1.0, 2.0]
+    picture = picture_of(texture, view, pinhole)
+    right, low = pinhole.width - 1, pinhole.height - 1
+    x, y, _ = scene.pixel_of(pinhole, *view[:4])
+    places = [tuple(p) for p in rng.integers(0, (right + 1, low + 1), (200, 2))]
+    places += [(0, 0), (right, 0), (0, low), (right, low)]
+    around = range(-12, 13, 2)
+    places += [(int(x) + i, min(max(int(y) + j, 0), low)) for i in around for j in around]
     got = [picture[j, i] for i, j in places]
     # 1.5e-5 rad of the arctangent on the steepest slope of the texture
-    np.testing.assert_allclose(got, [twin(texture, view, i, j) for i, j in places], atol=1.5e-3)
+    np.testing.assert_allclose(got, [twin(texture, view, i, j, pinhole) for i, j in places], atol=1.5e-3)
     assert sum(g > 0.8 for g in got) > 20
 
 
@@ -73,7 +83,7 @@ def test_a_target_to_the_left_and_above_is_left_and_above_in_the_image():
     texture = np.zeros((512, 1024), np.float32)
     picture = picture_of(texture, [0.1, 0.05, 0.3, 0.15, 0.05, 1.2, 0.0, 0.0, 0.0])
     y, x = np.nonzero(picture > 0.6)
-    place = scene.pixel_of(0.1, 0.05, 0.3, 0.15)
+    place = scene.pixel_of(SIZES[0], 0.1, 0.05, 0.3, 0.15)
     assert place[0] < 60
     assert place[1] < 60
     assert (x.mean(), y.mean()) == pytest.approx(place[:2], abs=0.3)
@@ -82,7 +92,7 @@ def test_a_target_to_the_left_and_above_is_left_and_above_in_the_image():
 def test_pixels_of_directions_are_those_of_rays():
     for x, y in ((0.0, 0.0), (20.0, 90.0), (63.5, 63.5)):
         d = direction(x, y, 0.7, -0.3)
-        place = scene.pixel_of(0.7, -0.3, math.atan2(d[1], d[0]), math.asin(d[2]))
+        place = scene.pixel_of(SIZES[0], 0.7, -0.3, math.atan2(d[1], d[0]), math.asin(d[2]))
         assert place[:2] == pytest.approx((x, y), abs=1e-9)
 
 
@@ -102,3 +112,25 @@ def test_the_wall_has_its_deviation_and_wavelength(deviation):
 def test_a_wall_without_contrast_is_flat():
     texture = scene.draw_background(np.random.default_rng(0), 0.0)
     assert not texture.any()
+
+
+def test_a_pinhole_knows_its_angles():
+    pinhole = Pinhole(240, 180)
+    left, up = pinhole.angles()
+    assert (left[0], left[-1]) == pytest.approx((math.atan(119.5 / pinhole.focal), -math.atan(119.5 / pinhole.focal)))
+    assert up[0] == -up[-1] > 0
+    assert pinhole.vertical_view == pytest.approx(2 * math.atan(0.75 * math.tan(math.radians(30))))
+    x, y, depth = pinhole.pixel(2.0, 2.0 * math.tan(left[17]), 2.0 * math.tan(up[5]))
+    assert (x, y, depth) == pytest.approx((17, 5, 2.0))
+
+
+def test_what_cannot_be_drawn_is_refused():
+    for make, name in (
+        (lambda: Pinhole(0, 3), "width"),
+        (lambda: Pinhole(3, 9000), "height"),
+        (lambda: Pinhole(3, 3, 3.2), "view"),
+        (lambda: scene.Scene(Pinhole(30, 40)), "size"),
+        (lambda: scene.Scene(Pinhole(40, 30, 1.5)), "view"),
+    ):
+        with pytest.raises(DescriptionError, match=name):
+            make()

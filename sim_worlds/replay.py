@@ -1,0 +1,129 @@
+"""The recording of an event camera as a world: what it saw comes again, whatever the action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from snn_control.errors import DescriptionError
+from snn_control.events import open_recording
+from snn_control.events.slicing import LONGEST_GAP, Slicer, Tick, part
+
+__all__ = ["EventReplayEnv"]
+
+
+class EventReplayEnv(gymnasium.Env):
+    """Play a recording, tick by tick of the sensor's time.
+
+    ========== ============================== ================================================================
+    Action     ``Box(-inf, inf, (actions,))``  float64, or ``Discrete(discrete)``; not used
+    ========== ============================== ================================================================
+
+    ================== ========================== ============================================================
+    Observation        Space                      Meaning
+    ================== ========================== ============================================================
+    ``INPUT``          ``Box((capacity, 4))``     float64 rows (t [s] after the start of the tick, x, y [pixels],
+                                                  p: 1 ON, 0 OFF) in the order in which they came, then zeros
+    ``INPUT_count``    ``Box((1,))``              int64, events in it
+    each of ``values`` ``Box((n,))``              float64, the same in every tick
+    ``silent``         ``Box((1, 4))``            another camera that sees nothing, with its count 0
+    ================== ========================== ============================================================
+
+    **Reward**: 0. **Start**: the first tick. **End**: truncated after the last tick has been answered.
+
+    **Info** of a step, about the tick that its action answered: ``events`` and ``dropped_events``, those beyond the
+    capacity; and ``all_events``, ``all_dropped``, ...: `snn_control.events.slicing.Slicer`'s counters so far.
+
+    Parameters
+    ----------
+    path, topic, width, height : as `snn_control.events.open_recording` takes them
+    input : the name of the events
+    period : of a tick [s]
+    capacity : events a tick
+    values : name -> numbers
+    silent : names of other cameras
+    actions : numbers of the action
+    discrete : instead of them, how many actions there are to choose from; 0: none
+    longest_gap : a longer silence [s] is cut out
+    speed : sensor time for the world's time: times after the start of a tick are divided by it
+    begin, end : the part that is played, seconds after the first event; None: from its begin, to its end
+    """
+
+    metadata = {"render_modes": [], "render_fps": 1000}  # noqa: RUF012 - as gymnasium declares it
+
+    def __init__(
+        self,
+        path: str,
+        topic: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        input: str = "camera",
+        period: float = 1e-3,
+        capacity: int = 16384,
+        values: Mapping[str, Sequence[float]] | None = None,
+        silent: Sequence[str] = (),
+        actions: int = 1,
+        discrete: int = 0,
+        longest_gap: float = LONGEST_GAP,
+        speed: float = 1.0,
+        begin: float | None = None,
+        end: float | None = None,
+    ) -> None:
+        if not speed > 0:
+            raise DescriptionError("speed", speed, "must be > 0")
+        self._open, self._part = (path, topic, width, height), (begin, end)
+        self.input, self.capacity, self.speed = input, capacity, speed
+        self._slicing = (round(period * 1e9), capacity, longest_gap)
+        Slicer(*self._slicing)  # what is wrong with them shows now, and so it does with the file
+        open_recording(*self._open)
+        self.metadata = {**self.metadata, "render_fps": 1.0 / period}
+        self._values = {name: np.array(numbers, np.float64) for name, numbers in (values or {}).items()}
+        self._silent = tuple(silent)
+        endless = np.full(actions, np.inf)
+        self.action_space = spaces.Discrete(discrete) if discrete else spaces.Box(-endless, endless, dtype=np.float64)
+        box = spaces.Box
+        parts: dict[str, Any] = {n: box(-np.inf, np.inf, v.shape, np.float64) for n, v in self._values.items()}
+        top = np.broadcast_to([period / speed, 65535, 65535, 1], (capacity, 4)).astype(np.float64)
+        parts |= {
+            input: box(np.zeros_like(top), top, dtype=np.float64),
+            f"{input}_count": box(0, capacity, (1,), np.int64),
+        }
+        for name in self._silent:
+            parts |= {name: box(0, 1, (1, 4), np.float64), f"{name}_count": box(0, 1, (1,), np.int64)}
+        self.observation_space = spaces.Dict(parts)
+        self._slicer = Slicer(*self._slicing)
+        self._ticks: Iterator[Tick] = iter(())
+        self._tick: Tick | None = None
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        rows, count = np.zeros((self.capacity, 4)), 0
+        if self._tick is not None:
+            tick, count = self._tick, len(self._tick.t)
+            for k, column in enumerate((tick.t * (1e-9 / self.speed), tick.x, tick.y, tick.p)):
+                rows[:count, k] = column
+        seen = {self.input: rows, f"{self.input}_count": np.array([count], np.int64)}
+        seen |= {name: numbers.copy() for name, numbers in self._values.items()}
+        for name in self._silent:
+            seen |= {name: np.zeros((1, 4)), f"{name}_count": np.zeros(1, np.int64)}
+        return seen
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        super().reset(seed=seed)
+        self._slicer = Slicer(*self._slicing)
+        self._ticks = self._slicer.ticks(part(open_recording(*self._open).chunks(), *self._part))
+        self._tick = next(self._ticks, None)
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        if self._tick is None:
+            raise gymnasium.error.ResetNeeded("the recording is over or has not begun: call reset()")
+        info: dict[str, Any] = {"events": len(self._tick.t), "dropped_events": self._tick.dropped}
+        self._tick = next(self._ticks, None)
+        info |= {f"all_{name}": n for name, n in self._slicer.counters.items()}
+        return self._observation(), 0.0, False, self._tick is None, info

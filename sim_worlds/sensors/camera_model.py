@@ -1,0 +1,82 @@
+"""What kind of event camera: its thresholds, its speed and its noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+
+from snn_control.errors import DescriptionError
+
+__all__ = ["PRESETS", "CameraModel", "camera_model"]
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """An event camera as ESIM (Rebecq, Gehrig and Scaramuzza 2018) and v2e (Hu, Liu and Delbruck 2021) describe it.
+
+    Intensities are natural logarithms. A number of 0 switches its effect off.
+
+    threshold_on, threshold_off : change of log intensity that is reported as brighter, and as darker
+    sigma : standard deviation of a pixel's two thresholds, drawn once and apart [log intensity]; none is below 0.01
+    refractory : least time between two events of a pixel [s]
+    cutoff : of the pixels' first-order low-pass where the intensity is ``white`` or more [Hz]; proportional to the
+        intensity below it, down to 0.07 of it; 0: infinitely fast pixels
+    white : log intensity from which on a pixel is as fast and as quiet as it gets
+    leak : rate of ON events of a pixel that sees no change [Hz]; leak_spread : its relative standard deviation
+        between pixels
+    shot : rate of noise events of a dark pixel, half of them ON [Hz]
+    shot_bright : this rate where the intensity is ``white`` or more, as a part of ``shot``; 1: the same everywhere
+    """
+
+    threshold_on: float = 0.2
+    threshold_off: float = 0.2
+    sigma: float = 0.0
+    refractory: float = 0.0
+    cutoff: float = 0.0
+    white: float = 0.0
+    leak: float = 0.0
+    leak_spread: float = 0.0
+    shot: float = 0.0
+    shot_bright: float = 1.0
+
+    def __post_init__(self) -> None:
+        # a threshold must be far above the rounding of float32
+        limits = {
+            "threshold_on": (0.01, 10.0),
+            "threshold_off": (0.01, 10.0),
+            "sigma": (0.0, 1.0),
+            "refractory": (0.0, 1.0),
+            "cutoff": (0.0, 1e5),
+            "white": (-20.0, 20.0),
+            "leak": (0.0, 1e3),
+            "leak_spread": (0.0, 1.0),
+            "shot": (0.0, 1e3),
+            "shot_bright": (0.0, 1.0),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+                raise DescriptionError(f"camera.{name}", value, "must be a finite number")
+            if not low <= value <= high:
+                raise DescriptionError(f"camera.{name}", value, f"must be from {low:g} to {high:g}")
+
+
+#: "clean": thresholds and nothing else. "default": that of the pan-tilt world. "noisy": v2e's preset of that name
+#: (its spread of the leak is a tenth of a decade), with the refractory time that v2e has if none is given
+PRESETS = {
+    "clean": CameraModel(),
+    "default": CameraModel(sigma=0.006, refractory=1e-3, shot=0.1),
+    "noisy": CameraModel(
+        sigma=0.05, refractory=5e-4, cutoff=30.0, leak=0.1, leak_spread=0.23, shot=5.0, shot_bright=0.25
+    ),
+}
+
+
+def camera_model(camera: str | CameraModel) -> CameraModel:
+    """A model as it is, or the preset of this name; raises DescriptionError."""
+    if isinstance(camera, CameraModel):
+        return camera
+    if not isinstance(camera, str) or camera not in PRESETS:
+        raise DescriptionError("camera", camera, f"must be a CameraModel or one of {', '.join(PRESETS)}")
+    return PRESETS[camera]

@@ -1,0 +1,81 @@
+"""Frames with times, as those of a video, through an event camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from snn_control.errors import InputError
+from snn_control.events import Events
+
+from .camera_model import CameraModel
+from .event_camera import EventCamera
+from .intensity import log_intensity
+
+__all__ = ["GAMMA", "simulate"]
+
+GAMMA = 2.2  # of what is meant for a screen (ITU-R BT.1886 and sRGB come near it)
+
+
+def simulate(
+    frames: Iterable[tuple[float, np.ndarray]],
+    model: str | CameraModel = "noisy",
+    seed: int = 0,
+    step: float = 1e-3,
+    gamma: float = GAMMA,
+) -> Iterator[tuple[Events, int]]:
+    """The events of a camera that looks at frames, one after the other; the first is what it has seen for long.
+
+    Between two frames the log intensity is a straight line, cut into equal steps of at most ``step``: of its length
+    depend the low-pass, which takes the intensity as constant in a step, and nothing else.
+
+    Parameters
+    ----------
+    frames : (time [s], picture); times ascend. A picture is uint8, (height, width) grey or (height, width, 3) RGB,
+        or float32 (height, width): log intensity, taken as it is
+    model : a CameraModel or the name of a preset
+    seed : of thresholds and noise
+    step : longest time between the camera's pictures [s]
+    gamma : of uint8 pictures: intensity = (value / 255) ** gamma
+
+    Yields
+    ------
+    events between one frame and the next, t [ns] counted from the first frame; and crossings that were dropped
+
+    Raises InputError for times that do not ascend, pauses of more than 1000 s, or pictures of another size or kind.
+    """
+    camera: EventCamera | None = None
+    before, begin, last = np.empty(0, np.float32), 0.0, 0.0
+    for time, frame in frames:
+        picture = frame if frame.dtype == np.float32 else log_intensity(frame, gamma)
+        if camera is None:
+            camera = EventCamera((picture.shape[1], picture.shape[0]), model, step)
+            camera.reset(picture, seed)
+            before, begin, last = picture, time, time
+            continue
+        if not last < time <= last + 1000.0:
+            raise InputError(f"frames: the time {time:.6f} s comes after {last:.6f} s; times must ascend, by < 1000 s")
+        if picture.shape != before.shape:
+            raise InputError(f"frames: a picture of {picture.shape} comes after one of {before.shape}")
+        last = time
+        yield _between(camera, before, picture, round((time - begin) * 1e9), step)
+        before = picture
+
+
+def _between(
+    camera: EventCamera, before: np.ndarray, picture: np.ndarray, until: int, step: float
+) -> tuple[Events, int]:
+    """The events up to ``picture``, which comes at ``until`` [ns]."""
+    left = until - camera.time
+    steps = math.ceil(left / (step * 1e9) - 1e-6)
+    parts, lost = [], 0
+    for k in range(1, steps + 1):
+        now = until - left + left * k // steps
+        part = np.float32(k / steps)
+        between = picture if k == steps else before + (picture - before) * part
+        events, dropped = camera.advance(between, (now - camera.time) * 1e-9)
+        parts.append(events)
+        lost += dropped
+    return Events.concatenate(parts), lost

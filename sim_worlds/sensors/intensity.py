@@ -1,0 +1,36 @@
+"""From the numbers of a picture to log intensity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snn_control.errors import InputError
+
+__all__ = ["FLOOR", "log_intensity"]
+
+#: added to an intensity from 0 to 1: the light in which a pixel sees black. With it, the steps of 8 bits stay below a
+#: threshold of 0.2
+FLOOR = 0.02
+LUMA = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (ITU-R BT.709)
+
+
+def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
+    """``ln((I + 0.02) / 1.02)`` with ``I = (value / 255) ** gamma``: 0 is white, -3.93 black.
+
+    Parameters
+    ----------
+    image : (rows, columns) grey or (rows, columns, 3) red, green, blue, uint8
+    gamma : of the numbers; 1: they are linear in the light, as a renderer's; 2.2: they are meant for a screen, as
+        those of photographs and videos
+
+    Returns
+    -------
+    (rows, columns) float32
+    """
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        raise InputError(f"image: must be (rows, columns) or (rows, columns, 3) uint8, is {image.shape} {image.dtype}")
+    linear = (np.arange(256) / 255.0) ** gamma
+    if image.ndim == 2:
+        return np.log((linear + FLOOR) / (1.0 + FLOOR)).astype(np.float32)[image]
+    mixed = sum(weight * linear.astype(np.float32)[image[:, :, k]] for k, weight in enumerate(LUMA.astype(np.float32)))
+    return np.log((mixed + np.float32(FLOOR)) * np.float32(1.0 / (1.0 + FLOOR)))

@@ -1,0 +1,246 @@
+"""The compiled part of the event camera: what its pixels do between two pictures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba.extending import register_jitable
+
+from snn_control.engine.compile import compile_function
+from snn_control.engine.memory import flags64, lowest_bit
+from snn_control.engine.random import philox
+
+__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_columns", "compiled_observe", "compiled_rows"]
+
+RADIX = 1024
+NEVER = -(1 << 62)
+#: planes of a camera's state: the picture before, the low-passed one, its distance from the reference, the
+#: thresholds and the speed of the reference [1/s]
+STATE = ("picture", "light", "gap", "on", "off", "leak")
+#: of the log intensity below white, from where on a pixel gets no slower and no noisier: a factor of 0.07, v2e's
+DARKEST = np.float32(-math.log(0.07))
+LONGEST = np.float32(16.0)
+BEYOND = np.float32(1e4)  # a float32 so large still changes by less than the least threshold
+
+F1, F6, F12, EIGHTH, PART = (np.float32(v) for v in (1.0, 6.0, 12.0, 0.125, 1.5))
+HALF, ZERO = np.float32(0.5), np.float32(0.0)
+
+
+@register_jitable(forceinline=True)
+def decay(a):
+    """exp(-a) and (1 - exp(-a)) / a for a float32 from 0 to 16, within 2e-6: eight times a Pade step, vector code."""
+    z = a * EIGHTH
+    q = F1 / (F12 + z * (F6 + z))
+    p = (F12 - z * (F6 - z)) * q
+    p2 = p * p
+    p4 = p2 * p2
+    return p4 * p4, PART * q * (F1 + p) * (F1 + p2) * (F1 + p4)
+
+
+@register_jitable(forceinline=True)
+def brightness(log_intensity, white):
+    """Intensity as a part of white, from 0.07 to 1."""
+    x = white - log_intensity
+    x = x if x > ZERO else ZERO
+    return decay(x if x < DARKEST else DARKEST)[0]
+
+
+@register_jitable
+def follow(now, picture, light, gap, leak, change, dt, speed, white):
+    """Move one row of pixels on: ``change`` is what the gap gained in the step.
+
+    The log intensity is a straight line from ``picture`` to ``now``; a first-order low-pass of rate ``speed`` times
+    the intensity follows it exactly, for the intensity in the middle of the step.
+    """
+    if speed > ZERO:
+        for i in range(now.size):
+            start, rise = picture[i], now[i] - picture[i]
+            a = speed * brightness(start + HALF * rise, white)
+            short = a if a < LONGEST else LONGEST
+            share = decay(short)[1] * short
+            next_light = now[i] - rise * (share / a) - (start - light[i]) * (F1 - share)
+            change[i] = next_light - light[i] + leak[i] * dt
+            gap[i] += change[i]
+            light[i] = next_light
+            picture[i] = now[i]
+    else:
+        for i in range(now.size):
+            change[i] = now[i] - picture[i] + leak[i] * dt
+            gap[i] += change[i]
+            picture[i] = now[i]
+
+
+@register_jitable
+def crossings(j, gap, on, off, change, flags, period, n, when, what):
+    """Threshold crossings of one row, appended after ``n``; returns how many there are now, or -1: not a number.
+
+    ``when`` int32 [ns after the picture before], ``what`` int32 pixel << 1 | polarity; more than fit are not written.
+    """
+    columns = gap.size
+    address = np.int64(flags.ctypes.data)
+    for i in range(columns):  # vector code: most pixels are silent
+        flags[i] = not ((gap[i] < on[i]) & (gap[i] > -off[i]))
+    for word in range((columns + 63) // 64):
+        mask = flags64(address + word * 64)
+        while mask != np.uint64(0):
+            i = word * 64 + lowest_bit(mask)
+            mask = mask & (mask - np.uint64(1))
+            if not abs(gap[i]) < BEYOND:
+                return np.int64(-1)
+            up = gap[i] > ZERO
+            step = on[i] if up else -off[i]
+            gained = np.float64(change[i])
+            start = np.float64(gap[i]) - gained
+            moved = 0.0
+            while (gap[i] >= on[i]) if up else (gap[i] <= -off[i]):
+                gap[i] -= step
+                moved += np.float64(step)
+                part = (moved - start) / gained if gained != 0.0 else 1.0
+                if n < when.size:
+                    when[n] = np.int32(min(max(part, 0.0), 1.0) * period)
+                    what[n] = np.int32((j * columns + i) << 1 | up)
+                n += 1
+    return n
+
+
+@register_jitable
+def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
+    """Append the shot noise of row ``j``; returns how many candidates there are now.
+
+    A Poisson number of events, none with probability ``silence``, falls on random pixels at random times; one stays
+    with the probability that its pixel's intensity gives it. Event k of a row and a step has its own random numbers.
+    """
+    if rate <= 0.0:
+        return n
+    word, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    unit = 1.0 / 4294967296.0
+    product, k = 1.0, np.uint64(0)
+    while True:
+        a, b, c, d = philox(k, np.uint64(j), step & word, step >> half, key & word, key >> half)
+        product *= (np.float64(np.int64(a)) + 0.5) * unit  # Knuth's product of uniform numbers
+        if product <= silence:
+            return n
+        i = np.int64(np.float64(np.int64(c)) * unit * picture.size)
+        keep = 1.0 - (1.0 - bright) * np.float64(brightness(picture[i], white))
+        if np.float64(np.int64(d >> np.uint64(1))) * (2.0 * unit) < keep:
+            if n < when.size:
+                when[n] = np.int32(np.float64(np.int64(b)) * unit * period)
+                what[n] = np.int32((j * picture.size + i) << 1) | np.int32(d & np.uint64(1))
+            n += 1
+        k += np.uint64(1)
+
+
+@register_jitable
+def sort_by_time(n, period, when, what, counts):
+    """Stable sort by a time below ``period``, ten bits a pass; returns which of the two rows holds the result."""
+    source, shift = 0, 0
+    while (period >> shift) > 0:
+        target = 1 - source
+        counts[:] = 0
+        for k in range(n):
+            counts[(when[source, k] >> shift) & 1023] += 1
+        total = 0
+        for b in range(counts.size):
+            total, counts[b] = total + counts[b], total
+        for k in range(n):
+            b = (when[source, k] >> shift) & 1023
+            when[target, counts[b]] = when[source, k]
+            what[target, counts[b]] = what[source, k]
+            counts[b] += 1
+        source, shift = target, shift + 10
+    return source
+
+
+@register_jitable
+def refractory_filter(n, when, what, start, refractory, last, sign, when_out, what_out):
+    """Keep the events whose pixel is not refractory, in the first places of the outputs; returns how many."""
+    kept = 0
+    for k in range(n):
+        pixel = what[k] >> 1
+        t = start + when[k]
+        if t - last[pixel] >= refractory:
+            last[pixel] = t
+            sign[pixel] = what[k] & 1
+            when_out[kept], what_out[kept] = when[k], what[k]
+            kept += 1
+    return kept
+
+
+def observe(picture, state, last, sign, when, what, counts, flags, change, clock, key, numbers):
+    """One step of the camera: the events between two pictures, in the first places of ``when[0]`` and ``what[0]``.
+
+    Parameters
+    ----------
+    picture : (rows, columns) float32, log intensity at the end of the step
+    state : (6, rows, columns) float32, the planes of ``STATE``
+    last : (rows * columns,) int64, time of a pixel's last event [ns]; sign : uint8, its polarity
+    when, what : (2, candidates) int32, scratch and result
+    counts : (1024,) int32; flags : (columns and up to 63 zeros,) uint8; change : (columns,) float32, scratch too
+    clock : (4,) int64, number of the step, its start and length, refractory time [ns]
+    key : uint64, seed of the noise
+    numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz a pixel], its part where it is bright
+
+    Returns
+    -------
+    int64, events << 32 | crossings that there was no room for; -1 for a picture that is not finite
+    """
+    step, start, period, refractory = clock[0], clock[1], clock[2], clock[3]
+    white, rate, bright = np.float32(numbers[1]), numbers[2], numbers[3]
+    dt = period * 1e-9
+    speed = np.float32(2.0 * math.pi * numbers[0] * dt)
+    silence = math.exp(-rate * picture.shape[1] * dt)
+    n = np.int64(0)
+    for j in range(picture.shape[0]):
+        gap = state[2, j]
+        follow(picture[j], state[0, j], state[1, j], gap, state[5, j], change, np.float32(dt), speed, white)
+        n = crossings(j, gap, state[3, j], state[4, j], change, flags, period, n, when[0], what[0])
+        if n < 0:
+            return np.int64(-1)
+        n = add_noise(j, picture[j], white, rate, bright, silence, period, key, np.uint64(step), n, when[0], what[0])
+    lost = max(n - when.shape[1], 0)
+    n -= lost
+    row = sort_by_time(n, period, when, what, counts)
+    n = refractory_filter(n, when[row], what[row], start, refractory, last, sign, when[0], what[0])
+    return n << 32 | lost
+
+
+def rows(n, columns, when, what, out):
+    """Write events as rows (t [s after the picture before], x, y, polarity) of float32."""
+    for k in range(n):
+        pixel = what[k] >> 1
+        out[k, 0] = np.float32(when[k] * 1e-9)
+        out[k, 1] = np.float32(pixel % columns)
+        out[k, 2] = np.float32(pixel // columns)
+        out[k, 3] = np.float32(what[k] & 1)
+
+
+def columns(n, width, start, when, what, t, x, y, p):
+    """Write events as columns; t [ns] on the camera's clock."""
+    for k in range(n):
+        pixel = what[k] >> 1
+        t[k] = start + when[k]
+        x[k] = pixel % width
+        y[k] = pixel // width
+        p[k] = what[k] & 1
+
+
+def compiled_observe():
+    """``observe``, compiled."""
+    return compile_function(
+        observe,
+        "int64(float32[:,::1], float32[:,:,::1], int64[::1], uint8[::1], int32[:,::1], int32[:,::1], int32[::1], "
+        "uint8[::1], float32[::1], int64[::1], uint64, float64[::1])",
+    )
+
+
+def compiled_rows():
+    """``rows``, compiled."""
+    return compile_function(rows, "void(int64, int64, int32[::1], int32[::1], float32[:,::1])")
+
+
+def compiled_columns():
+    """``columns``, compiled."""
+    return compile_function(
+        columns, "void(int64, int64, int64, int32[::1], int32[::1], int64[::1], uint16[::1], uint16[::1], uint8[::1])"
+    )

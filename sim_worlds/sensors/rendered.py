@@ -1,0 +1,150 @@
+"""Pictures that PyBullet renders, as log intensity, and what a camera sees between two of them.
+
+A renderer gives 8 bits a colour, linear in the light (it has no gamma). Frames come at 60 to 200 Hz, because they cost
+milliseconds; the camera's steps are shorter. In between the log intensity is a straight line from the frame before
+to the newest one, so that what the camera sees is one frame late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from snn_control.errors import DescriptionError
+
+from ..quiet import pybullet, silent
+from .intensity import log_intensity
+from .pinhole import Pinhole
+
+__all__ = ["Between", "Renderer", "egl_works"]
+
+PLUGIN = "eglRenderer"
+
+
+def _plugin() -> str:
+    """Path of the plugin; empty where there is none."""
+    found = importlib.util.find_spec(PLUGIN)
+    return found.origin or "" if found else ""
+
+
+@functools.cache
+def egl_works() -> bool:
+    """Whether PyBullet's EGL plugin draws on this machine; tried in a process of its own, which it may end."""
+    if not _plugin():
+        return False
+    code = (
+        "import pybullet as p; p.connect(p.DIRECT)\n"
+        f"assert p.loadPlugin({_plugin()!r}, '_{PLUGIN}Plugin') >= 0\n"
+        "view = p.computeViewMatrix([0, 0, 0], [1, 0, 0], [0, 0, 1])\n"
+        "p.getCameraImage(8, 8, view, p.computeProjectionMatrixFOV(60, 1, 0.1, 9))\n"
+    )
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+class Renderer:
+    """Log intensity of what a physics client holds, seen through a pinhole.
+
+    Parameters
+    ----------
+    client : of PyBullet
+    pinhole : size and field of view
+    near, far : distances between which things are drawn [m]
+    egl : use the EGL plugin, which sees bodies that are made after it; where it does not work, TinyRenderer draws, and
+        a warning says so
+    **light : arguments of ``pybullet.getCameraImage``: lightDirection, lightAmbientCoeff, shadow, ...
+    """
+
+    def __init__(
+        self, client: int, pinhole: Pinhole, near: float = 0.05, far: float = 100.0, egl: bool = False, **light: Any
+    ) -> None:
+        if not 0 < near < far:
+            raise DescriptionError("near", near, f"must be positive and below far ({far:g} m)")
+        self.client, self.pinhole, self.light = client, pinhole, light
+        if egl and not egl_works():
+            warnings.warn("EGL does not work here: TinyRenderer draws", RuntimeWarning, stacklevel=2)
+            egl = False
+        #: "egl" or "tiny": what draws
+        self.name = "egl" if egl else "tiny"
+        if egl:
+            with silent(1, 2):
+                pybullet.loadPlugin(_plugin(), f"_{PLUGIN}Plugin", physicsClientId=client)
+        projection = list(
+            pybullet.computeProjectionMatrixFOV(
+                np.degrees(pinhole.vertical_view), pinhole.width / pinhole.height, near, far
+            )
+        )
+        if not egl:  # TinyRenderer's picture lies half a pixel to the right and above
+            projection[8] += 1.0 / pinhole.width
+            projection[9] += 1.0 / pinhole.height
+        self._projection = projection
+        self._which = pybullet.ER_BULLET_HARDWARE_OPENGL if egl else pybullet.ER_TINY_RENDERER
+
+    def frame(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+        """One picture.
+
+        Parameters
+        ----------
+        position : (3,) of the camera in the world [m]
+        rotation : (3, 3) whose columns are the camera's forward, left and up in the world
+
+        Returns
+        -------
+        (height, width) float32, log intensity; 0 is white
+        """
+        forward, up = rotation[:, 0], rotation[:, 2]
+        width, height = self.pinhole.width, self.pinhole.height
+        with silent(1) if self.name == "egl" else contextlib.nullcontext():  # the plugin prints as it draws
+            image = pybullet.getCameraImage(
+                width,
+                height,
+                pybullet.computeViewMatrix(list(position), list(position + forward), list(up)),
+                self._projection,
+                renderer=self._which,
+                flags=pybullet.ER_NO_SEGMENTATION_MASK,
+                physicsClientId=self.client,
+                **self.light,
+            )[2]
+        return log_intensity(np.asarray(image, np.uint8).reshape(height, width, 4)[:, :, :3])
+
+
+class Between:
+    """Pictures at every step from frames that come every few steps, one frame late.
+
+    Parameters
+    ----------
+    draw : called for a frame of what is there now; (height, width) float32, log intensity
+    every : steps a frame
+    """
+
+    def __init__(self, draw: Callable[[], np.ndarray], every: int) -> None:
+        if every < 1:
+            raise DescriptionError("every", every, "must be at least 1 step")
+        self.draw, self.every = draw, every
+
+    def reset(self) -> np.ndarray:
+        """The picture at the start, as if nothing had moved before."""
+        self._step = 0
+        self._old = self._new = self.draw()
+        return self._new
+
+    def step(self) -> np.ndarray:
+        """The picture one step later: a new array, (height, width) float32."""
+        self._step += 1
+        k = self._step % self.every
+        part = np.float32((k or self.every) / self.every)
+        picture = self._old + (self._new - self._old) * part
+        if k == 0:
+            self._old, self._new = self._new, self.draw()
+        return picture

@@ -1,0 +1,130 @@
+"""``snn_control events simulate``: what an event camera would have made of a video."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import NO_VALUE, DescriptionError
+from ..common import add_command, add_out, check_out, number, whole
+from . import check_part
+
+MORE = """\
+The grey of a video (its luma) is taken to the power of 2.2 for the light it stands for, and ln((I + 0.02) / 1.02) is
+what a pixel sees. Between two frames the log intensity is a straight line, cut into steps of at most --step: so fast
+motion leaves gaps, as things jump from frame to frame. Take videos of high frame rates, or let a network fill in
+frames before. --out ends with .raw (EVT3), .mcap (a bag of EventPackets) or .npz; times are whole microseconds.
+
+examples:
+  snn_control events simulate street.mp4 --out street.raw
+  snn_control events simulate street.mp4 --out street.npz --preset noisy --size 240x180 --from 2 --to 5
+  snn_control events view street.raw --out street_events.mp4
+"""
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "simulate", run, "simulate the events of a camera that looks at a video", MORE)
+    parser.add_argument("video", metavar="VIDEO", help="any file that ffmpeg reads")
+    add_out(parser, "FILE", "file to write: .raw, .mcap or .npz", required=True)
+    parser.add_argument(
+        "--preset",
+        choices=("clean", "default", "noisy"),
+        default="noisy",
+        help="kind of camera (default noisy, as v2e's)",
+    )
+    text = "contrast threshold of both signs [log intensity] (default the preset's, 0.2)"
+    parser.add_argument("--threshold", type=number(0.01), default=None, metavar="C", help=text)
+    parser.add_argument("--seed", type=whole(0), default=0, help="of thresholds and noise (default 0)")
+    text = "frames a second, instead of the times in the file [Hz]"
+    parser.add_argument("--fps", type=number(0.1, " Hz"), default=None, metavar="F", help=text)
+    text = "of the camera [pixel]; the video is scaled to it (default the video's)"
+    parser.add_argument("--size", type=_size, default=None, metavar="WxH", help=text)
+    text = "leave out what is earlier than S seconds after the first frame"
+    parser.add_argument("--from", dest="begin", type=number(0, " s"), default=0.0, metavar="S", help=text)
+    text = "leave out what comes S seconds after the first frame, or later"
+    parser.add_argument("--to", dest="end", type=number(0, " s"), default=None, metavar="S", help=text)
+    text = "longest step between pictures [s] (default 0.001)"
+    parser.add_argument("--step", type=number(1e-5, " s"), default=1e-3, metavar="S", help=text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or not all(1 <= int(side) <= 2048 for side in match.groups()):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be WIDTHxHEIGHT, each from 1 to 2048")
+    return int(match[1]), int(match[2])
+
+
+def run(options: argparse.Namespace) -> int:
+    from sim_worlds.sensors.camera_model import PRESETS
+    from sim_worlds.sensors.frames import simulate
+
+    from ...events.video import Video
+
+    out = Path(options.out)
+    if out.suffix.lower() not in (".raw", ".mcap", ".npz"):
+        raise DescriptionError("--out", options.out, "must end with .raw, .mcap or .npz")
+    check_out(options)
+    model = PRESETS[options.preset]
+    if options.threshold is not None:
+        model = replace(model, threshold_on=options.threshold, threshold_off=options.threshold)
+    check_part(options)
+    film = Video(options.video, options.size, options.fps, options.begin, options.end)
+    counts = {"frames": 0, "on": 0, "off": 0, "dropped": 0}
+
+    def chunks() -> Iterator[Any]:
+        counts.update(dict.fromkeys(counts, 0))
+        frames = _tracked(film, counts)
+        for events, dropped in simulate(frames, model, options.seed, options.step):
+            on = int(events.p.sum())
+            counts["on"] += on
+            counts["off"] += len(events) - on
+            counts["dropped"] += dropped
+            if len(events):
+                yield replace(events, t=events.t // 1000, unit="us")
+        if counts["frames"] < 2:
+            rule = f"has {counts['frames']} frames in this part: what moves needs two and more"
+            raise DescriptionError(options.video, NO_VALUE, rule)
+
+    _write(out, chunks, film.size)
+    seconds = film.duration
+    total = counts["on"] + counts["off"]
+    rate = total / seconds / (film.size[0] * film.size[1]) if seconds else 0.0
+    print(f"{out}: {total:,} events, {counts['on']:,} on, {counts['off']:,} off, {rate:.3g} Hz a pixel")
+    print(f"from {counts['frames']:,} frames of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
+    if counts["frames"] < film.frames and not options.begin and options.end is None:
+        print(f"cut short: the file says that it has {film.frames:,} frames")
+    if counts["dropped"]:
+        print(f"dropped: {counts['dropped']:,} crossings, more than four a pixel in one step; take a smaller --step")
+    print(f"next: snn_control events info {out}")
+    return 0
+
+
+def _write(out: Path, chunks: Any, size: tuple[int, int]) -> None:
+    from ...events.writing import write_mcap, write_npz, write_raw
+
+    if out.suffix.lower() == ".npz":
+        write_npz(out, chunks, "us", *size)
+    elif out.suffix.lower() == ".mcap":
+        write_mcap(out, chunks, *size)
+    else:
+        write_raw(out, chunks, *size)
+
+
+def _tracked(film: Any, counts: dict[str, int]) -> Iterator[Any]:
+    """The frames, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[events]:,} events"))
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    with bar:
+        task = bar.add_task("simulating", total=film.frames or None, events=0)
+        for frame in film:
+            counts["frames"] += 1
+            yield frame
+            bar.update(task, advance=1, events=counts["on"] + counts["off"])
