@@ -12,6 +12,7 @@ from snn_control.ros.launching import ARGUMENTS, closed_loop
 
 def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    processes = closed_loop(**values)
     nodes = [
         Node(
             package="snn_control",
@@ -20,11 +21,13 @@ def start(context):
             parameters=[dict(process.parameters)],
             output="screen",
         )
-        for process in closed_loop(**values)
+        for process in processes
     ]
-    # neither is of use without the other
+    # of world and controller neither is of use without the other
     ends = [
-        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[EmitEvent(event=Shutdown())])) for node in nodes
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[EmitEvent(event=Shutdown())]))
+        for node, process in zip(nodes, processes)
+        if process.needed
     ]
     return [*nodes, *ends]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import RuntimeFault, SnnControlError
+from ..errors import RuntimeFault, SnnControlError, close_match
 
 __all__ = ["main"]
 
-COMMANDS = ("new", "check", "plot", "run", "train", "import", "export", "demo", "bench")
+COMMANDS = ("new", "check", "plot", "run", "train", "import", "export", "demo", "bench", "events")
 
 EPILOG = """\
 first steps:
@@ -22,6 +23,7 @@ first steps:
   snn_control plot my_robot.yaml       pictures of its neurons, encoders, weights and activity
   snn_control run --env CartPole-v1 cartpole
   snn_control demo                     a robot, a camera and a controller over ROS 2, with a report
+  snn_control events info FILE         what is in a recording of an event camera
 
 FILE is a controller file (.yaml), or the name of one that ships with the package.
 """
@@ -31,6 +33,9 @@ class Parser(argparse.ArgumentParser):
     """argparse, with mistakes in one line; its subcommands' parsers are of the same class."""
 
     def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice and (near := close_match(choice[1], re.findall(r"[^\s',]+", choice[2]))):
+            message += f"; {near}"
         raise SnnControlError(f"{message}; see {self.prog} --help")
 
 
@@ -45,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"snn_control {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"{__name__}.{name}").add_to(commands)
     try:
+        for name in COMMANDS:  # long enough to be interrupted
+            importlib.import_module(f"{__name__}.{name}").add_to(commands)
         options = parser.parse_args(arguments)
         return options.execute(options)
     except SnnControlError as error:

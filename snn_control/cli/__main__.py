@@ -1,5 +1,9 @@
 import sys
 
-from . import main
+try:
+    from . import main
+except KeyboardInterrupt:
+    print("snn_control: interrupted", file=sys.stderr)
+    sys.exit(130)
 
 sys.exit(main())

@@ -33,7 +33,8 @@ def add_to(commands: Any) -> None:
         "validate a controller file; print populations, operations, memory and rough cost",
         "Exit code 2 and one line that names path, value, rule and fix if something is wrong. Warnings: what was seen\n"
         "of dead and saturated neurons, overflows and stuck outputs with one stimulus ('snn_control plot --help' says\n"
-        "which), times that look like ms, and weak spots of the ros section. --strict: exit code 1 if there are any.",
+        "which), times that look like ms, message types that are not installed, and weak spots of the ros section.\n"
+        "--strict: exit code 1 if there are any.",
     )
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
     add_stimulus(parser)
@@ -61,25 +62,25 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
     return (steps + fields * FIELD_NS) / 1e3
 
 
-def check_ros(spec: ControllerSpec) -> str:
-    """What was checked of the ``ros`` section; raises DescriptionError where a node would refuse it."""
+def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
+    """What was checked of the ``ros`` section, and warnings; raises DescriptionError where any node would refuse it."""
     if not spec.ros_inputs and not spec.ros_outputs:
-        return "not there"
+        return "not there", []
     if importlib.util.find_spec("rclpy") is None:
-        return "not checked: rclpy is not installed"
+        return "not checked: rclpy is not installed", []
     from ..ros.check import check_topics
 
     try:
-        check_topics(spec)
+        missing = check_topics(spec)
     except DescriptionError as error:
         raise error.in_file(spec.path) from None
-    return "ok"
+    return "message types are missing" if missing else "ok", missing
 
 
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     """Facts about a controller file, after binding it and showing it a stimulus."""
     spec = load_spec(path)
-    ros = check_ros(spec)
+    ros, missing = check_ros(spec)
     controller = Controller.from_spec(spec)
     controller.step({})  # compiles what is missing, runs once
     program = controller.program
@@ -109,7 +110,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "rough_us_a_tick": round(rough_cost(spec, program), 2),
         "ros": ros,
         "health": health.numbers(),
-        "warnings": _once(advice(spec), health.warnings()),
+        "warnings": [*missing, *_once(advice(spec), health.warnings())],
         "digest": program.digest,
     }
 
@@ -121,7 +122,7 @@ def _once(weak: list[str], seen: list[str]) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> int:
-    d = describe(str(controller_path(options.file)), options)
+    d = describe(str(controller_path(options.file, "FILE")), options)
     code = 1 if options.strict and d["warnings"] else 0
     if options.json:
         print_json(d)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,18 @@ def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: boo
 
 
 def check_out(options: argparse.Namespace) -> None:
-    """Refuse to replace a file that nobody said to replace; raises DescriptionError."""
-    if options.out and Path(options.out).exists() and not options.force:
+    """Refuse to replace a file that nobody said to, or to write where that cannot be; raises DescriptionError."""
+    if not options.out:
+        return
+    out = Path(options.out)
+    for wrong, reason in (  # now, not after minutes of work
+        (out.is_dir(), "is a folder"),
+        (not out.parent.is_dir(), "its folder is not there"),
+        (not os.access(out.parent, os.W_OK), "no permission"),
+    ):
+        if wrong:
+            raise DescriptionError("--out", options.out, f"cannot be written: {reason}")
+    if out.exists() and not options.force:
         raise DescriptionError("--out", options.out, "exists already", "choose another name, or give --force")
 
 

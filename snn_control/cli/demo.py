@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import DescriptionError, RuntimeFault
 from .common import add_command, import_extra, make_environment, need_extra, number, whole
+from .processes import failure, run_processes
 
 MORE = """\
 The head of a simulated pan-tilt camera follows a target that it sees only as events. One process carries the
@@ -45,6 +42,8 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ..ros.launching import closed_loop
+
     for module, extra in (("rclpy", "ros"), ("pybullet", "sim"), ("gymnasium", "sim"), ("matplotlib", "report")):
         need_extra(module, extra)
     folder = Path(options.out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
@@ -58,7 +57,16 @@ def run(options: argparse.Namespace) -> int:
         raise DescriptionError("--out", str(folder), f"cannot be made: {error.strerror}") from None
     warm_up(settings, say)
     start = time.monotonic()
-    codes = run_processes(options, folder, settings, say)
+    processes = closed_loop(
+        world=WORLD,
+        world_arguments=json.dumps(settings),
+        controller_file="pan_tilt",
+        seed=options.seed,
+        duration=options.duration,
+        lockstep=options.lockstep,
+        record=str(folder.resolve()),
+    )
+    codes = run_processes(processes, folder, say, options.json, options.duration + 2.0, 60.0 + 3 * options.duration)
     say(f"loop and shutdown: {time.monotonic() - start:.1f} s")
     if any(codes.values()):
         raise RuntimeFault(failure(folder, codes))
@@ -76,18 +84,6 @@ def run(options: argparse.Namespace) -> int:
         print_summary(summary)
         print(f"report: {folder / 'report.html'}")
     return 0 if summary["verdict"].startswith("PASS") else 1
-
-
-def failure(folder: Path, codes: Mapping[str, int]) -> str:
-    """Which process failed, and the last line that it wrote."""
-    said = []
-    for name, code in codes.items():
-        if code:
-            path = folder / f"{name}.log"
-            lines = path.read_text(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
-            said.append(f"{name} ended with code {code} ({path}): {last}")
-    return "; ".join(said)
 
 
 def warm_up(settings: dict, say: Any) -> None:
@@ -119,54 +115,6 @@ def warm_up(settings: dict, say: Any) -> None:
     )
 
 
-def run_processes(options: argparse.Namespace, folder: Path, settings: dict, say: Any) -> dict[str, int]:
-    """Start both processes, wait for the world to end, stop the controller; exit codes of both by name."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from ..ros.launching import closed_loop, command_line, environment_of_child
-
-    processes = closed_loop(
-        world=WORLD,
-        world_arguments=json.dumps(settings),
-        controller_file="pan_tilt",
-        seed=options.seed,
-        duration=options.duration,
-        lockstep=options.lockstep,
-        record=str(folder.resolve()),
-    )
-    child = environment_of_child()
-    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # beside other demos on this machine
-    logs = [(folder / f"{p.name}.log").open("w") for p in processes]
-    running = [
-        subprocess.Popen(
-            command_line(p),
-            env=child,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is ours to pass on
-            preexec_fn=end_with_parent,
-        )
-        for p, log in zip(processes, logs, strict=True)
-    ]
-    say(f"started: {', '.join(p.executable for p in processes)}; logs in {folder}")
-    limit = time.monotonic() + 60.0 + 3 * options.duration
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, disable=options.json or not sys.stdout.isatty()) as progress:
-            task = progress.add_task("the loop is closed over DDS", total=options.duration + 2.0)
-            begin = time.monotonic()
-            while all(process.poll() is None for process in running):
-                if time.monotonic() > limit:
-                    raise RuntimeFault(f"the world did not end in time: see {folder}/*.log")
-                progress.update(task, completed=time.monotonic() - begin)
-                time.sleep(0.1)
-    finally:
-        codes = [end_process(process) for process in running]
-        for log in logs:
-            log.close()
-    return {p.name: code for p, code in zip(processes, codes, strict=True)}
-
-
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float) -> dict[str, Any]:
     """What the network did and cost: of the counters of `snn_control.controller.Controller.counters`."""
     load = counters["workload"]
@@ -184,25 +132,6 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float) 
     }
 
 
-def end_with_parent() -> None:
-    """Ask the kernel to end this child if the demo itself is killed."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def end_process(process: subprocess.Popen) -> int:
-    """SIGINT, as launch does; SIGKILL only if that does not help."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    return process.returncode
-
-
 def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[dict[str, Any], dict[str, Any]]:
     """Summary and arrays of the run from what both processes saved."""
     import numpy as np
@@ -211,6 +140,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
     from ..realtime.histogram import buckets, edges
     from ..record.activity import unpack
     from ..record.episode import load_episode
+    from ..report.event_run import event_arrays, event_counters, events_of_episode
 
     world, facts = load_episode(folder / "world.npz")
     activity, report = unpack(folder / "controller.npz")
@@ -249,6 +179,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
             },
         },
         "network": network_summary(counters, report["estimated_microwatt"], seconds),
+        "events": {"camera": event_counters(counters["inputs"]["camera"], stats["inputs"]["camera"])},
         "guard": counters["guard"],
         "about_the_guard": about_the_guard(safe_ticks_between(activity["command"])),
         "world_steps": {
@@ -282,6 +213,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
         "spike_neuron": activity["spike_neuron"],
         "population_names": activity["population_names"],
         "population_sizes": np.array([82, 1024]),
+        **event_arrays(events_of_episode(world, "camera", step, 128, 128)),
     }
     for name, key in (("wakeup", "wake"), ("latency", "latency"), ("tick", "tick")):
         if stats[key]["count"]:
@@ -312,7 +244,9 @@ def safe_ticks_between(commands: Any) -> int:
 def about_the_guard(between: int) -> str:
     """When the faults and safe ticks of the guard were, which count from the controller's start to its end."""
     when = "while it waits, before its first command and after its last, the controller gives the safe command: "
-    when += f"all safe ticks but {between} are of then" if between else "all faults and safe ticks are of then"
+    # the camera is required: a stale tick is a safe one
+    rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
+    when += rest
     return f"{when}; clamped: values beyond an output's limits, held there"
 
 

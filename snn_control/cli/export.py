@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from ..nir import export_nir
 
     check_out(options)
-    spec = load_spec(controller_path(options.file))
+    spec = load_spec(controller_path(options.file, "FILE"))
     try:
         graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)
     except DescriptionError as error:

@@ -24,7 +24,8 @@ figures (--only takes these names, or those of single files):
 
 stimulus: without --input, a sinusoid over each number's range and a bright disc that wanders over an event camera's
 frame, at random by --seed. --input takes an .npz file with an array for each input: (ticks, size) for
-values, a row a tick; (n, 4) rows of t [s], x, y, p for events.
+values, a row a tick; (n, 4) rows of t [s], x, y, p for events. It also takes what a node or a replay was given
+(shown.npz), and a recording of an event camera for a controller with one (its other inputs are 0).
 
 examples:
   snn_control plot cartpole
@@ -48,7 +49,9 @@ def add_stimulus(parser: argparse.ArgumentParser) -> None:
     """Options that say what the controller is shown."""
     text = "network time to run [s] (default 1, or all of --input)"
     parser.add_argument("--seconds", type=number(1e-6, " s"), default=None, help=text)
-    parser.add_argument("--input", default=None, metavar="NPZ", help="what to show it, instead of the default stimulus")
+    parser.add_argument(
+        "--input", default=None, metavar="FILE", help="what to show it, instead of the default stimulus"
+    )
     parser.add_argument("--seed", type=whole(0), default=0, help="seed of the default stimulus (default 0)")
 
 
@@ -64,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         need_extra(module, "report")
     from ..report.look import look
 
-    path = controller_path(options.file)
+    path = controller_path(options.file, "FILE")
     spec = load_spec(path)
     folder = Path(options.out or f"runs/plot-{path.stem}")
     if folder.exists() and not folder.is_dir():

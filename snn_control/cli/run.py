@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from rich.progress import track
 
-    controller = Controller.load(controller_path(options.file))
+    controller = Controller.load(controller_path(options.file, "FILE"))
     env = make_environment(options.env, keywords(options.arg))
     outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
     try:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, need_extra, whole
+from .common import add_command, keywords, make_environment, need_extra, whole
 
 MORE = """\
 The search (CMA-ES) can be stopped at any time and goes on where it was when started again.
 '--generations 0' writes the controller of the recipe's start values without a search.
+
+examples:
+  snn_control train pan_tilt --generations 30
+  snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
 """
 
 
@@ -21,6 +27,8 @@ def add_to(commands: Any) -> None:
         "--out", default=None, metavar="FOLDER", help="where the controller file goes (default: the run's)"
     )
     parser.add_argument("--run", default=None, metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
+    text = "argument of the environment, on top of the recipe's"
+    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--generations", type=whole(0), default=15, help="how many in all (default 15)")
     parser.add_argument(
         "--population", type=whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
@@ -35,13 +43,17 @@ def command_of(options: argparse.Namespace) -> str:
     if options.generations > 0:
         given += [("population", options.population, None), ("episodes", options.episodes, 3)]
         given += [("seed", options.seed, None)]
-    return " ".join(["snn_control train", options.recipe, *(f"--{k} {v}" for k, v, usual in given if v != usual)])
+    arguments = [f"--arg {shlex.quote(pair)}" for pair in options.arg] if options.generations > 0 else []
+    others = [f"--{k} {v}" for k, v, usual in given if v != usual]
+    return " ".join(["snn_control train", options.recipe, *arguments, *others])
 
 
 def run(options: argparse.Namespace) -> int:
     from rich.progress import Progress
 
+    from ..controller import Controller
     from ..errors import DescriptionError
+    from ..spaces import check_observation
     from ..spec import nearest
     from ..training.recipes import recipes, write_controller
 
@@ -49,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     if options.recipe not in known:
         raise DescriptionError("RECIPE", options.recipe, "is not known", nearest(options.recipe, known))
     recipe = known[options.recipe]
+    arguments = keywords(options.arg)
+    recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")
     Path(options.out or folder).mkdir(parents=True, exist_ok=True)  # before hours of search, not after
     values = {name: start for name, (start, _) in recipe.parameters.items()}
@@ -57,6 +71,9 @@ def run(options: argparse.Namespace) -> int:
         need_extra("gymnasium", "sim")
         from ..training.evolve import evolve
 
+        world = make_environment(recipe.environment, recipe.settings[0])  # what is wrong with it shows now
+        check_observation(Controller.from_spec(recipe.make(values)).inputs, world.observation_space)
+        world.close()
         with Progress() as progress:
             task = progress.add_task(f"{recipe.name}: compiling", total=options.generations)
 
@@ -74,5 +91,6 @@ def run(options: argparse.Namespace) -> int:
                 progress=show,
             )
     path = write_controller(recipe, values, options.out or folder, command_of(options))
-    print(f"{path}: written. Next: snn_control run --env {recipe.environment} {path}")
+    where = " ".join([recipe.environment, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
+    print(f"{path}: written. Next: snn_control run --env {where} {path}")
     return 0

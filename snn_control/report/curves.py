@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..coding import EventsInput, FieldsEncoder, ValueInput
+from ..coding import EventsInput, FieldsEncoder, PoolEncoder, SurfaceEncoder, ValueInput
 from ..network import NeuronModel
 from ..record.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
 from ..record.watch import sample
 from .canvas import INK, MUTED, NO_UNIT, PALETTE, WIDTH, keep_apart
+from .event_plots import OFF_INK, ON_INK
 from .table import number
 
 if TYPE_CHECKING:
@@ -171,8 +172,26 @@ def example_events(spec: EventsInput, seed: int = 0) -> tuple[np.ndarray, np.nda
     return x, y, (np.cos(angle) > 0).astype(np.int64)
 
 
+def _pooling(encoder: PoolEncoder | SurfaceEncoder, pixels: str) -> str:
+    """What a field of that many pixels does with their events, in words."""
+    if isinstance(encoder, SurfaceEncoder):
+        value = "1 at an ON event, -1 at an OFF event" if encoder.polarity == "signed" else "1 at an event"
+        apart = ", ON and OFF apart," if encoder.polarity == "split" else ""
+        return f"of {pixels} pixels (the chequers) is {value}{apart} and decays with tau = {encoder.tau:g} s"
+    weights = {
+        "signed": f"an ON event adds {encoder.on_weight:g}, an OFF event takes {encoder.off_weight:g} away",
+        "merge": "every event adds 1",
+        "split": "ON and OFF events are counted apart, 1 each",
+    }[encoder.polarity]
+    response = {"sum": "", "binary": ", and the sign is taken", "saturate": f", up to {encoder.ceiling or 0:g}"}
+    leak = "afresh every tick" if encoder.tau is None else f"on what tau = {encoder.tau:g} s has left"
+    return f"sums the events of {pixels} pixels (the chequers), {leak}: {weights}{response[encoder.response]}"
+
+
 def draw_pool(figure: Figure, spec: EventsInput, dt: float) -> tuple[str, str]:
     """The receptive fields on the sensor with an example's events, and what the encoder makes of them."""
+    from matplotlib.colors import LinearSegmentedColormap
+
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)
@@ -182,7 +201,7 @@ def draw_pool(figure: Figure, spec: EventsInput, dt: float) -> tuple[str, str]:
     edges = [-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, height))]
     column, line = np.arange(width) * columns // width, np.arange(height) * rows // height
     fields.imshow((line[:, None] + column) % 2, cmap="Greys", vmin=0, vmax=9, interpolation="nearest")
-    for name, on, colour in (("ON", 1, PALETTE[0]), ("OFF", 0, PALETTE[1])):
+    for name, on, colour in (("ON", 1, ON_INK), ("OFF", 0, OFF_INK)):
         fields.plot(x[p == on], y[p == on], ".", ms=2.6, mew=0, color=colour, label=name)
     fields.legend(loc="upper right", markerscale=4)
     fields.set_title(f"{width} × {height} pixels, {columns} × {rows} fields")
@@ -190,22 +209,19 @@ def draw_pool(figure: Figure, spec: EventsInput, dt: float) -> tuple[str, str]:
     fields.grid(False)
     most = float(np.abs(response).max()) or 1.0
     names = ["OFF events, pooled", "ON events, pooled"] if len(response) == 2 else ["what the encoder makes of it"]
-    for axes, image, name in zip(after, response, names):
-        shown = axes.pcolormesh(edges[0], edges[1], image, cmap="RdBu", vmin=-most, vmax=most, rasterized=True)
+    maps = {"split": ([OFF_INK], [ON_INK]), "merge": ([INK],)}.get(spec.encoder.polarity, ([OFF_INK, ON_INK],))
+    for axes, image, name, ends in zip(after, response, names, maps):
+        low, between = (0.0, ["white", ends[0]]) if len(ends) == 1 else (-most, [ends[0], "white", ends[1]])
+        colours = LinearSegmentedColormap.from_list("events", between)
+        shown = axes.pcolormesh(edges[0], edges[1], image, cmap=colours, vmin=low, vmax=most, rasterized=True)
+        figure.colorbar(shown, ax=axes, fraction=0.045, pad=0.02).set_label("drive in a tick [a.u.]")
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="x [px]", ylabel="y [px]")
         axes.set_title(name)
         axes.grid(False)
-    bar = figure.colorbar(shown, ax=after, fraction=0.045, pad=0.02, shrink=0.9)
-    bar.set_label("drive in a tick [a.u.]")
     sizes = [sorted({int(n) for n in np.diff(e)}) for e in edges]
     fields_text = " by ".join(" or ".join(str(n) for n in s) for s in sizes)
-    weights = {
-        "signed": f"an ON event adds {spec.encoder.on_weight:g}, an OFF event takes {spec.encoder.off_weight:g} away",
-        "merge": "every event adds 1",
-        "split": "ON and OFF events are counted apart, 1 each",
-    }[spec.encoder.polarity]
     caption = (
-        f"Each field sums the events of {fields_text} pixels (the chequers), afresh every tick: {weights}. The example "
-        f"is a disc that moves to the right, {number(len(x))} events in one tick."
+        f"Each field {_pooling(spec.encoder, fields_text)}. The example is a disc that moves to the right, "
+        f"{number(len(x))} events in one tick."
     )
     return caption, f"Receptive fields of {spec.name}: {columns} by {rows} on {width} by {height} pixels."

@@ -6,12 +6,14 @@ A picture whose arrays are missing or do not fit raises `Missing` with the reaso
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..record.run_folder import HISTOGRAMS
 from .canvas import INK, MUTED, PALETTE, WIDTH, Picture, paint
+from .event_run import draw_events
 from .table import number, scored_from
 
 if TYPE_CHECKING:
@@ -24,10 +26,12 @@ Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 
 TARGET, HEAD, ERROR = "#1b1f24", "#0072b2", "#d55e00"
-ON, OFF = (0, 114, 178), (213, 94, 0)
+ON, OFF = (230, 120, 10), (37, 99, 235)  # as in the pictures of events, for pale ground
 MAX_SPIKES = 60_000
 MAX_POINTS = 6_000
 MAX_FRAMES = 5
+MAX_BINS = 250  # of a command's means
+MAX_STRIPS = 4  # numbers of a command that have a panel of their own
 
 
 class Missing(Exception):
@@ -75,7 +79,7 @@ def _names(arrays: Arrays, name: str, n: int, fallback: str) -> list[str]:
 
 
 def overlay(frame: np.ndarray, on: np.ndarray | None, off: np.ndarray | None) -> np.ndarray:
-    """(h, w, 3) uint8: the image, paler, with ON events in blue and OFF events in orange on top."""
+    """(h, w, 3) uint8: the image, paler, with ON events in orange and OFF events in blue on top."""
     if on is None or off is None:
         return frame
     image = 0.55 * frame.astype(np.float32) + 0.45 * 255.0
@@ -93,7 +97,7 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     has_events = all(name in arrays and arrays[name].shape == (k, h, w) for name in ("frame_on", "frame_off"))
     shown = np.unique(np.linspace(0, k - 1, min(k, MAX_FRAMES)).round().astype(int))
     figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + 0.45)
-    for place, (axes, i) in enumerate(zip(figure.subplots(1, len(shown), squeeze=False)[0], shown)):
+    for axes, i in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown):
         on, off = (arrays["frame_on"][i], arrays["frame_off"][i]) if has_events else (None, None)
         axes.imshow(overlay(frames[i], on, off), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
@@ -104,11 +108,19 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
         if has_events and on is not None and off is not None:
             text = f"{number(int(on.sum()))} ON, {number(int(off.sum()))} OFF"
             axes.set_xlabel(text, fontsize=9.5)
-        elif place == 0:
-            axes.set_xlabel(f"{w} × {h} px", fontsize=9.5)
-    colours = " ON events are blue (brighter), OFF events orange (darker)." if has_events else ""
-    caption = f"What the camera saw at {len(shown)} moments of the run, {w} × {h} pixels.{colours}"
+    colours = " ON events are orange (brighter), OFF events blue (darker)." if has_events else ""
+    caption = f"What the camera saw at {len(shown)} moments of the run.{colours}"
     return caption, f"{len(shown)} camera images from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s.{colours}"
+
+
+def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """What the event camera gave: moments, rate, activity of the pixels, intervals, x-y-t."""
+    if "events_rate" not in arrays:
+        raise Missing("the run holds no array “events_rate”")
+    try:
+        return draw_events(figure, arrays)
+    except (KeyError, ValueError, IndexError) as error:
+        raise Missing(f"the arrays of the events do not fit: {error}") from None
 
 
 # --- tracking -------------------------------------------------------------------------------------
@@ -233,19 +245,44 @@ def _event_rate(axes: Axes, arrays: Arrays) -> str:
     return f"up to {number(float(rate.max()))} events/s"
 
 
-def _command(axes: Axes, arrays: Arrays) -> str:
+def _command(axes: Axes, arrays: Arrays, shown: slice = slice(8)) -> str:
+    """Some columns of the command: means and, where it is one, their range."""
     t = _take(arrays, "command_t" if "command_t" in arrays else "t", None)
     command = _take(arrays, "command", len(t), None)
     unit = str(arrays["command_unit"]) if "command_unit" in arrays else ""
     names = _names(arrays, "command_names", command.shape[1], "output")
-    part = _thin(len(t))
-    for i, name in enumerate(names[:8]):
-        axes.plot(t[part], command[part, i], color=PALETTE[i % len(PALETTE)], lw=1.2, label=name)
+    every = -(-len(t) // MAX_BINS)
+    edges = np.arange(0, len(t), every)
+    lengths = np.diff(np.append(edges, len(t)))
+    columns = range(command.shape[1])[shown]
+    for i in columns:
+        colour, values = PALETTE[i % len(PALETTE)], command[:, i]
+        if every > 1:  # as single samples, what flips from tick to tick is a bar of ink
+            if len(columns) == 1:
+                low, high = np.minimum.reduceat(values, edges), np.maximum.reduceat(values, edges)
+                axes.fill_between(t[edges], low, high, color=colour, alpha=0.16, lw=0, step="post")
+            values = np.add.reduceat(values, edges) / lengths
+        axes.plot(t[edges], values, color=colour, lw=1.3, label=names[i], drawstyle="steps-post")
     axes.axhline(0, color="#b6bec7", lw=0.8, zorder=0)
-    axes.set_title("Command")
-    axes.set_ylabel(f"command [{unit}]" if unit else "command")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=min(8, len(names)), borderaxespad=0.2)
-    return f"{command.shape[1]} outputs"
+    axes.set_title("Command" if len(columns) > 1 else f"Command: {names[columns[0]]}")
+    what = "command" if len(columns) > 1 else names[columns[0]]
+    axes.set_ylabel(f"{what} [{unit}]" if unit else what)
+    if len(columns) > 1:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(columns), borderaxespad=0.2)
+    if columns[0]:
+        return ""  # the first one has said it
+    outputs = f"{command.shape[1]} output{'s' if command.shape[1] != 1 else ''}"
+    if every == 1:
+        return outputs
+    return f"{outputs}, means of {every} commands" + (" and, pale, their range" if len(columns) == 1 else "")
+
+
+def _command_panels(arrays: Arrays) -> list[tuple[Callable[[Axes, Arrays], str], str, float]]:
+    """One a number of the command where they are few, else one for all."""
+    command = arrays.get("command")
+    if command is None or command.ndim != 2 or not 1 <= command.shape[1] <= MAX_STRIPS:
+        return [(_command, "command", 1.0)]
+    return [(partial(_command, shown=slice(i, i + 1)), "command", 0.75) for i in range(command.shape[1])]
 
 
 def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
@@ -253,7 +290,7 @@ def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     panels: list[tuple[Callable[[Axes, Arrays], str], str, float]] = [
         (_raster, "spike_t", 2.6),
         (_event_rate, "event_rate", 0.8),
-        (_command, "command", 1.0),
+        *_command_panels(arrays),
     ]
     there = [panel for panel in panels if panel[1] in arrays and arrays[panel[1]].size]
     if not there:
@@ -261,7 +298,7 @@ def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     heights = [panel[2] for panel in there]
     figure.set_size_inches(WIDTH, 0.8 + 1.75 * sum(heights))
     grid = figure.subplots(len(there), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-    said = [function(axes, arrays) for axes, (function, _, _) in zip(grid, there)]
+    said = [text for axes, (function, _, _) in zip(grid, there) if (text := function(axes, arrays))]
     ends = [arrays[name] for name in ("t", "command_t", "rate_t", "spike_t") if name in arrays and arrays[name].size]
     first, last = min(float(e.min()) for e in ends), max(float(e.max()) for e in ends)
     grid[0].set_xlim(first, last + 0.002 * (last - first))
@@ -358,6 +395,7 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
 #: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order
 PICTURES: dict[str, tuple[str, Callable[[Figure, Summary, Arrays], tuple[str, str]]]] = {
     "camera": ("Camera", camera),
+    "events": ("Events of the camera", events),
     "tracking": ("Tracking", tracking),
     "activity": ("Network activity", activity),
     "latency": ("Timing of the loop", latency),

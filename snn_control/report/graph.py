@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,6 +61,8 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         lines = [f"{what}, {type(encoder).__name__.removesuffix('Encoder').lower()}" if encoder else what]
         neuron = getattr(encoder, "neuron", None)
         lines.append(f"{number(_size(program, one.name))} {type(neuron).__name__ if neuron else 'graded'}")
+        if filters := _filters(one):
+            lines.insert(1, textwrap.shorten(f"filters: {filters}", 38, placeholder=" …"))
         boxes.append(Box(one.name, tuple(lines), INPUT))
     for p in spec.network.populations:
         boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), POPULATION))
@@ -98,6 +102,12 @@ def delay_text(p: Projection, dt: float) -> str:
     steps = np.rint(np.asarray(p.delay, np.float64) / dt)
     ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
     return " to ".join(dict.fromkeys(ends))
+
+
+def _filters(one: Any) -> str:
+    """Those of an input in their order, in words: region, hot pixels."""
+    names = [type(f).__name__ for f in getattr(one, "filters", ())]
+    return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names)
 
 
 def _numbers(n: int) -> str:
@@ -241,6 +251,8 @@ def draw_graph(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[
         "Green: inputs with their encoders; blue: populations; orange: outputs. At an arrow: synapses and delay of a "
         "projection (none: it arrives in the same step), time constants of a decoder."
     )
+    if filters := [f"{one.name}: {_filters(one)}" for one in spec.inputs if _filters(one)]:
+        caption += f" Filters of {'; '.join(filters)}."
     if any(a.dashed for a in arrows):
         caption += " Dashed: the error or reward that a learning rule follows, at the target of its projection."
     return caption, f"Graph of the controller: {said}."
@@ -254,8 +266,9 @@ def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
     corner = (x - BOX[0] / 2, y - BOX[1] / 2)
     axes.add_patch(FancyBboxPatch(corner, *BOX, boxstyle=style, fc="white", ec=b.colour, lw=1.8, zorder=3))
     lines = [b.name.removeprefix("> "), *b.lines]
+    step = 0.26 if len(lines) < 4 else 0.21
     for k, line in enumerate(lines):
-        at = y + 0.26 * ((len(lines) - 1) / 2 - k)
+        at = y + step * ((len(lines) - 1) / 2 - k)
         style_of: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
         if k:
             style_of = {"fontsize": 11, "color": MUTED}

@@ -17,6 +17,7 @@ from .table import Section, number, scored_from, sections, verdict_kind
 __all__ = ["REPORT", "inline", "render", "write_report"]
 
 REPORT = "report.html"
+OF_A_ROBOT = ("camera", "tracking", "latency")  # what a replay of a recording does not have
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -103,7 +104,7 @@ def render(
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Whatever the run does not hold is left out, and the page says so.
+    Whatever the run does not hold is left out, and the page says so; not of what no replay of a recording holds.
 
     Raises
     ------
@@ -116,7 +117,8 @@ def write_report(folder: str | Path) -> Path:
         try:
             pictures.append(inline(draw(key, summary, arrays)))
         except Missing as reason:
-            pictures.append({"title": heading, "missing": str(reason)})
+            if key not in OF_A_ROBOT or "recording" not in summary:
+                pictures.append({"title": heading, "missing": str(reason)})
     facts = [number(summary[key]) for key in ("controller", "world") if summary.get(key) is not None]
     facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []
     facts += [f"{number(summary['duration_s'])} s"] if summary.get("duration_s") is not None else []

@@ -103,7 +103,7 @@ def _grid(title: str, first: str, table: Mapping[str, Any], names: Mapping[str, 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
     found: list[Section | None] = []
-    known = {"title", "verdict", "scored_from_s", "tracking", "loop", "network", "rights", "versions"}
+    known = {"title", "verdict", "scored_from_s", "tracking", "loop", "network", "events", "rights", "versions"}
     run = tuple((label(key), number(value)) for key, value in summary.items() if key not in known)
     found.append(Section("Run", (), run) if run else None)
     found.append(_grid(f"Tracking error{scored_from(summary)}", "controller", _mapping(summary, "tracking")))
@@ -111,6 +111,11 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES))
     rest = tuple((label(key), number(value)) for key, value in loop.items() if key not in _LOOP)
     found.append(Section("Ticks", (), rest) if rest else None)
+    for name, counters in _mapping(summary, "events").items():
+        rows = tuple((label(key), number(value)) for key, value in counters.items() if value)
+        none = ", ".join(label(key) for key, value in counters.items() if not value)
+        rows += (("none of", none),) if none else ()
+        found.append(Section(f"Events of {name}", (), rows) if rows else None)
     for title in ("network", "rights", "versions"):
         rows = tuple((label(key), number(value)) for key, value in _mapping(summary, title).items())
         found.append(Section(title.capitalize(), (), rows) if rows else None)

@@ -15,10 +15,12 @@ from typing import Any
 
 import yaml
 
+from ..coding import EventsInput
 from ..errors import DescriptionError
 from ..resources import shipped
+from ..spec import load_spec
 
-__all__ = ["ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child"]
+__all__ = ["ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "viewers"]
 
 #: launch arguments of a closed loop: name -> (default, description)
 ARGUMENTS: dict[str, tuple[str, str]] = {
@@ -29,21 +31,25 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
     "lockstep": ("false", "true: simulated time, deterministic; false: real time"),
     "seed": ("0", "seed of the world"),
     "duration": ("0.0", "simulated time to run [s]; 0: until stopped"),
+    "episodes": ("0", "episodes to run; 0: until stopped"),
+    "step": ("0.0", "time of a step of the world [s]; 0: its own"),
     "phase": ("0.0006", "offset of the controller's ticks after the world's steps [s]"),
     "priority": ("80", "SCHED_FIFO priority of the control loop; 0: none"),
     "cpu": ("-1", "CPU of the control loop; -1: any"),
     "record": ("", "folder for what happened; empty: none"),
+    "view": ("false", "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
 }
 CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "record")
 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """One executable of this package with its node name and parameters."""
+    """One executable of this package with its node name and parameters; ``needed``: the others end when it does."""
 
     executable: str
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    needed: bool = True
 
 
 def _file(name: str) -> str:
@@ -87,10 +93,32 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
         "mode": "lockstep" if lockstep else "realtime",
         "seed": int(values["seed"]),
         "duration": float(values["duration"]),
+        "episodes": int(values["episodes"]),
+        "step": float(values["step"]),
         "priority": 0 if lockstep or int(values["priority"]) == 0 else 40,
         "record": f"{record}/world.npz" if record else "",
     }
-    return [NodeProcess("world_node", "world", world), controller(**values)]
+    eyes = viewers(world["controller_file"]) if _flag("view", values["view"]) else []
+    return [NodeProcess("world_node", "world", world), controller(**values), *eyes]
+
+
+def viewers(file: str) -> list[NodeProcess]:
+    """What shows the events of a controller file's first events input, and the spikes of its inputs: at ordinary
+    priority, and nobody needs it."""
+    spec = load_spec(file)
+    cameras = [i.name for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
+    if not cameras:
+        raise DescriptionError("view", "true", f"{file} has no events input with a topic", "leave it out")
+    topic = spec.ros_inputs[cameras[0]]
+    spiking = [i.name for i in spec.inputs if getattr(getattr(i, "encoder", None), "neuron", None) is not None]
+    spikes = ",".join(f"spikes/{name}" for name in spiking)
+    width, height = next(i.size for i in spec.inputs if i.name == cameras[0] and isinstance(i, EventsInput))
+    parameters = {"topic": topic.topic, "type": topic.type, "spikes": spikes, "width": width, "height": height}
+    eyes = [NodeProcess("view_node", "view", parameters, needed=False)]
+    if spiking:
+        encoder = {"controller_file": file, "inputs": ",".join(spiking), "priority": 0}
+        eyes.append(NodeProcess("encoder_node", "encoder", encoder, needed=False))
+    return eyes
 
 
 def command_line(process: NodeProcess) -> list[str]:

@@ -149,7 +149,10 @@ def test_a_mistake_is_one_line_that_names_file_value_rule_and_fix(tmp_path, caps
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["check", "nothing"], "cartpole"),
+        (
+            ["check", "zebra"],
+            "FILE = 'zebra': is no file and no controller that ships; shipped: cartpole, motion, pan_tilt",
+        ),
         (["check", "folder/nothing.yaml"], "snn_control: folder/nothing.yaml: cannot be read: No such file"),
         (["run", "--env", "Nowhere-v0", "cartpole"], "cannot be made"),
         (["run", "--env", "Pendulum-v1", "cartpole"], "not the index of an action"),
@@ -229,6 +232,14 @@ def test_every_part_of_an_observation_is_compared_before_the_first_step():
     check_observation({"a": known | {"size": 3}, "b": known | {"size": 1, "required": False}}, parts)
     check_observation({"a": known | {"size": 1}, "b": known | {"size": 2}}, box)
     check_observation({"a": known | {"size": 1}}, gymnasium.spaces.Discrete(5))
+    camera = {"kind": "events", "size": [8, 8], "required": True}
+
+    def sees(width, height):
+        top = np.broadcast_to([1.0, width - 1, height - 1, 1], (5, 4))
+        return gymnasium.spaces.Dict({"e": gymnasium.spaces.Box(np.zeros((5, 4)), top, dtype=np.float64)})
+
+    check_observation({"e": camera}, sees(8, 6))
+    check_observation({"e": camera}, sees(65536, 65536))  # not known, as of a recording
     for inputs, space, says in (
         (
             {"a": known | {"size": 2}},
@@ -237,7 +248,8 @@ def test_every_part_of_an_observation_is_compared_before_the_first_step():
         ),
         ({"b": known | {"size": 1}}, parts, "inputs.b = None: is not in the observation, which has"),
         ({"a": known | {"size": 1}, "b": known | {"size": 1}}, box, "inputs = {'a': 1, 'b': 1}: must be 3 numbers"),
-        ({"e": {"kind": "events", "size": [8, 8], "required": True}}, box, "inputs.e.kind = 'events': cannot be part"),
+        ({"e": camera}, box, "inputs.e.kind = 'events': cannot be part"),
+        ({"e": camera}, sees(64, 8), r"inputs.e.size = \[8, 8\]: must hold the environment's events, up to column 63"),
     ):
         with pytest.raises(DescriptionError, match=says):
             check_observation(inputs, space)
@@ -282,7 +294,7 @@ ROS = {
 @pytest.mark.parametrize(
     ("kind", "key", "value", "says"),
     [
-        ("inputs", "type", "no_such_msgs/msg/Thing", "ros.inputs.observation.type = 'no_such_msgs/msg/Thing'"),
+        ("inputs", "type", "std_msgs/msg/Thing", "ros.inputs.observation.type = 'std_msgs/msg/Thing'"),
         ("inputs", "field", "dat[:]", "did you mean 'data'"),
         ("inputs", "field", "data[0:2]", "names 2 numbers, the input has 3"),
         ("inputs", "topic", "a b", "is not a topic name"),
@@ -300,6 +312,20 @@ def test_check_finds_the_mistakes_in_the_ros_section(tmp_path, capsys, kind, key
     assert err.count("\n") == 1
     assert str(path) in err
     assert says in err
+
+
+def test_check_warns_of_a_package_of_messages_that_is_for_another_machine(tmp_path, capsys):
+    pytest.importorskip("rclpy")
+    other = {"inputs": {"observation": ROS["inputs"]["observation"] | {"type": "no_such_msgs/msg/Thing"}}}
+    path = described(tmp_path, ros=ROS | other)
+    code, out, _ = call(capsys, "check", path)
+    assert code == 0
+    assert "warning: ros.inputs.observation.type = no_such_msgs/msg/Thing: not installed here" in out
+    assert "no node would start; install no_such_msgs\n" in out
+    assert call(capsys, "check", "--strict", path)[0] == 1
+    path = described(tmp_path, ros={"inputs": other["inputs"], "outputs": {"torque": FLOATS | {"topic": "1//"}}})
+    code, _, err = call(capsys, "check", path)  # all else is checked
+    assert (code, "ros.outputs.torque.topic" in err) == (2, True)
 
 
 def test_check_warns_of_what_would_not_be_noticed(tmp_path, capsys):
@@ -384,6 +410,20 @@ def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
         code, _, err = call(capsys, *arguments)
         assert code == 2
         assert err.count("\n") == 1
+        assert says in err
+    worlds = ["--arg", "max_episode_steps=300"]
+    other = tmp_path / "other"
+    code, out, _ = call(capsys, "train", "cartpole", *worlds, "--run", other, "--generations", 1, "--population", 3)
+    assert (code, "--env CartPole-v1 --arg max_episode_steps=300" in out) == (0, True)
+    assert "train cartpole --arg max_episode_steps=300 --gen" in (other / "cartpole.yaml").read_text()
+    for arguments, says in (
+        ([*common, *worlds], "holds a search in other worlds: {}; give the same --arg"),
+        ([*common, "--arg", "colour=red"], "unexpected keyword argument 'colour'"),
+        ([*common, "--arg", "colour"], "must look like key=value"),
+        (["train", "pan_tilt", "--arg", "size=[240, 180]"], "inputs.camera.size = [128, 128]: must hold the environ"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
         assert says in err
     (run / "checkpoint.pkl").write_bytes(b"no pickle")
     code, _, err = call(capsys, *common)
@@ -481,7 +521,7 @@ def test_a_demo_says_when_its_safe_ticks_were():
     assert safe_ticks_between(commands) == safe_ticks_between(commands[:0]) == 0
     commands[20:60, 1] = 0.5  # the world begins and ends
     assert safe_ticks_between(commands) == 0
-    assert "all faults and safe ticks are of then" in about_the_guard(0)
+    assert "all faults, safe and stale ticks are of then" in about_the_guard(0)
     commands[30:33] = 0
     assert safe_ticks_between(commands) == 3
     assert "all safe ticks but 3 are of then" in about_the_guard(3)

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snn_control.report.event_run import event_arrays
+from tests.report.moving_bar import bar
+
 
 @pytest.fixture
 def summary() -> dict[str, Any]:
@@ -80,6 +83,7 @@ def arrays() -> dict[str, np.ndarray]:
         "spike_t": spike_t, "spike_population": spike_population, "spike_neuron": spike_neuron,
         "population_names": np.array(names), "population_sizes": sizes,
     }  # fmt: skip
+    arrays |= event_arrays(bar(64, 48, seconds=duration, steps=400))
     edges = np.concatenate([np.arange(32), 32 * 2 ** (np.arange(0, 32 * 20) / 32)])
     for name, centre, spread in (("wakeup", 4e3, 0.4), ("latency", 4.2e5, 0.35), ("tick", 2.4e4, 0.22)):
         sample = centre * np.exp(spread * rng.standard_t(5, 20_000) / 1.3)

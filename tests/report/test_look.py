@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from snn_control.coding import MembraneDecoder, Output
@@ -23,9 +24,10 @@ from snn_control.network.convolution import Convolution
 from snn_control.record.response import tuning
 from snn_control.record.stimulus import default_stimulus
 from snn_control.record.watch import watch
-from snn_control.report.canvas import STYLE, paint
+from snn_control.report.canvas import INK, STYLE, paint
 from snn_control.report.connections import draw_weights, sizes_of, synapses_of
-from snn_control.report.curves import draw_tuning, f_i_curves, same_models
+from snn_control.report.curves import draw_pool, draw_tuning, f_i_curves, same_models
+from snn_control.report.event_plots import OFF_INK, ON_INK
 from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_graph, layers
 from snn_control.report.look import look, views
 from snn_control.resources import shipped
@@ -367,6 +369,49 @@ def test_learning_is_marked_and_an_arrow_comes_from_what_teaches_it():
     caption, _ = draw_graph(figure, spec, spec.build())
     assert "Dashed: the error or reward" in caption
     assert sum(patch.get_linestyle() not in ("solid", "-") for patch in figure.axes[0].patches) == 1
+
+
+CAMERA = """
+version: 1
+period: 0.001
+inputs:
+  eye:
+    {kind: events, size: [24, 18], capacity: 64, filters: FILTERS,
+     encoder: {type: pool, grid: [4, 3], polarity: POLARITY}}
+network:
+  populations: {out: {size: 2, neuron: {type: li, tau_mem: 0.05}}}
+  projections: [{pre: eye, post: out, connection: dense, weights: 0.1}]
+outputs: {yaw: {size: 2, limits: [-1, 1], decoder: [{type: membrane, from: out, weights: 1.0}]}}
+"""
+
+
+def with_camera(filters="[]", polarity="split"):
+    return parse_spec(yaml.safe_load(CAMERA.replace("FILTERS", filters).replace("POLARITY", polarity)))
+
+
+def test_an_inputs_box_names_its_filters_in_their_order():
+    spec = with_camera("[{type: hot_pixels, pixels: [[3, 4]]}, {type: refractory, period: 0.001}]")
+    lines = boxes_and_arrows(spec, spec.build())[0][0].lines
+    assert lines == ("24 × 18 px, pool", "filters: hot pixels, refractory", "24 graded")
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    assert "Filters of eye: hot pixels, refractory." in draw_graph(figure, spec, spec.build())[0]
+    plain = with_camera()
+    assert boxes_and_arrows(plain, plain.build())[0][0].lines == ("24 × 18 px, pool", "24 graded")
+
+
+@pytest.mark.parametrize("polarity", ["split", "signed", "merge"])
+def test_on_events_are_orange_and_off_events_blue(polarity):
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    draw_pool(figure, with_camera(polarity=polarity).inputs[0], 1e-3)
+    fields, *after = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert [(line.get_label(), line.get_color()) for line in fields.lines] == [("ON", ON_INK), ("OFF", OFF_INK)]
+    maps = [axes.collections[0].get_cmap() for axes in after]
+    ends = [[to_hex(m(0.0)), to_hex(m(1.0))] for m in maps]
+    expected = {"split": [["#ffffff", OFF_INK], ["#ffffff", ON_INK]], "signed": [[OFF_INK, ON_INK]],
+                "merge": [["#ffffff", INK]]}  # fmt: skip
+    assert ends == expected[polarity]
 
 
 def test_columns_follow_the_flow_and_outputs_stand_last():

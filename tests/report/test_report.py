@@ -21,6 +21,7 @@ from snn_control.report import print_summary, write_report
 from snn_control.report.figures import (
     PICTURES,
     Missing,
+    activity,
     angle_between,
     draw,
     latency,
@@ -68,7 +69,7 @@ def test_a_full_run_gives_all_pictures_in_one_file(tmp_path, summary, arrays):
     assert (path.name, page.foreign, page.open) == ("report.html", [], [])
     assert "@import" not in text
     assert "url(" not in text
-    assert len(page.images) == len(PICTURES) == 4
+    assert len(page.images) == len(PICTURES) == 5
     for image in page.images:
         assert len(image["alt"] or "") > 40
         width, height = png_size(base64.b64decode((image["src"] or "").partition(",")[2], validate=True))
@@ -106,6 +107,13 @@ def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path):
     assert "the run holds no array “frames”" in text
 
 
+def test_a_replay_does_not_miss_what_no_replay_has(tmp_path):
+    recording = {"recording": {"file": "a.raw"}}
+    text = write_report(write_run(tmp_path, recording)).read_text(encoding="utf-8")
+    assert text.count("left out") == 2
+    assert not any(f"<strong>{name}</strong>" in text for name in ("Camera", "Tracking", "Timing of the loop"))
+
+
 @pytest.mark.parametrize(
     ("key", "change", "reason"),
     [
@@ -119,6 +127,30 @@ def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path):
 def test_arrays_that_do_not_fit_leave_out_one_picture(summary, arrays, key, change, reason):
     with pytest.raises(Missing, match=reason):
         draw(key, summary, {**arrays, **change})
+
+
+def test_a_command_that_flips_is_its_mean_and_range(summary):
+    """Two numbers: one flips at 1 kHz around 1, the other one ramps."""
+    n = 4000
+    command = np.stack([1.0 + 3.0 * (-1.0) ** np.arange(n), np.linspace(0, 2, n)], axis=1)
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    run = {"command_t": np.arange(n) * 1e-3, "command": command, "command_names": np.array(["pan", "tilt"])}
+    caption, _ = activity(figure, summary, run)
+    assert caption.startswith("2 outputs, means of 16 commands and, pale, their range.")
+    pan, tilt = figure.axes
+    assert (pan.get_ylabel(), tilt.get_ylabel()) == ("pan", "tilt")
+    line = pan.lines[0].get_ydata()
+    assert len(line) == 250
+    assert line == pytest.approx(1.0)
+    band = pan.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (-2.0, 4.0)
+    assert tilt.lines[0].get_ydata() == pytest.approx(command[:, 1].reshape(-1, 16).mean(axis=1))
+    few, many = Figure(), Figure()
+    activity(few, summary, {name: array[:200] if len(array) == n else array for name, array in run.items()})
+    assert few.axes[0].lines[0].get_ydata() == pytest.approx(command[:200, 0])
+    activity(many, summary, {"t": run["command_t"], "command": np.tile(command, 3)})
+    assert [len(axes.lines) for axes in many.axes] == [7], "many numbers share a panel, with the line at 0"
 
 
 def test_parts_of_a_picture_may_be_missing(summary, arrays):
@@ -194,8 +226,8 @@ def test_overlay_shows_both_polarities():
     frame = np.full((2, 2, 3), 100, np.uint8)
     on, off = np.array([[1, 0], [0, 0]]), np.array([[0, 2], [0, 0]])
     image = overlay(frame, on, off)
-    assert image[0, 0, 2] > image[0, 0, 0]  # ON: blue
-    assert image[0, 1, 0] > image[0, 1, 2]  # OFF: orange
+    assert image[0, 0, 0] > image[0, 0, 2]  # ON: orange
+    assert image[0, 1, 2] > image[0, 1, 0]  # OFF: blue
     assert image[1, 0, 0] == image[1, 1, 2] == 170
 
 

@@ -1,0 +1,335 @@
+"""``snn_control events replay``: a controller on a recording, off topics or on topics."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...coding import EventsInput
+from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
+from ...record.replay import Fitted, command_digest, fit, output_names, replay
+from ..common import add_command, need_extra, number, print_json
+from . import add_part, add_recording, check_part, open_from, size_of, tracked
+from .faults import warn
+from .replay_topics import SHORT_GAP, check_topics, longest_gap, on_topics, save_controller
+
+if TYPE_CHECKING:
+    from ...controller import Controller
+    from ...events import Events, Recording
+    from ...events.slicing import Extent
+
+MORE = """\
+The recording is cut into the controller's ticks by the sensor's time, and the controller is fitted to the camera. Off
+topics its ticks run in this process; with --ros a node plays the recording over DDS to a controller node, one command
+a message unless --real-time is given. The same recording gives the same commands, to the bit, on topics and off.
+
+examples:
+  snn_control events replay recording.raw --controller motion --video seen.mp4
+  snn_control events replay bag_folder --controller motion --ros
+  snn_control events replay long.raw --controller motion --from 10 --to 15
+  snn_control events replay recording.db3 --controller pan_tilt --value joint_velocity=0,0.5 --real-time
+
+The run folder holds summary.json, data.npz (times, commands, spikes, events a tick), controller.yaml,
+activity.png, report.html and, off topics, shown.npz: what the inputs were given, for check and plot --input.
+"""
+SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # the newest are kept
+
+Say = Callable[..., None]
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "replay", run, "run a controller on a recording", MORE)
+    add_recording(parser)
+    text = "controller file, or the name of a shipped one; motion takes any recording"
+    parser.add_argument("--controller", required=True, metavar="F", help=text)
+    parser.add_argument("--input", default=None, metavar="NAME", help="input of the events (default: the only one)")
+    text = "numbers of another input, in every tick (default 0)"
+    parser.add_argument("--value", action="append", default=[], metavar="NAME=0,0", help=text)
+    parser.add_argument("--real-time", action="store_true", help="as fast as it was, not as fast as possible")
+    text = "of --real-time and of the video: 0.1 is ten times slower (default 1)"
+    parser.add_argument("--speed", type=number(1e-3), default=1.0, metavar="S", help=text)
+    add_part(parser)
+    parser.add_argument(
+        "--skip-gaps", action="store_true", help=f"cut silences of more than {SHORT_GAP} s out, not 10 s"
+    )
+    parser.add_argument("--ros", action="store_true", help="over ROS 2: a node plays it to a controller node")
+    parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/replay-NAME-DATE-TIME)")
+    parser.add_argument("--force", action="store_true", help="replace what --out and --video name")
+    text = "events, input, spikes and commands as a video (.mp4, .gif, or .png: a sheet)"
+    parser.add_argument("--video", default=None, metavar="FILE", help=text)
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ...controller import Controller
+    from ...events import open_recording
+    from ...events.frames import likely_size
+    from ...resources import controller_path
+    from ...spec import load_spec
+
+    say: Say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
+    check_part(options)
+    looked = open_from(options)
+    folder = _folder(options)
+    spec = load_spec(controller_path(options.controller, "--controller"))
+    extent = _look(options, looked, spec.period)
+    said = size_of(looked)
+    size = said or likely_size(extent.columns, extent.rows)
+    try:
+        fitted = fit(spec, size, options.input, _values(options.value), guessed=said is None)
+    except DescriptionError as error:
+        raise error if error.path.startswith("--") else error.in_file(str(options.controller)) from None
+    if options.ros:
+        check_topics(options, fitted)
+    for note in fitted.notes:
+        say(f"note: {note}")
+    folder.mkdir(parents=True, exist_ok=True)
+    controller = Controller.from_spec(fitted.spec)
+    controller.step({})  # compiles what is not compiled yet
+    controller.reset()
+    recording = open_recording(options.file, options.topic, *size)  # so that what is out of the frame takes no room
+    start = time.perf_counter()
+    if options.ros:
+        arrays, sliced, counters = on_topics(options, fitted, folder, say)
+    else:
+        arrays, sliced = _off_topics(options, fitted, controller, recording, extent, folder)
+        counters = controller.counters()
+    seconds = time.perf_counter() - start
+    summary = _summary(options, fitted, looked, arrays, sliced, counters, seconds)
+    _finish(options, fitted, controller, recording, folder, summary, arrays, say)
+    if options.json:
+        print_json(summary)
+    else:
+        _print(summary, folder, options.video)
+        warn(looked)
+    return 0
+
+
+def _look(options: argparse.Namespace, recording: Recording, period: float) -> Extent:
+    """How much there is to replay, from one look at all of it; raises where it is nothing, or far too much."""
+    from ...events.slicing import MOST_TICKS, Slicer, part
+
+    slicer = Slicer(round(period * 1e9), 1, longest_gap(options))
+    extent = slicer.extent(part(tracked(recording, "reading"), options.begin, options.end))
+    if not extent.events:
+        where = "" if options.begin is None and options.end is None else " in this part"
+        raise DescriptionError(options.file, NO_VALUE, f"holds no events{where}", "see: snn_control events info")
+    if extent.ticks > MOST_TICKS:
+        rule = f"its times span {extent.ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
+        raise DescriptionError(options.file, NO_VALUE, rule, "replay a part with --from and --to, or give --skip-gaps")
+    return extent
+
+
+def _pieces(options: argparse.Namespace, recording: Recording) -> Callable[[], Iterator[Events]]:
+    """What gives the events that are replayed, from the beginning each time."""
+    from ...events.slicing import part
+
+    return lambda: part(recording.chunks(), options.begin, options.end)
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """The run folder; raises DescriptionError for what cannot be written, or be replaced without ``--force``."""
+    name = Path(options.file).name.partition(".")[0]
+    folder = Path(options.out or time.strftime(f"runs/replay-{name}-%Y%m%d-%H%M%S"))
+    wanted = {"--out": folder if folder.is_file() or (folder.is_dir() and any(folder.iterdir())) else None}
+    if options.video:
+        wanted["--video"] = _video(Path(options.video))
+    for flag, path in wanted.items():
+        if path is not None and (not options.force or (flag == "--out" and path.is_file())):
+            raise DescriptionError(flag, str(path), "exists already", "choose another name, or give --force")
+    return folder
+
+
+def _video(path: Path) -> Path | None:
+    """The video where it exists already; raises for what would fail only after the replay."""
+    from ...report.video_file import SUFFIXES
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise DescriptionError("--video", str(path), f"must end in {', '.join(SUFFIXES)}")
+    if not path.absolute().parent.is_dir():
+        raise DescriptionError("--video", str(path), "must lie in a folder that exists")
+    if path.suffix.lower() == ".mp4":
+        need_extra("av", "events")
+    return path if path.exists() else None
+
+
+def _values(pairs: list[str]) -> dict[str, list[float]]:
+    """``["joint_velocity=0,0"]`` -> numbers by name."""
+    found = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            found[name] = [float(part) for part in text.split(",")]
+        except ValueError:
+            raise DescriptionError("--value", pair, "must look like name=0,0.5") from None
+    return found
+
+
+@contextmanager
+def _progress(what: str, recording: Recording, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar of how much of the file was read, moved with every tick."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[ticks]:,} ticks"))
+    with Progress(*columns, TimeElapsedColumn(), disable=quiet or not sys.stdout.isatty()) as progress:
+        task = progress.add_task(what, total=recording.size_bytes or None, ticks=0)
+
+        def move(index: int) -> None:
+            if index % 256 == 0:
+                progress.update(task, completed=recording.bytes_read, ticks=index)
+
+        yield move
+
+
+def _off_topics(
+    options: argparse.Namespace,
+    fitted: Fitted,
+    controller: Controller,
+    recording: Recording,
+    extent: Extent,
+    folder: Path,
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Arrays of `replay` and what the slicer counted; the inputs are saved for ``check`` and ``plot --input``."""
+    from ...events.slicing import Slicer
+    from ...record.shown import ShownRecorder
+
+    room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
+    shown = ShownRecorder(controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
+    slicer = Slicer(fitted.period_ns, fitted.camera.capacity, longest_gap(options))
+    speed = options.speed if options.real_time else 0.0
+    with _progress("replay", recording, options.json) as move:
+        arrays = replay(controller, fitted, slicer.ticks(_pieces(options, recording)()), speed, move, shown)
+    shown.save(folder / "shown.npz")
+    return arrays, slicer.counters
+
+
+def _summary(
+    options: argparse.Namespace,
+    fitted: Fitted,
+    recording: Recording,
+    arrays: Mapping[str, np.ndarray],
+    sliced: Mapping[str, int],
+    counters: Mapping[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    from ... import __version__
+
+    ticks, spec = len(arrays["command"]), fitted.spec
+    lasts = ticks * spec.period
+    how = f"in real time x {options.speed:g}" if options.real_time else "as fast as possible"
+    where = "over ROS 2" if options.ros else "in one process"
+    name = Path(options.file).name
+    seen = counters["inputs"][fitted.events]
+    events = dict(sliced) | {key: seen[key] for key in ("out_of_frame", "filtered")}
+    summary: dict[str, Any] = {
+        "title": f"{options.controller} on {name}, {where}, {how}",
+        "controller": str(options.controller),
+        "recording": {
+            "file": name, "topic": recording.topic, "encoding": recording.encoding,
+            "width": fitted.camera.size[0], "height": fitted.camera.size[1],
+            "counters": {key: n for key, n in recording.counters.items() if n},
+        },
+        "over_ros": options.ros,
+        "notes": list(fitted.notes),
+        "duration_s": round(lasts, 9),
+        "ticks": ticks,
+        "commands": command_digest(arrays["command"]),
+        "events": {fitted.events: events},
+        "spikes": counters["spikes"],
+        "guard": counters["guard"],
+        "network": {
+            "events_per_s": round(sliced["events"] / lasts, 1),
+            "spikes_per_s": round(sum(counters["spikes"].values()) / lasts, 1),
+            "synaptic_operations_per_s": round(counters["synaptic_operations"] / lasts, 1),
+        },
+        "late_ticks": int(arrays["late_ticks"]),
+        "seconds": round(seconds, 3),
+        "versions": {"snn_control": __version__, "numpy": np.__version__},
+    }  # fmt: skip
+    if not options.ros and not options.real_time:
+        summary["loop_seconds"] = round(float(arrays["loop_seconds"]), 3)
+        summary["ticks_per_s"] = round(ticks / float(arrays["loop_seconds"]))
+    return summary
+
+
+def _finish(
+    options: argparse.Namespace,
+    fitted: Fitted,
+    controller: Controller,
+    recording: Recording,
+    folder: Path,
+    summary: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    say: Say,
+) -> None:
+    """Write the run folder, its picture and the video."""
+    from ...record.run_folder import write_run
+
+    spec, chunks = fitted.spec, _pieces(options, recording)
+    t = np.arange(len(arrays["command"])) * spec.period
+    every = max(1, round(0.01 / spec.period))
+    binned = np.add.reduceat(arrays["tick_events"], np.arange(0, len(t), every))
+    lengths = np.diff(np.append(np.arange(0, len(t), every), len(t)))
+    sizes = {p["name"]: p["size"] for p in controller.program.facts["populations"]}
+    units = {o.unit for o in spec.outputs}
+    more = {
+        "command_t": t,
+        "command_names": np.array(output_names(spec)),
+        "command_unit": np.array(units.pop() if len(units) == 1 else ""),
+        "rate_t": (np.arange(len(binned)) + 0.5) * every * spec.period,
+        "event_rate": binned / (lengths * spec.period),
+        "spike_t": arrays["spike_step"] * spec.dt,
+        "population_sizes": np.array([sizes[name] for name in arrays["population_names"].tolist()], np.int64),
+    }
+    if not options.ros:  # else the node has read it
+        save_controller(options, fitted, folder)
+    say("drawing the report ...")
+    try:
+        from ...report.figures import draw
+        from ...report.page import write_report
+        from ...report.replay import recording_arrays
+
+        picture = draw("activity", summary, arrays | more).png
+        write_run(folder, summary, arrays | more | recording_arrays(fitted, chunks, longest_gap(options)))
+        (folder / "activity.png").write_bytes(picture)
+        write_report(folder)
+    except RuntimeFault as error:
+        write_run(folder, summary, arrays | more)
+        say(f"note: no pictures: {error}")
+    if options.video:
+        from ...report.replay import write_replay_video
+
+        with _progress("video", recording, options.json) as move:
+            write_replay_video(options.video, fitted, chunks, arrays, longest_gap(options), options.speed,
+                               summary["title"], move)  # fmt: skip
+
+
+def _print(summary: Mapping[str, Any], folder: Path, video: str | None) -> None:
+    (events,), guard = summary["events"].values(), summary["guard"]
+    print(summary["title"])
+    print(f"  recording: {summary['duration_s']:g} s, {summary['ticks']:,} tick{'s' * (summary['ticks'] != 1)}")
+    if "ticks_per_s" in summary:
+        loop = f"{summary['loop_seconds']:g} s from the first tick to the last, {summary['ticks_per_s']:,} ticks/s"
+        print(f"  run: {loop}; {summary['seconds']:g} s with its preparation")
+    else:
+        print(f"  run: {summary['seconds']:g} s" + (", with the start of the nodes" if summary["over_ros"] else ""))
+    odd = ", ".join(f"{n:,} {key}" for key, n in events.items() if n and key not in ("events", "filtered"))
+    print(f"  {events['events']:,} events" + (f": {odd}" if odd else ", all in time and in order"))
+    if events["filtered"]:
+        print("  filters removed: " + ", ".join(f"{name} {n:,}" for name, n in events["filtered"].items()))
+    print("  spikes: " + ", ".join(f"{name} {n:,}" for name, n in summary["spikes"].items()))
+    waiting = ", those before and after the recording too" if summary["over_ros"] and guard["safe_ticks"] else ""
+    print(f"  commands: {summary['commands']} (sha256 of their bits), {guard['safe_ticks']:,} safe ticks{waiting}")
+    if late := summary["late_ticks"]:
+        print(f"  {counted(late, 'tick')} began more than a period too late")
+    more = "nodes" if summary["over_ros"] else "shown.npz"
+    print(f"  in {folder}: summary.json, data.npz, controller.yaml, activity.png, report.html, {more}")
+    if video:
+        print(f"  video: {video}")

@@ -1,0 +1,114 @@
+"""``snn_control events replay --ros``: the recording as a world, played over DDS to a controller node."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import NO_VALUE, DescriptionError, RuntimeFault
+from ...record.replay import Fitted
+from ..common import need_extra
+
+__all__ = ["SHORT_GAP", "check_topics", "longest_gap", "on_topics", "save_controller"]
+
+SHORT_GAP = 0.1  # s, of --skip-gaps
+WORLD = "sim_worlds:EventReplay-v0"
+
+Say = Callable[..., None]
+
+
+def longest_gap(options: argparse.Namespace) -> float:
+    """A silence that is longer [s] is cut out."""
+    from ...events.slicing import LONGEST_GAP
+
+    return SHORT_GAP if options.skip_gaps else LONGEST_GAP
+
+
+def save_controller(options: argparse.Namespace, fitted: Fitted, folder: Path) -> None:
+    """The controller as it runs, into the run folder."""
+    head = f"Made by: snn_control events replay {options.file} --controller {options.controller}"
+    fitted.spec.save(folder / "controller.yaml", head)
+
+
+def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
+    """Raise for what is not installed, an input or output without a topic, and what a node would refuse."""
+    for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
+        need_extra(module, extra)
+    from ...ros import check
+
+    for kind, ends, topics in (
+        ("inputs", fitted.spec.inputs, fitted.spec.ros_inputs),
+        ("outputs", fitted.spec.outputs, fitted.spec.ros_outputs),
+    ):
+        for end in ends:
+            if end.name not in topics:
+                fix = "say on which topic it comes or goes, or leave --ros out"
+                raise DescriptionError(f"{options.controller}: ros.{kind}.{end.name}", NO_VALUE, "is missing", fix)
+    try:
+        check.need_types(replace(fitted.spec, path=""))
+        check.check_topics(fitted.spec)
+    except DescriptionError as error:
+        raise error.in_file(str(options.controller)) from None
+
+
+def on_topics(
+    options: argparse.Namespace, fitted: Fitted, folder: Path, say: Say
+) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
+    """From what the two nodes saved: arrays as of `replay`, the slicer's counters and the controller's."""
+    from ...record.activity import unpack
+    from ...record.episode import load_episode
+    from ...ros.launching import closed_loop
+    from ..processes import failure, run_processes
+
+    discrete = [o.decoder.actions for o in fitted.spec.outputs if hasattr(o.decoder, "actions")]
+    width, height = fitted.camera.size
+    arguments = {
+        "path": str(Path(options.file).resolve()), "topic": options.topic, "width": width,
+        "height": height, "input": fitted.events, "period": fitted.spec.period,
+        "capacity": fitted.camera.capacity, "values": dict(fitted.values), "silent": list(fitted.silent),
+        "actions": sum(o.size for o in fitted.spec.outputs), "discrete": discrete[0] if discrete else 0,
+        "longest_gap": longest_gap(options), "speed": options.speed if options.real_time else 1.0,
+        "begin": options.begin, "end": options.end,
+    }  # fmt: skip
+    save_controller(options, fitted, folder)
+    nodes = folder.resolve() / "nodes"  # apart: the record of the controller is called as the arrays of its file are
+    nodes.mkdir(exist_ok=True)
+    for name in ("world.npz", "controller.npz"):
+        (nodes / name).unlink(missing_ok=True)
+    processes = closed_loop(
+        world=WORLD, world_arguments=json.dumps(arguments), controller_file=str(folder / "controller.yaml"),
+        lockstep=not options.real_time, episodes=1, record=str(nodes),
+        step=fitted.spec.period / options.speed if options.real_time else 0.0,
+    )  # fmt: skip
+    codes = run_processes(processes, nodes, say, options.json)
+    if any(codes.values()):
+        raise RuntimeFault(failure(nodes, codes))
+    world, facts = load_episode(nodes / "world.npz")
+    activity, report = unpack(nodes / "controller.npz")
+    if not len(world["ends"]):
+        raise RuntimeFault(f"the replay was stopped before the recording's end: see {nodes}/*.log")
+    if facts["dropped_steps"]:
+        say(f"note: {facts['dropped_steps']:,} ticks were replayed but not recorded")
+    arrays = {key: activity[key] for key in ("spike_population", "spike_neuron", "population_names")}
+    arrays["overwritten_spikes"] = activity["overwritten"][1]
+    arrays["spike_step"] = activity["spike_step"] - _first_tick(activity) * round(fitted.spec.period / fitted.spec.dt)
+    arrays |= {
+        "command": world["action"].reshape(len(world["step"]), -1),
+        "tick_events": world["info.events"].astype(np.int64),
+        "tick_dropped": world["info.dropped_events"].astype(np.int64),
+        "late_ticks": np.array(facts["skipped"]),
+    }
+    sliced = {key.removeprefix("info.all_"): int(world[key][-1]) for key in world if key.startswith("info.all_")}
+    return arrays, sliced, report["counters"]
+
+
+def _first_tick(activity: Mapping[str, np.ndarray]) -> int:
+    """Of a controller node, the first tick that had an input: in real time it ticks before the recording begins."""
+    given = np.flatnonzero(activity["stamp_ns"] > 0)
+    return int(given[0]) if given.size else 0

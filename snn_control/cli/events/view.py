@@ -1,0 +1,142 @@
+"""``snn_control events view``: a video of a recording, or a figure of what is in it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...errors import NO_VALUE, DescriptionError
+from ..common import add_command, add_out, check_out, need_extra, number
+from . import add_recording, guessed, open_from
+from .faults import warn
+
+MORE = """\
+--out X.mp4 or X.gif  a video: ON events (brighter) orange, OFF events blue, with time and rate
+--out X.png           a figure: moments, rate over time, activity of the pixels, intervals of a pixel, x-y-t
+
+styles:
+  polarity   how many events each pixel gave since the last picture
+  surface    the last event of each pixel, fading with its age (30 ms)
+  grey       leaky sum of the polarities (100 ms), much as an ordinary camera would see it
+without --style, polarity; in slow motion, where its pictures would be all but empty, surface
+
+examples:
+  snn_control events view recording.raw
+  snn_control events view bag_folder --topic /event_camera/events --out look.png
+  snn_control events view recording.raw --from 1.2 --to 1.4 --speed 0.05 --style surface --out slow.gif
+"""
+STYLES = ("polarity", "surface", "grey")  # of events.frames, which is imported late
+SUFFIXES = (".mp4", ".gif", ".png")
+LEAST_SECONDS = 4.0  # of a video whose speed nobody gave
+FEW = 1000  # events of a picture
+MOMENTS = 5
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "view", run, "make a video or a figure of a recording", MORE)
+    add_recording(parser)
+    add_out(parser, "FILE", "what to write: .mp4, .gif or .png (default: the recording's name .mp4, here)")
+    text = "begin so long after the first event [s]"
+    parser.add_argument("--from", dest="start", type=number(0.0, " s"), default=0.0, metavar="S", help=text)
+    text = "end so long after the first event [s]"
+    parser.add_argument("--to", dest="stop", type=number(0.0, " s"), default=math.inf, metavar="S", help=text)
+    text = f"0.1: slow motion (default 1, and slower where a video would be shorter than {LEAST_SECONDS:g} s)"
+    parser.add_argument("--speed", type=number(1e-9), default=None, metavar="X", help=text)
+    parser.add_argument("--fps", type=number(0.1), default=30.0, metavar="N", help="pictures a second (default 30)")
+    parser.add_argument("--style", choices=STYLES, help="of the pictures (default polarity, see above)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ...events.frames import likely_size
+    from ...report.event_plots import Survey
+    from ...report.event_video import part_of
+
+    options.out = options.out or f"{Path(options.file).stem}.mp4"
+    suffix = Path(options.out).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise DescriptionError("--out", options.out, f"must end in {', '.join(SUFFIXES)}")
+    check_out(options)
+    if options.stop <= options.start:
+        raise DescriptionError("--to", options.stop, f"must be after --from = {options.start:g}")
+    need_extra("av", "events") if suffix == ".mp4" else need_extra("matplotlib", "report")
+    need_extra("PIL", "report")
+    recording = open_from(options)
+    survey, size = Survey(options.start), None
+    with progress(f"reading {Path(options.file).name}", recording.size_bytes) as reached:
+        for piece in part_of(recording, options.start, options.stop):
+            survey.add(piece)
+            size = (piece.width, piece.height) if piece.width and piece.height else size
+            reached(recording.bytes_read)
+    if survey.first is None:
+        raise DescriptionError(options.file, NO_VALUE, "holds no events in this part", "see: snn_control events info")
+    rows, columns = survey.pixels.shape
+    warn(recording)
+    options.size = size or likely_size(columns, rows)
+    survey.grow(options.size[1], options.size[0])
+    if size is None:
+        print(f"note: sensor {guessed(options.size)}", file=sys.stderr)
+    options.speed = options.speed or speed_for(survey.seconds)
+    print((figure if suffix == ".png" else video)(options, recording, survey))
+    return 0
+
+
+def video(options: argparse.Namespace, recording: Any, survey: Any) -> str:
+    from ...report.event_video import write_event_video
+
+    most = (640, 480) if Path(options.out).suffix.lower() == ".gif" else (1280, 960)  # which is held in memory
+    if options.style is None:
+        of_a_picture = (survey.on + survey.off) * options.speed / options.fps / max(survey.seconds, 1e-9)
+        options.style = "surface" if options.speed < 1 and of_a_picture < FEW else "polarity"
+    with progress(f"drawing {Path(options.out).name}", survey.seconds) as reached:
+        pictures = write_event_video(
+            options.out, recording, fps=options.fps, speed=options.speed, style=options.style, start=options.start,
+            stop=options.stop, size=options.size, most=most, progress=lambda t: reached(t - options.start),
+        )  # fmt: skip
+    return (
+        f"{options.out}: {pictures} pictures ({options.style}), {pictures / options.fps:.3g} s at "
+        f"{options.speed:g} x real time, "
+        f"{survey.on + survey.off:,} events of {survey.seconds:.6g} s, sensor {options.size[0]} x {options.size[1]}"
+    )
+
+
+def figure(options: argparse.Namespace, recording: Any, survey: Any) -> str:
+    from ...files import replace_file
+    from ...report.canvas import paint
+    from ...report.event_plots import draw_recording
+    from ...report.event_video import event_moments
+
+    window = max(1e-6, min(1 / 30, survey.seconds / 15))
+    first = options.start + window
+    last = max(options.start + survey.seconds, first)
+    times = [first + (last - first) * k / (MOMENTS - 1) for k in range(MOMENTS)]
+    moments = event_moments(recording, times, window, style=options.style or "polarity", size=options.size)
+    title = Path(options.file).name
+    picture = paint("events", title, lambda figure: draw_recording(figure, survey, moments, title))
+    replace_file(options.out, lambda file: file.write(picture.png))
+    return f"{options.out}: {picture.caption}, sensor {options.size[0]} x {options.size[1]}"
+
+
+def speed_for(seconds: float) -> float:
+    """1, or as much slower (1, 2 or 5 times a power of ten) as makes a video long enough to look at."""
+    wanted = seconds / LEAST_SECONDS
+    if wanted >= 1.0 or wanted <= 0.0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return float(f"{power * max(step for step in (1, 2, 5) if step * power <= 1.1 * wanted):.3g}")
+
+
+@contextmanager
+def progress(what: str, total: float) -> Iterator[Any]:
+    """A bar on the terminal's error stream; gives the function that is told how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total or None)
+        yield lambda done: bar.update(task, completed=done)

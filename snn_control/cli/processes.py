@@ -1,0 +1,99 @@
+"""Node processes that a command starts, watches and ends; each writes a log into the run's folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from ..ros.launching import NodeProcess
+
+__all__ = ["failure", "run_processes"]
+
+
+def failure(folder: Path, codes: Mapping[str, int]) -> str:
+    """Which process failed, and the last line that it wrote."""
+    said = []
+    for name, code in codes.items():
+        if code:
+            path = folder / f"{name}.log"
+            lines = path.read_text(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+            said.append(f"{name} ended with code {code} ({path}): {last}")
+    return "; ".join(said)
+
+
+def run_processes(
+    processes: Sequence[NodeProcess],
+    folder: Path,
+    say: Any,
+    quiet: bool,
+    seconds: float | None = None,
+    limit: float | None = None,
+) -> dict[str, int]:
+    """Start processes, wait until one that is needed ends, end the others in order; exit codes by name.
+
+    seconds : how long it will take, for the progress bar; None: not known
+    limit : raise RuntimeFault after so many seconds
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ..ros.launching import command_line, environment_of_child
+
+    child = environment_of_child()
+    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # beside other runs on this machine
+    logs = [(folder / f"{p.name}.log").open("w") for p in processes]
+    running = [
+        subprocess.Popen(
+            command_line(p),
+            env=child,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+            preexec_fn=end_with_parent,
+        )
+        for p, log in zip(processes, logs, strict=True)
+    ]
+    say(f"started: {', '.join(p.executable for p in processes)}; logs in {folder}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, disable=quiet or not sys.stdout.isatty()) as progress:
+            task = progress.add_task("the loop is closed over DDS", total=seconds)
+            begin = time.monotonic()
+            while all(r.poll() is None for r, p in zip(running, processes, strict=True) if p.needed):
+                if limit is not None and time.monotonic() - begin > limit:
+                    raise RuntimeFault(f"the world did not end in time: see {folder}/*.log")
+                progress.update(task, completed=time.monotonic() - begin)
+                time.sleep(0.1)
+    finally:
+        codes = [end_process(process) for process in running]
+        for log in logs:
+            log.close()
+    return {p.name: code for p, code in zip(processes, codes, strict=True)}
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this child if the command itself is killed."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def end_process(process: subprocess.Popen) -> int:
+    """SIGINT, as launch does; SIGKILL only if that does not help."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode

@@ -1,0 +1,301 @@
+"""What is in a recording of events, in one figure: moments, rate, activity of the pixels, intervals, x-y-t.
+
+`Survey` takes the events of any recording piece by piece in memory of bounded size; `draw_recording` draws what it saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..events import Events
+from .canvas import MUTED, WIDTH, keep_apart
+from .table import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Survey", "draw_rate", "draw_recording"]
+
+ON_INK, OFF_INK = "#d97706", "#2563eb"  # as in the pictures, dark enough for white paper
+BINS = 512  # of the rate over time, at most
+POINTS = 30_000  # of the x-y-t picture, at most
+LEAST_BIN = 1000  # ns
+MOST_SIDE = 4096  # rows and columns of a sensor; an event beyond them is a mistake of its recording
+INTERVALS = np.logspace(-6, 2, 97)  # s
+EVERY = 4  # every 4th row and column of the sensor, for the intervals
+
+
+class Survey:
+    """Counts what is in a stream of events.
+
+    begins : time of its first event where the stream is a part of a longer one [s]; moves the axes of time
+
+    ``add`` the pieces in their order. Then:
+
+    first, last : ns, of the first event and the latest one; None without an event
+    on, off : how many
+    rate : (bins, 2) int64, ON and OFF events a bin of ``bin_ns`` from ``first`` on
+    pixels : (rows, columns) int64, events of each pixel; at most 4096 rows and columns, what lies beyond is left out
+    intervals : (96,) int64, how long the pixels of every 4th row and column were silent between two events, in the
+        bins of INTERVALS [s]
+    jumps : moments [ns after the first event] at which the clock went back by a millisecond or more
+    points : (n, 4) float64 of at most 30,000 events: s after the first, x, y, p
+    """
+
+    def __init__(self, begins: float = 0.0) -> None:
+        self.begins = begins
+        self.first: int | None = None
+        self.last: int | None = None
+        self.on = self.off = 0
+        self.bin_ns = LEAST_BIN
+        self._rate = np.zeros((2 * BINS, 2), np.int64)
+        self.pixels = np.zeros((1, 1), np.int64)
+        self.intervals = np.zeros(len(INTERVALS) - 1, np.int64)
+        self.jumps: list[int] = []
+        self._before = np.full((1, 1), -1, np.int64)
+        self._points: list[np.ndarray] = []
+        self._every, self._seen = 1, 0
+        self._newest = 0  # time of the last event that was added [ns]
+
+    def add(self, events: Events) -> None:
+        """The next events."""
+        if not len(events):
+            return
+        t = events.ns
+        if self.first is None or self.last is None:
+            self.first = self.last = int(t[0])
+            self._newest = self.first
+        back = np.flatnonzero(np.diff(t, prepend=self._newest) < -1_000_000)
+        self._newest = int(t[-1])
+        self.jumps += [int(t[k - 1] if k else self.last) - self.first for k in back[: 20 - len(self.jumps)]]
+        steady = np.maximum(np.maximum.accumulate(t), self.last) - self.first
+        self.last = int(steady[-1]) + self.first
+        on = int(np.count_nonzero(events.p))
+        self.on, self.off = self.on + on, self.off + len(events) - on
+        self._count_rate(steady, events.p)
+        if max(int(events.x.max()), int(events.y.max())) >= MOST_SIDE:
+            inside = (events.x < MOST_SIDE) & (events.y < MOST_SIDE)
+            events = replace(events, t=events.t[inside], x=events.x[inside], y=events.y[inside], p=events.p[inside])
+            t, steady = t[inside], steady[inside]
+            if not len(events):
+                return
+        self.grow(int(events.y.max()) + 1, int(events.x.max()) + 1)
+        rows, columns = self.pixels.shape
+        places = events.y.astype(np.intp) * columns + events.x
+        self.pixels += np.bincount(places, minlength=rows * columns).reshape(rows, columns)
+        self._count_intervals(events, t)
+        self._keep_points(events, steady)
+
+    def _count_rate(self, t: np.ndarray, p: np.ndarray) -> None:
+        while t[-1] // self.bin_ns >= 2 * BINS:  # pairs of bins become one
+            self._rate[:BINS] = self._rate.reshape(BINS, 2, 2).sum(axis=1)
+            self._rate[BINS:] = 0
+            self.bin_ns *= 2
+        codes = t // self.bin_ns * 2 + (p == 0)
+        self._rate += np.bincount(codes, minlength=4 * BINS).reshape(2 * BINS, 2)
+
+    def grow(self, rows: int, columns: int) -> None:
+        """Make ``pixels`` as large as the sensor, if it is not so already."""
+        old = self.pixels.shape
+        rows, columns = max(min(rows, MOST_SIDE), old[0]), max(min(columns, MOST_SIDE), old[1])
+        if (rows, columns) != old:
+            self.pixels = np.pad(self.pixels, ((0, rows - old[0]), (0, columns - old[1])))
+            few = (-(-rows // EVERY), -(-columns // EVERY))
+            room = [(0, new - now) for new, now in zip(few, self._before.shape)]
+            self._before = np.pad(self._before, room, constant_values=-1)
+
+    def _count_intervals(self, events: Events, t: np.ndarray) -> None:
+        few = (events.x % EVERY == 0) & (events.y % EVERY == 0)
+        t = t[few]
+        places = (events.y[few] // EVERY).astype(np.intp) * self._before.shape[1] + events.x[few] // EVERY
+        order = np.argsort(places, kind="stable")
+        t, places = t[order], places[order]
+        same = np.diff(places, prepend=-1) == 0
+        before = np.empty_like(t)
+        before[1:] = t[:-1]
+        last = self._before.reshape(-1)
+        before[~same] = last[places[~same]]
+        gaps = (t - before)[before >= 0]
+        last[places] = t
+        self.intervals += np.histogram(np.maximum(gaps, 0) * 1e-9, INTERVALS)[0]
+
+    def _keep_points(self, events: Events, t: np.ndarray) -> None:
+        rows = np.arange(-self._seen % self._every, len(t), self._every)
+        kept = (t[rows] * 1e-9, events.x[rows], events.y[rows], events.p[rows])
+        self._points.append(np.stack([c.astype(np.float64) for c in kept], axis=1))
+        self._seen += len(t)
+        while sum(map(len, self._points)) > POINTS:
+            points, self._every = np.concatenate(self._points), 2 * self._every
+            self._points = [points[::2]]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that it counted, of bounded size but for the pixels; `of` makes the same survey of them."""
+        times = [self.bin_ns, self.first or 0, self.last or 0]
+        return {
+            "times": np.array(times, np.int64), "begins": np.array(self.begins), "rate": self.rate,
+            "pixels": self.pixels, "intervals": self.intervals, "jumps": np.array(self.jumps, np.int64),
+            "points": self.points.astype(np.float32),
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Survey:
+        """The survey of `arrays`; more cannot be added. Raises KeyError where one is missing."""
+        survey = cls(float(arrays["begins"]))
+        survey.bin_ns, survey.first, survey.last = (int(value) for value in arrays["times"])
+        survey._rate, survey.pixels = arrays["rate"], arrays["pixels"]
+        survey.on, survey.off = (int(total) for total in survey.rate.sum(axis=0))
+        survey.intervals, survey.jumps = arrays["intervals"], arrays["jumps"].tolist()
+        survey._points = [arrays["points"].astype(np.float64)]
+        return survey
+
+    @property
+    def points(self) -> np.ndarray:
+        return np.concatenate([np.zeros((0, 4)), *self._points])
+
+    @property
+    def rate(self) -> np.ndarray:
+        return self._rate[: max(1, -(-self._span // self.bin_ns))]
+
+    @property
+    def _span(self) -> int:
+        return 1 + (0 if self.first is None or self.last is None else self.last - self.first)
+
+    @property
+    def seconds(self) -> float:
+        """From the first event to the last [s]."""
+        return (self._span - 1) * 1e-9
+
+    @property
+    def silences(self) -> list[tuple[float, float]]:
+        """Begin and end [s] of at most 50 stretches of two and more bins without an event."""
+        edges = np.flatnonzero(np.diff(np.r_[0, self.rate.sum(axis=1) == 0, 0]))
+        stretches = edges.reshape(-1, 2)
+        long = stretches[np.diff(stretches, axis=1)[:, 0] >= 2][:50]
+        width = self.bin_ns * 1e-9
+        return [(self.begins + a * width, self.begins + b * width) for a, b in long.tolist()]
+
+
+def draw_recording(
+    figure: Figure, survey: Survey, moments: Sequence[tuple[float, np.ndarray]] = (), title: str = ""
+) -> tuple[str, str]:
+    """One figure of all that the survey saw; returns caption and alternative text.
+
+    moments : time [s after the first event] and picture of some moments, shown above
+    """
+    heights = [WIDTH / len(moments) * np.divide(*moments[0][1].shape[:2]) + 0.3] if moments else []
+    heights += [2.2, 3.6]
+    figure.set_size_inches(WIDTH, sum(heights) + 0.6)
+    keep_apart(figure)
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    if moments:
+        _draw_moments(figure, grid[0].subgridspec(1, len(moments)), moments, survey)
+    draw_rate(figure.add_subplot(grid[-2]), survey)
+    below = grid[-1].subgridspec(1, 3, width_ratios=[1.25, 0.9, 1.1])
+    _draw_activity(figure, figure.add_subplot(below[0]), survey.pixels)
+    _draw_intervals(figure.add_subplot(below[1]), survey)
+    _draw_cloud(figure.add_subplot(below[2], projection="3d"), survey)
+    total = survey.on + survey.off
+    share = f"{survey.on / total:.0%} ON" if total else "none"
+    said = f"{number(total)} events ({share}) in {number(survey.seconds)} s"
+    return said, f"Moments, event rate, activity of the pixels, intervals and x-y-t of a recording: {said}."
+
+
+def _unit(survey: Survey) -> tuple[float, str]:
+    """Scale and name of the unit in which times of this length are told."""
+    units = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
+    return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
+
+
+def _draw_moments(figure: Figure, grid: object, moments: Sequence[tuple[float, np.ndarray]], survey: Survey) -> None:
+    scale, unit = _unit(survey)
+    for k, (t, image) in enumerate(moments):
+        axes = figure.add_subplot(grid[0, k])  # type: ignore[index]
+        axes.imshow(image, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+        axes.set_title(f"{t * scale:.4g} {unit}", fontsize=10, fontweight="normal", color=MUTED)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+
+
+def draw_rate(axes: Axes, survey: Survey) -> None:
+    """ON events above the axis, OFF events below; grey where nothing came, dashed where the clock steps back."""
+    width = survey.bin_ns * 1e-9
+    rates = survey.rate / width
+    if len(rates) > 1:  # the last bin is not whole: a part of it is no rate
+        rates[-1] = rates[-2]
+    scale, unit = next(((s, u) for s, u in ((1e6, "M/s"), (1e3, "k/s")) if rates.max(initial=0) >= s), (1.0, "1/s"))
+    times, of_times = _unit(survey)
+    edges = survey.begins + np.append(np.arange(len(rates)) * width, max(survey.seconds, width * (len(rates) - 0.99)))
+    edges *= times
+    for k, (name, colour) in enumerate((("ON", ON_INK), ("OFF", OFF_INK))):
+        axes.stairs((1, -1)[k] * rates[:, k] / scale, edges, fill=True, color=colour, alpha=0.85, lw=0, label=name)
+    for k, (begin, end) in enumerate(survey.silences):
+        axes.axvspan(begin * times, end * times, color=MUTED, alpha=0.18, lw=0, label="no event" if k == 0 else None)
+    for k, t in enumerate(survey.jumps):
+        axes.axvline(
+            (survey.begins + t * 1e-9) * times,
+            color="#b3261e",
+            lw=1,
+            ls=(0, (3, 2)),
+            label="clock steps back" if k == 0 else None,
+        )
+    axes.axhline(0, color=MUTED, lw=0.7)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    axes.set_title("Events over time")
+    axes.set_ylabel(f"OFF   rate [{unit}]   ON")
+    axes.set_xlabel(f"time [{of_times}]")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2)
+
+
+def _draw_activity(figure: Figure, axes: Axes, pixels: np.ndarray) -> None:
+    """How many events each pixel gave, in equal steps of the logarithm."""
+    from matplotlib.colors import LogNorm
+
+    most = max(float(pixels.max(initial=0)), 2.0)
+    shown = axes.imshow(np.maximum(pixels, 0.5), norm=LogNorm(0.5, most), cmap="cividis", interpolation="nearest")
+    axes.grid(False)
+    axes.set_title("Activity of the pixels")
+    axes.set(xlabel="column [pixel]", ylabel="row [pixel]")
+    figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02).set_label("events a pixel [count]")
+
+
+def _draw_intervals(axes: Axes, survey: Survey) -> None:
+    axes.stairs(survey.intervals, INTERVALS, fill=True, color=MUTED, alpha=0.7, lw=0)
+    axes.set_xscale("log")
+    used = np.flatnonzero(survey.intervals)
+    if len(used):
+        axes.set_xlim(INTERVALS[max(0, used[0] - 2)], INTERVALS[min(len(INTERVALS) - 1, used[-1] + 3)])
+    axes.set_title("Intervals of a pixel")
+    axes.set(xlabel="from event to event [s]", ylabel="intervals [count]")
+    axes.set_ylim(bottom=0)
+
+
+def _draw_cloud(axes: Axes, survey: Survey) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    t, x, y, p = survey.points.T
+    scale, unit = _unit(survey)
+    t = (t + survey.begins) * scale
+    area = float(np.clip(4000 / max(1, len(t)), 0.5, 6.0))
+    for chosen, colour in ((p == 0, OFF_INK), (p != 0, ON_INK)):
+        axes.scatter(t[chosen], x[chosen], y[chosen], s=area, c=colour, lw=0, alpha=0.6, rasterized=True)  # type: ignore[misc]
+    axes.set_title("x-y-t", loc="left")
+    axes.set(ylim=(0, survey.pixels.shape[1]), zlim=(survey.pixels.shape[0], 0))  # y goes down
+    axes.set_xlabel(f"time [{unit}]", fontsize=9, labelpad=-4)
+    axes.set_ylabel("column", fontsize=9, labelpad=-4)
+    axes.zaxis.set_rotate_label(False)  # type: ignore[attr-defined]
+    axes.set_zlabel("row", fontsize=9, labelpad=-6, rotation=90)  # type: ignore[attr-defined]
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):  # type: ignore[attr-defined]
+        axis.set_major_locator(MaxNLocator(4))
+    axes.tick_params(labelsize=7, pad=-2)
+    axes.set_box_aspect((1.7, 1, 0.8), zoom=0.9)  # type: ignore[arg-type, call-arg]
+    axes.view_init(elev=22, azim=-62)  # type: ignore[attr-defined]

@@ -1,0 +1,97 @@
+"""Pictures of a replay, from its recording and the arrays of its run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..coding import EventsInput
+from ..controller import Controller
+from ..events import Events
+from ..events.slicing import LONGEST_GAP, Slicer
+from ..record.replay import Fitted, output_names, play
+from ..spec import ControllerSpec
+from .event_run import survey_arrays
+from .event_video import ReplayVideo
+
+__all__ = ["command_ranges", "recording_arrays", "write_replay_video"]
+
+Chunks = Callable[[], Iterable[Events]]
+
+
+def write_replay_video(
+    path: str | os.PathLike,
+    fitted: Fitted,
+    chunks: Chunks,
+    arrays: Mapping[str, np.ndarray],
+    longest_gap: float = LONGEST_GAP,
+    speed: float = 1.0,
+    title: str = "",
+    progress: Callable[[int], Any] = lambda index: None,
+) -> int:
+    """Write what a controller saw, spiked and commanded; returns the number of pictures.
+
+    chunks : gives the events that were replayed, again each time
+    arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
+        what the network was given comes from a twin of the controller
+    longest_gap : as the run had it
+    speed : seconds of the recording a second of the video
+
+    Raises as `ReplayVideo`.
+    """
+    spec, camera = fitted.spec, fitted.camera
+    controller = Controller.from_spec(spec)
+    facts = controller.program.facts
+    names = [str(name) for name in arrays["population_names"]]
+    sizes = {p["name"]: p["size"] for p in facts["populations"] if p["name"] in names}
+    tick_of = arrays["spike_step"] // controller.program.steps
+    slicer = Slicer(fitted.period_ns, camera.capacity, longest_gap)
+    outputs = output_names(spec, units=True)
+    limits = command_ranges(spec, arrays["command"])
+    with ReplayVideo(path, camera.size, outputs, sizes, spec.period, speed=speed, title=title, limits=limits) as video:
+        for tick in play(controller, fitted, slicer.ticks(chunks())):
+            if tick.index >= len(arrays["command"]):
+                break
+            low, high = np.searchsorted(tick_of, (tick.index, tick.index + 1))
+            which, neuron = arrays["spike_population"][low:high], arrays["spike_neuron"][low:high]
+            spikes = {name: neuron[which == k] for k, name in enumerate(names) if (which == k).any()}
+            events = Events(tick.t, tick.x, tick.y, tick.p, "ns", *camera.size)
+            pooled = _pooled(controller, camera)
+            video.add(tick.index, events, pooled, spikes, arrays["command"][tick.index])
+            progress(tick.index)
+    return video.pictures
+
+
+def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
+    """Low and high of each number of the command: the output's limits, where it has none the whole run's.
+
+    command : (ticks, outputs)
+    """
+    low, high = (
+        np.concatenate([np.broadcast_to(np.asarray(o.limits[k], np.float64), o.size) for o in spec.outputs])
+        for k in range(2)
+    )
+    seen = command if len(command) else np.zeros((1, len(low)))
+    low = np.where(np.isfinite(low), low, seen.min(axis=0))
+    high = np.where(np.isfinite(high), high, seen.max(axis=0))
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def recording_arrays(fitted: Fitted, chunks: Chunks, longest_gap: float = LONGEST_GAP) -> dict[str, np.ndarray]:
+    """What the camera saw in the time of the run, for the report (names: `record.run_folder`)."""
+    period, camera = fitted.period_ns, fitted.camera
+    return survey_arrays(lambda: Slicer(period, camera.capacity, longest_gap).timed(chunks()), camera.size)
+
+
+def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
+    """What the network is given for the events, as `ReplayVideo` takes it; None where it is no picture."""
+    name = f"{camera.name}.pooled"
+    grid: Any = getattr(camera.encoder, "grid", None)
+    if name not in controller.program.names or np.shape(grid) != (2,):
+        return None
+    columns, rows = grid
+    pooled = controller.bound.array(name).reshape(-1, rows, columns).astype(np.float64)
+    return pooled[0] if len(pooled) == 1 else pooled[::-1]  # OFF, ON: ON first

@@ -1,0 +1,187 @@
+"""Pictures one after the other into a file that appears whole or not at all: .mp4, .gif, or .png as a contact sheet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..errors import DescriptionError, InputError, RuntimeFault, how_to_install
+from ..files import replace_file
+
+__all__ = ["SUFFIXES", "VideoWriter"]
+
+SUFFIXES = (".mp4", ".gif", ".png")
+MOST_GIF = 600  # pictures of a .gif, which are held in memory until its end
+SHEET, GAP = (4, 3), 6  # columns and rows of a contact sheet; between its pictures [pixel]
+
+
+def import_pillow() -> Any:
+    """The package PIL, or a RuntimeFault that says how to install it."""
+    try:
+        import PIL.Image
+    except ImportError as error:
+        raise RuntimeFault(f"pictures of events need Pillow: {how_to_install('report')}") from error
+    return PIL
+
+
+class Mp4:
+    """H.264 in 4:2:0, which every player shows; odd sizes get a row or column more."""
+
+    dot = 2  # a colour is that of 2 x 2 pixels
+
+    def __init__(self, file: IO[bytes], fps: float) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise RuntimeFault(f"a video needs av (PyAV): {how_to_install('events')}") from error
+        self._av, self._file, self._fps = av, file, fps
+        self._container: Any = None
+        self._stream: Any = None
+
+    def add(self, image: np.ndarray) -> None:
+        rows, columns = image.shape[:2]
+        if rows % 2 or columns % 2:
+            image = np.pad(image, ((0, rows % 2), (0, columns % 2), (0, 0)), mode="edge")
+        if self._container is None:
+            self._container = self._av.open(self._file, "w", format="mp4")
+            options = {"crf": "20", "preset": "ultrafast"}
+            rate = Fraction(self._fps).limit_denominator(1000)
+            self._stream = self._container.add_stream("libx264", rate=rate, options=options)
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        self._container.mux(self._stream.encode(frame))
+
+    def end(self) -> None:
+        if self._container is not None:
+            self._container.mux(self._stream.encode())
+            self._container.close()
+
+
+class Gif:
+    """Plays for ever; each picture has colours of its own."""
+
+    dot = 1
+
+    def __init__(self, file: IO[bytes], fps: float) -> None:
+        self._file, self._interval = (
+            file,
+            max(2.0, 100 / fps),
+        )  # hundredths of a second; viewers slow down what is faster
+        self._images: list[Any] = []
+
+    def add(self, image: np.ndarray) -> None:
+        if len(self._images) == MOST_GIF:
+            fix = "write .mp4, or choose a shorter part or fewer pictures a second"
+            raise DescriptionError("pictures", MOST_GIF + 1, f"a .gif takes {MOST_GIF}", fix)
+        picture = import_pillow().Image.fromarray(image)
+        self._images.append(picture.quantize(128, method=2, dither=0))  # method 2: the octree, which is fast
+
+    def end(self) -> None:
+        first, *others = self._images
+        ends = np.rint(np.arange(len(self._images) + 1) * self._interval).astype(int)  # the file takes whole ones
+        durations = (10 * np.diff(ends)).tolist()
+        first.save(self._file, "gif", save_all=True, append_images=others, duration=durations, loop=0)
+
+
+class ContactSheet:
+    """Up to twelve of the pictures, evenly spread, in rows."""
+
+    dot = 1
+
+    def __init__(self, file: IO[bytes], fps: float) -> None:
+        self._file, self._seen, self._every = file, 0, 1
+        self._kept: list[np.ndarray] = []
+
+    def add(self, image: np.ndarray) -> None:
+        if self._seen % self._every == 0:
+            self._kept.append(image.copy())
+            if len(self._kept) == 2 * SHEET[0] * SHEET[1]:  # too many: every second one goes
+                del self._kept[1::2]
+                self._every *= 2
+        self._seen += 1
+
+    def end(self) -> None:
+        places = np.linspace(0, len(self._kept) - 1, min(len(self._kept), SHEET[0] * SHEET[1]))
+        chosen = [self._kept[k] for k in places.round().astype(int)]
+        rows, columns = chosen[0].shape[:2]
+        across = min(SHEET[0], len(chosen))
+        down = -(-len(chosen) // across)
+        sheet = np.full((down * (rows + GAP) - GAP, across * (columns + GAP) - GAP, 3), 255, np.uint8)
+        for k, image in enumerate(chosen):
+            y, x = (k // across) * (rows + GAP), (k % across) * (columns + GAP)
+            sheet[y : y + rows, x : x + columns] = image
+        import_pillow().Image.fromarray(sheet).save(self._file, "png", optimize=True)
+
+
+KINDS: dict[str, type[Mp4 | Gif | ContactSheet]] = {".mp4": Mp4, ".gif": Gif, ".png": ContactSheet}
+
+
+class VideoWriter:
+    """Takes pictures and makes a file of them when it is closed; used with ``with``, an exception leaves no file.
+
+    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve of the pictures)
+    fps : pictures a second of the video
+
+    ``dot`` is how many pixels a side a coloured dot needs so that it keeps its colour.
+
+    Raises
+    ------
+    DescriptionError : an ending that is none of these, a folder that cannot be written to
+    RuntimeFault : av or Pillow is not installed
+    """
+
+    def __init__(self, path: str | os.PathLike, fps: float = 30.0) -> None:
+        self.path, self.pictures = Path(path), 0
+        if self.path.suffix.lower() not in SUFFIXES:
+            raise DescriptionError("video", str(path), f"must end in {', '.join(SUFFIXES)}")
+        if not 0 < fps <= 1000:
+            raise InputError(f"fps = {fps!r}: must be above 0 and at most 1000 [1/s]")
+        import_pillow()
+        try:  # a file without a name: nothing is left of it, however this process ends
+            self._file = tempfile.TemporaryFile(dir=self.path.parent)
+        except OSError as error:
+            raise DescriptionError("video", str(path), f"cannot be written: {error.strerror}") from None
+        self._shape: tuple[int, ...] = ()
+        self.dot = KINDS[self.path.suffix.lower()].dot
+        try:
+            self._kind = KINDS[self.path.suffix.lower()](self._file, fps)
+        except RuntimeFault:
+            self._file.close()
+            raise
+
+    def add(self, image: np.ndarray) -> None:
+        """The next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
+        self._shape = self._shape or image.shape
+        if image.shape != self._shape:
+            raise InputError(f"picture = {image.shape}: must be {self._shape} as the first one")
+        self._kind.add(image)
+        self.pictures += 1
+
+    def close(self) -> None:
+        """Write the file, in the place of an old one; without a picture there is none. A second call does nothing."""
+        if self._file.closed:
+            return
+        with self._file:
+            if not self.pictures:
+                return
+            self._kind.end()
+            self._file.seek(0)
+            replace_file(self.path, lambda file: shutil.copyfileobj(self._file, file))
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._file.close()

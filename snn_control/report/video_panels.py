@@ -1,0 +1,225 @@
+"""Parts of a video's picture: spikes and commands of the last moments, drawn with numpy and Pillow, many a second."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..events.frames import BACK
+from .table import number
+from .video_file import import_pillow
+
+__all__ = ["INK", "LINES", "MUTED", "Box", "Pen", "Raster", "Strips", "font", "stretch"]
+
+INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
+#: Okabe and Ito's colours that are light enough for a dark ground
+LINES = [
+    (86, 180, 233),
+    (240, 180, 40),
+    (0, 178, 135),
+    (224, 140, 185),
+    (235, 110, 40),
+    (240, 228, 66),
+    (170, 170, 170),
+]
+MOST_STRIPS = 6  # numbers of a command that are drawn
+HEAD = 18  # pixels for the words of a strip
+NAMES = 116  # pixels for the names of populations, left of their spikes
+
+
+class Box(NamedTuple):
+    """A rectangle of the picture [pixel]."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@lru_cache(maxsize=8)
+def font(size: int) -> Any:
+    """The typeface that Pillow brings."""
+    import_pillow()
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+class Pen:
+    """Text and lines on a part of a picture: the part is copied, and written back by `done`. In pixels of the picture.
+
+    canvas : (rows, columns, 3) uint8
+    """
+
+    def __init__(self, canvas: np.ndarray, box: Box | None = None) -> None:
+        from PIL import ImageDraw
+
+        box = box or Box(0, 0, canvas.shape[1], canvas.shape[0])
+        self._part = canvas[box.y : box.y + box.height, box.x : box.x + box.width]
+        self._corner = np.array([box.x, box.y])
+        self._image = import_pillow().Image.fromarray(self._part)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def text(self, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
+        """``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
+        text = text.replace("\u202f", " ")  # not in this typeface
+        place = (x - self._corner[0], y - self._corner[1])
+        self._draw.text(place, text, fill=colour, font=font(size), anchor=anchor)
+
+    def line(self, points: np.ndarray, colour: tuple, width: int = 1) -> None:
+        """Through (n, 2) points x, y."""
+        self._draw.line((points - self._corner).reshape(-1).tolist(), fill=colour, width=width)
+
+    def done(self) -> None:
+        self._part[:] = np.asarray(self._image)
+
+
+def stretch(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The picture in another size, each pixel that of the nearest place."""
+    if image.shape[:2] == (rows, columns):
+        return image
+    y = np.arange(rows) * image.shape[0] // rows
+    return np.take(image[y], np.arange(columns) * image.shape[1] // columns, axis=1)
+
+
+def fill(canvas: np.ndarray, box: Box, colour: tuple) -> None:
+    canvas[box.y : box.y + box.height, box.x : box.x + box.width] = colour
+
+
+class Raster:
+    """Spikes of the last ``span`` seconds, a band a population, as high as the root of its size.
+
+    populations : name -> neurons
+    """
+
+    def __init__(self, box: Box, populations: Mapping[str, int], span: float) -> None:
+        self.box, self.span, self.populations = box, span, dict(populations)
+        self.inner = Box(box.x + NAMES, box.y, box.width - NAMES, box.height)
+        sizes = np.maximum(np.array(list(self.populations.values()) or [1]), 1)
+        gap = 3
+        shares = np.maximum(np.sqrt(sizes), 0.1 * np.sqrt(sizes).sum())
+        self._heights = np.maximum(1, np.floor((box.height - gap * len(sizes)) * shares / shares.sum())).astype(int)
+        self._tops = box.y + np.concatenate([[0], np.cumsum(self._heights + gap)[:-1]])
+        self._scale = self._heights / sizes
+        self._places = {name: k for k, name in enumerate(self.populations)}
+        self._spikes: deque[tuple[float, int, np.ndarray]] = deque()  # time, colour, rows
+
+    def add(self, t: float, spikes: Mapping[str, np.ndarray]) -> None:
+        """The spikes at the time t [s]: name -> (n,) indices."""
+        while self._spikes and self._spikes[0][0] <= t - self.span:
+            self._spikes.popleft()
+        for name, neurons in spikes.items():
+            if len(neurons):
+                k = self._places[name]
+                rows = self._tops[k] + (np.asarray(neurons) * self._scale[k]).astype(np.int32)
+                self._spikes.append((t, k, rows))
+
+    def ground(self, canvas: np.ndarray, pen: Pen | None = None) -> None:
+        """What does not change: first the bands, then, with a pen, the names."""
+        for k, (name, size) in enumerate(self.populations.items()):
+            x, y, height = self.inner.x, int(self._tops[k]), int(self._heights[k])
+            if pen is None:
+                fill(canvas, Box(x, y, self.inner.width, height), BACK)
+                continue
+            text, small = (name if len(name) <= 14 else name[:13] + "…"), height < 26
+            pen.text(x - 8, y + height / 2 - (0 if small else 7), text, LINES[k % len(LINES)], 13, "rm")
+            if not small:
+                pen.text(x - 8, y + height / 2 + 8, number(size), MUTED, 11, "rm")
+
+    def draw(self, canvas: np.ndarray, t: float) -> None:
+        """The dots, up to the time t [s] at the right."""
+        if not self._spikes:
+            return
+        lengths = [len(rows) for _, _, rows in self._spikes]
+        rows = np.concatenate([rows for _, _, rows in self._spikes])
+        ages = np.repeat([t - when for when, _, _ in self._spikes], lengths)
+        colours = np.array(LINES, np.uint8)[np.repeat([k for _, k, _ in self._spikes], lengths) % len(LINES)]
+        columns = self.inner.width - 2 - (ages / self.span * self.inner.width).astype(np.int64)
+        seen = columns >= 0
+        rows, columns, colours = rows[seen], columns[seen] + self.inner.x, colours[seen]
+        canvas[rows, columns] = colours
+        if len(rows) < 4000:  # few spikes: larger dots
+            canvas[rows, columns + 1] = colours
+            canvas[np.minimum(rows + 1, self.box.y + self.box.height - 1), columns] = colours
+
+
+class Strips:
+    """Numbers over the last ``span`` seconds, each in a strip with a scale of its own.
+
+    labels : what the numbers are called
+    rows : numbers that are given in ``span`` seconds
+    limits : low and high of each number; where infinite, and beyond them, what was seen so far. A scale never shrinks.
+    """
+
+    def __init__(
+        self, box: Box, labels: Sequence[str], span: float, rows: int, limits: Sequence[tuple[float, float]] = ()
+    ) -> None:
+        self.box, self.labels, self.span = box, list(labels[:MOST_STRIPS]), span
+        self.inner = Box(box.x + 52, box.y, box.width - 52, box.height)
+        self._left_out = len(labels) - len(self.labels)
+        self._t = np.full(rows + 2, -np.inf)
+        self._values = np.zeros((rows + 2, max(1, len(self.labels))))
+        self._n = 0
+        self._low, self._high = (np.zeros(self._values.shape[1]) for _ in range(2))
+        for k, (low, high) in enumerate(limits[: len(self.labels)]):
+            self._low[k] = min(0.0, low) if np.isfinite(low) else 0.0
+            self._high[k] = max(0.0, high) if np.isfinite(high) else 0.0
+
+    def add(self, t: float, values: np.ndarray) -> None:
+        """The numbers from the time t [s] on."""
+        row = self._n % len(self._t)
+        self._t[row] = t
+        if self.labels:
+            self._values[row] = values[: len(self.labels)]
+            np.minimum(self._low, self._values[row], out=self._low)
+            np.maximum(self._high, self._values[row], out=self._high)
+        self._n += 1
+
+    def _strip(self, k: int) -> Box:
+        height = self.box.height // max(1, len(self.labels))
+        return Box(self.inner.x, self.box.y + k * height, self.inner.width, height - 4)
+
+    def ground(self, canvas: np.ndarray) -> None:
+        """What does not change."""
+        for k in range(len(self.labels)):
+            fill(canvas, self._strip(k), BACK)
+
+    def draw(self, pen: Pen, t: float) -> None:
+        """Lines, names and the values of now, up to the time t [s] at the right."""
+        order = np.arange(max(0, self._n - len(self._t)), self._n) % len(self._t)
+        order = order[self._t[order] > t - self.span]
+        x = self.inner.x + self.inner.width - 2 - (t - self._t[order]) / self.span * self.inner.width
+        every = max(1, len(x) // self.inner.width)
+        for k, label in enumerate(self.labels):
+            box, low, high = self._strip(k), float(self._low[k]), float(self._high[k])
+            pen.text(box.x + 6, box.y + 2, label, LINES[k % len(LINES)], 13)
+            if box.height >= 2 * HEAD:  # the words have a place of their own
+                box = Box(box.x, box.y + HEAD, box.width, box.height - HEAD)
+            room = 0.08 * (high - low) or 1.0
+            low, high = low - room, high + room
+            values = self._values[order, k]
+            y = box.y + box.height - 1 - (values - low) / (high - low) * (box.height - 1)
+            zero = box.y + box.height - 1 + low / (high - low) * (box.height - 1)
+            pen.line(np.array([[box.x, zero], [box.x + box.width - 1, zero]]), GRID)
+            if len(x) > 1:
+                pen.line(np.stack([x, y], axis=1)[::every], LINES[k % len(LINES)], 2)
+            pen.text(box.x - 6, zero, "0", MUTED, 11, "rm")
+            if box.height >= 44:
+                for value, at in ((self._high[k], box.y + 7), (self._low[k], box.y + box.height - 7)):
+                    if abs(at - zero) > 11:
+                        pen.text(box.x - 6, at, number(float(value)), MUTED, 11, "rm")
+            if len(values):
+                pen.text(
+                    box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", LINES[k % len(LINES)], 13, "ra"
+                )
+        if self._left_out:
+            pen.text(self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 11, "rs")
+
+
+def blank(width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8 of the ground between the panels."""
+    return np.full((height, width, 3), GROUND, np.uint8)
