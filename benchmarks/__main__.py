@@ -8,7 +8,10 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("engine", "calls", "peers", "build", "plasticity", "plugins", "wakeup", "latency", "pan_tilt", "soak")
+NAMES = (
+    "engine", "calls", "peers", "build", "plasticity", "plugins", "events_decode", "events_filters", "event_camera",
+    "wakeup", "latency", "burst", "burst_dds", "pan_tilt", "soak",
+)  # fmt: skip
 
 
 def main() -> int:

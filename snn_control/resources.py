@@ -64,7 +64,13 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
     raise DescriptionError("shipped", name, f"must be a file in {folder}/", fix)
 
 
-def controller_path(name: str | os.PathLike) -> Path:
-    """A controller file by path, or by the name of a shipped one; raises DescriptionError for no such name."""
+def controller_path(name: str | os.PathLike, argument: str = "controller") -> Path:
+    """A controller file by path, or by the name of a shipped one; raises DescriptionError, which names the ``argument``
+    that it was given as, for no such name."""
     path = Path(name)
-    return path if path.suffix or path.exists() or "/" in str(name) else shipped(str(name))
+    if path.suffix or path.exists() or "/" in str(name):
+        return path
+    try:
+        return shipped(str(name))
+    except DescriptionError as error:
+        raise DescriptionError(argument, str(name), "is no file and no controller that ships", error.fix) from None

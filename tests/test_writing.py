@@ -71,14 +71,17 @@ def specs(draw):
     topic = st.builds(
         RosTopic,
         words,
-        st.just("std_msgs/msg/Float64MultiArray"),
+        st.sampled_from(["std_msgs/msg/Float64MultiArray", "event_camera_msgs/msg/EventPacket"]),
         words,
         st.sampled_from(["best_effort", "reliable"]),
-        st.sampled_from([1, 5, 10]),
+        st.sampled_from([1, 5, 64]),
     )
+    paced = st.builds(lambda t, p, late: replace(t, pace=p, late=late), topic, st.just("sensor"), st.floats(0, 9))
     commanded = st.builds(lambda t, v: replace(t, values=v or None), topic, values_of_a_message)
     ros = {
-        "ros_inputs": {i.name: draw(topic) for i in inputs if draw(st.booleans())},
+        "ros_inputs": {
+            i.name: draw(paced if isinstance(i, EventsInput) else topic) for i in inputs if draw(st.booleans())
+        },
         "ros_outputs": {o.name: draw(commanded) for o in outputs if draw(st.booleans())},
     }
     return spec(net, inputs, outputs, dt, period, guard, repeat=draw(st.integers(1, 3)), **ros)
@@ -248,6 +251,10 @@ class Foreign(NeuronModel):
         (
             {"ros_inputs": {"x": RosTopic("x", "std_msgs/msg/Float64", "data", values={"a": 1})}},
             "ros.inputs.x.values = {'a': 1}: goes with outputs only",
+        ),
+        (
+            {"ros_inputs": {"x": RosTopic("x", "std_msgs/msg/Float64", "data", pace="sensor")}},
+            "x.pace = 'sensor': pace and late go with events inputs only",
         ),
         ({"net": Network((Population("a", 3, LIF(v_threshold=[1, 2, 3]), bias=[True] * 3),))}, "must be numbers"),
     ],
