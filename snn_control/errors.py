@@ -53,8 +53,9 @@ class DescriptionError(SnnControlError, ValueError):
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
         self.path, self.value, self.rule, self.fix = path, value, rule, fix
         shown = "" if value is NO_VALUE else " = " + " ".join(repr(value).split())  # an array's has many lines
-        if len(shown) > 83:
-            shown = shown[:80] + "..."
+        most = 250 if isinstance(value, str) else 80  # the name of a file is said whole
+        if len(shown) > most + 3:
+            shown = shown[:most] + "..."
         super().__init__(f"{path}{shown}: {rule}" + (f"; {fix}" if fix else ""))
 
     def within(self, prefix: str) -> DescriptionError:

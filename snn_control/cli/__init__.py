@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.close()
             return 0
         name = str(error.filename or "")
-        print(f"snn_control: {name[:80]}: {error.strerror or error}", file=sys.stderr)
+        print(f"snn_control: {name[:250]}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("snn_control: interrupted", file=sys.stderr)

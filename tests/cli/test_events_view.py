@@ -84,7 +84,7 @@ def test_mistakes_are_said_in_one_line(recording, capsys):
         (["bar.raw", "--from", "0.2", "--to", "0.1"], "must be after --from = 0.2"),
         (["bar.raw", "--from", "9"], "holds no events in this part"),
         (["bar.raw", "--style", "film"], "invalid choice"),
-        (["bar.raw", "--out", "none/x.mp4"], "--out = 'none/x.mp4': must be a file in a folder that can be written"),
+        (["bar.raw", "--out", "none/x.mp4"], "--out = 'none/x.mp4': cannot be written: its folder is not there"),
         (["bar.raw", "--fps", "5000"], "fps = 5000.0: must be above 0 and at most 1000"),
     ):
         assert main(["events", "view", *arguments]) == 2, arguments

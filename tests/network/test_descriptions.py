@@ -74,7 +74,9 @@ def test_an_error_is_seen_from_further_out():
     assert isinstance(outer, SnnControlError)
     assert isinstance(outer, ValueError)
     assert error.in_file("") is error
-    assert len(str(DescriptionError("x", "a" * 1000, "must be short"))) < 120
+    assert len(str(DescriptionError("x", [1] * 1000, "must be short"))) < 120
+    assert len(str(DescriptionError("x", "a" * 1000, "must be short"))) < 290
+    assert "a" * 200 in str(DescriptionError("x", "a" * 200, "must be short"))  # the name of a file, all of it
 
 
 def test_a_parameter_that_is_none_is_named_with_the_nearest():
