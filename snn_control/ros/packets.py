@@ -25,11 +25,10 @@ from ..realtime.intake import Intake, begin_tick, decode_due, finish_tick, offer
 from .port_base import (
     HEIGHT,
     INFO,
-    LONGEST,
     MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
-    OVERSIZED,
+    NOTHING,
     OWN,
     SCRATCH,
     TAKEN,
@@ -65,11 +64,10 @@ def take_packets(context, now_ns, limit):
     taken = 0
     while decode_due(intake) != 0 and taken < most:
         length = take_message(context)
-        if length < 0:
+        if length == NOTHING:
             break
         taken += 1
-        if length > get(context, LONGEST):
-            add(context, OVERSIZED, 1)
+        if length < 0:
             continue
         address = load_i64(get(context, MESSAGE))  # the buffer may have moved: it is read again after each take
         head = i64(get(context, SCRATCH), header.PACKET_WORDS)

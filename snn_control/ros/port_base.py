@@ -24,7 +24,7 @@ from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
 from .wire import type_name
 
-__all__ = ["MOST_MESSAGES", "Hold", "Input", "Port", "add", "arrived", "check_type", "get", "take_message"]
+__all__ = ["MOST_MESSAGES", "NOTHING", "Hold", "Input", "Port", "add", "arrived", "check_type", "get", "take_message"]
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
 MOST_MESSAGES = 64
@@ -45,6 +45,8 @@ WIDTH, HEIGHT = 15, 16  # of the sensor, as the newest message of events says; 0
 OWN = 17  # from here on, words of the kind of port; outputs have theirs from INFO on
 WORDS = 32
 
+NOTHING, TOO_LONG = np.int64(-1), np.int64(-2)  # what `take_message` returns instead of a length
+
 
 @register_jitable
 def get(context, word):
@@ -58,15 +60,19 @@ def add(context, word, n):
 
 @register_jitable
 def take_message(context):
-    """Take one message -> its length, or -1 if there is none."""
+    """Take one message -> its length; NOTHING if there is none, TOO_LONG if it was longer than LONGEST, and counted."""
     code = call_int4(get(context, CALL), get(context, HANDLE), get(context, MESSAGE), get(context, INFO), np.int64(0))
     if code == 0:
-        return load_i64(get(context, MESSAGE) + 8)
+        length = load_i64(get(context, MESSAGE) + 8)
+        if length <= get(context, LONGEST):
+            return length
+        add(context, OVERSIZED, 1)
+        return TOO_LONG
     if code != TAKE_FAILED:
         add(context, ERRORS, 1)
         store_i64(context + 8 * LAST_ERROR, code)
     call_int1(get(context, RESET_ERROR), np.int64(0))
-    return np.int64(-1)
+    return NOTHING
 
 
 @register_jitable

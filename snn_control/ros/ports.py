@@ -25,11 +25,10 @@ from .port_base import (
     HEIGHT,
     INFO,
     LAST_ERROR,
-    LONGEST,
     MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
-    OVERSIZED,
+    NOTHING,
     OWN,
     RESET_ERROR,
     SCRATCH,
@@ -72,11 +71,10 @@ def take_numbers(context, now_ns, limit):
     fresh = 0
     while taken < most:
         length = take_message(context)
-        if length < 0:
+        if length == NOTHING:
             break
         taken += 1
-        if length > get(context, LONGEST):
-            add(context, OVERSIZED, 1)
+        if length < 0:
             continue
         # the buffer may have moved: it is read again after each take
         n = walk(get(context, _PROGRAM), load_i64(get(context, MESSAGE)), length, staging, size, scratch, np.int64(0))
@@ -122,11 +120,10 @@ def take_events(context, now_ns, limit):
     dropped = np.int64(0)
     while taken < most:
         length = take_message(context)
-        if length < 0:
+        if length == NOTHING:
             break
         taken += 1
-        if length > get(context, LONGEST):
-            add(context, OVERSIZED, 1)
+        if length < 0:
             continue
         room = capacity - count
         n = _read_events(context, load_i64(get(context, MESSAGE)), length, count, room)
