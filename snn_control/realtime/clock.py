@@ -17,6 +17,7 @@ from ..errors import RuntimeFault
 
 __all__ = [
     "check_libc",
+    "now_boottime",
     "now_monotonic",
     "now_realtime",
     "semaphore_drain",
@@ -24,7 +25,7 @@ __all__ = [
     "sleep_until",
 ]
 
-CLOCK_REALTIME, CLOCK_MONOTONIC, TIMER_ABSTIME = 0, 1, 1
+CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, TIMER_ABSTIME = 0, 1, 7, 1
 EINTR, ETIMEDOUT = 4, 110
 SECOND = 1_000_000_000
 
@@ -50,6 +51,13 @@ def check_libc() -> None:
 def now_monotonic(scratch):
     """CLOCK_MONOTONIC [ns]."""
     _clock_gettime(CLOCK_MONOTONIC, scratch)
+    return load_i64(scratch) * SECOND + load_i64(scratch + 8)
+
+
+@register_jitable
+def now_boottime(scratch):
+    """CLOCK_BOOTTIME [ns]: CLOCK_MONOTONIC and the time for which the machine slept."""
+    _clock_gettime(CLOCK_BOOTTIME, scratch)
     return load_i64(scratch) * SECOND + load_i64(scratch + 8)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
+from ..engine.kernels.outputs import DRIVER, ELAPSED, PUBLISH_LATE, STOPPED
 from ..engine.memory import call3, call_kernel, load_f64, load_i64, store_i64
 from .atomics import load_acquire, store_release
-from .clock import now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
+from .clock import now_boottime, now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .histogram import record
 from .slots import SLOT_AGE, SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP, nothing_came
 
@@ -27,6 +28,8 @@ RAMP_NS = 1_000_000_000
 #: how long before a deadline the sleep ends: the usual delay of a wake-up passes before it instead of after it,
 #: for at most this much computing time a period (a tenth of it, where periods are short)
 EARLY_NS = 30_000
+#: a sleep of the machine that is shorter is no sleep
+SLEPT_NS = 1_000_000
 #: a stamp further than this from CLOCK_REALTIME is of another clock, or its sender's clock is not set
 UNRELATED_NS = 60_000_000_000
 
@@ -34,14 +37,15 @@ UNRELATED_NS = 60_000_000_000
 (
     MODE, PERIOD, PHASE, TIMEOUT, LIMIT, PARTING, WARM, TICK, TICK_TABLE, SEMAPHORE,
     INPUTS, N_INPUTS, OUTPUTS, N_OUTPUTS, SAFES, N_SAFES, WAKE_HISTOGRAM, TICK_HISTOGRAM, LATENCY_HISTOGRAM,
-    STOPPING,
-) = range(20)  # fmt: skip
+    GUARD, RAMPS, BUDGET, HALT,
+) = range(23)  # fmt: skip
 # what crosses threads while the loop runs, and what the loop counts:
 (
     STOP, RUNNING, TICKS, HEARTBEAT, LAST_TICK, TIMESPEC, TIMESPEC_2, STAMP, STARVED,
     MISSED, OVERRUNS, PUBLISHED, PUBLISH_ERRORS, LAST_PUBLISH_ERROR, LAST_TAKE_ERROR,
-    TIMEOUTS, STAMP_MISMATCH, STAMP_BACKWARDS, STAMPS_UNRELATED, TABLE_WORDS,
-) = range(24, 44)  # fmt: skip
+    TIMEOUTS, STAMP_MISMATCH, STAMP_BACKWARDS, STAMPS_UNRELATED, LATE_PUBLICATIONS, LONGEST_PUBLICATION, LAST_CELL,
+    ASLEEP, TABLE_WORDS,
+) = range(24, 48)  # fmt: skip
 
 # a row of the inputs, of the outputs, of the safe values
 (
@@ -73,7 +77,8 @@ def _clock(table):
 
 @register_jitable
 def _stopping(table):
-    return load_acquire(table + 8 * STOP) != 0
+    halt = _get(table, HALT)
+    return load_acquire(table + 8 * STOP) != 0 or (halt != 0 and load_acquire(halt) != 0)
 
 
 @register_jitable
@@ -113,6 +118,20 @@ def _take(table, row, now, limit):
 def _take_all(table, now, limit):
     for k in range(_get(table, N_INPUTS)):
         _take(table, _row(table, INPUTS, IN_WORDS, k), now, limit)
+
+
+@register_jitable
+def _count_sleep(table):
+    """After the machine slept, what had arrived before is older by that: CLOCK_MONOTONIC does not know."""
+    asleep = now_boottime(table + 8 * TIMESPEC) - _clock(table)
+    longer = asleep - _get(table, ASLEEP)
+    if longer > SLEPT_NS:
+        for k in range(_get(table, N_INPUTS)):
+            slot = _get(_row(table, INPUTS, IN_WORDS, k), IN_SLOT)
+            if _get(slot, SLOT_ARRIVAL) >= 0:
+                _set(slot, SLOT_ARRIVAL, max(_get(slot, SLOT_ARRIVAL) - longer, 0))
+    if abs(longer) > SLEPT_NS:
+        _set(table, ASLEEP, asleep)
 
 
 @register_jitable
@@ -242,16 +261,41 @@ def _wait_deadline(table, deadline):
 
 
 @register_jitable
+def _tell_elapsed(table, now):
+    """Tell the guard how many periods have passed since the last tick, so that a slew is a second's."""
+    cell = (now - _get(table, PHASE)) // _get(table, PERIOD)
+    last = _get(table, LAST_CELL)
+    if _get(table, GUARD) != 0:
+        _set(_get(table, GUARD), ELAPSED, cell - last if last > 0 else 1)
+    _set(table, LAST_CELL, cell)
+
+
+@register_jitable
+def _judge_publication(table, took):
+    """One that took longer than its budget is a fault of the coming tick."""
+    late = took > _get(table, BUDGET) > 0
+    if late:
+        _add(table, LATE_PUBLICATIONS, 1)
+    if took > _get(table, LONGEST_PUBLICATION):
+        _set(table, LONGEST_PUBLICATION, took)
+    if _get(table, GUARD) != 0:
+        _set(_get(table, GUARD), DRIVER, PUBLISH_LATE if late else 0)
+
+
+@register_jitable
 def _realtime_tick(table, now, deadline):
     """From taking to publishing; the next deadline."""
     period = _get(table, PERIOD)
     record(_get(table, WAKE_HISTOGRAM), now - deadline)
+    _tell_elapsed(table, now)
+    _count_sleep(table)
     _take_all(table, now, 0)
     _ages_by_clock(table, now)
     end = _tick(table)
     _publish_all(table, now_realtime(table + 8 * TIMESPEC), end)
     _measure_latency(table)
     _ticked(table)
+    _judge_publication(table, _get(table, LAST_TICK) - end)
     deadline += period
     late = _get(table, LAST_TICK) - deadline
     if late > 0:
@@ -276,7 +320,6 @@ def _all_safe(table):
 @register_jitable
 def _go_safe(table, deadline):
     """Tick on in fault until every command is the safe one, so that ramping outputs keep their slew."""
-    _set(_get(table, STOPPING), 0, 1)
     last = _clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _clock(table)
@@ -284,6 +327,7 @@ def _go_safe(table, deadline):
             _beat(table, now)
             sleep_until(min(deadline, now + CHUNK_NS), table + 8 * TIMESPEC)
             now = _clock(table)
+        _set(_get(table, GUARD), DRIVER, STOPPED)
         deadline = _realtime_tick(table, now, deadline)
 
 
@@ -296,7 +340,7 @@ def _run_realtime(table):
         if now < 0:
             break
         deadline = _realtime_tick(table, now, deadline)
-    if _get(table, PARTING) != 0 and _get(table, STOPPING) != 0:
+    if _get(table, PARTING) != 0 and _get(table, RAMPS) != 0 and _get(table, TICKS) > 0:
         _go_safe(table, deadline)
 
 

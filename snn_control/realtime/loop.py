@@ -26,7 +26,7 @@ Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest 
 or a period after the last tick where none has one, so that an answer can be told by its stamp.
 
 When it stops, the loop itself writes the safe values to every command and publishes them once: safety does
-not depend on Python, nor on anybody joining the thread. Where outputs ramp to their safe values (``stopping``),
+not depend on Python, nor on anybody joining the thread. Where outputs ramp to their safe values (``ramps``),
 it first ticks on in fault, a period apart, until they are there, for 1 s at most. In lockstep, where time stands
 still without messages, and in free mode it does not.
 """
@@ -44,6 +44,7 @@ from typing import Protocol
 import numpy as np
 
 from ..engine.compile import compile_function
+from ..engine.kernels.outputs import DRIVER, ELAPSED
 from ..errors import DescriptionError, RuntimeFault
 from . import cycle, histogram
 from .atomics import read_word, write_word
@@ -86,8 +87,11 @@ class Loop:
     inputs, outputs : ports, asked in this order
     safe : (command address, address of the safe values, n) for every output: n float64 each
     mode : "realtime", "lockstep" or "free"
-    stopping : address of an int64 that, set to 1, makes every tick go towards the safe values; 0: there is none.
-        Only worth its time where an output ramps: it delays the parting command by a period at least
+    guard : address of the guard's words in the state, which are told of periods that passed without a tick, of
+        late publications and of the coming end; 0: there is no guard
+    ramps : an output ramps to its safe value: when the loop stops, it ticks on until that is reached
+    publish_budget_s : realtime: a tick whose publications took longer makes the next one faulty; 0: no limit
+    halt : address of an int64 that stops the loop when it is not 0, beside ``stop``; 0: none
     phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
     priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
@@ -110,7 +114,10 @@ class Loop:
         safe: Sequence[tuple[int, int, int]] = (),
         *,
         mode: str = "realtime",
-        stopping: int = 0,
+        guard: int = 0,
+        ramps: bool = False,
+        publish_budget_s: float = 0.0,
+        halt: int = 0,
         phase_ns: int = 0,
         priority: int = 80,
         cpus: Iterable[int] | None = None,
@@ -182,7 +189,10 @@ class Loop:
             cycle.WAKE_HISTOGRAM: self.wake.ctypes.data,
             cycle.TICK_HISTOGRAM: self.duration.ctypes.data,
             cycle.LATENCY_HISTOGRAM: self.latency.ctypes.data,
-            cycle.STOPPING: stopping,
+            cycle.GUARD: guard,
+            cycle.RAMPS: ramps,
+            cycle.BUDGET: round(publish_budget_s * 1e9),
+            cycle.HALT: halt,
         }.items():
             self._table[word] = value
         self._address = int(self._table.ctypes.data)
@@ -215,8 +225,9 @@ class Loop:
         self._table[cycle.STAMP] = -self.period_ns  # so that unstamped ticks count from 0
         self._inputs[:, cycle.IN_GOT :] = 0
         self._inputs[:, cycle.IN_AGE] = self._inputs[:, cycle.IN_STAMP] = -1
-        if self._table[cycle.STOPPING]:
-            write_word(int(self._table[cycle.STOPPING]), 0)
+        if guard := int(self._table[cycle.GUARD]):
+            for word in (DRIVER, ELAPSED):
+                write_word(guard + 8 * word, 0)
         for port in self.inputs:
             forget(port.slot)
         for array in (self.wake, self.duration, self.latency):
@@ -301,7 +312,7 @@ class Loop:
         mode, running; ticks; missed periods in ``overruns`` places; ``wake``, ``tick`` and ``latency``, each
         with count, mean, p50, p99, p99.9, max [ns] (latency: CLOCK_REALTIME after publishing minus the newest
         stamp of the tick; stamps of another clock are ``stamps_unrelated`` instead); published,
-        publish_errors, take_errors and the last code of each; taken messages; ``inputs``: for each by name
+        publish_errors, take_errors and the last code of each; late_publications and the longest one; taken messages; ``inputs``: for each by name
         taken, errors, timeouts and the port's own counters; lockstep: stamp_mismatch, stamp_backwards,
         timeouts, starved (timed out now), waiting (names); heartbeat_age_ns, tick_age_ns.
         """
@@ -319,6 +330,8 @@ class Loop:
             "stamp_mismatch": cycle.STAMP_MISMATCH,
             "stamp_backwards": cycle.STAMP_BACKWARDS,
             "stamps_unrelated": cycle.STAMPS_UNRELATED,
+            "late_publications": cycle.LATE_PUBLICATIONS,
+            "longest_publication_ns": cycle.LONGEST_PUBLICATION,
         }
         return {
             "mode": self.mode,

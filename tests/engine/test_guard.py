@@ -216,7 +216,7 @@ def test_a_driver_that_stops_gets_the_safe_command():
     controller = Controller(build(network, [ValueInput("x")], [output], dt=PERIOD, period=PERIOD))
     for _ in range(200):
         before = u(controller, 1.0)
-    controller.bound.array("guard")[8] = 1
+    controller.bound.array("guard")[DRIVER] = STOPPED
     after = u(controller, 1.0)
     assert controller.safe
     assert after == pytest.approx(before - PERIOD)

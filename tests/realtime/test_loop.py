@@ -19,7 +19,9 @@ import pytest
 from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
+from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
 from snn_control.errors import DescriptionError, RuntimeFault
+from snn_control.realtime import cycle
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
 from snn_control.realtime.slots import SLOT_ARRIVAL, SLOT_WORDS
@@ -279,14 +281,15 @@ def test_the_parting_command_is_safe_and_the_last():
 @pytest.mark.parametrize("step", [2, 0])
 def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step):
     command, safe, period = np.zeros(1), np.zeros(1), 10 * MS
-    table = np.array([7, 0, command.ctypes.data, step, safe.ctypes.data], np.int64)
+    guard = np.full(GUARD_WORDS, 7, np.int64)
+    table = np.array([guard.ctypes.data, 0, command.ctypes.data, step, safe.ctypes.data, 0], np.int64)
     record = RecordOutput(command.ctypes.data, 1, 4096)
     address = table.ctypes.data
     loop = Loop(
         ticks.tick("count_up_or_ramp"), address, period, [], [record], [(command.ctypes.data, safe.ctypes.data, 1)],
-        lock_memory=False, stopping=address, keep=(command, safe, table),
+        lock_memory=False, guard=guard.ctypes.data, ramps=True, keep=(command, safe, table, guard),
     )  # fmt: skip
-    assert table[0] == 0  # cleared for the start
+    assert guard[[DRIVER, ELAPSED]].tolist() == [0, 0]  # cleared for the start
     Rig.loops.add(loop)
     loop.start(ticks=21)
     until(lambda: not loop.running)
@@ -301,6 +304,71 @@ def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step
     else:  # it cannot be reached: the parting command jumps
         assert set(commands[21:-1]) == {21}
         assert 0.8e9 < times[-1] - times[21] < 1.2e9
+
+
+def guarded(outputs=(), **options) -> tuple[Rig, np.ndarray, np.ndarray]:
+    """A loop with a guard's words: up by 1, down by 100 while the driver reports a fault; rig, guard, table."""
+    guard, command, safe = np.zeros(GUARD_WORDS, np.int64), np.zeros(2), np.array([-1e9])
+    table = np.array([guard.ctypes.data, 0, command.ctypes.data, 100, safe.ctypes.data, 0], np.int64)
+    rig = Rig([], outputs, "count_up_or_ramp", table, guard=guard.ctypes.data, **options)
+    rig.keep = guard, command, safe
+    return rig, guard, table
+
+
+@pytest.mark.parametrize(("budget", "slow"), [(0.02, 1), (10.0, 0), (0.0, 0)])
+def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick(budget, slow):
+    port = ticks.Port("publish_slowly")
+    port.words[:3] = 0, 5, 60 * MS
+    rig, _, _ = guarded([port], publish_budget_s=budget)
+    rig.loop.start(ticks=8)
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    stats = rig.loop.stats()
+    assert stats["late_publications"] == slow
+    assert stats["longest_publication_ns"] >= 60 * MS
+    assert rig.keep[1][0] == (7 - 100 if slow else 8)
+
+
+def test_the_guard_is_told_how_many_periods_passed_since_the_last_tick():
+    port = ticks.Port("publish_slowly")
+    port.words[:3] = 0, 5, 60 * MS
+    rig, _, table = guarded([port], period=5 * MS)
+    rig.loop.start(ticks=40)
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    missed = rig.loop.stats()["missed"]
+    assert missed >= 11
+    assert table[5] == 40 + missed
+
+
+def test_a_word_of_the_process_stops_the_loop_before_and_after_its_start():
+    halt = np.zeros(1, np.int64)
+    rig = Rig(halt=halt.ctypes.data)
+    rig.loop.start()
+    until(lambda: rig.loop.ticks > 3)
+    halt[0] = 1
+    until(lambda: not rig.loop.running)
+    assert rig.record.read()[2][-1].tolist() == [-1.5, -2.5]
+    assert rig.loop.stop()
+    rig.record.clear()
+    rig.loop.start()
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    assert rig.loop.ticks == 0
+    assert rig.record.read()[2].tolist() == [[-1.5, -2.5]]  # the safe command is the only one
+
+
+def test_after_the_machine_slept_what_had_arrived_is_older_by_that():
+    port = ticks.Port("take_nothing")
+    rig = Rig([port])
+    rig.loop.start()
+    until(lambda: rig.loop.ticks > 3)
+    port.words[4 + SLOT_ARRIVAL] = time.monotonic_ns()
+    rig.loop._table[cycle.ASLEEP] -= 20_000 * MS  # as if CLOCK_BOOTTIME had gone on for 20 s
+    begun = rig.loop.ticks
+    until(lambda: rig.loop.ticks > begun + 2)
+    assert 20_000 * MS <= port.words[4 + 1] < 60_000 * MS
+    assert rig.loop.stop()
 
 
 def test_the_parting_command_needs_no_join():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snn_control.engine.compile import compile_callback, compile_function
+from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
 from snn_control.engine.memory import f64, i64, load_f64, load_i64, store_f64, store_i64
 from snn_control.realtime.atomics import fence, load_acquire, store_release
 from snn_control.realtime.clock import now_monotonic, now_realtime, semaphore_wait, sleep_until
@@ -47,11 +48,15 @@ def _count_up(table):
 
 
 def _count_up_or_ramp(table):
-    """Words: stop, ticks, address of one command, step, address of its safe value: up by 1, or down by a step."""
-    words = i64(table, 5)
+    """Words: address of a guard's words, ticks, address of one command, step, address of its safe value.
+
+    Up by 1 or, while the driver reports a fault, down by a step; word 5: the elapsed periods it was told, summed.
+    """
+    words = i64(table, 6)
     words[1] += 1
-    command, safe = f64(words[2], 1), f64(words[4], 1)
-    if words[0] == 0:
+    command, safe, guard = f64(words[2], 1), f64(words[4], 1), i64(words[0], GUARD_WORDS)
+    words[5] += guard[ELAPSED]
+    if guard[DRIVER] == 0:
         command[0] += 1
     else:
         command[0] = max(command[0] - words[3], safe[0])
@@ -84,6 +89,15 @@ def _take_stamped(ctx, now, limit):
 def _publish_failing(ctx, stamp, now):
     store_i64(ctx, load_i64(ctx) + 1)
     return 300
+
+
+def _publish_slowly(ctx, stamp, now):
+    """Words: calls, at which one it takes long, how long [ns], scratch of two words."""
+    words = i64(ctx, 5)
+    words[0] += 1
+    if words[0] == words[1]:
+        sleep_until(now_monotonic(ctx + 24) + words[2], ctx + 24)
+    return 0
 
 
 def tick(name: str) -> int:

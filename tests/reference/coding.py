@@ -153,7 +153,7 @@ def argmax(n, x, y):
 
 
 def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, release):
-    reason = 4 if words[8] else 0
+    reason, elapsed = int(words[8]), min(max(int(words[9]), 1), 10)
     if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
         reason |= 1
     if not np.isfinite(raw).all():
@@ -169,6 +169,7 @@ def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, wo
     words[3] += faulted
     for j in range(m):
         low, high, slew, safe = (float(limits[k, j]) for k in range(4))
+        slew *= elapsed
         y = safe if faulted else float(raw[j])
         if not faulted and not low <= y <= high:
             y = low if y < low else high
@@ -285,7 +286,8 @@ def guard_case(rng, m):
     if rng.random() < 0.2:
         limits[:2] = [[-np.inf], [np.inf]]
     raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
-    words = rng.integers(0, 4, 9)
-    words[0], words[7], words[8] = *rng.integers(0, 2, 2), rng.random() < 0.1
+    words = rng.integers(0, 4, 10)
+    words[0], words[7], words[8] = *rng.integers(0, 2, 2), rng.choice([0] * 9 + [4, 8])
+    words[9] = rng.choice([-1, 0, 1, 2, 9, 10, 11, 1 << 40])
     ramp = (np.isfinite(slew) & (rng.random(m) < 0.5)).astype(np.uint8)
     return [inputs, valid, required, m, raw, np.zeros(m), previous, limits, ramp, words, int(rng.integers(0, 4))]

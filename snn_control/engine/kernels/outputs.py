@@ -4,7 +4,7 @@ trace   m outputs, y float32, weights float32 (n_pre, m), spikes, stride, slots,
         fan out uint32[n_pre]: weights that are not 0 of each neuron; 0 where all are
 argmax  n, x float32, y float32[1]
 guard   inputs, validity int64 (inputs, 2), required int64[inputs], m, raw float32, command float64 (io),
-        previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[9],
+        previous float64, limits float64 (4, m): low, high, slew a tick, safe; ramp uint8[m], words int64[10],
         ticks of release (0: only an operator). In float64, as a limit or a small slew rounded to float32 is another.
 """
 
@@ -16,8 +16,9 @@ from .delivery import add_multiple_rows, add_spiking_rows, synapses_of
 from .spikes import HEADER, slot_address
 
 # words of the guard's state
-FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, STOPPING, GUARD_WORDS = range(10)
-INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED = 1, 2, 4  # bits of REASON
+FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, DRIVER, ELAPSED, GUARD_WORDS = range(11)
+INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, PUBLISH_LATE = 1, 2, 4, 8  # bits of REASON; a driver sets the last two
+MOST_ELAPSED = 10  # periods that a slew makes up for at once: after a long pause it begins gently
 
 
 def trace(row):
@@ -51,16 +52,18 @@ def argmax(row):
 def guard(row):
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
 
-    A required input that is invalid, an output that is not finite, or a driver that is about to stop is a fault;
-    while it lasts, and until `release` valid ticks in a row (or an operator) end it, the command is the safe value:
-    at once, or along the slew limit where `ramp` says so.
+    A required input that is invalid, an output that is not finite, or what a driver reports (it is about to stop, its
+    last publication took too long) is a fault; while it lasts, and until `release` valid ticks in a row (or an
+    operator) end it, the command is the safe value: at once, or along the slew limit where `ramp` says so.
+    The slew is a second's: a driver that missed periods says in ELAPSED how many have passed since its last tick.
     """
     o = i64(row, 12)
     m, words, release = o[4], i64(o[10], GUARD_WORDS), o[11]
     raw, command, previous, ramp = f32(o[5], m), f64(o[6], m), f64(o[7], m), u8(o[9], m)
     limits = f64(o[8], 4 * m)
     valid, required = i64(o[2], 2 * o[1]), i64(o[3], o[1])
-    reason = STOPPED if words[STOPPING] != 0 else 0
+    reason = words[DRIVER]
+    elapsed = min(max(words[ELAPSED], 1), MOST_ELAPSED)
     for k in range(o[1]):
         if (required[k] != 0) & (valid[2 * k] == 0):
             reason |= INPUT_INVALID
@@ -79,7 +82,7 @@ def guard(row):
     words[REASON] = reason
     words[SAFE_TICKS] += words[FAULTED]
     for j in range(m):
-        low, high, slew, safe = limits[j], limits[m + j], limits[2 * m + j], limits[3 * m + j]
+        low, high, slew, safe = limits[j], limits[m + j], limits[2 * m + j] * elapsed, limits[3 * m + j]
         if words[FAULTED] != 0:
             y = safe
         else:
