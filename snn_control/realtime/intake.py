@@ -110,13 +110,14 @@ def in_hand(context):
 
 
 @register_jitable
-def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival):
+def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival, known):
     """Give the next packet; only while none is in hand.
 
     address, size : of its events' bytes, at a multiple of 4
     encoding : number in `snn_control.events.codecs.ENCODINGS`, -1 unknown
     width, height : what the message says; 0 where it says nothing
-    stamp : of its header [ns], -1 none; arrival : [ns, CLOCK_MONOTONIC]
+    stamp : of its header [ns], -1 none; arrival : for the pace [ns, CLOCK_MONOTONIC]
+    known : since when the world knew it, for the age [ns, CLOCK_MONOTONIC]
     """
     o = i64(context, WORDS)
     o[PACKETS] += 1
@@ -138,7 +139,7 @@ def offer(context, address, size, encoding, big_endian, time_base, width, height
     o[TICK_FRESH] += 1
     o[COUNTED] = 1
     slot = i64(o[SLOT], SLOT_WORDS)
-    slot[STAMP], slot[ARRIVAL] = stamp, arrival
+    slot[STAMP], slot[ARRIVAL] = stamp, known
 
 
 @register_jitable

@@ -312,7 +312,8 @@ class Loop:
         mode, running; ticks; missed periods in ``overruns`` places; ``wake``, ``tick`` and ``latency``, each
         with count, mean, p50, p99, p99.9, max [ns] (latency: CLOCK_REALTIME after publishing minus the newest
         stamp of the tick; stamps of another clock are ``stamps_unrelated`` instead); published,
-        publish_errors, take_errors and the last code of each; late_publications and the longest one; taken messages; ``inputs``: for each by name
+        publish_errors, take_errors and the last code of each; late_publications and
+        longest_publication_ns; taken messages; ``inputs``: for each by name
         taken, errors, timeouts and the port's own counters; lockstep: stamp_mismatch, stamp_backwards,
         timeouts, starved (timed out now), waiting (names); heartbeat_age_ns, tick_age_ns.
         """

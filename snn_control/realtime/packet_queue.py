@@ -47,7 +47,7 @@ def take_packets(context, now, limit):
         taken += 1
         offer(
             intake, o[RING] + row[BEGIN], row[SIZE], row[ENCODING], 0, row[TIME_BASE], 0, 0, row[SEQ], row[STAMP],
-            row[ARRIVAL],
+            row[ARRIVAL], row[ARRIVAL],
         )  # fmt: skip
     return max(finish_tick(intake), taken)
 

@@ -5,8 +5,9 @@ The header is read by `snn_control.events.packets.parse_packet` on the receive b
 (its events are not due yet, or the budget of time was spent) keeps the buffer; the next one is taken only when it is
 free, and waits in the subscription's queue until then. One buffer is enough: a packet is never set aside for another.
 
-A packet's arrival is the time at which the middleware received it, however long it waited in the queue: pace "sensor"
-would never catch up with a sensor whose clock runs fast if waiting counted as delay on the way.
+For the pace, a packet's arrival is the time at which the middleware received it, however long it waited in the queue:
+pace "sensor" would never catch up with a sensor whose clock runs fast if waiting counted as delay on the way. Its age
+counts from when it was published, as that of any message (`port_base`).
 """
 
 from __future__ import annotations
@@ -28,15 +29,20 @@ from .port_base import (
     MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
+    NOT_BELIEVED,
     NOTHING,
     OWN,
+    RECEIVED_AT,
     SCRATCH,
+    SLOT,
     TAKEN,
     WIDTH,
     Input,
     add,
     check_type,
     get,
+    known_since,
+    look,
     take_message,
 )  # fmt: skip
 
@@ -44,7 +50,6 @@ __all__ = ["PacketInput", "take_packets"]
 
 INTAKE = OWN  # word of the context
 TIMESPEC = header.PACKET_WORDS  # two words of the scratch, behind those of the header
-RECEIVED = 1  # word of rmw_message_info_t: ns, CLOCK_REALTIME; 0 where the middleware does not say
 LONGEST_WAIT = 1_000_000_000  # ns: no packet waits so long; what says so was taken while the clock was set
 
 
@@ -52,7 +57,7 @@ LONGEST_WAIT = 1_000_000_000  # ns: no packet waits so long; what says so was ta
 def _arrival(context, now_ns):
     """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` where nobody knows."""
     timespec = get(context, SCRATCH) + 8 * TIMESPEC
-    waited = now_realtime(timespec) - i64(get(context, INFO), RECEIVED + 1)[RECEIVED]
+    waited = now_realtime(timespec) - i64(get(context, INFO), RECEIVED_AT + 1)[RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
 
 
@@ -60,6 +65,7 @@ def take_packets(context, now_ns, limit):
     """``take`` of a `PacketInput`: the events that are due, of as many packets as it takes."""
     intake = get(context, INTAKE)
     begin_tick(intake, now_ns, limit)
+    look(context, now_ns)
     most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
     taken = 0
     while decode_due(intake) != 0 and taken < most:
@@ -74,12 +80,15 @@ def take_packets(context, now_ns, limit):
         if header.parse_packet(u8(address, length), head) != 0:
             add(context, MALFORMED, 1)
             continue
+        known = known_since(context, get(context, SLOT), head[header.STAMP], now_ns)
+        if known == NOT_BELIEVED:
+            continue
         c = i64(context, HEIGHT + 1)
         c[WIDTH], c[HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
         offer(
             intake, address + head[header.BEGIN], head[header.SIZE], head[header.ENCODING], head[header.BIG_ENDIAN],
             head[header.TIME_BASE], c[WIDTH], c[HEIGHT], head[header.SEQ], head[header.STAMP],
-            _arrival(context, now_ns),
+            _arrival(context, now_ns), known,
         )  # fmt: skip
     given = finish_tick(intake)
     add(context, TAKEN, taken)

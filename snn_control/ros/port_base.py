@@ -4,6 +4,21 @@ A port is the address of a compiled function and the address of an int64 block, 
 function is ``take(context, now_ns, limit)``, an output's ``publish(context, stamp_ns, now_ns)``. The
 objects make the context, keep all its memory alive and read its counters.
 
+Age of a message
+----------------
+An age counts from when the world knew, not from when the loop looked. By the rule of an input:
+
+arrival : the time since the message was published, as far as it is known. The middleware says when that was by the
+    publisher's clock. Of a publisher on this machine that is our clock, and the difference is the age. Of any other
+    it counts by how much a message came later than the quickest of the last 10 to 20 s, so that clocks need not
+    agree; the first message of a publisher may be as old as the time for which nobody looked. So what waited while the
+    process was paused is old. Stamps in the message do not matter.
+stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp of the future, by no more than FUTURE_NS, is
+    of now; one further ahead, and a stamp of zero (there is none), are not believed: such a message is counted and
+    ignored, and so is one with an older stamp than the one that is held.
+older : the larger of both; without a stamp the first alone.
+In lockstep the loop counts the ages itself.
+
 Each port belongs to one thread. Its subscription or publisher must sit on a node that no executor spins,
 or the executor takes its messages, and while the port runs its handle must be held: ``with port.hold():``.
 """
@@ -18,13 +33,17 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.compile import compile_callback
-from ..engine.memory import call_int1, call_int4, load_i64, store_i64
+from ..engine.memory import call_int1, call_int4, i64, load_i64, store_i64
 from ..errors import DescriptionError, RuntimeFault
+from ..realtime.clock import now_realtime
 from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
 from .wire import type_name
 
-__all__ = ["MOST_MESSAGES", "NOTHING", "Hold", "Input", "Port", "add", "arrived", "check_type", "get", "take_message"]
+__all__ = [
+    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Hold", "Input", "Port", "add", "arrived", "check_type", "get",
+    "known_since", "look", "take_message",
+]  # fmt: skip
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
 MOST_MESSAGES = 64
@@ -42,10 +61,26 @@ SLOT = 9
 LONGEST = 10  # longer messages are ignored [bytes]
 TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
 WIDTH, HEIGHT = 15, 16  # of the sensor, as the newest message of events says; 0: it does not
-OWN = 17  # from here on, words of the kind of port; outputs have theirs from INFO on
-WORDS = 32
+RULE, HOST = 17, 18  # of ages; what a publisher of this machine has in the first half of word GID, -1: unknown
+LOOKED, GAP, WATCHED = 19, 20, 21  # when it was last looked for messages, how long before that [ns], in all
+PUBLISHER, LEAST, LEAST_BEFORE, SINCE = 22, 23, 24, 25  # least delay of its messages [ns], in this window and the last
+UNSTAMPED, FUTURE, BACKWARDS = 26, 27, 28
+TIMESPEC = 30  # two words
+OWN = 32  # from here on, words of the kind of port; outputs have theirs from INFO on
+WORDS = 48
+
+# Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 where the middleware does not say; two sequence
+# numbers and a pointer, then the publisher's id
+PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 
 NOTHING, TOO_LONG = np.int64(-1), np.int64(-2)  # what `take_message` returns instead of a length
+NOT_BELIEVED = np.int64(-1)  # what `known_since` returns instead of a time
+
+COUNTED, ARRIVAL, STAMP, OLDER = range(4)
+AGES = {"arrival": ARRIVAL, "stamp": STAMP, "older": OLDER}
+FUTURE_NS = 100_000_000  # two clocks that are kept in step by NTP differ by less
+WINDOW_NS = 10_000_000_000
+CONTINUOUS_NS = 100_000_000  # a longer time without a look does not count as watching
 
 
 @register_jitable
@@ -76,10 +111,65 @@ def take_message(context):
 
 
 @register_jitable
-def arrived(slot, stamp, now_ns, fresh):
+def look(context, now_ns):
+    """Begin to take: remember for how long nobody looked."""
+    c = i64(context, OWN)
+    c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
+    c[LOOKED] = now_ns
+    c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
+
+
+@register_jitable
+def _waited(c, now_real):
+    """How long ago the message that was just taken was published [ns]."""
+    info = i64(c[INFO], GID + 1)
+    if info[PUBLISHED_AT] <= 0:
+        return c[GAP]
+    delay = now_real - info[PUBLISHED_AT]
+    if info[GID] & 0xFFFFFFFF == c[HOST]:
+        return max(delay, 0)
+    if info[GID] != c[PUBLISHER] or c[SINCE] == 0:
+        c[PUBLISHER], c[SINCE] = info[GID], max(c[WATCHED], 1)
+        c[LEAST] = c[LEAST_BEFORE] = delay - c[GAP]
+    elif c[WATCHED] - c[SINCE] > WINDOW_NS:
+        c[LEAST_BEFORE], c[LEAST], c[SINCE] = c[LEAST], delay, c[WATCHED]
+    c[LEAST] = min(c[LEAST], delay)
+    return delay - min(c[LEAST], c[LEAST_BEFORE])
+
+
+@register_jitable
+def known_since(context, slot, stamp, now_ns):
+    """Since when the world knew the message that was just taken [ns, CLOCK_MONOTONIC]; NOT_BELIEVED, and counted.
+
+    slot : of the input; stamp : of the message [ns], -1 or 0 none; now_ns : of the loop
+    """
+    c = i64(context, OWN)
+    if c[RULE] == COUNTED:
+        return now_ns
+    now_real = now_realtime(context + 8 * TIMESPEC)
+    age = np.int64(0)
+    if c[RULE] != STAMP:
+        age = _waited(c, now_real)
+    if c[RULE] != ARRIVAL:
+        if stamp > 0:
+            age = max(age, now_real - stamp)
+            if now_real - stamp < -FUTURE_NS:
+                c[FUTURE] += 1
+                return NOT_BELIEVED
+        elif c[RULE] == STAMP:
+            c[UNSTAMPED] += 1
+            return NOT_BELIEVED
+        if 0 < stamp < load_i64(slot + 8 * SLOT_STAMP):
+            c[BACKWARDS] += 1
+            return NOT_BELIEVED
+    return max(now_ns - age, 0)
+
+
+@register_jitable
+def arrived(slot, stamp, known, fresh):
     store_i64(slot + 8 * SLOT_FRESH, fresh)
     store_i64(slot + 8 * SLOT_STAMP, stamp)
-    store_i64(slot + 8 * SLOT_ARRIVAL, now_ns)
+    store_i64(slot + 8 * SLOT_ARRIVAL, known)
 
 
 class Port:
@@ -144,12 +234,21 @@ class Input(Port):
     """A port that takes. ``problems``: counters that are worth a word in a report -> what they count."""
 
     _size: Sequence[int] | None = None  # of an events input
-    problems: Mapping[str, str] = {"malformed": "malformed messages", "oversized": "oversized messages"}
+    problems: Mapping[str, str] = {
+        "malformed": "malformed messages",
+        "oversized": "oversized messages",
+        "unstamped": "messages without a stamp",
+        "future": f"messages stamped more than {FUTURE_NS / 1e9:g} s ahead",
+        "backwards": "messages with an older stamp than the one before",
+    }
     _counts: Mapping[str, int] = {
         "taken": TAKEN,
         "malformed": MALFORMED,
         "oversized": OVERSIZED,
         "empty": EMPTY,
+        "unstamped": UNSTAMPED,
+        "future": FUTURE,
+        "backwards": BACKWARDS,
         "errors": ERRORS,
         "last_error": LAST_ERROR,
     }
@@ -168,10 +267,19 @@ class Input(Port):
         self._block[MESSAGE] = self._buffer.address
         self._block[SLOT] = slot
         self._block[LONGEST] = max_bytes
+        self.judge_ages("arrival")
+
+    def judge_ages(self, rule: str | None, host: int = -1) -> None:
+        """How old a message is: by a rule of `AGES`; None: the loop counts.
+
+        host : the first four bytes of the ids of this machine's publishers, little-endian; -1: they do not tell
+        """
+        self._block[RULE] = COUNTED if rule is None else AGES[rule]
+        self._block[HOST] = host
 
     def clear(self) -> None:
         """Forget what it remembers of earlier messages. Not while a loop runs."""
-        self._block[[WIDTH, HEIGHT]] = 0
+        self._block[[WIDTH, HEIGHT, LOOKED, GAP, PUBLISHER, SINCE]] = 0
 
     def fault(self) -> str:
         """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""

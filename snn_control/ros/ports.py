@@ -28,6 +28,7 @@ from .port_base import (
     MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
+    NOT_BELIEVED,
     NOTHING,
     OWN,
     RESET_ERROR,
@@ -41,6 +42,8 @@ from .port_base import (
     arrived,
     check_type,
     get,
+    known_since,
+    look,
     take_message,
 )  # fmt: skip
 from .rcl import SendBuffer
@@ -66,6 +69,7 @@ def take_numbers(context, now_ns, limit):
     staging = get(context, _STAGING)
     scratch = get(context, SCRATCH)
     nothing_came(slot)
+    look(context, now_ns)
     most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
     taken = 0
     fresh = 0
@@ -84,10 +88,13 @@ def take_numbers(context, now_ns, limit):
         if n == 0:
             add(context, EMPTY, 1)
             continue
+        known = known_since(context, slot, load_i64(scratch), now_ns)
+        if known == NOT_BELIEVED:
+            continue
         for k in range(size):
             store_f64(data + 8 * k, load_f64(staging + 8 * k))
         fresh += 1
-        arrived(slot, load_i64(scratch), now_ns, fresh)
+        arrived(slot, load_i64(scratch), known, fresh)
     add(context, TAKEN, taken)
     return taken
 
@@ -113,6 +120,7 @@ def take_events(context, now_ns, limit):
     capacity = get(context, _CAPACITY)
     scratch = get(context, SCRATCH)
     nothing_came(slot)
+    look(context, now_ns)
     most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
     taken = 0
     fresh = 0
@@ -130,13 +138,16 @@ def take_events(context, now_ns, limit):
         if n < 0:
             add(context, MALFORMED, 1)
             continue
+        known = known_since(context, slot, load_i64(scratch), now_ns)
+        if known == NOT_BELIEVED:
+            continue
         if n == 0:  # a scene at rest: fresh all the same
             add(context, EMPTY, 1)
         written = min(n, room)
         count += written
         dropped += n - written
         fresh += 1
-        arrived(slot, load_i64(scratch), now_ns, fresh)
+        arrived(slot, load_i64(scratch), known, fresh)
     store_i64(slot + 8 * SLOT_COUNT, count)
     store_i64(slot + 8 * SLOT_DROPPED, dropped)
     add(context, _CUT, dropped)

@@ -31,6 +31,7 @@ __all__ = [
     "drain",
     "fixed_values",
     "groups",
+    "host_of",
     "input_ports",
     "message_class",
     "need_topics",
@@ -154,14 +155,32 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
         if fact["kind"] == "events":
             ports.append(_events_port(subscription, topic, bound, fact, lockstep))
-            continue
-        try:
-            program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
-            port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], name=name)
-        except DescriptionError as error:
-            raise error.within(where) from None
-        ports.append(port)
+        else:
+            try:
+                program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
+                port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], name=name)
+            except DescriptionError as error:
+                raise error.within(where) from None
+            if topic.age != "arrival" and not program.stamped:
+                rule = f"a {topic.type} has no stamp"
+                raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
+            ports.append(port)
+        ports[-1].judge_ages(None if lockstep else topic.age, host_of(io, full))
     return ports
+
+
+def host_of(node: Any, topic: str) -> int:
+    """What the ids of all publishers of this machine begin with, as `Input.judge_ages` wants it; -1: they do not tell.
+
+    ``topic`` is one that ``node`` subscribes to. In Fast DDS an id begins with the vendor's number and the host's.
+    """
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    if "fastrtps" in get_rmw_implementation_identifier():
+        for one in node.get_subscriptions_info_by_topic(topic):
+            if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
+                return int.from_bytes(bytes(one.endpoint_gid[:4]), "little")
+    return -1
 
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:

@@ -23,6 +23,8 @@ class RosTopic:
     field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
     depth : queue length; in a file, without it, `usual_depth`
+    age : of an input, from when its age counts in real time: "arrival", when the message was published as far as the
+        middleware knows; "stamp", its own stamp; "older", the earlier of the two
     pace : of an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", when its
         own time has come, so that a long packet spreads over the ticks it covers
     late : of an events input: an event older by more than this than the newest one given counts as late [s]
@@ -34,6 +36,7 @@ class RosTopic:
     field: str = ""
     reliability: str = "best_effort"
     depth: int = 5
+    age: str = "arrival"
     pace: str = "arrival"
     late: float = 0.01
     values: Mapping[str, Any] | None = None
@@ -48,6 +51,8 @@ class RosTopic:
             raise DescriptionError("reliability", self.reliability, "must be 'best_effort' or 'reliable'")
         if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= 1000:
             raise DescriptionError("depth", self.depth, "must be a whole number in [1, 1000]")
+        if self.age not in ("arrival", "stamp", "older"):
+            raise DescriptionError("age", self.age, "must be 'arrival', 'stamp' or 'older'")
         if self.pace not in ("arrival", "sensor"):
             raise DescriptionError("pace", self.pace, "must be 'arrival' or 'sensor'")
         if not 0 <= self.late <= 3600:
@@ -66,6 +71,8 @@ def _topic(r: Reader, output: bool, events: bool = False) -> RosTopic:
     if output:
         fixed = r.child("values", {})
         values["values"] = fixed.values
+    else:
+        values["age"] = r.text("age", RosTopic.age)
     if events:
         values |= {"pace": r.text("pace", RosTopic.pace), "late": r.number("late", RosTopic.late)}
     return r.make(RosTopic, depth=r.take("depth", usual_depth(values["type"], output)), **values)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from snn_control.coding import ArgmaxDecoder, EventsInput, Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.engine.kernels.outputs import DRIVER, STOPPED
 from snn_control.network import LI, Network, Population, Projection
 
 LOW, HIGH, SAFE, SLEW, PERIOD = -0.7, 0.9, 0.1, 30.0, 1e-3

@@ -25,7 +25,7 @@ from snn_control.ros.template import make_message
 from snn_control.ros.wire import compile_path
 from tests.ros.calling import call
 
-BAD = ("malformed", "oversized", "empty", "errors", "last_error")
+BAD = ("malformed", "oversized", "empty", "unstamped", "future", "backwards", "errors", "last_error")
 QOS = QoSProfile(depth=200)
 
 
@@ -70,6 +70,7 @@ class Numbers:
         self.port = NumericInput(
             self.subscription, program, self.slot.address, self.slot.values.ctypes.data, n, **options
         )
+        self.port.judge_ages(None)  # the times are made up
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
     def take(self, now=1, limit=0, until=None):
@@ -195,6 +196,7 @@ class Camera(Numbers):
         self.slot = s = Slot(capacity)
         columns = [column.ctypes.data for column in (s.x, s.y, s.p, s.t)]
         self.port = EventsInput(self.subscription, s.address, *columns, capacity, **options)
+        self.port.judge_ages(None)  # the times are made up
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
 
