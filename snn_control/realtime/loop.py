@@ -209,6 +209,11 @@ class Loop:
         return int(self._semaphore.ctypes.data)
 
     @property
+    def table(self) -> int:
+        """Address of the table of `cycle`, for a watchdog."""
+        return self._address
+
+    @property
     def running(self) -> bool:
         """Whether the compiled loop runs; false once the parting command is out."""
         return bool(read_word(self._address + 8 * cycle.RUNNING))

@@ -89,6 +89,11 @@ class ActivityRecorder:
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(record, "int64(int64,int64,int64)")
 
+    @property
+    def total(self) -> int:
+        """Ticks, and parting commands, since it was cleared."""
+        return int(self._block[TICKS_TOTAL])
+
     def clear(self) -> None:
         """Forget everything, as before the first tick. Not while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL, NEXT_STEP]] = 0

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..controller import Controller
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
 from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError
+from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
 from ..record.shown import ShownRecorder
@@ -48,6 +50,7 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
+HANGS_S, HANGS_PERIODS = 0.5, 5  # without a sign of life for so long, the longer of both, the loop hangs
 ACKNOWLEDGED = Duration(seconds=0.2)  # how long the parting command's readers may take
 
 
@@ -55,6 +58,12 @@ def shown_file(record: str) -> Path:
     """Where the inputs are saved beside a record: ``a/b.npz`` -> ``a/b_shown.npz``."""
     path = Path(record)
     return path.with_name(f"{path.name.removesuffix('.npz')}_shown.npz")
+
+
+def unused(record: Path) -> Path:
+    """The first of ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... that is no file yet: no record replaces another."""
+    names = (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
+    return next(path for path in chain([record], names) if not path.exists())
 
 
 class ControllerNode(LifecycleNode):
@@ -77,6 +86,9 @@ class ControllerNode(LifecycleNode):
         self.phase = declare(self, "phase", 0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0)
         self.priority = declare(self, "priority", self.PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98)
         self.cpu = declare(self, "cpu", -1, "CPU of the loop; -1: any", -1, 1023)
+        self.publish_budget = declare(
+            self, "publish_budget", 0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0
+        )
         self.record = declare(
             self, "record", "", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"
         )
@@ -90,6 +102,7 @@ class ControllerNode(LifecycleNode):
         self.loop: Loop | None = None
         self.recorder: ActivityRecorder | None = None
         self.shown: ShownRecorder | None = None
+        self.faults: FaultLog | None = None
         self._io: Any = None
         self._faults_told = 0
         self.held_up = ""  # why the loop of an active controller does not run yet
@@ -101,7 +114,9 @@ class ControllerNode(LifecycleNode):
         self._matching.cancel()
         self.create_service(Trigger, "~/release", self._release)
         self.create_service(SetBool, "~/learning", self._learning)
-        if autostart and (self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS):
+        transitions = (self.trigger_configure, self.trigger_activate) if autostart else ()
+        # a signal may come at any moment: where it came during one transition, the next is left out
+        if not all(stop() or begin() == SUCCESS for begin in transitions):
             self.exit_code, self.finished = 2, True
 
     # lifecycle -----------------------------------------------------------------------------------------------
@@ -144,17 +159,20 @@ class ControllerNode(LifecycleNode):
             raise error.in_file(self.file) from None
         if self.record:
             self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)
+        self.faults = FaultLog(bound)
         n = bound.array("command").size
         self.loop = Loop(
             tick_address(),
             bound.table,
             self.controller.period_ns,
             self.inputs,
-            [*self.outputs, *filter(None, (self.recorder, self.shown))],
+            [*self.outputs, self.faults, *filter(None, (self.recorder, self.shown))],
             [(bound.address("command"), bound.address("safe"), n)],
             mode=self.mode,
-            # jumps to the safe values need no ticks
-            stopping=bound.address("guard") + 8 * guard_words.STOPPING if any(o.ramp for o in self.spec.outputs) else 0,
+            guard=bound.address("guard"),
+            ramps=any(o.ramp for o in self.spec.outputs),
+            publish_budget_s=self.publish_budget,
+            halt=self._stop.watchdog.halt,
             phase_ns=round(self.phase * 1e9),
             priority=self.priority,
             cpus=None if self.cpu < 0 else [self.cpu],
@@ -167,7 +185,7 @@ class ControllerNode(LifecycleNode):
                 port.attach_semaphore(self.loop.semaphore)
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
-        if self.loop is None or self.controller is None:
+        if self.loop is None or self.controller is None or self.faults is None:
             return FAILURE
         self.controller.reset()
         for recorder in filter(None, (self.recorder, self.shown)):
@@ -180,8 +198,12 @@ class ControllerNode(LifecycleNode):
                 drain(self.inputs)  # in lockstep the world waits for an answer to each message
             for port in self.inputs:
                 port.clear()
+            self.faults.restart()
             if self.mode == "realtime":
+                if self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
+                    self.controller.bound.array("guard")[guard_words.FAULTED] = 1
                 rights = self.loop.start()
+                self._stop.watchdog.guard(self.loop.table, max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9))
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:
@@ -241,19 +263,33 @@ class ControllerNode(LifecycleNode):
         self.held_up = ""
         if self.loop is None:
             return True
+        self._stop.watchdog.release()
         if not self.loop.stop(STOPS_WITHIN):
             self.get_logger().error(f"the loop did not end within {STOPS_WITHIN:g} s")
             self.exit_code = 1
             return False
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        if self.recorder is not None and self.shown is not None and self.controller is not None:
-            try:
-                self.recorder.save(self.record, self.loop, self.controller)
-                self.shown.save(shown_file(self.record))
-            except OSError as error:
-                self.get_logger().error(f"record = {self.record}: cannot be written: {error.strerror}")
-                self.exit_code = 1
+        return self._save_record()
+
+    def _save_record(self) -> bool:
+        """Save what ran since the last time, if anything did, beside what is there already; True."""
+        if self.recorder is None or self.shown is None or self.controller is None or self.recorder.total == 0:
+            return True
+        if self.loop is None or self.loop.ticks == 0:
+            return True
+        file = unused(Path(self.record))
+        try:
+            self.recorder.save(file, self.loop, self.controller)
+            self.shown.save(shown_file(str(file)))
+        except OSError as error:
+            self.get_logger().error(f"record = {file}: cannot be written: {error.strerror}")
+            self.exit_code = 1
+        else:
+            if file != Path(self.record):
+                self.get_logger().info(f"record = {self.record} is there: this one is {file}")
+            for recorder in (self.recorder, self.shown):
+                recorder.clear()
         return True
 
     def _release_resources(self) -> bool:
@@ -262,7 +298,7 @@ class ControllerNode(LifecycleNode):
         if self.mode == "lockstep":
             for port in self.inputs:
                 port.detach()
-        self.loop = self.recorder = self.shown = self.controller = None
+        self.loop = self.recorder = self.shown = self.faults = self.controller = None
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 
 from ..engine.kernels import encoders, outputs
+from ..realtime.faults import Fault
 from .graph import describe_mismatch
 from .topics import qos_of
 
 __all__ = ["Reporter", "guard_reason", "learning_switches", "status", "statuses"]
 
+MOST_FAULTS = 10  # of the last ones in a report
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -57,7 +62,8 @@ def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) 
     return status(node, "loop", level, message, _flat(values))
 
 
-def _input(node: Any, k: int, name: str, port: Any, loop: dict, before: Any, time: float) -> DiagnosticStatus:
+def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: Any, time: float) -> DiagnosticStatus:
+    name = port.name
     bound = node.controller.bound
     slot, validity = bound.array(f"{name}.slot"), bound.array("validity")[k]
     counted = node.controller.counters()["inputs"][name]
@@ -89,11 +95,41 @@ def _input(node: Any, k: int, name: str, port: Any, loop: dict, before: Any, tim
     failed = faults + _rcl_errors(counts, before[1]["inputs"][name] if before and before[1] else {})
     problems += failed
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
-    if mismatch:
-        problems.append(mismatch)
+    rivals = senders.rivals(port, node.get_publishers_info_by_topic(topic.topic))
+    problems += [text for text in (mismatch, rivals) if text]
     required = node.controller.program.facts["inputs"][k]["required"]
-    level = OK if not problems else ERROR if failed or (required and (mismatch or not valid)) else WARN
+    level = OK if not problems else ERROR if failed or (required and (mismatch or rivals or not valid)) else WARN
     return status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
+
+
+def _full_name(end: Any) -> str:
+    return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
+
+
+class Senders:
+    """Who has been heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast DDS):
+    one that was heard before and is not any more is no rival of the one that took over."""
+
+    def __init__(self) -> None:
+        self._heard: set[bytes] = set()
+        self._switches = 0
+
+    def rivals(self, port: Any, publishers: Sequence[Any]) -> str:
+        """Which publishers share the input, where it is not one alone."""
+        newest, switches = port.sender()
+        turns, self._switches = switches - self._switches, switches
+        self._heard.add(newest)
+        silent = set() if turns > 1 else self._heard - {newest}
+        found = sorted(_full_name(one) for one in publishers if bytes(one.endpoint_gid[: len(newest)]) not in silent)
+        return f"{len(found)} publishers on one input: {', '.join(found)}" if len(found) > 1 else ""
+
+
+def _rivals(node: Any, topic: str) -> str:
+    """Who commands beside us."""
+    found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
+    if f"{node.get_fully_qualified_name()}_io" in found:
+        found.remove(f"{node.get_fully_qualified_name()}_io")
+    return f"commanded by {', '.join(found)} too (or until now)" if found else ""
 
 
 def _rcl_errors(now: dict, before: dict) -> list[str]:
@@ -102,27 +138,42 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
 
+def _causes(reason: int, invalid: Iterable[str]) -> str:
+    """The bits of a reason in words."""
+    words = {
+        outputs.INPUT_INVALID: f"invalid input: {', '.join(invalid)}",
+        outputs.OUTPUT_NOT_FINITE: "an output is not finite",
+        outputs.STOPPED: "the loop ends",
+        outputs.PUBLISH_LATE: "a publication took too long",
+    }
+    return ", ".join(text for bit, text in words.items() if reason & bit)
+
+
 def guard_reason(node: Any) -> str:
     """Why the command is the safe one: the faults of the last tick, or what its end waits for."""
-    words, reasons = node.controller.bound.array("guard"), []
-    if words[outputs.REASON] & outputs.INPUT_INVALID:
-        valid = node.controller.bound.array("validity")[:, encoders.VALID]
-        facts = node.controller.program.facts["inputs"]
-        bad = [i["name"] for i, good in zip(facts, valid, strict=False) if i["required"] and not good]
-        reasons.append(f"invalid input: {', '.join(bad)}")
-    if words[outputs.REASON] & outputs.OUTPUT_NOT_FINITE:
-        reasons.append("an output is not finite")
-    if words[outputs.REASON] & outputs.STOPPED:
-        reasons.append("the loop ends")
+    valid = node.controller.bound.array("validity")[:, encoders.VALID]
+    facts = node.controller.program.facts["inputs"]
+    bad = [i["name"] for i, good in zip(facts, valid, strict=False) if i["required"] and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
-    return ", ".join(reasons) or waits
+    return _causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
+
+
+def _history(faults: Sequence[Fault]) -> dict[str, str]:
+    """The last faults, newest first: when (UTC), how long, why."""
+    told = {}
+    for k, fault in enumerate(faults[:MOST_FAULTS]):
+        begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
+        lasted = f"{(fault.end - fault.begin) * 1e-9:.3g} s" if fault.end >= 0 else "lasts"
+        told[f"fault.{k}"] = f"{begin}, {lasted}: {_causes(fault.causes, fault.invalid)}"
+    return told
 
 
 def _guard(node: Any, loop: dict) -> DiagnosticStatus:
     words = node.controller.bound.array("guard")
     counted = node.controller.counters()
-    values = {**counted["guard"], "synaptic_operations": counted["synaptic_operations"]}
+    values: dict[str, Any] = {**counted["guard"], "synaptic_operations": counted["synaptic_operations"]}
     values |= {f"spikes.{name}": n for name, n in counted["spikes"].items()}
+    values |= _history(node.faults.faults())
     if not loop["running"]:
         return status(node, "guard", WARN, "not active", values)
     if not words[outputs.FAULTED]:
@@ -155,17 +206,22 @@ def _outputs(node: Any, loop: dict, before: Any) -> list[DiagnosticStatus]:
         problems = _rcl_errors(counted, before[1]["outputs"][port.name] if before and before[1] else {})
         if problems:
             level = ERROR
-        problems += [mismatch] if mismatch else []
+        rivals = _rivals(node, topic.topic) if node.guarded else ""
+        if rivals:
+            level = ERROR
+        problems += [text for text in (mismatch, rivals) if text]
         found.append(status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counted))
     return found
 
 
-def statuses(node: Any, loop: dict, before: tuple[float, dict] | None, time: float) -> list[DiagnosticStatus]:
+def statuses(
+    node: Any, loop: dict, before: tuple[float, dict] | None, time: float, senders: defaultdict[str, Senders]
+) -> list[DiagnosticStatus]:
     """Loop, guard and learning (if there are any), each input and each output; levels OK, WARN, ERROR."""
     if node.loop is None or not loop:
         return [status(node, "loop", WARN, "not configured", {})]
     found = [_loop(node, loop, before, time), *([_guard(node, loop), *_learning(node)] if node.guarded else [])]
-    found += [_input(node, k, port.name, port, loop, before, time) for k, port in enumerate(node.inputs)]
+    found += [_input(node, k, port, senders[port.name], loop, before, time) for k, port in enumerate(node.inputs)]
     return found + _outputs(node, loop, before)
 
 
@@ -180,10 +236,12 @@ class Reporter:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
         self._before: tuple[float, dict] | None = None
+        self._senders: defaultdict[str, Senders] = defaultdict(Senders)
 
     def forget(self) -> None:
         """Begin again, as the loop's counts do."""
         self._before = None
+        self._senders.clear()
 
     def report(self) -> list[DiagnosticStatus]:
         """Publish the statuses of a node with a loop; what was published."""
@@ -191,7 +249,7 @@ class Reporter:
         current = node.loop.stats() if node.loop is not None else {}
         if current:
             current["outputs"] = {port.name: port.counters() for port in node.outputs}
-        found = statuses(node, current, self._before, now)
+        found = statuses(node, current, self._before, now, self._senders)
         self._before = (now, current)
         self.publish(found)
         return found

@@ -63,14 +63,19 @@ TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
 WIDTH, HEIGHT = 15, 16  # of the sensor, as the newest message of events says; 0: it does not
 RULE, HOST = 17, 18  # of ages; what a publisher of this machine has in the first half of word GID, -1: unknown
 LOOKED, GAP, WATCHED = 19, 20, 21  # when it was last looked for messages, how long before that [ns], in all
-PUBLISHER, LEAST, LEAST_BEFORE, SINCE = 22, 23, 24, 25  # least delay of its messages [ns], in this window and the last
-UNSTAMPED, FUTURE, BACKWARDS = 26, 27, 28
-TIMESPEC = 30  # two words
-OWN = 32  # from here on, words of the kind of port; outputs have theirs from INFO on
+SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; how often that was another one
+LEAST, LEAST_BEFORE, SINCE = (
+    25,
+    26,
+    27,
+)  # least delay of its messages [ns], in this window and the last; the window's begin
+UNSTAMPED, FUTURE, BACKWARDS = 28, 29, 30
+TIMESPEC = 31  # two words
+OWN = 33  # from here on, words of the kind of port; outputs have theirs from INFO on
 WORDS = 48
 
 # Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 where the middleware does not say; two sequence
-# numbers and a pointer, then the publisher's id
+# numbers and a pointer, then the publisher's id, two words
 PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 
 NOTHING, TOO_LONG = np.int64(-1), np.int64(-2)  # what `take_message` returns instead of a length
@@ -98,6 +103,10 @@ def take_message(context):
     """Take one message -> its length; NOTHING if there is none, TOO_LONG if it was longer than LONGEST, and counted."""
     code = call_int4(get(context, CALL), get(context, HANDLE), get(context, MESSAGE), get(context, INFO), np.int64(0))
     if code == 0:
+        c, info = i64(context, OWN), i64(get(context, INFO), GID + 2)
+        if info[GID] != c[SENDER] or info[GID + 1] != c[SENDER + 1]:
+            c[SENDER], c[SENDER + 1], c[SINCE] = info[GID], info[GID + 1], 0
+            c[SWITCHES] += 1
         length = load_i64(get(context, MESSAGE) + 8)
         if length <= get(context, LONGEST):
             return length
@@ -128,8 +137,8 @@ def _waited(c, now_real):
     delay = now_real - info[PUBLISHED_AT]
     if info[GID] & 0xFFFFFFFF == c[HOST]:
         return max(delay, 0)
-    if info[GID] != c[PUBLISHER] or c[SINCE] == 0:
-        c[PUBLISHER], c[SINCE] = info[GID], max(c[WATCHED], 1)
+    if c[SINCE] == 0:
+        c[SINCE] = max(c[WATCHED], 1)
         c[LEAST] = c[LEAST_BEFORE] = delay - c[GAP]
     elif c[WATCHED] - c[SINCE] > WINDOW_NS:
         c[LEAST_BEFORE], c[LEAST], c[SINCE] = c[LEAST], delay, c[WATCHED]
@@ -279,7 +288,7 @@ class Input(Port):
 
     def clear(self) -> None:
         """Forget what it remembers of earlier messages. Not while a loop runs."""
-        self._block[[WIDTH, HEIGHT, LOOKED, GAP, PUBLISHER, SINCE]] = 0
+        self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def fault(self) -> str:
         """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""
@@ -288,6 +297,10 @@ class Input(Port):
             return ""
         ours, fix = f"{self._size[0]}x{self._size[1]}", f"set size: [{width}, {height}]"
         return f"events come from a sensor of {width}x{height}, the input's size is {ours}: {fix}"
+
+    def sender(self) -> tuple[bytes, int]:
+        """Id of the newest message's publisher, as the graph says it, and how often that was another than before."""
+        return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
         """Post the ``sem_t`` at ``address`` whenever a message arrives (also for those that wait already).

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +19,14 @@ from typing import Any
 
 import rclpy
 import yaml
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import DescriptionError, SnnControlError
 from ..realtime.rights import priority_of_new_threads
+from ..realtime.watchdog import Watchdog
 from ..spec import nearest
+from .transport import shared_memory, use_udp
 
 __all__ = [
     "DDS_PRIORITY",
@@ -45,24 +47,39 @@ DDS_PRIORITY = 60  # at most
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def _on_signals(handler: Any) -> None:
+    """A handler for all signals that end a node. A SIGHUP that is ignored (nohup) stays so."""
+    for number in ENDS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 class Stop:
     """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the parting safe command included.
 
-    A SIGHUP that is ignored (nohup) stays so.
+    A running loop sees the signal by itself, through ``watchdog.halt``, whatever the interpreter does meanwhile.
+
+    priority : of the thread that watches, SCHED_FIFO; 0: ordinary
     """
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-                continue
-            signal.signal(number, lambda *_: self._event.set())
+    def __init__(self, priority: int = 0) -> None:
+        self.watchdog = Watchdog(priority)
+        self._set = False
+        _on_signals(lambda *_: self.set())
 
     def __call__(self) -> bool:
-        return self._event.is_set()
+        return self._set or self.watchdog.halted
 
     def set(self) -> None:
-        self._event.set()
+        self._set = True
+
+    def close(self) -> None:
+        """The process ends with the exit code that it has now: signals come too late."""
+        _on_signals(signal.SIG_IGN)
+        self.watchdog.close()
 
 
 class _Dds:
@@ -127,9 +144,12 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
     """
     from rclpy.utilities import remove_ros_args
 
-    stop = Stop()  # before rclpy, whose default handler would shut the context down before the parting command
     given = sys.argv[1:] if arguments is None else list(arguments)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, given_priority(given, name, priority) - 1))
+    # before rclpy, whose default handler would shut the context down before the parting command
+    stop = Stop(_Dds.wanted)
+    for what in use_udp():
+        print(f"snn_control: {what} does not hold: nodes use no shared memory, which can block them", file=sys.stderr)
     try:
         others = remove_ros_args(given)
         if others:
@@ -193,11 +213,12 @@ def help_of(make: Any) -> str:
     _Help.rows = []
     try:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        make(Stop())
+        make(stop := Stop())
     except _Listed:
         pass
     finally:
         rclpy.try_shutdown()
+        stop.close()
         rows, _Help.rows = _Help.rows, None
     width = max((len(name) for name, _, _ in rows), default=0)
     lines = [f"  {name:<{width}}  {text} (default {default})" for name, default, text in rows]
@@ -291,12 +312,13 @@ def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
         print(f"snn_control: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
+    if shared_memory():
+        node.get_logger().error(MAY_BLOCK)
     try:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            while not stop() and not node.finished:
-                executor.spin_once(timeout_sec=0.05)
+            _spin(node, executor, stop)
         finally:
             node.finish()
             executor.remove_node(node)
@@ -304,3 +326,26 @@ def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
         return node.exit_code
     finally:
         rclpy.try_shutdown()
+        stop.close()
+
+
+MAY_BLOCK = (
+    "messages go through shared memory of Fast DDS all the same: a reader that is killed may block the commands for "
+    "ever; take it out of DEFAULT_FASTDDS_PROFILES.xml, or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4"
+)
+
+
+def _spin(node: Any, executor: Any, stop: Stop) -> None:
+    """Until the end. What a callback raises (ours, or rclpy's own on a message it cannot take) ends nothing."""
+    told = ""
+    while not stop() and not node.finished:
+        try:
+            executor.spin_once(timeout_sec=0.05)
+        except ExternalShutdownException:
+            return
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            if text != told:  # a faulty message may come a thousand times a second
+                node.get_logger().error(f"a callback failed, the node goes on: {text}")
+                told = text

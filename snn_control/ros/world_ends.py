@@ -74,8 +74,11 @@ class Sensors:
         if any(value is None for value in given):
             self._publish_empty(stamp_ns)
             return
-        for values, value in zip(self.values.values(), given, strict=True):
-            values[:] = np.asarray(value, np.float64).reshape(-1)
+        for (name, values), value in zip(self.values.items(), given, strict=True):
+            flat = np.asarray(value, np.float64).reshape(-1)
+            if flat.size != values.size:
+                raise RuntimeFault(f"the observation's '{name}' has {flat.size} numbers, the input takes {values.size}")
+            values[:] = flat
         code = self._publish(self.port.context, stamp_ns, 0)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -125,7 +126,7 @@ class WorldNode(Node):
             raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")
         try:
             return gymnasium.make(world, disable_env_checker=True, **keywords)
-        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever an environment raises
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             given = f" with {keywords}" if keywords else ""
             raise DescriptionError("world", world, f"cannot be made{given}: {reason}") from None
@@ -195,6 +196,9 @@ class WorldNode(Node):
                 self._lockstep() if self.lockstep else self._realtime()
         except RuntimeFault as error:
             self.get_logger().error(str(error))
+            self.exit_code = 1
+        except Exception:  # of the environment
+            self.get_logger().error(f"the world ends:\n{traceback.format_exc()}")
             self.exit_code = 1
         self.finished = True
 

@@ -29,7 +29,7 @@ from snn_control.controller import Controller
 from snn_control.realtime.loop import Loop
 from snn_control.ros import port_base
 from snn_control.ros.controller_node import STOPS_WITHIN, ControllerNode
-from snn_control.ros.process import _Dds, dds_threads, given_priority, missing_rights
+from snn_control.ros.process import ENDS, Stop, _Dds, dds_threads, given_priority, missing_rights
 from tests.realtime import ticks
 from tests.ros.robot import (
     CONTROLLER,
@@ -287,8 +287,7 @@ def test_lockstep_answers_nobody_before_its_outputs_are_matched(tmp_path, start,
     wait(lambda: publisher.get_subscription_count() and "lockstep waits for a subscriber of /drive" in process.text)
     time.sleep(0.3)  # matched on both sides
     publisher.publish(joints(1.0, 0.0, stamp_ns=10_000_000))
-    status = robot.status("/controller: loop", level=WARN)
-    assert status.message == "waits for a subscriber of /drive"
+    robot.status("/controller: loop", level=WARN, text="waits for a subscriber of /drive")
     answers = robot.commands()
     wait(lambda: answers, what="the answer")
     assert answers[0][0] == 10_000_000
@@ -728,11 +727,16 @@ def inside(ros, tmp_path):
     """An active controller node in this process, that nothing spins."""
     parameters = {"controller_file": str(write(tmp_path)), "priority": 0}
     given = [rclpy.parameter.Parameter(name, value=value) for name, value in parameters.items()]
-    node = ControllerNode(lambda: False, parameter_overrides=given)
+    handlers = {number: signal.getsignal(number) for number in ENDS}
+    stop = Stop()
+    node = ControllerNode(stop, parameter_overrides=given)
     assert node.loop.running
     yield node
     node.finish()
     node.destroy_node()
+    stop.close()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def reported(node, part):

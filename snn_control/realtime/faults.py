@@ -1,0 +1,90 @@
+"""The last faults of the guard, with time and cause, as the loop's thread saw them: they stay when they are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.bound import Bound
+from ..engine.compile import compile_callback
+from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, REASON
+from ..engine.memory import i64
+
+__all__ = ["Fault", "FaultLog"]
+
+MOST_INPUTS = 62  # bits of a word that say which were invalid
+
+# context words; a fault's row
+GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, WORDS = range(9)
+BEGIN, END, CAUSES, INVALID, ROW_WORDS = range(5)
+
+
+def note_faults(context, stamp_ns, now_ns):
+    """An output port: a row for each fault that the guard counts, completed while it lasts."""
+    o = i64(context, WORDS)
+    guard = i64(o[GUARD], GUARD_WORDS)
+    if guard[FAULTS] != o[SEEN]:
+        o[SEEN] = guard[FAULTS]
+        o[TOTAL] += 1
+        row = i64(o[RING] + 8 * ROW_WORDS * ((o[TOTAL] - 1) % o[ROWS]), ROW_WORDS)
+        row[BEGIN], row[END], row[CAUSES], row[INVALID] = stamp_ns, -1, 0, 0
+    if o[TOTAL] == 0:
+        return 0
+    row = i64(o[RING] + 8 * ROW_WORDS * ((o[TOTAL] - 1) % o[ROWS]), ROW_WORDS)
+    if row[END] >= 0:
+        return 0
+    if guard[FAULTED] == 0:
+        row[END] = stamp_ns
+        return 0
+    row[CAUSES] |= guard[REASON]
+    valid, required = i64(o[VALIDITY], 2 * o[INPUTS]), i64(o[REQUIRED], o[INPUTS])
+    for k in range(min(o[INPUTS], MOST_INPUTS)):
+        if required[k] != 0 and valid[2 * k] == 0:
+            row[INVALID] |= 1 << k
+    return 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """begin, end : [ns since 1970], end -1 while it lasts; causes : bits as in `engine.kernels.outputs`; invalid :
+    names of the required inputs that were invalid in its course"""
+
+    begin: int
+    end: int
+    causes: int
+    invalid: tuple[str, ...]
+
+
+class FaultLog:
+    """An output port of the loop that keeps the newest ``most`` faults."""
+
+    name = "faults"
+
+    def __init__(self, bound: Bound, most: int = 32) -> None:
+        inputs = bound.program.facts["inputs"]
+        self._names = [one["name"] for one in inputs]
+        self._required = np.array([one["required"] for one in inputs] or [0], np.int64)
+        self._ring = np.zeros((most, ROW_WORDS), np.int64)
+        self._block = np.array(
+            [
+                bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
+                most, self._ring.ctypes.data,
+            ],
+            np.int64,
+        )  # fmt: skip
+        self.context = int(self._block.ctypes.data)
+        self.function = compile_callback(note_faults, "int64(int64,int64,int64)")
+
+    def restart(self) -> None:
+        """The guard's count begins at 0 again; the faults that are kept stay. Not while a loop runs."""
+        self._block[SEEN] = 0
+
+    def faults(self) -> list[Fault]:
+        """The newest first. While the loop runs, the newest may be half written."""
+        total, most = int(self._block[TOTAL]), len(self._ring)
+        rows = [self._ring[k % most].tolist() for k in range(total - 1, max(total - most, 0) - 1, -1)]
+        return [
+            Fault(begin, end, causes, tuple(n for k, n in enumerate(self._names[:MOST_INPUTS]) if invalid >> k & 1))
+            for begin, end, causes, invalid in rows
+        ]

@@ -1,0 +1,170 @@
+"""A thread without Python beside the loop: it hears signals at once, and ends a process that hangs.
+
+A call into a middleware can block for ever, and then Python's main thread, its handlers of signals and the loop may all
+wait for the same lock. This thread waits for none: it is one compiled function over the C library alone.
+
+- A signal (Python's C handler writes it into a pipe, whatever the interpreter does) sets the word ``halt``, upon which
+  a loop stops with its parting command. If the process is still there `GRACE_S` later, it is ended.
+- A watched loop that gives no sign of life for its time to hang is a fault that nothing inside can mend: a program is
+  started, which publishes the safe command from a process of its own, and this one is ended with exit code 1.
+
+Time is counted in waits of `WAIT_MS` that passed whole, so a process that was paused does not seem to hang.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numba import types
+
+from ..engine.compile import compile_function
+from ..engine.memory import i64, load_i64
+from . import cycle
+from .atomics import load_acquire, read_word, store_release, write_word
+from .rights import block_signals, set_fifo
+
+__all__ = ["GRACE_S", "Watchdog"]
+
+WAIT_MS = 10
+GRACE_S = 5.0  # how long a signalled process may take to end
+
+# Words of the table
+(
+    POLL, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, PROGRAM, ARGUMENTS,
+    ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
+) = range(19)  # fmt: skip
+
+_poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
+_read = types.ExternalFunction("read", types.intp(types.int32, types.intp, types.intp))
+_write = types.ExternalFunction("write", types.intp(types.int32, types.intp, types.intp))
+_sem_post = types.ExternalFunction("sem_post", types.int32(types.intp))
+_posix_spawn = types.ExternalFunction(
+    "posix_spawn", types.int32(types.intp, types.intp, types.intp, types.intp, types.intp, types.intp)
+)
+_exit = types.ExternalFunction("_exit", types.void(types.int32))
+
+
+def watch(table):
+    """Until END is set; see the module."""
+    o = i64(table, WORDS)
+    while load_acquire(table + 8 * END) == 0:
+        loop = load_acquire(table + 8 * LOOP)
+        store_release(table + 8 * LOOKED_AT, loop)
+        if _poll(o[POLL], 1, WAIT_MS) > 0:
+            _read(np.int32(o[PIPE]), o[BUFFER], 64)
+            store_release(table + 8 * HALT, 1)
+            if loop != 0:
+                _sem_post(load_i64(loop + 8 * cycle.SEMAPHORE))
+            continue
+        if o[HALT] != 0:
+            o[SINCE_SIGNAL] += 1
+            if o[SINCE_SIGNAL] * WAIT_MS > GRACE_S * 1000:
+                _write(2, o[GRACE_TEXT], o[GRACE_LENGTH])
+                _exit(1)
+        beat = load_acquire(loop + 8 * cycle.HEARTBEAT) if loop != 0 else np.int64(0)
+        running = loop != 0 and load_acquire(loop + 8 * cycle.RUNNING) != 0
+        o[STILL] = o[STILL] + 1 if running and beat == o[LAST_BEAT] else 0
+        o[LAST_BEAT] = beat
+        if running and o[STILL] >= o[HANGS]:
+            if o[ARGUMENTS] != 0:
+                _posix_spawn(o[BUFFER], o[PROGRAM], 0, 0, o[ARGUMENTS], load_i64(o[ENVIRONMENT]))
+            _write(2, o[HANG_TEXT], o[HANG_LENGTH])
+            _exit(1)
+
+
+class Watchdog:
+    """Watches the signals of this process and, from `guard` to `release`, one loop.
+
+    Signals are heard that have a handler of Python's. To be made by the main thread.
+
+    priority : SCHED_FIFO of its thread, 0: ordinary
+    """
+
+    def __init__(self, priority: int = 0) -> None:
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = np.array([self._pipe[0], 1], np.int32)  # struct pollfd; POLLIN
+        self._poll.view(np.int16)[2:] = 1, 0
+        self._buffer = np.zeros(64, np.uint8)
+        self._texts = [b"snn_control: signalled, and still there 5 s later: ended\n", b""]
+        self._table = np.zeros(WORDS, np.int64)
+        environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
+        for word, value in {
+            POLL: self._poll.ctypes.data,
+            PIPE: self._pipe[0],
+            BUFFER: self._buffer.ctypes.data,
+            ENVIRONMENT: ctypes.addressof(environment),
+            GRACE_TEXT: self._address(0),
+            GRACE_LENGTH: len(self._texts[0]),
+        }.items():
+            self._table[word] = value
+        self._words = int(self._table.ctypes.data)
+        self._arguments: tuple = ()
+        run = compile_function(watch, "void(int64)")
+        begun = threading.Event()
+
+        def body() -> None:
+            block_signals()
+            if priority:
+                set_fifo(priority)
+            begun.set()
+            run(self._words)
+
+        self._before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=body, name="watchdog", daemon=True)
+        self._thread.start()
+        begun.wait()
+        atexit.register(self.close)
+
+    def _address(self, text: int) -> int:
+        return ctypes.cast(ctypes.c_char_p(self._texts[text]), ctypes.c_void_p).value or 0
+
+    @property
+    def halt(self) -> int:
+        """Address of the int64 that is 1 from the first signal on."""
+        return self._words + 8 * HALT
+
+    @property
+    def halted(self) -> bool:
+        return bool(self._table[HALT])
+
+    def guard(self, loop: int, hangs_s: float, program: Sequence[str] = ()) -> None:
+        """End this process when a loop hangs.
+
+        loop : address of its table
+        hangs_s : how long it may give no sign of life [s]
+        program : what is started then, path and arguments; empty: nothing
+        """
+        self.release()
+        self._texts[1] = f"snn_control: the loop gave no sign of life for {hangs_s:g} s: ended\n".encode()
+        words = [os.fsencode(word) for word in program]
+        array = (ctypes.c_char_p * (len(words) + 1))(*words)
+        self._arguments = (words, array)
+        self._table[HANGS] = max(1, round(hangs_s * 1000 / WAIT_MS))
+        self._table[HANG_TEXT], self._table[HANG_LENGTH] = self._address(1), len(self._texts[1])
+        self._table[PROGRAM] = ctypes.cast(ctypes.c_char_p(words[0]), ctypes.c_void_p).value if words else 0
+        self._table[ARGUMENTS] = ctypes.addressof(array) if words else 0
+        self._table[STILL] = 0
+        write_word(self._words + 8 * LOOP, loop)
+
+    def release(self) -> None:
+        """Watch no loop any more; its memory may go once this has returned."""
+        write_word(self._words + 8 * LOOP, 0)
+        while self._thread.is_alive() and read_word(self._words + 8 * LOOKED_AT) != 0:
+            time.sleep(WAIT_MS / 1000)
+        self._arguments = ()
+
+    def close(self) -> None:
+        """End the thread; signals are heard as before."""
+        atexit.unregister(self.close)
+        write_word(self._words + 8 * END, 1)
+        self._thread.join()
+        signal.set_wakeup_fd(self._before)
+        for end in self._pipe:
+            os.close(end)

@@ -1,0 +1,174 @@
+"""Which way messages take between processes: one that cannot block who publishes.
+
+Fast DDS sends over shared memory between processes of one machine unless it is told otherwise. A reader that dies while
+it holds a lock there blocks every writer for ever: the loop would stand in its publish, with the last command standing
+(seen after 24 to 174 killed readers; over UDP never). So a node of ours sends and receives over UDP alone, whatever its
+environment says: in `use_udp` a profile for Fast DDS is written, from the user's where there is one, without shared
+memory. It holds for this process; others may keep shared memory among themselves, and reach us over UDP.
+
+Where discovery is limited to this machine, rmw_fastrtps adds shared memory to whatever a profile says. The profile then
+says what this limit means in Fast DDS (no multicast, 127.0.0.1 as the peer), and the variable goes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from ..errors import DescriptionError
+
+__all__ = ["shared_memory", "use_udp"]
+
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3 and of 2
+BEFORE_3 = ("humble", "iron", "jazzy")
+TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
+ALONE = ("UDPv4", "UDPv6")  # kinds of built-in transports without shared memory
+BUFFER = 4 << 20  # bytes that a socket may hold for a packet of a camera; the kernel's net.core.rmem_max limits it
+NAME = "snn_control_udp"
+PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
+EMPTY = '<dds xmlns="http://www.eprosima.com"><profiles/></dds>'
+
+
+def _local(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _find(parent: ET.Element, name: str) -> ET.Element | None:
+    return next((child for child in parent if _local(child) == name), None)
+
+
+def _child(parent: ET.Element, name: str, text: str | None = None, first: bool = False) -> ET.Element:
+    """The child of this name, made where there is none."""
+    found = _find(parent, name)
+    if found is None:
+        found = ET.Element(parent.tag.rpartition("}")[0] + ("}" if "}" in parent.tag else "") + name)
+        parent.insert(0, found) if first else parent.append(found)
+    if text is not None:
+        found.text = text
+    return found
+
+
+def _limited_to_this_machine() -> bool:
+    """Whether ROS limits discovery so; if it did, it does not any more."""
+    limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
+    limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
+    if limited:
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"], os.environ["ROS_LOCALHOST_ONLY"] = "SYSTEM_DEFAULT", "0"
+    return limited
+
+
+def _limit(rtps: ET.Element) -> None:
+    """Discovery without multicast, of this machine and the static peers."""
+    builtin = _child(rtps, "builtin")
+    namespace = rtps.tag.removesuffix("rtps")
+    for key, addresses in (
+        ("metatrafficUnicastLocatorList", [""]),
+        ("initialPeersList", ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]),
+    ):
+        found = _child(builtin, key)
+        for address in addresses:
+            one = ET.SubElement(ET.SubElement(found, namespace + "locator"), namespace + "udpv4")
+            if address:
+                ET.SubElement(one, namespace + "address").text = address
+
+
+def _add_transport(profiles: ET.Element) -> None:
+    descriptors = _child(profiles, "transport_descriptors", first=True)
+    one = ET.SubElement(descriptors, profiles.tag.removesuffix("profiles") + "transport_descriptor")
+    for key, value in (
+        ("transport_id", NAME),
+        ("type", "UDPv4"),
+        ("sendBufferSize", str(BUFFER)),
+        ("receiveBufferSize", str(BUFFER)),
+        ("non_blocking_send", "true"),
+        ("maxInitialPeersRange", str(PEERS)),
+    ):
+        _child(one, key, value)
+
+
+def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
+    """Change a document of profiles so that its participants use no shared memory; what was changed.
+
+    limited : discovery to this machine
+    """
+    profiles = root if _local(root) == "profiles" else _child(root, "profiles")
+    descriptors = _find(profiles, "transport_descriptors")
+    shared = set()
+    for one in descriptors if descriptors is not None else ():
+        values = {_local(child): (child.text or "").strip() for child in one}
+        if values.get("type") == "SHM":
+            shared.add(values.get("transport_id"))
+    participants = [child for child in profiles if _local(child) == "participant"]
+    if not any(p.get("is_default_profile") == "true" for p in participants):
+        tag = profiles.tag.removesuffix("profiles") + "participant"
+        participants.append(ET.SubElement(profiles, tag, profile_name=NAME, is_default_profile="true"))
+    changed, ours = [], False
+    for participant in participants:
+        rtps = _child(participant, "rtps")
+        if limited:
+            _limit(rtps)
+        users, builtin = _find(rtps, "userTransports"), _find(rtps, "builtinTransports")
+        kept = []
+        for one in list(users) if users is not None else ():
+            if (one.text or "").strip() in shared:
+                users.remove(one)  # type: ignore[union-attr]
+                changed.append(f"transport {one.text} of participant {participant.get('profile_name')}")
+            else:
+                kept.append(one)
+        if kept:
+            _child(rtps, "useBuiltinTransports", "false")
+        elif builtin is not None and (builtin.text or "").strip() in ALONE:
+            continue
+        else:
+            if builtin is not None:
+                rtps.remove(builtin)
+                changed.append(f"builtinTransports {builtin.text} of participant {participant.get('profile_name')}")
+            _child(_child(rtps, "userTransports"), "transport_id", NAME)
+            _child(rtps, "useBuiltinTransports", "false")
+            ours = True
+    if ours:
+        _add_transport(profiles)
+    return changed
+
+
+def use_udp() -> list[str]:
+    """Before rclpy starts: make Fast DDS use no shared memory in this process; what of the environment does not hold.
+
+    Raises DescriptionError where the user's profile cannot be read.
+    """
+    said = os.environ.get(TRANSPORTS, "")
+    variable = next((name for name in VARIABLES if os.environ.get(name)), "")
+    limited = _limited_to_this_machine()
+    if not (variable or limited) and said.partition("?")[0] in ALONE:
+        return []
+    file = os.environ.get(variable, "")
+    try:
+        root = ET.parse(file).getroot() if variable else ET.fromstring(EMPTY)
+    except (OSError, ET.ParseError) as error:
+        raise DescriptionError(
+            variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
+        ) from None
+    ET.register_namespace("", root.tag.partition("}")[0].lstrip("{")) if "}" in root.tag else None
+    changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
+    if said and said.partition("?")[0] not in ALONE:
+        changed.append(f"{TRANSPORTS}={said}")
+    handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
+    with os.fdopen(handle, "wb") as written:
+        ET.ElementTree(root).write(written, encoding="utf-8", xml_declaration=True)
+    atexit.register(Path(name).unlink, missing_ok=True)
+    for key in VARIABLES:
+        os.environ.pop(key, None)
+    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name
+    return changed
+
+
+def shared_memory() -> bool:
+    """Whether this process has shared memory of Fast DDS mapped, now that it has a node."""
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return False
+    return "/dev/shm/fastdds_" in maps or "/dev/shm/fastrtps_" in maps
