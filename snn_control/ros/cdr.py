@@ -36,6 +36,8 @@ from ..events.cdr import ENCAPSULATION, MISSING, TRUNCATED, get_stamp, get_u32
 
 __all__ = [
     "EXTRA",
+    "FLOAT32",
+    "FLOAT64",
     "KINDS",
     "KIND_SIZES",
     "SCRATCH_WORDS",
@@ -52,6 +54,7 @@ EXTRA = -4
 #: element types by number; the number is what stands in a program
 KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 KIND_SIZES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8)
+FLOAT32, FLOAT64 = 9, 10  # those before them are whole numbers
 
 # Operations of a program: five words each, (operation, a, b, c, target). Offsets count from byte 4.
 SKIP = 0  # align to a, pass b bytes
