@@ -17,8 +17,10 @@ from ..events.event_array import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
 from ..realtime.cycle import PARTED
 from ..realtime.slots import SLOT_COUNT, SLOT_DROPPED, nothing_came
-from .cdr import SCRATCH_WORDS, walk
+from .cdr import walk
+from .fields import type_name
 from .limits import ROW, Bounds, put_row, rows_of
+from .pick import SCRATCH_WORDS
 from .port_base import (
     CALL,
     EMPTY,
@@ -47,7 +49,7 @@ from .port_base import (
 )  # fmt: skip
 from .rcl import SendBuffer
 from .template import make_template
-from .wire import PathProgram, type_name
+from .wire import PathProgram
 
 __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "take_events", "take_numbers"]
 
