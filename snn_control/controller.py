@@ -362,6 +362,7 @@ class Controller:
                         ("cut", encoders.CUT),
                     )
                 }
+                | ({"replaced": int(a(f"{name}.replaced")[0])} if f"{name}.replaced" in self.program.names else {})
                 | (self._seen(name, spec["filters"]) if spec["kind"] == "events" else {})
                 for name, spec in self.inputs.items()
             },

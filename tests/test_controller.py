@@ -75,6 +75,31 @@ def test_ages_grow_by_a_period_from_the_newest_value():
     assert ages == [-1, 0, 10_000_000, 20_000_000, 0]
 
 
+def test_each_number_that_is_not_finite_goes_by_its_rule():
+    """As REP 117 has it: inf is beyond the range, -inf before it, NaN an error, which the rule decides."""
+    rules = ("high", "low", "hold", "reject")
+    scan = ValueInput("a", size=4, range=(0.1, 3.5), plausible=(0.0, 9.0), not_finite=rules)
+    one = controller([scan], [Output("u", (MembraneDecoder("a", np.eye(4)),), size=4, safe=-1.0)])
+    inf, nan = np.inf, np.nan
+
+    def given(*values):
+        return one.step({"a": values})["u"].round(6).tolist()
+
+    assert given(1, 1, nan, 1) == [-1] * 4  # nothing to hold yet: the safe command
+    assert given(1, 1, 2, 1) == [-1] * 4  # valid, but release takes some ticks
+    settle(one, {"a": [1, 1, 2, 1]})
+    assert given(inf, inf, nan, 1) == [3.5, 3.5, 2, 1]
+    assert given(-inf, -inf, -inf, 1) == [0.1, 0.1, 2, 1]
+    assert given(nan, nan, 1e39, 1) == [3.5, 0.1, 2, 1]  # as float32 it is infinite
+    assert given(1, 1, 5, 1) == [1, 1, 3.5, 1]
+    assert given(1, 1, nan, 1) == [1, 1, 3.5, 1]
+    assert one.counters()["inputs"]["a"] == {"clamped": 2, "rejected": 1, "stale_ticks": 0, "cut": 0, "replaced": 10}
+    assert given(1, 1, 1, nan) == [-1] * 4
+    assert given(1, 1, 9.5, 1) == [-1] * 4  # not plausible: and not what is held
+    settle(one, {"a": [1, 1, nan, 1]})
+    assert given(1, 1, nan, 1) == [1, 1, 1, 1]
+
+
 def test_repeat_is_that_many_ticks_of_which_the_first_has_the_input():
     network = Network((Population("a", 1, LIF(), bias=3.0),))
     inputs, outputs = (

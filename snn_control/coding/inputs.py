@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, close_match
 from ..network.graph import check_name, check_size
 from .encoders import Encoder, PoolEncoder, SurfaceEncoder
 from .filters import EventFilter
 
-__all__ = ["EventsInput", "Input", "ValueInput"]
+__all__ = ["NOT_FINITE", "EventsInput", "Input", "ValueInput"]
 
 LONGEST = 1e9  # s
+#: what becomes of a number that is not finite, in the order of the kernel's rules
+NOT_FINITE = ("reject", "high", "low", "hold")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class ValueInput(Input):
 
     range : (low, high), numbers or (size,); values beyond are clamped and counted
     plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
+    not_finite : what becomes of a number that is not finite, for all or one a number: "reject" the sample; "high" and
+        "low" take an infinity as its end of the range and a NaN as the end that they name; "hold" takes the number's
+        last finite, plausible value, and rejects while there was none
     """
 
     size: int = 1
@@ -50,6 +55,7 @@ class ValueInput(Input):
     range: tuple[Any, Any] = (-math.inf, math.inf)
     plausible: tuple[Any, Any] = (-math.inf, math.inf)
     unit: str = ""
+    not_finite: tuple[str, ...] | str = "reject"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,6 +68,28 @@ class ValueInput(Input):
                     raise DescriptionError(f"inputs.{self.name}.{key}[{k}]", getattr(self, key)[k], rule)
             if not (low < high).all():
                 raise DescriptionError(f"inputs.{self.name}.{key}", getattr(self, key), "low must be < high")
+        self._check_rules(f"inputs.{self.name}")
+
+    def rules(self) -> tuple[str, ...]:
+        """Of `NOT_FINITE`, one a number."""
+        one = self.not_finite
+        return (one,) * self.size if isinstance(one, str) else tuple(one)
+
+    def _check_rules(self, where: str) -> None:
+        value = self.not_finite
+        many = isinstance(value, list | tuple) and len(value) == self.size
+        if not (isinstance(value, str) or many) or not set(map(str, self.rules())) <= set(NOT_FINITE):
+            rule = f"must be one of {', '.join(NOT_FINITE)}, or a list of {self.size} of them"
+            raise DescriptionError(f"{where}.not_finite", value, rule, close_match(value, NOT_FINITE))
+        ends = [np.broadcast_to(np.asarray(side, np.float64), self.size) for side in (*self.range, *self.plausible)]
+        for k, rule in enumerate(self.rules()):
+            low, high, least, most = (side[k] for side in ends)
+            if rule in ("high", "low") and not (math.isfinite(low) and math.isfinite(high)):
+                need = f"{rule} needs a finite range, whose ends stand for what is not finite"
+                raise DescriptionError(f"{where}.not_finite", value, need, "give `range: [low, high]`")
+            if rule in ("high", "low") and not (least <= low and high <= most):
+                need = f"must hold the ends of the range [{low:g}, {high:g}], which stand for what is not finite"
+                raise DescriptionError(f"{where}.plausible", list(self.plausible), need, "widen one of them")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..coding import EventsInput, Input, ValueInput
+from ..coding.inputs import NOT_FINITE
 from ..errors import BuildError
 from ..network import Population
 from . import plugins
@@ -37,7 +38,10 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
         n = spec.size
         data, held = lay.io(f"{name}.data", "float64", n), lay.state(f"{name}.held", "float32", n)
         limits = np.stack([bounded(f"inputs.{name}.range", side, n) for side in (*spec.range, *spec.plausible)])
-        operands = (n, slot, data, held, validity, lay.constant("", limits), stale, counters)
+        bounds = lay.constant("", limits)
+        if set(spec.rules()) != {"reject"}:
+            data = _finite(b, spec, slot, data, bounds)
+        operands = (n, slot, data, held, validity, bounds, stale, counters)
         b.emit(PRE, "sample", *operands, label=name)
         if spec.encoder is None:
             _graded(b, name, held)
@@ -45,6 +49,16 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
             _encode(b, spec, held)
     else:
         raise BuildError(f"inputs.{name}", type(spec).__name__, "must be a ValueInput or an EventsInput")
+
+
+def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
+    """Replace what is not finite -> the sample that `sample` takes."""
+    lay, name, n = b.layout, spec.name, spec.size
+    rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
+    out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
+    replaced = lay.state(f"{name}.replaced", "int64", 1)
+    b.emit(PRE, "finite", n, slot, data, out, rules, limits, last, replaced, label=name)
+    return out
 
 
 def _graded(b: Builder, name: str, signal: Place) -> Node:

@@ -52,9 +52,9 @@ class Kernel:
 
 
 _FUNCTIONS = (
-    encoders.sample, encoders.population, encoders.fields, encoders.signed, encoders.changes, encoders.pool,
-    encoders.surface, encoders.respond, filters.region, filters.hot_pixels, filters.refractory, filters.background,
-    filters.one_polarity, filters.rate_limit,
+    encoders.sample, encoders.finite, encoders.population, encoders.fields, encoders.signed, encoders.changes,
+    encoders.pool, encoders.surface, encoders.respond, filters.region, filters.hot_pixels, filters.refractory,
+    filters.background, filters.one_polarity, filters.rate_limit,
     vectors.copy, vectors.add, vectors.clear, vectors.remember,
     delivery.dense_spikes, delivery.csr_spikes, delivery.dense_spikes_int8, delivery.csr_spikes_int8,
     delivery.csr_delayed, delivery.release, delivery.synapse, delivery.dense_graded, delivery.one_to_one_graded,

@@ -7,6 +7,7 @@ The rules of the modes are in ``loop``.
 
 from __future__ import annotations
 
+import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.kernels.outputs import DRIVER, ELAPSED, PUBLISH_LATE, STOPPED
@@ -16,7 +17,10 @@ from .clock import now_boottime, now_monotonic, now_realtime, semaphore_drain, s
 from .histogram import record
 from .slots import SLOT_AGE, SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP, nothing_came
 
-__all__ = ["MODES", "run"]
+__all__ = ["MODES", "PARTED", "run"]
+
+#: what an output's ``publish`` gets for the time when the command is the parting one, which no slew holds back
+PARTED = -1
 
 MODES = {"realtime": 0, "lockstep": 1, "free": 2}
 REALTIME, LOCKSTEP, FREE = 0, 1, 2
@@ -238,9 +242,8 @@ def _part(table):
         row = _row(table, SAFES, SAFE_WORDS, k)
         for i in range(_get(row, SAFE_LENGTH)):
             _set(_get(row, SAFE_COMMAND), i, _get(_get(row, SAFE_VALUE), i))
-    now = _clock(table)
     stamp = now_realtime(table + 8 * TIMESPEC) if _get(table, MODE) == REALTIME else max(_get(table, STAMP), 0)
-    _publish_all(table, stamp, now)
+    _publish_all(table, stamp, np.int64(PARTED))
 
 
 # ---------------------------------------------------------------- realtime

@@ -56,7 +56,10 @@ __all__ = ["InputPort", "Loop", "Port"]
 
 
 class Port(Protocol):
-    """What publishes: a compiled function ``int64(context, stamp_ns, now_ns)``, 0 or an error code."""
+    """What publishes: a compiled function ``int64(context, stamp_ns, now_ns)``, 0 or an error code.
+
+    ``now_ns`` is `cycle.PARTED` for the parting command.
+    """
 
     function: int
     context: int

@@ -263,7 +263,10 @@ class RecordOutput:
         return {"published": total, "dropped": max(total - self.capacity, 0)}
 
     def read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """stamps (T,) int64 ns, times (T,) int64 ns monotonic, words (T, n); oldest first, T <= capacity."""
+        """stamps (T,) int64 ns, times (T,) int64 ns monotonic, words (T, n); oldest first, T <= capacity.
+
+        The time of the parting command is `cycle.PARTED`.
+        """
         total = self.total
         first = max(total - self.capacity, 0)
         rows = self._ring[np.arange(first, total) % len(self._ring)]

@@ -15,7 +15,7 @@ from ..coding import ValueInput
 from ..errors import DescriptionError
 from ..spec import ControllerSpec, RosTopic
 from .template import make_template
-from .topics import check_events, fixed_values, groups, message_class, need_topics
+from .topics import check_events, command_bounds, fixed_values, groups, message_class, need_topics
 from .wire import compile_path
 
 __all__ = ["check_topics", "need_types"]
@@ -68,8 +68,9 @@ def check_topics(spec: ControllerSpec) -> list[str]:
         values = fixed_values(spec.ros_outputs, names)
         try:
             make_template(cls, fields, values, serialize_message)
+            command_bounds(spec, names, cls)
         except DescriptionError as error:
-            raise error.within(where) from None
+            raise (error if error.path.startswith("outputs.") else error.within(where)) from None
     return [_not_installed(where, topic) for where, topic in _ends(spec) if not _installed(topic)]
 
 

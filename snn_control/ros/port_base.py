@@ -37,8 +37,8 @@ from ..engine.memory import call_int1, call_int4, i64, load_i64, store_i64
 from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import now_realtime
 from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
+from .fields import type_name
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
-from .wire import type_name
 
 __all__ = [
     "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Hold", "Input", "Port", "add", "arrived", "check_type", "get",

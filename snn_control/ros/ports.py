@@ -15,8 +15,12 @@ from ..events.event_array import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
 from ..events.event_array import HEIGHT as ARRAY_HEIGHT
 from ..events.event_array import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
+from ..realtime.cycle import PARTED
 from ..realtime.slots import SLOT_COUNT, SLOT_DROPPED, nothing_came
-from .cdr import SCRATCH_WORDS, put_number, walk
+from .cdr import walk
+from .fields import type_name
+from .limits import ROW, Bounds, put_row, rows_of
+from .pick import SCRATCH_WORDS
 from .port_base import (
     CALL,
     EMPTY,
@@ -48,7 +52,7 @@ from .port_base import (
 )  # fmt: skip
 from .rcl import SendBuffer
 from .template import make_template
-from .wire import PathProgram, type_name
+from .wire import PathProgram
 
 __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "take_events", "take_numbers"]
 
@@ -56,7 +60,7 @@ __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "t
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
 _X, _Y, _P, _T, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Of an output:
-_ROWS, _ROW_COUNT = INFO, INFO + 1  # rows of three words: where the number stands, its kind, address of the command
+_ROWS, _ROW_COUNT = INFO, INFO + 1  # one a number; see `limits`
 _STAMP_AT = INFO + 2  # address of header.stamp in the message, 0 if there is none
 _PUBLISHED = INFO + 3
 
@@ -159,8 +163,8 @@ def publish_command(context, stamp_ns, now_ns):
     """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
     row = get(context, _ROWS)
     for _ in range(get(context, _ROW_COUNT)):
-        put_number(load_i64(row), load_i64(row + 8), load_f64(load_i64(row + 16)))
-        row += 24
+        put_row(row, now_ns == PARTED)
+        row += 8 * ROW
     stamp_at = get(context, _STAMP_AT)
     if stamp_at != 0:
         scratch = get(context, SCRATCH)
@@ -270,6 +274,8 @@ class CommandOutput(Port):
     message_class : its type
     fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
         narrowed to their type (integers rounded and saturated)
+    bounds : for each output those of its numbers, or None; without any, what fits the type is published
+    faulted : address of the guard's word that says that the command is the safe one
     values : what else the message says, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     name : for reports; the topic by default
 
@@ -285,6 +291,8 @@ class CommandOutput(Port):
         message_class: type,
         fields: Sequence[tuple[str, int, int]],
         *,
+        bounds: Sequence[Bounds | None] = (),
+        faulted: int = 0,
         values: Mapping[str, Any] | None = None,
         name: str = "",
     ) -> None:
@@ -295,13 +303,10 @@ class CommandOutput(Port):
         super().__init__(publisher, publish_command, "rcl_publish_serialized_message", 2, name)
         self._buffer = SendBuffer(template.data)
         start = template.data.ctypes.data
-        rows = [
-            (start + offset, kind, command + 8 * k)
-            for (_, command, _), offsets, kind in zip(fields, template.places, template.kinds)
-            for k, offset in enumerate(offsets.tolist())
-        ]
-        self._rows = np.array(rows, np.int64)
+        outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
+        rows = [rows_of(start + places, kind, cell, bound, faulted) for (_, cell, _), places, kind, bound in outputs]
+        self._rows = np.concatenate(rows)
         self._block[MESSAGE] = self._buffer.address
         self._block[_ROWS] = self._rows.ctypes.data
-        self._block[_ROW_COUNT] = len(rows)
+        self._block[_ROW_COUNT] = len(self._rows)
         self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .wire import Segment, class_of, compile_path, fields_of, locate, message_end, parse_path
+from .fields import class_of, fields_of, has_name, owner_of_names
+from .paths import Angles, Elements, Named, Segment, parse_path
+from .wire import PathProgram, compile_path, locate, message_end
 
 __all__ = ["Template", "make_message", "make_template"]
 
@@ -45,31 +47,70 @@ def _fresh(kind: Any) -> Any:
     return {"boolean": False, "octet": b"\0", "float": 0.0, "double": 0.0}.get(kind.typename, 0)
 
 
-def _lengthen(message: Any, segments: Sequence[Segment], n: int, path: str) -> None:
-    """Make the ``n`` numbers of a path exist in a message."""
-    segment, rest = segments[0], segments[1:]
-    kind = fields_of(type(message))[segment.name]
-    if not segment.indexed:
+def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
+    """Make the ``n`` numbers of a path exist in the message that ``parents``, the way to it, ends with."""
+    message, (segment, *rest) = parents[-1], segments
+    kind, pick, has = fields_of(type(message))[segment.name], segment.pick, getattr(message, segment.name)
+    if pick is None:
         if rest:
-            _lengthen(getattr(message, segment.name), rest, n, path)
+            _lengthen([*parents, has], rest, n, path)
         return
-    has = getattr(message, segment.name)
-    need = segment.stop
-    if need < 0:  # an open slice takes what is left of n: all, or one for each element that later parts do not multiply
-        if any(later.indexed and later.stop - later.start != 1 for later in rest):
-            raise DescriptionError("field", path, "has two open lengths", "give all slices but one an end")
-        need = segment.start + n
-    if getattr(kind, "size", None) is None:
-        most = getattr(kind, "maximum_size", None)
-        if most is not None and need > most:
-            raise DescriptionError("field", path, f"needs {need} elements", f"{segment.name} takes at most {most}")
-        if len(has) < need:
+    if isinstance(pick, Named) and has_name(kind.value_type, pick.key):
+        chosen = [_with_name(message, segment.name, kind, pick.key, name) for name in pick.names]
+    else:
+        need = _need(parents, pick, rest, n, path)
+        if getattr(kind, "size", None) is None and len(has) < need:
+            most = getattr(kind, "maximum_size", None)
+            if most is not None and need > most:
+                raise DescriptionError("field", path, f"needs {need} elements", f"{segment.name} takes at most {most}")
             setattr(message, segment.name, [*has, *(_fresh(kind.value_type) for _ in range(need - len(has)))])
-            has = getattr(message, segment.name)
-    if rest:
-        inner = n // max(1, need - segment.start)
-        for element in has[segment.start : need]:
-            _lengthen(element, rest, inner, path)
+        elements = getattr(message, segment.name)
+        if isinstance(pick, Named):
+            names = getattr(_owner(parents, segment), pick.key)
+            chosen = [elements[names.index(name)] for name in pick.names] if rest else []
+        elif isinstance(pick, Elements):
+            chosen = elements[pick.start : pick.stop : pick.step] if rest else []
+        else:
+            chosen = []
+    for element in chosen if rest else ():
+        _lengthen([*parents, element], rest, n // max(1, len(chosen)), path)
+
+
+def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
+    """How long a sequence must be for ``n`` numbers of a path to be in it."""
+    if isinstance(pick, Named):
+        owner = _owner(parents, Segment("", pick))
+        names = list(getattr(owner, pick.key))
+        setattr(owner, pick.key, [*names, *(name for name in pick.names if name not in names)])
+        return len(getattr(owner, pick.key))
+    if isinstance(pick, Angles):  # n beams side by side
+        message, width = parents[-1], (pick.high - pick.low) / n
+        message.angle_min, message.angle_max = pick.low + width / 2, pick.high - width / 2
+        message.angle_increment = width
+        return n
+    if (pick.start or 0) < 0 or (pick.stop or 0) < 0 or pick.step < 0:
+        raise DescriptionError("field", path, "counts from an end that this message does not have", "count from 0")
+    if pick.count >= 0:
+        return (pick.start or 0) + (pick.count - 1) * pick.step + 1
+    # an open slice takes what is left of n: all, or one for each element that later parts do not multiply
+    if any(later.pick is not None and later.pick.count != 1 for later in rest):
+        raise DescriptionError("field", path, "has two open lengths", "give all slices but one an end")
+    return (pick.start or 0) + (n - 1) * pick.step + 1
+
+
+def _owner(parents: Sequence[Any], segment: Segment) -> Any:
+    """The structure, of those on the way, that has the list of names which ``segment`` picks by."""
+    return next(one for one in reversed(parents) if segment.pick.key in fields_of(type(one)))  # type: ignore[union-attr]
+
+
+def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
+    """The element of a sequence that has this name, made where there is none."""
+    found = next((one for one in getattr(message, field) if getattr(one, key) == name), None)
+    if found is None:
+        found = _fresh(kind.value_type)
+        setattr(found, key, name)
+        setattr(message, field, [*getattr(message, field), found])
+    return found
 
 
 def _assign(message: Any, path: str, value: Any) -> None:
@@ -80,7 +121,7 @@ def _assign(message: Any, path: str, value: Any) -> None:
         names = fields_of(type(holder)) if hasattr(holder, "SLOT_TYPES") else {}
         if segment.name not in names:
             raise DescriptionError("values", path, f"{type(holder).__name__} has no field {segment.name!r}")
-        if segment.indexed:
+        if segment.pick is not None:
             raise DescriptionError("values", path, "takes no index", "give the whole sequence")
         if k + 1 < len(segments):
             holder = getattr(holder, segment.name)
@@ -102,12 +143,26 @@ def make_message(
     message = message_class()
     for path, value in (values or {}).items():
         _assign(message, path, value)
-    for path, n in fields:
+    for path, n in [*fields, *fields]:  # twice: a list of names may have become longer
         program = compile_path(message_class, path)
         if program.size >= 0 and program.size != n:
             raise DescriptionError("field", path, f"names {program.size} numbers, the output has {n}")
-        _lengthen(message, program.segments, n, path)
+        _lengthen([message], program.segments, n, path)
     return message
+
+
+def _check_named(
+    message_class: type, program: PathProgram, values: Mapping[str, Any], raw: bytes, taken: Mapping[int, str]
+) -> None:
+    """Raise DescriptionError where a list of names has one that nothing commands: its number would be 0."""
+    picked = program.named
+    if picked is None or owner_of_names(message_class, program.segments) < 0:
+        return
+    before, _, after = program.field.partition("[" + picked.key)
+    places, _ = locate(compile_path(message_class, f"{before}[:]{after.partition(']')[2]}"), raw)
+    if before not in values and not set(places.tolist()) <= set(taken):
+        rule = f"leaves others of {picked.key} without a number, which would be 0"
+        raise DescriptionError("field", program.field, rule, f"command them too, or give values: {{{before}: [...]}}")
 
 
 def make_template(
@@ -138,6 +193,8 @@ def make_template(
                 raise DescriptionError("field", path, f"is commanded twice: by {taken[offset]} too")
             taken[offset] = path
         places.append(offsets)
+    for program in programs:
+        _check_named(message_class, program, values or {}, raw, taken)
     stamp = 4 if programs[0].stamped else -1
     if stamp >= 0 and {4, 8} & set(taken):
         raise DescriptionError("field", [path for path, _ in fields], "must not command the stamp", "it is set anyway")

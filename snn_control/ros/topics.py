@@ -13,11 +13,13 @@ from typing import Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..engine.bound import Bound
+from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError
 from ..events.event_array import ARRAY_TYPES
 from ..events.packets import PACKET_TYPES
 from ..realtime.intake import Intake, Pacing
 from ..spec import ControllerSpec, RosTopic
+from .limits import Bounds, fit_bounds
 from .packets import PacketInput
 from .ports import CommandOutput, EventsInput, NumericInput
 from .wire import compile_path
@@ -27,6 +29,7 @@ __all__ = [
     "EVENT_TYPES",
     "at_rate",
     "check_events",
+    "command_bounds",
     "command_ports",
     "drain",
     "fixed_values",
@@ -121,6 +124,15 @@ def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[s
     return merged
 
 
+def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[Bounds]:
+    """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError where they do not fit."""
+    outputs, found = {o.name: o for o in spec.outputs}, []
+    for name in names:
+        program = compile_path(cls, spec.ros_outputs[name].field)
+        found.append(fit_bounds(outputs[name], program.kind, program.field, spec.period))
+    return found
+
+
 def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> None:
     """Raise DescriptionError for the first of ``names`` (inputs, outputs) without a topic."""
     for name in names:
@@ -187,7 +199,7 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
     """A port a topic; outputs of one topic stand in one message. Nodes as in `input_ports`."""
     sizes = {o["name"]: o["size"] for o in bound.program.facts["outputs"]}
     need_topics("outputs", list(sizes), spec.ros_outputs)
-    ports = []
+    ports, faulted = [], bound.address("guard") + 8 * FAULTED
     for names in groups(spec.ros_outputs, "outputs").values():
         topic, where = spec.ros_outputs[names[0]], f"ros.outputs.{names[0]}"
         cls = message_class(where, topic.type)
@@ -195,9 +207,10 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
         fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
         try:
             values = fixed_values(spec.ros_outputs, names)
-            ports.append(CommandOutput(publisher, cls, fields, values=values, name=",".join(names)))
+            options: dict[str, Any] = {"values": values, "name": ",".join(names), "faulted": faulted}
+            ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))
         except DescriptionError as error:
-            raise error.within(where) from None
+            raise (error if error.path.startswith("outputs.") else error.within(where)) from None
     return ports
 
 

@@ -9,87 +9,73 @@ Nothing here imports rclpy: the message class is given.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..engine.compile import compile_function
-from ..errors import DescriptionError, InputError
+from ..errors import DescriptionError, InputError, close_match
+from . import malformed
 from .cdr import (
+    ALL,
+    BACK,
+    CHOOSE,
+    CHOSEN,
     COUNT,
-    ENCAPSULATION,
     END,
-    EXTRA,
+    FLOAT32,
+    HEAD,
     IF_ZERO,
+    KEEP,
     KIND_SIZES,
     KINDS,
-    LESS,
-    MISSING,
-    NEED,
+    LIST,
+    MARK,
+    NAME,
     NEXT,
+    NUMBERS,
     READ,
-    READ_SEQUENCE,
-    REGISTERS,
-    SCRATCH_WORDS,
     SEQUENCE,
     SET,
     SKIP,
     STRING,
-    TRUNCATED,
+    TAKEN,
+    WORDS,
     walk_message,
 )
+from .fields import (
+    class_of,
+    fields_of,
+    has_name,
+    is_basic,
+    is_nested,
+    is_struct,
+    is_wide,
+    kind_number,
+    owner_of_names,
+    says,
+    type_name,
+)
+from .paths import Angles, Elements, Named, Segment, parse_path
+from .pick import (
+    ANGLE,
+    ANGLES,
+    BEGIN,
+    DETAIL,
+    LOOP_REGISTERS,
+    NAMED,
+    NAMED_NEXT,
+    NONE,
+    OWN,
+    REGISTERS,
+    SCRATCH_WORDS,
+    SLICE,
+    slice_of,
+)
 
-__all__ = [
-    "PathProgram",
-    "Segment",
-    "class_of",
-    "compile_path",
-    "fields_of",
-    "locate",
-    "message_end",
-    "parse_path",
-    "read_values",
-    "type_name",
-    "walker",
-]
-
-#: rosidl's name of a basic type -> its number in KINDS
-_KIND_OF = {
-    **{name: k for k, name in enumerate(KINDS)},
-    "boolean": 0,
-    "octet": 1,
-    "char": 1,
-    "float": 9,
-    "double": 10,
-    "unsigned short": 3,
-    "short": 4,
-    "unsigned long": 5,
-    "long": 6,
-    "unsigned long long": 7,
-    "long long": 8,
-}
-_MAX_COUNT = 2**31 - 1  # a longer slice could not stand in any message
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One part of a path: a field's name and, where it has one, its index.
-
-    ``start`` is -1 without an index; ``stop`` is -1 in a slice that is open at its end.
-    """
-
-    name: str
-    start: int = -1
-    stop: int = -1
-
-    @property
-    def indexed(self) -> bool:
-        return self.start >= 0
+__all__ = ["PathProgram", "compile_path", "locate", "message_end", "read_values", "walker"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,110 +110,23 @@ class PathProgram:
         """Name of the element type, e.g. ``float64``."""
         return KINDS[self.kind]
 
-
-_PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\[\]]*)\])?")
-_INDEX = re.compile(r"\s*(-?\d+)\s*")
-_SLICE = re.compile(r"\s*(-?\d*)\s*:\s*(-?\d*)\s*")
-
-
-def parse_path(field: str) -> tuple[Segment, ...]:
-    """``a.b[2].c[1:3]`` as segments. Raises DescriptionError."""
-    if not isinstance(field, str) or not field.strip():
-        raise DescriptionError("field", field, "must be a path to a number", "for example angular_velocity.z")
-    segments = []
-    for part in field.strip().split("."):
-        match = _PART.fullmatch(part)
-        if not match:
-            raise DescriptionError(
-                "field",
-                field,
-                f"{part!r} is no field",
-                "write names joined by dots, with [i] or [i:j] after a sequence",
-            )
-        name, index = match.groups()
-        if index is None:
-            segments.append(Segment(name))
-            continue
-        single, several = _INDEX.fullmatch(index), _SLICE.fullmatch(index)
-        if single:
-            start = int(single[1])
-            stop = start + 1
-        elif several:
-            start = int(several[1] or 0)
-            stop = int(several[2]) if several[2] else -1
-            if several[2] and 0 <= stop <= start:
-                raise DescriptionError("field", field, f"[{index}] names nothing", "the end must lie after the start")
-        else:
-            raise DescriptionError("field", field, f"[{index}] is no index", "write [2], [2:10] or [:]")
-        if start < 0 or (several and several[2] and stop < 0):
-            raise DescriptionError("field", field, f"[{index}] is negative", "count from 0 at the start")
-        if max(start, stop) > _MAX_COUNT:
-            raise DescriptionError("field", field, f"[{index}] is longer than any message", "count from 0")
-        segments.append(Segment(name, start, stop))
-    return tuple(segments)
-
-
-def type_name(message_class: type) -> str:
-    """``package/msg/Name`` of a message class."""
-    return "/".join([*message_class.__module__.split(".")[:2], message_class.__name__])
-
-
-def fields_of(message_class: type) -> dict[str, Any]:
-    """Field name -> rosidl type of a message class, in the order of the wire."""
-    try:
-        return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
-    except AttributeError:
-        raise DescriptionError(
-            "type", message_class, "must be a message class", "for example sensor_msgs.msg.Imu"
-        ) from None
-
-
-def class_of(kind: Any) -> type:
-    """The message class of a rosidl NamespacedType."""
-    return getattr(importlib.import_module(".".join(kind.namespaces)), kind.name)
-
-
-def _is_struct(kind: Any) -> bool:
-    return hasattr(kind, "namespaces")
-
-
-def _is_basic(kind: Any) -> bool:
-    return hasattr(kind, "typename")
-
-
-def _is_nested(kind: Any) -> bool:
-    """An array or a sequence."""
-    return hasattr(kind, "value_type")
-
-
-def _is_wide(kind: Any) -> bool:
-    return any(base.__name__ == "AbstractWString" for base in type(kind).__mro__)
-
-
-def _kind(kind: Any, where: str) -> int:
-    try:
-        return _KIND_OF[kind.typename]
-    except KeyError:
-        raise DescriptionError("field", where, f"a {kind.typename} has no agreed form on the wire") from None
-
-
-def _says(kind: Any) -> str:
-    """A rosidl type in words."""
-    if _is_basic(kind):
-        return kind.typename
-    if _is_struct(kind):
-        return "/".join([*kind.namespaces, kind.name])
-    if _is_nested(kind):
-        size = getattr(kind, "size", None)
-        return f"{'sequence' if size is None else f'array of {size}'} of {_says(kind.value_type)}"
-    return "string"
+    @property
+    def named(self) -> Named | None:
+        """Its part that picks elements by their names."""
+        return next((segment.pick for segment in self.segments if isinstance(segment.pick, Named)), None)
 
 
 class _Assembler:
-    """Writes operations; neighbours that pass fixed-size fields become one."""
+    """Writes operations; neighbours that pass fixed-size fields become one.
+
+    hooks : level of the path -> field of the structure there -> what is done with it instead of passing it
+    """
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
+        self.table: list[int] = []
+        self.names: list[tuple[int, bytes]] = []  # word of the table that holds where a name stands, and its bytes
+        self.hooks: dict[int, dict[str, tuple[int, ...]]] = {}
         self.fixed = 0  # rows before this one are jumped to or read: they must stay
 
     def add(self, operation: int, a: int = 0, b: int = 0, c: int = 0, target: int = 0) -> list[int]:
@@ -266,13 +165,13 @@ class _Assembler:
             self.skip(1, 1)
 
     def pass_type(self, kind: Any, depth: int) -> None:
-        if _is_basic(kind):
-            size = KIND_SIZES[_kind(kind, kind.typename)]
+        if is_basic(kind):
+            size = KIND_SIZES[kind_number(kind, kind.typename)]
             self.skip(size, size)
-        elif _is_struct(kind):
+        elif is_struct(kind):
             self.pass_struct(class_of(kind), depth)
-        elif not _is_nested(kind):
-            self.add(STRING, 4 if _is_wide(kind) else 1)
+        elif not is_nested(kind):
+            self.add(STRING, 4 if is_wide(kind) else 1)
         else:
             self.pass_elements(kind, depth)
 
@@ -296,106 +195,188 @@ class _Assembler:
             self.add(SET, register, size)
         self.loop(register, lambda: self.pass_type(element, depth + 1))
 
+    def record(self, pick: Elements | Named | Angles, how: int = SLICE) -> int:
+        """Write down what is picked -> its word in the table."""
+        at = len(self.table)
+        if isinstance(pick, Named):
+            self.table += [how, len(pick.names), 1]
+            for name in pick.names:
+                text = name.encode() + b"\0"
+                self.table += [len(text), 0]
+                self.names.append((len(self.table) - 1, text))
+        elif isinstance(pick, Angles):
+            self.table += [ANGLES, *np.array([pick.low, pick.high]).view(np.int64).tolist()]
+        else:
+            self.table += [SLICE, *(NONE if n is None else n for n in (pick.start, pick.stop)), pick.step]
+        return at
+
     # -- what the path wants
 
-    def walk_path(self, message_class: type, segments: Sequence[Segment], where: str, depth: int) -> tuple[int, int]:
+    def walk_path(
+        self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
+    ) -> tuple[int, int]:
         """Emit a struct with the path's value in it -> (kind of the values, how many or -1)."""
         fields = fields_of(message_class)
         segment, rest = segments[0], segments[1:]
         path = f"{where}.{segment.name}" if where else segment.name
         if segment.name not in fields:
-            near = difflib.get_close_matches(segment.name, fields, 1, 0.5)
-            raise DescriptionError(
-                "field",
-                path,
-                f"{type_name(message_class)} has no field {segment.name!r}",
-                f"did you mean {near[0]!r}?" if near else f"it has {', '.join(fields) or 'no fields'}",
-            )
+            fix = close_match(segment.name, fields) or f"it has {', '.join(fields) or 'no fields'}"
+            rule = f"{type_name(message_class)} has no field {segment.name!r}"
+            raise DescriptionError("field", path, rule, fix)
+        hooks, names = self.hooks.get(level, {}), list(fields)
+        if isinstance(segment.pick, Angles):
+            hooks = _angle_hooks(message_class, segment)
+        if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # what is needed first stands behind
+            self.add(MARK, _register(depth) + BEGIN)
+            self.pass_until(fields, hooks, depth)
+            self.add(BACK, _register(depth) + BEGIN)
+            hooks = {}
         found = (0, 0)
         for name, kind in fields.items():
-            if name != segment.name:
-                self.pass_type(kind, depth)
+            if name == segment.name:
+                found = self.want(kind, segment, rest, path, depth, level)
+            elif name in hooks:
+                self.add(*hooks[name])
             else:
-                found = self.want(kind, segment, rest, path, depth)
+                self.pass_type(kind, depth)
         return found
 
-    def want(self, kind: Any, segment: Segment, rest: Sequence[Segment], path: str, depth: int) -> tuple[int, int]:
-        if not _is_nested(kind):
-            if segment.indexed:
-                raise DescriptionError("field", path, f"is a {_says(kind)}, which takes no index", f"write {path}")
-            return self.want_one(kind, rest, path, depth)
-        size = getattr(kind, "size", None)
-        if not segment.indexed:
-            raise DescriptionError("field", path, f"is a {_says(kind)}", f"write {path}[0] or {path}[:]")
-        start, stop = segment.start, segment.stop
-        most = size if size is not None else getattr(kind, "maximum_size", None)
-        if most is not None and max(start + 1, stop) > most:
-            raise DescriptionError(
-                "field", path, f"is a {_says(kind)}; index {max(start, stop - 1)} is not in it", f"{most} is the most"
-            )
-        if size is not None and stop < 0:
-            stop = size
-        count = stop - start if stop >= 0 else -1
-        element = kind.value_type
-        if _is_basic(element) and not rest:
-            number = _kind(element, path)
-            width = KIND_SIZES[number]
-            self.label()
-            if size is None:
-                self.add(READ_SEQUENCE, number, start, stop)
+    def pass_until(self, fields: Mapping[str, Any], hooks: Mapping[str, tuple[int, ...]], depth: int) -> None:
+        """Emit a struct up to the last field with a hook."""
+        left = len(hooks)
+        for name, kind in fields.items():
+            if name in hooks:
+                self.add(*hooks[name])
+                left -= 1
             else:
-                self.skip(width, start * width)
-                self.add(READ, number, count)
-                self.label()
-                self.skip(width, (size - stop) * width)
-            return number, count
+                self.pass_type(kind, depth)
+            if left == 0:
+                return
 
-        total, turn = _register(depth), _register(depth) + 1
-        jump = None
+    def want(
+        self, kind: Any, segment: Segment, rest: Sequence[Segment], path: str, depth: int, level: int
+    ) -> tuple[int, int]:
+        pick = segment.pick
+        if not is_nested(kind):
+            if pick is not None:
+                raise DescriptionError("field", path, f"is a {says(kind)}, which takes no index", f"write {path}")
+            return self.want_one(kind, rest, path, depth, level)
+        if pick is None:
+            raise DescriptionError("field", path, f"is a {says(kind)}", f"write {path}[0] or {path}[:]")
+        size, element, count = getattr(kind, "size", None), kind.value_type, pick.count
+        if isinstance(pick, Elements):
+            count = _check_slice(pick, kind, path)
+        total = _register(depth)
         if size is None:
             self.add(COUNT, total, _least_size(element))
-            jump = self.add(NEED, total, start, stop)
         else:
             self.add(SET, total, size)
-        if start > 0:
-            self.add(SET, turn, start)
-            self.loop(turn, lambda: self.pass_type(element, depth + 1))
-        if stop >= 0:
-            self.add(SET, turn, count)
-        else:
-            self.add(LESS, turn, total, start)
-        found: list[tuple[int, int]] = []
-        self.loop(turn, lambda: found.append(self.want_one(element, rest, path, depth + 1)))
-        if stop >= 0:
-            self.add(LESS, turn, total, stop)
-            self.loop(turn, lambda: self.pass_type(element, depth + 1))
-        if jump is not None:
-            jump[4] = self.label()
-        number, each = found[0]
+        if is_basic(element) and not rest:
+            number = kind_number(element, path)
+            self.add(NUMBERS, number, total, self.record(pick, NAMED))
+            self.label()
+            return number, count
+        return self.want_elements(element, pick, count, rest, path, depth, level)
+
+    def want_elements(
+        self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
+    ) -> tuple[int, int]:
+        """Elements that are no numbers themselves, one after the other -> as `walk_path`."""
+        if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
+            rule = f"holds {says(element)}: only numbers are picked by angle or backwards"
+            raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")
+        total = _register(depth)
+        own = isinstance(pick, Named) and has_name(element, pick.key)
+        record = self.record(pick, OWN if own else NAMED)
+        jump = self.add(CHOOSE, total, 0, record)
+        leave = self.add(IF_ZERO, total)
+        again = self.label()
+        if own:
+            key = {pick.key: (NAME, total + NAMED_NEXT, 0, record)}
+            self.add(MARK, total + BEGIN)
+            self.pass_until(fields_of(class_of(element)), key, depth + 1)
+            self.add(BACK, total + BEGIN)
+        chosen = self.add(CHOSEN, total, 0, record)
+        number, each = self.want_one(element, rest, path, depth + 1, level)
+        taken = self.add(TAKEN, total, 0, record)
+        chosen[4] = self.label()
+        self.pass_type(element, depth + 1)
+        taken[4] = self.label()
+        self.add(NEXT, total, target=again)
+        leave[4] = self.label()
+        if isinstance(pick, Named):
+            if each < 0:
+                rule = "has an open slice behind what is picked by name"
+                raise DescriptionError("field", path, rule, "give the slice an end")
+            self.table[record + 2] = each
+            self.add(ALL, total, 0, record)
+        jump[4] = self.label()
         return number, count * each if count >= 0 and each >= 0 else -1
 
-    def want_one(self, kind: Any, rest: Sequence[Segment], path: str, depth: int) -> tuple[int, int]:
-        if _is_struct(kind):
+    def want_one(self, kind: Any, rest: Sequence[Segment], path: str, depth: int, level: int) -> tuple[int, int]:
+        if is_struct(kind):
             message_class = class_of(kind)
             if not rest:
                 names = ", ".join(f"{path}.{name}" for name in fields_of(message_class))
-                raise DescriptionError("field", path, f"is a {_says(kind)}, not a number", f"write one of {names}")
-            return self.walk_path(message_class, rest, path, depth)
+                raise DescriptionError("field", path, f"is a {says(kind)}, not a number", f"write one of {names}")
+            return self.walk_path(message_class, rest, path, depth, level + 1)
         if rest:
-            raise DescriptionError("field", path, f"is a {_says(kind)}, which has no field {rest[0].name!r}")
-        if not _is_basic(kind):
-            raise DescriptionError("field", path, f"is a {_says(kind)}, not a number")
-        number = _kind(kind, path)
+            raise DescriptionError("field", path, f"is a {says(kind)}, which has no field {rest[0].name!r}")
+        if not is_basic(kind):
+            raise DescriptionError("field", path, f"is a {says(kind)}, not a number")
+        number = kind_number(kind, path)
         self.label()
         self.add(READ, number, 1)
         self.label()
         return number, 1
 
+    def code(self, stamped: bool, kind: int) -> np.ndarray:
+        """The program, read-only: head, operations, table, names."""
+        table = HEAD + WORDS * len(self.rows)
+        size = 8 * (table + len(self.table))
+        for word, text in self.names:
+            self.table[word] = size
+            size += len(text)
+        words = [int(stamped), kind, table, *(word for row in self.rows for word in row), *self.table]
+        text = b"".join(text for _, text in self.names)
+        code = np.frombuffer(np.array(words, np.int64).tobytes() + text + bytes(-len(text) % 8), np.int64)
+        code.flags.writeable = False
+        return code
+
+
+def _check_slice(pick: Elements, kind: Any, path: str) -> int:
+    """How many elements of an array or a sequence a slice names, -1 if only a message can tell; raises where none."""
+    size = getattr(kind, "size", None)
+    most = size if size is not None else getattr(kind, "maximum_size", None)
+    start, stop = (NONE if n is None else n for n in (pick.start, pick.stop))
+    if most is not None and (size is not None or pick.count >= 0):
+        count = slice_of(most, start, stop, pick.step)[1]
+        if count == 0:
+            ends = [n for n in (pick.start, pick.stop) if n is not None]
+            far = max(ends, key=abs, default=0)
+            far -= far > 0 and far != pick.start
+            rule = f"is a {says(kind)}; index {far} is not in it"
+            raise DescriptionError("field", path, rule, f"{most} is the most")
+        return count
+    return pick.count
+
+
+def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, ...]]:
+    """How the angles of a scan are read."""
+    fields, hooks = fields_of(message_class), {}
+    for k, name in enumerate(("angle_min", "angle_increment")):
+        kind = fields.get(name)
+        if not is_basic(kind) or kind_number(kind, name) < FLOAT32:
+            rule = f"cannot be picked by angle: {type_name(message_class)} has no number {name!r}"
+            raise DescriptionError("field", segment.name, rule, "as LaserScan has")
+        hooks[name] = (KEEP, ANGLE + k, kind_number(kind, name))
+    return hooks
+
 
 def _register(depth: int) -> int:
-    register = 2 * depth
-    if register + 1 >= REGISTERS:
-        raise DescriptionError("type", depth, f"sequences nest deeper than {REGISTERS // 2 - 1}")
+    register = LOOP_REGISTERS * depth
+    if register + LOOP_REGISTERS > REGISTERS:
+        raise DescriptionError("type", depth, f"sequences nest deeper than {REGISTERS // LOOP_REGISTERS - 1}")
     return register
 
 
@@ -410,19 +391,19 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
 
 def _least_size(kind: Any) -> int:
     """The fewest bytes that one value of a type takes, padding not counted: at least 1."""
-    if _is_basic(kind):
-        return KIND_SIZES[_kind(kind, kind.typename)]
-    if _is_struct(kind):
+    if is_basic(kind):
+        return KIND_SIZES[kind_number(kind, kind.typename)]
+    if is_struct(kind):
         return max(1, sum(_least_size(inner) for inner in fields_of(class_of(kind)).values()))
-    if _is_nested(kind) and getattr(kind, "size", None) is not None:
+    if is_nested(kind) and getattr(kind, "size", None) is not None:
         return kind.size * _least_size(kind.value_type)
     return 4  # the length of a string or a sequence
 
 
 def _begins_with_stamp(message_class: type) -> bool:
     for name, kind in fields_of(message_class).items():
-        says = _says(kind)
-        return says == "std_msgs/msg/Header" or (name == "stamp" and says == "builtin_interfaces/msg/Time")
+        text = says(kind)
+        return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
     return False
 
 
@@ -433,20 +414,15 @@ def compile_path(message_class: type, field: str) -> PathProgram:
     """
     segments = parse_path(field)
     assembler = _Assembler()
+    level = owner_of_names(message_class, segments)
+    picked = next((segment.pick for segment in segments if isinstance(segment.pick, Named)), None)
+    if picked is not None and level >= 0:
+        assembler.hooks[level] = {picked.key: (LIST, 0, 0, assembler.record(picked, NAMED))}
     kind, size = assembler.walk_path(message_class, segments, "", 0)
     assembler.add(END)
     stamped = _begins_with_stamp(message_class)
-    code = np.array([int(stamped), kind, *(word for row in assembler.rows for word in row)], np.int64)
-    code.flags.writeable = False
+    code = assembler.code(stamped, kind)
     return PathProgram(type_name(message_class), field, segments, code, kind, size, stamped)
-
-
-_FAULTS = {
-    ENCAPSULATION: "is no plain CDR message",
-    TRUNCATED: "ends too early",
-    MISSING: "lacks an element that the path names",
-    EXTRA: "has more values than expected",
-}
 
 
 def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int, int]:
@@ -457,7 +433,8 @@ def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int
         program.address, message.ctypes.data, len(message), out.ctypes.data, len(out), scratch.ctypes.data, offsets
     )
     if n < 0:
-        raise InputError(f"{program.message_type} of {len(message)} bytes {_FAULTS[n]} ({program.field})")
+        why = malformed.explain(n, scratch[DETAIL : DETAIL + 2].tolist(), program.field, program.named)
+        raise InputError(f"{program.message_type} of {len(message)} bytes {why} ({program.field})")
     return out[:n], int(scratch[0]), int(scratch[1])
 
 

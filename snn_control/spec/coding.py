@@ -103,6 +103,7 @@ def read_input(name: str, r: Reader) -> Input:
     encoder = _encoder(r.child("encoder"), events=False) if r.has("encoder") else None
     unbounded = (-float("inf"), float("inf"))
     values |= {"range": r.bounds("range", unbounded), "plausible": r.bounds("plausible", unbounded)}
+    values["not_finite"] = r.take("not_finite", "reject")
     return r.make(ValueInput, size=r.take("size", 1), unit=r.text("unit", ""), encoder=encoder, **values)
 
 

@@ -67,8 +67,8 @@ SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs"
 COMMANDED = {"reliability": "reliable"}
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
-    "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "stale", "required",
-    "capacity", "filters", "encoder", "decoder",
+    "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "not_finite", "stale",
+    "required", "capacity", "filters", "encoder", "decoder",
 )  # fmt: skip
 
 

@@ -153,6 +153,7 @@ def an_input(draw, name, rng):
         return EventsInput(size=size, encoder=encoder, capacity=draw(st.integers(5, 20)), filters=filters, **common)
     size = draw(st.integers(1, 3))
     encoder = draw(an_encoder(size, rng))
+    common["not_finite"] = draw(st.sampled_from(["reject", "reject", "high", "low", "hold"]))
     return ValueInput(size=size, encoder=encoder, range=(-1.0, 1.0), plausible=(-3.0, 3.0), **common)
 
 
@@ -390,7 +391,7 @@ def observation(rng, inputs):
         else:
             value = rng.normal(size=spec.size)
             if arrives > 0.9:
-                value[0] = rng.choice([np.nan, np.inf, 50.0])
+                value[0] = rng.choice([np.nan, np.inf, -np.inf, 50.0])
             given[spec.name] = value
     return given
 

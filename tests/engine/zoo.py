@@ -136,6 +136,7 @@ def description():
     inputs = [
         ValueInput("x", size=3, range=(-2.0, 2.0)),
         ValueInput("y", size=2, range=(-1, 1), encoder=PopulationEncoder(8, neuron=LIF(tau_mem=0.01))),
+        ValueInput("scan", size=4, range=(0, 5), not_finite=("high", "low", "hold", "reject"), required=False),
         ValueInput("z", size=2, encoder=LinearEncoder(rng.normal(size=(2, 10)))),
         ValueInput("pose", size=2, range=(-1, 1), encoder=FieldsEncoder((4, 3), drive=1.0, neuron=Poisson(300.0))),
         ValueInput("both", size=2, encoder=SignedEncoder(0.7, neuron=Latency(0.012, linear=True))),
@@ -185,6 +186,7 @@ def observation(rng):
     n = int(rng.integers(0, 30))
     events = (np.sort(rng.integers(0, 10**7, n)), *rng.integers(0, 8, (2, n)), rng.integers(0, 2, n))
     values = {"x": rng.normal(size=3), "y": rng.uniform(-1, 1, 2), "z": rng.normal(size=2)}
+    values["scan"] = np.where(rng.random(4) < 0.2, rng.choice([np.nan, np.inf, -np.inf]), rng.uniform(-1, 6, 4))
     return (
         values
         | {name: rng.uniform(-1, 1, 2) for name in ("pose", "both", "moves")}

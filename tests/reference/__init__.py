@@ -20,6 +20,8 @@ from tests.reference.coding import (
     changes_case,
     fields,
     fields_case,
+    finite,
+    finite_case,
     first_spike,
     first_spike_case,
     guard,
@@ -110,6 +112,7 @@ __all__ = ["TWINS", "SlowController", "exponential", "is_pulse", "philox", "slow
 #: kernel -> (twin, random operands for a generator and a size)
 TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
     "sample": (sample, sample_case),
+    "finite": (finite, finite_case),
     "population": (population, population_case),
     "fields": (fields, fields_case),
     "signed": (signed, signed_case),

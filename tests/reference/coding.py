@@ -196,6 +196,35 @@ def sample_case(rng, n):
     return [n, slot, data, floats(rng, n, special=False), state, limits, int(rng.integers(1, 20)), counters]
 
 
+def finite(n, slot, data, out, rules, limits, last, counter):
+    if slot[0] <= 0:
+        return
+    for i in range(n):
+        value, rule = f32(data[i]), ("reject", "high", "low", "hold")[rules[i]]
+        out[i] = data[i]
+        if np.isfinite(value):
+            if limits[2, i] <= value <= limits[3, i]:
+                last[i] = value
+            continue
+        if rule == "hold":
+            out[i] = last[i]
+            counter[0] += np.isfinite(last[i])
+        elif rule in ("high", "low"):
+            side = {np.inf: "high", -np.inf: "low"}.get(float(value), rule)
+            out[i] = limits[1 if side == "high" else 0, i]
+            counter[0] += 1
+
+
+def finite_case(rng, n):
+    data = floats(rng, n).astype(np.float64)
+    data[rng.random(n) < 0.3] = rng.choice([np.nan, np.inf, -np.inf, 1e39])
+    limits = np.array([[-1.0], [1.0], [-2.5], [2.5]], np.float32).repeat(n, 1)
+    last = floats(rng, n, special=False)
+    last[rng.random(n) < 0.3] = np.nan
+    slot = np.array([rng.integers(0, 3), 0, 0, 0, -1, -1, 0, 0], np.int64)
+    return [n, slot, data, np.zeros(n), rng.integers(0, 4, n).astype(np.uint8), limits, last, rng.integers(0, 9, 1)]
+
+
 def population_case(rng, n):
     d = int(rng.integers(1, 4))
     params = np.stack([rng.uniform(0.1, 30, d), rng.standard_normal(d)], 1).astype(np.float32)

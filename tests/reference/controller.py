@@ -30,9 +30,10 @@ from snn_control.coding import (
     SurfaceEncoder,
     ValueInput,
 )
+from snn_control.coding.inputs import NOT_FINITE
 from snn_control.network import Network, Population
 from snn_control.testing import FLOAT_MAX, exponential, settle, slow
-from tests.reference.coding import changes, fields, guard, population_vector, sample
+from tests.reference.coding import changes, fields, finite, guard, population_vector, sample
 from tests.reference.delivery import synapse
 from tests.reference.filters import SlowFilters, responded
 from tests.reference.populations import SlowPopulation, SlowRule
@@ -68,6 +69,8 @@ class SlowController:
         self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
         self.rules: dict[int, SlowRule] = {}  # of the projections that learn
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
+        self.last: dict[str, np.ndarray] = {}
+        self.replaced: dict[str, np.ndarray] = {}
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
         self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
         self.age = {i.name: -1 for i in inputs}
@@ -109,6 +112,12 @@ class SlowController:
         sides = [np.broadcast_to(np.asarray(s, np.float64), (n,)) for s in (*spec.range, *spec.plausible)]
         limits = np.stack([np.clip(s, -FLOAT_MAX, FLOAT_MAX).astype(np.float32) for s in sides])
         data = None if value is None else np.asarray(value, np.float64).reshape(n)
+        if data is not None and set(spec.rules()) != {"reject"}:
+            last = self.last.setdefault(spec.name, np.full(n, np.nan, np.float32))
+            rules, given, data = [NOT_FINITE.index(rule) for rule in spec.rules()], data, np.zeros(n)
+            finite(
+                n, slot, given, data, rules, limits, last, self.replaced.setdefault(spec.name, np.zeros(1, np.int64))
+            )
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
         return held.copy() if spec.encoder is None else self.encoded(spec, held)
 

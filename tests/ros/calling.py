@@ -8,6 +8,7 @@ from __future__ import annotations
 from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import call3
 from snn_control.ros.cdr import put_number
+from snn_control.ros.limits import ROW, put_row
 
 
 def call_port(function, context, a, b):
@@ -26,3 +27,14 @@ def _put(address, kind, value):
 def put(address, kind, value):
     """`put_number`, compiled."""
     compile_function(_put, "void(int64,int64,float64)")(address, kind, value)
+
+
+def _put_rows(row, n, parting):
+    for _ in range(n):
+        put_row(row, parting)
+        row += 8 * ROW
+
+
+def put_rows(rows, parting=False):
+    """`put_row` of each row, compiled."""
+    compile_function(_put_rows, "void(int64,int64,boolean)")(rows.ctypes.data, len(rows), parting)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rosidl_parser.definition import AbstractWString, BasicType
 
-from snn_control.ros.wire import class_of, fields_of
+from snn_control.ros.fields import class_of, fields_of
 
 FORMATS = {
     "boolean": "?",

@@ -25,8 +25,9 @@ from sensor_msgs.msg import Imu, JointState, LaserScan
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from snn_control.errors import DescriptionError, InputError
-from snn_control.ros import cdr
-from snn_control.ros.cdr import KINDS, SCRATCH_WORDS
+from snn_control.ros import cdr, pick
+from snn_control.ros.cdr import KINDS
+from snn_control.ros.pick import SCRATCH_WORDS
 from snn_control.ros.wire import compile_path, locate, message_end, read_values, walker
 from tests.ros.calling import put
 from tests.ros.reference import Guarded, declare, encode, lookup, paths, random_message
@@ -150,7 +151,7 @@ def test_hostile_bytes_stay_within_the_message(message_class, seed):
             assert all(run(program, room.put(whole[:cut]), cut, n, out) < 0 for cut in range(len(whole)))
             for _ in range(150):
                 data = mutate(whole, random)
-                assert cdr.EXTRA <= run(program, room.put(data), len(data), n, out) <= n
+                assert pick.EXTRA <= run(program, room.put(data), len(data), n, out) <= n
 
 
 def mutate(data: bytes, random: Random) -> bytes:
@@ -178,7 +179,7 @@ def test_counts_that_do_not_fit():
     data = np.frombuffer(encode(message), np.uint8)
     where = data.ctypes.data, len(data)
     assert run(compile_path(JointState, "position[:]"), *where, 3) == 3
-    assert run(compile_path(JointState, "position[:]"), *where, 2) == cdr.EXTRA
+    assert run(compile_path(JointState, "position[:]"), *where, 2) == pick.EXTRA
     assert run(compile_path(JointState, "position[3]"), *where, 1) == cdr.MISSING
     assert run(compile_path(JointState, "position[1:4]"), *where, 3) == cdr.MISSING
     assert run(compile_path(JointState, "position[3:]"), *where, 3) == cdr.MISSING
@@ -189,7 +190,7 @@ def test_counts_that_do_not_fit():
     for path, code in [
         ("points[1].positions[1]", 1),
         ("points[:].positions[1]", 2),
-        ("points[:].positions[:]", cdr.EXTRA),
+        ("points[:].positions[:]", pick.EXTRA),
         ("points[2].positions[1]", cdr.MISSING),
         ("points[2:].positions[1]", cdr.MISSING),
         ("points[1:3].positions[1]", cdr.MISSING),
@@ -197,7 +198,7 @@ def test_counts_that_do_not_fit():
         ("points[1].velocities[2]", 0),
     ]:
         assert run(compile_path(JointTrajectory, path), data2.ctypes.data, len(data2), 3) == code, path
-    with pytest.raises(InputError, match="lacks an element"):
+    with pytest.raises(InputError, match="has 3 elements, too few"):
         read_values(compile_path(JointState, "position[3]"), data)
 
 
@@ -231,8 +232,18 @@ def test_sizes_known_beforehand():
         (Imu, "orientation_covariance", r"orientation_covariance\[0\]"),
         (Imu, "orientation_covariance[9]", "index 9 is not in it; 9 is the most"),
         (Imu, "orientation_covariance[4:10]", "index 9"),
-        (JointState, "position[-1]", "negative"),
-        (JointState, "position[:-1]", "negative"),
+        (JointState, "position[0:9:0]", "a step of 0"),
+        (JointState, "position[-3:-5]", "names nothing"),
+        (JointState, "position[names=a]", "did you mean 'name'"),
+        (JointState, "position[name=a,a]", "says a name twice"),
+        (JointState, "position[name=]", "lacks a name"),
+        (JointState, "position[angle=0:1]", "JointState has no number 'angle_min'"),
+        (LaserScan, "ranges[name=a]", "there are no names 'name' of its elements; names stand in no field of it"),
+        (LaserScan, "ranges[angle=1:0]", "the first below the second"),
+        (LaserScan, "ranges[angle=a:b]", "two angles in rad"),
+        (Imu, "orientation_covariance[-10]", "index -10 is not in it"),
+        (OWN[0], "transforms[::-1].transform.translation.x", "only numbers are picked"),
+        (OWN[0], "transforms[child_frame_di=a].transform.translation.x", "did you mean 'child_frame_id'"),
         (JointState, "position[3:3]", "names nothing"),
         (JointState, "position[x]", "no index"),
         (JointState, "position[99999999999]", "longer than any message"),

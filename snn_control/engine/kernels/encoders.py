@@ -2,6 +2,8 @@
 
 sample      n, slot (io header), data float64 (io; 0 for a stream), held float32, valid int64[2], limits float32
             (4, n): range low, range high, plausible low, plausible high; stale limit [ns]; counters int64[4]
+finite      n, slot, data float64 (io), out float64, rules uint8[n], limits as of sample, last float32[n],
+            counter int64[1]
 population  dimensions, neurons a dimension, values float32, out float32, centres float32 (dimensions, neurons),
             params float32 (dimensions, 2): 1 / sigma, drive
 fields      dimensions, fields, values float32, out float32, centres float32 (fields, dimensions), inverse widths
@@ -26,6 +28,7 @@ from .functions import HALF, exponential
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
+REJECT, HIGH, LOW, HOLD = range(4)  # as `coding.inputs.NOT_FINITE` names them
 RESPONSES = ("sum", "binary", "saturate")
 SUM, BINARY, SATURATE = range(3)
 SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
@@ -66,6 +69,32 @@ def sample(row):
     if not in_time:
         counters[STALE] += 1
     state[VALID] = np.int64(in_time) & state[SAMPLE_GOOD]
+
+
+def finite(row):
+    """Replace what is not finite in a sample that arrived, each number by its rule, before `sample` looks at it.
+
+    REP 117: an infinity says on which side of the range the value lies; what a NaN means, the rule says.
+    """
+    o = i64(row, 8)
+    n, slot = o[1], i64(o[2], SLOT_WORDS)
+    if slot[FRESH] > 0:
+        x, out, rules, limits, last = f64(o[3], n), f64(o[4], n), u8(o[5], n), f32(o[6], 4 * n), f32(o[7], n)
+        low, high, least, most = limits[:n], limits[n : 2 * n], limits[2 * n : 3 * n], limits[3 * n :]
+        replaced = 0
+        for i in range(n):
+            value, rule = np.float32(x[i]), rules[i]
+            out[i] = x[i]
+            if np.isfinite(value):
+                last[i] = value if (value >= least[i]) & (value <= most[i]) else last[i]
+            elif rule == HOLD:
+                out[i] = np.float64(last[i])
+                replaced += np.isfinite(last[i])
+            elif rule != REJECT:
+                up = value > ZERO if value == value else rule == HIGH
+                out[i] = np.float64(high[i] if up else low[i])
+                replaced += 1
+        i64(o[8], 1)[0] += replaced
 
 
 def population(row):

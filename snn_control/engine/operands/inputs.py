@@ -20,6 +20,17 @@ def sample(n, slot, data, held, valid, limits, stale, counters):
         need(4 * n, 4, limits)
 
 
+def finite(n, slot, data, out, rules, limits, last, counter):
+    positive(n)
+    need(encoders.SLOT_WORDS, 8, slot)
+    need(n, 8, data, out)
+    need(n, 1, rules)
+    need(4 * n, 4, limits)
+    need(n, 4, last)
+    need(1, 8, counter)
+    written(out, last, counter)
+
+
 def population(dimensions, m, values, out, centres, params):
     positive(dimensions, m)
     need(dimensions, 4, values)
@@ -92,6 +103,7 @@ CHECKS = {
     f.__name__: f
     for f in (
         sample,
+        finite,
         population,
         fields,
         signed,

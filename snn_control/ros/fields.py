@@ -1,0 +1,128 @@
+"""What rosidl says of a message type: its fields, their types in words, and where the names of elements stand."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import DescriptionError, close_match
+from .cdr import KINDS
+from .paths import Named, Segment
+
+__all__ = [
+    "class_of", "fields_of", "has_name", "is_basic", "is_nested", "is_struct", "is_text", "is_wide", "kind_number",
+    "owner_of_names", "says", "type_name",
+]  # fmt: skip
+
+#: rosidl's name of a basic type -> its number in KINDS
+_KIND_OF = {
+    **{name: k for k, name in enumerate(KINDS)},
+    "boolean": 0,
+    "octet": 1,
+    "char": 1,
+    "float": 9,
+    "double": 10,
+    "unsigned short": 3,
+    "short": 4,
+    "unsigned long": 5,
+    "long": 6,
+    "unsigned long long": 7,
+    "long long": 8,
+}
+
+
+def type_name(message_class: type) -> str:
+    """``package/msg/Name`` of a message class."""
+    return "/".join([*message_class.__module__.split(".")[:2], message_class.__name__])
+
+
+def fields_of(message_class: type) -> dict[str, Any]:
+    """Field name -> rosidl type of a message class, in the order of the wire."""
+    try:
+        return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
+    except AttributeError:
+        raise DescriptionError(
+            "type", message_class, "must be a message class", "for example sensor_msgs.msg.Imu"
+        ) from None
+
+
+def class_of(kind: Any) -> type:
+    """The message class of a rosidl NamespacedType."""
+    return getattr(importlib.import_module(".".join(kind.namespaces)), kind.name)
+
+
+def is_struct(kind: Any) -> bool:
+    return hasattr(kind, "namespaces")
+
+
+def is_basic(kind: Any) -> bool:
+    return hasattr(kind, "typename")
+
+
+def is_nested(kind: Any) -> bool:
+    """An array or a sequence."""
+    return hasattr(kind, "value_type")
+
+
+def is_text(kind: Any) -> bool:
+    """A string, not of wide characters."""
+    return not (is_basic(kind) or is_struct(kind) or is_nested(kind) or is_wide(kind))
+
+
+def is_wide(kind: Any) -> bool:
+    return any(base.__name__ == "AbstractWString" for base in type(kind).__mro__)
+
+
+def kind_number(kind: Any, where: str) -> int:
+    try:
+        return _KIND_OF[kind.typename]
+    except KeyError:
+        raise DescriptionError("field", where, f"a {kind.typename} has no agreed form on the wire") from None
+
+
+def says(kind: Any) -> str:
+    """A rosidl type in words."""
+    if is_basic(kind):
+        return kind.typename
+    if is_struct(kind):
+        return "/".join([*kind.namespaces, kind.name])
+    if is_nested(kind):
+        size = getattr(kind, "size", None)
+        return f"{'sequence' if size is None else f'array of {size}'} of {says(kind.value_type)}"
+    return "string"
+
+
+def has_name(element: Any, key: str) -> bool:
+    """Whether elements of a type have a text ``key`` of their own."""
+    if not is_struct(element):
+        return False
+    kind = fields_of(class_of(element)).get(key)
+    return kind is not None and is_text(kind)
+
+
+def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
+    """Level of the path whose structure has the list of names that a part of it is picked by.
+
+    -1 where nothing is picked by such a list, or the path is wrong before. Raises DescriptionError where there is none.
+    """
+    classes: list[type] = [message_class]
+    for segment in segments:
+        kind = fields_of(classes[-1]).get(segment.name)
+        element = getattr(kind, "value_type", kind)
+        if isinstance(segment.pick, Named) and kind is not None:
+            key, level = segment.pick.key, len(classes) - 1
+            if has_name(element, key):
+                return -1
+            for outer in range(level, -1, -1):
+                found = fields_of(classes[outer]).get(key)
+                if is_nested(found) and not hasattr(found, "size") and is_text(found.value_type):
+                    return outer
+            lists = [n for one in classes for n, k in fields_of(one).items() if is_nested(k) and is_text(k.value_type)]
+            own = [n for n, k in fields_of(class_of(element)).items() if is_text(k)] if is_struct(element) else []
+            fix = close_match(key, own + lists) or f"names stand in {', '.join(own + lists) or 'no field of it'}"
+            raise DescriptionError("field", segment.name, f"there are no names {key!r} of its elements", fix)
+        if not is_struct(element):
+            return -1
+        classes.append(class_of(element))
+    return -1

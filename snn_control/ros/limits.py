@@ -1,0 +1,173 @@
+"""What leaves is checked after its last rounding: limits and slew of a command in the type of its field.
+
+The guard bounds a command in float64. A field of whole numbers, or of float32, rounds it once more, and what was 3.5 or
+0.1 would leave as 4 or 0.10000000149. So the limits of each number are drawn in to what its field can say, once, and
+every number is rounded, clamped and held to its slew in that order, against the number that was published before it.
+
+A field of whole numbers moves by whole steps: by at most floor(slew) a tick or, where that is none, by one after the
+1 / slew ticks that it takes. float64 is published as the guard gives it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..coding import ArgmaxDecoder, Output
+from ..engine.memory import load_f64, load_i64, store_f64, store_i64
+from ..errors import DescriptionError
+from .cdr import FLOAT32, FLOAT64, KINDS, put_number
+
+__all__ = ["ROW", "Bounds", "fit_bounds", "put_row", "rows_of"]
+
+# Words of a row, which is one number of a message:
+PLACE, KIND, COMMAND = 0, 1, 2  # address in the message, type, address of the command
+LOW, HIGH, STEP = 3, 4, 5  # float64, what the type can say; STEP is the largest change in a tick
+WAIT = 6  # ticks from one change to the next; 0: the number is published without bounds
+LAST, WAITED = 7, 8  # float64 published before, and ticks since it changed
+FREE = (
+    9  # address of a word that is not 0 while the slew does not hold, on the way to the safe value; 0: it always holds
+)
+ROW = 10
+
+ROUNDING = 1e-9  # of slew x period, which is 2.9999999999999996 where 3 was meant
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Bounds of one output's numbers in the type of their field: low, high, step, safe (n,) float64, wait (n,) int64.
+
+    ramp : the slew holds for the way to the safe value too
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    step: np.ndarray
+    safe: np.ndarray
+    wait: np.ndarray
+    ramp: bool
+
+
+def _inside32(value: float, towards: float) -> float:
+    """The float32 nearest to ``value`` that does not lie beyond it, seen from ``towards``."""
+    near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
+    beyond = float(near) > value if towards < value else float(near) < value
+    return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
+
+
+def _range_of(kind: int) -> tuple[int, int]:
+    """The whole numbers that a field of ``kind`` holds."""
+    if KINDS[kind] == "bool":
+        return 0, 1
+    info = np.iinfo(KINDS[kind])
+    return int(info.min), int(info.max)
+
+
+def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
+    """The smallest and the largest number of a field of ``kind`` within [low, high]; low > high where there is none."""
+    if kind == FLOAT64:
+        return low, high
+    if kind == FLOAT32:
+        return _inside32(low, math.inf), _inside32(high, -math.inf)
+    least, most = _range_of(kind)
+    return max(float(least), np.ceil(low)), min(float(most), np.floor(high))
+
+
+def fit_bounds(output: Output, kind: int, field: str, period: float) -> Bounds:
+    """Bounds of ``output`` in a field of ``kind``. Raises DescriptionError where the field cannot honour them.
+
+    period : of the ticks, each of which publishes [s]
+    """
+    low, high = output.limits
+    if isinstance(output.decoder, ArgmaxDecoder):
+        low, high = 0, output.decoder.actions - 1
+    given = [np.broadcast_to(np.asarray(v, np.float64), output.size) for v in (low, high, output.slew, output.safe)]
+    where, whole = f"outputs.{output.name}", kind < FLOAT32
+    rows = []
+    for low, high, slew, safe in zip(*(side.tolist() for side in given), strict=True):
+        least, most = _drawn_in(low, high, kind)
+        fix = "give wider limits" + (", or use a field of float64" if kind != FLOAT64 else "")
+        if not least <= most:
+            rule = f"hold no number of {field}, which is {KINDS[kind]}"
+            raise DescriptionError(f"{where}.limits", [low, high], rule, fix)
+        if whole and (safe != np.floor(safe) or not least <= safe <= most):
+            between = f"must be a whole number from {least:.0f} to {most:.0f}, as {field} is {KINDS[kind]}"
+            raise DescriptionError(f"{where}.safe", safe, between, "give another, or use a field of float64")
+        step, wait, slew = slew * period, 1, slew * period * (1 + ROUNDING)
+        if whole and slew < 1:
+            step, wait = 1.0, min(math.ceil(1 / slew), 1 << 62)
+        elif whole:
+            step = np.floor(slew)
+        elif kind == FLOAT64:
+            step = np.inf
+        safe = min(max(float(np.float32(safe)), least), most) if kind == FLOAT32 else safe
+        rows.append((least, most, step, safe, wait))
+    low, high, step, safe, wait = (np.array(column) for column in zip(*rows, strict=True))
+    return Bounds(low, high, step, safe, wait.astype(np.int64), output.ramp)
+
+
+def rows_of(places: Sequence[int], kind: int, command: int, bounds: Bounds | None, faulted: int) -> np.ndarray:
+    """Rows (n, ROW) int64 of one output: ``places`` are addresses of its numbers, ``command`` is that of float64[n].
+
+    faulted : address of the guard's word that says that the command is the safe one
+    """
+    rows = np.zeros((len(places), ROW), np.int64)
+    rows[:, PLACE], rows[:, KIND] = places, kind
+    rows[:, COMMAND] = command + 8 * np.arange(len(places))
+    if bounds is not None:
+        floats = rows.view(np.float64)
+        floats[:, LOW], floats[:, HIGH], floats[:, STEP] = bounds.low, bounds.high, bounds.step
+        floats[:, LAST] = bounds.safe
+        rows[:, WAIT], rows[:, WAITED] = bounds.wait, 1
+        rows[:, FREE] = 0 if bounds.ramp else faulted
+    return rows
+
+
+@register_jitable
+def _nearest_whole(value):
+    """``value`` rounded to a whole number, ties to even."""
+    whole = np.floor(value)
+    rest = value - whole
+    if rest > 0.5 or (rest == 0.5 and whole != 2.0 * np.floor(whole / 2.0)):
+        whole += 1.0
+    return whole
+
+
+@register_jitable
+def _rounded(value, kind):
+    """``value`` as a field of ``kind`` says it."""
+    if kind == FLOAT64:
+        return value
+    return np.float64(np.float32(value)) if kind == FLOAT32 else _nearest_whole(value)
+
+
+@register_jitable
+def put_row(row, parting):
+    """Publish one number: write it into the message, within its bounds; ``row`` is an address.
+
+    parting : the loop ends: the command is the safe one, and must be so at once
+    """
+    kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)
+    if wait > 0:
+        low, high = load_f64(row + 8 * LOW), load_f64(row + 8 * HIGH)
+        value = _rounded(value, kind)
+        value = value if value >= low else low  # a NaN, which the guard lets through never, would be the low end
+        value = value if value <= high else high
+        step, last, free = load_f64(row + 8 * STEP), load_f64(row + 8 * LAST), load_i64(row + 8 * FREE)
+        if step < np.inf and value != last and not parting and (free == 0 or load_i64(free) == 0):
+            if load_i64(row + 8 * WAITED) < wait:
+                value = last
+            elif abs(value - last) > step:
+                value = _rounded(last + step if value > last else last - step, kind)
+                if abs(value - last) > step:
+                    if kind == FLOAT32:
+                        value = np.float64(np.nextafter(np.float32(value), np.float32(last)))
+                    else:  # whole, and beyond 2^53
+                        value = np.nextafter(value, last)
+        store_i64(row + 8 * WAITED, load_i64(row + 8 * WAITED) + 1 if value == last else 1)
+        store_f64(row + 8 * LAST, value)
+    put_number(load_i64(row + 8 * PLACE), kind, value)

@@ -1,0 +1,69 @@
+"""Why a message was malformed: counted by reason, and said in words with what it was about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.memory import load_i64, store_i64
+from ..errors import counted
+from ..events.cdr import ENCAPSULATION, MISSING, TRUNCATED
+from ..events.clouds import BAD_LAYOUT
+from .paths import Named
+from .pick import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
+
+__all__ = ["FEW", "REASONS", "REASON_WORDS", "by_reason", "explain", "note_malformed"]
+
+FEW = -10  # fewer numbers than the input takes, beside what the readers of messages return
+
+#: code -> its word in a counter
+REASONS = {
+    ENCAPSULATION: "encapsulation", TRUNCATED: "truncated", MISSING: "missing", EXTRA: "too_many", FEW: "too_few",
+    BAD_LAYOUT: "layout", NO_NAME: "no_name", REPEATED: "repeated_name", UNEVEN: "uneven", NO_BEAM: "no_beam",
+}  # fmt: skip
+
+# Words: the newest code and two numbers about it; then how often each code, 0 first, came
+CODE, ABOUT, COUNTS = 0, 1, 3
+REASON_WORDS = COUNTS + 1 - min(REASONS)
+
+
+@register_jitable
+def note_malformed(words, code, a, b):
+    """Count a malformed message; ``words`` is the address of int64[REASON_WORDS]."""
+    store_i64(words + 8 * CODE, code)
+    store_i64(words + 8 * ABOUT, a)
+    store_i64(words + 8 * (ABOUT + 1), b)
+    at = words + 8 * (COUNTS - code)
+    store_i64(at, load_i64(at) + 1)
+
+
+def by_reason(words: np.ndarray) -> dict[str, int]:
+    """``malformed.truncated`` and its like -> how often; those that never came are left out."""
+    return {f"malformed.{text}": int(words[COUNTS - code]) for code, text in REASONS.items() if words[COUNTS - code]}
+
+
+def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
+    """What is wrong with a message, in words, e.g. ``'gripper' is not in name``; "" for no code.
+
+    about : the two numbers that were noted with the code
+    field, named : the path that was read in it, and its part that picks by name
+    size : how many numbers the input takes; 0: not known
+    """
+    a, b = about
+    if code in (NO_NAME, REPEATED) and named is not None and 0 <= a < len(named.names):
+        return f"{named.names[a]!r} is {'not' if code == NO_NAME else 'more than once'} in {named.key}"
+    if code in (EXTRA, FEW):
+        takes = f", the input takes {size}: pick as many, or `reduce` them" if size else ", more than expected"
+        return f"has {counted(a)} in {field}{takes}"
+    if code == UNEVEN and named is not None:
+        return f"has {counted(a, 'element')} in {field}, but {counted(b, 'name')} in {named.key}"
+    if code == MISSING:
+        return f"has {counted(a, 'element')}, too few for {field}" if field else "lacks a field"
+    return {
+        ENCAPSULATION: "is no plain CDR message",
+        TRUNCATED: "ends too early",
+        BAD_LAYOUT: "has fields of other types",
+        NO_BEAM: f"has no beam within {field}",
+    }.get(code, "")

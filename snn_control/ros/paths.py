@@ -1,0 +1,137 @@
+"""A path to numbers in a message, as written: names joined by dots, and which elements of a sequence.
+
+| form | elements |
+|---|---|
+| ``[2]``, ``[-1]`` | one, counted from the start or from the end |
+| ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice, with Python's rules; but each one named must be there |
+| ``[name=pan,tilt]`` | those that the message's own field ``name`` calls so, in the order written |
+| ``[angle=-1.57:1.57]`` | the beams of a scan within these angles [rad], from the first to the second |
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from ..errors import DescriptionError
+
+__all__ = ["MOST_NAMES", "Angles", "Elements", "Named", "Segment", "parse_path"]
+
+_PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\[\]]*)\])?")
+_INDEX = re.compile(r"-?\d+")
+_SLICE = re.compile(r"(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*(-?\d*))?")
+_KEYED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+_LONGEST = 2**31 - 1  # a longer slice could not stand in any message
+_FAR = 2**33
+MOST_NAMES = 64
+
+
+@dataclass(frozen=True)
+class Elements:
+    """``[start:stop:step]``; None where nothing stands."""
+
+    start: int | None = None
+    stop: int | None = None
+    step: int = 1
+
+    @property
+    def count(self) -> int:
+        """How many elements it names in a long message; -1 where only the message can tell."""
+        few, more = (len(range(n)[self.start : self.stop : self.step]) for n in (_FAR, _FAR + abs(self.step)))
+        return few if few == more else -1
+
+
+@dataclass(frozen=True)
+class Named:
+    """``[key=one,other]``: by the names that the message's field ``key`` gives its elements."""
+
+    key: str
+    names: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Angles:
+    """``[angle=low:high]`` of a scan [rad]: as many as the message has there."""
+
+    low: float
+    high: float
+    count: int = -1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One part of a path: a field's name and, where it has one, which elements of it."""
+
+    name: str
+    pick: Elements | Named | Angles | None = None
+
+
+def _elements(field: str, index: str) -> Elements:
+    if _INDEX.fullmatch(index):
+        start = int(index)
+        one = Elements(start, start + 1 if start != -1 else None)
+    elif several := _SLICE.fullmatch(index):
+        start, stop, step = (int(text) if text else None for text in several.groups())
+        one = Elements(start, stop, 1 if step is None else step)
+    else:
+        fix = "write [2], [2:10], [-60:], [0:360:4], [name=pan,tilt] or [angle=-1.57:1.57]"
+        raise DescriptionError("field", field, f"[{index}] is no index", fix)
+    if max(abs(n) for n in (one.start or 0, one.stop or 0, one.step)) > _LONGEST:
+        raise DescriptionError("field", field, f"[{index}] is longer than any message", "count from 0")
+    if one.step == 0:
+        raise DescriptionError("field", field, f"[{index}] has a step of 0", "leave it out, or give 1 or more")
+    if one.count == 0:
+        raise DescriptionError("field", field, f"[{index}] names nothing", "the end must lie after the start")
+    return one
+
+
+def _named(field: str, key: str, text: str) -> Named:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise DescriptionError("field", field, f"[{key}={text}] lacks a name", f"write [{key}=pan] or [{key}=pan,tilt]")
+    if len(set(names)) < len(names):
+        raise DescriptionError("field", field, f"[{key}={text}] says a name twice", "name each once")
+    if len(names) > MOST_NAMES:
+        raise DescriptionError("field", field, f"picks {len(names)} names", f"at most {MOST_NAMES} fit one input")
+    return Named(key, names)
+
+
+def _angles(field: str, text: str) -> Angles:
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        low = high = math.nan
+    if not 0 < high - low <= 2 * math.pi + 1e-6 or max(abs(low), abs(high)) > 2 * math.pi + 1e-6:
+        rule = f"[angle={text}] must be two angles in rad, the first below the second, a turn apart at most"
+        raise DescriptionError("field", field, rule, "for example [angle=-1.57:1.57]")
+    return Angles(low, high)
+
+
+def parse_path(field: str) -> tuple[Segment, ...]:
+    """``a.b[2].c[1:3]`` as segments. Raises DescriptionError."""
+    if not isinstance(field, str) or not field.strip():
+        raise DescriptionError("field", field, "must be a path to a number", "for example angular_velocity.z")
+    segments = []
+    for part in re.split(r"\.(?![^\[\]]*\])", field.strip()):  # a dot in brackets belongs to a name or a number
+        match = _PART.fullmatch(part)
+        if not match:
+            fix = "write names joined by dots, with [i] or [i:j] after a sequence"
+            raise DescriptionError("field", field, f"{part!r} is no field", fix)
+        name, index = match.groups()
+        keyed = _KEYED.fullmatch(index.strip()) if index is not None else None
+        if index is None:
+            segments.append(Segment(name))
+        elif keyed is None:
+            segments.append(Segment(name, _elements(field, index.strip())))
+        elif keyed[1] == "angle":
+            segments.append(Segment(name, _angles(field, keyed[2].strip())))
+        else:
+            segments.append(Segment(name, _named(field, keyed[1], keyed[2])))
+    if sum(isinstance(segment.pick, Named | Angles) for segment in segments) > 1:
+        raise DescriptionError("field", field, "picks by name or angle more than once", "do so once in a path")
+    return tuple(segments)
