@@ -106,14 +106,16 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
     words : int64, what the function finds behind its ``self``; only read from now on
     keep : objects to keep alive
     """
-    if function not in _methods:
+    method = _methods.get(function)
+    if method is None:
         signature = f"int64({', '.join(['int64'] * (3 if kind == METH_FASTCALL else 2))})"
         name, doc = function.__name__.encode(), (function.__doc__ or "").encode()
-        _methods[function] = _Method(name, compile_callback(function, signature), kind, doc)
+        # whichever thread is first: the others' go, before anything points to them
+        method = _methods.setdefault(function, _Method(name, compile_callback(function, signature), kind, doc))
     owner = words.reshape(-1).view(_Words)
     owner.setflags(write=False)
     owner.keep = keep
-    return _new(ctypes.addressof(_methods[function]), owner, None)
+    return _new(ctypes.addressof(method), owner, None)
 
 
 def call_tick(owner, _):
