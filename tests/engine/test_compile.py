@@ -71,9 +71,11 @@ def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_q
         "integrate_and_fire",
         "population",
         "sample",
+        "take_value",
         "trace",
     ]
     assert f"first {kernels} {{'compiled'}}" in cold
+    assert "threads [True, True]" in cold
     assert "second ['leaky_integrator']" in cold
     warm = python(SECOND_CONTROLLER, tmp_path / "cache")
     assert f"first {kernels} {{'cached'}}" in warm
