@@ -29,8 +29,9 @@ test: lint ## lint, types and all tests (what .ci/run runs)
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks
 
-fuzz: $(VENV)/.stamp-test ## ten million wrong words through every codec of event cameras, each index checked
-	@folder=$$(mktemp -d) && NUMBA_BOUNDSCHECK=1 SNN_CONTROL_CACHE=$$folder $(BIN)/python -m tests.events.fuzz; \
+fuzz: $(VENV)/.stamp-test ## wrong words through every codec, changed Programs and states, each index checked
+	@folder=$$(mktemp -d) && export NUMBA_BOUNDSCHECK=1 SNN_CONTROL_CACHE=$$folder && \
+		$(BIN)/python -m tests.events.fuzz && $(BIN)/python -m tests.engine.fuzz; \
 		code=$$?; rm -rf "$$folder"; exit $$code
 
 lint: $(VENV)/.stamp-test ## ruff check, ruff format --check, mypy

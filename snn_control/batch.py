@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from .controller import give_events, give_value
+from .controller import alone, give_events, give_value
 from .engine.bound import bind, check_rows, events_taker
 from .engine.kernels import encoders
 from .engine.program import ALIGN, IO, PROGRAM, STATE, Program, aligned
@@ -38,6 +39,8 @@ class Batch:
     program : what to run; its constants are shared, not copied
     n : rows
     repeat : ticks in one `step`; the inputs are given to the first
+
+    Threads may share a batch: each call is done alone.
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1) -> None:
@@ -57,7 +60,7 @@ class Batch:
         }
         self._commands = {o["name"]: self.array(f"{o['name']}.command") for o in program.facts["outputs"]}
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
-        self._run = tables_function()
+        self._run, self._lock = tables_function(), threading.RLock()
         self.reset()
 
     def _bind(self) -> None:
@@ -72,6 +75,7 @@ class Batch:
             table[:] = first + k * move
 
     # stepping ------------------------------------------------------------------------------------------------
+    @alone
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """One tick of every row.
 
@@ -129,6 +133,7 @@ class Batch:
             slot[encoders.FRESH], slot[encoders.AGE] = 1, 0
 
     # state ---------------------------------------------------------------------------------------------------
+    @alone
     def reset(self, rows: Rows = None) -> None:
         """Back to the start, all rows or those of an index, a slice, a mask or a list of indices."""
         chosen = slice(None) if rows is None else rows
@@ -138,6 +143,7 @@ class Batch:
             for word in (encoders.AGE, encoders.STAMP, encoders.ARRIVAL):
                 slot[chosen, word] = -1
 
+    @alone
     def state(self, rows: Rows = None) -> np.ndarray:
         """(rows, bytes) uint8, a copy: in each row what `Controller.state` is."""
         chosen = slice(None) if rows is None else rows
@@ -146,10 +152,12 @@ class Batch:
         ages = [slot[chosen, encoders.AGE, None] for slot in self._slots.values()]
         return np.concatenate(parts + [np.ascontiguousarray(age).view(np.uint8) for age in ages], axis=-1)
 
+    @alone
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
         """Continue from a `state` of as many rows, or from one for all; ProgramError if it is another Program's."""
         chosen = slice(None) if rows is None else rows
         mark, n = self._mark.size, self._states.shape[1]
+        state = np.array(state)  # nobody changes it between the check and the copy
         if state.dtype != np.uint8 or state.shape[-1:] != (mark + n + 8 * len(self._slots),):
             raise ProgramError("state: is not one of this Program")
         if (state[..., :mark] != self._mark).any():

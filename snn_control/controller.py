@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .engine.bound import Bound, events_taker
+from .engine.bound import Bound, events_taker, value_taker
 from .engine.kernels import encoders, outputs, plasticity
 from .engine.program import Program
 from .engine.spike_ring import SpikeRing
@@ -22,7 +24,9 @@ from .files import replace_file
 from .resources import controller_path
 from .spec import ControllerSpec, load_spec, nearest
 
-__all__ = ["Controller", "give_events", "give_value"]
+__all__ = ["Controller", "alone", "give_events", "give_value"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def give_value(path: str, data: np.ndarray, value: Any) -> None:
@@ -69,11 +73,25 @@ def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...
     return t, x.astype(np.float64), y.astype(np.float64), p > 0
 
 
+def alone(method: Method) -> Method:
+    """A method that holds the ``_lock`` of its object: no other thread disturbs it."""
+
+    @functools.wraps(method)
+    def locked(self: Any, *arguments: Any, **more: Any) -> Any:
+        with self._lock:
+            return method(self, *arguments, **more)
+
+    return cast(Method, locked)
+
+
 class Controller:
     """A Program with its state, stepped from Python.
 
     One `step` is one tick (or ``repeat`` ticks, where the controller file says so): the same compiled tick,
     bit for bit, that the real-time loop runs.
+
+    Threads may share a controller: each call is done alone, so that a step has its own inputs and outputs; in which
+    order is up to the threads. Not while a loop runs it: that ticks without a look at anybody.
 
     Parameters
     ----------
@@ -90,15 +108,17 @@ class Controller:
         self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
         self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i["kind"] == "value"}
         self._take = {
-            n: events_taker(program, self.bound.io, self.bound.state, n)
+            n: value_taker(program, self.bound.io, n)
+            if i["kind"] == "value"
+            else events_taker(program, self.bound.io, self.bound.state, n)
             for n, i in self.inputs.items()
-            if i["kind"] == "events"
         }
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
         self._guard = self.bound.array("guard")
         self._rules: list[dict[str, Any]] = program.facts.get("learning", [])
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
+        self._lock = threading.RLock()
         self.reset()
 
     @classmethod
@@ -130,36 +150,27 @@ class Controller:
 
         Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
         """
-        if not isinstance(observation, Mapping):
+        if type(observation) is not dict and not isinstance(observation, Mapping):
             rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
             raise InputError(f"observation, a {type(observation).__name__}: {rule}")
         for name in observation:
             if name not in self.inputs:
                 raise InputError(f"observation['{name}']: is not an input; {nearest(name, self.inputs)}")
-        for name in self.inputs:
-            self._give(name, observation.get(name))
-        self._run()
-        return {name: command.copy() for name, command in self._commands.items()}
-
-    def _give(self, name: str, value: Any) -> None:
-        slot = self._slots[name]
-        if value is None:
-            slot[encoders.FRESH] = slot[encoders.COUNT] = slot[encoders.DROPPED] = 0
-            if slot[encoders.AGE] >= 0:
-                slot[encoders.AGE] += self.period_ns
-        elif name in self._data:
-            give_value(f"observation['{name}']", self._data[name], value)
-            slot[encoders.FRESH], slot[encoders.AGE] = 1, 0
-        else:
-            give_events(f"observation['{name}']", self._take[name], value)
-
-    def _run(self) -> None:
-        self.bound.tick()
-        for _ in range(self.repeat - 1):
-            for slot in self._slots.values():
-                slot[encoders.FRESH] = slot[encoders.COUNT] = slot[encoders.DROPPED] = 0
-                slot[encoders.AGE] += self.period_ns if slot[encoders.AGE] >= 0 else 0
+        with self._lock:
+            for name, take in self._take.items():
+                value = observation.get(name)
+                if value is None or name in self._data:
+                    if not take(value):  # what no compiled code reads
+                        give_value(f"observation['{name}']", self._data[name], value)
+                        take(self._data[name])
+                else:
+                    give_events(f"observation['{name}']", take, value)
             self.bound.tick()
+            for _ in range(self.repeat - 1):
+                for take in self._take.values():
+                    take(None)
+                self.bound.tick()
+            return {name: command.copy() for name, command in self._commands.items()}
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -171,12 +182,14 @@ class Controller:
         an int for an arg-max output, else the (n,) float32 of all outputs in their order. ``episode_start``
         true resets first; ``state`` and ``deterministic`` mean nothing here.
         """
-        if episode_start is not None and np.any(episode_start):
-            self.reset()
-        self.step(self.given(observation))
-        if len(self.outputs) == 1 and next(iter(self.outputs.values()))["actions"]:
-            return int(self._command[0]), None
-        return self._command.astype(np.float32), None
+        given = self.given(observation)
+        with self._lock:
+            if episode_start is not None and np.any(episode_start):
+                self.reset()
+            self.step(given)
+            if len(self.outputs) == 1 and next(iter(self.outputs.values()))["actions"]:
+                return int(self._command[0]), None
+            return self._command.astype(np.float32), None
 
     def given(self, observation: Any) -> dict[str, Any]:
         """What `predict` gives to `step` for an observation: input name -> value or events."""
@@ -202,21 +215,26 @@ class Controller:
         return dict(zip(self.inputs, np.split(flat, cuts), strict=True))
 
     # state ---------------------------------------------------------------------------------------------------
+    @alone
     def reset(self) -> None:
         """Back to the start: the state a fresh controller has."""
         self.bound.reset()
         for slot in self._slots.values():
             slot[encoders.AGE] = slot[encoders.STAMP] = slot[encoders.ARRIVAL] = -1
 
+    @alone
     def state(self) -> np.ndarray:
         """(bytes,) uint8: a copy of everything that changes, ages of the inputs included, marked with the Program."""
         ages = np.array([slot[encoders.AGE] for slot in self._slots.values()], np.int64)
         return np.concatenate([self._mark, self.bound.state, ages.view(np.uint8)])
 
+    @alone
     def restore(self, state: np.ndarray) -> None:
         """Continue from a `state`; raises ProgramError where it is another Program's, or was changed."""
         mark, n = self._mark.size, self.bound.state.size
-        if state.shape != (mark + n + 8 * len(self._slots),) or (state[:mark] != self._mark).any():
+        state = np.array(state)
+        fits = state.dtype == np.uint8 and state.shape == (mark + n + 8 * len(self._slots),)
+        if not fits or (state[:mark] != self._mark).any():
             raise ProgramError("state: is not one of this Program")
         self.bound.restore(state[mark : mark + n])
         ages = state[mark + n :].copy().view(np.int64)
@@ -274,6 +292,7 @@ class Controller:
             raise InputError(f"weights '{pre}' -> '{post}': {len(found)} projections learn; all that do: {rules}")
         return self.rule_weights(found[0])
 
+    @alone
     def rule_weights(self, rule: Mapping[str, Any]) -> Any:
         """The same for an entry of the Program's ``facts["learning"]``."""
         title = rule["title"]
@@ -294,6 +313,7 @@ class Controller:
         """An operator's release: the next tick, if it is valid, ends a fault; otherwise ask again."""
         self._guard[outputs.OPERATOR] = 1
 
+    @alone
     def spikes(self, population: str) -> np.ndarray:
         """(k,) uint32 ascending: neurons that fired in the last network step; `raster` has all steps of the tick.
 
@@ -302,6 +322,7 @@ class Controller:
         neurons, _ = self._ring(population).of(int(self.bound.array("clock")[1]) - 1)
         return neurons.copy()
 
+    @alone
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
         """All spikes of the last tick, in order.
 
@@ -317,6 +338,7 @@ class Controller:
             steps.append(np.full(len(neurons[-1]), step, np.int64))
         return np.concatenate(steps), np.concatenate(neurons)
 
+    @alone
     def values(self, population: str) -> np.ndarray:
         """(n,) float32, a copy: membranes of a population as they are now; of a graded one they are its output.
 
@@ -341,6 +363,7 @@ class Controller:
             raise InputError(f"population '{population}': does not spike; values('{population}') gives its output")
         return SpikeRing(self.bound, facts)
 
+    @alone
     def counters(self) -> dict[str, Any]:
         """What was counted since the reset: ticks, spikes, synaptic operations, what the guard and inputs saw, and the
         `workload` in NeuroBench's terms. Under ``learning`` whether each rule is on, and how many weights it visited.

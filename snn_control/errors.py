@@ -7,6 +7,8 @@ SnnControlError
 ├── InputError            a value given to a running controller has the wrong shape or type
 └── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
 
+`CacheWarning` is no error: a start that takes longer than it must, and how to mend that.
+
 A message is one line: ``path = value: rule; fix``, without the value where there is none. The command line prints it
 and exits with code 2, or with 1 where it is a RuntimeFault.
 """
@@ -20,6 +22,7 @@ from typing import Any
 __all__ = [
     "NO_VALUE",
     "BuildError",
+    "CacheWarning",
     "DescriptionError",
     "InputError",
     "ProgramError",
@@ -81,6 +84,10 @@ class InputError(SnnControlError, ValueError):
 
 class RuntimeFault(SnnControlError, RuntimeError):
     """A fault that only the running system can show."""
+
+
+class CacheWarning(UserWarning):
+    """Compiled code could not be kept or read, and was compiled."""
 
 
 def how_to_install(extra: str) -> str:

@@ -1,5 +1,8 @@
 """Controller: what everybody holds."""
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -310,3 +313,36 @@ def test_a_shipped_controller_is_loaded_by_its_name():
 
 def test_the_package_lists_what_it_has():
     assert {"Controller", "Model", "__version__"} <= set(dir(snn_control))
+
+
+def test_threads_that_share_a_controller_each_get_the_answer_to_their_own_step():
+    one = controller(
+        [ValueInput("a", size=2), ValueInput("b")],
+        [Output("y", (MembraneDecoder("a", [1.0, 0.0]), MembraneDecoder("b", 1.0)))],
+    )
+    wrong, gate = [], threading.Barrier(4)
+
+    def use(k):
+        gate.wait()
+        for i in range(300):
+            x = float(100 * k + i % 7)
+            given = {"a": np.array([x, 0.0]), "b": [x]} if k % 2 else {"a": (x, 0.0), "b": np.float32([x])}
+            y = one.step(given)["y"][0]
+            if y != 2 * x:
+                wrong.append((k, x, y))
+            if i % 50 == 0:
+                one.restore(one.state())
+                one.counters()
+
+    threads = [threading.Thread(target=use, args=(k,)) for k in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+    assert one.counters()["ticks"] == 4 * 300

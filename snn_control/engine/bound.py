@@ -5,21 +5,24 @@ Here places become addresses, and every bound is checked: what a bound table lea
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..errors import ProgramError
+from . import calls
 from . import tick as _tick
-from .calls import stepper, ticker
 from .kernels import WORDS
+from .names import check_names
 from .operands import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
-from .slots import SLOT_WORDS
+from .slots import EVENT_COLUMNS, SLOT_WORDS
 from .take_events import taker
 
-__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "events_taker"]
+__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "events_taker", "io_arrays", "value_taker"]
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
@@ -28,8 +31,9 @@ def address_of(place: Place, blocks: Blocks) -> int:
     """Address of a place in its block; raises ProgramError where it lies outside."""
     p, block = place, blocks.get(place.kind)
     try:
-        shaped = all(n >= 0 for n in p.shape) and p.offset % np.dtype(p.dtype).itemsize == 0
-    except TypeError:
+        shaped = all(operator.index(n) >= 0 for n in p.shape)
+        shaped = shaped and operator.index(p.offset) % np.dtype(p.dtype).itemsize == 0
+    except (TypeError, ZeroDivisionError):  # of a shape, or a dtype, that is none
         shaped = False
     if block is None or not shaped or p.offset < 0 or p.offset + p.n_bytes > block.size:
         raise ProgramError(f"a place of shape {p.shape}, dtype {p.dtype}, at {p.offset} lies outside its block")
@@ -48,8 +52,6 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
         raise ProgramError("operations are not in the order of their sections")
     if not 1 <= program.steps < 1 << 32:
         raise ProgramError(f"steps = {program.steps}: must be at least 1 a tick")
-    if "clock" not in program.names or program.names["clock"].n_bytes != 16:
-        raise ProgramError("a Program needs a clock of two numbers")
     check_rows(program, blocks)
     table = aligned(8 * WORDS * (1 + len(operations))).view(np.int64).reshape(-1, WORDS)
     kinds = np.full(table.shape, NUMBER, np.uint8)
@@ -69,11 +71,18 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Refuse rows that would lead their kernels out of their arrays, or into those of others."""
+    """Refuse rows that would lead their kernels out of their arrays, or into those of others; and drivers so."""
     checked = [(kernel(o.kernel, o.version).check, o) for o in program.operations]
-    apart([_check(o, check, blocks) for check, o in checked if check is not None])
-    for _, o in (pair for pair in checked if pair[0] is None):
-        _check(o, None, blocks)
+    rows = [(check, _check(o, check, blocks)) for check, o in checked]
+    named = check_names(program, lambda place: _array(place, blocks))
+    apart([*(row for check, row in rows if check is not None), named])
+
+
+def _array(place: Place, blocks: Blocks) -> Array:
+    """A place as checks see it."""
+    address_of(place, blocks)
+    data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
+    return Array(data, (place.kind, place.offset), constant=place.kind == PROGRAM, given=place.kind == IO)
 
 
 def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> list[int | Array]:
@@ -84,10 +93,7 @@ def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> list
     seen: list[int | Array] = []
     for operand in operation.operands:
         if isinstance(operand, Place):
-            address_of(operand, blocks)
-            start = blocks[operand.kind][operand.offset :]
-            at = operand.kind, operand.offset
-            seen.append(Array(start[: operand.n_bytes], at, constant=operand.kind == PROGRAM))
+            seen.append(_array(operand, blocks))
         elif isinstance(operand, int) and not isinstance(operand, bool) and abs(operand) < 1 << 63:
             seen.append(operand)
         else:
@@ -115,9 +121,15 @@ def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: 
     return arrays
 
 
+def value_taker(program: Program, io: np.ndarray, name: str) -> Callable[[Any], bool]:
+    """``take(x)`` into the value input ``name`` of an io block, see `snn_control.engine.calls`."""
+    slot, data = io_arrays(program, io, "a value input", name, slot="<i8", data="<f8")
+    return calls.value_taker(slot, data, round(program.facts["period"] * 1e9), io)
+
+
 def events_taker(program: Program, io: np.ndarray, state: np.ndarray, name: str) -> Callable[..., bool]:
     """``take(t, x, y, p)`` into the events input ``name`` of an io block, see `snn_control.engine.take_events`."""
-    slot, *columns = io_arrays(program, io, "an events input", name, slot="<i8", t="<i8", x="<u2", y="<u2", p="|u1")
+    slot, *columns = io_arrays(program, io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
     clock = program.names["clock"].view(state)
     return taker(slot, columns, clock, round(program.facts["period"] * 1e9), io, state)
 
@@ -131,6 +143,9 @@ class Bound:
     tick : ``tick()`` runs one tick on what stands in the io block. It is a builtin that holds the interpreter lock for
         as long as the tick takes, and costs 0.03 us; nothing is left to check in it. It keeps the blocks alive, not
         this object. For long runs without the lock there are `snn_control.batch.Batch` and the loop's mode "free".
+
+    Threads may share `tick` and steppers: each call is done alone. A reset, a restore and what is written through views
+    are not: hold a lock, as `snn_control.controller.Controller` does. While a loop runs the table nobody else ticks.
     """
 
     def __init__(self, program: Program) -> None:
@@ -144,7 +159,7 @@ class Bound:
         self._blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
         self._table, _ = bind(program, self._blocks)
         self.table = int(self._table.ctypes.data)
-        self.tick = ticker(self._table, *self._blocks.values())
+        self.tick = calls.ticker(self._table, *self._blocks.values())
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
         """``step(x)``: give the value input ``name`` a sample that arrives now, then one tick.
@@ -153,7 +168,7 @@ class Bound:
         `tick` is, for drivers whose input is an array already. Raises ProgramError if there is no such input.
         """
         slot, data = io_arrays(self.program, self.io, "a value input", name, slot="<i8", data="<f8")
-        return stepper(self._table, name, slot, data, *self._blocks.values())
+        return calls.stepper(self._table, name, slot, data, *self._blocks.values())
 
     def address(self, place: Place | str) -> int:
         """Address of a named array, bounds checked."""
@@ -171,7 +186,8 @@ class Bound:
 
     def restore(self, state: np.ndarray) -> None:
         """Continue from a copy of `state`; raises ProgramError where it does not fit, and is then as it was."""
+        state = np.array(state)  # nobody changes it between the check and the copy
         if state.dtype != np.uint8 or state.shape != self.state.shape:
             raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
-        check_rows(self.program, {**self._blocks, STATE: state})  # spike lists and connectivity that kernels follow
+        check_rows(self.program, {**self._blocks, STATE: state})  # what kernels follow, and the guard's last command
         self.state[:] = state

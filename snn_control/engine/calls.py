@@ -19,10 +19,13 @@ from numba.extending import intrinsic, register_jitable
 from ..errors import InputError
 from .compile import compile_callback
 from .memory import f32, f64, i64, load_i32, load_i64, load_u8
-from .slots import AGE, FRESH, SLOT_WORDS
+from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 from .tick import tick
 
-__all__ = ["METH_FASTCALL", "builtin", "is_true", "is_vector", "stepper", "ticker", "type_number", "words_of"]
+__all__ = [
+    "METH_FASTCALL", "builtin", "is_true", "is_vector", "nothing_came", "stepper", "ticker", "type_number",
+    "value_taker", "words_of",
+]  # fmt: skip
 
 METH_NOARGS, METH_O, METH_FASTCALL = 0x4, 0x8, 0x80
 HEAD = object.__basicsize__  # bytes of PyObject_HEAD, whose last word is the type
@@ -106,14 +109,16 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
     words : int64, what the function finds behind its ``self``; only read from now on
     keep : objects to keep alive
     """
-    if function not in _methods:
+    method = _methods.get(function)
+    if method is None:
         signature = f"int64({', '.join(['int64'] * (3 if kind == METH_FASTCALL else 2))})"
         name, doc = function.__name__.encode(), (function.__doc__ or "").encode()
-        _methods[function] = _Method(name, compile_callback(function, signature), kind, doc)
+        # whichever thread is first: the others' go, before anything points to them
+        method = _methods.setdefault(function, _Method(name, compile_callback(function, signature), kind, doc))
     owner = words.reshape(-1).view(_Words)
     owner.setflags(write=False)
     owner.keep = keep
-    return _new(ctypes.addressof(_methods[function]), owner, None)
+    return _new(ctypes.addressof(method), owner, None)
 
 
 def call_tick(owner, _):
@@ -127,14 +132,23 @@ def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
     return builtin(call_tick, METH_NOARGS, table, *keep)
 
 
-def call_step(owner, x):
-    """Give an input's sample, then one tick."""
-    o = i64(words_of(owner), 7)
-    table, slot, n, number = o[0], i64(o[1], SLOT_WORDS), o[3], 0
-    if is_vector(x, o[4]) and load_i64(load_i64(x + SHAPE)) == n:
+@register_jitable(forceinline=True)
+def nothing_came(address, period):
+    """No sample in this tick: the one before is a ``period`` [ns] older."""
+    slot = i64(address, SLOT_WORDS)
+    slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
+    if slot[AGE] >= 0:
+        slot[AGE] += period
+
+
+@register_jitable(forceinline=True)
+def take_sample(x, address, to, n, array_type):
+    """Whether ``x`` is a C-contiguous (n,) array of float32 or float64, which is then the sample of the slot."""
+    number = 0
+    if is_vector(x, array_type) and load_i64(load_i64(x + SHAPE)) == n:
         if load_i32(x + FLAGS) & C_CONTIGUOUS_AND_ALIGNED == C_CONTIGUOUS_AND_ALIGNED:
             number = type_number(x)
-    data = f64(o[2], n)
+    data = f64(to, n)
     if number == FLOAT:
         single = f32(load_i64(x + DATA), n)
         for i in range(n):
@@ -144,9 +158,37 @@ def call_step(owner, x):
         for i in range(n):
             data[i] = double[i]
     else:
-        return refuse(o[5], o[6])
+        return False
+    slot = i64(address, SLOT_WORDS)
     slot[FRESH], slot[AGE] = 1, 0
-    tick(table)
+    return True
+
+
+def take_value(owner, x):
+    """take(x) -> whether x is None or a sample, and was taken."""
+    o = i64(words_of(owner), 6)
+    if x == o[4]:
+        nothing_came(o[0], o[5])
+        return is_true(True)
+    return is_true(take_sample(x, o[0], o[1], o[2], o[3]))
+
+
+def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
+    """``take(x)`` for a value input: its io slot and its numbers.
+
+    It takes a C-contiguous (n,) float32 or float64, which arrives now, or None, which did not arrive, and gives True;
+    anything else gives False and nothing is done.
+    """
+    words = [slot.ctypes.data, data.ctypes.data, data.size, id(np.ndarray), id(None), period_ns]
+    return builtin(take_value, METH_O, np.array(words, np.int64), slot, data, *keep)
+
+
+def call_step(owner, x):
+    """Give an input's sample, then one tick."""
+    o = i64(words_of(owner), 7)
+    if not take_sample(x, o[1], o[2], o[3], o[4]):
+        return refuse(o[5], o[6])
+    tick(o[0])
     return none()
 
 

@@ -1,36 +1,37 @@
 """Compile a function to a C callback once, and never run a stale one.
 
 numba's cache looks at the modification time of the one file that a function stands in: it misses an
-edit in a file whose functions were inlined. The cache folder is therefore named by a digest of the
-function's module, of every module of functions that it uses, and of what those import from their own package
+edit in a file whose functions were inlined. Code is therefore kept in a folder (`code_cache`) that is named by a digest
+of the function's module, of every module of functions that it uses, and of what those import from their own package
 or from this one (a constant is compiled in as well). `compilations` counts what was compiled and what came from
-the cache, so that tests can tell.
+the cache, so that tests can tell. Any thread may compile; one does at a time, and the code stays where it is.
 """
 
 from __future__ import annotations
 
 import ast
-import atexit
 import functools
 import hashlib
 import importlib.util
 import os
-import shutil
 import sys
-import tempfile
+import threading
 import time
 import types as pytypes
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
-from numba import cfunc, njit
+from numba import njit
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 
-from ..errors import RuntimeFault
+from .code_cache import CodeFile, usable_folder
 
-__all__ = ["cache_folder", "compilations", "compile_callback", "compile_function", "source_digest"]
+__all__ = ["compilations", "compile_callback", "compile_function", "source_digest"]
 
-OPTIONS = {"cache": True, "error_model": "numpy", "boundscheck": bool(int(os.environ.get("NUMBA_BOUNDSCHECK", "0")))}
+OPTIONS = {"error_model": "numpy", "boundscheck": bool(int(os.environ.get("NUMBA_BOUNDSCHECK", "0")))}
 
 #: name of a function -> "compiled" or "cached", in the order of first use in this process
 compilations: dict[str, str] = {}
@@ -83,66 +84,41 @@ def source_digest(module: pytypes.ModuleType) -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """Where compiled functions are kept: ``$SNN_CONTROL_CACHE``, else ``$XDG_CACHE_HOME/snn_control``."""
-    base = os.environ.get("SNN_CONTROL_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn_control"
-
-
-def _usable_cache() -> Path:
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"
-    try:
-        fallback.mkdir(mode=0o700, exist_ok=True)
-        if fallback.stat().st_uid != os.getuid():  # what lies there is run
-            raise PermissionError(f"{fallback} belongs to another user")
-    except OSError as error:
-        raise RuntimeFault(f"no folder for compiled code: {folder} and {fallback}: {error}") from error
-    return fallback
-
-
 def _edited_since(module: pytypes.ModuleType) -> bool:
-    """Whether a source changed while this process ran: what was imported is not what stands in the file now."""
-    paths = [getattr(used, "__file__", None) for used in _modules(module, {}).values()]
-    return any(Path(path).stat().st_mtime > _BEGAN for path in paths if path)
+    """Whether a source changed while this process ran: what was imported is not what stands in the file now.
 
-
-class _Cache:
-    """Points numba's cache at the folder of one module's digest while a function is declared.
-
-    After an edit in a running process the folder is one that is thrown away: the digest of the new source must not
-    name the code of the old one.
+    An upgrade may keep the time of modification, but not that of the change of the inode. A time beyond now is of
+    another clock, and says nothing.
     """
-
-    def __init__(self, function: Callable) -> None:
-        module = sys.modules[function.__module__]
-        if _edited_since(module):
-            self.folder = Path(tempfile.mkdtemp(prefix="snn_control-"))
-            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
-        else:
-            self.folder = _usable_cache() / source_digest(module)
-
-    def __enter__(self) -> None:
-        self.before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(self.folder)
-
-    def __exit__(self, *exc: object) -> None:
-        numba.config.CACHE_DIR = self.before
+    paths = (getattr(used, "__file__", None) for used in _modules(module, {}).values())
+    found, now = [Path(path).stat() for path in paths if path], time.time()
+    return any(_BEGAN <= at <= now for one in found for at in (one.st_mtime, one.st_ctime))
 
 
-def _note(function: Callable, hits: int) -> None:
-    compilations[f"{function.__module__}.{function.__name__}"] = "cached" if hits else "compiled"
+def _code_file(function: Callable, key: str) -> CodeFile:
+    """Where the code of a function is kept; nowhere after an edit in a running process: the digest of the new source
+    must not name the code of the old one."""
+    module, base = sys.modules[function.__module__], usable_folder()
+    folder = None if base is None or _edited_since(module) else base / source_digest(module)
+    return CodeFile(folder, f"{module.__name__}.{function.__name__}", f"{key} {function.__code__.co_firstlineno}")
 
 
-_callbacks: dict[tuple[Callable, str], object] = {}
+_callbacks: dict[tuple[Callable, str], Any] = {}
+_compiling = threading.RLock()
+
+
+def _compiled(function: Callable, key: str, make: Callable[[CodeFile], Any]) -> Any:
+    """The one compiled form of a function in this process, made at the first call; it stays alive as long as that."""
+    found = _callbacks.get((function, key))
+    if found is None:
+        with _compiling:
+            found = _callbacks.get((function, key))
+            if found is None:
+                file = _code_file(function, key)
+                found = make(file)
+                compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
+                _callbacks[function, key] = found
+    return found
 
 
 def compile_callback(function: Callable, signature: str) -> int:
@@ -151,21 +127,24 @@ def compile_callback(function: Callable, signature: str) -> int:
     The function must be a plain module-level function. Compiled at the first call in this process,
     or taken from the cache; it stays alive as long as the process.
     """
-    key = (function, signature)
-    if key not in _callbacks:
-        with _Cache(function):
-            compiled = cfunc(signature, nopython=True, **OPTIONS)(function)
-        _note(function, compiled.cache_hits)
-        _callbacks[key] = compiled
-    return _callbacks[key].address  # type: ignore[attr-defined]
+
+    def make(file: CodeFile) -> CFunc:
+        compiled = CFunc(function, normalize_signature(signature), locals={}, options={"nopython": True, **OPTIONS})
+        compiled._cache = file
+        compiled.compile()
+        return compiled
+
+    return _compiled(function, signature, make).address
 
 
 def compile_function(function: Callable, signature: str) -> Callable:
     """``function`` as a nogil function of one explicit signature, callable from Python and from numba."""
-    key = (function, "nogil " + signature)
-    if key not in _callbacks:
-        with _Cache(function):
-            compiled = njit(signature, nogil=True, **OPTIONS)(function)
-        _note(function, sum(compiled.stats.cache_hits.values()))
-        _callbacks[key] = compiled
-    return _callbacks[key]  # type: ignore[return-value]
+
+    def make(file: CodeFile) -> Callable:
+        compiled = njit(nogil=True, **OPTIONS)(function)
+        compiled._cache = file
+        compiled.compile(signature)
+        compiled.disable_compile()
+        return compiled
+
+    return _compiled(function, "nogil " + signature, make)

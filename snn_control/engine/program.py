@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +49,7 @@ class Place:
 
     @property
     def n_bytes(self) -> int:
-        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
+        return int(np.dtype(self.dtype).itemsize) * math.prod(self.shape)
 
     def view(self, block: np.ndarray) -> np.ndarray:
         """The array itself, a view into ``block``."""

@@ -10,7 +10,9 @@ arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1 never    (por
 
 from __future__ import annotations
 
-__all__ = ["AGE", "ARRIVAL", "COUNT", "DROPPED", "FRESH", "SLOT_WORDS", "STAMP"]
+__all__ = ["AGE", "ARRIVAL", "COUNT", "DROPPED", "EVENT_COLUMNS", "FRESH", "SLOT_WORDS", "STAMP"]
 
 FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL = range(6)
 SLOT_WORDS = 8  # two are reserved
+#: what stands beside the slot of an events input, an event an element: t [ns], x, y, p
+EVENT_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}

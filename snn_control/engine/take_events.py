@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from .calls import DATA, METH_FASTCALL, SHAPE, STRIDES, builtin, is_true, is_vector, type_number, words_of
+from .calls import (
+    DATA,
+    METH_FASTCALL,
+    SHAPE,
+    STRIDES,
+    builtin,
+    is_true,
+    is_vector,
+    nothing_came,
+    type_number,
+    words_of,
+)
 from .memory import i64, load_f32, load_f64, load_i8, load_i16, load_i32, load_i64, load_u8, load_u16, load_u32, u8, u16
 from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 
@@ -74,8 +85,11 @@ def read_polarities(out, column, stride, kind):
 
 
 def take_events(owner, columns, count):
-    """take(t, x, y, p) -> whether they are vectors of one length and usual dtypes, and were taken."""
-    o, columns = i64(words_of(owner), 9), i64(columns, count)
+    """take(t, x, y, p) -> whether they are vectors of one length and usual dtypes, and were taken; take(None)."""
+    o, columns = i64(words_of(owner), 10), i64(columns, count)
+    if count == 1 and columns[0] == o[9]:
+        nothing_came(o[4], o[8])
+        return is_true(True)
     usual = count == 4
     for k in range(count):
         usual = usual and is_vector(columns[k], o[6]) and type_number(columns[k]) in USUAL
@@ -105,7 +119,8 @@ def taker(
     It takes four vectors of one length, of any strides and of bool, int8 to int64, uint8 to uint32, float32 or
     float64, marks the slot fresh and gives True; anything else gives False and nothing is done. A whole t is in ns, on
     the sensor's clock; a float one in seconds after the beginning of the tick, the number of which is ``clock[0]``.
+    ``take(None)`` says that nothing arrived.
     """
     words = [c.ctypes.data for c in columns]
-    words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns]
+    words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns, id(None)]
     return builtin(take_events, METH_FASTCALL, np.array(words, np.int64), slot, *columns, clock, *keep)

@@ -96,15 +96,10 @@ def replay_ports(controller: Controller, stimulus: Stimulus) -> list[ReplayInput
     """Ports that give a stimulus to a loop, a record a tick."""
     if stimulus.record is not None:
         return stimulus.record.ports(controller.bound)
-    address, ports = controller.bound.address, []
-    for name, values in stimulus.values.items():
-        ports.append(ReplayInput.values(address(f"{name}.slot"), values, name=name))
-    for name, columns in stimulus.events.items():
-        to = (address(f"{name}.t"), address(f"{name}.x"), address(f"{name}.y"), address(f"{name}.p"))
-        t, x, y, p = columns
+    ports = [ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()]
+    for name, (t, x, y, p) in stimulus.events.items():
         x, y = (np.clip(side, 0, 65535) for side in (x, y))
-        capacity, cuts = controller.inputs[name]["capacity"], stimulus.cuts(name)
-        ports.append(ReplayInput.events(address(f"{name}.slot"), to, capacity, cuts, t, x, y, p > 0, name=name))
+        ports.append(ReplayInput.of(controller.bound, name, [stimulus.cuts(name), t, x, y, p > 0]))
     return ports
 
 

@@ -34,9 +34,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.bound import Bound
+from ..engine.bound import Bound, io_arrays
 from ..engine.memory import call4, i64, u8, u16
-from ..engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP
+from ..engine.slots import ARRIVAL, COUNT, DROPPED, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP
 from ..errors import DescriptionError
 from ..events import state as words
 from ..events.codecs import ENCODINGS, codec
@@ -406,10 +406,11 @@ class Intake:
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
         facts = found[name]
-        columns = tuple(bound.address(f"{name}.{key}") for key in "txyp")
+        slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
+        t, x, y, p = (column.ctypes.data for column in columns)
         period_ns = round(bound.program.facts["period"] * 1e9) if mode == "realtime" else 0
         size = (facts["size"][0], facts["size"][1])
-        return cls(bound.address(f"{name}.slot"), columns, facts["capacity"], size, pacing, period_ns)  # type: ignore[arg-type]
+        return cls(slot.ctypes.data, (t, x, y, p), columns[0].size, size, pacing, period_ns)
 
     def clear(self) -> None:
         """Forget decoder, clocks, packet in hand and counters, as before the first packet. Not while a loop runs."""

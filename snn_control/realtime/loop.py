@@ -35,10 +35,11 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -200,6 +201,7 @@ class Loop:
             self._table[word] = value
         self._address = int(self._table.ctypes.data)
         self._thread: threading.Thread | None = None
+        self._process, self._lock = os.getpid(), threading.RLock()  # who starts, runs or resets it, and no other
         self._run = compile_function(cycle.run, "void(int64)")
         self.reset()
         self._table[cycle.WARM] = 1
@@ -218,8 +220,8 @@ class Loop:
 
     @property
     def running(self) -> bool:
-        """Whether the compiled loop runs; false once the parting command is out."""
-        return bool(read_word(self._address + 8 * cycle.RUNNING))
+        """Whether the compiled loop runs; false once the parting command is out, and in a fork of the process."""
+        return self._process == os.getpid() and bool(read_word(self._address + 8 * cycle.RUNNING))
 
     @property
     def ticks(self) -> int:
@@ -228,34 +230,37 @@ class Loop:
 
     def reset(self) -> None:
         """Forget statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
-        self._refuse_while_running("reset")
-        self._table[cycle.STOP :] = 0
-        self._table[cycle.STAMP] = -self.period_ns  # so that unstamped ticks count from 0
-        self._inputs[:, cycle.IN_GOT :] = 0
-        self._inputs[:, cycle.IN_AGE] = self._inputs[:, cycle.IN_STAMP] = -1
-        if guard := int(self._table[cycle.GUARD]):
-            for word in (DRIVER, ELAPSED):
-                write_word(guard + 8 * word, 0)
-        for port in self.inputs:
-            forget(port.slot)
-        for array in (self.wake, self.duration, self.latency):
-            histogram.clear(array)
+        with self._alone("reset"):
+            self._table[cycle.STOP :] = 0
+            self._table[cycle.STAMP] = -self.period_ns  # so that unstamped ticks count from 0
+            self._inputs[:, cycle.IN_GOT :] = 0
+            self._inputs[:, cycle.IN_AGE] = self._inputs[:, cycle.IN_STAMP] = -1
+            if guard := int(self._table[cycle.GUARD]):
+                for word in (DRIVER, ELAPSED):
+                    write_word(guard + 8 * word, 0)
+            for port in self.inputs:
+                forget(port.slot)
+            for array in (self.wake, self.duration, self.latency):
+                histogram.clear(array)
 
     def run(self, ticks: int) -> None:
         """Run ``ticks`` more ticks in the calling thread and return; no rights, no parting command, no reset."""
-        self._refuse_while_running("run")
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
-        self._table[cycle.STOP] = self._table[cycle.PARTING] = 0
-        self._table[cycle.LIMIT] = self._table[cycle.TICKS] + ticks
-        self._run(self._address)
+        with self._alone("run"):
+            self._table[cycle.STOP] = self._table[cycle.PARTING] = 0
+            self._table[cycle.LIMIT] = self._table[cycle.TICKS] + ticks
+            self._run(self._address)
 
     def start(self, ticks: int = 0) -> Rights:
         """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; the rights it was granted."""
-        self._refuse_while_running("start")
-        self.reset()
-        self._table[cycle.PARTING], self._table[cycle.LIMIT] = 1, ticks
-        self._table[cycle.HEARTBEAT] = self._table[cycle.LAST_TICK] = time.monotonic_ns()
+        with self._alone("start"):
+            self.reset()
+            self._table[cycle.PARTING], self._table[cycle.LIMIT] = 1, ticks
+            self._table[cycle.HEARTBEAT] = self._table[cycle.LAST_TICK] = time.monotonic_ns()
+            return self._begin()
+
+    def _begin(self) -> Rights:
         begun = threading.Event()
         faults: list[BaseException] = []
 
@@ -271,12 +276,18 @@ class Loop:
             except BaseException as error:
                 faults.append(error)
             finally:
+                atexit.unregister(self.stop)
                 begun.set()
 
         # a daemon: it must not hold up the exit of the interpreter, which stops it instead
-        self._thread = threading.Thread(target=body, name=self.name, daemon=True)
+        self._process, self._thread = os.getpid(), threading.Thread(target=body, name=self.name, daemon=True)
         atexit.register(self.stop)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # of a system that gives no more threads
+            atexit.unregister(self.stop)
+            self._thread = None
+            raise RuntimeFault(f"{self.name} did not start: {error}") from error
         begun.wait()
         if faults:
             self.stop()
@@ -286,18 +297,25 @@ class Loop:
     def stop(self, timeout: float = 2.0) -> bool:
         """End the loop, which parts with the safe command; True if its thread is gone within ``timeout`` [s].
 
-        It takes a tick, and with outputs that ramp up to 1 s more.
+        It takes a tick, and with outputs that ramp up to 1 s more. Any thread may call it, and a signal handler.
         """
         if self._thread is None:
             return True
-        write_word(self._address + 8 * cycle.STOP, 1)
-        ctypes.CDLL(None).sem_post(ctypes.c_void_p(self.semaphore))
-        self._thread.join(timeout)
-        if self._thread.is_alive():
+        if not self._lock.acquire(timeout=timeout):  # another thread starts or stops it
             return False
-        self._thread = None
-        atexit.unregister(self.stop)
-        return True
+        try:
+            if self._thread is not None:
+                write_word(self._address + 8 * cycle.STOP, 1)
+                ctypes.CDLL(None).sem_post(ctypes.c_void_p(self.semaphore))
+                if self._thread.ident is None:  # a signal came in the middle of `start`: it ends with its first look
+                    return False
+                self._thread.join(timeout)
+                if self._thread.is_alive():
+                    return False
+                self._thread = None
+            return True
+        finally:
+            self._lock.release()
 
     def alive(self, max_age: float) -> bool:
         """Whether the loop runs and has given a sign of life within ``max_age`` [s].
@@ -344,7 +362,7 @@ class Loop:
         }
         return {
             "mode": self.mode,
-            "running": bool(table[cycle.RUNNING]),
+            "running": self.running,
             **{key: int(table[word]) for key, word in words.items()},
             "taken": int(rows[:, cycle.IN_TAKEN].sum()),
             "take_errors": int(rows[:, cycle.IN_ERRORS].sum()),
@@ -366,9 +384,17 @@ class Loop:
             "tick_age_ns": max(now - int(table[cycle.LAST_TICK]), 0),
         }
 
-    def _refuse_while_running(self, what: str) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            raise RuntimeFault(f"{self.name}: {what} while it runs: stop it first")
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Refuse while it runs, or another thread has it."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: one at a time")
+        try:
+            if self._thread is not None and self._thread.is_alive():
+                raise RuntimeFault(f"{self.name}: {what} while it runs: stop it first")
+            yield
+        finally:
+            self._lock.release()
 
 
 def _not_null(path: str, **values: int) -> None:

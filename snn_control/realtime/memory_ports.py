@@ -7,9 +7,13 @@ end lives in the same process.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numba.extending import register_jitable
 
+from ..engine.bound import Bound, io_arrays
 from ..engine.compile import compile_callback
 from ..engine.memory import (
     load_i64,
@@ -19,7 +23,8 @@ from ..engine.memory import (
     store_u8,
     store_u16,
 )
-from ..errors import DescriptionError
+from ..engine.slots import EVENT_COLUMNS
+from ..errors import DescriptionError, InputError
 from .atomics import fence, load_acquire, read_word, store_release, write_word
 from .slots import (
     SLOT_AGE,
@@ -101,7 +106,8 @@ class ReplayInput:
     it, so that lockstep goes on. After the last record nothing comes any more. ``release`` makes records
     available one by one, as a live sender would; without it all are.
 
-    Use ``ReplayInput.values`` or ``ReplayInput.events``.
+    Use ``ReplayInput.of`` for an input of a controller. ``ReplayInput.values`` and ``ReplayInput.events`` write to
+    addresses: who gives them answers for the room there.
     """
 
     def __init__(self, name: str, slot: int, length: int, fresh: np.ndarray, stamps, ages, columns: dict) -> None:
@@ -121,6 +127,28 @@ class ReplayInput:
         self._context[R_SLOT], self._context[R_LENGTH], self._context[R_AVAILABLE] = slot, length, length
         self.context = int(self._context.ctypes.data)
         self.function = compile_callback(_take, "int64(int64,int64,int64)")
+
+    @classmethod
+    def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
+        """Into the input ``name`` of a controller's `Bound`.
+
+        record : of a value input (T, n) float64; of an events input offsets, t, x, y and p, as `events` has them
+        marks : fresh, stamps and ages, as `values` has them
+
+        Raises InputError where the controller has no such input, or one of another size.
+        """
+        kinds = {one["name"]: one["kind"] for one in bound.program.facts["inputs"]}
+        kind = "value" if isinstance(record, np.ndarray) else "events"
+        if kinds.get(name) != kind:
+            raise InputError(f"record of input '{name}': the controller has no such input")
+        if isinstance(record, np.ndarray):
+            slot, data = io_arrays(bound.program, bound.io, "a value input", name, slot="<i8", data="<f8")
+            if record.shape[1:] != data.shape:
+                raise InputError(f"record of input '{name}': shape {record.shape}: must be (ticks, {data.size})")
+            return cls.values(slot.ctypes.data, record, name=name, **marks)
+        slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
+        t, x, y, p = (column.ctypes.data for column in columns)
+        return cls.events(slot.ctypes.data, (t, x, y, p), columns[0].size, *record, name=name, **marks)
 
     @classmethod
     def values(cls, slot: int, values: np.ndarray, fresh=None, stamps=None, ages=None, name="values") -> ReplayInput:
@@ -167,6 +195,8 @@ class ReplayInput:
         """
         offsets = np.ascontiguousarray(offsets, np.int64)
         n = len(t)
+        if capacity < 0:
+            raise DescriptionError(f"{name}.capacity", capacity, "must not be negative")
         if offsets.ndim != 1 or len(offsets) < 1 or offsets[0] < 0 or offsets[-1] > n or (np.diff(offsets) < 0).any():
             raise DescriptionError(f"{name}.offsets", offsets, f"must ascend within 0 .. {n}, the number of events")
         columns = {
@@ -185,11 +215,12 @@ class ReplayInput:
     def rewind(self, available: int | None = None) -> None:
         """Begin again with the first record; ``available`` records are there (None: all). Not while a loop runs."""
         self._context[R_POSITION] = self._context[R_DROPPED] = 0
-        write_word(self.context + 8 * R_AVAILABLE, self.length if available is None else available)
+        there = self.length if available is None else max(0, min(available, self.length))
+        write_word(self.context + 8 * R_AVAILABLE, there)
 
     def release(self, n: int = 1) -> None:
         """Let ``n`` more records arrive."""
-        available = min(int(self._context[R_AVAILABLE]) + n, self.length)
+        available = max(0, min(int(self._context[R_AVAILABLE]) + n, self.length))
         write_word(self.context + 8 * R_AVAILABLE, available)
 
     @property

@@ -15,6 +15,7 @@ from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.spikes import HEADER, slot_of_step
 from ..engine.memory import i64, u32
+from ..errors import DescriptionError
 from ..files import replace_file
 
 __all__ = ["ActivityRecorder", "unpack"]
@@ -69,17 +70,20 @@ class ActivityRecorder:
     name = "recorder"
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
+        for name, rows in (("ticks", ticks), ("spikes", spikes)):
+            if rows < 1:
+                raise DescriptionError(name, rows, "must be at least 1")
         facts = bound.program.facts
         self.populations = [p["name"] for p in facts["populations"] if p["spiking"]]
         self.outputs = bound.array("command").size
         self._ticks = np.zeros((ticks, TICK_WORDS + self.outputs), np.int64)
         self._spikes = np.zeros((spikes, 2), np.int64)
-        rows = [
+        rings = [
             (bound.address(f"{p['name']}.spikes"), p["stride"], p["slots"])
             for p in facts["populations"]
             if p["spiking"]
         ]
-        self._rows = np.array(rows or [(0, 0, 1)], np.int64)
+        self._rows = np.array(rings or [(0, 0, 1)], np.int64)
         self._block = np.zeros(WORDS, np.int64)
         self._block[:] = (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
@@ -115,7 +119,7 @@ class ActivityRecorder:
             "now_ns": ticks[:, NOW].copy(),
             "command": np.ascontiguousarray(ticks[:, TICK_WORDS:]).view(np.float64),
             "spike_step": spikes[:, 0].copy(),
-            "spike_population": (spikes[:, 1] >> 32).astype(np.uint8),
+            "spike_population": (spikes[:, 1] >> 32).astype(np.min_scalar_type(max(len(self.populations), 1))),
             "spike_neuron": (spikes[:, 1] & 0xFFFFFFFF).astype(np.uint32),
             "population_names": np.array(self.populations),
             "overwritten": np.array(over),

@@ -28,12 +28,15 @@ __all__ = ["Shown", "ShownRecorder"]
 # context words
 CLOCK, SEEN, INPUTS, N_INPUTS, NUMBERS, ROWS, TOTAL, WORDS = range(8)
 # an input's words; WIDTH: numbers of a value input, 0 for events
-SLOT, WIDTH, RING, T, X, Y, P, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(14)
+(
+    SLOT, WIDTH, RING, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS,
+) = range(15)  # fmt: skip
 # a tick's row of an input: the header of the slot, where its events begin, the numbers
 BEGIN, VALUES = SLOT_WORDS, SLOT_WORDS + 1
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 FORMAT = "snn_control shown 1"
+MOST_BYTES = 256 << 20  # of a recorder
 FACTS = ("period_ns", "first_tick", "overwritten")
 
 
@@ -68,7 +71,7 @@ def keep_inputs(context, stamp_ns, now_ns):
         for i in range(o[WIDTH]):  # the bits of float64
             row[VALUES + i] = slot[SLOT_WORDS + i]
         if o[T] != 0:
-            _keep_events(o, slot[COUNT])
+            _keep_events(o, max(min(slot[COUNT], o[CAPACITY]), 0))
     c[TOTAL] += 1
     return 0
 
@@ -85,13 +88,18 @@ class ShownRecorder:
     Parameters
     ----------
     bound : the controller's
-    ticks : how many of the newest are kept
-    events : for how many events there is room, of each events input; ticks whose events were overwritten are lost
+    ticks : how many of the newest are kept, at most
+    events : for how many events there is room, of each events input, at most; ticks whose events were overwritten are
+        lost
+    most_bytes : of all that is kept; events take half of it at most. Where inputs are so wide, or so many, that it does
+        not hold ``ticks`` and ``events``, fewer are kept: `kept` says how many
     """
 
     name = "shown recorder"
 
-    def __init__(self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000) -> None:
+    def __init__(
+        self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._inputs = bound.program.facts["inputs"]
         self.period_ns = round(bound.program.facts["period"] * 1e9)
         for one in self._inputs:
@@ -100,6 +108,7 @@ class ShownRecorder:
                 raise DescriptionError("events", events, rule)
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
+        ticks, events = self._room(ticks, events, most_bytes)
         self._numbers = _touched(ticks, np.int64)
         self._rings: dict[str, np.ndarray] = {}
         self._kept: dict[str, dict[str, np.ndarray]] = {}
@@ -111,6 +120,7 @@ class ShownRecorder:
             row[RING] = self._rings[name].ctypes.data
             if one["kind"] == "events":
                 self._kept[name] = {key: _touched(events, dtype) for key, dtype in COLUMNS.items()}
+                row[CAPACITY] = one["capacity"]
                 row[T : P + 1] = [bound.address(f"{name}.{key}") for key in COLUMNS]
                 row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in self._kept[name].values()]
                 row[EVENTS] = events
@@ -122,6 +132,23 @@ class ShownRecorder:
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(keep_inputs, "int64(int64,int64,int64)")
+
+    def _room(self, ticks: int, events: int, most_bytes: int) -> tuple[int, int]:
+        """How many ticks and events are kept."""
+        cameras = [one["capacity"] for one in self._inputs if one["kind"] == "events"]
+        if cameras:
+            each = sum(np.dtype(dtype).itemsize for dtype in COLUMNS.values())
+            events = max(*cameras, min(events, most_bytes // (2 * each * len(cameras))))
+            most_bytes -= events * each * len(cameras)
+        widths = [one["size"] if one["kind"] == "value" else 0 for one in self._inputs]
+        return max(1, min(ticks, most_bytes // (8 + 8 * sum(VALUES + width for width in widths)))), events
+
+    @property
+    def kept(self) -> str:
+        """How much is kept, in words."""
+        ticks, events = len(self._numbers), int(self._table[:, EVENTS].max())
+        lasts = f"the newest {ticks:,} ticks, {ticks * self.period_ns * 1e-9:.3g} s"
+        return f"{lasts}, and {events:,} events of each camera" if self._kept else lasts
 
     def clear(self) -> None:
         """Forget everything; call it after the controller's reset. Not while a loop runs."""
@@ -227,19 +254,11 @@ class Shown:
 
     def ports(self, bound: Bound) -> list[ReplayInput]:
         """Input ports that show it to a loop, a tick a tick; raises InputError where an input is not the bound's."""
-        facts = {one["name"]: one for one in bound.program.facts["inputs"]}
         ports = []
         for name, one in self.inputs.items():
-            if name not in facts or (facts[name]["kind"] == "value") != ("values" in one):
-                raise InputError(f"record of input '{name}': the controller has no such input")
-            marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"], "name": name}
-            slot = bound.address(f"{name}.slot")
-            if "values" in one:
-                ports.append(ReplayInput.values(slot, one["values"], **marks))
-            else:
-                addresses = tuple(bound.address(f"{name}.{key}") for key in COLUMNS)
-                columns = (one[key] for key in ("offsets", *COLUMNS))
-                ports.append(ReplayInput.events(slot, addresses, facts[name]["capacity"], *columns, **marks))  # type: ignore[arg-type]
+            record = one["values"] if "values" in one else [one[key] for key in ("offsets", *COLUMNS)]
+            marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}
+            ports.append(ReplayInput.of(bound, name, record, **marks))
         return ports
 
     def observations(self) -> Iterator[dict[str, Any]]:

@@ -159,6 +159,7 @@ class ControllerNode(LifecycleNode):
             raise error.in_file(self.file) from None
         if self.record:
             self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)
+            self.get_logger().info(f"{shown_file(self.record)}: keeps the inputs of {self.shown.kept}")
         self.faults = FaultLog(bound)
         n = bound.array("command").size
         self.loop = Loop(

@@ -7,8 +7,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,8 +23,8 @@ def python(code, cache, root=ROOT, **environment):
 
 
 SECOND_CONTROLLER = """
-    import time
-    start = time.perf_counter()
+    import threading, time
+    start = time.process_time()  # others may keep the machine busy
     from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, SpikeDecoder, ValueInput
     from snn_control.controller import Controller
     from snn_control.engine.build import build
@@ -39,8 +37,20 @@ SECOND_CONTROLLER = """
         program = build(network, [ValueInput("x", encoder=encoder)], outputs, dt=1e-3, period=1e-3)
         Controller(program).step({"x": [0.1]})
 
-    load(5, [Output("u", (SpikeDecoder("a", 0.1, 0.01),))])
-    print("seconds", time.perf_counter() - start)
+    done, gate = [], threading.Barrier(2)
+
+    def at_once():
+        gate.wait()
+        load(5, [Output("u", (SpikeDecoder("a", 0.1, 0.01),))])
+        done.append(True)
+
+    threads = [threading.Thread(target=at_once) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("threads", done)
+    print("seconds", time.process_time() - start)
     first = dict(compilations)
     load(70, [Output("u", (SpikeDecoder("a", 0.2, 0.02),)), Output("w", (MembraneDecoder("l", 1.0),))],
          Population("l", 3, LI(), bias=1.0))
@@ -61,9 +71,11 @@ def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_q
         "integrate_and_fire",
         "population",
         "sample",
+        "take_value",
         "trace",
     ]
     assert f"first {kernels} {{'compiled'}}" in cold
+    assert "threads [True, True]" in cold
     assert "second ['leaky_integrator']" in cold
     warm = python(SECOND_CONTROLLER, tmp_path / "cache")
     assert f"first {kernels} {{'cached'}}" in warm
@@ -163,14 +175,6 @@ def test_without_a_bounds_check_nothing_is_checked(tmp_path):
     assert "planted [] [1.0, 1.0, 1.0, 1.0]" in unchecked
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root writes everywhere")
-def test_an_unwritable_cache_falls_back(tmp_path):
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    code = "from snn_control.engine.compile import _usable_cache\nprint(_usable_cache())"
-    assert "snn_control-" in python(code, folder / "cache", TMPDIR=str(tmp_path))
-
-
 EDITED_WHILE_RUNNING = """
     import sys, pathlib, time
     from snn_control.engine import memory
@@ -180,7 +184,9 @@ EDITED_WHILE_RUNNING = """
     from snn_control.engine.compile import compile_function, compilations
     if "EDIT" in __import__("os").environ:
         time.sleep(0.05)
+        times = source.stat()
         source.write_text(source.read_text().replace("2 *", "3 *"))
+        __import__("os").utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))  # as an upgrade of a package may
     print("got", compile_function(plugin.f, "int64(int64)")(1), list(compilations.values()))
 """
 

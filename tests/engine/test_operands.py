@@ -276,3 +276,113 @@ def test_a_state_that_was_changed_is_refused_and_nothing_is_lost(program):
             thing.restore(bad)
         assert thing.state().tobytes() == before.tobytes()
         thing.step({})
+
+
+def with_state(controller, name, values):
+    """A state of a controller in which a named array, or a place, is another."""
+    state = controller.state()
+    place = controller.program.names[name] if isinstance(name, str) else name
+    place.view(state[controller._mark.size :])[...] = values
+    return state
+
+
+def test_bytes_behind_the_flags_are_no_neurons(program):
+    one, other = Controller(program), Controller(program)
+    flags = next(o for o in program.operations if o.kernel == "integrate_and_fire" and o.label == "a").operands[5]
+    padding = np.r_[np.zeros(5, np.uint8), np.ones(flags.n_bytes - 5, np.uint8)]
+    other.restore(with_state(other, flags, padding))
+    for k in range(20):
+        given = {"x": [0.3], "camera": np.array([[k * 1e-4, 3, 4, 1]])}
+        assert one.step(given)["u"].tobytes() == other.step(given)["u"].tobytes()
+    assert one.counters() == other.counters()
+
+
+@pytest.mark.parametrize("last", [1e300, -1.1, np.nan, np.inf])
+def test_a_last_command_that_cannot_have_been_is_refused(last):
+    output = Output("u", (SpikeDecoder("a", 1.0, 0.01),), limits=(-1, 1), slew=2.0)
+    one = build(Network((Population("a", 3, LIF()),)), [], [output], dt=1e-3, period=1e-3)
+    controller, batch = Controller(one), Batch(one, 2)
+    for thing in (controller, batch):
+        with pytest.raises(ProgramError, match="the last command: must be within the limits"):
+            thing.restore(with_state(controller, "previous", last))
+        thing.restore(with_state(controller, "previous", 0.25))
+    assert abs(controller.step({})["u"][0] - 0.25) <= 2e-3 * (1 + 1e-9)
+    controller.bound.array("previous")[:] = last  # nobody checks what is written here
+    assert -1 <= controller.step({})["u"][0] <= 1
+
+
+def test_a_count_that_a_driver_wrote_is_not_believed(program):
+    one = Controller(program)
+    for name in ("camera", "left"):
+        for count in (-1, -(1 << 62), 1 << 62):
+            one.bound.array(f"{name}.slot")[[0, 2]] = 1, count
+            one.bound.tick()
+    seen = one.counters()["inputs"]["left"]
+    assert seen["events"] + seen["out_of_frame"] == one.inputs["left"]["capacity"]
+
+
+def test_limits_that_limit_nothing_are_refused(program):
+    limits = program.operations[-1].operands[7]
+    for values in ([np.nan, 1, 1, 0], [-1, np.nan, 1, 0], [-1, 1, np.nan, 0], [1, -1, 1, 0], [-1, 1, 1, 2]):
+        constants = program.constants.copy()
+        limits.view(constants)[:] = np.array([values]).T
+        with pytest.raises(ProgramError, match="guard: limits: must be low <= safe <= high"):
+            Bound(dataclasses.replace(program, constants=constants))
+
+
+#: what is changed in the names, and what is said
+NAMES = {
+    "numbers of an input over its list of events": ("x.data", "camera.kept", "its numbers must follow its slot"),
+    "a slot that is none": ("x.slot", "camera.x", "its numbers must follow its slot"),
+    "columns of another length": ("left.x", "x.data", "'left.x' is Place"),
+    "a clock in the middle of spike lists": ("clock", "a.spikes", "overlaps indices that another operation follows"),
+    "spike lists that are none": ("a.spikes", "b.v", "overlaps? indices that|lists are taken|indices overlap"),
+    "commands without a guard": ("command", "x.data", "must be the guard of all commands"),
+    "another safe command": ("safe", "b->c.weights", "'safe' is Place|the safe command must be the guard's"),
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_a_name_that_leads_elsewhere_is_refused_before_a_driver_follows_it(program, what, tmp_path):
+    name, to, rule = NAMES[what]
+    places = program.names
+    for place in (places[to], dataclasses.replace(places[name], kind=places[to].kind, offset=places[to].offset)):
+        wrong = dataclasses.replace(program, names=places | {name: place})
+        with pytest.raises(ProgramError, match=f"{rule}|'{name}' is Place|lies outside"):
+            Bound(wrong)
+        with pytest.raises(ProgramError):
+            Batch(wrong, 1)
+    wrong.save(tmp_path / "wrong.npz")
+    with pytest.raises(ProgramError):
+        Controller.load(tmp_path / "wrong.npz")
+
+
+@pytest.mark.parametrize(
+    ("key", "entry", "field", "value"),
+    [
+        ("inputs", 0, "capacity", 1 << 22), ("inputs", 0, "size", [-1, 16]), ("inputs", 0, "size", 3),
+        ("inputs", 2, "size", 2), ("inputs", 2, "kind", "events"), ("inputs", 2, "name", "y"),
+        ("outputs", 0, "size", 2), ("outputs", 0, "name", "w"), ("populations", -3, "stride", 64),
+        ("populations", -3, "size", 500), ("populations", -3, "slots", 10**6), ("populations", -3, "many", 8),
+        ("populations", -3, "size", None), ("populations", -3, "name", "b"),
+    ],
+)  # fmt: skip
+def test_a_fact_that_promises_more_than_there_is_is_refused(program, key, entry, field, value):
+    entries = [dict(one) for one in program.facts[key]]
+    entries[entry][field] = value
+    with pytest.raises(ProgramError, match=r"the facts|facts have|must be|no ring|many 8|touches|lists are taken"):
+        Bound(dataclasses.replace(program, facts=program.facts | {key: entries}))
+
+
+def test_a_list_of_events_is_begun_before_it_is_followed_and_the_guard_is_last(program):
+    kernels = [o.kernel for o in program.operations]
+    region, rest = kernels.index("region"), list(program.operations)
+    rest.pop(region)
+    late = [*rest[: region + 1], program.operations[region], *rest[region + 1 :]]
+    for operations in (rest, late):
+        with pytest.raises(ProgramError, match="followed before a region begins it"):
+            Bound(dataclasses.replace(program, operations=tuple(operations)))
+    with pytest.raises(ProgramError, match="followed before a region begins it"):
+        Bound(with_operands(program, "region", lambda o: [*o[:8], 0, *o[9:]]))
+    with pytest.raises(ProgramError, match="the last operation must be the guard"):
+        Bound(dataclasses.replace(program, operations=program.operations[:-1]))

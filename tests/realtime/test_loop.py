@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 import weakref
 from pathlib import Path
 from typing import ClassVar
@@ -587,3 +589,68 @@ def test_a_loop_that_everybody_forgot_lives_until_it_is_stopped():
     gc.collect()
     assert loop() is None
     assert table() is None
+
+
+def test_of_two_threads_that_start_it_one_does():
+    rig = Rig()
+    for _ in range(20):
+        gate, ends = threading.Barrier(2), []
+
+        def start(gate=gate, ends=ends):
+            gate.wait()
+            try:
+                rig.loop.start()
+                ends.append("runs")
+            except RuntimeFault as error:
+                ends.append(str(error))
+
+        threads = [threading.Thread(target=start) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(ends)[1] == "runs"
+        assert ends.count("runs") == 1
+        assert "control loop: start while" in sorted(ends)[0]
+        assert sum(thread.name == "control loop" for thread in threading.enumerate()) == 1
+        assert rig.loop.stop()
+
+
+def test_a_loop_that_ended_by_itself_is_forgotten():
+    alive = []
+    for _ in range(3):
+        rig = Rig()
+        rig.loop.start(3)
+        until(lambda rig=rig: rig.loop._thread is not None and not rig.loop._thread.is_alive())
+        alive.append(weakref.ref(rig.loop))
+        del rig
+    gc.collect()
+    assert [loop() for loop in alive] == [None] * 3
+
+
+def test_a_fork_does_not_say_that_it_runs():
+    rig = Rig()
+    rig.loop.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it has threads: that is what is tested
+        child = os.fork()
+    if child == 0:
+        os._exit(rig.loop.running or rig.loop.alive(10.0) or rig.loop.stats()["running"])
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert rig.loop.running
+    assert rig.loop.stop()
+
+
+def test_a_stop_before_the_thread_is_there_stops_it(monkeypatch):
+    rig, begin = Rig(), threading.Thread.start
+
+    def start(thread):
+        if thread.name == "control loop":
+            assert rig.loop.stop() is False  # as a signal's handler may
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    rig.loop.start()
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    assert rig.command.tolist() == rig.safe.tolist()

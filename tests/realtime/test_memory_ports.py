@@ -129,3 +129,15 @@ def test_wrong_shapes_are_refused():
         ReplayInput.events(address, (1, 1, 1, 1), 4, [0, 9], [1], [1], [1], [1])
     with pytest.raises(DescriptionError, match="capacity"):
         RecordOutput(address, 1, 0)
+
+
+def test_no_record_beyond_the_last_is_ever_there():
+    slot = np.zeros(SLOT_WORDS + 1, np.int64)
+    replay = ReplayInput.values(slot.ctypes.data, np.zeros((3, 1)))
+    for ask in (lambda: replay.rewind(1_000_000), lambda: replay.release(1_000_000)):
+        ask()
+        make_loop([replay], []).run(9)
+        assert replay.position == 3
+    replay.rewind(-5)
+    make_loop([replay], []).run(2)
+    assert replay.position == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import threading
 import time
@@ -10,10 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snn_control.coding import MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
+from snn_control.engine.build import build
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
 from snn_control.measure.speed import replay_ports
+from snn_control.network import Network
 from snn_control.realtime.intake import Intake, Pacing
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
@@ -122,6 +126,54 @@ def test_what_was_overwritten_is_counted(sizes, most):
     assert len(camera["fresh"]) == len(record.inputs["joint_velocity"]["values"])
     recorder.clear()
     assert recorder.record().ticks == 0
+
+
+def wired(size: int) -> Controller:
+    """The numbers of x go nowhere; the command is z, which lies behind them."""
+    inputs = [ValueInput("x", size=size), ValueInput("z")]
+    output = Output("y", (MembraneDecoder("z", 1.0),))
+    return Controller(build(Network(), inputs, [output], dt=1e-3, period=1e-3))
+
+
+def test_a_record_of_another_size_is_refused_before_anything_is_written(tmp_path):
+    small, large = wired(1), wired(24)
+    recorder = ShownRecorder(large.bound, 10)
+    record = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(recorder.function)
+    for _ in range(3):
+        large.step({"x": np.full(24, 7.0), "z": 1.0})
+        record(recorder.context, 0, 0)
+    shown = recorder.record()
+    assert [port.length for port in shown.ports(large.bound)] == [3, 3]
+    with pytest.raises(InputError, match=r"record of input 'x': shape \(3, 24\): must be \(ticks, 1\)"):
+        shown.ports(small.bound)
+    for name, wrong in (("x", np.zeros(3)), ("x", np.zeros((3, 2))), ("x", [np.zeros(3)] * 5), ("y", np.zeros((3, 1)))):
+        with pytest.raises(InputError, match=f"record of input '{name}'"):
+            ReplayInput.of(small.bound, name, wrong)
+
+
+@pytest.mark.parametrize("size", [2, 1080])
+def test_what_is_kept_is_bounded_by_bytes_and_said(size):
+    controller = wired(size)
+    recorder = ShownRecorder(controller.bound, 300_000, most_bytes=8 << 20)
+    kept = recorder._numbers.nbytes + sum(ring.nbytes for ring in recorder._rings.values())
+    assert (7 << 20) < kept <= 8 << 20
+    ticks = len(recorder._numbers)
+    assert ticks == (8 << 20) // (8 * (1 + 9 + size + 9 + 1))
+    assert recorder.kept == f"the newest {ticks:,} ticks, {ticks * 1e-3:.3g} s"
+    record = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(recorder.function)
+    for k in range(3):
+        controller.step({"x": np.full(size, float(k)), "z": 1.0})
+        record(recorder.context, 0, 0)
+    assert recorder.record().inputs["x"]["values"].tolist() == [[float(k)] * size for k in range(3)]
+
+
+def test_events_take_half_of_the_bytes_at_most_and_room_for_a_tick_at_least():
+    bound = Controller.load("pan_tilt").bound
+    recorder = ShownRecorder(bound, most_bytes=4 << 20)
+    kept = sum(column.nbytes for column in recorder._kept["camera"].values())
+    assert (1 << 20) < kept <= 2 << 20
+    assert f", and {kept // 13:,} events of each camera" in recorder.kept
+    assert ShownRecorder(bound, most_bytes=0).kept == "the newest 1 ticks, 0.001 s, and 4,096 events of each camera"
 
 
 def test_wrong_files_and_sizes_are_refused(tmp_path):

@@ -178,7 +178,7 @@ def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, wo
         if (not faulted or ramp[j]) and not before - slew <= y <= before + slew:
             y = before + slew if y > before else before - slew
             words[5] += 1
-        previous[j] = command[j] = y
+        previous[j] = command[j] = min(max(y, low), high)
 
 
 def sample_case(rng, n):

@@ -175,7 +175,7 @@ def to_cells(o, out, how):
     columns, of_on, weights, counters = np.uint32(o[10]), np.uint32(o[12]), f32(o[13], 2), i64(o[14], 2)
     across = ((np.uint64(o[10]) << U64_32) + width - U64_1) // width
     down = ((np.uint64(o[11]) << U64_32) + height - U64_1) // height
-    count = np.uint64(min(slot[COUNT], o[3])) if slot[FRESH] > 0 else np.uint64(0)
+    count = np.uint64(max(min(slot[COUNT], o[3]), 0)) if slot[FRESH] > 0 else np.uint64(0)
     for k in range(count):
         column, line = np.uint64(x[k]) * across >> U64_32, np.uint64(y[k]) * down >> U64_32
         cells[k] = np.uint32(line) * columns + np.uint32(column) + np.uint32(p[k] != 0) * of_on

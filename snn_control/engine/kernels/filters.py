@@ -66,7 +66,7 @@ def region(row):
     if o[OWN] != 0:
         slot, counters = i64(o[SLOT], SLOT_WORDS), i64(o[OWN + 5], 2)
         width, height = np.uint32(o[WIDTH]), np.uint32(o[HEIGHT])
-        count = np.uint64(min(slot[COUNT], o[CAPACITY])) if slot[FRESH] > 0 else U64_0
+        count = np.uint64(max(min(slot[COUNT], o[CAPACITY]), 0)) if slot[FRESH] > 0 else U64_0
         begin, inside = U64_0, U64_0
         while begin < count:
             end_of_block = min(begin + BLOCK, count)

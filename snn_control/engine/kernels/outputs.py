@@ -100,5 +100,9 @@ def guard(row):
             elif y < previous[j] - slew:
                 y = previous[j] - slew
                 words[SLEWED] += 1
+        if y < low:  # last of all, whatever the last command was
+            y = low
+        elif y > high:
+            y = high
         previous[j] = y
         command[j] = y

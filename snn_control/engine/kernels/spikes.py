@@ -28,7 +28,7 @@ def slot_of_step(base, stride, slots, step):
 
 @register_jitable(forceinline=True)
 def flags_to_indices(flags, n, out):
-    """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded with zeros to 64.
+    """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded to 64.
 
     The number behind the last index, where ``out`` (n numbers) has room for it, is 0.
     """
@@ -40,6 +40,8 @@ def flags_to_indices(flags, n, out):
                 out[count] = k + lowest_bit(mask)
                 count += np.int64(mask != none)
                 mask &= mask - one
+        else:
+            mask &= (one << np.uint64(n - k)) - one
         while mask != none:
             out[count] = k + lowest_bit(mask)
             count += 1

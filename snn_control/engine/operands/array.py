@@ -28,22 +28,30 @@ __all__ = [
 ]
 
 
+LASTING, FOLLOWED, BEGUN = range(3)
+
+
 @dataclass
 class Array:
     """A place whose bounds are checked already.
 
     data : its bytes
-    block : which of a Program's blocks it lies in, and from which byte on; a check cannot tell blocks apart but for
-        ``constant``: one that all states share and nothing may write to
+    block : which of a Program's blocks it lies in, and from which byte on
+    constant : all states share it, and nothing may write to it
+    given : drivers write to it between two ticks
     lists : stride, slots and neurons, where it is a ring of spike lists; or what a list of events leads into
     indices : it holds counts or indices that kernels follow without looking: nothing else may write there
+    made : LASTING where these are of earlier ticks too; where each tick has its own, FOLLOWED, and BEGUN by who makes
+        them
     """
 
     data: np.ndarray
     block: tuple[int, int] = (0, 0)
     constant: bool = False
+    given: bool = False
     lists: tuple[int, ...] | None = None
     indices: bool = False
+    made: int = LASTING
 
     def need(self, n: int, size: int) -> None:
         """The kernel touches ``n`` elements of ``size`` bytes."""
@@ -109,14 +117,20 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, many: Any
 def apart(rows: Sequence[Sequence[Any]]) -> None:
     """Whether the rows of a Program agree about what they share.
 
-    rows : operands of each, after their checks; raises ProgramError where a ring is taken for two kinds of ring, or
-    where one may write among the counts and indices that another follows
+    rows : operands of each, after their checks, in the order they run; raises ProgramError where a ring is taken for
+    two kinds of ring, a list of a tick is followed before it is made, or where one may write among the counts and
+    indices that another follows
     """
     rings: dict[tuple[int, int], tuple[int, ...]] = {}
     arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
+    made = {array.block for array in arrays if array.made != LASTING}
     for array in arrays:
+        if array.lists and array.made == FOLLOWED and array.block not in rings:
+            raise ProgramError("a list of events is followed before a region begins it")
         if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
             raise ProgramError(f"lists are taken for {array.lists} and {rings[array.block]}")
+        if array.indices and array.given and array.block not in made:
+            raise ProgramError("what a driver gives is followed without a look")
     kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
     for (block, _, end), (other, start, _) in itertools.pairwise(kept):
         if block == other and start < end:

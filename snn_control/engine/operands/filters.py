@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ProgramError
 from ..slots import SLOT_WORDS
-from .array import Array, flag, followed, need, positive, written
+from .array import BEGUN, FOLLOWED, Array, flag, followed, need, positive, written
 
 __all__ = ["CHECKS", "listed"]
 
@@ -23,7 +23,8 @@ def listed(slot: Any, kept: Any, capacity: Any, x: Any, y: Any, width: Any, heig
     need(capacity, 2, x, y)
     written(kept)
     followed(kept, x, y)
-    kept.lists = (capacity, width, height, *x.block, *y.block)
+    kept.lists = (capacity, width, height, *slot.block, *x.block, *y.block)
+    kept.made = x.made = y.made = FOLLOWED
 
 
 def _filter(slot: Any, kept: Any, capacity: Any, x: Any, y: Any, width: Any, height: Any, removed: Any) -> None:
@@ -45,6 +46,7 @@ def region(
 ):  # fmt: skip
     _filter(slot, kept, capacity, x, y, width, height, removed)
     flag(first)
+    kept.made = BEGUN if first else FOLLOWED
     positive(columns, rows)
     need(2, 8, counters)
     written(counters)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...errors import ProgramError
 from ..kernels import outputs
 from .array import flag, need, positive, ring, written
@@ -62,6 +64,12 @@ def guard(n_inputs, validity, required, m, raw, command, previous, limits, ramp,
     need(4 * m, 8, limits)
     need(m, 1, ramp)
     need(outputs.GUARD_WORDS, 8, words)
+    low, high, slew, safe = limits.data[: 32 * m].view(np.float64).reshape(4, m)
+    if not ((low <= safe) & (safe <= high) & (slew >= 0) & np.isfinite(safe)).all():
+        raise ProgramError("limits: must be low <= safe <= high, and slew >= 0")
+    before = previous.data[: 8 * m].view(np.float64)
+    if not ((low <= before) & (before <= high) & np.isfinite(before)).all():
+        raise ProgramError("the last command: must be within the limits")
 
 
 CHECKS = {

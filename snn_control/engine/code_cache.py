@@ -1,0 +1,125 @@
+"""Compiled code on disk: an entry is whole and as it was written, or it is not there.
+
+An entry is one file: a digest, then what numba makes a function of. It is written under another name, flushed to the
+disk and renamed, and its digest is compared before anything of it is run. Whatever goes wrong with the disk costs the
+time of a compilation and a `CacheWarning`, never the start of a controller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import stat
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from ..errors import CacheWarning
+from ..files import replace_file
+
+__all__ = ["CodeFile", "cache_folder", "usable_folder"]
+
+_said: set[str] = set()
+
+
+def _say_once(what: str, text: str) -> None:
+    """Warn of ``what``, a kind of trouble, once in this process: all functions have the same."""
+    if what not in _said:
+        _said.add(what)
+        warnings.warn(text, CacheWarning, stacklevel=2)
+
+
+def cache_folder() -> Path:
+    """Where compiled functions are kept: ``$SNN_CONTROL_CACHE``, else ``$XDG_CACHE_HOME/snn_control``.
+
+    Raises RuntimeError where there is neither, nor a home.
+    """
+    base = os.environ.get("SNN_CONTROL_CACHE")
+    if base:
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn_control"
+
+
+def usable_folder() -> Path | None:
+    """`cache_folder`; where nothing can be written there, one of this user in the temporary directory, else None."""
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+        why = f"{folder}: is not writable"
+    except (OSError, RuntimeError) as error:  # of a home that nobody knows
+        why = str(error)
+    fix = "set SNN_CONTROL_CACHE to a folder that you can write to"
+    fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"
+    try:
+        _make_private(fallback)
+    except OSError as error:
+        _say_once("no folder", f"compiled code is not kept, each start compiles: {why}, and {error}; {fix}")
+        return None
+    _say_once("no folder", f"compiled code is kept in {fallback}: {why}; {fix}")
+    return fallback
+
+
+def _make_private(folder: Path) -> None:
+    """A folder that only this user can write to: what lies there is run."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(f"{folder}: is a link")
+    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(f"{folder}: others can write to it")
+
+
+class CodeFile(NullCache):
+    """What numba asks for one function's code, and gives it to.
+
+    folder : where to keep it; None: nowhere
+    name : of the function, for people
+    key : with the processor, all that the code depends on besides the folder
+    """
+
+    def __init__(self, folder: Path | None, name: str, key: str) -> None:
+        self.folder, self.name, self.key, self.hit = folder, name, key, False
+
+    def _path(self, target: Any) -> Path:
+        assert self.folder is not None
+        machine = repr(target.codegen().magic_tuple())
+        return self.folder / f"{self.name}.{hashlib.sha256((self.key + machine).encode()).hexdigest()[:16]}.code"
+
+    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+        target_context.refresh()
+        if self.folder is None:
+            return None
+        path = self._path(target_context)
+        try:
+            content = path.read_bytes()
+            digest, code = content[:32], content[32:]
+            if hashlib.sha256(code).digest() != digest:
+                raise ValueError("its content does not match its digest")
+            compiled = CompileResult._rebuild(target_context, *pickle.loads(code))
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # of a disk, or of a numba that writes otherwise
+            _say_once("damaged", f"{path}: compiled code is damaged, and compiled again: {error}")
+            return None
+        self.hit = True
+        return compiled
+
+    def save_overload(self, sig: Any, data: CompileResult) -> None:
+        if self.folder is None or data.library.has_dynamic_globals:
+            return
+        code = dumps(data._reduce())
+        path = self._path(data.target_context)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            replace_file(path, lambda file: file.write(hashlib.sha256(code).digest() + code))
+        except OSError as error:
+            fix = "make room, or set SNN_CONTROL_CACHE to a folder that you can write to"
+            _say_once("not written", f"{path}: compiled code is not kept, each start compiles: {error.strerror}; {fix}")

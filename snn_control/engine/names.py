@@ -1,0 +1,107 @@
+"""What the names and facts of a Program promise, held against its blocks before any driver follows them.
+
+Drivers write to the arrays of inputs and read commands and spike lists at the addresses that names give, as many as the
+facts say. A Program can come from a file, so nothing of it is believed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ProgramError
+from .kernels.outputs import GUARD_WORDS
+from .kernels.plasticity import SWITCH_WORDS
+from .layout import element
+from .operands import Array, ring
+from .program import IO, PROGRAM, STATE, Place, Program
+from .slots import EVENT_COLUMNS, SLOT_WORDS
+
+__all__ = ["check_names"]
+
+
+def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
+    """Raises ProgramError where a name or a fact promises what is not there.
+
+    array : a place as checks see it; raises ProgramError where it lies outside of its block
+
+    Returns what is written or followed from outside of the rows, which rows must not mistake for something else.
+    """
+    facts, names = program.facts, _Names(program, array)
+    clock = names.get("clock", STATE, "<i8", (2,))
+    found = [clock]
+    try:
+        if "period" in facts and not 0 < facts["period"] * 1e9 < 1 << 62:
+            raise ProgramError(f"period = {facts['period']}: must be > 0 s")
+        for one in facts.get("inputs", []):
+            _check_input(names, one)
+        if facts.get("outputs"):
+            found.append(_check_outputs(names, [(o["name"], operator.index(o["size"])) for o in facts["outputs"]]))
+        for one in facts.get("populations", []):
+            if one["spiking"]:
+                stride, slots, many, n = (operator.index(one[key]) for key in ("stride", "slots", "many", "size"))
+                lists = names.get(f"{one['name']}.spikes", STATE, "|u1", (stride * slots,))
+                ring(lists, stride, slots, clock, 0, many, n)
+                found.append(lists)
+        for one in facts.get("learning", []):
+            found.append(names.get(f"{one['title']}.learning", STATE, "<i8", (SWITCH_WORDS,)))
+            names.get(f"{one['title']}.weights", STATE, "<u4" if one["sparse"] else "<f4")
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ProgramError(f"facts have the wrong form: {type(error).__name__}: {error}") from None
+    return found
+
+
+class _Names:
+    """The names of a Program, each asked for with what it must be."""
+
+    def __init__(self, program: Program, array: Callable[[Place], Array]) -> None:
+        self.program, self.array = program, array
+
+    def place(self, name: str, kind: int, dtype: str, shape: tuple[int, ...] | None = None) -> Place:
+        place = self.program.names.get(name)
+        if place is None or (place.kind, place.dtype) != (kind, dtype) or shape not in (None, place.shape):
+            raise ProgramError(f"'{name}' is {place}: the facts of the Program say otherwise")
+        return place
+
+    def get(self, name: str, kind: int, dtype: str, shape: tuple[int, ...] | None = None) -> Array:
+        return self.array(self.place(name, kind, dtype, shape))
+
+
+def _check_input(names: _Names, one: dict[str, Any]) -> None:
+    name, slot = one["name"], names.place(f"{one['name']}.slot", IO, "<i8", (SLOT_WORDS,))
+    names.array(slot)
+    if one["kind"] == "events":
+        width, height = (operator.index(n) for n in one["size"])
+        for key, dtype in EVENT_COLUMNS.items():
+            names.get(f"{name}.{key}", IO, dtype, (operator.index(one["capacity"]),))
+        if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
+            raise ProgramError(f"input '{name}': size {width} x {height}: must be pixels")
+    else:
+        data = names.place(f"{name}.data", IO, "<f8", (operator.index(one["size"]),))
+        names.array(data)
+        if data.offset != slot.offset + slot.n_bytes:
+            raise ProgramError(f"input '{name}': its numbers must follow its slot")
+
+
+def _check_outputs(names: _Names, outputs: list[tuple[str, int]]) -> Array:
+    """Commands are what the guard gives, as the last operation; its words."""
+    size = sum(n for _, n in outputs)
+    command, safe = (names.place(*one, "<f8", (size,)) for one in (("command", IO), ("safe", PROGRAM)))
+    words = names.place("guard", STATE, "<i8", (GUARD_WORDS,))
+    last = names.program.operations[-1] if names.program.operations else None
+    if last is None or last.kernel != "guard" or (last.operands[3], last.operands[5], last.operands[9]) != (
+        size, command, words,
+    ):  # fmt: skip
+        raise ProgramError("the last operation must be the guard of all commands")
+    limits = names.array(last.operands[7]).data  # type: ignore[arg-type]
+    if limits[24 * size : 32 * size].tobytes() != names.array(safe).data.tobytes():
+        raise ProgramError("the safe command must be the guard's")
+    first = 0
+    for name, n in outputs:
+        if n < 1 or (names.place(f"{name}.command", IO, "<f8"), names.place(f"{name}.safe", PROGRAM, "<f8")) != (
+            element(command, first, n), element(safe, first, n),
+        ):  # fmt: skip
+            raise ProgramError(f"output '{name}': must be its {n} numbers of the command")
+        first += n
+    return names.array(words)

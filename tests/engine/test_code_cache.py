@@ -1,0 +1,203 @@
+"""Compiled code on a disk that is damaged, full, open to others or not there: a controller starts, and says why."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import pickle
+import re
+import resource
+import tempfile
+import threading
+import warnings
+
+import pytest
+
+from snn_control.engine import calls, compile, memory
+from snn_control.engine.code_cache import _said, usable_folder
+from snn_control.errors import CacheWarning
+
+
+def _plus_three(x):
+    return memory.lowest_bit(memory.np.uint64(8)) + x
+
+
+def _plus(x, y):
+    return x + y
+
+
+SIGNATURE, STARTED_WITH = "int64(int64)", []
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    """Nothing was said yet in this process."""
+    before = set(_said)
+    _said.clear()
+    yield
+    _said.clear()
+    _said.update(before)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def start(function=_plus_three, signature=SIGNATURE):
+    """What a process that starts does: compiled or cached, and the address."""
+    STARTED_WITH.append(compile._callbacks.pop((function, signature), None))  # others may hold its address
+    address = compile.compile_callback(function, signature)
+    assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(4) == 7
+    return compile.compilations[f"{__name__}.{function.__name__}"]
+
+
+def told(call):
+    """What it gives, and the one warning that it is told with."""
+    with pytest.warns(CacheWarning) as said:
+        found = call()
+    (one,) = said
+    return found, str(one.message)
+
+
+def inverted(content, begin, end):
+    return content[:begin] + bytes(b ^ 0xFF for b in content[begin:end]) + content[end:]
+
+
+def with_digest(code):
+    return hashlib.sha256(code).digest() + code
+
+
+DAMAGE = {
+    "of 0 bytes": lambda c: b"",
+    "cut in the digest": lambda c: c[:20],
+    "cut in half": lambda c: c[: len(c) // 2],
+    "a byte less": lambda c: c[:-1],
+    "digest inverted": lambda c: inverted(c, 0, 32),
+    "64 bytes inverted": lambda c: inverted(c, len(c) // 2, len(c) // 2 + 64),
+    "all inverted": lambda c: inverted(c, 0, len(c)),
+    "of another numba": lambda c: with_digest(pickle.dumps((1, 2, 3))),
+    "no pickle": lambda c: with_digest(b"something else"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_entry_is_never_run_and_is_written_again(folder, what):
+    assert start() == "compiled"
+    (file,) = folder.glob("*/*")
+    whole = file.read_bytes()
+    file.write_bytes(DAMAGE[what](whole))
+    found, said = told(start)
+    assert found == "compiled"
+    assert said.startswith(f"{file}: compiled code is damaged, and compiled again: ")
+    assert with_digest(file.read_bytes()[32:]) == file.read_bytes()
+    assert start() == "cached"
+    assert [f.name for f in folder.glob("*/*")] == [file.name]
+
+
+def test_a_full_disk_costs_compilations_and_one_warning(folder):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))  # no file gets longer
+    try:
+        found, said = told(lambda: [start(), start()])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert found == ["compiled"] * 2
+    assert re.search("not kept, each start compiles: .*; make room, or set SNN_CONTROL_CACHE", said)
+    assert [f for f in folder.glob("**/*") if f.is_file()] == []  # nor half a file
+    assert [start(), start()] == ["compiled", "cached"]
+
+
+def nothing(fallback):
+    pass
+
+
+def link(fallback):
+    fallback.symlink_to(tempfile.mkdtemp(dir=fallback.parent))
+
+
+def open_to_all(fallback):
+    fallback.mkdir()
+    fallback.chmod(0o777)
+
+
+def open_to_the_group(fallback):
+    fallback.mkdir()
+    fallback.chmod(0o770)
+
+
+def no_folder(fallback):
+    fallback.write_text("")
+
+
+@pytest.mark.parametrize("there", [nothing, link, open_to_all, open_to_the_group, no_folder])
+def test_a_home_that_takes_nothing_falls_back_to_a_folder_that_is_ones_own_alone(tmp_path, monkeypatch, there):
+    monkeypatch.delenv("SNN_CONTROL_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc")  # not even root makes a folder there
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fallback = tmp_path / f"snn_control-{os.getuid()}"
+    there(fallback)
+    mine = there is nothing
+    why = r"kept in .*: \[Errno" if mine else r"not kept, each start compiles: \[Errno .*snn_control-"
+    found, said = told(lambda: [usable_folder(), start(), start()])
+    assert found == ([fallback, "compiled", "cached"] if mine else [None, "compiled", "compiled"])
+    assert re.match(f"compiled code is {why}.*; set SNN_CONTROL_CACHE to a folder", said)
+    assert list(fallback.glob("*")) == [] or mine
+    assert not mine or fallback.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a user whom nobody knows")
+def test_without_a_home_and_a_name_of_the_user_it_says_what_to_set(tmp_path, monkeypatch):
+    for name in ("SNN_CONTROL_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it has threads, which are not there in the child
+        child = os.fork()
+    if child == 0:  # nothing of the tests' own process runs on in it
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                os.setuid(54321)
+                tempfile.tempdir = "/proc"
+                found = usable_folder()
+            os.write(write, f"{found} {said[0].message}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as text:
+        said = text.read()
+    assert said.startswith("None compiled code is not kept, each start compiles: ")
+    assert said.endswith("set SNN_CONTROL_CACHE to a folder that you can write to")
+
+
+def test_a_clock_that_is_behind_the_files_compiles_nothing_again(folder, monkeypatch):
+    assert start() == "compiled"
+    monkeypatch.setattr(compile, "_BEGAN", 1e6)  # 1970: a machine without a battery
+    monkeypatch.setattr(compile.time, "time", lambda: 1e6 + 5)
+    assert start() == "cached"
+
+
+def test_threads_that_compile_one_function_get_one_code(folder):
+    for _ in range(3):
+        STARTED_WITH.append(compile._callbacks.pop((_plus, "int64(int64,int64)"), None))
+        calls._methods.pop(_plus, None)
+        gate, found = threading.Barrier(4), []
+
+        def load(gate=gate, found=found):
+            gate.wait()
+            address = compile.compile_callback(_plus, "int64(int64,int64)")
+            builtin = calls.builtin(_plus, calls.METH_O, memory.np.zeros(1, memory.np.int64))
+            found.append((address, builtin))
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({address for address, _ in found}) == 1
+        assert len(found) == 4
