@@ -30,6 +30,7 @@ from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
 from ..record.shown import ShownRecorder
 from ..spec import ControllerSpec, load_spec
+from . import last_resort
 from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import (
     Stop,
@@ -203,8 +204,10 @@ class ControllerNode(LifecycleNode):
             if self.mode == "realtime":
                 if self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
                     self.controller.bound.array("guard")[guard_words.FAULTED] = 1
+                program = self._last_resort()
                 rights = self.loop.start()
-                self._stop.watchdog.guard(self.loop.table, max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9))
+                hangs = max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
+                self._stop.watchdog.guard(self.loop.table, hangs, program)
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:
@@ -220,6 +223,18 @@ class ControllerNode(LifecycleNode):
             + (f"SCHED_FIFO {granted}" if granted else "ordinary priority")
         )
         return super().on_activate(state)
+
+    def _last_resort(self) -> list[str]:
+        """The program that parts for us if this process hangs."""
+        assert self.controller is not None
+        assert self.spec is not None
+        commands = self.controller.bound.array("command")
+        before = commands.copy()
+        commands[:] = self.controller.bound.array("safe")
+        topics = [self.spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
+        program = last_resort.program(self, self.outputs, topics)
+        commands[:] = before
+        return program
 
     def _start_when_matched(self) -> None:
         """Lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first was."""
@@ -264,11 +279,11 @@ class ControllerNode(LifecycleNode):
         self.held_up = ""
         if self.loop is None:
             return True
-        self._stop.watchdog.release()
         if not self.loop.stop(STOPS_WITHIN):
             self.get_logger().error(f"the loop did not end within {STOPS_WITHIN:g} s")
             self.exit_code = 1
-            return False
+            return False  # the watchdog ends what hangs
+        self._stop.watchdog.release()
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         return self._save_record()

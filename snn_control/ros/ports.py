@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..engine.compile import compile_function
 from ..engine.memory import call_int1, call_int3, i64, load_f64, load_i64, store_f64, store_i64, store_u32, u8, u16
 from ..errors import DescriptionError
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
@@ -159,12 +160,22 @@ def take_events(context, now_ns, limit):
     return taken
 
 
-def publish_command(context, stamp_ns, now_ns):
-    """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
+@register_jitable
+def _write_numbers(context, parting):
     row = get(context, _ROWS)
     for _ in range(get(context, _ROW_COUNT)):
-        put_row(row, now_ns == PARTED)
+        put_row(row, parting)
         row += 8 * ROW
+
+
+def write_parting_numbers(context):
+    """The command as it stands, which is the safe one, into the message of a `CommandOutput`."""
+    _write_numbers(context, True)
+
+
+def publish_command(context, stamp_ns, now_ns):
+    """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
+    _write_numbers(context, now_ns == PARTED)
     stamp_at = get(context, _STAMP_AT)
     if stamp_at != 0:
         scratch = get(context, SCRATCH)
@@ -310,3 +321,12 @@ class CommandOutput(Port):
         self._block[_ROWS] = self._rows.ctypes.data
         self._block[_ROW_COUNT] = len(self._rows)
         self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0
+        self._stamp = template.stamp
+
+    def parting_message(self) -> tuple[bytes, int]:
+        """What it would part with, while the commands are the safe values; where its stamp stands, -1: nowhere.
+
+        Not while a loop runs.
+        """
+        compile_function(write_parting_numbers, "void(int64)")(self.context)
+        return self._buffer.data.tobytes(), self._stamp

@@ -29,23 +29,14 @@ ALONE = ("UDPv4", "UDPv6")  # kinds of built-in transports without shared memory
 BUFFER = 4 << 20  # bytes that a socket may hold for a packet of a camera; the kernel's net.core.rmem_max limits it
 NAME = "snn_control_udp"
 PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
-EMPTY = '<dds xmlns="http://www.eprosima.com"><profiles/></dds>'
+EMPTY = "<dds><profiles/></dds>"
 
 
-def _local(element: ET.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _find(parent: ET.Element, name: str) -> ET.Element | None:
-    return next((child for child in parent if _local(child) == name), None)
-
-
-def _child(parent: ET.Element, name: str, text: str | None = None, first: bool = False) -> ET.Element:
+def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
     """The child of this name, made where there is none."""
-    found = _find(parent, name)
+    found = parent.find(name)
     if found is None:
-        found = ET.Element(parent.tag.rpartition("}")[0] + ("}" if "}" in parent.tag else "") + name)
-        parent.insert(0, found) if first else parent.append(found)
+        found = ET.SubElement(parent, name)
     if text is not None:
         found.text = text
     return found
@@ -63,30 +54,27 @@ def _limited_to_this_machine() -> bool:
 def _limit(rtps: ET.Element) -> None:
     """Discovery without multicast, of this machine and the static peers."""
     builtin = _child(rtps, "builtin")
-    namespace = rtps.tag.removesuffix("rtps")
-    for key, addresses in (
-        ("metatrafficUnicastLocatorList", [""]),
-        ("initialPeersList", ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]),
-    ):
-        found = _child(builtin, key)
-        for address in addresses:
-            one = ET.SubElement(ET.SubElement(found, namespace + "locator"), namespace + "udpv4")
-            if address:
-                ET.SubElement(one, namespace + "address").text = address
+    ET.SubElement(ET.SubElement(_child(builtin, "metatrafficUnicastLocatorList"), "locator"), "udpv4")
+    for address in ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]:
+        peer = ET.SubElement(ET.SubElement(_child(builtin, "initialPeersList"), "locator"), "udpv4")
+        ET.SubElement(peer, "address").text = address
 
 
 def _add_transport(profiles: ET.Element) -> None:
-    descriptors = _child(profiles, "transport_descriptors", first=True)
-    one = ET.SubElement(descriptors, profiles.tag.removesuffix("profiles") + "transport_descriptor")
-    for key, value in (
-        ("transport_id", NAME),
-        ("type", "UDPv4"),
-        ("sendBufferSize", str(BUFFER)),
-        ("receiveBufferSize", str(BUFFER)),
-        ("non_blocking_send", "true"),
-        ("maxInitialPeersRange", str(PEERS)),
-    ):
-        _child(one, key, value)
+    descriptors = profiles.find("transport_descriptors")
+    if descriptors is None:
+        descriptors = ET.Element("transport_descriptors")
+        profiles.insert(0, descriptors)
+    one = ET.SubElement(descriptors, "transport_descriptor")
+    for key, value in {
+        "transport_id": NAME,
+        "type": "UDPv4",
+        "sendBufferSize": BUFFER,
+        "receiveBufferSize": BUFFER,
+        "non_blocking_send": "true",
+        "maxInitialPeersRange": PEERS,
+    }.items():
+        _child(one, key, str(value))
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
@@ -94,41 +82,35 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
 
     limited : discovery to this machine
     """
-    profiles = root if _local(root) == "profiles" else _child(root, "profiles")
-    descriptors = _find(profiles, "transport_descriptors")
-    shared = set()
-    for one in descriptors if descriptors is not None else ():
-        values = {_local(child): (child.text or "").strip() for child in one}
-        if values.get("type") == "SHM":
-            shared.add(values.get("transport_id"))
-    participants = [child for child in profiles if _local(child) == "participant"]
-    if not any(p.get("is_default_profile") == "true" for p in participants):
-        tag = profiles.tag.removesuffix("profiles") + "participant"
-        participants.append(ET.SubElement(profiles, tag, profile_name=NAME, is_default_profile="true"))
+    profiles = root if root.tag == "profiles" else _child(root, "profiles")
+    shared = {
+        one.findtext("transport_id", "").strip()
+        for one in profiles.iterfind("transport_descriptors/transport_descriptor")
+        if one.findtext("type", "").strip() == "SHM"
+    }
+    if profiles.find("participant[@is_default_profile='true']") is None:
+        ET.SubElement(profiles, "participant", profile_name=NAME, is_default_profile="true")
     changed, ours = [], False
-    for participant in participants:
+    for participant in profiles.iterfind("participant"):
+        whose = f"of participant {participant.get('profile_name')}"
         rtps = _child(participant, "rtps")
         if limited:
             _limit(rtps)
-        users, builtin = _find(rtps, "userTransports"), _find(rtps, "builtinTransports")
-        kept = []
-        for one in list(users) if users is not None else ():
-            if (one.text or "").strip() in shared:
-                users.remove(one)  # type: ignore[union-attr]
-                changed.append(f"transport {one.text} of participant {participant.get('profile_name')}")
-            else:
-                kept.append(one)
-        if kept:
-            _child(rtps, "useBuiltinTransports", "false")
-        elif builtin is not None and (builtin.text or "").strip() in ALONE:
-            continue
-        else:
-            if builtin is not None:
-                rtps.remove(builtin)
-                changed.append(f"builtinTransports {builtin.text} of participant {participant.get('profile_name')}")
-            _child(_child(rtps, "userTransports"), "transport_id", NAME)
-            _child(rtps, "useBuiltinTransports", "false")
+        users, builtin = _child(rtps, "userTransports"), rtps.find("builtinTransports")
+        for one in [one for one in users if (one.text or "").strip() in shared]:
+            users.remove(one)
+            changed.append(f"transport {(one.text or '').strip()} {whose}")
+        if builtin is not None and (builtin.text or "").strip() not in ALONE:
+            rtps.remove(builtin)
+            changed.append(f"builtinTransports {(builtin.text or '').strip()} {whose}")
+            builtin = None
+        if len(users) == 0 and builtin is None:
+            ET.SubElement(users, "transport_id").text = NAME
             ours = True
+        if len(users) > 0:
+            _child(rtps, "useBuiltinTransports", "false")
+        else:
+            rtps.remove(users)
     if ours:
         _add_transport(profiles)
     return changed
@@ -151,7 +133,8 @@ def use_udp() -> list[str]:
         raise DescriptionError(
             variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
         ) from None
-    ET.register_namespace("", root.tag.partition("}")[0].lstrip("{")) if "}" in root.tag else None
+    for element in root.iter():  # Fast DDS knows no namespaces
+        element.tag = element.tag.rpartition("}")[2]
     changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
     if said and said.partition("?")[0] not in ALONE:
         changed.append(f"{TRANSPORTS}={said}")

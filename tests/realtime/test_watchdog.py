@@ -1,0 +1,115 @@
+"""The watchdog in processes of its own: it hears signals behind a busy interpreter, and ends what hangs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN = """
+import ctypes, signal, sys, time
+import numpy as np
+from snn_control.realtime.loop import Loop
+from snn_control.realtime.watchdog import Watchdog
+from tests.realtime import ticks
+from tests.realtime.test_loop import MS, Rig
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: None)
+dog = Watchdog()
+"""
+BLOCKED = """
+rig = Rig(halt=dog.halt)
+rig.loop.start()
+print("runs", flush=True)
+ctypes.PyDLL(None).usleep(1_500_000)  # holds the interpreter's lock: no handler of Python's runs
+print(rig.loop.running, rig.record.read()[2][-1].tolist(), flush=True)
+rig.loop.stop()
+dog.close()
+"""
+HANGING = """
+port = ticks.Port("publish_slowly")
+port.words[:3] = 0, 50, 100_000 * MS
+rig = Rig([], [port], halt=dog.halt)
+rig.loop.start()
+dog.guard(rig.loop.table, 0.3, [sys.executable, "-c", "print('from outside', flush=True)"])
+print("runs", flush=True)
+ctypes.PyDLL(None).usleep(20_000_000)
+"""
+RUNNING = """
+rig = Rig(halt=dog.halt)
+rig.loop.start()
+dog.guard(rig.loop.table, 0.1)
+print("runs", flush=True)
+time.sleep(0.5)
+dog.release()
+rig.loop.stop()
+dog.close()
+print("done", flush=True)
+"""
+STUBBORN = """
+print("runs", flush=True)
+while True:
+    time.sleep(1)
+"""
+
+
+@pytest.fixture
+def start():
+    begun = []
+
+    def make(text: str) -> subprocess.Popen:
+        begun.append(
+            subprocess.Popen(
+                [sys.executable, "-c", BEGIN + text],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert begun[-1].stdout.readline() == "runs\n"
+        return begun[-1]
+
+    yield make
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def test_a_signal_stops_the_loop_while_the_interpreter_is_blocked(start):
+    process = start(BLOCKED)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "False [-1.5, -2.5]\n"  # parted, before Python went on
+    assert process.wait(30) == 0
+
+
+def test_a_hanging_loop_is_ended_and_a_program_started(start):
+    process = start(HANGING)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert out == "from outside\n"
+    assert "snn_control: the loop gave no sign of life for 0.3 s: ended" in err
+
+
+def test_a_loop_that_runs_is_left_alone_and_so_is_a_process_that_was_paused(start):
+    process = start(RUNNING)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.4)
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "done\n", "")
+
+
+def test_a_process_that_does_not_obey_a_signal_is_ended(start):
+    process = start(STUBBORN)
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert time.monotonic() - begin > 4.5
+    assert "signalled, and still there 5 s later" in err

@@ -1,0 +1,27 @@
+"""A controller node whose 100th publication never returns: ``python -m tests.ros.hanging_node --ros-args ...``."""
+
+from __future__ import annotations
+
+import sys
+
+from numba.extending import register_jitable
+
+from snn_control.realtime.clock import sleep_until
+from snn_control.ros import ports
+from snn_control.ros.controller_node import ControllerNode
+from snn_control.ros.port_base import SCRATCH, get
+from snn_control.ros.process import run_node
+
+NEVER = 1 << 62
+publish = register_jitable(ports.publish_command)
+
+
+def publish_or_hang(context, stamp_ns, now_ns):
+    if get(context, ports._PUBLISHED) == 99:
+        sleep_until(NEVER, get(context, SCRATCH))
+    return publish(context, stamp_ns, now_ns)
+
+
+if __name__ == "__main__":
+    ports.publish_command = publish_or_hang
+    sys.exit(run_node(ControllerNode))

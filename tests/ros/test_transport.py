@@ -1,0 +1,89 @@
+"""Which way messages take: no shared memory, whatever the environment says, and both sides find each other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from snn_control.errors import DescriptionError
+from snn_control.ros.transport import TRANSPORTS, VARIABLES, use_udp
+from tests.ros.robot import CHECKOUT, child_environment
+
+SHARED = """<dds xmlns="http://www.eprosima.com"><profiles>
+<transport_descriptors><transport_descriptor><transport_id>shm</transport_id><type>SHM</type></transport_descriptor>
+<transport_descriptor><transport_id>udp</transport_id><type>UDPv4</type></transport_descriptor></transport_descriptors>
+<participant profile_name="mine" is_default_profile="true"><rtps><userTransports><transport_id>shm</transport_id>
+%s</userTransports><useBuiltinTransports>false</useBuiltinTransports><name>mine</name></rtps></participant>
+</profiles></dds>"""
+BUILT_IN = """<dds><profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
+<participant profile_name="mine" is_default_profile="true"><rtps><builtinTransports>%s</builtinTransports></rtps>
+</participant></profiles></dds>"""
+PROFILES = {
+    "shared memory and UDP": SHARED % "<transport_id>udp</transport_id>",
+    "shared memory alone": SHARED % "",
+    "built-in default": BUILT_IN % "DEFAULT",
+    "built-in UDP": BUILT_IN % "UDPv4",
+}
+NODE = """
+import os, sys
+from snn_control.ros.transport import shared_memory, use_udp
+told = use_udp() if sys.argv[1] == "udp" else []
+import rclpy
+rclpy.init()
+node = rclpy.create_node("one")
+from std_msgs.msg import Float64
+publisher = node.create_publisher(Float64, "x", 1)
+print(int(shared_memory()), len(told))
+"""
+
+
+def node(*words: str, **environment: str) -> tuple[int, int]:
+    """Whether a node has shared memory mapped, and of how many things it says that they do not hold."""
+    given = {k: v for k, v in child_environment().items() if k not in (*VARIABLES, TRANSPORTS)} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", NODE, *words], env=given, cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    mapped, told = done.stdout.split()
+    return int(mapped), int(told)
+
+
+@pytest.mark.parametrize("limited", ["LOCALHOST", "SUBNET"])
+def test_a_node_has_no_shared_memory_by_default(limited):
+    assert node("default", ROS_AUTOMATIC_DISCOVERY_RANGE=limited)[0] == 1  # what there is without us
+    assert node("udp", ROS_AUTOMATIC_DISCOVERY_RANGE=limited) == (0, 0)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("SHM", 1), ("LARGE_DATA", 1), ("UDPv4", 0)])
+def test_the_environment_does_not_bring_it_back(kind, told):
+    assert node("udp", FASTDDS_BUILTIN_TRANSPORTS=kind) == (0, told)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_of_the_users_keeps_all_but_shared_memory(profile, tmp_path, monkeypatch):
+    file = tmp_path / "profile.xml"
+    file.write_text(PROFILES[profile])
+    changed = profile != "built-in UDP"
+    assert node("udp", FASTDDS_DEFAULT_PROFILES_FILE=str(file)) == (0, changed)
+    for name in (*VARIABLES, TRANSPORTS):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(VARIABLES[0], str(file))
+    use_udp()
+    written = ET.parse(os.environ[VARIABLES[0]]).getroot()
+    assert [e.get("profile_name") for e in written.iter() if e.tag == "participant"] == ["mine"]
+    used = [e.text for e in written.iter() if e.tag == "userTransports" for e in e]
+    assert "shm" not in used
+    assert ("udp" in used) == (profile == "shared memory and UDP")
+    assert PROFILES[profile] == file.read_text()
+
+
+def test_a_profile_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLES[0], str(tmp_path / "none.xml"))
+    with pytest.raises(DescriptionError, match=r"FASTDDS_DEFAULT_PROFILES_FILE = .*none.xml.*cannot be read"):
+        use_udp()
+    (tmp_path / "none.xml").write_text("<dds><profiles>")
+    with pytest.raises(DescriptionError, match="cannot be read"):
+        use_udp()
