@@ -1,0 +1,139 @@
+"""What nobody asked for: signals during the start, bad clocks, rivals, pauses, and what is kept of a fault."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TwistStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+
+from snn_control.record.activity import unpack
+from snn_control.record.shown import Shown
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, joints, wait, write
+
+
+@pytest.mark.parametrize("after", [0.15, 0.4, 0.8, "configured", "active"])
+def test_a_signal_during_the_start_is_followed_by_nothing_but_the_safe_command(tmp_path, start, robot, after):
+    answers = robot.commands()
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    process = start("controller_node", controller_file=str(write(tmp_path)))
+    if isinstance(after, float):
+        time.sleep(after)
+    else:
+        wait(lambda: answers if after == "active" else robot.node.count_subscribers("/joints"))
+    sent = time.time_ns()
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "Traceback" not in process.text
+    late = [(stamp - sent, command) for stamp, command in answers if stamp > sent + 10_000_000 and command != SAFE]
+    assert not late, "a tick may have been under way"
+
+
+def test_a_message_that_rclpy_cannot_take_does_not_end_the_node(tmp_path, start, robot):
+    process = start("controller_node", controller_file=str(write(tmp_path)), use_sim_time=True)
+    clock = robot.publisher(Clock, "/clock")
+    wait(lambda: clock.get_subscription_count(), what="the node's clock")
+    bad = Clock()
+    bad.clock.sec = -1
+    for _ in range(3):
+        clock.publish(bad)
+    wait(lambda: "a callback failed, the node goes on" in process.text)
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    robot.status("/controller: guard", time.monotonic(), level=OK)
+    assert process.end() == 0
+
+
+def test_a_second_publisher_is_an_error_on_commands_and_on_required_inputs(tmp_path, start, robot):
+    process = start("controller_node", controller_file=str(write(tmp_path)))
+    one = robot.publisher()
+    robot.feed(one, 1.0, 0.0)
+    robot.status("/controller: input sensor", level=OK)
+    assert robot.status("/controller: output drive").message.endswith("nobody subscribes")
+    other, rival = robot.publisher(), robot.publisher(TwistStamped, "drive")
+    text = "2 publishers on one input: /robot, /robot"
+    robot.status("/controller: input sensor", time.monotonic(), level=ERROR, text=text)
+    robot.feed(other, 1.0, 0.0)  # and when both are heard
+    robot.status("/controller: input sensor", time.monotonic() + 1.5, level=ERROR, text=text)
+    robot.status("/controller: output drive", level=ERROR, text="commanded by /robot too")
+    robot.node.destroy_publisher(rival)
+    wait(lambda: robot.status("/controller: output drive", time.monotonic()).level != ERROR)
+    assert process.end() == 0
+
+
+def test_a_fault_is_told_with_time_and_cause_when_it_is_over(tmp_path, start, robot):
+    process = start("controller_node", controller_file=str(write(tmp_path)))
+    feeder = robot.feed(robot.publisher(), 1.0, 0.0)
+    robot.status("/controller: guard", level=OK)
+    feeder.set(np.nan, 0.0)
+    robot.status("/controller: guard", level=ERROR)
+    feeder.set(1.0, 0.0)
+    status = robot.status("/controller: guard", time.monotonic(), level=OK)
+    values = {pair.key: pair.value for pair in status.values}
+    assert re.fullmatch(r"20\d\d-.*T.*\+00:00, [0-9.]+ s: invalid input: sensor", values["fault.0"])
+    assert "fault.1" not in values
+    assert process.end() == 0
+
+
+def test_the_first_commands_after_activation_wait_for_valid_ticks(tmp_path, start, robot):
+    values = changed(CONTROLLER, "guard.release", 20)
+    values = changed(values, "outputs.drive.slew", 1000.0)
+    answers = robot.commands()
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    process = start("controller_node", controller_file=str(write(tmp_path, values)))
+    wait(lambda: any(command != SAFE for _, command in answers))
+    first = next(k for k, (_, command) in enumerate(answers) if command != SAFE)
+    assert first >= 10  # of 20: some may have gone out before we were matched
+    assert process.end() == 0
+
+
+def test_no_record_replaces_another(tmp_path, start, robot):
+    record = tmp_path / "a.npz"
+    process = start("controller_node", controller_file=str(write(tmp_path)), record=str(record))
+    feeder = robot.feed(robot.publisher(), 1.0, 0.0)
+    robot.status("/controller: guard", level=OK)
+
+    def change(which: int) -> None:
+        request = ChangeState.Request(transition=Transition(id=which))
+        assert robot.ask(ChangeState, "/controller/change_state", request).success
+
+    change(Transition.TRANSITION_DEACTIVATE)
+    first = record.read_bytes()
+    assert len(unpack(record)[0]["command"]) > 5
+    change(Transition.TRANSITION_CLEANUP)
+    change(Transition.TRANSITION_CONFIGURE)
+    change(Transition.TRANSITION_ACTIVATE)
+    robot.status("/controller: guard", time.monotonic(), level=OK)
+    feeder.set(1.0, 0.0)
+    assert process.end() == 0
+    assert record.read_bytes() == first
+    assert sorted(p.name for p in tmp_path.glob("*.npz")) == ["a.npz", "a_2.npz", "a_2_shown.npz", "a_shown.npz"]
+    assert len(unpack(tmp_path / "a_2.npz")[0]["command"]) > 5
+    assert Shown.load(tmp_path / "a_2_shown.npz").ticks > 5
+
+
+def test_what_waited_while_the_node_was_paused_is_not_commanded_from(tmp_path, start, robot):
+    """The sensor falls silent while the node is stopped: what is in its queues is old when it goes on."""
+    answers = robot.commands()
+    process = start("controller_node", controller_file=str(write(tmp_path)))
+    publisher = robot.publisher(JointState, "joints", 5)
+    feeder = robot.feed(publisher, 1.0, 0.0)
+    wait(lambda: any(command != SAFE for _, command in answers))
+    process.send(signal.SIGSTOP)
+    time.sleep(0.1)  # messages wait by now
+    feeder.stop()
+    last = time.time_ns()
+    publisher.publish(joints(1.0, 0.0))
+    time.sleep(0.3)
+    before = len(answers)
+    process.send(signal.SIGCONT)
+    wait(lambda: len(answers) > before + 20)
+    unsafe = [(stamp - last) / 1e6 for stamp, command in answers[before:] if command != SAFE]
+    assert not [ms for ms in unsafe if ms > 50 + 10], "data older than its limit and a tick"
+    assert process.end() == 0
