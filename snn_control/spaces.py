@@ -107,12 +107,12 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
 
 
 def _numbers(space: Any) -> int | None:
-    """Of an array, or of a tuple of single numbers; None where it is neither."""
+    """Of an array, or of a tuple of arrays of one shape; None where it is neither."""
     if space.shape is not None:
         return int(np.prod(space.shape, dtype=np.int64))
     parts = getattr(space, "spaces", None)
-    if isinstance(parts, tuple) and all(part.shape is not None and np.prod(part.shape) == 1 for part in parts):
-        return len(parts)
+    if isinstance(parts, tuple) and parts and len({part.shape for part in parts}) == 1 and parts[0].shape is not None:
+        return len(parts) * int(np.prod(parts[0].shape, dtype=np.int64))
     return None
 
 

@@ -248,7 +248,11 @@ def _print(options: argparse.Namespace, result: dict[str, Any], looks: _Looks) -
 def _line(who: str, one: dict[str, Any]) -> list[Any]:
     of, steps = one["return"], one["steps"]
     half, std = ("-", "-") if of["std"] is None else (0.5 * (of["interval"][1] - of["interval"][0]), of["std"])
-    return [who, len(one["episodes"]), of["mean"], half, std, of["worst"], of["best"], steps["mean"]]
+    numbers = [of["mean"], half, std, of["worst"], of["best"], steps["mean"]]
+    whole = [
+        round(n) if isinstance(n, float) and 1000 <= abs(n) < 1e9 else n for n in numbers
+    ]  # shorter than 1.234e+04
+    return [who, len(one["episodes"]), *whole]
 
 
 def _print_scores(rows: list[dict[str, Any]]) -> None:

@@ -248,6 +248,7 @@ def test_actions_of_every_common_space_are_given(tmp_path, action, outputs):
         ({"observation": S.Box(0, 1, (3,))}, None, "inputs.x.size = 1: must be 3 numbers, as the environment's"),
         ({"observation": S.Tuple((S.Box(0, 1, (3,)), S.Discrete(2)))}, None, "gymnasium.wrappers.FlattenObservation"),
         ({"observation": S.Dict({"x": S.Dict({"z": S.Discrete(2)})})}, None, "['x']: it is no array but Dict("),
+        ({"observation": S.Tuple((S.Box(0, 1, (1,)), S.Discrete(2)))}, None, "it is no array but Tuple("),
         ({"observation": S.Text(3)}, None, "it is no array but Text("),
     ],
 )  # fmt: skip
