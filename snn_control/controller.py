@@ -115,6 +115,7 @@ class Controller:
         }
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
+        self._choices = bool(self.outputs) and all(output["actions"] for output in self.outputs.values())
         self._guard = self.bound.array("guard")
         self._rules: list[dict[str, Any]] = program.facts.get("learning", [])
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
@@ -179,17 +180,17 @@ class Controller:
 
         A Dict observation is taken by name (``<name>_count`` gives the rows in use of an events input, keys that
         are no inputs are left alone); an array is cut into the value inputs in their order. The action is
-        an int for an arg-max output, else the (n,) float32 of all outputs in their order. ``episode_start``
-        true resets first; ``state`` and ``deterministic`` mean nothing here.
+        an int for one arg-max output, (n,) int64 for several, else the (n,) float32 of all outputs in their order.
+        ``episode_start`` true resets first; ``state`` and ``deterministic`` mean nothing here.
         """
         given = self.given(observation)
         with self._lock:
             if episode_start is not None and np.any(episode_start):
                 self.reset()
             self.step(given)
-            if len(self.outputs) == 1 and next(iter(self.outputs.values()))["actions"]:
-                return int(self._command[0]), None
-            return self._command.astype(np.float32), None
+            if not self._choices:
+                return self._command.astype(np.float32), None
+            return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
 
     def given(self, observation: Any) -> dict[str, Any]:
         """What `predict` gives to `step` for an observation: input name -> value or events."""
@@ -216,9 +217,13 @@ class Controller:
 
     # state ---------------------------------------------------------------------------------------------------
     @alone
-    def reset(self) -> None:
-        """Back to the start: the state a fresh controller has."""
+    def reset(self, keep_learning: bool = False) -> None:
+        """Back to the start: the state a fresh controller has, but for the learned weights with ``keep_learning``."""
+        learned = [self.bound.array(f"{rule['title']}.weights") for rule in self._rules] if keep_learning else []
+        kept = [weights.copy() for weights in learned]
         self.bound.reset()
+        for weights, old in zip(learned, kept, strict=True):
+            weights[:] = old
         for slot in self._slots.values():
             slot[encoders.AGE] = slot[encoders.STAMP] = slot[encoders.ARRIVAL] = -1
 

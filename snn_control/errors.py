@@ -61,6 +61,10 @@ class DescriptionError(SnnControlError, ValueError):
             shown = shown[:most] + "..."
         super().__init__(f"{path}{shown}: {rule}" + (f"; {fix}" if fix else ""))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Of one process for another."""
+        return type(self), (self.path, self.value, self.rule, self.fix)
+
     def within(self, prefix: str) -> DescriptionError:
         """The same error seen from further out: ``prefix.path``."""
         return type(self)(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.rule, self.fix)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DescriptionError
+from .errors import DescriptionError, counted
 
 __all__ = ["check_action", "check_observation"]
 
@@ -16,25 +16,41 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
     """Raise DescriptionError where the outputs cannot be an action of ``space``.
 
     outputs : name -> (how many numbers, how many actions where it is an arg-max output, else None)
-    space : a ``gymnasium.spaces.Space``, known by its attributes
+    space : a ``gymnasium.spaces.Space``, known by its attributes: Box, Discrete, MultiDiscrete, MultiBinary
     """
     if space.shape is None:  # of parts: Dict, Tuple, ...
-        raise DescriptionError("outputs", list(outputs), f"must be one array, the environment takes {space}")
-    discrete = space.shape == () and hasattr(space, "n")
+        rule = f"must be one array, the environment takes {_short(space)}"
+        raise DescriptionError("outputs", list(outputs), rule, "wrap it: gymnasium.wrappers.TransformAction")
     size = int(np.prod(space.shape, dtype=np.int64))
+    choices = _choices(space, size)
     if sum(numbers for numbers, _ in outputs.values()) != size:
         names = ", ".join(f"{name} ({numbers})" for name, (numbers, _) in outputs.items())
-        raise DescriptionError("outputs", names, f"must be as many numbers as the environment's action: {size}")
-    for name, (_, actions) in outputs.items():
+        rule = f"must be as many numbers as the environment's action: {size}"
+        fix = "one argmax output for each choice" if choices else "set size and decoder"
+        raise DescriptionError("outputs", names, rule, f"{fix}; it takes {_short(space)}")
+    for k, (name, (_, actions)) in enumerate(outputs.items()):
         where = f"outputs.{name}.decoder"
-        if discrete and actions is None:
-            rule = f"must be argmax: the environment takes one of {space.n} actions"
+        if choices and actions is None:
+            rule = f"must be argmax: the environment takes one of {choices[k]} actions"
             raise DescriptionError(where, "a sum of decoders", rule)
-        if discrete and actions != space.n:
-            raise DescriptionError(f"{where}.actions", actions, f"must be the environment's: {space.n}")
-        if not discrete and actions is not None:
-            rule = f"must be a sum of decoders: the environment takes {space}, not the index of an action"
+        if choices and actions != choices[k]:
+            raise DescriptionError(f"{where}.actions", actions, f"must be the environment's: {choices[k]}")
+        if not choices and actions is not None:
+            rule = f"must be a sum of decoders: the environment takes {_short(space)}, not the index of an action"
             raise DescriptionError(where, "argmax", rule)
+
+
+def _choices(space: Any, size: int) -> list[int]:
+    """How many actions each number of a whole-number space chooses among; empty for other spaces."""
+    first = np.ravel(getattr(space, "start", 0))
+    if first.any():
+        rule = "has actions that do not begin with 0, as those of argmax do"
+        raise DescriptionError("outputs", _short(space), rule, "wrap it: gymnasium.wrappers.TransformAction")
+    if hasattr(space, "nvec"):
+        return [int(n) for n in np.ravel(space.nvec)]
+    if hasattr(space, "n"):
+        return [int(space.n)] if space.shape == () else [2] * size
+    return []
 
 
 def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> None:
@@ -47,21 +63,25 @@ def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> No
     parts = getattr(space, "spaces", None)
     if isinstance(parts, Mapping):
         for name, one in inputs.items():
-            if name not in parts and one["required"]:
+            if name in parts:
+                _check_part(name, one, parts[name])
+            elif one["required"]:
                 raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
-            shape = getattr(parts.get(name), "shape", None)
-            if one["kind"] == "value" and shape is not None:
-                _check_size(f"inputs.{name}.size", one["size"], f"environment's observation['{name}']", shape)
-            elif one["kind"] == "events" and shape is not None:
-                _check_sensor(f"inputs.{name}.size", one["size"], parts[name])
-    elif space.shape is not None:
-        for name, one in inputs.items():
-            if one["kind"] != "value":
-                rule = f"cannot be part of an observation that is one array of shape {space.shape}"
-                raise DescriptionError(f"inputs.{name}.kind", one["kind"], rule)
-        names = list(inputs)
-        where, sizes = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs", [i["size"] for i in inputs.values()]
-        _check_size(where, sum(sizes), "environment's observation", space.shape, dict(zip(names, sizes)))
+        return
+    for name, one in inputs.items():
+        if one["kind"] != "value":
+            rule = f"cannot be part of an observation that is not by name: {_short(space)}"
+            raise DescriptionError(f"inputs.{name}.kind", one["kind"], rule)
+    names, sizes = list(inputs), [one["size"] for one in inputs.values()]
+    where = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs"
+    _check_size(where, sum(sizes), "environment's observation", space, dict(zip(names, sizes)))
+
+
+def _check_part(name: str, one: Mapping[str, Any], space: Any) -> None:
+    if one["kind"] == "value":
+        _check_size(f"inputs.{name}.size", one["size"], f"environment's observation['{name}']", space)
+    else:
+        _check_sensor(f"inputs.{name}.size", one["size"], space)
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
@@ -75,7 +95,27 @@ def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
         raise DescriptionError(where, list(size), rule)
 
 
-def _check_size(where: str, size: int, what: str, shape: tuple[int, ...], each: Any = ()) -> None:
-    numbers = int(np.prod(shape, dtype=np.int64))
+def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) -> None:
+    shown = each if len(each) > 1 else size
+    numbers = _numbers(space)
+    if numbers is None:
+        fix = "wrap the environment: gymnasium.wrappers.FlattenObservation"
+        raise DescriptionError(where, shown, f"cannot be given the {what}: it is no array but {_short(space)}", fix)
     if size != numbers:
-        raise DescriptionError(where, each if len(each) > 1 else size, f"must be {numbers} numbers, as the {what}")
+        fix = "" if len(each) > 1 else f"write size: {numbers}, and range, encoder and weights to match"
+        raise DescriptionError(where, shown, f"must be {counted(numbers)}, as the {what}", fix)
+
+
+def _numbers(space: Any) -> int | None:
+    """Of an array, or of a tuple of arrays of one shape; None where it is neither."""
+    if space.shape is not None:
+        return int(np.prod(space.shape, dtype=np.int64))
+    parts = getattr(space, "spaces", None)
+    if isinstance(parts, tuple) and parts and len({part.shape for part in parts}) == 1 and parts[0].shape is not None:
+        return len(parts) * int(np.prod(parts[0].shape, dtype=np.int64))
+    return None
+
+
+def _short(space: Any) -> str:
+    text = " ".join(str(space).split())
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -13,7 +13,8 @@ from ..errors import DescriptionError
 from .common import add_command
 
 MORE = """\
-Each file works as it is. For numbers: 'snn_control check FILE', then 'snn_control run --env Pendulum-v1 FILE'.
+Each file works as it is, and says in its first lines what it does and how well.
+For numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
 
 examples:
@@ -69,4 +70,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"{path}: written. Next: snn_control check {path}")
     if options.events:
         print(f"with a recording: snn_control events replay RECORDING --controller {path}")
+    else:
+        print(f"what it does: snn_control run --env Pendulum-v1 {path}")
     return 0

@@ -1,25 +1,31 @@
-"""``snn_control run``: a controller in a Gymnasium environment."""
+"""``snn_control run``: how well a controller does in a Gymnasium environment."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..controller import Controller
 from ..errors import DescriptionError
 from ..record.inputs import InputRecorder
-from ..resources import controller_path
 from ..spaces import check_action, check_observation
-from ..training.rollout import episode
+from ..training.rollout import Spread
 from .common import add_command, keywords, make_environment, print_json, table, whole
+from .episodes import CHANCE, CONTROLLER, Player, Task, World, baselines_of, in_processes
+
+if TYPE_CHECKING:
+    from ..report.episode_video import EpisodeVideo
 
 MORE = """\
+Beside the controller stands chance: the same episodes with random actions; and for sim_worlds:PanTiltTracking-v0 a
+classical tracker of events. What the figures mean: docs/running.md.
+
 examples:
   snn_control run --env CartPole-v1 cartpole
-  snn_control run --env sim_worlds:PanTiltTracking-v0 --arg frequency=0.3 --episodes 3 pan_tilt
+  snn_control run --env CartPole-v1 --episodes 100 --seed 1000 --json cartpole
+  snn_control run --env sim_worlds:PanTiltTracking-v0 --arg frequency=0.3 --episodes 1 --video seen.mp4 pan_tilt
   snn_control run --env CartPole-v1 --episodes 1 --record recorded.npz cartpole
   snn_control plot --input recorded.npz cartpole
 """
@@ -29,6 +35,8 @@ COLUMNS = {
     "seed": "seed", "steps": "steps", "return": "return", "us/step": "us_a_step", "spikes/s": "spikes_a_second",
     "syn.ops/s": "synaptic_operations_a_second", "faults": "faults", "safe": "safe_ticks",
 }  # fmt: skip
+MOST_ROWS = 20  # episodes that are shown one by one
+WORTH = 6.0  # s of work that is left, from which on processes of their own, which start in some 3 s, save time
 
 
 def add_to(commands: Any) -> None:
@@ -39,64 +47,224 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--episodes", type=whole(1), default=5, help="how many (default 5)")
     parser.add_argument("--seed", type=whole(0), default=0, help="seed of the first episode (default 0)")
     parser.add_argument("--steps", type=whole(1), default=None, help="end an episode after so many steps")
+    text = "processes (default: the cores, where it takes long); the results are the same"
+    parser.add_argument("--jobs", type=whole(1, 1024), default=None, metavar="N", help=text)
+    parser.add_argument("--alone", action="store_true", help="without chance and other controllers to compare with")
+    text = "carry learned weights from episode to episode, in one process; otherwise each begins with the file's"
+    parser.add_argument("--keep-learning", action="store_true", help=text)
     text = "write what the controller is given in the first episode, for --input of plot, check and bench"
     parser.add_argument("--record", default=None, metavar="NPZ", help=text)
+    text = "write a video of the first episode: .mp4, .gif or .png (a sheet of pictures)"
+    parser.add_argument("--video", default=None, metavar="VIDEO", help=text)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    from rich.progress import track
+    begin = time.perf_counter()
+    world = World(options.file, options.env, keywords(options.arg), options.steps, options.keep_learning)
+    player = Player(world)
+    _check(options, player)
+    others = () if options.alone else (CHANCE, *baselines_of(world))
+    seeds = range(options.seed, options.seed + options.episodes)
+    tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
+    rows: dict[Task, dict[str, Any]] = {}
+    looks = _Looks(options, player)
+    try:
+        jobs = _play(options, player, tasks, rows, looks)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        jobs = None
+    player.env.close()
+    played = {who: [rows[who, seed] for seed in seeds if (who, seed) in rows] for who in (CONTROLLER, *others)}
+    result = _result(options, player, played) | {"wall_time_s": time.perf_counter() - begin, "jobs": jobs}
+    result["interrupted"] = jobs is None
+    if options.json:
+        print_json(result)
+    else:
+        _print(options, result, looks)
+    return 130 if jobs is None else 0
 
-    controller = Controller.load(controller_path(options.file, "FILE"))
-    env = make_environment(options.env, keywords(options.arg))
+
+def _check(options: argparse.Namespace, player: Player) -> None:
+    """Whether controller, environment and options belong together; raises DescriptionError."""
+    controller = player.controller
     outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
     try:
-        check_action(outputs, env.action_space)
-        check_observation(controller.inputs, env.observation_space)
+        check_action(outputs, player.env.action_space)
+        check_observation(controller.inputs, player.env.observation_space)
     except DescriptionError as error:
         raise error.in_file(options.file) from None
-    recorder = InputRecorder(controller.program.facts, controller.repeat) if options.record else None
-    rows = []
-    seeds = range(options.seed, options.seed + options.episodes)
-    for seed in track(seeds, description="episodes", disable=options.json):
-        start = time.perf_counter()
-        record = recorder.add if recorder is not None and seed == options.seed else None
-        rewards, info = episode(env, controller, seed, options.steps, record)
-        seconds, counted = time.perf_counter() - start, controller.counters()
-        simulated = counted["ticks"] * controller.program.facts["period"]
-        row = {
-            "seed": seed,
-            "steps": len(rewards),
-            "return": float(rewards.sum()),
-            "us_a_step": seconds / max(1, len(rewards)) * 1e6,
-            "spikes_a_second": sum(counted["spikes"].values()) / simulated,
-            "synaptic_operations_a_second": counted["synaptic_operations"] / simulated,
-            "faults": counted["guard"]["faults"],
-            "safe_ticks": counted["guard"]["safe_ticks"],
-        }
-        if "score" in info:
-            row |= {f"score.{key}": float(value) for key, value in info["score"].items()}
-        rows.append(row)
-        if record is not None and recorder is not None:
-            recorder.save(options.record)
-    env.close()
-    mean = float(np.mean([row["return"] for row in rows]))
-    if options.json:
-        print_json({"environment": options.env, "controller": options.file, "episodes": rows, "mean_return": mean})
-    else:
-        _print(f"{options.file} in {options.env}", rows)
-        print(f"mean return {mean:.6g} over {len(rows)} episodes")
-        if safe := sum(row["safe_ticks"] for row in rows):
-            print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
-        if recorder is not None:
-            print(f"recorded: {options.record}, {recorder.text}")
-    return 0
+    if options.keep_learning and not controller.program.facts.get("learning"):
+        raise DescriptionError(
+            "--keep-learning", options.file, "no projection of it learns", "leave --keep-learning out"
+        )
+    if options.keep_learning and (options.jobs or 1) > 1:
+        raise DescriptionError(
+            "--jobs", options.jobs, "must be 1 with --keep-learning: an episode needs the one before"
+        )
 
 
-def _print(title: str, rows: list[dict[str, Any]]) -> None:
-    """Tables of the episodes: their costs, within 80 columns, then their scores."""
-    table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
+def _play(
+    options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], looks: _Looks
+) -> int:
+    """Fill ``rows``; returns how many processes played. An interrupt leaves those that were over."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=options.json or not console.is_terminal) as progress:
+        bar = progress.add_task("episodes", total=len(tasks))
+
+        def keep(task: Task, row: dict[str, Any]) -> None:
+            rows[task] = row
+            progress.update(bar, advance=1)
+
+        begin = time.perf_counter()
+        with looks:
+            keep(tasks[0], player.play(*tasks[0]))
+        left, seconds = tasks[1:], time.perf_counter() - begin
+        cores = len(os.sched_getaffinity(0)) if seconds * len(left) > WORTH else 1
+        jobs = 1 if options.keep_learning else max(1, min(options.jobs or cores, len(left)))
+        if jobs == 1:
+            for task in left:
+                keep(task, player.play(*task))
+        else:
+            with closing(in_processes(player.world, left, jobs)) as played:
+                for task, row in played:
+                    keep(task, row)
+    return jobs
+
+
+class _Looks:
+    """What looks on in the first episode, used with ``with``: a recorder of the inputs, a camera."""
+
+    def __init__(self, options: argparse.Namespace, player: Player) -> None:
+        self._player, self._path = player, options.record
+        controller = player.controller
+        self.recorder = InputRecorder(controller.program.facts, controller.repeat) if options.record else None
+        self.video: EpisodeVideo | None = None
+        if options.video:
+            from ..report.episode_video import EpisodeVideo, check_draws
+
+            world, env = player.world, player.env
+            check_draws(env, options.video)
+            env.close()
+            player.env = make_environment(world.environment, world.arguments, render_mode="rgb_array")
+            self.video = EpisodeVideo(options.video, player.env)
+
+    def __enter__(self) -> None:
+        if self.recorder or self.video:
+            self._player.look = self._look
+
+    def _look(self, observation: Any) -> None:
+        if self.recorder:
+            self.recorder.add(self._player.controller.given(observation))
+        if self.video:
+            self.video.add()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._player.look = None
+        if self.video:
+            self.video.close(whole=kind is None)
+        if self.recorder and kind is None:
+            self.recorder.save(self._path)
+
+
+# what is told --------------------------------------------------------------------------------------------------
+def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The JSON object, but for what concerns this call alone."""
+    rows, learns = played[CONTROLLER], player.controller.program.facts.get("learning")
+    of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
+    gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
+    steps = max(1, sum(row["steps"] for row in rows))
+    return {
+        "environment": options.env,
+        "arguments": options.arg,
+        "controller": options.file,
+        "learning": ("kept" if options.keep_learning else "reset") if learns else "none",
+        **_figures(rows),
+        "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
+        "better_than_chance": _spread(gains, "worst", "best") if gains else None,
+        # it is of whole episodes of the environment as it is
+        "reward_threshold": None
+        if options.arg or options.steps
+        else getattr(player.env.spec, "reward_threshold", None),
+        "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
+        "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
+    }
+
+
+def _figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "episodes": rows,
+        "return": _spread([row["return"] for row in rows], "worst", "best"),
+        "steps": _spread([row["steps"] for row in rows], "least", "most"),
+    }
+
+
+def _spread(values: list[float], least: str, most: str) -> dict[str, Any]:
+    s = Spread.of(values)
+    interval = None if s.low is None else [s.low, s.high]
+    return {"mean": s.mean, "std": s.std, "interval": interval, least: s.least, most: s.most}
+
+
+def _print(options: argparse.Namespace, result: dict[str, Any], looks: _Looks) -> None:
+    rows, title = result["episodes"], f"{options.file} in {options.env}"
+    if len(rows) <= MOST_ROWS:
+        table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
+    _print_scores(rows)
+    shown = [_line(who, one) for who, one in [("controller", result), *result["compared"].items()]]
+    columns = ["return", "episodes", "mean", "± 95 %", "std", "worst", "best", "steps"]
+    table(title if len(rows) > MOST_ROWS else "", columns, shown)
+    gain, threshold = result["better_than_chance"], result["reward_threshold"]
+    if gain and gain["interval"]:
+        low, high = gain["interval"]
+        said = "better than chance" if low > 0 else "worse than chance" if high < 0 else "not told from chance"
+        print(f"{said}: {gain['mean']:+.4g} an episode, 95 % within {low:+.4g} and {high:+.4g}")
+    if threshold is not None:
+        reached = "reached" if result["return"]["mean"] >= threshold else "not reached"
+        print(f"the environment asks for a mean of {threshold:g}: {reached}")
+    if result["learning"] == "kept":
+        print("learned weights were carried from episode to episode")
+    elif result["learning"] == "reset":
+        print("each episode began with the weights of the file; --keep-learning carries what was learned on")
+    spikes, operations = result["spikes_a_step"], result["synaptic_operations_a_step"]
+    processes = f" in {result['jobs']} processes" if (result["jobs"] or 1) > 1 else ""
+    print(
+        f"a step: {spikes:.4g} spikes, {operations:.4g} synaptic operations; {result['wall_time_s']:.3g} s{processes}"
+    )
+    if safe := sum(row["safe_ticks"] for row in rows):
+        print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
+    if looks.recorder is not None:
+        print(f"recorded: {options.record}, {looks.recorder.text}")
+    if looks.video is not None:
+        print(f"video: {looks.video.text}")
+    if result["interrupted"]:
+        others = "".join(f", {len(one['episodes'])} of {who}" for who, one in result["compared"].items())
+        print(f"interrupted: after {len(rows)} of {options.episodes} episodes{others}; the figures are of these")
+
+
+def _line(who: str, one: dict[str, Any]) -> list[Any]:
+    of, steps = one["return"], one["steps"]
+    half, std = ("-", "-") if of["std"] is None else (0.5 * (of["interval"][1] - of["interval"][0]), of["std"])
+    numbers = [of["mean"], half, std, of["worst"], of["best"], steps["mean"]]
+    whole = [
+        round(n) if isinstance(n, float) and 1000 <= abs(n) < 1e9 else n for n in numbers
+    ]  # shorter than 1.234e+04
+    return [who, len(one["episodes"]), *whole]
+
+
+def _print_scores(rows: list[dict[str, Any]]) -> None:
+    """What the environment says of its episodes, one by one or, of many, their mean and largest."""
     scores = list(dict.fromkeys(key for row in rows for key in row if key.startswith("score.")))
-    if scores:
-        columns = ["seed", *(key.removeprefix("score.") for key in scores)]
+    if not scores:
+        return
+    columns = ["seed", *(key.removeprefix("score.") for key in scores)]
+    if len(rows) <= MOST_ROWS:
         table("scores", columns, [[row["seed"], *(row.get(key, "-") for key in scores)] for row in rows])
+        return
+    all_of = {key: [row[key] for row in rows if key in row] for key in scores}
+    spreads = [Spread.of(values) for values in all_of.values()]
+    shown = [[name, *(getattr(s, name) for s in spreads)] for name in ("mean", "least", "most")]
+    table("scores", ["", *columns[1:]], shown)

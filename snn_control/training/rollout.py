@@ -1,36 +1,80 @@
-"""Episodes of a controller in a Gymnasium environment."""
+"""Episodes in a Gymnasium environment, and what many of them say together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..controller import Controller
 
-__all__ = ["episode"]
+__all__ = ["Spread", "episode", "play"]
+
+#: 97.5 % quantile of Student's t for 1, 2, ... degrees of freedom
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
-def episode(
-    env: Any,
-    controller: Controller,
-    seed: int,
-    horizon: int | None = None,
-    record: Callable[[Mapping[str, Any]], object] | None = None,
+def play(
+    env: Any, choose: Callable[[Any, Mapping[str, Any]], Any], seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """One episode from a fresh state. Returns the rewards of its steps and the last info.
+    """One episode. Returns the rewards of its steps and the last info.
 
-    record : called in each step with what the controller is given, input name -> value or events
+    choose : (observation, info) -> action, called once before each step
+    horizon : most steps
     """
-    controller.reset()
     observation, info = env.reset(seed=seed)
     rewards: list[float] = []
     while horizon is None or len(rewards) < horizon:
-        if record is not None:
-            record(controller.given(observation))
-        observation, reward, terminated, truncated, info = env.step(controller.predict(observation)[0])
+        observation, reward, terminated, truncated, info = env.step(choose(observation, info))
         rewards.append(float(reward))
         if terminated or truncated:
             break
     return np.array(rewards), info
+
+
+def episode(
+    env: Any, controller: Controller, seed: int, horizon: int | None = None
+) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """One episode of a controller from a fresh state; see `play`."""
+    controller.reset()
+    return play(env, lambda observation, info: controller.predict(observation)[0], seed, horizon)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and spread of a number that was measured ``n`` times.
+
+    std : sample standard deviation (divisor n - 1)
+    low, high : 95 % confidence interval of the mean, by Student's t
+
+    All three are None where n is 1.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of one number or more."""
+        given = np.asarray(values, np.float64)
+        n, mean = given.size, float(given.mean())
+        if n == 1:
+            return cls(1, mean, None, None, None, mean, mean)
+        std = float(given.std(ddof=1))
+        half = _t_975(n - 1) * std / math.sqrt(n)
+        return cls(n, mean, std, mean - half, mean + half, float(given.min()), float(given.max()))
+
+
+def _t_975(freedom: int) -> float:
+    """The quantile within 0.003; beyond the table by Abramowitz and Stegun 26.7.5, two terms."""
+    if freedom <= len(T_975):
+        return T_975[freedom - 1]
+    return 1.959964 + 2.372272 / freedom + 2.822566 / freedom**2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -79,6 +80,20 @@ def test_new_writes_a_controller_that_works(tmp_path, capsys):
     assert json.loads(out)["episodes"][0]["spikes_a_second"] > 0
 
 
+def test_what_new_writes_is_as_good_as_it_says(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    call(capsys, "new", path)
+    text = path.read_text()
+    mean, chance = map(float, re.search(r"mean return (-\d+) in 100 episodes, random actions (-\d+)", text).groups())
+    command = re.search(r"#   snn_control (run .*) THIS_FILE", text)[1].replace("--episodes 100", "--episodes 20")
+    result = json.loads(call(capsys, *command.split(), path, "--json")[1])
+    assert result["return"]["mean"] == pytest.approx(mean, abs=50)
+    assert result["compared"]["chance"]["return"]["mean"] == pytest.approx(chance, abs=150)
+    assert result["return"]["worst"] > chance
+    assert result["better_than_chance"]["interval"][0] > 800
+    assert mean > -200  # energy and PD reach -146
+
+
 def test_new_overwrites_nothing(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     path.write_text("precious")
@@ -102,9 +117,10 @@ def test_check_names_the_projections_that_learn_and_what_that_costs(tmp_path, ca
     path, costs = tmp_path / "mine.yaml", []
     call(capsys, "new", path)
     text = path.read_text()
-    line = next(one for one in text.splitlines() if "pre: state" in one)
-    for learning in ("", ", learning: {type: stdp, w_min: -10, w_max: 10, name: mine}"):
-        path.write_text(text.replace(line, line.rstrip("}") + learning + "}"))
+    line = "      post: hidden\n"
+    assert text.count(line) == 1
+    for learning in ("", "      learning: {type: stdp, w_min: -10, w_max: 10, name: mine}\n"):
+        path.write_text(text.replace(line, line + learning))
         code, out, err = call(capsys, "check", path, "--json")
         assert code == 0, err
         costs.append(json.loads(out)["rough_us_a_tick"])
@@ -126,7 +142,7 @@ def test_the_rough_cost_knows_the_fields_of_an_encoder():
     ("line", "broken", "says"),
     [
         ("period: 0.05", "perod: 0.05", "rename it to 'period'"),
-        ("size: 20", "size: -20", "must be a whole number >= 1"),
+        ("size: 4", "size: -4", "must be a whole number >= 1"),
         ("dt: 0.005", "dt: 0.003", "must divide the period"),
         ("limits: [-2.0, 2.0]", "limits: [2.0, -2.0]", "low must be < high"),
         ("pre: state", "pre: stat", "must be an input or a population"),
@@ -219,10 +235,8 @@ def test_an_observation_that_is_not_the_input_is_refused(tmp_path, capsys):
     code, _, err = call(capsys, "run", "--env", "MountainCarContinuous-v0", path)
     assert code == 2
     assert err.count("\n") == 1
-    assert (
-        err
-        == f"snn_control: {path}: inputs.observation.size = 3: must be 2 numbers, as the environment's observation\n"
-    )
+    says = "inputs.observation.size = 3: must be 2 numbers, as the environment's observation; write size: 2, and range"
+    assert err.startswith(f"snn_control: {path}: {says}")
 
 
 def test_every_part_of_an_observation_is_compared_before_the_first_step():

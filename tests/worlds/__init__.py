@@ -3,3 +3,4 @@
 import gymnasium
 
 gymnasium.register("Replay-v0", entry_point="tests.worlds.replay:Replay")
+gymnasium.register("Odd-v0", entry_point="tests.worlds.odd:Odd", reward_threshold=100.0)

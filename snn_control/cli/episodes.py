@@ -1,0 +1,171 @@
+"""Episodes of a controller and of what it is compared with, here or in several processes, with the same results."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..controller import Controller
+from ..errors import DescriptionError, RuntimeFault
+from ..resources import controller_path
+from ..training.rollout import play
+from .common import import_extra, make_environment
+from .processes import end_with_parent
+
+__all__ = ["CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "in_processes"]
+
+CONTROLLER, CHANCE = "controller", "chance"
+#: who acts, seed of the episode
+Task = tuple[str, int]
+#: id without its module -> classical controllers to compare with, made for the default arguments of these names
+BASELINES = {"PanTiltTracking-v0": (("GatedTracker",), {"size", "scene"})}
+
+
+@dataclass(frozen=True)
+class World:
+    """What a process needs to play episodes.
+
+    steps : most of an episode
+    keep_learning : learned weights go from episode to episode
+    """
+
+    file: str
+    environment: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    keep_learning: bool = False
+
+
+def baselines_of(world: World) -> tuple[str, ...]:
+    """Names of the classical controllers that the world's environment comes with."""
+    names, fixed = BASELINES.get(world.environment.rpartition(":")[2], ((), set()))
+    return () if fixed & set(world.arguments) else names
+
+
+class Player:
+    """A controller and an environment, in this process.
+
+    look : called before each step of the controller with the observation; its time is not the controller's
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.controller = Controller.load(controller_path(world.file, "FILE"))
+        self.env = make_environment(world.environment, world.arguments)
+        self.look: Callable[[Any], object] | None = None
+
+    def play(self, who: str, seed: int) -> dict[str, Any]:
+        """An episode: seed, steps, return and, where the environment tells them, scores; of the controller also what
+        it cost. Raises DescriptionError where Gymnasium refuses to go on."""
+        try:
+            return self._controller(seed) if who == CONTROLLER else self._other(who, seed)
+        except import_extra("gymnasium", "sim").error.Error as error:
+            reason = " ".join(str(error).split())
+            raise DescriptionError("--env", self.world.environment, f"cannot be played: {reason}") from None
+
+    def _other(self, who: str, seed: int) -> dict[str, Any]:
+        if who == CHANCE:
+            space = self.env.action_space
+            space.seed(seed)
+            return _row(seed, *play(self.env, lambda observation, info: space.sample(), seed, self.world.steps))
+        from sim_worlds.baselines import pan_tilt
+
+        baseline = pan_tilt.load(who)
+
+        def choose(observation: Any, info: Mapping[str, Any]) -> Any:
+            return baseline.predict(observation, info)[0]
+
+        return _row(seed, *play(self.env, choose, seed, self.world.steps))
+
+    def _controller(self, seed: int) -> dict[str, Any]:
+        controller, shape, looked = self.controller, self.env.action_space.shape, 0.0
+        whole = shape is not None and len(shape) != 1 and not hasattr(self.env.action_space, "n")  # a matrix, a scalar
+
+        def choose(observation: Any, info: Mapping[str, Any]) -> Any:
+            nonlocal looked
+            if self.look is not None:
+                begin = time.perf_counter()
+                self.look(observation)
+                looked += time.perf_counter() - begin
+            action = controller.predict(observation)[0]
+            return np.reshape(action, shape) if whole else action
+
+        start = time.perf_counter()
+        controller.reset(self.world.keep_learning)
+        rewards, info = play(self.env, choose, seed, self.world.steps)
+        seconds, counted = time.perf_counter() - start - looked, controller.counters()
+        simulated = counted["ticks"] * controller.program.facts["period"]
+        spikes = sum(counted["spikes"].values())
+        return _row(seed, rewards, info) | {
+            "us_a_step": seconds / max(1, len(rewards)) * 1e6,
+            "spikes": spikes,
+            "synaptic_operations": counted["synaptic_operations"],
+            "spikes_a_second": spikes / simulated,
+            "synaptic_operations_a_second": counted["synaptic_operations"] / simulated,
+            "faults": counted["guard"]["faults"],
+            "safe_ticks": counted["guard"]["safe_ticks"],
+        }
+
+
+def _row(seed: int, rewards: np.ndarray, info: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"seed": seed, "steps": len(rewards), "return": float(rewards.sum())}
+    return row | {f"score.{key}": float(value) for key, value in info.get("score", {}).items()}
+
+
+# processes ---------------------------------------------------------------------------------------------------
+_player: Player | None = None  # of a process that `in_processes` started
+
+
+def _begin(world: World) -> None:
+    global _player
+    end_with_parent()
+    _player = Player(world)
+
+
+def _play(who: str, seed: int) -> dict[str, Any]:
+    assert _player is not None
+    return _player.play(who, seed)
+
+
+def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, Any]]]:
+    """Play the tasks in ``jobs`` processes; each with its row as soon as it is over. Ended early, it ends them.
+
+    Raises what an episode raised, and RuntimeFault where a process died.
+    """
+    context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
+    over = False
+    try:
+        with _deaf():
+            futures = {pool.submit(_play, *task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+        over = True
+    except BrokenProcessPool:
+        fix = "with '--jobs 1' it runs here and shows why"
+        raise RuntimeFault(f"a process that played episodes of {world.environment} died; {fix}") from None
+    finally:
+        if not over:
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started within it never hear of Ctrl-C, which goes to all of a terminal: what becomes of them is ours
+    to say."""
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
