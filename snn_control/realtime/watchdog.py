@@ -4,7 +4,8 @@ A call into a middleware can block for ever, and then Python's main thread, its 
 wait for the same lock. This thread waits for none: it is one compiled function over the C library alone.
 
 - A signal (Python's C handler writes it into a pipe, whatever the interpreter does) sets the word ``halt``, upon which
-  a loop stops with its parting command. If the process is still there `GRACE_S` later, it is ended.
+  a loop stops with its parting command. If the process is still there `GRACE_S` later, it is
+  ended; who has more to do before its end says so (`Watchdog.allow`).
 - A watched loop that gives no sign of life for its time to hang is a fault that nothing inside can mend: a program is
   started, which publishes the safe command from a process of its own, and this one is ended with exit code 1.
 
@@ -33,13 +34,13 @@ from .rights import block_signals, set_fifo
 __all__ = ["GRACE_S", "Watchdog"]
 
 WAIT_MS = 10
-GRACE_S = 5.0  # how long a signalled process may take to end
+GRACE_S = 10.0  # how long a signalled process may take to end: a busy machine is slow, not stuck
 
 # Words of the table
 (
-    POLL, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, PROGRAM, ARGUMENTS,
-    ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
-) = range(19)  # fmt: skip
+    POLL, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, PROGRAM,
+    ARGUMENTS, ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
+) = range(20)  # fmt: skip
 
 _poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
 _read = types.ExternalFunction("read", types.intp(types.int32, types.intp, types.intp))
@@ -65,7 +66,7 @@ def watch(table):
             continue
         if o[HALT] != 0:
             o[SINCE_SIGNAL] += 1
-            if o[SINCE_SIGNAL] * WAIT_MS > GRACE_S * 1000:
+            if o[SINCE_SIGNAL] > o[GRACE]:
                 _write(2, o[GRACE_TEXT], o[GRACE_LENGTH])
                 _exit(1)
         beat = load_acquire(loop + 8 * cycle.HEARTBEAT) if loop != 0 else np.int64(0)
@@ -92,7 +93,7 @@ class Watchdog:
         self._poll = np.array([self._pipe[0], 1], np.int32)  # struct pollfd; POLLIN
         self._poll.view(np.int16)[2:] = 1, 0
         self._buffer = np.zeros(64, np.uint8)
-        self._texts = [b"snn_control: signalled, and still there 5 s later: ended\n", b""]
+        self._texts = [b"snn_control: signalled, and does not end by itself: ended\n", b""]
         self._table = np.zeros(WORDS, np.int64)
         environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         for word, value in {
@@ -105,6 +106,7 @@ class Watchdog:
         }.items():
             self._table[word] = value
         self._words = int(self._table.ctypes.data)
+        self.allow(GRACE_S)
         self._arguments: tuple = ()
         run = compile_function(watch, "void(int64)")
         begun = threading.Event()
@@ -124,6 +126,10 @@ class Watchdog:
 
     def _address(self, text: int) -> int:
         return ctypes.cast(ctypes.c_char_p(self._texts[text]), ctypes.c_void_p).value or 0
+
+    def allow(self, seconds: float) -> None:
+        """From now on, a signalled process may take so long to end [s]."""
+        self._table[SINCE_SIGNAL], self._table[GRACE] = 0, round(seconds * 1000 / WAIT_MS)
 
     @property
     def halt(self) -> int:

@@ -295,6 +295,7 @@ class ControllerNode(LifecycleNode):
         if self.loop is None or self.loop.ticks == 0:
             return True
         file = unused(Path(self.record))
+        self._stop.saves(True)
         try:
             self.recorder.save(file, self.loop, self.controller)
             self.shown.save(shown_file(str(file)))
@@ -306,6 +307,7 @@ class ControllerNode(LifecycleNode):
                 self.get_logger().info(f"record = {self.record} is there: this one is {file}")
             for recorder in (self.recorder, self.shown):
                 recorder.clear()
+        self._stop.saves(False)
         return True
 
     def _release_resources(self) -> bool:

@@ -24,7 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ..errors import DescriptionError, SnnControlError
 from ..realtime.rights import priority_of_new_threads
-from ..realtime.watchdog import Watchdog
+from ..realtime.watchdog import GRACE_S, Watchdog
 from ..spec import nearest
 from .transport import shared_memory, use_udp
 
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 DDS_PRIORITY = 60  # at most
+SAVES_WITHIN = 600.0  # s
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
@@ -75,6 +76,10 @@ class Stop:
 
     def set(self) -> None:
         self._set = True
+
+    def saves(self, begins: bool) -> None:
+        """A record is being written, which may take long; or that is over."""
+        self.watchdog.allow(SAVES_WITHIN if begins else GRACE_S)
 
     def close(self) -> None:
         """The process ends with the exit code that it has now: signals come too late."""

@@ -360,6 +360,7 @@ class WorldNode(Node):
     def finish(self) -> None:
         """Save what happened and close the world."""
         if self.record:
+            self._stop.saves(True)
             facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
             try:
                 self.recorder.save(self.record, facts)
