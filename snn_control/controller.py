@@ -166,12 +166,15 @@ class Controller:
                         take(self._data[name])
                 else:
                     give_events(f"observation['{name}']", take, value)
-            self.bound.tick()
-            for _ in range(self.repeat - 1):
-                for take in self._take.values():
-                    take(None)
-                self.bound.tick()
+            self._run()
             return {name: command.copy() for name, command in self._commands.items()}
+
+    def _run(self) -> None:
+        self.bound.tick()
+        for _ in range(self.repeat - 1):
+            for take in self._take.values():
+                take(None)
+            self.bound.tick()
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True

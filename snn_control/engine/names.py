@@ -34,6 +34,10 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
     try:
         if "period" in facts and not 0 < facts["period"] * 1e9 < 1 << 62:
             raise ProgramError(f"period = {facts['period']}: must be > 0 s")
+        for key in ("inputs", "outputs", "populations"):
+            for one in facts.get(key, []):
+                if not isinstance(one["name"], str):
+                    raise ProgramError(f"{key}: a name is {one['name']!r}: must be a word")
         for one in facts.get("inputs", []):
             _check_input(names, one)
         if facts.get("outputs"):

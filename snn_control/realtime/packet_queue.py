@@ -1,12 +1,13 @@
 """Packets from the same process: an input port over a bounded ring, for drivers without ROS, tests and benchmarks.
 
-One thread pushes, the loop's thread takes; neither waits for the other. A packet's bytes are copied once, into memory
+Any thread pushes, the loop's thread takes; neither waits for the other. A packet's bytes are copied once, into memory
 reserved at the start; a full ring refuses.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 
 import numpy as np
@@ -90,7 +91,7 @@ class PacketQueue:
     packets : how many may wait at most
     ring_bytes : memory for those that wait
 
-    ``push`` belongs to one thread.
+    Any thread may push: one does at a time.
     """
 
     def __init__(self, intake: Intake, name: str = "events", packets: int = 256, ring_bytes: int = 8 << 20) -> None:
@@ -109,7 +110,7 @@ class PacketQueue:
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(take_packets, "int64(int64,int64,int64)")
         self._push = compile_function(push_packet, f"int64({','.join(['int64'] * 8)})")
-        self._semaphore = 0
+        self._semaphore, self._lock = 0, threading.Lock()
         self._seq = 0
 
     def push(
@@ -137,12 +138,13 @@ class PacketQueue:
         data = np.frombuffer(packet, np.uint8)
         if data.size > self._ring.nbytes:
             raise InputError(f"{self.name}.push: {data.size} bytes: the ring has {self._ring.nbytes}: raise ring_bytes")
-        seq = self._seq if seq is None else seq
-        self._seq = seq + 1
         number, arrival = ENCODINGS.index(encoding), time.monotonic_ns() if arrival is None else arrival
-        taken = self._push(self.context, data.ctypes.data, data.size, number, time_base, seq, stamp, arrival)
-        if taken and self._semaphore:
-            ctypes.CDLL(None).sem_post(ctypes.c_void_p(self._semaphore))
+        with self._lock:
+            seq = self._seq if seq is None else seq
+            self._seq = seq + 1
+            taken = self._push(self.context, data.ctypes.data, data.size, number, time_base, seq, stamp, arrival)
+            if taken and self._semaphore:
+                ctypes.CDLL(None).sem_post(ctypes.c_void_p(self._semaphore))
         return bool(taken)
 
     def attach_semaphore(self, address: int) -> None:
@@ -150,8 +152,9 @@ class PacketQueue:
         self._semaphore = address
 
     def detach(self) -> None:
-        """End `attach_semaphore`."""
-        self._semaphore = 0
+        """End `attach_semaphore`; nobody posts any more when it returns."""
+        with self._lock:
+            self._semaphore = 0
 
     @property
     def waiting(self) -> int:
@@ -160,8 +163,9 @@ class PacketQueue:
 
     def clear(self) -> None:
         """Forget all packets, and what was counted. Not while a loop runs or anybody pushes."""
-        self._block[TAIL:] = 0
-        self._seq = 0
+        with self._lock:
+            self._block[TAIL:] = 0
+            self._seq = 0
         self.intake.clear()
 
     def counters(self) -> dict[str, int]:

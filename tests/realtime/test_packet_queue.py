@@ -158,3 +158,26 @@ def test_wrong_use_is_told():
         PacketQueue(rig.intake, "camera", packets=0)
     with pytest.raises(DescriptionError, match="must be an events input: camera"):
         Intake.of(Controller.load("pan_tilt").bound, "joint_velocity")
+
+
+def test_threads_that_push_at_once_lose_and_mix_nothing():
+    rig, gate, n = Rig(4096, packets=64, ring_bytes=1 << 20), threading.Barrier(4), 40
+
+    def push(first: int) -> None:
+        gate.wait()
+        for k in range(n):
+            while not rig.queue.push(numbered(first + 100 * k, 100), "evt3"):
+                time.sleep(0)
+
+    threads = [threading.Thread(target=push, args=(100 * n * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    rows = []
+    while len(rows) < 4 * n:
+        seen = rig.take(0, limit=1)[3]
+        rows += [seen] if len(seen) else []
+    for thread in threads:
+        thread.join()
+    assert all(is_run(seen, int(seen[0, 0]) // 1000) and len(seen) == 100 for seen in rows)
+    assert sorted(int(seen[0, 0]) // 1000 for seen in rows) == list(range(0, 4 * 100 * n, 100))
+    assert rig.counters["packets"] == 4 * n
