@@ -82,7 +82,8 @@ def _input(node: Any, k: int, name: str, port: Any, loop: dict, before: Any, tim
         earlier = before[1]["inputs"][name]
         for key, what in port.problems.items():
             if more := counts.get(key, 0) - earlier.get(key, 0):
-                problems.append(f"{more} {what}")
+                why = port.why_malformed() if key == "malformed" else ""
+                problems.append(f"{more} {what}" + (f": {why}" if why else ""))
         if "events" in counts:
             values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
     faults = [fault] if (fault := port.fault()) else []

@@ -25,7 +25,6 @@ from ..realtime.intake import Intake, begin_tick, decode_due, finish_tick, offer
 from .port_base import (
     HEIGHT,
     INFO,
-    MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
     NOTHING,
@@ -37,6 +36,7 @@ from .port_base import (
     add,
     check_type,
     get,
+    refuse,
     take_message,
 )  # fmt: skip
 
@@ -71,8 +71,9 @@ def take_packets(context, now_ns, limit):
             continue
         address = load_i64(get(context, MESSAGE))  # the buffer may have moved: it is read again after each take
         head = i64(get(context, SCRATCH), header.PACKET_WORDS)
-        if header.parse_packet(u8(address, length), head) != 0:
-            add(context, MALFORMED, 1)
+        code = header.parse_packet(u8(address, length), head)
+        if code != 0:
+            refuse(context, code, 0, 0)
             continue
         c = i64(context, HEIGHT + 1)
         c[WIDTH], c[HEIGHT] = head[header.WIDTH], head[header.HEIGHT]

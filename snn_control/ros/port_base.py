@@ -22,9 +22,13 @@ from ..engine.memory import call_int1, call_int4, load_i64, store_i64
 from ..errors import DescriptionError, RuntimeFault
 from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
 from .fields import type_name
+from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, by_reason, explain, note_malformed
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
 
-__all__ = ["MOST_MESSAGES", "NOTHING", "Hold", "Input", "Port", "add", "arrived", "check_type", "get", "take_message"]
+__all__ = [
+    "MOST_MESSAGES", "NOTHING", "Hold", "Input", "Port", "add", "arrived", "check_type", "get", "refuse",
+    "take_message",
+]  # fmt: skip
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
 MOST_MESSAGES = 64
@@ -37,6 +41,7 @@ MESSAGE = 3  # rcl_serialized_message_t *
 SCRATCH = 4
 ERRORS, LAST_ERROR = 5, 6
 # Inputs:
+REASONS = 7  # address of what `malformed` counts
 INFO = 8
 SLOT = 9
 LONGEST = 10  # longer messages are ignored [bytes]
@@ -80,6 +85,13 @@ def arrived(slot, stamp, now_ns, fresh):
     store_i64(slot + 8 * SLOT_FRESH, fresh)
     store_i64(slot + 8 * SLOT_STAMP, stamp)
     store_i64(slot + 8 * SLOT_ARRIVAL, now_ns)
+
+
+@register_jitable
+def refuse(context, code, a, b):
+    """Count a malformed message, by the code of its reason and two numbers about it."""
+    add(context, MALFORMED, 1)
+    note_malformed(get(context, REASONS), code, a, b)
 
 
 class Port:
@@ -164,6 +176,8 @@ class Input(Port):
         self._semaphore = 0
         self._buffer = ReceiveBuffer(max_bytes)
         self._info = np.zeros(INFO_BYTES, np.uint8)
+        self._reasons = np.zeros(REASON_WORDS, np.int64)
+        self._block[REASONS] = self._reasons.ctypes.data
         self._block[INFO] = self._info.ctypes.data
         self._block[MESSAGE] = self._buffer.address
         self._block[SLOT] = slot
@@ -172,6 +186,14 @@ class Input(Port):
     def clear(self) -> None:
         """Forget what it remembers of earlier messages. Not while a loop runs."""
         self._block[[WIDTH, HEIGHT]] = 0
+
+    def counters(self) -> dict[str, Any]:
+        """What was counted since the port was made, see the class, and ``malformed.REASON`` for each that came."""
+        return {**super().counters(), **by_reason(self._reasons)}
+
+    def why_malformed(self) -> str:
+        """What was wrong with the newest malformed message, in words; "" where there was none."""
+        return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
     def fault(self) -> str:
         """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""
