@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import LaserScan
 
@@ -15,6 +19,7 @@ from snn_control.ros.check import check_topics
 from snn_control.ros.sectors import REDUCTIONS, rules_of
 from snn_control.ros.topics import input_ports
 from snn_control.spec import parse_spec
+from snn_control.spec.reader import Loader
 from tests.ros.calling import call, reduce
 
 
@@ -105,6 +110,18 @@ def test_a_scan_of_360_or_720_beams_with_nothing_hit_over_dds(nodes, ros):
     hear(3, {})
     assert port.counters()["malformed.too_few"] == 1
     assert port.why_malformed() == "has 1 number in ranges[angle=-1:1], the input takes 4"
+
+
+def test_the_examples_of_the_page_fit_their_messages():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "controller_file.md").read_text("utf-8")
+    examples = [yaml.load(text, Loader) for text in re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)]
+    assert len(examples) == 2
+    for values in examples:
+        (name,) = values["inputs"]
+        values |= {"version": 1, "period": 0.01}
+        values["outputs"] = {"u": {"decoder": {"type": "membrane", "from": name, "weights": 1.0}}}
+        values["ros"]["outputs"] = {"u": {"topic": "u", "type": "std_msgs/msg/Float32", "field": "data"}}
+        assert check_topics(parse_spec(values)) == []
 
 
 def test_what_cannot_be_reduced_is_refused():
