@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, Refractory
+from .network import Projection
 from .spec import ControllerSpec
 
-__all__ = ["advice"]
+__all__ = ["advice", "unconnected"]
 
 #: seconds beyond which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and others
 LONG, SLOW, LONG_WAIT, LONG_PERIOD = 2.0, 5.0, 0.5, 0.5
@@ -22,13 +23,14 @@ MOST = {
 
 
 def advice(spec: ControllerSpec) -> list[str]:
-    """One line a weak spot: times that look like ms, rates that look like millions, populations without any connection,
+    """One line a weak spot: times that look like ms, rates that look like millions, what is without any connection,
     and of the inputs and outputs on ROS topics what a fault would not stop at. Empty where there is none."""
     found = [line for path, value, most in _times(spec) for line in _too_long(path, value, most)]
     found += [
         f"network.populations.{name}: nothing reaches it and nothing reads it: connect it, or remove it"
         for name in _alone(spec)
     ]
+    found += unconnected(spec)
     for one in spec.inputs:
         if isinstance(one, EventsInput):
             found += [*_next_to_nothing(one), *_cut_before(one, spec.period)]
@@ -40,6 +42,23 @@ def advice(spec: ControllerSpec) -> list[str]:
         if output.name in spec.ros_outputs and unlimited and not isinstance(output.decoder, ArgmaxDecoder):
             found.append(f"outputs.{output.name}: the command may become any number: give it finite `limits`")
     return found
+
+
+def unconnected(spec: ControllerSpec) -> list[str]:
+    """One line an input that nothing reads, or that is required on a robot and has no topic; empty where none is."""
+    used = _read(spec.network.projections, spec)
+    lines = [
+        f"inputs.{one.name}: nothing reads it: add a projection from it, or remove it"
+        for one in spec.inputs
+        if one.name not in used
+    ]
+    on_ros = bool(spec.ros_inputs or spec.ros_outputs)
+    lines += [
+        f"ros.inputs.{one.name}: is missing, and {one.name} is required: say on which topic it comes"
+        for one in spec.inputs
+        if on_ros and one.required and one.name not in spec.ros_inputs
+    ]
+    return lines
 
 
 def _too_long(path: str, value: Any, most: float) -> list[str]:
@@ -124,9 +143,15 @@ def _terms(output: Output) -> tuple[Any, ...]:
 def _alone(spec: ControllerSpec) -> list[str]:
     """Populations that no projection reaches or leaves, itself aside, and that no decoder and no rule reads."""
     others = [p for p in spec.network.projections if p.pre != p.post]
-    used = {name for p in others for name in (p.pre, p.post)}
+    used = _read(others, spec) | {p.post for p in others}
+    return [p.name for p in spec.network.populations if p.name not in used]
+
+
+def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
+    """Names of what these projections, the decoders and the learning rules read."""
+    used = {p.pre for p in projections}
     used |= {term.source for output in spec.outputs for term in _terms(output)}
     for p in spec.network.projections:
         if p.learning is not None:
             used |= {getattr(p.learning, key) for key in p.learning.texts}
-    return [p.name for p in spec.network.populations if p.name not in used]
+    return used

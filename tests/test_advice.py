@@ -7,7 +7,7 @@ import copy
 import pytest
 import yaml
 
-from snn_control.advice import advice
+from snn_control.advice import advice, unconnected
 from snn_control.spec import parse_spec
 from snn_control.spec.reader import Loader
 
@@ -88,7 +88,23 @@ def test_a_population_without_any_connection_is_named():
     values["network"]["projections"].append({"pre": "self", "post": "self", "delay": 0.1})
     values["outputs"]["z"] = {"decoder": {"type": "membrane", "from": "read", "weights": 1.0}}
     said = "nothing reaches it and nothing reads it: connect it, or remove it"
-    assert advice(parse_spec(values)) == [f"network.populations.{name}: {said}" for name in ("alone", "self")]
+    found = advice(parse_spec(values))
+    assert found[:2] == [f"network.populations.{name}: {said}" for name in ("alone", "self")]
+    assert found[2:] == ["inputs.reward: nothing reads it: add a projection from it, or remove it"]
+
+
+def test_inputs_that_nothing_reads_or_that_no_topic_brings_are_named():
+    values = yaml.safe_load(SLOW)
+    values["inputs"] |= {"spare": {"kind": "value"}, "goal": {"kind": "value", "required": False}}
+    unread = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in ("spare", "goal")]
+    assert unconnected(parse_spec(values)) == unread
+    topic = {"topic": "t", "type": "std_msgs/msg/Float32", "field": "data"}
+    values["ros"] = {"inputs": {"x": topic}}
+    missing = [
+        f"ros.inputs.{n}: is missing, and {n} is required: say on which topic it comes" for n in ("reward", "spare")
+    ]
+    assert unconnected(parse_spec(values)) == unread + missing
+    assert set(unread + missing) < set(advice(parse_spec(values)))
 
 
 CAMERA = """

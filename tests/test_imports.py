@@ -26,7 +26,7 @@ ALLOWED = {
     "engine": {"errors", "files", "network", "coding"},
     "spec": CORE | {"nir"},
     "spaces": {"errors"},
-    "advice": {"coding", "spec"},
+    "advice": {"coding", "network", "spec"},
     "controller": CORE | {"spec", "resources"},
     "batch": CORE | {"spec", "controller"},
     "model": CORE | {"spec", "controller", "nef"},

@@ -259,6 +259,8 @@ STRUCTURAL = [
     ("ros.inputs.joints.values", {"name": ["a"]}, "ros.inputs.joints.values = {'name': ['a']}: is not a known key"),
     ("ros.inputs.camera", EVENTS | {"pace": "fast"}, "ros.inputs.camera.pace = 'fast': must be 'arrival' or 'sensor'"),
     ("ros.inputs.camera", EVENTS | {"late": -1}, "ros.inputs.camera.late = -1: must be from 0 to 3600 s"),
+    ("ros.inputs.joints.reduce", "median", "ros.inputs.joints.reduce = 'median': must be 'min', 'mean' or 'max'"),
+    ("ros.outputs.pan.reduce", "min", "ros.outputs.pan.reduce = 'min': is not a known key"),
     ("ros.outputs.pan.pace", "sensor", "ros.outputs.pan.pace = 'sensor': is not a known key"),
     ("ros.outputs.pan.feild", "x", "ros.outputs.pan.feild = 'x': is not a known key; did you mean 'field'?"),
 ]  # fmt: skip

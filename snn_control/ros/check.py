@@ -14,6 +14,7 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from ..coding import ValueInput
 from ..errors import DescriptionError
 from ..spec import ControllerSpec, RosTopic
+from .ports import check_size
 from .template import make_template
 from .topics import check_events, command_bounds, fixed_values, groups, message_class, need_topics
 from .wire import compile_path
@@ -52,12 +53,9 @@ def check_topics(spec: ControllerSpec) -> list[str]:
         if not isinstance(one, ValueInput):
             continue
         try:
-            size = compile_path(cls, topic.field).size
+            check_size(compile_path(cls, topic.field), one.size, topic.reduce)
         except DescriptionError as error:
             raise error.within(where) from None
-        if size not in (-1, one.size):
-            rule = f"names {size} numbers, the input has {one.size}"
-            raise DescriptionError(f"{where}.field", topic.field, rule, "change size or field")
     for names in groups(spec.ros_outputs, "outputs").values():
         where, topic = f"ros.outputs.{names[0]}", spec.ros_outputs[names[0]]
         _check_name(where, topic)

@@ -88,7 +88,8 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
         earlier = before[1]["inputs"][name]
         for key, what in port.problems.items():
             if more := counts.get(key, 0) - earlier.get(key, 0):
-                problems.append(f"{more} {what}")
+                why = port.why_malformed() if key == "malformed" else ""
+                problems.append(f"{more} {what}" + (f": {why}" if why else ""))
         if "events" in counts:
             values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
     faults = [fault] if (fault := port.fault()) else []

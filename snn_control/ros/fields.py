@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import DescriptionError, close_match
-from .cdr import KINDS
+from .cdr import KIND_SIZES, KINDS
 from .paths import Named, Segment
 
 __all__ = [
-    "class_of", "fields_of", "has_name", "is_basic", "is_nested", "is_struct", "is_text", "is_wide", "kind_number",
-    "owner_of_names", "says", "type_name",
+    "begins_with_stamp", "class_of", "fields_of", "has_name", "is_basic", "is_nested", "is_struct", "is_text",
+    "is_wide", "kind_number", "least_size", "owner_of_names", "says", "type_name",
 ]  # fmt: skip
 
 #: rosidl's name of a basic type -> its number in KINDS
@@ -126,3 +126,22 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
             return -1
         classes.append(class_of(element))
     return -1
+
+
+def begins_with_stamp(message_class: type) -> bool:
+    """Whether the first field of a type is a header or a time stamp."""
+    for name, kind in fields_of(message_class).items():
+        text = says(kind)
+        return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
+    return False
+
+
+def least_size(kind: Any) -> int:
+    """The fewest bytes that one value of a type takes, padding not counted: at least 1."""
+    if is_basic(kind):
+        return KIND_SIZES[kind_number(kind, kind.typename)]
+    if is_struct(kind):
+        return max(1, sum(least_size(inner) for inner in fields_of(class_of(kind)).values()))
+    if is_nested(kind) and getattr(kind, "size", None) is not None:
+        return kind.size * least_size(kind.value_type)
+    return 4  # the length of a string or a sequence

@@ -14,7 +14,7 @@ from ..events.clouds import BAD_LAYOUT
 from .paths import Named
 from .pick import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
 
-__all__ = ["FEW", "REASONS", "REASON_WORDS", "by_reason", "explain", "note_malformed"]
+__all__ = ["ABOUT", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "by_reason", "explain", "note_malformed"]
 
 FEW = -10  # fewer numbers than the input takes, beside what the readers of messages return
 
@@ -55,8 +55,8 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
     if code in (NO_NAME, REPEATED) and named is not None and 0 <= a < len(named.names):
         return f"{named.names[a]!r} is {'not' if code == NO_NAME else 'more than once'} in {named.key}"
     if code in (EXTRA, FEW):
-        takes = f", the input takes {size}: pick as many, or `reduce` them" if size else ", more than expected"
-        return f"has {counted(a)} in {field}{takes}"
+        takes = f"the input takes {size}" if size else "more than expected"
+        return f"has {counted(a)} in {field}, {takes}" + (": pick as many, or `reduce` them" if code == EXTRA else "")
     if code == UNEVEN and named is not None:
         return f"has {counted(a, 'element')} in {field}, but {counted(b, 'name')} in {named.key}"
     if code == MISSING:

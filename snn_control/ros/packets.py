@@ -26,7 +26,6 @@ from ..realtime.intake import Intake, begin_tick, decode_due, finish_tick, offer
 from .port_base import (
     HEIGHT,
     INFO,
-    MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
     NOT_BELIEVED,
@@ -43,6 +42,7 @@ from .port_base import (
     get,
     known_since,
     look,
+    refuse,
     take_message,
 )  # fmt: skip
 
@@ -77,8 +77,9 @@ def take_packets(context, now_ns, limit):
             continue
         address = load_i64(get(context, MESSAGE))  # the buffer may have moved: it is read again after each take
         head = i64(get(context, SCRATCH), header.PACKET_WORDS)
-        if header.parse_packet(u8(address, length), head) != 0:
-            add(context, MALFORMED, 1)
+        code = header.parse_packet(u8(address, length), head)
+        if code != 0:
+            refuse(context, code, 0, 0)
             continue
         known = known_since(context, get(context, SLOT), head[header.STAMP], now_ns)
         if known == NOT_BELIEVED:

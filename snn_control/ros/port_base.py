@@ -38,11 +38,12 @@ from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import now_realtime
 from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
 from .fields import type_name
+from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, by_reason, explain, note_malformed
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
     "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Hold", "Input", "Port", "add", "arrived", "check_type", "get",
-    "known_since", "look", "take_message",
+    "known_since", "look", "refuse", "take_message",
 ]  # fmt: skip
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
@@ -56,6 +57,7 @@ MESSAGE = 3  # rcl_serialized_message_t *
 SCRATCH = 4
 ERRORS, LAST_ERROR = 5, 6
 # Inputs:
+REASONS = 7  # address of what `malformed` counts
 INFO = 8
 SLOT = 9
 LONGEST = 10  # longer messages are ignored [bytes]
@@ -64,11 +66,7 @@ WIDTH, HEIGHT = 15, 16  # of the sensor, as the newest message of events says; 0
 RULE, HOST = 17, 18  # of ages; what a publisher of this machine has in the first half of word GID, -1: unknown
 LOOKED, GAP, WATCHED = 19, 20, 21  # when it was last looked for messages, how long before that [ns], in all
 SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; how often that was another one
-LEAST, LEAST_BEFORE, SINCE = (
-    25,
-    26,
-    27,
-)  # least delay of its messages [ns], in this window and the last; the window's begin
+LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # least delay [ns] in this window and the last; when this began
 UNSTAMPED, FUTURE, BACKWARDS = 28, 29, 30
 TIMESPEC = 31  # two words
 OWN = 33  # from here on, words of the kind of port; outputs have theirs from INFO on
@@ -181,6 +179,13 @@ def arrived(slot, stamp, known, fresh):
     store_i64(slot + 8 * SLOT_ARRIVAL, known)
 
 
+@register_jitable
+def refuse(context, code, a, b):
+    """Count a malformed message, by the code of its reason and two numbers about it."""
+    add(context, MALFORMED, 1)
+    note_malformed(get(context, REASONS), code, a, b)
+
+
 class Port:
     """Function, context and name; what inputs and outputs share."""
 
@@ -272,6 +277,8 @@ class Input(Port):
         self._semaphore = 0
         self._buffer = ReceiveBuffer(max_bytes)
         self._info = np.zeros(INFO_BYTES, np.uint8)
+        self._reasons = np.zeros(REASON_WORDS, np.int64)
+        self._block[REASONS] = self._reasons.ctypes.data
         self._block[INFO] = self._info.ctypes.data
         self._block[MESSAGE] = self._buffer.address
         self._block[SLOT] = slot
@@ -289,6 +296,14 @@ class Input(Port):
     def clear(self) -> None:
         """Forget what it remembers of earlier messages. Not while a loop runs."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
+
+    def counters(self) -> dict[str, Any]:
+        """What was counted since the port was made, see the class, and ``malformed.REASON`` for each that came."""
+        return {**super().counters(), **by_reason(self._reasons)}
+
+    def why_malformed(self) -> str:
+        """What was wrong with the newest malformed message, in words; "" where there was none."""
+        return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
     def fault(self) -> str:
         """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""

@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 
 from ..engine.compile import compile_function
 from ..engine.memory import call_int1, call_int3, i64, load_f64, load_i64, store_f64, store_i64, store_u32, u8, u16
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
 from ..events.event_array import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
 from ..events.event_array import HEIGHT as ARRAY_HEIGHT
@@ -18,10 +18,11 @@ from ..events.event_array import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
 from ..realtime.cycle import PARTED
 from ..realtime.slots import SLOT_COUNT, SLOT_DROPPED, nothing_came
-from .cdr import walk
+from .cdr import KIND_SIZES, walk
 from .fields import type_name
 from .limits import ROW, Bounds, put_row, rows_of
-from .pick import SCRATCH_WORDS
+from .malformed import ABOUT, CODE, COUNTS, FEW, explain
+from .pick import DETAIL, SCRATCH_WORDS
 from .port_base import (
     CALL,
     EMPTY,
@@ -30,7 +31,6 @@ from .port_base import (
     HEIGHT,
     INFO,
     LAST_ERROR,
-    MALFORMED,
     MESSAGE,
     MOST_MESSAGES,
     NOT_BELIEVED,
@@ -49,9 +49,11 @@ from .port_base import (
     get,
     known_since,
     look,
+    refuse,
     take_message,
 )  # fmt: skip
 from .rcl import SendBuffer
+from .sectors import REDUCTIONS, reduce_sectors
 from .template import make_template
 from .wire import PathProgram
 
@@ -59,6 +61,7 @@ __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "t
 
 # Words of the context of a numeric input, of an input of events:
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
+_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # numbers that a message may have; see `sectors`
 _X, _Y, _P, _T, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Of an output:
 _ROWS, _ROW_COUNT = INFO, INFO + 1  # one a number; see `limits`
@@ -86,18 +89,26 @@ def take_numbers(context, now_ns, limit):
         if length < 0:
             continue
         # the buffer may have moved: it is read again after each take
-        n = walk(get(context, _PROGRAM), load_i64(get(context, MESSAGE)), length, staging, size, scratch, np.int64(0))
-        if n != size and n != 0:
-            add(context, MALFORMED, 1)
+        address, room = load_i64(get(context, MESSAGE)), get(context, _ROOM)
+        n = walk(get(context, _PROGRAM), address, length, staging, room, scratch, np.int64(0))
+        if n < 0:
+            refuse(context, n, get(scratch, DETAIL), get(scratch, DETAIL + 1))
             continue
         if n == 0:
             add(context, EMPTY, 1)
             continue
+        if n < size:
+            refuse(context, np.int64(FEW), n, 0)
+            continue
         known = known_since(context, slot, load_i64(scratch), now_ns)
         if known == NOT_BELIEVED:
             continue
-        for k in range(size):
-            store_f64(data + 8 * k, load_f64(staging + 8 * k))
+        how = get(context, _REDUCE)
+        if how == 0:
+            for k in range(size):
+                store_f64(data + 8 * k, load_f64(staging + 8 * k))
+        else:
+            reduce_sectors(staging, n, data, size, how, get(context, _RULES))
         fresh += 1
         arrived(slot, load_i64(scratch), known, fresh)
     add(context, TAKEN, taken)
@@ -141,7 +152,7 @@ def take_events(context, now_ns, limit):
         room = capacity - count
         n = _read_events(context, load_i64(get(context, MESSAGE)), length, count, room)
         if n < 0:
-            add(context, MALFORMED, 1)
+            refuse(context, n, 0, 0)
             continue
         known = known_since(context, slot, load_i64(scratch), now_ns)
         if known == NOT_BELIEVED:
@@ -192,6 +203,14 @@ def publish_command(context, stamp_ns, now_ns):
     return code
 
 
+def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
+    """Raise DescriptionError where a path names another number of numbers than the ``size`` of an input."""
+    if program.size >= 0 and not (program.size >= size if reduce else program.size == size):
+        rule = f"names {counted(program.size)}, the input takes {size}"
+        fix = "change size or field" if program.size < size or reduce else "change size or field, or `reduce` them"
+        raise DescriptionError("field", program.field, rule, fix)
+
+
 class NumericInput(Input):
     """Numbers of one field of a topic's messages, into a value slot.
 
@@ -202,10 +221,13 @@ class NumericInput(Input):
     slot : address of the io slot's header
     data_address : address of float64[size]
     size : how many numbers a message must have there. None at all means "nothing is due"; any other number is malformed
+    reduce : of `REDUCTIONS`; with one, a message may have more numbers, which become ``size`` sectors
+    rules : of the sectors, see `sectors.rules_of`
     max_bytes : longer messages are ignored; memory for one of this length is reserved
     name : for reports; the topic by default
 
-    Counters: taken (all messages), malformed, oversized, empty (nothing was due), errors of rcl and last_error.
+    Counters: taken (all messages), malformed (each of `malformed.REASONS` too), oversized, empty (nothing was due),
+    errors of rcl and last_error.
     """
 
     def __init__(
@@ -216,22 +238,30 @@ class NumericInput(Input):
         data_address: int,
         size: int,
         *,
+        reduce: str = "",
+        rules: np.ndarray | None = None,
         max_bytes: int = 256 * 1024,
         name: str = "",
     ) -> None:
-        if size < 1 or program.size not in (-1, size):
-            names = "any number of" if program.size < 0 else program.size
-            raise DescriptionError(
-                "size", size, f"must be how many numbers {program.field} has: {names}", "change size or field"
-            )
+        check_size(program, size, reduce)
         check_type(subscription, program.message_type)
         super().__init__(subscription, take_numbers, SCRATCH_WORDS, slot, max_bytes, name)
         self.program = program
-        self._staging = np.zeros(size, np.float64)
+        room = max_bytes // KIND_SIZES[program.kind] if reduce else size
+        self._staging, self._rules = np.zeros(room, np.float64), rules
+        self._block[[_ROOM, _REDUCE]] = room, REDUCTIONS.index(reduce)
+        if reduce:
+            if rules is None:
+                raise DescriptionError("rules", rules, "must be given with `reduce`", "sectors.rules_of(input)")
+            self._block[_RULES] = rules.ctypes.data
         self._block[_PROGRAM] = program.address
         self._block[_DATA] = data_address
         self._block[_SIZE] = size
         self._block[_STAGING] = self._staging.ctypes.data
+
+    def why_malformed(self) -> str:
+        path, size = self.program, int(self._block[_SIZE])
+        return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist(), path.field, path.named, size)
 
 
 class EventsInput(Input):

@@ -12,9 +12,10 @@ from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from ..coding import ValueInput
 from ..engine.bound import Bound
 from ..engine.kernels.outputs import FAULTED
-from ..errors import NO_VALUE, DescriptionError
+from ..errors import NO_VALUE, DescriptionError, close_match
 from ..events.event_array import ARRAY_TYPES
 from ..events.packets import PACKET_TYPES
 from ..realtime.intake import Intake, Pacing
@@ -22,6 +23,7 @@ from ..spec import ControllerSpec, RosTopic
 from .limits import Bounds, fit_bounds
 from .packets import PacketInput
 from .ports import CommandOutput, EventsInput, NumericInput
+from .sectors import rules_of
 from .wire import compile_path
 
 __all__ = [
@@ -72,8 +74,13 @@ def message_class(path: str, name: str) -> Any:
     """The Python class of ``package/msg/Type``; raises DescriptionError where it is not installed."""
     package, _, kind = name.split("/")
     try:
-        return getattr(importlib.import_module(f"{package}.msg"), kind)
-    except (ImportError, AttributeError):
+        module = importlib.import_module(f"{package}.msg")
+        return getattr(module, kind)
+    except AttributeError:
+        near = close_match(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
+        rule = f"{package} is installed and has no message {kind!r}"
+        raise DescriptionError(f"{path}.type", name, rule, near or f"see `ros2 interface package {package}`") from None
+    except ImportError:
         fix = f"install {package}"
         if name in EVENT_TYPES:
             distribution = os.environ.get("ROS_DISTRO", "<distro>")
@@ -157,6 +164,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
     need_topics("inputs", [f["name"] for f in facts], spec.ros_inputs)
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     ports: list[Any] = []
+    values = {one.name: one for one in spec.inputs if isinstance(one, ValueInput)}
     for fact in facts:
         name = fact["name"]
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
@@ -170,7 +178,8 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         else:
             try:
                 program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
-                port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], name=name)
+                options = {"reduce": topic.reduce, "rules": rules_of(values[name]), "name": name}
+                port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], **options)
             except DescriptionError as error:
                 raise error.within(where) from None
             if topic.age != "arrival" and not program.stamped:

@@ -46,6 +46,7 @@ from .cdr import (
     walk_message,
 )
 from .fields import (
+    begins_with_stamp,
     class_of,
     fields_of,
     has_name,
@@ -54,6 +55,7 @@ from .fields import (
     is_struct,
     is_wide,
     kind_number,
+    least_size,
     owner_of_names,
     says,
     type_name,
@@ -190,7 +192,7 @@ class _Assembler:
             return
         register = _register(depth)
         if size is None:
-            self.add(COUNT, register, _least_size(element))
+            self.add(COUNT, register, least_size(element))
         else:
             self.add(SET, register, size)
         self.loop(register, lambda: self.pass_type(element, depth + 1))
@@ -268,7 +270,7 @@ class _Assembler:
             count = _check_slice(pick, kind, path)
         total = _register(depth)
         if size is None:
-            self.add(COUNT, total, _least_size(element))
+            self.add(COUNT, total, least_size(element))
         else:
             self.add(SET, total, size)
         if is_basic(element) and not rest:
@@ -389,24 +391,6 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
     return None
 
 
-def _least_size(kind: Any) -> int:
-    """The fewest bytes that one value of a type takes, padding not counted: at least 1."""
-    if is_basic(kind):
-        return KIND_SIZES[kind_number(kind, kind.typename)]
-    if is_struct(kind):
-        return max(1, sum(_least_size(inner) for inner in fields_of(class_of(kind)).values()))
-    if is_nested(kind) and getattr(kind, "size", None) is not None:
-        return kind.size * _least_size(kind.value_type)
-    return 4  # the length of a string or a sequence
-
-
-def _begins_with_stamp(message_class: type) -> bool:
-    for name, kind in fields_of(message_class).items():
-        text = says(kind)
-        return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
-    return False
-
-
 def compile_path(message_class: type, field: str) -> PathProgram:
     """Compile the path ``field`` through the type ``message_class``.
 
@@ -420,7 +404,7 @@ def compile_path(message_class: type, field: str) -> PathProgram:
         assembler.hooks[level] = {picked.key: (LIST, 0, 0, assembler.record(picked, NAMED))}
     kind, size = assembler.walk_path(message_class, segments, "", 0)
     assembler.add(END)
-    stamped = _begins_with_stamp(message_class)
+    stamped = begins_with_stamp(message_class)
     code = assembler.code(stamped, kind)
     return PathProgram(type_name(message_class), field, segments, code, kind, size, stamped)
 

@@ -28,6 +28,8 @@ class RosTopic:
     pace : of an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", when its
         own time has come, so that a long packet spreads over the ticks it covers
     late : of an events input: an event older by more than this than the newest one given counts as late [s]
+    reduce : of a value input: "min", "mean" or "max": the numbers that the field names, as many as they are, become
+        the input's by equal sectors; empty: they are the input's
     values : of a command: what its message says beside the numbers, field -> value, e.g. ``name: [pan, tilt]``
     """
 
@@ -39,6 +41,7 @@ class RosTopic:
     age: str = "arrival"
     pace: str = "arrival"
     late: float = 0.01
+    reduce: str = ""
     values: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -55,6 +58,8 @@ class RosTopic:
             raise DescriptionError("age", self.age, "must be 'arrival', 'stamp' or 'older'")
         if self.pace not in ("arrival", "sensor"):
             raise DescriptionError("pace", self.pace, "must be 'arrival' or 'sensor'")
+        if self.reduce not in ("", "min", "mean", "max"):
+            raise DescriptionError("reduce", self.reduce, "must be 'min', 'mean' or 'max'")
         if not 0 <= self.late <= 3600:
             raise DescriptionError("late", self.late, "must be from 0 to 3600 s")
 
@@ -73,6 +78,8 @@ def _topic(r: Reader, output: bool, events: bool = False) -> RosTopic:
         values["values"] = fixed.values
     else:
         values["age"] = r.text("age", RosTopic.age)
+    if not (output or events):
+        values["reduce"] = r.text("reduce", "")
     if events:
         values |= {"pace": r.text("pace", RosTopic.pace), "late": r.number("late", RosTopic.late)}
     return r.make(RosTopic, depth=r.take("depth", usual_depth(values["type"], output)), **values)

@@ -186,6 +186,8 @@ class _Writer:
                 raise DescriptionError(f"ros.inputs.{name}.values", topic.values, "goes with outputs only")
             if name not in cameras and (topic.pace, topic.late) != (RosTopic.pace, RosTopic.late):
                 raise DescriptionError(f"ros.*.{name}.pace", topic.pace, "pace and late go with events inputs only")
+            if topic.reduce and (name in cameras or defaults is COMMANDED):
+                raise DescriptionError(f"ros.*.{name}.reduce", topic.reduce, "goes with value inputs only")
         output = defaults is COMMANDED
         return {
             name: self.fields(topic, ("ros", name), defaults={**defaults, "depth": usual_depth(topic.type, output)})

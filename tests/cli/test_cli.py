@@ -310,7 +310,7 @@ ROS = {
     [
         ("inputs", "type", "std_msgs/msg/Thing", "ros.inputs.observation.type = 'std_msgs/msg/Thing'"),
         ("inputs", "field", "dat[:]", "did you mean 'data'"),
-        ("inputs", "field", "data[0:2]", "names 2 numbers, the input has 3"),
+        ("inputs", "field", "data[0:2]", "names 2 numbers, the input takes 3"),
         ("inputs", "topic", "a b", "is not a topic name"),
         ("outputs", "field", "data[0]", "names 1 numbers, the output has 2"),
         ("outputs", "topic", "1//", "ros.outputs.torque.topic"),

@@ -93,6 +93,14 @@ MISTAKES = {
         ("ros.inputs.sensor.type", "no_msgs/msg/Nothing"),
         ["ros.inputs.sensor.type = 'no_msgs/msg/Nothing'", "not an installed message type", "install no_msgs"],
     ),
+    "no such message": (
+        {},
+        ("ros.outputs.drive.type", "geometry_msgs/msg/TwistStamp"),
+        [
+            "ros.outputs.drive.type = 'geometry_msgs/msg/TwistStamp'",
+            "geometry_msgs is installed and has no message 'TwistStamp'; did you mean 'TwistStamped'?",
+        ],
+    ),
     "no topic name": (
         {},
         ("ros.inputs.sensor.topic", "a b"),
@@ -101,7 +109,7 @@ MISTAKES = {
     "size of the field": (
         {},
         ("ros.inputs.sensor", {"topic": "a", "type": "sensor_msgs/msg/Imu", "field": "angular_velocity.z"}),
-        ["ros.inputs.sensor.size = 2", "angular_velocity.z", "1"],
+        ["ros.inputs.sensor.field = 'angular_velocity.z'", "names 1 number, the input takes 2"],
     ),
     "a value that does not fit": (
         {},
@@ -360,7 +368,7 @@ def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_i
     assert (fault - begin) * 1e-9 <= 0.05 + PERIOD + ON_ITS_WAY + 0.01
     status = robot.status("/controller: input sensor", time.monotonic(), level=ERROR)
     assert "stale: " in status.message
-    assert "malformed messages" in status.message
+    assert "malformed messages: has 3 numbers in position[:], the input takes 2" in status.message
     assert process.alive
     assert process.end() == 0
 

@@ -154,22 +154,27 @@ def test_bad_messages_are_counted_and_change_nothing(nodes):
     from rclpy.serialization import serialize_message
 
     raw = serialize_message(good)
+    assert joints.port.why_malformed() == ""
     bad = [
-        raw[:30],
-        raw[:5],
-        b"\0\1\0",
-        b"\0\7" + raw[2:],
-        b"\xff" * 60,
-        serialize_message(stamped(JointState(position=[1.0]), 78)),
-        serialize_message(stamped(JointState(position=[1.0, 2.0, 3.0]), 78)),
-        serialize_message(Float64MultiArray(data=[1.0] * 9)),
+        (raw[:30], "ends too early"),
+        (raw[:5], "ends too early"),
+        (b"\0\1\0", "is no plain CDR message"),
+        (b"\0\7" + raw[2:], "is no plain CDR message"),
+        (b"\xff" * 60, "is no plain CDR message"),
+        (serialize_message(stamped(JointState(position=[1.0]), 78)), "has 1 number in position[:], the input takes 2"),
+        (serialize_message(stamped(JointState(position=[1.0] * 3), 78)), "has 3 numbers in position[:], the input"),
+        (serialize_message(Float64MultiArray(data=[1.0] * 9)), "ends too early"),
     ]
-    for k, data in enumerate(bad):
+    for k, (data, why) in enumerate(bad):
         joints.publisher.publish(data)
         joints.take(now=6, until=1)
         assert joints.port.counters()["malformed"] == k + 1
+        assert joints.port.why_malformed().startswith(why)
         assert joints.slot.state()[1:] == before[1:]
         assert joints.slot.header[FRESH] == 0
+    by_reason = {key: n for key, n in joints.port.counters().items() if key.startswith("malformed.")}
+    reasons = {"truncated": 3, "encapsulation": 3, "too_few": 1, "too_many": 1}
+    assert by_reason == {f"malformed.{reason}": n for reason, n in reasons.items()}
     joints.publisher.publish(stamped(JointState(name=["x" * 2000], position=[8.0, 9.0]), 79))
     joints.take(now=6, until=1)
     assert joints.port.counters()["oversized"] == 1
@@ -327,7 +332,7 @@ def test_templates_that_cannot_be(nodes):
     with pytest.raises(DescriptionError, match="must not command the stamp"):
         CommandOutput(stamped_publisher, TwistStamped, [("header.stamp.sec", cell, 1)])
     subscription = io.create_subscription(Imu, "imu", lambda message: None, QOS)
-    with pytest.raises(DescriptionError, match="must be how many numbers"):
+    with pytest.raises(DescriptionError, match="names 1 number, the input takes 2"):
         NumericInput(subscription, compile_path(Imu, "angular_velocity.z"), cell, cell, 2)
     with pytest.raises(DescriptionError, match="needs sensor_msgs/msg/JointState"):
         NumericInput(subscription, compile_path(JointState, "position[0]"), cell, cell, 1)

@@ -1,0 +1,67 @@
+"""Many numbers of a message reduced to the few of an input: sector k of m has those from floor(k n / m) on.
+
+So 360 and 720 beams give the same sectors; where m does not divide n, sectors differ by one number. A number that is
+not finite goes by the input's rule first, as in the tick (`kernels.encoders.finite`): "high" and "low" make it an end
+of the range, "hold" leaves it out, and "reject" makes the sector NaN. So is a sector in which nothing is left, and the
+tick's rule for it follows: what was held, or a rejected sample.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..coding import ValueInput
+from ..coding.inputs import NOT_FINITE
+from ..engine.kernels.encoders import HIGH, HOLD, REJECT
+from ..engine.memory import load_f64, load_i64, store_f64
+
+__all__ = ["REDUCTIONS", "reduce_sectors", "rules_of"]
+
+#: ``reduce`` of a topic, by number; 0: every number of the input has one of the message
+REDUCTIONS = ("", "min", "mean", "max")
+MIN, MEAN = 1, 2
+RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of its range are float64
+
+
+def rules_of(spec: ValueInput) -> np.ndarray:
+    """(size, RULE_WORDS) int64: how each sector takes what is not finite."""
+    rules = np.zeros((spec.size, RULE_WORDS), np.int64)
+    rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
+    ends: Any = rules.view(np.float64)
+    ends[:, LOW], ends[:, HIGH_END] = spec.range
+    return rules
+
+
+@register_jitable
+def _sector(first, n, how, rule):
+    """One number of the ``n`` at address ``first``; ``rule`` is the address of its rule."""
+    result, count = 0.0, 0
+    for k in range(n):
+        value = load_f64(first + 8 * k)
+        if not np.isfinite(value):
+            kind = load_i64(rule + 8 * RULE)
+            if kind == REJECT:
+                return np.nan
+            if kind == HOLD:
+                continue
+            up = value > 0.0 if value == value else kind == HIGH
+            value = load_f64(rule + 8 * HIGH_END) if up else load_f64(rule + 8 * LOW)
+        if how == MEAN:
+            result += value
+        elif count == 0 or (value < result if how == MIN else value > result):
+            result = value
+        count += 1
+    if count == 0:
+        return np.nan
+    return result / count if how == MEAN else result
+
+
+@register_jitable
+def reduce_sectors(values, n, out, size, how, rules):
+    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size."""
+    for k in range(size):
+        first, last = k * n // size, (k + 1) * n // size
+        store_f64(out + 8 * k, _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k))
