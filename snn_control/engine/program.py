@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ProgramError
-from ..files import replace_file
+from ..files import Arrays, replace_file
 
 __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned"]
 
@@ -138,7 +138,7 @@ class Program:
             return Place(p[0], p[1], p[2], tuple(p[3]))
 
         try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with Arrays(path) as file:
                 d = json.loads(str(file["description"]))
                 if d["schema"] != SCHEMA:
                     raise ProgramError(f"{path}: schema = {d['schema']}: must be {SCHEMA}; build the controller again")
@@ -163,12 +163,10 @@ class Program:
             raise ProgramError(f"{path}: not a saved Program ({type(error).__name__}: {error})") from error
 
 
-def _read_block(file: Any, name: str) -> np.ndarray:
+def _read_block(file: Arrays, name: str) -> np.ndarray:
     """A one-dimensional uint8 array of an .npz, read in pieces to where it stays."""
-    with file.zip.open(f"{name}.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        if version != (1, 0) or len(shape) != 1 or dtype != np.uint8:
+    with file.open(name) as (stream, shape, dtype):
+        if len(shape) != 1 or dtype != np.uint8:
             raise ValueError(f"{name} is no block of bytes")
         block, done = aligned(shape[0]), 0
         while piece := stream.read(1 << 20):

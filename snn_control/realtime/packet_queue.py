@@ -130,7 +130,7 @@ class PacketQueue:
         stamp : ns, CLOCK_REALTIME when the packet was made; -1: not known
         arrival : ns, CLOCK_MONOTONIC when it arrived; None: now
 
-        Raises InputError for an encoding that is not known, and for a packet longer than the ring.
+        Raises InputError for an encoding that is not known, numbers beyond int64, and a packet longer than the ring.
         """
         if encoding not in ENCODINGS:
             raise InputError(f"{self.name}.push: encoding {encoding!r}: must be one of {', '.join(ENCODINGS)}")
@@ -138,8 +138,11 @@ class PacketQueue:
         if data.size > self._ring.nbytes:
             raise InputError(f"{self.name}.push: {data.size} bytes: the ring has {self._ring.nbytes}: raise ring_bytes")
         seq = self._seq if seq is None else seq
-        self._seq = seq + 1
         number, arrival = ENCODINGS.index(encoding), time.monotonic_ns() if arrival is None else arrival
+        if not all(-(1 << 63) <= one < 1 << 63 for one in (seq, time_base, stamp, arrival)):
+            rule = "seq, time_base, stamp and arrival must be within int64"
+            raise InputError(f"{self.name}.push: {seq}, {time_base}, {stamp}, {arrival}: {rule}")
+        self._seq = seq + 1
         taken = self._push(self.context, data.ctypes.data, data.size, number, time_base, seq, stamp, arrival)
         if taken and self._semaphore:
             ctypes.CDLL(None).sem_post(ctypes.c_void_p(self._semaphore))

@@ -17,6 +17,7 @@ import yaml
 
 from ..engine import plugins
 from ..errors import NO_VALUE, DescriptionError, nearest
+from ..files import Arrays, reason
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
@@ -131,17 +132,17 @@ class Reader:
         if not mark or not name.endswith(".npz"):
             raise DescriptionError(path, reference, "must be a number, lists of numbers or 'file.npz#name'")
         file = self.folder / name
-        if not file.is_file():
-            raise DescriptionError(path, reference, f"there is no file {file}")
         try:
-            with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-                if key not in archive.files:
-                    raise DescriptionError(path, reference, f"{name} has no array '{key}'", nearest(key, archive.files))
+            with Arrays(file) as archive:
+                if key not in archive:
+                    raise DescriptionError(path, reference, f"{name} has no array '{key}'", nearest(key, list(archive)))
                 array = archive[key]
-        except DescriptionError:
-            raise
-        except Exception as error:  # zipfile, zlib and NumPy each have their own
-            raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {error}") from error
+        except FileNotFoundError:
+            raise DescriptionError(path, reference, f"there is no file {file}") from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, DescriptionError):
+                raise
+            raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {reason(error)}") from None
         if array.dtype.kind not in "iufb":
             raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
         return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask
