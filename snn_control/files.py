@@ -22,7 +22,7 @@ __all__ = ["Arrays", "open_file", "read_text", "reason", "replace_file", "replac
 
 Write = Callable[[IO[bytes]], object]
 
-MOST_TEXT = 1 << 26  # bytes: of a controller file, a summary
+MOST_TEXT = 1 << 22  # bytes: of a controller file, a summary; numbers without end stand in arrays
 DEFLATED = 1032  # times as long as its bytes is what they can hold at most, in ZIP's only common way of packing
 
 
@@ -88,13 +88,13 @@ def open_file(path: str | os.PathLike) -> IO[bytes]:
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """A text of at most 64 MiB in UTF-8."""
+    """A text of at most 4 MiB in UTF-8."""
     with open_file(path) as file:
         raw = file.read(MOST_TEXT + 1)
     if len(raw) > MOST_TEXT:
-        raise ValueError(f"has more than {MOST_TEXT:,} bytes of text")
+        raise ValueError(f"has more than {MOST_TEXT:,} bytes, too many for a text")
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ValueError(f"is not a text file (line {line} is not UTF-8)") from None
