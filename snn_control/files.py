@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-__all__ = ["Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text"]
+__all__ = ["DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text"]
 
 Write = Callable[[IO[bytes]], object]
 
