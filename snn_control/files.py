@@ -47,11 +47,13 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors of the system name the file that was meant, not the temporary one."""
+def _naming(path: Path, always: bool = True) -> Iterator[None]:
+    """Errors of the system name the file that was meant, not the temporary one; or only those that name none."""
     try:
         yield
     except OSError as error:
+        if error.errno is None or (error.filename is not None and not always):
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
@@ -59,7 +61,7 @@ def _part(path: Path, write: Write) -> Path:
     with _naming(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _naming(path, always=False), os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

@@ -32,7 +32,7 @@ MOST_STEPS = 100_000_000  # in one tick
 
 
 def _steps_of(dt: float, period: float) -> int:
-    for key, value in (("dt", dt), ("period", period)):
+    for key, value in (("period", period), ("dt", dt)):
         if not (isinstance(value, float | int) and value > 0 and math.isfinite(value)):
             raise BuildError(key, value, "must be > 0 s")
         if not SHORTEST <= value <= LONGEST:

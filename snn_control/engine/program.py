@@ -23,6 +23,7 @@ __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned"]
 
 SCHEMA = 1
 ALIGN = 64
+MOST_IO = 1 << 34  # bytes: of it a file holds only the number
 NUMBER, PROGRAM, STATE, IO = range(4)  # kinds of operand
 PRE, STEP, POST = range(3)  # sections of a tick
 
@@ -154,6 +155,8 @@ class Program:
                     d["steps"],
                     d["facts"],
                 )
+                if not 0 <= program.io_bytes <= MOST_IO:
+                    raise ProgramError(f"{path}: io_bytes = {program.io_bytes}: must be at most {MOST_IO:,}")
                 if program.digest != str(file["digest"]):
                     raise ProgramError(f"{path}: the content does not match its hash; build the controller again")
                 return program

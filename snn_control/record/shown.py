@@ -34,6 +34,7 @@ BEGIN, VALUES = SLOT_WORDS, SLOT_WORDS + 1
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 FORMAT = "snn_control shown 1"
+MOST_TICKS, MOST_BYTES = 300_000, 256_000_000
 FACTS = ("period_ns", "first_tick", "overwritten")
 
 
@@ -85,14 +86,17 @@ class ShownRecorder:
     Parameters
     ----------
     bound : the controller's
-    ticks : how many of the newest are kept
+    ticks : how many of the newest are kept; None: 300,000, or fewer so that all numbers fit into 256 MB
     events : for how many events there is room, of each events input; ticks whose events were overwritten are lost
     """
 
     name = "shown recorder"
 
-    def __init__(self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000) -> None:
+    def __init__(self, bound: Bound, ticks: int | None = None, events: int = 4_000_000) -> None:
         self._inputs = bound.program.facts["inputs"]
+        if ticks is None:
+            words = 1 + sum(VALUES + (one["size"] if one["kind"] == "value" else 0) for one in self._inputs)
+            ticks = max(1, min(MOST_TICKS, MOST_BYTES // (8 * words)))
         self.period_ns = round(bound.program.facts["period"] * 1e9)
         for one in self._inputs:
             if one["kind"] == "events" and events < one["capacity"]:
@@ -122,6 +126,12 @@ class ShownRecorder:
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(keep_inputs, "int64(int64,int64,int64)")
+
+    @property
+    def text(self) -> str:
+        """How much is kept, in words."""
+        ticks = len(self._numbers)
+        return f"the newest {ticks:,} ticks, {ticks * self.period_ns * 1e-9:g} s"
 
     def clear(self) -> None:
         """Forget everything; call it after the controller's reset. Not while a loop runs."""

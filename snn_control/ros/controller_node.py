@@ -144,6 +144,7 @@ class ControllerNode(LifecycleNode):
             raise error.in_file(self.file) from None
         if self.record:
             self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)
+            self.get_logger().info(f"{shown_file(self.record).name} will hold {self.shown.text}")
         n = bound.array("command").size
         self.loop = Loop(
             tick_address(),
