@@ -8,6 +8,8 @@ import json
 import sys
 from pathlib import Path
 
+from snn_control.files import replace_text
+
 NAMES = (
     "engine", "calls", "peers", "build", "plasticity", "plugins", "events_decode", "events_filters", "event_camera",
     "wakeup", "latency", "burst", "burst_dds", "pan_tilt", "soak",
@@ -27,7 +29,7 @@ def main() -> int:
         passed &= figures[name].get("passed") is not False
     path = Path("runs/bench.json")
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(figures, indent=1))
+    replace_text(path, json.dumps(figures, indent=1))
     print(f"\nfigures: {path}")
     return 0 if passed else 1
 

@@ -25,6 +25,7 @@ import numpy as np
 from sim_worlds.baselines.pan_tilt import BASELINES, GAINS, load
 from sim_worlds.motion import MOTIONS
 from snn_control.controller import Controller
+from snn_control.files import replace_text
 from snn_control.resources import shipped
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
@@ -126,7 +127,7 @@ def write_gains(name: str, gains: dict[str, float]) -> None:
     """Replace one baseline's gains on file."""
     on_file = json.loads(GAINS.read_text())
     on_file[name] = gains
-    GAINS.write_text(json.dumps(on_file, indent=2) + "\n")
+    replace_text(GAINS, json.dumps(on_file, indent=2) + "\n")
 
 
 def condition(name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .engine.program import Program
 from .engine.spike_ring import SpikeRing
 from .engine.workload import workload
 from .errors import InputError, ProgramError, SnnControlError, counted
-from .files import replace_file
+from .files import Arrays, replace_file
 from .resources import controller_path
 from .spec import ControllerSpec, load_spec, nearest
 
@@ -261,7 +261,7 @@ class Controller:
         damaged; the controller is then as it was.
         """
         try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with Arrays(path) as file:
                 digest, state = str(file["program"]), file["state"]
         except Exception as error:
             raise ProgramError(f"{path}: not a saved state ({type(error).__name__}: {error})") from error

@@ -1,17 +1,29 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and that are read without believing what they promise.
+
+What reads raises OSError, whose ``strerror`` is the reason, or ValueError, whose text is: see `reason`.
+"""
 
 from __future__ import annotations
 
+import errno
+import math
 import os
+import stat
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["replace_file", "replace_files", "replace_text"]
+import numpy as np
+
+__all__ = ["DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text"]
 
 Write = Callable[[IO[bytes]], object]
+
+MOST_TEXT = 1 << 22  # bytes: of a controller file, a summary; numbers without end stand in arrays
+DEFLATED = 1032  # times as long as its bytes is what they can hold at most, in ZIP's only common way of packing
 
 
 def replace_file(path: str | os.PathLike, write: Write) -> None:
@@ -35,11 +47,13 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors of the system name the file that was meant, not the temporary one."""
+def _naming(path: Path, always: bool = True) -> Iterator[None]:
+    """Errors of the system name the file that was meant, not the temporary one; or only those that name none."""
     try:
         yield
     except OSError as error:
+        if error.errno is None or (error.filename is not None and not always):
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
@@ -47,7 +61,7 @@ def _part(path: Path, write: Write) -> Path:
     with _naming(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _naming(path, always=False), os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -63,3 +77,110 @@ def _part(path: Path, write: Write) -> Path:
 def replace_text(path: str | os.PathLike, text: str) -> None:
     """`replace_file` of a text, UTF-8."""
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def open_file(path: str | os.PathLike) -> IO[bytes]:
+    """Open a file to read; a pipe or a device, which might never end, is refused as a folder is."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is a pipe or a device, not a file", str(path))
+    return open(path, "rb")
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """A text of at most 4 MiB in UTF-8."""
+    with open_file(path) as file:
+        raw = file.read(MOST_TEXT + 1)
+    if len(raw) > MOST_TEXT:
+        raise ValueError(f"has more than {MOST_TEXT:,} bytes, too many for a text")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not a text file (line {line} is not UTF-8)") from None
+
+
+def reason(error: Exception) -> str:
+    """Why something could not be read, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, MemoryError):
+        return "does not fit into this machine's memory"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class Arrays(Mapping[str, np.ndarray]):
+    """The arrays of an .npz file, by name; no pickles, and never more memory than the file's bytes can fill.
+
+    To be used in ``with``; ``dict(arrays)`` reads all of them.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._file = open_file(path)
+        try:
+            with _in_words():
+                self._zip = zipfile.ZipFile(self._file)
+                self._members = {
+                    info.filename.removesuffix(".npy"): info
+                    for info in self._zip.infolist()
+                    if info.filename.endswith(".npy")
+                }
+                if sum(info.compress_size for info in self._members.values()) > os.fstat(self._file.fileno()).st_size:
+                    raise ValueError("its arrays are together longer than the file")
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Arrays:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._zip.close()
+        self._file.close()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
+        """The bytes of an array, its shape and its type, which fit together; for what is read in pieces.
+
+        Raises KeyError where there is no such array.
+        """
+        info = self._members[name]
+        with _in_words():
+            stream = self._zip.open(info)
+        with stream:
+            with _in_words():
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+            most = info.compress_size * (DEFLATED if info.compress_type == zipfile.ZIP_DEFLATED else 1)
+            there = min(info.file_size, most) - stream.tell()
+            if dtype.hasobject:
+                raise ValueError(f"array {name} holds Python objects")
+            if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != there:
+                raise ValueError(f"array {name} says that it is {dtype} of shape {shape}, but has {there} bytes")
+            yield stream, shape, dtype
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with self.open(name):  # it is as long as it says
+            pass
+        with _in_words(), self._zip.open(self._members[name]) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Whatever zipfile, zlib and NumPy raise at bytes that are no arrays is a ValueError."""
+    try:
+        yield
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(reason(error)) from None

@@ -281,6 +281,7 @@ MEANING = [
     ("inputs.speed.encoder", {"type": "direct", "gain": INFINITY}, "inputs.speed.encoder.gain = inf: must be finite"),
     (f"{MOTOR}.neuron", {"type": "lif", "v_reset": 5}, "network.populations.motor.neuron.v_reset = 5: must be < v_threshold (1.0)"),
     (f"{MOTOR}.bias", [1, 2], "network.populations.motor.bias = 'shape (2,)': must be a number or have shape (4,)"),
+    (f"{FIRST}.weights", 1e39, "network.projections[0].weights = 1e+39: must be finite numbers of float32"),
     (f"{FIRST}.weights", [1.0, INFINITY], "network.projections[0].weights = 'NaN or infinity': must be finite"),
     (f"{SECOND}.learning", {"type": "stdp", "w_min": 2}, "network.projections[1].learning.w_min = 2: must be < w_max (1.0)"),
     (f"{SECOND}.learning", {"type": "stdp", "a_plus": INFINITY}, "network.projections[1].learning.a_plus = inf: must be finite"),
@@ -304,7 +305,6 @@ BUILD = [
     (f"{FIRST}.post", "camera", "projections[joints -> camera].post = 'camera': must be a population"),
     (f"{FIRST}.delay", 1e-5, "projections[joints -> motor].delay = 1e-05: rounds to no step of 0.001 s"),
     (f"{FIRST}.weights", [[1, 2]], "projections[joints -> motor].weights = 'shape (1, 2)': must be a number or have shape (12, 4)"),
-    (f"{FIRST}.weights", 1e39, "projections[joints -> motor].weights = 1e+39: must be finite numbers of float32"),
     (f"{FIRST}.connection", "one_to_one", "projections[joints -> motor].connection = 'one_to_one': sizes must agree: 12 and 4"),
     (f"{SECOND}.pre_index", [0, 1, 4], "projections[motor -> slow].pre_index = 4: must lie in [0, 4)"),
     (f"{SECOND}.pre_index", [0, -1, 3], "projections[motor -> slow].pre_index = -1: must lie in [0, 4)"),
@@ -566,7 +566,11 @@ def test_yaml_numbers_and_words_are_those_of_yaml_1_2(folder):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("period: 1e-3", "period: 1e-3\nperiod: 2e-3", "c.yaml: period = 'line 4': a key may be there once only"),
+        (
+            "period: 1e-3",
+            "period: 1e-3\nperiod: 2e-3",
+            "c.yaml: period = 'line 4': a key may be there once only, and it stands in line 3 already",
+        ),
         ("{pre: x,", "{pre: x, pre: y,", "c.yaml: pre = 'line 5': a key may be there once only"),
         ("period: 1e-3", "period: [1e-3", "c.yaml = 'line 4, column 7': is not YAML: "),
         ("period: 1e-3", "? [a]\n: 1", "a key must be a name"),

@@ -104,7 +104,7 @@ def keywords(pairs: Sequence[str]) -> dict[str, Any]:
             raise DescriptionError("--arg", pair, "must look like key=value")
         try:
             found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise DescriptionError("--arg", pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
     return found
 

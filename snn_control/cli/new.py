@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DescriptionError
+from ..files import replace_text
 from .common import add_command
 
 MORE = """\
@@ -61,10 +62,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     path = Path(options.file)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise DescriptionError("FILE", str(path), "exists already", "choose another name") from None
+        if path.exists():
+            raise DescriptionError("FILE", str(path), "exists already", "choose another name")
+        replace_text(path, text)
     except OSError as error:
         raise DescriptionError("FILE", str(path), f"cannot be written: {error.strerror}") from None
     print(f"{path}: written. Next: snn_control check {path}")

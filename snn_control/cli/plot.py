@@ -25,7 +25,8 @@ figures (--only takes these names, or those of single files):
 stimulus: without --input, a sinusoid over each number's range and a bright disc that wanders over an event camera's
 frame, at random by --seed. --input takes an .npz file with an array for each input: (ticks, size) for
 values, a row a tick; (n, 4) rows of t [s], x, y, p for events. It also takes what a node or a replay was given
-(shown.npz), and a recording of an event camera for a controller with one (its other inputs are 0).
+(shown.npz), a rosbag2 (folder, .db3, .mcap) with the topics of the file's ros.inputs, and a recording of an event
+camera for a controller with one (its other inputs are 0).
 
 examples:
   snn_control plot cartpole
@@ -58,6 +59,10 @@ def add_stimulus(parser: argparse.ArgumentParser) -> None:
 def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
     """The stimulus that the options of `add_stimulus` ask for."""
     if options.input is not None:
+        from ..ros.bags import bag_inputs, has_numbers
+
+        if has_numbers(options.input, spec):
+            return bag_inputs(options.input, spec, options.seconds)
         return load_stimulus(options.input, spec, options.seconds)
     return default_stimulus(spec, 1.0 if options.seconds is None else options.seconds, options.seed)
 

@@ -164,6 +164,8 @@ class Output:
             array = np.asarray(value, np.float64)
             if array.shape not in ((), (self.size,)) or np.isnan(array).any():
                 raise DescriptionError(f"{where}.{key}", value, f"must be a number or {self.size} numbers")
+        if not (np.abs(np.asarray(self.bias, np.float64)) <= np.finfo(np.float32).max).all():
+            raise DescriptionError(f"{where}.bias", self.bias, "must be finite numbers of float32")
         if isinstance(self.decoder, ArgmaxDecoder):
             self._check_action(where, values, self.decoder.actions)
         low, high, safe = (np.asarray(v, np.float64) for v in (*self.limits, self.safe))

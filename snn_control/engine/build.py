@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..coding import EventsInput, Guard, Input, Output
 from ..errors import BuildError
 from ..network import Network
@@ -25,15 +27,23 @@ from .random import check_seed
 __all__ = ["build"]
 
 
+SHORTEST, LONGEST = 1e-9, 1e6  # s, of a step and a period: ns that 64 bits can add up
+MOST_STEPS = 100_000_000  # in one tick
+
+
 def _steps_of(dt: float, period: float) -> int:
-    for key, value in (("dt", dt), ("period", period)):
+    for key, value in (("period", period), ("dt", dt)):
         if not (isinstance(value, float | int) and value > 0 and math.isfinite(value)):
             raise BuildError(key, value, "must be > 0 s")
+        if not SHORTEST <= value <= LONGEST:
+            raise BuildError(key, value, f"must be from {SHORTEST:g} s to {LONGEST:g} s")
     steps = round(period / dt)
     if not _divides(dt, period):
         near = " or ".join(_round_steps(dt, period)) or repr(period / max(1, steps))
         fix = f"use dt = {near}, or period = {max(1, steps) * dt:.12g}"
         raise BuildError("dt", dt, f"must divide the period ({period} s)", fix)
+    if steps > MOST_STEPS:
+        raise BuildError("dt", dt, f"must be at least a {MOST_STEPS:,}th of the period ({period} s)")
     return steps
 
 
@@ -51,6 +61,7 @@ def _round_steps(dt: float, period: float) -> list[str]:
     return [f"{one:g}" for one in below[-1:] + above[:1]]
 
 
+@np.errstate(over="ignore")  # the layout refuses what becomes infinite
 def build(
     network: Network,
     inputs: Sequence[Input],

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import NO_VALUE, BuildError
 from .program import ALIGN, IO, PROGRAM, STATE, Place, aligned
 
 __all__ = ["Layout", "element"]
@@ -44,7 +45,10 @@ class Layout:
         return place
 
     def constant(self, name: str, values: np.ndarray) -> Place:
-        """Read-only array in the Program."""
+        """Read-only array in the Program; raises BuildError for a float32 that became infinite."""
+        if values.dtype == np.float32 and not np.isfinite(values).all():
+            rule = "has numbers that are infinite as float32, which reaches to 3.4e38"
+            raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
     def reserve(

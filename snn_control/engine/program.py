@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import ProgramError
-from ..files import replace_file
+from ..files import Arrays, replace_file
 
 __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned"]
 
 SCHEMA = 1
 ALIGN = 64
+MOST_IO = 1 << 34  # bytes: of it a file holds only the number
 NUMBER, PROGRAM, STATE, IO = range(4)  # kinds of operand
 PRE, STEP, POST = range(3)  # sections of a tick
 
@@ -139,7 +140,7 @@ class Program:
             return Place(p[0], p[1], p[2], tuple(p[3]))
 
         try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with Arrays(path) as file:
                 d = json.loads(str(file["description"]))
                 if d["schema"] != SCHEMA:
                     raise ProgramError(f"{path}: schema = {d['schema']}: must be {SCHEMA}; build the controller again")
@@ -155,6 +156,8 @@ class Program:
                     d["steps"],
                     d["facts"],
                 )
+                if not 0 <= program.io_bytes <= MOST_IO:
+                    raise ProgramError(f"{path}: io_bytes = {program.io_bytes}: must be at most {MOST_IO:,}")
                 if program.digest != str(file["digest"]):
                     raise ProgramError(f"{path}: the content does not match its hash; build the controller again")
                 return program
@@ -164,12 +167,10 @@ class Program:
             raise ProgramError(f"{path}: not a saved Program ({type(error).__name__}: {error})") from error
 
 
-def _read_block(file: Any, name: str) -> np.ndarray:
+def _read_block(file: Arrays, name: str) -> np.ndarray:
     """A one-dimensional uint8 array of an .npz, read in pieces to where it stays."""
-    with file.zip.open(f"{name}.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        if version != (1, 0) or len(shape) != 1 or dtype != np.uint8:
+    with file.open(name) as (stream, shape, dtype):
+        if len(shape) != 1 or dtype != np.uint8:
             raise ValueError(f"{name} is no block of bytes")
         block, done = aligned(shape[0]), 0
         while piece := stream.read(1 << 20):

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Events"]
+__all__ = ["FURTHEST", "NANOSECONDS", "Events"]
 
 NANOSECONDS = {"us": 1000, "ns": 1}
+FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: as far as times may reach: differences stay within int64
 
 
 @dataclass(frozen=True, eq=False)

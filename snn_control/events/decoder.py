@@ -10,6 +10,7 @@ from .columns import Events
 
 __all__ = ["Decoder"]
 
+MOST_A_WORD = 32  # events: `codecs`
 ROOM = 1 << 16  # events that the columns have room for at first
 
 
@@ -42,21 +43,27 @@ class Decoder:
         """The events of the next packet.
 
         packet : bytes, or an array that is seen as bytes; those behind the last whole word are dropped and counted
-        time_base : ns, that of its EventPacket; only encodings with times relative to it use it
+        time_base : ns, that of its EventPacket, taken for the nearer end where it is not from -2^61 to 2^62; only
+            encodings with times relative to it use it
         """
         raw = np.frombuffer(packet, np.uint8)
         rest = len(raw) % self.codec.word
         self.state[words.PARTIAL] += rest
         data = np.require(raw[: len(raw) - rest].view(self.codec.item), requirements=["C", "A"])
-        self.state[words.TIME_BASE], self.state[words.FRESH] = time_base, 1
+        self.state[words.TIME_BASE] = min(max(time_base, -words.NEVER), words.NEVER)
+        self.state[words.FRESH] = 1
         columns, n = self._columns, 0
         while True:
             n += self._decode(self.state, data, *(column[n:] for column in columns), self._triggers)
             m = int(self.state[words.TRIGGERS_WRITTEN])
             if m:
                 self._seen.append(self._triggers[:m].copy())
-            data = data[self.state[words.CONSUMED] // data.itemsize :]
+            used = int(self.state[words.CONSUMED])
+            data = data[used // data.itemsize :]
             if not len(data):
+                break
+            if not used and not m and n + MOST_A_WORD <= len(columns[0]):  # no room would help
+                self.state[words.PARTIAL] += data.nbytes
                 break
             if m < len(self._triggers):  # or there is room for events still
                 columns = self._longer(columns, n, len(raw) // data.itemsize - len(data), len(data))

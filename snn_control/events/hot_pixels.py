@@ -23,6 +23,7 @@ __all__ = ["DEVIATIONS", "RATE", "FoundPixels", "learn_hot_pixels", "save_mask"]
 
 DEVIATIONS, RATE = 10.0, 10.0
 SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels, beyond which there is doubt
+MOST_PIXELS = 1 << 24
 PAUSE = 1_000_000_000  # ns; a longer one between two events is a jump of the clock, and counts as this
 
 
@@ -99,6 +100,9 @@ def learn_hot_pixels(
 def _size(width: int | None, height: int | None) -> tuple[int, int]:
     if not width or not height:
         raise DescriptionError("width", NO_VALUE, "of the sensor is not known", "give width and height")
+    if width * height > MOST_PIXELS:
+        rule = f"is more than {MOST_PIXELS:,} pixels, which no camera has"
+        raise DescriptionError("width, height", (width, height), rule, "give width and height")
     return width, height
 
 

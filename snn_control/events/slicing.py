@@ -19,14 +19,13 @@ import numpy as np
 
 from ..engine.compile import compile_function
 from ..errors import DescriptionError
-from .columns import Events
+from .columns import FURTHEST, Events
 
 __all__ = ["LONGEST_GAP", "MOST_TICKS", "Extent", "Slicer", "Tick", "assign", "part"]
 
 BACK = 1_000_000_000  # ns
 LONGEST_GAP = 10.0  # s: a longer silence is cut out
 MOST_TICKS = 10_000_000  # of a replay
-FURTHEST = 1 << 61  # ns: times beyond are taken for it, so that no difference of two overflows
 
 #: words of the state
 PERIOD, LONGEST, BEGUN, ORIGIN, NEWEST, TICK, LATE, JUMPS_BACK, GAPS, SKIPPED = range(10)
@@ -41,7 +40,7 @@ def assign(state, t, ticks, offsets):
     ticks, offsets : (n,) int64, written: never descending; [ns], 0 for a late event
     """
     for i in range(t.size):
-        now = min(max(t[i], -FURTHEST), FURTHEST)
+        now = min(max(t[i], -FURTHEST), FURTHEST)  # no difference of two overflows
         if state[BEGUN] == 0:
             state[BEGUN], state[ORIGIN], state[NEWEST] = 1, now, now
         ahead = now - state[NEWEST]

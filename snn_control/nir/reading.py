@@ -7,16 +7,26 @@ graphs. So the library's own type check is never asked, and `snn_control.nir.sha
 from __future__ import annotations
 
 import importlib
+import math
+import mmap
 import os
-from typing import Any
+import re
+import struct
+from collections.abc import Iterator
+from itertools import count
+from typing import IO, Any
 
 import numpy as np
 
 from ..errors import NO_VALUE, DescriptionError, SnnControlError, how_to_install
+from ..files import DEFLATED, open_file, reason
 from .graph import Graph, Node, natural
 from .shapes import infer
 
 __all__ = ["flatten", "library", "read_graph"]
+
+DEEPEST = 100  # groups in one another
+HEAP = b"GCOL\1\0\0\0"
 
 
 def library() -> Any:
@@ -29,23 +39,102 @@ def library() -> Any:
 
 def read_graph(path: str | os.PathLike) -> Graph:
     """The graph of a NIR file; raises DescriptionError, in one line, whatever is wrong with it."""
-    nir = library()
-    h5py, serialization = importlib.import_module("h5py"), importlib.import_module("nir.serialization")
-    if not os.path.isfile(path):
-        raise DescriptionError("FILE", str(path), "there is no such file")
+    nir, h5py = library(), importlib.import_module("h5py")
+    try:
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            whole = not size or _heaps_are_whole(file)
+    except FileNotFoundError:
+        raise DescriptionError("FILE", str(path), "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise DescriptionError("FILE", str(path), f"cannot be read: {reason(error)}") from None
     if not h5py.is_hdf5(path):
         raise DescriptionError("FILE", str(path), "is not an HDF5 file, which NIR files are")
+    content: Any = {}
     try:
+        if not whole:
+            raise ValueError("one of its heaps of texts is damaged")
         with h5py.File(path, "r") as opened:
-            content = serialization.hdf2dict(opened["node"])
+            content = _content(opened["node"], h5py, size, count())
         _without_check(content)
         graph = nir.dict2NIRNode(content)
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"it holds a {type(graph).__name__}, not a graph")
     except Exception as error:  # h5py, the library's assertions and NumPy each have their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError(str(path), NO_VALUE, f"cannot be read as a NIR file: {reason}") from None
+        rule = f"cannot be read as a NIR file: {_culprit(content) or _says(error)}"
+        raise DescriptionError(str(path), NO_VALUE, rule, "it may be cut or damaged: write it again") from None
     return flatten(graph)
+
+
+def _heaps_are_whole(file: IO[bytes]) -> bool:
+    """Whether each object of HDF5's global heaps ends within its heap; the library walks one that does not for ever.
+
+    A heap is "GCOL", its version and size; objects of uint16 index, uint16 references, uint32, uint64 size, and content
+    in multiples of 8 bytes; what is free at the end has the index 0.
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        at = raw.find(HEAP)
+        while at >= 0:
+            (length,) = struct.unpack_from("<Q", raw[at + 8 : at + 16].ljust(8, b"\0"))
+            place, end = at + 16, min(at + length, len(raw))
+            while place + 16 <= end:
+                index, _, _, size = struct.unpack_from("<HHIQ", raw, place)
+                if size > end - place - (16 if index else 0) or (index == 0 and size < 16):
+                    return False
+                place += 16 + (size + 7) // 8 * 8 if index else size
+            at = raw.find(HEAP, at + len(HEAP))
+    return True
+
+
+def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
+    """What an HDF5 group holds, as the library reads it, but never more than a file of ``size`` bytes has room for.
+
+    objects : counts what was met: hard links can lead in circles
+    """
+    found: dict[str, Any] = {}
+    for name in group:
+        where = f"{group.name}/{name}"
+        if next(objects) > size // 8 or where.count("/") > DEEPEST:
+            raise ValueError(f"{where}: its groups lead in circles")
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{where} is a link to elsewhere")
+        try:
+            item = group[name]
+        except KeyError as error:  # HDF5's reason, in quotes
+            raise ValueError(f"{where}: {error.args[0]}") from None
+        if isinstance(item, h5py.Group):
+            found[name] = _content(item, h5py, size, objects)
+        elif isinstance(item, h5py.Dataset):
+            there = min(item.id.get_storage_size(), size) * DEFLATED
+            whole = math.prod(item.shape or ()) * item.dtype.itemsize
+            if max(whole, math.prod(item.chunks or ()) * item.dtype.itemsize) > there:
+                raise ValueError(f"{where} says that its shape is {item.shape}, for which the file has no room")
+            value = item[()]
+            found[name] = value.decode() if isinstance(value, bytes) else value
+    return found
+
+
+def _says(error: Exception) -> str:
+    """The reason in words; a parameter that is missing is a KeyError or a TypeError of the library's."""
+    if isinstance(error, KeyError):
+        return f"it has no '{error.args[0]}'" if " " not in str(error.args[0]) else str(error.args[0])
+    missing = re.search(r"missing .* argument.?: ('\w+')", str(error))
+    return f"it has no {missing[1]}" if missing else reason(error)
+
+
+def _culprit(content: Any, path: str = "nodes") -> str:
+    """Which node cannot be made, and why; empty where each can be."""
+    nodes = content.get("nodes") if isinstance(content, dict) else None
+    for name, node in nodes.items() if isinstance(nodes, dict) else ():
+        if not isinstance(node, dict) or not isinstance(node.get("type"), str):
+            return f"{path}.{name} has no type"
+        if inner := _culprit(node, f"{path}.{name}.nodes"):
+            return inner
+        try:
+            library().dict2NIRNode(dict(node))
+        except Exception as error:
+            return f"{path}.{name} ({node['type']}): {_says(error)}"
+    return ""
 
 
 def _without_check(content: Any) -> None:

@@ -14,6 +14,7 @@ from ..engine.bound import Bound
 from ..engine.build import build
 from ..engine.spike_ring import SpikeRing
 from ..errors import NO_VALUE, DescriptionError
+from ..files import Arrays, reason
 from .importing import Imported
 
 __all__ = ["Difference", "Verdict", "agrees", "compare", "load_activity", "run", "verify"]
@@ -52,12 +53,11 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
     In the file each is (steps, n), or (steps, 1, n): a batch of one, as frameworks run it.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {key: file[key] for key in ("input", "hidden", "output") if key in file.files}
-            names = file.files
-    except Exception as error:  # zipfile, zlib and NumPy each have their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError(str(path), NO_VALUE, f"cannot be read as arrays: {reason}") from None
+        with Arrays(path) as file:
+            found = {key: file[key] for key in ("input", "hidden", "output") if key in file}
+            names = list(file)
+    except (OSError, ValueError) as error:
+        raise DescriptionError(str(path), NO_VALUE, f"cannot be read as arrays: {reason(error)}") from None
     if "input" not in found or len(found) < 2:
         raise DescriptionError(str(path), names, "must hold the arrays input, and hidden or output or both")
     for key, array in found.items():

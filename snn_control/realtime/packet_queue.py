@@ -131,7 +131,7 @@ class PacketQueue:
         stamp : ns, CLOCK_REALTIME when the packet was made; -1: not known
         arrival : ns, CLOCK_MONOTONIC when it arrived; None: now
 
-        Raises InputError for an encoding that is not known, and for a packet longer than the ring.
+        Raises InputError for an encoding that is not known, numbers beyond int64, and a packet longer than the ring.
         """
         if encoding not in ENCODINGS:
             raise InputError(f"{self.name}.push: encoding {encoding!r}: must be one of {', '.join(ENCODINGS)}")
@@ -141,6 +141,9 @@ class PacketQueue:
         number, arrival = ENCODINGS.index(encoding), time.monotonic_ns() if arrival is None else arrival
         with self._lock:
             seq = self._seq if seq is None else seq
+            if not all(-(1 << 63) <= one < 1 << 63 for one in (seq, time_base, stamp, arrival)):
+                rule = "seq, time_base, stamp and arrival must be within int64"
+                raise InputError(f"{self.name}.push: {seq}, {time_base}, {stamp}, {arrival}: {rule}")
             self._seq = seq + 1
             taken = self._push(self.context, data.ctypes.data, data.size, number, time_base, seq, stamp, arrival)
             if taken and self._semaphore:

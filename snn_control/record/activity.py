@@ -17,6 +17,7 @@ from ..engine.kernels.spikes import HEADER, slot_of_step
 from ..engine.memory import i64, u32
 from ..errors import DescriptionError
 from ..files import replace_file
+from .run_folder import read_record as unpack
 
 __all__ = ["ActivityRecorder", "unpack"]
 
@@ -137,12 +138,3 @@ class ActivityRecorder:
         arrays["facts"] = np.array(json.dumps(facts))
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
-
-
-def unpack(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of a file that `ActivityRecorder.save` wrote."""
-    import json
-
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    return arrays, json.loads(str(arrays.pop("facts")))

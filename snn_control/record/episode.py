@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..files import replace_file
+from .run_folder import read_record as load_episode
 
 __all__ = ["EpisodeRecorder", "load_episode"]
 
@@ -85,10 +86,3 @@ class EpisodeRecorder:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
-
-
-def load_episode(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of a file that `EpisodeRecorder.save` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    return arrays, json.loads(str(arrays.pop("facts")))

@@ -70,6 +70,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, RuntimeFault
-from ..files import replace_file, replace_text
+from ..files import Arrays, read_text, reason, replace_file, replace_text
 
-__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_run", "write_run"]
+__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_record", "read_run", "write_run"]
 
 SUMMARY = "summary.json"
 DATA = "data.npz"
@@ -156,19 +157,33 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     """
     folder = Path(folder)
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads(read_text(folder / SUMMARY))
     except FileNotFoundError:
         raise RuntimeFault(f"{folder}: no {SUMMARY} here, so it is not the folder of a finished run") from None
-    except (OSError, ValueError) as error:
-        raise RuntimeFault(f"{folder / SUMMARY}: cannot be read: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RuntimeFault(f"{folder / SUMMARY}: cannot be read: {reason(error)}") from None
     if not isinstance(summary, dict):
         raise RuntimeFault(f"{folder / SUMMARY}: must be an object, is {type(summary).__name__}")
     arrays: dict[str, np.ndarray] = {}
     if (folder / DATA).exists():
         try:
-            # opened here, so that it is closed even when NumPy gives up on it
-            with open(folder / DATA, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except Exception as error:  # zipfile, zlib, OSError, ValueError: all mean the same to the reader
-            raise RuntimeFault(f"{folder / DATA}: cannot be read: {error}") from error
+            with Arrays(folder / DATA) as file:
+                arrays = dict(file)
+        except (OSError, ValueError) as error:
+            raise RuntimeFault(f"{folder / DATA}: cannot be read: {reason(error)}") from None
     return summary, arrays
+
+
+def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of a file of arrays in which ``facts`` is an object of JSON; raises RuntimeFault."""
+    try:
+        with Arrays(path) as file:
+            arrays = dict(file)
+        facts = json.loads(str(arrays.pop("facts")))
+    except KeyError:
+        raise RuntimeFault(f"{path}: is no record: it has no facts") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
+    if not isinstance(facts, dict):
+        raise RuntimeFault(f"{path}: facts must be an object, is {type(facts).__name__}")
+    return arrays, facts

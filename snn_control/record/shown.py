@@ -20,7 +20,7 @@ from ..engine.compile import compile_callback
 from ..engine.memory import i64, u8, u16
 from ..engine.slots import COUNT, SLOT_WORDS
 from ..errors import DescriptionError, InputError
-from ..files import replace_file
+from ..files import Arrays, reason, replace_file
 from ..realtime.memory_ports import ReplayInput
 
 __all__ = ["Shown", "ShownRecorder"]
@@ -231,11 +231,11 @@ class Shown:
     def load(cls, path: str | os.PathLike) -> Shown:
         """Of a file that `save` wrote; raises InputError for any other."""
         try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
+            with Arrays(path) as file:
+                arrays = dict(file)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except Exception as error:  # zipfile, zlib and NumPy each have their own
+            raise InputError(f"{path}: cannot be read: {reason(error)}") from None
+        except ValueError as error:
             raise InputError(f"{path}: is not an .npz file of arrays: {error}") from None
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is no record of what a controller was shown")

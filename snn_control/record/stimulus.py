@@ -11,7 +11,6 @@ The default stimulus, the same for the same seed and duration T:
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,6 +21,7 @@ import numpy as np
 from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
 from ..errors import NO_VALUE, DescriptionError
 from ..events import open_recording
+from ..files import Arrays, open_file, reason
 from ..spec import ControllerSpec, nearest
 from .shown import FORMAT, Shown
 
@@ -187,10 +187,10 @@ def _is_recording(path: str | os.PathLike, spec: ControllerSpec) -> bool:
         return False
     try:
         if not os.path.isdir(path):
-            with open(path, "rb") as file:
+            with open_file(path) as file:
                 if file.read(2) == b"PK":  # arrays: of the inputs, or the columns of a recording
                     return {"t", "x", "y", "p"} <= _names(path) - {one.name for one in spec.inputs}
-    except OSError:  # said when the arrays are read
+    except (OSError, ValueError):  # said when the arrays are read
         return False
     try:
         open_recording(path)
@@ -202,20 +202,17 @@ def _is_recording(path: str | os.PathLike, spec: ControllerSpec) -> bool:
 
 
 def _names(path: str | os.PathLike) -> set[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except zipfile.BadZipFile:  # said when the arrays are read
-        return set()
+    with Arrays(path) as archive:
+        return set(archive)
 
 
 def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with Arrays(path) as archive:
+            return dict(archive)
     except OSError as error:
-        raise DescriptionError("--input", str(path), f"cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # zipfile, zlib and NumPy each have their own
+        raise DescriptionError("--input", str(path), f"cannot be read: {reason(error)}") from None
+    except ValueError as error:
         raise DescriptionError("--input", str(path), f"is not an .npz file of arrays: {error}") from None
 
 

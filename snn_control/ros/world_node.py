@@ -120,7 +120,7 @@ class WorldNode(Node):
 
         try:
             keywords = yaml.safe_load(arguments) or {}
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):
             keywords = None
         if not isinstance(keywords, dict):
             raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")

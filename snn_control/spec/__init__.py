@@ -19,6 +19,7 @@ from ..engine.build import build
 from ..engine.program import Program
 from ..engine.random import check_seed
 from ..errors import NO_VALUE, DescriptionError
+from ..files import read_text, reason
 from ..network import Network
 from .coding import read_input, read_output
 from .network import read_network
@@ -27,6 +28,9 @@ from .ros import RosTopic, read_topics
 from .writing import save_spec
 
 __all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
+
+
+MOST_TICKS = 1_000_000  # in one `Controller.step`
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     }
     ros.done()
     repeat = r.take("repeat", 1)
-    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
-        raise DescriptionError("repeat", repeat, "must be a whole number >= 1")
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= MOST_TICKS:
+        raise DescriptionError("repeat", repeat, f"must be a whole number >= 1, at most {MOST_TICKS:,}")
     seed = r.take("seed", 0)
     check_seed(seed)
     return r.make(
@@ -115,13 +119,13 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
     """Read a controller file; every error names the file first."""
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(file)
+    except (OSError, ValueError) as error:
         if file.suffix == ".npz" and file.is_file():
             rule = "is a saved Program or other arrays"
             raise DescriptionError(str(file), NO_VALUE, rule, "this needs the controller file") from None
-        reason = error.strerror if isinstance(error, OSError) else "is not a text file"
-        raise DescriptionError(str(file), NO_VALUE, f"cannot be read: {reason}", "see 'snn_control new'") from None
+        rule = f"cannot be read: {reason(error)}"
+        raise DescriptionError(str(file), NO_VALUE, rule, "see 'snn_control new'") from None
     try:
         return parse_spec(yaml.load(text, Loader), file.parent, str(file))
     except (ValueError, RecursionError) as error:  # of the loader: a date that is none, brackets without end
@@ -131,4 +135,5 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        raise DescriptionError(f"{file}", where, f"is not YAML: {getattr(error, 'problem', error)}") from None
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise DescriptionError(f"{file}", where, f"is not YAML: {problem}") from None

@@ -6,6 +6,7 @@ Arrays may stand inline or as ``file.npz#name``, relative to the file that is re
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import MISSING
@@ -17,30 +18,67 @@ import yaml
 
 from ..engine import plugins
 from ..errors import NO_VALUE, DescriptionError, nearest
+from ..files import Arrays, reason
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
 VERSION = 1  # of the file
+FLOAT_MAX = float(np.finfo(np.float32).max)
+
+
+MOST_VALUES = 1_000_000  # of a file, what its references repeat counted again
+DEEPEST = 50  # lists and mappings in one another
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers (1e-3 is one) and booleans (on and no are words), and no key twice."""
+    """YAML 1.2 numbers (1e-3 is one) and booleans (on and no are words), and no key twice.
+
+    A file is bounded as it is once every reference (``*name``) stands written out, and in how deep it nests.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._values = self._depth = 0
+        self._sizes: dict[str, int] = {}  # anchor -> values that it names
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        line, before = f"line {event.start_mark.line + 1}", self._values
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self.anchors and event.anchor not in self._sizes:
+                raise DescriptionError(line, f"*{event.anchor}", "stands within what it names")
+            self._values += self._sizes.get(event.anchor or "", 0)
+        else:
+            self._values += 1
+        self._depth += 1
+        if self._values > MOST_VALUES:
+            rule = f"there are more than {MOST_VALUES:,} values"
+            fix = "write arrays as 'file.npz#name'" if not self._sizes else "so often must no reference repeat another"
+            raise DescriptionError(line, NO_VALUE, rule, fix)
+        if self._depth > DEEPEST:
+            raise DescriptionError(line, NO_VALUE, f"lists and mappings nest deeper than {DEEPEST}")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(event, yaml.NodeEvent) and event.anchor and not isinstance(event, yaml.AliasEvent):
+            self._sizes[event.anchor] = self._values - before
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
+        seen: dict[Hashable, int] = {}
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
+            key, line = self.construct_object(key_node, deep=deep), key_node.start_mark.line + 1
             if not isinstance(key, Hashable):
-                raise DescriptionError(str(key), f"line {key_node.start_mark.line + 1}", "a key must be a name")
+                raise DescriptionError(str(key), f"line {line}", "a key must be a name")
             if key in seen:
-                raise DescriptionError(str(key), f"line {key_node.start_mark.line + 1}", "a key may be there once only")
-            seen.add(key)
+                rule = f"a key may be there once only, and it stands in line {seen[key]} already"
+                raise DescriptionError(str(key), f"line {line}", rule)
+            seen[key] = line
         return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"),
+    re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"),
     list("-+0123456789."),
 )
 Loader.yaml_implicit_resolvers = {
@@ -81,6 +119,8 @@ class Reader:
         value = self.take(key, default)
         if value is not default and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise DescriptionError(self.at(key), value, "must be a number")
+        if value is not default and FLOAT_MAX < abs(value) < math.inf:
+            raise DescriptionError(self.at(key), value, f"must be finite, at most {FLOAT_MAX:.3g}")
         return value
 
     def text(self, key: str, default: Any = MISSING) -> str:
@@ -106,7 +146,13 @@ class Reader:
     def array(self, key: str, default: Any = MISSING) -> Any:
         """A number, nested lists, or ``file.npz#name``."""
         value = self.take(key, default)
-        return value if value is default else self._numbers(self.at(key), value)
+        if value is default:
+            return value
+        numbers = self._numbers(self.at(key), value)
+        found = np.abs(np.asarray(numbers, np.float64))
+        if (np.isfinite(found) & (found > FLOAT_MAX)).any():
+            raise DescriptionError(self.at(key), value, "must be finite numbers of float32")
+        return numbers
 
     def bounds(self, key: str, default: Any) -> tuple[Any, Any]:
         """``[low, high]``, each of them a number, a list of numbers or ``file.npz#name``."""
@@ -131,17 +177,17 @@ class Reader:
         if not mark or not name.endswith(".npz"):
             raise DescriptionError(path, reference, "must be a number, lists of numbers or 'file.npz#name'")
         file = self.folder / name
-        if not file.is_file():
-            raise DescriptionError(path, reference, f"there is no file {file}")
         try:
-            with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-                if key not in archive.files:
-                    raise DescriptionError(path, reference, f"{name} has no array '{key}'", nearest(key, archive.files))
+            with Arrays(file) as archive:
+                if key not in archive:
+                    raise DescriptionError(path, reference, f"{name} has no array '{key}'", nearest(key, list(archive)))
                 array = archive[key]
-        except DescriptionError:
-            raise
-        except Exception as error:  # zipfile, zlib and NumPy each have their own
-            raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {error}") from error
+        except FileNotFoundError:
+            raise DescriptionError(path, reference, f"there is no file {file}") from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, DescriptionError):
+                raise
+            raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {reason(error)}") from None
         if array.dtype.kind not in "iufb":
             raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
         return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask

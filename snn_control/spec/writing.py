@@ -24,7 +24,7 @@ from ..coding import (
 )
 from ..engine import plugins
 from ..errors import NO_VALUE, DescriptionError
-from ..files import replace_files
+from ..files import Arrays, read_text, replace_files
 from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
 from ..network.convolution import Convolution
 from .coding import DECODERS, ENCODERS, FILTERS
@@ -277,13 +277,13 @@ def _check_own(path: Path, beside: Path) -> None:
     if not beside.exists():
         return
     try:
-        with open(beside, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            held = set(archive.files)
-    except Exception:  # zipfile and NumPy each have their own
+        with Arrays(beside) as archive:
+            held = set(archive)
+    except (OSError, ValueError):
         held = {beside.name}  # whatever it is, it is not ours
     try:
-        known = set(_texts(yaml.load(path.read_text(encoding="utf-8"), Loader)))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, DescriptionError):
+        known = set(_texts(yaml.load(read_text(path), Loader)))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         known = set()
     if other := sorted(name for name in held if f"{beside.name}#{name}" not in known):
         rule = f"holds what {path.name} does not refer to ({', '.join(other[:3])}) and would be replaced"

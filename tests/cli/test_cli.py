@@ -402,9 +402,16 @@ def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys):
     common = ["train", "cartpole", "--run", tmp_path / "run", "--out", tmp_path, "--population", 4, "--episodes", 1]
     assert call(capsys, *common, "--generations", 1)[0] == 0
     first = (tmp_path / "cartpole.yaml").read_bytes()
-    assert (tmp_path / "run" / "checkpoint.pkl").exists()
+    assert (tmp_path / "run" / "checkpoint.npz").exists()
     assert call(capsys, *common, "--generations", 2)[0] == 0
     assert (tmp_path / "cartpole.yaml").read_bytes() != first
+    whole = ["--run", tmp_path / "whole", "--out", tmp_path / "whole"]
+    assert call(capsys, *common, *whole, "--generations", 2)[0] == 0  # without a stop
+    with np.load(tmp_path / "run" / "checkpoint.npz") as one, np.load(tmp_path / "whole" / "checkpoint.npz") as other:
+        assert set(one) == set(other) == {"format", "made", "candidates", "costs"}
+        assert all(np.array_equal(one[key], other[key]) for key in one)
+    two = ((tmp_path / folder / "cartpole.yaml").read_text().partition("Parameters") for folder in (".", "whole"))
+    assert len({text[2] for text in two}) == 1
     assert Controller.load(tmp_path / "cartpole.yaml").program.facts["period"] == 0.02
 
 
@@ -439,10 +446,14 @@ def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
         code, _, err = call(capsys, *arguments)
         assert code == 2
         assert says in err
-    (run / "checkpoint.pkl").write_bytes(b"no pickle")
+    (run / "checkpoint.npz").write_bytes(b"no arrays")
     code, _, err = call(capsys, *common)
     assert code == 2
     assert "is not a checkpoint" in err
+    (run / "checkpoint.npz").rename(run / "checkpoint.pkl")
+    code, _, err = call(capsys, *common)
+    assert code == 2
+    assert "checkpoint.pkl': is of an older release and not read any more: a pickle can run code" in err
 
 
 def test_the_shipped_pan_tilt_controller_is_the_one_its_recipe_makes(tmp_path):

@@ -12,6 +12,7 @@ from snn_control.errors import DescriptionError
 from snn_control.nir import import_graph, import_nir
 from snn_control.nir.reading import flatten, read_graph
 from snn_control.nir.verification import verify
+from tests.damage import damaged
 from tests.nir.frameworks import Chain, Leaky, Norse, Sinabs
 
 F = np.float32
@@ -216,3 +217,61 @@ def test_sinabs_layers_of_a_sequence_keep_time_in_their_input():
     nodes.nodes["input"] = nir.Input(np.array([25, 10]))
     read = import_graph(flatten(nodes), "sinabs", options={"min_v_mem": "none"})
     assert verify(read, chain.run((rng.random((100, 10)) < 0.3).astype(F))).identical
+
+
+# --- damage ------------------------------------------------------------------------------------------
+
+
+def written(path):
+    rng = np.random.default_rng(0)
+    nir.write(path, Chain(rng, 10, Norse(12, tau=8), Norse(6, tau=20, graded=True), scale=8.0).graph())
+    return path.read_bytes()
+
+
+def test_damaged_copies_are_read_or_refused_in_a_line_that_names_the_cause(tmp_path):
+    path = tmp_path / "a.nir"
+    raw, refused, read = written(path), [], 0
+    for _, copy in damaged(raw, 150):
+        path.write_bytes(copy)
+        try:
+            read_graph(path)
+            read += 1
+        except DescriptionError as error:
+            refused.append(str(error))
+    assert read
+    assert len(refused) > 50
+    assert all("\n" not in text and not text.rstrip("'").endswith("file: 'type") for text in refused)
+
+
+def test_a_heap_that_does_not_end_is_refused_before_the_library_walks_it(tmp_path):
+    """HDF5 2.0 walks one for ever in which an object says that it is 2^64 - 1 bytes long."""
+    path = tmp_path / "a.nir"
+    raw = written(path)
+    at = raw.index(b"GCOL") + 16 + 8
+    path.write_bytes(raw[:at] + b"\xff" * 8 + raw[at + 8 :])
+    with pytest.raises(DescriptionError, match="one of its heaps of texts is damaged; it may be cut or damaged"):
+        read_graph(path)
+
+
+def edited(path, edit):
+    written(path)
+    with h5py.File(path, "r+") as opened:
+        edit(opened["node"])
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule"),
+    [
+        (lambda node: node.__delitem__("nodes/1/type"), r"nodes\.1 has no type"),
+        (lambda node: node.__delitem__("nodes/1/tau"), r"nodes\.1 \(LIF\): it has no 'tau'"),
+        (lambda node: node.__setitem__("nodes/1/more", node["nodes"]), "its groups lead in circles"),
+        (lambda node: node.__setitem__("more", h5py.ExternalLink("/dev/zero", "/")), "node/more is a link to elsewhere"),
+        (lambda node: node.create_dataset("more", (10**15,), "f4"), "more says that its shape is .*, for which the file"),
+        (lambda node: node.create_dataset("b", (10**9,), "f4", chunks=(10**8,)), "b says that its shape is"),
+    ],
+)  # fmt: skip
+def test_a_file_that_leads_elsewhere_or_promises_too_much_is_refused(tmp_path, edit, rule):
+    edited(tmp_path / "a.nir", edit)
+    with pytest.raises(DescriptionError, match=rule) as error:
+        read_graph(tmp_path / "a.nir")
+    assert "\n" not in str(error.value)

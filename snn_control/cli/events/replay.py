@@ -270,6 +270,7 @@ def _finish(
     say: Say,
 ) -> None:
     """Write the run folder, its picture and the video."""
+    from ...files import replace_file
     from ...record.run_folder import write_run
 
     spec, chunks = fitted.spec, _pieces(options, recording)
@@ -298,7 +299,7 @@ def _finish(
 
         picture = draw("activity", summary, arrays | more).png
         write_run(folder, summary, arrays | more | recording_arrays(fitted, chunks, longest_gap(options)))
-        (folder / "activity.png").write_bytes(picture)
+        replace_file(folder / "activity.png", lambda file: file.write(picture))
         write_report(folder)
     except RuntimeFault as error:
         write_run(folder, summary, arrays | more)

@@ -9,9 +9,15 @@ from ...engine.memory import i64, lowest_bit, u8, u16
 from .. import state as words
 from .lanes import set_bits
 
-__all__ = ["STOP", "count_rest", "outputs", "put", "put_mask", "put_trigger", "without_triggers"]
+__all__ = ["STOP", "bound_time_base", "count_rest", "outputs", "put", "put_mask", "put_trigger", "without_triggers"]
 
 STOP = -1  # the word is left for the next call
+
+
+@register_jitable
+def bound_time_base(state):
+    """Keep the time base where no time that is counted from it leaves int64, or reaches NEVER."""
+    state[words.TIME_BASE] = min(max(state[words.TIME_BASE], -(1 << 61)), 1 << 62)
 
 
 @register_jitable

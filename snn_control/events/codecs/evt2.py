@@ -23,6 +23,7 @@ __all__ = ["CODEC", "decode", "decode_rest", "encode", "time_of"]
 
 HIGH, LOOPS, KNOWN = range(words.OWN, words.OWN + 3)
 HALF = 1 << 27  # of the range of the high time
+MOST_LOOPS = (1 << 18) - 1  # 142 years: times in ns stay within int64
 
 
 @register_jitable
@@ -39,7 +40,7 @@ def decode_rest(state, word, triggers):
         high = word & 0xFFFFFFF
         back = state[HIGH] - high if state[KNOWN] else 0
         if back > HALF:
-            state[LOOPS] += 1
+            state[LOOPS] = min(state[LOOPS] + 1, MOST_LOOPS)
             state[words.WRAPS] += 1
         elif back > 0:
             state[words.GLITCHES] += 1

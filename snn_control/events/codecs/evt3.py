@@ -23,6 +23,7 @@ from .lanes import WINDOW, quad, run_of_common, set_bits
 __all__ = ["CODEC", "decode"]
 
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
+MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
 SMALL = 10  # a step back of the high time by no more is a glitch, by more a wrap
 IGNORED = 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15  # continued, padding, others
 MASKS, MASK_TYPES = np.uint64(0x5000_4000_4000), np.uint64(0xF000_F000_F000)  # 12 + 12 + 8 pixels
@@ -55,7 +56,7 @@ def _low(state, low):
 def _high(state, high):
     back = state[HIGH] - high if state[KNOWN] > 0 else 0
     if back > SMALL:
-        state[LOOPS] += 1
+        state[LOOPS] = min(state[LOOPS] + 1, MOST_LOOPS)
         state[words.WRAPS] += 1
     elif back > 0:
         state[words.GLITCHES] += 1

@@ -12,22 +12,24 @@ from numba.extending import register_jitable
 from ...engine.memory import i64, u32
 from .. import state as words
 from . import Codec
-from .common import STOP, count_rest, outputs, put, without_triggers
+from .common import STOP, bound_time_base, count_rest, outputs, put, without_triggers
 
 __all__ = ["CODEC", "decode"]
 
 LAST, TURNS = words.OWN, words.OWN + 1
+MOST_TURNS = 1 << 20  # 71 years
 
 
 @register_jitable
 def decode(state, data, t, x, y, p, triggers):
     """See `snn_control.events.codecs`."""
     k, n = 0, 0
+    bound_time_base(state)
     if state[words.FRESH]:
         state[LAST], state[TURNS], state[words.FRESH] = -(1 << 31), 0, 0
     while k + 1 < data.size:
         d, time = np.int64(data[k]), np.int64(np.int32(data[k + 1]))
-        turn = np.int64(time < state[LAST])
+        turn = np.int64(time < state[LAST] and state[TURNS] < MOST_TURNS)
         us = time + ((state[TURNS] + turn) << 31)
         now = (state[words.TIME_BASE] + 1000 * us) * state[words.SCALE]
         written = put(state, now, d >> 17, d >> 2 & 0x7FFF, d >> 1 & 1, n, t, x, y, p)

@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 from ...engine.memory import i64, u16
 from .. import state as words
 from . import Codec
-from .common import STOP, count_rest, outputs, put, put_mask, without_triggers
+from .common import STOP, bound_time_base, count_rest, outputs, put, put_mask, without_triggers
 
 __all__ = ["CODEC", "decode"]
 
@@ -57,6 +57,7 @@ def _word(state, word, n, t, x, y, p):
 def decode(state, data, t, x, y, p, triggers):
     """See `snn_control.events.codecs`."""
     k, n = 0, 0
+    bound_time_base(state)
     if state[words.FRESH]:
         state[HIGH], state[LOW], state[words.FRESH] = 0, 0, 0
     while k < data.size:

@@ -12,7 +12,7 @@ from ...engine.memory import i64, u32
 from .. import state as words
 from ..columns import Events
 from . import Codec
-from .common import STOP, count_rest, outputs, put, without_triggers
+from .common import STOP, bound_time_base, count_rest, outputs, put, without_triggers
 from .encoding import checked, packed
 
 __all__ = ["CODEC", "decode", "encode"]
@@ -23,6 +23,7 @@ def decode(state, data, t, x, y, p, triggers):
     """See `snn_control.events.codecs`."""
     k, n = 0, 0
     state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
+    bound_time_base(state)
     while k + 1 < data.size:
         now = (state[words.TIME_BASE] + np.int64(data[k])) * state[words.SCALE]
         d = np.int64(data[k + 1])

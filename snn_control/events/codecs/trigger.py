@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 from ...engine.memory import i64, u32
 from .. import state as words
 from . import Codec
-from .common import STOP, count_rest, outputs, put_trigger, without_triggers
+from .common import STOP, bound_time_base, count_rest, outputs, put_trigger, without_triggers
 
 __all__ = ["CODEC", "decode"]
 
@@ -21,6 +21,7 @@ def decode(state, data, t, x, y, p, triggers):
     """See `snn_control.events.codecs`."""
     k = 0
     state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
+    bound_time_base(state)
     while k + 1 < data.size:
         now = (state[words.TIME_BASE] + np.int64(data[k])) * state[words.SCALE]
         d = np.int64(data[k + 1])

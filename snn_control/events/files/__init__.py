@@ -29,9 +29,9 @@ OTHERS = {
 def kind_of_file(path: Path) -> Open:
     """What opens the file or folder; raises DescriptionError for what is no recording."""
     if path.is_dir():
-        from .bags import open_folder
+        from .bags import open_bag
 
-        return open_folder
+        return open_bag
     if not path.is_file():
         raise DescriptionError(str(path), NO_VALUE, "is neither a file nor a folder", ACCEPTED)
     with open(path, "rb") as file:
@@ -42,14 +42,10 @@ def kind_of_file(path: Path) -> Open:
 
 
 def _by_header(path: Path, head: bytes) -> Open:
-    if head.startswith(b"SQLite format 3\0"):
-        from .bags import open_sqlite
+    if head.startswith((b"SQLite format 3\0", b"\x89MCAP0\r\n")):
+        from .bags import open_bag
 
-        return open_sqlite
-    if head.startswith(b"\x89MCAP0\r\n"):
-        from .bags import open_mcap
-
-        return open_mcap
+        return open_bag
     if head.startswith(b"#!AER-DAT4"):
         from .aedat4 import Aedat4Recording
 

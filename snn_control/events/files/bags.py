@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import NO_VALUE, DescriptionError, counted
+from ...files import open_file
 from ..columns import NANOSECONDS, Events
 from ..decoder import Decoder
 from ..packets import PACKET_TYPES
@@ -15,20 +16,38 @@ from .mcap_storage import McapStorage
 from .messages import CLOUD_TYPE, EVENT_TYPES, Jumps, encoding_of, reader_of
 from .sqlite_storage import SqliteStorage
 
-__all__ = ["BagRecording", "open_folder", "open_mcap", "open_sqlite"]
+__all__ = ["BagRecording", "Storage", "is_bag", "open_bag", "storages_of"]
+
+#: the first bytes of the files of bags
+BAGS = (b"SQLite format 3\0", b"\x89MCAP0\r\n")
 
 Storage = SqliteStorage | McapStorage
 
 
-def open_sqlite(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
-    return BagRecording(path, [SqliteStorage(path)], topic, width, height)
+def is_bag(path: Path) -> bool:
+    """Whether it is a folder or a file of rosbag2, by what is in it."""
+    if path.is_dir():
+        return any(one.suffix in (".db3", ".mcap") for one in path.iterdir())
+    if not path.is_file():
+        return False
+    with open_file(path) as file:
+        return file.read(16).startswith(BAGS)
 
 
-def open_mcap(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
-    return BagRecording(path, [McapStorage(path)], topic, width, height)
+def storages_of(path: Path) -> tuple[list[Storage], bool]:
+    """The files of a bag in order, and whether some of them are empty; ``path`` is its folder, or one of them."""
+    if path.is_dir():
+        return _folder(path)
+    with open_file(path) as file:
+        return [(SqliteStorage if file.read(16).startswith(b"SQLite") else McapStorage)(path)], False
 
 
-def open_folder(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
+def open_bag(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
+    storages, cut = storages_of(path)
+    return BagRecording(path, storages, topic, width, height, cut)
+
+
+def _folder(path: Path) -> tuple[list[Storage], bool]:
     """All files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
@@ -40,7 +59,7 @@ def open_folder(path: Path, topic: str | None, width: int | None, height: int | 
         packed = any(path.glob("*.zstd"))
         raise DescriptionError(str(path), NO_VALUE, rule, "unpack them first: zstd -d *.zstd" if packed else "")
     storage = SqliteStorage if found[".db3"] else McapStorage
-    return BagRecording(path, [storage(name) for name in full], topic, width, height, cut=len(full) < len(names))
+    return [storage(name) for name in full], len(full) < len(names)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import SnnControlError, how_to_install
-from .storage import MOST, full_type, unpacked
+from .storage import full_type, room, unpacked
 
 __all__ = ["McapStorage"]
 
@@ -119,7 +119,8 @@ class McapStorage:
         """The whole records of a chunk."""
         try:
             chunk = self._contents.Chunk.read(_stream(content))
-            data = memoryview(_unpack(chunk.compression, chunk.data, min(chunk.uncompressed_size, MOST)))
+            size = min(chunk.uncompressed_size, room(len(chunk.data)))
+            data = memoryview(_unpack(chunk.compression, chunk.data, size))
         except Exception:  # no chunk, or one that cannot be unpacked: whatever the libraries raise
             self.malformed += 1
             return
@@ -127,6 +128,9 @@ class McapStorage:
         while at + 9 <= len(data):
             opcode, length = struct.unpack_from("<BQ", data, at)
             at += 9
+            if opcode == 0:  # nothing is
+                self.malformed += 1
+                return
             if at + length > len(data):
                 return
             yield opcode, data[at : at + length]

@@ -6,12 +6,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from ...errors import NO_VALUE, DescriptionError
-from ..columns import NANOSECONDS, Events
+from ...files import Arrays
+from ..columns import FURTHEST, NANOSECONDS, Events
 from ..recording import PIECE, Recording
 from ..spool import COLUMNS, Spool
 
@@ -25,62 +26,76 @@ class NpzRecording(Recording):
 
     def __init__(self, path: Path, topic: str | None, width: int | None, height: int | None) -> None:
         try:
-            with zipfile.ZipFile(path) as archive:
-                names = set(archive.namelist())
-                missing = {f"{name}.npy" for name in COLUMNS} - names
+            with Arrays(path) as arrays:
+                missing = COLUMNS.keys() - set(arrays)
                 if missing:
-                    rule = f"has no arrays {', '.join(sorted(n[:-4] for n in missing))}; events are t, x, y, p"
+                    rule = f"has no arrays {', '.join(sorted(missing))}; events are t, x, y, p"
                     raise DescriptionError(str(path), NO_VALUE, rule)
-                said = {name: _scalar(archive, name, names) for name in ("width", "height", "unit")}
-                lengths = {_length(archive, path, name) for name in COLUMNS}
-        except (zipfile.BadZipFile, ValueError) as error:
+                said = {name: _scalar(path, arrays, name) for name in ("width", "height")}
+                self.unit = str(arrays["unit"]) if "unit" in arrays else "us"
+                lengths = {_length(path, arrays, name) for name in COLUMNS}
+        except ValueError as error:
             if isinstance(error, DescriptionError):
                 raise
             raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error}") from None
         if len(lengths) > 1:
             raise DescriptionError(str(path), NO_VALUE, f"has columns of different lengths: {sorted(lengths)}")
-        super().__init__(path, width or int(said["width"] or 0) or None, height or int(said["height"] or 0) or None)
-        self.unit = str(said["unit"] or "us")
+        super().__init__(path, width or said["width"], height or said["height"])
         if self.unit not in NANOSECONDS:
             raise DescriptionError(f"{path}: unit", self.unit, "must be us or ns")
         self.size_bytes = self._length = lengths.pop()
 
     def _pieces(self) -> Iterator[Events]:
         with ExitStack() as stack:
-            archive = stack.enter_context(zipfile.ZipFile(self.path))
-            members = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in COLUMNS}
-            dtypes = {name: _header(member)[1] for name, member in members.items()}
-            for begin in range(0, self._length, PIECE):
-                n = min(PIECE, self._length - begin)
-                raw = {
-                    name: np.frombuffer(members[name].read(n * dtypes[name].itemsize), dtypes[name]) for name in COLUMNS
-                }
-                t, x, y, p = (raw[name].astype(COLUMNS[name]) for name in COLUMNS)
+            arrays = stack.enter_context(Arrays(self.path))
+            columns = {name: stack.enter_context(arrays.open(name)) for name in COLUMNS}
+            while self.bytes_read < self._length:
+                n = min(PIECE, self._length - self.bytes_read)
+                try:
+                    raw = {
+                        name: np.frombuffer(stream.read(n * dtype.itemsize), dtype)
+                        for name, (stream, _, dtype) in columns.items()
+                    }
+                except Exception as error:  # packed bytes that are damaged, each in its own way
+                    if isinstance(error, OSError):
+                        raise
+                    raw = {}
+                if {len(column) for column in raw.values()} != {n}:
+                    self._counts["truncated"] = 1
+                    return
                 self.bytes_read += n
-                yield self._in_frame(t, x, y, (p > 0).astype(np.uint8))
+                yield self._timely(*(raw[name] for name in COLUMNS))
+
+    def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
+        """The events of whole numbers of any type; those whose numbers no camera has are counted and left out."""
+        most = FURTHEST // NANOSECONDS[self.unit]
+        wrong = (t > most) | (x >= 1 << 16) | (y >= 1 << 16)
+        for column, least in ((t, -most), (x, 0), (y, 0)):
+            if column.dtype.kind == "i":
+                wrong |= column < least
+        if wrong.any():
+            self._counts["malformed"] += int(np.count_nonzero(wrong))
+            t, x, y, p = (column[~wrong] for column in (t, x, y, p))
+        t, x, y = (column.astype(COLUMNS[name]) for name, column in zip("txy", (t, x, y), strict=True))
+        return self._in_frame(t, x, y, (p > 0).astype(np.uint8))
 
 
-def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array, whose data follows then."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(member)
-    return shape, dtype
+def _length(path: Path, arrays: Arrays, name: str) -> int:
+    with arrays.open(name) as (_, shape, dtype):
+        if len(shape) != 1 or dtype.kind not in "iub":
+            rule = f"is {dtype} of shape {shape}; must be whole numbers, (n,)"
+            raise DescriptionError(f"{path}: {name}", NO_VALUE, rule)
+        return shape[0]
 
 
-def _length(archive: zipfile.ZipFile, path: Path, name: str) -> int:
-    with archive.open(f"{name}.npy") as member:
-        shape, dtype = _header(member)
-    if len(shape) != 1 or dtype.kind not in "iub":
-        raise DescriptionError(f"{path}: {name}", NO_VALUE, f"is {dtype} of shape {shape}; must be whole numbers, (n,)")
-    return shape[0]
-
-
-def _scalar(archive: zipfile.ZipFile, name: str, names: set[str]) -> Any:
-    if f"{name}.npy" not in names:
+def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
+    """Width or height; None where it is not there, or 0."""
+    if name not in arrays:
         return None
-    with archive.open(f"{name}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False).item()
+    value = arrays[name]
+    if value.ndim or value.dtype.kind not in "iu" or not 0 <= value < 1 << 16:
+        raise DescriptionError(f"{path}: {name}", value, "must be a whole number below 65536")
+    return int(value) or None
 
 
 def write_npz(file: IO[bytes], spool: Spool, unit: str, width: int | None, height: int | None) -> None:

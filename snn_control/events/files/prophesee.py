@@ -23,6 +23,7 @@ __all__ = ["DatRecording", "RawRecording", "open_prophesee", "read_header"]
 
 LONGEST_LINE = 4096
 SECOND = 1 << 20  # us
+MOST_LOOPS = (1 << 20) - 1  # of a clock of 32 bits, 142 years: times in ns stay within int64
 BLOCK = 1 << 18  # bytes read at once: at most 1.6 million events of EVT3
 
 VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}
@@ -208,5 +209,6 @@ class DatRecording(Recording):
         loops -= np.cumsum((step > (1 << 32) - SECOND) & (loops > 0))  # a glitch back across a wrap
         self._counts["wraps"] += int(np.count_nonzero(wraps))
         self._counts["glitches"] += int(np.count_nonzero((step < 0) & ~wraps))
+        loops = np.minimum(loops, MOST_LOOPS)
         self._last, self._loops = int(t[-1]), int(loops[-1])
         return t + (loops << 32)

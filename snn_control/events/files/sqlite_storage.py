@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +15,10 @@ from ...errors import NO_VALUE, DescriptionError
 from .storage import full_type, unpacked
 
 __all__ = ["SqliteStorage"]
+
+#: turns of TURN instructions of SQLite's machine that one look at a file may take: some, and so many a byte. A row
+#: takes about 15 instructions and 8 bytes at least
+TURN, START, PER_BYTE = 100_000, 100, 16
 
 
 class SqliteStorage:
@@ -29,6 +35,7 @@ class SqliteStorage:
         try:
             with closing(self._open()) as bag:
                 (self._page,) = bag.execute("PRAGMA page_size").fetchone()
+                self._check(bag)
                 self._topics = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
                 bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
         except sqlite3.DatabaseError as error:
@@ -39,7 +46,18 @@ class SqliteStorage:
     def _open(self) -> sqlite3.Connection:
         bag = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
         bag.execute("PRAGMA writable_schema=ON")  # or a file that is shorter than its header says is not read at all
+        # pages that lead in a circle have more rows than the file has room for
+        left = count(START + PER_BYTE * self.size_bytes // TURN, -1)
+        bag.set_progress_handler(lambda: next(left) < 0, TURN)
         return bag
+
+    @staticmethod
+    def _check(bag: sqlite3.Connection) -> None:
+        """Refuse tables whose rows are not in the file but computed, without an end perhaps."""
+        tables = bag.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
+        stored = {name for name, sql in tables if not re.search(r"\bAS\b", str(sql), re.IGNORECASE)}
+        if not {"topics", "messages"} <= stored:
+            raise sqlite3.DatabaseError("it has no tables topics and messages")
 
     def topics(self) -> dict[str, str]:
         """Topic -> type; only those in CDR."""
@@ -79,6 +97,8 @@ class SqliteStorage:
                         self.malformed += 1
                         continue
                     self.bytes_read += len(data)
+                    if self.bytes_read > self.size_bytes:
+                        raise sqlite3.DatabaseError("more messages than it has room for")
                     yield log_time, message
         except sqlite3.DatabaseError:
             self.truncated = True

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["full_type", "unpacked"]
+__all__ = ["full_type", "room", "unpacked"]
 
 ZSTD = b"\x28\xb5\x2f\xfd"
-MOST = 1 << 30  # bytes that a packed message or chunk may have, unpacked
+
+
+def room(packed: int) -> int:
+    """Bytes that a message or chunk of ``packed`` bytes may have, unpacked: what more says is there to fill memory."""
+    return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
 def full_type(name: str) -> str:
@@ -23,6 +27,9 @@ def unpacked(data: object) -> bytes | None:
     import zstandard
 
     try:
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=MOST)
+        size = zstandard.frame_content_size(data)
+        if size > room(len(data)):
+            return None
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=room(len(data)))
     except zstandard.ZstdError:
         return None

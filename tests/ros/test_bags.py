@@ -1,0 +1,127 @@
+"""A bag of ordinary messages as a controller's stimulus: what each tick sees, and what is told when it cannot."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Imu, LaserScan
+
+from snn_control import Controller
+from snn_control.cli import main
+from snn_control.errors import DescriptionError
+from snn_control.ros.bags import bag_inputs, has_numbers
+from snn_control.spec import load_spec
+from tests.events.recordings import PACKET, WRITERS, packets, some_events
+
+MS = 1_000_000
+BEGIN = 1_700_000_000 * 1000 * MS
+FILE = {
+    "version": 1,
+    "period": 0.005,
+    "inputs": {
+        "ranges": {"kind": "value", "size": 4, "range": [0, 10]},
+        "turn": {"kind": "value", "size": 1, "range": [-2, 2], "stale": 0.02},
+    },
+    "network": {
+        "populations": {"a": {"size": 3, "neuron": {"type": "li", "tau_mem": 0.01}}},
+        "projections": [{"pre": "ranges", "post": "a"}, {"pre": "turn", "post": "a"}],
+    },
+    "outputs": {"y": {"decoder": {"type": "membrane", "from": "a", "weights": 0.1}, "limits": [-1, 1]}},
+    "ros": {
+        "inputs": {
+            "ranges": {"topic": "scan", "type": "sensor_msgs/msg/LaserScan", "field": "ranges[2:6]"},
+            "turn": {"topic": "/imu", "type": "sensor_msgs/msg/Imu", "field": "angular_velocity.z"},
+        },
+        "outputs": {"y": {"topic": "y", "type": "std_msgs/msg/Float64", "field": "data"}},
+    },
+}
+
+
+def scan(k, beams=8):
+    return serialize_message(LaserScan(ranges=[float(k + i) for i in range(beams)]))
+
+
+def imu(z):
+    message = Imu()
+    message.angular_velocity.z = z
+    return serialize_message(message)
+
+
+SCANS = [(BEGIN + 10 * k * MS, scan(k)) for k in range(10)]
+TURNS = [(BEGIN + (7 + 4 * k) * MS, imu(0.1 * k)) for k in range(8)]
+
+
+def written(folder, suffix, scans=SCANS, turns=TURNS, more=None, **edits):
+    path = folder / f"bag_0{suffix}"
+    topics = {"/scan": ("sensor_msgs/msg/LaserScan", scans), "/imu": ("sensor_msgs/msg/Imu", turns)}
+    WRITERS[suffix](path, topics | (more or {}))
+    (folder / "c.yaml").write_text(yaml.safe_dump(FILE | edits))
+    return path, load_spec(folder / "c.yaml")
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_each_tick_sees_the_newest_message_as_the_loop_would(tmp_path, suffix):
+    broken = [(BEGIN + 41 * MS, scan(99)[:30]), (BEGIN + 42 * MS, scan(99, beams=3)), *SCANS]
+    path, spec = written(tmp_path, suffix, broken)
+    assert has_numbers(path, spec)
+    stimulus = bag_inputs(path, spec)
+    assert (stimulus.ticks, stimulus.period) == (19, 0.005)  # 90 ms and the first one
+    assert stimulus.text == f"bag bag_0{suffix}, 2 messages left out that no input could take"
+    now = 5 * np.arange(19)
+    assert np.array_equal(stimulus.values["ranges"], (now // 10)[:, None] + np.arange(2.0, 6.0))
+    newest = (now - 7) // 4
+    turn = np.where((newest < 0) | (now > 7 + 4 * 7 + 20), np.nan, 0.1 * np.minimum(newest, 7))
+    np.testing.assert_allclose(stimulus.values["turn"][:, 0], turn, rtol=1e-15)
+    assert bag_inputs(tmp_path, spec).values["ranges"].shape == (19, 4)  # the folder
+    assert bag_inputs(path, spec, 0.02).ticks == 4
+    controller = Controller.from_spec(spec)
+    for observation in stimulus.observations():
+        controller.step(observation)
+
+
+def test_a_bag_drives_check_from_the_command_line(tmp_path, capsys):
+    path, _ = written(tmp_path, ".mcap")
+    assert main(["check", str(tmp_path / "c.yaml"), "--input", str(path), "--json"]) == 0
+    assert "bag bag_0.mcap" in json.dumps(json.loads(capsys.readouterr().out))
+    assert main(["check", str(tmp_path / "c.yaml"), "--input", str(path), "--seconds", "9"]) == 2
+    assert "--seconds = 9.0: must be at most the 0.095 s" in capsys.readouterr().err
+
+
+def test_events_of_a_bag_come_when_their_packet_was_received(tmp_path):
+    camera = {"kind": "events", "size": [640, 480], "encoder": {"type": "pool", "grid": [8, 6]}}
+    edits = {"inputs": {**FILE["inputs"], "camera": camera}}
+    edits["ros"] = {"inputs": {**FILE["ros"]["inputs"], "camera": {"topic": "events", "type": PACKET}}}
+    rows = [(BEGIN + (12 + k) * MS, message) for k, (_, message) in enumerate(packets(some_events(300)))]
+    path, spec = written(tmp_path, ".db3", more={"/events": (PACKET, rows)}, **edits)
+    stimulus = bag_inputs(path, spec)
+    t, x, y, p = stimulus.events["camera"]
+    assert t.tolist() == np.repeat(np.array([12, 13, 14]) * MS, 100).tolist()
+    assert (x.tolist(), y.tolist(), p.tolist()) == tuple(getattr(some_events(300), name).tolist() for name in "xyp")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("topic", "scam", r"ros\.inputs\.ranges\.topic = 'scam': is not in .*bag_0\.mcap; did you mean '/scan'"),
+        ("type", "sensor_msgs/msg/Range", r"ranges\.type = .*: must be that of the bag's topic /scan, sensor"),
+        ("field", "rangs[2:6]", r"ros\.inputs\.ranges\.field = 'rangs': sensor_msgs/msg/LaserScan has no field"),
+        ("field", "ranges[2:7]", r"ros\.inputs\.ranges\.field = .*: names 5 numbers, the input has 4"),
+        ("field", "ranges[7:11]", r"--input = .*: has no message that an input could take"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told(tmp_path, key, value, rule):
+    ranges = {**FILE["ros"]["inputs"]["ranges"], key: value}
+    path, spec = written(tmp_path, ".mcap", turns=[], ros={"inputs": {**FILE["ros"]["inputs"], "ranges": ranges}})
+    with pytest.raises(DescriptionError, match=rule):
+        bag_inputs(path, spec)
+
+
+def test_a_machine_without_ros_says_what_is_missing(tmp_path, monkeypatch):
+    path, spec = written(tmp_path, ".mcap")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DescriptionError, match="rclpy, which is not installed; "):
+        bag_inputs(path, spec)
