@@ -13,7 +13,7 @@ from ..coding import ArgmaxDecoder, Output
 __all__ = ["OutputHealth", "output_health", "possible", "seen"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
-OFTEN, FAR = 0.10, 0.25  # of the ticks, a command turns round by so much of its range both before and after
+OFTEN = FAR = 0.25  # of the ticks, a command turns round by so much of its range both before and after
 ENOUGH = 1_000  # ticks that may show a command to be one-sided where weights do not say it
 
 

@@ -65,7 +65,7 @@ from .synapses import Synapses, signal_sizes
 __all__ = ["Bounds", "Reach", "reach"]
 
 SLACK = 1e-5  # a drive so close below the threshold may reach it in float32
-ROUNDS = 50  # every one narrows the bounds, none is needed for them to be right
+ROUNDS = 10  # every one narrows the bounds, none is needed for them to be right
 ONCE = (IF, Threshold, AdEx, Izhikevich, Bernoulli, Latency, Phase)  # models that fire once a step at most
 
 Span = tuple[np.ndarray, np.ndarray]  # lowest and highest, (n,) float64
