@@ -13,6 +13,7 @@ from ..coding import ArgmaxDecoder, Output
 __all__ = ["OutputHealth", "output_health", "possible", "seen"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
+ONLY, OTHER = 0.99, 0.05  # of the ticks: full speed all along may be meant, but not to know anything else
 OFTEN = FAR = 0.25  # of the ticks, a command turns round by so much of its range both before and after
 ENOUGH = 1_000  # ticks that may show a command to be one-sided where weights do not say it
 
@@ -156,9 +157,10 @@ def _hits(o: OutputHealth) -> str:
 
 
 def _at_limit(o: OutputHealth) -> str:
-    if o.stuck <= AT_LIMIT:
+    both = min(o.at_low, o.at_high) > OTHER
+    if o.stuck <= (AT_LIMIT if both else ONLY):
         return ""
-    where = "its limits" if o.at_low > 0 < o.at_high else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
+    where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
     return f"at {where} in {_hits(o)} of {o.ticks:,} ticks: wider limits or smaller decoder weights"
 
 

@@ -144,8 +144,8 @@ class Health:
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
             lines.append(
-                f"outputs: no command moved in {self.ticks:,} ticks of {self.stimulus}: what they decode is silent or "
-                "constant, or its weights are too small or cut off by the limits"
+                f"outputs: no command moved in {self.ticks:,} ticks of {self.stimulus}: fine if nothing asked for one, "
+                "else what they decode is silent or constant, or its weights are too small or cut off by the limits"
             )
             lines += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
         return lines

@@ -89,6 +89,19 @@ def test_check_warns_and_says_with_what(tmp_path, capsys):
     assert hidden["rate_hz"] > 0
 
 
+def test_check_and_plot_show_it_where_it_acts(tmp_path, capsys):
+    pytest.importorskip("gymnasium")
+    world = ["--env", "CartPole-v1", "--arg", "max_episode_steps=30", "--seconds", 1, "--seed", 5]
+    code, out, _ = call(capsys, "check", "cartpole", "--strict", *world)
+    said = " ".join(out.split())
+    assert code == 0
+    assert "rates, silent, saturated, commands: 1 s of CartPole-v1, seed 5, 2 episodes ok" in said
+    code, out, _ = call(capsys, "plot", "cartpole", "--only", "graph", "--out", tmp_path, "--json", *world)
+    assert code == 0
+    assert json.loads(out)["health"]["ticks"] == 50
+    assert json.loads(out)["health"]["synthetic"] is False
+
+
 def test_plot_shows_what_was_learned(tmp_path, capsys):
     path, state = tmp_path / "mine.yaml", tmp_path / "state.npz"
     call(capsys, "new", path)

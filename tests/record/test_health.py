@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import yaml
 
+from snn_control.events.writing import write_npz
 from snn_control.record.health import diagnose
-from snn_control.record.stimulus import Stimulus, default_stimulus
+from snn_control.record.replay import fit
+from snn_control.record.stimulus import Stimulus, default_stimulus, load_stimulus
 from snn_control.record.watch import watch
 from snn_control.resources import shipped
 from snn_control.spec import load_spec, parse_spec
+from tests.events.moving import bar
 
 X = {"kind": "value", "size": 1, "range": [0, 1]}
 LIF = {"type": "lif", "tau_mem": 0.01}
@@ -279,8 +282,10 @@ def test_commands_at_a_limit_most_of_the_time():
     half = commanding(2.0 * RAMP, limits=[-1.2, 1.2])
     assert half.outputs[0].at_low == half.outputs[0].at_high == pytest.approx(0.2, abs=0.01)
     assert half.warnings() == []
-    most = commanding(20.0 * RAMP[250:], limits=[-2.0, 6.0], unit="m/s")
-    assert "outputs.y: at its limit of 6 m/s in 140 of 150 ticks" in most.warnings()[0]
+    for last, says in ((6.0, True), (0.0, False)):  # full speed nearly all along may be meant
+        most = commanding(np.where(np.arange(400) < 380, 9.0, last), limits=[-2.0, 6.0], unit="m/s")
+        assert most.outputs[0].at_high == (1.0 if says else 0.95)
+        assert ["at its limit of 6 m/s in 400 of 400 ticks" in line for line in most.warnings()] == [True] * says
     silent = commanding(np.maximum(20.0 * RAMP - 18, 0.0), limits=[0.0, 6.0])  # at 0 where nothing asks for more
     assert silent.outputs[0].at_low > 0.9
     assert silent.warnings() == []
@@ -390,3 +395,14 @@ def test_what_ships_is_not_accused_with_the_default_stimulus(name):
         if name == "cartpole":  # nor if it were real
             activity.stimulus = replace(stimulus, synthetic=False)
             assert diagnose(spec, activity).warnings() == []
+
+
+def test_the_shipped_motion_is_not_accused_of_a_bar_that_moves_one_way(tmp_path):
+    events = bar(400.0)
+    write_npz(tmp_path / "bar.npz", lambda: [events], events.unit, None, None)
+    spec = fit(load_spec(shipped("motion")), (128, 128)).spec
+    health = diagnose(spec, watch(spec.build(), load_stimulus(tmp_path / "bar.npz", spec), keep=False))
+    assert health.outputs[0].span[0] < -0.1
+    assert health.outputs[0].span[1] <= 0.01
+    assert sum(p.silent for p in health.populations) > 10_000
+    assert health.warnings() == []
