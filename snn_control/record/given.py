@@ -59,7 +59,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     return InputHealth(
         where=where,
         ticks=len(rows),
-        rejected=counters["rejected"] - before,
+        rejected=max(0, counters["rejected"] - before),
         clamped=float(beyond[j]),
         worst=where + (f"[{j}]" if spec.size > 1 else ""),
         low=float(low[j]),
@@ -74,7 +74,7 @@ def input_lines(inputs: Sequence[InputHealth]) -> list[str]:
     lines = []
     for i in inputs:
         unit = f" {i.unit}" if i.unit else ""
-        if i.rejected > 0:
+        if i.rejected:
             lines.append(
                 f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
                 "`plausible`, or mend the unit or the sensor"

@@ -260,7 +260,8 @@ def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: 
     """Whether the lowest drive takes the membrane from its reset to the threshold within a step."""
     if type(model) is Threshold:
         return drive[0] >= limit
-    if type(model) not in (IF, LIF, CubaLIF) or held is None:
+    plain = type(model) in (IF, LIF, CubaLIF) and not model.reset_delay and model.reset != "subtract_snntorch"
+    if not plain or held is None:
         return np.zeros(limit.size, bool)
     after = np.asarray(model.v_reset if model.reset == "value" else 0.0, np.float64)
     if type(model) is IF:

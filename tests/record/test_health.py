@@ -267,6 +267,13 @@ def test_thresholds_of_their_own_and_of_another_scale():
     assert p.membrane == pytest.approx((12 / 15, 12 / 15), abs=1e-3)
 
 
+def test_of_too_many_weights_nothing_is_said(monkeypatch):
+    monkeypatch.setattr("snn_control.record.synapses.MOST", 3)
+    health = health_of(controller({"a": {}}, [{"post": "a", "weights": 0.4}]), synthetic=True)
+    assert (health.weighed, only_population(health).dead, only_population(health).silent) == (False, 0, 4)
+    assert health.warnings() == []
+
+
 # commands -------------------------------------------------------------------------------------------------------
 def commanding(command, synthetic=False, **output):
     """Health of an output that is what is shown."""

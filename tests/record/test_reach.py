@@ -77,6 +77,9 @@ def test_no_random_network_leaves_its_bounds(description, seed):
         assert (seen.drive_low >= bound.drive[0] - room).all(), seen.name
         if seen.spiking:
             assert not (seen.spikes[~bound.fires] > 0).any(), seen.name
+            model = next((p.neuron for p in network.populations if p.name == seen.name), None)
+            often = 40 * program.steps // max(1, round(getattr(model, "refractory", 0.0) / dt))
+            assert seen.bad_steps or model is None or (seen.fired[bound.always] >= often - 1).all(), seen.name
         elif np.isfinite(bound.output).all() and not seen.bad_steps:
             assert (seen.highest <= bound.output[1] + 1e-4 * (1 + np.abs(bound.output[1]))).all(), seen.name
     safe = np.concatenate([np.broadcast_to(o.safe, o.size) for o in outputs])
