@@ -17,9 +17,9 @@ from ..measure.profile import Profiled
 from ..resources import controller_path
 from ..spec import load_spec
 from .common import add_command, number, print_json, table
-from .plot import add_stimulus, stimulus_of
+from .shown import STIMULUS, add_stimulus, stimulus_of
 
-MORE = """\
+MORE = f"""\
 what is measured (docs/measuring.md says it exactly):
   time       of each tick of the stimulus: in the compiled loop, called from Python, and as Controller.step with a
              dictionary; and which operations it goes to
@@ -32,8 +32,9 @@ what is measured (docs/measuring.md says it exactly):
   speed      the largest rate at which 999 of 1,000 ticks are done when the next is due, tried out; network time over
              computing time; and controllers that one core could run side by side
 
-stimulus: 'snn_control plot --help' says what the default shows and what --input takes. Times move with what else the
-machine does: compare them within one run. Counts do not: they are the same on every machine.
+{STIMULUS}
+Times move with what else the machine does: compare them within one run. Counts do not: they are the same on every
+machine.
 
 examples:
   snn_control bench cartpole

@@ -16,26 +16,40 @@ from ..record.watch import watch
 from ..resources import controller_path
 from ..spec import ControllerSpec, load_spec
 from .common import add_command, print_json, table
-from .plot import add_stimulus, stimulus_of
+from .shown import STIMULUS, add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
 FIELD_NS = 10.0  # a Gaussian field of an encoder, once a tick
 #: of a rule, for each of its synapses in each step (docs/plasticity.md)
 LEARNING_NS = {"STDP": 0.04, "RewardSTDP": 0.25, "PES": 0.13, "EProp": 0.4}
+MOST_OUTPUTS = 24  # rows of the table of outputs
+
+MORE = f"""\
+Exit code 2 and one line that names path, value, rule and fix if the file is wrong. Otherwise 0, or with --strict 1 if
+there are warnings. --json prints all figures, those of the warnings too.
+
+what is warned of, whatever is shown:
+  neurons that can never fire, or do nothing else, by a bound from ranges and weights; identical neurons; commands that
+  can only be of one sign, or constant; numbers that are not finite; samples that were rejected; inputs that nothing
+  reads; times that look like ms; message types that are not installed, weak spots of the ros section
+what is warned of with --env or --input as well:
+  saturated neurons; commands that chatter, or are at a limit or a slew limit most of the time; inputs that are beyond
+  their range most of the time; a controller that does nothing. A neuron that did not fire because it had no cause to is
+  no fault: the tables count it as silent
+
+{STIMULUS}
+examples:
+  snn_control check my_robot.yaml
+  snn_control check cartpole --env CartPole-v1
+  snn_control check my_robot.yaml --env Pendulum-v1 --arg g=9.81 --seconds 30 --strict
+  snn_control check my_robot.yaml --input runs/mine/shown.npz --json
+"""
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(
-        commands,
-        "check",
-        run,
-        "validate a controller file; print populations, operations, memory and rough cost",
-        "Exit code 2 and one line that names path, value, rule and fix if something is wrong. Warnings: what was seen\n"
-        "of dead and saturated neurons, overflows and stuck outputs with one stimulus ('snn_control plot --help' says\n"
-        "which), times that look like ms, message types that are not installed, and weak spots of the ros section.\n"
-        "--strict: exit code 1 if there are any.",
-    )
+    summary = "validate a controller file, run it and say what is wrong with it, what it is and what it costs"
+    parser = add_command(commands, "check", run, summary, MORE)
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
     add_stimulus(parser)
     parser.add_argument("--strict", action="store_true", help="exit code 1 if there are warnings")
@@ -121,6 +135,15 @@ def _once(weak: list[str], seen: list[str]) -> list[str]:
     return weak + [line for line in seen if line.partition(":")[0] not in alone]
 
 
+def show_stimulus(health: dict[str, Any]) -> None:
+    """What rates, silence and commands were seen with, and what that is worth."""
+    print(f"rates, silent, saturated, commands: {health['seconds']:g} s of {health['stimulus']}")
+    if health["synthetic"]:
+        print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")
+    if not health["weighed"]:
+        print("  too many synapses to look at one by one: not looked for dead, identical and one-sided")
+
+
 def run(options: argparse.Namespace) -> int:
     d = describe(str(controller_path(options.file, "FILE")), options)
     code = 1 if options.strict and d["warnings"] else 0
@@ -128,18 +151,22 @@ def run(options: argparse.Namespace) -> int:
         print_json(d)
         return code
     table("inputs", ["name", "kind", "required"], [[i["name"], i["kind"], i["required"]] for i in d["inputs"]])
-    rows: list[list[Any]] = []
-    for p, h in zip(d["populations"], d["health"]["populations"], strict=True):
-        seen = [h[key] for key in ("rate_hz", "dead", "saturated")] if p["spiking"] else ["-"] * 3
-        rows.append([p["name"], p["size"], "spikes" if p["spiking"] else "graded", *seen])
-    table("populations", ["name", "neurons", "output", "rate [Hz]", "dead", "saturated"], rows)
+    keys = ("rate_hz", "slowest_hz", "fastest_hz", "silent", "dead", "saturated")
+    table("populations", ["name", "neurons", "Hz", "least", "most", "silent", "dead", "saturated"], [
+        [p["name"], p["size"], *([h[key] for key in keys] if p["spiking"] else ["graded", *["-"] * 5])]
+        for p, h in zip(d["populations"], d["health"]["populations"], strict=True)
+    ])  # fmt: skip
     table("projections", ["from", "to", "synapses", "delay [steps]", "learning"], [
         [p["pre"], p["post"], p["synapses"], p["delay_steps"], p["learning"] or "-"] for p in d["projections"]
     ])  # fmt: skip
     if d["learning"]:
         keys = ("name", "rule", "pre", "post", "synapses")
         table("learning", ["name", "rule", "from", "to", "synapses"], [[r[k] for k in keys] for r in d["learning"]])
-    table("outputs", ["name", "size", "unit"], [[o["name"], o["size"], o["unit"] or "-"] for o in d["outputs"]])
+    table("outputs", ["name", "unit", "least", "most", "at a limit", "slewed", "chatter"], [
+        [o["where"].removeprefix("outputs."), o["unit"] or "-", *("-" if x is None else x for x in o["span"]),
+         *(f"{share:.0%}" for share in (o["at_low"] + o["at_high"], o["slewed"], o["chatter"]))]
+        for o in d["health"]["outputs"][:MOST_OUTPUTS]
+    ])  # fmt: skip
     memory = d["memory"]
     print(f"{d['neurons']:,} neurons, {d['synapses']:,} synapses, {d['operations']} operations")
     print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
@@ -152,7 +179,7 @@ def run(options: argparse.Namespace) -> int:
           f"measure it: snn_control bench {options.file}")  # fmt: skip
     if d["ros"].startswith("not checked"):
         print(f"ros section {d['ros']}")
-    print(f"rates, dead, saturated: {d['health']['seconds']:g} s of {d['health']['stimulus']}")
+    show_stimulus(d["health"])
     for line in d["warnings"]:
         print(f"warning: {line}")
     n = len(d["warnings"])

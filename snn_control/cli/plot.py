@@ -8,12 +8,12 @@ from typing import Any
 
 from ..errors import DescriptionError
 from ..record.learned import with_learned
-from ..record.stimulus import Stimulus, default_stimulus, load_stimulus
 from ..resources import controller_path
-from ..spec import ControllerSpec, load_spec
-from .common import add_command, need_extra, number, print_json, whole
+from ..spec import load_spec
+from .common import add_command, need_extra, print_json
+from .shown import STIMULUS, add_stimulus, stimulus_of
 
-MORE = """\
+MORE = f"""\
 figures (--only takes these names, or those of single files):
   graph      populations, projections and outputs as boxes and arrows
   f_i        rate against constant current of every neuron model, measured with the engine, beside the closed form
@@ -22,14 +22,10 @@ figures (--only takes these names, or those of single files):
   decoders   what each neuron adds to an output
   activity   inputs, spikes, membranes and commands for one stimulus
 
-stimulus: without --input, a sinusoid over each number's range and a bright disc that wanders over an event camera's
-frame, at random by --seed. --input takes an .npz file with an array for each input: (ticks, size) for
-values, a row a tick; (n, 4) rows of t [s], x, y, p for events. It also takes what a node or a replay was given
-(shown.npz), a rosbag2 (folder, .db3, .mcap) with the topics of the file's ros.inputs, and a recording of an event
-camera for a controller with one (its other inputs are 0).
-
+{STIMULUS}
 examples:
   snn_control plot cartpole
+  snn_control plot cartpole --env CartPole-v1
   snn_control plot my_robot.yaml --only f_i activity --seconds 5 --format svg
 """
 
@@ -44,27 +40,6 @@ def add_to(commands: Any) -> None:
     text = "draw it with what it has learned: a file of Controller.save_state"
     parser.add_argument("--state", default=None, metavar="NPZ", help=text)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def add_stimulus(parser: argparse.ArgumentParser) -> None:
-    """Options that say what the controller is shown."""
-    text = "network time to run [s] (default 1, or all of --input)"
-    parser.add_argument("--seconds", type=number(1e-6, " s"), default=None, help=text)
-    parser.add_argument(
-        "--input", default=None, metavar="FILE", help="what to show it, instead of the default stimulus"
-    )
-    parser.add_argument("--seed", type=whole(0), default=0, help="seed of the default stimulus (default 0)")
-
-
-def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
-    """The stimulus that the options of `add_stimulus` ask for."""
-    if options.input is not None:
-        from ..ros.bags import bag_inputs, has_numbers
-
-        if has_numbers(options.input, spec):
-            return bag_inputs(options.input, spec, options.seconds)
-        return load_stimulus(options.input, spec, options.seconds)
-    return default_stimulus(spec, 1.0 if options.seconds is None else options.seconds, options.seed)
 
 
 def run(options: argparse.Namespace) -> int:

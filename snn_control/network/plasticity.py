@@ -36,8 +36,9 @@ class LearningRule:
     w_min: float = -math.inf
     w_max: float = math.inf
 
-    #: names of fields that must be > 0, that are names of inputs or populations, that are numbers of any shape
+    #: names of fields that must be > 0, >= 0, that are names of inputs or populations, that are numbers of any shape
     positive: ClassVar[tuple[str, ...]] = ()
+    not_negative: ClassVar[tuple[str, ...]] = ("learning_rate",)
     texts: ClassVar[tuple[str, ...]] = ()
     arrays: ClassVar[tuple[str, ...]] = ()
 
@@ -68,6 +69,8 @@ class LearningRule:
             raise DescriptionError(
                 key, value, "must be > 0 s" if key.startswith(("tau_", "pre_tau")) else "must be > 0"
             )
+        if key in self.not_negative and value < 0:
+            raise DescriptionError(key, value, "must be >= 0")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,14 +100,14 @@ class RewardSTDP(STDP):
 
     reward : name of a graded input or population of size 1
     tau_e : [s]
-    learning_rate : [1/s] for a reward of 1
+    learning_rate : [1/s] for a reward of 1; 0 learns nothing, for a control, as in every rule
     """
 
     reward: str
     tau_e: float = 1.0
     learning_rate: float = 1.0
 
-    positive: ClassVar[tuple[str, ...]] = ("tau_plus", "tau_minus", "tau_e", "learning_rate")
+    positive: ClassVar[tuple[str, ...]] = ("tau_plus", "tau_minus", "tau_e")
     texts: ClassVar[tuple[str, ...]] = ("reward",)
 
 
@@ -123,7 +126,7 @@ class PES(LearningRule):
     learning_rate: float = 1e-4
     pre_tau: float = 0.005
 
-    positive: ClassVar[tuple[str, ...]] = ("learning_rate", "pre_tau")
+    positive: ClassVar[tuple[str, ...]] = ("pre_tau",)
     texts: ClassVar[tuple[str, ...]] = ("error",)
 
 
@@ -147,6 +150,6 @@ class EProp(LearningRule):
     gamma: float = 0.3
     tau_out: float = 0.02
 
-    positive: ClassVar[tuple[str, ...]] = ("learning_rate", "gamma", "tau_out")
+    positive: ClassVar[tuple[str, ...]] = ("gamma", "tau_out")
     texts: ClassVar[tuple[str, ...]] = ("error",)
     arrays: ClassVar[tuple[str, ...]] = ("feedback",)

@@ -1,42 +1,58 @@
-"""What is wrong with a network, as far as one stimulus shows it: dead and saturated neurons, overflows, stuck outputs.
+"""What is wrong with a controller: what no stimulus could excuse, and what one showed.
 
-Nothing here is a proof. A neuron that never fired did not fire *with this stimulus*; every line says so.
+Two kinds of findings. Weights, parameters and ranges alone say that neurons can never fire or always do, that they are
+identical, that a command can only be of one sign or is constant (`reach`, `twins`); a number that was not finite is
+wrong whatever was shown. All else was seen with one stimulus, and counts where that is a real one, of a recording or an
+environment. A neuron that did not fire there may have had no cause to: a place cell whose place was not visited, a
+turn that was not needed. So silence counts only where nothing at all came of a stimulus that moved.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, Output
+from ..coding import DeltaEncoder, FieldsEncoder, PopulationEncoder, StepForwardEncoder, ValueInput
 from ..network import IF, NeuronModel, Threshold
 from ..spec import ControllerSpec
+from .commands import OutputHealth, output_health, possible, seen
+from .given import InputHealth, input_health, input_lines
+from .reach import Bounds, reach
+from .stimulus import Stimulus
+from .synapses import all_synapses
+from .twins import twins
 from .watch import Activity, Seen
 
-__all__ = ["Health", "OutputHealth", "PopulationHealth", "diagnose", "neurons_of"]
+__all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
 
 SATURATED = 0.95  # of the spikes that the refractory period leaves room for
-STUCK = 0.90  # of the ticks at a limit
+SOME = 0.10  # of a population: fewer dead, saturated or identical neurons are no finding
+UNKNOWN = (-math.inf, math.inf)
+#: encoders of which a neuron stands for a value, or fires for a change: at its value it fires as fast as it can
+SELECTIVE = (PopulationEncoder, FieldsEncoder, DeltaEncoder, StepForwardEncoder)
 
 
 @dataclass(frozen=True)
 class PopulationHealth:
-    """Of one population, counted over all steps.
+    """Of one population.
 
     where : its path in the controller file
-    rate_hz, fastest_hz : mean over all neurons, and of the one that fired most
-    dead : never fired, though something reached their population
-    out_of_reach : of these, how many nothing reached
-    saturated : fired in more than 95 % of the steps that their refractory period leaves
-    driven : something other than the bias reached it
-    largest_drive : largest current (synaptic included) into a dead neuron, or into any where none is dead
-    membrane : largest and median of the highest membranes of the dead that something reached, as a share of the way
+    rate_hz, slowest_hz, fastest_hz : mean over all neurons, and of those that fired least and most
+    silent : did not fire in what was shown
+    dead : can never fire, whatever is shown
+    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and how far of the way from
+        rest to threshold it takes the best of their membranes
+    always : fire in every step that their refractory period leaves, whatever is shown
+    saturated : fired in more than 95 % of these steps
+    selective : to fire as fast as it can, or not at all, is what such a neuron is for
+    identical : sizes of the groups of neurons that are alike in all
+    largest_drive : largest current (synaptic included) into a silent neuron, or into any where none is silent
+    membrane : largest and median of the highest membranes of the silent that something reached, as a share of the way
         from rest to threshold; None where there are none, or the model is not linear below its threshold
-    threshold : of the dead one that came nearest to it, or None
+    threshold : of the one that came nearest to it, or None
     bad_steps : steps in which a current or membrane was not finite or beyond what the engine keeps, and was reset
     """
 
@@ -44,11 +60,16 @@ class PopulationHealth:
     size: int
     spiking: bool
     rate_hz: float
+    slowest_hz: float
     fastest_hz: float
+    silent: int
     dead: int
-    out_of_reach: int
+    possible_drive: float
+    way: float
+    always: int
     saturated: int
-    driven: bool
+    selective: bool
+    identical: tuple[int, ...]
     largest_drive: float
     membrane: tuple[float, float] | None
     threshold: float | None
@@ -56,28 +77,13 @@ class PopulationHealth:
 
 
 @dataclass(frozen=True)
-class OutputHealth:
-    """Of one number of an output, over the ticks in which its command was not the safe one.
-
-    at_low, at_high : share of the ticks at a limit
-    low, high, unit : the limits, infinite where there are none
-    span : smallest and largest command
-    """
-
-    where: str
-    at_low: float
-    at_high: float
-    low: float
-    high: float
-    unit: str
-    span: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class Health:
     """What `diagnose` found.
 
     stimulus, seconds : what was shown, and how long [s]
+    synthetic : nobody measured or simulated it: what was seen is no finding
+    changes : it did not stay the same all the time
+    weighed : weights were looked at; they are not where there are too many
     steps, ticks : network steps and ticks in it
     safe_ticks : ticks whose command was the safe one
     not_finite_ticks : ticks in which an output was not finite
@@ -85,8 +91,12 @@ class Health:
 
     stimulus: str
     seconds: float
+    synthetic: bool
+    changes: bool
+    weighed: bool
     steps: int
     ticks: int
+    inputs: tuple[InputHealth, ...]
     populations: tuple[PopulationHealth, ...]
     outputs: tuple[OutputHealth, ...]
     safe_ticks: int
@@ -103,13 +113,16 @@ class Health:
             return value
 
         found: dict[str, Any] = {key: plain(value) for key, value in vars(self).items()}
-        for key in ("populations", "outputs"):
+        for key in ("inputs", "populations", "outputs"):
             found[key] = [{k: plain(v) for k, v in vars(one).items()} for one in getattr(self, key)]
+        for o, one in zip(self.outputs, found["outputs"], strict=True):
+            one["one_sided"] = o.one_sided
         return found
 
     def warnings(self) -> list[str]:
-        """One line a finding: path, what was seen, likely causes and fixes."""
+        """One line a finding: path, what was found, likely causes and fixes."""
         lines = [line for p in self.populations for line in _of_population(p, self.steps)]
+        lines += possible(self.outputs)
         if self.not_finite_ticks:
             lines.append(
                 f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
@@ -118,53 +131,91 @@ class Health:
         if self.safe_ticks == self.ticks:
             lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
                          "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
+        lines += input_lines(self.inputs)
+        return lines if self.synthetic else lines + self._seen()
+
+    def _seen(self) -> list[str]:
+        """Lines on what a real stimulus showed."""
+        lines = [line for p in self.populations for line in _saturated(p)]
+        if self.safe_ticks == self.ticks:
             return lines
-        return lines + _of_outputs(self.outputs)
+        lines += seen(self.outputs)
+        still = not any(o.moved for o in self.outputs)
+        explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
+        if still and self.changes and not explained:
+            lines.append(
+                f"outputs: no command moved in {self.ticks:,} ticks of {self.stimulus}: fine if nothing asked for one, "
+                "else what they decode is silent or constant, or its weights are too small or cut off by the limits"
+            )
+            lines += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
+        return lines
 
 
 def _of_population(p: PopulationHealth, steps: int) -> list[str]:
+    """What no stimulus excuses."""
     lines = []
     if p.bad_steps:
         lines.append(
             f"{p.where}: a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
             "with this stimulus and was reset: weights too large, or a loop that excites itself"
         )
-    if p.dead:
-        many = f"{p.dead:,} of {p.size:,} neurons never fired"
-        if p.dead == p.size:
-            many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron never fired"
-        lines.append(f"{p.where}: {many} with this stimulus: {_why_dead(p)}")
-    elif p.spiking and not p.driven and p.rate_hz == 0:
-        lines.append(f"{p.where}: nothing reached it with this stimulus and it never fired: no projection leads to it, "
-                     "what projects to it is silent, or their weights are 0")  # fmt: skip
-    if p.saturated:
+    if p.dead > SOME * p.size:
+        lines.append(f"{p.where}: {_cannot(p)}: {_why_dead(p)}")
+    elif sum(p.identical) - len(p.identical) > SOME * p.size:
+        sizes = " + ".join(f"{n:,}" for n in p.identical[:3]) + (" + ..." if len(p.identical) > 3 else "")
+        work = f"the work of {'one' if len(p.identical) == 1 else f'{len(p.identical):,}'}"
         lines.append(
-            f"{p.where}: {p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they "
-            f"could with this stimulus (the fastest at {p.fastest_hz:.4g} Hz): lower the weights or drive into it, "
-            "raise v_threshold, or give a refractory period"
+            f"{p.where}: {sizes} of its {p.size:,} neurons are identical, with the same parameters, weights in and "
+            f"weights out: they do {work}: give each weights of its own, as {{type: uniform, low, high, seed}}"
+        )
+    if p.always > SOME * p.size:
+        lines.append(
+            f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, whatever is shown: a smaller "
+            "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
         )
     return lines
 
 
+def _cannot(p: PopulationHealth) -> str:
+    if p.dead < p.size:
+        return f"{p.dead:,} of {p.size:,} neurons can never fire"
+    return f"none of its {p.size:,} neurons can ever fire" if p.size > 1 else "its neuron can never fire"
+
+
 def _why_dead(p: PopulationHealth) -> str:
-    if p.out_of_reach == p.dead:
-        return "nothing reached them: add projections or weights to them, or remove them"
-    unreached = f"; nothing at all reached {p.out_of_reach:,} of them" if p.out_of_reach else ""
-    if p.membrane is None or p.threshold is None:
-        return f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive{unreached}"
-    best, median = p.membrane
-    if best <= 0:
-        return f"only inhibition reached them: lower it, or add excitation or a bias{unreached}"
-    seen = f"drive up to {p.largest_drive:.3g} took the best membrane {_percent(best)} of the way to threshold " + (
-        f"{p.threshold:.3g}"
-    )
-    if p.dead == p.size:
-        factor = math.ceil(100 / best) / 100
-        return f"{seen}; weights or drive x {factor:.3g} or more, or a lower v_threshold{unreached}"
+    if not p.way > 0:
+        return "nothing excites them: add projections, positive weights or a bias, or remove them"
     return (
-        f"{seen}, the median {_percent(median)}; fine if few are meant to fire, else larger weights, less inhibition "
-        f"or a lower v_threshold{unreached}"
+        f"inputs and weights allow a drive of {p.possible_drive:.3g} at most, {_percent(p.way)} of the way to "
+        f"threshold; weights or drive x {_factor(p.way)} or more, or a lower v_threshold"
     )
+
+
+def _saturated(p: PopulationHealth) -> list[str]:
+    if p.selective or p.saturated <= SOME * p.size or p.always:
+        return []
+    return [
+        f"{p.where}: {p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they "
+        f"could with this stimulus (the fastest at {p.fastest_hz:.4g} Hz): lower the weights or drive into it, "
+        "raise v_threshold, or give a refractory period"
+    ]
+
+
+def _silent(p: PopulationHealth) -> str:
+    """Of a population that might have fired."""
+    many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
+    if p.membrane is None or p.threshold is None:
+        why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
+    elif p.membrane[0] <= 0:
+        why = "only inhibition reached them: lower it, or add excitation or a bias"
+    else:
+        best, median = p.membrane
+        why = (
+            f"drive up to {p.largest_drive:.3g} took the best membrane {_percent(best)} of the way to threshold "
+            f"{p.threshold:.3g}, the median {_percent(median)}; weights or drive x {_factor(best)} or more, or a lower "
+            "v_threshold"
+        )
+    return f"{p.where}: {many} with this stimulus: {why}"
 
 
 def _percent(share: float) -> str:
@@ -172,32 +223,8 @@ def _percent(share: float) -> str:
     return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
 
 
-def _of_outputs(outputs: Sequence[OutputHealth]) -> list[str]:
-    """A line for each output and finding, of as many of its numbers as share it."""
-    found: dict[tuple[str, str], list[OutputHealth]] = {}
-    for o in outputs:
-        finding = _finding(o)
-        if finding:
-            found.setdefault((o.where.partition("[")[0], finding), []).append(o)
-    lines = []
-    for (where, finding), those in found.items():
-        cause = "wider limits or smaller decoder weights" if "limit" in finding else (
-            "what it decodes is silent or constant, or its weights are too small or cut off by the limits"
-        )  # fmt: skip
-        name = those[0].where if len(those) == 1 else f"{where}, {len(those)} of its numbers"
-        lines.append(f"{name}: {finding} with this stimulus: {cause}")
-    return lines
-
-
-def _finding(o: OutputHealth) -> str:
-    unit = f" {o.unit}" if o.unit else ""
-    if o.span[0] == o.span[1]:
-        return f"stayed at {o.span[0]:.4g}{unit}"
-    for share, limit in ((o.at_low, o.low), (o.at_high, o.high)):
-        if share > STUCK:
-            return f"at its limit of {limit:.4g}{unit} in more than {STUCK:.0%} of the ticks"
-    both = o.at_low + o.at_high > STUCK
-    return f"at one of its limits in more than {STUCK:.0%} of the ticks" if both else ""
+def _factor(share: float) -> str:
+    return f"{math.ceil(100 / share) / 100:.3g}"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
@@ -211,68 +238,87 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 
 
 def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
-    """Judge what a controller did with a stimulus."""
-    neurons = neurons_of(spec)
-    live = ~activity.safe
+    """Judge what a controller is, and what it did with a stimulus."""
+    stimulus, neurons = activity.stimulus, neurons_of(spec)
+    selective = {one.name for one in spec.inputs if isinstance(getattr(one, "encoder", None), SELECTIVE)}
+    synapses = all_synapses(spec, activity.program)
+    bounds = reach(spec, activity.program, synapses) if synapses is not None else None
+    alike = twins(spec, synapses) if synapses is not None else {}
     outputs: list[OutputHealth] = []
     for one in spec.outputs:
         for j in range(one.size):
-            outputs.append(_output(one, j, activity.command[live, len(outputs)]))
+            k = len(outputs)
+            allowed = (float(bounds.commands[0][k]), float(bounds.commands[1][k])) if bounds else UNKNOWN
+            outputs.append(output_health(one, j, activity.command[:, k], ~activity.safe, activity.period, allowed))
+    given = (input_health(i, stimulus, activity.inputs[i.name]) for i in spec.inputs if isinstance(i, ValueInput))
     return Health(
-        activity.stimulus.text,
-        activity.stimulus.seconds,
-        activity.steps,
-        activity.stimulus.ticks,
-        tuple(_population(*neurons[name], seen, activity) for name, seen in activity.populations.items()),
-        tuple(outputs),
-        int(activity.safe.sum()),
-        int(activity.not_finite.sum()),
+        stimulus=stimulus.text,
+        seconds=stimulus.seconds,
+        synthetic=stimulus.synthetic,
+        changes=_changes(stimulus),
+        weighed=bounds is not None,
+        steps=activity.steps,
+        ticks=stimulus.ticks,
+        inputs=tuple(i for i in given if i is not None),
+        populations=tuple(
+            _population(
+                *neurons[name],
+                seen,
+                activity,
+                bounds.populations[name] if bounds else None,
+                name in selective,
+                tuple(alike.get(name, ())),
+            )
+            for name, seen in activity.populations.items()
+        ),
+        outputs=tuple(outputs),
+        safe_ticks=int(activity.safe.sum()),
+        not_finite_ticks=int(activity.not_finite.sum()),
     )
 
 
-def _population(where: str, model: NeuronModel, seen: Seen, activity: Activity) -> PopulationHealth:
-    duration = activity.steps * activity.dt
+def _changes(stimulus: Stimulus) -> bool:
+    return any(len(e[0]) for e in stimulus.events.values()) or any(
+        bool((rows != rows[0]).any()) for rows in stimulus.values.values()
+    )
+
+
+def _population(
+    where: str, model: NeuronModel, seen: Seen, activity: Activity, bounds: Bounds | None, selective: bool,
+    identical: tuple[int, ...],
+) -> PopulationHealth:  # fmt: skip
+    rates = seen.spikes / (activity.steps * activity.dt)
     reached = (seen.drive_high > seen.bias) | (seen.drive_low < seen.bias)
-    dead = (seen.spikes == 0) & seen.spiking & reached.any()
+    silent = (seen.spikes == 0) & seen.spiking
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / activity.dt)
     saturated = seen.fired > SATURATED * activity.steps / np.maximum(refractory, 1)
     membrane = threshold = None
-    if (dead & reached).any() and isinstance(model, IF | Threshold):  # linear below the threshold
+    if (silent & reached).any() and isinstance(model, IF | Threshold):  # linear below the threshold
         limit, rest = (
             np.broadcast_to(np.asarray(getattr(model, key, 0.0), np.float64), seen.size)
             for key in ("v_threshold", "v_leak")
         )
-        share = (seen.highest[dead & reached] - rest[dead & reached]) / (limit - rest)[dead & reached]
+        share = (seen.highest[silent & reached] - rest[silent & reached]) / (limit - rest)[silent & reached]
         membrane = float(share.max()), float(np.median(share))
-        threshold = float(limit[dead & reached][np.argmax(share)])
+        threshold = float(limit[silent & reached][np.argmax(share)])
+    dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(seen.size, bool),) * 2
     return PopulationHealth(
         where=where,
         size=seen.size,
         spiking=seen.spiking,
-        rate_hz=float(seen.spikes.mean() / duration),
-        fastest_hz=float(seen.spikes.max() / duration),
+        rate_hz=float(rates.mean()),
+        slowest_hz=float(rates.min()),
+        fastest_hz=float(rates.max()),
+        silent=int(silent.sum()),
         dead=int(dead.sum()),
-        out_of_reach=int((dead & ~reached).sum()),
+        possible_drive=float(bounds.drive[1][dead].max()) if bounds and dead.any() else math.nan,
+        way=float(bounds.way[dead].max()) if bounds and dead.any() else math.nan,
+        always=int(always.sum()),
         saturated=int(saturated.sum()),
-        driven=bool(reached.any()),
-        largest_drive=float(seen.drive_high[dead if dead.any() else ...].max()),
+        selective=selective,
+        identical=identical,
+        largest_drive=float(seen.drive_high[silent if silent.any() else ...].max()),
         membrane=membrane,
         threshold=threshold,
         bad_steps=seen.bad_steps,
-    )
-
-
-def _output(spec: Output, j: int, command: np.ndarray) -> OutputHealth:
-    """``command`` : (ticks,) of the ticks that were not safe."""
-    choice = isinstance(spec.decoder, ArgmaxDecoder)
-    low, high = (float(np.broadcast_to(np.asarray(side, np.float64), spec.size)[j]) for side in spec.limits)
-    there = len(command) > 0
-    return OutputHealth(
-        where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
-        at_low=float(np.mean(command <= low)) if there and not choice else 0.0,
-        at_high=float(np.mean(command >= high)) if there and not choice else 0.0,
-        low=low,
-        high=high,
-        unit=spec.unit,
-        span=(float(command.min()), float(command.max())) if there else (math.nan, math.nan),
     )

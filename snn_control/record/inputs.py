@@ -80,16 +80,18 @@ class InputRecorder:
         placed = (np.floor(x[there]), np.floor(y[there]), np.asarray(p)[there] > 0)
         return np.stack([np.clip(ns, first, last), *placed], axis=1).astype(np.int64)
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write .npz, whole or not at all; an input that never arrived is left out.
-
-        Raises DescriptionError where it cannot be written.
-        """
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Input -> (ticks, size) values or (n, 4) events; an input that never arrived is left out."""
         values = {name: rows for name, rows in self._values.items() if name in self._seen}
         arrays = {name: np.repeat(np.stack(rows), self.repeat, axis=0) for name, rows in values.items()}
         for name, parts in self._events.items():
             if name in self._seen:
                 arrays[name] = np.concatenate(parts)
+        return arrays
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write `arrays` as .npz, whole or not at all; raises DescriptionError where it cannot be written."""
+        arrays = self.arrays()
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]

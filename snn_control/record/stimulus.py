@@ -44,6 +44,7 @@ class Stimulus:
     values : input -> (ticks, size) float64
     events : input -> columns t int64 [ns], x, y, p, ascending in t
     record : where it was recorded in a running loop; it then says which events belong to a tick, and what was fresh
+    synthetic : nobody measured or simulated it, so what a controller does with it proves little
     """
 
     text: str
@@ -52,6 +53,7 @@ class Stimulus:
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     events: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
     record: Shown | None = None
+    synthetic: bool = False
 
     @property
     def seconds(self) -> float:
@@ -104,7 +106,7 @@ def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Sti
             values[one.name] = _sinusoids(one, ticks, rng)
         elif isinstance(one, EventsInput):
             events[one.name] = _wandering_disc(one, ticks, spec.period, rng)
-    return Stimulus(f"default stimulus, seed {seed}", spec.period, ticks, values, events)
+    return Stimulus(f"default stimulus, seed {seed}", spec.period, ticks, values, events, synthetic=True)
 
 
 def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.ndarray:

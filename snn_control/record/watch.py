@@ -69,13 +69,16 @@ class Seen:
 class Activity:
     """What a controller did with a stimulus.
 
+    program : what ran
     dt, period : [s]
     steps : network steps in all
     populations : name -> Seen
     command : (ticks, numbers) float64, the outputs in their order
     safe, not_finite : (ticks,) bool: the command was the safe one; an output was not finite
+    inputs : name -> what was counted of it, as `Controller.counters` says it
     """
 
+    program: Program
     stimulus: Stimulus
     dt: float
     period: float
@@ -84,6 +87,7 @@ class Activity:
     command: np.ndarray
     safe: np.ndarray
     not_finite: np.ndarray
+    inputs: dict[str, dict[str, Any]]
 
 
 class Watched(Controller):
@@ -206,4 +210,5 @@ def watch(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
             commands[k], safe[k] = command, watched.safe
             not_finite[k] = guard[outputs.REASON] & outputs.OUTPUT_NOT_FINITE != 0
     seen = {look.seen.name: look.finish() for look in watched.looks}
-    return Activity(stimulus, program.facts["dt"], program.facts["period"], steps, seen, commands, safe, not_finite)
+    times, inputs = (program.facts["dt"], program.facts["period"]), watched.counters()["inputs"]
+    return Activity(program, stimulus, *times, steps, seen, commands, safe, not_finite, inputs)

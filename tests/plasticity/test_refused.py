@@ -44,7 +44,7 @@ from tests.plasticity.common import DT, NEURON, RULES, given_spikes, made
         (lambda: STDP(enabled=1), "enabled = 1: must be true or false"),
         (lambda: STDP(name=None), "name = None: must be a name"),
         (lambda: RewardSTDP(reward=""), "reward = '': must be a name"),
-        (lambda: RewardSTDP(reward="r", learning_rate=0), "learning_rate = 0: must be > 0"),
+        (lambda: RewardSTDP(reward="r", learning_rate=-1), "learning_rate = -1: must be >= 0"),
         (lambda: PES(error="e", pre_tau=0), "pre_tau = 0: must be > 0 s"),
         (lambda: EProp(error="e", feedback=math.nan, learning_rate=1), "feedback = nan: must be finite numbers"),
         (lambda: Projection("a", "b", 0.5, learning="stdp"), "projections[a -> b].learning = 'stdp': must be a learning rule"),

@@ -58,6 +58,15 @@ def test_switched_at_run_time_it_keeps_the_weights_and_forgets_its_traces(name, 
     assert after(switched=False) > 1e-4
 
 
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if case[0] != "stdp"])
+def test_a_learning_rate_of_0_is_the_control(name, kind):
+    """The same network with the same rule, that learns nothing."""
+    one, plain = made(name, kind, learning_rate=0.0), made(name, kind, rule=False)
+    before = matrix(one, 6, 4)
+    assert np.array_equal(drive(one, 100), drive(plain, 100))
+    assert np.array_equal(matrix(one, 6, 4), before)
+
+
 def test_rules_are_switched_by_their_names():
     network = Network(
         (Population("a", 2, LIF()), Population("b", 2, LIF())),

@@ -22,11 +22,10 @@ from snn_control.realtime.intake import Intake, Pacing
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
 from snn_control.realtime.packet_queue import PacketQueue
-from snn_control.record import shown
 from snn_control.record.shown import Shown, ShownRecorder
 from snn_control.record.stimulus import load_stimulus
 from snn_control.resources import shipped
-from snn_control.spec import load_spec, parse_spec
+from snn_control.spec import load_spec
 from tests.realtime.packets import evt3_words
 
 TICKS = 600
@@ -204,17 +203,3 @@ def test_wrong_files_and_sizes_are_refused(tmp_path):
         Shown.load(path).ports(Controller.load("cartpole").bound)
     with pytest.raises(DescriptionError, match="is not an input"):
         load_stimulus(path, load_spec(shipped("cartpole")))
-
-
-def test_the_memory_for_a_wide_input_is_bounded_and_told(monkeypatch):
-    """Of 1,080 beams 300,000 ticks were 2.5 GB."""
-    monkeypatch.setattr(shown, "MOST_BYTES", 1_000_000)
-    values = {"version": 1, "period": 0.01, "inputs": {"scan": {"kind": "value", "size": 1080}}}
-    values["network"] = {
-        "populations": {"a": {"size": 3, "neuron": {"type": "li", "tau_mem": 0.01}}},
-        "projections": [{"pre": "scan", "post": "a"}],
-    }
-    values["outputs"] = {"y": {"decoder": {"type": "membrane", "from": "a", "weights": 0.1}}}
-    recorder = ShownRecorder(Controller.from_spec(parse_spec(values)).bound)
-    assert recorder.text == "the newest 114 ticks, 1.14 s"
-    assert sum(ring.nbytes for ring in recorder._rings.values()) < 1_000_000

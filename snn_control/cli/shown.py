@@ -1,0 +1,67 @@
+"""Options that say what a controller is shown: an environment, a recording, or the default stimulus."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..controller import Controller
+from ..errors import DescriptionError
+from ..record.closed_loop import shown_in
+from ..record.stimulus import Stimulus, default_stimulus, load_stimulus
+from ..spaces import check_action, check_observation
+from ..spec import ControllerSpec
+from .common import keywords, make_environment, number, whole
+
+__all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
+
+STIMULUS = """\
+stimulus:
+  --env ID       the controller itself runs in this Gymnasium environment (--arg KEY=VALUE is passed on); after an
+                 episode comes the next, with the next seed; 10 s, but 2,000 ticks at most, or --seconds
+  --input FILE   a recording: what 'run --record', a node or a replay wrote; a rosbag2 (folder, .db3, .mcap) with the
+                 topics of the file's ros.inputs; of an event camera, for a controller with one (its other inputs are
+                 0); or an .npz of your own with an array for each input: (ticks, size) for
+                 values, a row a tick, (n, 4) rows of t [s], x, y, p for events
+  neither        1 s of a synthetic one, at random by --seed: an independent sinusoid over each number's range, and a
+                 bright disc that wanders over an event camera's frame. No robot sees that: it proves little
+"""
+SECONDS, MOST_TICKS = 10.0, 2_000  # of an environment
+
+
+def add_stimulus(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    parser.add_argument("--env", default=None, metavar="ID", help="environment in which it is to act, or module:ID")
+    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment")
+    parser.add_argument("--input", default=None, metavar="FILE", help="recording of what to show it")
+    text = "network time to run [s] (default 1, 10 in an environment, or all of --input)"
+    parser.add_argument("--seconds", type=number(1e-6, " s"), default=None, help=text)
+    text = "seed of the default stimulus, or of the first episode (default 0)"
+    parser.add_argument("--seed", type=whole(0), default=0, help=text)
+
+
+def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
+    """The stimulus that the options of `add_stimulus` ask for; raises DescriptionError."""
+    if options.env is not None and options.input is not None:
+        raise DescriptionError("--input", options.input, "does not go with --env", "give one of them")
+    if options.arg and options.env is None:
+        raise DescriptionError("--arg", options.arg[0], "goes with --env")
+    if options.input is not None:
+        from ..ros.bags import bag_inputs, has_numbers
+
+        if has_numbers(options.input, spec):
+            return bag_inputs(options.input, spec, options.seconds)
+        return load_stimulus(options.input, spec, options.seconds)
+    if options.env is None:
+        return default_stimulus(spec, 1.0 if options.seconds is None else options.seconds, options.seed)
+    seconds = min(SECONDS, MOST_TICKS * spec.period) if options.seconds is None else options.seconds
+    env = make_environment(options.env, keywords(options.arg))
+    controller = Controller.from_spec(spec)
+    outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
+    try:
+        check_action(outputs, env.action_space)
+        check_observation(controller.inputs, env.observation_space)
+        return shown_in(env, controller, options.env, max(1, round(seconds / spec.period)), options.seed)
+    except DescriptionError as error:
+        raise error.in_file(spec.path) from None
+    finally:
+        env.close()

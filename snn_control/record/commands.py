@@ -1,0 +1,198 @@
+"""What became of the commands: stuck, one-sided, chattering, at a limit or along a slew limit most of the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, Output
+
+__all__ = ["OutputHealth", "output_health", "possible", "seen"]
+
+AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
+ONLY, OTHER = 0.99, 0.05  # of the ticks: full speed all along may be meant, but not to know anything else
+OFTEN = FAR = 0.25  # of the ticks, a command turns round by so much of its range both before and after
+ENOUGH = 1_000  # ticks that may show a command to be one-sided where weights do not say it
+
+
+@dataclass(frozen=True)
+class OutputHealth:
+    """Of one number of an output, over the ticks in which its command was not the safe one.
+
+    ticks : how many these are
+    at_low, at_high : share of the ticks at a limit
+    slewed : share of the ticks in which it changed by all that its slew limit allows
+    chatter : share of the ticks in which it turned round: up by more than a quarter of its limits' distance and at
+        once down as far, or the other way; 0 without finite limits on both sides
+    swing : median of these changes
+    low, high, unit : the limits, infinite where there are none
+    rest : what it is while all that it decodes is silent
+    span : smallest and largest command
+    possible : smallest and largest number that weights allow before the limits; infinite where they do not say
+    """
+
+    where: str
+    ticks: int
+    at_low: float
+    at_high: float
+    slewed: float
+    chatter: float
+    swing: float
+    low: float
+    high: float
+    unit: str
+    rest: float
+    span: tuple[float, float]
+    possible: tuple[float, float]
+
+    @property
+    def moved(self) -> bool:
+        return self.span[0] != self.span[1]
+
+    @property
+    def stuck(self) -> float:
+        """Share of the ticks at a limit that is not simply where it rests."""
+        return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
+
+    @property
+    def one_sided(self) -> str:
+        """ ">= 0" or "<= 0" where weights allow no other command though the limits do, else ""."""
+        if self.low < 0 < self.high and math.isfinite(self.high - self.low) and self.possible[0] != self.possible[1]:
+            return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
+        return ""
+
+
+def output_health(
+    spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: tuple[float, float]
+) -> OutputHealth:
+    """Of number j.
+
+    command : (ticks,)
+    live : (ticks,) bool: it was not the safe one
+    possible : see `OutputHealth`
+    """
+    choice = isinstance(spec.decoder, ArgmaxDecoder)
+    low, high, slew = (
+        float(np.broadcast_to(np.asarray(value, np.float64), spec.size)[j]) for value in (*spec.limits, spec.slew)
+    )
+    shown, ticks = command[live], int(live.sum())
+    change = np.diff(command)[live[1:] & live[:-1]]
+
+    def share(hits: np.ndarray) -> float:
+        return float(hits.sum() / ticks) if ticks and not choice else 0.0
+
+    turns = np.zeros(0)
+    if math.isfinite(high - low) and len(change) > 1:
+        least = np.minimum(np.abs(change[1:]), np.abs(change[:-1]))
+        turns = least[(change[1:] * change[:-1] < 0) & (least > FAR * (high - low))]
+    return OutputHealth(
+        where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
+        ticks=ticks,
+        at_low=share(shown <= low),
+        at_high=share(shown >= high),
+        slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)),
+        chatter=share(turns > 0),
+        swing=float(np.median(turns)) if len(turns) else 0.0,
+        low=low,
+        high=high,
+        unit=spec.unit,
+        rest=min(max(float(np.broadcast_to(np.asarray(spec.bias, np.float64), spec.size)[j]), low), high),
+        span=(float(shown.min()), float(shown.max())) if ticks else (math.nan, math.nan),
+        possible=possible,
+    )
+
+
+def possible(outputs: Sequence[OutputHealth]) -> list[str]:
+    """Lines on what weights allow, whatever is shown."""
+    return _lines(outputs, _impossible)
+
+
+def seen(outputs: Sequence[OutputHealth]) -> list[str]:
+    """Lines on what was seen of outputs that move."""
+    return [line for find in (_at_limit, _slewed, _chatter, _one_sided) for line in _lines(outputs, find)]
+
+
+def _lines(outputs: Iterable[OutputHealth], find: object) -> list[str]:
+    """A line for each output and finding, of as many of its numbers as share it."""
+    found: dict[tuple[str, str], list[OutputHealth]] = {}
+    for o in outputs:
+        finding = find(o)  # type: ignore[operator]
+        if finding:
+            found.setdefault((o.where.partition("[")[0], finding), []).append(o)
+    return [
+        f"{those[0].where if len(those) == 1 else f'{where}, {len(those)} of its numbers'}: {finding}"
+        for (where, finding), those in found.items()
+    ]
+
+
+def _unit(o: OutputHealth) -> str:
+    return f" {o.unit}" if o.unit else ""
+
+
+def _limits(o: OutputHealth) -> str:
+    return f"[{o.low:g}, {o.high:g}]{_unit(o)}"
+
+
+def _impossible(o: OutputHealth) -> str:
+    if o.possible[0] == o.possible[1]:
+        only = min(max(o.possible[0], o.low), o.high)
+        return (
+            f"can only be {only:.4g}{_unit(o)}: nothing that it decodes can fire or move, or its weights are 0: "
+            "mend what it decodes, or give it weights"
+        )
+    if o.one_sided:
+        sign = "negative" if o.one_sided == ">= 0" else "positive"
+        return (
+            f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part: give some of "
+            f"what it decodes {sign} weights, or limits that say so"
+        )
+    return ""
+
+
+def _hits(o: OutputHealth) -> str:
+    return f"{round((o.at_low + o.at_high) * o.ticks):,}"
+
+
+def _at_limit(o: OutputHealth) -> str:
+    both = min(o.at_low, o.at_high) > OTHER
+    if o.stuck <= (AT_LIMIT if both else ONLY):
+        return ""
+    where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
+    return f"at {where} in {_hits(o)} of {o.ticks:,} ticks: wider limits or smaller decoder weights"
+
+
+def _slewed(o: OutputHealth) -> str:
+    if o.slewed <= SLEWED:
+        return ""
+    return (
+        f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags behind "
+        "what the network wants: a larger slew, or a longer tau of its decoder"
+    )
+
+
+def _chatter(o: OutputHealth) -> str:
+    if o.chatter <= OFTEN:
+        return ""
+    return (
+        f"chatters: in {o.chatter:.0%} of {o.ticks:,} ticks it turns round, by {o.swing:.3g}{_unit(o)} in the median, "
+        f"and is at a limit of {_limits(o)} in {_hits(o)}: a longer tau of its decoder, smaller decoder weights, more "
+        "neurons, or a slew limit"
+    )
+
+
+def _one_sided(o: OutputHealth) -> str:
+    """Where weights do not say: what it has been in a long time."""
+    both = o.low < 0 < o.high and math.isfinite(o.high - o.low)
+    if not both or o.ticks < ENOUGH or not o.moved:
+        return ""
+    for side, sign, other in ((0, "negative", ">= 0"), (1, "positive", "<= 0")):
+        onward = o.span[0] >= 0 if side == 0 else o.span[1] <= 0
+        if onward and math.isinf(o.possible[side]):
+            return (
+                f"was never {sign} in {o.ticks:,} ticks, though its limits are {_limits(o)}: look for what should give "
+                f"{sign} parts, or give it limits that say {other}"
+            )
+    return ""

@@ -1,0 +1,101 @@
+"""Neurons that do the same: alike in model, weights from and weights to everything, so that one could do their work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder
+from ..network import Bernoulli, Distribution, NeuronModel, Poisson, Population
+from ..spec import ControllerSpec
+from .synapses import Synapses
+
+__all__ = ["twins"]
+
+MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def twins(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, list[int]]:
+    """Population -> sizes of its groups of identical neurons, largest first; without those that have none.
+
+    Where weights into a population learn, its neurons draw random numbers, or a rule reads them one by one, none are
+    identical for long. Neurons that nothing reaches are left out: they are dead, which is another finding.
+    """
+    rules = [s.of.learning for s in synapses if s.of.learning is not None]
+    taught = {getattr(rule, key) for rule in rules for key in rule.texts}
+    found = {}
+    for p in spec.network.populations:
+        into, out = ([s for s in synapses if getattr(s.of, key) == p.name] for key in ("post", "pre"))
+        learns = any(s.of.learning is not None for s in into)
+        if learns or p.name in taught or isinstance(p.neuron, Bernoulli | Poisson):
+            continue
+        marks = _marks(p, into, out) ^ _read(spec, p)
+        reached = np.zeros(p.size, bool) | (_bias(p) != 0)
+        for s in into:
+            reached[s.post] = True
+        _, counts = np.unique(marks[reached], return_counts=True)
+        groups = sorted((int(c) for c in counts if c > 1), reverse=True)
+        if groups:
+            found[p.name] = groups
+    return found
+
+
+def _bias(p: Population) -> np.ndarray:
+    drawn = p.bias.sample(p.size) if isinstance(p.bias, Distribution) else np.asarray(p.bias, np.float64)
+    return np.broadcast_to(drawn, p.size)
+
+
+def _mixed(*words: Any) -> np.ndarray:
+    """uint64 that are almost surely different where any of the words (n,) are: splitmix64 of each into the next."""
+    state: Any = np.uint64(0)
+    with np.errstate(over="ignore"):
+        for word in words:
+            bits = np.asarray(word, np.float64) + 0.0  # no negative zero
+            state = (state ^ np.ascontiguousarray(bits).view(np.uint64)) * MIX[0] + MIX[0]
+            state = (state ^ (state >> np.uint64(30))) * MIX[1]
+            state = (state ^ (state >> np.uint64(27))) * MIX[2]
+            state = state ^ (state >> np.uint64(31))
+    return state
+
+
+def _marks(p: Population, into: Sequence[Synapses], out: Sequence[Synapses]) -> np.ndarray:
+    """(size,) uint64: the same for neurons with the same parameters and synapses, in whatever order these stand."""
+    drawn = isinstance(p.v_init, Distribution)
+    start = np.arange(p.size) if drawn else 0.0 if p.v_init is None else p.v_init
+    columns = [_bias(p), np.broadcast_to(np.asarray(start, np.float64), p.size)]
+    columns += [np.broadcast_to(value, p.size) for value in _arrays(p.neuron)]
+    for number, s in enumerate([*into, *out]):
+        incoming = number < len(into)
+        own, other = (s.post, s.pre) if incoming else (s.pre, s.post)
+        total = np.zeros(p.size, np.uint64)
+        with np.errstate(over="ignore"):
+            np.add.at(total, own, _mixed(other, s.weight, s.delay))
+        columns += [(total >> np.uint64(32)).astype(np.float64), (total & np.uint64(0xFFFFFFFF)).astype(np.float64)]
+        if incoming and np.ndim(s.of.bias):
+            given = np.asarray(s.of.bias, np.float64)
+            columns.append(np.repeat(given, p.size // given.size))
+    return _mixed(*columns)
+
+
+def _arrays(model: NeuronModel) -> list[np.ndarray]:
+    """Parameters of one number a neuron."""
+    values = (np.asarray(getattr(model, name)) for name in model.names() if name not in model.words)
+    return [value.astype(np.float64) for value in values if value.ndim and value.dtype.kind in "fiu"]
+
+
+def _read(spec: ControllerSpec, p: Population) -> np.ndarray:
+    """(size,) uint64 of what decoders make of each neuron."""
+    columns: list[np.ndarray] = []
+    for output in spec.outputs:
+        for term in output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder:
+            if term.source != p.name:
+                continue
+            given = vars(term).get("weights", vars(term).get("directions"))
+            if given is None or isinstance(given, Distribution):  # a number a neuron, or one drawn for each
+                columns.append(np.arange(p.size, dtype=np.float64))
+            elif np.ndim(given):
+                rows = np.asarray(given, np.float64)
+                columns += list(rows.reshape(p.size, -1).T)
+    return _mixed(*columns) if columns else np.zeros(p.size, np.uint64)
