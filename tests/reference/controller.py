@@ -19,6 +19,7 @@ from snn_control.coding import (
     Guard,
     Input,
     LinearEncoder,
+    MembraneDecoder,
     Output,
     PoolEncoder,
     PopulationEncoder,
@@ -31,7 +32,7 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.network import Network, Population
-from snn_control.testing import FLOAT_MAX, exponential, settle, slow
+from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
 from tests.reference.coding import changes, fields, guard, population_vector, sample
 from tests.reference.delivery import synapse
 from tests.reference.filters import SlowFilters, responded
@@ -355,6 +356,16 @@ class SlowController:
                 counts[i] += int(times)
         return counts.astype(np.float32)
 
+    def seen(self, term: MembraneDecoder) -> np.ndarray:
+        """(n,) float32: the newest values, or their mean over a window, in which they were 0 before the first step."""
+        history = self.history[term.source]
+        steps, x = round((term.window or self.dt) / self.dt), np.zeros(self.sizes[term.source], np.float32)
+        if steps == 1:
+            return history[-1]
+        for v in history[-steps:]:
+            x += np.array([bounded(value) for value in v])
+        return x / np.float32(steps)
+
     def first(self, term: FirstSpikeDecoder) -> int | None:
         """The neuron that fired first in the newest window in which one did."""
         history, window = self.history[term.source], round(term.window / self.dt)
@@ -378,7 +389,7 @@ class SlowController:
             if first is not None:
                 x += self.weights(term, m)[first]
         else:
-            signal = self.counted(term) if isinstance(term, SpikeCountDecoder) else self.history[term.source][-1]
+            signal = self.counted(term) if isinstance(term, SpikeCountDecoder) else self.seen(term)
             w = self.weights(term, m)
             for i in range(signal.size):
                 if signal[i] != ZERO:
