@@ -306,6 +306,10 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
 
 # the table ---------------------------------------------------------------------------------------------------------
 _RESET = Option(one_of("zero", "subtract"), "zero", ("IF", "LIF", "CubaLIF"))
+_NORM_INPUT = (
+    "give --option norm_input=true where the layers were made as sinabs' LIF(...), whose default it is, or false for "
+    "ExpLeak(...) and what from_nir made; one type of node alone: LIF.norm_input=true; --verify finds out"
+)
 DIALECTS: dict[str, Dialect] = {
     "snntorch": Dialect(
         _snntorch,
@@ -326,7 +330,7 @@ DIALECTS: dict[str, Dialect] = {
         _sinabs,
         ("LIF", "IF", "LI"),
         {
-            "norm_input": Option(flag, ASK, ("LIF", "LI")),
+            "norm_input": Option(flag, ASK, ("LIF", "LI"), _NORM_INPUT),
             "min_v_mem": Option(number_or_none, {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI")),
         },
         dt=1e-3,

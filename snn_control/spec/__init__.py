@@ -120,6 +120,9 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
         if file.suffix == ".npz" and file.is_file():
             rule = "is a saved Program or other arrays"
             raise DescriptionError(str(file), NO_VALUE, rule, "this needs the controller file") from None
+        if file.suffix == ".nir" and file.is_file():
+            fix = f"first 'snn_control import {file} --dialect D --out {file.stem}.yaml'"
+            raise DescriptionError(str(file), NO_VALUE, "is a NIR network, not a controller file", fix) from None
         reason = error.strerror if isinstance(error, OSError) else "is not a text file"
         raise DescriptionError(str(file), NO_VALUE, f"cannot be read: {reason}", "see 'snn_control new'") from None
     try:
