@@ -30,7 +30,8 @@ dialects and options are tried for a few seconds, and those that are identical a
 
 a controller (--out) runs one step of the network a tick, unless --period or --steps-per-tick says more: a network that
 was trained with T steps on each sample runs T steps a tick on the input that holds meanwhile. Its state goes on from
-tick to tick. --readout says how the steps of a tick become a command:
+tick to tick, but with --reset-each-tick, for what was trained on independent samples.
+--readout says how the steps of a tick become a command:
   rate         of spikes, filtered over 20 steps [Hz] (default of spikes)
   last         spikes, or graded values, of the tick's last step (default of graded values)
   mean, sum    of the tick's steps; count is the sum, of spikes
@@ -51,6 +52,9 @@ def add_to(commands: Any) -> None:
     more = parser.add_argument_group("the controller of --out")
     more.add_argument("--period", type=number(1e-9, " s"), metavar="SECONDS", help="control period [s]: whole steps")
     more.add_argument("--steps-per-tick", type=whole(1), metavar="T", help="network steps a tick: period = T dt")
+    more.add_argument(
+        "--reset-each-tick", action="store_true", help="each tick begins with the state of a reset network"
+    )
     more.add_argument("--readout", metavar="R", default="", help="how the steps of a tick become a command, see below")
     finite, each = number(-1e30), "a number, or one for each of its numbers"
     more.add_argument("--input-scale", type=finite, nargs="+", metavar="X", help=f"multiplies an input: {each}")
@@ -64,7 +68,8 @@ def add_to(commands: Any) -> None:
 
 #: options of `controller_of`
 SURROUNDINGS = (
-    "period", "steps_per_tick", "readout", "input_scale", "input_offset", "output_scale", "output_limits",
+    "period", "steps_per_tick", "reset_each_tick", "readout", "input_scale", "input_offset", "output_scale",
+    "output_limits",
 )  # fmt: skip
 
 
@@ -193,7 +198,8 @@ def controller_of(imported: Any, options: argparse.Namespace) -> Any:
         outputs = outputs_of(imported, steps, options.readout, _or(options.output_scale, 1.0), limits)
     except DescriptionError as error:  # of the library's arguments, which are called as the options are
         raise DescriptionError("--" + error.path.replace("_", "-"), error.value, error.rule, error.fix) from None
-    return ControllerSpec(options.period or steps * imported.dt, imported.dt, inputs, imported.network, outputs)
+    period, reset = options.period or steps * imported.dt, options.reset_each_tick
+    return ControllerSpec(period, imported.dt, inputs, imported.network, outputs, reset_each_tick=reset)
 
 
 def _or(value: Any, default: Any) -> Any:
@@ -260,9 +266,9 @@ def command(options: argparse.Namespace) -> str:
     said += "".join(f" --option {pair}" for pair in options.option)
     for key in ("dt", *SURROUNDINGS):
         value = getattr(options, key)
-        if value not in (None, ""):
-            words = value if isinstance(value, list) else [value]
-            said += f" --{key.replace('_', '-')} " + " ".join(
-                f"{w:g}" if isinstance(w, float) else str(w) for w in words
-            )
+        if value in (None, "", False):
+            continue
+        words = value if isinstance(value, list) else [] if value is True else [value]
+        numbers = (f"{w:.12g}" if isinstance(w, float) else str(w) for w in words)
+        said += " ".join([f" --{key.replace('_', '-')}", *numbers])
     return said

@@ -74,6 +74,21 @@ def test_an_imitator_commands_as_its_own_script_does(made, dialect, times, reado
             np.testing.assert_allclose(controller.step({"input": observation})["output"], want, rtol=1e-6, atol=1e-6)
 
 
+def test_independent_samples_are_those_of_a_network_that_was_reset(tmp_path, capsys):
+    net, file = tmp_path / "net.nir", tmp_path / "mine.yaml"
+    nir.write(net, spiking().graph())
+    words = ("--period", PERIOD, "--steps-per-tick", T, "--reset-each-tick", "--readout", "mean")
+    assert call(capsys, "import", net, "--dialect", "snntorch", *words, "--out", file)[0] == 0
+    assert "--steps-per-tick 25 --reset-each-tick --readout mean --out" in file.read_text()
+    controller, going_on, carried = Controller.load(file), spiking(), 0
+    for observation in np.random.default_rng(3).uniform(-1, 1, (30, 4)):
+        shown = np.repeat(observation[None].astype(np.float32), T, axis=0)
+        want = spiking().run(shown)["output"].mean(axis=0)
+        np.testing.assert_allclose(controller.step({"input": observation})["output"], want, rtol=1e-6)
+        carried += (going_on.run(shown)["output"].mean(axis=0) != want).any()
+    assert carried > 5  # it matters
+
+
 def test_the_file_says_how_it_was_made(tmp_path, capsys):
     net, file = tmp_path / "net.nir", tmp_path / "mine.yaml"
     nir.write(net, spiking().graph())
