@@ -17,7 +17,8 @@ A NIR file says neither its time step nor how its framework integrates, fires an
 dialect: snntorch, norse, sinabs, spikingjelly, nir-euler, nir-exact, or snn_control for files of 'snn_control export'.
 
 options, in the words of each framework:
-  snntorch      reset_mechanism=subtract|zero (subtract)   reset_delay=true|false (true)
+  snntorch      reset_mechanism=subtract|zero|none (subtract; none: of a last layer whose membranes are the output)
+                reset_delay=true|false (true)
   sinabs        norm_input=true|false (must be given for LIF and LI)   min_v_mem=VALUE|none (IF -1, LIF and LI none)
   spikingjelly  decay_input=true|false (the file says it)
   nir-euler, nir-exact   reset_mechanism=zero|subtract (zero: to v_reset)

@@ -18,7 +18,7 @@ ASK = object()  # no default: the framework itself has several, or the file says
 def one_of(*words: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if value not in words:
-            raise ValueError(f"must be {' or '.join(words)}")
+            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
         return value
 
     return read
