@@ -7,22 +7,13 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from snn_control.ros.launching import ARGUMENTS, closed_loop
+from snn_control.ros.launching import ARGUMENTS, closed_loop, node_arguments
 
 
 def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     processes = closed_loop(**values)
-    nodes = [
-        Node(
-            package="snn_control",
-            executable=process.executable,
-            name=process.name,
-            parameters=[dict(process.parameters)],
-            output="screen",
-        )
-        for process in processes
-    ]
+    nodes = [Node(**node_arguments(process)) for process in processes]
     # of world and controller neither is of use without the other
     ends = [
         RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[EmitEvent(event=Shutdown())]))

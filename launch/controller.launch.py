@@ -5,20 +5,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, controller
+from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, controller, node_arguments
 
 
 def start(context):
     process = controller(**{name: LaunchConfiguration(name).perform(context) for name in CONTROLLER_ARGUMENTS})
-    return [
-        Node(
-            package="snn_control",
-            executable=process.executable,
-            name=process.name,
-            parameters=[dict(process.parameters)],
-            output="screen",
-        )
-    ]
+    return [Node(**node_arguments(process))]
 
 
 def generate_launch_description():

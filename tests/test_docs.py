@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import api_tables
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = {
@@ -44,6 +46,12 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
     done = subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(EXAMPLES[page])], cwd=tmp_path, timeout=240,
                           capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_tables_of_the_python_page_are_those_of_the_code():
+    text = api_tables.PAGE.read_text("utf-8")
+    assert len(api_tables.TABLE.findall(text)) >= 5
+    assert api_tables.renewed(text) == text, "write them anew: python -m tests.api_tables"
 
 
 def test_a_benchmark_against_nengo_says_in_one_line_that_it_needs_it():

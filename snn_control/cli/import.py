@@ -10,23 +10,32 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError, SnnControlError
-from .common import add_command, add_out, check_out, number, print_json, table
+from .common import add_command, add_out, check_out, number, print_json, table, whole
 
 MORE = """\
 A NIR file says neither its time step nor how its framework integrates, fires and resets, so it must be read in a
 dialect: snntorch, norse, sinabs, spikingjelly, nir-euler, nir-exact, or snn_control for files of 'snn_control export'.
 
 options, in the words of each framework:
-  snntorch      reset_mechanism=subtract|zero (subtract)   reset_delay=true|false (true)
+  snntorch      reset_mechanism=subtract|zero|none (subtract; none: of a last layer whose membranes are the output)
+                reset_delay=true|false (true)
   sinabs        norm_input=true|false (must be given for LIF and LI)   min_v_mem=VALUE|none (IF -1, LIF and LI none)
   spikingjelly  decay_input=true|false (the file says it)
   nir-euler, nir-exact   reset_mechanism=zero|subtract (zero: to v_reset)
   LIF.norm_input=true says it for one type of node, 1.reset_mechanism=zero for the node '1'.
 
 --verify takes the framework's own activity, an .npz of input, hidden and output, each (steps, n), hidden (the first
-layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6. Arrays (steps, 1, n), a
-batch of one, do as well. Where it is different, other dialects and options are tried for a few seconds, and those that
-are identical are named (not with --json).
+layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
+shape, (steps, channels, rows, columns), do as well, and a batch of one, (steps, 1, ...). Where it is different, other
+dialects and options are tried for a few seconds, and those that are identical are named (not with --json).
+
+a controller (--out) runs one step of the network a tick, unless --period or --steps-per-tick says more: a network that
+was trained with T steps on each sample runs T steps a tick on the input that holds meanwhile. Its state goes on from
+tick to tick, but with --reset-each-tick, for what was trained on independent samples.
+--readout says how the steps of a tick become a command:
+  rate         of spikes, filtered over 20 steps [Hz] (default of spikes)
+  last         spikes, or graded values, of the tick's last step (default of graded values)
+  mean, sum    of the tick's steps; count is the sum, of spikes
 Exit code: 0 done, or identical; 1 different; 2 bad input.
 """
 
@@ -41,7 +50,28 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--option", action="append", default=[], metavar="K=V", help="what the file leaves open")
     parser.add_argument("--verify", metavar="NPZ", help="compare with the activity of the original")
     add_out(parser, "CONTROLLER", "write a controller file (.yaml)")
+    more = parser.add_argument_group("the controller of --out")
+    more.add_argument("--period", type=number(1e-9, " s"), metavar="SECONDS", help="control period [s]: whole steps")
+    more.add_argument("--steps-per-tick", type=whole(1), metavar="T", help="network steps a tick: period = T dt")
+    more.add_argument(
+        "--reset-each-tick", action="store_true", help="each tick begins with the state of a reset network"
+    )
+    more.add_argument("--readout", metavar="R", default="", help="how the steps of a tick become a command, see below")
+    finite, each = number(-1e30), "a number, or one for each of its numbers"
+    more.add_argument("--input-scale", type=finite, nargs="+", metavar="X", help=f"multiplies an input: {each}")
+    more.add_argument("--input-offset", type=finite, nargs="+", metavar="X", help="is added to it then, likewise")
+    more.add_argument("--output-scale", type=finite, nargs="+", metavar="X", help="multiplies what is read, likewise")
+    more.add_argument(
+        "--output-limits", type=finite, nargs=2, metavar=("LOW", "HIGH"), help="limits of every command; safe is 0"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+#: options of `controller_of`
+SURROUNDINGS = (
+    "period", "steps_per_tick", "reset_each_tick", "readout", "input_scale", "input_offset", "output_scale",
+    "output_limits",
+)  # fmt: skip
 
 
 def given_options(pairs: Sequence[str]) -> dict[str, str]:
@@ -145,28 +175,40 @@ def open_points(imported: Any, options: argparse.Namespace) -> list[str]:
     from ..nir.importing import DIALECTS
 
     points = []
-    if not options.dt and (why := DIALECTS[imported.dialect].step):
-        points.append(f"period {imported.dt * 1e3:.6g} ms ({rate(1 / imported.dt)}) {why}")
+    if not options.dt and not options.period and (why := DIALECTS[imported.dialect].step):
+        period = imported.dt * (options.steps_per_tick or 1)
+        points.append(f"period {period * 1e3:.6g} ms ({rate(1 / period)}) {why}")
     names = ", ".join(imported.outputs)
-    return [*points, f"still open: limits and safe value of {names} (now: no limits, 0), and the ros section"]
+    bounds = "safe value of {} (now: 0)" if options.output_limits else "limits and safe value of {} (now: no limits, 0)"
+    return [*points, f"still open: {bounds.format(names)}, and the ros section"]
 
 
 def rate(hertz: float) -> str:
     return f"{hertz / 1e3:.4g} kHz" if hertz >= 1e3 else f"{hertz:.4g} Hz"
 
 
-def save(imported: Any, options: argparse.Namespace) -> None:
-    """A controller file: the input's values drive the network, the outputs are decoded."""
-    path = Path(options.out)
+def controller_of(imported: Any, options: argparse.Namespace) -> Any:
+    """A ControllerSpec: the input's values drive the network, the outputs are decoded."""
+    from ..nir.surroundings import UNBOUNDED, outputs_of, steps_of, value_inputs
     from ..spec import ControllerSpec
 
-    spec = ControllerSpec(
-        period=imported.dt,
-        dt=imported.dt,
-        inputs=imported.value_inputs(),
-        network=imported.network,
-        outputs=imported.decoded(),
-    )
+    try:
+        steps = steps_of(imported, options.period, options.steps_per_tick)
+        inputs = value_inputs(imported, _or(options.input_scale, 1.0), _or(options.input_offset, 0.0))
+        limits = tuple(_or(options.output_limits, UNBOUNDED))
+        outputs = outputs_of(imported, steps, options.readout, _or(options.output_scale, 1.0), limits)
+    except DescriptionError as error:  # of the library's arguments, which are called as the options are
+        raise DescriptionError("--" + error.path.replace("_", "-"), error.value, error.rule, error.fix) from None
+    period, reset = options.period or steps * imported.dt, options.reset_each_tick
+    return ControllerSpec(period, imported.dt, inputs, imported.network, outputs, reset_each_tick=reset)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def save(spec: Any, imported: Any, options: argparse.Namespace) -> None:
+    path = Path(options.out)
     try:
         said = command(options).replace(str(options.file), Path(options.file).name, 1)
         spec.save(path, "\n".join([f"Made by: {said} --out {path.name}", *open_points(imported, options)]))
@@ -174,16 +216,26 @@ def save(imported: Any, options: argparse.Namespace) -> None:
         raise DescriptionError("--out", str(path), f"cannot be written: {error.strerror}") from None
 
 
-def run(options: argparse.Namespace) -> int:
+def read(options: argparse.Namespace) -> Any:
+    """The network; raises DescriptionError, which names the dialects that can be meant where none was given."""
     from ..nir import import_nir
+    from ..nir.surroundings import step_of
+    from ..nir.trial import fitting
 
-    check_out(options)
+    dt = step_of(options.dialect, options.dt, options.period, options.steps_per_tick)
     try:
-        imported = import_nir(options.file, options.dialect, options.dt, given_options(options.option))
+        return import_nir(options.file, options.dialect, dt, given_options(options.option))
     except DescriptionError as error:
         if error.path == "dialect" and not options.dialect:
-            raise SnnControlError(f"--dialect {error.rule}; {error.fix}") from None
+            fits = ", ".join(fitting(options.file)) or "none of them"
+            raise SnnControlError(f"--dialect {error.rule}; {error.fix}; its numbers fit {fits}") from None
         raise
+
+
+def run(options: argparse.Namespace) -> int:
+    check_out(options)
+    imported = read(options)
+    spec = controller_of(imported, options)
     facts = describe(imported)
     if options.verify and not compare(imported, options, facts):
         if options.out and not options.json:
@@ -194,7 +246,7 @@ def run(options: argparse.Namespace) -> int:
     elif not options.verify:
         show(facts)
     if options.out:
-        save(imported, options)
+        save(spec, imported, options)
     if not options.json:
         for point in open_points(imported, options) if options.out else ():
             print(f"note: {point}")
@@ -211,6 +263,13 @@ def next_step(options: argparse.Namespace) -> str:
 
 def command(options: argparse.Namespace) -> str:
     """The command that reads the file in this way."""
-    said = "".join(f" --option {pair}" for pair in options.option) + (f" --dt {options.dt:g}" if options.dt else "")
-    dialect = f" --dialect {options.dialect}" if options.dialect else ""
-    return f"snn_control import {options.file}{dialect}{said}"
+    said = f"snn_control import {options.file}" + (f" --dialect {options.dialect}" if options.dialect else "")
+    said += "".join(f" --option {pair}" for pair in options.option)
+    for key in ("dt", *SURROUNDINGS):
+        value = getattr(options, key)
+        if value in (None, "", False):
+            continue
+        words = value if isinstance(value, list) else [] if value is True else [value]
+        numbers = (f"{w:.12g}" if isinstance(w, float) else str(w) for w in words)
+        said += " ".join([f" --{key.replace('_', '-')}", *numbers])
+    return said

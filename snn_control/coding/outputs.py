@@ -57,10 +57,19 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Linear in a graded population's output (LI): v W, weights a number, (n,) or (n, size)."""
+    """Linear in a graded population's output (LI): v W, weights a number, (n,) or (n, size).
+
+    window : v is the mean over the last ``window`` seconds, whole steps; it is 0 before the first step. None takes the
+        newest value
+    """
 
     source: str
     weights: Any
+    window: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.window is not None:
+            _time("window", self.window)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from ..network import Network
 from .build_inputs import add_input, end_pulses
 from .build_outputs import add_guard, add_output, look_back, terms_of
 from .build_projections import connect
+from .build_restart import add_restart
 from .builder import Builder
 from .layout import element
 from .program import POST, PRE, PROGRAM, STATE, STEP, Program
@@ -71,8 +72,11 @@ def build(
     period: float,
     guard: Guard | None = None,
     seed: int = 0,
+    reset_each_tick: bool = False,
 ) -> Program:
     """Compile a controller's description for one dt and period; ``seed`` is that of all its random numbers.
+
+    reset_each_tick : populations begin each tick as after a reset
 
     Raises
     ------
@@ -92,9 +96,12 @@ def build(
     validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
     for k, spec in enumerate(inputs):
         add_input(b, spec, element(validity, k))
+    before = len(b.layout.states)
     for pop in network.populations:
         b.population(pop)
     connect(b)
+    if reset_each_tick:
+        add_restart(b, before)
     raw = b.layout.state("raw", "float32", sum(o.size for o in outputs))
     first = 0
     for out in outputs:

@@ -13,7 +13,7 @@ from ..network import Population
 from . import plugins
 from .build_encoders import encoder_form
 from .build_filters import add_columns
-from .builder import Builder, Node, bounded
+from .builder import Builder, bounded
 from .kernels import encoders
 from .program import PRE, STEP, Place
 
@@ -44,7 +44,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
         operands = (n, slot, data, held, validity, bounds, stale, counters)
         b.emit(PRE, "sample", *operands, label=name)
         if spec.encoder is None:
-            _graded(b, name, held)
+            b.nodes[name] = b.graded(name, held)
         else:
             _encode(b, spec, held)
     else:
@@ -61,13 +61,6 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
     return out
 
 
-def _graded(b: Builder, name: str, signal: Place) -> Node:
-    node = b.nodes[name] = Node(name, signal.shape[0], True, signal)
-    if slots := b.longest_delay(name):
-        node.line = b.delay_line(node, slots)
-    return node
-
-
 def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
     """Operations of the encoder, and its neurons."""
     where, form = f"inputs.{spec.name}.encoder", encoder_form(type(spec.encoder))
@@ -76,7 +69,7 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
         raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input", plugins.faults())
     drive, model = form.build(b, spec, source), getattr(spec.encoder, "neuron", None)
     if model is None:
-        node = _graded(b, spec.name, drive)
+        node = b.nodes[spec.name] = b.graded(spec.name, drive)
     else:
         if model.size not in (None, drive.shape[0]):
             rule = f"must be for {drive.shape[0]} neurons"

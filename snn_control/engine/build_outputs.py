@@ -42,12 +42,16 @@ class DecoderForm:
     build : (builder, path of the term, term, its population, into) emits what adds the term to ``into``, float32 (m,),
         in section POST, and what that needs in section STEP
     graded : it reads a graded population, not a spiking one
-    lists : (path, term, dt) -> newest spike lists, one a step, that the population must keep for it
+    lists : (path, term, dt) -> newest spike lists or graded vectors, one a step, that the population must keep for it
     """
 
     build: Callable[[Builder, str, Any, Node, Place], None]
     graded: bool = False
     lists: Callable[[str, Any, float], int] = _newest
+
+
+def _values(path: str, term: MembraneDecoder, dt: float) -> int:
+    return 1 if term.window is None else whole_steps(f"{path}.window", term.window, dt)
 
 
 def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
@@ -79,7 +83,18 @@ def _membrane(b: Builder, path: str, term: MembraneDecoder, node: Node, into: Pl
     if b.steps > 1 and node.operation is None and node.pulse is not None:
         rule = "what it gives is gone after a tick's first step"
         raise BuildError(f"{path}.from", term.source, rule, "let a li population read it")
-    product(b, POST, into, weights, node.signal, path)
+    product(b, POST, into, weights, _mean(b, path, term, node), path)
+
+
+def _mean(b: Builder, path: str, term: MembraneDecoder, node: Node) -> Place:
+    """What a membrane decoder reads: the newest values, or their mean over its window."""
+    steps = _values(path, term, b.dt)
+    if steps == 1:
+        return node.signal
+    assert node.line is not None
+    x = b.layout.state("", "float32", node.size)
+    b.emit(POST, "window_mean", node.size, node.line, node.stride, node.slots, b.clock, steps, x, label=path)
+    return x
 
 
 SILENT = math.exp(-5)  # of what one spike adds to the sum of rates
@@ -123,7 +138,7 @@ def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, int
 
 FORMS: dict[type, DecoderForm] = {
     SpikeDecoder: DecoderForm(_rates),
-    MembraneDecoder: DecoderForm(_membrane, graded=True),
+    MembraneDecoder: DecoderForm(_membrane, graded=True, lists=_values),
     PopulationVectorDecoder: DecoderForm(_population_vector),
     SpikeCountDecoder: DecoderForm(_spike_count, lists=_window),
     FirstSpikeDecoder: DecoderForm(_first_spike),
@@ -145,7 +160,7 @@ def terms_of(output: Output) -> tuple[Any, ...]:
 
 
 def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
-    """Population -> how many of its newest spike lists its decoders look at."""
+    """Population -> how many of its newest spike lists or graded vectors its decoders look at."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):

@@ -59,7 +59,7 @@ class Node:
     stride: int = 0
     slots: int = 1
     many: int = 0  # spikes: where their multiplicities stand in a slot
-    line: Place | None = None  # delay line of a graded signal
+    line: Place | None = None  # the last values of a graded signal
     drive: Place | None = None  # current that an encoder gives to its neurons
     pulse: Place | None = None  # what an encoder gives in a tick's first step only
     target: dict[str, Place] = field(default_factory=dict)  # receptor -> where deliveries add
@@ -71,7 +71,8 @@ class Node:
 class Builder:
     """What a build has laid out so far. ``counters`` is how many operations may count synaptic operations.
 
-    seed : of all random numbers; seen : population -> how many of its newest spike lists decoders look at
+    seed : of all random numbers
+    seen : population -> how many of its newest spike lists or graded vectors decoders look at
     """
 
     def __init__(self, network: Network, dt: float, steps: int, n_inputs: int, counters: int, seed: int = 0) -> None:
@@ -170,9 +171,7 @@ class Builder:
         common: list[int | Place] = [n, lay.constant("", params), params.shape[1], current, bias]
         states = self.states(pop, form)
         if model.graded:
-            node = Node(name, n, True, states["v"])  # type: ignore[arg-type]
-            if slots := self.longest_delay(name):
-                node.line = self.delay_line(node, slots)
+            node = self.graded(name, states["v"])  # type: ignore[arg-type]
         else:
             node = self.spike_ring(name, n, form.several(model))
             common += self.firing(node, where, model)
@@ -226,9 +225,14 @@ class Builder:
         held = max(0, refractory - 1)  # it can fire again when the period is over
         return [flags, node.signal, node.stride, node.slots, self.clock, counter, node.many, held]
 
-    def delay_line(self, node: Node, slots: int) -> Place:
-        node.stride, node.slots = _up(4 * node.size), slots
-        return self.layout.state(f"{node.name}.line", "uint8", slots * node.stride)
+    def graded(self, name: str, signal: Place) -> Node:
+        """A graded vector, with a line of its past where a delay or a decoder needs one."""
+        node = Node(name, signal.shape[0], True, signal)
+        seen = self.seen.get(name, 1)
+        if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
+            node.stride, node.slots = _up(4 * node.size), slots
+            node.line = self.layout.state(f"{name}.line", "uint8", slots * node.stride)
+        return node
 
     def remember(self, node: Node) -> None:
         if node.line is not None:

@@ -34,6 +34,7 @@ class Layout:
 
     def __init__(self) -> None:
         self.names: dict[str, Place] = {}
+        self.states: list[tuple[str, Place, np.ndarray | float]] = []  # in the order of the block; what a reset writes
         self._size = {PROGRAM: 0, STATE: 0, IO: 0}
         self._content: dict[int, list[tuple[Place, Callable[[np.ndarray], object]]]] = {PROGRAM: [], STATE: []}
 
@@ -65,6 +66,7 @@ class Layout:
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
         """Array in the State; ``initial`` is what a reset writes."""
         place = self._place(STATE, name, np.dtype(dtype).str, _axes(shape))
+        self.states.append((name, place, initial))
         if np.any(initial):
             self._content[STATE].append((place, lambda array: np.copyto(array, np.asarray(initial, dtype))))
         return place

@@ -63,7 +63,7 @@ _FUNCTIONS = (
     neurons.integrate_and_fire, neurons.leaky_integrator, neurons.adex, neurons.izhikevich,
     plasticity.stdp, plasticity.reward_stdp, plasticity.pes, plasticity.eprop,
     sources.stochastic, sources.temporal,
-    decoders.population_vector, decoders.window_counts, decoders.first_spike,
+    decoders.population_vector, decoders.window_counts, decoders.window_mean, decoders.first_spike,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
 _VERSIONS = {"pool": 3, "surface": 2}  # 1 where it stands not here

@@ -118,11 +118,18 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """mem = beta mem + x, fires above the threshold; of Synaptic x is syn = alpha syn + input."""
+    """mem = beta mem + x, fires above the threshold; of Synaptic x is syn = alpha syn + input.
+
+    Where nothing is reset, the layer gives mem.
+    """
     _no_reset(node, "snnTorch")
     # the step as it was rounded when the exporter divided by it: 1 - beta comes back to the bit
     step = float(node.numbers("v_threshold").dtype.type(r.file_dt))
-    values = _firing(node, strict=True, **_snntorch_reset(r, node))
+    membrane = r.choices.ask(node, "reset_mechanism") == "none"
+    values = {} if membrane else _firing(node, strict=True, **_snntorch_reset(r, node))
+    if membrane and any(r.graph.nodes[name].kind != "Output" for name in r.graph.after[node.name]):
+        rule = f"is for a last layer, whose membranes are the output; '{node.name}' leads to others"
+        raise DescriptionError("options.reset_mechanism", "none", rule, "say it of one: LAST.reset_mechanism=none")
 
     def part(tau: str, r_or_w: str) -> tuple[np.ndarray, np.ndarray]:
         t, gain = node.each(tau), node.each(r_or_w)
@@ -135,10 +142,10 @@ def _snntorch(r: Reading, node: Node) -> Cell:
         return step / t, _one(gain)
 
     if node.kind == "LIF":
-        return Cell(_leaky(LIF, r, *part("tau", "r"), **values), v_init=0.0)
+        return Cell(_leaky(LI if membrane else LIF, r, *part("tau", "r"), **values), v_init=0.0)
     (loss, gain), (loss_syn, _) = part("tau_mem", "r"), part("tau_syn", "w_in")
     tau_syn = plain(r.dt / np.clip(loss_syn, SLOWEST, FASTEST))
-    return Cell(_leaky(CubaLIF, r, loss, gain, tau_syn=tau_syn, **values), v_init=0.0)
+    return Cell(_leaky(CubaLI if membrane else CubaLIF, r, loss, gain, tau_syn=tau_syn, **values), v_init=0.0)
 
 
 def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
@@ -306,12 +313,16 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
 
 # the table ---------------------------------------------------------------------------------------------------------
 _RESET = Option(one_of("zero", "subtract"), "zero", ("IF", "LIF", "CubaLIF"))
+_NORM_INPUT = (
+    "give --option norm_input=true where the layers were made as sinabs' LIF(...), whose default it is, or false for "
+    "ExpLeak(...) and what from_nir made; one type of node alone: LIF.norm_input=true; --verify finds out"
+)
 DIALECTS: dict[str, Dialect] = {
     "snntorch": Dialect(
         _snntorch,
         ("LIF", "CubaLIF"),
         {
-            "reset_mechanism": Option(one_of("subtract", "zero"), "subtract", ("LIF", "CubaLIF")),
+            "reset_mechanism": Option(one_of("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF")),
             "reset_delay": Option(flag, True, ("LIF", "CubaLIF")),
         },
         dt=1e-4,
@@ -326,7 +337,7 @@ DIALECTS: dict[str, Dialect] = {
         _sinabs,
         ("LIF", "IF", "LI"),
         {
-            "norm_input": Option(flag, ASK, ("LIF", "LI")),
+            "norm_input": Option(flag, ASK, ("LIF", "LI"), _NORM_INPUT),
             "min_v_mem": Option(number_or_none, {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI")),
         },
         dt=1e-3,

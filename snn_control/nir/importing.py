@@ -1,4 +1,4 @@
-"""A NIR file in a dialect -> a network, and a controller around it."""
+"""A NIR file in a dialect -> a network."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ..coding import MembraneDecoder, Output, SpikeDecoder, ValueInput
 from ..errors import NO_VALUE, DescriptionError, nearest
 from ..network import Network, Relay
 from . import own
@@ -24,7 +21,6 @@ from .reading import read_graph
 __all__ = ["DIALECTS", "Imported", "import_graph", "import_nir"]
 
 DIALECTS = FRAMEWORKS | {own.NAME: own.DIALECT}
-RATE_STEPS = 20  # time constant of the rates that an output of spikes is decoded from, in steps
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,7 @@ class Imported:
     outputs : name of an Output -> the population that it shows
     hidden : the first population of neurons
     names : node of the file -> input or population
+    shapes : of the signal of each input and population, whose numbers are counted row by row
     defaults : options that nobody gave -> the value taken
     notes : warnings, a line each
     """
@@ -47,24 +44,9 @@ class Imported:
     outputs: Mapping[str, str]
     hidden: str
     names: Mapping[str, str]
+    shapes: Mapping[str, tuple[int, ...]]
     defaults: Mapping[str, Any]
     notes: tuple[str, ...]
-
-    def value_inputs(self) -> tuple[ValueInput, ...]:
-        return tuple(ValueInput(name, size=size) for name, size in self.inputs.items())
-
-    def decoded(self) -> tuple[Output, ...]:
-        """An output for each Output: filtered rates of spikes, one number a neuron, or the graded values."""
-        sizes = {p.name: p for p in self.network.populations}
-        found = []
-        for name, source in self.outputs.items():
-            population = sizes[source]
-            weights = np.eye(population.size) if population.size > 1 else 1.0
-            term: SpikeDecoder | MembraneDecoder = MembraneDecoder(source, weights)
-            if not population.neuron.graded:
-                term = SpikeDecoder(source, weights, RATE_STEPS * self.dt)
-            found.append(Output(name, (term,), population.size))
-        return tuple(found)
 
 
 def import_nir(
@@ -118,6 +100,7 @@ def import_graph(
         found.outputs,
         next((p.name for p in network.populations if not isinstance(p.neuron, Relay)), ""),
         found.names,
+        {p.name: (p.size,) for p in network.populations} | {found.names[n]: graph.nodes[n].shape for n in found.names},
         choices.taken,
         tuple(dict.fromkeys(notes)),
     )

@@ -18,7 +18,7 @@ ASK = object()  # no default: the framework itself has several, or the file says
 def one_of(*words: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if value not in words:
-            raise ValueError(f"must be {' or '.join(words)}")
+            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
         return value
 
     return read
@@ -51,11 +51,13 @@ class Option:
     read : text or value -> value; raises ValueError with the rule
     default : one for all, or for each kind of node; ASK where the user must say
     kinds : the kinds of nodes that it matters for
+    asked : where the user must say: what the values mean, and how to find out which is right
     """
 
     read: Callable[[Any], Any]
     default: Any
     kinds: tuple[str, ...]
+    asked: str = ""
 
 
 @dataclass
@@ -102,7 +104,7 @@ class Choices:
             default = default[node.kind]
         if default is ASK:
             rule = f"is missing: the file does not say it, and it changes what {node.kind} '{node.name}' does"
-            raise DescriptionError(f"options.{name}", NO_VALUE, rule, f"give --option {name}=...")
+            raise DescriptionError(f"options.{name}", NO_VALUE, rule, self.options[name].asked)
         self.taken[f"{node.kind}.{name}"] = default
         return default
 

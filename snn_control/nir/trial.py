@@ -18,7 +18,7 @@ from .importing import import_nir
 from .reading import read_graph
 from .verification import agrees
 
-__all__ = ["Trial", "other_readings", "try_others"]
+__all__ = ["Trial", "fitting", "other_readings", "try_others"]
 
 SECONDS = 3.0  # for all trials; one ends at its first wrong spike, so that most take no time
 STEPS = (1e-3, 1e-4)  # s: what frameworks take where nobody says
@@ -62,6 +62,23 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
         for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
             for chosen in product(*words.values()):
                 yield Trial(name, step, dict(zip(words, chosen, strict=True)))
+
+
+def fitting(path: str | os.PathLike, seconds: float = SECONDS) -> list[str]:
+    """The dialects that a file can be in: with some option and step, nothing in it contradicts them."""
+    until = time.monotonic() + seconds
+    found: list[str] = []
+    for trial in other_readings(read_graph(path), "", None, {}):
+        if trial.dialect in found:
+            continue
+        if time.monotonic() > until:
+            break
+        try:
+            import_nir(path, trial.dialect, trial.dt, trial.options)
+        except SnnControlError:
+            continue
+        found.append(trial.dialect)
+    return found
 
 
 def try_others(

@@ -16,6 +16,7 @@ from ..engine.spike_ring import SpikeRing
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, reason
 from .importing import Imported
+from .surroundings import value_inputs
 
 __all__ = ["Difference", "Verdict", "agrees", "compare", "load_activity", "run", "verify"]
 
@@ -48,9 +49,9 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """``input``, ``hidden``, ``output`` of an .npz file as (steps, n); raises DescriptionError.
+    """``input``, ``hidden``, ``output`` of an .npz file, each of numbers, a row a step; raises DescriptionError.
 
-    In the file each is (steps, n), or (steps, 1, n): a batch of one, as frameworks run it.
+    What a row must be depends on the network: `verify`.
     """
     try:
         with Arrays(path) as file:
@@ -61,16 +62,14 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if "input" not in found or len(found) < 2:
         raise DescriptionError(str(path), names, "must hold the arrays input, and hidden or output or both")
     for key, array in found.items():
-        if array.ndim == 3 and array.shape[1] == 1:
-            found[key] = array = array[:, 0]
-        if array.ndim != 2 or array.dtype.kind not in "fiub" or not len(array):
-            rule = "must be numbers of shape (steps, n), or (steps, 1, n)"
+        if array.ndim < 2 or array.dtype.kind not in "fiub" or not len(array):
+            rule = "must be numbers of shape (steps, n), a row a step"
             raise DescriptionError(f"{path}#{key}", f"shape {array.shape}, dtype {array.dtype}", rule)
         wrong = ~(np.abs(array.astype(np.float64)) <= np.finfo(np.float32).max)
         if wrong.any():  # the network would not take it, and hold what came before
-            step, n = (int(k[0]) for k in np.nonzero(wrong))
+            where = tuple(int(k) for k in np.argwhere(wrong)[0])
             rule = "must be finite numbers of float32"
-            raise DescriptionError(f"{path}#{key}[{step}, {n}]", float(array[step, n]), rule)
+            raise DescriptionError(f"{path}#{key}{list(where)}", float(array[where]), rule)
     return found
 
 
@@ -100,15 +99,35 @@ def _unread(imported: Imported) -> list[Output]:
     return [Output("unread", (term,))]
 
 
-def _the_input(imported: Imported, inputs: np.ndarray) -> str:
-    """The name of the network's input, which takes the numbers of (steps, n)."""
+def _forms(shape: tuple[int, ...], steps: int | str) -> str:
+    """The shapes that an array for a signal of ``shape`` may have, in words."""
+    forms = dict.fromkeys([(int(np.prod(shape)),), shape])
+    return " or ".join(f"({steps}, {', '.join(map(str, form))})" for form in forms)
+
+
+def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """(steps, n) of an array for a signal of ``shape``, numbers row by row: (steps, n), (steps, *shape), or either with
+    a batch of one behind the steps. None where it has another shape."""
+    n = int(np.prod(shape))
+    if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
+        return array.reshape(len(array), n)
+    return None
+
+
+def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]:
+    """The name of the network's input, and its numbers (steps, n)."""
     if len(imported.inputs) != 1:
         raise DescriptionError("inputs", list(imported.inputs), "must be one, for an activity with one input")
     name, size = next(iter(imported.inputs.items()))
-    if inputs.shape[1] != size:
-        fix = "transposed?" if len(inputs) == size else f"it must be (steps, {size})"
+    rows = _rows(inputs, imported.shapes[name])
+    if rows is None:
+        fix = f"it must be {_forms(imported.shapes[name], 'steps')}, or so with a batch of one"
+        if inputs.shape == (size, inputs.shape[-1]):
+            fix = "transposed?"
+        elif inputs.shape[0] == 1:
+            fix += "; batch first? take array[0]"
         raise DescriptionError("input", inputs.shape, f"the network takes {size} numbers a step as '{name}'", fix)
-    return name
+    return name, rows
 
 
 @dataclass(frozen=True)
@@ -122,30 +141,32 @@ class _Pair:
 
 def _pairs(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[_Pair]:
     """What is compared. The input's width comes first: of wrong arrays it says most."""
-    _the_input(imported, arrays["input"])
+    _, given = _the_input(imported, arrays["input"])
     shown = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:
         if len(imported.outputs) != 1:
             raise DescriptionError("outputs", list(imported.outputs), "must be one, to compare it")
         shown["output"] = next(iter(imported.outputs.values()))
-    populations, steps = {p.name: p for p in imported.network.populations}, len(arrays["input"])
+    populations, steps, pairs = {p.name: p for p in imported.network.populations}, len(given), []
     for key, name in shown.items():
-        size = populations[name].size if name in populations else "none"
-        if arrays[key].shape != (steps, size):
-            rule = f"must be ({steps}, {size}): the steps of input, and the neurons of '{name}'"
+        if name not in populations:
+            raise DescriptionError(key, arrays[key].shape, "the network has no neurons to compare it with")
+        rows = _rows(arrays[key], imported.shapes[name])
+        if rows is None or len(rows) != steps:
+            forms = _forms(imported.shapes[name], steps)
+            rule = f"must be {forms}: the steps of input, and the neurons of '{name}'"
             raise DescriptionError(key, arrays[key].shape, rule)
-    return [
-        _Pair(name, arrays[key], TOLERANCE if populations[name].neuron.graded else 0.0) for key, name in shown.items()
-    ]
+        pairs.append(_Pair(name, rows, TOLERANCE if populations[name].neuron.graded else 0.0))
+    return pairs
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Step the network of one input on (steps, n) values; the activity of the populations after each step."""
-    name = _the_input(imported, inputs)
-    program = build(imported.network, imported.value_inputs(), _unread(imported), dt=imported.dt, period=imported.dt)
+    """Step the network of one input on its values, a row a step; the activity of the populations after each step."""
+    name, rows = _the_input(imported, inputs)
+    program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
     step, watched = bound.stepper(name), [Activity(bound, population) for population in populations]
-    for row in np.ascontiguousarray(inputs, np.float64):
+    for row in np.ascontiguousarray(rows, np.float64):
         step(row)
         yield [activity() for activity in watched]
 
@@ -153,7 +174,9 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray]) -> Verdict:
     """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``, which may be missing.
 
-    Raises DescriptionError where sizes do not fit.
+    arrays : each (steps, n) or (steps, *shape) as `Imported.shapes` has it, or either with a batch of one behind steps
+
+    Raises DescriptionError where shapes do not fit.
     """
     pairs = _pairs(imported, arrays)
     steps = list(run(imported, arrays["input"], [pair.population for pair in pairs]))

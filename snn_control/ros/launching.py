@@ -20,7 +20,12 @@ from ..errors import DescriptionError
 from ..resources import shipped
 from ..spec import load_spec
 
-__all__ = ["ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "viewers"]
+__all__ = [
+    "ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "node_arguments",
+    "viewers",
+]  # fmt: skip
+
+PACKAGE = "snn_control"
 
 #: launch arguments of a closed loop: name -> (default, description)
 ARGUMENTS: dict[str, tuple[str, str]] = {
@@ -121,16 +126,30 @@ def viewers(file: str) -> list[NodeProcess]:
     return eyes
 
 
+def node_arguments(process: NodeProcess) -> dict[str, Any]:
+    """What launch_ros's Node is made of: the executable of a colcon workspace, or, where pip installed the package and
+    launch looks for its folder in vain, the module, run by the Python that runs the launch file."""
+    found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
+    if _in_workspace(process.executable):
+        return found | {"package": PACKAGE, "executable": process.executable}
+    return found | {"executable": sys.executable, "arguments": _module(process), "exec_name": process.executable}
+
+
+def _in_workspace(executable: str) -> bool:
+    """launch takes the first prefix that has the package, and there ``lib/snn_control``."""
+    for prefix in map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))):
+        if (prefix / "share/ament_index/resource_index/packages" / PACKAGE).is_file():
+            return (prefix / "lib" / PACKAGE / executable).is_file()
+    return False
+
+
+def _module(process: NodeProcess) -> list[str]:
+    return ["-m", f"{PACKAGE}.ros.{process.executable}"]
+
+
 def command_line(process: NodeProcess) -> list[str]:
     """How to start a process without launch: the same executable, module and parameters."""
-    line = [
-        sys.executable,
-        "-m",
-        f"snn_control.ros.{process.executable}",
-        "--ros-args",
-        "-r",
-        f"__node:={process.name}",
-    ]
+    line = [sys.executable, *_module(process), "--ros-args", "-r", f"__node:={process.name}"]
     for key, value in process.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
         line += ["-p", f"{key}:={text}"]

@@ -40,6 +40,7 @@ class ControllerSpec:
     period, dt : control period and network step [s]
     repeat : ticks in one `Controller.step`
     seed : of all random numbers, a whole number >= 0
+    reset_each_tick : populations begin each tick as after a reset
     ros : name of an input or output -> RosTopic
     """
 
@@ -51,6 +52,7 @@ class ControllerSpec:
     guard: Guard = field(default_factory=Guard)
     repeat: int = 1
     seed: int = 0
+    reset_each_tick: bool = False
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
     path: str = ""
@@ -58,8 +60,10 @@ class ControllerSpec:
     def build(self) -> Program:
         """Compile for its own dt and period."""
         try:
-            times: dict[str, Any] = {"dt": self.dt, "period": self.period}
-            program = build(self.network, self.inputs, self.outputs, **times, guard=self.guard, seed=self.seed)
+            same: dict[str, Any] = {
+                key: getattr(self, key) for key in ("dt", "period", "guard", "seed", "reset_each_tick")
+            }
+            program = build(self.network, self.inputs, self.outputs, **same)
         except DescriptionError as error:
             if error.path.startswith(("populations", "projections")):  # as the file says it
                 error = error.within("network")
@@ -100,12 +104,14 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
         raise DescriptionError("repeat", repeat, f"must be a whole number >= 1, at most {MOST_TICKS:,}")
     seed = r.take("seed", 0)
     check_seed(seed)
+    restart = r.flag("reset_each_tick", False)
     return r.make(
         ControllerSpec,
         period=period,
         dt=dt,
         repeat=repeat,
         seed=seed,
+        reset_each_tick=restart,
         inputs=inputs,
         network=network,
         outputs=outputs,
@@ -124,6 +130,9 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
         if file.suffix == ".npz" and file.is_file():
             rule = "is a saved Program or other arrays"
             raise DescriptionError(str(file), NO_VALUE, rule, "this needs the controller file") from None
+        if file.suffix == ".nir" and file.is_file():
+            fix = f"first 'snn_control import {file} --dialect D --out {file.stem}.yaml'"
+            raise DescriptionError(str(file), NO_VALUE, "is a NIR network, not a controller file", fix) from None
         rule = f"cannot be read: {reason(error)}"
         raise DescriptionError(str(file), NO_VALUE, rule, "see 'snn_control new'") from None
     try:

@@ -67,6 +67,7 @@ DECODERS: dict[str, type[Decoder]] = {
 TAKE: dict[Any, Callable[[Reader, str], Any]] = {
     Any: Reader.array,
     float: Reader.number,
+    float | None: lambda r, key: r.number(key) if r.values.get(key) is not None else r.take(key),
     str: Reader.text,
     tuple[int, int]: Reader.pair,
     bool: lambda r, key: r.flag(key, False),

@@ -9,6 +9,7 @@ from snn_control.coding import (
     ArgmaxDecoder,
     DirectEncoder,
     FirstSpikeDecoder,
+    MembraneDecoder,
     Output,
     PopulationVectorDecoder,
     SpikeCountDecoder,
@@ -16,7 +17,8 @@ from snn_control.coding import (
 )
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.network import Bernoulli, Network, Poisson, Population, Threshold
+from snn_control.errors import DescriptionError
+from snn_control.network import LI, Bernoulli, Network, Poisson, Population, Projection, Threshold
 from tests.rasters import DT, lists
 
 
@@ -92,6 +94,37 @@ def test_counts_take_weights_and_add_up_with_other_terms():
     for _ in range(6):
         u = one.step({"x": [1, 0]})["u"]
     assert u.tolist() == [100 + 4 + 1, 100 + 40 + 1]
+
+
+# means ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("steps", "windows"), [(1, (1, 6)), (4, (4, 3, 10))])
+def test_a_mean_is_that_of_the_last_values_0_before_the_first_step(steps, windows):
+    """Of a population and of an input, beside the same with a delay that needs a longer memory."""
+    network = Network(
+        (Population("v", 3, LI(tau_mem=0.005)), Population("late", 1, LI(tau_mem=0.01))),
+        (Projection("x", "v", np.eye(3)), Projection("v", "late", 1.0, delay=7 * DT)),
+    )
+    outputs = [Output(f"u{w}", (MembraneDecoder("v", np.eye(3), w * DT),), 3) for w in windows]
+    outputs += [Output("given", (MembraneDecoder("x", np.eye(3), 6 * DT),), 3)]
+    one = controller(network, outputs, [ValueInput("x", size=3)], steps)
+    plain = controller(network, [Output("v", (MembraneDecoder("v", np.eye(3)),), 3)], [ValueInput("x", size=3)])
+    rng = np.random.default_rng(3)
+    v, x = np.zeros((10, 3), np.float32), np.zeros((10, 3), np.float32)
+    for tick in range(30):
+        given = rng.normal(size=3).astype(np.float32)
+        u = one.step({"x": given})
+        x = np.concatenate([x, np.tile(given, (steps, 1))])
+        v = np.concatenate([v, np.array([plain.step({"x": given})["v"] for _ in range(steps)], np.float32)])
+        for w in windows:
+            assert (u[f"u{w}"] == v[-w:].mean(axis=0)).all(), (tick, w)
+        assert (u["given"] == x[-6:].mean(axis=0)).all()
+
+
+def test_a_window_of_a_mean_is_a_time_of_whole_steps():
+    with pytest.raises(DescriptionError, match=r"window = -1: must be > 0 s"):
+        MembraneDecoder("x", 1.0, -1)
+    with pytest.raises(DescriptionError, match=r"outputs\.u\.decoder\[0\]\.window"):
+        controller(Network(), [Output("u", (MembraneDecoder("x", 1.0, 0.4 * DT),))], [ValueInput("x")])
 
 
 # first spike ---------------------------------------------------------------------------------------------------

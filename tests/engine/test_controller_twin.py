@@ -239,7 +239,7 @@ def a_term(draw, source, n, spikes, m, rng):
     """A decoder of n neurons for m numbers."""
     weights = draw(st.sampled_from([rng.normal(size=(n, m)), some_zeros(rng, (n, m))]))
     if not spikes:
-        return MembraneDecoder(source, weights)
+        return MembraneDecoder(source, weights, draw(st.sampled_from([None, DT, 2 * DT, 5 * DT])))
     kind = draw(st.sampled_from([SpikeDecoder, PopulationVectorDecoder, SpikeCountDecoder, FirstSpikeDecoder]))
     if kind is SpikeDecoder:
         return SpikeDecoder(source, weights / 50, 0.01)

@@ -14,6 +14,7 @@ from snn_control.coding import (
     FieldsEncoder,
     FirstSpikeDecoder,
     HotPixels,
+    MembraneDecoder,
     Output,
     Polarity,
     PoolEncoder,
@@ -68,7 +69,7 @@ def program():
     ]
     decoders = (
         SpikeDecoder("b", 1.0, 0.01), PopulationVectorDecoder("y", 1.0, 0.01), SpikeCountDecoder("z", 1.0, 0.003),
-        FirstSpikeDecoder("w", 0.003),
+        FirstSpikeDecoder("w", 0.003), MembraneDecoder("c", 1.0, 0.003),
     )  # fmt: skip
     return build(network, inputs, [Output("u", decoders)], dt=0.001, period=0.001)
 
@@ -116,6 +117,7 @@ KERNELS = [
     "trace",
     "population_vector",
     "window_counts",
+    "window_mean",
     "first_spike",
     "guard",
     "copy",
@@ -186,6 +188,7 @@ def test_numbers_beyond_what_a_kernel_knows_are_refused(program):
         ("stochastic", 13, (-1, 1 << 63)), ("stochastic", 14, (-1, 1 << 32)),  # seed, operation number
         ("temporal", 13, (0, 21)), ("temporal", 14, (2,)),  # steps of a window, subtract
         ("changes", 5, (2,)), ("population_vector", 5, (-1,)),
+        ("window_mean", 2, (0, 11)), ("window_mean", 3, (0, 2)), ("window_mean", 5, (0, 4)),  # stride, slots, steps
         ("window_counts", 6, (0, 4)), ("first_spike", 8, (0, 9)), ("first_spike", 9, (0,)),  # steps of a window
     ]:  # fmt: skip
         for value in values:

@@ -146,7 +146,8 @@ def description():
         EventsInput("right", size=(8, 8), encoder=leaky, filters=(*filters[3:], filters[0]), capacity=64),
     ]
     terms = [SpikeDecoder(name, 0.002, 0.02) for name, model in neurons.items() if not model.graded]
-    graded = tuple(MembraneDecoder(name, 0.1) for name in ("li", "cuba_li", "relay", "integrator", "small"))
+    graded = tuple(MembraneDecoder(name, 0.1) for name in ("cuba_li", "relay", "integrator", "small"))
+    graded += (MembraneDecoder("li", 0.1, 3 * DT),)
     outputs = [
         Output("u", tuple(terms) + graded, limits=(-50, 50), slew=1e4),
         Output("way", (PopulationVectorDecoder("pose", rng.normal(size=(12, 2)), 0.02, hold=True),

@@ -211,7 +211,11 @@ def test_a_batch_of_one_is_read_as_it_is(snntorch, capsys):
             "hidden = (40, 5): must be (40, 12): the steps of input, and the neurons of 'n1'",
         ),
         ({"output": np.zeros((39, 6))}, "output = (39, 6): must be (40, 6): the steps of input"),
-        ({"output": np.zeros((40, 2, 6))}, "must be numbers of shape (steps, n), or (steps, 1, n)"),
+        ({"output": np.zeros((40, 2, 6))}, "output = (40, 2, 6): must be (40, 6): the steps of input"),
+        (
+            {"input": np.zeros((1, 40, 10))},
+            "it must be (steps, 10), or so with a batch of one; batch first? take array[0]",
+        ),
         ({"output": np.zeros(40)}, "must be numbers of shape (steps, n)"),
         ({"output": np.full((40, 6), "a")}, "must be numbers of shape (steps, n)"),
     ],

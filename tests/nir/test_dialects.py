@@ -9,7 +9,7 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LIF
 from snn_control.nir import import_graph
 from snn_control.nir.reading import flatten
-from snn_control.nir.verification import verify
+from snn_control.nir.verification import run, verify
 from tests.nir.frameworks import Chain, Jelly, Leaky, Norse, Sinabs
 
 F = np.float32
@@ -46,6 +46,27 @@ def test_snntorch(kind, mechanism, delay):
     layers = Leaky(12, **first, **how, recurrent=kind == "rleaky"), Leaky(6, rng.uniform(0.5, 0.9, 6), 1.3, **how)
     options = {"reset_mechanism": mechanism, "reset_delay": delay}
     agree(Chain(rng, 10, *layers, scale=3.0, recurrent=recurrent), rng, "snntorch", None, options)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.6])
+def test_snntorch_membranes_of_a_last_layer_without_a_reset(alpha):
+    class Membranes(Leaky):
+        def step(self, x):
+            super().step(x)
+            return self.v
+
+    rng = np.random.default_rng(5)
+    chain = Chain(rng, 10, Leaky(12, 0.8), Membranes(6, rng.uniform(0.5, 0.9, 6), 1e9, alpha=alpha))
+    graph = flatten(chain.graph())
+    imported = import_graph(graph, "snntorch", options={"3.reset_mechanism": "none"})
+    arrays = chain.run(inputs(rng))
+    got = np.array([step[0] for step in run(imported, arrays["input"], [imported.outputs["output"]])])
+    np.testing.assert_allclose(got, arrays["output"], rtol=1e-6, atol=2e-6)
+    assert np.abs(got).max() > 1
+    with pytest.raises(
+        DescriptionError, match=r"none': is for a last layer, .* '1' leads to others; say it of one: LAST"
+    ):
+        import_graph(graph, "snntorch", options={"reset_mechanism": "none"})
 
 
 def test_snntorch_without_options_is_its_default_and_a_beta_of_one_is_no_leak():
@@ -200,8 +221,6 @@ def test_nir_as_it_is_written(kind, dialect):
     want = continuous(node, x @ weights.T, dt, dialect == "nir-exact")
     imported = import_graph(graph, dialect, dt)
     if imported.network.populations[-1].neuron.graded:
-        from snn_control.nir.verification import run
-
         got = np.array([step[0] for step in run(imported, x, ["n"])])
         tolerance = 2e-3 if dialect == "nir-exact" else 1e-6
         assert np.abs(got - want).max() < tolerance * max(1, np.abs(want).max())
@@ -249,7 +268,7 @@ def graphs():
         ("snntorch", "nir-euler", -1.0, {}, "dt = -1.0: must be > 0 s"),
         ("snntorch", "snntorch", None, {"reset": "zero"}, "did you mean 'reset_delay'?"),
         ("snntorch", "snntorch", None, {"reset_delay": "maybe"}, "options.reset_delay = 'maybe': must be true or false"),
-        ("snntorch", "snntorch", None, {"reset_mechanism": "none"}, "must be subtract or zero"),
+        ("snntorch", "snntorch", None, {"reset_mechanism": "soft"}, "must be subtract, zero or none"),
         ("snntorch", "snntorch", None, {"7.reset_delay": "true"}, "must stand behind a node's name or type"),
         ("sinabs", "sinabs", None, {"min_v_mem": "1"}, "must be a number <= 0, or none"),
         ("sinabs", "sinabs", None, {"min_v_mem": "low"}, "options.min_v_mem = 'low': must be a number <= 0, or none"),

@@ -275,3 +275,30 @@ def test_a_file_that_leads_elsewhere_or_promises_too_much_is_refused(tmp_path, e
     with pytest.raises(DescriptionError, match=rule) as error:
         read_graph(tmp_path / "a.nir")
     assert "\n" not in str(error.value)
+
+
+def test_an_activity_may_have_the_shapes_of_a_convolutional_network():
+    """(steps, channels, rows, columns), with and without a batch of one, or flat in that order."""
+    rng, steps = np.random.default_rng(5), 40
+    weights, x = rng.uniform(-0.5, 0.8, (3, 2, 1, 1)).astype(F), (rng.random((steps, 2, 4, 5)) < 0.3).astype(F)
+    conv = nir.Conv2d(None, weights, (1, 1), (0, 0), (1, 1), 1, np.zeros(3, F))
+    one = np.ones((3, 4, 5), F)
+    cell = nir.IF(r=one * F(1e3), v_threshold=one, v_reset=one * 0)
+    read = import_graph(flatten(line(x=nir.Input(np.array([2, 4, 5])), conv=conv, n=cell)), "nir-euler", 1e-3)
+    v, spikes = np.zeros((3, 4, 5)), []
+    for frame in x:
+        v = v + np.einsum("oi,iyx->oyx", weights[:, :, 0, 0].astype(np.float64), frame)
+        spikes.append(v > 1)
+        v[v > 1] = 0
+    want = np.array(spikes, F)
+    assert 50 < want.sum() < want.size - 50
+    for given in (x, x[:, None], x.reshape(steps, -1), x.reshape(steps, 1, -1)):
+        for seen in (want, want[:, None], want.reshape(steps, -1)):
+            assert verify(read, {"input": given, "hidden": seen, "output": seen}).identical
+    for given, seen, says in [
+        (x.swapaxes(2, 3), want, r"input = \(40, 2, 5, 4\): .* must be \(steps, 40\) or \(steps, 2, 4, 5\)"),
+        (x, want[:, :, 0], r"output = \(40, 3, 5\): must be \(40, 60\) or \(40, 3, 4, 5\): the steps of input"),
+        (x, want[1:], r"output = \(39, 3, 4, 5\)"),
+    ]:
+        with pytest.raises(DescriptionError, match=says):
+            verify(read, {"input": given, "output": seen})

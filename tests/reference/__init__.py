@@ -42,6 +42,8 @@ from tests.reference.coding import (
     trace_case,
     window_counts,
     window_counts_case,
+    window_mean,
+    window_mean_case,
 )
 from tests.reference.controller import SlowController, is_pulse
 from tests.reference.delivery import (
@@ -157,6 +159,7 @@ TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]
     "trace": (trace, trace_case),
     "population_vector": (population_vector, population_vector_case),
     "window_counts": (window_counts, window_counts_case),
+    "window_mean": (window_mean, window_mean_case),
     "first_spike": (first_spike, first_spike_case),
     "argmax": (argmax, argmax_case),
     "guard": (guard, guard_case),

@@ -7,6 +7,7 @@ import numpy as np
 from snn_control.testing import (
     FLOAT_MAX,
     bounded,
+    clock_of,
     counter_of,
     currents,
     exponential,
@@ -131,6 +132,19 @@ def window_counts(n, ring, stride, slots, clock, many, steps, counts, x):
         for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
             counts[i] += sign * int(times)
             x[i] = f32(counts[i])
+
+
+def window_mean(n, line, stride, slots, clock, steps, x):
+    for i in range(n):
+        x[i] = ZERO
+        for delay in range(steps, 0, -1):
+            x[i] += floats_of(line, stride, slots, clock, delay, n)[i]
+        x[i] /= f32(steps)
+
+
+def floats_of(line, stride, slots, clock, delay, n):
+    first = stride * ((int(clock[1]) - delay) % slots)
+    return line[first : first + 4 * n].view(np.float32)
 
 
 def first_spike(m, out, weights, n, ring, stride, slots, clock, steps, window, state):
@@ -289,6 +303,12 @@ def window_counts_case(rng, n):
     counts = rng.integers(0, 1 << 30, n)
     x = counts.astype(np.float32)
     return [n, ring, stride, slots, clock, many, int(rng.integers(1, slots)), counts, x]
+
+
+def window_mean_case(rng, n):
+    stride, slots = -(-4 * n // 64) * 64, int(rng.integers(1, 6))
+    line = floats(rng, stride // 4 * slots).view(np.uint8)
+    return [n, line, stride, slots, clock_of(rng), int(rng.integers(1, slots + 1)), floats(rng, n)]
 
 
 def first_spike_case(rng, m):

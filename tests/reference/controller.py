@@ -19,6 +19,7 @@ from snn_control.coding import (
     Guard,
     Input,
     LinearEncoder,
+    MembraneDecoder,
     Output,
     PoolEncoder,
     PopulationEncoder,
@@ -32,7 +33,7 @@ from snn_control.coding import (
 )
 from snn_control.coding.inputs import NOT_FINITE
 from snn_control.network import Network, Population
-from snn_control.testing import FLOAT_MAX, exponential, settle, slow
+from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
 from tests.reference.coding import changes, fields, finite, guard, population_vector, sample
 from tests.reference.delivery import synapse
 from tests.reference.filters import SlowFilters, responded
@@ -82,7 +83,7 @@ class SlowController:
         self.filters = {i.name: SlowFilters(i, period) for i in inputs if isinstance(i, EventsInput)}
         self.levels: dict[str, np.ndarray] = {}  # of encoders of events whose cells last
         self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
-        self.words, self.release = np.zeros(9, np.int64), guard.release
+        self.words, self.release = np.zeros(10, np.int64), guard.release
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
         self.previous = self.limits[3].copy()
@@ -364,6 +365,16 @@ class SlowController:
                 counts[i] += int(times)
         return counts.astype(np.float32)
 
+    def seen(self, term: MembraneDecoder) -> np.ndarray:
+        """(n,) float32: the newest values, or their mean over a window, in which they were 0 before the first step."""
+        history = self.history[term.source]
+        steps, x = round((term.window or self.dt) / self.dt), np.zeros(self.sizes[term.source], np.float32)
+        if steps == 1:
+            return history[-1]
+        for v in history[-steps:]:
+            x += np.array([bounded(value) for value in v])
+        return x / np.float32(steps)
+
     def first(self, term: FirstSpikeDecoder) -> int | None:
         """The neuron that fired first in the newest window in which one did."""
         history, window = self.history[term.source], round(term.window / self.dt)
@@ -387,7 +398,7 @@ class SlowController:
             if first is not None:
                 x += self.weights(term, m)[first]
         else:
-            signal = self.counted(term) if isinstance(term, SpikeCountDecoder) else self.history[term.source][-1]
+            signal = self.counted(term) if isinstance(term, SpikeCountDecoder) else self.seen(term)
             w = self.weights(term, m)
             for i in range(signal.size):
                 if signal[i] != ZERO:

@@ -92,20 +92,46 @@ def test_launch_files_take_everything_from_the_description(name):
     tree = ast.parse((LAUNCH / f"{name}.launch.py").read_text())
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
                 and n.module == launching.__name__ for a in n.names}  # fmt: skip
-    assert {"ARGUMENTS", name} <= imported
+    assert {"ARGUMENTS", "node_arguments", name} <= imported
     assert imported <= set(dir(launching))
     functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
     assert "generate_launch_description" in functions
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
     nodes = [c for c in calls if getattr(c.func, "id", "") == "Node"]
     assert len(nodes) == 1
-    given = {k.arg: ast.unparse(k.value) for k in nodes[0].keywords}
-    assert given["package"] == "'snn_control'"
-    assert (given["executable"], given["name"]) == ("process.executable", "process.name")
-    assert given["parameters"] == "[dict(process.parameters)]"
+    assert ast.unparse(nodes[0]) == "Node(**node_arguments(process))"
     words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     assert not words & set(ARGUMENTS)
     assert set(CONTROLLER_ARGUMENTS) <= set(ARGUMENTS)
+
+
+def test_a_node_is_the_workspaces_executable_or_else_a_module_of_this_python(tmp_path, monkeypatch):
+    """launch takes lib/snn_control of the first prefix with the package; a pip installation has no such folder."""
+    process = controller(controller_file="cartpole")
+    common = {"name": "controller", "parameters": [dict(process.parameters)], "output": "screen"}
+    module = ["-m", "snn_control.ros.controller_node"]
+    here = common | {"executable": sys.executable, "arguments": module, "exec_name": "controller_node"}
+    pip, workspace = tmp_path / "pip", tmp_path / "install"
+    for prefix in (pip, workspace):
+        index = prefix / "share/ament_index/resource_index/packages"
+        index.mkdir(parents=True)
+        (index / "snn_control").touch()
+    (workspace / "lib/snn_control").mkdir(parents=True)
+    (workspace / "lib/snn_control/controller_node").touch()
+    there = common | {"package": "snn_control", "executable": "controller_node"}
+    for prefixes, want in [
+        ([], here),
+        ([tmp_path / "other"], here),
+        ([pip], here),
+        ([pip, workspace], here),  # launch would look into the first
+        ([tmp_path / "other", workspace, pip], there),
+    ]:
+        monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(map(str, prefixes)))
+        assert launching.node_arguments(process) == want
+    monkeypatch.delenv("AMENT_PREFIX_PATH")
+    assert launching.node_arguments(process) == here
+    line = command_line(process)
+    assert [here["executable"], *here["arguments"]] == line[:3]  # which the other tests start
 
 
 @pytest.mark.parametrize("name", ["closed_loop", "controller"])

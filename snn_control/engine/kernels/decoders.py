@@ -3,6 +3,7 @@
 population_vector  m, out float32, y float32[m + 1]: filtered rates times directions, and their sum; last float32[m],
                    least float32[1], hold
 window_counts      n, spikes, stride, slots, clock, many, steps, counts int64, x float32; the ring has steps + 1 slots
+window_mean        n, line, stride, slots, clock, steps, x float32; the line has `steps` slots at least
 first_spike        m, out float32, weights float32 (n, m), n, spikes, stride, slots, clock, steps of a tick, steps of a
                    window, state int64[2]: neuron that decided, or -1; it was in this window
 """
@@ -48,6 +49,20 @@ def window_counts(row):
     counts, x = i64(o[8], o[1]), f32(o[9], o[1])
     add_counts(o, slot_address(o[2], o[3], o[4], o[5], 0), 1, counts, x)
     add_counts(o, slot_address(o[2], o[3], o[4], o[5], o[7]), -1, counts, x)
+
+
+def window_mean(row):
+    """x = mean of the values of the last `steps` steps, the oldest added first; once a tick, behind its last step."""
+    o = i64(row, 8)
+    x, now, steps = f32(o[7], o[1]), i64(o[5], 2)[1], np.float32(o[6])
+    for i in range(x.size):
+        x[i] = ZERO
+    for step in range(now - o[6], now):
+        v = f32(slot_of_step(o[2], o[3], o[4], step), o[1])
+        for i in range(x.size):
+            x[i] += v[i]
+    for i in range(x.size):
+        x[i] /= steps
 
 
 def first_spike(row):

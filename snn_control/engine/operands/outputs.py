@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import ProgramError
 from ..kernels import outputs
-from .array import flag, need, positive, ring, written
+from .array import flag, graded, need, positive, ring, written
 from .delivery import dense_spikes
 
 
@@ -32,6 +32,14 @@ def window_counts(n, spikes, stride, slots, clock, many, steps, counts, x):
     written(counts, x)
     if slots <= steps:
         raise ProgramError(f"{slots} slots: a window of {steps} steps needs one more")
+
+
+def window_mean(n, line, stride, slots, clock, steps, x):
+    positive(n, steps)
+    need(slots * stride, 1, line)
+    graded(line, n, stride, slots, clock, steps)
+    need(n, 4, x)
+    written(x)
 
 
 def first_spike(m, out, weights, n, spikes, stride, slots, clock, steps, window, state):
@@ -78,6 +86,7 @@ CHECKS = {
         trace,
         population_vector,
         window_counts,
+        window_mean,
         first_spike,
         argmax,
         guard,

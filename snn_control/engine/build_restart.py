@@ -1,0 +1,39 @@
+"""A network that begins each tick as after a reset: for what was trained on independent samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import BuildError
+from .builder import Builder
+from .program import PRE, STATE, Place
+
+__all__ = ["add_restart"]
+
+LABEL = "reset_each_tick"
+
+
+def add_restart(b: Builder, first: int) -> None:
+    """Emit what sets the states of the network, those handed out from ``first`` on, to their first values in a tick.
+
+    What encoders and decoders remember stays, and the spikes and values of past steps.
+
+    Raises BuildError where one tick leaves something for the next: weights that learn, spikes that are under way.
+    """
+    for index, p in enumerate(b.network.projections):
+        rule = ""
+        if p.learning is not None:
+            rule = "does not go with weights that learn"
+        elif np.any(b.synapse_delays[index]):
+            rule = "does not go with a delay: what is still under way would be lost"
+        if rule:
+            raise BuildError(LABEL, True, f"{rule} ({p.label})", "leave it out")
+    for name, place, initial in b.layout.states[first:]:
+        if name.endswith((".spikes", ".line")):  # the past, for decoders and who looks at it
+            continue
+        if np.any(initial):
+            values = np.array(np.broadcast_to(initial, place.shape), np.float32)
+            b.emit(PRE, "copy", values.size, place, b.layout.constant("", values), label=LABEL)
+        else:  # 0 has the same bits in every dtype
+            words = Place(STATE, place.offset, "<f4", (-(-place.n_bytes // 4),))
+            b.emit(PRE, "clear", words.shape[0], words, label=LABEL)
