@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks import burst_dds
 
 
+@pytest.mark.timed
 def test_every_event_of_a_burst_is_counted(interfaces, capsys):
     found = burst_dds.main(["--quick", "--seconds", "0.5"])
     (one,) = found["rounds"]

@@ -325,6 +325,7 @@ def is_normal(command):
     return command != SAFE
 
 
+@pytest.mark.timed
 def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_is_good(tmp_path, start, robot):
     stale = 0.2  # s: the feeder of a busy machine is no fault
     file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", stale))
@@ -373,6 +374,7 @@ def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_i
     assert process.end() == 0
 
 
+@pytest.mark.timed
 def test_a_killed_sensor_is_stale_within_a_tick_of_the_limit_and_a_new_one_takes_over(tmp_path, start, robot):
     process = start("controller_node", controller_file=str(write(tmp_path)))
     commands, heard = robot.commands(), []
@@ -408,6 +410,7 @@ def test_a_killed_sensor_is_stale_within_a_tick_of_the_limit_and_a_new_one_takes
 # what only the running graph shows -------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path, start, robot):
     value = {"kind": "value", "size": 1}
     names = ("lonely", "typed", "strict", "fine")
@@ -477,7 +480,7 @@ def test_names_are_remapped_once_and_no_two_nodes_share_one(tmp_path, start, rob
 
 
 @pytest.mark.parametrize(
-    ("number", "n"), [(signal.SIGINT, 10), (signal.SIGTERM, 10), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
+    ("number", "n"), [(signal.SIGINT, 4), (signal.SIGTERM, 4), (signal.SIGHUP, 1), (signal.SIGQUIT, 1)]
 )
 def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number, n):
     file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", 10.0))  # or a busy machine's robot is, too
@@ -515,6 +518,7 @@ def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
     assert len(last) >= (last[0] - SAFE) / (5.0 * PERIOD)
 
 
+@pytest.mark.timed
 def test_an_idle_node_waits_for_nothing_when_it_ends(tmp_path, start, robot):
     def seconds():
         process = start("controller_node", controller_file=str(write(tmp_path)))

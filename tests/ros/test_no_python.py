@@ -206,6 +206,7 @@ def test_stalls_are_joined_and_cut():
     assert overlap((30 * ms, 50 * ms), [(0, 40 * ms), (45 * ms, 46 * ms)]) == 11 * ms
 
 
+@pytest.mark.timed
 @pytest.mark.skipif(not _fifo(), reason="SCHED_FIFO is not granted: there are no deadlines to keep")
 def test_a_hogged_interpreter_costs_no_command(tmp_path, record_property):
     (tmp_path / "controller.yaml").write_text(yaml.safe_dump(CONTROLLER))

@@ -115,6 +115,7 @@ def test_a_world_is_seen_the_same_through_every_type(interfaces, tmp_path, start
     assert len(set(arrays["action"].ravel().tolist())) > 70
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("pace", ["arrival", "sensor"])
 def test_the_recorded_cut_of_a_real_run_gives_its_commands_again(interfaces, tmp_path, start, robot, pace):
     """Packets of 30 ms against ticks of 10 ms, in real time; shown again without a clock."""
@@ -154,6 +155,7 @@ def test_the_recorded_cut_of_a_real_run_gives_its_commands_again(interfaces, tmp
     assert len(set(commands.tolist())) > 50
 
 
+@pytest.mark.timed
 def test_diagnostics_name_what_has_come_and_what_is_wrong(interfaces, tmp_path, start, robot):
     file = write(tmp_path, changed(CONTROLLER, "inputs.camera.capacity", 3000))
     process = start("controller_node", controller_file=str(file))
