@@ -14,7 +14,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = len(os.sched_getaffinity(0)) + 1  # tests of nodes wait more than they compute
@@ -43,42 +46,36 @@ def stop(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def finish(process: subprocess.Popen, seconds: float = 20.0) -> None:
-    """Let it end by itself, having been asked to; kill it if it does not."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
+@contextmanager
+def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen]:
+    """``python -m ARGUMENTS`` in a group of its own; that and all that it started has ended after the context."""
+    line = [sys.executable, "-m", *arguments]
+    with subprocess.Popen(line, cwd=ROOT, env=env, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def pytest(env: dict[str, str], *arguments: str) -> int:
     """Its exit code."""
-    with subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=env) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # the terminal told all of us
-            finish(process)
-            raise
-        except SystemExit:
-            process.send_signal(signal.SIGINT)
-            finish(process)
-            raise
+    with group(env, "pytest", *arguments) as process:
+        return process.wait()
 
 
 def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what fails there fails in the fixture, too
     with tempfile.TemporaryDirectory(prefix="snn_control_tests_", ignore_cleanup_errors=True) as home:
         env = environment(Path(home))
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.ros.interfaces"], cwd=ROOT, env=env, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # what fails here fails in the fixture, too
-        ) as building:  # fmt: skip
-            try:
-                codes = [pytest(env, *phase, *arguments) for phase in PHASES]
-            finally:
-                if building.poll() is None:
-                    os.killpg(building.pid, signal.SIGKILL)
+        with group(env, "tests.ros.interfaces", **quiet):
+            codes = [pytest(env, *phase, *arguments) for phase in PHASES]
     if codes == [NO_TESTS] * len(PHASES):
         return NO_TESTS
     return max(code for code in codes if code != NO_TESTS)
