@@ -82,10 +82,10 @@ def wait(condition: Callable[[], Any], seconds: float = 60.0, what: str = "it") 
 
 
 def within(limit: float, measure: Callable[[], float]) -> None:
-    """One of three measurements [s] must lie within the limit: what else the machine does may spoil some."""
+    """One of three measurements must lie in (0, limit]: what else the machine does may spoil some."""
     found: list[float] = []
     while not found or not 0 < found[-1] <= limit:
-        assert len(found) < 3, f"{found} s, each time more than {limit} s"
+        assert len(found) < 3, f"{found}, each time beyond {limit}"
         found.append(measure())
 
 
