@@ -19,12 +19,8 @@ help: ## this list
 demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller as ROS 2 nodes; ends with a report
 	$(BIN)/snn_control demo
 
-# Tests that watch the clock run after the others, one by one.
-TIMED := tests/realtime tests/measure tests/ros
-
-test: lint ## lint, types and all tests (what .ci/run runs)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(TIMED:%=--ignore=%) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest $(TIMED) $(PYTEST_ARGS)
+test: lint ## lint, types and all tests, with caches that begin empty (what .ci/run runs)
+	@$(BIN)/python -m tests $(PYTEST_ARGS)
 
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks

@@ -51,7 +51,7 @@ EXTRAS["test"] = [
     "mypy>=1.10",
     "pytest>=8.0",
     "pytest-timeout>=2.3",
-    "pytest-xdist>=3.5",
+    "pytest-xdist>=3.7",
     "ruff>=0.6",
     "types-PyYAML",
 ]

@@ -1,6 +1,26 @@
 """Settings that all tests share."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+#: files that take long, longest first: one of them at the end would leave cores idle. The first compiles all kernels;
+#: those that come next compile into caches of their own, so that no two compile the same.
+LONG = (
+    "engine/test_kernels.py", "events/test_fuzz.py", "engine/test_compile.py", "ros/test_controller_node.py",
+    "engine/test_digests.py", "engine/test_brian2.py", "ros/test_events_replay.py", "cli/test_cli.py",
+    "ros/test_world_node.py", "test_one_tick.py", "ros/test_packet_nodes.py", "ros/test_launch.py",
+    "report/test_look.py", "cli/test_events_replay.py", "test_plugins.py", "test_docs.py", "cli/test_new_events.py",
+    "engine/test_scale.py", "record/test_shown.py", "ros/test_view_node.py", "ros/test_encoder_node.py",
+)  # fmt: skip
 
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, in the order of `LONG`."""
+    here = Path(__file__).parent
+    places = {here / name: k for k, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))

@@ -136,11 +136,11 @@ def over_dds(folder: Path, record_path: Path, domain: int):
     child = environment_of_child() | {"ROS_DOMAIN_ID": str(domain), "PYTHONPATH": str(CHECKOUT)}
     running = [subprocess.Popen(command_line(p), env=child, cwd=CHECKOUT) for p in processes]
     try:
-        assert running[0].wait(90) == 0
+        assert running[0].wait(200) == 0
     finally:
         for process in running:
             process.terminate()
-        codes = [process.wait(20) for process in running]
+        codes = [process.wait(60) for process in running]
     assert codes == [0, 0]
     with np.load(out / "world.npz") as file:
         return file["action"]

@@ -21,7 +21,7 @@ def run(arguments, *path, **environment):
     paths = os.pathsep.join(map(str, (*path, ROOT)))
     done = subprocess.run(
         [sys.executable, *map(str, arguments)], env={**os.environ, "PYTHONPATH": paths, **environment},
-        capture_output=True, text=True, timeout=170, check=False,
+        capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -16,7 +16,7 @@ def python(code, cache, root=ROOT, **environment):
     file.write_text(textwrap.dedent(code))
     variables = {**os.environ, "SNN_CONTROL_CACHE": str(cache), "PYTHONPATH": str(root), **environment}
     done = subprocess.run(
-        [sys.executable, str(file)], env=variables, capture_output=True, text=True, timeout=170, check=False
+        [sys.executable, str(file)], env=variables, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

@@ -37,11 +37,16 @@ def test_spikes_and_state_have_one_digest_for_all_code_generation():
         for name, variables in MACHINES.items()
     }  # fmt: skip
     found = {}
-    for name, process in processes.items():
-        out, err = process.communicate(timeout=170)
-        assert process.returncode == 0, f"{name}: {err[-2000:]}"
-        found[name] = out.split()
-        assert int(found[name][1]) > 100, "every population fires"
+    try:
+        for name, process in processes.items():
+            out, err = process.communicate(timeout=280)
+            assert process.returncode == 0, f"{name}: {err[-2000:]}"
+            found[name] = out.split()
+            assert int(found[name][1]) > 100, "every population fires"
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
     assert len({digest for digest, _ in found.values()}) == 1, found
 
 

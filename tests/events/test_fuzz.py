@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def fuzz(*arguments, **environment):
     environment = {"PYTHONPATH": str(ROOT), "NUMBA_BOUNDSCHECK": "0"} | environment
     return subprocess.run(
-        [sys.executable, "-m", "tests.events.fuzz", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=170,
+        [sys.executable, "-m", "tests.events.fuzz", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280,
         env=os.environ | environment,
     )  # fmt: skip
 
@@ -25,14 +25,20 @@ def test_wrong_data_through_every_codec_before_pages_that_cannot_be_touched():
     assert done.stdout.count(" words, ") == 8
 
 
-def test_wrong_data_through_every_codec_under_a_bounds_check(tmp_path):
-    done = fuzz("30000", NUMBA_BOUNDSCHECK="1", SNN_CONTROL_CACHE=str(tmp_path))
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    """Where what is compiled with a bounds check is kept."""
+    return {"NUMBA_BOUNDSCHECK": "1", "SNN_CONTROL_CACHE": str(tmp_path_factory.mktemp("cache"))}
+
+
+def test_wrong_data_through_every_codec_under_a_bounds_check(checked):
+    done = fuzz("30000", **checked)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" words, ") == 8
 
 
-@pytest.mark.parametrize(("check", "found"), [("1", "IndexError"), ("0", "")], ids=["bounds check", "page"])
-def test_a_kernel_that_reads_a_word_too_many_is_found(tmp_path, check, found):
-    done = fuzz("3000", "--planted", NUMBA_BOUNDSCHECK=check, SNN_CONTROL_CACHE=str(tmp_path))
+@pytest.mark.parametrize(("check", "found"), [(True, "IndexError"), (False, "")], ids=["bounds check", "page"])
+def test_a_kernel_that_reads_a_word_too_many_is_found(checked, check, found):
+    done = fuzz("3000", "--planted", **(checked if check else {}))
     assert done.returncode == (1 if found else -signal.SIGSEGV)
     assert found in done.stderr

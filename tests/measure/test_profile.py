@@ -1,6 +1,7 @@
 """Times by operation: the same tick, and the large operation takes the time."""
 
 import numpy as np
+import pytest
 
 from snn_control import Controller
 from snn_control.coding import Guard, Output, SpikeDecoder, ValueInput
@@ -21,6 +22,7 @@ def test_a_profiled_controller_gives_the_bits_of_the_tick():
     assert plain.counters() == profiled.counters()
 
 
+@pytest.mark.timed
 def test_shares_are_of_all_operations_and_the_large_one_leads():
     rng = np.random.default_rng(1)
     network = Network(

@@ -25,6 +25,7 @@ def test_a_summary_has_the_percentiles_of_the_times():
     assert found == {"mean": 500.5, "p50": 500.0, "p99": 990.0, "p99.9": 999.0, "max": 1000.0}
 
 
+@pytest.mark.timed
 def test_times_of_ticks_are_in_order(spec, quick):
     stimulus, controller = default_stimulus(spec, 0.1), Controller.from_spec(spec)
     loop = speed.loop_times(controller.program, stimulus)
@@ -53,6 +54,7 @@ def test_a_stimulus_from_ports_is_the_stimulus_from_observations(spec):
     assert one.counters()["inputs"]["camera"]["events"] > 1000
 
 
+@pytest.mark.timed
 def test_the_largest_rate_is_one_that_the_loop_kept(spec):
     controller = Controller.from_spec(spec)
     controller.step({})

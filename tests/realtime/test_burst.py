@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from benchmarks.burst import EVENTS, EVENTS_US, PACKET_US, Packet, all_counted, judge, run
 from snn_control.events import Decoder
@@ -20,6 +21,7 @@ def test_a_packet_is_what_it_says():
     assert events.y.max() > 720  # some are out of the frame
 
 
+@pytest.mark.timed
 def test_every_event_of_a_burst_is_counted():
     found = run(0.2, priority=0, quiet=0.05)
     assert found["events"] == 200 * EVENTS

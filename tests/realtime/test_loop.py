@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import json
 import os
@@ -66,6 +67,21 @@ def _stop_all():
         loop.stop(5)
 
 
+def tried_again(test):
+    """A measurement that what else the machine does may spoil: one of three must be good."""
+
+    @functools.wraps(test)
+    def wrapper(*arguments, **named):
+        for left in (2, 1, 0):
+            try:
+                return test(*arguments, **named)
+            except AssertionError:
+                if not left:
+                    raise
+
+    return wrapper
+
+
 def value_input(fresh, stamps=None, name="input", available=None):
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
     port = ReplayInput.values(slot.ctypes.data, np.zeros((len(fresh), 1)), fresh=fresh, stamps=stamps, name=name)
@@ -74,7 +90,7 @@ def value_input(fresh, stamps=None, name="input", available=None):
     return port
 
 
-def until(condition, seconds=5.0) -> None:
+def until(condition, seconds=30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
@@ -89,7 +105,9 @@ def hog(stop: threading.Event) -> None:
 # ---------------------------------------------------------------- realtime
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("hogged", [False, True], ids=["idle", "interpreter lock hogged"])
+@tried_again
 def test_deadlines_are_kept(hogged):
     rig, done = Rig(), threading.Event()
     thread = threading.Thread(target=hog, args=(done,), daemon=True)
@@ -110,6 +128,8 @@ def test_deadlines_are_kept(hogged):
     assert stats["wake"]["count"] == stats["tick"]["count"]
 
 
+@pytest.mark.timed
+@tried_again
 def test_deadlines_stand_on_the_grid_with_its_phase():
     rig = Rig(period=5 * MS, phase_ns=2 * MS)
     stats = rig.run(0.3)
@@ -120,6 +140,8 @@ def test_deadlines_stand_on_the_grid_with_its_phase():
     assert np.median(late) < stats["wake"]["p50"] + MS
 
 
+@pytest.mark.timed
+@tried_again
 def test_a_slow_tick_skips_periods_and_keeps_the_grid():
     table = np.array([0, int(2.5 * MS), 1, 0, 0], np.int64)
     rig = Rig(tick="busy", table=table)
@@ -144,6 +166,8 @@ print(json.dumps([stats["ticks"], stats["missed"], stats["overruns"], rig.record
 """
 
 
+@pytest.mark.timed
+@tried_again
 def test_a_stopped_process_skips_and_does_not_burst():
     process = subprocess.Popen(
         [sys.executable, "-c", STOPPED], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -260,7 +284,9 @@ def test_null_addresses_and_other_nonsense_are_refused():
 # ---------------------------------------------------------------- stop
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("mode", ["realtime", "lockstep"])
+@tried_again
 def test_stop_is_prompt_however_long_the_period(mode):
     port = value_input([1], available=0)
     rig = Rig([port], mode=mode, period=5_000 * MS)
@@ -281,7 +307,9 @@ def test_the_parting_command_is_safe_and_the_last():
     assert commands[-1].tolist() == [-1.5, -2.5]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("step", [2, 0])
+@tried_again
 def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step):
     command, safe, period = np.zeros(1), np.zeros(1), 10 * MS
     guard = np.full(GUARD_WORDS, 7, np.int64)
@@ -413,6 +441,7 @@ def test_start_again_and_never_twice():
     assert not rig.loop.alive(1.0)
 
 
+@pytest.mark.timed
 def test_a_hanging_tick_is_not_alive():
     table = np.array([0, 400 * MS, 5, 0, 0], np.int64)  # the fifth tick hangs for 0.4 s
     rig = Rig(tick="busy", table=table, priority=0)
@@ -490,6 +519,8 @@ def test_lockstep_ticks_when_every_input_has_come():
     assert rig.record.read()[2][:, 0].tolist() == [1, 2, 3, -1.5]
 
 
+@pytest.mark.timed
+@tried_again
 def test_lockstep_is_as_fast_as_its_messages_and_free_running_to_the_bit():
     fresh = np.random.default_rng(3).integers(0, 3, 2000)
     commands = {}
@@ -507,6 +538,7 @@ def test_lockstep_is_as_fast_as_its_messages_and_free_running_to_the_bit():
     assert commands["lockstep"] == commands["free"]
 
 
+@pytest.mark.timed
 def test_lockstep_names_the_missing_input_and_goes_on():
     a, b = value_input([1] * 4, name="a", available=0), value_input([1] * 4, name="b", available=0)
     rig = lockstep(a, b, timeout_s=0.06)
@@ -556,6 +588,8 @@ def test_lockstep_does_not_wait_for_a_message_that_failed():
     assert rig.loop.stats()["inputs"]["port"]["taken"] == 3
 
 
+@pytest.mark.timed
+@tried_again
 def test_old_posts_do_not_keep_the_loop_busy():
     port = ticks.Port("take_nothing", "silent")
     rig = lockstep(port)

@@ -66,6 +66,7 @@ def test_clocks_are_those_of_python():
     assert before[1] <= out[1] <= time.time_ns()
 
 
+@pytest.mark.timed
 def test_sleep_is_absolute_and_survives_signals():
     scratch = np.zeros(2, np.int64)
     hits = []

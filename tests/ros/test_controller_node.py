@@ -45,6 +45,7 @@ from tests.ros.robot import (
     stamp_of,
     start_sensor,
     wait,
+    within,
     write,
 )
 
@@ -218,8 +219,7 @@ def test_bad_samples_give_the_safe_command_in_their_tick_and_end_after_release(t
     process = start("controller_node", controller_file=str(file), mode="lockstep")
     publisher = robot.publisher()
     answers = robot.commands()
-    wait(lambda: publisher.get_subscription_count() and robot.node.count_publishers("drive"))
-    time.sleep(0.3)  # both directions are matched
+    robot.meets("sensor", publisher)
 
     samples, messages = [], []
 
@@ -332,26 +332,37 @@ def is_normal(command):
     return command != SAFE
 
 
+@pytest.mark.timed
 def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_is_good(tmp_path, start, robot):
-    process = start("controller_node", controller_file=str(write(tmp_path)))
+    stale = 0.2  # s: the feeder of a busy machine is no fault
+    file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", stale))
+    process = start("controller_node", controller_file=str(file))
     commands, feeder = robot.commands(), robot.feed(robot.publisher(), 1.0, 0.0)
     wait(lambda: len(commands) > 20 and commands[-1][1] > 0.9)
     print(f"start to commands: {time.monotonic() - process.begun:.2f} s")
-    for bad in ((math.nan, 0.0), (20.0, 0.0)):
+
+    def time_to(condition, *position):
         begin = time.time_ns()
-        sent = feeder.set(*bad)
-        fault = first(commands, begin, is_safe)
-        assert (fault - sent) * 1e-9 <= PERIOD + ON_ITS_WAY
-        after = time.monotonic()
+        sent = feeder.set(*position)
+        return (first(commands, begin, condition) - sent) * 1e-9
+
+    def to_safe(*position):
+        time_to(is_normal, 1.0, 0.0)
+        return time_to(is_safe, *position)
+
+    def to_normal(*position):
+        time_to(is_safe, *position)
+        return time_to(is_normal, 1.0, 0.0)
+
+    for bad in ((math.nan, 0.0), (20.0, 0.0)):
+        within(PERIOD + ON_ITS_WAY, lambda bad=bad: to_safe(*bad))
+        begin, after = time.time_ns(), time.monotonic()
         status = robot.status("/controller: input sensor", after, level=ERROR)
         assert "the newest sample is not finite or not plausible" in status.message
         guard = robot.status("/controller: guard", after, level=ERROR)
         assert guard.message == "safe command: invalid input: sensor"
-        assert all(c == SAFE for s, c in commands if s >= fault)
-        begin = time.time_ns()
-        sent = feeder.set(1.0, 0.0)
-        back = first(commands, begin, is_normal)
-        assert (back - sent) * 1e-9 <= RELEASE * PERIOD + ON_ITS_WAY + 0.01  # and a period of the feeder
+        assert all(c == SAFE for s, c in commands if s >= begin)
+        within(RELEASE * PERIOD + ON_ITS_WAY + 0.01, lambda bad=bad: to_normal(*bad))  # and a period of the feeder
         assert robot.status("/controller: guard", time.monotonic(), level=OK).message == "commands"
     # out of range, but plausible: clamped and counted, no fault
     begin = time.time_ns()
@@ -362,10 +373,7 @@ def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_i
     assert not any(c == SAFE for s, c in commands if s >= begin)
     assert all(abs(c) <= 1.5 for _, c in commands)
     # malformed only: the last good sample ages, then it is stale
-    begin = time.time_ns()
-    feeder.position = (1.0, 2.0, 3.0)
-    fault = first(commands, begin, is_safe)
-    assert (fault - begin) * 1e-9 <= 0.05 + PERIOD + ON_ITS_WAY + 0.01
+    within(stale + PERIOD + ON_ITS_WAY + 0.01, lambda: to_safe(1.0, 2.0, 3.0))
     status = robot.status("/controller: input sensor", time.monotonic(), level=ERROR)
     assert "stale: " in status.message
     assert "malformed messages: has 3 numbers in position[:], the input takes 2" in status.message
@@ -373,28 +381,30 @@ def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_i
     assert process.end() == 0
 
 
+@pytest.mark.timed
 def test_a_killed_sensor_is_stale_within_a_tick_of_the_limit_and_a_new_one_takes_over(tmp_path, start, robot):
     process = start("controller_node", controller_file=str(write(tmp_path)))
     commands, heard = robot.commands(), []
     robot.listen(JointState, "joints", lambda m: heard.append(stamp_of(m)))
-    sensor = start_sensor()
-    try:
-        wait(lambda: commands and commands[-1][1] > 0.9)
-        sensor.kill()
-        sensor.wait()
-        begin = time.time_ns()
-        fault = first(commands, begin, is_safe)
+
+    def late():
+        begin, sensor = time.time_ns(), start_sensor()
+        try:
+            wait(lambda: heard and heard[-1] > begin, what="the sensor")
+            first(commands, begin, lambda c: c > 0.9)
+        finally:
+            sensor.kill()
+            sensor.wait()
+        fault = first(commands, time.time_ns(), is_safe)
         late = (fault - heard[-1]) * 1e-9 - 0.05
         print(f"safe {late * 1e3:.1f} ms after the limit of 50 ms, a tick is {PERIOD * 1e3:g} ms")
-        assert 0 < late <= PERIOD + ON_ITS_WAY
-        status = robot.status("/controller: input sensor", time.monotonic(), level=ERROR)
-        assert re.search(r"stale: [\d.]+ s old, limit 0.05 s", status.message)
-        assert process.alive
-    finally:
-        sensor.kill()
-        sensor.wait()
-    begin = time.time_ns()
-    sensor = start_sensor()
+        return late
+
+    within(PERIOD + ON_ITS_WAY, late)
+    status = robot.status("/controller: input sensor", time.monotonic(), level=ERROR)
+    assert re.search(r"stale: [\d.]+ s old, limit 0.05 s", status.message)
+    assert process.alive
+    begin, sensor = time.time_ns(), start_sensor()
     try:
         first(commands, begin, is_normal)
         assert robot.status("/controller: input sensor", time.monotonic(), level=OK).message == "valid"
@@ -407,6 +417,7 @@ def test_a_killed_sensor_is_stale_within_a_tick_of_the_limit_and_a_new_one_takes
 # what only the running graph shows -------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path, start, robot):
     value = {"kind": "value", "size": 1}
     names = ("lonely", "typed", "strict", "fine")
@@ -424,38 +435,32 @@ def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path
     robot.listen(Imu, "drive", lambda m: None)
     process = start("controller_node", controller_file=str(write(tmp_path, values)))
     wait(lambda: "Hz, realtime" in process.text)
-    after = time.monotonic() + 0.5  # discovery is over
 
-    def message(part, level=ERROR):
-        return robot.status(f"/controller: {part}", after, level=level).message
+    def says(part, level=ERROR, **expected):
+        return robot.status(f"/controller: {part}", level=level, **expected).message
 
-    assert "/lonely: /controller expects std_msgs/msg/Float64, nobody publishes" in message("input lonely")
-    assert (
-        "/typed: /controller expects std_msgs/msg/Float64, but /robot publishes std_msgs/msg/Float64MultiArray"
-        in message("input typed")
-    )
-    assert "/strict: /controller expects std_msgs/msg/Float64, but the QoS of /robot is incompatible" in message(
-        "input strict"
-    )
-    assert "eliab" in message("input strict")  # the policy
-    assert message("input fine") == "nothing has come yet"
-    assert "nobody publishes" in message("input extra", WARN)  # it is not required
-    assert (
-        "/drive: /controller publishes geometry_msgs/msg/TwistStamped, but /robot expects sensor_msgs/msg/Imu"
-        == message("output drive")
-    )
-    assert message("guard") == "safe command: invalid input: lonely, typed, strict, fine"
+    expects = "/controller expects std_msgs/msg/Float64"
+    says("input lonely", text=f"/lonely: {expects}, nobody publishes")
+    says("input typed", text=f"/typed: {expects}, but /robot publishes std_msgs/msg/Float64MultiArray")
+    text = says("input strict", text=f"/strict: {expects}, but the QoS of /robot is incompatible")
+    assert "eliab" in text  # the policy
+    says("input fine", message="nothing has come yet")
+    says("input extra", WARN, text="nobody publishes")  # it is not required
+    what = "/drive: /controller publishes geometry_msgs/msg/TwistStamped, but /robot expects sensor_msgs/msg/Imu"
+    says("output drive", message=what)
+    assert says("guard") == "safe command: invalid input: lonely, typed, strict, fine"
 
-    times = [when for when, _ in robot.diagnostics if when > after]
+    after = time.monotonic()
     wait(lambda: len([w for w, _ in robot.diagnostics if w > after]) >= 4)
     times = [when for when, _ in robot.diagnostics if when > after]
-    assert np.diff(times) == pytest.approx(1.0, abs=0.2)
+    assert np.median(np.diff(times)) == pytest.approx(1.0, abs=0.2)
     array = robot.diagnostics[-1][1]
     assert stamp_of(array) == pytest.approx(time.time_ns(), abs=3e9)
     parts = ["loop", "guard", *(f"input {n}" for n in (*names, "extra")), "output drive"]
     assert [s.name for s in array.status] == [f"/controller: {part}" for part in parts]
-    loop = {p.key: p.value for p in array.status[0].values}
-    assert float(loop["rate_hz"]) == pytest.approx(100, rel=0.05)
+    loops = [{p.key: p.value for p in one.status[0].values} for when, one in robot.diagnostics if when > after]
+    loop = loops[-1]
+    assert np.median([float(one["rate_hz"]) for one in loops]) == pytest.approx(100, rel=0.05)
     assert {"ticks", "missed", "wake.p50", "tick.p99", "latency.p99.9", "priority", "published"} <= loop.keys()
     assert process.end() == 0
 
@@ -482,7 +487,7 @@ def test_names_are_remapped_once_and_no_two_nodes_share_one(tmp_path, start, rob
 
 
 @pytest.mark.parametrize(
-    ("number", "n"), [(signal.SIGINT, 10), (signal.SIGTERM, 10), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
+    ("number", "n"), [(signal.SIGINT, 4), (signal.SIGTERM, 4), (signal.SIGHUP, 1), (signal.SIGQUIT, 1)]
 )
 def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number, n):
     file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", 10.0))  # or a busy machine's robot is, too
@@ -520,12 +525,16 @@ def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
     assert len(last) >= (last[0] - SAFE) / (5.0 * PERIOD)
 
 
+@pytest.mark.timed
 def test_an_idle_node_waits_for_nothing_when_it_ends(tmp_path, start, robot):
-    process = start("controller_node", controller_file=str(write(tmp_path)))
-    wait(lambda: "Hz, realtime" in process.text)
-    begin = time.monotonic()
-    assert process.end(signal.SIGTERM) == 0
-    assert time.monotonic() - begin < STOPS_WITHIN
+    def seconds():
+        process = start("controller_node", controller_file=str(write(tmp_path)))
+        wait(lambda: "Hz, realtime" in process.text)
+        begin = time.monotonic()
+        assert process.end(signal.SIGTERM) == 0
+        return time.monotonic() - begin
+
+    within(STOPS_WITHIN, seconds)
 
 
 # lifecycle -------------------------------------------------------------------------------------------------------
@@ -678,8 +687,7 @@ def test_learning_is_switched_by_a_service_and_told_in_diagnostics(tmp_path, sta
     file = write(tmp_path, LEARNS)
     process = start("controller_node", controller_file=str(file), mode="lockstep")
     publisher, answers = robot.publisher(), robot.commands()
-    wait(lambda: publisher.get_subscription_count() and robot.node.count_publishers("drive"))
-    time.sleep(0.3)  # both directions are matched
+    robot.meets("sensor", publisher)
     reference, found, expected_commands = Controller.load(file), [], []
 
     def ticks_of(n):

@@ -95,6 +95,7 @@ def engine_spikes(file, ticks):
     return found
 
 
+@pytest.mark.timed
 def test_spikes_are_the_engines(tmp_path, start, robot):
     file = write(tmp_path, two_inputs())
     messages = {"sensor": [], "bumps": []}

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -78,18 +77,19 @@ def test_real_time_over_topics_takes_its_time(tmp_path, capsys, recording):
 
 
 @pytest.mark.parametrize("name", ["controller_node", "world_node"])
-def test_a_process_that_dies_ends_it_with_code_1(tmp_path, recording, name):
+def test_a_process_that_dies_ends_it_with_code_1(tmp_path, recording, name, robot):
     line = [sys.executable, "-m", "snn_control.cli", "events", "replay", str(recording), "--controller", "motion",
             "--ros", "--real-time", "--speed", "0.01", "--out", str(tmp_path / "run")]  # fmt: skip
+    commands = robot.commands("cmd_vel")
     root = Path(__file__).resolve().parents[2]
     env = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"} | {"PYTHONPATH": str(root)}
     replay = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=env)
     try:
         both = {"snn_control.ros.world_node", "snn_control.ros.controller_node"}
         pids = wait(lambda: both <= (found := children(replay.pid)).keys() and found, 60.0)
-        time.sleep(3.0)
+        wait(lambda: commands, what="a command")
         os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)
-        text, _ = replay.communicate(timeout=30)
+        text, _ = replay.communicate(timeout=60)
     finally:
         if replay.poll() is None:
             replay.kill()

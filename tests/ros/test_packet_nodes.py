@@ -76,8 +76,7 @@ def test_lockstep_commands_are_those_of_step_to_the_bit(interfaces, tmp_path, st
     file = write(tmp_path, changed(CONTROLLER, TYPE, kind))
     process = start("controller_node", controller_file=str(file), mode="lockstep", record=str(tmp_path / "c.npz"))
     publisher, answers = robot.publisher(message_class(kind), "camera/events"), robot.commands()
-    wait(lambda: publisher.get_subscription_count() and robot.node.count_publishers("drive"))
-    time.sleep(0.3)  # both directions are matched
+    robot.meets("camera", publisher)
     rng, reference, expected = np.random.default_rng(3), Controller.load(file), []
     for k in range(60):
         stamp = (k + 1) * PERIOD_NS
@@ -116,13 +115,15 @@ def test_a_world_is_seen_the_same_through_every_type(interfaces, tmp_path, start
     assert len(set(arrays["action"].ravel().tolist())) > 70
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("pace", ["arrival", "sensor"])
 def test_the_recorded_cut_of_a_real_run_gives_its_commands_again(interfaces, tmp_path, start, robot, pace):
     """Packets of 30 ms against ticks of 10 ms, in real time; shown again without a clock."""
     file = write(tmp_path, changed(changed(CONTROLLER, "ros.inputs.camera.pace", pace), "inputs.camera.capacity", 9000))
     process = start("controller_node", controller_file=str(file), record=str(tmp_path / "c.npz"))
     publisher, answers = robot.publisher(message_class(PACKET), "camera/events"), robot.commands()
-    wait(lambda: publisher.get_subscription_count() > 0 and answers)
+    robot.meets("camera", publisher)
+    wait(lambda: answers)
     rng = np.random.default_rng(6)
     packet(0, random_events(rng, 50, 0), 0)  # compiles the encoder
     for k in range(30):
@@ -154,11 +155,12 @@ def test_the_recorded_cut_of_a_real_run_gives_its_commands_again(interfaces, tmp
     assert len(set(commands.tolist())) > 50
 
 
+@pytest.mark.timed
 def test_diagnostics_name_what_has_come_and_what_is_wrong(interfaces, tmp_path, start, robot):
     file = write(tmp_path, changed(CONTROLLER, "inputs.camera.capacity", 3000))
     process = start("controller_node", controller_file=str(file))
     publisher = robot.publisher(message_class(PACKET), "camera/events")
-    wait(lambda: publisher.get_subscription_count() > 0)
+    robot.meets("camera", publisher)
     rng, seq = np.random.default_rng(5), 0
     packet(0, random_events(rng, 50, 0), 0)  # compiles the encoder, which would look like a jump of the clock
 

@@ -58,7 +58,7 @@ class Camera:
         """Publish, and wait until all lie in the reader."""
         for message in messages:
             self.publisher.publish(message)
-        assert self.publisher.wait_for_all_acked(Duration(seconds=10))
+        assert self.publisher.wait_for_all_acked(Duration(seconds=30))
 
     def take(self, now=1, limit=0):
         return call(self.port, now, limit)
@@ -311,7 +311,7 @@ def test_event_arrays_become_events(interfaces, nodes, package):
     second = [(4_000_000_000 + k, k, 0, 1) for k in range(4)]
     for message in (array(77, *first), array(78), b"\0\1\0\0" + bytes(10), array(79, *second)):
         publisher.publish(message)
-    time.sleep(0.05)
+    assert publisher.wait_for_all_acked(Duration(seconds=30))
     assert call(port, 9, 0) == 4
     found = list(zip(*(column.tolist() for column in (slot.t, slot.x, slot.y, slot.p))))
     assert found == first + second[:2]

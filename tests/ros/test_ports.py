@@ -24,6 +24,7 @@ from snn_control.ros.ports import CommandOutput, EventsInput, NumericInput
 from snn_control.ros.template import make_message
 from snn_control.ros.wire import compile_path
 from tests.ros.calling import call
+from tests.ros.robot import wait
 
 BAD = ("malformed", "oversized", "empty", "unstamped", "future", "backwards", "errors", "last_error")
 QOS = QoSProfile(depth=200)
@@ -44,13 +45,6 @@ class Slot:
 
     def state(self) -> tuple:
         return (*self.header.tolist(), *self.values.tolist(), *self.x.tolist(), *self.t.tolist())
-
-
-def wait(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "nothing came"
-        time.sleep(0.002)
 
 
 def stamped(message, ns):
@@ -251,7 +245,7 @@ class Reader:
         import rclpy
 
         n = len(self.got)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while len(self.got) == n:
             rclpy.spin_once(self.other, timeout_sec=0.1)
             assert time.monotonic() < end, "no command came"

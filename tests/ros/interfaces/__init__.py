@@ -104,10 +104,9 @@ def _build(package: str, folder: Path, wheels: Path, to: Path) -> subprocess.Pop
     given = " ".join(f"'-D{key}={value}'" for key, value in options.items())
     line = f"cmake -G Ninja -S '{source}' -B '{build}' {given} && cmake --build '{build}' --target install"
     paths = {"PATH": _path(), "AMENT_PREFIX_PATH": str(wheels), "CMAKE_PREFIX_PATH": str(wheels)}
-    log = (folder / f"{package}.log").open("w")
-    return subprocess.Popen(
-        line, shell=True, env={**os.environ, **paths, "PACKAGE": package}, stdout=log, stderr=subprocess.STDOUT
-    )
+    environment = {**os.environ, **paths, "PACKAGE": package}
+    with (folder / f"{package}.log").open("w") as log:
+        return subprocess.Popen(line, shell=True, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 def prefix() -> Path:

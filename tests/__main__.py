@@ -1,0 +1,88 @@
+"""``python -m tests [ARGUMENTS OF PYTEST]``: all tests, as on a machine that has never seen the project.
+
+The home folder, and with it every cache (compiled kernels, packages of messages, fonts), begins empty and is thrown
+away at the end: a warm cache hides nothing. `pytest` alone keeps using the caches of the user.
+
+First everything that does not watch the clock, on all cores, then the tests marked ``timed``, one by one. The packages
+of messages are built meanwhile; the fixture ``interfaces`` waits for them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKERS = len(os.sched_getaffinity(0)) + 1  # tests of nodes wait more than they compute
+PHASES = (
+    ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not timed"),
+    ("-m", "timed"),
+)
+NO_TESTS = 5  # exit code of pytest
+#: what leads out of the home folder
+ELSEWHERE = ("SNN_CONTROL_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "ROS_HOME", "ROS_LOG_DIR",
+             "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")  # fmt: skip
+
+
+def environment(home: Path) -> dict[str, str]:
+    """This process's, with another home. The settings of pip, which say where packages come from, are linked there."""
+    before = Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or before / ".config")
+    (home / ".config").mkdir()
+    for there, here in ((config / "pip", ".config/pip"), (before / ".pip", ".pip"), (before / ".netrc", ".netrc")):
+        if there.exists():
+            (home / here).symlink_to(there)
+    return {name: value for name, value in os.environ.items() if name not in ELSEWHERE} | {"HOME": str(home)}
+
+
+def stop(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen]:
+    """``python -m ARGUMENTS`` in a group of its own; that and all that it started has ended after the context."""
+    line = [sys.executable, "-m", *arguments]
+    with subprocess.Popen(line, cwd=ROOT, env=env, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def pytest(env: dict[str, str], *arguments: str) -> int:
+    """Its exit code."""
+    with group(env, "pytest", *arguments) as process:
+        return process.wait()
+
+
+def main(arguments: list[str]) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what fails there fails in the fixture, too
+    with tempfile.TemporaryDirectory(prefix="snn_control_tests_", ignore_cleanup_errors=True) as home:
+        env = environment(Path(home))
+        with group(env, "tests.ros.interfaces", **quiet):
+            codes = [pytest(env, *phase, *arguments) for phase in PHASES]
+    if codes == [NO_TESTS] * len(PHASES):
+        return NO_TESTS
+    return max(code for code in codes if code != NO_TESTS)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,50 @@
+"""``make test`` begins with an empty home: nothing that was cached hides what a new machine would find."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests import __main__ as runner
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_nothing_leads_out_of_the_home_but_the_settings_of_pip(tmp_path, monkeypatch):
+    user, home = tmp_path / "user", tmp_path / "home"
+    (user / "settings/pip").mkdir(parents=True)
+    (user / "settings/pip/pip.conf").write_text("[global]\n")
+    (user / ".netrc").touch()
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(user))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(user / "settings"))
+    for name in ("XDG_CACHE_HOME", "SNN_CONTROL_CACHE", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(user))
+    monkeypatch.setenv("KEPT", "1")
+    given = runner.environment(home)
+    assert (given["HOME"], given["KEPT"]) == (str(home), "1")
+    assert [name for name, value in given.items() if str(user) in value] == []
+    assert (home / ".config/pip/pip.conf").read_text() == "[global]\n"
+    assert sorted(path.name for path in home.iterdir()) == [".config", ".netrc"]
+
+
+def test_a_signal_ends_it_and_the_home_is_gone(tmp_path):
+    line = [sys.executable, "-m", "tests", "tests/test_empty_home.py", "-k", "nothing_of_this_name", "-p", "no:xdist"]
+    process = subprocess.Popen(
+        line, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 120
+        while not list(tmp_path.glob("snn_control_tests_*/.config")):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
+    assert list(tmp_path.glob("snn_control_tests_*")) == []
