@@ -22,14 +22,13 @@ MOST = {
 
 
 def advice(spec: ControllerSpec) -> list[str]:
-    """One line a weak spot: times that look like ms, rates that look like millions, what nothing is connected
-    to, and of the inputs and outputs on ROS topics what a fault would not stop at. Empty where there is none."""
+    """One line a weak spot: times that look like ms, rates that look like millions, populations without any connection,
+    and of the inputs and outputs on ROS topics what a fault would not stop at. Empty where there is none."""
     found = [line for path, value, most in _times(spec) for line in _too_long(path, value, most)]
     found += [
         f"network.populations.{name}: nothing reaches it and nothing reads it: connect it, or remove it"
         for name in _alone(spec)
     ]
-    found += [f"inputs.{name}: nothing reads it: connect it, or remove it" for name in _unread(spec)]
     for one in spec.inputs:
         if isinstance(one, EventsInput):
             found += [*_next_to_nothing(one), *_cut_before(one, spec.period)]
@@ -124,20 +123,10 @@ def _terms(output: Output) -> tuple[Any, ...]:
 
 def _alone(spec: ControllerSpec) -> list[str]:
     """Populations that no projection reaches or leaves, itself aside, and that no decoder and no rule reads."""
-    used = _read(spec) | {p.post for p in spec.network.projections if p.pre != p.post}
-    return [p.name for p in spec.network.populations if p.name not in used]
-
-
-def _unread(spec: ControllerSpec) -> list[str]:
-    """Inputs whose numbers or events go nowhere, though the command is the safe one where a required one is missing."""
-    return [one.name for one in spec.inputs if one.name not in _read(spec)]
-
-
-def _read(spec: ControllerSpec) -> set[str]:
-    """Inputs and populations that a projection to another, a decoder or a rule reads."""
-    used = {p.pre for p in spec.network.projections if p.pre != p.post}
+    others = [p for p in spec.network.projections if p.pre != p.post]
+    used = {name for p in others for name in (p.pre, p.post)}
     used |= {term.source for output in spec.outputs for term in _terms(output)}
     for p in spec.network.projections:
         if p.learning is not None:
             used |= {getattr(p.learning, key) for key in p.learning.texts}
-    return used
+    return [p.name for p in spec.network.populations if p.name not in used]

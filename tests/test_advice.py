@@ -85,19 +85,10 @@ def test_a_population_without_any_connection_is_named():
     cell = {"size": 1, "neuron": {"type": "li"}}
     values["network"]["populations"] |= {"alone": cell, "teacher": cell, "read": cell, "self": cell}
     values["network"]["projections"][0]["learning"]["reward"] = "teacher"
-    del values["inputs"]["reward"]
     values["network"]["projections"].append({"pre": "self", "post": "self", "delay": 0.1})
     values["outputs"]["z"] = {"decoder": {"type": "membrane", "from": "read", "weights": 1.0}}
     said = "nothing reaches it and nothing reads it: connect it, or remove it"
     assert advice(parse_spec(values)) == [f"network.populations.{name}: {said}" for name in ("alone", "self")]
-
-
-def test_an_input_that_nothing_reads_is_named():
-    """Those of the description are read by a projection, and by a rule alone; a decoder reads `seen`."""
-    values = yaml.safe_load(SLOW)
-    values["inputs"] |= {"seen": {"kind": "value", "size": 1}, "forgotten": {"kind": "value", "size": 1}}
-    values["outputs"]["z"] = {"decoder": {"type": "membrane", "from": "seen", "weights": 1.0}}
-    assert advice(parse_spec(values)) == ["inputs.forgotten: nothing reads it: connect it, or remove it"]
 
 
 CAMERA = """
