@@ -43,11 +43,12 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     rows = stimulus.values.get(spec.name)
     if rows is None:
         return None
+    missing = 0
     if stimulus.record is not None:
         rows = rows[stimulus.record.inputs[spec.name]["fresh"][: len(rows)] != 0]
-    arrived = ~np.isnan(rows).all(axis=1)
-    before = int(np.argmax(arrived)) if arrived.any() else len(rows)  # a recorder writes NaN until there is something
-    rows = rows[before:]
+    else:  # a row of nothing but NaN stands for nothing that arrived; the engine takes it for a bad sample
+        arrived = ~np.isnan(rows).all(axis=1)
+        rows, missing = rows[arrived], int((~arrived).sum())
     if not len(rows):
         return None
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size) for side in spec.range)
@@ -59,7 +60,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     return InputHealth(
         where=where,
         ticks=len(rows),
-        rejected=max(0, counters["rejected"] - before),
+        rejected=max(0, counters["rejected"] - missing),
         clamped=float(beyond[j]),
         worst=where + (f"[{j}]" if spec.size > 1 else ""),
         low=float(low[j]),

@@ -60,7 +60,7 @@ from ..network import (
     Threshold,
 )
 from ..spec import ControllerSpec
-from .synapses import Synapses, signal_sizes
+from .synapses import Synapses, sizes_of
 
 __all__ = ["Bounds", "Reach", "reach"]
 
@@ -101,7 +101,7 @@ class Reach:
 
 def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) -> Reach:
     """Bounds of everything; ``synapses`` of `snn_control.record.synapses.all_synapses`."""
-    sizes, found = signal_sizes(program), {}
+    sizes, found = sizes_of(program), {}
     signals: dict[str, Span] = {}
     periods = {name: np.ones(n) for name, n in sizes.items()}  # least steps between two spikes
     with np.errstate(invalid="ignore", over="ignore"):

@@ -11,7 +11,7 @@ from ..network import AllToAll, Distribution, FromArrays, Projection
 from ..network.convolution import Convolution
 from ..spec import ControllerSpec
 
-__all__ = ["Synapses", "all_synapses", "signal_sizes"]
+__all__ = ["Synapses", "all_synapses", "sizes_of"]
 
 MOST = 4_000_000  # synapses of a controller that are looked at one by one
 
@@ -32,7 +32,7 @@ class Synapses:
     delay: np.ndarray
 
 
-def signal_sizes(program: Program) -> dict[str, int]:
+def sizes_of(program: Program) -> dict[str, int]:
     """Name -> how many signals it gives: populations, inputs whose encoder spikes, and graded inputs."""
     found = {p["name"]: p["size"] for p in program.facts["populations"]}
     for one in program.facts["inputs"]:
@@ -47,7 +47,7 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
     """Of all projections, in their order; None where they are too many to be looked at in about a second."""
     if sum(p["synapses"] for p in program.facts["projections"]) > MOST:
         return None
-    sizes = signal_sizes(program)
+    sizes = sizes_of(program)
     return [_of(p, sizes[p.pre], sizes[p.post]) for p in spec.network.projections]
 
 

@@ -345,7 +345,8 @@ def test_inputs_beyond_their_range_and_rejected_ones():
             ["inputs.x: beyond its range [0, 1] rad in 65% of 400 ticks (from 0.5 to 2)"],
         ),
         (0.6 + 0.5 * MOVING, []),  # now and then
-        (np.where(np.arange(400)[:, None] % 40, MOVING, np.nan), ["inputs.x: 9 of 399 samples were rejected"]),
+        (np.where(np.arange(400)[:, None] % 40, MOVING, np.inf), ["inputs.x: 10 of 400 samples were rejected"]),
+        (np.where(np.arange(400)[:, None] % 40, MOVING, np.nan), []),
         (np.where(np.arange(400)[:, None] % 40, MOVING, 9.0), ["inputs.x: 10 of 400 samples were rejected"]),
     ):
         said = lines_of(health_of(values, x), "inputs.x")

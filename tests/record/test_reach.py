@@ -34,7 +34,7 @@ from snn_control.network import (
 )
 from snn_control.network.convolution import Convolution, pooling
 from snn_control.record.reach import reach
-from snn_control.record.synapses import all_synapses, signal_sizes
+from snn_control.record.synapses import all_synapses, sizes_of
 from snn_control.record.watch import Watched
 from snn_control.spec import ControllerSpec
 from tests.engine.test_controller_twin import descriptions, learners
@@ -193,7 +193,7 @@ def test_too_many_synapses_are_not_looked_at(monkeypatch):
     network = Network((Population("a", 30, LEAKY),), (Projection("x", "a", Uniform(0, 1, seed=1)),))
     spec = ControllerSpec(DT, DT, (ValueInput("x", size=9),), network, (Output("y", (SpikeDecoder("a", 1.0, 0.1),)),))
     program = spec.build()
-    assert signal_sizes(program) == {"x": 9, "a": 30}
+    assert sizes_of(program) == {"x": 9, "a": 30}
     assert len(all_synapses(spec, program)[0].weight) == 270
     monkeypatch.setattr("snn_control.record.synapses.MOST", 269)
     assert all_synapses(spec, program) is None
