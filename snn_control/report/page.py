@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,9 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def inline(picture: Picture) -> dict[str, str]:
-    """A picture as the page's template takes it, its PNG inside the page."""
-    data = base64.b64encode(picture.png).decode("ascii")
-    return {"title": picture.title, "caption": picture.caption, "alt": picture.alt, "data": data}
+    """A picture as the page's template takes it, its PNG and its axes inside the page."""
+    data, axes = base64.b64encode(picture.png).decode("ascii"), json.dumps(picture.axes, separators=(",", ":"))
+    return {"title": picture.title, "caption": picture.caption, "alt": picture.alt, "data": data, "axes": axes}
 
 
 def render(

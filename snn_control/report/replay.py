@@ -12,7 +12,8 @@ from ..coding import EventsInput
 from ..controller import Controller
 from ..events import Events
 from ..events.slicing import LONGEST_GAP, Slicer
-from ..record.replay import Fitted, output_names, play
+from ..record.names import output_names
+from ..record.replay import Fitted, play
 from ..spec import ControllerSpec
 from .event_run import survey_arrays
 from .event_video import ReplayVideo

@@ -14,7 +14,8 @@ import numpy as np
 
 from ...coding import EventsInput
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
-from ...record.replay import Fitted, command_digest, fit, output_names, replay
+from ...record.names import output_names
+from ...record.replay import Fitted, command_digest, fit, replay
 from ..common import add_command, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, size_of, tracked
 from .faults import warn
