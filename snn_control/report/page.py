@@ -45,8 +45,8 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             tiles.append((f"{what}, p99", f"{number(cells['p99'])} µs", worst))
     network = part("network")
     if isinstance(network.get("synaptic_operations_per_s"), int | float):
-        spikes = network.get("spikes_per_s")
-        remark = f"{number(spikes)} spikes/s" if spikes is not None else ""
+        of = {"AC": network.get("accumulates_per_s"), "MAC": network.get("multiply_accumulates_per_s")}
+        remark = ", ".join(f"{number(value)} {name}" for name, value in of.items() if value is not None)
         tiles.append(("synaptic operations", f"{number(network['synaptic_operations_per_s'])}/s", remark))
     return tiles
 
