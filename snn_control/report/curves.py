@@ -128,7 +128,7 @@ def draw_tuning(
     said, sampled = [], False
     for axes, tuning in zip(_grid(figure, len(shown), 2, 2.7) if shown else [], shown):
         n = len(tuning.neurons)
-        many = f"{n} neurons" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
+        many = f"{n} neuron{'s' * (n != 1)}" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
         sampled |= n < tuning.of
         axes.set_xlabel(f"{names[tuning.dimension]} [{spec.unit or NO_UNIT}]")
         axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")

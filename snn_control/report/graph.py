@@ -28,6 +28,7 @@ __all__ = ["Arrow", "Box", "boxes_and_arrows", "delay_text", "draw_graph", "laye
 
 BOX = (2.1, 0.98)  # width and height of a box [inch]
 GAP = (1.6, 0.4)  # between two of them
+LETTER = 0.075  # width of one at an arrow, about [inch]
 LANE = 0.42  # height of an arrow that passes a column
 
 
@@ -316,7 +317,9 @@ def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: f
 
     (x0, y0), (x1, y1) = points[:2]
     x, y = (1.5 * share * (1 - share) + share**3, share * share * (3 - 2 * share))  # of the curve, where t = share
-    label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (x0 + x * (x1 - x0), y0 + y * (y1 - y0))
+    half = LETTER * max(map(len, arrow.text.split("\n"))) / 2 + 0.05  # so that no word stands in a box
+    beside = min(max(x0 + x * (x1 - x0), x0 + half), max(x1 - half, (x0 + x1) / 2))
+    label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (beside, y0 + y * (y1 - y0))
     points = points[::-1] if back else points
     vertices, codes = [points[0]], [int(Path.MOVETO)]
     for (xa, ya), (xb, yb) in pairwise(points):

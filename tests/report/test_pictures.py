@@ -9,6 +9,7 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from snn_control.network import Projection
 from snn_control.record.names import number_names, output_names
@@ -16,11 +17,12 @@ from snn_control.record.stimulus import default_stimulus
 from snn_control.record.watch import watch
 from snn_control.report.canvas import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE
 from snn_control.report.connections import draw_weights, synapses_of
-from snn_control.report.graph import boxes_and_arrows
+from snn_control.report.graph import boxes_and_arrows, draw_graph
 from snn_control.report.hover import places
 from snn_control.report.look import views
 from snn_control.report.named import colours_of
-from snn_control.spec import parse_spec
+from snn_control.resources import shipped
+from snn_control.spec import load_spec, parse_spec
 
 #: three ranges in one input, a scan most of whose beams drive nothing, few numbers of which some drive nothing
 ROBOT = """
@@ -81,7 +83,7 @@ def test_no_axes_are_empty(figures):
         for axes in figure.axes:
             filled = axes.has_data() or axes.texts or axes.get_legend() or axes.patches or axes.child_axes
             assert filled, (name, axes.get_title(loc="left"))
-    assert titles(figures["tuning-few"]) == ["few[0]: 1 neurons\nall others at 0", "few[3]: 1 neurons\nall others at 0"]
+    assert titles(figures["tuning-few"]) == ["few[0]: 1 neuron\nall others at 0", "few[3]: 1 neuron\nall others at 0"]
     assert titles(figures["tuning-scan"]) == ["20 numbers drive 5 neurons"]
 
 
@@ -92,6 +94,20 @@ def test_nothing_is_cut(figures):
                 box = axes.get_tightbbox(figure.canvas.get_renderer())
             inside = box.x0 > -2 and box.y0 > -2 and box.x1 < figure.bbox.x1 + 2 and box.y1 < figure.bbox.y1 + 2
             assert inside, (name, axes.get_title(loc="left"), box)
+
+
+def test_no_word_at_an_arrow_stands_in_a_box():
+    spec = load_spec(shipped("pan_tilt"))  # two arrows to and fro in one gap
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_graph(figure, spec, spec.build())
+    (axes,) = figure.axes
+    boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
+    words = [text for text in axes.texts if "syn." in text.get_text()]
+    assert len(words) == 5
+    for text in words:
+        word = text.get_window_extent()
+        assert not any(word.overlaps(box) for box in boxes), text.get_text()
 
 
 def test_numbers_have_the_names_that_the_file_gives(robot, figures):
