@@ -7,7 +7,7 @@ from typing import Any
 
 from .bound import Bound
 
-__all__ = ["Counted", "Workload", "counted", "workload"]
+__all__ = ["Counted", "Workload", "counted", "stages", "workload"]
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,40 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
     spikes = dict(zip(facts["spiking"], bound.array("spike_counts").tolist(), strict=False))
     neurons = sum(once.values())
     return 1 - sum(spikes[name] for name in once) / (neurons * steps) if neurons and steps else None
+
+
+def stages(bound: Bound) -> dict[str, dict[str, Any]]:
+    """What ``encoder``, ``network`` and ``decoder`` each did since the reset.
+
+    The encoder are the inputs, and the projections from inputs that do not spike: what makes currents of numbers and
+    events. Each has ``neurons`` that can spike; a step on average ``spikes``, ``dense``, ``accumulates`` and
+    ``multiply_accumulates``; and ``most``, the label of the operation with the most effective synaptic operations and
+    its share of those of the stage.
+    """
+    facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
+    inputs, spiking = {one["name"] for one in facts["inputs"]}, set(facts["spiking"])
+    spikes = dict(zip(facts["spiking"], bound.array("spike_counts").tolist(), strict=False))
+
+    def stage_of(label: str) -> str:
+        kind, _, rest = label.partition("[")
+        source = rest.partition(" -> ")[0]
+        if kind == "projections":
+            return "encoder" if source in inputs - spiking else "network"
+        return "decoder" if kind.startswith("outputs.") else "encoder"
+
+    found = {}
+    for stage in ("encoder", "network", "decoder"):
+        rows = [row for row in counted(bound) if stage_of(row.label) == stage]
+        neurons = {p["name"]: p["size"] for p in facts["populations"] if p["spiking"] and stage != "decoder"
+                   and (p["name"] in inputs) == (stage == "encoder")}  # fmt: skip
+        done = sum(row.effective for row in rows)
+        most = max(rows, key=lambda row: row.effective, default=None)
+        found[stage] = {
+            "neurons": sum(neurons.values()),
+            "spikes": sum(spikes[name] for name in neurons) / steps,
+            "dense": sum(row.dense for row in rows) / steps,
+            "accumulates": sum(row.effective for row in rows if row.kind == "accumulate") / steps,
+            "multiply_accumulates": sum(row.effective for row in rows if row.kind != "accumulate") / steps,
+            "most": {most.label: most.effective / done} if most is not None and done else {},
+        }
+    return found

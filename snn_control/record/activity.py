@@ -15,6 +15,7 @@ from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.spikes import HEADER, slot_of_step
 from ..engine.memory import i64, u32
+from ..engine.workload import stages
 from ..errors import DescriptionError
 from ..files import replace_file
 from .run_folder import read_record as unpack
@@ -135,6 +136,7 @@ class ActivityRecorder:
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         facts = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
         facts["estimated_microwatt"] = estimate(controller.bound).microwatt
+        facts["stages"] = stages(controller.bound)
         arrays["facts"] = np.array(json.dumps(facts))
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from ..spec import ControllerSpec, nearest
 from .activity import ActivityRecorder
 from .shown import ShownRecorder
 
-__all__ = ["Fitted", "command_digest", "fit", "output_names", "paced", "play", "replay"]
+__all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,15 +199,6 @@ def replay(
         "tick_dropped": np.array(dropped, np.int64), "late_ticks": np.array(len(late)),
         "overwritten_spikes": arrays["overwritten"][1], "loop_seconds": np.array(time.perf_counter() - begin),
     }  # fmt: skip
-
-
-def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
-    """A name for each number of the command, ``pan`` or ``arm[2]``, with ``units`` also ``pan [rad/s]``."""
-    names = []
-    for output in spec.outputs:
-        unit = f" [{output.unit}]" if units and output.unit else ""
-        names += [output.name + (f"[{k}]" if output.size > 1 else "") + unit for k in range(output.size)]
-    return names
 
 
 def command_digest(command: np.ndarray) -> str:

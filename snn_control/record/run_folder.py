@@ -25,6 +25,10 @@ scored_from_s  float, time of the run from which ``tracking`` counts [s]; 0 if m
 tracking       {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
                others are baselines
 loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us]
+criteria       {criterion: {found, wanted, met}}: what ``PASS`` means
+stages         {stage: {what: number or text}}, a column a stage: what spikes in it, and what it costs;
+               ``about_the_stages`` is said below
+made           {what: text}: commit, machine, middleware, seeds, date
 network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
                accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
                (shares), footprint_bytes, estimated_microwatt
@@ -59,6 +63,7 @@ spike_population        (s,) integer              index into ``population_names`
 spike_neuron            (s,) integer              index of the neuron in its population
 population_names        (p,) str                  names of the populations
 population_sizes        (p,) integer              neurons of each
+population_colours      (p,) integer              places of their colours (snn_control.report.named)
 <name>_edges_ns         (b + 1,) float or int     edges of a histogram [ns], ascending; the first may be
                                                   0 and the last infinite
 <name>_counts           (b,) integer              counts; ``name`` is ``wakeup``, ``latency`` (sensor to

@@ -24,7 +24,7 @@ from .stimulus import Stimulus
 __all__ = ["Activity", "Seen", "Watched", "sample", "watch"]
 
 ROW = 8 * WORDS  # bytes
-MOST_NEURONS, MOST_TRACES = 2_000, 8  # of a population whose spikes, whose membranes are kept
+MOST_NEURONS, MOST_TRACES = 10_000, 8  # of a population whose spikes, whose membranes are kept
 MOST_SPIKES = 2_000_000  # of a population that are kept
 
 

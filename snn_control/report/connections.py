@@ -1,30 +1,29 @@
-"""Pictures of what is connected to what: weights, delays, degrees, decoders."""
+"""Pictures of what is connected to what: weights, delays, degrees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, Decoder, EventsInput, MembraneDecoder, SpikeCountDecoder, SpikeDecoder
 from ..engine.program import Program
-from ..network import AllToAll, Connector, Distribution, FromArrays, OneToOne, Projection
+from ..network import AllToAll, Connector, Distribution, FromArrays, Projection
 from ..network.convolution import Convolution
-from ..spec import ControllerSpec
-from .canvas import MUTED, NO_UNIT, PALETTE, WIDTH, keep_apart
+from .canvas import EXCITES, INHIBITS, MUTED, SIGNED, WIDTH, keep_apart, whole_ticks
 from .table import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["Synapses", "draw_decoders", "draw_weights", "sizes_of", "synapses_of", "times_of"]
+__all__ = ["Synapses", "draw_weights", "sizes_of", "synapses_of"]
 
 MOST_DOTS = 20_000  # synapses that are drawn one by one
 MOST_CELLS = 400  # of a picture of weights along an axis; larger ones are averaged or counted
-MOST_PANELS = 16
 WEIGHT = "weight [a.u.]"
 
 
@@ -119,27 +118,106 @@ def _degrees_of_convolution(c: Convolution, weights: tuple[int, ...]) -> tuple[n
 # --- weights --------------------------------------------------------------------------------------
 
 
-def draw_weights(figure: Figure, projections: Sequence[Synapses]) -> tuple[str, str]:
-    """A row a projection: the weights as an image, and histograms of weights, delays and degrees."""
-    figure.set_size_inches(WIDTH, 0.4 + 2.5 * len(projections))
+#: width, what draws it, and whether there is something to see
+Column = tuple[float, Callable[["Axes", Synapses], None], Callable[[Synapses], bool]]
+
+
+def _one(values: np.ndarray) -> bool:
+    """Whether there is nothing to see of them: they are all the same."""
+    return len(values) == 0 or bool((values == values[0]).all())
+
+
+def alike(s: Synapses) -> bool:
+    """Whether all synapses, and all neurons of either side, are the same: one line says it all."""
+    return all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
+
+
+def draw_weights(
+    figure: Figure, projections: Sequence[Synapses], colours: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """A row a projection: its weights as an image, and histograms of what differs between its synapses and neurons;
+    below, a bar for each projection whose synapses are all alike.
+
+    colours : of inputs and populations
+    """
+    rows, bars = [s for s in projections if not alike(s)], [s for s in projections if alike(s)]
+    columns: list[Column] = [
+        (1.5, partial(_matrix, figure), lambda s: True),
+        (1.0, _weight_histogram, lambda s: not _one(s.weights)),
+        (1.0, _delay_histogram, lambda s: not _one(s.delays)),
+        (1.2, partial(_degrees, colours=colours or {}), lambda s: not (_one(s.into) and _one(s.out))),
+    ]
+    columns = [c for c in columns if any(c[2](s) for s in rows)]
+    height = 0.9 + 0.44 * len(bars) if bars else 0.0
+    figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(rows) + height)
     keep_apart(figure)
-    grid = figure.subplots(len(projections), 4, squeeze=False, gridspec_kw={"width_ratios": [1.5, 1, 1, 1.2]})
-    said = []
-    for (image, weights, delays, degrees), s in zip(grid, projections):
-        total = number(int(s.into.sum()))
-        image.set_title(f"{s.title}: {total} synapses")
-        _matrix(figure, image, s)
-        _histogram(weights, s.weights, "weight", "a.u.")
-        _histogram(delays, s.delays * 1e3, "delay", "ms")
-        _degrees(degrees, s)
-        span = f"{number(float(s.weights.min()))} to {number(float(s.weights.max()))}" if len(s.weights) else "none"
-        said.append(f"{s.title}: {total} synapses, weights {span}")
-    caption = (
-        "Blue excites, red inhibits; the kernels of a convolution stand side by side. Weights of 0 count as no "
-        "synapse, but for those of a convolution. In-degree: synapses onto a neuron of the target; out-degree: "
-        "synapses from a neuron of the source. a.u.: the unit of the membrane over r."
-    )
-    return caption, f"Weights. {'; '.join(said)}."
+    parts: Any = figure.subfigures(2, 1, height_ratios=[2.6 * len(rows), height]) if rows and bars else [figure, figure]
+    if rows:
+        _panels(parts[0], rows, columns)
+    if bars:
+        _bars(parts[1].add_subplot(), bars)
+    said = [f"{s.title}: {number(int(s.into.sum()))} synapses, weights {_span(s.weights)}" for s in projections]
+    caption = "Red excites, blue inhibits. "
+    if any(s.kernels is not None for s in rows):
+        caption += "The kernels of a convolution stand side by side; their weights of 0 count as well. "
+    caption += "Weights of 0 count as no synapse. " if any(s.kernels is None for s in projections) else ""
+    if any(not (_one(s.into) and _one(s.out)) for s in rows):
+        caption += "In-degree: synapses onto a neuron of the target; out-degree: synapses from a neuron of the source. "
+    caption += "A bar: all synapses of the projection are alike. " if bars else ""
+    return caption + "a.u.: the unit of the membrane over r.", f"Weights. {'; '.join(said)}."
+
+
+def _panels(figure: Figure | SubFigure, rows: Sequence[Synapses], columns: Sequence[Column]) -> None:
+    """A row a projection; words where there is nothing to see."""
+    widths = {"width_ratios": [width for width, _, _ in columns]}
+    grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw=widths)
+    for (k, s), (j, (_, draw, varied)) in product(enumerate(rows), enumerate(columns)):
+        if varied(s):
+            draw(grid[k, j], s)
+        else:
+            grid[k, j].axis("off")
+            grid[k, j].text(0.5, 0.5, _the_one(s, draw), ha="center", va="center", color=MUTED, fontsize=10)
+
+
+def _span(values: np.ndarray, scale: float = 1.0) -> str:
+    """``0.1``, ``-2 to 2`` or ``none``."""
+    ends = [number(float(v) * scale) for v in (values.min(), values.max())] if len(values) else ["none"]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _the_one(s: Synapses, draw: Any) -> str:
+    """What stands in the place of a histogram of one value."""
+    if draw is _weight_histogram:
+        return f"all weights {_span(s.weights)}"
+    if draw is _delay_histogram:
+        return _delay_text(s)
+    return f"in-degree {_span(s.into)}\nout-degree {_span(s.out)}"
+
+
+def _delay_text(s: Synapses) -> str:
+    return f"delay {_span(s.delays, 1e3)} ms" if s.delays.any() else "no delay"
+
+
+def _bars(axes: Axes, projections: Sequence[Synapses]) -> None:
+    """The weight of projections whose synapses are all alike."""
+    weights = np.array([float(s.weights[0]) if len(s.weights) else 0.0 for s in projections])
+    places = np.arange(len(weights))
+    axes.barh(places, weights, 0.6, color=[EXCITES if w > 0 else INHIBITS for w in weights])
+    sizes = np.abs(weights[weights != 0])
+    if len(sizes) and sizes.max() > 30 * sizes.min():
+        axes.set_xscale("symlog", linthresh=float(10 ** np.floor(np.log10(sizes.min()))))
+    axes.axvline(0, color=MUTED, lw=0.8)
+    texts = (f"{number(int(s.into.sum()))} synapses, {_delay_text(s)}, {_the_one(s, None)}" for s in projections)
+    axes.set_yticks(places, [f"{s.title}\n{text.replace(chr(10), ', ')}" for s, text in zip(projections, texts)])
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    axes.set_ylim(len(weights) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    for y, w in enumerate(weights):
+        axes.annotate(number(w), (w, y), (4 if w > 0 else -4, 0), textcoords="offset points", va="center",
+                      ha="left" if w > 0 else "right", fontsize=9)  # fmt: skip
+    axes.margins(x=0.12)
+    axes.set_title("Projections whose synapses are all alike")
+    axes.set(xlabel=WEIGHT, ylabel="")
 
 
 def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
@@ -147,12 +225,12 @@ def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.grid(False)
-    _whole_ticks(axes)
+    whole_ticks(axes)
+    axes.set_title(f"{s.title}\n{number(int(s.into.sum()))} synapses, {_delay_text(s)}", fontsize=10.5)
     most = float(np.abs(s.weights).max()) if len(s.weights) and s.weights.any() else 1.0
     label = WEIGHT
-    colours: dict[str, Any] = {"cmap": "RdBu", "vmin": -most, "vmax": most}
+    colours: dict[str, Any] = {"cmap": SIGNED, "vmin": -most, "vmax": most}
     if s.kernels is not None:
-        axes.set(xlabel="input channel, column [weight]", ylabel="output channel, row [weight]")
         shown: Any = _kernels(axes, s.kernels, colours)
     else:
         n_pre, n_post = len(s.out), len(s.into)
@@ -171,7 +249,7 @@ def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
                 each = [np.diff(np.ceil(c - 1e-9)) for c in cells]
                 total /= np.maximum(np.outer(each[1], each[0]), 1)
             else:
-                label, colours = "synapses in a cell [count]", {"cmap": "Blues", "vmin": 0.0, "vmax": total.max()}
+                label, colours = "synapses in a cell [count]", {"cmap": "Greys", "vmin": 0.0, "vmax": total.max()}
             shown = axes.pcolormesh(*cells, total, rasterized=True, **colours)
     # no common factor: it would stand above the bar, in the title
     plain = FuncFormatter(lambda x, _: f"{x:.6g}")
@@ -179,41 +257,40 @@ def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
 
 
 def _kernels(axes: Axes, kernels: np.ndarray, colours: dict[str, Any]) -> Any:
-    """All kernels side by side: a row of them for each output channel; at most `MOST_CELLS` weights along an axis."""
+    """All kernels side by side, output channels from left to right, input channels downwards; at most `MOST_CELLS`
+    weights along an axis."""
     rows, columns = kernels.shape[2:]
-    kernels = kernels[: max(1, MOST_CELLS // rows), : max(1, MOST_CELLS // columns)]
+    kernels = kernels[: max(1, MOST_CELLS // columns), : max(1, MOST_CELLS // rows)]
     outputs, inputs = kernels.shape[:2]
-    picture = kernels.transpose(0, 2, 1, 3).reshape(outputs * rows, inputs * columns)
-    for at in np.arange(1, outputs) * rows - 0.5:
+    picture = kernels.transpose(1, 2, 0, 3).reshape(inputs * rows, outputs * columns)
+    for at in np.arange(1, inputs) * rows - 0.5:
         axes.axhline(at, color=MUTED, lw=0.5)
-    for at in np.arange(1, inputs) * columns - 0.5:
+    for at in np.arange(1, outputs) * columns - 0.5:
         axes.axvline(at, color=MUTED, lw=0.5)
-    return axes.imshow(picture, aspect="auto", **colours)
+    image = axes.imshow(picture, aspect="auto", **colours)
+    for axis, n, side in ((axes.xaxis, outputs, columns), (axes.yaxis, inputs, rows)):
+        named = np.arange(0, n, -(-n // 8))
+        axis.set_ticks((named + 0.5) * side - 0.5, [str(k) for k in named])
+    shape = f"{rows} × {columns} weights each"
+    axes.set(xlabel=f"output channel, {shape} [index]", ylabel="input channel [index]")
+    return image
 
 
-def _whole_ticks(axes: Axes, which: str = "both") -> None:
-    from matplotlib.ticker import MaxNLocator
+def _weight_histogram(axes: Axes, s: Synapses) -> None:
+    """How many weights lie where: red above 0, blue below."""
+    counts, edges = np.histogram(s.weights, _edges(np.unique(s.weights)))
+    middle = (edges[:-1] + edges[1:]) / 2
+    for colour, there in ((EXCITES, middle > 0), (INHIBITS, middle < 0), (MUTED, middle == 0)):
+        if counts[there].any():
+            axes.stairs(np.where(there, counts, 0), edges, fill=True, color=colour, alpha=0.85, lw=0)
+    axes.set(xlabel=WEIGHT, ylabel="weights [count]")
+    axes.set_title(f"weights {_span(s.weights)}", fontweight="normal")
 
-    for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
-        axis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
 
-
-def _histogram(axes: Axes, values: np.ndarray, what: str, unit: str) -> None:
-    axes.set(xlabel=f"{what} [{unit}]", ylabel="weights [count]")
-    different = np.unique(values)
-    ends = [number(float(v)) for v in different[[0, -1]]] if len(different) else []
-    if len(different) > 1:
-        counts, edges = np.histogram(values, _edges(different))
-        axes.stairs(counts, edges, fill=True, color=PALETTE[0], alpha=0.8, lw=0)
-        axes.set_title(f"{what}s: {ends[0]} to {ends[1]}", fontweight="normal")
-        return
-    centre = float(different[0]) if len(different) else 0.0
-    width = abs(centre) * 0.2 or 0.2
-    axes.bar([centre], [len(values)], width, color=PALETTE[0], alpha=0.8)
-    axes.set_ylim(0, 1.05 * max(len(values), 1))
-    axes.set_xlim(centre - 3 * width, centre + 3 * width)
-    axes.set_xticks([centre], [number(centre)])
-    axes.set_title(f"{what}s: all {ends[0]}" if ends else f"{what}s: none", fontweight="normal")
+def _delay_histogram(axes: Axes, s: Synapses) -> None:
+    axes.stairs(*np.histogram(s.delays * 1e3, _edges(np.unique(s.delays * 1e3))), fill=True, color=MUTED, lw=0)
+    axes.set(xlabel="delay [ms]", ylabel="synapses [count]")
+    axes.set_title(f"delays {_span(s.delays, 1e3)}", fontweight="normal")
 
 
 def _edges(different: np.ndarray) -> np.ndarray:
@@ -225,129 +302,16 @@ def _edges(different: np.ndarray) -> np.ndarray:
     return np.linspace(different[0], different[-1], 41)
 
 
-def _degrees(axes: Axes, s: Synapses) -> None:
+def _degrees(axes: Axes, s: Synapses, colours: Mapping[str, str]) -> None:
+    """Synapses onto each neuron of the target, and from each of the source, in their colours."""
     most = int(max(s.into.max(), s.out.max()))
     edges = np.linspace(-0.5, most + 0.5, min(most + 1, 30) + 1)
-    for name, degree, colour in (("in", s.into, PALETTE[0]), ("out", s.out, PALETTE[1])):
-        text = f"{name}-degree {number(int(degree.min()))}"
-        text += f" to {number(int(degree.max()))}" if degree.min() < degree.max() else ""
-        axes.stairs(np.histogram(degree, edges)[0], edges, color=colour, lw=1.6, label=text)
+    for name, of, degree, style in (("in", s.post, s.into, "-"), ("out", s.pre, s.out, (0, (3, 1.5)))):
+        text = f"{name}-degree {_span(degree)}"
+        colour = colours.get(of, MUTED)
+        axes.stairs(np.histogram(degree, edges)[0], edges, color=colour, lw=1.6, ls=style, label=text)
     axes.set(xlabel="degree [count]", ylabel="neurons [count]")
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(0, 60 * max(len(s.into), len(s.out)))
-    axes.legend(loc="upper right", fontsize=8.5, borderaxespad=0.1, handlelength=1.2)
-    _whole_ticks(axes, "x")
-
-
-# --- decoders -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """What one pair of axes shows: weights (neurons, lines) with a label each, as an image where neurons are a grid."""
-
-    title: str
-    source: str
-    unit: str
-    weights: np.ndarray
-    labels: list[str]
-    grid: tuple[int, int] | None
-
-
-def _grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
-    """(columns, rows) where the neurons of a source are the fields of a camera: its encoder's, or one to one with
-    them."""
-    cameras = {i.name: i.encoder for i in spec.inputs if isinstance(i, EventsInput) and i.encoder.polarity != "split"}
-    if source in cameras:
-        return cameras[source].grid
-    for p in spec.network.projections:
-        if p.post == source and p.pre in cameras and isinstance(p.connector, OneToOne):
-            return cameras[p.pre].grid
-    return None
-
-
-#: what a decoder's weight is multiplied with; a mean of directions and what a first spike stands for are values
-_PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecoder: " per a.u."}
-
-
-def times_of(term: Decoder) -> list[tuple[str, float]]:
-    """Sign and seconds of a decoder's time constant or window."""
-    signs = {"tau": "τ", "window": "window"}
-    return [(sign, getattr(term, name)) for name, sign in signs.items() if hasattr(term, name)]
-
-
-def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
-    """(neurons, numbers): the weights, directions or values of each neuron."""
-    rows = getattr(term, "directions", getattr(term, "weights", None))
-    if rows is None:  # a first spike stands for the index of its neuron, or for one number of its own
-        rows = np.arange(neurons) if numbers == 1 else np.eye(neurons, numbers)
-    rows = np.asarray(rows, np.float64)
-    return np.broadcast_to(rows[:, None] if rows.ndim == 1 else rows, (neurons, numbers))
-
-
-def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
-    panels = []
-    for output in spec.outputs:
-        choice = isinstance(output.decoder, ArgmaxDecoder)
-        terms = output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder
-        numbers = output.decoder.actions if isinstance(output.decoder, ArgmaxDecoder) else output.size
-        for source in dict.fromkeys(t.source for t in terms):
-            columns, labels = [], []
-            for term in (t for t in terms if t.source == source):
-                columns.append(_rows(term, sizes[source], numbers))
-                time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
-                for j in range(numbers):
-                    name = [f"{'action' if choice else output.name}[{j}]"] if numbers > 1 else []
-                    labels.append(", ".join(name + time))
-            per = {_PER.get(type(t), "") for t in terms if t.source == source}
-            unit = ("a.u." if choice else output.unit or NO_UNIT) + (per.pop() if len(per) == 1 else " per a.u.")
-            grid = _grid_of(spec, source)
-            panel = _Panel(f"{source} → {output.name}", source, unit, np.hstack(columns), labels, grid)
-            panels += _apart(panel) if grid else [panel]
-    return panels
-
-
-def _apart(panel: _Panel) -> list[_Panel]:
-    """A panel for each of its lines."""
-    return [
-        replace(panel, title=f"{panel.title}{', ' if label else ''}{label}", weights=panel.weights[:, k : k + 1])
-        for k, label in enumerate(panel.labels)
-    ]
-
-
-def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
-    """Axes for each output and source: the weight of each neuron, a line for each term and number."""
-    panels = _panels(spec, sizes)
-    shown = panels[:MOST_PANELS]
-    rows = -(-len(shown) // 2)
-    figure.set_size_inches(WIDTH, 0.5 + 2.6 * rows)
-    grid = figure.subplots(rows, min(2, len(shown)), squeeze=False).reshape(-1)
-    for spare in grid[len(shown) :]:
-        spare.remove()
-    for axes, panel in zip(grid, shown):
-        axes.set_title(panel.title)
-        if panel.grid:
-            most = float(np.abs(panel.weights).max()) or 1.0
-            picture = panel.weights.reshape(panel.grid[1], panel.grid[0])
-            image = axes.imshow(picture, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
-            axes.set(xlabel="column [field]", ylabel="row [field]")
-            axes.grid(False)
-            figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label(f"weight [{panel.unit}]")
-        else:
-            _lines(axes, panel)
-    caption = "How much the rate, or the membrane, of each neuron adds to the output. τ: of the filter of the rate."
-    if len(panels) > len(shown):
-        caption += f" The first {len(shown)} of {len(panels)} are drawn."
-    return caption, f"Decoder weights. {'; '.join(panel.title for panel in shown)}."
-
-
-def _lines(axes: Axes, panel: _Panel) -> None:
-    n = len(panel.weights)
-    few: dict[str, Any] = {"marker": "o", "ms": 3.5, "ls": "" if n <= 8 else "-"} if n <= 64 else {}
-    for k, label in enumerate(panel.labels):
-        axes.plot(np.arange(n), panel.weights[:, k], color=PALETTE[k % len(PALETTE)], lw=1.0, label=label, **few)
-    axes.set(xlabel=f"{panel.source} [neuron]", ylabel=f"weight [{panel.unit}]")
-    axes.axhline(0, color="#b6bec7", lw=0.8, zorder=0)
-    _whole_ticks(axes, "x")
-    if any(panel.labels):
-        axes.legend(loc="best", ncols=2 if len(panel.labels) > 4 else 1, frameon=True, framealpha=0.8, edgecolor="none")
+    axes.legend(loc="upper right", fontsize=8.5, borderaxespad=0.1, handlelength=1.6)
+    whole_ticks(axes, "x")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..coding import EventsInput, FieldsEncoder, PoolEncoder, SurfaceEncoder, ValueInput
+from ..coding import EventsInput, FieldsEncoder, LinearEncoder, PoolEncoder, SurfaceEncoder, ValueInput
 from ..network import NeuronModel
 from ..record.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
 from ..record.watch import sample
-from .canvas import INK, MUTED, NO_UNIT, PALETTE, WIDTH, keep_apart
+from .canvas import INK, MUTED, NO_UNIT, PALETTE, SIGNED, WIDTH, keep_apart, shades, whole_ticks
 from .event_plots import OFF_INK, ON_INK
 from .table import number
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_f_i", "draw_pool", "draw_tuning", "f_i_curves", "same_models"]
+__all__ = ["MOST_DIMENSIONS", "draw_f_i", "draw_linear", "draw_pool", "draw_tuning", "f_i_curves", "same_models"]
 
 MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
 CURRENT = "constant current [a.u.]"
@@ -55,14 +55,19 @@ def _grid(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
     return list(axes[:n])
 
 
-def draw_f_i(figure: Figure, groups: Sequence[tuple[list[str], NeuronModel]], dt: float) -> tuple[str, str]:
-    """Rate against constant current, axes for each model."""
+def draw_f_i(
+    figure: Figure,
+    groups: Sequence[tuple[list[str], NeuronModel]],
+    dt: float,
+    colours: Mapping[str, str] | None = None,
+) -> tuple[str, str]:
+    """Rate against constant current, axes for each model, in the colour of its first population."""
     said = []
     shown = groups[:MOST_MODELS]
     for axes, (names, model) in zip(_grid(figure, len(shown), 3, 3.1), shown):
         curves = f_i_curves(model, dt)
-        for k, (label, one, curve) in enumerate(curves):
-            colour = PALETTE[k % len(PALETTE)]
+        own = shades((colours or {}).get(names[0], PALETTE[0]), len(curves))
+        for k, ((label, one, curve), colour) in enumerate(zip(curves, own)):
             ideal = closed_form(one, curve.current)
             if ideal is not None:
                 axes.plot(curve.current, ideal, color=INK, lw=0.8, ls=(0, (4, 3)), label="" if k else "closed form")
@@ -104,53 +109,96 @@ def _names(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def draw_tuning(figure: Figure, spec: ValueInput, tunings: Sequence[Tuning]) -> tuple[str, str]:
-    """Response of each neuron against the value, axes for each dimension."""
+def draw_tuning(
+    figure: Figure, spec: ValueInput, tunings: Sequence[Tuning], names: Sequence[str] = ()
+) -> tuple[str, str]:
+    """Response of each neuron against the value, axes for each dimension to which one responds.
+
+    names : of the dimensions; else ``input[0]``
+    """
     from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import ListedColormap, Normalize
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.colors import ListedColormap
 
     colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))  # its yellow is hard to see on white
+    names = names or [f"{spec.name}[{d}]" if spec.size > 1 else spec.name for d in range(spec.size)]
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
-    shown = tunings[:MOST_DIMENSIONS]
-    axes_of = _grid(figure, len(shown), 2, 2.7)
-    keep_apart(figure)
+    silent = [names[tuning.dimension] for tuning in tunings if not len(tuning.neurons)]
+    responding = [tuning for tuning in tunings if len(tuning.neurons)]
+    shown = responding[:MOST_DIMENSIONS]
     said, sampled = [], False
-    for axes, tuning in zip(axes_of, shown):
-        axes.set_xlabel(f"{spec.name}[{tuning.dimension}] [{spec.unit or NO_UNIT}]")
-        axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
-        axes.set_xlim(tuning.x[0], tuning.x[-1])
+    for axes, tuning in zip(_grid(figure, len(shown), 2, 2.7) if shown else [], shown):
         n = len(tuning.neurons)
-        if n == 0:
-            axes.set_title(f"{spec.name}[{tuning.dimension}]: no neuron responds{_where(spec, tuning)}")
-            continue
-        low, high = int(tuning.neurons[0]), int(tuning.neurons[-1])
-        scale = Normalize(low, max(high, low + 1))
-        for k, neuron in enumerate(tuning.neurons):
-            axes.plot(tuning.x, tuning.response[:, k], color=colours(scale(neuron)), lw=1.1)
-        many = f"{n} neurons" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
+        many = f"{n} neuron{'s' * (n != 1)}" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
         sampled |= n < tuning.of
-        axes.set_title(f"{spec.name}[{tuning.dimension}]: {many}{_where(spec, tuning)}")
+        axes.set_xlabel(f"{names[tuning.dimension]} [{spec.unit or NO_UNIT}]")
+        axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
+        axes.set_title(f"{names[tuning.dimension]}: {many}{_where(spec, tuning, names)}")
+        _tuning_curves(figure, axes, tuning, colours)
         if spiking:
             _from_zero(axes)
-        whole = MaxNLocator(6, integer=True)
-        bar = figure.colorbar(ScalarMappable(scale, colours), ax=axes, fraction=0.045, pad=0.02, ticks=whole)
-        bar.set_label("neuron [index]")
-        said.append(f"dimension {tuning.dimension}: {many}, up to {number(float(tuning.response.max()))}")
-    caption = "Each line is one neuron that responds to this dimension."
+        said.append(f"{names[tuning.dimension]}: {many}, up to {number(float(tuning.response.max()))}")
+    keep_apart(figure)
+    if not shown:
+        _say(figure, "No neuron responds to any number, the others held in the middle of their range.")
+    caption = "Each line is one neuron that responds to this number."
     if spec.size > 1:
         where = "the centre of a field" if isinstance(spec.encoder, FieldsEncoder) else "the middle of the range"
         caption += f" The others are held where the title says: {where}."
     caption += " Rates as for the f-I curve." if spiking else " a.u.: the unit of the membrane over r."
     if sampled:
         caption += " Of many neurons some are drawn, evenly chosen."
-    if len(tunings) > len(shown):
-        caption += f" The first {len(shown)} of {len(tunings)} dimensions are drawn."
+    if len(responding) > len(shown):
+        caption += f" The first {len(shown)} of {len(responding)} numbers are drawn."
+    if silent:
+        caption += f" No neuron responds to {_names(silent)}."
     return caption, f"Tuning curves of {spec.name}. {'; '.join(said)}."
 
 
-def _where(spec: ValueInput, tuning: Tuning, most: int = 2) -> str:
+def _tuning_curves(figure: Figure, axes: Axes, tuning: Tuning, colours: Any) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = int(tuning.neurons[0]), int(tuning.neurons[-1])
+    scale = Normalize(low, max(high, low + 1))
+    for k, neuron in enumerate(tuning.neurons):
+        axes.plot(tuning.x, tuning.response[:, k], color=colours(scale(neuron)), lw=1.1)
+    axes.set_xlim(tuning.x[0], tuning.x[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    if len(tuning.neurons) > 1:
+        whole = MaxNLocator(6, integer=True)
+        bar = figure.colorbar(ScalarMappable(scale, colours), ax=axes, fraction=0.045, pad=0.02, ticks=whole)
+        bar.set_label("neuron [index]")
+
+
+def _say(figure: Figure, text: str) -> None:
+    """Words in the place of a picture."""
+    figure.set_size_inches(WIDTH, 0.8)
+    figure.text(0.01, 0.5, text, va="center", color=MUTED)
+
+
+def draw_linear(figure: Figure, spec: ValueInput, names: Sequence[str]) -> tuple[str, str]:
+    """The weights of a linear encoder of many numbers as an image: what each number adds to each neuron's current."""
+    assert isinstance(spec.encoder, LinearEncoder)
+    weights = np.asarray(spec.encoder.weights, np.float64).T
+    most = float(np.abs(weights).max()) or 1.0
+    figure.set_size_inches(WIDTH, float(np.clip(1.4 + 0.12 * len(weights), 2.2, 5.0)))
+    axes = figure.add_subplot()
+    image = axes.imshow(weights, cmap=SIGNED, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
+    axes.grid(False)
+    axes.set_title(f"{number(spec.size)} numbers drive {number(len(weights))} neurons")
+    axes.set(xlabel=f"{spec.name} [number]", ylabel="neuron [index]")
+    whole_ticks(axes)
+    if len(names) <= 24:
+        axes.set_xticks(np.arange(len(names)), names, rotation=45, ha="right", fontsize=8.5)
+    figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02).set_label(f"current per {spec.unit or 'unit'} [a.u.]")
+    silent = int(np.count_nonzero(~weights.any(axis=0)))
+    caption = "Current of a neuron: the numbers times these weights, and its bias; red excites, blue inhibits."
+    caption += f" {number(silent)} of the numbers drive no neuron." if silent else ""
+    return caption, f"Weights of the linear encoder of {spec.name}: {spec.size} numbers, {len(weights)} neurons."
+
+
+def _where(spec: ValueInput, tuning: Tuning, names: Sequence[str], most: int = 2) -> str:
     """Where the other dimensions are held, as a second line of a title."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:
@@ -158,8 +206,8 @@ def _where(spec: ValueInput, tuning: Tuning, most: int = 2) -> str:
     values = [number(float(tuning.held[d])) for d in others]
     if len(others) > 1 and len(set(values)) == 1:
         return f"\nall others at {values[0]}"
-    said = [f"{spec.name}[{d}] = {value}" for d, value in zip(others, values)]
-    return "\nat " + ", ".join(said[:most]) + (f", … [{others[-1]}] = {values[-1]}" if len(said) > most else "")
+    said = [f"{names[d]} = {value}" for d, value in zip(others, values)]
+    return "\nat " + ", ".join(said[:most]) + (f", … {names[others[-1]]} = {values[-1]}" if len(said) > most else "")
 
 
 def example_events(spec: EventsInput, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

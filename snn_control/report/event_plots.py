@@ -188,7 +188,7 @@ def draw_recording(
     moments : time [s after the first event] and picture of some moments, shown above
     """
     heights = [WIDTH / len(moments) * np.divide(*moments[0][1].shape[:2]) + 0.3] if moments else []
-    heights += [2.2, 3.6]
+    heights += [2.2, 3.4, 4.2]
     figure.set_size_inches(WIDTH, sum(heights) + 0.6)
     keep_apart(figure)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
@@ -196,11 +196,12 @@ def draw_recording(
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     if moments:
         _draw_moments(figure, grid[0].subgridspec(1, len(moments)), moments, survey)
-    draw_rate(figure.add_subplot(grid[-2]), survey)
-    below = grid[-1].subgridspec(1, 3, width_ratios=[1.25, 0.9, 1.1])
+    draw_rate(figure.add_subplot(grid[-3]), survey)
+    of_the_sensor = float(np.clip(0.75 * survey.pixels.shape[1] / survey.pixels.shape[0], 0.5, 1.2))
+    below = grid[-2].subgridspec(1, 2, width_ratios=[of_the_sensor, 1.2])
     _draw_activity(figure, figure.add_subplot(below[0]), survey.pixels)
     _draw_intervals(figure.add_subplot(below[1]), survey)
-    _draw_cloud(figure.add_subplot(below[2], projection="3d"), survey)
+    _draw_cloud(figure.add_subplot(grid[-1], projection="3d"), survey)
     total = survey.on + survey.off
     share = f"{survey.on / total:.0%} ON" if total else "none"
     said = f"{number(total)} events ({share}) in {number(survey.seconds)} s"
@@ -215,12 +216,14 @@ def _unit(survey: Survey) -> tuple[float, str]:
 
 def _draw_moments(figure: Figure, grid: object, moments: Sequence[tuple[float, np.ndarray]], survey: Survey) -> None:
     scale, unit = _unit(survey)
+    gaps = np.diff([t for t, _ in moments]) * scale
+    digits = int(np.clip(2 - np.floor(np.log10(gaps.min())), 0, 6)) if len(gaps) and gaps.min() > 0 else 3
     for k, (t, image) in enumerate(moments):
         axes = figure.add_subplot(grid[0, k])  # type: ignore[index]
         axes.imshow(image, interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
-        axes.set_title(f"{t * scale:.4g} {unit}", fontsize=10, fontweight="normal", color=MUTED)
+        axes.set_title(f"{t * scale:.{digits}f} {unit}", fontsize=10, fontweight="normal", color=MUTED)
         for spine in axes.spines.values():
             spine.set_visible(False)
 
@@ -264,7 +267,7 @@ def _draw_activity(figure: Figure, axes: Axes, pixels: np.ndarray) -> None:
     shown = axes.imshow(np.maximum(pixels, 0.5), norm=LogNorm(0.5, most), cmap="cividis", interpolation="nearest")
     axes.grid(False)
     axes.set_title("Activity of the pixels")
-    axes.set(xlabel="column [pixel]", ylabel="row [pixel]")
+    axes.set(xlabel="column [pixel]", ylabel="row [pixel]", anchor="W")
     figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02).set_label("events a pixel [count]")
 
 
@@ -287,15 +290,16 @@ def _draw_cloud(axes: Axes, survey: Survey) -> None:
     t = (t + survey.begins) * scale
     area = float(np.clip(4000 / max(1, len(t)), 0.5, 6.0))
     for chosen, colour in ((p == 0, OFF_INK), (p != 0, ON_INK)):
-        axes.scatter(t[chosen], x[chosen], y[chosen], s=area, c=colour, lw=0, alpha=0.6, rasterized=True)  # type: ignore[misc]
-    axes.set_title("x-y-t", loc="left")
+        axes.scatter(t[chosen], x[chosen], y[chosen], s=area, c=colour, lw=0, alpha=0.6, rasterized=True, clip_on=False)  # type: ignore[misc]
+    axes.set_title("Place and time of the events", loc="left", x=-0.72)  # the axes are a square, the box is wider
     axes.set(ylim=(0, survey.pixels.shape[1]), zlim=(survey.pixels.shape[0], 0))  # y goes down
-    axes.set_xlabel(f"time [{unit}]", fontsize=9, labelpad=-4)
-    axes.set_ylabel("column", fontsize=9, labelpad=-4)
+    axes.set_xlabel(f"time [{unit}]", labelpad=14)
+    axes.set_ylabel("column [pixel]", labelpad=4)
     axes.zaxis.set_rotate_label(False)  # type: ignore[attr-defined]
-    axes.set_zlabel("row", fontsize=9, labelpad=-6, rotation=90)  # type: ignore[attr-defined]
-    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):  # type: ignore[attr-defined]
-        axis.set_major_locator(MaxNLocator(4))
-    axes.tick_params(labelsize=7, pad=-2)
-    axes.set_box_aspect((1.7, 1, 0.8), zoom=0.9)  # type: ignore[arg-type, call-arg]
-    axes.view_init(elev=22, azim=-62)  # type: ignore[attr-defined]
+    axes.set_zlabel("row [pixel]", labelpad=2, rotation=90)  # type: ignore[attr-defined]
+    for axis, most in ((axes.xaxis, 8), (axes.yaxis, 4), (axes.zaxis, 4)):  # type: ignore[attr-defined]
+        axis.set_major_locator(MaxNLocator(most))
+        axis.set_pane_color((0.97, 0.97, 0.98))  # type: ignore[union-attr]
+    axes.tick_params(labelsize=9, pad=1)
+    axes.set_box_aspect((3.4, 1, 0.9), zoom=1.62)  # type: ignore[arg-type, call-arg]
+    axes.view_init(elev=17, azim=-72)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from ..events.frames import Painter, enlarge, fitting, likely_size, mixed, paint
 from .video_file import VideoWriter
 from .video_panels import INK, MUTED, Box, Pen, Raster, Strips, blank, stretch
 
-__all__ = ["ReplayVideo", "event_moments", "part_of", "write_event_video"]
+__all__ = ["ReplayVideo", "event_moments", "part_of", "speed_for", "style_for", "write_event_video"]
 
 SILENCE = 2.0  # seconds of a video that show nothing; the rest of a longer gap is left out
 STRIP = 26  # pixels below the picture: time, rate, speed
@@ -175,11 +176,20 @@ def _slices(
         yield (edge(k), edge(k) + origin), shown, window * 1e-9
 
 
+def _digits(seconds: float) -> int:
+    """Of a time in s, so that pictures so far apart have other times."""
+    return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
+
+
 def _rate(events_a_second: float) -> str:
     for scale, unit in ((1e6, "M"), (1e3, "k")):
         if events_a_second >= scale:
             return f"{events_a_second / scale:.2f} {unit}events/s"
     return f"{events_a_second:.0f} events/s"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"
 
 
 def _speed(speed: float) -> str:
@@ -193,8 +203,7 @@ def _with_strip(image: np.ndarray, t: float, seconds: float, shown: int, speed: 
     left, middle = (canvas.shape[1] - columns) // 4 * 2, rows + STRIP / 2
     canvas[:rows, left : left + columns] = image
     pen = Pen(canvas, Box(0, rows, canvas.shape[1], STRIP))
-    digits = min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))  # so that each picture has another time
-    pen.text(8, middle, f"{t:.{digits}f} s", INK, 14, "lm")
+    pen.text(8, middle, f"{t:.{_digits(seconds)}f} s", INK, 14, "lm")
     pen.text(canvas.shape[1] / 2, middle, _rate(shown / seconds), INK, 14, "mm")
     pen.text(canvas.shape[1] - 8, middle, _speed(speed), MUTED, 14, "rm")
     pen.done()
@@ -204,10 +213,28 @@ def _with_strip(image: np.ndarray, t: float, seconds: float, shown: int, speed: 
 # --- a controller that sees -----------------------------------------------------------------------
 
 WIDTH, HEIGHT = 1280, 720
-EVENTS, POOLED = Box(12, 62, 792, 396), Box(816, 62, 452, 396)
+EVENTS, POOLED = Box(12, 66, 792, 392), Box(816, 66, 452, 392)
 SPIKES, COMMANDS = Box(12, 490, 716, 210), Box(740, 490, 528, 210)
 HEADING = Box(0, 0, WIDTH, EVENTS.y)
-SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s
+SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s; in slow motion less, no more than this many seconds of the video:
+SPIKES_SHOWN, COMMANDS_SHOWN = 2.5, 10.0
+LEAST_SECONDS = 4.0  # of a video whose speed nobody gave
+FEW = 1000  # events of a picture
+
+
+def speed_for(seconds: float) -> float:
+    """1, or as much slower (1, 2 or 5 times a power of ten) as makes a video long enough to look at."""
+    wanted = seconds / LEAST_SECONDS
+    if wanted >= 1.0 or wanted <= 0.0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return float(f"{power * max(step for step in (1, 2, 5) if step * power <= 1.1 * wanted):.3g}")
+
+
+def style_for(events: int, seconds: float, speed: float, fps: float = 30.0) -> str:
+    """``polarity``; in slow motion, where its pictures would be all but empty, ``surface``."""
+    of_a_picture = events * speed / fps / max(seconds, 1e-9)
+    return "surface" if speed < 1 and of_a_picture < FEW else "polarity"
 
 
 class ReplayVideo:
@@ -228,6 +255,7 @@ class ReplayVideo:
     style : of the events' picture: "polarity", "surface" or "grey"
     title : shown above
     limits : low and high of each number of the command, for its scale; where infinite or not given, of what was seen
+    colours : of populations, see `video_panels.Raster`
 
     Raises
     ------
@@ -248,15 +276,17 @@ class ReplayVideo:
         style: str = "polarity",
         title: str = "",
         limits: Sequence[tuple[float, float]] = (),
+        colours: Mapping[str, int] | None = None,
     ) -> None:
         self._window = _window(fps, speed) * 1e-9  # s
         if not 0 < period < np.inf:
             raise InputError(f"period = {period!r}: must be positive and finite [s]")
         self.size, self.period, self.speed = size, period, speed
         self._painter = painter(style, *size, fitting(*size, EVENTS[2:])[0])
-        self._raster = Raster(SPIKES, populations, SPIKES_SPAN)
-        rows = int(np.ceil(COMMANDS_SPAN / period))
-        self._strips = Strips(COMMANDS, outputs, COMMANDS_SPAN, rows, limits)
+        self._spans = min(SPIKES_SPAN, SPIKES_SHOWN * speed), min(COMMANDS_SPAN, COMMANDS_SHOWN * speed)
+        self._raster = Raster(SPIKES, populations, self._spans[0], colours)
+        rows = int(np.ceil(self._spans[1] / period))
+        self._strips = Strips(COMMANDS, outputs, self._spans[1], rows, limits)
         self._ground = self._draw_ground(title)
         self._pooled: np.ndarray | None = None
         self._brightest = 0.0
@@ -271,13 +301,13 @@ class ReplayVideo:
         self._strips.ground(canvas)
         pen = Pen(canvas)
         self._raster.ground(canvas, pen)
-        pen.text(12, 10, title or "replay", INK, 17)
+        pen.text(12, 8, title or "replay", INK, 20)
         heads = (
-            (SPIKES, f"spikes, last {SPIKES_SPAN:g} s"),
-            (COMMANDS, f"commands, last {COMMANDS_SPAN:g} s"),
+            (SPIKES, f"spikes, last {_time(self._spans[0])}"),
+            (COMMANDS, f"commands, last {_time(self._spans[1])}"),
         )
         for box, text in heads:
-            pen.text(box.x, box.y - 6, text, MUTED, 14, "ls")
+            pen.text(box.x, box.y - 7, text, MUTED, 17, "ls")
         pen.done()
         return canvas
 
@@ -351,8 +381,8 @@ class ReplayVideo:
         pen = Pen(canvas, HEADING)
         seen = f"events, {self.size[0]} x {self.size[1]}, {_rate(rate)}"
         for x, text in zip(left, (seen, "input of the network")):
-            pen.text(x, EVENTS.y - 6, text, MUTED, 14, "ls")
-        pen.text(WIDTH - 12, 10, f"{t:.3f} s   {_speed(self.speed)}", INK, 17, "ra")
+            pen.text(x, EVENTS.y - 7, text, MUTED, 17, "ls")
+        pen.text(WIDTH - 12, 8, f"{t:.{_digits(self._window)}f} s   {_speed(self.speed)}", INK, 20, "ra")
         pen.done()
         return canvas
 

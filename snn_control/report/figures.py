@@ -5,14 +5,14 @@ A picture whose arrays are missing or do not fit raises `Missing` with the reaso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..record.run_folder import HISTOGRAMS
-from .canvas import INK, MUTED, PALETTE, WIDTH, Picture, paint
+from .canvas import INK, MUTED, OUTPUT, PALETTE, WIDTH, Picture, paint, shades
 from .event_run import draw_events
 from .table import number, scored_from
 
@@ -96,7 +96,7 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     t = _take(arrays, "frame_t", k)
     has_events = all(name in arrays and arrays[name].shape == (k, h, w) for name in ("frame_on", "frame_off"))
     shown = np.unique(np.linspace(0, k - 1, min(k, MAX_FRAMES)).round().astype(int))
-    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + 0.45)
+    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + (0.45 if has_events else 0.3))
     for axes, i in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown):
         on, off = (arrays["frame_on"][i], arrays["frame_off"][i]) if has_events else (None, None)
         axes.imshow(overlay(frames[i], on, off), interpolation="nearest")
@@ -178,7 +178,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     below.set_xlim(t[0], t[-1] + 0.002 * (t[-1] - t[0]))
     # below the axes: inside it would cover the curve, above it the heading
     handles = [line for line in below.lines if not line.get_label().startswith("_")]
-    below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(4, len(lines)))
+    below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(2, len(lines)))
     said = "; ".join(f"{name} {rms:.2f}°" for name, rms in lines)
     above = int(np.count_nonzero(error > top))
     cut = f" {above} of {len(error)} samples lie above the axis." if above else ""
@@ -194,7 +194,10 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def _raster(axes: Axes, arrays: Arrays) -> str:
-    """The spikes, a band a population; bands grow with the root of the size so that small ones stay visible."""
+    """The spikes, a band a population; bands grow with the root of their rows so that small ones stay visible.
+
+    A row is a neuron; where fewer than half of a population fired, those that did, in their order.
+    """
     spike_t = _take(arrays, "spike_t", None)
     n = len(spike_t)
     population, neuron = (_take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
@@ -202,34 +205,48 @@ def _raster(axes: Axes, arrays: Arrays) -> str:
     if "population_names" in arrays:
         count = max(count, len(arrays["population_names"]))
     names = _names(arrays, "population_names", count, "population")
-    largest = np.zeros(count, np.int64)
-    np.maximum.at(largest, population, neuron + 1)
-    sizes = largest
-    if "population_sizes" in arrays and arrays["population_sizes"].shape == (count,):
-        sizes = np.maximum(largest, arrays["population_sizes"].astype(np.int64))
-    heights = np.clip(np.sqrt(np.maximum(sizes, 1)), 4.0, None)
+    sizes = _counts(arrays, "population_sizes", count)
+    colours = [PALETTE[k % len(PALETTE)] for k in _counts(arrays, "population_colours", count, range(count))]
+    rows, labels, place = np.ones(count, np.int64), [], neuron.astype(np.float64)
+    for p in range(count):
+        own = population == p
+        fired, rank = np.unique(neuron[own], return_inverse=True)
+        size = max(int(sizes[p]), int(fired[-1]) + 1 if len(fired) else 1)
+        few = len(fired) < size / 2
+        rows[p] = max(1, len(fired)) if few else size
+        place[own] = (rank if few else neuron[own]) + 0.5
+        labels.append(
+            f"{names[p]}\n{number(len(fired))} of {number(size)} fired" if few else f"{names[p]} ({number(size)})"
+        )
+    heights = np.clip(np.sqrt(rows), 4.0, None)
     gap = 0.12 * heights.mean()
     base = (heights + gap)[::-1].cumsum()[::-1] - heights  # the first population on top: the signal flows down
     keep = np.arange(n)
     if n > MAX_SPIKES:
         keep = np.sort(np.random.default_rng(0).choice(n, MAX_SPIKES, replace=False))
-    y = base[population] + (neuron + 0.5) / np.maximum(sizes, 1)[population] * heights[population]
+    y = base[population] + place / rows[population] * heights[population]
     # fewer spikes, larger dots: both a sparse and a dense raster stay readable
     dot = float(np.clip(3.0 - 0.42 * np.log10(len(keep) + 1), 1.0, 2.4))
-    for p in range(count):
+    for p, colour in enumerate(colours):
         chosen = keep[population[keep] == p]
-        axes.axhspan(base[p], base[p] + heights[p], color=PALETTE[p % len(PALETTE)], alpha=0.05, lw=0)
-        axes.plot(spike_t[chosen], y[chosen], ".", ms=dot, mew=0, color=PALETTE[p % len(PALETTE)], rasterized=True)
-    axes.set_yticks(base + heights / 2, [f"{name} ({number(int(size))})" for name, size in zip(names, sizes)])
-    for p, tick in enumerate(axes.get_yticklabels()):
-        tick.set_color(PALETTE[p % len(PALETTE)])
+        axes.axhspan(base[p], base[p] + heights[p], color=colour, alpha=0.05, lw=0)
+        axes.plot(spike_t[chosen], y[chosen], ".", ms=dot, mew=0, color=colour, rasterized=True)
+    axes.set_yticks(base + heights / 2, labels)
+    for tick, colour in zip(axes.get_yticklabels(), colours):
+        tick.set_color(colour)
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
     axes.set_ylim(0, base[0] + heights[0] + gap)
     axes.set_title("Spikes")
-    axes.set_ylabel("population (neurons)")
     shown = "" if n <= MAX_SPIKES else f", {number(MAX_SPIKES)} of them drawn, chosen at random"
-    return f"{number(n)} spikes{shown}"
+    return f"{number(n)} spikes{shown}; a row is a neuron, of a population of which few fired those that did"
+
+
+def _counts(arrays: Arrays, name: str, count: int, otherwise: Sequence[int] = ()) -> np.ndarray:
+    """(count,) int64 of that array; where it is missing or does not fit ``otherwise``, or 0."""
+    if name in arrays and arrays[name].shape == (count,):
+        return arrays[name].astype(np.int64)
+    return np.array(otherwise or [0] * count, np.int64)
 
 
 def _event_rate(axes: Axes, arrays: Arrays) -> str:
@@ -255,8 +272,8 @@ def _command(axes: Axes, arrays: Arrays, shown: slice = slice(8)) -> str:
     edges = np.arange(0, len(t), every)
     lengths = np.diff(np.append(edges, len(t)))
     columns = range(command.shape[1])[shown]
-    for i in columns:
-        colour, values = PALETTE[i % len(PALETTE)], command[:, i]
+    for i, colour in zip(columns, shades(OUTPUT, len(columns))):
+        values = command[:, i]
         if every > 1:  # as single samples, what flips from tick to tick is a bar of ink
             if len(columns) == 1:
                 low, high = np.minimum.reduceat(values, edges), np.maximum.reduceat(values, edges)
@@ -320,17 +337,24 @@ def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
     return upper if np.isfinite(upper) else float(edges[k])
 
 
-def rebin_log(edges: np.ndarray, counts: np.ndarray, a_decade: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """Coarser buckets, of equal width on a logarithmic axis: edges [ns] and counts, without empty ends."""
-    used = np.flatnonzero(counts)
-    low = max(float(edges[used[0]]), 1.0)
-    high = float(edges[used[-1] + 1])
-    if not np.isfinite(high):
-        high = 2 * float(edges[used[-1]])
-    first, last = np.floor(np.log10(low) * a_decade), np.ceil(np.log10(max(high, low * 1.01)) * a_decade)
-    wide = 10 ** (np.arange(first, last + 1) / a_decade)
-    middle = np.clip((edges[:-1] + np.where(np.isfinite(edges[1:]), edges[1:], edges[:-1])) / 2, wide[0], wide[-1])
-    return wide, np.histogram(middle, wide, weights=counts)[0]
+def rebin_log(
+    edges: np.ndarray, counts: np.ndarray, a_decade: int = 24, shortest: float = 100.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coarser buckets, each of whole ones and at least 1 / ``a_decade`` wide on a logarithmic axis: edges [ns] and
+    counts, without empty ends. What is below ``shortest`` [ns] is in the first one.
+    """
+    used, ratio = np.flatnonzero(counts), 10 ** (1 / a_decade)
+    ends = np.where(np.isfinite(edges), edges, 2 * edges[-2]).astype(np.float64)
+    kept, last = [int(used[0])], int(used[-1]) + 1
+    for k in range(kept[0] + 1, last + 1):
+        if ends[k] >= max(ends[kept[-1]], shortest) * ratio * (1 - 1e-9):
+            kept.append(k)
+    if kept[-1] < last:
+        kept.append(last)
+    wide = ends[kept]
+    wide[-1] = max(wide[-1], wide[-2] * ratio)
+    wide[0] = max(wide[0], min(shortest, wide[1] / ratio))
+    return wide, np.add.reduceat(counts[:last], kept[:-1])
 
 
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
@@ -351,11 +375,12 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
     for axes, (name, what, edges, counts), colour in zip(
         figure.subplots(1, len(there), squeeze=False)[0], there, PALETTE
     ):
-        wide, height = rebin_log(edges, counts)
+        wide, coarse = rebin_log(edges, counts)
+        height = coarse / np.diff(np.log10(wide)) / 24  # buckets are not equally wide: as if they were
         axes.stairs(height, wide / 1e3, fill=True, color=colour, alpha=0.75, lw=0)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(0.7, float(height.max()) * 12)
+        axes.set_ylim(min(0.7, float(height[height > 0].min())), float(height.max()) * 12)
         stated = (loop or {}).get(f"{name}_us")
         stated = stated if isinstance(stated, Mapping) else {}
         marks = []
@@ -385,10 +410,13 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
         axes.set_xlabel("time [µs]")
         said.append(f"{what}: {', '.join(marks)}")
         axes.grid(False, which="minor")
-    figure.axes[0].set_ylabel("count")
+    figure.axes[0].set_ylabel("count in 1/24 of a decade")
     missing = [what for name, what in HISTOGRAMS.items() if name not in {entry[0] for entry in there}]
     note = f" Not in this run: {', '.join(missing)}." if missing else ""
-    caption = f"Both axes are logarithmic, so that single late ticks can be seen. {'. '.join(said)}.{note}"
+    caption = (
+        "Both axes are logarithmic, so that single late ticks can be seen; what took less than 0.1 µs is in the first "
+        f"bar. {'. '.join(said)}.{note}"
+    )
     return caption, f"Histograms of latency. {'; '.join(said)}.{note}"
 
 

@@ -15,8 +15,9 @@ from ..coding import ArgmaxDecoder, EventsInput
 from ..engine.program import Program
 from ..network import Projection
 from ..spec import ControllerSpec
-from .canvas import INK, MUTED, NO_UNIT, PALETTE
-from .connections import times_of
+from .canvas import INK, MUTED, NO_UNIT, OUTPUT, tint
+from .decoders import times_of
+from .named import colours_of
 from .table import number
 
 if TYPE_CHECKING:
@@ -27,17 +28,18 @@ __all__ = ["Arrow", "Box", "boxes_and_arrows", "delay_text", "draw_graph", "laye
 
 BOX = (2.1, 0.98)  # width and height of a box [inch]
 GAP = (1.6, 0.4)  # between two of them
+LETTER = 0.075  # width of one at an arrow, about [inch]
 LANE = 0.42  # height of an arrow that passes a column
-INPUT, POPULATION, OUTPUT = PALETTE[2], PALETTE[0], PALETTE[1]
 
 
 @dataclass(frozen=True)
 class Box:
-    """An input, a population or an output."""
+    """An input, a population or an output; ``fill`` behind it."""
 
     name: str
     lines: tuple[str, ...]
     colour: str
+    fill: str = "white"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Arrow:
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
     """What the picture shows. Keys of boxes: names of inputs and populations; ``> name`` for outputs."""
-    boxes = []
+    boxes, colours = [], colours_of(spec)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
         what = (
@@ -63,13 +65,13 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         lines.append(f"{number(_size(program, one.name))} {type(neuron).__name__ if neuron else 'graded'}")
         if filters := _filters(one):
             lines.insert(1, textwrap.shorten(f"filters: {filters}", 38, placeholder=" …"))
-        boxes.append(Box(one.name, tuple(lines), INPUT))
+        boxes.append(Box(one.name, tuple(lines), colours[one.name], _pale(colours[one.name])))
     for p in spec.network.populations:
-        boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), POPULATION))
+        boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), colours[p.name]))
     arrows = []
     for projection, facts in zip(spec.network.projections, program.facts["projections"], strict=True):
         text = delay_text(projection, spec.dt)
-        text = f"{number(facts['synapses'])} syn." + (f"\n{text} ms" if text != "0" else "")
+        text = f"{number(facts['synapses'])} syn." + (f", {text} ms" if text != "0" else "")
         if projection.learning is not None:
             text += f"\nlearns: {type(projection.learning).__name__}"
         arrows.append(Arrow(projection.pre, projection.post, text))
@@ -79,11 +81,16 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded"]
         if isinstance(o.decoder, ArgmaxDecoder):
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
-        boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT))
+        boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT, _pale(OUTPUT)))
         for source in dict.fromkeys(t.source for t in terms):
             texts = [f"{sign} {time * 1e3:g} ms" for t in terms if t.source == source for sign, time in times_of(t)]
             arrows.append(Arrow(source, f"> {o.name}", ", ".join(dict.fromkeys(texts)) or "membrane"))
     return boxes, arrows
+
+
+def _pale(colour: str) -> str:
+    """A tint that black words can be read on."""
+    return tint(colour, 0.88)
 
 
 def _teachers(spec: ControllerSpec) -> list[Arrow]:
@@ -248,8 +255,9 @@ def draw_graph(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[
         _box(axes, b, place[b.name])
     said = "; ".join(f"{a.start} to {a.end.removeprefix('> ')}" for a in arrows)
     caption = (
-        "Green: inputs with their encoders; blue: populations; orange: outputs. At an arrow: synapses and delay of a "
-        "projection (none: it arrives in the same step), time constants of a decoder."
+        "Tinted: inputs with their encoders; white: populations; grey: outputs. An input or population has this colour "
+        "in every picture. At an arrow: synapses and delay of a projection (none: it arrives in the same step), time "
+        "constants of a decoder."
     )
     if filters := [f"{one.name}: {_filters(one)}" for one in spec.inputs if _filters(one)]:
         caption += f" Filters of {'; '.join(filters)}."
@@ -264,7 +272,7 @@ def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
     x, y = centre
     style = "round,pad=0,rounding_size=0.09"
     corner = (x - BOX[0] / 2, y - BOX[1] / 2)
-    axes.add_patch(FancyBboxPatch(corner, *BOX, boxstyle=style, fc="white", ec=b.colour, lw=1.8, zorder=3))
+    axes.add_patch(FancyBboxPatch(corner, *BOX, boxstyle=style, fc=b.fill, ec=b.colour, lw=1.8, zorder=3))
     lines = [b.name.removeprefix("> "), *b.lines]
     step = 0.26 if len(lines) < 4 else 0.21
     for k, line in enumerate(lines):
@@ -309,7 +317,9 @@ def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: f
 
     (x0, y0), (x1, y1) = points[:2]
     x, y = (1.5 * share * (1 - share) + share**3, share * share * (3 - 2 * share))  # of the curve, where t = share
-    label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (x0 + x * (x1 - x0), y0 + y * (y1 - y0))
+    half = LETTER * max(map(len, arrow.text.split("\n"))) / 2 + 0.05  # so that no word stands in a box
+    beside = min(max(x0 + x * (x1 - x0), x0 + half), max(x1 - half, (x0 + x1) / 2))
+    label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (beside, y0 + y * (y1 - y0))
     points = points[::-1] if back else points
     vertices, codes = [points[0]], [int(Path.MOVETO)]
     for (xa, ya), (xb, yb) in pairwise(points):

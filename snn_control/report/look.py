@@ -9,20 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..coding import EventsInput, ValueInput
+from ..coding import EventsInput, LinearEncoder, ValueInput
 from ..engine.build_encoders import encoder_form
 from ..engine.program import Program
 from ..errors import DescriptionError
 from ..files import replace_file, replace_text
 from ..record.health import Health, diagnose, neurons_of
+from ..record.names import number_names
 from ..record.response import tuning
 from ..record.stimulus import Stimulus
 from ..record.watch import Activity, watch
 from ..spec import ControllerSpec, nearest
 from .canvas import Picture, paint
-from .connections import draw_decoders, draw_weights, sizes_of, synapses_of
-from .curves import draw_f_i, draw_pool, draw_tuning, same_models
+from .connections import draw_weights, sizes_of, synapses_of
+from .curves import MOST_DIMENSIONS, draw_f_i, draw_linear, draw_pool, draw_tuning, same_models
+from .decoders import draw_decoders
 from .graph import delay_text, draw_graph
+from .named import colours_of
 from .page import inline, render
 from .raster import draw_activity
 from .table import Section, number
@@ -72,14 +75,16 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {len(models)} neuron model{'s' if len(models) > 1 else ''}"
-        found.append(View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt)))
+        found.append(
+            View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec)))
+        )
     for one in spec.inputs:
         if isinstance(one, EventsInput):
             line = f"receptive fields of {one.name}, and what they make of an example"
             found.append(View(f"tuning-{one.name}", f"Input {one.name}: receptive fields", line, _pool(one, spec.dt)))
         elif isinstance(one, ValueInput) and _has_a_curve(one):
             line = f"response of each neuron of {one.name} over its range"
-            found.append(View(f"tuning-{one.name}", f"Input {one.name}: tuning curves", line, _tuning(one, spec.dt)))
+            found.append(View(f"tuning-{one.name}", f"Input {one.name}: tuning curves", line, _tuning(one, spec)))
     found += _weights(spec, program, sizes)
     line = f"decoder weights of {', '.join(o.name for o in spec.outputs)}"
     found.append(View("decoders", "Decoders", line, lambda f: draw_decoders(f, spec, sizes)))
@@ -98,8 +103,11 @@ def _pool(one: EventsInput, dt: float) -> Callable[[Figure], tuple[str, str]]:
     return lambda figure: draw_pool(figure, one, dt)
 
 
-def _tuning(one: ValueInput, dt: float) -> Callable[[Figure], tuple[str, str]]:
-    return lambda figure: draw_tuning(figure, one, tuning(one, dt))
+def _tuning(one: ValueInput, spec: ControllerSpec) -> Callable[[Figure], tuple[str, str]]:
+    names = number_names(spec, one)
+    if isinstance(one.encoder, LinearEncoder) and one.size > MOST_DIMENSIONS:
+        return lambda figure: draw_linear(figure, one, names)
+    return lambda figure: draw_tuning(figure, one, tuning(one, spec.dt), names)
 
 
 def _too_large(spec: ControllerSpec, program: Program) -> list[tuple[str, int]]:
@@ -119,7 +127,7 @@ def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> l
         line = f"weights, delays and degrees of {', '.join(f'{p.pre} → {p.post}' for p in part)}"
 
         def fill(figure: Figure, part: list = part) -> tuple[str, str]:
-            return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part])
+            return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part], colours_of(spec))
 
         found.append(View(name, "Weights, delays, degrees", line, fill))
     return found

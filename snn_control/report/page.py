@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,16 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             tiles.append((f"{what}, p99", f"{number(cells['p99'])} µs", worst))
     network = part("network")
     if isinstance(network.get("synaptic_operations_per_s"), int | float):
-        spikes = network.get("spikes_per_s")
-        remark = f"{number(spikes)} spikes/s" if spikes is not None else ""
+        of = {"AC": network.get("accumulates_per_s"), "MAC": network.get("multiply_accumulates_per_s")}
+        remark = ", ".join(f"{number(value)} {name}" for name, value in of.items() if value is not None)
         tiles.append(("synaptic operations", f"{number(network['synaptic_operations_per_s'])}/s", remark))
     return tiles
 
 
 def inline(picture: Picture) -> dict[str, str]:
-    """A picture as the page's template takes it, its PNG inside the page."""
-    data = base64.b64encode(picture.png).decode("ascii")
-    return {"title": picture.title, "caption": picture.caption, "alt": picture.alt, "data": data}
+    """A picture as the page's template takes it, its PNG and its axes inside the page."""
+    data, axes = base64.b64encode(picture.png).decode("ascii"), json.dumps(picture.axes, separators=(",", ":"))
+    return {"title": picture.title, "caption": picture.caption, "alt": picture.alt, "data": data, "axes": axes}
 
 
 def render(

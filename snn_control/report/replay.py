@@ -12,10 +12,12 @@ from ..coding import EventsInput
 from ..controller import Controller
 from ..events import Events
 from ..events.slicing import LONGEST_GAP, Slicer
-from ..record.replay import Fitted, output_names, play
+from ..record.names import output_names
+from ..record.replay import Fitted, play
 from ..spec import ControllerSpec
 from .event_run import survey_arrays
-from .event_video import ReplayVideo
+from .event_video import ReplayVideo, speed_for, style_for
+from .named import colour_places
 
 __all__ = ["command_ranges", "recording_arrays", "write_replay_video"]
 
@@ -28,7 +30,7 @@ def write_replay_video(
     chunks: Chunks,
     arrays: Mapping[str, np.ndarray],
     longest_gap: float = LONGEST_GAP,
-    speed: float = 1.0,
+    speed: float | None = None,
     title: str = "",
     progress: Callable[[int], Any] = lambda index: None,
 ) -> int:
@@ -38,7 +40,7 @@ def write_replay_video(
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
         what the network was given comes from a twin of the controller
     longest_gap : as the run had it
-    speed : seconds of the recording a second of the video
+    speed : seconds of the recording a second of the video; None: 1, and slower where the video would be short
 
     Raises as `ReplayVideo`.
     """
@@ -51,7 +53,11 @@ def write_replay_video(
     slicer = Slicer(fitted.period_ns, camera.capacity, longest_gap)
     outputs = output_names(spec, units=True)
     limits = command_ranges(spec, arrays["command"])
-    with ReplayVideo(path, camera.size, outputs, sizes, spec.period, speed=speed, title=title, limits=limits) as video:
+    lasts = len(arrays["command"]) * spec.period
+    speed = speed or speed_for(lasts)
+    style = style_for(int(np.sum(arrays.get("tick_events", 0))), lasts, speed)
+    with ReplayVideo(path, camera.size, outputs, sizes, spec.period, speed=speed, style=style, title=title,
+                     limits=limits, colours=colour_places(spec)) as video:  # fmt: skip
         for tick in play(controller, fitted, slicer.ticks(chunks())):
             if tick.index >= len(arrays["command"]):
                 break

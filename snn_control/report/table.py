@@ -6,7 +6,7 @@ The page and the terminal show the same numbers because both take them from `sec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,8 +21,12 @@ _LABELS = {
     "synaptic_operations_per_s": "synaptic operations [1/s]",
     "events_per_s": "camera events [1/s]",
     "dense_per_s": "the same if nothing were skipped [1/s]",
-    "accumulates_per_s": "of them accumulates [1/s]",
-    "multiply_accumulates_per_s": "of them multiply-accumulates [1/s]",
+    "accumulates_per_s": "accumulates (AC) [1/s]",
+    "multiply_accumulates_per_s": "multiply-accumulates (MAC) [1/s]",
+    "active_share": "active in a step",
+    "neurons": "neurons that spike",
+    "done_share": "done of that",
+    "most_of_it": "most of it",
     "connection_sparsity": "weights that are 0",
     "activation_sparsity": "neurons silent in a step",
     "footprint_bytes": "memory [B]",
@@ -30,17 +34,24 @@ _LABELS = {
     "duration_s": "duration [s]",
     "period_us": "period [µs]",
     "rms_deg": "rms [°]",
+    "median_deg": "median [°]",
     "max_deg": "max [°]",
 }
 
 
 @dataclass(frozen=True)
 class Section:
-    """One small table: a heading, the names of its columns (empty for name and value), rows of text."""
+    """One small table: a heading, the names of its columns (empty for name and value), rows of text.
+
+    note : what is said below it
+    wide : it needs the whole width of a page
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    wide: bool = False
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -59,7 +70,7 @@ def number(value: Any, digits: int = 3) -> str:
             return f"{value:,.0f}".replace(",", "\u202f")
         return f"{value:.{digits}g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {number(item)}" for key, item in value.items())
+        return ", ".join(f"{label(str(key))} {number(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(number(item) for item in value)
     return str(value)
@@ -100,10 +111,39 @@ def _grid(title: str, first: str, table: Mapping[str, Any], names: Mapping[str, 
     return Section(title, head, body)
 
 
+#: keys that have a table of their own, or stand in one
+TABLES = (
+    "criteria",
+    "stages",
+    "about_the_stages",
+    "made",
+    "tracking",
+    "loop",
+    "network",
+    "events",
+    "rights",
+    "versions",
+)
+
+
+def _stages(summary: Mapping[str, Any]) -> Section | None:
+    """A column a stage: what is spiking in it, and what is not."""
+    stages = {name: one for name, one in _mapping(summary, "stages").items() if isinstance(one, Mapping)}
+    keys = dict.fromkeys(key for one in stages.values() for key in one)
+    rows = tuple((label(key), *(number(one.get(key)) for one in stages.values())) for key in keys)
+    note = str(summary.get("about_the_stages") or "")
+    return Section("Sparsity by stage", ("", *stages), rows, note, wide=True) if rows else None
+
+
+def _criteria(summary: Mapping[str, Any]) -> Section | None:
+    found = _grid("What PASS means", "", _mapping(summary, "criteria"))
+    return replace(found, wide=True) if found else None
+
+
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
-    found: list[Section | None] = []
-    known = {"title", "verdict", "scored_from_s", "tracking", "loop", "network", "events", "rights", "versions"}
+    found: list[Section | None] = [_criteria(summary), _stages(summary)]
+    known = {"title", "verdict", "scored_from_s", *TABLES}
     run = tuple((label(key), number(value)) for key, value in summary.items() if key not in known)
     found.append(Section("Run", (), run) if run else None)
     found.append(_grid(f"Tracking error{scored_from(summary)}", "controller", _mapping(summary, "tracking")))
@@ -116,7 +156,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         none = ", ".join(label(key) for key, value in counters.items() if not value)
         rows += (("none of", none),) if none else ()
         found.append(Section(f"Events of {name}", (), rows) if rows else None)
-    for title in ("network", "rights", "versions"):
+    for title in ("network", "rights", "made", "versions"):
         rows = tuple((label(key), number(value)) for key, value in _mapping(summary, title).items())
         found.append(Section(title.capitalize(), (), rows) if rows else None)
     return [section for section in found if section is not None]
@@ -141,4 +181,5 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
             table.add_column(heading, justify="right" if right else "left", overflow="fold")
         for row in section.rows:
             table.add_row(*(Text(cell) for cell in row))
-        console.print(Group(Text(), Text(section.title, style="bold cyan"), table))
+        note = [Text(section.note, style="dim")] if section.note else []
+        console.print(Group(Text(), Text(section.title, style="bold cyan"), table, *note))

@@ -18,7 +18,8 @@ __all__ = ["SUFFIXES", "VideoWriter"]
 
 SUFFIXES = (".mp4", ".gif", ".png")
 MOST_GIF = 600  # pictures of a .gif, which are held in memory until its end
-SHEET, GAP = (4, 3), 6  # columns and rows of a contact sheet; between its pictures [pixel]
+SHEET, GAP = (4, 3), 6  # columns and rows of a contact sheet, at most; between its pictures [pixel]
+WIDEST = 2600  # of a contact sheet [pixel]: its words stay readable on a page
 
 
 def import_pillow() -> Any:
@@ -91,7 +92,7 @@ class Gif:
 
 
 class ContactSheet:
-    """Up to twelve of the pictures, evenly spread, in rows."""
+    """Up to twelve of the pictures, evenly spread, in rows; fewer of wide ones."""
 
     dot = 1
 
@@ -108,10 +109,10 @@ class ContactSheet:
         self._seen += 1
 
     def end(self) -> None:
-        places = np.linspace(0, len(self._kept) - 1, min(len(self._kept), SHEET[0] * SHEET[1]))
+        rows, columns = self._kept[0].shape[:2]
+        across = max(1, min(SHEET[0], WIDEST // columns, len(self._kept)))
+        places = np.linspace(0, len(self._kept) - 1, min(len(self._kept), across * SHEET[1]))
         chosen = [self._kept[k] for k in places.round().astype(int)]
-        rows, columns = chosen[0].shape[:2]
-        across = min(SHEET[0], len(chosen))
         down = -(-len(chosen) // across)
         sheet = np.full((down * (rows + GAP) - GAP, across * (columns + GAP) - GAP, 3), 255, np.uint8)
         for k, image in enumerate(chosen):
@@ -126,7 +127,8 @@ KINDS: dict[str, type[Mp4 | Gif | ContactSheet]] = {".mp4": Mp4, ".gif": Gif, ".
 class VideoWriter:
     """Takes pictures and makes a file of them when it is closed; used with ``with``, an exception leaves no file.
 
-    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve of the pictures)
+    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve of the
+        pictures, fewer where they are wide)
     fps : pictures a second of the video
 
     ``dot`` is how many pixels a side a coloured dot needs so that it keeps its colour.

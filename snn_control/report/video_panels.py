@@ -13,22 +13,24 @@ from ..events.frames import BACK
 from .table import number
 from .video_file import import_pillow
 
-__all__ = ["INK", "LINES", "MUTED", "Box", "Pen", "Raster", "Strips", "font", "stretch"]
+__all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Pen", "Raster", "Strips", "font", "stretch"]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
-#: Okabe and Ito's colours that are light enough for a dark ground
+#: the colours of `canvas.PALETTE`, in its order, light enough for a dark ground
 LINES = [
-    (86, 180, 233),
-    (240, 180, 40),
-    (0, 178, 135),
-    (224, 140, 185),
-    (235, 110, 40),
-    (240, 228, 66),
-    (170, 170, 170),
+    (70, 160, 240),
+    (240, 110, 45),
+    (0, 190, 140),
+    (226, 140, 188),
+    (242, 180, 40),
+    (130, 210, 245),
+    (172, 130, 215),
+    (175, 175, 175),
 ]
+COMMAND = (240, 228, 66)  # no population has it
 MOST_STRIPS = 6  # numbers of a command that are drawn
-HEAD = 18  # pixels for the words of a strip
-NAMES = 116  # pixels for the names of populations, left of their spikes
+HEAD = 22  # pixels for the words of a strip
+NAMES = 136  # pixels for the names of populations, left of their spikes
 
 
 class Box(NamedTuple):
@@ -94,9 +96,12 @@ class Raster:
     """Spikes of the last ``span`` seconds, a band a population, as high as the root of its size.
 
     populations : name -> neurons
+    colours : name -> place in `LINES`; else in the order of the populations
     """
 
-    def __init__(self, box: Box, populations: Mapping[str, int], span: float) -> None:
+    def __init__(
+        self, box: Box, populations: Mapping[str, int], span: float, colours: Mapping[str, int] | None = None
+    ) -> None:
         self.box, self.span, self.populations = box, span, dict(populations)
         self.inner = Box(box.x + NAMES, box.y, box.width - NAMES, box.height)
         sizes = np.maximum(np.array(list(self.populations.values()) or [1]), 1)
@@ -105,6 +110,8 @@ class Raster:
         self._heights = np.maximum(1, np.floor((box.height - gap * len(sizes)) * shares / shares.sum())).astype(int)
         self._tops = box.y + np.concatenate([[0], np.cumsum(self._heights + gap)[:-1]])
         self._scale = self._heights / sizes
+        places = [(colours or {}).get(name, k) % len(LINES) for k, name in enumerate(self.populations)]
+        self._colours = np.array([LINES[k] for k in places] or LINES[:1], np.uint8)
         self._places = {name: k for k, name in enumerate(self.populations)}
         self._spikes: deque[tuple[float, int, np.ndarray]] = deque()  # time, colour, rows
 
@@ -125,10 +132,10 @@ class Raster:
             if pen is None:
                 fill(canvas, Box(x, y, self.inner.width, height), BACK)
                 continue
-            text, small = (name if len(name) <= 14 else name[:13] + "…"), height < 26
-            pen.text(x - 8, y + height / 2 - (0 if small else 7), text, LINES[k % len(LINES)], 13, "rm")
+            text, small = (name if len(name) <= 14 else name[:13] + "…"), height < 36
+            pen.text(x - 8, y + height / 2 - (0 if small else 9), text, tuple(self._colours[k].tolist()), 16, "rm")
             if not small:
-                pen.text(x - 8, y + height / 2 + 8, number(size), MUTED, 11, "rm")
+                pen.text(x - 8, y + height / 2 + 9, number(size), MUTED, 14, "rm")
 
     def draw(self, canvas: np.ndarray, t: float) -> None:
         """The dots, up to the time t [s] at the right."""
@@ -137,14 +144,14 @@ class Raster:
         lengths = [len(rows) for _, _, rows in self._spikes]
         rows = np.concatenate([rows for _, _, rows in self._spikes])
         ages = np.repeat([t - when for when, _, _ in self._spikes], lengths)
-        colours = np.array(LINES, np.uint8)[np.repeat([k for _, k, _ in self._spikes], lengths) % len(LINES)]
+        colours = self._colours[np.repeat([k for _, k, _ in self._spikes], lengths)]
         columns = self.inner.width - 2 - (ages / self.span * self.inner.width).astype(np.int64)
         seen = columns >= 0
         rows, columns, colours = rows[seen], columns[seen] + self.inner.x, colours[seen]
-        canvas[rows, columns] = colours
-        if len(rows) < 4000:  # few spikes: larger dots
-            canvas[rows, columns + 1] = colours
-            canvas[np.minimum(rows + 1, self.box.y + self.box.height - 1), columns] = colours
+        side = 1 if len(rows) >= 4000 else 2 if len(rows) >= 800 else 3  # fewer spikes, larger dots
+        bottom, right = self.box.y + self.box.height - 1, self.box.x + self.box.width - 1
+        for y, x in np.ndindex(side, side):
+            canvas[np.minimum(rows + y, bottom), np.minimum(columns + x, right)] = colours
 
 
 class Strips:
@@ -196,7 +203,7 @@ class Strips:
         every = max(1, len(x) // self.inner.width)
         for k, label in enumerate(self.labels):
             box, low, high = self._strip(k), float(self._low[k]), float(self._high[k])
-            pen.text(box.x + 6, box.y + 2, label, LINES[k % len(LINES)], 13)
+            pen.text(box.x + 6, box.y + 2, label, COMMAND, 16)
             if box.height >= 2 * HEAD:  # the words have a place of their own
                 box = Box(box.x, box.y + HEAD, box.width, box.height - HEAD)
             room = 0.08 * (high - low) or 1.0
@@ -206,18 +213,16 @@ class Strips:
             zero = box.y + box.height - 1 + low / (high - low) * (box.height - 1)
             pen.line(np.array([[box.x, zero], [box.x + box.width - 1, zero]]), GRID)
             if len(x) > 1:
-                pen.line(np.stack([x, y], axis=1)[::every], LINES[k % len(LINES)], 2)
-            pen.text(box.x - 6, zero, "0", MUTED, 11, "rm")
-            if box.height >= 44:
+                pen.line(np.stack([x, y], axis=1)[::every], COMMAND, 2)
+            pen.text(box.x - 6, zero, "0", MUTED, 14, "rm")
+            if box.height >= 50:
                 for value, at in ((self._high[k], box.y + 7), (self._low[k], box.y + box.height - 7)):
-                    if abs(at - zero) > 11:
-                        pen.text(box.x - 6, at, number(float(value)), MUTED, 11, "rm")
+                    if abs(at - zero) > 14:
+                        pen.text(box.x - 6, at, number(float(value)), MUTED, 14, "rm")
             if len(values):
-                pen.text(
-                    box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", LINES[k % len(LINES)], 13, "ra"
-                )
+                pen.text(box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
         if self._left_out:
-            pen.text(self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 11, "rs")
+            pen.text(self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 14, "rs")
 
 
 def blank(width: int, height: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 from snn_control.cli import main
 from snn_control.cli.events import view
 from snn_control.events.frames import STYLES
+from snn_control.report.event_video import speed_for
 from tests.fixtures import fixture
 
 av = pytest.importorskip("av")
@@ -46,7 +47,7 @@ def test_styles_and_help_are_those_of_the_painters(capsys):
     ("seconds", "speed"), [(10.0, 1.0), (4.0, 1.0), (2.0, 0.5), (0.59, 0.1), (0.05, 0.01), (0.0, 1.0)]
 )
 def test_a_short_recording_is_shown_slowly(seconds, speed):
-    assert view.speed_for(seconds) == speed
+    assert speed_for(seconds) == speed
 
 
 def test_a_video_of_a_recording(recording, here, capsys):

@@ -22,7 +22,7 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.engine.build import build
-from snn_control.engine.workload import counted
+from snn_control.engine.workload import counted, stages
 from snn_control.network import (
     IF,
     LI,
@@ -37,6 +37,7 @@ from snn_control.network import (
     Threshold,
 )
 from snn_control.network.convolution import Convolution
+from snn_control.resources import shipped
 from tests.engine import zoo
 from tests.engine.test_controller_twin import descriptions, observation
 from tests.reference import SlowController
@@ -301,3 +302,18 @@ def test_footprint_and_sparsity_of_a_controller():
         "synaptic_operations": {"dense": 6.0, "accumulates": 1.0, "multiply_accumulates": 0.0},
     }
     assert one.program.facts["updates"] == 3 + 2
+
+
+def test_the_stages_of_a_controller_are_all_of_it():
+    one = Controller.load(shipped("pan_tilt"))
+    for k in range(20):
+        one.step({"joint_velocity": [0.1 * k, -1.0]})
+    found, load = stages(one.bound), one.counters()["workload"]["synaptic_operations"]
+    assert list(found) == ["encoder", "network", "decoder"]
+    for key, total in load.items():
+        assert sum(stage[key] for stage in found.values()) == pytest.approx(total)
+    assert [stage["neurons"] for stage in found.values()] == [82, 1024, 0]
+    assert found["encoder"]["spikes"] * 20 == one.counters()["spikes"]["joint_velocity"] > 0
+    assert found["encoder"]["dense"] == 2 * 1024  # the pooled events, to the image and to its mean
+    assert found["decoder"]["multiply_accumulates"] == 0 < found["decoder"]["accumulates"]
+    assert next(iter(found["decoder"]["most"])).startswith("outputs.")

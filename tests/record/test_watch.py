@@ -109,12 +109,12 @@ def test_without_keeping_the_counts_are_the_same():
 
 def test_of_a_large_population_some_neurons_are_kept():
     values = yaml.safe_load(MIXED)
-    values["network"]["populations"]["a"]["size"] = 5000
+    values["network"]["populations"]["a"]["size"] = 12_000
     del values["network"]["projections"][1:]  # the rest of them would not fit
     values["outputs"]["y"]["decoder"] = [{"type": "linear", "from": "a", "tau": 0.02, "weights": 0.01}]
     spec = parse_spec(values)
     seen = watch(spec.build(), default_stimulus(spec, 0.2)).populations["a"]
-    assert len(seen.shown) == 2000
+    assert len(seen.shown) == 10_000
     assert np.array_equal(np.unique(seen.spike_neuron), seen.shown)
     assert seen.lost_spikes == 0
     assert len(seen.spike_step) == seen.spikes[seen.shown].sum()

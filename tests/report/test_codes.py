@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from snn_control.record.stimulus import default_stimulus
 from snn_control.record.watch import watch
-from snn_control.report.connections import _panels, sizes_of
+from snn_control.report.connections import sizes_of
+from snn_control.report.decoders import _panels
 from snn_control.report.graph import boxes_and_arrows
 from snn_control.report.look import views
 from snn_control.spec import parse_spec
@@ -58,4 +59,4 @@ def test_the_panels_show_what_each_neuron_stands_for(spec):
     assert (count.unit, count.labels) == ("N per spike", ["window = 30 ms"])
     assert count.weights.tolist() == [[0.5], [0.5]]
     assert (choice.weights == np.hstack([np.eye(2), np.full((2, 2), 0.1)])).all()
-    assert choice.labels[0] == "action[0], window = 10 ms"
+    assert choice.labels[0] == "action 0, window = 10 ms"

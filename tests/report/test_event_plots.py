@@ -119,6 +119,13 @@ def test_the_figure_can_be_drawn_of_anything(events):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure.canvas.draw()
+    for axes in figure.axes:
+        box = axes.get_tightbbox(figure.canvas.get_renderer())
+        assert box.x0 > -2, axes.get_title(loc="left")
+        assert box.y0 > -2, axes.get_title(loc="left")
+        assert box.x1 < figure.bbox.x1 + 2, axes.get_title(loc="left")
+    cloud = next(axes for axes in figure.axes if hasattr(axes, "get_zlim"))
+    assert cloud.get_position().height * figure.get_figheight() > 3.0  # inch
     assert f"{len(events):,}".replace(",", "\u202f") + " events" in caption
     assert caption in alt
     assert len(figure.axes) >= 3 + 4

@@ -18,11 +18,13 @@ from snn_control.report.event_video import (
     ReplayVideo,
     event_moments,
     part_of,
+    speed_for,
+    style_for,
     write_event_video,
 )  # fmt: skip
 from snn_control.report.replay import command_ranges
 from snn_control.report.video_file import VideoWriter
-from snn_control.report.video_panels import LINES
+from snn_control.report.video_panels import COMMAND, LINES
 from snn_control.resources import shipped
 from snn_control.spec import load_spec
 from tests.report.moving_bar import Pieces, bar
@@ -214,15 +216,53 @@ def test_a_replay_shows_events_input_spikes_and_commands(tmp_path):
     for area in (np.s_[62:458, 12:804], np.s_[62:458, 816:1268]):  # events, pooled: the bar moves right
         places = [float(np.flatnonzero((f[area] > 120).any(axis=(0, 2))).mean()) for f in (first, last)]
         assert places[1] > places[0] + 100
-    spikes = [np.count_nonzero(like(f[490:700, 128:728], (86, 180, 233))) for f in (first, last)]
+    spikes = [np.count_nonzero(like(f[490:700, 150:728], LINES[0])) for f in (first, last)]
     assert spikes[1] > spikes[0] > 20, "there is more in the last half second than in the first picture"
-    line = [np.count_nonzero(like(f[490:595, 800:1268], (86, 180, 233))) for f in (first, last)]
+    line = [np.count_nonzero(like(f[512:595, 800:1268], COMMAND)) for f in (first, last)]
     assert line[1] > line[0] > 0
 
 
 def line_of(image, box=np.s_[510:690, 800:1262]):
     """Rows of the command's line, where it is drawn."""
-    return np.flatnonzero(like(image[box], LINES[0]).any(axis=1))
+    return np.flatnonzero(like(image[box], COMMAND).any(axis=1))
+
+
+def test_a_sheet_of_wide_pictures_stays_readable(tmp_path):
+    with VideoWriter(tmp_path / "wide.png") as video:
+        for k in range(30):
+            video.add(np.full((720, 1280, 3), 8 * k, np.uint8))
+    with Image.open(tmp_path / "wide.png") as image:
+        assert image.size == (2 * 1280 + 6, 3 * 720 + 12)  # 2 x 3 of them, evenly spread
+        assert (image.getpixel((0, 0))[0], image.getpixel((2565, 2171))[0]) == (0, 8 * 28)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "events", "expected"),
+    [(0.05, 100, (0.01, "surface")), (9.0, 100, (1.0, "polarity")), (0.05, 10**8, (0.01, "polarity"))],
+)
+def test_a_short_recording_is_slow_motion(seconds, events, expected):
+    speed = speed_for(seconds)
+    assert (speed, style_for(events, seconds, speed)) == expected
+
+
+def test_in_slow_motion_the_panels_show_less_time(tmp_path):
+    with ReplayVideo(tmp_path / "slow.png", (8, 6), ["yaw"], {}, 1e-3, speed=0.01) as video:
+        for k in range(50):
+            video.add(k, None, None, {}, np.array([np.sin(k / 5)]))
+    with Image.open(tmp_path / "slow.png") as image:
+        last = np.asarray(image)[-720:, -1280:]
+    columns = np.flatnonzero(like(last, COMMAND).any(axis=0) & (np.arange(1280) > 800))
+    assert np.ptp(columns) > 200, "50 ms are half of the panel, not a fortieth of it"
+
+
+def test_a_population_has_its_place_in_the_colours(tmp_path):
+    with ReplayVideo(tmp_path / "c.png", (8, 6), [], {"image": 9}, 1e-2, colours={"camera": 0, "image": 2}) as video:
+        for k in range(40):
+            video.add(k, None, None, {"image": np.arange(9)}, np.zeros(0))
+    with Image.open(tmp_path / "c.png") as image:
+        shown = np.asarray(image)
+    assert like(shown, LINES[2]).any()
+    assert not like(shown, LINES[0]).any()
 
 
 def test_the_scale_of_a_command_is_its_limits(tmp_path):

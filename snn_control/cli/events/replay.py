@@ -14,7 +14,8 @@ import numpy as np
 
 from ...coding import EventsInput
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
-from ...record.replay import Fitted, command_digest, fit, output_names, replay
+from ...record.names import output_names
+from ...record.replay import Fitted, command_digest, fit, replay
 from ..common import add_command, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, size_of, tracked
 from .faults import warn
@@ -53,8 +54,8 @@ def add_to(commands: Any) -> None:
     text = "numbers of another input, in every tick (default 0)"
     parser.add_argument("--value", action="append", default=[], metavar="NAME=0,0", help=text)
     parser.add_argument("--real-time", action="store_true", help="as fast as it was, not as fast as possible")
-    text = "of --real-time and of the video: 0.1 is ten times slower (default 1)"
-    parser.add_argument("--speed", type=number(1e-3), default=1.0, metavar="S", help=text)
+    text = "of --real-time and of the video: 0.1 is ten times slower (default 1, and a video of a short part slower)"
+    parser.add_argument("--speed", type=number(1e-3), default=None, metavar="S", help=text)
     add_part(parser)
     parser.add_argument(
         "--skip-gaps", action="store_true", help=f"cut silences of more than {SHORT_GAP} s out, not 10 s"
@@ -203,7 +204,7 @@ def _off_topics(
     room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
     shown = ShownRecorder(controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
     slicer = Slicer(fitted.period_ns, fitted.camera.capacity, longest_gap(options))
-    speed = options.speed if options.real_time else 0.0
+    speed = (options.speed or 1.0) if options.real_time else 0.0
     with _progress("replay", recording, options.json) as move:
         arrays = replay(controller, fitted, slicer.ticks(_pieces(options, recording)()), speed, move, shown)
     shown.save(folder / "shown.npz")
@@ -223,7 +224,7 @@ def _summary(
 
     ticks, spec = len(arrays["command"]), fitted.spec
     lasts = ticks * spec.period
-    how = f"in real time x {options.speed:g}" if options.real_time else "as fast as possible"
+    how = f"in real time x {options.speed or 1:g}" if options.real_time else "as fast as possible"
     where = "over ROS 2" if options.ros else "in one process"
     name = Path(options.file).name
     seen = counters["inputs"][fitted.events]
@@ -272,6 +273,7 @@ def _finish(
     """Write the run folder, its picture and the video."""
     from ...files import replace_file
     from ...record.run_folder import write_run
+    from ...report.named import colour_places
 
     spec, chunks = fitted.spec, _pieces(options, recording)
     t = np.arange(len(arrays["command"])) * spec.period
@@ -279,7 +281,7 @@ def _finish(
     binned = np.add.reduceat(arrays["tick_events"], np.arange(0, len(t), every))
     lengths = np.diff(np.append(np.arange(0, len(t), every), len(t)))
     sizes = {p["name"]: p["size"] for p in controller.program.facts["populations"]}
-    units = {o.unit for o in spec.outputs}
+    names, units = arrays["population_names"].tolist(), {o.unit for o in spec.outputs}
     more = {
         "command_t": t,
         "command_names": np.array(output_names(spec)),
@@ -287,7 +289,8 @@ def _finish(
         "rate_t": (np.arange(len(binned)) + 0.5) * every * spec.period,
         "event_rate": binned / (lengths * spec.period),
         "spike_t": arrays["spike_step"] * spec.dt,
-        "population_sizes": np.array([sizes[name] for name in arrays["population_names"].tolist()], np.int64),
+        "population_sizes": np.array([sizes[name] for name in names], np.int64),
+        "population_colours": np.array([colour_places(spec)[name] for name in names], np.int64),
     }
     if not options.ros:  # else the node has read it
         save_controller(options, fitted, folder)

@@ -73,7 +73,7 @@ def on_topics(
         "height": height, "input": fitted.events, "period": fitted.spec.period,
         "capacity": fitted.camera.capacity, "values": dict(fitted.values), "silent": list(fitted.silent),
         "actions": sum(o.size for o in fitted.spec.outputs), "discrete": discrete[0] if discrete else 0,
-        "longest_gap": longest_gap(options), "speed": options.speed if options.real_time else 1.0,
+        "longest_gap": longest_gap(options), "speed": (options.speed or 1.0) if options.real_time else 1.0,
         "begin": options.begin, "end": options.end,
     }  # fmt: skip
     save_controller(options, fitted, folder)
@@ -84,7 +84,7 @@ def on_topics(
     processes = closed_loop(
         world=WORLD, world_arguments=json.dumps(arguments), controller_file=str(folder / "controller.yaml"),
         lockstep=not options.real_time, episodes=1, record=str(nodes),
-        step=fitted.spec.period / options.speed if options.real_time else 0.0,
+        step=fitted.spec.period / (options.speed or 1.0) if options.real_time else 0.0,
     )  # fmt: skip
     codes = run_processes(processes, nodes, say, options.json)
     if any(codes.values()):

@@ -32,8 +32,6 @@ examples:
 """
 STYLES = ("polarity", "surface", "grey")  # of events.frames, which is imported late
 SUFFIXES = (".mp4", ".gif", ".png")
-LEAST_SECONDS = 4.0  # of a video whose speed nobody gave
-FEW = 1000  # events of a picture
 MOMENTS = 5
 
 
@@ -45,7 +43,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--from", dest="start", type=number(0.0, " s"), default=0.0, metavar="S", help=text)
     text = "end so long after the first event [s]"
     parser.add_argument("--to", dest="stop", type=number(0.0, " s"), default=math.inf, metavar="S", help=text)
-    text = f"0.1: slow motion (default 1, and slower where a video would be shorter than {LEAST_SECONDS:g} s)"
+    text = "0.1: slow motion (default 1, and slower where a video would be shorter than 4 s)"
     parser.add_argument("--speed", type=number(1e-9), default=None, metavar="X", help=text)
     parser.add_argument("--fps", type=number(0.1), default=30.0, metavar="N", help="pictures a second (default 30)")
     parser.add_argument("--style", choices=STYLES, help="of the pictures (default polarity, see above)")
@@ -54,7 +52,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from ...events.frames import likely_size
     from ...report.event_plots import Survey
-    from ...report.event_video import part_of
+    from ...report.event_video import part_of, speed_for
 
     options.out = options.out or f"{Path(options.file).stem}.mp4"
     suffix = Path(options.out).suffix.lower()
@@ -86,12 +84,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def video(options: argparse.Namespace, recording: Any, survey: Any) -> str:
-    from ...report.event_video import write_event_video
+    from ...report.event_video import style_for, write_event_video
 
     most = (640, 480) if Path(options.out).suffix.lower() == ".gif" else (1280, 960)  # which is held in memory
     if options.style is None:
-        of_a_picture = (survey.on + survey.off) * options.speed / options.fps / max(survey.seconds, 1e-9)
-        options.style = "surface" if options.speed < 1 and of_a_picture < FEW else "polarity"
+        options.style = style_for(survey.on + survey.off, survey.seconds, options.speed, options.fps)
     with progress(f"drawing {Path(options.out).name}", survey.seconds) as reached:
         pictures = write_event_video(
             options.out, recording, fps=options.fps, speed=options.speed, style=options.style, start=options.start,
@@ -119,15 +116,6 @@ def figure(options: argparse.Namespace, recording: Any, survey: Any) -> str:
     picture = paint("events", title, lambda figure: draw_recording(figure, survey, moments, title))
     replace_file(options.out, lambda file: file.write(picture.png))
     return f"{options.out}: {picture.caption}, sensor {options.size[0]} x {options.size[1]}"
-
-
-def speed_for(seconds: float) -> float:
-    """1, or as much slower (1, 2 or 5 times a power of ten) as makes a video long enough to look at."""
-    wanted = seconds / LEAST_SECONDS
-    if wanted >= 1.0 or wanted <= 0.0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(wanted))
-    return float(f"{power * max(step for step in (1, 2, 5) if step * power <= 1.1 * wanted):.3g}")
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""Where a run was made: which commit, on which machine, with which software. Nothing here raises."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from .. import __version__
+
+__all__ = ["commit", "machine", "software"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def commit() -> str:
+    """``git describe`` of the checkout that this is; of an installation its version."""
+    if (ROOT / ".git").exists():
+        line = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
+        try:
+            done = subprocess.run(line, capture_output=True, text=True, timeout=5, check=True)
+            return f"{done.stdout.strip()} (git describe), version {__version__}"
+        except (OSError, subprocess.SubprocessError):
+            pass
+    return f"version {__version__}, not in a checkout"
+
+
+def machine() -> dict[str, str]:
+    """Processor, its cores, kernel with its kind of preemption, and the date."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    cores = len(os.sched_getaffinity(0))
+    kind = re.search(r"PREEMPT\w*", platform.version())
+    return {
+        "processor": found.group(1).strip() if found else platform.machine(),
+        "cores": f"{cores} of {os.cpu_count()} usable",
+        "kernel": f"{platform.system()} {platform.release()}, {kind.group(0) if kind else 'no word of preemption'}",
+        "date": time.strftime("%Y-%m-%d %H:%M %Z"),
+    }
+
+
+def software(*packages: str) -> dict[str, str]:
+    """Versions of Python and of these packages."""
+    versions = {"snn_control": __version__, "python": platform.python_version()}
+    for name in packages:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not found"
+    return versions

@@ -1,0 +1,184 @@
+"""Pictures of what each neuron adds to an output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..coding import (
+    ArgmaxDecoder,
+    Decoder,
+    EventsInput,
+    MembraneDecoder,
+    PopulationEncoder,
+    SpikeCountDecoder,
+    SpikeDecoder,
+)
+from ..network import OneToOne
+from ..record.names import number_names, term_names
+from ..spec import ControllerSpec
+from .canvas import EXCITES, INHIBITS, INK, MUTED, NO_UNIT, SIGNED, WIDTH, whole_ticks
+from .table import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_decoders", "grid_of", "times_of"]
+
+MOST_PANELS = 16
+MOST_BARS = 48  # neurons
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """What one pair of axes shows: weights (neurons, lines) with a label each, as an image where neurons are a grid.
+
+    blocks : names of the numbers for each of which the source has neurons, one block after the other
+    """
+
+    title: str
+    source: str
+    unit: str
+    weights: np.ndarray
+    labels: list[str]
+    grid: tuple[int, int] | None
+    blocks: list[str] = field(default_factory=list)
+
+
+def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
+    """(columns, rows) where the neurons of a source are the fields of a camera: its encoder's, or one to one with
+    them."""
+    cameras = {i.name: i.encoder for i in spec.inputs if isinstance(i, EventsInput) and i.encoder.polarity != "split"}
+    if source in cameras:
+        return cameras[source].grid
+    for p in spec.network.projections:
+        if p.post == source and p.pre in cameras and isinstance(p.connector, OneToOne):
+            return cameras[p.pre].grid
+    return None
+
+
+#: what a decoder's weight is multiplied with; a mean of directions and what a first spike stands for are values
+_PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecoder: " per a.u."}
+
+
+def times_of(term: Decoder) -> list[tuple[str, float]]:
+    """Sign and seconds of a decoder's time constant or window."""
+    signs = {"tau": "τ", "window": "window"}
+    return [(sign, getattr(term, name)) for name, sign in signs.items() if hasattr(term, name)]
+
+
+def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
+    """(neurons, numbers): the weights, directions or values of each neuron."""
+    rows = getattr(term, "directions", getattr(term, "weights", None))
+    if rows is None:  # a first spike stands for the index of its neuron, or for one number of its own
+        rows = np.arange(neurons) if numbers == 1 else np.eye(neurons, numbers)
+    rows = np.asarray(rows, np.float64)
+    return np.broadcast_to(rows[:, None] if rows.ndim == 1 else rows, (neurons, numbers))
+
+
+def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
+    panels = []
+    for output in spec.outputs:
+        choice = isinstance(output.decoder, ArgmaxDecoder)
+        terms = output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder
+        numbers = output.decoder.actions if isinstance(output.decoder, ArgmaxDecoder) else output.size
+        for source in dict.fromkeys(t.source for t in terms):
+            columns, labels = [], []
+            for term in (t for t in terms if t.source == source):
+                columns.append(_rows(term, sizes[source], numbers))
+                time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
+                for name in term_names(spec, output):
+                    labels.append(", ".join(([name] if numbers > 1 else []) + time))
+            per = {_PER.get(type(t), "") for t in terms if t.source == source}
+            unit = ("a.u." if choice else output.unit or NO_UNIT) + (per.pop() if len(per) == 1 else " per a.u.")
+            grid = grid_of(spec, source)
+            title, blocks = f"{source} → {output.name}", _blocks(spec, source)
+            panel = _Panel(title, source, unit, np.hstack(columns), labels, grid, blocks)
+            panels += _apart(panel) if grid else [panel]
+    return panels
+
+
+def _blocks(spec: ControllerSpec, source: str) -> list[str]:
+    """Names of the numbers of an input whose encoder has neurons of its own for each of them."""
+    for one in spec.inputs:
+        if one.name == source and isinstance(getattr(one, "encoder", None), PopulationEncoder):
+            return number_names(spec, one)
+    return []
+
+
+def _apart(panel: _Panel) -> list[_Panel]:
+    """A panel for each of its lines."""
+    return [
+        replace(panel, title=f"{panel.title}{', ' if label else ''}{label}", weights=panel.weights[:, k : k + 1])
+        for k, label in enumerate(panel.labels)
+    ]
+
+
+def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
+    """Axes for each output and source: the weight of each neuron, as a picture where the neurons are one, as bars where
+    they are few, else a row of an image for each term and number."""
+    panels = _panels(spec, sizes)
+    shown = panels[:MOST_PANELS]
+    rows = -(-len(shown) // 2)
+    figure.set_size_inches(WIDTH, 0.5 + 2.6 * rows)
+    grid = figure.subplots(rows, min(2, len(shown)), squeeze=False).reshape(-1)
+    for spare in grid[len(shown) :]:
+        spare.remove()
+    for axes, panel in zip(grid, shown):
+        axes.set_title(panel.title)
+        if panel.grid:
+            _picture(axes, panel, panel.weights.reshape(panel.grid[1], panel.grid[0]))
+            axes.set(xlabel="column [field]", ylabel="row [field]")
+        elif len(panel.labels) == 1 and len(panel.weights) <= MOST_BARS:
+            _decoder_bars(axes, panel)
+        else:
+            _picture(axes, panel, panel.weights.T)
+            axes.set_yticks(np.arange(len(panel.labels)), panel.labels, fontsize=9)
+            axes.set(xlabel=f"{panel.source} [neuron]", ylabel="")
+            whole_ticks(axes, "x")
+            _name_blocks(axes, panel)
+    caption = (
+        "How much the rate, or the membrane, of each neuron adds to the output: red adds, blue takes away. "
+        "τ: of the filter of the rate."
+    )
+    if len(panels) > len(shown):
+        caption += f" The first {len(shown)} of {len(panels)} are drawn."
+    return caption, f"Decoder weights. {'; '.join(panel.title for panel in shown)}."
+
+
+def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
+    """(rows, columns) of weights; the numbers stand in the cells where they are few."""
+    most = float(np.abs(weights).max()) or 1.0
+    image = axes.imshow(weights, cmap=SIGNED, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
+    axes.grid(False)
+    axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label(f"weight [{panel.unit}]")
+    if weights.size <= 24:
+        for (y, x), value in np.ndenumerate(weights):
+            colour = "white" if abs(value) > 0.6 * most else INK
+            axes.text(x, y, number(float(value)), ha="center", va="center", fontsize=9, color=colour)
+
+
+def _decoder_bars(axes: Axes, panel: _Panel) -> None:
+    weights = panel.weights[:, 0]
+    axes.bar(np.arange(len(weights)), weights, 0.75, color=[EXCITES if w > 0 else INHIBITS for w in weights])
+    axes.axhline(0, color=MUTED, lw=0.8)
+    axes.set(xlabel=f"{panel.source} [neuron]", ylabel=f"weight [{panel.unit}]")
+    axes.grid(False, axis="x")
+    if panel.labels[0]:
+        axes.set_title(f"{panel.title}, {panel.labels[0]}")
+    whole_ticks(axes, "x")
+    _name_blocks(axes, panel)
+
+
+def _name_blocks(axes: Axes, panel: _Panel) -> None:
+    """Where an encoder has neurons for each number, the names of the numbers instead of indices."""
+    if len(panel.blocks) < 2 or len(panel.blocks) > 12:
+        return
+    each = len(panel.weights) // len(panel.blocks)
+    for k in range(1, len(panel.blocks)):
+        axes.axvline(k * each - 0.5, color=MUTED, lw=0.8)
+    axes.set_xticks([(k + 0.5) * each - 0.5 for k in range(len(panel.blocks))], panel.blocks, fontsize=9)
+    axes.set_xlabel(f"{panel.source}, {each} neurons each [number]")

@@ -1,0 +1,195 @@
+"""What every picture of a controller keeps to: nothing empty, nothing cut, one colour a population, red for plus."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from snn_control.network import Projection
+from snn_control.record.names import number_names, output_names
+from snn_control.record.stimulus import default_stimulus
+from snn_control.record.watch import watch
+from snn_control.report.canvas import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE
+from snn_control.report.connections import draw_weights, synapses_of
+from snn_control.report.graph import boxes_and_arrows, draw_graph
+from snn_control.report.hover import places
+from snn_control.report.look import views
+from snn_control.report.named import colours_of
+from snn_control.resources import shipped
+from snn_control.spec import load_spec, parse_spec
+
+#: three ranges in one input, a scan most of whose beams drive nothing, few numbers of which some drive nothing
+ROBOT = """
+version: 1
+period: 0.01
+inputs:
+  scan: {kind: value, size: 20, range: [0, 10], unit: m, encoder: {type: linear, weights: robot.npz#scan}}
+  joints: {kind: value, size: 3, range: [[-1, -50, -0.01], [1, 50, 0.01]], unit: rad,
+           encoder: {type: population, neurons: 4, neuron: {type: lif, tau_mem: 0.02}}}
+  few: {kind: value, size: 4, range: [-1, 1], encoder: {type: linear, weights: [[1.0], [0.0], [0.0], [2.0]]}}
+network:
+  populations:
+    seen: {size: 5, neuron: {type: lif, tau_mem: 0.03}, bias: 1.5}
+    turn: {size: 6, neuron: {type: li, tau_mem: 0.05}}
+  projections:
+  - {pre: scan, post: seen, connection: one_to_one, weights: 0.3}
+  - {pre: joints, post: seen, weights: robot.npz#joints}
+  - {pre: seen, post: turn, weights: -0.5, delay: 0.01}
+  - {pre: few, post: turn, weights: 0.5}
+outputs:
+  arm: {size: 2, unit: rad/s, limits: [-1, 1], decoder: [{type: membrane, from: turn, weights: 1.0}]}
+  grip: {unit: N, limits: [-9, 9], decoder: [{type: linear, from: joints, tau: 0.05, weights: 0.1}]}
+ros:
+  inputs: {joints: {topic: a, type: sensor_msgs/msg/JointState, field: "position[name=pan, tilt, roll]"}}
+  outputs:
+    arm: {topic: b, type: sensor_msgs/msg/JointState, field: "velocity[:]", values: {name: [pan, tilt]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def robot(tmp_path_factory):
+    folder, scan = tmp_path_factory.mktemp("robot"), np.zeros((20, 5))
+    scan[8:13] = np.eye(5)
+    np.savez(folder / "robot.npz", scan=scan, joints=np.random.default_rng(0).normal(size=(12, 5)))
+    return parse_spec(yaml.safe_load(ROBOT), folder)
+
+
+@pytest.fixture(scope="module")
+def figures(robot):
+    """Every picture of it, drawn."""
+    program, drawn = robot.build(), {}
+    for view in views(robot, program, watch(program, default_stimulus(robot, 0.2))):
+        with matplotlib.rc_context(STYLE):
+            figure = Figure(layout="constrained")
+            FigureCanvasAgg(figure)
+            view.fill(figure)
+            figure.draw_without_rendering()
+        drawn[view.name] = figure
+    return drawn
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+
+
+def test_no_axes_are_empty(figures):
+    for name, figure in figures.items():
+        for axes in figure.axes:
+            filled = axes.has_data() or axes.texts or axes.get_legend() or axes.patches or axes.child_axes
+            assert filled, (name, axes.get_title(loc="left"))
+    assert titles(figures["tuning-few"]) == ["few[0]: 1 neuron\nall others at 0", "few[3]: 1 neuron\nall others at 0"]
+    assert titles(figures["tuning-scan"]) == ["20 numbers drive 5 neurons"]
+
+
+def test_nothing_is_cut(figures):
+    for name, figure in figures.items():
+        for axes in figure.axes:
+            with matplotlib.rc_context(STYLE):
+                box = axes.get_tightbbox(figure.canvas.get_renderer())
+            inside = box.x0 > -2 and box.y0 > -2 and box.x1 < figure.bbox.x1 + 2 and box.y1 < figure.bbox.y1 + 2
+            assert inside, (name, axes.get_title(loc="left"), box)
+
+
+def test_no_word_at_an_arrow_stands_in_a_box():
+    spec = load_spec(shipped("pan_tilt"))  # two arrows to and fro in one gap
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_graph(figure, spec, spec.build())
+    (axes,) = figure.axes
+    boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
+    words = [text for text in axes.texts if "syn." in text.get_text()]
+    assert len(words) == 5
+    for text in words:
+        word = text.get_window_extent()
+        assert not any(word.overlaps(box) for box in boxes), text.get_text()
+
+
+def test_numbers_have_the_names_that_the_file_gives(robot, figures):
+    _, joints, few = robot.inputs
+    assert number_names(robot, joints) == ["pan", "tilt", "roll"]
+    assert number_names(robot, few)[1] == "few[1]"
+    assert output_names(robot, units=True) == ["pan [rad/s]", "tilt [rad/s]", "grip [N]"]
+    assert [axes.get_xlabel() for axes in figures["tuning-joints"].axes[:3]] == [
+        "pan [rad]",
+        "tilt [rad]",
+        "roll [rad]",
+    ]
+    words = {text.get_text() for axes in figures["activity"].axes for text in axes.texts}
+    assert {"pan", "tilt", "roll"} <= words
+    assert "pan" in [label.get_text() for axes in figures["decoders"].axes for label in axes.get_xticklabels()]
+
+
+def test_three_ranges_have_three_axes_and_a_scan_is_an_image(figures):
+    axes = figures["activity"].axes
+    first = next(k for k, a in enumerate(axes) if a.get_title(loc="left") == "input joints")
+    strips = [a for a in axes[first:] if a.lines and not a.get_title(loc="left").startswith("joints")][:3]
+    spans = [np.ptp(a.lines[0].get_ydata()) for a in strips]
+    assert spans[1] > 20 * spans[0] > 1000 * spans[2]
+    assert all(len(a.lines) == 1 for a in strips)
+    scan = next(a for a in axes if a.get_title(loc="left") == "input scan")
+    assert scan.images[0].get_array().shape == (20, 20)
+
+
+def test_a_population_has_one_colour_in_every_picture(robot, figures):
+    colours = colours_of(robot)
+    assert list(colours) == ["scan", "joints", "few", "seen", "turn"]
+    assert list(colours.values()) == PALETTE[:5]
+    boxes = {box.name: box.colour for box in boxes_and_arrows(robot, robot.build())[0]}
+    assert boxes == colours | {"> arm": OUTPUT, "> grip": OUTPUT}
+    for name in ("joints", "seen"):
+        spikes = next(a for a in figures["activity"].axes if a.get_title(loc="left").startswith(f"{name}: "))
+        assert spikes.lines[0].get_color() == colours[name]
+        curve = next(a for a in figures["f_i"].axes if name in a.get_title(loc="left"))
+        assert colours[name] in [line.get_color() for line in curve.lines]
+
+
+def test_red_excites_and_blue_inhibits(figures):
+    def is_red(colour):
+        red, _, blue = to_rgb(colour)
+        return red > blue
+
+    assert is_red(EXCITES)
+    assert not is_red(INHIBITS)
+    images = [m for name in ("weights", "decoders", "tuning-scan") for a in figures[name].axes
+              for m in (*a.images, *a.collections) if m.get_array() is not None and m.get_clim()[0] < 0]  # fmt: skip
+    assert len(images) >= 3
+    for image in images:
+        low, high = image.get_clim()
+        assert low == -high
+        assert is_red(image.get_cmap()(1.0)[:3])
+        assert not is_red(image.get_cmap()(0.0)[:3])
+    bars = {a.get_title(loc="left"): a for a in figures["weights"].axes}["Projections whose synapses are all alike"]
+    assert [(bar.get_width(), to_hex(bar.get_facecolor())) for bar in bars.patches] == [
+        (0.3, EXCITES), (-0.5, INHIBITS), (0.5, EXCITES),
+    ]  # fmt: skip
+
+
+def test_the_page_knows_where_the_numbers_of_a_picture_are(figures):
+    """From a place in the picture to the numbers of its axes, as the page's script does it."""
+    figure = figures["decoders"]
+    axes = next(a for a in figure.axes if a.get_title(loc="left") == "seen → turn" or a.images)
+    one = next(p for p in places(figure) if "cells" in p)
+    left, top, right, _ = one["box"]
+    width, height = figure.bbox.width, figure.bbox.height
+    x, y = axes.transData.inverted().transform(((left + 0.25 * (right - left)) * width, (1 - top) * height))
+    assert x == pytest.approx(one["x"][1] + 0.25 * (one["x"][2] - one["x"][1]), abs=1e-3)
+    assert y == pytest.approx(one["y"][2], abs=1e-3)  # the last of an axis is its top
+    assert one["cells"] == np.asarray(axes.images[0].get_array()).tolist()
+    assert one["label"].startswith("weight [")
+    times = [p for p in places(figures["activity"]) if p["x"][0] == "time [s]"]
+    assert len(times) == 10  # those too that share the label of the lowest
+
+
+def test_a_histogram_of_weights_has_both_colours():
+    figure = Figure(layout="constrained")
+    draw_weights(figure, [synapses_of(Projection("p", "q", np.array([[-2.0, 1.0, 3.0]])), {"p": 1, "q": 3}, 0.001)])
+    stairs = next(a for a in figure.axes if a.get_title().startswith("weights")).patches
+    seen = {to_hex(s.get_facecolor()): s.get_data().edges[np.flatnonzero(s.get_data().values)] for s in stairs}
+    assert (seen[EXCITES] > 0).all()
+    assert (seen[INHIBITS] < 0).all()
