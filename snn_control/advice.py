@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, Refractory
+from .coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, Refractory, ValueInput
 from .network import Projection
 from .spec import ControllerSpec
 
@@ -17,6 +17,8 @@ __all__ = ["advice", "unconnected"]
 LONG, SLOW, LONG_WAIT, LONG_PERIOD = 2.0, 5.0, 0.5, 0.5
 #: events a second below which a limit hardly lets a camera through: it was probably written in millions
 FEW_EVENTS = 1000.0
+#: messages of distances, in which REP 117 has infinities
+RANGES = tuple(f"sensor_msgs/msg/{name}" for name in ("LaserScan", "MultiEchoLaserScan", "Range"))
 MOST = {
     "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "refractory": LONG_WAIT, "delay": LONG_WAIT,
 }  # fmt: skip
@@ -24,7 +26,8 @@ MOST = {
 
 def advice(spec: ControllerSpec) -> list[str]:
     """One line a weak spot: times that look like ms, rates that look like millions, what is without any connection,
-    and of the inputs and outputs on ROS topics what a fault would not stop at. Empty where there is none."""
+    and of the inputs and outputs on ROS topics what a fault would not stop at, or what would stop them without one.
+    Empty where there is none."""
     found = [line for path, value, most in _times(spec) for line in _too_long(path, value, most)]
     found += [
         f"network.populations.{name}: nothing reaches it and nothing reads it: connect it, or remove it"
@@ -37,6 +40,10 @@ def advice(spec: ControllerSpec) -> list[str]:
     for one in spec.inputs:
         if one.name in spec.ros_inputs and one.required and not np.isfinite(one.stale):
             found.append(f"inputs.{one.name}: a dead sensor would not be noticed: give it a `stale` limit")
+        kind = spec.ros_inputs[one.name].type if one.name in spec.ros_inputs else ""
+        if kind in RANGES and isinstance(one, ValueInput) and "reject" in one.rules():
+            why = f"a {kind.rpartition('/')[2]} is inf where nothing was hit, which rejects the whole sample"
+            found.append(f"inputs.{one.name}: {why}: give it a `range` and `not_finite: high`")
     for output in spec.outputs:
         unlimited = not all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
         if output.name in spec.ros_outputs and unlimited and not isinstance(output.decoder, ArgmaxDecoder):

@@ -148,3 +148,17 @@ outputs:
 )  # fmt: skip
 def test_times_of_filters_and_a_capacity_below_the_rate_limit(old, new, expected):
     assert advice(parse_spec(yaml.load(CAMERA.replace(old, new), Loader))) == expected
+
+
+def test_a_scan_that_rejects_inf_is_warned_of():
+    values = yaml.safe_load(SLOW)
+    values["inputs"]["x"] |= {"stale": 0.2, "range": [0, 3]}
+    values["inputs"]["reward"]["required"] = False
+    scan = {"topic": "scan", "type": "sensor_msgs/msg/LaserScan", "field": "ranges[0]"}
+    values["ros"] = {"inputs": {"x": scan}}
+    (line,) = advice(parse_spec(values))
+    assert line.startswith(
+        "inputs.x: a LaserScan is inf where nothing was hit, which rejects the whole sample: give it"
+    )
+    values["inputs"]["x"]["not_finite"] = "high"
+    assert advice(parse_spec(values)) == []

@@ -5,7 +5,8 @@ The guard bounds a command in float64. A field of whole numbers, or of float32, 
 every number is rounded, clamped and held to its slew in that order, against the number that was published before it.
 
 A field of whole numbers moves by whole steps: by at most floor(slew) a tick or, where that is none, by one after the
-1 / slew ticks that it takes. float64 is published as the guard gives it.
+1 / slew ticks that it takes; float32 does the same where two of its numbers are further apart than the slew. float64
+is published as the guard gives it.
 """
 
 from __future__ import annotations
@@ -146,6 +147,14 @@ def _rounded(value, kind):
 
 
 @register_jitable
+def _next(value, towards, kind):
+    """The number next to ``value`` that a float32, or a whole number beyond 2^53, can say."""
+    if kind == FLOAT32:
+        return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
+    return np.nextafter(value, towards)
+
+
+@register_jitable
 def put_row(row, parting):
     """Publish one number: write it into the message, within its bounds; ``row`` is an address.
 
@@ -159,15 +168,15 @@ def put_row(row, parting):
         value = value if value <= high else high
         step, last, free = load_f64(row + 8 * STEP), load_f64(row + 8 * LAST), load_i64(row + 8 * FREE)
         if step < np.inf and value != last and not parting and (free == 0 or load_i64(free) == 0):
-            if load_i64(row + 8 * WAITED) < wait:
+            waited, wanted = load_i64(row + 8 * WAITED), value
+            if waited < wait:
                 value = last
             elif abs(value - last) > step:
                 value = _rounded(last + step if value > last else last - step, kind)
                 if abs(value - last) > step:
-                    if kind == FLOAT32:
-                        value = np.float64(np.nextafter(np.float32(value), np.float32(last)))
-                    else:  # whole, and beyond 2^53
-                        value = np.nextafter(value, last)
+                    value = _next(value, last, kind)
+                if value == last and abs(_next(last, wanted, kind) - last) <= step * waited:
+                    value = _next(last, wanted, kind)  # the slew of a tick is less than the type can say
         store_i64(row + 8 * WAITED, load_i64(row + 8 * WAITED) + 1 if value == last else 1)
         store_f64(row + 8 * LAST, value)
     put_number(load_i64(row + 8 * PLACE), kind, value)

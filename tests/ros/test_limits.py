@@ -12,7 +12,7 @@ from std_msgs.msg import Bool, Float32, Int8
 from snn_control import Controller
 from snn_control.coding import MembraneDecoder, Output
 from snn_control.errors import DescriptionError
-from snn_control.ros.cdr import KINDS
+from snn_control.ros.cdr import FLOAT32, KINDS
 from snn_control.ros.limits import fit_bounds, rows_of
 from snn_control.ros.topics import command_ports
 from snn_control.spec import parse_spec
@@ -95,6 +95,21 @@ def test_a_field_of_whole_numbers_arrives_where_its_slew_leads():
         command[0] = 0.0  # the parting command, which is published once, is the safe one
         put_rows(rows, parting=True)
         assert message[0] == 0
+
+
+def test_a_float32_moves_at_a_slew_below_its_resolution():
+    """Near 1000 two float32 are 61e-6 apart: a step of that comes after the seven ticks that the slew takes for it."""
+    message, command, slew = np.zeros(1, np.float32), np.zeros(1), 1e-5
+    one = output(limits=(999, 1001), safe=1000, slew=slew / PERIOD)
+    rows = rows_of([message.ctypes.data], FLOAT32, command.ctypes.data, fit_bounds(one, FLOAT32, "data", PERIOD), 0)
+    heard = []
+    for tick in range(1000):
+        command[0] = 1000 + min(tick, 500) * slew
+        put_rows(rows)
+        heard.append(float(message[0]))
+    moved = np.flatnonzero(np.diff(heard))
+    assert np.diff(moved).min() == 7
+    assert abs(heard[-1] - 1000.005) < 61e-6
 
 
 @pytest.mark.parametrize(

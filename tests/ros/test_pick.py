@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from random import Random
 
@@ -112,6 +113,30 @@ def test_hostile_lists_of_names():
                 except Exception:  # rclpy's own error: the changed bytes are no text
                     continue
                 np.testing.assert_array_equal(found, plain(message, ["tilt", "pan"]))
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_hostile_bytes_of_what_is_picked(big):
+    random = Random(2)
+    frames, behind = FRAMES(), BEHIND()
+    frames.transforms = [TransformStamped(child_frame_id=name) for name in ("cam", "tool")]
+    behind.velocity, behind.frame, behind.joints = [1.0, 2.0, 3.0], "abc", ["a", "c", "b"]
+    points = [JointTrajectoryPoint(positions=[1.0, 2.0]) for _ in range(2)]
+    for message, path, n in [
+        (frames, "transforms[child_frame_id=tool].transform.translation.x", 1),
+        (behind, "velocity[joints=b,a]", 2),
+        (JointTrajectory(joint_names=["a", "b"], points=points), "points[-1].positions[joint_names=b]", 1),
+        (LaserScan(angle_min=-1.0, angle_increment=0.1, ranges=[1.0] * 20), "ranges[angle=-0.5:0.5]", 11),
+        (LaserScan(ranges=[1.0] * 20), "ranges[-3::-2]", 9),
+    ]:
+        port, whole = Port(type(message), path), encode(message, big)
+        target = Guarded(8 * n)
+        port.out = np.frombuffer((ctypes.c_uint8 * (8 * n)).from_address(target.put(bytes(8 * n))), np.float64)
+        assert len(port(whole, n)) == n, path
+        assert all(port(whole[:cut], n) in (-1, -2) for cut in range(len(whole)))
+        for _ in range(400):
+            found = port(mutate(whole, random), n)
+            assert isinstance(found, list) or -9 <= found < 0
 
 
 def test_names_in_the_elements_behind_them_and_further_out():

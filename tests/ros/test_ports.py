@@ -185,6 +185,19 @@ def test_bad_messages_are_counted_and_change_nothing(nodes):
     assert joints.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [1, 81, 7]
 
 
+def test_joints_by_name_among_others_of_the_topic(nodes):
+    joints = Numbers(nodes, JointState, "position[name=tilt,pan]", 2)
+    for names, position in [(["pan", "gripper", "tilt"], [1.0, 9.0, 2.0]), (["tilt", "pan"], [2.0, 1.0])]:
+        joints.publisher.publish(JointState(name=names, position=position))
+        joints.take(until=1)
+        assert joints.slot.values.tolist() == [2, 1]
+    joints.publisher.publish(JointState(name=["gripper"], position=[9.0]))
+    joints.take(until=1)
+    assert joints.slot.values.tolist() == [2, 1]
+    assert joints.port.counters()["malformed.no_name"] == 1
+    assert joints.port.why_malformed() == "'tilt' is not in name"
+
+
 class Camera(Numbers):
     """An events input with its publisher, matched."""
 
@@ -289,6 +302,12 @@ def test_integers_sequences_of_structures_and_names(nodes):
         value[0] = number
         assert call(port, 0, 0) == 0
         assert reader.next().data == wanted
+
+    reader, command = Reader(nodes, JointState, "joints"), np.array([1.5, 2.5])
+    fields = [("position[name=pan]", command.ctypes.data, 1), ("position[name=tilt]", command.ctypes.data + 8, 1)]
+    port = CommandOutput(reader.publisher, JointState, fields, values={"name": ["tilt", "pan"]})
+    assert call(port, 5, 0) == 0
+    assert (reader.next().name, reader.got[-1].position.tolist()) == (["tilt", "pan"], [2.5, 1.5])
 
     reader = Reader(nodes, JointTrajectory, "trajectory")
     command = np.arange(3.0)
