@@ -173,3 +173,9 @@ def test_a_damaged_copy_is_refused_in_a_line_or_read(tmp_path, controller, name)
     assert "\n" not in "".join(refused)
     path.write_bytes(raw)
     read(controller, path)
+
+
+def test_an_array_of_nothing_is_refused_in_words(folder):
+    np.savez(folder / "w.npz", w=np.zeros((0, 3)))
+    with pytest.raises(DescriptionError, match=r"projections\[x -> a\]\.weights = 'shape \(0, 3\)'"):
+        load_spec(folder / "c.yaml").build()

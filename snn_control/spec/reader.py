@@ -149,8 +149,8 @@ class Reader:
         if value is default:
             return value
         numbers = self._numbers(self.at(key), value)
-        found = np.abs(np.asarray(numbers, np.float64))
-        if (np.isfinite(found) & (found > FLOAT_MAX)).any():
+        found = np.asarray(numbers)
+        if found.size and found.dtype == np.float64 and FLOAT_MAX < max(found.max(), -found.min()) < math.inf:
             raise DescriptionError(self.at(key), value, "must be finite numbers of float32")
         return numbers
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...errors import NO_VALUE, DescriptionError
 from ..recording import Recording
+from .storage import BAGS
 
 __all__ = ["kind_of_file"]
 
@@ -42,7 +43,7 @@ def kind_of_file(path: Path) -> Open:
 
 
 def _by_header(path: Path, head: bytes) -> Open:
-    if head.startswith((b"SQLite format 3\0", b"\x89MCAP0\r\n")):
+    if head.startswith(BAGS):
         from .bags import open_bag
 
         return open_bag

@@ -15,11 +15,9 @@ from ..recording import Recording
 from .mcap_storage import McapStorage
 from .messages import CLOUD_TYPE, EVENT_TYPES, Jumps, encoding_of, reader_of
 from .sqlite_storage import SqliteStorage
+from .storage import BAGS
 
 __all__ = ["BagRecording", "Storage", "is_bag", "open_bag", "storages_of"]
-
-#: the first bytes of the files of bags
-BAGS = (b"SQLite format 3\0", b"\x89MCAP0\r\n")
 
 Storage = SqliteStorage | McapStorage
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["full_type", "room", "unpacked"]
+__all__ = ["BAGS", "full_type", "room", "unpacked"]
 
+#: the first bytes of the files of bags
+BAGS = (b"SQLite format 3\0", b"\x89MCAP0\r\n")
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
