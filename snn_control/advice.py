@@ -161,4 +161,4 @@ def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
     for p in spec.network.projections:
         if p.learning is not None:
             used |= {getattr(p.learning, key) for key in p.learning.texts}
-    return [p.name for p in spec.network.populations if p.name not in used]
+    return used

@@ -50,6 +50,11 @@ class Commands:
         return self._take(self.port.context, time.monotonic_ns(), limit)
 
 
+def _numbers_of(cls: Any, topic: RosTopic, size: int) -> int:
+    """How many numbers of a message an input of ``size`` is published as: more where they are reduced to it."""
+    return max(size, compile_path(cls, topic.field).size) if topic.reduce else size
+
+
 class Sensors:
     """The numeric inputs of one topic, published from one template."""
 
@@ -58,10 +63,14 @@ class Sensors:
     ) -> None:
         topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
         cls = message_class(where, topic.type)
-        self.names, self.topic, self.qos = names, topic, qos_of(topic, lockstep)
-        self.values = {name: aligned(8 * sizes[name]).view(np.float64) for name in names}
+        self.names, self.topic, self.qos, self._sizes = names, topic, qos_of(topic, lockstep), sizes
+        try:
+            rooms = {n: _numbers_of(cls, spec.ros_inputs[n], sizes[n]) for n in names}
+        except DescriptionError as error:
+            raise error.within(where) from None
+        self.values = {name: aligned(8 * room).view(np.float64) for name, room in rooms.items()}
         self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
-        fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), sizes[n]) for n in names]
+        fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), rooms[n]) for n in names]
         try:
             self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
         except DescriptionError as error:
@@ -75,10 +84,12 @@ class Sensors:
             self._publish_empty(stamp_ns)
             return
         for (name, values), value in zip(self.values.items(), given, strict=True):
-            flat = np.asarray(value, np.float64).reshape(-1)
-            if flat.size != values.size:
-                raise RuntimeFault(f"the observation's '{name}' has {flat.size} numbers, the input takes {values.size}")
-            values[:] = flat
+            numbers = np.asarray(value, np.float64).reshape(-1)
+            if numbers.size != self._sizes[name]:
+                rule = f"has {numbers.size} numbers, the input takes {self._sizes[name]}"
+                raise RuntimeFault(f"the observation's '{name}' {rule}")
+            k = np.arange(values.size)  # of a field that is reduced: each number in its whole sector
+            values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
         code = self._publish(self.port.context, stamp_ns, 0)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")

@@ -18,6 +18,7 @@ from snn_control.errors import DescriptionError
 from snn_control.ros.check import check_topics
 from snn_control.ros.sectors import REDUCTIONS, rules_of
 from snn_control.ros.topics import input_ports
+from snn_control.ros.world_ends import Sensors
 from snn_control.spec import parse_spec
 from snn_control.spec.reader import Loader
 from tests.ros.calling import call, reduce
@@ -122,6 +123,20 @@ def test_the_examples_of_the_page_fit_their_messages():
         values["outputs"] = {"u": {"decoder": {"type": "membrane", "from": name, "weights": 1.0}}}
         values["ros"]["outputs"] = {"u": {"topic": "u", "type": "std_msgs/msg/Float32", "field": "data"}}
         assert check_topics(parse_spec(values)) == []
+
+
+def test_a_simulated_scan_says_each_number_in_its_whole_sector(nodes, ros):
+    io, other = nodes
+    sensors = Sensors(io, io, ["scan"], controller("ranges[2:12]", reduce="min"), {"scan": 4}, False)
+    heard = []
+    other.create_subscription(LaserScan, "scan", heard.append, sensors.qos)
+    for _ in range(500):
+        if sensors.publisher.get_subscription_count():
+            sensors.publish({"scan": np.arange(4.0)}, 0)
+        ros.spin_once(other, timeout_sec=0.02)
+        if heard:
+            break
+    assert heard[0].ranges.tolist() == [0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3]
 
 
 def test_what_cannot_be_reduced_is_refused():
