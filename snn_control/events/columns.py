@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["FURTHEST", "NANOSECONDS", "Events"]
+__all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events"]
 
 NANOSECONDS = {"us": 1000, "ns": 1}
 FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: as far as times may reach: differences stay within int64
+
+MOST_PIXELS = 1 << 24  # no camera has more; what counts by pixel needs memory for each
 
 
 @dataclass(frozen=True, eq=False)

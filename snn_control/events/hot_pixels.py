@@ -17,13 +17,12 @@ import numpy as np
 
 from ..errors import NO_VALUE, DescriptionError
 from ..files import replace_file
-from .columns import Events
+from .columns import MOST_PIXELS, Events
 
 __all__ = ["DEVIATIONS", "RATE", "FoundPixels", "learn_hot_pixels", "save_mask"]
 
 DEVIATIONS, RATE = 10.0, 10.0
 SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels, beyond which there is doubt
-MOST_PIXELS = 1 << 24
 PAUSE = 1_000_000_000  # ns; a longer one between two events is a jump of the clock, and counts as this
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import NO_VALUE, DescriptionError
-from .columns import Events
+from .columns import MOST_PIXELS, Events
 from .decoder import Decoder
 from .state import COUNTERS
 
@@ -136,6 +136,9 @@ def open_recording(
         opened = kind_of_file(where)(where, topic, width, height)
     except OSError as error:
         raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error.strerror or error}") from None
+    if (opened.width or 0) * (opened.height or 0) > MOST_PIXELS:
+        rule = f"says that its frame is {opened.width}x{opened.height}, more than {MOST_PIXELS:,} pixels"
+        raise DescriptionError(str(path), NO_VALUE, rule, "give width and height")
     if topic is not None and opened.topic is None:
         raise DescriptionError("--topic", topic, f"{path} has no topics", "leave it out")
     return opened

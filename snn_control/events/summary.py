@@ -6,13 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .columns import NANOSECONDS, Events
+from .columns import MOST_PIXELS, NANOSECONDS, Events
 from .spool import Digest
 
 __all__ = ["Summary", "summarize"]
 
 WINDOW = 10_000_000  # ns, of the peak rate
-MOST_PIXELS = 1 << 24  # above it, no pixel's events are counted
 
 
 class Summary:

@@ -154,6 +154,13 @@ def test_a_frame_that_no_camera_has_is_not_counted_pixel_by_pixel():
         learn_hot_pixels([some_events(10)], 65535, 65535)
 
 
+def test_a_recording_that_promises_a_frame_that_no_camera_has_is_refused(tmp_path):
+    write_raw(tmp_path / "a.raw", lambda: [some_events(10)], 65535, 65535)
+    with pytest.raises(DescriptionError, match="says that its frame is 65535x65535, more than 16,777,216 pixels; give"):
+        open_recording(tmp_path / "a.raw")
+    assert len(open_recording(tmp_path / "a.raw", width=640, height=480).read()) == 10
+
+
 def test_numbers_beyond_int64_are_refused_by_a_packet_queue():
     from snn_control.realtime.intake import Intake
     from snn_control.realtime.packet_queue import PacketQueue
