@@ -67,7 +67,7 @@ _PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecode
 def times_of(term: Decoder) -> list[tuple[str, float]]:
     """Sign and seconds of a decoder's time constant or window."""
     signs = {"tau": "τ", "window": "window"}
-    return [(sign, getattr(term, name)) for name, sign in signs.items() if hasattr(term, name)]
+    return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
 
 def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
