@@ -138,8 +138,6 @@ class ControllerNode(LifecycleNode):
             raise DescriptionError("controller_file", "", "must name a controller file", NEEDS_FILE)
         check_record(self.record)
         self.spec = at_rate(load_spec(self.file), self.rate)
-        for line in advice(self.spec):
-            self.get_logger().warning(f"{self.file}: {line}")
         lockstep = self.mode == "lockstep"
         if not lockstep and self.get_parameter("use_sim_time").value:
             self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")
@@ -158,6 +156,8 @@ class ControllerNode(LifecycleNode):
                 self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
         except DescriptionError as error:
             raise error.in_file(self.file) from None
+        for line in advice(self.spec):
+            self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
             self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)
             self.get_logger().info(f"{shown_file(self.record)}: keeps the inputs of {self.shown.kept}")

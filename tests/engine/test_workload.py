@@ -112,6 +112,8 @@ class ByHand:
                     if isinstance(term, SpikeCountDecoder):
                         lists = self.twin.history[term.source][max(0, step + 1 - round(term.window / DT)) :]
                         signal = np.bincount([i for one in lists for i, _ in one], minlength=n)
+                    if isinstance(term, MembraneDecoder):
+                        signal = self.twin.seen(term)
                     graded = MembraneDecoder in kinds or term.source in self.several
                     label = f"outputs.{output.name}.decoder[{k}]"
                     self.add(label, graded, w.size, count_of(signal, np.count_nonzero(w, axis=1)))

@@ -16,9 +16,7 @@ PERIOD = 1_000_000
 
 def make_loop(inputs, outputs, mode="free", **options):
     table = np.zeros(5, np.int64)
-    loop = Loop(ticks.tick("count"), table.ctypes.data, PERIOD, inputs, outputs, mode=mode, **options)
-    loop.table = table  # keeps it alive
-    return loop
+    return Loop(ticks.tick("count"), table.ctypes.data, PERIOD, inputs, outputs, mode=mode, keep=table, **options)
 
 
 def test_values_fresh_ages_and_stamps():
