@@ -10,17 +10,19 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.kernels.outputs import DRIVER, ELAPSED, PUBLISH_LATE, STOPPED
+from ..engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, LATE, STOPPED
 from ..engine.memory import call3, call_kernel, load_f64, load_i64, store_i64
 from .atomics import load_acquire, store_release
 from .clock import now_boottime, now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .histogram import record
 from .slots import SLOT_AGE, SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP, nothing_came
 
-__all__ = ["MODES", "PARTED", "run"]
+__all__ = ["MODES", "PARTED", "WITHHELD", "run"]
 
 #: what an output's ``publish`` gets for the time when the command is the parting one, which no slew holds back
 PARTED = -1
+#: and when the command must not go out, as the data behind it grew too old while it was computed; for recorders alone
+WITHHELD = -2
 
 MODES = {"realtime": 0, "lockstep": 1, "free": 2}
 REALTIME, LOCKSTEP, FREE = 0, 1, 2
@@ -48,13 +50,14 @@ UNRELATED_NS = 60_000_000_000
     STOP, RUNNING, TICKS, HEARTBEAT, LAST_TICK, TIMESPEC, TIMESPEC_2, STAMP, STARVED,
     MISSED, OVERRUNS, PUBLISHED, PUBLISH_ERRORS, LAST_PUBLISH_ERROR, LAST_TAKE_ERROR,
     TIMEOUTS, STAMP_MISMATCH, STAMP_BACKWARDS, STAMPS_UNRELATED, LATE_PUBLICATIONS, LONGEST_PUBLICATION, LAST_CELL,
-    ASLEEP, TABLE_WORDS,
-) = range(24, 48)  # fmt: skip
+    ASLEEP, WITHHELD_TICKS, TABLE_WORDS,
+) = range(24, 49)  # fmt: skip
 
 # a row of the inputs, of the outputs, of the safe values
 (
-    IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_GOT, IN_AGE, IN_STAMP, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS, IN_WORDS,
-) = range(11)  # fmt: skip
+    IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_LIMIT, IN_GOT, IN_AGE, IN_STAMP, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS,
+    IN_WORDS,
+) = range(12)  # fmt: skip
 OUT_FUNCTION, OUT_CONTEXT, OUT_WORDS = range(3)
 SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
 
@@ -274,15 +277,32 @@ def _tell_elapsed(table, now):
 
 
 @register_jitable
-def _judge_publication(table, took):
-    """One that took longer than its budget is a fault of the coming tick."""
-    late = took > _get(table, BUDGET) > 0
+def _too_late(table, took):
+    """Whether the data behind a live command grew older than its limit and a period while the tick was computed.
+
+    The thread may have been held up in between, by one of a higher priority. A ramp to the safe value must not jump,
+    so such a command is withheld, and the next tick begins the ramp.
+    """
+    if took <= _get(table, PERIOD) or (_get(table, GUARD) != 0 and _get(_get(table, GUARD), FAULTED) != 0):
+        return False
+    for k in range(_get(table, N_INPUTS)):
+        row = _row(table, INPUTS, IN_WORDS, k)
+        age, limit = _get(_get(row, IN_SLOT), SLOT_AGE), _get(row, IN_LIMIT)
+        if limit > 0 and age + took > limit + _get(table, PERIOD):
+            return True
+    return False
+
+
+@register_jitable
+def _judge_publication(table, took, withheld):
+    """One that took longer than its budget, or was withheld, is a fault of the coming tick."""
+    late = took > _get(table, BUDGET) > 0 or withheld
     if late:
         _add(table, LATE_PUBLICATIONS, 1)
     if took > _get(table, LONGEST_PUBLICATION):
         _set(table, LONGEST_PUBLICATION, took)
     if _get(table, GUARD) != 0:
-        _set(_get(table, GUARD), DRIVER, PUBLISH_LATE if late else 0)
+        _set(_get(table, GUARD), DRIVER, LATE if late else 0)
 
 
 @register_jitable
@@ -295,10 +315,12 @@ def _realtime_tick(table, now, deadline):
     _take_all(table, now, 0)
     _ages_by_clock(table, now)
     end = _tick(table)
-    _publish_all(table, now_realtime(table + 8 * TIMESPEC), end)
+    withheld = _too_late(table, end - now)
+    _add(table, WITHHELD_TICKS, withheld)
+    _publish_all(table, now_realtime(table + 8 * TIMESPEC), np.int64(WITHHELD) if withheld else end)
     _measure_latency(table)
     _ticked(table)
-    _judge_publication(table, _get(table, LAST_TICK) - end)
+    _judge_publication(table, _get(table, LAST_TICK) - end, withheld)
     deadline += period
     late = _get(table, LAST_TICK) - deadline
     if late > 0:

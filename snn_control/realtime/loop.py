@@ -59,7 +59,7 @@ __all__ = ["InputPort", "Loop", "Port"]
 class Port(Protocol):
     """What publishes: a compiled function ``int64(context, stamp_ns, now_ns)``, 0 or an error code.
 
-    ``now_ns`` is `cycle.PARTED` for the parting command.
+    ``now_ns`` is `cycle.PARTED` for the parting command, `cycle.WITHHELD` where nothing may go out.
     """
 
     function: int
@@ -69,7 +69,8 @@ class Port(Protocol):
 class InputPort(Protocol):
     """What takes: a compiled function ``int64(context, now_ns, limit)``, messages taken or a negative code.
 
-    ``slot`` is the address of its io slot; a port with the attribute ``writes_age`` true sets the age itself.
+    ``slot`` is the address of its io slot; a port with the attribute ``writes_age`` true sets the age itself, one with
+    ``limit_ns`` has a limit of age, beyond which no command may stand on it.
     """
 
     name: str
@@ -165,11 +166,12 @@ class Loop:
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
         self._inputs = np.zeros((max(len(inputs), 1), cycle.IN_WORDS), np.int64)
         for row, port in zip(self._inputs, self.inputs, strict=False):
-            row[: cycle.IN_OWN_AGE + 1] = (
+            row[: cycle.IN_LIMIT + 1] = (
                 port.function,
                 port.context,
                 port.slot,
                 int(getattr(port, "writes_age", False)),
+                int(getattr(port, "limit_ns", 0)),
             )
         self._outputs = np.zeros((max(len(outputs), 1), cycle.OUT_WORDS), np.int64)
         for row, output in zip(self._outputs, self.outputs, strict=False):
@@ -339,8 +341,8 @@ class Loop:
         with count, mean, p50, p99, p99.9, max [ns] (latency: CLOCK_REALTIME after publishing minus the newest
         stamp of the tick; stamps of another clock are ``stamps_unrelated`` instead); published,
         publish_errors, take_errors and the last code of each; late_publications and
-        longest_publication_ns; taken messages; ``inputs``: for each by name
-        taken, errors, timeouts and the port's own counters; lockstep: stamp_mismatch, stamp_backwards,
+        longest_publication_ns; withheld ticks, whose data grew too old meanwhile; taken messages; ``inputs``: for each
+        by name taken, errors, timeouts and the port's own counters; lockstep: stamp_mismatch, stamp_backwards,
         timeouts, starved (timed out now), waiting (names); heartbeat_age_ns, tick_age_ns.
         """
         now = time.monotonic_ns()
@@ -359,6 +361,7 @@ class Loop:
             "stamps_unrelated": cycle.STAMPS_UNRELATED,
             "late_publications": cycle.LATE_PUBLICATIONS,
             "longest_publication_ns": cycle.LONGEST_PUBLICATION,
+            "withheld": cycle.WITHHELD_TICKS,
         }
         return {
             "mode": self.mode,

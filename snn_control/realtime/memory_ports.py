@@ -15,7 +15,9 @@ from numba.extending import register_jitable
 
 from ..engine.bound import Bound, io_arrays
 from ..engine.compile import compile_callback
+from ..engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, GUARD_WORDS
 from ..engine.memory import (
+    i64,
     load_i64,
     load_u8,
     load_u16,
@@ -37,7 +39,7 @@ from .slots import (
     nothing_came,
 )
 
-__all__ = ["RecordOutput", "ReplayInput"]
+__all__ = ["RecordOutput", "ReplayGuard", "ReplayInput"]
 
 # Context of a replay input. Addresses of the record; 0 where a column is absent.
 (
@@ -231,6 +233,53 @@ class ReplayInput:
     def counters(self) -> dict[str, int]:
         """``delivered`` records and ``dropped`` stream elements."""
         return {"delivered": self.position, "dropped": int(self._context[R_DROPPED])}
+
+
+# Context of what a loop told the guard
+G_GUARD, G_TOLD, G_LENGTH, G_HELD, G_POSITION, G_WORDS = range(6)
+
+
+def _tell(ctx, now, limit):
+    o = i64(ctx, G_WORDS)
+    guard, k = i64(o[G_GUARD], GUARD_WORDS), o[G_POSITION]
+    if k < o[G_LENGTH]:
+        told = i64(o[G_TOLD] + 16 * k, 2)
+        guard[DRIVER], guard[ELAPSED] = told[0], told[1]
+        if k == 0 and o[G_HELD] != 0:
+            guard[FAULTED] = 1
+        o[G_POSITION] = k + 1
+        return 1
+    guard[DRIVER] = guard[ELAPSED] = 0
+    return 0
+
+
+class ReplayGuard:
+    """An input port that tells the guard, tick by tick, what a loop told it; it brings no message.
+
+    told : (T, 2) int64, DRIVER and ELAPSED as in `engine.kernels.outputs`
+    held : the guard begins in a fault
+    """
+
+    writes_age = True
+
+    def __init__(self, bound: Bound, told: np.ndarray, held: bool, name: str = "guard") -> None:
+        self.name, self._told = name, np.array(told, np.int64, order="C")
+        if self._told.shape[1:] != (2,):
+            raise DescriptionError(f"{name}.told", self._told.shape, "must have shape (ticks, 2)")
+        self.length = len(self._told)
+        self._slot = np.array([0, -1, 0, 0, -1, -1, 0, 0], np.int64)
+        self.slot = int(self._slot.ctypes.data)
+        self._context = np.array([bound.address("guard"), self._told.ctypes.data, len(self._told), held, 0], np.int64)
+        self.context = int(self._context.ctypes.data)
+        self.function = compile_callback(_tell, "int64(int64,int64,int64)")
+
+    def rewind(self) -> None:
+        """Begin again. Not while a loop runs."""
+        self._context[G_POSITION] = 0
+
+    def counters(self) -> dict[str, int]:
+        """``delivered`` ticks."""
+        return {"delivered": int(self._context[G_POSITION])}
 
 
 def _column(name: str, array, length: int, dtype) -> np.ndarray:

@@ -38,9 +38,9 @@ GRACE_S = 10.0  # how long a signalled process may take to end: a busy machine i
 
 # Words of the table
 (
-    POLL, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, PROGRAM,
+    POLL, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, CODE, PROGRAM,
     ARGUMENTS, ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
-) = range(20)  # fmt: skip
+) = range(21)  # fmt: skip
 
 _poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
 _read = types.ExternalFunction("read", types.intp(types.int32, types.intp, types.intp))
@@ -67,8 +67,9 @@ def watch(table):
         if o[HALT] != 0:
             o[SINCE_SIGNAL] += 1
             if o[SINCE_SIGNAL] > o[GRACE]:
-                _write(2, o[GRACE_TEXT], o[GRACE_LENGTH])
-                _exit(1)
+                if o[CODE] != 0:
+                    _write(2, o[GRACE_TEXT], o[GRACE_LENGTH])
+                _exit(o[CODE])
         beat = load_acquire(loop + 8 * cycle.HEARTBEAT) if loop != 0 else np.int64(0)
         running = loop != 0 and load_acquire(loop + 8 * cycle.RUNNING) != 0
         o[STILL] = o[STILL] + 1 if running and beat == o[LAST_BEAT] else 0
@@ -127,9 +128,9 @@ class Watchdog:
     def _address(self, text: int) -> int:
         return ctypes.cast(ctypes.c_char_p(self._texts[text]), ctypes.c_void_p).value or 0
 
-    def allow(self, seconds: float) -> None:
-        """From now on, a signalled process may take so long to end [s]."""
-        self._table[SINCE_SIGNAL], self._table[GRACE] = 0, round(seconds * 1000 / WAIT_MS)
+    def allow(self, seconds: float, code: int = 1) -> None:
+        """From now on, a signalled process may take so long to end [s]; else it ends with this exit code."""
+        self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 
     @property
     def halt(self) -> int:

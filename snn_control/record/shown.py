@@ -1,15 +1,15 @@
 """What a running loop was shown, tick by tick, kept in rings of fixed size: to be shown again, bit for bit.
 
 The recorder is an output port, asked after the commands: it copies the io slots as the tick has seen them, the cut of
-the events with them. Played back into a controller that was just reset, they give the same commands to the bit, with
-no clock, no pace and no budget (`Shown.ports`, `Shown.observations`).
+the events with them, and what the loop told the guard. Played back into a controller that was just reset, they give the
+same commands to the bit, with no clock, no pace and no budget (`Shown.ports`, `Shown.observations`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,18 @@ from numba.extending import register_jitable
 
 from ..engine.bound import Bound
 from ..engine.compile import compile_callback
+from ..engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, GUARD_WORDS
 from ..engine.memory import i64, u8, u16
 from ..engine.slots import COUNT, SLOT_WORDS
 from ..errors import DescriptionError, InputError
 from ..files import Arrays, reason, replace_file
-from ..realtime.memory_ports import ReplayInput
+from ..realtime.memory_ports import ReplayGuard, ReplayInput
 
 __all__ = ["Shown", "ShownRecorder"]
 
 # context words
-CLOCK, SEEN, INPUTS, N_INPUTS, NUMBERS, ROWS, TOTAL, WORDS = range(8)
+CLOCK, SEEN, INPUTS, N_INPUTS, NUMBERS, ROWS, TOTAL, GUARD, WORDS = range(9)
+TICK, TOLD, NUMBER_WORDS = 0, 1, 3  # of a tick: its number, DRIVER and ELAPSED of the guard
 # an input's words; WIDTH: numbers of a value input, 0 for events
 (
     SLOT, WIDTH, RING, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS,
@@ -60,7 +62,8 @@ def keep_inputs(context, stamp_ns, now_ns):
         return 0
     c[SEEN] = tick
     at = c[TOTAL] % c[ROWS]
-    i64(c[NUMBERS], c[ROWS])[at] = tick
+    number, guard = i64(c[NUMBERS] + 8 * NUMBER_WORDS * at, NUMBER_WORDS), i64(c[GUARD], GUARD_WORDS)
+    number[TICK], number[TOLD], number[TOLD + 1] = tick, guard[DRIVER], guard[ELAPSED]
     for k in range(c[N_INPUTS]):
         o = i64(c[INPUTS] + 8 * INPUT_WORDS * k, INPUT_WORDS)
         words = VALUES + o[WIDTH]
@@ -109,7 +112,7 @@ class ShownRecorder:
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         ticks, events = self._room(ticks, events, most_bytes)
-        self._numbers = _touched(ticks, np.int64)
+        self._numbers = _touched((ticks, NUMBER_WORDS), np.int64)
         self._rings: dict[str, np.ndarray] = {}
         self._kept: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
@@ -125,10 +128,11 @@ class ShownRecorder:
                 row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in self._kept[name].values()]
                 row[EVENTS] = events
         self._block = np.zeros(WORDS, np.int64)
-        self._clock = bound.array("clock")
+        self._clock, self._guard = bound.array("clock"), bound.array("guard")
+        self._held = False
         self._block[:] = (
             bound.address("clock"), self._clock[0], self._table.ctypes.data, len(self._inputs),
-            self._numbers.ctypes.data, ticks, 0,
+            self._numbers.ctypes.data, ticks, 0, bound.address("guard"),
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(keep_inputs, "int64(int64,int64,int64)")
@@ -141,7 +145,9 @@ class ShownRecorder:
             events = max(*cameras, min(events, most_bytes // (2 * each * len(cameras))))
             most_bytes -= events * each * len(cameras)
         widths = [one["size"] if one["kind"] == "value" else 0 for one in self._inputs]
-        return max(1, min(ticks, most_bytes // (8 + 8 * sum(VALUES + width for width in widths)))), events
+        return max(
+            1, min(ticks, most_bytes // (8 * NUMBER_WORDS + 8 * sum(VALUES + width for width in widths)))
+        ), events
 
     @property
     def kept(self) -> str:
@@ -151,7 +157,8 @@ class ShownRecorder:
         return f"{lasts}, and {events:,} events of each camera" if self._kept else lasts
 
     def clear(self) -> None:
-        """Forget everything; call it after the controller's reset. Not while a loop runs."""
+        """Forget everything; call it when the state is the one to begin with. Not while a loop runs."""
+        self._held = bool(self._guard[FAULTED])
         self._block[TOTAL], self._block[SEEN] = 0, self._clock[0]
         self._table[:, EVENTS_TOTAL] = 0
 
@@ -178,8 +185,9 @@ class ShownRecorder:
                 arrays[name]["offsets"] = np.append(kept[:, BEGIN], end) - begin
             else:
                 arrays[name]["values"] = np.ascontiguousarray(kept[:, VALUES:]).view(np.float64)
-        oldest = int(self._numbers[(first + lost) % ticks]) - 1 if total > first + lost else int(self._clock[0])
-        return Shown(self.period_ns, oldest, first + lost, arrays)
+        told = self._numbers[np.arange(first + lost, total) % ticks, TOLD:]
+        oldest = int(self._numbers[(first + lost) % ticks, TICK]) - 1 if total > first + lost else int(self._clock[0])
+        return Shown(self.period_ns, oldest, first + lost, arrays, told.copy(), self._held)
 
     def save(self, path: str | os.PathLike) -> None:
         """`Shown.save` of `record`."""
@@ -206,6 +214,8 @@ class Shown:
     first_tick : ticks that the controller had run before the first of these. Only where it is 0 does a controller that
         was just reset give the same commands
     overwritten : ticks that were recorded and are lost
+    told : (T, 2) int64, what the loop told the guard: faults of its own (bits), periods that passed since the last tick
+    held : the guard began in a fault, as it does on a robot
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
         y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
@@ -215,6 +225,8 @@ class Shown:
     first_tick: int
     overwritten: int
     inputs: Mapping[str, Mapping[str, np.ndarray]]
+    told: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    held: bool = False
 
     @property
     def ticks(self) -> int:
@@ -223,7 +235,7 @@ class Shown:
     def save(self, path: str | os.PathLike) -> None:
         """Write it as .npz, whole or not at all: arrays ``<input>.<column>``, and what stands above."""
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
-        facts = {key: getattr(self, key) for key in FACTS}
+        facts = {key: getattr(self, key) for key in (*FACTS, "told", "held")}
         arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -242,19 +254,22 @@ class Shown:
         inputs: dict[str, dict[str, np.ndarray]] = {}
         try:
             period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)
+            told, held = arrays.pop("told", np.zeros((0, 2), np.int64)), bool(arrays.pop("held", False))
             for key, array in arrays.items():
                 name, _, column = key.rpartition(".")
                 inputs.setdefault(name, {})[column] = array
-            whole = all(_fits(one) for one in inputs.values()) and len({len(i["fresh"]) for i in inputs.values()}) <= 1
+            lengths = {len(one["fresh"]) for one in inputs.values()} | ({len(told)} if told.size else set())
+            whole = all(_fits(one) for one in inputs.values()) and len(lengths) <= 1
+            whole = whole and told.shape[1:] == (2,) and told.dtype == np.int64
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: is damaged: {error}") from None
         if not whole:
             raise InputError(f"{path}: is damaged: its arrays do not fit together")
-        return cls(period_ns, first_tick, overwritten, inputs)
+        return cls(period_ns, first_tick, overwritten, inputs, told, held)
 
-    def ports(self, bound: Bound) -> list[ReplayInput]:
+    def ports(self, bound: Bound) -> list[ReplayInput | ReplayGuard]:
         """Input ports that show it to a loop, a tick a tick; raises InputError where an input is not the bound's."""
-        ports = []
+        ports: list[ReplayInput | ReplayGuard] = [ReplayGuard(bound, self.told, self.held)] if len(self.told) else []
         for name, one in self.inputs.items():
             record = one["values"] if "values" in one else [one[key] for key in ("offsets", *COLUMNS)]
             marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}
@@ -265,7 +280,8 @@ class Shown:
         """A tick's observation for `Controller.step`: None for an input that brought nothing.
 
         The ages are then those of `Controller.step`, whole periods, so a limit on staleness may strike a tick sooner or
-        later than it did; `ports` shows the ages as they were.
+        later than it did, and the guard begins without a fault and knows of no missed period; `ports` shows all of it
+        as it was.
         """
         for k in range(self.ticks):
             seen: dict[str, Any] = {}

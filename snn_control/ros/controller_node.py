@@ -187,9 +187,11 @@ class ControllerNode(LifecycleNode):
                 port.attach_semaphore(self.loop.semaphore)
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
-        if self.loop is None or self.controller is None or self.faults is None:
+        if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
             return FAILURE
         self.controller.reset()
+        if self.mode == "realtime" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
+            self.controller.bound.array("guard")[guard_words.FAULTED] = 1
         for recorder in filter(None, (self.recorder, self.shown)):
             recorder.clear()
         self._reporter.forget()
@@ -202,9 +204,8 @@ class ControllerNode(LifecycleNode):
                 port.clear()
             self.faults.restart()
             if self.mode == "realtime":
-                if self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
-                    self.controller.bound.array("guard")[guard_words.FAULTED] = 1
                 program = self._last_resort()
+                self._stop.begins()
                 rights = self.loop.start()
                 hangs = max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
                 self._stop.watchdog.guard(self.loop.table, hangs, program)

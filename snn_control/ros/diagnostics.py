@@ -145,7 +145,7 @@ def _causes(reason: int, invalid: Iterable[str]) -> str:
         outputs.INPUT_INVALID: f"invalid input: {', '.join(invalid)}",
         outputs.OUTPUT_NOT_FINITE: "an output is not finite",
         outputs.STOPPED: "the loop ends",
-        outputs.PUBLISH_LATE: "a publication took too long",
+        outputs.LATE: "a tick or its publication took too long",
     }
     return ", ".join(text for bit, text in words.items() if reason & bit)
 

@@ -248,6 +248,7 @@ class Input(Port):
     """A port that takes. ``problems``: counters that are worth a word in a report -> what they count."""
 
     _size: Sequence[int] | None = None  # of an events input
+    limit_ns = 0  # of the age of what a command stands on; 0: none
     problems: Mapping[str, str] = {
         "malformed": "malformed messages",
         "oversized": "oversized messages",

@@ -16,7 +16,7 @@ from ..events.event_array import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
 from ..events.event_array import HEIGHT as ARRAY_HEIGHT
 from ..events.event_array import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
-from ..realtime.cycle import PARTED
+from ..realtime.cycle import PARTED, WITHHELD
 from ..realtime.slots import SLOT_COUNT, SLOT_DROPPED, nothing_came
 from .cdr import KIND_SIZES, walk
 from .fields import type_name
@@ -186,6 +186,8 @@ def write_parting_numbers(context):
 
 def publish_command(context, stamp_ns, now_ns):
     """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
+    if now_ns == WITHHELD:
+        return np.int64(0)
     _write_numbers(context, now_ns == PARTED)
     stamp_at = get(context, _STAMP_AT)
     if stamp_at != 0:

@@ -45,6 +45,7 @@ __all__ = [
 
 DDS_PRIORITY = 60  # at most
 SAVES_WITHIN = 600.0  # s
+STARTS_WITHIN = 0.5  # s: how long a node that commands nothing yet may take to end in order
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
@@ -68,6 +69,7 @@ class Stop:
 
     def __init__(self, priority: int = 0) -> None:
         self.watchdog = Watchdog(priority)
+        self.watchdog.allow(STARTS_WITHIN, 0)
         self._set = False
         _on_signals(lambda *_: self.set())
 
@@ -76,6 +78,11 @@ class Stop:
 
     def set(self) -> None:
         self._set = True
+
+    def begins(self) -> None:
+        """From now on something may be commanded, and an end in order matters. Before, a signal just ends the process,
+        in the middle of a compilation if need be."""
+        self.watchdog.allow(GRACE_S)
 
     def saves(self, begins: bool) -> None:
         """A record is being written, which may take long; or that is over."""
@@ -317,6 +324,7 @@ def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
         print(f"snn_control: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
+    stop.begins()
     if shared_memory():
         node.get_logger().error(MAY_BLOCK)
     try:

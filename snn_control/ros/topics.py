@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import importlib
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from ..coding import ValueInput
 from ..engine.bound import Bound
 from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError, close_match
@@ -164,7 +164,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
     need_topics("inputs", [f["name"] for f in facts], spec.ros_inputs)
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     ports: list[Any] = []
-    values = {one.name: one for one in spec.inputs if isinstance(one, ValueInput)}
+    described: dict[str, Any] = {one.name: one for one in spec.inputs}
     for fact in facts:
         name = fact["name"]
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
@@ -178,7 +178,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         else:
             try:
                 program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
-                options = {"reduce": topic.reduce, "rules": rules_of(values[name]), "name": name}
+                options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
                 port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], **options)
             except DescriptionError as error:
                 raise error.within(where) from None
@@ -187,6 +187,8 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
                 raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
             ports.append(port)
         ports[-1].judge_ages(None if lockstep else topic.age, host_of(io, full))
+        if described[name].required and math.isfinite(described[name].stale):
+            ports[-1].limit_ns = round(described[name].stale * 1e9)
     return ports
 
 

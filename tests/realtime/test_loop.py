@@ -25,7 +25,7 @@ from numba.core.runtime import _nrt_python, rtsys
 from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.realtime import cycle
-from snn_control.realtime.cycle import PARTED
+from snn_control.realtime.cycle import PARTED, WITHHELD
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
 from snn_control.realtime.slots import SLOT_ARRIVAL, SLOT_WORDS
@@ -359,6 +359,22 @@ def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick
     assert stats["late_publications"] == slow
     assert stats["longest_publication_ns"] >= 60 * MS
     assert rig.keep[1][0] == (7 - 100 if slow else 8)
+
+
+@pytest.mark.parametrize(("limit_ms", "withheld"), [(20, 1), (500, 0), (0, 0)])
+def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withheld):
+    """The thread is held up within a tick: the command does not go out, recorders are told, the next tick is faulty."""
+    port = ticks.Port("take_stamped")
+    port.limit_ns = limit_ms * MS
+    guard, command = np.zeros(GUARD_WORDS, np.int64), np.zeros(2)
+    table = np.array([0, 60 * MS, 5, 0, 0], np.int64)  # busy for 60 ms in every fifth tick
+    rig = Rig([port], [], "busy", table, period=5 * MS, guard=guard.ctypes.data)
+    rig.keep = guard, command
+    rig.loop.start(ticks=6)
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    assert rig.loop.stats()["withheld"] == withheld
+    assert (rig.record.read()[1] == WITHHELD).sum() == withheld
 
 
 def test_the_guard_is_told_how_many_periods_passed_since_the_last_tick():

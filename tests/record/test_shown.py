@@ -14,6 +14,7 @@ import pytest
 from snn_control.coding import MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.engine.kernels.outputs import FAULTED
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
 from snn_control.measure.speed import replay_ports
@@ -26,6 +27,8 @@ from snn_control.record.shown import Shown, ShownRecorder
 from snn_control.record.stimulus import load_stimulus
 from snn_control.resources import shipped
 from snn_control.spec import load_spec
+from tests.engine.test_guard import direct
+from tests.realtime import ticks
 from tests.realtime.packets import evt3_words
 
 TICKS = 600
@@ -110,7 +113,37 @@ def test_a_realtime_run_is_repeated_to_the_bit(pace, tmp_path):
     rows = np.array([np.concatenate(list(third.step(seen).values())) for seen in stimulus.observations()])
     np.testing.assert_array_equal(rows.view(np.int64), commands[:500].view(np.int64))
     assert len(stimulus.events["camera"][0]) == camera["offsets"][500]
-    assert [port.length for port in replay_ports(third, stimulus)] == [TICKS, TICKS]
+    assert [port.length for port in replay_ports(third, stimulus)] == [TICKS] * 3
+
+
+def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_too():
+    """A slew is a second's, so what a tick may do depends on how many periods have passed since the last one."""
+    n, values = 60, np.where(np.arange(60) // 9 % 2, 0.8, -0.6)[:, None]
+    live = direct(slew=10.0)
+    bound, slow = live.bound, ticks.Port("publish_slowly")
+    slow.words[:3] = 0, 20, 30_000_000
+    x = ReplayInput.of(bound, "x", values)
+    out, recorder = RecordOutput(bound.address("command"), 1, n + 1), ShownRecorder(bound)
+    loop = Loop(
+        tick_address(), bound.table, live.period_ns, [x], [out, recorder, slow],
+        [(bound.address("command"), bound.address("safe"), 1)], priority=0, lock_memory=False, keep=live,
+        guard=bound.address("guard"), publish_budget_s=0.02,
+    )  # fmt: skip
+    bound.array("guard")[FAULTED] = 1
+    recorder.clear()
+    loop.start(n)
+    while loop.running:
+        time.sleep(0.01)
+    loop.stop()
+    record, commands = recorder.record(), out.read()[2][:n]
+    assert record.held
+    assert record.told[:, 1].max() >= 20
+    assert record.told[:, 0].any()  # the publication that took too long
+    again = direct(slew=10.0)
+    twin = RecordOutput(again.bound.address("command"), 1, n)
+    ports = record.ports(again.bound)
+    Loop(tick_address(), again.bound.table, again.period_ns, ports, [twin], mode="free", keep=again).run(n)
+    np.testing.assert_array_equal(twin.read()[2].view(np.int64), commands.view(np.int64))
 
 
 @pytest.mark.parametrize(("sizes", "most"), [({"ticks": 100}, 100), ({"events": 8000}, TICKS - 1)])
@@ -143,7 +176,7 @@ def test_a_record_of_another_size_is_refused_before_anything_is_written(tmp_path
         large.step({"x": np.full(24, 7.0), "z": 1.0})
         record(recorder.context, 0, 0)
     shown = recorder.record()
-    assert [port.length for port in shown.ports(large.bound)] == [3, 3]
+    assert [port.length for port in shown.ports(large.bound)] == [3, 3, 3]
     with pytest.raises(InputError, match=r"record of input 'x': shape \(3, 24\): must be \(ticks, 1\)"):
         shown.ports(small.bound)
     for name, wrong in (("x", np.zeros(3)), ("x", np.zeros((3, 2))), ("x", [np.zeros(3)] * 5), ("y", np.zeros((3, 1)))):
@@ -158,7 +191,7 @@ def test_what_is_kept_is_bounded_by_bytes_and_said(size):
     kept = recorder._numbers.nbytes + sum(ring.nbytes for ring in recorder._rings.values())
     assert (7 << 20) < kept <= 8 << 20
     ticks = len(recorder._numbers)
-    assert ticks == (8 << 20) // (8 * (1 + 9 + size + 9 + 1))
+    assert ticks == (8 << 20) // (8 * (3 + 9 + size + 9 + 1))
     assert recorder.kept == f"the newest {ticks:,} ticks, {ticks * 1e-3:.3g} s"
     record = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(recorder.function)
     for k in range(3):

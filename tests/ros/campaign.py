@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from snn_control.realtime.cycle import WITHHELD
 from snn_control.ros.launching import NodeProcess, command_line
 from tests.ros.robot import child_environment, die_with_the_parent
 
@@ -223,8 +224,8 @@ def pauses(count: int) -> bool:
             finally:
                 rig.close()
             with np.load(record) as file:
-                stamps, commands = file["stamp_ns"], file["command"][:, 0]
-        live = commands != SAFE
+                stamps, commands, sent = file["stamp_ns"], file["command"][:, 0], file["now_ns"] != WITHHELD
+        live = (commands != SAFE) & sent
         ages = stamps[live] * 1e-9 - rig.zero - commands[live]
         worst = max(worst, float(ages.max()))
         old += int((ages > STALE + PERIOD).sum())

@@ -17,7 +17,7 @@ from .spikes import HEADER, slot_address
 
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, DRIVER, ELAPSED, GUARD_WORDS = range(11)
-INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, PUBLISH_LATE = 1, 2, 4, 8  # bits of REASON; a driver sets the last two
+INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE = 1, 2, 4, 8  # bits of REASON; a driver sets the last two
 MOST_ELAPSED = 10  # periods that a slew makes up for at once: after a long pause it begins gently
 
 
@@ -53,7 +53,7 @@ def guard(row):
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
 
     A required input that is invalid, an output that is not finite, or what a driver reports (it is about to stop, its
-    last publication took too long) is a fault; while it lasts, and until `release` valid ticks in a row (or an
+    last tick took too long) is a fault; while it lasts, and until `release` valid ticks in a row (or an
     operator) end it, the command is the safe value: at once, or along the slew limit where `ramp` says so.
     The slew is a second's: a driver that missed periods says in ELAPSED how many have passed since its last tick.
     """
