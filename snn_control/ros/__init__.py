@@ -14,7 +14,7 @@ def _quiet_start() -> None:
     names = {os.path.basename(word).removeprefix("snn_control.ros.") for word in sys.orig_argv}
     if names & set(NODES):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # of nohup
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
                 signal.signal(number, lambda *_: os._exit(0))
 
 

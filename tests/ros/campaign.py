@@ -22,6 +22,7 @@ import yaml
 
 from snn_control.realtime.cycle import WITHHELD
 from snn_control.ros.launching import NodeProcess, command_line
+from snn_control.ros.process import ENDS
 from tests.ros.robot import child_environment, die_with_the_parent
 
 PERIOD, STALE, SAFE = 0.002, 0.05, -1.0
@@ -282,6 +283,8 @@ def starts(count: int) -> bool:
 
 
 if __name__ == "__main__":
+    for number in ENDS:  # a shell's background jobs ignore some of them, and so would the nodes
+        signal.signal(number, signal.SIG_DFL)
     os.environ.setdefault("ROS_DOMAIN_ID", "91")
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sys.exit(not {"readers": readers, "pauses": pauses, "starts": starts}[sys.argv[1]](int(sys.argv[2])))
