@@ -18,6 +18,7 @@ from typing import Any
 
 from snn_control.realtime.rights import set_fifo
 from snn_control.ros.launching import environment_of_child
+from snn_control.ros.transport import use_udp
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_FIFO = "SCHED_FIFO is not granted here: figures without a verdict. " + (
@@ -40,6 +41,8 @@ class Process:
     """``python -m benchmarks.<module> ROLE ...``; its last line on stdout is a JSON mapping."""
 
     def __init__(self, module: str, *arguments: object) -> None:
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        use_udp()  # all take the nodes' way
         environment = environment_of_child() | {"ROS_DOMAIN_ID": DOMAIN}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
         self._errors = tempfile.TemporaryFile("w+")

@@ -90,6 +90,8 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
             if more := counts.get(key, 0) - earlier.get(key, 0):
                 why = port.why_malformed() if key == "malformed" else ""
                 problems.append(f"{more} {what}" + (f": {why}" if why else ""))
+        if more := counts.get("outside", 0) - earlier.get("outside", 0):
+            problems.append(f"{more} events out of the frame of {port.frame}")
         if "events" in counts:
             values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
     faults = [fault] if (fault := port.fault()) else []
@@ -249,6 +251,8 @@ class Reporter:
         node, now = self._node, time.monotonic()
         current = node.loop.stats() if node.loop is not None else {}
         if current:
+            for name, seen in node.controller.counters()["inputs"].items():
+                current["inputs"][name]["outside"] = seen.get("out_of_frame", 0)  # beside what decoders found
             current["outputs"] = {port.name: port.counters() for port in node.outputs}
         found = statuses(node, current, self._before, now, self._senders)
         self._before = (now, current)

@@ -306,13 +306,18 @@ class Input(Port):
         """What was wrong with the newest malformed message, in words; "" where there was none."""
         return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
+    @property
+    def frame(self) -> str:
+        """Size of an events input."""
+        return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
+
     def fault(self) -> str:
         """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""
         width, height = self._block[[WIDTH, HEIGHT]].tolist()
         if self._size is None or not width or not height or [width, height] == list(self._size):
             return ""
-        ours, fix = f"{self._size[0]}x{self._size[1]}", f"set size: [{width}, {height}]"
-        return f"events come from a sensor of {width}x{height}, the input's size is {ours}: {fix}"
+        fix = f"set size: [{width}, {height}]"
+        return f"events come from a sensor of {width}x{height}, the input's size is {self.frame}: {fix}"
 
     def sender(self) -> tuple[bytes, int]:
         """Id of the newest message's publisher, as the graph says it, and how often that was another than before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 import time
 
@@ -90,6 +91,29 @@ def test_lockstep_commands_are_those_of_step_to_the_bit(interfaces, tmp_path, st
     again, record = Controller.load(file), Shown.load(tmp_path / "c_shown.npz")
     assert (record.first_tick, record.overwritten, record.ticks) == (0, 0, 60)
     assert [again.step(seen)["drive"][0] for seen in record.observations()] == expected
+
+
+@pytest.mark.parametrize("kind", [CLOUD, PACKET])
+def test_events_out_of_the_frame_are_told(interfaces, tmp_path, start, robot, kind):
+    process = start("controller_node", controller_file=str(write(tmp_path, changed(CONTROLLER, TYPE, kind))))
+    publisher = robot.publisher(message_class(kind), "camera/events")
+    robot.meets("camera", publisher)
+    number = itertools.count()
+
+    def send() -> bool:
+        stamp = time.time_ns()
+        columns = np.arange(3) + stamp, np.full(3, WIDTH + 5), np.zeros(3, np.int64), np.ones(3, np.int64)
+        outside = (
+            packet(next(number), columns, stamp, "mono", (0, 0)) if kind == PACKET else events_cdr(*columns, stamp)
+        )
+        publisher.publish(outside)
+        return any(
+            "events out of the frame" in s.message
+            for _, a in robot.diagnostics for s in a.status if s.name == "/controller: input camera" and s.level == WARN
+        )  # fmt: skip
+
+    wait(send)
+    assert process.end() == 0
 
 
 @pytest.mark.parametrize("way", ["cloud", "evt3", "mono"])
