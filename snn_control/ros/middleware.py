@@ -15,7 +15,7 @@ CHOICES = (
     "CYCLONEDDS_URI",
     "ZENOH_CONFIG_OVERRIDE",
 )
-USUAL = {"rmw_fastrtps_cpp": "shared memory on one machine, else UDP", "rmw_cyclonedds_cpp": "UDP"}
+USUAL = {"rmw_fastrtps_cpp": "UDP alone, see ros/transport.py", "rmw_cyclonedds_cpp": "UDP"}
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:

@@ -40,9 +40,10 @@ CONTROLLER = {
     },
 }  # fmt: skip
 SENSOR = """
-import sys, time, rclpy
+import os, sys, time, rclpy
 from std_msgs.msg import Float64
 rclpy.init()
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(70))  # not to be held up between a sample and its publication
 node = rclpy.create_node("sensor")
 publisher = node.create_publisher(Float64, "echo_in", 5)
 zero = float(sys.argv[1])
