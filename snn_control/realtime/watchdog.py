@@ -3,9 +3,11 @@
 A call into a middleware can block for ever, and then Python's main thread, its handlers of signals and the loop may all
 wait for the same lock. This thread waits for none: it is one compiled function over the C library alone.
 
-- A signal (Python's C handler writes it into a pipe, whatever the interpreter does) sets the word ``halt``, upon which
-  a loop stops with its parting command. If the process is still there `GRACE_S` later, it is
-  ended; who has more to do before its end says so (`Watchdog.allow`).
+- It hears the signals first, from a signalfd: they are blocked in the thread that makes it, so that neither a busy
+  interpreter nor a main thread that waits for a processor delays them. In threads that were there before (those of a
+  library that was imported) they are not: there Python's C handler writes into a pipe, at which this thread looks too.
+  A signal sets the word ``halt``, upon which a loop stops with its parting command. If the process is still there
+  `GRACE_S` later, it is ended; who has more to do before its end says so (`Watchdog.allow`).
 - A watched loop that gives no sign of life for its time to hang is a fault that nothing inside can mend: a program is
   started, which publishes the safe command from a process of its own, and this one is ended with exit code 1.
 
@@ -20,13 +22,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numba import types
 
 from ..engine.compile import compile_function
 from ..engine.memory import i64, load_i64
+from ..errors import RuntimeFault
 from . import cycle
 from .atomics import load_acquire, read_word, store_release, write_word
 from .rights import block_signals, set_fifo
@@ -34,13 +37,14 @@ from .rights import block_signals, set_fifo
 __all__ = ["GRACE_S", "Watchdog"]
 
 WAIT_MS = 10
+BUFFER_BYTES = 1024  # eight signals
 GRACE_S = 10.0  # how long a signalled process may take to end: a busy machine is slow, not stuck
 
 # Words of the table
 (
-    POLL, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, CODE, PROGRAM,
-    ARGUMENTS, ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
-) = range(21)  # fmt: skip
+    POLL, SIGNALS, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, CODE,
+    PROGRAM, ARGUMENTS, ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
+) = range(22)  # fmt: skip
 
 _poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
 _read = types.ExternalFunction("read", types.intp(types.int32, types.intp, types.intp))
@@ -58,8 +62,9 @@ def watch(table):
     while load_acquire(table + 8 * END) == 0:
         loop = load_acquire(table + 8 * LOOP)
         store_release(table + 8 * LOOKED_AT, loop)
-        if _poll(o[POLL], 1, WAIT_MS) > 0:
-            _read(np.int32(o[PIPE]), o[BUFFER], 64)
+        if _poll(o[POLL], 2, WAIT_MS) > 0:
+            _read(np.int32(o[SIGNALS]), o[BUFFER], BUFFER_BYTES)
+            _read(np.int32(o[PIPE]), o[BUFFER], BUFFER_BYTES)
             store_release(table + 8 * HALT, 1)
             if loop != 0:
                 _sem_post(load_i64(loop + 8 * cycle.SEMAPHORE))
@@ -81,24 +86,39 @@ def watch(table):
             _exit(1)
 
 
+def _signal_file(signals: Collection[int]) -> int:
+    """A file descriptor from which the signals are read, without waiting."""
+    libc, mask = ctypes.CDLL(None, use_errno=True), np.zeros(16, np.uint64)  # sigset_t
+    mask[0] = sum(1 << (number - 1) for number in signals)
+    file = libc.signalfd(-1, ctypes.c_void_p(mask.ctypes.data), os.O_NONBLOCK | os.O_CLOEXEC)
+    if file < 0:
+        raise RuntimeFault(f"signalfd: {os.strerror(ctypes.get_errno())}")
+    return file
+
+
 class Watchdog:
     """Watches the signals of this process and, from `guard` to `release`, one loop.
 
-    Signals are heard that have a handler of Python's. To be made by the main thread.
+    To be made by the main thread.
 
+    signals : that stop the loop; they do nothing else any more
     priority : SCHED_FIFO of its thread, 0: ordinary
     """
 
-    def __init__(self, priority: int = 0) -> None:
-        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._poll = np.array([self._pipe[0], 1], np.int32)  # struct pollfd; POLLIN
-        self._poll.view(np.int16)[2:] = 1, 0
-        self._buffer = np.zeros(64, np.uint8)
+    def __init__(self, signals: Collection[int], priority: int = 0) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        for number in signals:
+            signal.signal(number, lambda *_: None)
+        self._signals, self._pipe = _signal_file(signals), os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._poll = np.array([self._signals, 1, self._pipe[0], 1], np.int32)  # two struct pollfd; POLLIN
+        self._buffer = np.zeros(BUFFER_BYTES, np.uint8)
         self._texts = [b"snn_control: signalled, and does not end by itself: ended\n", b""]
         self._table = np.zeros(WORDS, np.int64)
         environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         for word, value in {
             POLL: self._poll.ctypes.data,
+            SIGNALS: self._signals,
             PIPE: self._pipe[0],
             BUFFER: self._buffer.ctypes.data,
             ENVIRONMENT: ctypes.addressof(environment),
@@ -119,7 +139,6 @@ class Watchdog:
             begun.set()
             run(self._words)
 
-        self._before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         self._thread = threading.Thread(target=body, name="watchdog", daemon=True)
         self._thread.start()
         begun.wait()
@@ -168,10 +187,10 @@ class Watchdog:
         self._arguments = ()
 
     def close(self) -> None:
-        """End the thread; signals are heard as before."""
+        """End the thread; the signals do nothing from now on."""
         atexit.unregister(self.close)
         write_word(self._words + 8 * END, 1)
         self._thread.join()
-        signal.set_wakeup_fd(self._before)
-        for end in self._pipe:
-            os.close(end)
+        signal.set_wakeup_fd(-1)
+        for file in (self._signals, *self._pipe):
+            os.close(file)

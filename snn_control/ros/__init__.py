@@ -6,16 +6,19 @@ import os
 import signal
 import sys
 
+__all__ = ["ENDS", "block_ends"]
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the signals that end a node
 NODES = ("controller_node", "world_node", "encoder_node", "view_node")
 
 
-def _quiet_start() -> None:
-    """In a node's process: until it is there, a signal just ends it; its imports take a second."""
-    names = {os.path.basename(word).removeprefix("snn_control.ros.") for word in sys.orig_argv}
-    if names & set(NODES):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
-                signal.signal(number, lambda *_: os._exit(0))
+def block_ends() -> tuple[signal.Signals, ...]:
+    """Let the signals that end a node wait; which they are. A SIGHUP that is ignored (nohup) stays so."""
+    ends = tuple(n for n in ENDS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN))
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    return ends
 
 
-_quiet_start()
+# In a node's process before any library makes threads: a signal waits for the watchdog, and no thread dies of it.
+if {os.path.basename(word).removeprefix("snn_control.ros.") for word in sys.orig_argv} & set(NODES):
+    block_ends()

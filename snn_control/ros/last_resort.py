@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import signal
 import struct
 import sys
 import time
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Publish the messages until `SECONDS` have passed."""
     from .transport import use_udp
 
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # who started us has blocked some
     given = json.loads((sys.argv[1:] if arguments is None else arguments)[0])
     use_udp()
 

@@ -9,7 +9,6 @@ and reports, stays at ordinary priority.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from ..errors import DescriptionError, SnnControlError
 from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, Watchdog
 from ..spec import nearest
+from . import block_ends
 from .transport import shared_memory, use_udp
 
 __all__ = [
@@ -49,35 +49,21 @@ STARTS_WITHIN = 0.5  # s: how long a node that commands nothing yet may take to 
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-
-
-def _on_signals(handler: Any) -> None:
-    """A handler for all signals that end a node. A SIGHUP that is ignored (nohup) stays so."""
-    for number in ENDS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
 class Stop:
     """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the parting safe command included.
 
     A running loop sees the signal by itself, through ``watchdog.halt``, whatever the interpreter does meanwhile.
+    Signals that come when it is set come too late.
 
     priority : of the thread that watches, SCHED_FIFO; 0: ordinary
     """
 
     def __init__(self, priority: int = 0) -> None:
-        self.watchdog = Watchdog(priority)
+        self.watchdog = Watchdog(block_ends(), priority)
         self.watchdog.allow(STARTS_WITHIN, 0)
-        self._set = False
-        _on_signals(lambda *_: self.set())
 
     def __call__(self) -> bool:
-        return self._set or self.watchdog.halted
-
-    def set(self) -> None:
-        self._set = True
+        return self.watchdog.halted
 
     def begins(self) -> None:
         """From now on something may be commanded, and an end in order matters. Before, a signal just ends the process,
@@ -89,8 +75,7 @@ class Stop:
         self.watchdog.allow(SAVES_WITHIN if begins else GRACE_S)
 
     def close(self) -> None:
-        """The process ends with the exit code that it has now: signals come too late."""
-        _on_signals(signal.SIG_IGN)
+        """The process ends with the exit code that it has now."""
         self.watchdog.close()
 
 

@@ -18,9 +18,7 @@ from snn_control.realtime.loop import Loop
 from snn_control.realtime.watchdog import Watchdog
 from tests.realtime import ticks
 from tests.realtime.test_loop import MS, Rig
-for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda *_: None)
-dog = Watchdog()
+dog = Watchdog([signal.SIGTERM, signal.SIGINT])
 """
 BLOCKED = """
 rig = Rig(halt=dog.halt)

@@ -21,8 +21,8 @@ import numpy as np
 import yaml
 
 from snn_control.realtime.cycle import WITHHELD
+from snn_control.ros import ENDS
 from snn_control.ros.launching import NodeProcess, command_line
-from snn_control.ros.process import ENDS
 from tests.ros.robot import child_environment, die_with_the_parent
 
 PERIOD, STALE, SAFE = 0.002, 0.05, -1.0

@@ -27,9 +27,9 @@ from std_srvs.srv import SetBool, Trigger
 
 from snn_control.controller import Controller
 from snn_control.realtime.loop import Loop
-from snn_control.ros import port_base
+from snn_control.ros import ENDS, port_base
 from snn_control.ros.controller_node import STOPS_WITHIN, ControllerNode
-from snn_control.ros.process import ENDS, Stop, _Dds, dds_threads, given_priority, missing_rights
+from snn_control.ros.process import Stop, _Dds, dds_threads, given_priority, missing_rights
 from tests.realtime import ticks
 from tests.ros.robot import (
     CONTROLLER,
@@ -743,7 +743,7 @@ def inside(ros, tmp_path):
     """An active controller node in this process, that nothing spins."""
     parameters = {"controller_file": str(write(tmp_path)), "priority": 0}
     given = [rclpy.parameter.Parameter(name, value=value) for name, value in parameters.items()]
-    handlers = {number: signal.getsignal(number) for number in ENDS}
+    mask, handlers = signal.pthread_sigmask(signal.SIG_BLOCK, ()), {n: signal.getsignal(n) for n in ENDS}
     stop = Stop()
     node = ControllerNode(stop, parameter_overrides=given)
     assert node.loop.running
@@ -753,6 +753,7 @@ def inside(ros, tmp_path):
     stop.close()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def reported(node, part):
