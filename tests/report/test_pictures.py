@@ -148,6 +148,9 @@ def test_rows_of_nothing_leave_the_scale_of_the_others():
     axes = figure.add_subplot()
     row.draw(axes, figure.add_subplot)
     assert axes.images[0].get_clim() == (0.0, 1.0)
+    figure.canvas.draw()
+    cells = next(place["cells"] for place in places(figure) if "cells" in place)
+    assert cells[0][:2] == [None, 0.1008]  # JSON knows no NaN
     assert Numbers("", "", "", np.arange(1.0), np.full((1, 12), np.nan), one.names, INHIBITS, -free, free).alike()
 
 
