@@ -8,15 +8,20 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import DescriptionError, SnnControlError, how_to_install
+from ..spaces import check_action, check_observation
+
+if TYPE_CHECKING:
+    from ..controller import Controller
 
 __all__ = [
     "add_command",
     "add_out",
+    "check_fit",
     "check_out",
     "import_extra",
     "keywords",
@@ -135,6 +140,16 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
     except Exception as error:  # an environment raises what it likes at a wrong argument
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
+
+
+def check_fit(controller: Controller, env: Any, file: str) -> None:
+    """Raise DescriptionError, with the file in front, where a controller and an environment do not belong together."""
+    outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
+    try:
+        check_action(outputs, env.action_space)
+        check_observation(controller.inputs, env.observation_space)
+    except DescriptionError as error:
+        raise error.in_file(file) from None
 
 
 def print_json(value: Any) -> None:

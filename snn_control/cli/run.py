@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DescriptionError
 from ..record.inputs import InputRecorder
-from ..spaces import check_action, check_observation
 from ..training.rollout import Spread
-from .common import add_command, keywords, make_environment, print_json, table, whole
+from .common import add_command, check_fit, keywords, make_environment, print_json, table, whole
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, baselines_of, in_processes
 
 if TYPE_CHECKING:
@@ -88,14 +87,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace, player: Player) -> None:
     """Whether controller, environment and options belong together; raises DescriptionError."""
-    controller = player.controller
-    outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
-    try:
-        check_action(outputs, player.env.action_space)
-        check_observation(controller.inputs, player.env.observation_space)
-    except DescriptionError as error:
-        raise error.in_file(options.file) from None
-    if options.keep_learning and not controller.program.facts.get("learning"):
+    check_fit(player.controller, player.env, options.file)
+    if options.keep_learning and not player.controller.program.facts.get("learning"):
         raise DescriptionError(
             "--keep-learning", options.file, "no projection of it learns", "leave --keep-learning out"
         )

@@ -8,9 +8,8 @@ from ..controller import Controller
 from ..errors import DescriptionError
 from ..record.closed_loop import shown_in
 from ..record.stimulus import Stimulus, default_stimulus, load_stimulus
-from ..spaces import check_action, check_observation
 from ..spec import ControllerSpec
-from .common import keywords, make_environment, number, whole
+from .common import check_fit, keywords, make_environment, number, whole
 
 __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
 
@@ -56,12 +55,8 @@ def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
     seconds = min(SECONDS, MOST_TICKS * spec.period) if options.seconds is None else options.seconds
     env = make_environment(options.env, keywords(options.arg))
     controller = Controller.from_spec(spec)
-    outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
     try:
-        check_action(outputs, env.action_space)
-        check_observation(controller.inputs, env.observation_space)
+        check_fit(controller, env, spec.path)
         return shown_in(env, controller, options.env, max(1, round(seconds / spec.period)), options.seed)
-    except DescriptionError as error:
-        raise error.in_file(spec.path) from None
     finally:
         env.close()

@@ -28,7 +28,7 @@ import numpy as np
 from numba import types
 
 from ..engine.compile import compile_function
-from ..engine.memory import i64, load_i64
+from ..engine.memory import i64, load_i64, store_u32
 from ..errors import RuntimeFault
 from . import cycle
 from .atomics import load_acquire, read_word, store_release, write_word
@@ -37,17 +37,16 @@ from .rights import block_signals, set_fifo
 __all__ = ["GRACE_S", "Watchdog"]
 
 WAIT_MS = 10
-BUFFER_BYTES = 1024  # eight signals
+NO_FILE = 0xFFFFFFFF  # -1: poll leaves it alone
 GRACE_S = 10.0  # how long a signalled process may take to end: a busy machine is slow, not stuck
 
 # Words of the table
 (
-    POLL, SIGNALS, PIPE, BUFFER, HALT, END, LOOP, LOOKED_AT, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, CODE,
+    POLL, PROCESS, HALT, END, LOOP, ROUNDS, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, CODE,
     PROGRAM, ARGUMENTS, ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
-) = range(22)  # fmt: skip
+) = range(20)  # fmt: skip
 
 _poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
-_read = types.ExternalFunction("read", types.intp(types.int32, types.intp, types.intp))
 _write = types.ExternalFunction("write", types.intp(types.int32, types.intp, types.intp))
 _sem_post = types.ExternalFunction("sem_post", types.int32(types.intp))
 _posix_spawn = types.ExternalFunction(
@@ -60,11 +59,12 @@ def watch(table):
     """Until END is set; see the module."""
     o = i64(table, WORDS)
     while load_acquire(table + 8 * END) == 0:
+        store_release(table + 8 * ROUNDS, o[ROUNDS] + 1)
         loop = load_acquire(table + 8 * LOOP)
-        store_release(table + 8 * LOOKED_AT, loop)
         if _poll(o[POLL], 2, WAIT_MS) > 0:
-            _read(np.int32(o[SIGNALS]), o[BUFFER], BUFFER_BYTES)
-            _read(np.int32(o[PIPE]), o[BUFFER], BUFFER_BYTES)
+            # the first signal says it all: more of them must not keep it from counting
+            store_u32(o[POLL], NO_FILE)
+            store_u32(o[POLL] + 8, NO_FILE)
             store_release(table + 8 * HALT, 1)
             if loop != 0:
                 _sem_post(load_i64(loop + 8 * cycle.SEMAPHORE))
@@ -81,7 +81,7 @@ def watch(table):
         o[LAST_BEAT] = beat
         if running and o[STILL] >= o[HANGS]:
             if o[ARGUMENTS] != 0:
-                _posix_spawn(o[BUFFER], o[PROGRAM], 0, 0, o[ARGUMENTS], load_i64(o[ENVIRONMENT]))
+                _posix_spawn(o[PROCESS], o[PROGRAM], 0, 0, o[ARGUMENTS], load_i64(o[ENVIRONMENT]))
             _write(2, o[HANG_TEXT], o[HANG_LENGTH])
             _exit(1)
 
@@ -112,15 +112,13 @@ class Watchdog:
         self._signals, self._pipe = _signal_file(signals), os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         self._poll = np.array([self._signals, 1, self._pipe[0], 1], np.int32)  # two struct pollfd; POLLIN
-        self._buffer = np.zeros(BUFFER_BYTES, np.uint8)
+        self._started = np.zeros(1, np.int32)  # pid_t
         self._texts = [b"snn_control: signalled, and does not end by itself: ended\n", b""]
         self._table = np.zeros(WORDS, np.int64)
         environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         for word, value in {
             POLL: self._poll.ctypes.data,
-            SIGNALS: self._signals,
-            PIPE: self._pipe[0],
-            BUFFER: self._buffer.ctypes.data,
+            PROCESS: self._started.ctypes.data,
             ENVIRONMENT: ctypes.addressof(environment),
             GRACE_TEXT: self._address(0),
             GRACE_LENGTH: len(self._texts[0]),
@@ -181,9 +179,12 @@ class Watchdog:
 
     def release(self) -> None:
         """Watch no loop any more; its memory may go once this has returned."""
-        write_word(self._words + 8 * LOOP, 0)
-        while self._thread.is_alive() and read_word(self._words + 8 * LOOKED_AT) != 0:
-            time.sleep(WAIT_MS / 1000)
+        if read_word(self._words + 8 * LOOP) != 0:
+            write_word(self._words + 8 * LOOP, 0)
+            # the round under way, and one that had begun before it could see the 0, may still look at the loop
+            last = read_word(self._words + 8 * ROUNDS) + 2
+            while self._thread.is_alive() and read_word(self._words + 8 * ROUNDS) < last:
+                time.sleep(WAIT_MS / 1000)
         self._arguments = ()
 
     def close(self) -> None:

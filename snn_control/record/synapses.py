@@ -11,7 +11,7 @@ from ..network import AllToAll, Distribution, FromArrays, Projection
 from ..network.convolution import Convolution
 from ..spec import ControllerSpec
 
-__all__ = ["Synapses", "all_synapses", "sizes_of"]
+__all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of"]
 
 MOST = 4_000_000  # synapses of a controller that are looked at one by one
 
@@ -52,10 +52,19 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 
 def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
-    connector = p.connector
-    if isinstance(connector, Convolution):
-        pre, post, weight = _convolved(connector, np.asarray(p.weights, np.float64))
+    if isinstance(p.connector, Convolution):
+        pre, post, weight = _convolved(p.connector, np.asarray(p.weights, np.float64))
         return Synapses(p, pre, post, weight, np.full(pre.size, float(p.delay)))
+    pre, post, weight, delay = given_synapses(p, n_pre, n_post)
+    there = weight != 0 if p.learning is None else np.ones(weight.size, bool)
+    return Synapses(p, pre[there], post[there], weight[there], delay[there])
+
+
+def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Source, target, weight and delay [s] of each synapse of a projection that is no convolution, those of weight 0
+    too; int8 weights as they are rounded."""
+    connector = p.connector
+    assert not isinstance(connector, Convolution)
     if isinstance(connector, FromArrays):
         pre, post = (np.asarray(index, np.int64) for index in connector.arrays())
     else:
@@ -67,9 +76,7 @@ def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
     if p.precision == "int8":
         scale = p.scale or float(np.abs(weight).max(initial=0)) / 127 or 1.0
         weight = np.rint(weight / scale) * scale
-    delay = np.broadcast_to(np.asarray(p.delay, np.float64), shape).reshape(-1)
-    there = weight != 0 if p.learning is None else np.ones(weight.size, bool)
-    return Synapses(p, pre[there], post[there], weight[there], delay[there])
+    return pre, post, weight, np.broadcast_to(np.asarray(p.delay, np.float64), shape).reshape(-1)
 
 
 def _convolved(c: Convolution, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine.program import Program
-from ..network import AllToAll, Connector, Distribution, FromArrays, Projection
+from ..network import AllToAll, Projection
 from ..network.convolution import Convolution
+from ..record.synapses import given_synapses
 from .canvas import EXCITES, INHIBITS, MUTED, SIGNED, WIDTH, keep_apart, whole_ticks
 from .table import number
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["Synapses", "draw_weights", "sizes_of", "synapses_of"]
+__all__ = ["Synapses", "draw_weights", "synapses_of"]
 
 MOST_DOTS = 20_000  # synapses that are drawn one by one
 MOST_CELLS = 400  # of a picture of weights along an axis; larger ones are averaged or counted
@@ -54,52 +54,29 @@ class Synapses:
         return f"{self.pre} → {self.post}"
 
 
-def sizes_of(program: Program) -> dict[str, int]:
-    """Name -> how many signals it gives: populations, inputs whose encoder spikes, and graded inputs."""
-    found = {p["name"]: p["size"] for p in program.facts["populations"]}
-    for one in program.facts["inputs"]:
-        for kind in ("drive", "pooled", "held"):
-            place = program.names.get(f"{one['name']}.{kind}")
-            if place is not None:
-                found.setdefault(one["name"], place.shape[0])
-    return found
-
-
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """The synapses that a description means; delays in whole steps of dt [s], int8 weights as they are rounded."""
-    n_pre, n_post, connector = sizes[p.pre], sizes[p.post], p.connector
-    delays = np.rint(np.asarray(p.delay, np.float64) / dt) * dt
-    if isinstance(connector, Convolution):
+    """The synapses that a description means; delays in whole steps of dt [s], int8 weights as they are rounded.
+
+    sizes : of `snn_control.record.synapses.sizes_of`
+    """
+    n_pre, n_post = sizes[p.pre], sizes[p.post]
+    if isinstance(p.connector, Convolution):
         weights = np.asarray(p.weights, np.float64)
-        into, out = _degrees_of_convolution(connector, weights.shape)
-        delays = np.broadcast_to(delays, weights.size)
+        into, out = _degrees_of_convolution(p.connector, weights.shape)
+        delays = np.full(weights.size, _whole_steps(p.delay, dt))
         return Synapses(p.pre, p.post, "convolution", weights.reshape(-1), delays, into, out, kernels=weights)
-    dense = isinstance(connector, AllToAll)
-    if dense:
-        shape: tuple[int, ...] = (n_pre, n_post)
-        every: tuple[np.ndarray, ...] = ()
-    else:
-        every = _pairs(connector, n_pre, n_post, p.pre == p.post)
-        shape = every[0].shape
-    drawn = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights, np.float64)
-    weights = np.broadcast_to(drawn, shape)
-    if p.precision == "int8":
-        scale = p.scale or float(np.abs(weights).max(initial=0)) / 127 or 1.0
-        weights = np.rint(weights / scale) * scale
+    pre, post, weights, delays = given_synapses(p, n_pre, n_post)
     there = weights != 0
-    index = np.nonzero(there) if dense else (every[0][there], every[1][there])
+    pre, post = pre[there], post[there]
     return Synapses(
-        p.pre, p.post, "dense" if dense else "sparse", weights[there], np.broadcast_to(delays, shape)[there],
-        np.bincount(index[1], minlength=n_post), np.bincount(index[0], minlength=n_pre), *index,
+        p.pre, p.post, "dense" if isinstance(p.connector, AllToAll) else "sparse", weights[there],
+        _whole_steps(delays[there], dt), np.bincount(post, minlength=n_post), np.bincount(pre, minlength=n_pre),
+        pre, post,
     )  # fmt: skip
 
 
-def _pairs(connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Source and target of each synapse, in the order of the weights."""
-    if isinstance(connector, FromArrays):
-        return connector.arrays()
-    pointers, targets = connector.rows(n_pre, n_post, recurrent)
-    return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
+def _whole_steps(delay: Any, dt: float) -> np.ndarray:
+    return np.rint(np.asarray(delay, np.float64) / dt) * dt
 
 
 def _degrees_of_convolution(c: Convolution, weights: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

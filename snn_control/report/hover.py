@@ -45,10 +45,10 @@ def _label(axes: Axes, axis: Axis, key: str) -> str:
 
 
 def _cells(axes: Axes) -> dict[str, Any]:
-    """The values of a small image that fills its axes."""
+    """The values of a small image that fills its axes; None, as JSON has no other word, for what is not finite."""
     for image in axes.images:
         values, bar = image.get_array(), image.colorbar
         if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:
-            rows = [[float(f"{v:.4g}") for v in row] for row in np.asarray(values, np.float64)]
+            rows = [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in np.asarray(values, float)]
             return {"cells": rows, "label": bar.ax.get_ylabel()}
     return {}

@@ -18,10 +18,11 @@ from ..record.health import Health, diagnose, neurons_of
 from ..record.names import number_names
 from ..record.response import tuning
 from ..record.stimulus import Stimulus
+from ..record.synapses import sizes_of
 from ..record.watch import Activity, watch
 from ..spec import ControllerSpec, nearest
 from .canvas import Picture, paint
-from .connections import draw_weights, sizes_of, synapses_of
+from .connections import draw_weights, synapses_of
 from .curves import MOST_DIMENSIONS, draw_f_i, draw_linear, draw_pool, draw_tuning, same_models
 from .decoders import draw_decoders
 from .graph import delay_text, draw_graph

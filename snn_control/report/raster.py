@@ -131,10 +131,17 @@ class Numbers:
 
     def spans(self) -> np.ndarray:
         """(k,) of the ranges, where they are infinite of what was seen."""
-        seen = np.ptp(self.values, axis=0) if len(self.values) else np.zeros(len(self.names))
+        lowest, highest = self.seen()
         with np.errstate(invalid="ignore"):
             span = self.high - self.low
-        return np.where(np.isfinite(span), span, seen)
+        return np.where(np.isfinite(span), span, highest - lowest)
+
+    def seen(self) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) lowest and highest of what arrived, a row of NaN being nothing; 0 where nothing did."""
+        there = np.isfinite(self.values)
+        low = np.where(there, self.values, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(there, self.values, -np.inf).max(axis=0, initial=-np.inf)
+        return np.where(low <= high, low, 0.0), np.where(low <= high, high, 0.0)
 
     def alike(self) -> bool:
         spans = self.spans()
@@ -184,14 +191,15 @@ class Numbers:
         label = f"{self.what} [{self.unit}]"
         if not self.alike():
             span = np.maximum(self.spans(), 1e-12)[:, None]
-            low = np.where(np.isfinite(self.low), self.low, self.values.min(axis=0))[:, None]
+            low = np.where(np.isfinite(self.low), self.low, self.seen()[0])[:, None]
             values, label = (values - low) / span, "share of its range [1]"
-        if values.min() < 0:
-            most = float(np.abs(values).max())
+        there = np.append(values[np.isfinite(values)], 0.0)
+        if there.min() < 0:
+            most = float(np.abs(there).max())
             colours: dict[str, Any] = {"cmap": SIGNED, "vmin": -most, "vmax": most}
         else:
             ground = LinearSegmentedColormap.from_list("numbers", ["white", self.colour])
-            colours = {"cmap": ground, "vmin": 0.0, "vmax": max(float(values.max()), 1e-12)}
+            colours = {"cmap": ground, "vmin": 0.0, "vmax": max(float(there.max()), 1e-12)}
         step = float(self.t[1] - self.t[0]) if len(self.t) > 1 else 1.0
         ends = (float(self.t[0]), float(self.t[-1]) + step, k - 0.5, -0.5)
         image = axes.imshow(values, aspect="auto", extent=ends, interpolation="nearest", **colours)

@@ -131,23 +131,25 @@ class _Bag:
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
+        from .ports import check_size
+        from .sectors import reduced
         from .topics import message_class
         from .wire import compile_path, read_values
 
         where = f"ros.inputs.{one.name}"
         try:
             program = compile_path(message_class(where, topic.type), topic.field)
+            check_size(program, one.size, topic.reduce)
         except DescriptionError as error:
             raise (error if error.path.startswith(where) else error.within(where)) from None
-        if program.size not in (-1, one.size):
-            rule = f"names {program.size} numbers, the input has {one.size}"
-            raise DescriptionError(f"{where}.field", topic.field, rule, "change size or field")
         rows: list[tuple[int, np.ndarray]] = []
         for log_time, message in self._messages(full):
             try:
                 values = read_values(program, message)[0]
             except InputError:
                 values = np.empty(0)
+            if topic.reduce and len(values) >= one.size:
+                values = reduced(values, one, topic.reduce)
             if len(values) != one.size:  # an empty sequence is no measurement, but no mistake either
                 self.malformed += 1
                 continue

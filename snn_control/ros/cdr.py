@@ -60,6 +60,7 @@ __all__ = [
     "KIND_SIZES",
     "get_number",
     "kind_size",
+    "nearest_whole",
     "put_number",
     "walk",
     "walk_message",
@@ -140,6 +141,16 @@ def get_number(address, kind, big, swap):
 
 
 @register_jitable
+def nearest_whole(value):
+    """``value`` rounded to a whole number, ties to even."""
+    whole = np.floor(value)
+    rest = value - whole
+    if rest > 0.5 or (rest == 0.5 and whole != 2.0 * np.floor(whole / 2.0)):
+        whole += 1.0
+    return whole
+
+
+@register_jitable
 def _to_integer(value, low, high):
     """``value`` rounded to the nearest integer, ties to even, within [low, high]; NaN becomes 0."""
     if value != value:
@@ -148,12 +159,7 @@ def _to_integer(value, low, high):
         return np.int64(low)
     if value >= high:
         return np.int64(high)
-    whole = np.floor(value)
-    rest = value - whole
-    n = np.int64(whole)
-    if rest > 0.5 or (rest == 0.5 and (n & 1) == 1):
-        n += 1
-    return n
+    return np.int64(nearest_whole(value))
 
 
 @register_jitable

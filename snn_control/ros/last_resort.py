@@ -2,8 +2,9 @@
 
 The controller's watchdog starts it; it needs neither the controller nor its file, only the messages that were made when
 the controller was activated: ``python -m snn_control.ros.last_resort JSON``. It publishes them for `SECONDS`, says on
-/diagnostics what happened, and ends. An actuator must have a time-out of its own all the same: this process needs a
-second to begin, and nothing helps a machine that has died.
+/diagnostics what happened, and ends. The watchdog's blocked signals are inherited: but for SIGKILL, nothing cuts it
+short. An actuator must have a time-out of its own all the same: this process needs a second to begin, and nothing helps
+a machine that has died.
 """
 
 from __future__ import annotations

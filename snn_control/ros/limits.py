@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from ..coding import ArgmaxDecoder, Output
 from ..engine.memory import load_f64, load_i64, store_f64, store_i64
 from ..errors import DescriptionError
-from .cdr import FLOAT32, FLOAT64, KINDS, put_number
+from .cdr import FLOAT32, FLOAT64, KINDS, nearest_whole, put_number
 
 __all__ = ["ROW", "Bounds", "fit_bounds", "put_row", "rows_of"]
 
@@ -30,9 +30,7 @@ PLACE, KIND, COMMAND = 0, 1, 2  # address in the message, type, address of the c
 LOW, HIGH, STEP = 3, 4, 5  # float64, what the type can say; STEP is the largest change in a tick
 WAIT = 6  # ticks from one change to the next; 0: the number is published without bounds
 LAST, WAITED = 7, 8  # float64 published before, and ticks since it changed
-FREE = (
-    9  # address of a word that is not 0 while the slew does not hold, on the way to the safe value; 0: it always holds
-)
+FREE = 9  # address of a word that is not 0 on the way to the safe value, when no slew holds; 0: it always holds
 ROW = 10
 
 ROUNDING = 1e-9  # of slew x period, which is 2.9999999999999996 where 3 was meant
@@ -129,21 +127,11 @@ def rows_of(places: Sequence[int], kind: int, command: int, bounds: Bounds | Non
 
 
 @register_jitable
-def _nearest_whole(value):
-    """``value`` rounded to a whole number, ties to even."""
-    whole = np.floor(value)
-    rest = value - whole
-    if rest > 0.5 or (rest == 0.5 and whole != 2.0 * np.floor(whole / 2.0)):
-        whole += 1.0
-    return whole
-
-
-@register_jitable
 def _rounded(value, kind):
     """``value`` as a field of ``kind`` says it."""
     if kind == FLOAT64:
         return value
-    return np.float64(np.float32(value)) if kind == FLOAT32 else _nearest_whole(value)
+    return np.float64(np.float32(value)) if kind == FLOAT32 else nearest_whole(value)
 
 
 @register_jitable

@@ -7,7 +7,7 @@ import os
 __all__ = ["middleware"]
 
 DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # of rclpy's first number
-#: variables that choose how messages travel
+#: variables that have a say in how messages travel
 CHOICES = (
     "FASTDDS_BUILTIN_TRANSPORTS",
     "FASTDDS_DEFAULT_PROFILES_FILE",
@@ -15,7 +15,7 @@ CHOICES = (
     "CYCLONEDDS_URI",
     "ZENOH_CONFIG_OVERRIDE",
 )
-USUAL = {"rmw_fastrtps_cpp": "UDP alone, see ros/transport.py", "rmw_cyclonedds_cpp": "UDP"}
+USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}  # see `transport`
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
@@ -28,9 +28,9 @@ def middleware(rclpy_version: str) -> dict[str, str]:
     rmw = get_rmw_implementation_identifier()
     chosen = [f"{key}={os.environ[key]}" for key in CHOICES if os.environ.get(key)]
     reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # as launching.environment_of_child has it
-    usual = f"default of {rmw}: {USUAL[rmw]}" if rmw in USUAL else f"default of {rmw}"
+    usual = USUAL.get(rmw, f"default of {rmw}")
     return {
         "ROS distribution": name or f"{guess or 'unknown'}, as rclpy {rclpy_version} is",
         "rmw": rmw,
-        "transport": f"{', '.join(chosen) or usual}; discovery {reach}",
+        "transport": "; ".join([usual, *chosen, f"discovery {reach}"]),
     }

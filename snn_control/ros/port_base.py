@@ -15,7 +15,8 @@ arrival : the time since the message was published, as far as it is known. The m
     process was paused is old. Stamps in the message do not matter.
 stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp of the future, by no more than FUTURE_NS, is
     of now; one further ahead, and a stamp of zero (there is none), are not believed: such a message is counted and
-    ignored, and so is one with an older stamp than the one that is held.
+    ignored, and so is one with an older stamp than the one that is held, unless that has come to lie in the future:
+    the clocks were set back.
 older : the larger of both; without a stamp the first alone.
 In lockstep the loop counts the ages itself.
 
@@ -166,7 +167,7 @@ def known_since(context, slot, stamp, now_ns):
         elif c[RULE] == STAMP:
             c[UNSTAMPED] += 1
             return NOT_BELIEVED
-        if 0 < stamp < load_i64(slot + 8 * SLOT_STAMP):
+        if 0 < stamp < load_i64(slot + 8 * SLOT_STAMP) <= now_real + FUTURE_NS:
             c[BACKWARDS] += 1
             return NOT_BELIEVED
     return max(now_ns - age, 0)

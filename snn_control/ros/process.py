@@ -207,10 +207,10 @@ EXAMPLES = {
 def help_of(make: Any) -> str:
     """What a node is, its parameters with their defaults, and an example; ``make`` as for `run_node`."""
     what = (sys.modules[make.__module__].__doc__ or make.__doc__ or "").strip()
-    _Help.rows = []
+    _Help.rows, stop = [], Stop()
     try:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        make(stop := Stop())
+        make(stop)
     except _Listed:
         pass
     finally:

@@ -15,10 +15,11 @@ from numba.extending import register_jitable
 
 from ..coding import ValueInput
 from ..coding.inputs import NOT_FINITE
+from ..engine.compile import compile_function
 from ..engine.kernels.encoders import HIGH, HOLD, REJECT
 from ..engine.memory import load_f64, load_i64, store_f64
 
-__all__ = ["REDUCTIONS", "reduce_sectors", "rules_of"]
+__all__ = ["REDUCTIONS", "reduce_sectors", "reduced", "rules_of"]
 
 #: ``reduce`` of a topic, by number; 0: every number of the input has one of the message
 REDUCTIONS = ("", "min", "mean", "max")
@@ -65,3 +66,16 @@ def reduce_sectors(values, n, out, size, how, rules):
     for k in range(size):
         first, last = k * n // size, (k + 1) * n // size
         store_f64(out + 8 * k, _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k))
+
+
+def _reduce(values, n, out, size, how, rules):
+    reduce_sectors(values, n, out, size, how, rules)
+
+
+def reduced(values: np.ndarray, spec: ValueInput, how: str) -> np.ndarray:
+    """`reduce_sectors` of arrays: (n,) float64 with n >= size -> (size,) float64; ``how`` is one of `REDUCTIONS`."""
+    given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
+    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64)")
+    addresses = given.ctypes.data, len(given), out.ctypes.data, spec.size, REDUCTIONS.index(how), rules.ctypes.data
+    run(*addresses)
+    return out

@@ -134,7 +134,7 @@ def test_plot_shows_what_was_learned(tmp_path, capsys):
             ["plot", "cartpole", "--only", "fi"],
             "--only = 'fi': is not a picture of this controller; did you mean 'f_i'",
         ),
-        (["plot", "cartpole", "--out", "/proc/none"], "--out = '/proc/none': cannot be written"),
+        (["plot", "cartpole", "--only", "graph", "--out", "/proc/none"], "--out = '/proc/none': cannot be written"),
         (["plot", "cartpole", "--out", "setup.py"], "--out = 'setup.py': must be a folder"),
         (["plot", "cartpole", "--format", "gif"], "invalid choice: 'gif'"),
         (["plot", "cartpole", "--seconds", "0"], "must be at least 1e-06 s"),

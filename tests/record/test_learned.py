@@ -8,7 +8,8 @@ import pytest
 from snn_control.controller import Controller
 from snn_control.errors import ProgramError
 from snn_control.record.learned import with_learned
-from snn_control.report.connections import sizes_of, synapses_of
+from snn_control.record.synapses import sizes_of
+from snn_control.report.connections import synapses_of
 from snn_control.spec import parse_spec
 
 STDP = {"type": "stdp", "w_min": 0.0, "w_max": 10.0, "a_plus": 0.05}

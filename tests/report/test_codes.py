@@ -6,8 +6,8 @@ import yaml
 from matplotlib.figure import Figure
 
 from snn_control.record.stimulus import default_stimulus
+from snn_control.record.synapses import sizes_of
 from snn_control.record.watch import watch
-from snn_control.report.connections import sizes_of
 from snn_control.report.decoders import _panels
 from snn_control.report.graph import boxes_and_arrows
 from snn_control.report.look import views

@@ -24,9 +24,10 @@ from snn_control.network import LI, LIF, FixedProbability, Network, Population, 
 from snn_control.network.convolution import Convolution
 from snn_control.record.response import tuning
 from snn_control.record.stimulus import default_stimulus
+from snn_control.record.synapses import sizes_of
 from snn_control.record.watch import watch
 from snn_control.report.canvas import INK, STYLE, paint
-from snn_control.report.connections import draw_weights, sizes_of, synapses_of
+from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.curves import draw_pool, draw_tuning, f_i_curves, same_models
 from snn_control.report.event_plots import OFF_INK, ON_INK
 from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_graph, layers

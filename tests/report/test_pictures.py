@@ -21,6 +21,7 @@ from snn_control.report.graph import boxes_and_arrows, draw_graph
 from snn_control.report.hover import places
 from snn_control.report.look import views
 from snn_control.report.named import colours_of
+from snn_control.report.raster import Numbers
 from snn_control.resources import shipped
 from snn_control.spec import load_spec, parse_spec
 
@@ -134,6 +135,23 @@ def test_three_ranges_have_three_axes_and_a_scan_is_an_image(figures):
     assert all(len(a.lines) == 1 for a in strips)
     scan = next(a for a in axes if a.get_title(loc="left") == "input scan")
     assert scan.images[0].get_array().shape == (20, 20)
+
+
+def test_rows_of_nothing_leave_the_scale_of_the_others():
+    values, free = np.linspace(0, 1, 120).reshape(10, 12), np.full(12, np.inf)
+    values[[0, 4]] = np.nan
+    one = Numbers("", "", "", np.arange(10.0), values, [*"abcdefghijkl"], INHIBITS, -free, free)
+    assert one.spans() == pytest.approx(values[9] - values[1])
+    assert one.alike()
+    (row,) = one.rows()
+    figure = Figure()
+    axes = figure.add_subplot()
+    row.draw(axes, figure.add_subplot)
+    assert axes.images[0].get_clim() == (0.0, 1.0)
+    figure.canvas.draw()
+    cells = next(place["cells"] for place in places(figure) if "cells" in place)
+    assert cells[0][:2] == [None, 0.1008]  # JSON knows no NaN
+    assert Numbers("", "", "", np.arange(1.0), np.full((1, 12), np.nan), one.names, INHIBITS, -free, free).alike()
 
 
 def test_a_population_has_one_colour_in_every_picture(robot, figures):

@@ -9,7 +9,6 @@ from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import call3
 from snn_control.ros.cdr import put_number
 from snn_control.ros.limits import ROW, put_row
-from snn_control.ros.sectors import reduce_sectors
 
 
 def call_port(function, context, a, b):
@@ -39,13 +38,3 @@ def _put_rows(row, n, parting):
 def put_rows(rows, parting=False):
     """`put_row` of each row, compiled."""
     compile_function(_put_rows, "void(int64,int64,boolean)")(rows.ctypes.data, len(rows), parting)
-
-
-def _reduce(values, n, out, size, how, rules):
-    reduce_sectors(values, n, out, size, how, rules)
-
-
-def reduce(values, out, how, rules):
-    """`reduce_sectors` of arrays, compiled."""
-    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64)")
-    run(values.ctypes.data, len(values), out.ctypes.data, len(out), how, rules.ctypes.data)

@@ -90,7 +90,8 @@ def within(limit: float, measure: Callable[[], float]) -> None:
 
 
 def die_with_the_parent() -> None:
-    """A node of a test run that was killed would answer in the next one's domain."""
+    """A node of a test run that was killed would answer in the next one's domain. One under nohup hears SIGHUP too."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 

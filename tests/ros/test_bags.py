@@ -83,6 +83,16 @@ def test_each_tick_sees_the_newest_message_as_the_loop_would(tmp_path, suffix):
         controller.step(observation)
 
 
+def test_a_scan_that_is_reduced_is_reduced_here_too(tmp_path):
+    ranges = {**FILE["ros"]["inputs"]["ranges"], "field": "ranges[:]", "reduce": "min"}
+    edits = {"ros": {"inputs": {**FILE["ros"]["inputs"], "ranges": ranges}}}
+    few = (BEGIN + 41 * MS, scan(99, beams=3))
+    path, spec = written(tmp_path, ".mcap", [*SCANS, few], **edits)
+    stimulus = bag_inputs(path, spec)
+    assert stimulus.text.endswith("1 message left out that no input could take")
+    assert np.array_equal(stimulus.values["ranges"], (5 * np.arange(19) // 10)[:, None] + np.array([0.0, 2, 4, 6]))
+
+
 def test_a_bag_drives_check_from_the_command_line(tmp_path, capsys):
     path, _ = written(tmp_path, ".mcap")
     assert main(["check", str(tmp_path / "c.yaml"), "--input", str(path), "--json"]) == 0
@@ -109,7 +119,7 @@ def test_events_of_a_bag_come_when_their_packet_was_received(tmp_path):
         ("topic", "scam", r"ros\.inputs\.ranges\.topic = 'scam': is not in .*bag_0\.mcap; did you mean '/scan'"),
         ("type", "sensor_msgs/msg/Range", r"ranges\.type = .*: must be that of the bag's topic /scan, sensor"),
         ("field", "rangs[2:6]", r"ros\.inputs\.ranges\.field = 'rangs': sensor_msgs/msg/LaserScan has no field"),
-        ("field", "ranges[2:7]", r"ros\.inputs\.ranges\.field = .*: names 5 numbers, the input has 4"),
+        ("field", "ranges[2:7]", r"ros\.inputs\.ranges\.field = .*: names 5 numbers, the input takes 4"),
         ("field", "ranges[7:11]", r"--input = .*: has no message that an input could take"),
     ],
 )  # fmt: skip

@@ -16,12 +16,12 @@ from snn_control.coding import ValueInput
 from snn_control.coding.inputs import NOT_FINITE
 from snn_control.errors import DescriptionError
 from snn_control.ros.check import check_topics
-from snn_control.ros.sectors import REDUCTIONS, rules_of
+from snn_control.ros.sectors import reduced
 from snn_control.ros.topics import input_ports
 from snn_control.ros.world_ends import Sensors
 from snn_control.spec import parse_spec
 from snn_control.spec.reader import Loader
-from tests.ros.calling import call, reduce
+from tests.ros.calling import call
 
 
 def plain(values, size, how, rules, low, high):
@@ -46,8 +46,7 @@ def test_sectors_are_those_of_plain_python(how):
         values[rng.random(values.size) < rng.choice([0, 0.1, 0.5])] = rng.choice([np.nan, np.inf, -np.inf])
         rules = [str(rule) for rule in rng.choice(NOT_FINITE, size)]
         spec = ValueInput("x", size=size, range=(-4.0, 5.0), not_finite=rules)
-        out = np.zeros(size)
-        reduce(values, out, REDUCTIONS.index(how), rules_of(spec))
+        out = reduced(values, spec, how)
         np.testing.assert_allclose(out, plain(values, size, how, rules, -4.0, 5.0), rtol=1e-14, atol=1e-14)
 
 
