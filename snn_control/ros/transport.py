@@ -116,6 +116,20 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
     return changed
 
 
+def _written(profile: bytes) -> str:
+    """Path of a file of this process; in memory where no disk takes it, which its last resort inherits."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
+        atexit.register(Path(name).unlink, missing_ok=True)
+        with os.fdopen(handle, "wb") as file:
+            file.write(profile)
+    except OSError:
+        handle = os.memfd_create("snn_control.xml", 0)
+        os.write(handle, profile)
+        return f"/proc/self/fd/{handle}"
+    return name
+
+
 def use_udp() -> list[str]:
     """Before rclpy starts: make Fast DDS use no shared memory in this process; what of the environment does not hold.
 
@@ -126,25 +140,22 @@ def use_udp() -> list[str]:
     limited = _limited_to_this_machine()
     if not (variable or limited) and said.partition("?")[0] in ALONE:
         return []
-    file = os.environ.get(variable, "")
+    given = os.environ.get(variable, "")
     try:
-        root = ET.parse(file).getroot() if variable else ET.fromstring(EMPTY)
+        root = ET.parse(given).getroot() if variable else ET.fromstring(EMPTY)
     except (OSError, ET.ParseError) as error:
         raise DescriptionError(
-            variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
+            variable, given, f"cannot be read: {error}", "correct it, or unset the variable"
         ) from None
     for element in root.iter():  # Fast DDS knows no namespaces
         element.tag = element.tag.rpartition("}")[2]
     changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
     if said and said.partition("?")[0] not in ALONE:
         changed.append(f"{TRANSPORTS}={said}")
-    handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
-    with os.fdopen(handle, "wb") as written:
-        ET.ElementTree(root).write(written, encoding="utf-8", xml_declaration=True)
-    atexit.register(Path(name).unlink, missing_ok=True)
+    file = _written(ET.tostring(root, encoding="utf-8", xml_declaration=True))
     for key in VARIABLES:
         os.environ.pop(key, None)
-    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name
+    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = file
     return changed
 
 

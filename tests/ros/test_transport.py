@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -71,6 +72,8 @@ def test_a_profile_of_the_users_keeps_all_but_shared_memory(profile, tmp_path, m
     for name in (*VARIABLES, TRANSPORTS):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv(VARIABLES[0], str(file))
+    if changed:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # nothing takes a file: it is in memory then
     use_udp()
     written = ET.parse(os.environ[VARIABLES[0]]).getroot()
     assert [e.get("profile_name") for e in written.iter() if e.tag == "participant"] == ["mine"]
