@@ -116,46 +116,42 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
     return changed
 
 
-def _written(profile: bytes) -> str:
-    """Path of a file of this process; in memory where no disk takes it, which its last resort inherits."""
-    try:
-        handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
-        atexit.register(Path(name).unlink, missing_ok=True)
-        with os.fdopen(handle, "wb") as file:
-            file.write(profile)
-    except OSError:
-        handle = os.memfd_create("snn_control.xml", 0)
-        os.write(handle, profile)
-        return f"/proc/self/fd/{handle}"
-    return name
-
-
 def use_udp() -> list[str]:
     """Before rclpy starts: make Fast DDS use no shared memory in this process; what of the environment does not hold.
 
-    Raises DescriptionError where the user's profile cannot be read.
+    Raises DescriptionError where the user's profile cannot be read, or what it comes to cannot be written.
     """
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
     limited = _limited_to_this_machine()
     if not (variable or limited) and said.partition("?")[0] in ALONE:
         return []
-    given = os.environ.get(variable, "")
+    file = os.environ.get(variable, "")
     try:
-        root = ET.parse(given).getroot() if variable else ET.fromstring(EMPTY)
+        root = ET.parse(file).getroot() if variable else ET.fromstring(EMPTY)
     except (OSError, ET.ParseError) as error:
         raise DescriptionError(
-            variable, given, f"cannot be read: {error}", "correct it, or unset the variable"
+            variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
         ) from None
     for element in root.iter():  # Fast DDS knows no namespaces
         element.tag = element.tag.rpartition("}")[2]
     changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
     if said and said.partition("?")[0] not in ALONE:
         changed.append(f"{TRANSPORTS}={said}")
-    file = _written(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    try:
+        handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
+        atexit.register(Path(name).unlink, missing_ok=True)
+        with os.fdopen(handle, "wb") as written:
+            written.write(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    except OSError as error:
+        if variable or limited:
+            given, rule = os.environ.get("TMPDIR", ""), f"no profile for Fast DDS can be written: {error.strerror}"
+            raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
+        os.environ[TRANSPORTS] = ALONE[0]  # the same but for the size of its buffers
+        return changed
     for key in VARIABLES:
         os.environ.pop(key, None)
-    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = file
+    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name
     return changed
 
 

@@ -30,7 +30,8 @@ PROFILES = {
     "built-in UDP": BUILT_IN % "UDPv4",
 }
 NODE = """
-import os, sys
+import os, sys, tempfile
+tempfile.tempdir = sys.argv[2] if sys.argv[2:] else None
 from snn_control.ros.transport import shared_memory, use_udp
 told = use_udp() if sys.argv[1] == "udp" else []
 import rclpy
@@ -63,6 +64,15 @@ def test_the_environment_does_not_bring_it_back(kind, told):
     assert node("udp", FASTDDS_BUILTIN_TRANSPORTS=kind) == (0, told)
 
 
+def test_without_a_folder_that_takes_a_file_a_node_starts_all_the_same_or_says_so(monkeypatch):
+    assert node("udp", "/none", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET") == (0, 0)
+    monkeypatch.setattr(tempfile, "tempdir", "/none")
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "0")
+    with pytest.raises(DescriptionError, match=r"TMPDIR = .*: no profile for Fast DDS can be written: No such file"):
+        use_udp()
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_profile_of_the_users_keeps_all_but_shared_memory(profile, tmp_path, monkeypatch):
     file = tmp_path / "profile.xml"
@@ -72,8 +82,6 @@ def test_a_profile_of_the_users_keeps_all_but_shared_memory(profile, tmp_path, m
     for name in (*VARIABLES, TRANSPORTS):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv(VARIABLES[0], str(file))
-    if changed:
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # nothing takes a file: it is in memory then
     use_udp()
     written = ET.parse(os.environ[VARIABLES[0]]).getroot()
     assert [e.get("profile_name") for e in written.iter() if e.tag == "participant"] == ["mine"]
