@@ -249,6 +249,10 @@ class Controller:
         for slot, age in zip(self._slots.values(), ages, strict=True):
             slot[encoders.AGE] = age
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle is a controller of its own that goes on from this one's state."""
+        return _again, (type(self), self.program, self.repeat, self.state())
+
     def save_state(self, path: str | os.PathLike) -> None:
         """Write `state`, and with it all learned weights, as .npz: whole or not at all."""
         arrays = {"program": np.array(self.program.digest), "state": self.state()}
@@ -419,3 +423,9 @@ class Controller:
         events, out = self.bound.array(f"{name}.events").tolist()
         removed = self.bound.array(f"{name}.removed").tolist()[-len(filters) :] if filters else []
         return {"events": events, "out_of_frame": out, "filtered": dict(zip(filters, removed, strict=True))}
+
+
+def _again(cls: type[Controller], program: Program, repeat: int, state: np.ndarray) -> Controller:
+    controller = cls(program, repeat)
+    controller.restore(state)
+    return controller

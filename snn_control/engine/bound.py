@@ -161,6 +161,10 @@ class Bound:
         self.table = int(self._table.ctypes.data)
         self.tick = calls.ticker(self._table, *self._blocks.values())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle gets a table of its own: addresses lead into one object's blocks alone."""
+        return _again, (self.program, self.state, self.io)
+
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
         """``step(x)``: give the value input ``name`` a sample that arrives now, then one tick.
 
@@ -191,3 +195,10 @@ class Bound:
             raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
         check_rows(self.program, {**self._blocks, STATE: state})  # what kernels follow, and the guard's last command
         self.state[:] = state
+
+
+def _again(program: Program, state: np.ndarray, io: np.ndarray) -> Bound:
+    bound = Bound(program)
+    bound.restore(state)
+    bound.io[:] = io
+    return bound

@@ -14,7 +14,7 @@ from ..errors import ProgramError
 from .kernels.outputs import GUARD_WORDS
 from .kernels.plasticity import SWITCH_WORDS
 from .layout import element
-from .operands import Array, ring
+from .operands import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 
@@ -30,6 +30,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
     """
     facts, names = program.facts, _Names(program, array)
     clock = names.get("clock", STATE, "<i8", (2,))
+    clocked(clock)
     found = [clock]
     try:
         if "period" in facts and not 0 < facts["period"] * 1e9 < 1 << 62:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,10 @@ class Program:
                 block[:] = getattr(self, name)
                 object.__setattr__(self, name, block)
             block.setflags(write=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle is made as the first was: aligned, and read-only."""
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @functools.cached_property
     def digest(self) -> str:

@@ -261,6 +261,13 @@ def test_a_place_that_lies_over_spike_lists_is_refused(program):
         Bound(moved(program, "leaky_integrator", 5, over))
 
 
+def test_a_place_that_lies_over_the_clock_is_refused(program):
+    """A clock that jumps would send a recorder of spikes through 2^63 steps."""
+    over = dataclasses.replace(program.names["c.v"], offset=program.names["clock"].offset)
+    with pytest.raises(ProgramError, match="overlaps indices that another operation follows"):
+        Bound(moved(program, "leaky_integrator", 5, over))
+
+
 def test_a_kernel_that_would_write_into_the_constants_is_refused(program):
     constant = program.names["b->c.weights"]
     with pytest.raises(ProgramError, match="would write into the constants"):
@@ -338,7 +345,7 @@ NAMES = {
     "numbers of an input over its list of events": ("x.data", "camera.kept", "its numbers must follow its slot"),
     "a slot that is none": ("x.slot", "camera.x", "its numbers must follow its slot"),
     "columns of another length": ("left.x", "x.data", "'left.x' is Place"),
-    "a clock in the middle of spike lists": ("clock", "a.spikes", "overlaps indices that another operation follows"),
+    "a clock in the middle of spike lists": ("clock", "a.spikes", "indices overlap|overlaps indices"),
     "spike lists that are none": ("a.spikes", "b.v", "overlaps? indices that|lists are taken|indices overlap"),
     "commands without a guard": ("command", "x.data", "must be the guard of all commands"),
     "another safe command": ("safe", "b->c.weights", "'safe' is Place|the safe command must be the guard's"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from snn_control.ros.clouds import events_cdr, spikes_cdr
 from snn_control.ros.spikes import grid_places
 from snn_control.ros.topics import message_class
 from snn_control.ros.view_node import EventReader, event_points, read_spikes, spike_points
-from tests.ros.robot import Mistakes, wait
+from tests.ros.robot import CHECKOUT, Mistakes, wait
 
 CLOUD, PACKET = "sensor_msgs/msg/PointCloud2", "event_camera_msgs/msg/EventPacket"
 T, X, Y, P = np.array([5_000, 6_000, 7_000]), np.array([1, 2, 60]), np.array([3, 4, 40]), np.array([1, 0, 1])
@@ -190,3 +193,18 @@ def test_packets_over_dds_become_an_image_of_their_own_size(interfaces, start, r
     assert picture[3, 1, 0] > picture[3, 1, 2] + 50
     assert picture[4, 2, 2] > picture[4, 2, 0] + 50
     assert node.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_during_the_imports_ends_a_node_without_a_word(number):
+    def catches():
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return int(status.partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGQUIT - 1) & 1
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snn_control.ros.view_node"], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
+    )
+    wait(catches, what="the node's own handlers")
+    process.send_signal(number)
+    said = process.communicate()[1]
+    assert (process.returncode, said) == (0, "")

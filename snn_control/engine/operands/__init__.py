@@ -6,7 +6,21 @@ elements the kernel will touch. What a kernel finds in connectivity (row pointer
 """
 
 from . import delivery, filters, inputs, neurons, outputs, plasticity
-from .array import Array, apart, flag, followed, graded, need, once, pointers_of, positive, present, ring, written
+from .array import (
+    Array,
+    apart,
+    clocked,
+    flag,
+    followed,
+    graded,
+    need,
+    once,
+    pointers_of,
+    positive,
+    present,
+    ring,
+    written,
+)
 from .neurons import check_spiking
 
 __all__ = [
@@ -14,6 +28,7 @@ __all__ = [
     "Array",
     "apart",
     "check_spiking",
+    "clocked",
     "flag",
     "followed",
     "graded",

@@ -15,6 +15,7 @@ from ...errors import ProgramError
 __all__ = [
     "Array",
     "apart",
+    "clocked",
     "flag",
     "followed",
     "graded",
@@ -96,11 +97,17 @@ def once(many: Any) -> None:
         raise ProgramError(f"many {many}: this kernel takes one spike a neuron and step")
 
 
+def clocked(clock: Any) -> None:
+    """The kernel reads the clock, which only the tick moves."""
+    need(2, 8, clock)
+    followed(clock)
+
+
 def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, many: Any, n: int) -> None:
     """Slots of spike lists of at most ``n`` neurons, and of their multiplicities."""
     positive(stride, slots)
     need(slots * stride, 1, spikes)
-    need(2, 8, clock)
+    clocked(clock)
     if stride < 64 + 4 * n or stride % 64 or not 0 <= delay <= slots:
         raise ProgramError(f"stride {stride}, delay {delay}: no ring of {slots} slots for {n} neurons")
     if many and not (many % 2 == 0 and 64 + 4 * n <= many <= stride - 2 * n):
@@ -146,7 +153,7 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
 def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
     """A vector, or the slots of its delay line."""
     positive(n, slots)
-    need(2, 8, clock)
+    clocked(clock)
     need(n, 4, x)
     if slots > 1 or delay:
         need(slots * stride, 1, x)

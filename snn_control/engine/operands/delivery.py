@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ProgramError
-from .array import Array, followed, graded, need, once, pointers_of, positive, ring, written
+from .array import Array, clocked, followed, graded, need, once, pointers_of, positive, ring, written
 
 
 def copy(n, y, x):
@@ -27,7 +27,7 @@ def remember(n, line, stride, slots, clock, x):
     need(slots * stride, 1, line)
     need(n, 4, x)
     written(line)
-    need(2, 8, clock)
+    clocked(clock)
     if stride < 4 * n or stride % 4:
         raise ProgramError(f"stride {stride}: no line for {n} numbers")
 
@@ -118,7 +118,7 @@ def release(n, y, line, steps, clock):
     need(n, 4, y)
     need(n * steps, 4, line)
     written(y, line)
-    need(2, 8, clock)
+    clocked(clock)
 
 
 def synapse(n, y, isyn, decay):
