@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,10 @@ class FaultLog:
         self.function = compile_callback(note_faults, "int64(int64,int64,int64)")
 
     def restart(self) -> None:
-        """The guard's count begins at 0 again; the faults that are kept stay. Not while a loop runs."""
+        """The guard's count begins at 0 again; the faults that are kept stay, and are over. Not while a loop runs."""
         self._block[SEEN] = 0
+        open_ones = (self._ring[:, BEGIN] > 0) & (self._ring[:, END] < 0)
+        self._ring[open_ones, END] = time.time_ns()
 
     def faults(self) -> list[Fault]:
         """The newest first. While the loop runs, the newest may be half written."""

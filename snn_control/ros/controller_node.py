@@ -52,6 +52,7 @@ NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a sign of life for so long, the longer of both, the loop hangs
+LONGEST_ARGUMENT = 120_000  # bytes that one argument of a process may have, about: MAX_ARG_STRLEN
 ACKNOWLEDGED = Duration(seconds=0.2)  # how long the parting command's readers may take
 
 
@@ -207,8 +208,7 @@ class ControllerNode(LifecycleNode):
                 program = self._last_resort()
                 self._stop.begins()
                 rights = self.loop.start()
-                hangs = max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
-                self._stop.watchdog.guard(self.loop.table, hangs, program)
+                self._stop.watchdog.guard(self.loop.table, self._hangs, program)
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:
@@ -225,6 +225,12 @@ class ControllerNode(LifecycleNode):
         )
         return super().on_activate(state)
 
+    @property
+    def _hangs(self) -> float:
+        """After how long without a sign of life the loop hangs [s]."""
+        assert self.loop is not None
+        return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
+
     def _last_resort(self) -> list[str]:
         """The program that parts for us if this process hangs."""
         assert self.controller is not None
@@ -235,6 +241,9 @@ class ControllerNode(LifecycleNode):
         topics = [self.spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
         program = last_resort.program(self, self.outputs, topics)
         commands[:] = before
+        if len(program[-1]) > LONGEST_ARGUMENT:
+            self.get_logger().warning("the commands' messages are too long for a last resort: see docs/safety.md")
+            return []
         return program
 
     def _start_when_matched(self) -> None:
@@ -280,8 +289,9 @@ class ControllerNode(LifecycleNode):
         self.held_up = ""
         if self.loop is None:
             return True
-        if not self.loop.stop(STOPS_WITHIN):
-            self.get_logger().error(f"the loop did not end within {STOPS_WITHIN:g} s")
+        within = max(STOPS_WITHIN, self._hangs + 1.0)  # a loop that hangs is the watchdog's
+        if not self.loop.stop(within):
+            self.get_logger().error(f"the loop did not end within {within:g} s")
             self.exit_code = 1
             return False  # the watchdog ends what hangs
         self._stop.watchdog.release()
