@@ -57,8 +57,8 @@ def usable_folder() -> Path | None:
     except (OSError, RuntimeError) as error:  # of a home that nobody knows
         why = str(error)
     fix = "set SNN_CONTROL_CACHE to a folder that you can write to"
-    fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"
     try:
+        fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"  # of which there may be none
         _make_private(fallback)
     except OSError as error:
         _say_once("no folder", f"compiled code is not kept, each start compiles: {why}, and {error}; {fix}")

@@ -119,7 +119,7 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
 def use_udp() -> list[str]:
     """Before rclpy starts: make Fast DDS use no shared memory in this process; what of the environment does not hold.
 
-    Raises DescriptionError where the user's profile cannot be read.
+    Raises DescriptionError where the user's profile cannot be read, or what it comes to cannot be written.
     """
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
@@ -138,10 +138,17 @@ def use_udp() -> list[str]:
     changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
     if said and said.partition("?")[0] not in ALONE:
         changed.append(f"{TRANSPORTS}={said}")
-    handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
-    with os.fdopen(handle, "wb") as written:
-        ET.ElementTree(root).write(written, encoding="utf-8", xml_declaration=True)
-    atexit.register(Path(name).unlink, missing_ok=True)
+    try:
+        handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
+        atexit.register(Path(name).unlink, missing_ok=True)
+        with os.fdopen(handle, "wb") as written:
+            written.write(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    except OSError as error:
+        if variable or limited:
+            given, rule = os.environ.get("TMPDIR", ""), f"no profile for Fast DDS can be written: {error.strerror}"
+            raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
+        os.environ[TRANSPORTS] = ALONE[0]  # the same but for the size of its buffers
+        return changed
     for key in VARIABLES:
         os.environ.pop(key, None)
     os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name

@@ -150,7 +150,8 @@ def test_a_home_that_takes_nothing_falls_back_to_a_folder_that_is_ones_own_alone
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a user whom nobody knows")
-def test_without_a_home_and_a_name_of_the_user_it_says_what_to_set(tmp_path, monkeypatch):
+@pytest.mark.parametrize("temporary", ["/proc", None])
+def test_without_a_home_and_a_name_of_the_user_it_says_what_to_set(tmp_path, monkeypatch, temporary):
     for name in ("SNN_CONTROL_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     read, write = os.pipe()
@@ -162,7 +163,8 @@ def test_without_a_home_and_a_name_of_the_user_it_says_what_to_set(tmp_path, mon
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
                 os.setuid(54321)
-                tempfile.tempdir = "/proc"
+                tempfile.tempdir = temporary
+                tempfile._candidate_tempdir_list = lambda: ["/proc"]  # where it looks for a folder, where none is set
                 found = usable_folder()
             os.write(write, f"{found} {said[0].message}".encode())
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -29,7 +30,8 @@ PROFILES = {
     "built-in UDP": BUILT_IN % "UDPv4",
 }
 NODE = """
-import os, sys
+import os, sys, tempfile
+tempfile.tempdir = sys.argv[2] if sys.argv[2:] else None
 from snn_control.ros.transport import shared_memory, use_udp
 told = use_udp() if sys.argv[1] == "udp" else []
 import rclpy
@@ -60,6 +62,15 @@ def test_a_node_has_no_shared_memory_by_default(limited):
 @pytest.mark.parametrize(("kind", "told"), [("SHM", 1), ("LARGE_DATA", 1), ("UDPv4", 0)])
 def test_the_environment_does_not_bring_it_back(kind, told):
     assert node("udp", FASTDDS_BUILTIN_TRANSPORTS=kind) == (0, told)
+
+
+def test_without_a_folder_that_takes_a_file_a_node_starts_all_the_same_or_says_so(monkeypatch):
+    assert node("udp", "/none", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET") == (0, 0)
+    monkeypatch.setattr(tempfile, "tempdir", "/none")
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "0")
+    with pytest.raises(DescriptionError, match=r"TMPDIR = .*: no profile for Fast DDS can be written: No such file"):
+        use_udp()
 
 
 @pytest.mark.parametrize("profile", PROFILES)
