@@ -11,11 +11,14 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import os
 import struct
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
+
+from ..errors import DescriptionError
 
 __all__ = ["main", "program"]
 
@@ -40,10 +43,15 @@ def program(node: Any, ports: Sequence[Any], topics: Sequence[Any]) -> list[str]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Publish the messages until `SECONDS` have passed."""
-    from .transport import use_udp
+    from .transport import VARIABLES, use_udp
 
     given = json.loads((sys.argv[1:] if arguments is None else arguments)[0])
-    use_udp()
+    try:
+        use_udp()
+    except DescriptionError:  # the profile has gone: it lay in a folder of temporary files
+        for name in VARIABLES:
+            os.environ.pop(name, None)
+        use_udp()
 
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus

@@ -19,12 +19,15 @@ def test_a_hanging_publication_ends_in_the_safe_command_of_another_process(tmp_p
     answers = robot.commands()
     robot.feed(robot.publisher(), 1.0, 0.0)
     log = (tmp_path / "log").open("w+")
+    environment = child_environment() | {"TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        line, env=child_environment(), cwd=tmp_path, stderr=log, preexec_fn=die_with_the_parent, start_new_session=True
+        line, env=environment, cwd=tmp_path, stderr=log, preexec_fn=die_with_the_parent, start_new_session=True
     )
     try:
         wait(lambda: len(answers) >= 99, what="the command before the hang")
         if signalled:
+            for profile in tmp_path.glob("snn_control-*.xml"):  # as a cleaner of old files does
+                profile.unlink()
             process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 1
         before = len(answers)
