@@ -34,11 +34,12 @@ dog.close()
 HANGING = """
 port = ticks.Port("publish_slowly")
 port.words[:3] = 0, 50, 100_000 * MS
-rig = Rig([], [port], halt=dog.halt)
+rig = Rig([], [port])
 rig.loop.start()
 dog.guard(rig.loop.table, 0.3, [sys.executable, "-c", "print('from outside', flush=True)"])
 print("runs", flush=True)
-ctypes.PyDLL(None).usleep(20_000_000)
+while True:
+    ctypes.PyDLL(None).usleep(20_000_000)
 """
 RUNNING = """
 rig = Rig(halt=dog.halt)
@@ -89,8 +90,16 @@ def test_a_signal_stops_the_loop_while_the_interpreter_is_blocked(start):
     assert process.wait(30) == 0
 
 
-def test_a_hanging_loop_is_ended_and_a_program_started(start):
+@pytest.mark.parametrize("signals", [0, 2000])
+def test_a_hanging_loop_is_ended_and_a_program_started(start, signals):
+    """Neither do signals without end keep it from that."""
     process = start(HANGING)
+    for _ in range(signals):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.003)
+        if process.poll() is not None:
+            break
+    assert process.poll() is not None or not signals
     out, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert out == "from outside\n"
