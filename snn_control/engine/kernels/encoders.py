@@ -76,7 +76,7 @@ def finite(row):
 
     REP 117: an infinity says on which side of the range the value lies; what a NaN means, the rule says.
     """
-    o = i64(row, 8)
+    o = i64(row, 9)
     n, slot = o[1], i64(o[2], SLOT_WORDS)
     if slot[FRESH] > 0:
         x, out, rules, limits, last = f64(o[3], n), f64(o[4], n), u8(o[5], n), f32(o[6], 4 * n), f32(o[7], n)
