@@ -68,7 +68,7 @@ def watch(table):
             store_release(table + 8 * HALT, 1)
             if loop != 0:
                 _sem_post(load_i64(loop + 8 * cycle.SEMAPHORE))
-            _poll(o[POLL], 0, WAIT_MS)  # a wait that passes whole, however many more come
+            continue
         if o[HALT] != 0:
             o[SINCE_SIGNAL] += 1
             if o[SINCE_SIGNAL] > o[GRACE]:
