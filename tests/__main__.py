@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="snn_control_tests_", ignore_cleanup_errors=True) as home:
         env = environment(Path(home))
         with group(env, "tests.ros.interfaces", **quiet):
-            codes = [pytest(env, *phase, *arguments) for phase in PHASES]
+            codes = [pytest(env, "--durations=12", *phase, *arguments) for phase in PHASES]
     if codes == [NO_TESTS] * len(PHASES):
         return NO_TESTS
     return max(code for code in codes if code != NO_TESTS)

@@ -48,7 +48,7 @@ say "installing snn_control[$extras] (the first time: a minute or so, 1 GB on di
 status="$venv/.pip_status"
 {
     code=0
-    "$venv/bin/python" -m pip install --disable-pip-version-check -e ".[$extras]" -c constraints.txt || code=$?
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile -e ".[$extras]" -c constraints.txt || code=$?
     echo "$code" >"$status"
 } | awk '
     $1 == "Collecting" { if (++n % 20 == 0) { printf "    %d packages so far\n", n; fflush() } }
