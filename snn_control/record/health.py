@@ -116,7 +116,7 @@ class Health:
         for key in ("inputs", "populations", "outputs"):
             found[key] = [{k: plain(v) for k, v in vars(one).items()} for one in getattr(self, key)]
         for o, one in zip(self.outputs, found["outputs"], strict=True):
-            one["one_sided"] = o.one_sided
+            one["one_sided"], one["never"] = o.one_sided, o.never
         return found
 
     def warnings(self) -> list[str]:
