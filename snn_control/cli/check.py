@@ -30,9 +30,10 @@ Exit code 2 and one line that names path, value, rule and fix if the file is wro
 there are warnings. --json prints all figures, those of the warnings too.
 
 what is warned of, whatever is shown:
-  neurons that can never fire, or do nothing else, by a bound from ranges and weights; identical neurons; commands that
-  can only be of one sign, or constant; numbers that are not finite; samples that were rejected; inputs that nothing
-  reads; times that look like ms; message types that are not installed, weak spots of the ros section
+  neurons that can never fire, or do nothing else, by a bound from ranges and weights; neurons that are identical or
+  always fire together; commands that can only be of one sign, or constant; numbers that are not finite; samples that
+  were rejected; inputs that nothing reads or no topic brings; times that look like ms; message types that are not
+  installed, weak spots of the ros section
 what is warned of with --env or --input as well:
   saturated neurons; commands that swing to and fro fast, or are at a limit or a slew limit most of the time; inputs
   that are beyond their range most of the time; a controller that does nothing. A neuron that did not fire because it

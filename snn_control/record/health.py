@@ -48,7 +48,8 @@ class PopulationHealth:
     always : fire in every step that their refractory period leaves, whatever is shown
     saturated : fired in more than 95 % of these steps
     selective : to fire as fast as it can, or not at all, is what such a neuron is for
-    identical : sizes of the groups of neurons that are alike in all
+    together : sizes of the groups of neurons that are alike in parameters and weights in, and so do the same
+    identical : of those that are alike in their weights out, too
     largest_drive : largest current (synaptic included) into a silent neuron, or into any where none is silent
     membrane : largest and median of the highest membranes of the silent that something reached, as a share of the way
         from rest to threshold; None where there are none, or the model is not linear below its threshold
@@ -69,6 +70,7 @@ class PopulationHealth:
     always: int
     saturated: int
     selective: bool
+    together: tuple[int, ...]
     identical: tuple[int, ...]
     largest_drive: float
     membrane: tuple[float, float] | None
@@ -161,19 +163,29 @@ def _of_population(p: PopulationHealth, steps: int) -> list[str]:
         )
     if p.dead > SOME * p.size:
         lines.append(f"{p.where}: {_cannot(p)}: {_why_dead(p)}")
-    elif sum(p.identical) - len(p.identical) > SOME * p.size:
-        sizes = " + ".join(f"{n:,}" for n in p.identical[:3]) + (" + ..." if len(p.identical) > 3 else "")
-        work = f"the work of {'one' if len(p.identical) == 1 else f'{len(p.identical):,}'}"
-        lines.append(
-            f"{p.where}: {sizes} of its {p.size:,} neurons are identical, with the same parameters, weights in and "
-            f"weights out: they do {work}: give each weights of its own, as {{type: uniform, low, high, seed}}"
-        )
+    else:
+        lines += _alike(p)
     if p.always > SOME * p.size:
         lines.append(
             f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, whatever is shown: a smaller "
             "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
         )
     return lines
+
+
+def _alike(p: PopulationHealth) -> list[str]:
+    groups = p.together
+    if sum(groups) - len(groups) <= SOME * p.size:
+        return []
+    sizes = " + ".join(f"{n:,}" for n in groups[:3]) + (" + ..." if len(groups) > 3 else "")
+    what = "are identical, with the same parameters, weights in and weights out"
+    if p.identical != groups:
+        what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
+    return [
+        f"{p.where}: {sizes} of its {p.size:,} neurons {what}: they do the work of "
+        f"{'one' if len(groups) == 1 else f'{len(groups):,}'}: give each weights of its own into it, as "
+        "{type: uniform, low, high, seed}"
+    ]
 
 
 def _cannot(p: PopulationHealth) -> str:
@@ -267,7 +279,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
                 activity,
                 bounds.populations[name] if bounds else None,
                 name in selective,
-                tuple(alike.get(name, ())),
+                *alike.get(name, ((), ())),
             )
             for name, seen in activity.populations.items()
         ),
@@ -285,7 +297,7 @@ def _changes(stimulus: Stimulus) -> bool:
 
 def _population(
     where: str, model: NeuronModel, seen: Seen, activity: Activity, bounds: Bounds | None, selective: bool,
-    identical: tuple[int, ...],
+    together: tuple[int, ...], identical: tuple[int, ...],
 ) -> PopulationHealth:  # fmt: skip
     rates = seen.spikes / (activity.steps * activity.dt)
     reached = (seen.drive_high > seen.bias) | (seen.drive_low < seen.bias)
@@ -316,6 +328,7 @@ def _population(
         always=int(always.sum()),
         saturated=int(saturated.sum()),
         selective=selective,
+        together=together,
         identical=identical,
         largest_drive=float(seen.drive_high[silent if silent.any() else ...].max()),
         membrane=membrane,

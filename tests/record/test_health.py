@@ -122,7 +122,7 @@ def test_numbers_with_the_same_finding_share_a_line():
 
 # neurons and commands that are not what they seem ----------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("change", "groups"),
+    ("change", "groups"),  # of what fires together, and of identical ones where these are others
     [
         ({}, (4,)),
         ({"weights": [[3.0, 3.0, 3.1, 3.1]]}, (2, 2)),
@@ -130,7 +130,10 @@ def test_numbers_with_the_same_finding_share_a_line():
         ({"bias": [0.0, 0.1, 0.2, 0.3]}, ()),
         ({"neuron": LIF | {"v_threshold": [1.0, 1.1, 1.2, 1.3]}}, ()),
         ({"v_init": {"type": "uniform", "low": 0, "high": 1, "seed": 1}}, ()),
-        ({"out": [1.0, 2.0, 3.0, 4.0]}, ()),
+        ({"out": [1.0, 2.0, 3.0, 4.0]}, ((4,), ())),
+        ({"out": [1.0, 2.0, 2.0, 2.0]}, ((4,), (3,))),
+        ({"weights": [[3.0, 3.0, 3.1, 3.1]], "out": [1.0, 2.0, 3.0, 4.0]}, ((2, 2), ())),
+        ({"weights": EACH, "out": 1.0}, ()),
         ({"neuron": {"type": "poisson", "rate": 100.0}}, ()),  # alike, but each draws its own numbers
         ({"learning": {"type": "pes", "error": "x"}}, ()),
         ({"loop": -0.1}, (4,)),
@@ -154,13 +157,15 @@ def test_identical_neurons(change, groups):
         assert health.populations[-1].identical == ()
         return
     health = health_of(controller({"a": change}, projections, {"y": {"decoder": decoder}}), synthetic=True)
-    assert only_population(health).identical == groups
+    p = only_population(health)
+    together, identical = groups if groups and isinstance(groups[0], tuple) else (groups, groups)
+    assert (p.together, p.identical) == (together, identical)
     said = lines_of(health, "network.populations.a:")
     assert len(said) == bool(groups)
     if groups:
-        work = {(4,): "4 of its 4 neurons are identical", (2, 2): "2 + 2 of its 4 neurons are identical"}[groups]
-        assert work in said[0]
-        assert f"do the work of {'one' if len(groups) == 1 else len(groups)}" in said[0]
+        what = "are identical" if identical == together else "always fire together"
+        assert f"{' + '.join(map(str, together))} of its 4 neurons {what}" in said[0]
+        assert f"do the work of {'one' if len(together) == 1 else len(together)}" in said[0]
 
 
 def membrane(weights, **more):
