@@ -45,6 +45,7 @@ class PopulationHealth:
     dead : can never fire, whatever is shown
     possible_drive, way : largest current that inputs and weights allow into a dead neuron, and how far of the way from
         rest to threshold it takes the best of their membranes
+    bias : of that neuron
     always : fire in every step that their refractory period leaves, whatever is shown
     saturated : fired in more than 95 % of these steps
     selective : to fire as fast as it can, or not at all, is what such a neuron is for
@@ -67,6 +68,7 @@ class PopulationHealth:
     dead: int
     possible_drive: float
     way: float
+    bias: float
     always: int
     saturated: int
     selective: bool
@@ -195,6 +197,11 @@ def _cannot(p: PopulationHealth) -> str:
 
 
 def _why_dead(p: PopulationHealth) -> str:
+    if not p.way > 0 and p.bias < 0:
+        return (
+            f"a bias of {p.bias:.6g} holds them down, and all else adds {p.possible_drive - p.bias:.3g} at most: raise "
+            "the bias, or add projections or larger positive weights"
+        )
     if not p.way > 0:
         return "nothing excites them: add projections, positive weights or a bias, or remove them"
     return (
@@ -314,6 +321,8 @@ def _population(
         membrane = float(share.max()), float(np.median(share))
         threshold = float(limit[silent & reached][np.argmax(share)])
     dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(seen.size, bool),) * 2
+    highest = np.where(dead, bounds.drive[1], -np.inf) if bounds and dead.any() else None
+    best = int(np.argmax(highest)) if highest is not None else 0
     return PopulationHealth(
         where=where,
         size=seen.size,
@@ -323,8 +332,9 @@ def _population(
         fastest_hz=float(rates.max()),
         silent=int(silent.sum()),
         dead=int(dead.sum()),
-        possible_drive=float(bounds.drive[1][dead].max()) if bounds and dead.any() else math.nan,
+        possible_drive=float(highest[best]) if highest is not None else math.nan,
         way=float(bounds.way[dead].max()) if bounds and dead.any() else math.nan,
+        bias=float(seen.bias[best]) if highest is not None else math.nan,
         always=int(always.sum()),
         saturated=int(saturated.sum()),
         selective=selective,

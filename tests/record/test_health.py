@@ -97,6 +97,13 @@ def test_what_nothing_excites_is_named(weights):
     assert "can ever fire: nothing excites them" in line
 
 
+@pytest.mark.parametrize(("weights", "adds"), [(3.0, "3"), (-1.0, "0")])
+def test_a_bias_that_keeps_neurons_from_firing_is_named(weights, adds):
+    health = health_of(controller({"a": {"bias": -7000.0}}, [{"post": "a", "weights": weights}]))
+    (line,) = lines_of(health, "network.populations.a: none of its 4 neurons can ever fire: a bias of -7000 holds them")
+    assert f"all else adds {adds} at most: raise the bias" in line
+
+
 def test_the_target_of_the_dead_is_dead_as_well_and_a_bias_keeps_it_alive():
     for bias, dead in ((0.0, [4, 4]), ([1.1, 1.2, 1.3, 1.4], [4, 0])):
         values = controller({"a": {}, "b": {"bias": bias}}, [{"post": "a", "weights": 0.1}, {"pre": "a", "post": "b"}])
