@@ -163,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
     if d["learning"]:
         keys = ("name", "rule", "pre", "post", "synapses")
         table("learning", ["name", "rule", "from", "to", "synapses"], [[r[k] for k in keys] for r in d["learning"]])
-    keys = ("name", "unit", "least", "most", "never", "at a limit", "slewed", "swings [1/s]", "swing")
+    keys = ("name", "unit", "least", "most", "never", "at a limit", "slewed", "swings/s", "swing")
     table("outputs", keys, [
         [o["where"].removeprefix("outputs."), o["unit"] or "-", *("-" if x is None else x for x in o["span"]),
          o["never"] or "-", *(f"{share:.0%}" for share in (o["at_low"] + o["at_high"], o["slewed"])),
