@@ -52,7 +52,8 @@ def advice(spec: ControllerSpec) -> list[str]:
 
 
 def unconnected(spec: ControllerSpec) -> list[str]:
-    """One line an input that nothing reads, or that is required on a robot and has no topic; empty where none is."""
+    """One line an input that nothing reads, and an input or output without a topic where others have one; empty where
+    none is."""
     used = _read(spec.network.projections, spec)
     lines = [
         f"inputs.{one.name}: nothing reads it: add a projection from it, or remove it"
@@ -60,11 +61,16 @@ def unconnected(spec: ControllerSpec) -> list[str]:
         if one.name not in used
     ]
     on_ros = bool(spec.ros_inputs or spec.ros_outputs)
-    lines += [
-        f"ros.inputs.{one.name}: is missing, and {one.name} is required: say on which topic it comes"
-        for one in spec.inputs
-        if on_ros and one.required and one.name not in spec.ros_inputs
-    ]
+    for kind, ends, topics, way in (
+        ("inputs", spec.inputs, spec.ros_inputs, "comes"),
+        ("outputs", spec.outputs, spec.ros_outputs, "goes"),
+    ):
+        lines += [
+            f"ros.{kind}.{end.name}: is missing: the controller node does not start without it: say on which topic it "
+            f"{way}, or remove {kind}.{end.name}"
+            for end in ends
+            if on_ros and end.name not in topics
+        ]
     return lines
 
 

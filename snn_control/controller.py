@@ -22,6 +22,7 @@ from .engine.workload import workload
 from .errors import InputError, ProgramError, SnnControlError, counted
 from .files import Arrays, replace_file
 from .resources import controller_path
+from .spaces import parts_of
 from .spec import ControllerSpec, load_spec, nearest
 
 __all__ = ["Controller", "alone", "give_events", "give_value"]
@@ -182,8 +183,9 @@ class Controller:
         """Action for a Gymnasium observation, after stable-baselines3: ``action, _ = controller.predict(obs)``.
 
         A Dict observation is taken by name (``<name>_count`` gives the rows in use of an events input, keys that
-        are no inputs are left alone); an array is cut into the value inputs in their order. The action is
-        an int for one arg-max output, (n,) int64 for several, else the (n,) float32 of all outputs in their order.
+        are no inputs are left alone); an array is cut into the value inputs in their order, or into the required ones
+        alone where it has just as many numbers as these. The action is an int for one arg-max output, (n,) int64 for
+        several, else the (n,) float32 of all outputs in their order.
         ``episode_start`` true resets first; ``state`` and ``deterministic`` mean nothing here.
         """
         given = self.given(observation)
@@ -211,12 +213,12 @@ class Controller:
 
     def _cut(self, observation: Any) -> dict[str, np.ndarray]:
         flat = np.asarray(observation, np.float64).reshape(-1)
-        sizes = {name: spec.get("size") for name, spec in self.inputs.items()}
-        if len(self._data) != len(self.inputs) or sum(size or 0 for size in sizes.values()) != flat.size:
-            need = " + ".join(f"{name} ({size})" for name, size in sizes.items())
+        sizes = parts_of(self.inputs, flat.size)
+        if not sizes:
+            need = " + ".join(f"{name} ({spec['size']})" for name, spec in self.inputs.items())
             raise InputError(f"observation of {counted(flat.size)}: the inputs are {need}")
         cuts = np.cumsum(list(sizes.values()))[:-1]
-        return dict(zip(self.inputs, np.split(flat, cuts), strict=True))
+        return dict(zip(sizes, np.split(flat, cuts), strict=True))
 
     # state ---------------------------------------------------------------------------------------------------
     @alone

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DescriptionError, counted
 
-__all__ = ["check_action", "check_observation"]
+__all__ = ["check_action", "check_observation", "parts_of"]
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
@@ -68,6 +68,8 @@ def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> No
             elif one["required"]:
                 raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
         return
+    if parts_of(inputs, _numbers(space)):
+        return
     for name, one in inputs.items():
         if one["kind"] != "value":
             rule = f"cannot be part of an observation that is not by name: {_short(space)}"
@@ -75,6 +77,18 @@ def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> No
     names, sizes = list(inputs), [one["size"] for one in inputs.values()]
     where = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs"
     _check_size(where, sum(sizes), "environment's observation", space, dict(zip(names, sizes)))
+
+
+def parts_of(inputs: Mapping[str, Mapping[str, Any]], numbers: int | None) -> dict[str, int]:
+    """Sizes of the inputs that an array of so many numbers is cut into: of all, else of the required ones alone;
+    empty where neither fits. ``inputs`` as in `check_observation`."""
+    required = {name: one for name, one in inputs.items() if one["required"]}
+    for taken in (inputs, required):
+        if all(one["kind"] == "value" for one in taken.values()):
+            sizes = {name: one["size"] for name, one in taken.items()}
+            if sizes and sum(sizes.values()) == numbers:
+                return sizes
+    return {}
 
 
 def _check_part(name: str, one: Mapping[str, Any], space: Any) -> None:

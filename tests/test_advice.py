@@ -101,7 +101,10 @@ def test_inputs_that_nothing_reads_or_that_no_topic_brings_are_named():
     topic = {"topic": "t", "type": "std_msgs/msg/Float32", "field": "data"}
     values["ros"] = {"inputs": {"x": topic}}
     missing = [
-        f"ros.inputs.{n}: is missing, and {n} is required: say on which topic it comes" for n in ("reward", "spare")
+        f"ros.{end}: is missing: the controller node does not start without it: say on which topic it {way}, or remove "
+        f"{end}"
+        for way, ends in (("comes", ("inputs.reward", "inputs.spare", "inputs.goal")), ("goes", ("outputs.y",)))
+        for end in ends
     ]
     assert unconnected(parse_spec(values)) == unread + missing
     assert set(unread + missing) < set(advice(parse_spec(values)))
@@ -142,6 +145,8 @@ outputs:
         ]),
         ("outputs:", "ros: {inputs: {camera: {topic: e, type: dvs_msgs/msg/EventArray, late: 10}}}\noutputs:", [
             "ros.inputs.camera.late = 10 s: times are in seconds; 10 ms is 0.01",
+            "ros.outputs.y: is missing: the controller node does not start without it: say on which topic it goes, or "
+            "remove outputs.y",
             "inputs.camera: a dead sensor would not be noticed: give it a `stale` limit",
         ]),
     ],
@@ -153,9 +158,11 @@ def test_times_of_filters_and_a_capacity_below_the_rate_limit(old, new, expected
 def test_a_scan_that_rejects_inf_is_warned_of():
     values = yaml.safe_load(SLOW)
     values["inputs"]["x"] |= {"stale": 0.2, "range": [0, 3]}
-    values["inputs"]["reward"]["required"] = False
     scan = {"topic": "scan", "type": "sensor_msgs/msg/LaserScan", "field": "ranges[0]"}
-    values["ros"] = {"inputs": {"x": scan}}
+    number = {"topic": "n", "type": "std_msgs/msg/Float32", "field": "data"}
+    values["inputs"]["reward"]["stale"] = 0.2
+    values["outputs"]["y"]["limits"] = [-1, 1]
+    values["ros"] = {"inputs": {"x": scan, "reward": number}, "outputs": {"y": number}}
     (line,) = advice(parse_spec(values))
     assert line.startswith(
         "inputs.x: a LaserScan is inf where nothing was hit, which rejects the whole sample: give it"

@@ -27,7 +27,7 @@ ALLOWED = {
     "spec": CORE | {"nir"},
     "spaces": {"errors"},
     "advice": {"coding", "network", "spec"},
-    "controller": CORE | {"spec", "resources"},
+    "controller": CORE | {"spec", "spaces", "resources"},
     "batch": CORE | {"spec", "controller"},
     "model": CORE | {"spec", "controller", "nef"},
     "realtime": {"errors", "engine", "events"},

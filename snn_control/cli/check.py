@@ -30,13 +30,14 @@ Exit code 2 and one line that names path, value, rule and fix if the file is wro
 there are warnings. --json prints all figures, those of the warnings too.
 
 what is warned of, whatever is shown:
-  neurons that can never fire, or do nothing else, by a bound from ranges and weights; identical neurons; commands that
-  can only be of one sign, or constant; numbers that are not finite; samples that were rejected; inputs that nothing
-  reads; times that look like ms; message types that are not installed, weak spots of the ros section
+  neurons that can never fire, or do nothing else, by a bound from ranges and weights; neurons that are identical or
+  always fire together; commands that can only be of one sign, or constant; numbers that are not finite; samples that
+  were rejected; inputs that nothing reads or no topic brings; times that look like ms; message types that are not
+  installed, weak spots of the ros section
 what is warned of with --env or --input as well:
-  saturated neurons; commands that chatter, or are at a limit or a slew limit most of the time; inputs that are beyond
-  their range most of the time; a controller that does nothing. A neuron that did not fire because it had no cause to is
-  no fault: the tables count it as silent
+  saturated neurons; commands that swing to and fro fast, or are at a limit or a slew limit most of the time; inputs
+  that are beyond their range most of the time; a controller that does nothing. A neuron that did not fire because it
+  had no cause to is no fault: the tables count it as silent
 
 {STIMULUS}
 examples:
@@ -162,9 +163,11 @@ def run(options: argparse.Namespace) -> int:
     if d["learning"]:
         keys = ("name", "rule", "pre", "post", "synapses")
         table("learning", ["name", "rule", "from", "to", "synapses"], [[r[k] for k in keys] for r in d["learning"]])
-    table("outputs", ["name", "unit", "least", "most", "at a limit", "slewed", "chatter"], [
+    keys = ("name", "unit", "least", "most", "never", "at a limit", "slewed", "swings/s", "swing")
+    table("outputs", keys, [
         [o["where"].removeprefix("outputs."), o["unit"] or "-", *("-" if x is None else x for x in o["span"]),
-         *(f"{share:.0%}" for share in (o["at_low"] + o["at_high"], o["slewed"], o["chatter"]))]
+         o["never"] or "-", *(f"{share:.0%}" for share in (o["at_low"] + o["at_high"], o["slewed"])),
+         o["swings_hz"], o["swing"]]
         for o in d["health"]["outputs"][:MOST_OUTPUTS]
     ])  # fmt: skip
     memory = d["memory"]

@@ -1,4 +1,4 @@
-"""What became of the commands: stuck, one-sided, chattering, at a limit or along a slew limit most of the time."""
+"""What became of the commands: stuck, one-sided, swinging, at a limit or along a slew limit most of the time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..coding import ArgmaxDecoder, Output
 __all__ = ["OutputHealth", "output_health", "possible", "seen"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
-ONLY, OTHER = 0.99, 0.05  # of the ticks: full speed all along may be meant, but not to know anything else
-OFTEN = FAR = 0.25  # of the ticks, a command turns round by so much of its range both before and after
-ENOUGH = 1_000  # ticks that may show a command to be one-sided where weights do not say it
+ONLY, OTHER = 0.95, 0.05  # of the ticks: full speed may be meant, but not to know next to nothing else
+FAR = 0.25  # of its limits' distance: a command that turns round by more has swung
+SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # swings a second, of slow controllers a tick, and in all, that are many
+SOME, ENOUGH = 200, 1_000  # ticks that show a sign never to have come, and that are enough to warn of it
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class OutputHealth:
     ticks : how many these are
     at_low, at_high : share of the ticks at a limit
     slewed : share of the ticks in which it changed by all that its slew limit allows
-    chatter : share of the ticks in which it turned round: up by more than a quarter of its limits' distance and at
-        once down as far, or the other way; 0 without finite limits on both sides
-    swing : median of these changes
+    seconds : how long these are
+    swings_hz : how often a second it went there and back, each way by more than a quarter of its limits' distance,
+        however many ticks that took; 0 without finite limits on both sides
+    swing : median of these ways
     low, high, unit : the limits, infinite where there are none
     rest : what it is while all that it decodes is silent
     span : smallest and largest command
@@ -39,7 +41,8 @@ class OutputHealth:
     at_low: float
     at_high: float
     slewed: float
-    chatter: float
+    seconds: float
+    swings_hz: float
     swing: float
     low: float
     high: float
@@ -64,6 +67,15 @@ class OutputHealth:
             return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
         return ""
 
+    @property
+    def never(self) -> str:
+        """ "negative" or "positive" where a command that moved was never so in many ticks though its limits allow it,
+        else ""."""
+        both = self.low < 0 < self.high and math.isfinite(self.high - self.low)
+        if not both or self.ticks < SOME or not self.moved:
+            return ""
+        return "negative" if self.span[0] >= 0 else "positive" if self.span[1] <= 0 else ""
+
 
 def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: tuple[float, float]
@@ -84,18 +96,16 @@ def output_health(
     def share(hits: np.ndarray) -> float:
         return float(hits.sum() / ticks) if ticks and not choice else 0.0
 
-    turns = np.zeros(0)
-    if math.isfinite(high - low) and len(change) > 1:
-        least = np.minimum(np.abs(change[1:]), np.abs(change[:-1]))
-        turns = least[(change[1:] * change[:-1] < 0) & (least > FAR * (high - low))]
+    ways = _ways(shown, FAR * (high - low)) if math.isfinite(high - low) and ticks and not choice else np.zeros(0)
     return OutputHealth(
         where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
         ticks=ticks,
         at_low=share(shown <= low),
         at_high=share(shown >= high),
         slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)),
-        chatter=share(turns > 0),
-        swing=float(np.median(turns)) if len(turns) else 0.0,
+        seconds=ticks * period,
+        swings_hz=len(ways) / 2 / (ticks * period) if ticks else 0.0,
+        swing=float(np.median(ways)) if len(ways) else 0.0,
         low=low,
         high=high,
         unit=spec.unit,
@@ -105,6 +115,19 @@ def output_health(
     )
 
 
+def _ways(command: np.ndarray, least: float) -> np.ndarray:
+    """Lengths of the ways between the points where a command (ticks,) turns round by more than ``least``."""
+    moved = command[np.r_[True, np.diff(command) != 0]]
+    up = np.diff(moved) > 0
+    ends = [float(moved[0])]
+    for value in moved[np.r_[False, up[1:] != up[:-1], True][: len(moved)]].tolist():
+        if len(ends) > 1 and (value > ends[-1]) == (ends[-1] > ends[-2]):
+            ends[-1] = value  # further the same way
+        elif abs(value - ends[-1]) > least:
+            ends.append(value)
+    return np.abs(np.diff(ends))
+
+
 def possible(outputs: Sequence[OutputHealth]) -> list[str]:
     """Lines on what weights allow, whatever is shown."""
     return _lines(outputs, _impossible)
@@ -112,7 +135,7 @@ def possible(outputs: Sequence[OutputHealth]) -> list[str]:
 
 def seen(outputs: Sequence[OutputHealth]) -> list[str]:
     """Lines on what was seen of outputs that move."""
-    return [line for find in (_at_limit, _slewed, _chatter, _one_sided) for line in _lines(outputs, find)]
+    return [line for find in (_at_limit, _slewed, _swings, _one_sided) for line in _lines(outputs, find)]
 
 
 def _lines(outputs: Iterable[OutputHealth], find: object) -> list[str]:
@@ -158,7 +181,7 @@ def _hits(o: OutputHealth) -> str:
 
 def _at_limit(o: OutputHealth) -> str:
     both = min(o.at_low, o.at_high) > OTHER
-    if o.stuck <= (AT_LIMIT if both else ONLY):
+    if o.stuck <= AT_LIMIT if both else o.stuck < ONLY:
         return ""
     where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
     return f"at {where} in {_hits(o)} of {o.ticks:,} ticks: wider limits or smaller decoder weights"
@@ -173,26 +196,24 @@ def _slewed(o: OutputHealth) -> str:
     )
 
 
-def _chatter(o: OutputHealth) -> str:
-    if o.chatter <= OFTEN:
+def _swings(o: OutputHealth) -> str:
+    if not o.seconds or o.swings_hz <= min(SWINGS_HZ, A_TICK * o.ticks / o.seconds):
+        return ""
+    if o.swings_hz * o.seconds < LEAST:
         return ""
     return (
-        f"chatters: in {o.chatter:.0%} of {o.ticks:,} ticks it turns round, by {o.swing:.3g}{_unit(o)} in the median, "
-        f"and is at a limit of {_limits(o)} in {_hits(o)}: a longer tau of its decoder, smaller decoder weights, more "
-        "neurons, or a slew limit"
+        f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, and at a "
+        f"limit of {_limits(o)} in {_hits(o)} of {o.ticks:,} ticks: if the task does not want that, a slew limit, a "
+        "longer tau of its decoder, smaller decoder weights, or more neurons"
     )
 
 
 def _one_sided(o: OutputHealth) -> str:
     """Where weights do not say: what it has been in a long time."""
-    both = o.low < 0 < o.high and math.isfinite(o.high - o.low)
-    if not both or o.ticks < ENOUGH or not o.moved:
+    if o.ticks < ENOUGH or not o.never or math.isfinite(o.possible[0 if o.never == "negative" else 1]):
         return ""
-    for side, sign, other in ((0, "negative", ">= 0"), (1, "positive", "<= 0")):
-        onward = o.span[0] >= 0 if side == 0 else o.span[1] <= 0
-        if onward and math.isinf(o.possible[side]):
-            return (
-                f"was never {sign} in {o.ticks:,} ticks, though its limits are {_limits(o)}: look for what should give "
-                f"{sign} parts, or give it limits that say {other}"
-            )
-    return ""
+    other = ">= 0" if o.never == "negative" else "<= 0"
+    return (
+        f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}: look for what should give "
+        f"{o.never} parts, or give it limits that say {other}"
+    )

@@ -45,10 +45,12 @@ class PopulationHealth:
     dead : can never fire, whatever is shown
     possible_drive, way : largest current that inputs and weights allow into a dead neuron, and how far of the way from
         rest to threshold it takes the best of their membranes
+    bias : of that neuron
     always : fire in every step that their refractory period leaves, whatever is shown
     saturated : fired in more than 95 % of these steps
     selective : to fire as fast as it can, or not at all, is what such a neuron is for
-    identical : sizes of the groups of neurons that are alike in all
+    together : sizes of the groups of neurons that are alike in parameters and weights in, and so do the same
+    identical : of those that are alike in their weights out, too
     largest_drive : largest current (synaptic included) into a silent neuron, or into any where none is silent
     membrane : largest and median of the highest membranes of the silent that something reached, as a share of the way
         from rest to threshold; None where there are none, or the model is not linear below its threshold
@@ -66,9 +68,11 @@ class PopulationHealth:
     dead: int
     possible_drive: float
     way: float
+    bias: float
     always: int
     saturated: int
     selective: bool
+    together: tuple[int, ...]
     identical: tuple[int, ...]
     largest_drive: float
     membrane: tuple[float, float] | None
@@ -116,7 +120,7 @@ class Health:
         for key in ("inputs", "populations", "outputs"):
             found[key] = [{k: plain(v) for k, v in vars(one).items()} for one in getattr(self, key)]
         for o, one in zip(self.outputs, found["outputs"], strict=True):
-            one["one_sided"] = o.one_sided
+            one["one_sided"], one["never"] = o.one_sided, o.never
         return found
 
     def warnings(self) -> list[str]:
@@ -161,19 +165,29 @@ def _of_population(p: PopulationHealth, steps: int) -> list[str]:
         )
     if p.dead > SOME * p.size:
         lines.append(f"{p.where}: {_cannot(p)}: {_why_dead(p)}")
-    elif sum(p.identical) - len(p.identical) > SOME * p.size:
-        sizes = " + ".join(f"{n:,}" for n in p.identical[:3]) + (" + ..." if len(p.identical) > 3 else "")
-        work = f"the work of {'one' if len(p.identical) == 1 else f'{len(p.identical):,}'}"
-        lines.append(
-            f"{p.where}: {sizes} of its {p.size:,} neurons are identical, with the same parameters, weights in and "
-            f"weights out: they do {work}: give each weights of its own, as {{type: uniform, low, high, seed}}"
-        )
+    else:
+        lines += _alike(p)
     if p.always > SOME * p.size:
         lines.append(
             f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, whatever is shown: a smaller "
             "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
         )
     return lines
+
+
+def _alike(p: PopulationHealth) -> list[str]:
+    groups = p.together
+    if sum(groups) - len(groups) <= SOME * p.size:
+        return []
+    sizes = " + ".join(f"{n:,}" for n in groups[:3]) + (" + ..." if len(groups) > 3 else "")
+    what = "are identical, with the same parameters, weights in and weights out"
+    if p.identical != groups:
+        what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
+    return [
+        f"{p.where}: {sizes} of its {p.size:,} neurons {what}: they do the work of "
+        f"{'one' if len(groups) == 1 else f'{len(groups):,}'}: give each weights of its own into it, as "
+        "{type: uniform, low, high, seed}"
+    ]
 
 
 def _cannot(p: PopulationHealth) -> str:
@@ -183,6 +197,11 @@ def _cannot(p: PopulationHealth) -> str:
 
 
 def _why_dead(p: PopulationHealth) -> str:
+    if not p.way > 0 and p.bias < 0:
+        return (
+            f"a bias of {p.bias:.6g} holds them down, and all else adds {p.possible_drive - p.bias:.3g} at most: raise "
+            "the bias, or add projections or larger positive weights"
+        )
     if not p.way > 0:
         return "nothing excites them: add projections, positive weights or a bias, or remove them"
     return (
@@ -267,7 +286,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
                 activity,
                 bounds.populations[name] if bounds else None,
                 name in selective,
-                tuple(alike.get(name, ())),
+                *alike.get(name, ((), ())),
             )
             for name, seen in activity.populations.items()
         ),
@@ -285,7 +304,7 @@ def _changes(stimulus: Stimulus) -> bool:
 
 def _population(
     where: str, model: NeuronModel, seen: Seen, activity: Activity, bounds: Bounds | None, selective: bool,
-    identical: tuple[int, ...],
+    together: tuple[int, ...], identical: tuple[int, ...],
 ) -> PopulationHealth:  # fmt: skip
     rates = seen.spikes / (activity.steps * activity.dt)
     reached = (seen.drive_high > seen.bias) | (seen.drive_low < seen.bias)
@@ -302,6 +321,8 @@ def _population(
         membrane = float(share.max()), float(np.median(share))
         threshold = float(limit[silent & reached][np.argmax(share)])
     dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(seen.size, bool),) * 2
+    highest = np.where(dead, bounds.drive[1], -np.inf) if bounds and dead.any() else None
+    best = int(np.argmax(highest)) if highest is not None else 0
     return PopulationHealth(
         where=where,
         size=seen.size,
@@ -311,11 +332,13 @@ def _population(
         fastest_hz=float(rates.max()),
         silent=int(silent.sum()),
         dead=int(dead.sum()),
-        possible_drive=float(bounds.drive[1][dead].max()) if bounds and dead.any() else math.nan,
+        possible_drive=float(highest[best]) if highest is not None else math.nan,
         way=float(bounds.way[dead].max()) if bounds and dead.any() else math.nan,
+        bias=float(seen.bias[best]) if highest is not None else math.nan,
         always=int(always.sum()),
         saturated=int(saturated.sum()),
         selective=selective,
+        together=together,
         identical=identical,
         largest_drive=float(seen.drive_high[silent if silent.any() else ...].max()),
         membrane=membrane,

@@ -1,4 +1,5 @@
-"""Neurons that do the same: alike in model, weights from and weights to everything, so that one could do their work."""
+"""Neurons that do the same, for one could do their work: alike in model and in the weights from everything, they fire
+together; some are alike in the weights to everything, too."""
 
 from __future__ import annotations
 
@@ -17,11 +18,15 @@ __all__ = ["twins"]
 MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def twins(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, list[int]]:
-    """Population -> sizes of its groups of identical neurons, largest first; without those that have none.
+Groups = tuple[int, ...]
+
+
+def twins(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
+    """Population -> sizes of its groups of neurons that fire together, and of identical ones, largest first; without
+    populations that have none.
 
     Where weights into a population learn, its neurons draw random numbers, or a rule reads them one by one, none are
-    identical for long. Neurons that nothing reaches are left out: they are dead, which is another finding.
+    alike for long. Neurons that nothing reaches are left out: they are dead, which is another finding.
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
     taught = {getattr(rule, key) for rule in rules for key in rule.texts}
@@ -31,15 +36,21 @@ def twins(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, list[
         learns = any(s.of.learning is not None for s in into)
         if learns or p.name in taught or isinstance(p.neuron, Bernoulli | Poisson):
             continue
-        marks = _marks(p, into, out) ^ _read(spec, p)
+        same_in = _marks(p, into)
+        to = [column for s in out for column in _summed(p.size, s.pre, s.post, s)]
+        same = _mixed(*_halves(same_in), *to, *_halves(_read(spec, p)))
         reached = np.zeros(p.size, bool) | (_bias(p) != 0)
         for s in into:
             reached[s.post] = True
-        _, counts = np.unique(marks[reached], return_counts=True)
-        groups = sorted((int(c) for c in counts if c > 1), reverse=True)
-        if groups:
-            found[p.name] = groups
+        together = _groups(same_in[reached])
+        if together:
+            found[p.name] = together, _groups(same[reached])
     return found
+
+
+def _groups(marks: np.ndarray) -> Groups:
+    _, counts = np.unique(marks, return_counts=True)
+    return tuple(sorted((int(c) for c in counts if c > 1), reverse=True))
 
 
 def _bias(p: Population) -> np.ndarray:
@@ -60,23 +71,31 @@ def _mixed(*words: Any) -> np.ndarray:
     return state
 
 
-def _marks(p: Population, into: Sequence[Synapses], out: Sequence[Synapses]) -> np.ndarray:
+def _marks(p: Population, into: Sequence[Synapses]) -> np.ndarray:
     """(size,) uint64: the same for neurons with the same parameters and synapses, in whatever order these stand."""
     drawn = isinstance(p.v_init, Distribution)
     start = np.arange(p.size) if drawn else 0.0 if p.v_init is None else p.v_init
     columns = [_bias(p), np.broadcast_to(np.asarray(start, np.float64), p.size)]
     columns += [np.broadcast_to(value, p.size) for value in _arrays(p.neuron)]
-    for number, s in enumerate([*into, *out]):
-        incoming = number < len(into)
-        own, other = (s.post, s.pre) if incoming else (s.pre, s.post)
-        total = np.zeros(p.size, np.uint64)
-        with np.errstate(over="ignore"):
-            np.add.at(total, own, _mixed(other, s.weight, s.delay))
-        columns += [(total >> np.uint64(32)).astype(np.float64), (total & np.uint64(0xFFFFFFFF)).astype(np.float64)]
-        if incoming and np.ndim(s.of.bias):
+    for s in into:
+        columns += _summed(p.size, s.post, s.pre, s)
+        if np.ndim(s.of.bias):
             given = np.asarray(s.of.bias, np.float64)
             columns.append(np.repeat(given, p.size // given.size))
     return _mixed(*columns)
+
+
+def _summed(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> list[np.ndarray]:
+    """Columns (n,) of the synapses between each neuron and others, whatever their order."""
+    total = np.zeros(n, np.uint64)
+    with np.errstate(over="ignore"):
+        np.add.at(total, own, _mixed(other, s.weight, s.delay))
+    return _halves(total)
+
+
+def _halves(marks: np.ndarray) -> list[np.ndarray]:
+    """The 64 bits in two columns that a float64 holds."""
+    return [(marks >> np.uint64(32)).astype(np.float64), (marks & np.uint64(0xFFFFFFFF)).astype(np.float64)]
 
 
 def _arrays(model: NeuronModel) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from ..errors import DescriptionError
 from ..spec import ControllerSpec, RosTopic
 from .ports import check_size
 from .template import make_template
-from .topics import check_events, command_bounds, fixed_values, groups, message_class, need_topics
+from .topics import check_events, command_bounds, fixed_values, groups, message_class
 from .wire import compile_path
 
 __all__ = ["check_topics", "need_types"]
@@ -37,10 +37,9 @@ def need_types(spec: ControllerSpec) -> None:
 
 def check_topics(spec: ControllerSpec) -> list[str]:
     """A line for each type whose package is not installed here, so that its fields could not be checked: the file may
-    be for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse."""
+    be for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse; that
+    one is missing is for `snn_control.advice`."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
-    need_topics("inputs", list(inputs), spec.ros_inputs)
-    need_topics("outputs", list(outputs), spec.ros_outputs)
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     for name, topic in spec.ros_inputs.items():
         where, one = f"ros.inputs.{name}", inputs[name]

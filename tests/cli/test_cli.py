@@ -245,6 +245,7 @@ def test_every_part_of_an_observation_is_compared_before_the_first_step():
     parts = gymnasium.spaces.Dict({"a": box, "more": box})
     check_observation({"a": known | {"size": 3}, "b": known | {"size": 1, "required": False}}, parts)
     check_observation({"a": known | {"size": 1}, "b": known | {"size": 2}}, box)
+    check_observation({"a": known | {"size": 3}, "b": known | {"size": 1, "required": False}}, box)
     check_observation({"a": known | {"size": 1}}, gymnasium.spaces.Discrete(5))
     camera = {"kind": "events", "size": [8, 8], "required": True}
 
@@ -354,6 +355,25 @@ def test_check_warns_of_what_would_not_be_noticed(tmp_path, capsys):
         assert code == 0
         assert "warning" not in out
         assert call(capsys, "check", "--strict", path)[0] == 0
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_forgotten_input_is_a_warning_among_all_others(tmp_path, capsys, required):
+    """Declared, but without a projection and a topic; where it is not required, no environment needs to have it."""
+    inputs = VALUE | {"goal": {"kind": "value", "size": 1, "required": required}}
+    decoder = {"type": "membrane", "from": "observation", "weights": [[1.0]] * 3}
+    outputs = {"torque": {"limits": [-2, 2], "decoder": decoder}}
+    path = described(tmp_path, inputs=inputs, outputs=outputs, ros=ROS)
+    code, out, _ = call(capsys, "check", path)
+    assert code == 0
+    for says in (
+        "inputs.goal: nothing reads it",
+        "ros.inputs.goal: is missing: the controller node does not start without it",
+        "inputs.observation: a dead sensor would not be noticed",
+    ):
+        assert f"warning: {says}" in out
+    code, _, err = call(capsys, "check", path, "--env", "Pendulum-v1", "--seconds", 1)
+    assert (code, "inputs = " in err) == ((2, True) if required else (0, False))
 
 
 def test_warnings_are_counted_and_strict_is_not_content_with_them(tmp_path, capsys):

@@ -82,7 +82,7 @@ def test_the_shipped_cartpole_is_not_accused_where_it_acts(seed):
     assert health.warnings() == []
 
 
-def test_the_shipped_pan_tilt_is_not_accused_where_it_acts():
+def test_the_shipped_pan_tilt_is_accused_of_nothing_but_its_swings_where_it_acts():
     pytest.importorskip("pybullet")
     spec = load_spec(shipped("pan_tilt"))
     with gymnasium.make("sim_worlds:PanTiltTracking-v0") as env:
@@ -91,7 +91,8 @@ def test_the_shipped_pan_tilt_is_not_accused_where_it_acts():
     image = next(p for p in health.populations if p.where.endswith("image"))
     assert image.silent > 500
     assert image.dead == 0
-    assert health.warnings() == []
+    assert all(o.swings_hz > 10 and o.swing > 3 for o in health.outputs)
+    assert [line.partition(" chatters: ")[0] for line in health.warnings()] == ["outputs.pan:", "outputs.tilt:"]
 
 
 def test_a_pendulum_without_a_head_is_accused_of_all_that_is_wrong_with_it():

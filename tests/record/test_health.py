@@ -97,6 +97,13 @@ def test_what_nothing_excites_is_named(weights):
     assert "can ever fire: nothing excites them" in line
 
 
+@pytest.mark.parametrize(("weights", "adds"), [(3.0, "3"), (-1.0, "0")])
+def test_a_bias_that_keeps_neurons_from_firing_is_named(weights, adds):
+    health = health_of(controller({"a": {"bias": -7000.0}}, [{"post": "a", "weights": weights}]))
+    (line,) = lines_of(health, "network.populations.a: none of its 4 neurons can ever fire: a bias of -7000 holds them")
+    assert f"all else adds {adds} at most: raise the bias" in line
+
+
 def test_the_target_of_the_dead_is_dead_as_well_and_a_bias_keeps_it_alive():
     for bias, dead in ((0.0, [4, 4]), ([1.1, 1.2, 1.3, 1.4], [4, 0])):
         values = controller({"a": {}, "b": {"bias": bias}}, [{"post": "a", "weights": 0.1}, {"pre": "a", "post": "b"}])
@@ -122,7 +129,7 @@ def test_numbers_with_the_same_finding_share_a_line():
 
 # neurons and commands that are not what they seem ----------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("change", "groups"),
+    ("change", "groups"),  # of what fires together, and of identical ones where these are others
     [
         ({}, (4,)),
         ({"weights": [[3.0, 3.0, 3.1, 3.1]]}, (2, 2)),
@@ -130,7 +137,10 @@ def test_numbers_with_the_same_finding_share_a_line():
         ({"bias": [0.0, 0.1, 0.2, 0.3]}, ()),
         ({"neuron": LIF | {"v_threshold": [1.0, 1.1, 1.2, 1.3]}}, ()),
         ({"v_init": {"type": "uniform", "low": 0, "high": 1, "seed": 1}}, ()),
-        ({"out": [1.0, 2.0, 3.0, 4.0]}, ()),
+        ({"out": [1.0, 2.0, 3.0, 4.0]}, ((4,), ())),
+        ({"out": [1.0, 2.0, 2.0, 2.0]}, ((4,), (3,))),
+        ({"weights": [[3.0, 3.0, 3.1, 3.1]], "out": [1.0, 2.0, 3.0, 4.0]}, ((2, 2), ())),
+        ({"weights": EACH, "out": 1.0}, ()),
         ({"neuron": {"type": "poisson", "rate": 100.0}}, ()),  # alike, but each draws its own numbers
         ({"learning": {"type": "pes", "error": "x"}}, ()),
         ({"loop": -0.1}, (4,)),
@@ -154,13 +164,15 @@ def test_identical_neurons(change, groups):
         assert health.populations[-1].identical == ()
         return
     health = health_of(controller({"a": change}, projections, {"y": {"decoder": decoder}}), synthetic=True)
-    assert only_population(health).identical == groups
+    p = only_population(health)
+    together, identical = groups if groups and isinstance(groups[0], tuple) else (groups, groups)
+    assert (p.together, p.identical) == (together, identical)
     said = lines_of(health, "network.populations.a:")
     assert len(said) == bool(groups)
     if groups:
-        work = {(4,): "4 of its 4 neurons are identical", (2, 2): "2 + 2 of its 4 neurons are identical"}[groups]
-        assert work in said[0]
-        assert f"do the work of {'one' if len(groups) == 1 else len(groups)}" in said[0]
+        what = "are identical" if identical == together else "always fire together"
+        assert f"{' + '.join(map(str, together))} of its 4 neurons {what}" in said[0]
+        assert f"do the work of {'one' if len(together) == 1 else len(together)}" in said[0]
 
 
 def membrane(weights, **more):
@@ -193,8 +205,11 @@ def test_a_sign_that_weights_do_not_decide_is_what_was_seen_in_a_long_time():
     values = controller({"g": {"size": 1, "neuron": {"type": "li"}}}, [{"post": "g", "weights": 1.0}, loop], outputs)
     for x, says in ((MOVING, False), (np.tile(MOVING, (3, 1)), True), (np.tile(MOVING - 0.9, (3, 1)), False)):
         values["inputs"]["x"]["range"] = [-1, 1]
-        said = lines_of(health_of(values, x), "outputs.y: was never negative in 1,200 ticks")
+        health = health_of(values, x)
+        said = lines_of(health, "outputs.y: was never negative in 1,200 ticks")
         assert len(said) == says
+        assert health.numbers()["outputs"][0]["never"] == ("negative" if x[0] > 0.4 else "")  # of 400 ticks a figure
+    assert health_of(values, MOVING[:199]).outputs[0].never == ""
 
 
 # what a real stimulus shows, and a synthetic one does not prove ----------------------------------------------------
@@ -289,10 +304,11 @@ def test_commands_at_a_limit_most_of_the_time():
     half = commanding(2.0 * RAMP, limits=[-1.2, 1.2])
     assert half.outputs[0].at_low == half.outputs[0].at_high == pytest.approx(0.2, abs=0.01)
     assert half.warnings() == []
-    for last, says in ((6.0, True), (0.0, False)):  # full speed nearly all along may be meant
-        most = commanding(np.where(np.arange(400) < 380, 9.0, last), limits=[-2.0, 6.0], unit="m/s")
-        assert most.outputs[0].at_high == (1.0 if says else 0.95)
-        assert ["at its limit of 6 m/s in 400 of 400 ticks" in line for line in most.warnings()] == [True] * says
+    for ticks, says in ((400, True), (380, True), (378, False)):  # full speed most of the way may be meant
+        most = commanding(np.where(np.arange(400) < ticks, 9.0, 0.0), limits=[-2.0, 6.0], unit="m/s")
+        assert most.outputs[0].at_high == ticks / 400
+        said = [f"at its limit of 6 m/s in {ticks} of 400 ticks" in line for line in most.warnings()]
+        assert said == [True] * says
     silent = commanding(np.maximum(20.0 * RAMP - 18, 0.0), limits=[0.0, 6.0])  # at 0 where nothing asks for more
     assert silent.outputs[0].at_low > 0.9
     assert silent.warnings() == []
@@ -301,20 +317,27 @@ def test_commands_at_a_limit_most_of_the_time():
     assert commanding(10.0 * RAMP, synthetic=True, limits=[-1.0, 1.0]).warnings() == []
 
 
-def test_commands_that_chatter():
-    """Between the limits and back in 82 % of the ticks; a fast wave of three ticks or a small one is none."""
-    turns = np.where(np.arange(400) % 2, 2.0, -2.0)
-    turns[:70] = 0.0
-    health = commanding(turns, limits=[-2, 2], unit="N m")
-    (o,) = health.outputs
-    assert (o.chatter, o.swing) == (pytest.approx(0.82, abs=0.005), 4.0)
-    (line,) = [line for line in health.warnings() if "chatters" in line]
-    assert (
-        "in 82% of 400 ticks it turns round, by 4 N m in the median, and is at a limit of [-2, 2] N m in 330:" in line
-    )
-    for fine in (0.4 * turns / 2, 2 * np.sin(np.arange(400) / 2), np.where(np.arange(400) % 40 < 20, 2, -2)):
-        assert not any("chatters" in line for line in commanding(fine, limits=[-2, 2]).warnings())
-    assert commanding(turns).outputs[0].chatter == 0  # of what, without limits?
+@pytest.mark.parametrize(
+    ("command", "swings_hz", "swing", "says"),
+    [
+        (np.where(np.arange(400) % 2, 2.0, -2.0), 498.75, 4.0, True),
+        (2 * np.sin(2 * np.pi * np.arange(400) / 50), 20.0, 4.0, True),  # no tick of it turns round by much
+        (np.round(3 * np.sin(2 * np.pi * np.arange(400) / 50)), 20.0, 4.0, True),  # nor where it stays at a limit
+        (np.where(np.arange(400) % 200 < 100, 2.0, -2.0), 3.75, 4.0, False),
+        (0.45 * np.sin(np.arange(400)), 0.0, 0.0, False),
+        (RAMP + 0.4 * np.sin(np.arange(400)), 1.25, 2.36, False),  # a tremor on a way
+    ],
+)
+def test_commands_that_swing(command, swings_hz, swing, says):
+    """There and back by more than a quarter of the limits' distance, in however many ticks."""
+    health = commanding(command, limits=[-2, 2], unit="N m")
+    found = health.numbers()["outputs"][0]
+    assert (found["swings_hz"], found["swing"]) == (pytest.approx(swings_hz, abs=1.3), pytest.approx(swing, abs=0.1))
+    said = [line for line in health.warnings() if "chatters" in line]
+    assert [
+        f"{found['swings_hz']:.3g} swings a second, each way by {found['swing']:.3g} N m" in line for line in said
+    ] == [True] * says
+    assert commanding(command).outputs[0].swings_hz == 0  # of what, without limits?
 
 
 def test_commands_along_their_slew_limit():
