@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 
 from ..engine.kernels import encoders, outputs
+from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ..realtime.faults import Fault
 from .graph import describe_mismatch
 from .topics import qos_of
@@ -62,12 +63,26 @@ def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) 
     return status(node, "loop", level, message, _flat(values))
 
 
+def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
+    """What went wrong with an input's messages since the last report, by how far its counts grew."""
+    problems = []
+    for key, what in port.problems.items():
+        if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing is missed
+            why = port.why_malformed() if key == "malformed" else ""
+            problems.append(f"{more[key]} {what}" + (f": {why}" if why else ""))
+    if more.get("outside", 0):
+        problems.append(f"{more['outside']} events out of the frame of {port.frame}")
+    if more.get("failed", 0) > more.get("numbers", 0) / 2:
+        problems.append(f"{more['failed']} of {more['numbers']} numbers were not finite and replaced")
+    return problems
+
+
 def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: Any, time: float) -> DiagnosticStatus:
     name = port.name
     bound = node.controller.bound
     slot, validity = bound.array(f"{name}.slot"), bound.array("validity")[k]
     counted = node.controller.counters()["inputs"][name]
-    values: dict[str, Any] = {**loop["inputs"][name], **counted}
+    values: dict[str, Any] = {**counted, **loop["inputs"][name]}
     age = int(slot[encoders.AGE])
     values["age_s"] = age * 1e-9 if age >= 0 else "never"
     if before and before[1]:
@@ -86,12 +101,7 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
     counts = loop["inputs"][name]
     if before and before[1]:
         earlier = before[1]["inputs"][name]
-        for key, what in port.problems.items():
-            if more := counts.get(key, 0) - earlier.get(key, 0):
-                why = port.why_malformed() if key == "malformed" else ""
-                problems.append(f"{more} {what}" + (f": {why}" if why else ""))
-        if more := counts.get("outside", 0) - earlier.get("outside", 0):
-            problems.append(f"{more} events out of the frame of {port.frame}")
+        problems += _since(port, {key: n - earlier.get(key, 0) for key, n in counts.items()}, valid)
         if "events" in counts:
             values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
     faults = [fault] if (fault := port.fault()) else []
@@ -252,7 +262,11 @@ class Reporter:
         current = node.loop.stats() if node.loop is not None else {}
         if current:
             for name, seen in node.controller.counters()["inputs"].items():
-                current["inputs"][name]["outside"] = seen.get("out_of_frame", 0)  # beside what decoders found
+                counts = current["inputs"][name]
+                counts["outside"] = seen.get("out_of_frame", 0)  # beside what decoders found
+                if "replaced" in seen and "replaced" not in counts:  # a port that reduces numbers counts them itself
+                    words = node.controller.bound.array(f"{name}.replaced").tolist()
+                    counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
             current["outputs"] = {port.name: port.counters() for port in node.outputs}
         found = statuses(node, current, self._before, now, self._senders)
         self._before = (now, current)

@@ -41,11 +41,11 @@ def put_rows(rows, parting=False):
     compile_function(_put_rows, "void(int64,int64,boolean)")(rows.ctypes.data, len(rows), parting)
 
 
-def _reduce(values, n, out, size, how, rules):
-    reduce_sectors(values, n, out, size, how, rules)
+def _reduce(values, n, out, size, how, rules, counters):
+    reduce_sectors(values, n, out, size, how, rules, counters)
 
 
-def reduce(values, out, how, rules):
+def reduce(values, out, how, rules, counters):
     """`reduce_sectors` of arrays, compiled."""
-    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64)")
-    run(values.ctypes.data, len(values), out.ctypes.data, len(out), how, rules.ctypes.data)
+    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64,int64)")
+    run(values.ctypes.data, len(values), out.ctypes.data, len(out), how, rules.ctypes.data, counters.ctypes.data)

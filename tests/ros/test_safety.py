@@ -16,7 +16,7 @@ from sensor_msgs.msg import JointState
 
 from snn_control.record.activity import unpack
 from snn_control.record.shown import Shown
-from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, joints, wait, write
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, wait, write
 
 
 @pytest.mark.parametrize("after", [0.15, 0.4, 0.8, "configured", "active"])
@@ -135,4 +135,33 @@ def test_what_waited_while_the_node_was_paused_is_not_commanded_from(tmp_path, s
     wait(lambda: len(answers) > before + 20)
     unsafe = [(stamp - last) / 1e6 for stamp, command in answers[before:] if command != SAFE]
     assert not [ms for ms in unsafe if ms > 50 + 10], "data older than its limit and a tick"
+    assert process.end() == 0
+
+
+def test_an_input_says_how_much_of_it_failed_and_what_was_empty(tmp_path, start, robot):
+    """Most beams NaN: a warning, and commands go on; all: the safe command; nothing hit: nothing to tell."""
+    scan = {"kind": "value", "size": 2, "range": [-2, 2], "not_finite": "high"}
+    values = changed(CONTROLLER, "inputs.sensor", scan)
+    values = changed(values, "inputs.sensor.stale", 0.5)
+    values = changed(values, "ros.inputs.sensor.reduce", "min")
+    process = start("controller_node", controller_file=str(write(tmp_path, values)))
+    feeder = robot.feed(robot.publisher(), *[np.inf] * 6)
+
+    def says(level, text=""):
+        status = robot.status("/controller: input sensor", time.monotonic(), level=level, text=text)
+        return status.message, {pair.key: pair.value for pair in status.values}
+
+    assert says(OK)[0] == "valid"
+    feeder.set(1.0, np.nan, 1.0, np.nan, np.nan, np.nan)
+    message, counted = says(WARN, "numbers were not finite and replaced")
+    failed, numbers = map(int, re.findall(r"\d+", message))
+    assert numbers / 2 < failed <= numbers * 4 / 6
+    assert 0 < int(counted["failed"]) < int(counted["replaced"]) < int(counted["numbers"])
+    assert robot.status("/controller: guard", time.monotonic()).message == "commands"
+    feeder.set(*[np.nan] * 6)
+    assert says(ERROR, "not finite")[0] == "the newest sample is not finite or not plausible"
+    feeder.set(1.0, np.nan)
+    says(OK)  # half
+    feeder.set()
+    assert re.search(r"stale: .*; \d+ empty messages", says(ERROR, "stale: ")[0])
     assert process.end() == 0
