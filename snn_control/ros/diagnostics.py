@@ -17,8 +17,9 @@ from ..realtime.faults import Fault
 from .graph import describe_mismatch
 from .topics import qos_of
 
-__all__ = ["Reporter", "guard_reason", "learning_switches", "status", "statuses"]
+__all__ = ["Reporter", "describe_causes", "guard_reason", "learning_switches", "status", "statuses"]
 
+HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
 MOST_FAULTS = 10  # of the last ones in a report
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -37,6 +38,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
+    """Of a loop; ``p50`` of a histogram becomes ``p50_ns``."""
+    times = {k: {key if key == "count" else f"{key}_ns": n for key, n in stats[k].items()} for k in HISTOGRAMS}
+    return {**stats, **times}
 
 
 def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) -> DiagnosticStatus:
@@ -60,7 +67,7 @@ def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) 
         values["rights_missing"] = "; ".join(rights.missing)
         level = max(level, WARN)
     values["priority"] = rights.priority
-    return status(node, "loop", level, message, _flat(values))
+    return status(node, "loop", level, message, _flat(_with_units(values)))
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
@@ -134,7 +141,7 @@ class Senders:
         self._heard.add(newest)
         silent = set() if turns > 1 else self._heard - {newest}
         found = sorted(_full_name(one) for one in publishers if bytes(one.endpoint_gid[: len(newest)]) not in silent)
-        return f"{len(found)} publishers on one input: {', '.join(found)}" if len(found) > 1 else ""
+        return f"{len(found)} publishers on one input (or until now): {', '.join(found)}" if len(found) > 1 else ""
 
 
 def _rivals(node: Any, topic: str) -> str:
@@ -151,7 +158,7 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
 
-def _causes(reason: int, invalid: Iterable[str]) -> str:
+def describe_causes(reason: int, invalid: Iterable[str]) -> str:
     """The bits of a reason in words."""
     words = {
         outputs.INPUT_INVALID: f"invalid input: {', '.join(invalid)}",
@@ -168,7 +175,7 @@ def guard_reason(node: Any) -> str:
     facts = node.controller.program.facts["inputs"]
     bad = [i["name"] for i, good in zip(facts, valid, strict=False) if i["required"] and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
-    return _causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
+    return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
 
 
 def _history(faults: Sequence[Fault]) -> dict[str, str]:
@@ -177,7 +184,7 @@ def _history(faults: Sequence[Fault]) -> dict[str, str]:
     for k, fault in enumerate(faults[:MOST_FAULTS]):
         begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
         lasted = f"{(fault.end - fault.begin) * 1e-9:.3g} s" if fault.end >= 0 else "lasts"
-        told[f"fault.{k}"] = f"{begin}, {lasted}: {_causes(fault.causes, fault.invalid)}"
+        told[f"fault.{k}"] = f"{begin}, {lasted}: {describe_causes(fault.causes, fault.invalid)}"
     return told
 
 

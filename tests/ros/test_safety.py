@@ -56,7 +56,7 @@ def test_a_second_publisher_is_an_error_on_commands_and_on_required_inputs(tmp_p
     assert robot.status("/controller: output drive").message.endswith("nobody subscribes")
     other, rival = robot.publisher(), ros.create_node("rival")
     rival.create_publisher(TwistStamped, "drive", 1)
-    text = "2 publishers on one input: /robot, /robot"
+    text = "2 publishers on one input (or until now): /robot, /robot"
     robot.status("/controller: input sensor", time.monotonic(), level=ERROR, text=text)
     robot.feed(other, 1.0, 0.0)  # and when both are heard
     robot.status("/controller: input sensor", time.monotonic() + 1.5, level=ERROR, text=text)
