@@ -68,15 +68,20 @@ def test_a_second_publisher_is_an_error_on_commands_and_on_required_inputs(tmp_p
 
 def test_a_fault_is_told_with_time_and_cause_when_it_is_over(tmp_path, start, robot):
     process = start("controller_node", controller_file=str(write(tmp_path)))
+    wait(lambda: "waits for sensor: nobody publishes" in process.text)
     feeder = robot.feed(robot.publisher(), 1.0, 0.0)
     robot.status("/controller: guard", level=OK)
+    wait(lambda: "commands begin" in process.text)
     feeder.set(np.nan, 0.0)
-    robot.status("/controller: guard", level=ERROR)
+    robot.status("/controller: guard", time.monotonic(), level=ERROR)
     feeder.set(1.0, 0.0)
     status = robot.status("/controller: guard", time.monotonic(), level=OK)
     values = {pair.key: pair.value for pair in status.values}
     assert re.fullmatch(r"20\d\d-.*T.*\+00:00, [0-9.]+ s: invalid input: sensor", values["fault.0"])
     assert "fault.1" not in values
+    wait(lambda: "commands again after " in process.text)
+    assert len(re.findall(r"1 fault\(s\): .*sensor", process.text)) == 1
+    assert process.text.count("commands again after ") == process.text.count("waits for") == 1
     assert process.end() == 0
 
 
