@@ -105,6 +105,30 @@ def test_each_number_that_is_not_finite_goes_by_its_rule():
     assert given(1, 1, nan, 1) == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("rule", "stale", "given", "valid"),
+    [
+        ("high", np.inf, [[1, 1], [np.nan, np.nan]], [1, 0]),
+        ("low", np.inf, [[1, 1], [np.nan, np.nan], [np.nan, -np.inf]], [1, 0, 1]),
+        # in the open; some beams failed
+        ("high", np.inf, [[np.inf, np.inf], [np.nan, np.inf], [1, np.nan]], [1, 1, 1]),
+        ("hold", np.inf, [[1, 1], [1, np.nan], [np.nan, np.nan], [np.inf, np.nan]], [1, 1, 0, 0]),
+        # what is held ages, of each number by itself
+        ("hold", 2.5 * PERIOD, [[1, 1], *[[np.nan, np.nan]] * 3, [1, 1]], [1, 1, 1, 0, 1]),
+        ("hold", 2.5 * PERIOD, [[1, 1], *[[2, np.nan]] * 3, [np.nan, 3]], [1, 1, 1, 0, 1]),
+        ("hold", 2.5 * PERIOD, [[1, 1], None, None, [2, np.nan], [2, 2]], [1, 1, 1, 0, 1]),
+    ],
+)
+def test_a_sample_that_measured_nothing_is_rejected_whatever_the_rule(rule, stale, given, valid):
+    scan = ValueInput("a", size=2, range=(0.1, 3.5), not_finite=rule, stale=stale)
+    one = controller([scan], [Output("u", (MembraneDecoder("a", np.eye(2)),), size=2)])
+    found = []
+    for x in given:
+        one.step({} if x is None else {"a": x})
+        found.append(int(one.bound.array("validity")[0, 0]))
+    assert found == valid
+
+
 def test_repeat_is_that_many_ticks_of_which_the_first_has_the_input():
     network = Network((Population("a", 1, LIF(), bias=3.0),))
     inputs, outputs = (

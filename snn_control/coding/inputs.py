@@ -47,7 +47,9 @@ class ValueInput(Input):
     plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
     not_finite : what becomes of a number that is not finite, for all or one a number: "reject" the sample; "high" and
         "low" take an infinity as its end of the range and a NaN as the end that they name; "hold" takes the number's
-        last finite, plausible value, and rejects while there was none
+        last finite, plausible value, and rejects while there was none that is no older than ``stale``. A sample that
+        measured nothing is rejected whatever the rule: neither a finite number, nor an infinity under "high" or "low",
+        nor one that is held up to a ``stale``
     """
 
     size: int = 1

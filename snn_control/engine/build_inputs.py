@@ -19,8 +19,6 @@ from .program import PRE, STEP, Place
 
 __all__ = ["add_input", "end_pulses"]
 
-NO_LIMIT = 1 << 62  # ns
-
 
 def add_input(b: Builder, spec: Input, validity: Place) -> None:
     """Slot, check and encoder of one input, and the node that the network sees."""
@@ -29,7 +27,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
         raise BuildError("inputs", name, "every name must be there once")
     slot = lay.io(f"{name}.slot", "int64", encoders.SLOT_WORDS)
     counters = lay.state(f"{name}.counters", "int64", 4)
-    stale = NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
+    stale = encoders.NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
     if isinstance(spec, EventsInput):
         b.emit(PRE, "sample", 0, slot, 0, 0, validity, 0, stale, counters, label=name)
         b.filters[name] = add_columns(b, spec, slot)
@@ -40,7 +38,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
         limits = np.stack([bounded(f"inputs.{name}.range", side, n) for side in (*spec.range, *spec.plausible)])
         bounds = lay.constant("", limits)
         if set(spec.rules()) != {"reject"}:
-            data = _finite(b, spec, slot, data, bounds)
+            data = _finite(b, spec, slot, data, bounds, stale)
         operands = (n, slot, data, held, validity, bounds, stale, counters)
         b.emit(PRE, "sample", *operands, label=name)
         if spec.encoder is None:
@@ -51,13 +49,14 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
         raise BuildError(f"inputs.{name}", type(spec).__name__, "must be a ValueInput or an EventsInput")
 
 
-def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
+def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
     """Replace what is not finite -> the sample that `sample` takes."""
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
-    replaced = lay.state(f"{name}.replaced", "int64", 1)
-    b.emit(PRE, "finite", n, slot, data, out, rules, limits, last, replaced, label=name)
+    age, counters = lay.state("", "int64", n), lay.state(f"{name}.replaced", "int64", 3)
+    tick = round(b.steps * b.dt * 1e9)
+    b.emit(PRE, "finite", n, slot, data, out, rules, limits, last, age, tick, stale, counters, label=name)
     return out
 
 

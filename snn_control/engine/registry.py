@@ -66,7 +66,7 @@ _FUNCTIONS = (
     decoders.population_vector, decoders.window_counts, decoders.window_mean, decoders.first_spike,
     outputs.trace, outputs.argmax, outputs.guard,
 )  # fmt: skip
-_VERSIONS = {"pool": 3, "surface": 2}  # 1 where it stands not here
+_VERSIONS = {"pool": 3, "surface": 2, "finite": 2}  # 1 where it stands not here
 OURS: dict[str, Kernel] = {
     f.__name__: Kernel(f.__name__, _VERSIONS.get(f.__name__, 1), f, CHECKS[f.__name__]) for f in _FUNCTIONS
 }

@@ -15,7 +15,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
@@ -31,6 +30,7 @@ from ..record.activity import ActivityRecorder
 from ..record.shown import ShownRecorder
 from ..spec import ControllerSpec, load_spec
 from . import last_resort
+from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import (
     Stop,
@@ -106,11 +106,10 @@ class ControllerNode(LifecycleNode):
         self.shown: ShownRecorder | None = None
         self.faults: FaultLog | None = None
         self._io: Any = None
-        self._faults_told = 0
         self.held_up = ""  # why the loop of an active controller does not run yet
         self._first_matched = 0.0
         self.spec: ControllerSpec | None = None
-        self._reporter = Reporter(self)
+        self._reporter, self._console = Reporter(self), Console(self)
         steady_timer(self, 1.0, self._diagnose)
         self._matching = steady_timer(self, 0.02, self._start_when_matched)
         self._matching.cancel()
@@ -196,7 +195,7 @@ class ControllerNode(LifecycleNode):
         for recorder in filter(None, (self.recorder, self.shown)):
             recorder.clear()
         self._reporter.forget()
-        self._faults_told = 0
+        self._console.restart()
         granted = 0
         try:
             if self.mode == "realtime":
@@ -365,13 +364,7 @@ class ControllerNode(LifecycleNode):
         return response
 
     def _diagnose(self) -> None:
-        found = self._reporter.report()
-        if self.controller is not None and self.loop is not None:
-            faults = self.controller.counters()["guard"]["faults"]
-            if faults > self._faults_told:
-                why = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR)
-                self.get_logger().warning(f"{faults - self._faults_told} fault(s): {why or 'over now'}")
-            self._faults_told = faults
+        self._console.tell(self._reporter.report())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

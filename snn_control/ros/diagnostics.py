@@ -12,12 +12,14 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 
 from ..engine.kernels import encoders, outputs
+from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ..realtime.faults import Fault
 from .graph import describe_mismatch
 from .topics import qos_of
 
-__all__ = ["Reporter", "guard_reason", "learning_switches", "status", "statuses"]
+__all__ = ["Reporter", "describe_causes", "guard_reason", "learning_switches", "status", "statuses"]
 
+HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
 MOST_FAULTS = 10  # of the last ones in a report
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -36,6 +38,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
+    """Of a loop; ``p50`` of a histogram becomes ``p50_ns``."""
+    times = {k: {key if key == "count" else f"{key}_ns": n for key, n in stats[k].items()} for k in HISTOGRAMS}
+    return {**stats, **times}
 
 
 def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) -> DiagnosticStatus:
@@ -59,7 +67,21 @@ def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) 
         values["rights_missing"] = "; ".join(rights.missing)
         level = max(level, WARN)
     values["priority"] = rights.priority
-    return status(node, "loop", level, message, _flat(values))
+    return status(node, "loop", level, message, _flat(_with_units(values)))
+
+
+def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
+    """What went wrong with an input's messages since the last report, by how far its counts grew."""
+    problems = []
+    for key, what in port.problems.items():
+        if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing is missed
+            why = port.why_malformed() if key == "malformed" else ""
+            problems.append(f"{more[key]} {what}" + (f": {why}" if why else ""))
+    if more.get("outside", 0):
+        problems.append(f"{more['outside']} events out of the frame of {port.frame}")
+    if more.get("failed", 0) > more.get("numbers", 0) / 2:
+        problems.append(f"{more['failed']} of {more['numbers']} numbers were not finite and replaced")
+    return problems
 
 
 def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: Any, time: float) -> DiagnosticStatus:
@@ -67,7 +89,7 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
     bound = node.controller.bound
     slot, validity = bound.array(f"{name}.slot"), bound.array("validity")[k]
     counted = node.controller.counters()["inputs"][name]
-    values: dict[str, Any] = {**loop["inputs"][name], **counted}
+    values: dict[str, Any] = {**counted, **loop["inputs"][name]}
     age = int(slot[encoders.AGE])
     values["age_s"] = age * 1e-9 if age >= 0 else "never"
     if before and before[1]:
@@ -86,12 +108,7 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
     counts = loop["inputs"][name]
     if before and before[1]:
         earlier = before[1]["inputs"][name]
-        for key, what in port.problems.items():
-            if more := counts.get(key, 0) - earlier.get(key, 0):
-                why = port.why_malformed() if key == "malformed" else ""
-                problems.append(f"{more} {what}" + (f": {why}" if why else ""))
-        if more := counts.get("outside", 0) - earlier.get("outside", 0):
-            problems.append(f"{more} events out of the frame of {port.frame}")
+        problems += _since(port, {key: n - earlier.get(key, 0) for key, n in counts.items()}, valid)
         if "events" in counts:
             values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
     faults = [fault] if (fault := port.fault()) else []
@@ -124,7 +141,7 @@ class Senders:
         self._heard.add(newest)
         silent = set() if turns > 1 else self._heard - {newest}
         found = sorted(_full_name(one) for one in publishers if bytes(one.endpoint_gid[: len(newest)]) not in silent)
-        return f"{len(found)} publishers on one input: {', '.join(found)}" if len(found) > 1 else ""
+        return f"{len(found)} publishers on one input (or until now): {', '.join(found)}" if len(found) > 1 else ""
 
 
 def _rivals(node: Any, topic: str) -> str:
@@ -141,7 +158,7 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
 
-def _causes(reason: int, invalid: Iterable[str]) -> str:
+def describe_causes(reason: int, invalid: Iterable[str]) -> str:
     """The bits of a reason in words."""
     words = {
         outputs.INPUT_INVALID: f"invalid input: {', '.join(invalid)}",
@@ -158,7 +175,7 @@ def guard_reason(node: Any) -> str:
     facts = node.controller.program.facts["inputs"]
     bad = [i["name"] for i, good in zip(facts, valid, strict=False) if i["required"] and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
-    return _causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
+    return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
 
 
 def _history(faults: Sequence[Fault]) -> dict[str, str]:
@@ -167,7 +184,7 @@ def _history(faults: Sequence[Fault]) -> dict[str, str]:
     for k, fault in enumerate(faults[:MOST_FAULTS]):
         begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
         lasted = f"{(fault.end - fault.begin) * 1e-9:.3g} s" if fault.end >= 0 else "lasts"
-        told[f"fault.{k}"] = f"{begin}, {lasted}: {_causes(fault.causes, fault.invalid)}"
+        told[f"fault.{k}"] = f"{begin}, {lasted}: {describe_causes(fault.causes, fault.invalid)}"
     return told
 
 
@@ -252,7 +269,11 @@ class Reporter:
         current = node.loop.stats() if node.loop is not None else {}
         if current:
             for name, seen in node.controller.counters()["inputs"].items():
-                current["inputs"][name]["outside"] = seen.get("out_of_frame", 0)  # beside what decoders found
+                counts = current["inputs"][name]
+                counts["outside"] = seen.get("out_of_frame", 0)  # beside what decoders found
+                if "replaced" in seen and "replaced" not in counts:  # a port that reduces numbers counts them itself
+                    words = node.controller.bound.array(f"{name}.replaced").tolist()
+                    counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
             current["outputs"] = {port.name: port.counters() for port in node.outputs}
         found = statuses(node, current, self._before, now, self._senders)
         self._before = (now, current)

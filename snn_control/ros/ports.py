@@ -9,6 +9,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.compile import compile_function
+from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ..engine.memory import call_int1, call_int3, i64, load_f64, load_i64, store_f64, store_i64, store_u32, u8, u16
 from ..errors import DescriptionError, counted
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
@@ -62,6 +63,7 @@ __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "t
 # Words of the context of a numeric input, of an input of events:
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
 _ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # numbers that a message may have; see `sectors`
+_BEAMS = OWN + 7  # three words: what `sectors` counts
 _X, _Y, _P, _T, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Of an output:
 _ROWS, _ROW_COUNT = INFO, INFO + 1  # one a number; see `limits`
@@ -108,7 +110,7 @@ def take_numbers(context, now_ns, limit):
             for k in range(size):
                 store_f64(data + 8 * k, load_f64(staging + 8 * k))
         else:
-            reduce_sectors(staging, n, data, size, how, get(context, _RULES))
+            reduce_sectors(staging, n, data, size, how, get(context, _RULES), context + 8 * _BEAMS)
         fresh += 1
         arrived(slot, load_i64(scratch), known, fresh)
     add(context, TAKEN, taken)
@@ -229,8 +231,10 @@ class NumericInput(Input):
     name : for reports; the topic by default
 
     Counters: taken (all messages), malformed (each of `malformed.REASONS` too), oversized, empty (nothing was due),
-    errors of rcl and last_error.
+    errors of rcl and last_error; with ``reduce`` numbers, and how many of them were replaced, and failed, by its rules.
     """
+
+    problems: Mapping[str, str] = {**Input.problems, "empty": "empty messages"}
 
     def __init__(
         self,
@@ -256,6 +260,8 @@ class NumericInput(Input):
             if rules is None:
                 raise DescriptionError("rules", rules, "must be given with `reduce`", "sectors.rules_of(input)")
             self._block[_RULES] = rules.ctypes.data
+            beams = {"replaced": _BEAMS + REPLACED, "failed": _BEAMS + FAILED, "numbers": _BEAMS + NUMBERS}
+            self._counts = {**Input._counts, **beams}
         self._block[_PROGRAM] = program.address
         self._block[_DATA] = data_address
         self._block[_SIZE] = size

@@ -3,7 +3,7 @@
 So 360 and 720 beams give the same sectors; where m does not divide n, sectors differ by one number. A number that is
 not finite goes by the input's rule first, as in the tick (`kernels.encoders.finite`): "high" and "low" make it an end
 of the range, "hold" leaves it out, and "reject" makes the sector NaN. So is a sector in which nothing is left, and the
-tick's rule for it follows: what was held, or a rejected sample.
+tick's rule for it follows: what was held, or a rejected sample. Where nothing at all was measured, all sectors are NaN.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numba.extending import register_jitable
 from ..coding import ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..engine.compile import compile_function
-from ..engine.kernels.encoders import HIGH, HOLD, REJECT
-from ..engine.memory import load_f64, load_i64, store_f64
+from ..engine.kernels.encoders import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
+from ..engine.memory import i64, load_f64, load_i64, store_f64
 
 __all__ = ["REDUCTIONS", "reduce_sectors", "reduced", "rules_of"]
 
@@ -61,21 +61,49 @@ def _sector(first, n, how, rule):
 
 
 @register_jitable
-def reduce_sectors(values, n, out, size, how, rules):
-    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size."""
+def _count(values, n, size, rules, counters):
+    """Count what goes by its rule, as the tick does -> whether anything was measured."""
+    replaced, failed = 0, 0
+    for k in range(size):
+        kind = load_i64(rules + 8 * (RULE_WORDS * k + RULE))
+        for i in range(k * n // size, (k + 1) * n // size):
+            value = load_f64(values + 8 * i)
+            if not np.isfinite(value) and kind != REJECT:
+                replaced += 1
+                failed += kind == HOLD or value != value
+    words = i64(counters, 3)
+    words[NUMBERS] += n
+    if failed == n:
+        return False
+    words[REPLACED] += replaced
+    words[FAILED] += failed
+    return True
+
+
+@register_jitable
+def reduce_sectors(values, n, out, size, how, rules, counters):
+    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size. ``counters``: those of `finite`."""
+    measured = _count(values, n, size, rules, counters)
     for k in range(size):
         first, last = k * n // size, (k + 1) * n // size
-        store_f64(out + 8 * k, _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k))
+        value = _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k) if measured else np.nan
+        store_f64(out + 8 * k, value)
 
 
-def _reduce(values, n, out, size, how, rules):
-    reduce_sectors(values, n, out, size, how, rules)
+def _reduce(values, n, out, size, how, rules, counters):
+    reduce_sectors(values, n, out, size, how, rules, counters)
 
 
-def reduced(values: np.ndarray, spec: ValueInput, how: str) -> np.ndarray:
-    """`reduce_sectors` of arrays: (n,) float64 with n >= size -> (size,) float64; ``how`` is one of `REDUCTIONS`."""
+def reduced(values: np.ndarray, spec: ValueInput, how: str, counters: np.ndarray | None = None) -> np.ndarray:
+    """`reduce_sectors` of arrays: (n,) float64 with n >= size -> (size,) float64; ``how`` is one of `REDUCTIONS`.
+
+    counters : (3,) int64 to count in, as `finite` does
+    """
     given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
-    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64)")
-    addresses = given.ctypes.data, len(given), out.ctypes.data, spec.size, REDUCTIONS.index(how), rules.ctypes.data
-    run(*addresses)
+    counted = np.zeros(3, np.int64) if counters is None else counters
+    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64,int64)")
+    run(
+        given.ctypes.data, len(given), out.ctypes.data, spec.size, REDUCTIONS.index(how), rules.ctypes.data,
+        counted.ctypes.data,
+    )  # fmt: skip
     return out

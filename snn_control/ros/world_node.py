@@ -23,7 +23,7 @@ from rclpy.node import Node
 from ..coding import EventsInput
 from ..engine.compile import compile_function
 from ..engine.kernels import encoders
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, counted
 from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
@@ -109,6 +109,7 @@ class WorldNode(Node):
         self._scratch = np.zeros(2, np.int64)
         self._sleep = compile_function(sleep, "void(int64,int64)")
         self.skipped = self.steps = self.episodes = self.outdated = 0
+        self._returns = np.zeros(2)  # of this episode; of all that are over
         # the controller's commands can be told by their stamps if it sees stamps
         self._stamped = any(sensor.stamped for sensor in self.sensors)
         self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
@@ -200,7 +201,17 @@ class WorldNode(Node):
         except Exception:  # of the environment
             self.get_logger().error(f"the world ends:\n{traceback.format_exc()}")
             self.exit_code = 1
+        self._tell_end()
         self.finished = True
+
+    def _tell_end(self) -> None:
+        """How it went, where anything did."""
+        if self.steps:
+            over = self.episodes if self.over else self.episodes - 1
+            now, all_over = self._returns
+            gained = f"mean return {all_over / over:g}" if over else f"return {now:g} so far"
+            many = f"{counted(self.steps, 'step')}, {counted(over, 'whole episode')}, {gained}"
+            self.get_logger().info(f"ends after {many}, {self.skipped} skipped")
 
     def _missing(self) -> str | None:
         """What is not matched yet; None when everything is."""
@@ -272,11 +283,13 @@ class WorldNode(Node):
     def _step(self, action: Any) -> Any:
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.steps += 1
+        self._returns[0] += float(reward)
         self._report()
         if self.record:
             self.recorder.add(self.steps, action, reward, observation, info)
         if terminated or truncated:
             self.recorder.end_of_episode(self.steps)
+            self._returns[:] = 0.0, self._returns.sum()
             self.over = self.episodes == self.most_episodes
             return observation if self.over else self._reset()
         return observation

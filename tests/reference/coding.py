@@ -210,23 +210,35 @@ def sample_case(rng, n):
     return [n, slot, data, floats(rng, n, special=False), state, limits, int(rng.integers(1, 20)), counters]
 
 
-def finite(n, slot, data, out, rules, limits, last, counter):
+def finite(n, slot, data, out, rules, limits, last, age, tick, stale, counters):
+    age += tick
     if slot[0] <= 0:
         return
+    replaced, failed, told = 0, 0, False
     for i in range(n):
         value, rule = f32(data[i]), ("reject", "high", "low", "hold")[rules[i]]
         out[i] = data[i]
         if np.isfinite(value):
+            told = True
             if limits[2, i] <= value <= limits[3, i]:
-                last[i] = value
-            continue
-        if rule == "hold":
-            out[i] = last[i]
-            counter[0] += np.isfinite(last[i])
+                last[i], age[i] = value, slot[1]
+        elif rule == "hold":
+            good = np.isfinite(last[i]) and age[i] <= stale
+            out[i] = last[i] if good else np.nan
+            told |= good and stale < 1 << 62
+            replaced, failed = replaced + good, failed + 1
         elif rule in ("high", "low"):
             side = {np.inf: "high", -np.inf: "low"}.get(float(value), rule)
             out[i] = limits[1 if side == "high" else 0, i]
-            counter[0] += 1
+            told |= not np.isnan(value)
+            replaced, failed = replaced + 1, failed + np.isnan(value)
+        else:
+            told = True  # it rejects the sample by itself
+    counters[2] += n
+    if told:
+        counters[:2] += replaced, failed
+    else:
+        out[:] = np.nan
 
 
 def finite_case(rng, n):
@@ -236,7 +248,10 @@ def finite_case(rng, n):
     last = floats(rng, n, special=False)
     last[rng.random(n) < 0.3] = np.nan
     slot = np.array([rng.integers(0, 3), 0, 0, 0, -1, -1, 0, 0], np.int64)
-    return [n, slot, data, np.zeros(n), rng.integers(0, 4, n).astype(np.uint8), limits, last, rng.integers(0, 9, 1)]
+    slot[1] = rng.integers(0, 9)
+    age, stale = rng.integers(0, 20, n), int(rng.choice([10, 1 << 62]))
+    rules, counters = rng.integers(0, 4, n).astype(np.uint8), rng.integers(0, 9, 3)
+    return [n, slot, data, np.zeros(n), rules, limits, last, age, 3, stale, counters]
 
 
 def population_case(rng, n):

@@ -70,7 +70,7 @@ class SlowController:
         self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
         self.rules: dict[int, SlowRule] = {}  # of the projections that learn
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
-        self.last: dict[str, np.ndarray] = {}
+        self.last: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.replaced: dict[str, np.ndarray] = {}
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
         self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
@@ -113,12 +113,11 @@ class SlowController:
         sides = [np.broadcast_to(np.asarray(s, np.float64), (n,)) for s in (*spec.range, *spec.plausible)]
         limits = np.stack([np.clip(s, -FLOAT_MAX, FLOAT_MAX).astype(np.float32) for s in sides])
         data = None if value is None else np.asarray(value, np.float64).reshape(n)
-        if data is not None and set(spec.rules()) != {"reject"}:
-            last = self.last.setdefault(spec.name, np.full(n, np.nan, np.float32))
+        if set(spec.rules()) != {"reject"}:
+            last, ages = self.last.setdefault(spec.name, (np.full(n, np.nan, np.float32), np.zeros(n, np.int64)))
             rules, given, data = [NOT_FINITE.index(rule) for rule in spec.rules()], data, np.zeros(n)
-            finite(
-                n, slot, given, data, rules, limits, last, self.replaced.setdefault(spec.name, np.zeros(1, np.int64))
-            )
+            counters = self.replaced.setdefault(spec.name, np.zeros(3, np.int64))
+            finite(n, slot, given, data, rules, limits, last, ages, period_ns, stale, counters)
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
         return held.copy() if spec.encoder is None else self.encoded(spec, held)
 

@@ -462,7 +462,7 @@ def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path
     loops = [{p.key: p.value for p in one.status[0].values} for when, one in robot.diagnostics if when > after]
     loop = loops[-1]
     assert np.median([float(one["rate_hz"]) for one in loops]) == pytest.approx(100, rel=0.05)
-    assert {"ticks", "missed", "wake.p50", "tick.p99", "latency.p99.9", "priority", "published"} <= loop.keys()
+    assert {"ticks", "missed", "wake.p50_ns", "tick.count", "latency.p99.9_ns", "priority", "published"} <= loop.keys()
     assert process.end() == 0
 
 

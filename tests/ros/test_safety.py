@@ -16,7 +16,7 @@ from sensor_msgs.msg import JointState
 
 from snn_control.record.activity import unpack
 from snn_control.record.shown import Shown
-from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, joints, wait, write
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, wait, write
 
 
 @pytest.mark.parametrize("after", [0.15, 0.6, "configured", "active"])
@@ -56,7 +56,7 @@ def test_a_second_publisher_is_an_error_on_commands_and_on_required_inputs(tmp_p
     assert robot.status("/controller: output drive").message.endswith("nobody subscribes")
     other, rival = robot.publisher(), ros.create_node("rival")
     rival.create_publisher(TwistStamped, "drive", 1)
-    text = "2 publishers on one input: /robot, /robot"
+    text = "2 publishers on one input (or until now): /robot, /robot"
     robot.status("/controller: input sensor", time.monotonic(), level=ERROR, text=text)
     robot.feed(other, 1.0, 0.0)  # and when both are heard
     robot.status("/controller: input sensor", time.monotonic() + 1.5, level=ERROR, text=text)
@@ -69,15 +69,20 @@ def test_a_second_publisher_is_an_error_on_commands_and_on_required_inputs(tmp_p
 def test_a_fault_is_told_with_time_and_cause_when_it_is_over(tmp_path, start, robot):
     file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", 10.0))  # or a busy machine has faults of its own
     process = start("controller_node", controller_file=str(file))
+    wait(lambda: "waits for sensor: nobody publishes" in process.text)
     feeder = robot.feed(robot.publisher(), 1.0, 0.0)
     robot.status("/controller: guard", level=OK)
+    wait(lambda: "commands begin" in process.text)
     feeder.set(np.nan, 0.0)
-    robot.status("/controller: guard", level=ERROR)
+    robot.status("/controller: guard", time.monotonic(), level=ERROR)
     feeder.set(1.0, 0.0)
     status = robot.status("/controller: guard", time.monotonic(), level=OK)
     values = {pair.key: pair.value for pair in status.values}
     assert re.fullmatch(r"20\d\d-.*T.*\+00:00, [0-9.]+ s: invalid input: sensor", values["fault.0"])
     assert "fault.1" not in values
+    wait(lambda: "commands again after " in process.text)
+    assert len(re.findall(r"1 fault\(s\): .*sensor", process.text)) == 1
+    assert process.text.count("commands again after ") == process.text.count("waits for") == 1
     assert process.end() == 0
 
 
@@ -136,4 +141,33 @@ def test_what_waited_while_the_node_was_paused_is_not_commanded_from(tmp_path, s
     wait(lambda: len(answers) > before + 20)
     unsafe = [(stamp - last) / 1e6 for stamp, command in answers[before:] if command != SAFE]
     assert not [ms for ms in unsafe if ms > 50 + 10], "data older than its limit and a tick"
+    assert process.end() == 0
+
+
+def test_an_input_says_how_much_of_it_failed_and_what_was_empty(tmp_path, start, robot):
+    """Most beams NaN: a warning, and commands go on; all: the safe command; nothing hit: nothing to tell."""
+    scan = {"kind": "value", "size": 2, "range": [-2, 2], "not_finite": "high"}
+    values = changed(CONTROLLER, "inputs.sensor", scan)
+    values = changed(values, "inputs.sensor.stale", 0.5)
+    values = changed(values, "ros.inputs.sensor.reduce", "min")
+    process = start("controller_node", controller_file=str(write(tmp_path, values)))
+    feeder = robot.feed(robot.publisher(), *[np.inf] * 6)
+
+    def says(level, text=""):
+        status = robot.status("/controller: input sensor", time.monotonic(), level=level, text=text)
+        return status.message, {pair.key: pair.value for pair in status.values}
+
+    assert says(OK)[0] == "valid"
+    feeder.set(1.0, np.nan, 1.0, np.nan, np.nan, np.nan)
+    message, counted = says(WARN, "numbers were not finite and replaced")
+    failed, numbers = map(int, re.findall(r"\d+", message))
+    assert numbers / 2 < failed <= numbers * 4 / 6
+    assert 0 < int(counted["failed"]) < int(counted["replaced"]) < int(counted["numbers"])
+    assert robot.status("/controller: guard", time.monotonic()).message == "commands"
+    feeder.set(*[np.nan] * 6)
+    assert says(ERROR, "not finite")[0] == "the newest sample is not finite or not plausible"
+    feeder.set(1.0, np.nan)
+    says(OK)  # half
+    feeder.set()
+    assert re.search(r"stale: .*; \d+ empty messages", says(ERROR, "stale: ")[0])
     assert process.end() == 0

@@ -24,7 +24,13 @@ from snn_control.spec.reader import Loader
 from tests.ros.calling import call
 
 
-def plain(values, size, how, rules, low, high):
+def plain(values, size, how, rules, low, high, counters):
+    kinds = [rules[k] for k in range(size) for _ in range(k * len(values) // size, (k + 1) * len(values) // size)]
+    replaced = [(v, kind) for v, kind in zip(values, kinds, strict=True) if not np.isfinite(v) and kind != "reject"]
+    failed = sum(bool(np.isnan(v)) or kind == "hold" for v, kind in replaced)
+    counters += [0, 0, len(values)] if failed == len(values) else [len(replaced), failed, len(values)]
+    if failed == len(values):
+        return [np.nan] * size
     found = []
     for k in range(size):
         sector = list(values[k * len(values) // size : (k + 1) * len(values) // size])
@@ -40,14 +46,16 @@ def plain(values, size, how, rules, low, high):
 @pytest.mark.parametrize("how", ["min", "mean", "max"])
 def test_sectors_are_those_of_plain_python(how):
     rng = np.random.default_rng(0)
+    counted, expected = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for _ in range(300):
         size = int(rng.integers(1, 9))
         values = rng.normal(size=int(rng.integers(size, 60)))
-        values[rng.random(values.size) < rng.choice([0, 0.1, 0.5])] = rng.choice([np.nan, np.inf, -np.inf])
+        values[rng.random(values.size) < rng.choice([0, 0.1, 0.5, 1])] = rng.choice([np.nan, np.inf, -np.inf])
         rules = [str(rule) for rule in rng.choice(NOT_FINITE, size)]
         spec = ValueInput("x", size=size, range=(-4.0, 5.0), not_finite=rules)
-        out = reduced(values, spec, how)
-        np.testing.assert_allclose(out, plain(values, size, how, rules, -4.0, 5.0), rtol=1e-14, atol=1e-14)
+        found = plain(values, size, how, rules, -4.0, 5.0, expected)
+        np.testing.assert_allclose(reduced(values, spec, how, counted), found, rtol=1e-14, atol=1e-14)
+    assert counted.tolist() == expected.tolist()
 
 
 def controller(field, size=4, topic="sensor_msgs/msg/LaserScan", **more):

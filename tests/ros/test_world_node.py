@@ -16,6 +16,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from snn_control.controller import Controller
+from snn_control.errors import counted
 from snn_control.record.episode import load_episode
 from snn_control.resources import shipped
 from tests.ros.robot import OK, Mistakes, changed, stamp_of, wait, within, write
@@ -170,6 +171,10 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     assert controller.end(signal.SIGTERM) == 0
     arrays, facts = load_episode(record)
     assert len(arrays["step"]) == facts["steps"] >= 100
+    ends = arrays["ends"]
+    says = f"ends after {facts['steps']} steps, {counted(len(ends), 'whole episode')}, "
+    says += f"mean return {ends[-1] / len(ends):g}, " if len(ends) else f"return {facts['steps']} so far, "
+    assert f"{says}{facts['skipped']} skipped" in world.text  # each step gives 1
     assert facts["skipped"] <= 0.03 * facts["steps"] or len(tries) > 1  # the machine was too busy
     assert len(arrays["observation"]) == facts["steps"]
     assert np.isfinite(arrays["observation"]).all()

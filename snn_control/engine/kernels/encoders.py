@@ -3,7 +3,7 @@
 sample      n, slot (io header), data float64 (io; 0 for a stream), held float32, valid int64[2], limits float32
             (4, n): range low, range high, plausible low, plausible high; stale limit [ns]; counters int64[4]
 finite      n, slot, data float64 (io), out float64, rules uint8[n], limits as of sample, last float32[n],
-            counter int64[1]
+            age int64[n] [ns] of last, a tick [ns], stale limit [ns], counters int64[3]
 population  dimensions, neurons a dimension, values float32, out float32, centres float32 (dimensions, neurons),
             params float32 (dimensions, 2): 1 / sigma, drive
 fields      dimensions, fields, values float32, out float32, centres float32 (fields, dimensions), inverse widths
@@ -29,6 +29,8 @@ from .functions import HALF, exponential
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
 REJECT, HIGH, LOW, HOLD = range(4)  # as `coding.inputs.NOT_FINITE` names them
+REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: replaced; of these, no measurement; looked at in all
+NO_LIMIT = 1 << 62  # ns: never stale
 RESPONSES = ("sum", "binary", "saturate")
 SUM, BINARY, SATURATE = range(3)
 SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
@@ -74,27 +76,42 @@ def sample(row):
 def finite(row):
     """Replace what is not finite in a sample that arrived, each number by its rule, before `sample` looks at it.
 
-    REP 117: an infinity says on which side of the range the value lies; what a NaN means, the rule says.
+    REP 117: an infinity says on which side of the range the value lies; what a NaN means, the rule says. What is held
+    ages, by the ticks that pass, and is not held beyond the limit of the input. A sample in which nothing was measured
+    says nothing, whatever the rules make of it: it is rejected.
     """
-    o = i64(row, 9)
-    n, slot = o[1], i64(o[2], SLOT_WORDS)
+    o = i64(row, 12)
+    n, slot, age, tick, stale = o[1], i64(o[2], SLOT_WORDS), i64(o[8], o[1]), o[9], o[10]
+    for i in range(n):
+        age[i] += tick
     if slot[FRESH] > 0:
         x, out, rules, limits, last = f64(o[3], n), f64(o[4], n), u8(o[5], n), f32(o[6], 4 * n), f32(o[7], n)
         low, high, least, most = limits[:n], limits[n : 2 * n], limits[2 * n : 3 * n], limits[3 * n :]
-        replaced = 0
+        replaced, failed, held = 0, 0, 0
         for i in range(n):
             value, rule = np.float32(x[i]), rules[i]
             out[i] = x[i]
             if np.isfinite(value):
-                last[i] = value if (value >= least[i]) & (value <= most[i]) else last[i]
+                if (value >= least[i]) & (value <= most[i]):
+                    last[i], age[i] = value, slot[AGE]
             elif rule == HOLD:
-                out[i] = np.float64(last[i])
-                replaced += np.isfinite(last[i])
+                failed += 1
+                good = np.isfinite(last[i]) & (age[i] <= stale)
+                out[i] = np.float64(last[i] if good else np.float32(np.nan))
+                replaced += good
+                held += good & (stale < NO_LIMIT)
             elif rule != REJECT:
+                failed += value != value
                 up = value > ZERO if value == value else rule == HIGH
                 out[i] = np.float64(high[i] if up else low[i])
                 replaced += 1
-        i64(o[8], 1)[0] += replaced
+        counters = i64(o[11], 3)
+        counters[NUMBERS] += n
+        if (failed == n) & (held == 0):
+            out[:] = np.nan
+        else:
+            counters[REPLACED] += replaced
+            counters[FAILED] += failed
 
 
 def population(row):

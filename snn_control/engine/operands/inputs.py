@@ -20,15 +20,16 @@ def sample(n, slot, data, held, valid, limits, stale, counters):
         need(4 * n, 4, limits)
 
 
-def finite(n, slot, data, out, rules, limits, last, counter):
+def finite(n, slot, data, out, rules, limits, last, age, tick, stale, counters):
     positive(n)
     need(encoders.SLOT_WORDS, 8, slot)
     need(n, 8, data, out)
     need(n, 1, rules)
     need(4 * n, 4, limits)
     need(n, 4, last)
-    need(1, 8, counter)
-    written(out, last, counter)
+    need(n, 8, age)
+    need(3, 8, counters)
+    written(out, last, age, counters)
 
 
 def population(dimensions, m, values, out, centres, params):
