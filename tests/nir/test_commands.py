@@ -178,7 +178,8 @@ def test_a_period_that_nobody_chose_and_what_is_open_are_said(snntorch, tmp_path
     file, _ = snntorch
     where = ("--dialect", "snntorch", "--out", tmp_path / "mine.yaml")
     period = "period 0.1 ms (10 kHz) follows from snnTorch's exporter; --dt says how long a step lasts here"
-    still = "still open: limits and safe value of output (now: no limits, 0), and the ros section"
+    still = "still open: limits and safe value of output (now: no limits, 0), "
+    still += "range and stale of input (now: any, never), and the ros section"
     _, out, _ = call(capsys, "import", file, *where)
     assert f"note: {period}\nnote: {still}\n" in out
     head = (tmp_path / "mine.yaml").read_text().splitlines()[:3]
