@@ -15,7 +15,7 @@ import numpy as np
 from ..controller import Controller
 from ..engine.program import Program
 from ..engine.tick import tick_address
-from ..realtime.loop import Loop
+from ..realtime.loop import InputPort, Loop
 from ..realtime.memory_ports import ReplayInput
 from ..record.stimulus import Stimulus
 
@@ -92,11 +92,13 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
     return summary(times)
 
 
-def replay_ports(controller: Controller, stimulus: Stimulus) -> list[ReplayInput]:
+def replay_ports(controller: Controller, stimulus: Stimulus) -> list[InputPort]:
     """Ports that give a stimulus to a loop, a record a tick."""
     if stimulus.record is not None:
-        return stimulus.record.ports(controller.bound)
-    ports = [ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()]
+        return [*stimulus.record.ports(controller.bound)]
+    ports: list[InputPort] = [
+        ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()
+    ]
     for name, (t, x, y, p) in stimulus.events.items():
         x, y = (np.clip(side, 0, 65535) for side in (x, y))
         ports.append(ReplayInput.of(controller.bound, name, [stimulus.cuts(name), t, x, y, p > 0]))
