@@ -210,7 +210,7 @@ def _page(
 ) -> str:
     facts, stimulus = program.facts, activity.stimulus
     neurons = sum(p["size"] for p in facts["populations"])
-    synapses = sum(p["synapses"] for p in facts["projections"])
+    synapses = sum(p["used"] for p in facts["projections"])
     spikes = sum(int(seen.spikes.sum()) for seen in activity.populations.values())
     tiles = [
         ("neurons", number(neurons), f"in {len(facts['populations'])} populations"),
@@ -227,7 +227,7 @@ def _page(
             (name, number(p.size), *([number(value) for value in seen] if p.spiking else ["graded", "", "", ""]))
         )
     projections = [
-        (f"{p.pre} → {p.post}", number(f["synapses"]), delay_text(p, spec.dt))
+        (f"{p.pre} → {p.post}", number(f["used"]), delay_text(p, spec.dt))
         for p, f in zip(spec.network.projections, facts["projections"], strict=True)
     ]
     tables = [Section(f"Populations, {number(stimulus.seconds)} s of {stimulus.text}", columns, tuple(rows))]

@@ -310,6 +310,33 @@ def test_dense_weights_stand_where_they_are():
     assert s.delays.tolist() == [0.001] * 5
 
 
+def test_a_projection_with_zeros_is_drawn_and_counted_as_what_it_holds():
+    weights = np.zeros((12, 2))
+    weights[:6, 0] = weights[6:, 1] = 0.5  # all synapses alike, and two neurons with as many each
+    s = synapses_of(Projection("p", "q", weights), {"p": 12, "q": 2}, 0.001)
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_weights(figure, [s])
+    mesh = figure.axes[0].collections[0]
+    assert np.array_equal(np.asarray(mesh.get_array()).reshape(2, 12), weights.T)
+    assert figure.axes[0].get_title().startswith("p → q\n12 synapses in 24 places (zeros are none), no delay")
+    spec = parse_spec(
+        {
+            "version": 1,
+            "period": 0.001,
+            "inputs": {"p": {"kind": "value", "size": 12}},
+            "network": {
+                "populations": {"q": {"size": 2, "neuron": {"type": "lif", "tau_mem": 0.01}}},
+                "projections": [{"pre": "p", "post": "q", "weights": weights.tolist()}],
+            },
+            "outputs": {"o": {"decoder": {"type": "linear", "from": "q", "tau": 0.02, "weights": 0.01}}},
+        }
+    )
+    (facts,) = spec.build().facts["projections"]
+    assert (facts["used"], facts["synapses"]) == (12, 24)
+    assert boxes_and_arrows(spec, spec.build())[1][0].text == "12 syn."
+
+
 def test_large_dense_weights_are_averaged_and_large_sparse_ones_counted():
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(1000, 500))
