@@ -15,8 +15,8 @@ import numpy as np
 from ..controller import Controller
 from ..engine.program import Program
 from ..engine.tick import tick_address
-from ..realtime.loop import InputPort, Loop
-from ..realtime.memory_ports import ReplayInput
+from ..realtime.loop import Loop
+from ..realtime.memory_ports import ReplayGuard, ReplayInput
 from ..record.stimulus import Stimulus
 
 __all__ = ["call_times", "largest_rate", "loop_times", "replay_ports", "step_times", "wake_up"]
@@ -92,11 +92,11 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
     return summary(times)
 
 
-def replay_ports(controller: Controller, stimulus: Stimulus) -> list[InputPort]:
+def replay_ports(controller: Controller, stimulus: Stimulus) -> list[ReplayInput | ReplayGuard]:
     """Ports that give a stimulus to a loop, a record a tick."""
     if stimulus.record is not None:
         return [*stimulus.record.ports(controller.bound)]
-    ports: list[InputPort] = [
+    ports: list[ReplayInput | ReplayGuard] = [
         ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()
     ]
     for name, (t, x, y, p) in stimulus.events.items():

@@ -89,11 +89,10 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
         scale = p.scale or float(np.abs(weights).max(initial=0)) / 127 or 1.0
         weights = np.rint(weights / scale) * scale
     there = weights != 0 if p.learning is None else np.ones(shape, bool)
-    index = np.nonzero(there) if dense else (every[0][there], every[1][there])
+    pre, post = np.nonzero(there) if dense else (every[0][there], every[1][there])
     return Synapses(
         p.pre, p.post, "dense" if dense else "sparse", weights[there], np.broadcast_to(delays, shape)[there],
-        np.bincount(index[1], minlength=n_post), np.bincount(index[0], minlength=n_pre), *index,
-        places=weights.size,
+        np.bincount(post, minlength=n_post), np.bincount(pre, minlength=n_pre), pre, post, places=weights.size,
     )  # fmt: skip
 
 

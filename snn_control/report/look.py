@@ -16,6 +16,7 @@ from ..errors import DescriptionError
 from ..files import replace_file, replace_text
 from ..record.health import Health, diagnose, neurons_of
 from ..record.names import number_names
+from ..record.reach import driven
 from ..record.response import tuning
 from ..record.stimulus import Stimulus
 from ..record.watch import Activity, watch
@@ -75,8 +76,9 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {len(models)} neuron model{'s' if len(models) > 1 else ''}"
+        most = driven(spec, sizes)
         found.append(
-            View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec)))
+            View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec), most))
         )
     for one in spec.inputs:
         if isinstance(one, EventsInput):
