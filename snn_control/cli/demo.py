@@ -33,8 +33,9 @@ CLOSED_SHARE = 0.9  # of the world's steps, whose action is zero unless a comman
 
 
 ABOUT_THE_CRITERIA = (
-    f"They tell a broken installation from a sound one and are no benchmark: {CLOSED_RMS:g}° are several times what the "
-    "network reaches with this seed. Errors of five seeds and in harder worlds: docs/performance.md, Pan-tilt tracking."
+    f"They tell a broken installation from a sound one and are no benchmark: {CLOSED_RMS:g}° are several times what "
+    "the network reaches with this seed. Errors of five seeds, and in harder worlds: docs/performance.md, Pan-tilt "
+    "tracking."
 )
 ABOUT_THE_BASELINES = (
     "The baselines run in Gymnasium with the same seed, not over DDS and not in real time: a command acts in the very "
@@ -43,9 +44,9 @@ ABOUT_THE_BASELINES = (
     "Full swings: how often a command goes from one limit to the other, the mean of the axes."
 )
 ABOUT_THE_LOOP = (
-    "Wake-up: how late a tick begins. The thread sleeps until 30 µs before it is due and watches the clock for the rest, "
-    "so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the newest "
-    "message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
+    "Wake-up: how late a tick begins. The thread sleeps until 30 µs before it is due and watches the clock for the "
+    "rest, so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the "
+    "newest message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
 )
 
 

@@ -189,7 +189,7 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         for index in range(len(section.columns) or 2):
             heading = section.columns[index] if section.columns else ""
             right = bool(section.columns) and index > 0
-            table.add_column(heading, justify="right" if right else "left", overflow="fold")
+            table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
         for row in section.rows:
             table.add_row(*(Text(cell) for cell in row))
         note = [Text(section.note, style="dim")] if section.note else []
