@@ -105,7 +105,11 @@ class PanTiltTrackingEnv(gymnasium.Env):
         a cross at the optical axis and a ring around the target
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 1000}  # noqa: RUF012 - as gymnasium declares it
+    metadata = {  # noqa: RUF012 - as gymnasium declares it
+        "render_modes": ["rgb_array"],
+        "render_fps": 1000,
+        "score_units": {"rms_error": "rad", "lost": "1"},
+    }
 
     def __init__(
         self,

@@ -157,8 +157,9 @@ def run(options: argparse.Namespace) -> int:
         [p["name"], p["size"], *([h[key] for key in keys] if p["spiking"] else ["graded", *["-"] * 5])]
         for p, h in zip(d["populations"], d["health"]["populations"], strict=True)
     ])  # fmt: skip
-    table("projections", ["from", "to", "synapses", "delay [steps]", "learning"], [
-        [p["pre"], p["post"], p["synapses"], p["delay_steps"], p["learning"] or "-"] for p in d["projections"]
+    table("projections", ["from", "to", "synapses", "places", "delay [steps]", "learning"], [
+        [p["pre"], p["post"], p["used"], p["synapses"], p["delay_steps"], p["learning"] or "-"]
+        for p in d["projections"]
     ])  # fmt: skip
     if d["learning"]:
         keys = ("name", "rule", "pre", "post", "synapses")
@@ -171,7 +172,9 @@ def run(options: argparse.Namespace) -> int:
         for o in d["health"]["outputs"][:MOST_OUTPUTS]
     ])  # fmt: skip
     memory = d["memory"]
-    print(f"{d['neurons']:,} neurons, {d['synapses']:,} synapses, {d['operations']} operations")
+    used, places = sum(p["used"] for p in d["projections"]), d["synapses"]
+    zeros = f" (of {places:,} places: weights of 0 are no synapses)" if used < places else ""
+    print(f"{d['neurons']:,} neurons, {used:,} synapses{zeros}, {d['operations']} operations")
     print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
     print(
         f"memory: {memory['constants']:,} B constants, {memory['state']:,} B state, "

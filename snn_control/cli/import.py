@@ -180,7 +180,8 @@ def open_points(imported: Any, options: argparse.Namespace) -> list[str]:
         points.append(f"period {period * 1e3:.6g} ms ({rate(1 / period)}) {why}")
     names = ", ".join(imported.outputs)
     bounds = "safe value of {} (now: 0)" if options.output_limits else "limits and safe value of {} (now: no limits, 0)"
-    return [*points, f"still open: {bounds.format(names)}, and the ros section"]
+    inputs = f"range and stale of {', '.join(imported.inputs)} (now: any, never)"
+    return [*points, f"still open: {bounds.format(names)}, {inputs}, and the ros section"]
 
 
 def rate(hertz: float) -> str:

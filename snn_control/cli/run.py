@@ -55,6 +55,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--record", default=None, metavar="NPZ", help=text)
     text = "write a video of the first episode: .mp4, .gif or .png (a sheet of pictures)"
     parser.add_argument("--video", default=None, metavar="VIDEO", help=text)
+    parser.add_argument("--force", action="store_true", help="replace the files of --record and --video")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -88,6 +89,9 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace, player: Player) -> None:
     """Whether controller, environment and options belong together; raises DescriptionError."""
     check_fit(player.controller, player.env, options.file)
+    for flag, path in (("--record", options.record), ("--video", options.video)):
+        if path and os.path.exists(path) and not options.force:
+            raise DescriptionError(flag, path, "exists already", "choose another name, or give --force")
     if options.keep_learning and not player.controller.program.facts.get("learning"):
         raise DescriptionError(
             "--keep-learning", options.file, "no projection of it learns", "leave --keep-learning out"
@@ -183,6 +187,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         "reward_threshold": None
         if options.arg or options.steps
         else getattr(player.env.spec, "reward_threshold", None),
+        "score_units": dict(player.env.metadata.get("score_units") or {}),
         "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
         "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
     }
@@ -206,7 +211,7 @@ def _print(options: argparse.Namespace, result: dict[str, Any], looks: _Looks) -
     rows, title = result["episodes"], f"{options.file} in {options.env}"
     if len(rows) <= MOST_ROWS:
         table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
-    _print_scores(rows)
+    _print_scores(rows, result["score_units"])
     shown = [_line(who, one) for who, one in [("controller", result), *result["compared"].items()]]
     columns = ["return", "episodes", "mean", "± 95 %", "std", "worst", "best", "steps"]
     table(title if len(rows) > MOST_ROWS else "", columns, shown)
@@ -248,12 +253,16 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
     return [who, len(one["episodes"]), *whole]
 
 
-def _print_scores(rows: list[dict[str, Any]]) -> None:
-    """What the environment says of its episodes, one by one or, of many, their mean and largest."""
+def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
+    """What the environment says of its episodes, one by one or, of many, their mean and largest.
+
+    units : of the scores whose unit the environment's metadata say (``score_units``)
+    """
     scores = list(dict.fromkeys(key for row in rows for key in row if key.startswith("score.")))
     if not scores:
         return
-    columns = ["seed", *(key.removeprefix("score.") for key in scores)]
+    names = [key.removeprefix("score.") for key in scores]
+    columns = ["seed", *(f"{name} [{units[name]}]" if name in units else name for name in names)]
     if len(rows) <= MOST_ROWS:
         table("scores", columns, [[row["seed"], *(row.get(key, "-") for key in scores)] for row in rows])
         return

@@ -153,8 +153,8 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         "counted": b.counted,
         "updates": b.updates,
         "projections": [
-            {"pre": p.pre, "post": p.post, "synapses": k, "delay_steps": d}
-            for p, k, d in zip(b.network.projections, b.synapse_counts, b.delays, strict=True)
+            {"pre": p.pre, "post": p.post, "synapses": k, "used": used, "delay_steps": d}
+            for p, k, used, d in zip(b.network.projections, b.synapse_counts, b.used_counts, b.delays, strict=True)
         ],
         "learning": [
             {

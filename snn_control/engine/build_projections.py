@@ -95,6 +95,9 @@ def deliver(b: Builder, index: int) -> None:
         _graded(b, index, y, (source, pre.size, pre.stride, 1 if delay == 0 else pre.slots, b.clock, delay))
     else:
         _spikes(b, index, y, (pre.signal, pre.stride, pre.slots, b.clock, delay, pre.many))
+    b.used_counts[index] = b.synapse_counts[index]
+    if p.learning is None and not isinstance(p.connector, Convolution):
+        b.used_counts[index] = b.counted[-1]["synapses"] - b.counted[-1]["zeros"]
     if p.bias is not None:  # last, as in the frameworks whose networks are read: sums agree to the bit more often
         b.emit(STEP, "add", post.size, y, b.layout.constant("", _bias(p, post.size)), label=p.label)
 

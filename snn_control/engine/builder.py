@@ -87,6 +87,7 @@ class Builder:
         self.synapse_delays = times  # steps, a number or one a synapse
         self.delays = [int(np.min(t)) if np.size(t) else 1 for t in times]  # no synapse waits for none
         self.synapse_counts = [0] * len(network.projections)
+        self.used_counts = [0] * len(network.projections)  # without those whose weight is 0 and stays so
         self.spike_counts = self.layout.state("spike_counts", "int64", max(1, len(network.populations) + n_inputs))
         self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
         self.counted: list[dict[str, Any]] = []

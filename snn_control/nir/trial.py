@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SnnControlError
-from .dialects import DIALECTS
+from .dialects import DIALECTS, Dialect
 from .graph import Graph
 from .importing import import_nir
 from .reading import read_graph
@@ -59,9 +59,21 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
                 if here:
                     given = [options[option]] if name == dialect and option in options else []
                     words[option] = dict.fromkeys([*given, *values])
+        if name == "snntorch":  # a last layer whose membranes were recorded has no reset
+            words |= {f"{last}.reset_mechanism": {None: None, "none": None} for last in _last_layers(graph, table)}
         for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
             for chosen in product(*words.values()):
-                yield Trial(name, step, dict(zip(words, chosen, strict=True)))
+                said = {key: value for key, value in zip(words, chosen, strict=True) if value is not None}
+                yield Trial(name, step, said)
+
+
+def _last_layers(graph: Graph, table: Dialect) -> list[str]:
+    """Nodes with a reset that lead to outputs alone."""
+    return [
+        node.name
+        for node in graph.of_kind(*table.options["reset_mechanism"].kinds)
+        if all(graph.nodes[after].kind == "Output" for after in graph.after[node.name])
+    ]
 
 
 def fitting(path: str | os.PathLike, seconds: float = SECONDS) -> list[str]:

@@ -62,7 +62,7 @@ from ..network import (
 from ..spec import ControllerSpec
 from .synapses import Synapses, sizes_of
 
-__all__ = ["Bounds", "Reach", "reach"]
+__all__ = ["Bounds", "Reach", "driven", "reach"]
 
 SLACK = 1e-5  # a drive so close below the threshold may reach it in float32
 ROUNDS = 10  # every one narrows the bounds, none is needed for them to be right
@@ -130,6 +130,13 @@ def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) 
                 break
         spans = [_command(o, signals, periods, spec.dt) for o in spec.outputs]
     return Reach(found, (np.concatenate([s[0] for s in spans]), np.concatenate([s[1] for s in spans])))
+
+
+def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
+    """Largest current that each input's encoder gives its neurons, of those where ranges bound it."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
+    return {name: current for name, current in most.items() if math.isfinite(current)}
 
 
 def _from_start(span: Span) -> Span:

@@ -140,20 +140,22 @@ def rheobase(model: NeuronModel, dt: float) -> float:
     return float(high)
 
 
-def f_i_curve(model: NeuronModel, dt: float) -> Curve:
+def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
     """Rate of a neuron from below its rheobase to four times that; without a leak, to a fifth of its highest.
 
     model : its parameters must be numbers; see `pick`
+    up_to : a current that is to be on it in any case
     """
     edge = rheobase(model, dt)
     if math.isnan(edge):
-        current = np.linspace(0.0, 4.0, POINTS)
+        ends = 0.0, 4.0
     elif edge == 0:
         found = firing_rates(model, SPANS, dt)
         most = min(found.max(), 1 / dt)  # one spike a step, where it could give several
-        current = np.linspace(0.0, SPANS[np.argmax(found > 0.2 * most)], POINTS)
+        ends = 0.0, SPANS[np.argmax(found > 0.2 * most)]
     else:
-        current = edge + abs(edge) * np.linspace(-1.0, 3.0, POINTS)
+        ends = edge - abs(edge), edge + 3 * abs(edge)
+    current = np.linspace(ends[0], max(ends[1], up_to), POINTS)
     return Curve(current, firing_rates(model, current, dt), edge, measurement_steps(model, dt) * dt)
 
 

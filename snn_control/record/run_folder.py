@@ -23,9 +23,10 @@ seed           int
 duration_s     float, length of the run [s]
 scored_from_s  float, time of the run from which ``tracking`` counts [s]; 0 if missing
 tracking       {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
-               others are baselines
-loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us]
-criteria       {criterion: {found, wanted, met}}: what ``PASS`` means
+               others are baselines; ``about_the_tracking`` is said below
+loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us];
+               ``about_the_loop`` is said below
+criteria       {criterion: {found, wanted, met}}: what ``PASS`` means; ``about_the_criteria`` is said below
 stages         {stage: {what: number or text}}, a column a stage: what spikes in it, and what it costs;
                ``about_the_stages`` is said below
 made           {what: text}: commit, machine, middleware, seeds, date

@@ -29,8 +29,9 @@ WEIGHT = "weight [a.u.]"
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection, without those of weight 0.
+    """The synapses of one projection, without those of weight 0 that stay so.
 
+    places : of how many weights these are
     kind : "dense", "sparse" (one to one as well) or "convolution"
     pre_index, post_index : (k,) of dense and sparse ones
     weights, delays : (k,); delays in s. Of a convolution the weights are those of the kernels, once each
@@ -48,6 +49,7 @@ class Synapses:
     pre_index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     post_index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     kernels: np.ndarray | None = None
+    places: int = 0
 
     @property
     def title(self) -> str:
@@ -66,12 +68,12 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
         delays = np.full(weights.size, _whole_steps(p.delay, dt))
         return Synapses(p.pre, p.post, "convolution", weights.reshape(-1), delays, into, out, kernels=weights)
     pre, post, weights, delays = given_synapses(p, n_pre, n_post)
-    there = weights != 0
+    places, there = weights.size, weights != 0 if p.learning is None else np.ones(weights.size, bool)
     pre, post = pre[there], post[there]
     return Synapses(
         p.pre, p.post, "dense" if isinstance(p.connector, AllToAll) else "sparse", weights[there],
         _whole_steps(delays[there], dt), np.bincount(post, minlength=n_post), np.bincount(pre, minlength=n_pre),
-        pre, post,
+        pre, post, places=places,
     )  # fmt: skip
 
 
@@ -105,8 +107,16 @@ def _one(values: np.ndarray) -> bool:
 
 
 def alike(s: Synapses) -> bool:
-    """Whether all synapses, and all neurons of either side, are the same: one line says it all."""
-    return all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
+    """Whether all synapses, and all neurons of either side, are the same and every place holds one, or none does: one
+    line says it all."""
+    whole = s.kind != "dense" or len(s.weights) in (0, s.places)
+    return whole and all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
+
+
+def _count(s: Synapses) -> str:
+    """``24 synapses``, or ``12 synapses in 24 places (zeros are none)``."""
+    some = s.kernels is None and len(s.weights) < s.places
+    return f"{number(int(s.into.sum()))} synapses" + f" in {number(s.places)} places (zeros are none)" * some
 
 
 def draw_weights(
@@ -133,7 +143,7 @@ def draw_weights(
         _panels(parts[0], rows, columns)
     if bars:
         _bars(parts[1].add_subplot(), bars)
-    said = [f"{s.title}: {number(int(s.into.sum()))} synapses, weights {_span(s.weights)}" for s in projections]
+    said = [f"{s.title}: {_count(s)}, weights {_span(s.weights)}" for s in projections]
     caption = "Red excites, blue inhibits. "
     if any(s.kernels is not None for s in rows):
         caption += "The kernels of a convolution stand side by side; their weights of 0 count as well. "
@@ -184,7 +194,7 @@ def _bars(axes: Axes, projections: Sequence[Synapses]) -> None:
     if len(sizes) and sizes.max() > 30 * sizes.min():
         axes.set_xscale("symlog", linthresh=float(10 ** np.floor(np.log10(sizes.min()))))
     axes.axvline(0, color=MUTED, lw=0.8)
-    texts = (f"{number(int(s.into.sum()))} synapses, {_delay_text(s)}, {_the_one(s, None)}" for s in projections)
+    texts = (f"{_count(s)}, {_delay_text(s)}, {_the_one(s, None)}" for s in projections)
     axes.set_yticks(places, [f"{s.title}\n{text.replace(chr(10), ', ')}" for s, text in zip(projections, texts)])
     axes.tick_params(axis="y", length=0, labelsize=9)
     axes.set_ylim(len(weights) - 0.5, -0.5)
@@ -203,7 +213,7 @@ def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
 
     axes.grid(False)
     whole_ticks(axes)
-    axes.set_title(f"{s.title}\n{number(int(s.into.sum()))} synapses, {_delay_text(s)}", fontsize=10.5)
+    axes.set_title(f"{s.title}\n{_count(s)}, {_delay_text(s)}", fontsize=10.5)
     most = float(np.abs(s.weights).max()) if len(s.weights) and s.weights.any() else 1.0
     label = WEIGHT
     colours: dict[str, Any] = {"cmap": SIGNED, "vmin": -most, "vmax": most}

@@ -33,14 +33,14 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
     return [(names, model) for model, names in found.items()]
 
 
-def f_i_curves(model: NeuronModel, dt: float) -> list[tuple[str, NeuronModel, Curve]]:
-    """(label, model of one neuron, its curve); several where parameters are one a neuron."""
+def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
+    """(label, model of one neuron, its curve); several where parameters are one a neuron. up_to : see `f_i_curve`"""
     if model.size is None:
-        return [("", model, f_i_curve(model, dt))]
+        return [("", model, f_i_curve(model, dt, up_to))]
     found = []
     for k in sample(model.size, MOST_NEURONS):
         one = pick(model, int(k))
-        found.append((f"neuron {k}", one, f_i_curve(one, dt)))
+        found.append((f"neuron {k}", one, f_i_curve(one, dt, up_to)))
     return found
 
 
@@ -60,12 +60,16 @@ def draw_f_i(
     groups: Sequence[tuple[list[str], NeuronModel]],
     dt: float,
     colours: Mapping[str, str] | None = None,
+    driven: Mapping[str, float] | None = None,
 ) -> tuple[str, str]:
-    """Rate against constant current, axes for each model, in the colour of its first population."""
+    """Rate against constant current, axes for each model, in the colour of its first population.
+
+    driven : largest current that an input's encoder gives its neurons; the axes reach it
+    """
     said = []
     shown = groups[:MOST_MODELS]
     for axes, (names, model) in zip(_grid(figure, len(shown), 3, 3.1), shown):
-        curves = f_i_curves(model, dt)
+        curves = f_i_curves(model, dt, max((driven or {}).get(name, 0.0) for name in names))
         own = shades((colours or {}).get(names[0], PALETTE[0]), len(curves))
         for k, ((label, one, curve), colour) in enumerate(zip(curves, own)):
             ideal = closed_form(one, curve.current)
@@ -123,20 +127,21 @@ def draw_tuning(
     names = names or [f"{spec.name}[{d}]" if spec.size > 1 else spec.name for d in range(spec.size)]
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[tuning.dimension] for tuning in tunings if not len(tuning.neurons)]
-    responding = [tuning for tuning in tunings if len(tuning.neurons)]
+    responding = _alike([tuning for tuning in tunings if len(tuning.neurons)])
     shown = responding[:MOST_DIMENSIONS]
     said, sampled = [], False
-    for axes, tuning in zip(_grid(figure, len(shown), 2, 2.7) if shown else [], shown):
+    for axes, (tuning, *same) in zip(_grid(figure, len(shown), 2, 2.7) if shown else [], shown):
         n = len(tuning.neurons)
         many = f"{n} neuron{'s' * (n != 1)}" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
         sampled |= n < tuning.of
         axes.set_xlabel(f"{names[tuning.dimension]} [{spec.unit or NO_UNIT}]")
         axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
-        axes.set_title(f"{names[tuning.dimension]}: {many}{_where(spec, tuning, names)}")
+        axes.set_title(f"{names[tuning.dimension]}: {many}{_where(spec, tuning, names)}{_same(same, names)}")
         _tuning_curves(figure, axes, tuning, colours)
         if spiking:
             _from_zero(axes)
-        said.append(f"{names[tuning.dimension]}: {many}, up to {number(float(tuning.response.max()))}")
+        which = ", ".join(names[t.dimension] for t in (tuning, *same))
+        said.append(f"{which}: {many}, up to {number(float(tuning.response.max()))}")
     keep_apart(figure)
     if not shown:
         _say(figure, "No neuron responds to any number, the others held in the middle of their range.")
@@ -148,10 +153,36 @@ def draw_tuning(
     if sampled:
         caption += " Of many neurons some are drawn, evenly chosen."
     if len(responding) > len(shown):
-        caption += f" The first {len(shown)} of {len(responding)} numbers are drawn."
+        caption += f" The first {len(shown)} of {len(responding)} different numbers are drawn."
     if silent:
         caption += f" No neuron responds to {_names(silent)}."
     return caption, f"Tuning curves of {spec.name}. {'; '.join(said)}."
+
+
+def _alike(tunings: Sequence[Tuning]) -> list[list[Tuning]]:
+    """Those that differ only in which neurons respond, together."""
+    found: list[list[Tuning]] = []
+    for tuning in tunings:
+        group = next((group for group in found if _match(group[0], tuning)), None)
+        if group is None:
+            found.append([tuning])
+        else:
+            group.append(tuning)
+    return found
+
+
+def _match(a: Tuning, b: Tuning) -> bool:
+    same = a.of == b.of and a.response.shape == b.response.shape and np.array_equal(a.x, b.x)
+    return same and np.allclose(a.response, b.response)
+
+
+def _same(same: Sequence[Tuning], names: Sequence[str], most: int = 2) -> str:
+    """Which other numbers look the same, as a further line of a title."""
+    said = [names[t.dimension] for t in same]
+    if not said:
+        return ""
+    which = ", ".join(said) if len(said) <= most else f"{said[0]}, … {said[-1]}"
+    return f"\nthe same, of neurons of its own: {which}"
 
 
 def _tuning_curves(figure: Figure, axes: Axes, tuning: Tuning, colours: Any) -> None:

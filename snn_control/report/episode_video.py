@@ -9,10 +9,12 @@ import numpy as np
 
 from ..errors import DescriptionError
 from .video_file import VideoWriter
+from .video_panels import Box, Pen, blank
 
 __all__ = ["EpisodeVideo", "check_draws"]
 
 MOST_FPS = 50.0  # of a simulation of more steps a second every second, third, ... picture is taken
+STRIP = 24  # pixels below a picture of a sheet, for its time
 
 
 def check_draws(env: Any, path: str | os.PathLike) -> None:
@@ -35,18 +37,29 @@ class EpisodeVideo:
     def __init__(self, path: str | os.PathLike, env: Any) -> None:
         fps = float(env.metadata.get("render_fps") or 30.0)
         self._env, self._every, self._seen = env, max(1, round(fps / MOST_FPS)), 0
-        self._writer = VideoWriter(path, fps / self._every)
+        self._fps, self._writer = fps, VideoWriter(path, fps / self._every)
+        self._timed = self._writer.path.suffix.lower() == ".png"
 
     @property
     def text(self) -> str:
         """What was written, in words."""
-        return f"{self._writer.path}, {self._writer.pictures:,} pictures"
+        return self._writer.text
 
     def add(self) -> None:
         """The picture of now, if it is one to take."""
         if self._seen % self._every == 0:
-            self._writer.add(self._picture())
+            self._writer.add(self._with_time(self._picture()) if self._timed else self._picture())
         self._seen += 1
+
+    def _with_time(self, image: np.ndarray) -> np.ndarray:
+        """Below a picture of a sheet stands when it was."""
+        rows, columns = image.shape[:2]
+        canvas = blank(columns, rows + STRIP)
+        canvas[:rows] = image
+        pen = Pen(canvas, Box(0, rows, columns, STRIP))
+        pen.text(columns / 2, rows + STRIP / 2, f"{self._seen / self._fps:.2f} s", size=16, anchor="mm")
+        pen.done()
+        return canvas
 
     def _picture(self) -> np.ndarray:
         # pygame's greeting goes to stdout, which a program may read

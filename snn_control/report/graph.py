@@ -71,7 +71,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     arrows = []
     for projection, facts in zip(spec.network.projections, program.facts["projections"], strict=True):
         text = delay_text(projection, spec.dt)
-        text = f"{number(facts['synapses'])} syn." + (f", {text} ms" if text != "0" else "")
+        text = f"{number(facts['used'])} syn." + (f", {text} ms" if text != "0" else "")
         if projection.learning is not None:
             text += f"\nlearns: {type(projection.learning).__name__}"
         arrows.append(Arrow(projection.pre, projection.post, text))

@@ -16,6 +16,7 @@ from ..errors import DescriptionError
 from ..files import replace_file, replace_text
 from ..record.health import Health, diagnose, neurons_of
 from ..record.names import number_names
+from ..record.reach import driven
 from ..record.response import tuning
 from ..record.stimulus import Stimulus
 from ..record.synapses import sizes_of
@@ -76,8 +77,9 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {len(models)} neuron model{'s' if len(models) > 1 else ''}"
+        most = driven(spec, sizes)
         found.append(
-            View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec)))
+            View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec), most))
         )
     for one in spec.inputs:
         if isinstance(one, EventsInput):
@@ -211,7 +213,7 @@ def _page(
 ) -> str:
     facts, stimulus = program.facts, activity.stimulus
     neurons = sum(p["size"] for p in facts["populations"])
-    synapses = sum(p["synapses"] for p in facts["projections"])
+    synapses = sum(p["used"] for p in facts["projections"])
     spikes = sum(int(seen.spikes.sum()) for seen in activity.populations.values())
     tiles = [
         ("neurons", number(neurons), f"in {len(facts['populations'])} populations"),
@@ -228,7 +230,7 @@ def _page(
             (name, number(p.size), *([number(value) for value in seen] if p.spiking else ["graded", "", "", ""]))
         )
     projections = [
-        (f"{p.pre} → {p.post}", number(f["synapses"]), delay_text(p, spec.dt))
+        (f"{p.pre} → {p.post}", number(f["used"]), delay_text(p, spec.dt))
         for p, f in zip(spec.network.projections, facts["projections"], strict=True)
     ]
     tables = [Section(f"Populations, {number(stimulus.seconds)} s of {stimulus.text}", columns, tuple(rows))]

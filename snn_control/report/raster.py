@@ -28,6 +28,7 @@ MOST_DOTS = 60_000  # spikes that are drawn
 MOST_LINES = 4  # numbers on one pair of axes
 MOST_STRIPS = 8  # numbers that have axes of their own; more of them are an image
 MOST_ROWS = 400  # of an image
+MOST_NAMES = 12  # beside the rows of an image; of more the indices
 MOST_POPULATIONS = 20
 MOST_POINTS = 6_000  # of a line
 BINS = 200  # of an event rate
@@ -127,7 +128,8 @@ class Numbers:
             return [Row(0.9, partial(self._together, also=also))]
         if k <= MOST_STRIPS and not self.alike():
             return [Row(0.5, partial(self._alone, j=j, also=also)) for j in range(k)]
-        return [Row(float(np.clip(k / 20, 0.9, 1.8)), partial(self._image, also=also))]
+        named = 0.11 * k if k <= MOST_NAMES else 0.0  # room for a name beside each row
+        return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), partial(self._image, also=also))]
 
     def spans(self) -> np.ndarray:
         """(k,) of the ranges, where they are infinite of what was seen."""
@@ -205,7 +207,7 @@ class Numbers:
         image = axes.imshow(values, aspect="auto", extent=ends, interpolation="nearest", **colours)
         axes.grid(False)
         axes.set_title(self.title)
-        if k <= 12:
+        if k <= MOST_NAMES:
             axes.set_yticks(np.arange(k), self.names, fontsize=8)
             axes.set_ylabel("number\n[name]")
         else:
@@ -224,15 +226,19 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
         return [Row(0.75, partial(_event_rate, activity=activity, name=one.name, colour=colour))]
     assert isinstance(one, ValueInput)
     if one.name not in stimulus.values:
-        return [Row(0.4, partial(_nothing, title=f"input {one.name}: nothing arrived"))]
+        return [Row(0.4, partial(_nothing, title=f"{_called('input', one.name)}: nothing arrived"))]
     shown = sample(one.size, MOST_ROWS)
     names = number_names(spec, one)
     low, high = (np.broadcast_to(np.asarray(side, np.float64), one.size)[shown] for side in one.range)
     t = np.arange(stimulus.ticks) * stimulus.period
-    title = f"input {one.name}{_of(len(shown), one.size, 'numbers')}"
+    title = f"{_called('input', one.name)}{_of(len(shown), one.size, 'numbers')}"
     values = stimulus.values[one.name][:, shown]
     unit = one.unit or NO_UNIT
     return Numbers(title, "value", unit, t, values, [names[k] for k in shown], colour, low, high).rows()
+
+
+def _called(kind: str, name: str) -> str:
+    return name if name == kind else f"{kind} {name}"
 
 
 def _nothing(axes: Axes, beside: Callable[[], Axes], title: str) -> None:
@@ -247,7 +253,7 @@ def _event_rate(axes: Axes, beside: Callable[[], Axes], activity: Activity, name
     if name in stimulus.events:
         rate, edges = np.histogram(stimulus.events[name][0] * 1e-9, edges)
     axes.stairs(rate / np.diff(edges) / 1e3, edges, fill=True, color=colour, alpha=0.7)
-    axes.set_title(f"input {name}: {number(int(rate.sum()))} events")
+    axes.set_title(f"{_called('input', name)}: {number(int(rate.sum()))} events")
     axes.set_ylabel("rate\n[kHz]")
     axes.set_ylim(bottom=0)
 
@@ -348,7 +354,7 @@ def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int
             axes.axvspan(begin * activity.period, end * activity.period, color=MUTED, alpha=0.15, lw=0)
 
     names = number_names(spec, output)
-    title = f"output {output.name}{_of(len(shown), output.size, 'numbers')}"
+    title = f"{_called('output', output.name)}{_of(len(shown), output.size, 'numbers')}"
     what, unit = ("action", "index") if choice else ("command", output.unit or NO_UNIT)
     values = activity.command[:, place + shown]
     return Numbers(title, what, unit, t, values, [names[k] for k in shown], OUTPUT, low, high).rows(also)

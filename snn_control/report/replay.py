@@ -21,6 +21,7 @@ from .named import colour_places
 
 __all__ = ["command_ranges", "recording_arrays", "write_replay_video"]
 
+WIDE = 0.25  # of the way between limits: what uses less of it gets a scale of its own
 Chunks = Callable[[], Iterable[Events]]
 
 
@@ -72,7 +73,8 @@ def write_replay_video(
 
 
 def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
-    """Low and high of each number of the command: the output's limits, where it has none the whole run's.
+    """Low and high of each number of the command: the output's limits; where it has none, what was seen of the whole
+    run, and where the run used little of them, that but at least a tenth of each: noise stays flat.
 
     command : (ticks, outputs)
     """
@@ -81,8 +83,10 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
         for k in range(2)
     )
     seen = command if len(command) else np.zeros((1, len(low)))
-    low = np.where(np.isfinite(low), low, seen.min(axis=0))
-    high = np.where(np.isfinite(high), high, seen.max(axis=0))
+    least, most = seen.min(axis=0), seen.max(axis=0)
+    little = np.isfinite(high - low) & (np.maximum(most, 0) - np.minimum(least, 0) < WIDE * (high - low))
+    low, high = np.where(little, np.minimum(least, low / 10), low), np.where(little, np.maximum(most, high / 10), high)
+    low, high = np.where(np.isfinite(low), low, least), np.where(np.isfinite(high), high, most)
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 

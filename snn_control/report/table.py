@@ -36,6 +36,8 @@ _LABELS = {
     "rms_deg": "rms [°]",
     "median_deg": "median [°]",
     "max_deg": "max [°]",
+    "change_rms": "change [rad/s]",
+    "full_swings_per_s": "full swings [1/s]",
 }
 
 
@@ -98,7 +100,9 @@ def _mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _grid(title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Section | None:
+def _grid(
+    title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: Any = ""
+) -> Section | None:
     """{row: {column: value}} as a table; columns in order of appearance, or those of ``names``."""
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
@@ -108,7 +112,7 @@ def _grid(title: str, first: str, table: Mapping[str, Any], names: Mapping[str, 
         return None
     head = (first, *((names or {}).get(column) or label(column) for column in columns))
     body = tuple((row, *(number(cells.get(column)) for column in columns)) for row, cells in rows.items())
-    return Section(title, head, body)
+    return Section(title, head, body, str(note))
 
 
 #: keys that have a table of their own, or stand in one
@@ -116,6 +120,9 @@ TABLES = (
     "criteria",
     "stages",
     "about_the_stages",
+    "about_the_criteria",
+    "about_the_tracking",
+    "about_the_loop",
     "made",
     "tracking",
     "loop",
@@ -136,7 +143,8 @@ def _stages(summary: Mapping[str, Any]) -> Section | None:
 
 
 def _criteria(summary: Mapping[str, Any]) -> Section | None:
-    found = _grid("What PASS means", "", _mapping(summary, "criteria"))
+    note = summary.get("about_the_criteria") or ""
+    found = _grid("What PASS means", "", _mapping(summary, "criteria"), note=note)
     return replace(found, wide=True) if found else None
 
 
@@ -146,9 +154,12 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     known = {"title", "verdict", "scored_from_s", *TABLES}
     run = tuple((label(key), number(value)) for key, value in summary.items() if key not in known)
     found.append(Section("Run", (), run) if run else None)
-    found.append(_grid(f"Tracking error{scored_from(summary)}", "controller", _mapping(summary, "tracking")))
-    loop = _mapping(summary, "loop")
-    found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES))
+    note = summary.get("about_the_tracking") or ""
+    title = f"Tracking error{scored_from(summary)}"
+    tracking = _grid(title, "controller", _mapping(summary, "tracking"), note=note)
+    found.append(replace(tracking, wide=True) if tracking and note else tracking)
+    loop, note = _mapping(summary, "loop"), summary.get("about_the_loop") or ""
+    found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES, note))
     rest = tuple((label(key), number(value)) for key, value in loop.items() if key not in _LOOP)
     found.append(Section("Ticks", (), rest) if rest else None)
     for name, counters in _mapping(summary, "events").items():
@@ -178,7 +189,7 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         for index in range(len(section.columns) or 2):
             heading = section.columns[index] if section.columns else ""
             right = bool(section.columns) and index > 0
-            table.add_column(heading, justify="right" if right else "left", overflow="fold")
+            table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
         for row in section.rows:
             table.add_row(*(Text(cell) for cell in row))
         note = [Text(section.note, style="dim")] if section.note else []

@@ -99,6 +99,7 @@ class ContactSheet:
     def __init__(self, file: IO[bytes], fps: float) -> None:
         self._file, self._seen, self._every = file, 0, 1
         self._kept: list[np.ndarray] = []
+        self.shown = 0
 
     def add(self, image: np.ndarray) -> None:
         if self._seen % self._every == 0:
@@ -113,6 +114,7 @@ class ContactSheet:
         across = max(1, min(SHEET[0], WIDEST // columns, len(self._kept)))
         places = np.linspace(0, len(self._kept) - 1, min(len(self._kept), across * SHEET[1]))
         chosen = [self._kept[k] for k in places.round().astype(int)]
+        self.shown = len(chosen)
         down = -(-len(chosen) // across)
         sheet = np.full((down * (rows + GAP) - GAP, across * (columns + GAP) - GAP, 3), 255, np.uint8)
         for k, image in enumerate(chosen):
@@ -157,6 +159,13 @@ class VideoWriter:
         except RuntimeFault:
             self._file.close()
             raise
+
+    @property
+    def text(self) -> str:
+        """What was written, in words; after `close`."""
+        if isinstance(self._kind, ContactSheet):
+            return f"{self.path}, a sheet of {self._kind.shown} of {self.pictures:,} pictures"
+        return f"{self.path}, {self.pictures:,} pictures"
 
     def add(self, image: np.ndarray) -> None:
         """The next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another."""

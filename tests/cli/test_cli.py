@@ -19,7 +19,7 @@ import yaml
 from snn_control.cli import COMMANDS, main
 from snn_control.cli.check import rough_cost
 from snn_control.cli.common import table
-from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, safe_ticks_between, score
+from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, roughness, safe_ticks_between, score
 from snn_control.coding import LinearEncoder
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError
@@ -560,6 +560,15 @@ def test_the_score_of_a_demo_leaves_the_first_second_out():
     assert score(error, 1e-3) == {"rms_deg": pytest.approx(np.sqrt(4 + 896 / 2000), abs=1e-3),
                                   "median_deg": 2.0, "max_deg": 30.0,
                                   "lost_share": 0.0005}  # fmt: skip
+
+
+def test_a_demo_says_how_rough_its_commands_were():
+    commands = np.zeros((2000, 2))
+    commands[:1000] = 6.0  # does not count
+    commands[1000::100, 0] = 6.0
+    commands[1050::100, 0] = -6.0
+    found = roughness(commands, 1e-3)  # 20 ends of swings on one of two axes in 1 s; 39 changes of 6 rad/s
+    assert found == {"change_rms": pytest.approx(6.0 * np.sqrt(39 / 999), abs=1e-3), "full_swings_per_s": 9.5}
 
 
 def test_a_demo_says_when_its_safe_ticks_were():

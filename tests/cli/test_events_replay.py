@@ -73,6 +73,8 @@ def test_the_run_folder_holds_what_ran(tmp_path, capsys, recording):
     summary, arrays = read_run(folder)
     assert code == 0
     assert summary["commands"] in out
+    yaw = arrays["command"][:, 0]
+    assert f"    yaw {yaw.min():.3g} to {yaw.max():.3g} rad/s, mean {yaw.mean():.3g}\n" in out
     assert "note: camera is for 640x480 pixels, the recording of 128x128: size changed" in out
     saved = load_spec(folder / "controller.yaml")
     assert tuple(saved.inputs[0].size) == (128, 128)

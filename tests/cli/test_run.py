@@ -185,6 +185,32 @@ def test_a_video_has_the_pictures_of_the_first_episode(tmp_path, capsys, suffix)
     assert abs(frames[0].astype(float) - frames[-1]).max() > 30  # something moves
 
 
+def test_a_sheet_says_what_is_in_it_and_nothing_is_replaced_unasked(tmp_path, capsys):
+    from PIL import Image
+
+    seen = tmp_path / "seen.png"
+    world = ["run", "--env", "sim_worlds:PanTiltTracking-v0", "--arg", "duration=1.1", "--episodes", 1, "--alone"]
+    code, out, err = call(capsys, *world, "--video", seen, "pan_tilt")
+    assert (code, "a sheet of 12 of 56 pictures" in " ".join(out.split())) == (0, True), err
+    assert "rms_error [rad]" in out
+    env = gymnasium.make(world[2], duration=0.2, render_mode="rgb_array", disable_env_checker=True)
+    env.reset(seed=0)
+    rows, columns = env.render().shape[:2]
+    env.close()
+    with Image.open(seen) as image:
+        sheet = np.array(image.convert("RGB"))
+    assert sheet.shape[:2] == (3 * (rows + 24) + 12, 4 * columns + 18)
+    below = [sheet[rows : rows + 24, k * (columns + 6) :][:, :columns] for k in range(4)]
+    assert all(np.ptp(strip) > 100 for strip in below), "a time below each picture"
+    assert (below[0] != below[1]).any()
+    for flag, path in (("--video", seen), ("--record", tmp_path / "mine.npz")):
+        path.write_bytes(b"mine")
+        code, _, err = call(capsys, *world, flag, path, "pan_tilt")
+        assert (code, f"{flag} = '{path}': exists already" in err, path.read_bytes()) == (2, True, b"mine")
+    assert call(capsys, *world, "--video", seen, "--force", "pan_tilt")[0] == 0
+    assert seen.read_bytes() != b"mine"
+
+
 def test_what_cannot_be_drawn_is_told_in_one_line_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)  # as where it is not installed
     for arguments, says in (

@@ -303,7 +303,7 @@ def test_the_busiest_moment_is_not_below_the_mean(capsys, tmp_path):
         summary = summarize([events], "us")
         assert summary.peak_rate >= summary.mean_rate == pytest.approx(1e5, rel=0.01)
         write_npz(tmp_path / "short.npz", lambda events=events: [events], "us", 4, 4)
-        assert ("busiest 10 ms" in call(capsys, "info", tmp_path / "short.npz")[1]) == shown
+        assert ("events/s in the busiest 10 ms" in call(capsys, "info", tmp_path / "short.npz")[1]) == shown
 
 
 def test_a_subcommand_or_a_topic_that_is_nearly_right(capsys, tmp_path):

@@ -112,6 +112,24 @@ def test_what_is_named_is_identical_and_nothing_is_named_in_no_time(snntorch, ca
     assert try_others(file, load_activity(activity), *wrong, seconds=0.0) == []
 
 
+def test_a_last_layer_whose_membranes_were_recorded_is_found_out(tmp_path, capsys):
+    class Membranes(Leaky):
+        def step(self, x):
+            super().step(x)
+            return self.v
+
+    rng = np.random.default_rng(5)
+    chain = Chain(rng, 10, Leaky(12, 0.8), Membranes(6, 0.7, 1e9))
+    nir.write(tmp_path / "net.nir", chain.graph())
+    np.savez(tmp_path / "net.npz", **chain.run((rng.random((40, 10)) < 0.3).astype(np.float32)))
+    arguments = (tmp_path / "net.nir", "--dialect", "snntorch", "--verify", tmp_path / "net.npz")
+    code, out, _ = call(capsys, "import", *arguments)
+    named = [line.partition("instead: ")[2] for line in out.splitlines() if "identical instead" in line]
+    assert (code, bool(named)) == (1, True)
+    assert all("--option 3.reset_mechanism=none" in line for line in named)
+    assert call(capsys, "import", tmp_path / "net.nir", *named[0].split(), *arguments[3:])[0] == 0
+
+
 def test_what_was_understood_is_printed_with_the_defaults_and_the_next_command(snntorch, capsys):
     file, _ = snntorch
     code, out, _ = call(capsys, "import", file, "--dialect", "snntorch", "--option", "reset_delay=true")
@@ -160,7 +178,8 @@ def test_a_period_that_nobody_chose_and_what_is_open_are_said(snntorch, tmp_path
     file, _ = snntorch
     where = ("--dialect", "snntorch", "--out", tmp_path / "mine.yaml")
     period = "period 0.1 ms (10 kHz) follows from snnTorch's exporter; --dt says how long a step lasts here"
-    still = "still open: limits and safe value of output (now: no limits, 0), and the ros section"
+    still = "still open: limits and safe value of output (now: no limits, 0), "
+    still += "range and stale of input (now: any, never), and the ros section"
     _, out, _ = call(capsys, "import", file, *where)
     assert f"note: {period}\nnote: {still}\n" in out
     head = (tmp_path / "mine.yaml").read_text().splitlines()[:3]

@@ -276,10 +276,11 @@ def test_the_scale_of_a_command_is_its_limits(tmp_path):
     assert heights["open"] == heights["none"] > 100, "without limits it is as high as what was seen"
 
 
-def test_a_replays_scale_is_that_of_the_whole_run_where_an_output_has_no_limits():
+def test_a_replays_scale_is_that_of_the_whole_run_where_limits_are_wide_or_none():
     spec = load_spec(shipped("motion"))
     command = np.array([[0.1, -3.0], [-0.2, 5.0]])
-    assert command_ranges(spec, command) == [(-2.0, 2.0), (-2.0, 2.0)]
+    assert command_ranges(spec, 10 * command) == [(-2.0, 2.0), (-2.0, 2.0)]
+    assert command_ranges(spec, np.array([[0.6, 0.01], [-0.1, 0.0]])) == [(-0.2, 0.6), (-0.2, 0.2)]
     free = replace(spec, outputs=tuple(replace(o, limits=(-np.inf, 1.5)) for o in spec.outputs))
     assert command_ranges(free, command) == [(-0.2, 1.5), (-3.0, 1.5)]
     assert command_ranges(free, command[:0]) == [(0.0, 1.5), (0.0, 1.5)]

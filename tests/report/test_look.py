@@ -16,12 +16,13 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from snn_control.coding import MembraneDecoder, Output
+from snn_control.coding import MembraneDecoder, Output, SignedEncoder, ValueInput
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
 from snn_control.network.convolution import Convolution
+from snn_control.record.reach import driven
 from snn_control.record.response import tuning
 from snn_control.record.stimulus import default_stimulus
 from snn_control.record.synapses import sizes_of
@@ -311,6 +312,33 @@ def test_dense_weights_stand_where_they_are():
     assert s.delays.tolist() == [0.001] * 5
 
 
+def test_a_projection_with_zeros_is_drawn_and_counted_as_what_it_holds():
+    weights = np.zeros((12, 2))
+    weights[:6, 0] = weights[6:, 1] = 0.5  # all synapses alike, and two neurons with as many each
+    s = synapses_of(Projection("p", "q", weights), {"p": 12, "q": 2}, 0.001)
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    draw_weights(figure, [s])
+    mesh = figure.axes[0].collections[0]
+    assert np.array_equal(np.asarray(mesh.get_array()).reshape(2, 12), weights.T)
+    assert figure.axes[0].get_title().startswith("p → q\n12 synapses in 24 places (zeros are none), no delay")
+    spec = parse_spec(
+        {
+            "version": 1,
+            "period": 0.001,
+            "inputs": {"p": {"kind": "value", "size": 12}},
+            "network": {
+                "populations": {"q": {"size": 2, "neuron": {"type": "lif", "tau_mem": 0.01}}},
+                "projections": [{"pre": "p", "post": "q", "weights": weights.tolist()}],
+            },
+            "outputs": {"o": {"decoder": {"type": "linear", "from": "q", "tau": 0.02, "weights": 0.01}}},
+        }
+    )
+    (facts,) = spec.build().facts["projections"]
+    assert (facts["used"], facts["synapses"]) == (12, 24)
+    assert boxes_and_arrows(spec, spec.build())[1][0].text == "12 syn."
+
+
 def test_large_dense_weights_are_averaged_and_large_sparse_ones_counted():
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(1000, 500))
@@ -334,6 +362,26 @@ def test_tuning_curves_say_where_the_other_dimensions_are(everything):
     draw_tuning(figure, replace(x, range=([-1, 0], [1, 8])), tuning(replace(x, range=([-1, 0], [1, 8])), 0.002))
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes[:2]]
     assert [title.splitlines()[1] for title in titles] == ["at x[1] = 4", "at x[0] = 0"]
+
+
+def test_tuning_curves_that_are_alike_are_drawn_once():
+    x = ValueInput("x", size=8, range=(-1.0, 1.0), encoder=SignedEncoder(3.0, neuron=LIF(tau_mem=0.02)))
+    figure = Figure(layout="constrained")
+    draw_tuning(figure, x, tuning(x, 0.002))
+    title, bar = figure.axes
+    assert bar.get_label() == "<colorbar>"
+    assert title.get_title().splitlines()[-1] == "the same, of neurons of its own: x[1], … x[7]"
+    uneven = replace(x, range=(-1.0, [1.0] * 7 + [2.0]))
+    figure = Figure(layout="constrained")
+    draw_tuning(figure, uneven, tuning(uneven, 0.002))
+    assert len(figure.axes) == 4
+
+
+def test_the_axis_of_a_rate_reaches_what_the_encoder_drives(everything):
+    (label, _, curve), *_ = f_i_curves(LIF(), 0.001, 50.0)
+    assert (label, curve.current[0], curve.current[-1]) == ("", 0.0, 50.0)
+    sizes = sizes_of(everything.build())
+    assert driven(everything, sizes).keys() == {"x"}  # of the others ranges say nothing
 
 
 def test_the_ticks_of_a_colour_bar_have_no_common_factor():

@@ -248,7 +248,9 @@ def test_the_page_says_where_and_with_what_a_run_was_made(tmp_path, summary):
     stage = {"neurons": 82, "spikes": 2.0, "dense": 1000.0, "accumulates": 3.0, "multiply_accumulates": 7.0,
              "most": {"projections[a -> b]": 0.7}}  # fmt: skip
     more = {"made": made, "criteria": judged(tracking, 0.5), "stages": stages_a_second({"encoder": stage}, 1000.0),
-            "about_the_stages": "what is said of them", "versions": software("numpy", "no such package")}  # fmt: skip
+            "about_the_stages": "what is said of them", "about_the_tracking": "said of the baselines",
+            "about_the_criteria": "said of PASS", "about_the_loop": "said of p50",
+            "versions": software("numpy", "no such package")}  # fmt: skip
     text = write_report(write_run(tmp_path, summary | more)).read_text()
     for value in made.values():
         assert f"<td>{html.escape(value)}</td>" in text
@@ -260,7 +262,8 @@ def test_the_page_says_where_and_with_what_a_run_was_made(tmp_path, summary):
         "accumulates (AC) [1/s]": "3\u202f000", "multiply-accumulates (MAC) [1/s]": "7\u202f000",
         "the same if nothing were skipped [1/s]": "1 M", "done of that": "1.00%", "most of it": "a -> b, 70%",
     }  # fmt: skip
-    assert "what is said of them" in text
+    for said in ("what is said of them", "said of the baselines", "said of PASS", "said of p50"):
+        assert text.count(said) == 1
     met = {name: one["met"] for name, one in more["criteria"].items()}
     assert met == {"error from 1 s on": True, "target lost": True, "a command in": False}
     assert more["versions"] == {"snn_control": __version__, "python": platform.python_version(),

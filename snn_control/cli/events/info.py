@@ -82,7 +82,7 @@ def _rows(recording: Any, summary: Any, triggers: int) -> list[tuple[str, str]]:
         rows.append(("packets", f"{recording.messages:,}"))
     rows += [("events", f"{summary.events:,}"), ("triggers", f"{triggers:,}")]
     if summary.events:
-        peak = f", {summary.peak_rate:,.0f} in the busiest 10 ms" if summary.duration > 0.01 else ""
+        peak = f", {summary.peak_rate:,.0f} events/s in the busiest 10 ms" if summary.duration > 0.01 else ""
         hottest = [f"({x}, {y}) {n:,}" for x, y, n in summary.hottest(5)]
         rows += [
             ("ON", f"{100 * summary.on / summary.events:.1f} %"),

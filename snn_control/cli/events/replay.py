@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...controller import Controller
     from ...events import Events, Recording
     from ...events.slicing import Extent
+    from ...spec import ControllerSpec
 
 MORE = """\
 The recording is cut into the controller's ticks by the sensor's time, and the controller is fitted to the camera. Off
@@ -41,6 +42,7 @@ The run folder holds summary.json, data.npz (times, commands, spikes, events a t
 activity.png, report.html and, off topics, shown.npz: what the inputs were given, for check and plot --input.
 """
 SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # the newest are kept
+MOST_RANGES = 12  # numbers of the command whose ranges are printed
 
 Say = Callable[..., None]
 
@@ -242,6 +244,7 @@ def _summary(
         "duration_s": round(lasts, 9),
         "ticks": ticks,
         "commands": command_digest(arrays["command"]),
+        "command_ranges": _ranges(spec, arrays["command"]),
         "events": {fitted.events: events},
         "spikes": counters["spikes"],
         "guard": counters["guard"],
@@ -258,6 +261,17 @@ def _summary(
         summary["loop_seconds"] = round(float(arrays["loop_seconds"]), 3)
         summary["ticks_per_s"] = round(ticks / float(arrays["loop_seconds"]))
     return summary
+
+
+def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Name of each number of the command -> unit, least, most and mean over the ticks."""
+    units = [o.unit for o in spec.outputs for _ in range(o.size)]
+    columns = zip(output_names(spec), units, command.T, strict=True)
+    return {
+        name: {"unit": unit, "least": float(c.min()), "most": float(c.max()), "mean": float(c.mean())}
+        for name, unit, c in columns
+        if c.size
+    }
 
 
 def _finish(
@@ -331,6 +345,11 @@ def _print(summary: Mapping[str, Any], folder: Path, video: str | None) -> None:
     print("  spikes: " + ", ".join(f"{name} {n:,}" for name, n in summary["spikes"].items()))
     waiting = ", those before and after the recording too" if summary["over_ros"] and guard["safe_ticks"] else ""
     print(f"  commands: {summary['commands']} (sha256 of their bits), {guard['safe_ticks']:,} safe ticks{waiting}")
+    shown = list(summary["command_ranges"].items())
+    for name, r in shown[:MOST_RANGES]:
+        print(f"    {name} {r['least']:.3g} to {r['most']:.3g}{' ' * bool(r['unit'])}{r['unit']}, mean {r['mean']:.3g}")
+    if len(shown) > MOST_RANGES:
+        print(f"    and {counted(len(shown) - MOST_RANGES, 'more number')}: summary.json")
     if late := summary["late_ticks"]:
         print(f"  {counted(late, 'tick')} began more than a period too late")
     more = "nodes" if summary["over_ros"] else "shown.npz"
