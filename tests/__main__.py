@@ -3,8 +3,8 @@
 The home folder, and with it every cache (compiled kernels, packages of messages, fonts), begins empty and is thrown
 away at the end: a warm cache hides nothing. `pytest` alone keeps using the caches of the user.
 
-First everything that does not watch the clock, on all cores, then the tests marked ``timed``, one by one. The packages
-of messages are built meanwhile; the fixture ``interfaces`` waits for them.
+First everything that does not watch the clock, on all cores, then the tests marked ``timed``, two at a time. The
+packages of messages are built meanwhile; the fixture ``interfaces`` waits for them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKERS = len(os.sched_getaffinity(0)) + 1  # tests of nodes wait more than they compute
 PHASES = (
     ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not timed"),
-    ("-m", "timed"),
+    ("-n", "2", "--dist", "loadfile", "-m", "timed"),
 )
 NO_TESTS = 5  # exit code of pytest
 #: what leads out of the home folder

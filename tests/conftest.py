@@ -9,8 +9,8 @@ from hypothesis import settings
 #: those that come next compile into caches of their own, so that no two compile the same.
 LONG = (
     "engine/test_kernels.py", "events/test_fuzz.py", "engine/test_compile.py", "ros/test_controller_node.py",
-    "engine/test_digests.py", "engine/test_brian2.py", "ros/test_events_replay.py", "cli/test_cli.py",
-    "ros/test_world_node.py", "test_one_tick.py", "ros/test_packet_nodes.py", "ros/test_launch.py",
+    "engine/test_brian2.py", "ros/test_events_replay.py", "cli/test_cli.py", "ros/test_world_node.py",
+    "engine/test_digests.py", "test_one_tick.py", "ros/test_packet_nodes.py", "ros/test_launch.py",
     "report/test_look.py", "cli/test_events_replay.py", "test_plugins.py", "test_docs.py", "cli/test_new_events.py",
     "engine/test_scale.py", "record/test_shown.py", "ros/test_view_node.py", "ros/test_encoder_node.py",
 )  # fmt: skip

@@ -304,11 +304,15 @@ def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         stop = start_rclpy(arguments, make.NAME, make.PRIORITY)
-        node = make(stop)
+        node = None if stop() else make(stop)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
+    if node is None:  # a signal came during the imports
+        rclpy.try_shutdown()
+        stop.close()
+        return 0
     stop.begins()
     if shared_memory():
         node.get_logger().error(MAY_BLOCK)
