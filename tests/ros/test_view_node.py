@@ -195,7 +195,7 @@ def test_packets_over_dds_become_an_image_of_their_own_size(interfaces, start, r
     assert node.end() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_during_the_imports_ends_a_node_without_a_word(number):
     def waits():
         status = Path(f"/proc/{process.pid}/status").read_text()
