@@ -122,6 +122,7 @@ class Watchdog:
             ENVIRONMENT: ctypes.addressof(environment),
             GRACE_TEXT: self._address(0),
             GRACE_LENGTH: len(self._texts[0]),
+            HALT: not signal.sigpending().isdisjoint(signals),  # what came before the thread began
         }.items():
             self._table[word] = value
         self._words = int(self._table.ctypes.data)
