@@ -1,7 +1,7 @@
 """``python -m tests [ARGUMENTS OF PYTEST]``: all tests, as on a machine that has never seen the project.
 
-The home folder, and with it every cache (compiled kernels, packages of messages, fonts), begins empty and is thrown
-away at the end: a warm cache hides nothing. `pytest` alone keeps using the caches of the user.
+The home folder, and with it every cache (compiled kernels, packages of messages, fonts, Python's bytecode), begins
+empty and is thrown away at the end: a warm cache hides nothing. `pytest` alone keeps using the caches of the user.
 
 First everything that does not watch the clock, on all cores, then the tests marked ``timed``, two at a time. The
 packages of messages are built meanwhile; the fixture ``interfaces`` waits for them.
@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,9 +27,9 @@ PHASES = (
     ("-n", "2", "--dist", "loadfile", "-m", "timed"),
 )
 NO_TESTS = 5  # exit code of pytest
-#: what leads out of the home folder
-ELSEWHERE = ("SNN_CONTROL_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "ROS_HOME", "ROS_LOG_DIR",
-             "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")  # fmt: skip
+#: what leads out of the home folder, or forbids to write there
+ELSEWHERE = ("SNN_CONTROL_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONDONTWRITEBYTECODE", "ROS_HOME",
+             "ROS_LOG_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")  # fmt: skip
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -39,7 +40,9 @@ def environment(home: Path) -> dict[str, str]:
     for there, here in ((config / "pip", ".config/pip"), (before / ".pip", ".pip"), (before / ".netrc", ".netrc")):
         if there.exists():
             (home / here).symlink_to(there)
-    return {name: value for name, value in os.environ.items() if name not in ELSEWHERE} | {"HOME": str(home)}
+    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    # the hundreds of processes that tests start would else compile all their modules, each anew
+    return kept | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
 
 
 def stop(number: int, frame: object) -> None:
@@ -59,7 +62,10 @@ def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subp
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(5)
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                for _ in range(100):  # what is being killed may still write into the home
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.poll()
+                    time.sleep(0.02)
 
 
 def pytest(env: dict[str, str], *arguments: str) -> int:

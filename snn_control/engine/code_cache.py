@@ -1,6 +1,6 @@
 """Compiled code on disk: an entry is whole and as it was written, or it is not there.
 
-An entry is one file: a digest, then what numba makes a function of. It is written under another name, flushed to the
+An entry is one file: a digest, then what a function is made of. It is written under another name, flushed to the
 disk and renamed, and its digest is compared before anything of it is run. Whatever goes wrong with the disk costs the
 time of a compilation and a `CacheWarning`, never the start of a controller.
 """
@@ -13,11 +13,11 @@ import pickle
 import stat
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from ..errors import CacheWarning
@@ -77,8 +77,8 @@ def _make_private(folder: Path) -> None:
         raise PermissionError(f"{folder}: others can write to it")
 
 
-class CodeFile(NullCache):
-    """What numba asks for one function's code, and gives it to.
+class CodeFile:
+    """The code of one function on disk.
 
     folder : where to keep it; None: nowhere
     name : of the function, for people
@@ -86,40 +86,36 @@ class CodeFile(NullCache):
     """
 
     def __init__(self, folder: Path | None, name: str, key: str) -> None:
-        self.folder, self.name, self.key, self.hit = folder, name, key, False
+        self.hit = False
+        machine = repr(cpu_target.target_context.codegen().magic_tuple())
+        digest = hashlib.sha256((key + machine).encode()).hexdigest()[:16]
+        self._path = folder and folder / f"{name}.{digest}.code"
 
-    def _path(self, target: Any) -> Path:
-        assert self.folder is not None
-        machine = repr(target.codegen().magic_tuple())
-        return self.folder / f"{self.name}.{hashlib.sha256((self.key + machine).encode()).hexdigest()[:16]}.code"
-
-    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
-        target_context.refresh()
-        if self.folder is None:
+    def read(self, make: Callable[..., Any]) -> Any:
+        """What ``make`` makes of the code, given to `write` at another time; None where there is none."""
+        if self._path is None:
             return None
-        path = self._path(target_context)
         try:
-            content = path.read_bytes()
+            content = self._path.read_bytes()
             digest, code = content[:32], content[32:]
             if hashlib.sha256(code).digest() != digest:
                 raise ValueError("its content does not match its digest")
-            compiled = CompileResult._rebuild(target_context, *pickle.loads(code))
+            made = make(*pickle.loads(code))
         except FileNotFoundError:
             return None
         except Exception as error:  # of a disk, or of a numba that writes otherwise
-            _say_once("damaged", f"{path}: compiled code is damaged, and compiled again: {error}")
+            _say_once("damaged", f"{self._path}: compiled code is damaged, and compiled again: {error}")
             return None
         self.hit = True
-        return compiled
+        return made
 
-    def save_overload(self, sig: Any, data: CompileResult) -> None:
-        if self.folder is None or data.library.has_dynamic_globals:
+    def write(self, code: tuple) -> None:
+        if self._path is None:
             return
-        code = dumps(data._reduce())
-        path = self._path(data.target_context)
+        data, path = dumps(code), self._path
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            replace_file(path, lambda file: file.write(hashlib.sha256(code).digest() + code))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, lambda file: file.write(hashlib.sha256(data).digest() + data))
         except OSError as error:
             fix = "make room, or set SNN_CONTROL_CACHE to a folder that you can write to"
             _say_once("not written", f"{path}: compiled code is not kept, each start compiles: {error.strerror}; {fix}")

@@ -10,6 +10,7 @@ the cache, so that tests can tell. Any thread may compile; one does at a time, a
 from __future__ import annotations
 
 import ast
+import ctypes
 import functools
 import hashlib
 import importlib.util
@@ -24,10 +25,13 @@ from typing import Any
 
 import numba
 from numba import njit
-from numba.core.ccallback import CFunc
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
 from numba.core.sigutils import normalize_signature
+from numba.core.typing.ctypes_utils import to_ctypes
 
 from .code_cache import CodeFile, usable_folder
+from .machine_code import Callback
 
 __all__ = ["compilations", "compile_callback", "compile_function", "source_digest"]
 
@@ -103,21 +107,21 @@ def _code_file(function: Callable, key: str) -> CodeFile:
     return CodeFile(folder, f"{module.__name__}.{function.__name__}", f"{key} {function.__code__.co_firstlineno}")
 
 
-_callbacks: dict[tuple[Callable, str], Any] = {}
+_made: dict[tuple[Callable, str], Any] = {}
 _compiling = threading.RLock()
 
 
-def _compiled(function: Callable, key: str, make: Callable[[CodeFile], Any]) -> Any:
+def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -> Any:
     """The one compiled form of a function in this process, made at the first call; it stays alive as long as that."""
-    found = _callbacks.get((function, key))
+    found = _made.get((function, signature))
     if found is None:
         with _compiling:
-            found = _callbacks.get((function, key))
+            found = _made.get((function, signature))
             if found is None:
-                file = _code_file(function, key)
+                file = _code_file(function, f"code {signature}")
                 found = make(file)
                 compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
-                _callbacks[function, key] = found
+                _made[function, signature] = found
     return found
 
 
@@ -128,23 +132,40 @@ def compile_callback(function: Callable, signature: str) -> int:
     or taken from the cache; it stays alive as long as the process.
     """
 
-    def make(file: CodeFile) -> CFunc:
-        compiled = CFunc(function, normalize_signature(signature), locals={}, options={"nopython": True, **OPTIONS})
-        compiled._cache = file
-        compiled.compile()
-        return compiled
+    def make(file: CodeFile) -> Callback:
+        return file.read(Callback.loaded) or Callback.compiled(function, signature, OPTIONS, file)
 
-    return _compiled(function, signature, make).address
+    return _once(function, signature, make).address
 
 
 def compile_function(function: Callable, signature: str) -> Callable:
-    """``function`` as a nogil function of one explicit signature, callable from Python and from numba."""
+    """``function``, of one explicit signature, as a function that Python calls and that holds no interpreter lock."""
+    try:
+        arguments, result = normalize_signature(signature)
+        prototype = ctypes.CFUNCTYPE(to_ctypes(result), *map(to_ctypes, arguments))
+    except TypeError:  # arrays
+        return _once(function, signature, lambda file: _dispatcher(function, signature, file))
+    return prototype(compile_callback(function, signature))
 
-    def make(file: CodeFile) -> Callable:
-        compiled = njit(nogil=True, **OPTIONS)(function)
-        compiled._cache = file
-        compiled.compile(signature)
-        compiled.disable_compile()
-        return compiled
 
-    return _compiled(function, "nogil " + signature, make)
+class _Cache(NullCache):
+    """A `CodeFile` as numba's dispatchers ask for it."""
+
+    def __init__(self, file: CodeFile) -> None:
+        self._file = file
+
+    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+        target_context.refresh()
+        return self._file.read(lambda *parts: CompileResult._rebuild(target_context, *parts))
+
+    def save_overload(self, sig: Any, data: CompileResult) -> None:
+        if not data.library.has_dynamic_globals:
+            self._file.write(data._reduce())
+
+
+def _dispatcher(function: Callable, signature: str, file: CodeFile) -> Callable:
+    compiled = njit(nogil=True, **OPTIONS)(function)
+    compiled._cache = _Cache(file)
+    compiled.compile(signature)
+    compiled.disable_compile()
+    return compiled

@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 
 def start(function=_plus_three, signature=SIGNATURE):
     """What a process that starts does: compiled or cached, and the address."""
-    STARTED_WITH.append(compile._callbacks.pop((function, signature), None))  # others may hold its address
+    STARTED_WITH.append(compile._made.pop((function, signature), None))  # others may hold its address
     address = compile.compile_callback(function, signature)
     assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(4) == 7
     return compile.compilations[f"{__name__}.{function.__name__}"]
@@ -70,6 +70,12 @@ def with_digest(code):
     return hashlib.sha256(code).digest() + code
 
 
+def changed(content, **parts):
+    """A whole entry with another name, list of needed functions, or code."""
+    name, needed, code = pickle.loads(content[32:])
+    return with_digest(pickle.dumps(tuple(({"name": name, "needed": needed, "code": code} | parts).values())))
+
+
 DAMAGE = {
     "of 0 bytes": lambda c: b"",
     "cut in the digest": lambda c: c[:20],
@@ -80,6 +86,8 @@ DAMAGE = {
     "all inverted": lambda c: inverted(c, 0, len(c)),
     "of another numba": lambda c: with_digest(pickle.dumps((1, 2, 3))),
     "no pickle": lambda c: with_digest(b"something else"),
+    "needs what no library has": lambda c: changed(c, needed=["no_such_function"]),
+    "another function": lambda c: changed(c, name="no_such_function"),
 }
 
 
@@ -186,7 +194,7 @@ def test_a_clock_that_is_behind_the_files_compiles_nothing_again(folder, monkeyp
 
 def test_threads_that_compile_one_function_get_one_code(folder):
     for _ in range(3):
-        STARTED_WITH.append(compile._callbacks.pop((_plus, "int64(int64,int64)"), None))
+        STARTED_WITH.append(compile._made.pop((_plus, "int64(int64,int64)"), None))
         calls._methods.pop(_plus, None)
         gate, found = threading.Barrier(4), []
 

@@ -119,7 +119,8 @@ EDITS = {
 }
 
 
-def test_an_edited_source_is_never_run_from_a_stale_cache(tmp_path):
+def test_an_edited_source_is_never_run_from_a_stale_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python's own cache does not see two edits within a second
     for package in ("snn_control", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     original = python(STALE, tmp_path / "cache", tmp_path)
@@ -191,7 +192,8 @@ EDITED_WHILE_RUNNING = """
 """
 
 
-def test_an_edit_in_a_running_process_does_not_name_old_code(tmp_path):
+def test_an_edit_in_a_running_process_does_not_name_old_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python's own cache goes by the time of the file
     (tmp_path / "plugin.py").write_text("def f(x):\n    return 2 * x\n")
     cache, path = tmp_path / "cache", f"{tmp_path}{os.pathsep}{ROOT}"
     assert "got 2 ['compiled']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path, EDIT="1")
