@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import types as pytypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,13 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Loaded modules, of its own package or of this one, that the source of module ``name`` imports (from)."""
+    """Modules, of its own package or of this one, that module ``name`` imports (from) when it is loaded."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
         return ()
     found: set[str] = set()
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+    for node in _at_load(ast.parse(Path(path).read_bytes())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):
@@ -77,6 +77,18 @@ def _imports(name: str) -> tuple[str, ...]:
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     ours = {name.partition(".")[0], __name__.partition(".")[0]}
     return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] in ours))
+
+
+def _at_load(node: ast.AST) -> Iterator[ast.stmt]:
+    """Statements that run when a module is loaded: what a function imports depends on what a process did before."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            yield from _at_load(ast.Module(child.orelse, []))
+        elif isinstance(child, ast.stmt) and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from _at_load(child)
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from _at_load(child)
 
 
 def source_digest(module: pytypes.ModuleType) -> str:

@@ -176,6 +176,21 @@ def test_without_a_bounds_check_nothing_is_checked(tmp_path):
     assert "planted [] [1.0, 1.0, 1.0, 1.0]" in unchecked
 
 
+DIGESTS = """
+    import importlib, sys
+    for name in "%s".split():
+        importlib.import_module(name)
+    from snn_control.engine.compile import source_digest
+    for name in "snn_control.engine.calls", "snn_control.realtime.packet_queue", "snn_control.record.activity":
+        print(source_digest(importlib.import_module(name)))
+"""
+
+
+def test_what_else_a_process_has_imported_does_not_matter(tmp_path):
+    before = ("", "snn_control.realtime.loop snn_control.record.watch snn_control.cli.check snn_control.model")
+    assert len({python(DIGESTS % names, tmp_path / "cache") for names in before}) == 1
+
+
 EDITED_WHILE_RUNNING = """
     import sys, pathlib, time
     from snn_control.engine import memory
