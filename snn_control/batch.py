@@ -14,8 +14,8 @@ import numpy as np
 
 from .controller import alone, give_events, give_value
 from .engine.bound import bind, check_rows, events_taker
-from .engine.kernels import encoders
 from .engine.program import ALIGN, IO, PROGRAM, STATE, Program, aligned
+from .engine.slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from .engine.tick import tables_function
 from .errors import InputError, ProgramError
 from .spec import nearest
@@ -99,8 +99,8 @@ class Batch:
 
     def _nothing(self, slots: np.ndarray) -> None:
         """Nothing arrived."""
-        slots[:, [encoders.FRESH, encoders.COUNT, encoders.DROPPED]] = 0
-        age = slots[:, encoders.AGE]
+        slots[:, [FRESH, COUNT, DROPPED]] = 0
+        age = slots[:, AGE]
         age += np.where(age >= 0, self.period_ns, 0)
 
     def _give(self, name: str, value: Any) -> None:
@@ -121,7 +121,7 @@ class Batch:
             raise InputError(f"{path}: shape {np.shape(value)}: must be ({self.n}, {size})")
         else:
             give_value(path, self._data[name], value)
-            slots[:, encoders.FRESH], slots[:, encoders.AGE] = 1, 0
+            slots[:, FRESH], slots[:, AGE] = 1, 0
 
     def _give_row(self, name: str, k: int, value: Any) -> None:
         path = f"observation['{name}'][{k}]"
@@ -130,7 +130,7 @@ class Batch:
         else:
             give_value(path, self._data[name][k], value)
             slot = self._slots[name][k]
-            slot[encoders.FRESH], slot[encoders.AGE] = 1, 0
+            slot[FRESH], slot[AGE] = 1, 0
 
     # state ---------------------------------------------------------------------------------------------------
     @alone
@@ -140,7 +140,7 @@ class Batch:
         self._states[chosen] = self.program.initial_state
         self._io[chosen] = 0
         for slot in self._slots.values():
-            for word in (encoders.AGE, encoders.STAMP, encoders.ARRIVAL):
+            for word in (AGE, STAMP, ARRIVAL):
                 slot[chosen, word] = -1
 
     @alone
@@ -149,7 +149,7 @@ class Batch:
         chosen = slice(None) if rows is None else rows
         states = self._states[chosen]
         parts = [np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size)), states]
-        ages = [slot[chosen, encoders.AGE, None] for slot in self._slots.values()]
+        ages = [slot[chosen, AGE, None] for slot in self._slots.values()]
         return np.concatenate(parts + [np.ascontiguousarray(age).view(np.uint8) for age in ages], axis=-1)
 
     @alone
@@ -168,7 +168,7 @@ class Batch:
         self._states[chosen] = state[..., mark : mark + n]
         ages = np.ascontiguousarray(state[..., mark + n :]).view(np.int64)
         for k, slot in enumerate(self._slots.values()):
-            slot[chosen, encoders.AGE] = ages[..., k]
+            slot[chosen, AGE] = ages[..., k]
 
     # looking -------------------------------------------------------------------------------------------------
     def array(self, name: str) -> np.ndarray:

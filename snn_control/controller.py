@@ -17,6 +17,7 @@ import numpy as np
 from .engine.bound import Bound, events_taker, value_taker
 from .engine.kernels import encoders, outputs, plasticity
 from .engine.program import Program
+from .engine.slots import AGE, ARRIVAL, STAMP
 from .engine.spike_ring import SpikeRing
 from .engine.workload import workload
 from .errors import InputError, ProgramError, SnnControlError, counted
@@ -230,12 +231,12 @@ class Controller:
         for weights, old in zip(learned, kept, strict=True):
             weights[:] = old
         for slot in self._slots.values():
-            slot[encoders.AGE] = slot[encoders.STAMP] = slot[encoders.ARRIVAL] = -1
+            slot[AGE] = slot[STAMP] = slot[ARRIVAL] = -1
 
     @alone
     def state(self) -> np.ndarray:
         """(bytes,) uint8: a copy of everything that changes, ages of the inputs included, marked with the Program."""
-        ages = np.array([slot[encoders.AGE] for slot in self._slots.values()], np.int64)
+        ages = np.array([slot[AGE] for slot in self._slots.values()], np.int64)
         return np.concatenate([self._mark, self.bound.state, ages.view(np.uint8)])
 
     @alone
@@ -249,7 +250,7 @@ class Controller:
         self.bound.restore(state[mark : mark + n])
         ages = state[mark + n :].copy().view(np.int64)
         for slot, age in zip(self._slots.values(), ages, strict=True):
-            slot[encoders.AGE] = age
+            slot[AGE] = age
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or a pickle is a controller of its own that goes on from this one's state."""

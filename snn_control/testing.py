@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from .engine.kernels import HUGE, ONE, TINY, WORDS, ZERO
+from .engine.kernels import HUGE, ONE, TINY, ZERO
 from .engine.kernels.functions import HALF
 from .engine.kernels.spikes import HEADER
 from .engine.registry import kernel
+from .engine.rows import WORDS
 
 __all__ = [
     "FLOAT_MAX", "SIZES", "Twins", "bounded", "bounds_of", "call_kernel", "canonical", "changed", "check_kernel",

@@ -67,7 +67,7 @@ ENCODE = """
     ones = np.ones(1, np.float32)
     out = np.zeros(2, np.float32)
     kernel("lif_again").address
-    call_kernel(kernel("weber").address, [1, 3 * ones, out, ones, np.array([4, 1, 0], np.float32)])
+    call_kernel(kernel("weber").address, [1, 3 * ones, out, ones, np.array([[4], [1], [0]], np.float32)])
     print(out.tolist(), sorted(name.rpartition(".")[2] for name, how in compilations.items() if how == "compiled"))
 """
 
@@ -80,8 +80,8 @@ def test_an_edited_kernel_is_compiled_again_and_no_other(example, tmp_path):
     assert python(ENCODE, *path, **cache) == "[4.0, 0.0] []\n"
     file = copy / "snn_control_example" / "kernels" / "weber.py"
     source = file.read_text()
-    assert source.count("y = p[k + GAIN] *") == 1
-    file.write_text(source.replace("y = p[k + GAIN] *", "y = p[k + GAIN] * p[k + GAIN] *"))
+    assert source.count("y = p.gain[i] *") == 1
+    file.write_text(source.replace("y = p.gain[i] *", "y = p.gain[i] * p.gain[i] *"))
     assert python(ENCODE, *path, **cache) == "[16.0, 0.0] ['weber']\n"
 
 
@@ -91,8 +91,10 @@ BROKEN = {
     "taken": (
         """
         from snn_control.engine.plugins import Plugin
-        from snn_control.engine.registry import Kernel
-        PLUGIN = Plugin(kernels=(Kernel("copy", 1, print),))
+        from snn_control.engine.rows import count, kernel
+        @kernel()
+        def copy(n: count): pass
+        PLUGIN = Plugin(kernels=(copy,))
         """,
         "a kernel 'copy' exists already",
     ),
@@ -126,13 +128,15 @@ MINE = """
     from dataclasses import dataclass
     from snn_control.engine.forms import FORMS
     from snn_control.engine.plugins import Plugin
-    from snn_control.engine.registry import OURS, Kernel
+    from snn_control.engine.rows import count, kernel
     from snn_control.network import LIF
     @dataclass(frozen=True, eq=False)
     class Mine(LIF):
         pass
-    kernels = (Kernel("k", 1, OURS["copy"].function),)
-    PLUGIN = Plugin(kernels=kernels, neurons={"%s": (Mine, FORMS[LIF]), "%s": (Mine, FORMS[LIF])})
+    @kernel()
+    def k(n: count):
+        pass
+    PLUGIN = Plugin(kernels=(k,), neurons={"%s": (Mine, FORMS[LIF]), "%s": (Mine, FORMS[LIF])})
 """
 
 

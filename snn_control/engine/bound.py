@@ -14,11 +14,11 @@ import numpy as np
 from ..errors import ProgramError
 from . import calls
 from . import tick as _tick
-from .kernels import WORDS
 from .names import check_names
-from .operands import Array, apart
+from .places import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
+from .rows import WORDS, Kernel
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 from .take_events import taker
 
@@ -72,10 +72,9 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 def check_rows(program: Program, blocks: Blocks) -> None:
     """Refuse rows that would lead their kernels out of their arrays, or into those of others; and drivers so."""
-    checked = [(kernel(o.kernel, o.version).check, o) for o in program.operations]
-    rows = [(check, _check(o, check, blocks)) for check, o in checked]
+    rows = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
-    apart([*(row for check, row in rows if check is not None), named])
+    apart([*rows, named])
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
@@ -85,11 +84,9 @@ def _array(place: Place, blocks: Blocks) -> Array:
     return Array(data, (place.kind, place.offset), constant=place.kind == PROGRAM, given=place.kind == IO)
 
 
-def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> list[int | Array]:
+def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
     """The operands of a row, checked by themselves."""
     where = f"{operation.kernel} of {operation.label}"
-    if len(operation.operands) >= WORDS:
-        raise ProgramError(f"{where}: {len(operation.operands)} operands: at most {WORDS - 1}")
     seen: list[int | Array] = []
     for operand in operation.operands:
         if isinstance(operand, Place):
@@ -99,11 +96,10 @@ def _check(operation: Operation, check: Callable | None, blocks: Blocks) -> list
         else:
             raise ProgramError(f"{where}: operand {operand!r}: must be a place or a whole number")
     try:
-        if check is not None:
-            check(*seen)
+        found.check(seen)
     except ProgramError as error:
         raise ProgramError(f"{where}: {error}") from None
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise ProgramError(f"{where}: its row has the wrong form: {error}") from None
     return seen
 

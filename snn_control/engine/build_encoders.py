@@ -61,10 +61,12 @@ def _numbers(b: Builder, spec: ValueInput, key: str) -> Place:
 
 def _direct(b: Builder, spec: ValueInput, held: Place) -> Place:
     n, drive = spec.size, _currents(b, spec, spec.size)
-    b.emit(PRE, "copy", n, drive, _numbers(b, spec, "bias"), label=spec.name)
+    b.emit(PRE, "copy", n=n, y=drive, x=_numbers(b, spec, "bias"), label=spec.name)
     counter = b.counter(spec.name, n, once=False, steps=False)
-    operands = (n, drive, _numbers(b, spec, "gain"), held, n, 0, 1, b.clock, 0, counter)
-    b.emit(PRE, "one_to_one_graded", *operands, label=spec.name)
+    weights = _numbers(b, spec, "gain")
+    b.emit(
+        PRE, "one_to_one_graded", n_post=n, y=drive, weights=weights, **b.vector(held), counter=counter, label=spec.name
+    )  # fmt: skip
     return drive
 
 
@@ -77,7 +79,7 @@ def _linear(b: Builder, spec: ValueInput, held: Place) -> Place:
     m = weights.shape[1]
     drive = _currents(b, spec, m)
     bias = b.layout.constant("", matrix(f"{where}.bias", encoder.bias, (m,)))
-    b.emit(PRE, "copy", m, drive, bias, label=spec.name)
+    b.emit(PRE, "copy", n=m, y=drive, x=bias, label=spec.name)
     product(b, PRE, drive, matrix(f"{where}.weights", weights, (n, m)), held, spec.name)
     return drive
 
@@ -103,8 +105,9 @@ def _population(b: Builder, spec: ValueInput, held: Place) -> Place:
         raise BuildError(f"{where}.sigma", encoder.sigma, "must be > 0")
     params = np.stack([1 / sigma, np.full(n, encoder.drive)], axis=1).astype(np.float32)
     drive = _currents(b, spec, n * m)
-    constants = b.layout.constant(f"{spec.name}.centres", centres.astype(np.float32)), b.layout.constant("", params)
-    b.emit(PRE, "population", n, m, held, drive, *constants, label=spec.name)
+    fields = b.layout.constant(f"{spec.name}.centres", centres.astype(np.float32)), b.layout.constant("", params)
+    words = {"values": held, "out": drive, "centres": fields[0], "params": fields[1]}
+    b.emit(PRE, "population", dimensions=n, m=m, **words, label=spec.name)
     return drive
 
 
@@ -126,61 +129,65 @@ def _fields(b: Builder, spec: ValueInput, held: Place) -> Place:
     m, lay = len(centres), b.layout
     drive, inverse = _currents(b, spec, m), (1 / vector(f"{where}.sigma", sigma, n)).astype(np.float32)
     b.emit(
-        PRE, "fields", n, m, held, drive, lay.constant(f"{spec.name}.centres", centres.astype(np.float32)),
-        lay.constant("", inverse), lay.constant("", np.array([encoder.drive], np.float32)), label=spec.name,
+        PRE, "fields", dimensions=n, m=m, values=held, out=drive,
+        centres=lay.constant(f"{spec.name}.centres", centres.astype(np.float32)), inverse=lay.constant("", inverse),
+        drive=lay.constant("", np.array([encoder.drive], np.float32)), label=spec.name,
     )  # fmt: skip
     return drive
 
 
 def _signed(b: Builder, spec: ValueInput, held: Place) -> Place:
     drive = _currents(b, spec, 2 * spec.size)
-    b.emit(PRE, "signed", spec.size, held, drive, _numbers(b, spec, "gain"), label=spec.name)
+    b.emit(PRE, "signed", n=spec.size, values=held, out=drive, gain=_numbers(b, spec, "gain"), label=spec.name)
     return drive
 
 
 def _changes(b: Builder, spec: ValueInput, held: Place) -> Place:
     drive, sent = _currents(b, spec, 2 * spec.size), b.layout.state(f"{spec.name}.sent", "float32", spec.size)
     whole = int(isinstance(spec.encoder, DeltaEncoder))
-    b.emit(PRE, "changes", spec.size, held, drive, sent, _numbers(b, spec, "threshold"), whole, label=spec.name)
+    words = {"values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold"), "whole": whole}
+    b.emit(PRE, "changes", n=spec.size, **words, label=spec.name)
     return drive
 
 
-def _cells(b: Builder, spec: EventsInput, on: float, off: float) -> tuple[int, list[int | Place]]:
-    """How many cells a grid over the sensor has, and the words of a row that lead an event to its cell."""
+def _cells(b: Builder, spec: EventsInput, on: float, off: float) -> dict[str, int | Place]:
+    """The words of a row that lead an event to its cell of a grid over the sensor; n: how many cells there are."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
     split = encoder.polarity == "split"
     if encoder.polarity != "signed":
         on = off = 1.0
     weights, scratch = lay.constant("", np.array([off, on], np.float32)), lay.io("", "uint32", spec.capacity)
-    row = [
-        c.slot, c.kept, spec.capacity, c.x, c.y, width, height, c.p, scratch, columns, rows, cells * split, weights,
-        c.counters,
-    ]  # fmt: skip
-    return cells * (1 + split), row
+    return {
+        "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
+        "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "of_on": cells * split, "weights": weights,
+        "counters": c.counters, "n": cells * (1 + split),
+    }  # fmt: skip
 
 
 def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
     lay, encoder = b.layout, spec.encoder
     assert isinstance(encoder, PoolEncoder)
-    n, row = _cells(b, spec, encoder.on_weight, -encoder.off_weight)
+    grid = _cells(b, spec, encoder.on_weight, -encoder.off_weight)
+    n = grid["n"]
     plain = encoder.response == "sum" and encoder.tau is None
     counts = lay.state(f"{spec.name}.pooled" if plain else "", "float32", n)
-    b.emit(PRE, "pool", *row, n, counts, label=spec.name)
+    b.emit(PRE, "pool", **grid, out=counts, label=spec.name)
     if plain:
         return counts
     out = lay.state(f"{spec.name}.pooled", "float32", n)
     numbers = np.array([_decay(b, encoder.tau) if encoder.tau else 0.0, encoder.ceiling or 0.0], np.float32)
     response = RESPONSES.index(encoder.response)
-    b.emit(PRE, "respond", n, counts, out, lay.constant("", numbers), response, label=spec.name)
+    words = {"sums": counts, "out": out, "numbers": lay.constant("", numbers), "response": response}
+    b.emit(PRE, "respond", n=n, **words, label=spec.name)
     return out
 
 
 def _surface(b: Builder, spec: EventsInput, slot: Place) -> Place:
-    n, row = _cells(b, spec, 1.0, -1.0)
-    out = b.layout.state(f"{spec.name}.pooled", "float32", n)
+    grid = _cells(b, spec, 1.0, -1.0)
+    out = b.layout.state(f"{spec.name}.pooled", "float32", grid["n"])
     decay = b.layout.constant("", np.array([_decay(b, spec.encoder.tau)], np.float32))
-    b.emit(PRE, "surface", *row, n, out, decay, label=spec.name)
+    b.emit(PRE, "surface", **grid, out=out, decay=decay, label=spec.name)
     return out
 
 

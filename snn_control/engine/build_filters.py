@@ -45,12 +45,12 @@ class EventColumns:
 class FilterForm:
     """How a description of a filter becomes an operation.
 
-    kernel : its name, see `snn_control.engine.kernels.filters` for how the row begins
-    operands : (builder, input, filter, columns) -> the words of the row from the ninth on
+    kernel : its name, see `snn_control.engine.kernels.filters`
+    operands : (builder, input, filter, columns) -> the words of the row beside those of `Events`
     """
 
     kernel: str
-    operands: Callable[[Builder, EventsInput, Any, EventColumns], tuple[int | Place, ...]]
+    operands: Callable[[Builder, EventsInput, Any, EventColumns], dict[str, int | Place]]
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
@@ -80,9 +80,9 @@ def _add_filter(b: Builder, spec: EventsInput, one: Any, columns: EventColumns, 
         raise BuildError(where, type(one).__name__, "is no filter of events", plugins.faults())
     c, own = columns, form.operands(b, spec, one, columns)
     if form is FORMS[Region]:
-        own = (first, *own)
-    head = (c.slot, c.kept, spec.capacity, c.x, c.y, *spec.size, removed)
-    b.emit(PRE, form.kernel, *head, *own, label=spec.name)
+        own["first"] = first
+    events = {"slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "removed": removed}
+    b.emit(PRE, form.kernel, width=spec.size[0], height=spec.size[1], **events, **own, label=spec.name)
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
@@ -103,33 +103,34 @@ def _names(filters: list[Any]) -> list[str]:
     return found
 
 
-def _region(b: Builder, spec: EventsInput, one: Region, columns: EventColumns) -> tuple[int | Place, ...]:
-    return one.x, one.y, one.width, one.height, columns.counters
+def _region(b: Builder, spec: EventsInput, one: Region, columns: EventColumns) -> dict[str, int | Place]:
+    return {"left": one.x, "top": one.y, "columns": one.width, "rows": one.height, "counters": columns.counters}
 
 
-def _hot_pixels(b: Builder, spec: EventsInput, one: HotPixels, columns: EventColumns) -> tuple[int | Place, ...]:
-    return (b.layout.constant("", np.packbits(one.hot(*spec.size), bitorder="little")),)
+def _hot_pixels(b: Builder, spec: EventsInput, one: HotPixels, columns: EventColumns) -> dict[str, int | Place]:
+    return {"mask": b.layout.constant("", np.packbits(one.hot(*spec.size), bitorder="little"))}
 
 
-def _refractory(b: Builder, spec: EventsInput, one: Refractory, c: EventColumns) -> tuple[int | Place, ...]:
+def _refractory(b: Builder, spec: EventsInput, one: Refractory, c: EventColumns) -> dict[str, int | Place]:
     pixels = spec.size[0] * spec.size[1] * (2 if one.each_polarity else 1)
-    return c.t, c.p, b.layout.state("", "uint32", pixels), round(one.period * 1e6), one.each_polarity
+    last, period = b.layout.state("", "uint32", pixels), round(one.period * 1e6)
+    return {"t": c.t, "p": c.p, "last": last, "period": period, "apart": one.each_polarity}
 
 
-def _background(b: Builder, spec: EventsInput, one: BackgroundActivity, c: EventColumns) -> tuple[int | Place, ...]:
+def _background(b: Builder, spec: EventsInput, one: BackgroundActivity, c: EventColumns) -> dict[str, int | Place]:
     last = b.layout.state("", "uint32", (spec.size[0] + 2) * (spec.size[1] + 2))
-    return c.t, last, round(one.window * 1e6), one.support
+    return {"t": c.t, "last": last, "window": round(one.window * 1e6), "support": one.support}
 
 
-def _polarity(b: Builder, spec: EventsInput, one: Polarity, columns: EventColumns) -> tuple[int | Place, ...]:
-    return columns.p, one.keep == "on"
+def _polarity(b: Builder, spec: EventsInput, one: Polarity, columns: EventColumns) -> dict[str, int | Place]:
+    return {"p": columns.p, "keep": one.keep == "on"}
 
 
-def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, columns: EventColumns) -> tuple[int | Place, ...]:
+def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, columns: EventColumns) -> dict[str, int | Place]:
     part = 1 << TOKEN
     refill = max(1, round(one.rate * b.dt * b.steps * part))
     most = max(part, refill if one.burst is None else round(one.burst * part))
-    return b.layout.state("", "int64", 1, most), min(refill, most), most
+    return {"tokens": b.layout.state("", "int64", 1, most), "refill": min(refill, most), "most": most}
 
 
 FORMS: dict[type, FilterForm] = {

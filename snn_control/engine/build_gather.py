@@ -17,28 +17,31 @@ TILE = 256  # numbers of a tile, at least where the signal is shorter: it stays 
 
 
 def deliver_graded_sparse(
-    b: Builder, index: int, y: Place, source: tuple[Any, ...], counter: Place, rows: Rows, weights: Any
+    b: Builder, index: int, y: Place, source: dict[str, Any], counter: Place, rows: Rows, weights: Any
 ) -> None:
-    """Emit y += x W for a sparse W; ``source``: x, n_pre, stride, slots, clock, delay; ``weights`` of the rows."""
+    """Emit y += x W for a sparse W; ``source``: the words of the signal; ``weights`` of the rows."""
     p, lay, n, n_pre = b.network.projections[index], b.layout, y.shape[0], rows.pointers.size - 1
     name, words = f"{p.pre}->{p.post}.weights", weight_words(f"{p.label}.weights", weights, (rows.size,))
     if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
         synapses = lay.reserve(name, "uint32", (rows.size, 2), lambda pairs: rows.fill(pairs, words))
-        b.emit(STEP, "csr_graded", n, y, synapses, *source, counter, lay.constant("", rows.pointers), label=p.label)
+        own = {"weights": synapses, "counter": counter, "pointers": lay.constant("", rows.pointers)}
+        b.emit(STEP, "csr_graded", n_post=n, y=y, **source, **own, label=p.label)
         return
     pairs, fan_out = np.empty((n, 2), np.uint32), np.diff(rows.pointers)
     rows.fill(pairs, words)
     channels, each = np.empty(n, np.uint32), np.empty(n, np.float32)
     channels[pairs[:, 0]] = np.repeat(np.arange(n_pre), fan_out)
     each[pairs[:, 0]] = pairs[:, 1].copy().view(np.float32)
-    common = (*source, counter, lay.constant("", fan_out), _start(b, index, y))
+    words = {"n_post": n, "y": y, **source, "counter": counter, "fan_out": lay.constant("", fan_out)}
+    words["start"] = _start(b, index, y)
     if (channels == np.arange(n) % n_pre).all() and (each == each[0]).all():
         size = min(max(1, TILE // n_pre), -(-n // n_pre)) * n_pre
         tile = lay.state("", "float32", size)
-        b.emit(STEP, "tile_graded", n, y, lay.constant(name, each[:1]), *common, tile, size, label=p.label)
+        weight = lay.constant(name, each[:1])
+        b.emit(STEP, "tile_graded", **words, weight=weight, tile=tile, size=size, label=p.label)
     else:
-        operands = (lay.constant(name, each), *common, lay.constant("", channels))
-        b.emit(STEP, "gather_graded", n, y, *operands, label=p.label)
+        own = {"weights": lay.constant(name, each), "channels": lay.constant("", channels)}
+        b.emit(STEP, "gather_graded", **words, **own, label=p.label)
 
 
 def _start(b: Builder, index: int, y: Place) -> Place:

@@ -16,6 +16,7 @@ from .build_filters import add_columns
 from .builder import Builder, bounded
 from .kernels import encoders
 from .program import PRE, STEP, Place
+from .slots import SLOT_WORDS
 
 __all__ = ["add_input", "end_pulses"]
 
@@ -25,11 +26,11 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be there once")
-    slot = lay.io(f"{name}.slot", "int64", encoders.SLOT_WORDS)
+    slot = lay.io(f"{name}.slot", "int64", SLOT_WORDS)
     counters = lay.state(f"{name}.counters", "int64", 4)
     stale = encoders.NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
     if isinstance(spec, EventsInput):
-        b.emit(PRE, "sample", 0, slot, 0, 0, validity, 0, stale, counters, label=name)
+        b.emit(PRE, "sample", n=0, slot=slot, valid=validity, stale=stale, counters=counters, label=name)
         b.filters[name] = add_columns(b, spec, slot)
         _encode(b, spec, slot)
     elif isinstance(spec, ValueInput):
@@ -39,8 +40,8 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
         bounds = lay.constant("", limits)
         if set(spec.rules()) != {"reject"}:
             data = _finite(b, spec, slot, data, bounds, stale)
-        operands = (n, slot, data, held, validity, bounds, stale, counters)
-        b.emit(PRE, "sample", *operands, label=name)
+        checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale}
+        b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
         if spec.encoder is None:
             b.nodes[name] = b.graded(name, held)
         else:
@@ -56,7 +57,10 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
     age, counters = lay.state("", "int64", n), lay.state(f"{name}.replaced", "int64", 3)
     tick = round(b.steps * b.dt * 1e9)
-    b.emit(PRE, "finite", n, slot, data, out, rules, limits, last, age, tick, stale, counters, label=name)
+    b.emit(
+        PRE, "finite", n=n, slot=slot, data=data, out=out, rules=rules, limits=limits, last=last, age=age, tick=tick,
+        stale=stale, counters=counters, label=name,
+    )  # fmt: skip
     return out
 
 
@@ -83,4 +87,4 @@ def end_pulses(b: Builder) -> None:
     """What came within a tick (events, changes) acts in its first step; run at the end of a step."""
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:
-            b.emit(STEP, "clear", node.pulse.shape[0], node.pulse, label=node.name)
+            b.emit(STEP, "clear", n=node.pulse.shape[0], y=node.pulse, label=node.name)

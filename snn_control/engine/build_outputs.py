@@ -64,10 +64,10 @@ def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float
     decay, m = math.exp(-b.dt / tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
-    ring = (node.signal, node.stride, node.slots, b.clock, node.many)
-    constants = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
+    values, decay_ = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
     counter = b.counter(path, scaled.size, once=node.many == 0, zeros=zeros(scaled))
-    b.emit(STEP, "trace", m, y, constants[0], *ring, constants[1], counter, fan_out(b, scaled), label=path)
+    words = {"y": y, "weights": values, "decay": decay_, "counter": counter, "fan_out": fan_out(b, scaled)}
+    b.emit(STEP, "trace", m=m, **b.spikes(node), **words, label=path)
     b.updates += m
     return y
 
@@ -75,7 +75,7 @@ def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float
 def _rates(b: Builder, path: str, term: SpikeDecoder, node: Node, into: Place) -> None:
     weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
     y = _filtered(b, path, weights, node, term.tau)
-    b.emit(POST, "add", into.shape[0], into, y, label=path)
+    b.emit(POST, "add", n=into.shape[0], y=into, x=y, label=path)
 
 
 def _membrane(b: Builder, path: str, term: MembraneDecoder, node: Node, into: Place) -> None:
@@ -93,7 +93,7 @@ def _mean(b: Builder, path: str, term: MembraneDecoder, node: Node) -> Place:
         return node.signal
     assert node.line is not None
     x = b.layout.state("", "float32", node.size)
-    b.emit(POST, "window_mean", node.size, node.line, node.stride, node.slots, b.clock, steps, x, label=path)
+    b.emit(POST, "window_mean", n=node.size, **b.line(node), steps=steps, x=x, label=path)
     return x
 
 
@@ -105,8 +105,8 @@ def _population_vector(b: Builder, path: str, term: PopulationVectorDecoder, nod
     directions = _weights(f"{path}.directions", term.directions, node, m)
     y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
     least = lay.constant("", np.array([SILENT * ((1 - math.exp(-b.dt / term.tau)) / b.dt)], np.float32))
-    operands = (m, into, y, lay.state("", "float32", m), least, int(term.hold))
-    b.emit(POST, "population_vector", *operands, label=path)
+    words = {"out": into, "y": y, "last": lay.state("", "float32", m), "least": least, "hold": term.hold}
+    b.emit(POST, "population_vector", m=m, **words, label=path)
 
 
 def _window(path: str, term: SpikeCountDecoder, dt: float) -> int:
@@ -117,8 +117,7 @@ def _spike_count(b: Builder, path: str, term: SpikeCountDecoder, node: Node, int
     lay, n, steps = b.layout, node.size, _window(path, term, b.dt) - 1
     weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
     counts, x = lay.state("", "int64", n), lay.state("", "float32", n)
-    ring = (node.signal, node.stride, node.slots, b.clock, node.many)
-    b.emit(STEP, "window_counts", n, *ring, steps, counts, x, label=path)
+    b.emit(STEP, "window_counts", n=n, **b.spikes(node), steps=steps, counts=counts, x=x, label=path)
     product(b, POST, into, weights, x, path)
 
 
@@ -132,8 +131,9 @@ def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, int
     values = lay.constant("", _weights(f"{path}.weights", weights, node, m))
     window = whole_steps(f"{path}.window", term.window, b.dt)
     state = lay.state("", "int64", 2, np.array([-1, 0]))
-    ring = (node.signal, node.stride, node.slots, b.clock)
-    b.emit(POST, "first_spike", m, into, values, n, *ring, b.steps, window, state, label=path)
+    words = b.spikes(node) | {"out": into, "weights": values, "steps": b.steps, "window": window, "state": state}
+    del words["many"]
+    b.emit(POST, "first_spike", m=m, n=n, **words, label=path)
 
 
 FORMS: dict[type, DecoderForm] = {
@@ -172,7 +172,7 @@ def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
 
 def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into: Place) -> None:
     """into = bias + the sum of the decoders' terms."""
-    b.emit(POST, "copy", bias.size, into, b.layout.constant("", bias.astype(np.float32)), label=where)
+    b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
         form = _form(term)
@@ -193,7 +193,7 @@ def add_output(b: Builder, spec: Output, raw: Place) -> None:
     if isinstance(spec.decoder, ArgmaxDecoder):
         scores = b.layout.state(f"{spec.name}.scores", "float32", spec.decoder.actions)
         _terms(b, where, terms_of(spec), np.zeros(spec.decoder.actions), scores)
-        b.emit(POST, "argmax", spec.decoder.actions, scores, raw, label=where)
+        b.emit(POST, "argmax", n=spec.decoder.actions, x=scores, y=raw, label=where)
     else:
         _terms(b, where, terms_of(spec), vector(f"{where}.bias", spec.bias, spec.size), raw)
 
@@ -222,6 +222,7 @@ def add_guard(
     words = lay.state("guard", "int64", outputs.GUARD_WORDS)
     required = lay.constant("", np.array([int(i.required) for i in inputs] or [0], np.int64))
     b.emit(
-        POST, "guard", len(inputs), validity, required, m, raw, command, previous,
-        lay.constant("", limits), lay.constant("", ramp), words, release, label="guard",
+        POST, "guard", inputs=len(inputs), validity=validity, required=required, m=m, raw=raw, command=command,
+        previous=previous, limits=lay.constant("", limits), ramp=lay.constant("", ramp), words=words, release=release,
+        label="guard",
     )  # fmt: skip

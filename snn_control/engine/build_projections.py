@@ -44,13 +44,13 @@ def connect(b: Builder) -> None:
         if node.operation is None:
             continue
         if node.drive is not None:  # an encoder's neurons
-            b.emit(STEP, "add", node.size, node.target["current"], node.drive, label=name)
+            b.emit(STEP, "add", n=node.size, y=node.target["current"], x=node.drive, label=name)
         for index, (p, delay) in enumerate(zip(projections, b.delays, strict=True)):
             if p.post == name and delay == 0:
                 deliver(b, index)
         for tau, isyn in node.synapses.items():
             decay = b.layout.constant("", np.array([np.exp(-b.dt / tau)], np.float32))
-            b.emit(STEP, "synapse", node.size, node.target["current"], isyn, decay, label=name)
+            b.emit(STEP, "synapse", n=node.size, y=node.target["current"], isyn=isyn, decay=decay, label=name)
             b.updates += node.size
         b.sections[STEP].append(node.operation)
         if node.graded:
@@ -61,8 +61,8 @@ def connect(b: Builder) -> None:
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
     """y += x W, of a graded vector."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
-    operands = (y.shape[0], y, b.layout.constant("", weights), x, weights.shape[0], 0, 1, b.clock, 0, counter)
-    b.emit(section, "dense_graded", *operands, fan_out(b, weights), label=label)
+    own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
+    b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
 
 
 def zeros(weights: np.ndarray) -> int:
@@ -90,16 +90,14 @@ def deliver(b: Builder, index: int) -> None:
         rule = "is for spikes, one a step, through dense, sparse and one_to_one connections"
         raise BuildError(f"{p.label}.precision", p.precision, rule)
     if pre.graded:
-        source = pre.signal if delay == 0 else pre.line
-        assert source is not None
-        _graded(b, index, y, (source, pre.size, pre.stride, 1 if delay == 0 else pre.slots, b.clock, delay))
+        _graded(b, index, y, b.signal(pre, delay))
     else:
-        _spikes(b, index, y, (pre.signal, pre.stride, pre.slots, b.clock, delay, pre.many))
+        _spikes(b, index, y, b.spikes(pre, delay))
     b.used_counts[index] = b.synapse_counts[index]
     if p.learning is None and not isinstance(p.connector, Convolution):
         b.used_counts[index] = b.counted[-1]["synapses"] - b.counted[-1]["zeros"]
     if p.bias is not None:  # last, as in the frameworks whose networks are read: sums agree to the bit more often
-        b.emit(STEP, "add", post.size, y, b.layout.constant("", _bias(p, post.size)), label=p.label)
+        b.emit(STEP, "add", n=post.size, y=y, x=b.layout.constant("", _bias(p, post.size)), label=p.label)
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
@@ -119,13 +117,14 @@ def _bias(p: Projection, n: int) -> np.ndarray:
     return matrix(f"{p.label}.bias", bias, (n,))
 
 
-def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
+def _graded(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
     p = b.network.projections[index]
-    n_pre, n_post, lay, name = source[1], y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
+    n_pre, n_post, lay, name = source["n_pre"], y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
     if isinstance(p.connection, Convolution):
         weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
         counter = b.counter(p.label, b.synapse_counts[index], False, zeros=zeros(weights), weights=weights.size)
-        b.emit(STEP, "conv_graded", n_post, y, lay.constant(name, weights), *source, counter, *geometry, label=p.label)
+        own = {"weights": lay.constant(name, weights), "counter": counter, **geometry}
+        b.emit(STEP, "conv_graded", n_post=n_post, y=y, **source, **own, label=p.label)
         return
     one_to_one = isinstance(p.connector, OneToOne)
     if not one_to_one and not isinstance(p.connector, AllToAll):
@@ -139,42 +138,43 @@ def _graded(b: Builder, index: int, y: Place, source: tuple[Any, ...]) -> None:
     weights = matrix(f"{p.label}.weights", p.weights, shape)
     b.synapse_counts[index] = weights.size
     counter = b.counter(p.label, weights.size, once=False, zeros=zeros(weights))
-    operands = [n_post, y, keep_weights(b, index, weights, source), *source, counter]
+    words = {"n_post": n_post, "y": y, "weights": keep_weights(b, index, weights, source), **source, "counter": counter}
     if one_to_one:
-        b.emit(STEP, "one_to_one_graded", *operands, label=p.label)
+        b.emit(STEP, "one_to_one_graded", **words, label=p.label)
     else:
-        b.emit(STEP, "dense_graded", *operands, fan_out(b, weights, p.learning), label=p.label)
+        b.emit(STEP, "dense_graded", **words, fan_out=fan_out(b, weights, p.learning), label=p.label)
 
 
-def _spikes(b: Builder, index: int, y: Place, ring: tuple[Any, ...]) -> None:
+def _spikes(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
     p, lay = b.network.projections[index], b.layout
     n_pre, n_post, name = b.nodes[p.pre].size, y.shape[0], f"{p.pre}->{p.post}.weights"
     count = partial(b.counter, p.label, once=b.nodes[p.pre].many == 0, precision=p.precision)
 
-    def emit(kernel: str, to: Place, weights: Place, counter: Place, *own: int | Place) -> None:
-        b.emit(STEP, kernel, n_post, to, weights, *ring, counter, *own, label=p.label)
+    def emit(kernel: str, **words: int | Place) -> None:
+        b.emit(STEP, kernel, n_post=n_post, **source, **words, label=p.label)
 
     if isinstance(p.connector, Convolution):
         weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
         counter = count(b.synapse_counts[index], zeros=zeros(weights), weights=weights.size)
-        emit("conv_spikes", y, lay.constant(name, weights), counter, *geometry)
+        emit("conv_spikes", y=y, weights=lay.constant(name, weights), counter=counter, **geometry)
         return
     if not isinstance(p.connector, AllToAll) or np.ndim(p.delay):
-        _sparse_spikes(b, index, y, ring, emit, count)
+        _sparse_spikes(b, index, y, source, emit, count)
         return
     weights = matrix(f"{p.label}.weights", p.weights, (n_pre, n_post))
     b.synapse_counts[index] = weights.size
     if p.precision == "int8":
         whole, scale = _quantised(p, weights)
-        own = scale_of(b, scale), lay.state("", "int32", n_post), fan_out(b, whole)
-        emit("dense_spikes_int8", y, lay.constant(name, whole), count(whole.size, zeros=zeros(whole)), *own)
+        own = {"scale": scale_of(b, scale), "sums": lay.state("", "int32", n_post), "fan_out": fan_out(b, whole)}
+        counter = count(whole.size, zeros=zeros(whole))
+        emit("dense_spikes_int8", y=y, weights=lay.constant(name, whole), counter=counter, **own)
     else:
-        counter = count(weights.size, zeros=zeros(weights))
-        emit("dense_spikes", y, keep_weights(b, index, weights, ring), counter, fan_out(b, weights, p.learning))
+        counter, used = count(weights.size, zeros=zeros(weights)), keep_weights(b, index, weights, source)
+        emit("dense_spikes", y=y, weights=used, counter=counter, fan_out=fan_out(b, weights, p.learning))
 
 
 def _sparse_spikes(
-    b: Builder, index: int, y: Place, ring: tuple[Any, ...], emit: Callable[..., None], count: Callable[..., Place]
+    b: Builder, index: int, y: Place, source: dict[str, Any], emit: Callable[..., None], count: Callable[..., Place]
 ) -> None:
     """Rows of the synapses whose weight is not 0, or can become so."""
     p, lay = b.network.projections[index], b.layout
@@ -192,19 +192,20 @@ def _sparse_spikes(
     if p.learning is None:
         rows, weights, shape = without_zeros(rows, weights, shape)
     counter = count(**_as_matrix(p, b.synapse_counts[index], rows.size, n_pre * n_post))
-    places = lay.constant("", rows.pointers), n_pre + 1
+    pointers = lay.constant("", rows.pointers)
+    common = {"counter": counter, "pointers": pointers, "n_pointers": n_pre + 1}
     if p.precision == "int8":
         words = lay.reserve(name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
-        emit("csr_spikes_int8", y, words, counter, *places, scale_of(b, scale))
+        emit("csr_spikes_int8", y=y, weights=words, scale=scale_of(b, scale), **common)
         return
     bits = weight_words(path, weights, shape)
-    synapses = keep_synapses(b, index, rows, bits, ring, places[0])
+    synapses = keep_synapses(b, index, rows, bits, source, pointers)
     if steps == 1:
-        emit("csr_spikes", y, synapses, counter, *places)
+        emit("csr_spikes", y=y, weights=synapses, **common)
         return
     line = lay.state("", "float32", steps * n_post)
-    emit("csr_delayed", line, synapses, counter, *places, steps)
-    b.emit(STEP, "release", n_post, y, line, steps, b.clock, label=p.label)
+    emit("csr_delayed", line=line, weights=synapses, steps=steps, **common)
+    b.emit(STEP, "release", n=n_post, y=y, line=line, steps=steps, clock=b.clock, label=p.label)
 
 
 def _as_matrix(p: Projection, synapses: int, used: int, pairs: int) -> dict[str, int]:
@@ -241,7 +242,7 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
     return whole.astype(np.int8), scale
 
 
-def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, tuple[Any, ...], int]:
+def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, dict[str, Any], int]:
     """Weights (channels in, channels out of a group, rows, columns), the words of the geometry, and the synapses."""
     c = p.connection
     assert isinstance(c, Convolution)
@@ -264,10 +265,11 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
     lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
     columns = b.layout.constant("", across)
     used = b.layout.constant("", picture_fan_out(by_input, down, across))
-    geometry = (
-        c.shape[1] * c.shape[2], c.shape[2], *weights.shape[2:], height * width, group_in, group_out, lines, columns,
-        used,
-    )  # fmt: skip
+    geometry = {
+        "area": c.shape[1] * c.shape[2], "width": c.shape[2], "rows": weights.shape[2], "columns": weights.shape[3],
+        "out_area": height * width, "group_in": group_in, "group_out": group_out, "lines": lines, "places": columns,
+        "fan_out": used,
+    }  # fmt: skip
     synapses = c.shape[0] * group_out * np.count_nonzero(down >= 0) * np.count_nonzero(across >= 0)
     return by_input, geometry, int(synapses)
 

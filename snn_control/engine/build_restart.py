@@ -33,7 +33,7 @@ def add_restart(b: Builder, first: int) -> None:
             continue
         if np.any(initial):
             values = np.array(np.broadcast_to(initial, place.shape), np.float32)
-            b.emit(PRE, "copy", values.size, place, b.layout.constant("", values), label=LABEL)
+            b.emit(PRE, "copy", n=values.size, y=place, x=b.layout.constant("", values), label=LABEL)
         else:  # 0 has the same bits in every dtype
             words = Place(STATE, place.offset, "<f4", (-(-place.n_bytes // 4),))
-            b.emit(PRE, "clear", words.shape[0], words, label=LABEL)
+            b.emit(PRE, "clear", n=words.shape[0], y=words, label=LABEL)

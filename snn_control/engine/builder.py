@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,11 +97,16 @@ class Builder:
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
         self.filters: dict[str, list[str]] = {}  # of each events input
 
-    def emit(self, section: int, name: str, *operands: int | Place, label: str) -> Operation:
-        plain = tuple(o if isinstance(o, Place) else int(o) for o in operands)
-        operation = Operation(name, kernel(name).version, section, plain, label)
+    def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
+        """Add an operation of kernel ``name``; its operands by the words of the kernel's row."""
+        operation = self.operation(section, name, label, words)
         self.sections[section].append(operation)
         return operation
+
+    def operation(self, section: int, name: str, label: str, words: Mapping[str, int | Place]) -> Operation:
+        found = kernel(name)
+        operands = (o if isinstance(o, Place) else int(o) for o in found.operands(words))
+        return Operation(name, found.version, section, tuple(operands), label)
 
     def counter(
         self,
@@ -131,6 +137,32 @@ class Builder:
             }
         )
         return element(self.synaptic_operations, len(self.counted) - 1)
+
+    # words that several rows have ------------------------------------------------------------------------------
+    def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
+        """The words of a spike list: the newest, or with a delay [steps] that which arrives now."""
+        words: dict[str, int | Place] = {
+            "spikes": node.signal, "stride": node.stride, "slots": node.slots, "clock": self.clock, "many": node.many
+        }  # fmt: skip
+        return words if delay is None else words | {"delay": delay}
+
+    def line(self, node: Node) -> dict[str, int | Place]:
+        """The words of the last vectors of a graded node."""
+        assert node.line is not None
+        return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
+
+    def vector(self, x: Place) -> dict[str, int | Place]:
+        """The words of a graded vector that is read where it stands."""
+        return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
+
+    def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
+        """The words of a graded vector that arrives now."""
+        x = node.signal if delay == 0 else node.line
+        assert x is not None
+        slots = 1 if delay == 0 else node.slots
+        return {
+            "x": x, "n_pre": node.size, "stride": node.stride, "slots": slots, "clock": self.clock, "delay": delay
+        }  # fmt: skip
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
@@ -169,29 +201,31 @@ class Builder:
             params, options = form.matrix(model, self.dt), form.options(model, self.dt)
         except DescriptionError as error:
             raise error.within(where) from None
-        common: list[int | Place] = [n, lay.constant("", params), params.shape[1], current, bias]
+        words: dict[str, int | Place] = {
+            "n": n, "params": lay.constant("", params), "each": params.shape[1], "current": current, "bias": bias
+        }  # fmt: skip
         states = self.states(pop, form)
         if model.graded:
             node = self.graded(name, states["v"])  # type: ignore[arg-type]
         else:
             node = self.spike_ring(name, n, form.several(model))
-            common += self.firing(node, where, model)
+            words |= self.firing(node, where, model)
         node.target, node.bias = {"current": current}, bias
         if states.get("isyn"):
             node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
-        random = self.random(name) if form.random else ()
-        operands = (*common, *random, *options, *states.values())
-        node.operation = Operation(form.kernel, kernel(form.kernel).version, STEP, operands, name)
+        if form.random:
+            words |= {"seed": self.seed, "number": self.random(name)}
+        node.operation = self.operation(STEP, form.kernel, name, words | options | states)
         self.nodes[name] = node
         return node
 
-    def random(self, name: str) -> tuple[int, int]:
-        """Seed and operation number of what draws random numbers under this name."""
+    def random(self, name: str) -> int:
+        """Operation number of what draws random numbers under this name."""
         number = operation_number(name)
         other = self.drawing.setdefault(number, name)
         if other != name:
             raise BuildError("populations", name, f"would draw the random numbers of {other}", "rename one of them")
-        return self.seed, number
+        return number
 
     def states(self, pop: Population, form: NeuronForm) -> dict[str, int | Place]:
         """The state arrays of a population by name, 0 for what its model does without."""
@@ -215,7 +249,7 @@ class Builder:
         ring = self.layout.state(f"{name}.spikes", "uint8", slots * stride)
         return Node(name, n, False, ring, stride, slots, many)
 
-    def firing(self, node: Node, where: str, model: NeuronModel) -> list[int | Place]:
+    def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
         """The words of a row of neurons that fire, from the flags to the refractory period."""
         flags = self.layout.state("", "uint8", _up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
@@ -224,7 +258,7 @@ class Builder:
         counter = element(self.spike_counts, len(self.spiking))
         self.spiking.append(node.name)
         held = max(0, refractory - 1)  # it can fire again when the period is over
-        return [flags, node.signal, node.stride, node.slots, self.clock, counter, node.many, held]
+        return {"flags": flags, "counter": counter, "refractory": held, **self.spikes(node)}
 
     def graded(self, name: str, signal: Place) -> Node:
         """A graded vector, with a line of its past where a delay or a decoder needs one."""
@@ -237,8 +271,7 @@ class Builder:
 
     def remember(self, node: Node) -> None:
         if node.line is not None:
-            operands = (node.size, node.line, node.stride, node.slots, self.clock, node.signal)
-            self.emit(STEP, "remember", *operands, label=node.name)
+            self.emit(STEP, "remember", n=node.size, x=node.signal, **self.line(node), label=node.name)
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:

@@ -50,8 +50,8 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
     return steps if steps.ndim else int(steps)
 
 
-def _no_options(model: Any, dt: float) -> tuple[int, ...]:
-    return ()
+def _no_options(model: Any, dt: float) -> dict[str, int]:
+    return {}
 
 
 def _once(model: Any) -> bool:
@@ -64,22 +64,22 @@ def _zeros(model: Any, v: np.ndarray) -> dict[str, Numbers]:
 
 @dataclass(frozen=True)
 class NeuronForm:
-    """How a neuron description becomes a kernel's row (`snn_control.engine.kernels.neurons` says what stands in one).
+    """How a neuron description becomes a kernel's row.
 
     kernel : name in the registry
-    parameters : (description, dt [s]) -> the kernel's parameters, each a number or (n,) numbers
-    states : description -> name of a state array -> its dtype, or None where this description does without; "v" is the
+    parameters : (description, dt [s]) -> the kernel's parameters in their order, each a number or (n,) numbers
+    states : description -> word of a state array -> its dtype, or None where this description does without; "v" is the
         membrane, "isyn" what synaptic currents add to
-    options : (description, dt) -> numbers that stand in the row before the states
+    options : (description, dt) -> numbers of the row by word
     several : description -> whether it can fire several times in a step; it then has a state "counts"
     initial : (description, v at reset) -> other states at reset that are not 0, by name
-    random : it draws random numbers: its row has the seed and its operation number before the options
+    random : it draws random numbers: its row has the words seed and number
     """
 
     kernel: str
     parameters: Callable[[Any, float], Sequence[Numbers]]
     states: Callable[[Any], dict[str, str | None]]
-    options: Callable[[Any, float], tuple[int, ...]] = _no_options
+    options: Callable[[Any, float], dict[str, int]] = _no_options
     several: Callable[[Any], bool] = _once
     initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = _zeros
     random: bool = False
@@ -148,10 +148,10 @@ def _graded(model: Any, dt: float) -> list[Numbers]:
     return [decay, *rest, 0.0, floor]
 
 
-def _mode(model: Any, dt: float) -> tuple[int, ...]:
+def _mode(model: Any, dt: float) -> dict[str, int]:
     reset = getattr(model, "reset", "value")
     mode = {"value": 0, "subtract": neurons.SUBTRACT, "subtract_snntorch": neurons.SUBTRACT | neurons.TWICE}[reset]
-    return (mode | neurons.DELAYED * getattr(model, "reset_delay", False),)
+    return {"mode": mode | neurons.DELAYED * getattr(model, "reset_delay", False)}
 
 
 def _firing_states(model: Any) -> dict[str, str | None]:
@@ -216,6 +216,10 @@ def _latency_levels(model: Latency, dt: float) -> list[Numbers]:
     return list(np.where(levels <= theta + LATEST, theta, levels))
 
 
+def _latency_window(model: Latency, dt: float) -> dict[str, int]:
+    return {"window": whole_steps("window", model.window, dt), "subtract": 0}
+
+
 def _phase_levels(model: Phase, dt: float) -> list[Numbers]:
     return [2.0 ** -(k + 1) for k in range(model.phases)]
 
@@ -233,8 +237,8 @@ FORMS: dict[type, NeuronForm] = {
     Izhikevich: NeuronForm("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v}),
     Bernoulli: NeuronForm("stochastic", _rate, _drawn, random=True),
     Poisson: NeuronForm("stochastic", _rate, _drawn, several=lambda m: True, random=True),
-    Latency: NeuronForm("temporal", _latency_levels, _latched, lambda m, dt: (whole_steps("window", m.window, dt), 0)),
-    Phase: NeuronForm("temporal", _phase_levels, _latched, lambda m, dt: (m.phases, 1)),
+    Latency: NeuronForm("temporal", _latency_levels, _latched, _latency_window),
+    Phase: NeuronForm("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1}),
 }
 
 

@@ -14,7 +14,7 @@ from ..errors import ProgramError
 from .kernels.outputs import GUARD_WORDS
 from .kernels.plasticity import SWITCH_WORDS
 from .layout import element
-from .operands import Array, clocked, ring
+from .places import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 

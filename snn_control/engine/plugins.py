@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .build_filters import FilterForm
     from .build_outputs import DecoderForm
     from .forms import NeuronForm
-    from .registry import Kernel
+    from .rows import Kernel
     from .rules import RuleForm
 
 __all__ = ["GROUP", "Plugin", "faults", "form", "kernels", "twins", "types"]
@@ -55,7 +55,7 @@ class Plugin:
     twins: str = ""
 
     def __post_init__(self) -> None:
-        from .registry import Kernel
+        from .rows import Kernel
 
         for one in self.kernels:
             if not isinstance(one, Kernel):

@@ -18,13 +18,13 @@ from . import plugins
 from .builder import Builder, Node, bounded, matrix
 from .connectivity import Rows
 from .forms import form_of
-from .kernels import neurons
 from .kernels.plasticity import SWITCH_WORDS
 from .program import PROGRAM, STATE, STEP, Place
+from .registry import kernel
 
 __all__ = ["Plastic", "RuleForm", "add_rules", "keep_synapses", "keep_weights", "register_rule"]
 
-Words = tuple[int | Place, ...]
+Words = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plastic:
 
     title : "pre->post", by which its arrays are called; a second one of the two is "pre->post#2"
     weights : in the state: float32 (n_pre, n_post), (n,), or pairs {post uint32, weight float32} of sparse synapses
-    source : words of what arrives, as deliveries have them: of spikes ring, stride, slots, clock, delay, many
+    source : words of what arrives, as deliveries have them
     pointers, rows : of sparse synapses, else None: row pointers uint32 (n_pre + 1,), and the connectivity
     switch : int64[3], see `snn_control.engine.kernels.plasticity`
     """
@@ -60,12 +60,17 @@ class Plastic:
     def wrong(self, key: str, value: Any, rule: str, fix: str = "") -> BuildError:
         return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
 
-    def head(self) -> Words:
-        """The words with which every row of ours begins."""
+    def words(self) -> Words:
+        """The words that every row of ours has."""
         if self.pre.graded:
             fix = "let neurons that fire read it"
             raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
-        return self.pre.size, self.post.size, self.weights, *self.source
+        own = {"n_pre": self.pre.size, "n_post": self.post.size, "weights": self.weights, "switch": self.switch}
+        return own | self.source
+
+    def fired(self) -> Words:
+        """The words of the newest spike list of post."""
+        return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
 
     def dense(self) -> None:
         """Raises where the weights are no matrix."""
@@ -176,7 +181,7 @@ def _decay(b: Builder, tau: float) -> float:
 
 def _stdp(b: Builder, plastic: Plastic) -> None:
     rule, post = plastic.rule, plastic.post
-    head = plastic.head()
+    words = plastic.words()
     for node in (plastic.pre, post):
         if node.graded or node.many:
             what = "is graded" if node.graded else "may fire several times in a step"
@@ -186,21 +191,21 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
     decay_e, rate = (_decay(b, rule.tau_e), rule.learning_rate * b.dt) if eligible else (0.0, 0.0)
     decays = _decay(b, rule.tau_plus), _decay(b, rule.tau_minus)
     params = _floats(b, *decays, rule.a_plus, rule.a_minus, low, high, decay_e, rate)
-    traces = (b.layout.state("", "float32", node.size) for node in (plastic.pre, post))
-    words: Words = (*head, post.signal, post.stride, post.slots, *traces, params, plastic.switch)
-    words += _incoming(b, plastic)
+    words |= plastic.fired() | {"params": params}
+    words |= {name: b.layout.state("", "float32", node.size) for name, node in (("x", plastic.pre), ("y", post))}
+    words |= _incoming(b, plastic)
     if eligible:
         k = plastic.weights.shape[0] if plastic.pointers else plastic.pre.size * post.size
         reward = plastic.graded(b, "reward", 1).signal
-        words += (b.layout.state(f"{plastic.title}.eligibility", "float32", k), reward)
-    b.emit(STEP, "reward_stdp" if eligible else "stdp", *words, label=plastic.title)
+        words |= {"eligibility": b.layout.state(f"{plastic.title}.eligibility", "float32", k), "reward": reward}
+    b.emit(STEP, "reward_stdp" if eligible else "stdp", **words, label=plastic.title)
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
     """Row pointers, and the synapses once more in the order of post: pointers and pairs {synapse, pre}."""
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
-        return 0, 0, 0
+        return {}
 
     def fill(incoming: np.ndarray) -> None:
         pairs = np.empty((rows.size, 2), np.uint32)
@@ -211,7 +216,8 @@ def _incoming(b: Builder, plastic: Plastic) -> Words:
 
     to_post = np.concatenate([[0], np.cumsum(np.bincount(rows.post, minlength=plastic.post.size))])
     ends = b.layout.constant("", to_post.astype(np.uint32))
-    return plastic.pointers, ends, b.layout.reserve("", "uint32", (rows.size, 2), fill)
+    incoming = b.layout.reserve("", "uint32", (rows.size, 2), fill)
+    return {"pointers": plastic.pointers, "to_post": ends, "incoming": incoming}
 
 
 def _pes(b: Builder, plastic: Plastic) -> None:
@@ -220,11 +226,12 @@ def _pes(b: Builder, plastic: Plastic) -> None:
     error, decay = plastic.graded(b, "error", n_post).signal, _decay(b, rule.pre_tau)
     params = _floats(b, decay, (1 - decay) / b.dt, rule.learning_rate / n_pre, *plastic.bounds())
     activity = b.layout.state(f"{plastic.title}.activity", "float32", n_pre)
-    b.emit(STEP, "pes", *plastic.head(), activity, error, params, plastic.switch, label=plastic.title)
+    words = plastic.words() | {"activity": activity, "error": error, "params": params}
+    b.emit(STEP, "pes", **words, label=plastic.title)
 
 
-def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, np.ndarray]:
-    """The description of the postsynaptic neurons, and their kernel's parameters (float64, each (n,) or (1,))."""
+def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
+    """The description of the postsynaptic neurons, and their kernel's parameters by name, float64, (n,) or (1,)."""
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
     if not isinstance(model, IF) or plastic.post.many:
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"
@@ -236,37 +243,38 @@ def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, np.ndarray]:
         if np.ndim(getattr(model, key, 0.0)):
             rule = f"needs one {key} for all neurons of {plastic.post.name}: the presynaptic traces are shared"
             raise plastic.wrong("", "EProp", rule)
-    return model, form_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt).astype(np.float64)
+    rows = form_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt).astype(np.float64)
+    return model, dict(zip(kernel("integrate_and_fire").row["cells"].parameters, rows))
 
 
 def _eprop(b: Builder, plastic: Plastic) -> None:
     rule, post, (n_pre, n_post) = plastic.rule, plastic.post, (plastic.pre.size, plastic.post.size)
     plastic.dense()
-    head = plastic.head()
-    model, p = _eprop_neuron(b, plastic)
+    words, (model, p) = plastic.words(), _eprop_neuron(b, plastic)
     tau_syn = plastic.projection.tau_syn
-    gain, decay_syn = p[neurons.GAIN, 0], 0.0
+    gain, decay_syn = p["gain"][0], 0.0
     if tau_syn is not None:
         decay_syn = _decay(b, tau_syn)
     elif b.receptor(plastic.projection) == "synaptic":
-        gain, decay_syn = p[neurons.GAIN_SYN, 0], p[neurons.DECAY_SYN, 0]
+        gain, decay_syn = p["gain_syn"][0], p["decay_syn"][0]
     error = plastic.graded(b, "error", None)
-    scalars = (decay_syn, p[neurons.DECAY, 0], gain, _decay(b, rule.tau_out), rule.learning_rate * b.dt)
-    threshold = np.broadcast_to(np.asarray(model.v_threshold, np.float64), p[0].shape)
+    scalars = (decay_syn, p["decay"][0], gain, _decay(b, rule.tau_out), rule.learning_rate * b.dt)
+    threshold = np.broadcast_to(np.asarray(model.v_threshold, np.float64), p["decay"].shape)
     subtracted = np.zeros_like(threshold) if model.reset_delay else threshold
-    each = (threshold, 1 / threshold, rule.gamma / threshold, subtracted, p[neurons.BETA], p[neurons.DECAY_ADAPT])
+    each = (threshold, 1 / threshold, rule.gamma / threshold, subtracted, p["beta"], p["decay_adapt"])
     constants = np.stack([np.broadcast_to(row, (n_post,)) for row in each]).astype(np.float32)
     assert post.operation is not None
-    v, _, adapt, wait = (post.operation.operands[k - 1] for k in range(neurons.V, neurons.V + 4))
+    of_post = dict(zip(kernel(post.operation.kernel).words, post.operation.operands))
+    words |= {key: of_post[key] for key in ("v", "flags", "adapt", "wait")}
     lay, title = b.layout, plastic.title
     feedback = matrix(f"{plastic.projection.label}.learning.feedback", rule.feedback, (n_post, error.size))
     filters, rows = lay.state("", "float32", (2, n_pre)), lay.state("", "float32", (4, n_post))
     eligibility = lay.state(f"{title}.eligibility", "float32", (n_pre, n_post))
-    slow: int | Place = lay.state("", "float32", (n_pre, n_post)) if adapt else 0
+    slow: int | Place = lay.state("", "float32", (n_pre, n_post)) if words["adapt"] else 0
     b.emit(
-        STEP, "eprop", *head, v, post.operation.operands[neurons.FLAGS - 1], adapt, wait, filters, rows,
-        lay.constant("", constants), eligibility, slow, lay.constant("", np.ascontiguousarray(feedback.T)),
-        error.signal, error.size, _floats(b, *scalars, *plastic.bounds()), plastic.switch, label=title,
+        STEP, "eprop", **words, filters=filters, post=rows, each=lay.constant("", constants), eligibility=eligibility,
+        slow=slow, feedback=lay.constant("", np.ascontiguousarray(feedback.T)), error=error.signal, n_error=error.size,
+        params=_floats(b, *scalars, *plastic.bounds()), label=title,
     )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from .compile import compile_callback, compile_function
-from .kernels import WORDS
 from .memory import call_kernel, i64
+from .rows import WORDS
 
 __all__ = ["AFTER", "BEFORE", "CLOCK", "IN_STEP", "STEPS", "tables_function", "tick_address"]
 

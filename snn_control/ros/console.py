@@ -8,7 +8,8 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from ..engine.kernels import encoders, outputs
+from ..engine.kernels import outputs
+from ..engine.slots import AGE
 from .diagnostics import describe_causes
 
 __all__ = ["Console"]
@@ -62,7 +63,7 @@ class Console:
         node = self._node
         missing: dict[str, list[str]] = {}
         for one in node.controller.program.facts["inputs"]:
-            if one["required"] and node.controller.bound.array(f"{one['name']}.slot")[encoders.AGE] < 0:
+            if one["required"] and node.controller.bound.array(f"{one['name']}.slot")[AGE] < 0:
                 anybody = node.get_publishers_info_by_topic(node.spec.ros_inputs[one["name"]].topic)
                 reason = "nothing has come yet" if anybody else "nobody publishes"
                 missing.setdefault(reason, []).append(one["name"])

@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile
 
 from ..engine.kernels import encoders, outputs
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
+from ..engine.slots import AGE
 from ..realtime.faults import Fault
 from .graph import describe_mismatch
 from .topics import qos_of
@@ -90,7 +91,7 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
     slot, validity = bound.array(f"{name}.slot"), bound.array("validity")[k]
     counted = node.controller.counters()["inputs"][name]
     values: dict[str, Any] = {**counted, **loop["inputs"][name]}
-    age = int(slot[encoders.AGE])
+    age = int(slot[AGE])
     values["age_s"] = age * 1e-9 if age >= 0 else "never"
     if before and before[1]:
         values["rate_hz"] = (loop["inputs"][name]["taken"] - before[1]["inputs"][name]["taken"]) / (time - before[0])

@@ -10,8 +10,8 @@ import numpy as np
 from rclpy.node import Node
 
 from ..coding import EventsInput
-from ..engine.kernels import encoders
 from ..engine.program import aligned
+from ..engine.slots import ARRIVAL, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from ..events import Events
 from ..events.codecs import codec
@@ -34,14 +34,14 @@ class Commands:
         self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, self.qos)
-        self.memory = aligned(8 * (encoders.SLOT_WORDS + size))
-        self.slot = self.memory[: 8 * encoders.SLOT_WORDS].view(np.int64)
-        self.values = self.memory[8 * encoders.SLOT_WORDS :].view(np.float64)
-        self.slot[encoders.ARRIVAL] = -1
+        self.memory = aligned(8 * (SLOT_WORDS + size))
+        self.slot = self.memory[: 8 * SLOT_WORDS].view(np.int64)
+        self.values = self.memory[8 * SLOT_WORDS :].view(np.float64)
+        self.slot[ARRIVAL] = -1
         at = int(self.slot.ctypes.data)
         try:
             program = compile_path(cls, topic.field)
-            self.port = NumericInput(subscription, program, at, at + 8 * encoders.SLOT_WORDS, size, name=name)
+            self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
         except DescriptionError as error:
             raise error.within(where) from None
         self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)

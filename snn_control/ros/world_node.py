@@ -22,7 +22,7 @@ from rclpy.node import Node
 
 from ..coding import EventsInput
 from ..engine.compile import compile_function
-from ..engine.kernels import encoders
+from ..engine.slots import ARRIVAL, FRESH, STAMP
 from ..errors import DescriptionError, RuntimeFault, counted
 from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
 from ..realtime.rights import set_fifo
@@ -262,7 +262,7 @@ class WorldNode(Node):
         now = time.monotonic_ns()
         parts = []
         for command in self.commands:
-            arrival = int(command.slot[encoders.ARRIVAL])
+            arrival = int(command.slot[ARRIVAL])
             late = arrival < 0 or (old_ns is not None and now - arrival > old_ns)
             parts.append(np.zeros_like(command.values) if late else command.values)
         flat = np.concatenate(parts)
@@ -349,8 +349,8 @@ class WorldNode(Node):
     def _answered(self, command: Commands, stamp: int) -> bool:
         """Whether a command came, well-formed or not, that is not one of an earlier step by its stamp."""
         while command.take(1) > 0:
-            its = int(command.slot[encoders.STAMP])
-            if not (self._stamped and command.slot[encoders.FRESH] > 0 and 0 < its < stamp):
+            its = int(command.slot[STAMP])
+            if not (self._stamped and command.slot[FRESH] > 0 and 0 < its < stamp):
                 return True
             self.outdated += 1
         return False

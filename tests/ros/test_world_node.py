@@ -150,6 +150,9 @@ def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, sta
     assert actions == expected
 
 
+LAG = 0.5  # s by which a busy machine may hear the last step later than the first
+
+
 @pytest.mark.timed
 def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, start, robot):
     file, record = write(tmp_path, CARTPOLE), tmp_path / "made" / "world.npz"
@@ -175,7 +178,8 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     says = f"ends after {facts['steps']} steps, {counted(len(ends), 'whole episode')}, "
     says += f"mean return {ends[-1] / len(ends):g}, " if len(ends) else f"return {facts['steps']} so far, "
     assert f"{says}{facts['skipped']} skipped" in world.text  # each step gives 1
-    assert facts["skipped"] <= 0.03 * facts["steps"] or len(tries) > 1  # the machine was too busy
+    heard = (times[-1] - times[0]) / STEP
+    assert heard - LAG / STEP <= facts["steps"] + facts["skipped"] <= (time.monotonic() - world.begun) / STEP
     assert len(arrays["observation"]) == facts["steps"]
     assert np.isfinite(arrays["observation"]).all()
     assert (arrays["action"] == 0).any()

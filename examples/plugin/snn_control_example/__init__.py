@@ -2,10 +2,10 @@
 
 from snn_control.engine.plugins import Plugin
 
-from . import lif_again, oja, quadratic, weber
+from . import kernels, lif_again, oja, quadratic, weber
 
 PLUGIN = Plugin(
-    kernels=(quadratic.KERNEL, weber.KERNEL, oja.KERNEL, lif_again.KERNEL),
+    kernels=(kernels.quadratic.quadratic, kernels.weber.weber, kernels.oja.oja, kernels.lif_again.lif_again),
     neurons={
         "quadratic": (quadratic.Quadratic, quadratic.FORM),
         "lif_again": (lif_again.LifAgain, lif_again.FORM),

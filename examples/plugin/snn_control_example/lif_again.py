@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from snn_control.engine.forms import NeuronForm
-from snn_control.engine.operands import check_spiking, once
-from snn_control.engine.registry import Kernel
 from snn_control.errors import DescriptionError
 from snn_control.network import SpikingModel
-
-from .kernels import lif_again as kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +34,4 @@ def parameters(model: LifAgain, dt: float) -> list[Any]:
     return [decay, model.r * rise, model.v_leak * rise, model.v_threshold, model.v_reset, model.v_min]
 
 
-def check(n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, v):
-    check_spiking(
-        n, params, each, kernels.N_PARAMS, current, bias, flags, spikes, stride, slots, clock, counter, many, 0, 0, v
-    )
-    once(many)
-
-
-KERNEL = Kernel("lif_again", 1, kernels.lif_again, check)
 FORM = NeuronForm("lif_again", parameters, lambda model: {"v": "float32"})

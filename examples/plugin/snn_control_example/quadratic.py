@@ -1,4 +1,4 @@
-"""The quadratic integrate-and-fire neuron: description, form, and check of its row."""
+"""The quadratic integrate-and-fire neuron: description and form."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -6,11 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from snn_control.engine.forms import NeuronForm
-from snn_control.engine.operands import check_spiking, once
-from snn_control.engine.registry import Kernel
 from snn_control.network import SpikingModel
-
-from .kernels import quadratic as kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +50,4 @@ def states(model: Quadratic) -> dict[str, str | None]:
     return {"v": "float32", "wait": "uint16" if model.refractory else None}
 
 
-def check(
-    n, params, each, current, bias, flags, spikes, stride, slots, clock, counter, many, refractory, v, wait
-):  # fmt: skip
-    check_spiking(
-        n, params, each, kernels.N_PARAMS, current, bias, flags, spikes, stride, slots, clock, counter, many,
-        refractory, wait, v,
-    )  # fmt: skip
-    once(many)
-
-
-KERNEL = Kernel("quadratic", 1, kernels.quadratic, check)
 FORM = NeuronForm("quadratic", parameters, states)

@@ -51,7 +51,7 @@ def quadratic_case(rng, n):
 
 def weber(n, x, out, background, params):
     for i in range(n):
-        gain, floor, rate = params[i]
+        gain, floor, rate = params[:, i]
         away = x[i] - background[i]
         y = gain * (away / (abs(background[i]) + floor))
         out[i], out[n + i] = (y if y > ZERO else ZERO), (-y if y < ZERO else ZERO)
@@ -59,7 +59,7 @@ def weber(n, x, out, background, params):
 
 
 def weber_case(rng, n):
-    params = rng.uniform(0.01, 1, (n, 3)).astype(np.float32)
+    params = rng.uniform(0.01, 1, (3, n)).astype(np.float32)
     return [n, floats(rng, n), floats(rng, 2 * n), floats(rng, n, special=False), params]
 
 

@@ -8,13 +8,9 @@ import numpy as np
 from snn_control.coding import Encoder, ValueInput
 from snn_control.engine.build_encoders import EncoderForm
 from snn_control.engine.builder import Builder, vector
-from snn_control.engine.operands import need, positive
 from snn_control.engine.program import PRE, Place
-from snn_control.engine.registry import Kernel
 from snn_control.errors import DescriptionError
 from snn_control.network import NeuronModel
-
-from .kernels import weber as kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +43,12 @@ def build(b: Builder, spec: ValueInput, held: Place) -> Place:
         vector(f"{where}.{key}", getattr(encoder, key), n) for key in ("gain", "floor", "tau", "start")
     )
     rate = -np.expm1(-b.dt * b.steps / tau)  # it runs once a tick
-    params = np.stack([gain, floor, rate], axis=1).astype(np.float32)
+    params = np.stack([gain, floor, rate]).astype(np.float32)
     drive = lay.state(f"{spec.name}.drive", "float32", 2 * n)
     background = lay.state(f"{spec.name}.background", "float32", n, start)
-    b.emit(PRE, "weber", n, held, drive, background, lay.constant("", params), label=spec.name)
+    words = {"values": held, "out": drive, "background": background, "params": lay.constant("", params)}
+    b.emit(PRE, "weber", n=n, **words, label=spec.name)
     return drive
 
 
-def check(n, values, out, background, params):
-    positive(n)
-    need(n, 4, values, background)
-    need(2 * n, 4, out)
-    need(kernels.N_PARAMS * n, 4, params)
-
-
-KERNEL = Kernel("weber", 1, kernels.weber, check)
 FORM = EncoderForm(build)

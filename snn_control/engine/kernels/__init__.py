@@ -1,19 +1,15 @@
 """Kernels: what one operation of a tick does. One small file a family.
 
-A kernel ``void kernel(int64 row)`` gets the address of its row in the bound table: word 0 is the kernel's
-own address, the words behind it are numbers and addresses, in the order that the kernel's docstring gives.
-It makes views of the arrays and hands them to a plain function. All state is float32; sums run in a fixed
-order; nothing calls libm; `flush` and `bounded` keep the state to numbers that are neither tiny nor without bound.
-The slow twin of each kernel stands in ``tests/reference.py``.
+A kernel is a plain function of numbers and arrays; the annotations of its parameters declare its row
+(`snn_control.engine.rows`). All state is float32; sums run in a fixed order; nothing calls libm; `flush` and `bounded`
+keep the state to numbers that are neither tiny nor without bound. The reference implementation of each kernel stands
+in ``tests/reference``.
 """
 
 import numpy as np
 from numba.extending import register_jitable
 
 from ..memory import magnitude_between
-
-#: words of a row
-WORDS = 24
 
 #: state below TINY is zero, since denormal numbers are 30 times slower; so is state from HUGE on, and a NaN, since
 #: it would never leave the state again

@@ -1,65 +1,113 @@
 """Convolutions: each active neuron adds its kernel to the places that see it.
 
-Spike row: as in `snn_control.engine.kernels.delivery`, then the geometry. Graded row: n_post, y, weights, x, n_pre,
-stride, slots, clock, delay, counter, then the geometry: area and width of the presynaptic picture, rows and columns of
-the kernel, area of the postsynaptic picture, channels in and out of a group, lines int32 (rows of the picture, rows of
-the kernel) and columns int32: where a place of the picture lands under a place of the kernel (lines in neurons), or -1;
-fan out uint32[n_pre]: weights that are not 0 of each presynaptic neuron.
-Weights float32: (channels in, channels out of a group, rows, columns).
+Weights are float32 (channels in, channels out of a group, rows, columns).
 """
+
+from collections import namedtuple
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i32, i64, u16, u32
+from ...errors import ProgramError
+from ..memory import f32, i32
+from ..places import followed, need, positive
+from ..rows import Word, address, count, counter, kernel, written
 from . import ONE, ZERO
-from .delivery import COUNTER, MANY, OWN, WEIGHTS, N, Y, source_slot, synapses_of
-from .spikes import HEADER, slot_address
+from .delivery import synapses_of
+from .spikes import Signal, Spikes
 
-AREA, WIDTH, ROWS, COLUMNS, OUT_AREA, GROUP_IN, GROUP_OUT, LINE_TABLE, COLUMN_TABLE, FAN_OUT, GEOMETRY = range(11)
+#: of a picture: its area and width; rows and columns of the kernel; area of the postsynaptic picture; channels in and
+#: out of a group; addresses of lines int32 (rows of the picture, rows of the kernel) and places int32 (columns ..),
+#: where a place of the picture lands under a place of the kernel (lines in neurons), or -1; weights that are not 0 of
+#: each neuron
+Picture = namedtuple("Picture", "area width rows columns out_area group_in group_out lines places fan_out")
+
+
+class Geometry(Word):
+    """A `Picture`. Words: its fields.
+
+    n_pre : how many neurons the source has, where a word says so; else it is what the weights are for
+    """
+
+    uses = (Picture,)
+
+    def names(self, parameter):
+        return Picture._fields
+
+    def code(self, parameter, w):
+        *words, fan_out = (w[name] for name in Picture._fields)
+        return [f"{parameter} = Picture({', '.join(words)}, u32({fan_out}, {w.get('n_pre', 1 << 40)}))"]
+
+    def check(self, parameter, w):
+        positive(w.area, w.width, w.rows, w.columns, w.out_area, w.group_in, w.group_out)
+        n_pre = pixels_of(w) if "n_pre" not in vars(w) else w.n_pre
+        channels = n_pre // w.area
+        if channels * w.area != n_pre or w.area % w.width or channels % w.group_in:
+            raise ProgramError(f"a picture of {n_pre} neurons, area {w.area}, width {w.width}: does not fit together")
+        if channels // w.group_in * w.group_out * w.out_area != w.n_post:
+            raise ProgramError(f"{w.n_post} neurons: no picture of area {w.out_area}")
+        need(channels * w.group_out * w.rows * w.columns, 4, w.weights)
+        need(w.area // w.width * w.rows, 4, w.lines)
+        need(w.width * w.columns, 4, w.places)
+        followed(w.lines, w.places)
+        need(n_pre, 4, w.fan_out)
+        down, across = (a.data.view(np.int32) for a in (w.lines, w.places))
+        down, across = down[: w.area // w.width * w.rows], across[: w.width * w.columns]
+        if min(int(down.min()), int(across.min())) < -1 or int(down.max()) + int(across.max()) >= w.out_area:
+            raise ProgramError("a convolution that leaves its picture")
+
+
+def pixels_of(w):
+    """Neurons of the presynaptic picture: one small matrix a channel."""
+    need(0, 4, w.weights)
+    positive(w.area, w.rows, w.columns, w.group_out)
+    return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area
 
 
 @register_jitable(forceinline=True)
-def stamp(y, weights, o, g, i, a):
-    """y += a times the kernel around presynaptic neuron i; geometry from word ``g`` on."""
-    rows, columns, outs = o[g + ROWS], o[g + COLUMNS], o[g + GROUP_OUT]
-    channel, place = i // o[g + AREA], i % o[g + AREA]
-    line, column = place // o[g + WIDTH], place % o[g + WIDTH]
-    lines = i32(o[g + LINE_TABLE] + 4 * rows * line, rows)
-    places = i32(o[g + COLUMN_TABLE] + 4 * columns * column, columns)
-    first_out = channel // o[g + GROUP_IN] * outs
+def stamp(y, weights, g, i, a):
+    """y += a times the kernel around presynaptic neuron i of the picture ``g``."""
+    rows, columns, outs = g.rows, g.columns, g.group_out
+    channel, place = i // g.area, i % g.area
+    line, column = place // g.width, place % g.width
+    lines = i32(g.lines + 4 * rows * line, rows)
+    places = i32(g.places + 4 * columns * column, columns)
+    first_out = channel // g.group_in * outs
     w = f32(weights + 4 * channel * outs * rows * columns, outs * rows * columns)
     for r in range(rows):
         if lines[r] < 0:
             continue
         for out in range(outs):
-            start = (first_out + out) * o[g + OUT_AREA] + np.int64(lines[r])
+            start = (first_out + out) * g.out_area + np.int64(lines[r])
             first = (out * rows + r) * columns
             for c in range(columns):
                 if places[c] >= 0:
                     y[start + np.int64(places[c])] += a * w[first + c]
 
 
-def conv_spikes(row):
+@kernel()
+def conv_spikes(
+    n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), source: Spikes(pixels_of),
+    counter: counter, geometry: Geometry(),
+):  # fmt: skip
     """Spikes through a convolution."""
-    o = i64(row, OWN + GEOMETRY)
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    if count > 0:
-        y, spikes = f32(o[Y], o[N]), u32(slot + HEADER, count)
-        for k in range(count):
-            a = ONE if o[MANY] == 0 else np.float32(u16(slot + o[MANY], count)[k])
-            stamp(y, o[WEIGHTS], o, OWN, np.int64(spikes[k]), a)
-        i64(o[COUNTER], 1)[0] += synapses_of(o[N], o[OWN + FAN_OUT], spikes, count)
+    fired, times = source.fired, source.times
+    if fired.size > 0:
+        for k in range(fired.size):
+            a = ONE if times.size == 0 else np.float32(times[k])
+            stamp(y, weights, geometry, np.int64(fired[k]), a)
+        counter[0] += synapses_of(n_post, geometry.fan_out, fired)
 
 
-def conv_graded(row):
+@kernel()
+def conv_graded(
+    n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), x: Signal(), counter: counter,
+    geometry: Geometry(),
+):  # fmt: skip
     """A graded picture through a convolution; zeros cost nothing."""
-    o = i64(row, OWN + GEOMETRY)
-    y, x, used = f32(o[Y], o[N]), f32(slot_address(o[4], o[6], o[7], o[8], o[9]), o[5]), 0
-    fan_out = u32(o[OWN + FAN_OUT], o[5])
+    used = 0
     for i in range(x.size):
         if x[i] != ZERO:
-            stamp(y, o[WEIGHTS], o, OWN, i, x[i])
-            used += np.int64(fan_out[i])
-    i64(o[COUNTER], 1)[0] += used
+            stamp(y, weights, geometry, i, x[i])
+            used += np.int64(geometry.fan_out[i])
+    counter[0] += used

@@ -1,31 +1,22 @@
 """Projections: what arrives is added to the target's current or synaptic current, ``y += sum w``.
 
 Spikes cost work only for the neurons that fired. Sums run over the presynaptic neurons in ascending order; rows are
-taken four at a time where that does not change the order.
-
-Spike rows: n_post, y, weights, then the source: spikes, stride, slots, clock, delay, many, then the counter of synaptic
-operations, then
-    dense_spikes       fan out uint32[n_pre]: weights that are not 0 of each row; 0 where all are
-    csr_spikes         row pointers uint32, how many; weights are pairs {target uint32, weight float32}
-    dense_spikes_int8  scale float32[1], sums int32[n_post], fan out; weights int8
-    csr_spikes_int8    row pointers, how many, scale; a synapse is a uint32: 24 bits of target, 8 of weight
-    csr_delayed        row pointers, how many, steps; y is a line of `steps` vectors, a synapse's target counts in it
-                       from the vector of the step in which the spike arrives
-Graded rows: n_post, y, weights, x, n_pre, [delay line: stride, slots, clock, delay], counter, [fan out].
-release: n, y, line, steps, clock. synapse: n, y, isyn, decay float32[1].
+taken four at a time where that does not change the order. Sparse synapses are pairs {target uint32, weight float32} in
+the order of the presynaptic neurons, whose first synapses the row pointers tell.
 """
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i8, i32, i64, load_u32, prefetch, prefetch_far, u16, u32, u64
+from ...errors import ProgramError
+from ..memory import f32, i8, i32, prefetch, prefetch_far, u32, u64
+from ..places import followed, need, pointers_of, positive
+from ..rows import Word, address, count, counter, in_words, kernel, optional, read, scalar, size_of, written
 from . import ONE, ZERO, settle
-from .spikes import HEADER, slot_address
+from .spikes import Clock, Signal, Spikes
 
-# words of a row that gets spikes
-N, Y, WEIGHTS, SPIKES, STRIDE, SLOTS, CLOCK, DELAY, MANY, COUNTER, OWN = range(1, 12)
 TARGET = np.uint64(0xFFFFFFFF)
-TARGET24 = np.uint32(0xFFFFFF)
+TARGET24, TARGET32 = np.uint32(0xFFFFFF), np.uint32(0xFFFFFFFF)
 AHEAD, FAR = 2, 10  # spikes: how far ahead a row of synapses is fetched, into the first and the second cache
 CACHED = 1 << 24  # bytes of synapses that are taken to stay in some cache
 
@@ -170,152 +161,207 @@ def add_multiple_sparse_rows(y, pointers, synapses, spikes, many, count):
 
 
 @register_jitable(forceinline=True)
-def source_slot(o):
-    """Address of the spike list that arrives now."""
-    return slot_address(o[SPIKES], o[STRIDE], o[SLOTS], o[CLOCK], o[DELAY])
-
-
-@register_jitable(forceinline=True)
-def synapses_of(n_post, fan_out, spikes, count):
-    """Synapses with a weight, of those that fired; all n_post of each where ``fan_out`` is 0."""
-    if fan_out == 0:
-        return count * n_post
+def synapses_of(n_post, fan_out, fired):
+    """Synapses with a weight, of those that fired; all n_post of each where there is no ``fan_out``."""
+    if fan_out.size == 0:
+        return fired.size * n_post
     used = 0
-    for k in range(count):
-        used += load_u32(fan_out + 4 * np.int64(spikes[k]))
+    for k in range(fired.size):
+        used += np.int64(fan_out[fired[k]])
     return used
 
 
-def dense_spikes(row):
+@register_jitable(forceinline=True)
+def add_dense_spikes(y, weights, source):
+    """y += the weight rows of the neurons in a list."""
+    if source.times.size == 0:
+        add_spiking_rows(y, weights, source.fired, source.fired.size)
+    else:
+        add_multiple_rows(y, weights, source.fired, source.times, source.fired.size)
+
+
+def n_pre_of(w):
+    """How many rows a matrix of n_post columns has."""
+    need(w.n_post, 4, w.weights)
+    return w.weights.data.nbytes // (4 * w.n_post)
+
+
+def n_pre_of_int8(w):
+    need(w.n_post, 1, w.weights)
+    return w.weights.data.nbytes // w.n_post
+
+
+def fan_out_of(n_pre):
+    """Weights that are not 0 of each presynaptic neuron; none where all are, or may be."""
+    return optional(read("u32", n_pre))
+
+
+@kernel()
+def dense_spikes(
+    n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre_of),
+    counter: counter, fan_out: fan_out_of(n_pre_of),
+):  # fmt: skip
     """Spikes through a dense (n_pre, n_post) matrix."""
-    o = i64(row, OWN + 1)
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    if count > 0:
-        y, spikes = f32(o[Y], o[N]), u32(slot + HEADER, count)
-        if o[MANY] == 0:
-            add_spiking_rows(y, o[WEIGHTS], spikes, count)
-        else:
-            add_multiple_rows(y, o[WEIGHTS], spikes, u16(slot + o[MANY], count), count)
-        i64(o[COUNTER], 1)[0] += synapses_of(o[N], o[OWN], spikes, count)
+    if source.fired.size > 0:
+        add_dense_spikes(y, weights, source)
+        counter[0] += synapses_of(n_post, fan_out, source.fired)
 
 
-def csr_spikes(row):
+def neurons_with_rows(w):
+    """Neurons that have a row pointer of their own: all but the last pointer."""
+    return w.n_pointers - 1
+
+
+class Synapses(Word):
+    """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers where ``pointers`` does not say how many.
+
+    of : words of a synapse, in ``weights``: 2: {target, weight}, 1: 24 bits of target, 8 of weight
+    targets : how many there are
+    """
+
+    def __init__(self, of=2, targets="n_post", pointers="n_pointers"):
+        self.of, self.targets, self.pointers = of, targets, pointers
+
+    def names(self, parameter):
+        return ("pointers", *["n_pointers"] * (self.pointers == "n_pointers"))
+
+    def code(self, parameter, w):
+        return [f"{parameter} = u32({w['pointers']}, {in_words(self.pointers, w)})"]
+
+    def check(self, parameter, w):
+        n_pointers = size_of(self.pointers, w)
+        positive(n_pointers)
+        need(0, 4 * self.of, w.weights)
+        followed(w.weights)
+        targets = w.weights.data.view(np.uint32).reshape(-1, self.of)[:, 0]
+        pointers_of(w.pointers, n_pointers, len(targets))
+        last = int((targets & (TARGET24 if self.of == 1 else TARGET32)).max(initial=0))
+        if len(targets) and last >= size_of(self.targets, w):
+            raise ProgramError(f"a synapse onto neuron {last}: only {size_of(self.targets, w)}")
+
+
+@kernel()
+def csr_spikes(
+    n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes(neurons_with_rows),
+    counter: counter, pointers: Synapses(),
+):  # fmt: skip
     """Spikes through sparse rows, index and weight side by side."""
-    o = i64(row, OWN + 2)
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    if count > 0:
-        y, pointers, spikes = f32(o[Y], o[N]), u32(o[OWN], o[OWN + 1]), u32(slot + HEADER, count)
-        if o[MANY] != 0:
-            used = add_multiple_sparse_rows(y, pointers, o[WEIGHTS], spikes, u16(slot + o[MANY], count), count)
-        elif 8 * np.int64(pointers[o[OWN + 1] - 1]) > CACHED:
-            used = add_sparse_rows(y, pointers, o[WEIGHTS], spikes, count, True)
+    fired, times, n = source.fired, source.times, source.fired.size
+    if n > 0:
+        if times.size > 0:
+            used = add_multiple_sparse_rows(y, pointers, weights, fired, times, n)
+        elif 8 * np.int64(pointers[pointers.size - 1]) > CACHED:
+            used = add_sparse_rows(y, pointers, weights, fired, n, True)
         else:
-            used = add_sparse_rows(y, pointers, o[WEIGHTS], spikes, count, False)
-        i64(o[COUNTER], 1)[0] += used
+            used = add_sparse_rows(y, pointers, weights, fired, n, False)
+        counter[0] += used
 
 
-def dense_spikes_int8(row):
+@kernel()
+def dense_spikes_int8(
+    n_post: count, y: written("f32", "n_post"), weights: address("i8", "n_post"),
+    source: Spikes(n_pre_of_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
+    fan_out: fan_out_of(n_pre_of_int8),
+):  # fmt: skip
     """Spikes through a dense matrix of whole numbers: summed exactly, scaled once."""
-    o = i64(row, OWN + 3)
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    if count > 0:
-        n, scale = o[N], f32(o[OWN], 1)[0]
-        y, sums, spikes = f32(o[Y], n), i32(o[OWN + 1], n), u32(slot + HEADER, count)
-        for j in range(n):
+    fired = source.fired
+    if fired.size > 0:
+        for j in range(n_post):
             sums[j] = 0
-        for k in range(count):
-            w = i8(o[WEIGHTS] + n * np.int64(spikes[k]), n)
-            for j in range(n):
+        for k in range(fired.size):
+            w = i8(weights + n_post * np.int64(fired[k]), n_post)
+            for j in range(n_post):
                 sums[j] += w[j]
-        for j in range(n):
+        for j in range(n_post):
             y[j] += scale * np.float32(sums[j])
-        i64(o[COUNTER], 1)[0] += synapses_of(n, o[OWN + 2], spikes, count)
+        counter[0] += synapses_of(n_post, fan_out, fired)
 
 
-def csr_spikes_int8(row):
-    """Spikes through sparse rows of one word a synapse."""
-    o = i64(row, OWN + 3)
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    if count > 0:
-        y, pointers, spikes, scale = (
-            f32(o[Y], o[N]),
-            u32(o[OWN], o[OWN + 1]),
-            u32(slot + HEADER, count),
-            f32(o[OWN + 2], 1)[0],
-        )
-        used = 0
-        for k in range(count):
-            first = np.int64(pointers[spikes[k]])
-            m = np.int64(pointers[spikes[k] + 1]) - first
-            target, weight = u32(o[WEIGHTS] + 4 * first, m), i32(o[WEIGHTS] + 4 * first, m)
+@kernel()
+def csr_spikes_int8(
+    n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
+    source: Spikes(neurons_with_rows, once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
+):  # fmt: skip
+    """Spikes through sparse rows of one word a synapse: 24 bits of target, 8 of weight."""
+    fired, used = source.fired, 0
+    if fired.size > 0:
+        for k in range(fired.size):
+            first = np.int64(pointers[fired[k]])
+            m = np.int64(pointers[fired[k] + 1]) - first
+            target, weight = u32(weights + 4 * first, m), i32(weights + 4 * first, m)
             for j in range(m):
                 y[target[j] & TARGET24] += scale * np.float32(weight[j] >> 24)
             used += m
-        i64(o[COUNTER], 1)[0] += used
+        counter[0] += used
 
 
-def csr_delayed(row):
-    """Spikes through sparse rows with a delay of each synapse: into a line that `release` reads."""
-    o = i64(row, OWN + 3)
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    if count > 0:
-        n, steps = o[N], o[OWN + 2]
-        size = n * steps
-        line, pointers, spikes = f32(o[Y], size), u32(o[OWN], o[OWN + 1]), u32(slot + HEADER, count)
-        base, used = n * (i64(o[CLOCK], 2)[1] % steps), 0
-        for k in range(count):
-            first = np.int64(pointers[spikes[k]])
-            m = np.int64(pointers[spikes[k] + 1]) - first
-            target, weight = u32(o[WEIGHTS] + 8 * first, 2 * m), f32(o[WEIGHTS] + 8 * first, 2 * m)
-            a = ONE if o[MANY] == 0 else np.float32(u16(slot + o[MANY], count)[k])
+@kernel()
+def csr_delayed(
+    n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
+    source: Spikes(neurons_with_rows), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
+):  # fmt: skip
+    """Spikes through sparse rows with a delay of each synapse: into a line of ``steps`` vectors that `release` reads. A
+    synapse's target counts in it from the vector of the step in which the spike arrives."""
+    fired, times = source.fired, source.times
+    if fired.size > 0:
+        size, base, used = n_post * steps, n_post * (source.now % steps), 0
+        for k in range(fired.size):
+            first = np.int64(pointers[fired[k]])
+            m = np.int64(pointers[fired[k] + 1]) - first
+            target, weight = u32(weights + 8 * first, 2 * m), f32(weights + 8 * first, 2 * m)
+            a = ONE if times.size == 0 else np.float32(times[k])
             for j in range(m):
                 at = base + np.int64(target[2 * j])
                 line[at - size if at >= size else at] += a * weight[2 * j + 1]
             used += m
-        i64(o[COUNTER], 1)[0] += used
+        counter[0] += used
 
 
-def release(row):
+@kernel()
+def release(
+    n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, now: Clock()
+):
     """y += what arrives in this step; its place in the line is empty again."""
-    o = i64(row, 6)
-    y, line = f32(o[2], o[1]), f32(o[3] + 4 * o[1] * (i64(o[5], 2)[1] % o[4]), o[1])
-    for i in range(y.size):
-        y[i] += line[i]
-        line[i] = ZERO
+    arrived = f32(line + 4 * n * (now % steps), n)
+    for i in range(n):
+        y[i] += arrived[i]
+        arrived[i] = ZERO
 
 
-def synapse(row):
+@kernel()
+def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: scalar("f32")):
     """A projection's own exponential current: y += isyn, then it decays."""
-    o = i64(row, 5)
-    y, isyn, decay = f32(o[2], o[1]), f32(o[3], o[1]), f32(o[4], 1)[0]
-    for i in range(y.size):
+    for i in range(n):
         y[i] += isyn[i]
         isyn[i] = settle(isyn[i] * decay)
 
 
-def dense_graded(row):
+@kernel()
+def dense_graded(
+    n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_pre * n_post"), x: Signal(),
+    counter: counter, fan_out: fan_out_of("n_pre"),
+):  # fmt: skip
     """A graded vector through a dense (n_pre, n_post) matrix."""
-    o = i64(row, 12)
-    x = f32(slot_address(o[4], o[6], o[7], o[8], o[9]), o[5])
-    used = add_product(f32(o[2], o[1]), o[3], x) * o[1]
-    if o[11] != 0:
-        fan_out, used = u32(o[11], o[5]), 0
+    used = add_product(y, weights, x) * n_post
+    if fan_out.size > 0:
+        used = 0
         for j in range(x.size):
             used += np.int64(fan_out[j]) if x[j] != ZERO else 0
-    i64(o[10], 1)[0] += used
+    counter[0] += used
 
 
-def one_to_one_graded(row):
+def _one_each(w):
+    if w.n_pre < w.n_post:
+        raise ProgramError(f"one to one from {w.n_pre} to {w.n_post}")
+
+
+@kernel(must=_one_each)
+def one_to_one_graded(
+    n_post: count, y: written("f32", "n_post"), weights: read("f32", "n_post"), x: Signal(), counter: counter
+):  # fmt: skip
     """y_i += w_i x_i."""
-    o = i64(row, 11)
-    y, w, x = f32(o[2], o[1]), f32(o[3], o[1]), f32(slot_address(o[4], o[6], o[7], o[8], o[9]), o[5])
     used = 0
-    for i in range(y.size):
-        y[i] += w[i] * x[i]
-        used += (x[i] != ZERO) & (w[i] != ZERO)
-    i64(o[10], 1)[0] += used
+    for i in range(n_post):
+        y[i] += weights[i] * x[i]
+        used += (x[i] != ZERO) & (weights[i] != ZERO)
+    counter[0] += used

@@ -1,29 +1,17 @@
-"""Inputs: check what arrived, then turn it into currents or pooled counts, once a tick.
+"""Inputs: check what arrived, then turn it into currents or pooled counts, once a tick."""
 
-sample      n, slot (io header), data float64 (io; 0 for a stream), held float32, valid int64[2], limits float32
-            (4, n): range low, range high, plausible low, plausible high; stale limit [ns]; counters int64[4]
-finite      n, slot, data float64 (io), out float64, rules uint8[n], limits as of sample, last float32[n],
-            age int64[n] [ns] of last, a tick [ns], stale limit [ns], counters int64[3]
-population  dimensions, neurons a dimension, values float32, out float32, centres float32 (dimensions, neurons),
-            params float32 (dimensions, 2): 1 / sigma, drive
-fields      dimensions, fields, values float32, out float32, centres float32 (fields, dimensions), inverse widths
-            float32[dimensions], drive float32[1]
-signed      n, values float32, out float32[2 n], gain float32[n]
-changes     n, values float32, out float32[2 n], sent float32[n], threshold float32[n], whole: what is sent is the value
-pool        slot, kept (0: all events of the slot; else the list of `filters`), capacity, x, y, width, height, p (io),
-            cells uint32[capacity] (io, scratch), columns and rows of the grid, how far the cells of ON stand behind
-            those of OFF, weights float32[2]: of OFF, of ON; counters int64[2]: events in the frame, out of it; n,
-            out float32[n]
-surface     the same and decay float32[1]
-respond     n, sums float32, out float32, decay and ceiling float32[2], response
-"""
+from collections import namedtuple
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, f64, i64, u8, u16, u32
-from ..slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP  # noqa: F401
+from ...errors import ProgramError
+from ..memory import f32, u32
+from ..places import need, positive, writable
+from ..rows import Number, Scalars, Table, Word, address, count, flag, kernel, number, read, scalar, written
+from ..slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 from . import ONE, ZERO, settle
+from .events import listed
 from .functions import HALF, exponential
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
@@ -31,33 +19,40 @@ CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
 REJECT, HIGH, LOW, HOLD = range(4)  # as `coding.inputs.NOT_FINITE` names them
 REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: replaced; of these, no measurement; looked at in all
 NO_LIMIT = 1 << 62  # ns: never stale
+LIMITS = ("low", "high", "least", "most")  # of the range, and of what is plausible
 RESPONSES = ("sum", "binary", "saturate")
 SUM, BINARY, SATURATE = range(3)
 SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
 WHOLE = 1 << 24  # below it a float32 counts exactly
 U64_1, U64_32 = np.uint64(1), np.uint64(32)  # an index with a sign is looked at once more, for the end of an array
 
+#: what leads the events of a tick to the cells of a grid, see `Grid`
+Cells = namedtuple("Cells", "slot kept capacity x y width height p cells columns rows of_on weights counters")
 
-def sample(row):
+
+@kernel()
+def sample(
+    n: Number(0, count.most), slot: read("i64", SLOT_WORDS), data: read("f64", "n", when="n"),
+    held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
+    stale: number, counters: written("i64", 4),
+):  # fmt: skip
     """Take a sample that arrived: reject it whole if any value is not finite or implausible, clamp, hold.
 
+    stale : [ns]
     A stream (n = 0) has no values, only an age.
     """
-    o = i64(row, 9)
-    n, slot, state, counters = o[1], i64(o[2], SLOT_WORDS), i64(o[5], 2), i64(o[8], 4)
     if slot[FRESH] > 0:
         good = 1
         if n > 0:
-            x, held, limits = f64(o[3], n), f32(o[4], n), f32(o[6], 4 * n)
-            low, high, least, most = limits[:n], limits[n : 2 * n], limits[2 * n : 3 * n], limits[3 * n :]
+            low, high, least, most = limits.low, limits.high, limits.least, limits.most
             rejected = 0
             for i in range(n):  # as float32, as the limits are: a bound itself is inside; a NaN compares False
-                value = np.float32(x[i])
+                value = np.float32(data[i])
                 rejected += not ((value >= least[i]) & (value <= most[i]))
             if rejected == 0:
                 clamped = 0
                 for i in range(n):
-                    value = np.float32(x[i])
+                    value = np.float32(data[i])
                     clamped += (value < low[i]) | (value > high[i])
                     value = low[i] if value < low[i] else value
                     held[i] = high[i] if value > high[i] else value
@@ -65,32 +60,37 @@ def sample(row):
             else:
                 good = 0
                 counters[REJECTED] += 1
-        state[SAMPLE_GOOD] = good
+        valid[SAMPLE_GOOD] = good
     counters[CUT] += slot[DROPPED]
-    in_time = (slot[AGE] >= 0) & (slot[AGE] <= o[7])
+    in_time = (slot[AGE] >= 0) & (slot[AGE] <= stale)
     if not in_time:
         counters[STALE] += 1
-    state[VALID] = np.int64(in_time) & state[SAMPLE_GOOD]
+    valid[VALID] = np.int64(in_time) & valid[SAMPLE_GOOD]
 
 
-def finite(row):
+@kernel(version=2)
+def finite(
+    n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), rules: read("u8", "n"),
+    limits: Table("f32", "n", *LIMITS), last: written("f32", "n"), age: written("i64", "n"), tick: number,
+    stale: number, counters: written("i64", 3),
+):  # fmt: skip
     """Replace what is not finite in a sample that arrived, each number by its rule, before `sample` looks at it.
 
     REP 117: an infinity says on which side of the range the value lies; what a NaN means, the rule says. What is held
     ages, by the ticks that pass, and is not held beyond the limit of the input. A sample in which nothing was measured
     says nothing, whatever the rules make of it: it is rejected.
+
+    last, age : the last finite value and its age [ns]
+    tick, stale : [ns]
     """
-    o = i64(row, 12)
-    n, slot, age, tick, stale = o[1], i64(o[2], SLOT_WORDS), i64(o[8], o[1]), o[9], o[10]
     for i in range(n):
         age[i] += tick
     if slot[FRESH] > 0:
-        x, out, rules, limits, last = f64(o[3], n), f64(o[4], n), u8(o[5], n), f32(o[6], 4 * n), f32(o[7], n)
-        low, high, least, most = limits[:n], limits[n : 2 * n], limits[2 * n : 3 * n], limits[3 * n :]
+        low, high, least, most = limits.low, limits.high, limits.least, limits.most
         replaced, failed, held = 0, 0, 0
         for i in range(n):
-            value, rule = np.float32(x[i]), rules[i]
-            out[i] = x[i]
+            value, rule = np.float32(data[i]), rules[i]
+            out[i] = data[i]
             if np.isfinite(value):
                 if (value >= least[i]) & (value <= most[i]):
                     last[i], age[i] = value, slot[AGE]
@@ -105,7 +105,6 @@ def finite(row):
                 up = value > ZERO if value == value else rule == HIGH
                 out[i] = np.float64(high[i] if up else low[i])
                 replaced += 1
-        counters = i64(o[11], 3)
         counters[NUMBERS] += n
         if (failed == n) & (held == 0):
             out[:] = np.nan
@@ -114,60 +113,62 @@ def finite(row):
             counters[FAILED] += failed
 
 
-def population(row):
-    """Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2) (PopSAN, Tang et al. 2020)."""
-    o = i64(row, 7)
-    dimensions, m = o[1], o[2]
-    x, out, centres, p = (
-        f32(o[3], dimensions),
-        f32(o[4], dimensions * m),
-        f32(o[5], dimensions * m),
-        f32(o[6], 2 * o[1]),
-    )
+@kernel()
+def population(
+    dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "dimensions * m"),
+    centres: read("f32", "dimensions * m"), params: read("f32", "2 * dimensions"),
+):  # fmt: skip
+    """Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2) (PopSAN, Tang et al. 2020).
+
+    m : neurons a dimension
+    params : 1 / sigma and drive of each dimension
+    """
     for d in range(dimensions):
         for k in range(d * m, d * m + m):
-            z = (x[d] - centres[k]) * p[2 * d]
-            out[k] = p[2 * d + 1] * exponential(-HALF * (z * z))
+            z = (values[d] - centres[k]) * params[2 * d]
+            out[k] = params[2 * d + 1] * exponential(-HALF * (z * z))
 
 
-def fields(row):
-    """Gaussian receptive fields over all dimensions: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2)."""
-    o = i64(row, 8)
-    dimensions, m = o[1], o[2]
-    x, out, centres = f32(o[3], dimensions), f32(o[4], m), f32(o[5], dimensions * m)
-    inverse, drive = f32(o[6], dimensions), f32(o[7], 1)[0]
+@kernel()
+def fields(
+    dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "m"),
+    centres: read("f32", "dimensions * m"), inverse: read("f32", "dimensions"), drive: scalar("f32"),
+):  # fmt: skip
+    """Gaussian receptive fields over all dimensions: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
+
+    inverse : 1 / sigma
+    """
     for k in range(m):
         square = ZERO
         for d in range(dimensions):
-            z = (x[d] - centres[k * dimensions + d]) * inverse[d]
+            z = (values[d] - centres[k * dimensions + d]) * inverse[d]
             square += z * z
         out[k] = drive * exponential(-HALF * square)
 
 
-def signed(row):
+@kernel()
+def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
     """Two channels a value: what is above 0, then what is below, each times the gain."""
-    o = i64(row, 5)
-    n = o[1]
-    x, out, gain = f32(o[2], n), f32(o[3], 2 * n), f32(o[4], n)
     for i in range(n):
-        y = gain[i] * x[i]
+        y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO
         out[n + i] = -y if y < ZERO else ZERO
 
 
-def changes(row):
-    """A pulse of 1, ON or OFF, where a value is a threshold or more from what was sent; that becomes the value itself,
-    or moves by the threshold."""
-    o = i64(row, 7)
-    n, whole = o[1], o[6] != 0
-    x, out, sent, threshold = f32(o[2], n), f32(o[3], 2 * n), f32(o[4], n), f32(o[5], n)
+@kernel()
+def changes(
+    n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
+    threshold: read("f32", "n"), whole: flag,
+):  # fmt: skip
+    """A pulse of 1, ON or OFF, where a value is a threshold or more from what was sent; that becomes the value itself
+    (``whole``), or moves by the threshold."""
     for i in range(n):
-        moved = x[i] - sent[i]
+        moved = values[i] - sent[i]
         on, off = moved >= threshold[i], moved <= -threshold[i]
         out[i], out[n + i] = ONE if on else ZERO, ONE if off else ZERO
         if on | off:
             step = threshold[i] if on else -threshold[i]
-            sent[i] = x[i] if whole else sent[i] + step
+            sent[i] = values[i] if whole != 0 else sent[i] + step
 
 
 @register_jitable(forceinline=True)
@@ -180,72 +181,108 @@ def to_cell(out, cell, weight, how):
         out[cell] = weight
 
 
+class Grid(Word):
+    """Events of a tick and the grid of cells over the sensor, as `Cells`.
+
+    Words: slot; kept (0: all events of the slot, else the list of `filters`), capacity; x, y, width, height, p (io);
+    cells uint32[capacity] (io, scratch); columns, rows; how far the cells of ON stand behind those of OFF; weights of
+    OFF and of ON; counters int64[2] of events in the frame and out of it. ``n`` is how many cells there are.
+    """
+
+    uses = (Cells,)
+
+    def names(self, parameter):
+        return Cells._fields
+
+    def code(self, parameter, w):
+        views = {"slot": f"i64({w['slot']}, {SLOT_WORDS})", "x": "u16", "y": "u16", "p": "u8", "cells": "u32"}
+        views |= {"weights": f"f32({w['weights']}, 2)", "counters": f"i64({w['counters']}, 2)"}
+        views["kept"] = f"u32({w['kept']}, {w['capacity']} + 1 if {w['kept']} != 0 else 0)"
+        parts = []
+        for name in Cells._fields:
+            view = views.get(name, w[name])
+            parts.append(view if name not in ("x", "y", "p", "cells") else f"{view}({w[name]}, {w['capacity']})")
+        return [f"{parameter} = Cells({', '.join(parts)})"]
+
+    def check(self, parameter, w):
+        if w.kept:
+            listed(w)
+        positive(w.width, w.height, w.capacity, w.columns, w.rows)
+        need(SLOT_WORDS, 8, w.slot)
+        need(w.capacity, 4, w.cells)
+        need(w.capacity, 2, w.x, w.y)
+        need(w.capacity, 1, w.p)
+        need(2, 4, w.weights)
+        need(2, 8, w.counters)
+        writable(w.counters, w.cells)
+        if w.columns > w.width or w.rows > w.height or not 0 <= w.of_on <= w.n - w.columns * w.rows:
+            raise ProgramError(
+                f"a grid of {w.columns} x {w.rows} and {w.of_on} on {w.width} x {w.height}: only {w.n} cells"
+            )
+
+
 @register_jitable(forceinline=True)
-def to_cells(o, out, how):
+def to_cells(c, out, how):
     """Each event of this tick, in order, adds its weight to its cell, or sets it, or is counted.
 
     First the cells of all events, by vector code: with m = ceil(2^32 columns / width), m x / 2^32 is columns x / width,
     both rounded down, for all 16 bits of x, since m x is too large by less than 2^32 / width.
     """
-    slot, kept, width, height = i64(o[1], SLOT_WORDS), o[2], np.uint64(o[6]), np.uint64(o[7])
-    x, y, p, cells = u16(o[4], o[3]), u16(o[5], o[3]), u8(o[8], o[3]), u32(o[9], o[3])
-    columns, of_on, weights, counters = np.uint32(o[10]), np.uint32(o[12]), f32(o[13], 2), i64(o[14], 2)
-    across = ((np.uint64(o[10]) << U64_32) + width - U64_1) // width
-    down = ((np.uint64(o[11]) << U64_32) + height - U64_1) // height
-    count = np.uint64(max(min(slot[COUNT], o[3]), 0)) if slot[FRESH] > 0 else np.uint64(0)
+    x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
+    columns, of_on = np.uint32(c.columns), np.uint32(c.of_on)
+    across = ((np.uint64(c.columns) << U64_32) + width - U64_1) // width
+    down = ((np.uint64(c.rows) << U64_32) + height - U64_1) // height
+    count = np.uint64(max(min(c.slot[COUNT], c.capacity), 0)) if c.slot[FRESH] > 0 else np.uint64(0)
     for k in range(count):
         column, line = np.uint64(x[k]) * across >> U64_32, np.uint64(y[k]) * down >> U64_32
         cells[k] = np.uint32(line) * columns + np.uint32(column) + np.uint32(p[k] != 0) * of_on
-    if kept != 0:  # the first filter has looked at the frame and counted
-        places = u32(kept, o[3] + 1)
-        for j in range(U64_1, np.uint64(places[0]) + U64_1):
-            k = places[j]
-            to_cell(out, np.uint64(cells[k]), weights[np.uint64(p[k] != 0)], how)
+    if c.kept.size > 0:  # the first filter has looked at the frame and counted
+        for j in range(U64_1, np.uint64(c.kept[0]) + U64_1):
+            k = c.kept[j]
+            to_cell(out, np.uint64(cells[k]), c.weights[np.uint64(p[k] != 0)], how)
     else:
         seen = 0
         for k in range(count):
             if (np.uint64(x[k]) < width) & (np.uint64(y[k]) < height):
-                to_cell(out, np.uint64(cells[k]), weights[np.uint64(p[k] != 0)], how)
+                to_cell(out, np.uint64(cells[k]), c.weights[np.uint64(p[k] != 0)], how)
                 seen += 1
-        counters[0] += seen
-        counters[1] += np.int64(count) - seen
+        c.counters[0] += seen
+        c.counters[1] += np.int64(count) - seen
 
 
-def pool(row):
+@kernel(version=3)
+def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
     """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
-    o = i64(row, 17)
-    out, weights = f32(o[16], o[15]), f32(o[13], 2)
-    for i in range(out.size):
-        out[i] = ZERO
-    if (weights[0] == ONE) & (weights[1] == ONE) & (o[3] < WHOLE):
-        counts = u32(o[16], o[15])
-        to_cells(o, counts, COUNT_IT)  # as whole numbers in the same place, which is faster and gives the same sums
-        for i in range(out.size):
-            out[i] = np.float32(counts[i])
+    sums, counts = f32(out, n), u32(out, n)
+    for i in range(n):
+        sums[i] = ZERO
+    if (grid.weights[0] == ONE) & (grid.weights[1] == ONE) & (grid.capacity < WHOLE):
+        to_cells(grid, counts, COUNT_IT)  # as whole numbers in the same place, which is faster and gives the same sums
+        for i in range(n):
+            sums[i] = np.float32(counts[i])
     else:
-        to_cells(o, out, ADD)
+        to_cells(grid, sums, ADD)
 
 
-def surface(row):
+@kernel(version=2)
+def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
     """Surface of active events: a cell is what the last event in it was, and decays from then on, tick by tick."""
-    o = i64(row, 18)
-    out, decay = f32(o[16], o[15]), f32(o[17], 1)[0]
-    for i in range(out.size):
+    for i in range(n):
         out[i] = settle(out[i] * decay)
-    to_cells(o, out, SET)
+    to_cells(grid, out, SET)
 
 
-def respond(row):
+@kernel()
+def respond(
+    n: count, sums: read("f32", "n"), out: written("f32", "n"), numbers: Scalars("f32", "decay", "ceiling"),
+    response: Number(0, len(RESPONSES) - 1),
+):  # fmt: skip
     """What a cell makes of the sum of this tick, s: the sum, its sign (binary), or the sum up to a ceiling on both
     sides (saturate); on top of what is left of the ticks before: out = decay out + response(s)."""
-    o = i64(row, 6)
-    n, response = o[1], o[5]
-    sums, out, numbers = f32(o[2], n), f32(o[3], n), f32(o[4], 2)
-    decay, ceiling = numbers[0], numbers[1]
     for i in range(n):
         s = sums[i]
         if response == BINARY:
             s = (ONE if s > ZERO else ZERO) - (ONE if s < ZERO else ZERO)
         elif response == SATURATE:
-            s = min(max(s, -ceiling), ceiling)
-        out[i] = settle(out[i] * decay) + s
+            s = min(max(s, -numbers.ceiling), numbers.ceiling)
+        out[i] = settle(out[i] * numbers.decay) + s

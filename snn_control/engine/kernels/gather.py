@@ -2,39 +2,27 @@
 
 `start` is where the sum starts: at y itself, to which it adds, or at another vector (the bias), which sets y: that
 saves the pass in which the neurons would have done so.
-
-Rows: n_post, y, weights, x, n_pre, [delay line: stride, slots, clock, delay], counter of synaptic operations, then
-    gather_graded  each target has one synapse: fan out uint32[n_pre], start, channels uint32[n_post]
-    tile_graded    the same where target i has channel i % n_pre, and all one weight: fan out, start, tile float32
-                   (room for the kernel), its size, a multiple of n_pre
-    csr_graded     any: row pointers uint32[n_pre + 1]; weights are pairs {target uint32, weight float32}
 """
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i64, u32
+from ...errors import ProgramError
+from ..memory import f32, u32
+from ..places import need
+from ..rows import address, count, counter, kernel, read, scalar, written
 from . import ZERO
-from .spikes import slot_address
-
-# words of a row that gets a graded signal
-N, Y, WEIGHTS, X, N_PRE, STRIDE, SLOTS, CLOCK, DELAY, COUNTER, FAN_OUT, START, CHANNELS = range(1, 14)
-POINTERS, TILE, TILE_SIZE = FAN_OUT, CHANNELS, CHANNELS + 1
+from .delivery import Synapses
+from .spikes import Signal
 
 
 @register_jitable(forceinline=True)
-def source(o):
-    """The signal that arrives now."""
-    return f32(slot_address(o[X], o[STRIDE], o[SLOTS], o[CLOCK], o[DELAY]), o[N_PRE])
-
-
-@register_jitable(forceinline=True)
-def count_active(o, x):
-    """Count the synapses whose source is not 0."""
-    fan_out, used = u32(o[FAN_OUT], o[N_PRE]), 0
+def active(fan_out, x):
+    """Synapses whose source is not 0."""
+    used = 0
     for j in range(x.size):
         used += np.int64(fan_out[j]) if x[j] != ZERO else 0
-    i64(o[COUNTER], 1)[0] += used
+    return used
 
 
 @register_jitable(forceinline=True)
@@ -55,48 +43,66 @@ def copy_vector(y, x):
         y[i] = x[i]
 
 
-def gather_graded(row):
-    """Any channel and weight for each target."""
-    o = i64(row, CHANNELS + 1)
-    x, y, w, channels = source(o), f32(o[Y], o[N]), f32(o[WEIGHTS], o[N]), u32(o[CHANNELS], o[N])
-    start = f32(o[START], o[N])
-    for i in range(y.size):
-        y[i] = start[i] + w[i] * x[channels[i]]
-    count_active(o, x)
+def _channels(w):
+    need(w.n_post, 4, w.channels)
+    last = int(w.channels.data.view(np.uint32)[: w.n_post].max())
+    if last >= w.n_pre:
+        raise ProgramError(f"channel {last}: only {w.n_pre}")
 
 
-def tile_graded(row):
-    """The channels again and again: a short tile of them stays in the first cache and is added block by block."""
-    o = i64(row, TILE_SIZE + 1)
-    x, n, w, size = source(o), o[N], f32(o[WEIGHTS], 1)[0], o[TILE_SIZE]
-    tile = f32(o[TILE], size)
+@kernel(must=_channels)
+def gather_graded(
+    n_post: count, y: written("f32", "n_post"), weights: read("f32", "n_post"), x: Signal(), counter: counter,
+    fan_out: read("u32", "n_pre"), start: read("f32", "n_post"), channels: read("u32", "n_post", followed=True),
+):  # fmt: skip
+    """Each target has one synapse, of any channel and weight."""
+    for i in range(n_post):
+        y[i] = start[i] + weights[i] * x[channels[i]]
+    counter[0] += active(fan_out, x)
+
+
+def _tiles(w):
+    if w.size % w.n_pre:
+        raise ProgramError(f"a tile of {w.size}: must be a multiple of {w.n_pre}")
+
+
+@kernel(must=_tiles)
+def tile_graded(
+    n_post: count, y: address("f32", "n_post", written=True), weight: scalar("f32"), x: Signal(), counter: counter,
+    fan_out: read("u32", "n_pre"), start: address("f32", "n_post"), tile: written("f32", "size"), size: count,
+):  # fmt: skip
+    """Target i has channel i % n_pre, and all have one weight: a short tile of the products, the channels again and
+    again, stays in the first cache and is added block by block."""
     for j in range(x.size):
-        tile[j] = w * x[j]
+        tile[j] = weight * x[j]
     filled = x.size
     while filled < size:  # twice as many each time
         more = min(filled, size - filled)
-        copy_vector(f32(o[TILE] + 4 * filled, more), f32(o[TILE], more))
+        copy_vector(tile[filled : filled + more], tile[:more])
         filled += more
-    for first in range(0, n, size):
-        m = min(size, n - first)
-        y, part = f32(o[Y] + 4 * first, m), f32(o[TILE], m)
-        if o[START] == o[Y]:
-            add_vector(y, part)
+    for first in range(0, n_post, size):
+        m = min(size, n_post - first)
+        part = f32(y + 4 * first, m)
+        if start == y:
+            add_vector(part, tile[:m])
         else:
-            set_sum(y, f32(o[START] + 4 * first, m), part)
-    count_active(o, x)
+            set_sum(part, f32(start + 4 * first, m), tile[:m])
+    counter[0] += active(fan_out, x)
 
 
-def csr_graded(row):
+@kernel()
+def csr_graded(
+    n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), x: Signal(), counter: counter,
+    pointers: Synapses(pointers="n_pre + 1"),
+):  # fmt: skip
     """Rows of synapses of the channels that are not 0."""
-    o = i64(row, POINTERS + 1)
-    x, y, pointers, used = source(o), f32(o[Y], o[N]), u32(o[POINTERS], o[N_PRE] + 1), 0
+    used = 0
     for j in range(x.size):
         if x[j] != ZERO:
             first = np.int64(pointers[j])
             m = np.int64(pointers[j + 1]) - first
-            target, weight = u32(o[WEIGHTS] + 8 * first, 2 * m), f32(o[WEIGHTS] + 8 * first, 2 * m)
+            target, weight = u32(weights + 8 * first, 2 * m), f32(weights + 8 * first, 2 * m)
             for s in range(m):
                 y[target[2 * s]] += x[j] * weight[2 * s + 1]
             used += m
-    i64(o[COUNTER], 1)[0] += used
+    counter[0] += used

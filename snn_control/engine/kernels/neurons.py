@@ -8,77 +8,137 @@ leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded o
     v <- decay v + gain current + gain_syn isyn + (leak - loss v), from a v of at least `floor`
 adex, izhikevich    see `snn_control.network`
 
-What decay, gain and gain_syn are says the integration (`snn_control.engine.forms`): exact (Rotter and Diesmann 1999,
+The integration (`snn_control.engine.forms`) says what decay, gain and gain_syn are: exact (Rotter and Diesmann 1999,
 Biol. Cybern. 81:381), exponential Euler or forward Euler.
-
-Row of all that fire: n, params float32 (rows of `each` numbers), each (1, or n), current, bias, flags, spikes, stride,
-slots, clock, spike counter, many, refractory steps, then numbers and state arrays of the model. Of graded ones: n,
-params, each, current, bias, v, isyn. A state that a model does not have is 0.
 """
+
+from collections import namedtuple
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i64, u8, u16, u32
+from ...errors import ProgramError
+from ..memory import i64, u16, u32
+from ..places import need, positive, ring, writable
+from ..rows import Number, Word, kernel, optional, written
 from . import ONE, ZERO, bounded, flush, settle
 from .functions import exponential
 from .spikes import HEADER, flags_to_indices, slot_address
 
-# words of a neuron's row; what is the model's own follows from OWN on
-(
-    N, PARAMS, EACH, CURRENT, BIAS, FLAGS, SPIKES, STRIDE, SLOTS, CLOCK, COUNTER, MANY, REFRACTORY, OWN,
-) = range(1, 15)  # fmt: skip
-MODE, V, ISYN, ADAPT, WAIT, COUNTS = range(OWN, OWN + 6)  # of integrate_and_fire
-SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of MODE
-GRADED_V, GRADED_ISYN = range(6, 8)
-# parameters, float32
-DECAY, GAIN, LEAK, GAIN_SYN, DECAY_SYN, THRESHOLD, RESET, FLOOR, BETA, DECAY_ADAPT, N_PARAMS = range(11)
-LOSS = 5  # of the graded: decay 1 and a loss give the Euler step, which a rounded decay would miss over long times
-GRADED_FLOOR = 6
-N_GRADED_PARAMS = 7
+SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of integrate_and_fire's mode
 MOST = np.float32(65535)  # spikes in a step
 
+# words of rows --------------------------------------------------------------------------------------------------
+#: a population: its neurons; its parameters by name, an array each; how far neuron i's own lies from the first (0: one
+#: for all, 1); its currents, and what they start at in the next step, which may be the same array
+Population = namedtuple("Population", "n p step current bias")
+#: who fired: a byte each, and their address; this step's slot of the ring (address), where the multiplicities stand in
+#: it, and a counter of spikes; refractory period in steps; the step that runs
+Fired = namedtuple("Fired", "flags at slot many counter refractory now")
+
+
+class Neurons(Word):
+    """A `Population`. Words: n, params float32 (parameters, each), each (1, or n), current, bias.
+
+    parameters : their names, in the order of their rows
+    """
+
+    def __init__(self, *parameters):
+        self.parameters = parameters
+        self.uses = (Population, namedtuple("Parameters", parameters))
+
+    def names(self, parameter):
+        return ("n", "params", "each", "current", "bias")
+
+    def code(self, parameter, w):
+        params, each = w["params"], w["each"]
+        arrays = ", ".join(f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
+        currents = f"f32({w['current']}, {w['n']}), f32({w['bias']}, {w['n']} if {w['current']} != {w['bias']} else 0)"
+        return [f"{parameter} = Population({w['n']}, Parameters({arrays}), 1 if {each} > 1 else 0, {currents})"]
+
+    def rows(self, w):
+        """How many rows the parameters have."""
+        return len(self.parameters)
+
+    def check(self, parameter, w):
+        positive(w.n)
+        if w.each not in (1, w.n):
+            raise ProgramError(f"each {w.each}: must be 1, or {w.n}")
+        need(self.rows(w) * w.each, 4, w.params)
+        need(w.n, 4, w.current, w.bias)
+        if w.current.constant and w.current.block != w.bias.block:
+            raise ProgramError("a current among the constants: must be the bias itself")
+
+
+class Firing(Word):
+    """`Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock; counter; many; refractory.
+
+    once : the kernel takes no multiplicities
+    """
+
+    uses = (Fired, slot_address)
+
+    def __init__(self, once=True):
+        self.once = once
+
+    def names(self, parameter):
+        return ("flags", "spikes", "stride", "slots", "clock", "counter", "many", "refractory")
+
+    def code(self, parameter, w):
+        slot = f"slot_address({w['spikes']}, {w['stride']}, {w['slots']}, {w['clock']}, 0)"
+        flags = f"u8({w['flags']}, {w['n']}), {w['flags']}"
+        counter, now = f"i64({w['counter']}, 1)", f"i64({w['clock']}, 2)[1]"
+        return [f"{parameter} = Fired({flags}, {slot}, {w['many']}, {counter}, {w['refractory']}, {now})"]
+
+    def check(self, parameter, w):
+        need(-(-w.n // 64) * 64, 1, w.flags)
+        need(1, 8, w.counter)
+        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.many, w.n)
+        writable(w.flags, w.counter, w.spikes)
+        if not 0 <= w.refractory <= 65535:
+            raise ProgramError(f"refractory period of {w.refractory} steps: must be at most 65535")
+        if self.once and w.many:
+            raise ProgramError(f"many {w.many}: this kernel takes one spike a neuron and step")
+
+
+#: steps that each neuron has still to wait
+waiting = written("u16", "n", when="refractory")
+
 
 @register_jitable(forceinline=True)
-def emit(o):
+def emit(n, fired):
     """Flags of this step -> spike list of this step; counts."""
-    slot = slot_address(o[SPIKES], o[STRIDE], o[SLOTS], o[CLOCK], 0)
-    count = flags_to_indices(o[FLAGS], o[N], u32(slot + HEADER, o[N]))
-    i64(slot, 1)[0] = count
-    i64(o[COUNTER], 1)[0] += count
+    count = flags_to_indices(fired.at, n, u32(fired.slot + HEADER, n))
+    i64(fired.slot, 1)[0] = count
+    fired.counter[0] += count
 
 
 @register_jitable(forceinline=True)
-def emit_several(o, counts):
-    """The same with the multiplicities, from the counts of all neurons."""
-    slot = slot_address(o[SPIKES], o[STRIDE], o[SLOTS], o[CLOCK], 0)
-    fired, many = u32(slot + HEADER, o[N]), u16(slot + o[MANY], o[N])
-    count = flags_to_indices(o[FLAGS], o[N], fired)
-    i64(slot, 1)[0] = count
+def emit_several(n, fired, counts):
+    """`emit` with the multiplicities, from the counts of all neurons."""
+    indices, many = u32(fired.slot + HEADER, n), u16(fired.slot + fired.many, n)
+    count = flags_to_indices(fired.at, n, indices)
+    i64(fired.slot, 1)[0] = count
     total = 0
     for k in range(count):
-        many[k] = counts[fired[k]]
+        many[k] = counts[indices[k]]
         total += np.int64(many[k])
-    i64(o[COUNTER], 1)[0] += total
+    fired.counter[0] += total
 
 
 @register_jitable(forceinline=True)
-def restart_current(o):
+def restart_current(cells):
     """The next step's current starts at the bias (a population without current inputs shares the two)."""
-    if o[CURRENT] != o[BIAS]:
-        current, bias = f32(o[CURRENT], o[N]), f32(o[BIAS], o[N])
-        for i in range(current.size):
-            current[i] = bias[i]
+    for i in range(cells.bias.size):
+        cells.current[i] = cells.bias[i]
 
 
 @register_jitable(forceinline=True)
-def plain_steps(o, synaptic, waiting):
+def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
     """One parameter for all, one spike a step, reset at once: the loops that must be fast; the flags are literals."""
-    n, p = o[N], f32(o[PARAMS], N_PARAMS)
-    decay, gain, leak, gain_syn, decay_syn = p[DECAY], p[GAIN], p[LEAK], p[GAIN_SYN], p[DECAY_SYN]
-    threshold, reset, floor, subtract = p[THRESHOLD], p[RESET], p[FLOOR], o[MODE] != 0
-    v, current, flags, period = f32(o[V], n), f32(o[CURRENT], n), u8(o[FLAGS], n), o[REFRACTORY]
-    isyn, wait = f32(o[ISYN], n), u16(o[WAIT], n)
+    p, current, flags, period = cells.p, cells.current, fired.flags, fired.refractory
+    decay, gain, leak, gain_syn, decay_syn = p.decay[0], p.gain[0], p.leak[0], p.gain_syn[0], p.decay_syn[0]
+    threshold, reset, floor, subtract = p.threshold[0], p.reset[0], p.floor[0], mode != 0
     for i in range(v.size):
         u = decay * bounded(v[i]) + gain * current[i]
         if synaptic:
@@ -87,57 +147,54 @@ def plain_steps(o, synaptic, waiting):
             isyn[i] = settle(q * decay_syn)
         u = u + leak
         u = u if u > floor else floor
-        fired = u >= threshold
-        if waiting:
+        fires = u >= threshold
+        if refractory:
             free = wait[i] == 0
-            fired = free & fired
+            fires = free & fires
         after = u - reset if subtract else reset
-        u = flush(after if fired else u)
-        if waiting:
+        u = flush(after if fires else u)
+        if refractory:
             u = u if free else v[i]
-            wait[i] = period if fired else (0 if free else wait[i] - 1)
+            wait[i] = period if fires else (0 if free else wait[i] - 1)
         v[i] = u
-        flags[i] = fired
+        flags[i] = fires
 
 
 @register_jitable(forceinline=True)
-def general_steps(o):
+def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
     """Everything else that integrate_and_fire can do."""
-    n, each = o[N], o[EACH]
-    p, step = f32(o[PARAMS], N_PARAMS * each), np.int64(each > 1)
-    v, current, flags = f32(o[V], n), f32(o[CURRENT], n), u8(o[FLAGS], n)
-    isyn, adapt, wait, counts = f32(o[ISYN], n), f32(o[ADAPT], n), u16(o[WAIT], n), u16(o[COUNTS], n)
-    subtract, delayed, several = (o[MODE] & SUBTRACT) != 0, (o[MODE] & DELAYED) != 0, o[MANY] != 0
-    twice = (o[MODE] & TWICE) != 0
-    for i in range(n):
-        j = i * step
-        if o[ISYN] != 0:
+    p, current, flags, refractory = cells.p, cells.current, fired.flags, fired.refractory
+    subtract, delayed, several = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.many != 0
+    twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
+    for i in range(cells.n):
+        j = i * cells.step
+        if synaptic:
             q = isyn[i]
-            isyn[i] = settle(q * p[DECAY_SYN * each + j])
+            isyn[i] = settle(q * p.decay_syn[j])
         else:
             q = ZERO
-        threshold, reset = p[THRESHOLD * each + j], p[RESET * each + j]
-        if o[ADAPT] != 0:
-            threshold = threshold + p[BETA * each + j] * adapt[i]
-            adapt[i] = flush(adapt[i] * p[DECAY_ADAPT * each + j])
+        threshold, reset = p.threshold[j], p.reset[j]
+        if adapts:
+            threshold = threshold + p.beta[j] * adapt[i]
+            adapt[i] = flush(adapt[i] * p.decay_adapt[j])
         fired_before = flags[i]
         flags[i] = 0
-        if o[REFRACTORY] > 0 and wait[i] > 0:
+        if refractory > 0 and wait[i] > 0:
             wait[i] -= 1
             continue
         before = bounded(v[i])
         again = delayed & (fired_before != 0)  # what the last step's spike left to do
         if again and not subtract:
             before = reset
-        u = decay_and_add(p, each, j, before, current[i], q)
+        u = ((p.decay[j] * before + p.gain[j] * current[i]) + p.gain_syn[j] * q) + p.leak[j]
         if again and subtract:
             u = u - reset
-        u = u if u > p[FLOOR * each + j] else p[FLOOR * each + j]
+        u = u if u > p.floor[j] else p.floor[j]
         if twice and before >= threshold:
-            fired = u - reset >= threshold
+            fires = u - reset >= threshold
         else:
-            fired = u >= threshold
-        if fired:
+            fires = u >= threshold
+        if fires:
             flags[i] = 1
             if several:
                 share = u / reset
@@ -145,109 +202,104 @@ def general_steps(o):
                 u = u - np.float32(counts[i]) * reset
             elif not delayed:
                 u = u - reset if subtract else reset
-            if o[ADAPT] != 0:
+            if adapts:
                 adapt[i] += ONE
-            if o[REFRACTORY] > 0:
-                wait[i] = o[REFRACTORY]
+            if refractory > 0:
+                wait[i] = refractory
         v[i] = flush(u)
 
 
-@register_jitable(forceinline=True)
-def decay_and_add(p, each, j, v, current, isyn):
-    u = p[DECAY * each + j] * v + p[GAIN * each + j] * current
-    return (u + p[GAIN_SYN * each + j] * isyn) + p[LEAK * each + j]
-
-
-def integrate_and_fire(row):
+@kernel()
+def integrate_and_fire(
+    cells: Neurons(
+        "decay", "gain", "leak", "gain_syn", "decay_syn", "threshold", "reset", "floor", "beta", "decay_adapt"
+    ),
+    fired: Firing(once=False), mode: Number(0, 7), v: written("f32", "n"), isyn: optional(written("f32", "n")),
+    adapt: optional(written("f32", "n")), wait: waiting, counts: written("u16", "n", when="many"),
+):  # fmt: skip
     """Neurons that are linear below their threshold."""
-    o = i64(row, COUNTS + 1)
-    if (o[EACH] > 1) | (o[ADAPT] != 0) | (o[MANY] != 0) | (o[MODE] > SUBTRACT):
-        general_steps(o)
-    elif o[ISYN] != 0:
-        if o[REFRACTORY] > 0:
-            plain_steps(o, True, True)
+    if (cells.step > 0) | (adapt.size > 0) | (fired.many != 0) | (mode > SUBTRACT):
+        general_steps(cells, fired, mode, v, isyn, adapt, wait, counts)
+    elif isyn.size > 0:
+        if fired.refractory > 0:
+            plain_steps(cells, fired, mode, v, isyn, wait, True, True)
         else:
-            plain_steps(o, True, False)
-    elif o[REFRACTORY] > 0:
-        plain_steps(o, False, True)
+            plain_steps(cells, fired, mode, v, isyn, wait, True, False)
+    elif fired.refractory > 0:
+        plain_steps(cells, fired, mode, v, isyn, wait, False, True)
     else:
-        plain_steps(o, False, False)
-    restart_current(o)
-    if o[MANY] != 0:
-        emit_several(o, u16(o[COUNTS], o[N]))
+        plain_steps(cells, fired, mode, v, isyn, wait, False, False)
+    restart_current(cells)
+    if fired.many != 0:
+        emit_several(cells.n, fired, counts)
     else:
-        emit(o)
+        emit(cells.n, fired)
 
 
-def leaky_integrator(row):
-    """Graded neurons; the membrane is the output."""
-    o = i64(row, GRADED_ISYN + 1)
-    n, each = o[N], o[EACH]
-    p, step = f32(o[PARAMS], N_GRADED_PARAMS * each), np.int64(each > 1)
-    v, current, isyn = f32(o[GRADED_V], n), f32(o[CURRENT], n), f32(o[GRADED_ISYN], n)
-    for i in range(n):
-        j, q = i * step, ZERO
-        if o[GRADED_ISYN] != 0:
+@kernel()
+def leaky_integrator(
+    cells: Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "loss", "floor"), v: written("f32", "n"),
+    isyn: optional(written("f32", "n")),
+):  # fmt: skip
+    """Graded neurons; the membrane is the output. Decay 1 and a loss give the Euler step, which a rounded decay would
+    miss over long times."""
+    p, current, synaptic = cells.p, cells.current, isyn.size > 0
+    for i in range(cells.n):
+        j, q = i * cells.step, ZERO
+        if synaptic:
             q = isyn[i]
-            isyn[i] = settle(q * p[DECAY_SYN * each + j])
+            isyn[i] = settle(q * p.decay_syn[j])
         before = bounded(v[i])
-        before = before if before > p[GRADED_FLOOR * each + j] else p[GRADED_FLOOR * each + j]
-        u = p[GAIN * each + j] * current[i] + p[GAIN_SYN * each + j] * q
-        u = u + (p[LEAK * each + j] - p[LOSS * each + j] * before)
-        v[i] = flush(p[DECAY * each + j] * before + u)
-    restart_current(o)
+        before = before if before > p.floor[j] else p.floor[j]
+        u = p.gain[j] * current[i] + p.gain_syn[j] * q
+        u = u + (p.leak[j] - p.loss[j] * before)
+        v[i] = flush(p.decay[j] * before + u)
+    restart_current(cells)
 
 
 @register_jitable(forceinline=True)
-def fire(o, i, flags, wait, before, u, second, threshold, reset, jump):
+def fire(fired, i, wait, before, u, second, threshold, reset, jump):
     """Threshold and refractory period of neuron i: its membrane and its second variable, which a spike moves."""
-    flags[i] = 0
-    if o[REFRACTORY] > 0 and wait[i] > 0:
+    fired.flags[i] = 0
+    if fired.refractory > 0 and wait[i] > 0:
         wait[i] -= 1
         u = before
     elif u >= threshold:
-        flags[i] = 1
+        fired.flags[i] = 1
         u = reset
         second = second + jump
-        if o[REFRACTORY] > 0:
-            wait[i] = o[REFRACTORY]
+        if fired.refractory > 0:
+            wait[i] = fired.refractory
     return u, second
 
 
-# adaptive exponential ----------------------------------------------------------------------------------------------
-ADEX_V, ADEX_W, ADEX_WAIT = range(OWN, OWN + 3)
-(
-    X_DECAY, X_GAIN, X_LEAK, X_THRESHOLD, X_RESET, X_SLOPE, X_RHEOBASE, X_STEEP, X_DECAY_W, X_COUPLING, X_JUMP,
-    X_REST, N_ADEX,
-) = range(13)  # fmt: skip
 STEEPEST = np.float32(30)  # of the exponent: what is beyond fires in any case
 
 
-def adex(row):
+@kernel()
+def adex(
+    cells: Neurons(
+        "decay", "gain", "leak", "threshold", "reset", "slope", "rheobase", "steep", "decay_w", "coupling", "jump",
+        "rest",
+    ),
+    fired: Firing(), v: written("f32", "n"), w: written("f32", "n"), wait: waiting,
+):  # fmt: skip
     """Adaptive exponential: v <- decay v + leak + gain (current - w) + slope exp(steep (v - rheobase))."""
-    o = i64(row, ADEX_WAIT + 1)
-    n, each = o[N], o[EACH]
-    p, step = f32(o[PARAMS], N_ADEX * each), np.int64(each > 1)
-    v, w, wait = f32(o[ADEX_V], n), f32(o[ADEX_W], n), u16(o[ADEX_WAIT], n)
-    current, flags = f32(o[CURRENT], n), u8(o[FLAGS], n)
-    for i in range(n):
-        j, before, adaptation = i * step, bounded(v[i]), w[i]
-        z = p[X_STEEP * each + j] * (before - p[X_RHEOBASE * each + j])
-        rise = p[X_SLOPE * each + j] * exponential(z if z < STEEPEST else STEEPEST)
-        u = (p[X_DECAY * each + j] * before + p[X_GAIN * each + j] * (current[i] - adaptation)) + rise
-        u = u + p[X_LEAK * each + j]
-        after = p[X_DECAY_W * each + j] * adaptation + p[X_COUPLING * each + j] * (before - p[X_REST * each + j])
-        reset, jump = p[X_RESET * each + j], p[X_JUMP * each + j]
-        u, after = fire(o, i, flags, wait, before, u, after, p[X_THRESHOLD * each + j], reset, jump)
+    p, current = cells.p, cells.current
+    for i in range(cells.n):
+        j, before, adaptation = i * cells.step, bounded(v[i]), w[i]
+        z = p.steep[j] * (before - p.rheobase[j])
+        rise = p.slope[j] * exponential(z if z < STEEPEST else STEEPEST)
+        u = (p.decay[j] * before + p.gain[j] * (current[i] - adaptation)) + rise
+        u = u + p.leak[j]
+        after = p.decay_w[j] * adaptation + p.coupling[j] * (before - p.rest[j])
+        u, after = fire(fired, i, wait, before, u, after, p.threshold[j], p.reset[j], p.jump[j])
         v[i] = flush(u)
         w[i] = settle(after)
-    restart_current(o)
-    emit(o)
+    restart_current(cells)
+    emit(cells.n, fired)
 
 
-# Izhikevich --------------------------------------------------------------------------------------------------------
-IZ_V, IZ_U, IZ_WAIT = range(OWN, OWN + 3)
-Z_HALF, Z_GAIN, Z_THRESHOLD, Z_RESET, Z_RATE, Z_B, Z_JUMP, N_IZHIKEVICH = range(8)
 SQUARE, LINEAR, CONSTANT = np.float32(0.04), np.float32(5), np.float32(140)
 
 
@@ -256,21 +308,20 @@ def quadratic(v, u, drive, half):
     return v + half * ((((SQUARE * v + LINEAR) * v + CONSTANT) - u) + drive)
 
 
-def izhikevich(row):
+@kernel()
+def izhikevich(
+    cells: Neurons("half", "gain", "threshold", "reset", "rate", "b", "jump"), fired: Firing(),
+    v: written("f32", "n"), u: written("f32", "n"), wait: waiting,
+):  # fmt: skip
     """Two half-steps of v, one step of u, as in the paper's program."""
-    o = i64(row, IZ_WAIT + 1)
-    n, each = o[N], o[EACH]
-    p, step = f32(o[PARAMS], N_IZHIKEVICH * each), np.int64(each > 1)
-    v, w, wait = f32(o[IZ_V], n), f32(o[IZ_U], n), u16(o[IZ_WAIT], n)
-    current, flags = f32(o[CURRENT], n), u8(o[FLAGS], n)
-    for i in range(n):
-        j, before, recovery = i * step, bounded(v[i]), w[i]
-        half, drive = p[Z_HALF * each + j], p[Z_GAIN * each + j] * current[i]
+    p, current = cells.p, cells.current
+    for i in range(cells.n):
+        j, before, recovery = i * cells.step, bounded(v[i]), u[i]
+        half, drive = p.half[j], p.gain[j] * current[i]
         v1 = quadratic(quadratic(before, recovery, drive, half), recovery, drive, half)
-        after = recovery + p[Z_RATE * each + j] * (p[Z_B * each + j] * v1 - recovery)
-        reset, jump = p[Z_RESET * each + j], p[Z_JUMP * each + j]
-        v1, after = fire(o, i, flags, wait, before, v1, after, p[Z_THRESHOLD * each + j], reset, jump)
+        after = recovery + p.rate[j] * (p.b[j] * v1 - recovery)
+        v1, after = fire(fired, i, wait, before, v1, after, p.threshold[j], p.reset[j], p.jump[j])
         v[i] = settle(v1)
-        w[i] = settle(after)
-    restart_current(o)
-    emit(o)
+        u[i] = settle(after)
+    restart_current(cells)
+    emit(cells.n, fired)

@@ -1,31 +1,24 @@
 """Learning rules: at the end of a step, after all neurons. The equations stand in ``docs/plasticity.md``.
 
-Every row begins as those of `snn_control.engine.kernels.delivery`: n_pre, n_post, weights (in the state), then the
-source: spikes, stride, slots, clock, delay, many. Weights are a matrix (n_pre, n_post), or pairs {target, weight}.
-Then
-    stdp         spikes, stride, slots of post; traces x float32[n_pre] and y float32[n_post]; params, switch; of
-                 sparse weights row pointers, pointers of post, pairs {synapse, pre} in the order of post; else 0, 0, 0
-    reward_stdp  the same, then eligibility float32, one a synapse, and reward float32[1]
-    pes          activity float32[n_pre], error float32[n_post], params, switch
-    eprop        v, flags, adapt, wait of post; filter float32 (2, n_pre), post float32 (4, n_post), constants of post
-                 float32 (6, n_post), eligibility float32 (n_pre, n_post), slow (that of the threshold) or 0, feedback
-                 float32 (n_error, n_post), error, n_error, params, switch
-switch: int64[3], see below. A rule that is switched on again has forgotten its traces.
+Weights are in the state: a matrix (n_pre, n_post), or pairs {target, weight} of sparse synapses. A rule that is
+switched on again has forgotten its traces.
 """
+
+from collections import namedtuple
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i64, u8, u16, u32
+from ...errors import ProgramError
+from ..memory import f32, u32
+from ..places import Array, followed, need, pointers_of
+from ..rows import Scalars, Table, Word, address, count, kernel, optional, read, scalar, written
 from . import HUGE, ONE, ZERO, bounded, flush, settle
-from .delivery import CLOCK, MANY, WEIGHTS, source_slot
-from .spikes import HEADER, slot_address
+from .spikes import Spikes
 
 # words of a switch: on (who holds the controller writes it); it was on in the last step; weights visited so far
 ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
-N_PRE, N_POST, OWN = 1, 2, 10
-POST_SPIKES, POST_STRIDE, POST_SLOTS, X, Y, PARAMS, SWITCH, POINTERS, TO_POST, INCOMING, E, REWARD = range(OWN, 22)
-DECAY_PLUS, DECAY_MINUS, A_PLUS, A_MINUS, LOW, HIGH, DECAY_E, RATE, N_STDP = range(9)
+switched = written("i64", SWITCH_WORDS)
 
 
 @register_jitable(forceinline=True)
@@ -106,131 +99,180 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
     return used
 
 
+#: of sparse synapses: row pointers, those of the order of post, and {synapse, pre} in that order; and how many synapses
+#: there are, of a matrix too
+Connections = namedtuple("Connections", "pointers to_post incoming synapses")
+
+
 @register_jitable(forceinline=True)
-def pairs(o, p, eligible, low, high):
-    """The pairs of this step, on the weights or on their eligibility; returns how many were visited.
+def synapses_in(pointers, n_pre, n_post):
+    """How many synapses there are; ``pointers`` is their address."""
+    return n_pre * n_post if pointers == 0 else np.int64(u32(pointers, n_pre + 1)[n_pre])
+
+
+class ByPairs(Word):
+    """`Connections`. Words: pointers, to_post, incoming; 0, 0, 0 where the weights are a matrix."""
+
+    uses = (Connections, synapses_in)
+
+    def names(self, parameter):
+        return ("pointers", "to_post", "incoming")
+
+    def default(self, parameter):
+        return dict.fromkeys(self.names(parameter), 0)
+
+    def code(self, parameter, w):
+        pointers, to_post, incoming, n_pre, n_post = (w[k] for k in (*self.names(parameter), "n_pre", "n_post"))
+        return [
+            f"synapses = synapses_in({pointers}, {n_pre}, {n_post})",
+            f"{parameter} = Connections(u32({pointers}, {n_pre} + 1 if {pointers} != 0 else 0), "
+            f"u32({to_post}, {n_post} + 1), u32({incoming}, 2 * synapses), synapses)",
+        ]
+
+    def check(self, parameter, w):
+        if not isinstance(w.pointers, Array):
+            if w.pointers:
+                raise ProgramError(f"row pointers {w.pointers!r}: must be a place, or 0")
+            need(w.n_pre * w.n_post, 4, w.weights)
+            return
+        synapses = pairs_in(w.weights, "a synapse onto neuron", (w.n_post, 0))
+        k = pointers_of(w.pointers, w.n_pre + 1, len(synapses))
+        into = pairs_in(w.incoming, "a synapse or neuron", (max(1, k), w.n_pre))
+        if len(into) < k or pointers_of(w.to_post, w.n_post + 1, len(into)) != k:
+            raise ProgramError(f"{len(into)} incoming synapses: must be {k}")
+
+
+def pairs_in(array, name, limits):
+    """Pairs of uint32, the second of which may be a weight (limit 0)."""
+    need(0, 8, array)
+    followed(array)
+    found = array.data[: array.data.nbytes // 8 * 8].view(np.uint32).reshape(-1, 2)
+    for column, limit in enumerate(limits):
+        if limit and len(found) and int(found[:, column].max()) >= limit:
+            raise ProgramError(f"{name} {int(found[:, column].max())}: only {limit}")
+    return found
+
+
+def synapses_of(w):
+    """How many synapses there are, from operands that were checked."""
+    if not isinstance(w.pointers, Array):
+        return w.n_pre * w.n_post
+    return int(w.pointers.data.view(np.uint32)[w.n_pre])
+
+
+@register_jitable(forceinline=True)
+def pairs(weights, e, source, post, x, y, p, connections, eligible, low, high):
+    """The pairs of this step, on the weights or on their eligibility (addresses); returns how many were visited.
 
     Traces decay, then what arrives adds to x and meets y, then who fires meets x and adds to y.
     """
-    n_pre, n_post, x, y = o[N_PRE], o[N_POST], f32(o[X], o[N_PRE]), f32(o[Y], o[N_POST])
-    fade(x, p[DECAY_PLUS])
-    fade(y, p[DECAY_MINUS])
-    slot = source_slot(o)
-    pre = u32(slot + HEADER, i64(slot, 1)[0])
-    slot = slot_address(o[POST_SPIKES], o[POST_STRIDE], o[POST_SLOTS], o[CLOCK], 0)
-    post = u32(slot + HEADER, i64(slot, 1)[0])
-    for k in range(pre.size):
-        x[pre[k]] += ONE
-    if o[POINTERS] == 0:
-        e = o[E] if eligible else o[WEIGHTS]
-        used = depress(e, n_post, y, p[A_MINUS], low, high, pre)
-        used += potentiate(e, n_post, x, p[A_PLUS], low, high, post)
+    fade(x, p.decay_plus)
+    fade(y, p.decay_minus)
+    for k in range(source.fired.size):
+        x[source.fired[k]] += ONE
+    if connections.pointers.size == 0:
+        changes = e if eligible else weights
+        used = depress(changes, y.size, y, p.a_minus, low, high, source.fired)
+        used += potentiate(changes, y.size, x, p.a_plus, low, high, post.fired)
     else:
-        pointers, to_post, k = u32(o[POINTERS], n_pre + 1), u32(o[TO_POST], n_post + 1), synapses_of(o)
-        synapses, incoming = u32(o[WEIGHTS], 2 * k), u32(o[INCOMING], 2 * k)
-        e, step, first = f32(o[E] if eligible else o[WEIGHTS], 2 * k), 1 if eligible else 2, 0 if eligible else 1
-        used = depress_sparse(e, step, first, synapses, pointers, y, p[A_MINUS], low, high, pre)
-        used += potentiate_sparse(e, step, first, incoming, to_post, x, p[A_PLUS], low, high, post)
-    for k in range(post.size):
-        y[post[k]] += ONE
+        pointers, to_post, k = connections.pointers, connections.to_post, connections.synapses
+        synapses, incoming = u32(weights, 2 * k), connections.incoming
+        changes, step, first = f32(e if eligible else weights, 2 * k), 1 if eligible else 2, 0 if eligible else 1
+        used = depress_sparse(changes, step, first, synapses, pointers, y, p.a_minus, low, high, source.fired)
+        used += potentiate_sparse(changes, step, first, incoming, to_post, x, p.a_plus, low, high, post.fired)
+    for k in range(post.fired.size):
+        y[post.fired[k]] += ONE
     return used
 
 
-@register_jitable(forceinline=True)
-def synapses_of(o):
-    return o[N_PRE] * o[N_POST] if o[POINTERS] == 0 else np.int64(u32(o[POINTERS], o[N_PRE] + 1)[o[N_PRE]])
+arriving, firing = Spikes("n_pre"), Spikes("n_post", delay=False, many=False, prefix="post_")
+arriving_once = Spikes("n_pre", once=True)
+pair_parameters = Scalars("f32", "decay_plus", "decay_minus", "a_plus", "a_minus", "low", "high", "decay_e", "rate")
 
 
-def stdp(row):
+@kernel()
+def stdp(
+    n_pre: count, n_post: count, weights: address("f32", 0, written=True), source: arriving_once, post: firing,
+    x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
+    connections: ByPairs(),
+):  # fmt: skip
     """Pairs change the weights."""
-    o = i64(row, INCOMING + 1)
-    switch, p = i64(o[SWITCH], SWITCH_WORDS), f32(o[PARAMS], N_STDP)
     state = state_of(switch)
     if state == 1:
-        fill(f32(o[X], o[N_PRE]), ZERO)
-        fill(f32(o[Y], o[N_POST]), ZERO)
+        fill(x, ZERO)
+        fill(y, ZERO)
     if state > 0:
-        switch[UPDATES] += pairs(o, p, False, p[LOW], p[HIGH])
+        switch[UPDATES] += pairs(weights, 0, source, post, x, y, params, connections, False, params.low, params.high)
 
 
-def reward_stdp(row):
+@kernel()
+def reward_stdp(
+    n_pre: count, n_post: count, weights: address("f32", 0, written=True), source: arriving_once, post: firing,
+    x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
+    connections: ByPairs(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
+):  # fmt: skip
     """Pairs change the eligibility, and the reward turns that into weight: w += rate reward e, then e decays."""
-    o = i64(row, REWARD + 1)
-    switch, p, k = i64(o[SWITCH], SWITCH_WORDS), f32(o[PARAMS], N_STDP), synapses_of(o)
-    e, state = f32(o[E], k), state_of(switch)
+    k, state = connections.synapses, state_of(switch)
+    e = f32(eligibility, k)
     if state == 1:
-        fill(f32(o[X], o[N_PRE]), ZERO)
-        fill(f32(o[Y], o[N_POST]), ZERO)
+        fill(x, ZERO)
+        fill(y, ZERO)
         fill(e, ZERO)
     if state > 0:
-        pairs(o, p, True, -HUGE, HUGE)
-        rate = bounded(p[RATE] * f32(o[REWARD], 1)[0])
+        pairs(weights, eligibility, source, post, x, y, params, connections, True, -HUGE, HUGE)
+        rate = bounded(params.rate * reward)
         if rate == ZERO:
-            fade(e, p[DECAY_E])
+            fade(e, params.decay_e)
         else:
-            reward_weights(o, p, e, rate)
+            reward_weights(weights, connections, params, e, rate)
             switch[UPDATES] += k
 
 
 @register_jitable(forceinline=True)
-def reward_weights(o, p, e, rate):
-    decay, low, high = p[DECAY_E], p[LOW], p[HIGH]
-    if o[POINTERS] == 0:
-        w = f32(o[WEIGHTS], e.size)
+def reward_weights(weights, connections, p, e, rate):
+    decay, low, high = p.decay_e, p.low, p.high
+    if connections.pointers.size == 0:
+        w = f32(weights, e.size)
         for s in range(e.size):
             w[s] = changed(w[s], rate * e[s], low, high)
             e[s] = settle(e[s] * decay)
     else:
-        w = f32(o[WEIGHTS], 2 * e.size)
+        w = f32(weights, 2 * e.size)
         for s in range(e.size):
             w[2 * s + 1] = changed(w[2 * s + 1], rate * e[s], low, high)
             e[s] = settle(e[s] * decay)
 
 
 # errors --------------------------------------------------------------------------------------------------------
-ACTIVITY, ERROR, PES_PARAMS, PES_SWITCH = range(OWN, OWN + 4)
-PES_DECAY, PES_GAIN, PES_RATE, PES_LOW, PES_HIGH, N_PES = range(6)
-
-
 @register_jitable(forceinline=True)
-def add_arrivals(o, x, gain):
+def add_arrivals(source, x, gain):
     """x += gain for each spike that arrives."""
-    slot = source_slot(o)
-    count = i64(slot, 1)[0]
-    pre = u32(slot + HEADER, count)
-    for k in range(count):
-        x[pre[k]] += gain * (ONE if o[MANY] == 0 else np.float32(u16(slot + o[MANY], count)[k]))
+    for k in range(source.fired.size):
+        x[source.fired[k]] += gain * (ONE if source.times.size == 0 else np.float32(source.times[k]))
 
 
-def pes(row):
+@kernel()
+def pes(
+    n_pre: count, n_post: count, weights: address("f32", "n_pre * n_post", written=True), source: arriving,
+    activity: written("f32", "n_pre"), error: read("f32", "n_post"),
+    params: Scalars("f32", "decay", "gain", "rate", "low", "high"), switch: switched,
+):  # fmt: skip
     """activity <- decay activity + gain spikes;  w -= rate activity (x) error."""
-    o = i64(row, PES_SWITCH + 1)
-    n_post, switch, p = o[N_POST], i64(o[PES_SWITCH], SWITCH_WORDS), f32(o[PES_PARAMS], N_PES)
-    activity, error, state = f32(o[ACTIVITY], o[N_PRE]), f32(o[ERROR], n_post), state_of(switch)
+    p, state = params, state_of(switch)
     if state == 0:
         return
-    fade(activity, p[PES_DECAY] if state == 2 else ZERO)
-    add_arrivals(o, activity, p[PES_GAIN])
+    fade(activity, p.decay if state == 2 else ZERO)
+    add_arrivals(source, activity, p.gain)
     wrong = False
     for j in range(n_post):
         wrong |= error[j] != ZERO
     if wrong:
-        for i in range(activity.size):
+        for i in range(n_pre):
             if activity[i] != ZERO:
-                w, c = f32(o[WEIGHTS] + 4 * n_post * i, n_post), p[PES_RATE] * activity[i]
+                w, c = part(weights, n_post, i), p.rate * activity[i]
                 for j in range(n_post):
-                    w[j] = changed(w[j], -(c * error[j]), p[PES_LOW], p[PES_HIGH])
+                    w[j] = changed(w[j], -(c * error[j]), p.low, p.high)
                 switch[UPDATES] += n_post
-
-
-# eligibility propagation ---------------------------------------------------------------------------------------
-(
-    V, FLAGS, ADAPT, WAIT, FILTER, POST, EACH, ELIGIBILITY, SLOW, FEEDBACK, EPROP_ERROR, N_ERROR, EPROP_PARAMS,
-    EPROP_SWITCH,
-) = range(OWN, 24)  # fmt: skip
-THRESHOLD, INVERSE, HEIGHT, SUBTRACTED, BETA, RHO, N_EACH = range(7)  # rows of the constants of post
-PSI, SIGNAL, ADAPTED, HELD, N_POST_ROWS = range(5)  # rows of post: the last two are kept from step to step
-Q_DECAY_SYN, Q_DECAY, Q_GAIN, Q_KAPPA, Q_RATE, Q_LOW, Q_HIGH, N_EPROP = range(8)
 
 
 @register_jitable(forceinline=True)
@@ -239,42 +281,32 @@ def part(address, n, k):
     return f32(address + 4 * n * k, n)
 
 
+# eligibility propagation ---------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
-def pseudo_derivative(o):
+def pseudo_derivative(post, each, v, flags):
     """psi of each neuron, from its membrane before the reset and its threshold in this step; 0 while refractory."""
-    n = o[N_POST]
-    psi, adapted, held = part(o[POST], n, PSI), part(o[POST], n, ADAPTED), part(o[POST], n, HELD)
-    threshold, inverse, height = part(o[EACH], n, THRESHOLD), part(o[EACH], n, INVERSE), part(o[EACH], n, HEIGHT)
-    subtracted, beta, v, flags = part(o[EACH], n, SUBTRACTED), part(o[EACH], n, BETA), f32(o[V], n), u8(o[FLAGS], n)
-    for j in range(n):
-        u = v[j] + (subtracted[j] if flags[j] != 0 else ZERO)
-        h = ONE - abs(u - (threshold[j] + beta[j] * adapted[j])) * inverse[j]
-        psi[j] = height[j] * h if (h > ZERO) & (held[j] == ZERO) else ZERO
+    for j in range(v.size):
+        u = v[j] + (each.subtracted[j] if flags[j] != 0 else ZERO)
+        h = ONE - abs(u - (each.threshold[j] + each.beta[j] * post.adapted[j])) * each.inverse[j]
+        post.psi[j] = each.height[j] * h if (h > ZERO) & (post.held[j] == ZERO) else ZERO
 
 
 @register_jitable(forceinline=True)
-def keep_for_the_next_step(o):
+def keep_for_the_next_step(post, adapt, wait):
     """Adaptation and refractoriness are those of the next step already: that is when they are needed."""
-    n = o[N_POST]
-    adapted, held = part(o[POST], n, ADAPTED), part(o[POST], n, HELD)
-    if o[ADAPT] != 0:
-        adapt = f32(o[ADAPT], n)
-        for j in range(n):
-            adapted[j] = adapt[j]
-    if o[WAIT] != 0:
-        wait = u16(o[WAIT], n)
-        for j in range(n):
-            held[j] = ONE if wait[j] != 0 else ZERO
+    for j in range(adapt.size):
+        post.adapted[j] = adapt[j]
+    for j in range(wait.size):
+        post.held[j] = ONE if wait[j] != 0 else ZERO
 
 
 @register_jitable(forceinline=True)
-def learning_signal(o, rate):
+def learning_signal(signal, error, feedback, rate):
     """signal = rate (feedback . error), errors in their order."""
-    n = o[N_POST]
-    signal, error = part(o[POST], n, SIGNAL), f32(o[EPROP_ERROR], o[N_ERROR])
+    n = signal.size
     fill(signal, ZERO)
     for k in range(error.size):
-        b = part(o[FEEDBACK], n, k)
+        b = part(feedback, n, k)
         for j in range(n):
             signal[j] += error[k] * b[j]
     for j in range(n):
@@ -282,45 +314,57 @@ def learning_signal(o, rate):
 
 
 @register_jitable(forceinline=True)
-def learn_rows(o, p):
+def learn_rows(weights, eligibility, slow, x, post, each, p):
     """eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow goes on."""
-    n, x = o[N_POST], part(o[FILTER], o[N_PRE], 1)
-    psi, signal = part(o[POST], n, PSI), part(o[POST], n, SIGNAL)
-    beta, rho = part(o[EACH], n, BETA), part(o[EACH], n, RHO)
-    kappa, low, high = p[Q_KAPPA], p[Q_LOW], p[Q_HIGH]
+    n, psi, signal, beta, rho = post.psi.size, post.psi, post.signal, each.beta, each.rho
+    kappa, low, high = p.kappa, p.low, p.high
     for i in range(x.size):
-        w, e, xi = part(o[WEIGHTS], n, i), part(o[ELIGIBILITY], n, i), x[i]
-        if o[SLOW] == 0:
+        w, e, xi = part(weights, n, i), part(eligibility, n, i), x[i]
+        if slow == 0:
             for j in range(n):
                 e[j] = settle(kappa * e[j] + psi[j] * xi)
                 w[j] = changed(w[j], -(signal[j] * e[j]), low, high)
         else:
-            slow = part(o[SLOW], n, i)
+            s = part(slow, n, i)
             for j in range(n):
-                e[j] = settle(kappa * e[j] + psi[j] * (xi - beta[j] * slow[j]))
-                slow[j] = settle(psi[j] * xi + (rho[j] - psi[j] * beta[j]) * slow[j])
+                e[j] = settle(kappa * e[j] + psi[j] * (xi - beta[j] * s[j]))
+                s[j] = settle(psi[j] * xi + (rho[j] - psi[j] * beta[j]) * s[j])
                 w[j] = changed(w[j], -(signal[j] * e[j]), low, high)
 
 
-def eprop(row):
-    """Filters of the presynaptic side, pseudo-derivative and learning signal of the postsynaptic, then all synapses."""
-    o = i64(row, EPROP_SWITCH + 1)
-    n_pre, n_post = o[N_PRE], o[N_POST]
-    switch, p = i64(o[EPROP_SWITCH], SWITCH_WORDS), f32(o[EPROP_PARAMS], N_EPROP)
-    state = state_of(switch)
+@kernel()
+def eprop(
+    n_pre: count, n_post: count, weights: address("f32", "n_pre * n_post", written=True), source: arriving,
+    v: read("f32", "n_post"), flags: read("u8", "n_post"), adapt: optional(read("f32", "n_post")),
+    wait: optional(read("u16", "n_post")), filters: Table("f32", "n_pre", "current", "x", written=True),
+    post: Table("f32", "n_post", "psi", "signal", "adapted", "held", written=True),
+    each: Table("f32", "n_post", "threshold", "inverse", "height", "subtracted", "beta", "rho"),
+    eligibility: address("f32", "n_pre * n_post", written=True),
+    slow: optional(address("f32", "n_pre * n_post", written=True)), feedback: address("f32", "n_error * n_post"),
+    error: read("f32", "n_error"), n_error: count,
+    params: Scalars("f32", "decay_syn", "decay", "gain", "kappa", "rate", "low", "high"), switch: switched,
+):  # fmt: skip
+    """Filters of the presynaptic side, pseudo-derivative and learning signal of the postsynaptic, then all synapses.
+
+    v, flags, adapt, wait : of the postsynaptic neurons
+    post : what is kept of them; adapted and held from step to step
+    each : constants of them
+    slow : eligibility of the threshold, of neurons that adapt
+    """
+    p, current, x, state = params, filters.current, filters.x, state_of(switch)
     if state == 1:
-        fill(f32(o[FILTER], 2 * n_pre), ZERO)
-        fill(f32(o[ELIGIBILITY], n_pre * n_post), ZERO)
-        if o[SLOW] != 0:
-            fill(f32(o[SLOW], n_pre * n_post), ZERO)
+        fill(current, ZERO)
+        fill(x, ZERO)
+        fill(f32(eligibility, n_pre * n_post), ZERO)
+        if slow != 0:
+            fill(f32(slow, n_pre * n_post), ZERO)
     if state > 0:
-        current, x = part(o[FILTER], n_pre, 0), part(o[FILTER], n_pre, 1)
-        fade(current, p[Q_DECAY_SYN])
-        add_arrivals(o, current, ONE)
+        fade(current, p.decay_syn)
+        add_arrivals(source, current, ONE)
         for i in range(n_pre):
-            x[i] = settle(p[Q_DECAY] * x[i] + p[Q_GAIN] * current[i])
-        pseudo_derivative(o)
-        learning_signal(o, p[Q_RATE])
-        learn_rows(o, p)
+            x[i] = settle(p.decay * x[i] + p.gain * current[i])
+        pseudo_derivative(post, each, v, flags)
+        learning_signal(post.signal, error, feedback, p.rate)
+        learn_rows(weights, eligibility, slow, x, post, each, p)
         switch[UPDATES] += n_pre * n_post
-    keep_for_the_next_step(o)
+    keep_for_the_next_step(post, adapt, wait)

@@ -1,21 +1,14 @@
-"""Stochastic and temporal codes, `snn_control.network.sources`: current -> spikes.
-
-Rows begin as those of all neurons that fire (`snn_control.engine.kernels.neurons`); then
-    stochastic  Bernoulli and, with ``many``, Poisson: seed, operation number, counts uint16[n]; parameter: rate dt
-    temporal    Latency and Phase: steps of a window, subtract, v float32[n]; parameters: the level of each step
-"""
+"""Stochastic and temporal codes, `snn_control.network.sources`: current -> spikes."""
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..memory import f32, i64, u8, u16
 from ..random import uniform4
+from ..rows import Number, count, flag, kernel, written
 from . import ONE, ZERO
 from .functions import exponential
-from .neurons import CLOCK, CURRENT, EACH, FLAGS, MANY, OWN, PARAMS, N, emit, emit_several, restart_current
+from .neurons import Firing, Neurons, emit, emit_several, restart_current
 
-SEED, NUMBER, DRAWN = range(OWN, OWN + 3)  # of stochastic
-WINDOW, SUBTRACTS, LATCHED = range(OWN, OWN + 3)  # of temporal
 MOST_MEAN = np.float32(64)  # spikes a step; exp(-64) is far from the smallest float32
 
 
@@ -41,43 +34,56 @@ def poisson_count(u, mean):
     return k
 
 
-def stochastic(row):
-    """Fires with the probability rate dt current, or as often as a Poisson process of that mean."""
-    o = i64(row, DRAWN + 1)
-    n, each, now, several = o[N], o[EACH], i64(o[CLOCK], 2)[1], o[MANY] != 0
-    p, step = f32(o[PARAMS], each), np.int64(each > 1)
-    current, flags, counts = f32(o[CURRENT], n), u8(o[FLAGS], n), u16(o[DRAWN], n)
+@kernel()
+def stochastic(
+    cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
+    counts: written("u16", "n", when="many"),
+):  # fmt: skip
+    """Fires with the probability rate dt current (Bernoulli), or with ``many`` as often as a Poisson process of that
+    mean; ``number`` is that of the operation."""
+    n, p, current, flags, several = cells.n, cells.p, cells.current, fired.flags, fired.many != 0
     for first in range(0, n, 4):
-        u = uniform4(o[SEED], o[NUMBER], now, first >> 2)
+        u = uniform4(seed, number, fired.now, first >> 2)
         for i in range(first, min(first + 4, n)):
-            mean = p[i * step] * current[i]
+            mean = p.rate[i * cells.step] * current[i]
             if several:
                 counts[i] = poisson_count(u[i - first], within(mean, MOST_MEAN))
                 flags[i] = counts[i] > 0
             else:
                 flags[i] = u[i - first] < within(mean, ONE)
-    restart_current(o)
+    restart_current(cells)
     if several:
-        emit_several(o, counts)
+        emit_several(n, fired, counts)
     else:
-        emit(o)
+        emit(n, fired)
 
 
-def temporal(row):
+class Levels(Neurons):
+    """A `Population` with one parameter, the level of this step; ``params`` has one for each step of a window."""
+
+    def code(self, parameter, w):
+        now = f"i64({w['clock']}, 2)[1] % {w['window']}"
+        return super().code(parameter, w | {"params": f"({w['params']} + 4 * {w['each']} * ({now}))"})
+
+    def rows(self, w):
+        return w.window
+
+
+@kernel()
+def temporal(
+    cells: Levels("level"), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
+):  # fmt: skip
     """x is taken when a window begins; it fires where it reaches the level of a step, which is taken off, or all of it.
 
     Latency: the levels fall, x(t) of its closed form at t = (step + 1/2) dt; one spike, then nothing is left.
-    Phase: the levels are 1/2, 1/4, ..; what is left has the remaining digits.
+    Phase: the levels are 1/2, 1/4, ..; what is left has the remaining digits (``subtract``).
     """
-    o = i64(row, LATCHED + 1)
-    n, each, at = o[N], o[EACH], i64(o[CLOCK], 2)[1] % o[WINDOW]
-    levels, step = f32(o[PARAMS] + 4 * each * at, each), np.int64(each > 1)
-    v, current, flags = f32(o[LATCHED], n), f32(o[CURRENT], n), u8(o[FLAGS], n)
-    for i in range(n):
-        x, level = within(current[i], ONE) if at == 0 else v[i], levels[i * step]
-        fired = x >= level
-        rest = x - level if o[SUBTRACTS] != 0 else ZERO
-        v[i] = rest if fired else x
-        flags[i] = fired
-    restart_current(o)
-    emit(o)
+    current, flags, begins = cells.current, fired.flags, fired.now % window == 0
+    for i in range(cells.n):
+        x, level = within(current[i], ONE) if begins else v[i], cells.p.level[i * cells.step]
+        fires = x >= level
+        rest = x - level if subtract != 0 else ZERO
+        v[i] = rest if fires else x
+        flags[i] = fires
+    restart_current(cells)
+    emit(cells.n, fired)

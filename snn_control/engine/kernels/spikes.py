@@ -1,15 +1,26 @@
-"""Spike lists. A population keeps its last `slots` lists in a ring, one slot a step.
+"""Spike lists and vectors of past steps. A population keeps its last `slots` lists in a ring, one slot a step.
 
 A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, ``many`` bytes behind the slot's
 start, their uint16 multiplicities, where a model can fire several times in a step (``many`` = 0: each fired once).
+A graded signal keeps its last vectors in the same way, without a header.
 """
+
+from collections import namedtuple
 
 import numpy as np
 from numba.extending import register_jitable
 
+from ...errors import ProgramError
 from ..memory import flags64, i64, lowest_bit
+from ..places import clocked, graded, need, once, positive, ring, writable
+from ..rows import Word, in_words, size_of
 
 HEADER = 64  # bytes
+
+#: of one step: who fired (uint32 view), how often each (uint16 view, empty where each fired once); the step that runs
+SpikeList = namedtuple("SpikeList", "fired times now")
+#: a ring of lists or vectors and the step that runs, for `slot_of_step`
+Past = namedtuple("Past", "base stride slots now many")
 
 
 @register_jitable(forceinline=True)
@@ -49,3 +60,148 @@ def flags_to_indices(flags, n, out):
     if count < n:
         out[count] = 0
     return count
+
+
+# words of rows --------------------------------------------------------------------------------------------------
+class Spikes(Word):
+    """The list of a step, a `SpikeList`. Words: spikes, stride, slots, clock, delay, many.
+
+    of : how many neurons the source has
+    delay : the row has this word, the steps that the list is old; else it is the newest
+    many : the row has this word; else each neuron fires once a step
+    once : the kernel takes no multiplicities
+    prefix : of the words of a second list, which has the clock of the first
+    """
+
+    uses = (slot_address, SpikeList)
+
+    def __init__(self, of, delay=True, many=True, once=False, prefix=""):
+        self.of, self.delay, self.many, self.once, self.prefix = of, delay, many, once, prefix
+
+    def names(self, parameter):
+        words = [self.prefix + name for name in ("spikes", "stride", "slots")]
+        return (*words, *["clock"] * (not self.prefix), *["delay"] * self.delay, *["many"] * self.many)
+
+    def code(self, parameter, w):
+        base, stride, slots = (w[self.prefix + name] for name in ("spikes", "stride", "slots"))
+        times = f"u16(slot + {w['many']}, length if {w['many']} != 0 else 0)" if self.many else "u16(slot, 0)"
+        return [
+            f"slot = slot_address({base}, {stride}, {slots}, {w['clock']}, {w['delay'] if self.delay else 0})",
+            "length = i64(slot, 1)[0]",
+            f"{parameter} = SpikeList(u32(slot + {HEADER}, length), {times}, i64({w['clock']}, 2)[1])",
+        ]
+
+    def check(self, parameter, w):
+        lists, stride, slots = (getattr(w, self.prefix + name) for name in ("spikes", "stride", "slots"))
+        many = w.many if self.many else 0
+        ring(lists, stride, slots, w.clock, w.delay if self.delay else 0, many, size_of(self.of, w))
+        if self.once:
+            once(many)
+
+
+class PastSpikes(Word):
+    """The lists of the last steps, a `Past`. Words: spikes, stride, slots, clock, many.
+
+    of : how many neurons the source has
+    steps : how many lists the kernel looks back
+    many : the row has this word; else each neuron fires once a step
+    """
+
+    uses = (Past,)
+
+    def __init__(self, of, steps, many=True):
+        self.of, self.steps, self.many = of, steps, many
+
+    def names(self, parameter):
+        return ("spikes", "stride", "slots", "clock", *["many"] * self.many)
+
+    def code(self, parameter, w):
+        now, many = f"i64({w['clock']}, 2)[1]", w["many"] if self.many else 0
+        return [f"{parameter} = Past({w['spikes']}, {w['stride']}, {w['slots']}, {now}, {many})"]
+
+    def check(self, parameter, w):
+        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.many if self.many else 0, size_of(self.of, w))
+        needed = size_of(self.steps, w)
+        if w.slots < needed:
+            raise ProgramError(f"{w.slots} slots: the kernel looks at {needed} steps")
+
+
+class Signal(Word):
+    """The vector of a graded source that arrives now, float32. Words: x, n_pre, stride, slots, clock, delay."""
+
+    uses = (slot_address,)
+
+    def names(self, parameter):
+        return ("x", "n_pre", "stride", "slots", "clock", "delay")
+
+    def code(self, parameter, w):
+        words = ", ".join(w[name] for name in ("x", "stride", "slots", "clock", "delay"))
+        return [f"{parameter} = f32(slot_address({words}), {w['n_pre']})"]
+
+    def check(self, parameter, w):
+        graded(w.x, w.n_pre, w.stride, w.slots, w.clock, w.delay)
+
+
+class Clock(Word):
+    """The number of the step that runs, int64. Word: clock."""
+
+    def names(self, parameter):
+        return ("clock",)
+
+    def code(self, parameter, w):
+        return [f"{parameter} = i64({w['clock']}, 2)[1]"]
+
+    def check(self, parameter, w):
+        clocked(w.clock)
+
+
+class Line(Word):
+    """This step's vector in a delay line, float32. Words: line, stride, slots, clock.
+
+    of : how many numbers a vector has
+    """
+
+    uses = (slot_address,)
+
+    def __init__(self, of):
+        self.of = of
+
+    def names(self, parameter):
+        return ("line", "stride", "slots", "clock")
+
+    def code(self, parameter, w):
+        words = ", ".join(w[name] for name in self.names(parameter))
+        return [f"{parameter} = f32(slot_address({words}, 0), {in_words(self.of, w)})"]
+
+    def check(self, parameter, w):
+        n = size_of(self.of, w)
+        positive(w.slots, w.stride)
+        need(w.slots * w.stride, 1, w.line)
+        writable(w.line)
+        clocked(w.clock)
+        if w.stride < 4 * n or w.stride % 4:
+            raise ProgramError(f"stride {w.stride}: no line for {n} numbers")
+
+
+class PastLine(Word):
+    """The vectors of the last steps, a `Past`. Words: line, stride, slots, clock.
+
+    of : how many numbers a vector has
+    steps : how many vectors the kernel looks back
+    """
+
+    uses = (Past,)
+
+    def __init__(self, of, steps):
+        self.of, self.steps = of, steps
+
+    def names(self, parameter):
+        return ("line", "stride", "slots", "clock")
+
+    def code(self, parameter, w):
+        return [f"{parameter} = Past({w['line']}, {w['stride']}, {w['slots']}, i64({w['clock']}, 2)[1], 0)"]
+
+    def check(self, parameter, w):
+        positive(w.slots, w.stride)
+        need(w.slots * w.stride, 1, w.line)
+        graded(w.line, size_of(self.of, w), w.stride, w.slots, w.clock, size_of(self.steps, w))

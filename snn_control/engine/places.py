@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ProgramError
+from ..errors import ProgramError
 
 __all__ = [
     "Array",
@@ -25,7 +25,7 @@ __all__ = [
     "positive",
     "present",
     "ring",
-    "written",
+    "writable",
 ]
 
 
@@ -67,8 +67,8 @@ def need(n: int, size: int, *arrays: Any) -> None:
         array.need(n, size)
 
 
-def written(*arrays: Any) -> None:
-    """The kernel writes to these."""
+def writable(*arrays: Any) -> None:
+    """The kernel writes to these: they must not be constants, which all states share."""
     for array in arrays:
         if isinstance(array, Array) and array.constant:
             raise ProgramError("a kernel would write into the constants")

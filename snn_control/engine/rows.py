@@ -1,0 +1,303 @@
+"""Rows: what a kernel's operands are, declared once, in the signature of its function.
+
+    @kernel()
+    def add(n: count, y: written("f32", "n"), x: read("f32", "n")):
+        "y += x."
+        for i in range(n):
+            y[i] += x[i]
+
+A Program's operation names a kernel and has one operand for each word of its row: a number, or a place in a block. In
+the bound table these are int64 numbers and addresses. From the declaration follow
+
+- the C function ``void(int64 row)`` that the tick calls: it makes numbers and array views of the words and calls the
+  function;
+- the check of the operands when a Program is bound, so that no row leads a kernel out of its arrays: `Kernel.check`;
+- the operands in their order, from the keywords that builders give: `Kernel.operands`.
+
+A parameter may stand for several words that belong together, as a list of spikes does: see `Word`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from numba.extending import register_jitable
+
+from ..errors import ProgramError
+from . import memory
+from .places import Array, followed, need, writable
+
+__all__ = [
+    "WORDS", "Kernel", "Number", "Scalars", "Table", "View", "Word", "address", "count", "counter", "flag", "in_words",
+    "kernel", "number", "optional", "read", "scalar", "size_of", "written",
+]  # fmt: skip
+
+#: words of a row in the bound table, the kernel's own address included
+WORDS = 24
+#: element types, by the names of their views in `snn_control.engine.memory` -> bytes
+BYTES = {"u8": 1, "i8": 1, "u16": 2, "u32": 4, "i32": 4, "f32": 4, "u64": 8, "i64": 8, "f64": 8}
+#: a size: a number, an expression of numbers of the row, or, where compiled code need not know it, a function of the
+#: operands
+Size = int | str | Callable[[Any], int]
+UNKNOWN = str(1 << 40)  # more than any array has
+
+
+class Word:
+    """What one parameter of a kernel stands for: one word of the row, or a few that belong together.
+
+    A subclass says which words these are (`names`), how the parameter's value is made of them (`code`), and what must
+    hold for them (`check`). ``uses`` are the functions and types that the code names.
+    """
+
+    uses: tuple[Any, ...] = ()
+
+    def names(self, parameter: str) -> tuple[str, ...]:
+        return (parameter,)
+
+    def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
+        """Statements that bind ``parameter``; ``w``: word -> the variable that has it, an int64."""
+        raise NotImplementedError
+
+    def check(self, parameter: str, w: Any) -> None:
+        """Raise ProgramError where the operands do not fit; ``w.NAME``: an int, or an `Array` of a place."""
+        raise NotImplementedError
+
+    def default(self, parameter: str) -> dict[str, int]:
+        """Words that a builder may leave out, and what they are then."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Number(Word):
+    """A whole number from ``least`` to ``most``."""
+
+    least: int = -(1 << 63)
+    most: int = (1 << 63) - 1
+
+    def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
+        return [f"{parameter} = {w[parameter]}"]
+
+    def check(self, parameter: str, w: Any) -> None:
+        value = getattr(w, parameter)
+        if isinstance(value, Array) or not self.least <= value <= self.most:
+            raise ProgramError(f"{parameter} {value!r}: must be a number from {self.least} to {self.most}")
+
+
+@dataclass(frozen=True)
+class View(Word):
+    """An array of ``size`` elements, as a view, its first element alone, or its address.
+
+    written : the kernel changes it
+    followed : it holds counts or indices that the kernel follows without looking: nobody else may write there
+    missing : 0 in the row where there is none; the view then has no elements
+    when : a word that is 0 where the kernel does not touch the array
+    """
+
+    dtype: str
+    size: Size = 1
+    written: bool = False
+    followed: bool = False
+    missing: bool = False
+    when: str = ""
+    form: str = "view"
+
+    def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
+        at = w[parameter]
+        if self.form == "address":
+            return [f"{parameter} = {at}"]
+        if self.form == "scalar":
+            return [f"{parameter} = {self.dtype}({at}, 1)[0]"]
+        size = UNKNOWN if callable(self.size) else in_words(self.size, w)
+        if there := at if self.missing else w.get(self.when, ""):
+            size = f"{size} if {there} != 0 else 0"
+        return [f"{parameter} = {self.dtype}({at}, {size})"]
+
+    def check(self, parameter: str, w: Any) -> None:
+        value = getattr(w, parameter)
+        if self.written:
+            writable(value)
+        if self.followed:
+            followed(value)
+        if (self.missing and not isinstance(value, Array) and value == 0) or (self.when and not getattr(w, self.when)):
+            return
+        need(size_of(self.size, w), BYTES[self.dtype], value)
+
+    def default(self, parameter: str) -> dict[str, int]:
+        return {parameter: 0} if self.missing or self.when else {}
+
+
+def in_words(expression: Size, w: Mapping[str, str]) -> str:
+    """A size as code over the variables of the words."""
+    tree = ast.parse(str(expression), mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = w[node.id]
+    return ast.unparse(tree)
+
+
+def size_of(size: Size, w: Any) -> int:
+    """A size, from the operands."""
+    if callable(size):
+        return size(w)
+    return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
+
+
+@functools.cache
+def _compiled(expression: str) -> Any:
+    return compile(expression, "<size>", "eval")
+
+
+def read(dtype: str, size: Size, **more: Any) -> View:
+    """An array that the kernel only reads."""
+    return View(dtype, size, **more)
+
+
+def written(dtype: str, size: Size, **more: Any) -> View:
+    """An array that the kernel changes."""
+    return View(dtype, size, written=True, **more)
+
+
+def optional(array: View) -> View:
+    """The same, or 0 in the row where there is none."""
+    return View(array.dtype, array.size, array.written, array.followed, True, array.when, array.form)
+
+
+def address(dtype: str, size: Size, **more: Any) -> View:
+    """The address of an array, for kernels that walk through it."""
+    return View(dtype, size, form="address", **more)
+
+
+def scalar(dtype: str) -> View:
+    """The one number that an array of one holds."""
+    return View(dtype, 1, form="scalar")
+
+
+class Table(View):
+    """A matrix whose rows have names: the parameter is a named tuple of views, one a row (`size` elements each)."""
+
+    def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
+        super().__init__(dtype, size, written, when=when)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "uses", (namedtuple("_".join(("Table", *rows)), rows),))
+
+    def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
+        n, at, step = in_words(self.size, w), w[parameter], BYTES[self.dtype]
+        views = ", ".join(f"{self.dtype}({at} + {step * k} * ({n}), {n})" for k in range(len(self.rows)))
+        return [f"{parameter} = {self.uses[0].__name__}({views})"]
+
+    def check(self, parameter: str, w: Any) -> None:
+        whole = View(self.dtype, len(self.rows) * size_of(self.size, w), self.written, when=self.when)
+        whole.check(parameter, w)
+
+
+class Scalars(View):
+    """Numbers with names, in one array: the parameter is a named tuple of them."""
+
+    def __init__(self, dtype: str, *names: str) -> None:
+        super().__init__(dtype, len(names))
+        object.__setattr__(self, "uses", (namedtuple("_".join(("Scalars", *names)), names),))
+
+    def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
+        values = ", ".join(f"{self.dtype}({w[parameter]}, {self.size})[{k}]" for k in range(int(self.size)))
+        return [f"{parameter} = {self.uses[0].__name__}({values})"]
+
+
+count, flag, number = Number(1, (1 << 40) - 1), Number(0, 1), Number()
+#: int64[1] that a kernel counts up
+counter = written("i64", 1)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One operation of a tick.
+
+    name : unique, by which a Program names it
+    version : raised whenever the result or the row changes, so that an old Program is refused
+    function : plain function of numbers and arrays, one parameter for each entry of ``row``
+    row : parameter -> what it stands for
+    must : function of the operands (by word) that raises ProgramError where more than each by itself does not fit
+    """
+
+    name: str
+    version: int
+    function: Callable
+    row: Mapping[str, Word] = field(repr=False)
+    must: Callable[[Any], None] | None = None
+
+    @functools.cached_property
+    def words(self) -> tuple[str, ...]:
+        """Names of the words in their order; word 0 of a row, the kernel's own address, is not among them."""
+        return tuple(name for parameter, word in self.row.items() for name in word.names(parameter))
+
+    @functools.cached_property
+    def address(self) -> int:
+        """Address of the compiled C function; compiles at the first call, or takes it from the cache."""
+        from .compile import compile_callback  # which the digest of a kernel's code does not depend on
+
+        return compile_callback(self.entry, "void(int64)")
+
+    @functools.cached_property
+    def entry(self) -> Callable:
+        """``entry(row)``: makes views of the words and calls the function."""
+        w = {name: f"_{name}" for name in self.words}
+        lines = [f"o = i64(row, {len(w) + 1})"]
+        lines += [f"_{name} = o[{k}]" for k, name in enumerate(self.words, 1)]
+        for parameter, word in self.row.items():
+            lines += word.code(parameter, w)
+        lines.append(f"function({', '.join(self.row)})")
+        source = f"def {self.name}(row):\n" + "".join(f"    {line}\n" for line in lines)
+        scope: dict[str, Any] = {name: getattr(memory, name) for name in BYTES}
+        for word in self.row.values():
+            scope |= {one.__name__: one for one in word.uses}
+        scope["function"] = register_jitable(forceinline=True)(self.function)
+        exec(compile(source, f"<row of {self.name}>", "exec"), scope)
+        entry = scope[self.name]
+        entry.__module__, entry.__doc__ = self.function.__module__, self.function.__doc__
+        return entry
+
+    def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The operands of a row from keywords; TypeError names what is missing or not known."""
+        found: dict[str, Any] = {}
+        for parameter, word in self.row.items():
+            found |= word.default(parameter)
+        found |= given
+        if set(found) != set(self.words):
+            missing, unknown = sorted(set(self.words) - set(found)), sorted(set(found) - set(self.words))
+            raise TypeError(f"kernel '{self.name}': missing {missing}, not known {unknown}")
+        return tuple(found[name] for name in self.words)
+
+    def check(self, operands: Sequence[Any]) -> None:
+        """Raise ProgramError where a row with these operands would lead the kernel astray."""
+        if len(operands) != len(self.words):
+            raise ProgramError(f"{len(operands)} operands: must be {len(self.words)}: {', '.join(self.words)}")
+        w = SimpleNamespace(**dict(zip(self.words, operands)))
+        for kind in (True, False):  # numbers first: arrays are measured with them
+            for parameter, word in self.row.items():
+                if isinstance(word, Number) is kind:
+                    word.check(parameter, w)
+        if self.must is not None:
+            self.must(w)
+
+
+def kernel(version: int = 1, must: Callable[[Any], None] | None = None) -> Callable[[Callable], Kernel]:
+    """Make a `Kernel` of a function whose parameters are annotated with what they stand for."""
+
+    def make(function: Callable) -> Kernel:
+        row = {name: one.annotation for name, one in inspect.signature(function).parameters.items()}
+        for name, word in row.items():
+            if not isinstance(word, Word):
+                fix = "; leave out `from __future__ import annotations`" if isinstance(word, str) else ""
+                raise TypeError(f"{function.__qualname__}: {name} is annotated with {word!r}: must be a Word{fix}")
+        made = Kernel(function.__name__, version, function, row, must)
+        if len(made.words) >= WORDS:
+            raise TypeError(f"{made.name}: {len(made.words)} words: a row has room for {WORDS - 1}")
+        return made
+
+    return make
