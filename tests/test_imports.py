@@ -1,6 +1,7 @@
 """Who may import whom, read from the sources; and what `import snn_control` must not pull in."""
 
 import ast
+import graphlib
 import importlib
 import importlib.util
 import subprocess
@@ -109,6 +110,23 @@ def test_a_file_imports_only_what_its_room_may(path):
                 )
         if first in OWNERS:
             assert room in OWNERS[first], f"line {line}: only {', '.join(sorted(OWNERS[first]))} may import {first}"
+
+
+def test_no_import_leads_back():
+    """Those within functions and for types included; a package's ``__init__`` and its modules are files like others."""
+    files = {module_name(path): path for path in FILES}
+    graph = {}
+    for name, path in files.items():
+        found = set()
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+                found |= {f"{base}.{a.name}" if f"{base}.{a.name}" in files else base for a in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        graph[name] = (found & set(files)) - {name}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 def test_every_room_has_its_rule():

@@ -46,11 +46,12 @@ def test_the_example_passes_its_own_tests(example):
 
 
 LISTED = """
-    from snn_control.engine import plugins, registry
+    from snn_control.engine import registry
     from snn_control.engine.registry import all_kernels
     from tests import reference
-    twins = {**reference.TWINS, **plugins.twins()}
-    print(sorted(set(all_kernels()) - set(registry.OURS)), set(all_kernels()) - set(twins), repr(plugins.faults()))
+    twins = {**reference.TWINS, **registry.twins()}
+    own = set(all_kernels()) - set(registry.our("kernels"))
+    print(sorted(own), set(all_kernels()) - set(twins), repr(registry.faults()))
 """
 
 
@@ -90,7 +91,7 @@ BROKEN = {
     "wrong": ("PLUGIN = 7", "wrong:PLUGIN is a int, must be a Plugin"),
     "taken": (
         """
-        from snn_control.engine.plugins import Plugin
+        from snn_control.engine.forms import Plugin
         from snn_control.engine.rows import count, kernel
         @kernel()
         def copy(n: count): pass
@@ -100,7 +101,7 @@ BROKEN = {
     ),
     "formless": (
         """
-        from snn_control.engine.plugins import Plugin
+        from snn_control.engine.forms import Plugin
         from snn_control.network import LIF
         class Mine(LIF): pass
         PLUGIN = Plugin(neurons={"mine": (Mine, 7)})
@@ -109,16 +110,15 @@ BROKEN = {
     ),
     "ours": (
         """
-        from snn_control.engine.forms import FORMS
-        from snn_control.engine.plugins import Plugin
-        from snn_control.network import LIF
-        PLUGIN = Plugin(neurons={"mine": (LIF, FORMS[LIF])})
+        from snn_control.engine.forms import Plugin
+        from snn_control.engine.registry import our
+        PLUGIN = Plugin(neurons={"mine": our("neurons")["lif"]})
         """,
         "neurons 'mine': LIF is a description of snn_control; make a subclass of it",
     ),
     "unlisted": (
         """
-        from snn_control.engine.plugins import Plugin
+        from snn_control.engine.forms import Plugin
         PLUGIN = Plugin(kernels=(7,))
         """,
         "kernels: 7 is no Kernel",
@@ -126,8 +126,8 @@ BROKEN = {
 }
 MINE = """
     from dataclasses import dataclass
-    from snn_control.engine.forms import FORMS
-    from snn_control.engine.plugins import Plugin
+    from snn_control.engine.forms import Plugin
+    from snn_control.engine.registry import our
     from snn_control.engine.rows import count, kernel
     from snn_control.network import LIF
     @dataclass(frozen=True, eq=False)
@@ -136,7 +136,8 @@ MINE = """
     @kernel()
     def k(n: count):
         pass
-    PLUGIN = Plugin(kernels=(k,), neurons={"%s": (Mine, FORMS[LIF]), "%s": (Mine, FORMS[LIF])})
+    form = our("neurons")["lif"][1]
+    PLUGIN = Plugin(kernels=(k,), neurons={"%s": (Mine, form), "%s": (Mine, form)})
 """
 
 
@@ -155,7 +156,6 @@ ASK = """
     from snn_control.errors import SnnControlError
     from snn_control.network import Population, Network, NeuronModel
     from snn_control.spec import parse_spec
-    from snn_control.spec.network import NEURONS
     NEURON = "version: 1\\nperiod: 0.01\\nnetwork: {populations: {a: {size: 1, neuron: {type: %s}}}}\\n"
     REST = "outputs: {u: {decoder: {type: linear, from: a, weights: 1.0, tau: 0.1}}}"
     def ask(name):
@@ -184,7 +184,7 @@ def test_a_broken_plugin_is_named_where_it_is_missed_and_stops_nobody_else(tmp_p
     told(ask, "quadratik")
     told(kernel, "nowhere")
     class Unknown(NeuronModel): pass
-    from snn_control.engine.forms import form_of
+    from snn_control.engine.builder import form_of
     told(form_of, "here", Unknown())
     """
     )
@@ -221,7 +221,7 @@ def test_names_that_clash_are_told_and_mean_nothing(tmp_path):
     assert out[0] == "fine"
     assert "neurons 'both' is in plug-in 'one' of one_package and in plug-in 'two' of two_package" in out[1]
     assert "kernel 'k' is not installed" in out[2]
-    assert "kernel 'k' is in plug-in 'one' of one_package and in plug-in 'two' of two_package" in out[2]
+    assert "kernels 'k' is in plug-in 'one' of one_package and in plug-in 'two' of two_package" in out[2]
     assert out[3:5] == ["LIF", "one 1"]
     assert "'Mine': has no name in the controller file" in out[5]
     assert "plug-in 'two' of two_package: neurons 'lif' exists already" in out[5]

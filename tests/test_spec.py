@@ -21,6 +21,7 @@ from snn_control.coding import (
     SpikeDecoder,
     ValueInput,
 )
+from snn_control.engine import registry
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import (
@@ -36,8 +37,6 @@ from snn_control.network import (
     Threshold,
 )
 from snn_control.spec import load_spec, parse_spec
-from snn_control.spec.coding import FILTERS
-from snn_control.spec.network import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "snn_control" / "controller.schema.json").read_text())
@@ -427,10 +426,10 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
 
     closed = [set(o["properties"]) for o in objects(SCHEMA)]
     for cls, renamed, extra in [
-        *((cls, {}, {"type"}) for cls in (spec.network.NEURONS | spec.network.RULES).values()),
+        *((cls, {}, {"type"}) for cls in (registry.types("neurons") | registry.types("rules")).values()),
         (network.Population, {"name": None}, set()), (network.Projection, {}, set()),
-        *((cls, {}, {"type"}) for cls in spec.coding.ENCODERS.values()),
-        *((cls, {"source": "from"}, {"type"}) for cls in spec.coding.DECODERS.values()), (ArgmaxDecoder, {}, {"type"}),
+        *((cls, {}, {"type"}) for cls in registry.types("encoders").values()),
+        *((cls, {"source": "from"}, {"type"}) for cls in registry.types("decoders").values()), (ArgmaxDecoder, {}, {"type"}),
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
         (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()), (spec.RosTopic, {}, set()),
         (network.Uniform, {}, {"type"}), (network.Normal, {}, {"type"}), (network.FixedProbability, {}, {"type"}),
@@ -465,7 +464,7 @@ def test_learning_rules_are_read_and_fit_the_schema():
         document = with_value(f"{SECOND}.learning", {"type": kind} | values)
         VALIDATOR.validate(document)
         found = parse_spec(document).network.projections[1].learning
-        assert type(found) is RULES[kind]
+        assert type(found) is registry.types("rules")[kind]
         assert {key: np.asarray(getattr(found, key)).tolist() for key in values} == values
     for least in ({"type": "stdp", "w_max": 3}, {"type": "pes", "error": "slow"}):
         VALIDATOR.validate(with_value(f"{SECOND}.learning", least))
@@ -481,7 +480,7 @@ def test_every_filter_can_stand_in_the_file():
         document = with_value(f"{CAMERA}.filters", [one])
         VALIDATOR.validate(document)
         (found,) = parse_spec(document).inputs[0].filters
-        assert type(found) is FILTERS[one["type"]]
+        assert type(found) is registry.types("filters")[one["type"]]
         got = {key: np.asarray(getattr(found, key)).tolist() for key in one if key != "type"}
         assert got == {key: value for key, value in one.items() if key != "type"}
 

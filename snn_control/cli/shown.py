@@ -7,7 +7,8 @@ import argparse
 from ..controller import Controller
 from ..errors import DescriptionError
 from ..record.closed_loop import shown_in
-from ..record.stimulus import Stimulus, default_stimulus, load_stimulus
+from ..record.stimulus import Stimulus, default_stimulus
+from ..record.stimulus_files import load_stimulus
 from ..spec import ControllerSpec
 from .common import check_fit, keywords, make_environment, number, whole
 

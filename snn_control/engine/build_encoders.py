@@ -1,11 +1,8 @@
-"""The encoders of a build: the registry of encoder descriptions that can be built."""
+"""The encoders of a build."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,30 +20,14 @@ from ..coding import (
     ValueInput,
 )
 from ..errors import BuildError
-from . import plugins
 from .build_filters import event_columns
 from .build_projections import product
 from .builder import Builder, matrix, vector
+from .forms import EncoderForm
 from .kernels.encoders import RESPONSES
 from .program import PRE, Place
 
-__all__ = ["EncoderForm", "encoder_form", "register_encoder"]
-
-
-@dataclass(frozen=True)
-class EncoderForm:
-    """How an encoder description becomes operations.
-
-    build : (builder, input, source) -> place of the currents, float32 (neurons,), after emitting into section PRE what
-        writes all of them once a tick; the source is the checked numbers, float32 (size,), or the io header of an
-        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` gives
-    pulse : the currents act in the first step of a tick only; or a function of the description that says so
-    events : it takes events, not numbers
-    """
-
-    build: Callable[[Builder, Any, Place], Place]
-    pulse: bool | Callable[[Any], bool] = False
-    events: bool = False
+__all__ = ["ENCODERS"]
 
 
 def _currents(b: Builder, spec: ValueInput, n: int) -> Place:
@@ -196,24 +177,14 @@ def _decay(b: Builder, tau: float) -> float:
     return math.exp(-b.dt * b.steps / tau)
 
 
-FORMS: dict[type, EncoderForm] = {
-    DirectEncoder: EncoderForm(_direct),
-    LinearEncoder: EncoderForm(_linear),
-    PopulationEncoder: EncoderForm(_population),
-    FieldsEncoder: EncoderForm(_fields),
-    SignedEncoder: EncoderForm(_signed),
-    DeltaEncoder: EncoderForm(_changes, pulse=True),
-    StepForwardEncoder: EncoderForm(_changes, pulse=True),
-    PoolEncoder: EncoderForm(_pool, pulse=lambda encoder: encoder.tau is None, events=True),
-    SurfaceEncoder: EncoderForm(_surface, events=True),
+ENCODERS = {
+    "population": (PopulationEncoder, EncoderForm(_population)),
+    "linear": (LinearEncoder, EncoderForm(_linear)),
+    "direct": (DirectEncoder, EncoderForm(_direct)),
+    "fields": (FieldsEncoder, EncoderForm(_fields)),
+    "signed": (SignedEncoder, EncoderForm(_signed)),
+    "delta": (DeltaEncoder, EncoderForm(_changes, pulse=True)),
+    "step_forward": (StepForwardEncoder, EncoderForm(_changes, pulse=True)),
+    "pool": (PoolEncoder, EncoderForm(_pool, pulse=lambda encoder: encoder.tau is None, events=True)),
+    "surface": (SurfaceEncoder, EncoderForm(_surface, events=True)),
 }
-
-
-def encoder_form(description: type) -> EncoderForm | None:
-    """The form of an encoder description, if there is one."""
-    return FORMS.get(description) or plugins.form("encoders", description)
-
-
-def register_encoder(description: type, form: EncoderForm) -> None:
-    """Make an encoder description buildable in this process; a package's own comes as a plug-in."""
-    FORMS[description] = form

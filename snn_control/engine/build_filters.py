@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 
 from ..coding import BackgroundActivity, EventsInput, HotPixels, Polarity, RateLimit, Refractory, Region
 from ..errors import BuildError
-from . import plugins
+from . import registry
 from .builder import Builder
+from .forms import FilterForm
 from .kernels.filters import TOKEN
 from .layout import element
 from .program import PRE, Place
 
-__all__ = ["EventColumns", "FilterForm", "add_columns", "event_columns", "filter_form", "register_filter"]
+__all__ = ["FILTERS", "EventColumns", "add_columns", "event_columns"]
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,6 @@ class EventColumns:
     p: Place
     kept: Place | int
     counters: Place
-
-
-@dataclass(frozen=True)
-class FilterForm:
-    """How a description of a filter becomes an operation.
-
-    kernel : its name, see `snn_control.engine.kernels.filters`
-    operands : (builder, input, filter, columns) -> the words of the row beside those of `Events`
-    """
-
-    kernel: str
-    operands: Callable[[Builder, EventsInput, Any, EventColumns], dict[str, int | Place]]
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
@@ -74,12 +62,12 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def _add_filter(b: Builder, spec: EventsInput, one: Any, columns: EventColumns, removed: Place, first: bool) -> None:
-    form = filter_form(type(one))
+    form = registry.form("filters", type(one))
     if form is None:
         where = f"inputs.{spec.name}.filters"
-        raise BuildError(where, type(one).__name__, "is no filter of events", plugins.faults())
+        raise BuildError(where, type(one).__name__, "is no filter of events", registry.faults())
     c, own = columns, form.operands(b, spec, one, columns)
-    if form is FORMS[Region]:
+    if form.kernel == "region":
         own["first"] = first
     events = {"slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "removed": removed}
     b.emit(PRE, form.kernel, width=spec.size[0], height=spec.size[1], **events, **own, label=spec.name)
@@ -133,21 +121,11 @@ def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, columns: EventCol
     return {"tokens": b.layout.state("", "int64", 1, most), "refill": min(refill, most), "most": most}
 
 
-FORMS: dict[type, FilterForm] = {
-    Region: FilterForm("region", _region),
-    HotPixels: FilterForm("hot_pixels", _hot_pixels),
-    Refractory: FilterForm("refractory", _refractory),
-    BackgroundActivity: FilterForm("background", _background),
-    Polarity: FilterForm("one_polarity", _polarity),
-    RateLimit: FilterForm("rate_limit", _rate_limit),
+FILTERS = {
+    "region": (Region, FilterForm("region", _region)),
+    "hot_pixels": (HotPixels, FilterForm("hot_pixels", _hot_pixels)),
+    "refractory": (Refractory, FilterForm("refractory", _refractory)),
+    "background_activity": (BackgroundActivity, FilterForm("background", _background)),
+    "polarity": (Polarity, FilterForm("one_polarity", _polarity)),
+    "rate_limit": (RateLimit, FilterForm("rate_limit", _rate_limit)),
 }
-
-
-def filter_form(description: type) -> FilterForm | None:
-    """The form of a filter's description, if there is one."""
-    return FORMS.get(description) or plugins.form("filters", description)
-
-
-def register_filter(description: type, form: FilterForm) -> None:
-    """Make a filter's description buildable in this process; a package's own comes as a plug-in."""
-    FORMS[description] = form

@@ -10,8 +10,7 @@ from ..coding import EventsInput, Input, ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..errors import BuildError
 from ..network import Population
-from . import plugins
-from .build_encoders import encoder_form
+from . import registry
 from .build_filters import add_columns
 from .builder import Builder, bounded
 from .kernels import encoders
@@ -66,10 +65,10 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
     """Operations of the encoder, and its neurons."""
-    where, form = f"inputs.{spec.name}.encoder", encoder_form(type(spec.encoder))
+    where, form = f"inputs.{spec.name}.encoder", registry.form("encoders", type(spec.encoder))
     if form is None or form.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"
-        raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input", plugins.faults())
+        raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input", registry.faults())
     drive, model = form.build(b, spec, source), getattr(spec.encoder, "neuron", None)
     if model is None:
         node = b.nodes[spec.name] = b.graded(spec.name, drive)

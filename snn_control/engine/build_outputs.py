@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,34 +19,16 @@ from ..coding import (
     SpikeDecoder,
 )
 from ..errors import BuildError
-from . import plugins
+from . import registry
 from .build_projections import fan_out, product, zeros
 from .builder import Builder, Node, matrix, vector
-from .forms import whole_steps
+from .forms import DecoderForm
 from .kernels import outputs
 from .layout import element
 from .program import POST, STEP, Place
+from .times import whole_steps
 
-__all__ = ["DecoderForm", "add_guard", "add_output", "look_back", "register_decoder", "terms_of"]
-
-
-def _newest(path: str, term: Any, dt: float) -> int:
-    return 1
-
-
-@dataclass(frozen=True)
-class DecoderForm:
-    """How a decoder description becomes operations.
-
-    build : (builder, path of the term, term, its population, into) emits what adds the term to ``into``, float32 (m,),
-        in section POST, and what that needs in section STEP
-    graded : it reads a graded population, not a spiking one
-    lists : (path, term, dt) -> newest spike lists or graded vectors, one a step, that the population must keep for it
-    """
-
-    build: Callable[[Builder, str, Any, Node, Place], None]
-    graded: bool = False
-    lists: Callable[[str, Any, float], int] = _newest
+__all__ = ["DECODERS", "add_guard", "add_output", "look_back", "terms_of"]
 
 
 def _values(path: str, term: MembraneDecoder, dt: float) -> int:
@@ -136,22 +117,13 @@ def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, int
     b.emit(POST, "first_spike", m=m, n=n, **words, label=path)
 
 
-FORMS: dict[type, DecoderForm] = {
-    SpikeDecoder: DecoderForm(_rates),
-    MembraneDecoder: DecoderForm(_membrane, graded=True, lists=_values),
-    PopulationVectorDecoder: DecoderForm(_population_vector),
-    SpikeCountDecoder: DecoderForm(_spike_count, lists=_window),
-    FirstSpikeDecoder: DecoderForm(_first_spike),
+DECODERS = {
+    "linear": (SpikeDecoder, DecoderForm(_rates)),
+    "membrane": (MembraneDecoder, DecoderForm(_membrane, graded=True, lists=_values)),
+    "population_vector": (PopulationVectorDecoder, DecoderForm(_population_vector)),
+    "spike_count": (SpikeCountDecoder, DecoderForm(_spike_count, lists=_window)),
+    "first_spike": (FirstSpikeDecoder, DecoderForm(_first_spike)),
 }
-
-
-def register_decoder(description: type, form: DecoderForm) -> None:
-    """Make a decoder description buildable in this process; a package's own comes as a plug-in."""
-    FORMS[description] = form
-
-
-def _form(term: Any) -> DecoderForm | None:
-    return FORMS.get(type(term)) or plugins.form("decoders", type(term))
 
 
 def terms_of(output: Output) -> tuple[Any, ...]:
@@ -164,7 +136,7 @@ def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
-            if form := _form(term):
+            if form := registry.form("decoders", type(term)):
                 needed = form.lists(f"outputs.{output.name}.decoder[{k}]", term, dt)
                 lists[term.source] = max(lists.get(term.source, 0), needed)
     return lists
@@ -175,9 +147,9 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
-        form = _form(term)
+        form = registry.form("decoders", type(term))
         if form is None:
-            raise BuildError(path, type(term).__name__, "is no decoder that can be built", plugins.faults())
+            raise BuildError(path, type(term).__name__, "is no decoder that can be built", registry.faults())
         if term.source not in b.nodes:
             raise BuildError(f"{path}.from", term.source, f"must be a population: {', '.join(b.nodes)}")
         node = b.nodes[term.source]

@@ -10,14 +10,16 @@ import numpy as np
 
 from ..errors import BuildError, DescriptionError
 from ..network import Distribution, Network, NeuronModel, Population, Projection
-from .forms import FLOAT_MAX, NeuronForm, form_of, whole_steps
+from . import registry
+from .forms import FLOAT_MAX, NeuronForm
 from .kernels.spikes import HEADER
 from .layout import Layout, element
 from .program import POST, PRE, STEP, Operation, Place
 from .random import operation_number
 from .registry import kernel
+from .times import whole_steps
 
-__all__ = ["Builder", "Node", "bounded", "matrix", "vector"]
+__all__ = ["Builder", "Node", "bounded", "form_of", "matrix", "vector"]
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
@@ -43,6 +45,14 @@ def vector(path: str, value: Any, n: int) -> np.ndarray:
 def bounded(path: str, value: Any, n: int) -> np.ndarray:
     """The same as float32, infinities as its largest numbers."""
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+
+
+def form_of(path: str, neuron: NeuronModel) -> NeuronForm:
+    """The form of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
+    form = registry.form("neurons", type(neuron))
+    if form is None:
+        raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model", registry.faults())
+    return form
 
 
 def _up(n: int) -> int:

@@ -1,53 +1,27 @@
-"""How a neuron description becomes a kernel's row: the registry of neuron models that can be built."""
+"""What a package adds to what controllers can be made of: kernels, and descriptions with their forms.
+
+A form says how a description becomes operations. Ours come as a `Plugin` too (`snn_control.engine.builtin`);
+``docs/plugins.md`` is the tutorial.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import BuildError
-from ..network import (
-    ALIF,
-    IF,
-    LI,
-    LIF,
-    AdEx,
-    Bernoulli,
-    CubaLI,
-    CubaLIF,
-    Integrator,
-    Izhikevich,
-    Latency,
-    NeuronModel,
-    Phase,
-    Poisson,
-    Relay,
-    Threshold,
-)
-from . import plugins
-from .kernels import neurons
+from ..coding import Decoder, Encoder, EventFilter
+from ..errors import BuildError, ProgramError
+from ..network import LearningRule, NeuronModel
+from .program import Place
+from .rows import Kernel
 
-__all__ = ["FLOAT_MAX", "NeuronForm", "form_of", "register_neuron", "whole_steps"]
+__all__ = ["BASES", "FLOAT_MAX", "DecoderForm", "EncoderForm", "FilterForm", "NeuronForm", "Plugin", "RuleForm"]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
-MOST_STEPS = 100_000  # of a delay or a window: what a ring must hold
 Numbers = Any  # a number, or (n,) numbers
-
-
-def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Whole steps, int or an array of int64; raises BuildError where a time that is not zero would round to none."""
-    times = np.asarray(seconds, np.float64)
-    if times.size and times.max() / dt > MOST_STEPS:
-        raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
-    steps = np.rint(times / dt).astype(np.int64)
-    if ((steps == 0) & (times != 0)).any():
-        lost = float(times[(steps == 0) & (times != 0)].flat[0])
-        raise BuildError(path, lost, f"rounds to no step of {dt} s", "use 0, or more than half a step")
-    return steps if steps.ndim else int(steps)
 
 
 def _no_options(model: Any, dt: float) -> dict[str, int]:
@@ -96,160 +70,97 @@ class NeuronForm:
         return found
 
 
-def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """decay and 1 - decay of one step of dx/dt = (y - x) / tau with a constant y."""
-    share = dt / np.asarray(tau, np.float64)
-    return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
+@dataclass(frozen=True)
+class EncoderForm:
+    """How an encoder description becomes operations.
+
+    build : (builder, input, source) -> place of the currents, float32 (neurons,), after emitting into section PRE what
+        writes all of them once a tick; the source is the checked numbers, float32 (size,), or the io header of an
+        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` gives
+    pulse : the currents act in the first step of a tick only; or a function of the description that says so
+    events : it takes events, not numbers
+    """
+
+    build: Callable[[Any, Any, Place], Place]
+    pulse: bool | Callable[[Any], bool] = False
+    events: bool = False
 
 
-def _synaptic_gain(model: Any, dt: float) -> Numbers:
-    """What a synaptic current isyn at the start of a step adds to the membrane within it, over r."""
-    if model.integration != "exact":
-        return coefficients(model.integration, dt, model.tau_mem)[1]
-    tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
-    x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)
-    near = np.clip(x, -1, 1)  # equal constants or nearly so: the closed form without the difference
-    slope = np.where(np.abs(near) < 1e-9, 1.0, np.expm1(near) / np.where(near == 0, 1, near))
-    apart = (np.exp(-dt / tau_syn) - np.exp(-dt / tau_mem)) / np.where(x == 0, 1, x)
-    return dt / tau_mem * np.where(np.abs(x) < 1, np.exp(-dt / tau_mem) * slope, apart)
+@dataclass(frozen=True)
+class FilterForm:
+    """How a description of a filter becomes an operation.
+
+    kernel : its name, see `snn_control.engine.kernels.filters`
+    operands : (builder, input, filter, columns) -> the words of the row beside those of `Events`
+    """
+
+    kernel: str
+    operands: Callable[[Any, Any, Any, Any], dict[str, int | Place]]
 
 
-def _linear(model: Any, dt: float) -> list[Numbers]:
-    """decay, gain, leak, gain_syn, decay_syn of a model that is linear below its threshold."""
-    if isinstance(model, Relay | Threshold):
-        return [0.0, 1.0, 0.0, 0.0, 0.0]
-    r = np.asarray(model.r, np.float64)
-    if not hasattr(model, "tau_mem"):
-        return [1.0, r * dt, 0.0, 0.0, 0.0]
-    decay, rise = coefficients(model.integration, dt, model.tau_mem)
-    synaptic = [0.0, 0.0]
-    if hasattr(model, "tau_syn"):
-        synaptic = [r * _synaptic_gain(model, dt), coefficients(model.integration, dt, model.tau_syn)[0]]
-    return [decay, r * rise, model.v_leak * rise, *synaptic]
+def _newest(path: str, term: Any, dt: float) -> int:
+    return 1
 
 
-def _firing(model: Any, dt: float) -> list[Numbers]:
-    beta = decay_adapt = 0.0
-    if isinstance(model, ALIF):
-        beta, decay_adapt = model.beta, coefficients(model.integration, dt, model.tau_adapt)[0]
-    threshold: Numbers = model.v_threshold
-    reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
-    if getattr(model, "strict", False):
-        threshold = np.nextafter(np.asarray(threshold, np.float32), np.float32(np.inf))
-    floor = getattr(model, "v_min", -math.inf)
-    return [*_linear(model, dt), threshold, reset, floor, beta, decay_adapt]
+@dataclass(frozen=True)
+class DecoderForm:
+    """How a decoder description becomes operations.
+
+    build : (builder, path of the term, term, its population, into) emits what adds the term to ``into``, float32 (m,),
+        in section POST, and what that needs in section STEP
+    graded : it reads a graded population, not a spiking one
+    lists : (path, term, dt) -> newest spike lists or graded vectors, one a step, that the population must keep for it
+    """
+
+    build: Callable[[Any, str, Any, Any, Place], None]
+    graded: bool = False
+    lists: Callable[[str, Any, float], int] = _newest
 
 
-def _graded(model: Any, dt: float) -> list[Numbers]:
-    decay, *rest = _linear(model, dt)
-    floor = getattr(model, "v_min", -math.inf)
-    if getattr(model, "integration", "exact") == "euler":
-        return [1.0, *rest, 1 - decay, floor]
-    return [decay, *rest, 0.0, floor]
+#: (builder, plastic projection) emits the operations of a learning rule into section STEP
+RuleForm = Callable[[Any, Any], None]
+
+#: what a package can bring beside kernels -> the base of its descriptions, and what a form of them is
+BASES: dict[str, tuple[type, Any]] = {
+    "neurons": (NeuronModel, NeuronForm), "encoders": (Encoder, EncoderForm), "filters": (EventFilter, FilterForm),
+    "rules": (LearningRule, Callable), "decoders": (Decoder, DecoderForm),
+}  # fmt: skip
 
 
-def _mode(model: Any, dt: float) -> dict[str, int]:
-    reset = getattr(model, "reset", "value")
-    mode = {"value": 0, "subtract": neurons.SUBTRACT, "subtract_snntorch": neurons.SUBTRACT | neurons.TWICE}[reset]
-    return {"mode": mode | neurons.DELAYED * getattr(model, "reset_delay", False)}
+@dataclass(frozen=True)
+class Plugin:
+    """What a package adds; raises ProgramError where something is of the wrong type.
 
+    kernels : of names that nobody else has
+    neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, form); a description is
+        a dataclass of the package's own, whose fields are the keys in the file
+    twins : ``"module:NAME"`` of a mapping kernel -> (slow twin, random operands), see `snn_control.testing`; imported
+        by tests only
+    """
 
-def _firing_states(model: Any) -> dict[str, str | None]:
-    return {
-        "v": "float32",
-        "isyn": "float32" if hasattr(model, "tau_syn") else None,
-        "adapt": "float32" if isinstance(model, ALIF) else None,
-        "wait": "uint16" if getattr(model, "refractory", 0) else None,
-        "counts": "uint16" if getattr(model, "several", False) else None,
-    }
+    kernels: tuple[Kernel, ...] = ()
+    neurons: Mapping[str, tuple[type[NeuronModel], NeuronForm]] = field(default_factory=dict)
+    encoders: Mapping[str, tuple[type[Encoder], EncoderForm]] = field(default_factory=dict)
+    filters: Mapping[str, tuple[type[EventFilter], FilterForm]] = field(default_factory=dict)
+    rules: Mapping[str, tuple[type[LearningRule], RuleForm]] = field(default_factory=dict)
+    decoders: Mapping[str, tuple[type[Decoder], DecoderForm]] = field(default_factory=dict)
+    twins: str = ""
 
+    def __post_init__(self) -> None:
+        for one in self.kernels:
+            if not isinstance(one, Kernel):
+                raise ProgramError(f"kernels: {one!r} is no Kernel")
+        for kind, (base, form) in BASES.items():
+            for name, pair in getattr(self, kind).items():
+                where = f"{kind} '{name}'"
+                if not isinstance(pair, tuple) or len(pair) != 2:
+                    raise ProgramError(f"{where}: must be a pair (description, form)")
+                if not isinstance(pair[0], type) or not issubclass(pair[0], base):
+                    raise ProgramError(f"{where}: {pair[0]!r} is no subclass of {base.__name__}")
+                if not isinstance(pair[1], form):
+                    raise ProgramError(f"{where}: {pair[1]!r} is no form of {kind}")
 
-def _graded_states(model: Any) -> dict[str, str | None]:
-    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
-
-
-def _adex(model: AdEx, dt: float) -> list[Numbers]:
-    decay, rise = coefficients(model.integration, dt, model.tau_mem)
-    decay_w, rise_w = coefficients(model.integration, dt, model.tau_w)
-    delta = np.asarray(model.delta_t, np.float64)
-    leak, gain = np.multiply(model.v_leak, rise), np.multiply(model.r, rise)
-    coupling = np.multiply(model.a, rise_w)
-    return [
-        decay, gain, leak, model.v_threshold, model.v_reset, delta * rise, model.v_rheobase, 1 / delta,
-        decay_w, coupling, model.b, model.v_leak,
-    ]  # fmt: skip
-
-
-def _izhikevich(model: Izhikevich, dt: float) -> list[Numbers]:
-    ms = 1e3 * dt
-    rate = np.multiply(model.a, ms)
-    return [0.5 * ms, model.r, model.v_threshold, model.v_reset, rate, model.b, model.d]
-
-
-def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
-    return lambda model: {"v": "float32", second: "float32", "wait": "uint16" if model.refractory else None}
-
-
-def _rate(model: Bernoulli | Poisson, dt: float) -> list[Numbers]:
-    return [np.multiply(model.rate, dt)]
-
-
-def _drawn(model: Any) -> dict[str, str | None]:
-    return {"counts": "uint16" if isinstance(model, Poisson) else None}
-
-
-LATEST = 1e-7  # what is nearer to the threshold fires as if it were that far above it; snnTorch's epsilon
-
-
-def _latency_levels(model: Latency, dt: float) -> list[Numbers]:
-    """The least x that fires by step j, j = 0 .. window - 1: its time is at most (j + 1/2) dt."""
-    steps = whole_steps("window", model.window, dt)
-    theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
-    if model.tau is not None:
-        tau = np.asarray(model.tau, np.float64) / dt
-    else:
-        tau = np.asarray(last) if model.linear else last / np.log((theta + LATEST) / LATEST)
-    late = (np.arange(steps) + 0.5)[:, None]
-    if model.linear:
-        return list(np.maximum(1 - late / tau, theta))
-    levels = theta / -np.expm1(-late / tau)
-    return list(np.where(levels <= theta + LATEST, theta, levels))
-
-
-def _latency_window(model: Latency, dt: float) -> dict[str, int]:
-    return {"window": whole_steps("window", model.window, dt), "subtract": 0}
-
-
-def _phase_levels(model: Phase, dt: float) -> list[Numbers]:
-    return [2.0 ** -(k + 1) for k in range(model.phases)]
-
-
-def _latched(model: Any) -> dict[str, str | None]:
-    return {"v": "float32"}
-
-
-_FIRING = NeuronForm("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
-_GRADED = NeuronForm("leaky_integrator", _graded, _graded_states)
-FORMS: dict[type, NeuronForm] = {
-    **dict.fromkeys((IF, LIF, CubaLIF, ALIF, Threshold), _FIRING),
-    **dict.fromkeys((LI, CubaLI, Integrator, Relay), _GRADED),
-    AdEx: NeuronForm("adex", _adex, _two_states("w")),
-    Izhikevich: NeuronForm("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v}),
-    Bernoulli: NeuronForm("stochastic", _rate, _drawn, random=True),
-    Poisson: NeuronForm("stochastic", _rate, _drawn, several=lambda m: True, random=True),
-    Latency: NeuronForm("temporal", _latency_levels, _latched, _latency_window),
-    Phase: NeuronForm("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1}),
-}
-
-
-def form_of(path: str, neuron: NeuronModel) -> NeuronForm:
-    """The form of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
-    form = FORMS.get(type(neuron)) or plugins.form("neurons", type(neuron))
-    if form is None:
-        raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model", plugins.faults())
-    return form
-
-
-def register_neuron(description: type, form: NeuronForm) -> None:
-    """Make a neuron description buildable in this process; a package's own comes as a plug-in."""
-    FORMS[description] = form
+    def entries(self) -> list[tuple[tuple[str, str], Any]]:
+        """(kind, name) -> a kernel, or a pair (description, form)."""
+        found: list[tuple[tuple[str, str], Any]] = [(("kernels", one.name), one) for one in self.kernels]
+        return found + [((kind, name), pair) for kind in BASES for name, pair in getattr(self, kind).items()]

@@ -1,4 +1,4 @@
-"""How a learning rule becomes the operations that run at the end of each step: the registry of rules.
+"""How a learning rule becomes the operations that run at the end of each step.
 
 A form is a function (builder, plastic projection) that emits operations into the section STEP of the builder.
 """
@@ -6,23 +6,21 @@ A form is a function (builder, plastic projection) that emits operations into th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import BuildError
-from ..network import IF, PES, STDP, EProp, LearningRule, Projection, RewardSTDP
-from . import plugins
-from .builder import Builder, Node, bounded, matrix
+from ..network import IF, PES, STDP, EProp, Projection, RewardSTDP
+from . import registry
+from .builder import Builder, Node, bounded, form_of, matrix
 from .connectivity import Rows
-from .forms import form_of
 from .kernels.plasticity import SWITCH_WORDS
 from .program import PROGRAM, STATE, STEP, Place
 from .registry import kernel
 
-__all__ = ["Plastic", "RuleForm", "add_rules", "keep_synapses", "keep_weights", "register_rule"]
+__all__ = ["RULES", "Plastic", "add_rules", "keep_synapses", "keep_weights"]
 
 Words = dict[str, Any]
 
@@ -95,15 +93,6 @@ class Plastic:
         return node
 
 
-RuleForm = Callable[[Builder, Plastic], None]
-_forms: dict[type[LearningRule], RuleForm] = {}
-
-
-def register_rule(description: type[LearningRule], form: RuleForm) -> None:
-    """Make a learning rule buildable in this process; a package's own comes as a plug-in."""
-    _forms[description] = form
-
-
 def keep_weights(b: Builder, index: int, values: np.ndarray, source: Words) -> Place:
     """Where the weights of a projection stand: in the Program, or in the State where a rule learns them."""
     p, title = b.network.projections[index], _title(b, index)
@@ -163,10 +152,10 @@ def add_rules(b: Builder) -> None:
             rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
         plastic = b.plastic[index]
-        form = _forms.get(type(plastic.rule)) or plugins.form("rules", type(plastic.rule))
+        form = registry.form("rules", type(plastic.rule))
         if form is None:
             raise plastic.wrong(
-                "", type(plastic.rule).__name__, "no form is registered for this rule", plugins.faults()
+                "", type(plastic.rule).__name__, "no form is registered for this rule", registry.faults()
             )
         form(b, plastic)
 
@@ -278,5 +267,4 @@ def _eprop(b: Builder, plastic: Plastic) -> None:
     )  # fmt: skip
 
 
-for _description, _form in ((STDP, _stdp), (RewardSTDP, _stdp), (PES, _pes), (EProp, _eprop)):
-    register_rule(_description, _form)
+RULES = {"stdp": (STDP, _stdp), "reward_stdp": (RewardSTDP, _stdp), "pes": (PES, _pes), "eprop": (EProp, _eprop)}

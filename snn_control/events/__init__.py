@@ -6,6 +6,7 @@ Filters and pooling are encoders of a controller's input (`snn_control.coding`) 
 
 from .columns import Events
 from .decoder import Decoder
-from .recording import Recording, open_recording
+from .files import open_recording
+from .recording import Recording
 
 __all__ = ["Decoder", "Events", "Recording", "open_recording"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import NO_VALUE, DescriptionError
-from .columns import MOST_PIXELS, Events
+from .columns import Events
 from .decoder import Decoder
 from .state import COUNTERS
 
-__all__ = ["PIECE", "Recording", "open_recording"]
+__all__ = ["PIECE", "Recording"]
 
 PIECE = 1_000_000  # events of a chunk, about
 
@@ -110,35 +108,3 @@ class Recording:
                 self._counts["out_of_frame"] += outside
                 t, x, y, p = t[inside], x[inside], y[inside], p[inside]
         return self._events(t, x, y, p)
-
-
-def open_recording(
-    path: str | os.PathLike, topic: str | None = None, width: int | None = None, height: int | None = None
-) -> Recording:
-    """Open a recording; its format is found by its header, then by its suffix.
-
-    Read are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
-
-    Parameters
-    ----------
-    path : of the file or of the folder of a bag
-    topic : the events' topic, needed where a bag has several; of AEDAT4: the stream's number
-    width, height : of the sensor [pixel]; without them, what the file says
-
-    Raises DescriptionError for a path that is none of these or cannot be read, and for a topic that is not there.
-    """
-    from .files import kind_of_file
-
-    where = Path(path)
-    try:
-        if not where.exists():
-            raise DescriptionError(str(path), NO_VALUE, "does not exist")
-        opened = kind_of_file(where)(where, topic, width, height)
-    except OSError as error:
-        raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error.strerror or error}") from None
-    if (opened.width or 0) * (opened.height or 0) > MOST_PIXELS:
-        rule = f"says that its frame is {opened.width}x{opened.height}, more than {MOST_PIXELS:,} pixels"
-        raise DescriptionError(str(path), NO_VALUE, rule, "give width and height")
-    if topic is not None and opened.topic is None:
-        raise DescriptionError("--topic", topic, f"{path} has no topics", "leave it out")
-    return opened

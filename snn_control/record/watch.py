@@ -15,8 +15,9 @@ import numpy as np
 from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.compile import compile_function
-from ..engine.kernels import HUGE, WORDS, outputs
+from ..engine.kernels import HUGE, outputs
 from ..engine.program import POST, PRE, STEP, Program
+from ..engine.rows import WORDS
 from ..engine.spike_ring import SpikeRing
 from ..engine.tick import run_rows
 from .stimulus import Stimulus

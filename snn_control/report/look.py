@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..coding import EventsInput, LinearEncoder, ValueInput
-from ..engine.build_encoders import encoder_form
+from ..engine import registry
 from ..engine.program import Program
 from ..errors import DescriptionError
 from ..files import replace_file, replace_text
@@ -98,7 +98,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
 
 def _has_a_curve(one: ValueInput) -> bool:
     """Whether its encoder gives the same for the same value."""
-    form = encoder_form(type(one.encoder))
+    form = registry.form("encoders", type(one.encoder))
     return form is not None and not form.pulse
 
 

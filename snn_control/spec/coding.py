@@ -6,62 +6,14 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
-from ..coding import (
-    ArgmaxDecoder,
-    BackgroundActivity,
-    Decoder,
-    DeltaEncoder,
-    DirectEncoder,
-    Encoder,
-    EventFilter,
-    EventsInput,
-    FieldsEncoder,
-    FirstSpikeDecoder,
-    HotPixels,
-    Input,
-    LinearEncoder,
-    MembraneDecoder,
-    Output,
-    Polarity,
-    PoolEncoder,
-    PopulationEncoder,
-    PopulationVectorDecoder,
-    RateLimit,
-    Refractory,
-    Region,
-    SignedEncoder,
-    SpikeCountDecoder,
-    SpikeDecoder,
-    StepForwardEncoder,
-    SurfaceEncoder,
-    ValueInput,
-)
-from ..engine.build_encoders import encoder_form
+from ..coding import ArgmaxDecoder, Decoder, Encoder, EventsInput, Input, Output, ValueInput
+from ..engine import registry
 from ..errors import DescriptionError
 from ..network import NeuronModel
 from .network import read_neuron
 from .reader import Reader
 
-__all__ = ["DECODERS", "ENCODERS", "FILTERS", "read_fields", "read_input", "read_output"]
-
-#: ``type`` of an encoder in a file -> its description
-ENCODERS: dict[str, type[Encoder]] = {
-    "population": PopulationEncoder, "linear": LinearEncoder, "direct": DirectEncoder, "fields": FieldsEncoder,
-    "signed": SignedEncoder, "delta": DeltaEncoder, "step_forward": StepForwardEncoder, "pool": PoolEncoder,
-    "surface": SurfaceEncoder,
-}  # fmt: skip
-
-#: ``type`` of a filter of events in a file -> its description
-FILTERS: dict[str, type[EventFilter]] = {
-    "region": Region, "hot_pixels": HotPixels, "refractory": Refractory, "background_activity": BackgroundActivity,
-    "polarity": Polarity, "rate_limit": RateLimit,
-}  # fmt: skip
-
-#: ``type`` of a decoder in a file -> its description
-DECODERS: dict[str, type[Decoder]] = {
-    "linear": SpikeDecoder, "membrane": MembraneDecoder, "population_vector": PopulationVectorDecoder,
-    "spike_count": SpikeCountDecoder, "first_spike": FirstSpikeDecoder,
-}  # fmt: skip
+__all__ = ["read_fields", "read_input", "read_output"]
 
 #: type of a field -> how it is read; what is of another type is checked by the description alone
 TAKE: dict[Any, Callable[[Reader, str], Any]] = {
@@ -87,10 +39,10 @@ def read_fields(r: Reader, cls: type) -> Any:
 
 def _encoder(r: Reader, events: bool) -> Encoder:
     def fits(cls: type) -> bool:
-        form = encoder_form(cls)
+        form = registry.form("encoders", cls)
         return form is not None and form.events == events
 
-    return read_fields(r, r.type_of("encoders", ENCODERS, fits))
+    return read_fields(r, r.type_of("encoders", fits))
 
 
 def read_input(name: str, r: Reader) -> Input:
@@ -99,7 +51,7 @@ def read_input(name: str, r: Reader) -> Input:
     values["required"] = r.flag("required", True)
     if kind == "events":
         values |= {"size": r.pair("size"), "capacity": r.take("capacity", 16384)}
-        values["filters"] = tuple(read_fields(one, one.type_of("filters", FILTERS)) for one in r.items("filters"))
+        values["filters"] = tuple(read_fields(one, one.type_of("filters")) for one in r.items("filters"))
         return r.make(EventsInput, encoder=_encoder(r.child("encoder"), events=True), **values)
     encoder = _encoder(r.child("encoder"), events=False) if r.has("encoder") else None
     unbounded = (-float("inf"), float("inf"))
@@ -109,7 +61,7 @@ def read_input(name: str, r: Reader) -> Input:
 
 
 def _term(r: Reader, *also: str) -> Decoder:
-    return read_fields(r, r.type_of("decoders", DECODERS, lambda cls: True, *also))
+    return read_fields(r, r.type_of("decoders", lambda cls: True, *also))
 
 
 def _decoder(r: Reader) -> Any:

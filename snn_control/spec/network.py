@@ -6,52 +6,16 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from ..errors import DescriptionError
-from ..network import (
-    ALIF,
-    IF,
-    LI,
-    LIF,
-    PES,
-    STDP,
-    AdEx,
-    Bernoulli,
-    Connector,
-    CubaLI,
-    CubaLIF,
-    EProp,
-    Integrator,
-    Izhikevich,
-    Latency,
-    LearningRule,
-    Network,
-    NeuronModel,
-    Phase,
-    Poisson,
-    Population,
-    Projection,
-    Relay,
-    RewardSTDP,
-    Threshold,
-)
+from ..network import Connector, LearningRule, Network, NeuronModel, Population, Projection
 from ..network.convolution import Convolution, pooling
 from .connectors import CONNECTORS, read_connector, read_numbers
 from .reader import Reader
 
-__all__ = ["NEURONS", "RULES", "read_network", "read_neuron", "read_population", "read_projection"]
-
-#: ``type`` of a neuron in a file -> its description
-NEURONS: dict[str, type[NeuronModel]] = {
-    "if": IF, "lif": LIF, "cuba_lif": CubaLIF, "alif": ALIF, "adex": AdEx, "izhikevich": Izhikevich,
-    "threshold": Threshold, "li": LI, "cuba_li": CubaLI, "integrator": Integrator, "relay": Relay,
-    "bernoulli": Bernoulli, "poisson": Poisson, "latency": Latency, "phase": Phase,
-}  # fmt: skip
-
-#: ``type`` of a learning rule in a file -> its description
-RULES: dict[str, type[LearningRule]] = {"stdp": STDP, "reward_stdp": RewardSTDP, "pes": PES, "eprop": EProp}
+__all__ = ["read_network", "read_neuron", "read_population", "read_projection"]
 
 
 def read_neuron(r: Reader) -> NeuronModel:
-    cls = r.type_of("neurons", NEURONS)
+    cls = r.type_of("neurons")
     values = {}
     for name in cls.names():
         if r.has(name):
@@ -82,7 +46,7 @@ def _connection(r: Reader) -> tuple[str | Connector | Convolution, Any]:
 
 
 def _learning(r: Reader) -> LearningRule:
-    cls, values = r.type_of("rules", RULES), {}
+    cls, values = r.type_of("rules"), {}
     for field in fields(cls):
         if r.has(field.name) or field.default is MISSING:
             values[field.name] = r.array(field.name) if field.name in cls.arrays else r.take(field.name)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..engine import plugins
+from ..engine import registry
 from ..errors import NO_VALUE, DescriptionError, nearest
 from ..files import Arrays, reason
 
@@ -211,19 +211,17 @@ class Reader:
             raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", nearest(value, table))
         return value
 
-    def type_of(
-        self, kind: str, ours: Mapping[str, type], fits: Callable[[type], bool] = lambda cls: True, *also: str
-    ) -> Any:
+    def type_of(self, kind: str, fits: Callable[[type], bool] = lambda cls: True, *also: str) -> Any:
         """The description that ``type`` names, one of ours or of a plug-in, among those that fit.
 
-        kind : as `snn_control.engine.plugins.Plugin` calls it; also : other names that could stand here
+        kind : as `snn_control.engine.forms.Plugin` calls it; also : other names that could stand here
         """
         value = self.values.get("type")
-        known = ours if isinstance(value, str) and value in ours else plugins.types(kind, ours)
+        known = registry.types(kind, value)
         try:
             return known[self.kind([*(name for name, cls in known.items() if fits(cls)), *also])]
         except DescriptionError as error:
-            if known is ours or not (broken := plugins.faults(kind, ours)):
+            if value in list(known) or not (broken := registry.faults(kind)):
                 raise
             raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
@@ -22,34 +22,25 @@ from ..coding import (
     EventsInput,
     ValueInput,
 )
-from ..engine import plugins
+from ..engine import registry
+from ..engine.forms import BASES
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, read_text, replace_files
 from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
 from ..network.convolution import Convolution
-from .coding import DECODERS, ENCODERS, FILTERS
 from .connectors import CONNECTORS, DISTRIBUTIONS
-from .network import NEURONS, RULES
 from .reader import VERSION, Loader
 from .ros import RosTopic, usual_depth
-
-if TYPE_CHECKING:
-    from . import ControllerSpec
 
 __all__ = ["TYPES", "save_spec"]
 
 INLINE = 64  # numbers of an array that still reads well in the YAML
 COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
 
-#: what plug-ins add to -> ours
-PLUGGED: dict[str, Mapping[str, type]] = {
-    "neurons": NEURONS, "rules": RULES, "encoders": ENCODERS, "filters": FILTERS,
-    "decoders": DECODERS,
-}  # fmt: skip
-TABLES: tuple[Mapping[str, type], ...] = (*PLUGGED.values(), CONNECTORS, DISTRIBUTIONS)
-#: description -> its ``type`` in the file; an empty one has none, as there is only one that can stand there
+#: description -> its ``type`` in the file, beside those of the registry; an empty one has none, as there is only one
+#: that can stand there
 TYPES: dict[type, str] = {
-    **{cls: name for table in TABLES for name, cls in table.items()},
+    **{cls: name for table in (CONNECTORS, DISTRIBUTIONS) for name, cls in table.items()},
     ArgmaxDecoder: "argmax",
     Convolution: "convolution",
     Grid: "",
@@ -84,9 +75,9 @@ class _Writer:
         """One that ``type`` tells from its like: a neuron, an encoder, a decoder, a connection."""
         kind = _type_of(type(value))
         if kind is None:
-            known = ", ".join(cls.__name__ for cls in TYPES)
-            faults = {plugins.faults(kind, ours) for kind, ours in PLUGGED.items()} - {""}
-            fix = "; ".join([known, *sorted(faults)])
+            plugged = [cls for one in BASES for cls in registry.types(one).values()]
+            known = ", ".join(cls.__name__ for cls in (*plugged, *TYPES))
+            fix = "; ".join([known, *sorted({registry.faults(one) for one in BASES} - {""})])
             raise DescriptionError(".".join(path), type(value).__name__, "has no name in the controller file", fix)
         return ({"type": kind} if kind else {}) | self.fields(value, path)
 
@@ -134,7 +125,7 @@ class _Writer:
         return f"{self.file}#{self._names[content]}"
 
     # the sections of the file ----------------------------------------------------------------------------------
-    def document(self, spec: ControllerSpec) -> dict[str, Any]:
+    def document(self, spec: Any) -> dict[str, Any]:
         """A ControllerSpec as the YAML says it."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
         found: dict[str, Any] = {"version": VERSION} | numbers
@@ -197,10 +188,7 @@ class _Writer:
 
 def _type_of(cls: type) -> str | None:
     """The ``type`` of a description in the file, ours or a plug-in's."""
-    if cls in TYPES:
-        return TYPES[cls]
-    plugged = (item for kind, ours in PLUGGED.items() for item in plugins.types(kind, ours).items())
-    return next((name for name, found in plugged if found is cls), None)
+    return TYPES[cls] if cls in TYPES else registry.name_of(cls)
 
 
 def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
@@ -299,7 +287,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-def save_spec(spec: ControllerSpec, path: str | os.PathLike, head: str = "") -> Path:
+def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
     """Write a ControllerSpec as ``NAME.yaml``, and ``NAME.npz`` where it has larger arrays; both or none.
 
     head : comment lines in front, e.g. "Made by: ..."

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from snn_control.controller import Controller
-from snn_control.engine import build_encoders
-from snn_control.spec import coding, parse_spec
-from snn_control.spec.network import NEURONS
+from snn_control.engine import registry
+from snn_control.spec import parse_spec
 from snn_control.spec.reader import Loader
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "coding.md").read_text(encoding="utf-8")
@@ -44,8 +43,7 @@ def test_the_velocity_leads_inwards_and_the_distance_is_followed():
 
 
 def test_an_encoder_of_your_own(monkeypatch):
-    monkeypatch.setattr(build_encoders, "FORMS", dict(build_encoders.FORMS))
-    monkeypatch.setattr(coding, "ENCODERS", dict(coding.ENCODERS))
+    monkeypatch.setattr(registry, "_added", registry._Table())
     exec(compile(OWN, "docs/coding.md", "exec"), {"__name__": "own"})
     text = PLACES.replace("encoder: {type: step_forward, threshold: 0.05}", "encoder: {type: mirrored}")
     one = controller(text)
@@ -56,8 +54,8 @@ def test_an_encoder_of_your_own(monkeypatch):
 @pytest.mark.parametrize(
     ("heading", "names"),
     [
-        ("## Encoders: numbers", coding.ENCODERS),
-        ("## Decoders: spikes", [*coding.DECODERS, "argmax"]),
+        ("## Encoders: numbers", registry.types("encoders")),
+        ("## Decoders: spikes", [*registry.types("decoders"), "argmax"]),
     ],
 )
 def test_the_tables_name_all_types(heading, names):
@@ -67,7 +65,7 @@ def test_the_tables_name_all_types(heading, names):
 
 
 def test_every_type_that_the_tables_name_is_there():
-    known = {*coding.ENCODERS, *coding.DECODERS, *NEURONS, "argmax"}
+    known = {*(name for kind in ("encoders", "decoders", "neurons") for name in registry.types(kind)), "argmax"}
     here = [line.split("|")[2] for line in TEXT.split("to here\n")[1].split("\n## ")[0].splitlines()[3:] if "|" in line]
     named = {word for cell in here for word in re.findall(r"`(\w+)`", cell)}
     keys = {"gain", "bias", "tau", "clip", "window", "threshold"}

@@ -21,12 +21,13 @@ from snn_control.coding import (
     SurfaceEncoder,
 )
 from snn_control.controller import Controller
-from snn_control.engine import build_filters
+from snn_control.engine import registry
 from snn_control.engine.build import build
+from snn_control.engine.forms import FilterForm, Plugin
 from snn_control.errors import BuildError, DescriptionError
 from snn_control.network import LI, LIF, Network, Population, Projection
 from snn_control.network.convolution import Convolution
-from snn_control.spec import ControllerSpec, coding, load_spec, parse_spec
+from snn_control.spec import ControllerSpec, load_spec, parse_spec
 
 SIZE = (16, 12)
 MS = 1_000_000  # ns
@@ -313,12 +314,11 @@ def test_a_filter_of_your_own(monkeypatch):
     class Brighter(EventFilter):
         also: float = 0.0
 
-    form = build_filters.FilterForm("one_polarity", lambda b, spec, one, columns: {"p": columns.p, "keep": 1})
-    monkeypatch.setattr(build_filters, "FORMS", dict(build_filters.FORMS))
-    monkeypatch.setattr(coding, "FILTERS", coding.FILTERS | {"brighter": Brighter})
+    form = FilterForm("one_polarity", lambda b, spec, one, columns: {"p": columns.p, "keep": 1})
+    monkeypatch.setattr(registry, "_added", registry._Table())
     with pytest.raises(BuildError, match="'Brighter': is no filter of events"):
         camera([Brighter()])
-    build_filters.register_filter(Brighter, form)
+    registry.add(Plugin(filters={"brighter": (Brighter, form)}))
     document = {
         "version": 1, "period": 1e-3,
         "inputs": {"camera": {"kind": "events", "size": [16, 12], "filters": [{"type": "brighter", "also": 2}],

@@ -27,7 +27,7 @@ from snn_control import batch
 from snn_control.controller import Controller
 from snn_control.engine import bound, layout, program
 from snn_control.engine.program import Place, Program
-from snn_control.engine.registry import OURS
+from snn_control.engine.registry import our
 from snn_control.errors import SnnControlError
 from snn_control.record.activity import ActivityRecorder
 from snn_control.record.shown import ShownRecorder
@@ -242,7 +242,7 @@ def difference(one: Program, other: Program) -> str:
 
 def programs(rng: np.random.Generator, n: int, planted: bool) -> collections.Counter[str]:
     one, found = zoo.program(), collections.Counter[str]()
-    assert {o.kernel for o in one.operations} == set(OURS), "every kernel must be there"
+    assert {o.kernel for o in one.operations} == set(our("kernels")), "every kernel must be there"
     for _ in range(n):
         other = changed(rng, one)
         try:

@@ -104,8 +104,8 @@ STALE = """
 EDITS = {
     "a kernel": (
         "kernels/vectors.py",
-        "= x[i]\n\n\ndef add",
-        "= 2 * x[i]\n\n\ndef add",
+        "= x[i]\n\n\n@kernel()\ndef add",
+        "= 2 * x[i]\n\n\n@kernel()\ndef add",
         "6.0 0.0 [3.0, 0.0, 0.0, 0.0] 1",
     ),
     "a helper": ("kernels/spikes.py", "return base\n", "return base + 4\n", "3.0 0.0 [0.0, 3.0, 0.0, 0.0] 1"),
@@ -114,6 +114,12 @@ EDITS = {
         "NAN = np.float32(0)",
         "NAN = np.float32(7)",
         "3.0 7.0 [3.0, 0.0, 0.0, 0.0] 1",
+    ),
+    "what makes numbers of words": (
+        "rows.py",
+        'return [f"{parameter} = {w[parameter]}"]',
+        'return [f"{parameter} = {w[parameter]} - 1"]',
+        "3.0 0.0 [0.0, 0.0, 0.0, 0.0] 1",
     ),
     "an intrinsic": ("memory.py", "builder.cttz(", "builder.ctlz(", "3.0 0.0 [3.0, 0.0, 0.0, 0.0] 61"),
 }

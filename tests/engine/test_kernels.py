@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from snn_control.engine import plugins
+from snn_control.engine import registry
 from snn_control.engine.compile import compile_function
 from snn_control.engine.kernels import HUGE, TINY, functions, settle
 from snn_control.engine.kernels.delivery import add_sparse_rows
@@ -15,7 +15,7 @@ from snn_control.errors import ProgramError
 from snn_control.testing import call_kernel, check_kernel
 from tests import reference
 
-TWINS = {**reference.TWINS, **plugins.twins()}
+TWINS = {**reference.TWINS, **registry.twins()}
 
 
 @pytest.mark.parametrize("name", sorted(all_kernels()))

@@ -10,7 +10,7 @@ import yaml
 
 from snn_control import Model
 from snn_control.controller import Controller
-from snn_control.engine import rules
+from snn_control.engine import registry
 from snn_control.network import LIF, PES, Threshold
 from snn_control.spec import parse_spec
 
@@ -60,7 +60,7 @@ def test_the_task_is_learned_from_rewards_and_not_without_them(capsys):
 
 
 def test_a_rule_of_one_s_own_is_built_and_runs(monkeypatch):
-    monkeypatch.setattr(rules, "_forms", dict(rules._forms))
+    monkeypatch.setattr(registry, "_added", registry._Table())
     forgetting = run(3)["Forgetting"]
     m = Model(dt=1e-3)
     a, b = m.population("a", 3, LIF(), bias=1.5), m.population("b", 2, Threshold(100.0))

@@ -13,7 +13,8 @@ import yaml
 from snn_control.events.writing import write_npz
 from snn_control.record.health import diagnose
 from snn_control.record.replay import fit
-from snn_control.record.stimulus import Stimulus, default_stimulus, load_stimulus
+from snn_control.record.stimulus import Stimulus, default_stimulus
+from snn_control.record.stimulus_files import load_stimulus
 from snn_control.record.watch import watch
 from snn_control.resources import shipped
 from snn_control.spec import load_spec, parse_spec

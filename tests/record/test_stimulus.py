@@ -11,7 +11,8 @@ from snn_control.coding import EventsInput, PoolEncoder, PopulationEncoder, Valu
 from snn_control.errors import DescriptionError
 from snn_control.events import Events
 from snn_control.events.writing import write_npz, write_raw
-from snn_control.record.stimulus import default_stimulus, load_stimulus, value_range
+from snn_control.record.stimulus import default_stimulus, value_range
+from snn_control.record.stimulus_files import load_stimulus
 from snn_control.resources import shipped
 from snn_control.spec import load_spec
 

@@ -1,6 +1,6 @@
 """A plug-in of snn_control: what its entry point ``snn_control.plugins`` leads to."""
 
-from snn_control.engine.plugins import Plugin
+from snn_control.engine.forms import Plugin
 
 from . import kernels, lif_again, oja, quadratic, weber
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import NO_VALUE, DescriptionError
+from ..columns import MOST_PIXELS
 from ..recording import Recording
 from .storage import BAGS
 
-__all__ = ["kind_of_file"]
+__all__ = ["kind_of_file", "open_recording"]
 
 Open = Callable[[Path, "str | None", "int | None", "int | None"], Recording]
 
@@ -63,3 +65,33 @@ def _by_header(path: Path, head: bytes) -> Open:
         if head.startswith(first):
             raise DescriptionError(str(path), NO_VALUE, f"is {what}, which is not read", fix)
     raise DescriptionError(str(path), NO_VALUE, f"begins with {head[:8]!r} and is no recording", ACCEPTED)
+
+
+def open_recording(
+    path: str | os.PathLike, topic: str | None = None, width: int | None = None, height: int | None = None
+) -> Recording:
+    """Open a recording; its format is found by its header, then by its suffix.
+
+    Read are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
+
+    Parameters
+    ----------
+    path : of the file or of the folder of a bag
+    topic : the events' topic, needed where a bag has several; of AEDAT4: the stream's number
+    width, height : of the sensor [pixel]; without them, what the file says
+
+    Raises DescriptionError for a path that is none of these or cannot be read, and for a topic that is not there.
+    """
+    where = Path(path)
+    try:
+        if not where.exists():
+            raise DescriptionError(str(path), NO_VALUE, "does not exist")
+        opened = kind_of_file(where)(where, topic, width, height)
+    except OSError as error:
+        raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error.strerror or error}") from None
+    if (opened.width or 0) * (opened.height or 0) > MOST_PIXELS:
+        rule = f"says that its frame is {opened.width}x{opened.height}, more than {MOST_PIXELS:,} pixels"
+        raise DescriptionError(str(path), NO_VALUE, rule, "give width and height")
+    if topic is not None and opened.topic is None:
+        raise DescriptionError("--topic", topic, f"{path} has no topics", "leave it out")
+    return opened

@@ -1,0 +1,39 @@
+"""What snn_control itself brings, by the names of controller files and Programs."""
+
+from __future__ import annotations
+
+from .build_encoders import ENCODERS
+from .build_filters import FILTERS
+from .build_outputs import DECODERS
+from .forms import Plugin
+from .kernels import (
+    convolution,
+    decoders,
+    delivery,
+    encoders,
+    filters,
+    gather,
+    neurons,
+    outputs,
+    plasticity,
+    sources,
+    vectors,
+)
+from .neuron_forms import NEURONS
+from .rows import Kernel
+from .rules import RULES
+
+__all__ = ["OURS"]
+
+_FAMILIES = (
+    encoders, filters, vectors, delivery, convolution, gather, neurons, plasticity, sources, decoders, outputs,
+)  # fmt: skip
+
+OURS = Plugin(
+    kernels=tuple(one for family in _FAMILIES for one in vars(family).values() if isinstance(one, Kernel)),
+    neurons=NEURONS,
+    encoders=ENCODERS,
+    filters=FILTERS,
+    rules=RULES,
+    decoders=DECODERS,
+)

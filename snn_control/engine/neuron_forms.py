@@ -1,0 +1,189 @@
+"""How our neuron descriptions become the parameters of kernels for one time step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..network import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    AdEx,
+    Bernoulli,
+    CubaLI,
+    CubaLIF,
+    Integrator,
+    Izhikevich,
+    Latency,
+    Phase,
+    Poisson,
+    Relay,
+    Threshold,
+)
+from .forms import NeuronForm, Numbers
+from .kernels import neurons
+from .times import whole_steps
+
+__all__ = ["NEURONS"]
+
+
+def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
+    """decay and 1 - decay of one step of dx/dt = (y - x) / tau with a constant y."""
+    share = dt / np.asarray(tau, np.float64)
+    return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
+
+
+def _synaptic_gain(model: Any, dt: float) -> Numbers:
+    """What a synaptic current isyn at the start of a step adds to the membrane within it, over r."""
+    if model.integration != "exact":
+        return coefficients(model.integration, dt, model.tau_mem)[1]
+    tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
+    x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)
+    near = np.clip(x, -1, 1)  # equal constants or nearly so: the closed form without the difference
+    slope = np.where(np.abs(near) < 1e-9, 1.0, np.expm1(near) / np.where(near == 0, 1, near))
+    apart = (np.exp(-dt / tau_syn) - np.exp(-dt / tau_mem)) / np.where(x == 0, 1, x)
+    return dt / tau_mem * np.where(np.abs(x) < 1, np.exp(-dt / tau_mem) * slope, apart)
+
+
+def _linear(model: Any, dt: float) -> list[Numbers]:
+    """decay, gain, leak, gain_syn, decay_syn of a model that is linear below its threshold."""
+    if isinstance(model, Relay | Threshold):
+        return [0.0, 1.0, 0.0, 0.0, 0.0]
+    r = np.asarray(model.r, np.float64)
+    if not hasattr(model, "tau_mem"):
+        return [1.0, r * dt, 0.0, 0.0, 0.0]
+    decay, rise = coefficients(model.integration, dt, model.tau_mem)
+    synaptic = [0.0, 0.0]
+    if hasattr(model, "tau_syn"):
+        synaptic = [r * _synaptic_gain(model, dt), coefficients(model.integration, dt, model.tau_syn)[0]]
+    return [decay, r * rise, model.v_leak * rise, *synaptic]
+
+
+def _firing(model: Any, dt: float) -> list[Numbers]:
+    beta = decay_adapt = 0.0
+    if isinstance(model, ALIF):
+        beta, decay_adapt = model.beta, coefficients(model.integration, dt, model.tau_adapt)[0]
+    threshold: Numbers = model.v_threshold
+    reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
+    if getattr(model, "strict", False):
+        threshold = np.nextafter(np.asarray(threshold, np.float32), np.float32(np.inf))
+    floor = getattr(model, "v_min", -math.inf)
+    return [*_linear(model, dt), threshold, reset, floor, beta, decay_adapt]
+
+
+def _graded(model: Any, dt: float) -> list[Numbers]:
+    decay, *rest = _linear(model, dt)
+    floor = getattr(model, "v_min", -math.inf)
+    if getattr(model, "integration", "exact") == "euler":
+        return [1.0, *rest, 1 - decay, floor]
+    return [decay, *rest, 0.0, floor]
+
+
+def _mode(model: Any, dt: float) -> dict[str, int]:
+    reset = getattr(model, "reset", "value")
+    mode = {"value": 0, "subtract": neurons.SUBTRACT, "subtract_snntorch": neurons.SUBTRACT | neurons.TWICE}[reset]
+    return {"mode": mode | neurons.DELAYED * getattr(model, "reset_delay", False)}
+
+
+def _firing_states(model: Any) -> dict[str, str | None]:
+    return {
+        "v": "float32",
+        "isyn": "float32" if hasattr(model, "tau_syn") else None,
+        "adapt": "float32" if isinstance(model, ALIF) else None,
+        "wait": "uint16" if getattr(model, "refractory", 0) else None,
+        "counts": "uint16" if getattr(model, "several", False) else None,
+    }
+
+
+def _graded_states(model: Any) -> dict[str, str | None]:
+    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
+
+
+def _adex(model: AdEx, dt: float) -> list[Numbers]:
+    decay, rise = coefficients(model.integration, dt, model.tau_mem)
+    decay_w, rise_w = coefficients(model.integration, dt, model.tau_w)
+    delta = np.asarray(model.delta_t, np.float64)
+    leak, gain = np.multiply(model.v_leak, rise), np.multiply(model.r, rise)
+    coupling = np.multiply(model.a, rise_w)
+    return [
+        decay, gain, leak, model.v_threshold, model.v_reset, delta * rise, model.v_rheobase, 1 / delta,
+        decay_w, coupling, model.b, model.v_leak,
+    ]  # fmt: skip
+
+
+def _izhikevich(model: Izhikevich, dt: float) -> list[Numbers]:
+    ms = 1e3 * dt
+    rate = np.multiply(model.a, ms)
+    return [0.5 * ms, model.r, model.v_threshold, model.v_reset, rate, model.b, model.d]
+
+
+def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
+    return lambda model: {"v": "float32", second: "float32", "wait": "uint16" if model.refractory else None}
+
+
+def _rate(model: Bernoulli | Poisson, dt: float) -> list[Numbers]:
+    return [np.multiply(model.rate, dt)]
+
+
+def _drawn(model: Any) -> dict[str, str | None]:
+    return {"counts": "uint16" if isinstance(model, Poisson) else None}
+
+
+LATEST = 1e-7  # what is nearer to the threshold fires as if it were that far above it; snnTorch's epsilon
+
+
+def _latency_levels(model: Latency, dt: float) -> list[Numbers]:
+    """The least x that fires by step j, j = 0 .. window - 1: its time is at most (j + 1/2) dt."""
+    steps = whole_steps("window", model.window, dt)
+    theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
+    if model.tau is not None:
+        tau = np.asarray(model.tau, np.float64) / dt
+    else:
+        tau = np.asarray(last) if model.linear else last / np.log((theta + LATEST) / LATEST)
+    late = (np.arange(steps) + 0.5)[:, None]
+    if model.linear:
+        return list(np.maximum(1 - late / tau, theta))
+    levels = theta / -np.expm1(-late / tau)
+    return list(np.where(levels <= theta + LATEST, theta, levels))
+
+
+def _latency_window(model: Latency, dt: float) -> dict[str, int]:
+    return {"window": whole_steps("window", model.window, dt), "subtract": 0}
+
+
+def _phase_levels(model: Phase, dt: float) -> list[Numbers]:
+    return [2.0 ** -(k + 1) for k in range(model.phases)]
+
+
+def _latched(model: Any) -> dict[str, str | None]:
+    return {"v": "float32"}
+
+
+_FIRING = NeuronForm("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
+_GRADED = NeuronForm("leaky_integrator", _graded, _graded_states)
+NEURONS = {
+    "if": (IF, _FIRING),
+    "lif": (LIF, _FIRING),
+    "cuba_lif": (CubaLIF, _FIRING),
+    "alif": (ALIF, _FIRING),
+    "adex": (AdEx, NeuronForm("adex", _adex, _two_states("w"))),
+    "izhikevich": (
+        Izhikevich, NeuronForm("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
+    ),
+    "threshold": (Threshold, _FIRING),
+    "li": (LI, _GRADED),
+    "cuba_li": (CubaLI, _GRADED),
+    "integrator": (Integrator, _GRADED),
+    "relay": (Relay, _GRADED),
+    "bernoulli": (Bernoulli, NeuronForm("stochastic", _rate, _drawn, random=True)),
+    "poisson": (Poisson, NeuronForm("stochastic", _rate, _drawn, several=lambda m: True, random=True)),
+    "latency": (Latency, NeuronForm("temporal", _latency_levels, _latched, _latency_window)),
+    "phase": (
+        Phase, NeuronForm("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
+    ),
+}  # fmt: skip
