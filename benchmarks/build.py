@@ -74,7 +74,7 @@ def measure(way: str, n: int = NEURONS) -> dict[str, Any]:
         "seconds": seconds,
         "peak": peak(),
         "given": before,
-        "synapses": controller.program.facts["projections"][0]["synapses"],
+        "synapses": controller.program.facts.projections[0].synapses,
         "operations": controller.counters()["synaptic_operations"],
     }
 

@@ -88,7 +88,7 @@ def measure(name: str, n: int, rounds: int) -> dict[str, Any]:
         one.learning(False)
         pairs.append((on * 1e9, seconds(one, 200) * 1e9))
     on, off = np.median(pairs, axis=0)
-    synapses = one.program.facts["projections"][0]["synapses"]
+    synapses = one.program.facts.projections[0].synapses
     spikes = one.counters()["spikes"]
     return {
         "synapses": synapses,

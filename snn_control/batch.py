@@ -14,6 +14,7 @@ import numpy as np
 
 from .controller import alone, give_events, give_value
 from .engine.bound import bind, check_rows, events_taker
+from .engine.facts import InputFacts
 from .engine.program import ALIGN, IO, PROGRAM, STATE, Program, aligned
 from .engine.slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from .engine.tick import tables_function
@@ -47,18 +48,18 @@ class Batch:
         if n < 1:
             raise ProgramError(f"n = {n}: must be at least one row")
         self.program, self.n, self.repeat = program, n, repeat
-        self.period_ns = round(program.facts["period"] * 1e9)
-        self.inputs: dict[str, dict[str, Any]] = {i["name"]: i for i in program.facts["inputs"]}
+        self.period_ns = program.facts.period_ns
+        self.inputs: dict[str, InputFacts] = {i.name: i for i in program.facts.inputs}
         self._states, self._io = _block(n, program.initial_state.size), _block(n, program.io_bytes)
         self._bind()
         self._slots = {name: self.array(f"{name}.slot") for name in self.inputs}
-        self._data = {k: self.array(f"{k}.data") for k, i in self.inputs.items() if i["kind"] == "value"}
+        self._data = {k: self.array(f"{k}.data") for k, i in self.inputs.items() if i.kind == "value"}
         self._take = {
             k: [events_taker(program, io, state, k) for io, state in zip(self._io, self._states)]
             for k, i in self.inputs.items()
-            if i["kind"] == "events"
+            if i.kind == "events"
         }
-        self._commands = {o["name"]: self.array(f"{o['name']}.command") for o in program.facts["outputs"]}
+        self._commands = {o.name: self.array(f"{o.name}.command") for o in program.facts.outputs}
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._run, self._lock = tables_function(), threading.RLock()
         self.reset()
@@ -117,7 +118,7 @@ class Batch:
         elif name in self._take:
             raise InputError(f"{path}: {type(value).__name__}: must be a list of {self.n}, the events of each row")
         elif np.shape(value)[:1] != (self.n,):
-            size = self.inputs[name]["size"]
+            size = self.inputs[name].size
             raise InputError(f"{path}: shape {np.shape(value)}: must be ({self.n}, {size})")
         else:
             give_value(path, self._data[name], value)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from .engine.bound import Bound, events_taker, value_taker
+from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from .engine.kernels import encoders, outputs, plasticity
 from .engine.program import Program
 from .engine.slots import AGE, ARRIVAL, STAMP
@@ -104,22 +105,22 @@ class Controller:
     def __init__(self, program: Program, repeat: int = 1) -> None:
         self.program, self.repeat = program, repeat
         self.bound = Bound(program)
-        self.period_ns = round(program.facts["period"] * 1e9)
-        self.inputs: dict[str, dict[str, Any]] = {i["name"]: i for i in program.facts["inputs"]}
-        self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in program.facts["outputs"]}
+        self.period_ns = program.facts.period_ns
+        self.inputs: dict[str, InputFacts] = {i.name: i for i in program.facts.inputs}
+        self.outputs: dict[str, OutputFacts] = {o.name: o for o in program.facts.outputs}
         self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
-        self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i["kind"] == "value"}
+        self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i.kind == "value"}
         self._take = {
             n: value_taker(program, self.bound.io, n)
-            if i["kind"] == "value"
+            if i.kind == "value"
             else events_taker(program, self.bound.io, self.bound.state, n)
             for n, i in self.inputs.items()
         }
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
-        self._choices = bool(self.outputs) and all(output["actions"] for output in self.outputs.values())
+        self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
         self._guard = self.bound.array("guard")
-        self._rules: list[dict[str, Any]] = program.facts.get("learning", [])
+        self._rules = program.facts.learning
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._lock = threading.RLock()
         self.reset()
@@ -131,7 +132,7 @@ class Controller:
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
-                return cls(program, program.facts.get("repeat", 1))
+                return cls(program, program.facts.repeat)
             except SnnControlError:
                 raise
             except Exception as error:  # a description that was tampered with can be of any form
@@ -203,7 +204,7 @@ class Controller:
         if isinstance(observation, Mapping):
             given = {name: observation[name] for name in self.inputs if name in observation}
             for name, spec in self.inputs.items():
-                if name not in given and (spec["required"] or not given):
+                if name not in given and (spec.required or not given):
                     have = f"observation has {list(observation)}"
                     raise InputError(f"{have}: no '{name}'; the inputs are {', '.join(self.inputs)}")
             for name in given:
@@ -216,7 +217,7 @@ class Controller:
         flat = np.asarray(observation, np.float64).reshape(-1)
         sizes = parts_of(self.inputs, flat.size)
         if not sizes:
-            need = " + ".join(f"{name} ({spec['size']})" for name, spec in self.inputs.items())
+            need = " + ".join(f"{name} ({spec.size})" for name, spec in self.inputs.items())
             raise InputError(f"observation of {counted(flat.size)}: the inputs are {need}")
         cuts = np.cumsum(list(sizes.values()))[:-1]
         return dict(zip(sizes, np.split(flat, cuts), strict=True))
@@ -225,7 +226,7 @@ class Controller:
     @alone
     def reset(self, keep_learning: bool = False) -> None:
         """Back to the start: the state a fresh controller has, but for the learned weights with ``keep_learning``."""
-        learned = [self.bound.array(f"{rule['title']}.weights") for rule in self._rules] if keep_learning else []
+        learned = [self.bound.array(f"{rule.title}.weights") for rule in self._rules] if keep_learning else []
         kept = [weights.copy() for weights in learned]
         self.bound.reset()
         for weights, old in zip(learned, kept, strict=True):
@@ -285,9 +286,9 @@ class Controller:
 
         A rule that is off changes nothing and costs next to nothing; switched on again it has forgotten its traces.
         """
-        found = [r["title"] for r in self._rules if name in (None, r["name"])]
+        found = [r.title for r in self._rules if name in (None, r.name)]
         if not found:
-            known = nearest(name, [r["name"] for r in self._rules]) if self._rules else "no projection learns"
+            known = nearest(name, [r.name for r in self._rules]) if self._rules else "no projection learns"
             raise InputError(f"learning '{name or ''}': is no rule of this controller; {known}")
         for title in found:
             self.bound.array(f"{title}.learning")[plasticity.ON] = bool(on)
@@ -301,18 +302,18 @@ class Controller:
         weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError where there is no
         such projection, or more than one.
         """
-        found = [r for r in self._rules if (r["pre"], r["post"]) == (pre, post) and name in (None, r["name"])]
+        found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
         if len(found) != 1:
-            rules = ", ".join(f"{r['title']} ({r['name']})" for r in self._rules) or "none"
+            rules = ", ".join(f"{r.title} ({r.name})" for r in self._rules) or "none"
             raise InputError(f"weights '{pre}' -> '{post}': {len(found)} projections learn; all that do: {rules}")
         return self.rule_weights(found[0])
 
     @alone
-    def rule_weights(self, rule: Mapping[str, Any]) -> Any:
-        """The same for an entry of the Program's ``facts["learning"]``."""
-        title = rule["title"]
+    def rule_weights(self, rule: RuleFacts) -> Any:
+        """The same for a rule of the Program's facts."""
+        title = rule.title
         weights = self.bound.array(f"{title}.weights")
-        if not rule["sparse"]:
+        if not rule.sparse:
             return weights.copy()
         pointers = self.bound.array(f"{title}.pointers").astype(np.int64)
         indices = np.repeat(np.arange(pointers.size - 1, dtype=np.uint32), np.diff(pointers))
@@ -360,13 +361,13 @@ class Controller:
         population : or an input whose encoder has neurons. Raises InputError where there is no such one, or where its
         neurons have no membrane.
         """
-        name = self._facts_of(population)["name"]
+        name = self._facts_of(population).name
         if f"{name}.v" not in self.program.names:
             raise InputError(f"population '{name}': its neurons have no membrane")
         return self.bound.array(f"{name}.v").copy()
 
-    def _facts_of(self, population: str) -> dict[str, Any]:
-        known = {p["name"]: p for p in self.program.facts["populations"]}
+    def _facts_of(self, population: str) -> PopulationFacts:
+        known = {p.name: p for p in self.program.facts.populations}
         if population not in known:
             which = nearest(population, known) if known else "there is none"
             raise InputError(f"population '{population}': is not one of this controller; {which}")
@@ -374,7 +375,7 @@ class Controller:
 
     def _ring(self, population: str) -> SpikeRing:
         facts = self._facts_of(population)
-        if not facts["spiking"]:
+        if not facts.spiking:
             raise InputError(f"population '{population}': does not spike; values('{population}') gives its output")
         return SpikeRing(self.bound, facts)
 
@@ -384,7 +385,7 @@ class Controller:
         `workload` in NeuroBench's terms. Under ``learning`` whether each rule is on, and how many weights it visited.
         """
         a = self.bound.array
-        spiking = self.program.facts["spiking"]
+        spiking = self.program.facts.spiking
         guard = self._guard
         return {
             "ticks": int(a("clock")[0]),
@@ -401,14 +402,14 @@ class Controller:
                     )
                 }
                 | ({"replaced": int(a(f"{name}.replaced")[0])} if f"{name}.replaced" in self.program.names else {})
-                | (self._seen(name, spec["filters"]) if spec["kind"] == "events" else {})
+                | (self._seen(name, spec.filters) if spec.kind == "events" else {})
                 for name, spec in self.inputs.items()
             },
             "learning": {
-                rule["title"]: {
-                    "name": rule["name"],
-                    "on": bool(a(f"{rule['title']}.learning")[plasticity.ON]),
-                    "updates": int(a(f"{rule['title']}.learning")[plasticity.UPDATES]),
+                rule.title: {
+                    "name": rule.name,
+                    "on": bool(a(f"{rule.title}.learning")[plasticity.ON]),
+                    "updates": int(a(f"{rule.title}.learning")[plasticity.UPDATES]),
                 }
                 for rule in self._rules
             },
@@ -421,7 +422,7 @@ class Controller:
             "workload": workload(self.bound).plain(),
         }  # fmt: skip
 
-    def _seen(self, name: str, filters: list[str]) -> dict[str, Any]:
+    def _seen(self, name: str, filters: Sequence[str]) -> dict[str, Any]:
         """What became of the events of an input; ``filtered`` is what each filter removed of those in the frame."""
         events, out = self.bound.array(f"{name}.events").tolist()
         removed = self.bound.array(f"{name}.removed").tolist()[-len(filters) :] if filters else []

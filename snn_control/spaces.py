@@ -53,7 +53,7 @@ def _choices(space: Any, size: int) -> list[int]:
     return []
 
 
-def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> None:
+def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
     """Raise DescriptionError where `Controller.predict` could not take an observation of ``space``.
 
     inputs : name -> what a Program's facts say of it: ``kind``, ``size`` (how many values, or the width and height
@@ -65,37 +65,37 @@ def check_observation(inputs: Mapping[str, Mapping[str, Any]], space: Any) -> No
         for name, one in inputs.items():
             if name in parts:
                 _check_part(name, one, parts[name])
-            elif one["required"]:
+            elif one.required:
                 raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
         return
     if parts_of(inputs, _numbers(space)):
         return
     for name, one in inputs.items():
-        if one["kind"] != "value":
+        if one.kind != "value":
             rule = f"cannot be part of an observation that is not by name: {_short(space)}"
-            raise DescriptionError(f"inputs.{name}.kind", one["kind"], rule)
-    names, sizes = list(inputs), [one["size"] for one in inputs.values()]
+            raise DescriptionError(f"inputs.{name}.kind", one.kind, rule)
+    names, sizes = list(inputs), [one.size for one in inputs.values()]
     where = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs"
     _check_size(where, sum(sizes), "environment's observation", space, dict(zip(names, sizes)))
 
 
-def parts_of(inputs: Mapping[str, Mapping[str, Any]], numbers: int | None) -> dict[str, int]:
+def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
     """Sizes of the inputs that an array of so many numbers is cut into: of all, else of the required ones alone;
     empty where neither fits. ``inputs`` as in `check_observation`."""
-    required = {name: one for name, one in inputs.items() if one["required"]}
+    required = {name: one for name, one in inputs.items() if one.required}
     for taken in (inputs, required):
-        if all(one["kind"] == "value" for one in taken.values()):
-            sizes = {name: one["size"] for name, one in taken.items()}
+        if all(one.kind == "value" for one in taken.values()):
+            sizes = {name: one.size for name, one in taken.items()}
             if sizes and sum(sizes.values()) == numbers:
                 return sizes
     return {}
 
 
 def _check_part(name: str, one: Mapping[str, Any], space: Any) -> None:
-    if one["kind"] == "value":
-        _check_size(f"inputs.{name}.size", one["size"], f"environment's observation['{name}']", space)
+    if one.kind == "value":
+        _check_size(f"inputs.{name}.size", one.size, f"environment's observation['{name}']", space)
     else:
-        _check_sensor(f"inputs.{name}.size", one["size"], space)
+        _check_sensor(f"inputs.{name}.size", one.size, space)
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:

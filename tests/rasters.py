@@ -21,15 +21,15 @@ def alone(neuron, current, n=None, *, seed=0, steps_a_tick=1, dt=DT, name="p"):
 
 def lists(controller, name="p"):
     """(steps of a tick, n) int: how often each neuron fired in each step of the last tick."""
-    facts = {p["name"]: p for p in controller.program.facts["populations"]}[name]
+    facts = {p.name: p for p in controller.program.facts.populations}[name]
     ring, last = controller.bound.array(f"{name}.spikes"), int(controller.bound.array("clock")[1])
     steps = controller.program.steps
-    counts = np.zeros((steps, facts["size"]), np.int64)
+    counts = np.zeros((steps, facts.size), np.int64)
     for row, step in zip(counts, range(last - steps, last), strict=True):
-        slot = ring[facts["stride"] * (step % facts["slots"]) :][: facts["stride"]]
+        slot = ring[facts.stride * (step % facts.slots) :][: facts.stride]
         k = int(slot[:8].view(np.int64)[0])
         fired = slot[HEADER : HEADER + 4 * k].view(np.uint32)
-        row[fired] = slot[facts["many"] :][: 2 * k].view(np.uint16) if facts["many"] else 1
+        row[fired] = slot[facts.many :][: 2 * k].view(np.uint16) if facts.many else 1
     return counts
 
 

@@ -79,7 +79,7 @@ def test_a_reference_that_repeats_a_little_and_a_byte_order_mark_are_read(folder
     (folder / "c.yaml").write_text("\ufeff" + text)
     spec = load_spec(folder / "c.yaml")
     assert [output.name for output in spec.outputs] == ["z", "y"]
-    assert spec.build().facts["period"] == 0.001
+    assert spec.build().facts.period == 0.001
 
 
 def test_what_is_no_file_is_refused_with_exit_code_2(folder, capsys):

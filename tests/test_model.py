@@ -37,7 +37,7 @@ def test_a_model_is_the_controller_that_its_descriptions_are():
     m.output("choice", decoder=ArgmaxDecoder(2, (SpikeDecoder("a", np.ones((3, 2)), 0.02),)))
     assert isinstance(m.controller(), Controller)
     assert m.controller().program.digest == m.spec().build().digest
-    assert m.controller().program.facts["period"] == 2e-3
+    assert m.controller().program.facts.period == 2e-3
 
 
 def test_a_model_has_a_seed():

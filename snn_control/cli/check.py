@@ -60,13 +60,13 @@ def add_to(commands: Any) -> None:
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
     """Microseconds a tick, from counts alone, with every neuron firing at 20 Hz."""
     facts = program.facts
-    sizes = {p["name"]: p["size"] for p in facts["populations"]}
-    spiking = set(facts["spiking"])
+    sizes = {p.name: p.size for p in facts.populations}
+    spiking = set(facts.spiking)
     synaptic = 0.0
-    for p in facts["projections"]:
-        share = ASSUMED_HZ * facts["dt"] if p["pre"] in spiking else 1.0
-        synaptic += p["synapses"] * share
-    learning = sum(r["synapses"] * LEARNING_NS.get(r["rule"], 0.0) for r in facts.get("learning", []))
+    for p in facts.projections:
+        share = ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0
+        synaptic += p.synapses * share
+    learning = sum(r.synapses * LEARNING_NS.get(r.rule, 0.0) for r in facts.learning)
     operations = len(program.operations) * CALL_NS + learning
     fields = sum(
         program.names[f"{one.name}.drive"].shape[0]
@@ -100,22 +100,23 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     controller.step({})  # compiles what is missing, runs once
     program = controller.program
     facts = program.facts
+    plain = facts.data()
     health = diagnose(spec, watch(program, stimulus_of(options, spec), keep=False))
     return {
         "file": str(path),
-        "period": facts["period"],
-        "dt": facts["dt"],
+        "period": facts.period,
+        "dt": facts.dt,
         "steps_a_tick": program.steps,
-        "inputs": facts["inputs"],
-        "populations": [{k: p[k] for k in ("name", "size", "spiking")} for p in facts["populations"]],
+        "inputs": plain["inputs"],
+        "populations": [{k: p[k] for k in ("name", "size", "spiking")} for p in plain["populations"]],
         "projections": [
             {**f, "learning": type(p.learning).__name__ if p.learning else None}
-            for f, p in zip(facts["projections"], spec.network.projections, strict=True)
+            for f, p in zip(plain["projections"], spec.network.projections, strict=True)
         ],
-        "learning": facts["learning"],
-        "outputs": facts["outputs"],
-        "neurons": sum(p["size"] for p in facts["populations"]),
-        "synapses": sum(p["synapses"] for p in facts["projections"]),
+        "learning": plain["learning"],
+        "outputs": plain["outputs"],
+        "neurons": sum(p.size for p in facts.populations),
+        "synapses": sum(p.synapses for p in facts.projections),
         "operations": len(program.operations),
         "memory": {
             "constants": int(program.constants.size),

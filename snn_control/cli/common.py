@@ -144,7 +144,7 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
 
 def check_fit(controller: Controller, env: Any, file: str) -> None:
     """Raise DescriptionError, with the file in front, where a controller and an environment do not belong together."""
-    outputs = {name: (output["size"], output["actions"] or None) for name, output in controller.outputs.items()}
+    outputs = {name: (output.size, output.actions or None) for name, output in controller.outputs.items()}
     try:
         check_action(outputs, env.action_space)
         check_observation(controller.inputs, env.observation_space)

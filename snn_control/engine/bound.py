@@ -120,14 +120,14 @@ def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: 
 def value_taker(program: Program, io: np.ndarray, name: str) -> Callable[[Any], bool]:
     """``take(x)`` into the value input ``name`` of an io block, see `snn_control.engine.calls`."""
     slot, data = io_arrays(program, io, "a value input", name, slot="<i8", data="<f8")
-    return calls.value_taker(slot, data, round(program.facts["period"] * 1e9), io)
+    return calls.value_taker(slot, data, program.facts.period_ns, io)
 
 
 def events_taker(program: Program, io: np.ndarray, state: np.ndarray, name: str) -> Callable[..., bool]:
     """``take(t, x, y, p)`` into the events input ``name`` of an io block, see `snn_control.engine.take_events`."""
     slot, *columns = io_arrays(program, io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
     clock = program.names["clock"].view(state)
-    return taker(slot, columns, clock, round(program.facts["period"] * 1e9), io, state)
+    return taker(slot, columns, clock, program.facts.period_ns, io, state)
 
 
 class Bound:

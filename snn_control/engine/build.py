@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from .build_outputs import add_guard, add_output, look_back, terms_of
 from .build_projections import connect
 from .build_restart import add_restart
 from .builder import Builder
+from .facts import Facts, InputFacts, OutputFacts, PopulationFacts, ProjectionFacts, RuleFacts
 from .layout import element
 from .program import POST, PRE, PROGRAM, STATE, STEP, Program
 from .random import check_seed
@@ -115,57 +115,35 @@ def build(
     return Program(operations, lay.block(PROGRAM), lay.block(STATE), lay.io_bytes, dict(lay.names), steps, facts)
 
 
-def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> dict[str, Any]:
+def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> Facts:
     """What people and drivers want to know of a Program."""
-    return {
-        "dt": dt,
-        "period": period,
-        "inputs": [
-            {
-                "name": i.name,
-                "kind": "events",
-                "capacity": i.capacity,
-                "size": list(i.size),
-                "required": i.required,
-                "filters": b.filters[i.name],
-            }
+    return Facts(
+        dt,
+        period,
+        inputs=tuple(
+            InputFacts(i.name, "events", i.size, i.required, i.capacity, tuple(b.filters[i.name]))
             if isinstance(i, EventsInput)
-            else {"name": i.name, "kind": "value", "size": getattr(i, "size", 0), "required": i.required}
+            else InputFacts(i.name, "value", getattr(i, "size", 0), i.required)
             for i in inputs
-        ],
-        "outputs": [
-            {"name": o.name, "size": o.size, "actions": getattr(o.decoder, "actions", 0), "unit": o.unit}
-            for o in outputs
-        ],
-        "populations": [
-            {
-                "name": n.name,
-                "size": n.size,
-                "spiking": not n.graded,
-                "stride": n.stride,
-                "slots": n.slots,
-                "many": n.many,
-            }
+        ),
+        outputs=tuple(OutputFacts(o.name, o.size, getattr(o.decoder, "actions", 0), o.unit) for o in outputs),
+        populations=tuple(
+            PopulationFacts(n.name, n.size, not n.graded, n.stride, n.slots, n.many)
             for n in b.nodes.values()
             if n.operation is not None
-        ],
-        "spiking": b.spiking,
-        "counted": b.counted,
-        "updates": b.updates,
-        "projections": [
-            {"pre": p.pre, "post": p.post, "synapses": k, "used": used, "delay_steps": d}
+        ),
+        spiking=tuple(b.spiking),
+        counted=tuple(b.counted),
+        updates=b.updates,
+        projections=tuple(
+            ProjectionFacts(p.pre, p.post, int(k), int(used), d)
             for p, k, used, d in zip(b.network.projections, b.synapse_counts, b.used_counts, b.delays, strict=True)
-        ],
-        "learning": [
-            {
-                "name": p.name,
-                "rule": type(p.rule).__name__,
-                "pre": p.pre.name,
-                "post": p.post.name,
-                "title": p.title,
-                "sparse": p.pointers is not None,
-                "synapses": b.synapse_counts[k],
-            }
+        ),
+        learning=tuple(
+            RuleFacts(
+                p.name, type(p.rule).__name__, p.pre.name, p.post.name, p.title, p.pointers is not None,
+                int(b.synapse_counts[k]),
+            )
             for k, p in sorted(b.plastic.items())
-        ],
-    }
+        ),
+    )  # fmt: skip

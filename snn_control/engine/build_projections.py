@@ -95,7 +95,7 @@ def deliver(b: Builder, index: int) -> None:
         _spikes(b, index, y, b.spikes(pre, delay))
     b.used_counts[index] = b.synapse_counts[index]
     if p.learning is None and not isinstance(p.connector, Convolution):
-        b.used_counts[index] = b.counted[-1]["synapses"] - b.counted[-1]["zeros"]
+        b.used_counts[index] = b.counted[-1].synapses - b.counted[-1].zeros
     if p.bias is not None:  # last, as in the frameworks whose networks are read: sums agree to the bit more often
         b.emit(STEP, "add", n=post.size, y=y, x=b.layout.constant("", _bias(p, post.size)), label=p.label)
 

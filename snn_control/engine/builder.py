@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import BuildError, DescriptionError
 from ..network import Distribution, Network, NeuronModel, Population, Projection
 from . import registry
+from .facts import CountedFacts
 from .forms import FLOAT_MAX, NeuronForm
 from .kernels.spikes import HEADER
 from .layout import Layout, element
@@ -101,7 +102,7 @@ class Builder:
         self.used_counts = [0] * len(network.projections)  # without those whose weight is 0 and stays so
         self.spike_counts = self.layout.state("spike_counts", "int64", max(1, len(network.populations) + n_inputs))
         self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
-        self.counted: list[dict[str, Any]] = []
+        self.counted: list[CountedFacts] = []
         self.updates = 0  # state variables that decay in a step: membranes, currents, traces
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
@@ -135,16 +136,9 @@ class Builder:
         steps : it runs in each step, not once a tick
         zeros, weights : how many of its weights are 0, and how many it has (0: as many as synapses)
         """
+        kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
         self.counted.append(
-            {
-                "label": label,
-                "kind": "accumulate" if once else "multiply_accumulate",
-                "each": "step" if steps else "tick",
-                "synapses": int(synapses),
-                "weights": int(weights or synapses),
-                "zeros": int(zeros),
-                "precision": precision,
-            }
+            CountedFacts(label, kind, each, int(synapses), int(weights or synapses), int(zeros), precision)
         )
         return element(self.synaptic_operations, len(self.counted) - 1)
 

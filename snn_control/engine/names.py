@@ -6,11 +6,10 @@ facts say. A Program can come from a file, so nothing of it is believed.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from ..errors import ProgramError
+from .facts import NOTHING_KNOWN, InputFacts, OutputFacts
 from .kernels.outputs import GUARD_WORDS
 from .kernels.plasticity import SWITCH_WORDS
 from .layout import element
@@ -33,25 +32,20 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
     clocked(clock)
     found = [clock]
     try:
-        if "period" in facts and not 0 < facts["period"] * 1e9 < 1 << 62:
-            raise ProgramError(f"period = {facts['period']}: must be > 0 s")
-        for key in ("inputs", "outputs", "populations"):
-            for one in facts.get(key, []):
-                if not isinstance(one["name"], str):
-                    raise ProgramError(f"{key}: a name is {one['name']!r}: must be a word")
-        for one in facts.get("inputs", []):
+        if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:
+            raise ProgramError(f"period = {facts.period}: must be > 0 s")
+        for one in facts.inputs:
             _check_input(names, one)
-        if facts.get("outputs"):
-            found.append(_check_outputs(names, [(o["name"], operator.index(o["size"])) for o in facts["outputs"]]))
-        for one in facts.get("populations", []):
-            if one["spiking"]:
-                stride, slots, many, n = (operator.index(one[key]) for key in ("stride", "slots", "many", "size"))
-                lists = names.get(f"{one['name']}.spikes", STATE, "|u1", (stride * slots,))
-                ring(lists, stride, slots, clock, 0, many, n)
+        if facts.outputs:
+            found.append(_check_outputs(names, facts.outputs))
+        for one in facts.populations:
+            if one.spiking:
+                lists = names.get(f"{one.name}.spikes", STATE, "|u1", (one.stride * one.slots,))
+                ring(lists, one.stride, one.slots, clock, 0, one.many, one.size)
                 found.append(lists)
-        for one in facts.get("learning", []):
-            found.append(names.get(f"{one['title']}.learning", STATE, "<i8", (SWITCH_WORDS,)))
-            names.get(f"{one['title']}.weights", STATE, "<u4" if one["sparse"] else "<f4")
+        for one in facts.learning:
+            found.append(names.get(f"{one.title}.learning", STATE, "<i8", (SWITCH_WORDS,)))
+            names.get(f"{one.title}.weights", STATE, "<u4" if one.sparse else "<f4")
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ProgramError(f"facts have the wrong form: {type(error).__name__}: {error}") from None
     return found
@@ -73,25 +67,25 @@ class _Names:
         return self.array(self.place(name, kind, dtype, shape))
 
 
-def _check_input(names: _Names, one: dict[str, Any]) -> None:
-    name, slot = one["name"], names.place(f"{one['name']}.slot", IO, "<i8", (SLOT_WORDS,))
+def _check_input(names: _Names, one: InputFacts) -> None:
+    name, slot = one.name, names.place(f"{one.name}.slot", IO, "<i8", (SLOT_WORDS,))
     names.array(slot)
-    if one["kind"] == "events":
-        width, height = (operator.index(n) for n in one["size"])
+    if one.kind == "events":
+        width, height = one.size  # type: ignore[misc]
         for key, dtype in EVENT_COLUMNS.items():
-            names.get(f"{name}.{key}", IO, dtype, (operator.index(one["capacity"]),))
+            names.get(f"{name}.{key}", IO, dtype, (one.capacity,))
         if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
             raise ProgramError(f"input '{name}': size {width} x {height}: must be pixels")
     else:
-        data = names.place(f"{name}.data", IO, "<f8", (operator.index(one["size"]),))
+        data = names.place(f"{name}.data", IO, "<f8", (one.size,))
         names.array(data)
         if data.offset != slot.offset + slot.n_bytes:
             raise ProgramError(f"input '{name}': its numbers must follow its slot")
 
 
-def _check_outputs(names: _Names, outputs: list[tuple[str, int]]) -> Array:
+def _check_outputs(names: _Names, outputs: Sequence[OutputFacts]) -> Array:
     """Commands are what the guard gives, as the last operation; its words."""
-    size = sum(n for _, n in outputs)
+    size = sum(one.size for one in outputs)
     command, safe = (names.place(*one, "<f8", (size,)) for one in (("command", IO), ("safe", PROGRAM)))
     words = names.place("guard", STATE, "<i8", (GUARD_WORDS,))
     last = names.program.operations[-1] if names.program.operations else None
@@ -103,7 +97,7 @@ def _check_outputs(names: _Names, outputs: list[tuple[str, int]]) -> Array:
     if limits[24 * size : 32 * size].tobytes() != names.array(safe).data.tobytes():
         raise ProgramError("the safe command must be the guard's")
     first = 0
-    for name, n in outputs:
+    for name, n in ((one.name, one.size) for one in outputs):
         if n < 1 or (names.place(f"{name}.command", IO, "<f8"), names.place(f"{name}.safe", PROGRAM, "<f8")) != (
             element(command, first, n), element(safe, first, n),
         ):  # fmt: skip

@@ -12,17 +12,18 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from ..errors import ProgramError
 from ..files import Arrays, replace_file
+from .facts import NOTHING_KNOWN, Facts
 
 __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned"]
 
-SCHEMA = 1
+SCHEMA = 2
 ALIGN = 64
 MOST_IO = 1 << 34  # bytes: of it a file holds only the number
 NUMBER, PROGRAM, STATE, IO = range(4)  # kinds of operand
@@ -78,7 +79,7 @@ class Program:
     io_bytes : size of the block through which inputs come and commands go
     names : what an array is called, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> Place
     steps : network steps a tick
-    facts : plain JSON data about the controller (dt, period, sizes, counts), for people and drivers
+    facts : of the controller, for people and drivers
     """
 
     operations: tuple[Operation, ...]
@@ -87,7 +88,7 @@ class Program:
     io_bytes: int
     names: dict[str, Place]
     steps: int
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = NOTHING_KNOWN
 
     def __post_init__(self) -> None:
         for name in ("constants", "initial_state"):
@@ -118,7 +119,7 @@ class Program:
             "schema": SCHEMA,
             "steps": self.steps,
             "io_bytes": self.io_bytes,
-            "facts": self.facts,
+            "facts": self.facts.data(),
             "names": {name: place(p) for name, p in self.names.items()},
             "operations": [
                 [o.kernel, o.version, o.section, o.label, [place(w) if isinstance(w, Place) else w for w in o.operands]]
@@ -158,7 +159,7 @@ class Program:
                     d["io_bytes"],
                     {name: place(p) for name, p in d["names"].items()},
                     d["steps"],
-                    d["facts"],
+                    Facts.of(d["facts"]),
                 )
                 if not 0 <= program.io_bytes <= MOST_IO:
                     raise ProgramError(f"{path}: io_bytes = {program.io_bytes}: must be at most {MOST_IO:,}")

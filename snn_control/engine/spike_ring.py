@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .bound import Bound
+from .facts import PopulationFacts
 from .kernels.spikes import HEADER
 
 __all__ = ["SpikeRing"]
@@ -20,9 +19,9 @@ class SpikeRing:
     many : (slots, n) uint16, how often each of them fired; None where once is all they can
     """
 
-    def __init__(self, bound: Bound, facts: dict[str, Any]) -> None:
-        slots, stride, n, many = (facts[key] for key in ("slots", "stride", "size", "many"))
-        ring = bound.array(f"{facts['name']}.spikes").reshape(slots, stride)
+    def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
+        slots, stride, n, many = facts.slots, facts.stride, facts.size, facts.many
+        ring = bound.array(f"{facts.name}.spikes").reshape(slots, stride)
         self.counts = ring[:, :8].view(np.int64)[:, 0]
         self.neurons = ring[:, HEADER : HEADER + 4 * n].view(np.uint32)
         self.many = ring[:, many : many + 2 * n].view(np.uint16) if many else None

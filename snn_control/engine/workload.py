@@ -54,8 +54,8 @@ def counted(bound: Bound) -> list[Counted]:
     ticks, steps = bound.array("clock").tolist()
     times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
     return [
-        Counted(c["label"], c["kind"], c["precision"], c["synapses"] * times[c["each"]], effective[k])
-        for k, c in enumerate(bound.program.facts["counted"])
+        Counted(c.label, c.kind, c.precision, c.synapses * times[c.each], effective[k])
+        for k, c in enumerate(bound.program.facts.counted)
     ]
 
 
@@ -64,8 +64,8 @@ def workload(bound: Bound) -> Workload:
     program = bound.program
     steps = int(bound.array("clock")[1])
     rows, facts = counted(bound), program.facts
-    weights = sum(c["weights"] for c in facts["counted"])
-    zeros = sum(c["zeros"] for c in facts["counted"])
+    weights = sum(c.weights for c in facts.counted)
+    zeros = sum(c.zeros for c in facts.counted)
     operations = {
         "dense": sum(c.dense for c in rows),
         "accumulates": sum(c.effective for c in rows if c.kind == "accumulate"),
@@ -81,8 +81,8 @@ def workload(bound: Bound) -> Workload:
 
 def _activation_sparsity(bound: Bound, steps: int) -> float | None:
     facts = bound.program.facts
-    once = {p["name"]: p["size"] for p in facts["populations"] if p["spiking"] and not p["many"]}
-    spikes = dict(zip(facts["spiking"], bound.array("spike_counts").tolist(), strict=False))
+    once = {p.name: p.size for p in facts.populations if p.spiking and not p.many}
+    spikes = dict(zip(facts.spiking, bound.array("spike_counts").tolist(), strict=False))
     neurons = sum(once.values())
     return 1 - sum(spikes[name] for name in once) / (neurons * steps) if neurons and steps else None
 
@@ -96,8 +96,8 @@ def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     its share of those of the stage.
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
-    inputs, spiking = {one["name"] for one in facts["inputs"]}, set(facts["spiking"])
-    spikes = dict(zip(facts["spiking"], bound.array("spike_counts").tolist(), strict=False))
+    inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)
+    spikes = dict(zip(facts.spiking, bound.array("spike_counts").tolist(), strict=False))
 
     def stage_of(label: str) -> str:
         kind, _, rest = label.partition("[")
@@ -109,8 +109,8 @@ def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     found = {}
     for stage in ("encoder", "network", "decoder"):
         rows = [row for row in counted(bound) if stage_of(row.label) == stage]
-        neurons = {p["name"]: p["size"] for p in facts["populations"] if p["spiking"] and stage != "decoder"
-                   and (p["name"] in inputs) == (stage == "encoder")}  # fmt: skip
+        neurons = {p.name: p.size for p in facts.populations if p.spiking and stage != "decoder"
+                   and (p.name in inputs) == (stage == "encoder")}  # fmt: skip
         done = sum(row.effective for row in rows)
         most = max(rows, key=lambda row: row.effective, default=None)
         found[stage] = {

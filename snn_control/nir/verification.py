@@ -77,16 +77,16 @@ class Activity:
     """What a population of a bound Program did: how often each neuron fired in the last step, or its graded output."""
 
     def __init__(self, bound: Bound, population: str) -> None:
-        self.facts = next(p for p in bound.program.facts["populations"] if p["name"] == population)
+        self.facts = next(p for p in bound.program.facts.populations if p.name == population)
         self._clock = bound.array("clock")
-        self._ring = SpikeRing(bound, self.facts) if self.facts["spiking"] else None
+        self._ring = SpikeRing(bound, self.facts) if self.facts.spiking else None
         self._graded = None if self._ring else bound.array(f"{population}.v")
 
     def __call__(self) -> np.ndarray:
         """(n,) float32."""
         if self._ring is None:
             return np.array(self._graded)
-        times = np.zeros(self.facts["size"], np.float32)
+        times = np.zeros(self.facts.size, np.float32)
         neurons, many = self._ring.of(int(self._clock[1]) - 1)
         times[neurons] = many
         return times

@@ -63,9 +63,9 @@ class FaultLog:
     name = "faults"
 
     def __init__(self, bound: Bound, most: int = 32) -> None:
-        inputs = bound.program.facts["inputs"]
-        self._names = [one["name"] for one in inputs]
-        self._required = np.array([one["required"] for one in inputs] or [0], np.int64)
+        inputs = bound.program.facts.inputs
+        self._names = [one.name for one in inputs]
+        self._required = np.array([one.required for one in inputs] or [0], np.int64)
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
         self._block = np.array(
             [

@@ -402,14 +402,14 @@ class Intake:
     @classmethod
     def of(cls, bound: Bound, name: str, pacing: Pacing | None = None, mode: str = "realtime") -> Intake:
         """Of the events input ``name`` of a controller's `Bound`; ``mode`` is that of the loop."""
-        found = {i["name"]: i for i in bound.program.facts["inputs"] if i["kind"] == "events"}
+        found = {i.name: i for i in bound.program.facts.inputs if i.kind == "events"}
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
         facts = found[name]
         slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
         t, x, y, p = (column.ctypes.data for column in columns)
-        period_ns = round(bound.program.facts["period"] * 1e9) if mode == "realtime" else 0
-        size = (facts["size"][0], facts["size"][1])
+        period_ns = bound.program.facts.period_ns if mode == "realtime" else 0
+        size = (facts.size[0], facts.size[1])
         return cls(slot.ctypes.data, (t, x, y, p), columns[0].size, size, pacing, period_ns)
 
     def clear(self) -> None:

@@ -139,7 +139,7 @@ class ReplayInput:
 
         Raises InputError where the controller has no such input, or one of another size.
         """
-        kinds = {one["name"]: one["kind"] for one in bound.program.facts["inputs"]}
+        kinds = {one.name: one.kind for one in bound.program.facts.inputs}
         kind = "value" if isinstance(record, np.ndarray) else "events"
         if kinds.get(name) != kind:
             raise InputError(f"record of input '{name}': the controller has no such input")

@@ -76,15 +76,11 @@ class ActivityRecorder:
             if rows < 1:
                 raise DescriptionError(name, rows, "must be at least 1")
         facts = bound.program.facts
-        self.populations = [p["name"] for p in facts["populations"] if p["spiking"]]
+        self.populations = [p.name for p in facts.populations if p.spiking]
         self.outputs = bound.array("command").size
         self._ticks = np.zeros((ticks, TICK_WORDS + self.outputs), np.int64)
         self._spikes = np.zeros((spikes, 2), np.int64)
-        rings = [
-            (bound.address(f"{p['name']}.spikes"), p["stride"], p["slots"])
-            for p in facts["populations"]
-            if p["spiking"]
-        ]
+        rings = [(bound.address(f"{p.name}.spikes"), p.stride, p.slots) for p in facts.populations if p.spiking]
         self._rows = np.array(rings or [(0, 0, 1)], np.int64)
         self._block = np.zeros(WORDS, np.int64)
         self._block[:] = (

@@ -35,7 +35,7 @@ def shown_in(env: Any, controller: Controller, title: str, ticks: int, seed: int
         observation, _, terminated, truncated, _ = env.step(controller.predict(observation)[0])
         ended = terminated or truncated
     values, events = {}, {}
-    kinds = {name: one["kind"] for name, one in controller.inputs.items()}
+    kinds = {name: one.kind for name, one in controller.inputs.items()}
     for name, rows in recorder.arrays().items():
         if kinds[name] == "value":
             values[name] = rows

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.facts import Facts
 from ..errors import DescriptionError
 from ..files import replace_file
 
@@ -30,11 +31,11 @@ class InputRecorder:
     repeat : ticks in one step; the values of a step are written once a tick, its events belong to the first
     """
 
-    def __init__(self, facts: Mapping[str, Any], repeat: int = 1) -> None:
-        self.period, self.repeat = float(facts["period"]), repeat
+    def __init__(self, facts: Facts, repeat: int = 1) -> None:
+        self.period, self.repeat = facts.period, repeat
         self.steps, self.bytes, self.full = 0, 0, False
-        self._sizes = {i["name"]: i["size"] for i in facts["inputs"] if i["kind"] == "value"}
-        self._events_of = [i["name"] for i in facts["inputs"] if i["kind"] == "events"]
+        self._sizes = {i.name: i.size for i in facts.inputs if i.kind == "value"}
+        self._events_of = [i.name for i in facts.inputs if i.kind == "events"]
         self._values: dict[str, list[np.ndarray]] = {name: [] for name in self._sizes}
         self._events: dict[str, list[np.ndarray]] = {name: [] for name in self._events_of}
         self._seen: set[str] = set()

@@ -18,13 +18,13 @@ def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpe
     """
     controller = Controller.from_spec(spec)
     controller.load_state(path)
-    rules = iter(controller.program.facts["learning"])  # in the order of the projections
+    rules = iter(controller.program.facts.learning)  # in the order of the projections
     found = []
     for p in spec.network.projections:
         if p.learning is not None:
             rule = next(rules)
             weights = controller.rule_weights(rule)
-            if rule["sparse"]:
+            if rule.sparse:
                 pre, post, weights = weights
                 p = replace(p, connection="sparse", pre_index=pre, post_index=post, weights=weights)
             else:

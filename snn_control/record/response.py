@@ -91,7 +91,7 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
     network = Network((Population("cell", n, model, bias=currents),))
     output = Output("rate", (SpikeDecoder("cell", 0.0, 1.0),))
     bound = Bound(build(network, (), (output,), dt=dt, period=chunk * dt))
-    ring = SpikeRing(bound, bound.program.facts["populations"][0])
+    ring = SpikeRing(bound, bound.program.facts.populations[0])
     ticks = math.ceil(steps / chunk)
     half = ticks * chunk // 2
     count, at_first = np.zeros(n, np.int64), np.zeros(n, np.int64)

@@ -103,11 +103,11 @@ class ShownRecorder:
     def __init__(
         self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES
     ) -> None:
-        self._inputs = bound.program.facts["inputs"]
-        self.period_ns = round(bound.program.facts["period"] * 1e9)
+        self._inputs = bound.program.facts.inputs
+        self.period_ns = bound.program.facts.period_ns
         for one in self._inputs:
-            if one["kind"] == "events" and events < one["capacity"]:
-                rule = f"must be at least the capacity of input '{one['name']}', {one['capacity']}"
+            if one.kind == "events" and events < one.capacity:
+                rule = f"must be at least the capacity of input '{one.name}', {one.capacity}"
                 raise DescriptionError("events", events, rule)
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
@@ -117,13 +117,13 @@ class ShownRecorder:
         self._kept: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
         for row, one in zip(self._table, self._inputs, strict=False):
-            name = one["name"]
-            row[SLOT], row[WIDTH] = bound.address(f"{name}.slot"), one["size"] if one["kind"] == "value" else 0
+            name = one.name
+            row[SLOT], row[WIDTH] = bound.address(f"{name}.slot"), one.size if one.kind == "value" else 0
             self._rings[name] = _touched((ticks, VALUES + int(row[WIDTH])), np.int64)
             row[RING] = self._rings[name].ctypes.data
-            if one["kind"] == "events":
+            if one.kind == "events":
                 self._kept[name] = {key: _touched(events, dtype) for key, dtype in COLUMNS.items()}
-                row[CAPACITY] = one["capacity"]
+                row[CAPACITY] = one.capacity
                 row[T : P + 1] = [bound.address(f"{name}.{key}") for key in COLUMNS]
                 row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in self._kept[name].values()]
                 row[EVENTS] = events
@@ -139,12 +139,12 @@ class ShownRecorder:
 
     def _room(self, ticks: int, events: int, most_bytes: int) -> tuple[int, int]:
         """How many ticks and events are kept."""
-        cameras = [one["capacity"] for one in self._inputs if one["kind"] == "events"]
+        cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
             each = sum(np.dtype(dtype).itemsize for dtype in COLUMNS.values())
             events = max(*cameras, min(events, most_bytes // (2 * each * len(cameras))))
             most_bytes -= events * each * len(cameras)
-        widths = [one["size"] if one["kind"] == "value" else 0 for one in self._inputs]
+        widths = [one.size if one.kind == "value" else 0 for one in self._inputs]
         return max(
             1, min(ticks, most_bytes // (8 * NUMBER_WORDS + 8 * sum(VALUES + width for width in widths)))
         ), events
@@ -169,12 +169,12 @@ class ShownRecorder:
         rows = {name: ring[np.arange(first, total) % ticks] for name, ring in self._rings.items()}
         lost = 0  # of these, ticks whose events are gone
         for row, one in zip(self._table, self._inputs, strict=False):
-            if one["name"] in self._kept:
-                begin = rows[one["name"]][:, BEGIN]
+            if one.name in self._kept:
+                begin = rows[one.name][:, BEGIN]
                 lost = max(lost, int(np.searchsorted(begin, row[EVENTS_TOTAL] - row[EVENTS])))
         arrays: dict[str, dict[str, np.ndarray]] = {}
         for row, one in zip(self._table, self._inputs, strict=False):
-            name = one["name"]
+            name = one.name
             kept = rows[name][lost:]
             arrays[name] = {key: kept[:, word].copy() for word, key in enumerate(HEADER)}
             if name in self._kept:

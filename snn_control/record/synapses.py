@@ -34,18 +34,18 @@ class Synapses:
 
 def sizes_of(program: Program) -> dict[str, int]:
     """Name -> how many signals it gives: populations, inputs whose encoder spikes, and graded inputs."""
-    found = {p["name"]: p["size"] for p in program.facts["populations"]}
-    for one in program.facts["inputs"]:
+    found = {p.name: p.size for p in program.facts.populations}
+    for one in program.facts.inputs:
         for kind in ("drive", "pooled", "held"):
-            place = program.names.get(f"{one['name']}.{kind}")
+            place = program.names.get(f"{one.name}.{kind}")
             if place is not None:
-                found.setdefault(one["name"], place.shape[0])
+                found.setdefault(one.name, place.shape[0])
     return found
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
     """Of all projections, in their order; None where they are too many to be looked at in about a second."""
-    if sum(p["synapses"] for p in program.facts["projections"]) > MOST:
+    if sum(p.synapses for p in program.facts.projections) > MOST:
         return None
     sizes = sizes_of(program)
     return [_of(p, sizes[p.pre], sizes[p.post]) for p in spec.network.projections]

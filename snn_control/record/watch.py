@@ -15,6 +15,7 @@ import numpy as np
 from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.compile import compile_function
+from ..engine.facts import PopulationFacts
 from ..engine.kernels import HUGE, outputs
 from ..engine.program import POST, PRE, STEP, Program
 from ..engine.rows import WORDS
@@ -102,7 +103,7 @@ class Watched(Controller):
         super().__init__(program)
         self._clock = self.bound.array("clock")
         self._step_rows = [o for o in program.operations if o.section == STEP]
-        self.looks = [_Look(self.bound, p, keep_steps) for p in program.facts["populations"]]
+        self.looks = [_Look(self.bound, p, keep_steps) for p in program.facts.populations]
         self._stops = sorted(((self._row_of(look.seen.name), look) for look in self.looks), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
@@ -132,8 +133,8 @@ class Watched(Controller):
 class _Look:
     """Looks at one population of a bound Program, before and after its neurons run."""
 
-    def __init__(self, bound: Bound, facts: dict[str, Any], keep_steps: int) -> None:
-        name, n, spiking = facts["name"], facts["size"], facts["spiking"]
+    def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
+        name, n, spiking = facts.name, facts.size, facts.spiking
         bias, places = bound.array(f"{name}.bias"), bound.program.names
         # where nothing adds to the current, the bias is all of it
         self._currents = [bound.array(f"{name}.current") if f"{name}.current" in places else bias]
@@ -211,5 +212,5 @@ def watch(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
             commands[k], safe[k] = command, watched.safe
             not_finite[k] = guard[outputs.REASON] & outputs.OUTPUT_NOT_FINITE != 0
     seen = {look.seen.name: look.finish() for look in watched.looks}
-    times, inputs = (program.facts["dt"], program.facts["period"]), watched.counters()["inputs"]
+    times, inputs = (program.facts.dt, program.facts.period), watched.counters()["inputs"]
     return Activity(program, stimulus, *times, steps, seen, commands, safe, not_finite, inputs)

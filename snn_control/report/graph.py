@@ -69,9 +69,9 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     for p in spec.network.populations:
         boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), colours[p.name]))
     arrows = []
-    for projection, facts in zip(spec.network.projections, program.facts["projections"], strict=True):
+    for projection, facts in zip(spec.network.projections, program.facts.projections, strict=True):
         text = delay_text(projection, spec.dt)
-        text = f"{number(facts['used'])} syn." + (f", {text} ms" if text != "0" else "")
+        text = f"{number(facts.used)} syn." + (f", {text} ms" if text != "0" else "")
         if projection.learning is not None:
             text += f"\nlearns: {type(projection.learning).__name__}"
         arrows.append(Arrow(projection.pre, projection.post, text))

@@ -71,7 +71,7 @@ class Look:
 
 def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
     """All pictures there are of a controller."""
-    sizes, spiking = sizes_of(program), set(program.facts["spiking"])
+    sizes, spiking = sizes_of(program), set(program.facts.spiking)
     many = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
     found = [View("graph", "What is connected to what", many, lambda f: draw_graph(f, spec, program))]
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
@@ -115,14 +115,14 @@ def _tuning(one: ValueInput, spec: ControllerSpec) -> Callable[[Figure], tuple[s
 
 def _too_large(spec: ControllerSpec, program: Program) -> list[tuple[str, int]]:
     """Projections whose weights nobody could look at, with their numbers of synapses."""
-    pairs = zip(spec.network.projections, program.facts["projections"], strict=True)
-    return [(f"{p.pre} → {p.post}", f["synapses"]) for p, f in pairs if f["synapses"] > MOST_SYNAPSES]
+    pairs = zip(spec.network.projections, program.facts.projections, strict=True)
+    return [(f"{p.pre} → {p.post}", f.synapses) for p, f in pairs if f.synapses > MOST_SYNAPSES]
 
 
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
     """A picture for each few projections, of those that are not too large to look at."""
-    pairs = zip(spec.network.projections, program.facts["projections"], strict=True)
-    projections = [p for p, f in pairs if f["synapses"] <= MOST_SYNAPSES]
+    pairs = zip(spec.network.projections, program.facts.projections, strict=True)
+    projections = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
     found = []
     for k in range(0, len(projections), ROWS):
         part = projections[k : k + ROWS]
@@ -212,12 +212,12 @@ def _page(
     written: Mapping[str, str],
 ) -> str:
     facts, stimulus = program.facts, activity.stimulus
-    neurons = sum(p["size"] for p in facts["populations"])
-    synapses = sum(p["used"] for p in facts["projections"])
+    neurons = sum(p.size for p in facts.populations)
+    synapses = sum(p.used for p in facts.projections)
     spikes = sum(int(seen.spikes.sum()) for seen in activity.populations.values())
     tiles = [
-        ("neurons", number(neurons), f"in {len(facts['populations'])} populations"),
-        ("synapses", number(synapses), f"in {len(facts['projections'])} projections"),
+        ("neurons", number(neurons), f"in {len(facts.populations)} populations"),
+        ("synapses", number(synapses), f"in {len(facts.projections)} projections"),
         ("tick", f"{spec.period * 1e3:g} ms", f"{program.steps} × {spec.dt * 1e3:g} ms"),
         ("spikes", f"{number(spikes / stimulus.seconds)}/s", stimulus.text),
         ("warnings", number(len(health.warnings())), "with this stimulus"),
@@ -230,8 +230,8 @@ def _page(
             (name, number(p.size), *([number(value) for value in seen] if p.spiking else ["graded", "", "", ""]))
         )
     projections = [
-        (f"{p.pre} → {p.post}", number(f["used"]), delay_text(p, spec.dt))
-        for p, f in zip(spec.network.projections, facts["projections"], strict=True)
+        (f"{p.pre} → {p.post}", number(f.used), delay_text(p, spec.dt))
+        for p, f in zip(spec.network.projections, facts.projections, strict=True)
     ]
     tables = [Section(f"Populations, {number(stimulus.seconds)} s of {stimulus.text}", columns, tuple(rows))]
     if projections:

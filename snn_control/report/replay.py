@@ -49,7 +49,7 @@ def write_replay_video(
     controller = Controller.from_spec(spec)
     facts = controller.program.facts
     names = [str(name) for name in arrays["population_names"]]
-    sizes = {p["name"]: p["size"] for p in facts["populations"] if p["name"] in names}
+    sizes = {p.name: p.size for p in facts.populations if p.name in names}
     tick_of = arrays["spike_step"] // controller.program.steps
     slicer = Slicer(fitted.period_ns, camera.capacity, longest_gap)
     outputs = output_names(spec, units=True)

@@ -62,9 +62,9 @@ class Console:
         """Why nothing has come yet -> the required inputs for which it has not."""
         node = self._node
         missing: dict[str, list[str]] = {}
-        for one in node.controller.program.facts["inputs"]:
-            if one["required"] and node.controller.bound.array(f"{one['name']}.slot")[AGE] < 0:
-                anybody = node.get_publishers_info_by_topic(node.spec.ros_inputs[one["name"]].topic)
+        for one in node.controller.program.facts.inputs:
+            if one.required and node.controller.bound.array(f"{one.name}.slot")[AGE] < 0:
+                anybody = node.get_publishers_info_by_topic(node.spec.ros_inputs[one.name].topic)
                 reason = "nothing has come yet" if anybody else "nobody publishes"
-                missing.setdefault(reason, []).append(one["name"])
+                missing.setdefault(reason, []).append(one.name)
         return missing

@@ -118,7 +118,7 @@ def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: A
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
     rivals = senders.rivals(port, node.get_publishers_info_by_topic(topic.topic))
     problems += [text for text in (mismatch, rivals) if text]
-    required = node.controller.program.facts["inputs"][k]["required"]
+    required = node.controller.program.facts.inputs[k].required
     level = OK if not problems else ERROR if failed or (required and (mismatch or rivals or not valid)) else WARN
     return status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
 
@@ -173,8 +173,8 @@ def describe_causes(reason: int, invalid: Iterable[str]) -> str:
 def guard_reason(node: Any) -> str:
     """Why the command is the safe one: the faults of the last tick, or what its end waits for."""
     valid = node.controller.bound.array("validity")[:, encoders.VALID]
-    facts = node.controller.program.facts["inputs"]
-    bad = [i["name"] for i, good in zip(facts, valid, strict=False) if i["required"] and not good]
+    facts = node.controller.program.facts.inputs
+    bad = [i.name for i, good in zip(facts, valid, strict=False) if i.required and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
     return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
 

@@ -90,8 +90,8 @@ class SpikesOutput:
 
     def __init__(self, publisher: Any, bound: Bound, population: str, capacity: int = 65536) -> None:
         facts = bound.program.facts
-        ring = next(p for p in facts["populations"] if p["name"] == population)
-        n, self.name, self._publisher = ring["size"], population, publisher
+        ring = next(p for p in facts.populations if p.name == population)
+        n, self.name, self._publisher = ring.size, population, publisher
         self._places = grid_places(n)
         template = np.frombuffer(spikes_cdr([], [], self._places, 0, population), np.uint8)
         data_at = len(template) - 1  # before is_dense
@@ -104,7 +104,7 @@ class SpikesOutput:
         self._block[:CUT] = (
             address_of("rcutils", "rcutils_reset_error"), address_of("rcl", "rcl_publish_serialized_message"),
             publisher.handle.pointer, self._message.address, bound.address("clock"), bound.program.steps,
-            round(facts["dt"] * 1e9), bound.address(f"{population}.spikes"), ring["stride"], ring["slots"],
+            round(facts.dt * 1e9), bound.address(f"{population}.spikes"), ring.stride, ring.slots,
             self._places.ctypes.data, n, self._buffer.ctypes.data,
             width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0,
         )  # fmt: skip

@@ -149,37 +149,37 @@ def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> 
 
 def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping[str, Any], lockstep: bool) -> Any:
     """The port of an events input."""
-    name = fact["name"]
+    name = fact.name
     if topic.type in PACKET_TYPES:
         pacing, mode = Pacing(topic.pace, topic.late), "lockstep" if lockstep else "realtime"
-        return PacketInput(subscription, Intake.of(bound, name, pacing, mode), fact["size"], name=name)
+        return PacketInput(subscription, Intake.of(bound, name, pacing, mode), fact.size, name=name)
     columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
     slot = bound.address(f"{name}.slot")
-    return EventsInput(subscription, slot, **columns, capacity=fact["capacity"], size=fact["size"], name=name)
+    return EventsInput(subscription, slot, **columns, capacity=fact.capacity, size=fact.size, name=name)
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
     """A port an input, in the order of the inputs; names are those of ``node``, the subscriptions on ``io``."""
-    facts = bound.program.facts["inputs"]
-    need_topics("inputs", [f["name"] for f in facts], spec.ros_inputs)
+    facts = bound.program.facts.inputs
+    need_topics("inputs", [f.name for f in facts], spec.ros_inputs)
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     ports: list[Any] = []
     described: dict[str, Any] = {one.name: one for one in spec.inputs}
     for fact in facts:
-        name = fact["name"]
+        name = fact.name
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
-        if fact["kind"] == "events":
+        if fact.kind == "events":
             check_events(where, topic)
         cls = message_class(where, topic.type)
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
-        if fact["kind"] == "events":
+        if fact.kind == "events":
             ports.append(_events_port(subscription, topic, bound, fact, lockstep))
         else:
             try:
                 program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
                 options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
-                port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact["size"], **options)
+                port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact.size, **options)
             except DescriptionError as error:
                 raise error.within(where) from None
             if topic.age != "arrival" and not program.stamped:
@@ -208,7 +208,7 @@ def host_of(node: Any, topic: str) -> int:
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
     """A port a topic; outputs of one topic stand in one message. Nodes as in `input_ports`."""
-    sizes = {o["name"]: o["size"] for o in bound.program.facts["outputs"]}
+    sizes = {o.name: o.size for o in bound.program.facts.outputs}
     need_topics("outputs", list(sizes), spec.ros_outputs)
     ports, faulted = [], bound.address("guard") + 8 * FAULTED
     for names in groups(spec.ros_outputs, "outputs").values():

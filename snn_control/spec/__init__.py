@@ -71,7 +71,7 @@ class ControllerSpec:
         except MemoryError:
             rule = "does not fit into this machine's memory"
             raise DescriptionError("network", "its size", rule).in_file(self.path) from None
-        return replace(program, facts=program.facts | {"repeat": self.repeat})
+        return replace(program, facts=replace(program.facts, repeat=self.repeat))
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
         """Write it as a controller file, see `save_spec`."""

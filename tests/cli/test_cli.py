@@ -432,7 +432,7 @@ def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys):
         assert all(np.array_equal(one[key], other[key]) for key in one)
     two = ((tmp_path / folder / "cartpole.yaml").read_text().partition("Parameters") for folder in (".", "whole"))
     assert len({text[2] for text in two}) == 1
-    assert Controller.load(tmp_path / "cartpole.yaml").program.facts["period"] == 0.02
+    assert Controller.load(tmp_path / "cartpole.yaml").program.facts.period == 0.02
 
 
 def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):

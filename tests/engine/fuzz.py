@@ -132,15 +132,16 @@ def changed_names(rng: np.random.Generator, one: Program) -> Program:
 def changed_facts(rng: np.random.Generator, one: Program) -> Program:
     """A number of the facts is another one, or what belongs to one entry stands in another."""
     key = _pick(rng, ("inputs", "outputs", "populations", "learning"))
-    entries = [dict(entry) for entry in one.facts[key]]
-    entry = _pick(rng, entries)
-    field = _pick(rng, sorted(entry))
-    value = entry[field]
+    entries = list(getattr(one.facts, key))
+    k = int(rng.integers(0, len(entries)))
+    field = _pick(rng, sorted(f.name for f in dataclasses.fields(entries[k])))
+    value = getattr(entries[k], field)
     if isinstance(value, int) and not isinstance(value, bool) and rng.random() < 0.7:
-        entry[field] = other_number(rng, value)
+        value = other_number(rng, value)
     else:
-        entry[field] = _pick(rng, [e[field] for e in entries if field in e] + [None, [], "x"])
-    return dataclasses.replace(one, facts=one.facts | {key: entries})
+        value = _pick(rng, [getattr(e, field) for e in entries] + [None, [], "x"])
+    entries[k] = dataclasses.replace(entries[k], **{field: value})
+    return dataclasses.replace(one, facts=dataclasses.replace(one.facts, **{key: tuple(entries)}))
 
 
 def changed(rng: np.random.Generator, one: Program) -> Program:
@@ -177,10 +178,10 @@ def observation(rng: np.random.Generator, one: Controller, k: int) -> dict[str, 
     for name, fact in one.inputs.items():
         if rng.random() < 0.1:
             continue
-        if fact["kind"] == "value":
-            given[name] = rng.normal(size=fact["size"])
+        if fact.kind == "value":
+            given[name] = rng.normal(size=fact.size)
         else:
-            n, (w, h) = int(rng.integers(0, 120)), fact["size"]
+            n, (w, h) = int(rng.integers(0, 120)), fact.size
             t = np.sort(rng.integers(0, 1_000_000, n)) + 1_000_000 * k
             given[name] = (t, rng.integers(0, w + 3, n), rng.integers(0, h + 3, n), rng.integers(0, 2, n))
     return given
@@ -193,7 +194,7 @@ def run(one: Controller, seed: int) -> int:
     guard = one.program.operations[-1].operands
     low, high = guard[7].view(one.bound.constants).reshape(4, -1)[:2] if isinstance(guard[7], Place) else (0, 0)
     command = one.bound.array("command")
-    most = max((i["capacity"] for i in one.inputs.values() if i["kind"] == "events"), default=1)
+    most = max((i.capacity for i in one.inputs.values() if i.kind == "events"), default=1)
     ports = [ActivityRecorder(one.bound, 7, 50), ShownRecorder(one.bound, 7, most)]
     functions = [(ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(p.function), p.context) for p in ports]
     for k in range(TICKS):
@@ -202,9 +203,9 @@ def run(one: Controller, seed: int) -> int:
             function(context, 0, 0)
         if not (np.isfinite(command).all() and (low <= command).all() and (command <= high).all()):
             wrong = BEYOND
-    for population in one.program.facts["populations"]:
-        if population["spiking"]:
-            one.raster(population["name"])
+    for population in one.program.facts.populations:
+        if population.spiking:
+            one.raster(population.name)
     return ESCAPED if escaped else wrong
 
 
@@ -235,8 +236,8 @@ def difference(one: Program, other: Program) -> str:
         if a.kernel == b.kernel and u != v
     ]
     names = [f"{n}: {p} -> {other.names[n]}" for n, p in one.names.items() if other.names[n] != p]
-    facts = [f"{a} -> {b}" for k, v in one.facts.items() if k != "spiking" and isinstance(v, list)
-             for a, b in zip(v, other.facts[k]) if a != b]  # fmt: skip
+    facts = [f"{a} -> {b}" for k in ("inputs", "outputs", "populations", "learning")
+             for a, b in zip(getattr(one.facts, k), getattr(other.facts, k)) if a != b]  # fmt: skip
     return "; ".join(rows[:6] + names + facts) or "another order"
 
 

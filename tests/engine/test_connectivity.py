@@ -193,7 +193,7 @@ def test_a_connector_builds_what_its_synapses_one_by_one_build(connector):
     one_by_one = FromArrays(pre[shuffled], targets[shuffled])
     assert program(connector, one_by_one).digest == program(one_by_one, connector).digest
     controller = Controller(program(connector))
-    assert controller.program.facts["projections"][0]["synapses"] == targets.size
+    assert controller.program.facts.projections[0].synapses == targets.size
     for _ in range(200):
         controller.step({})
     assert controller.counters()["spikes"]["b"] > 50
@@ -211,7 +211,7 @@ def test_weights_and_delays_stay_with_their_synapses(precision, delays):
         populations = (Population("a", N, LIF(), 1.2), Population("b", N, LIF()))
         network = Network(populations, (Projection("a", "b", weights[order], way, **options),))
         made.append(build(network, [], OUTPUTS, dt=1e-3, period=1e-3))
-    assert made[0].facts["projections"][0]["synapses"] == pre.size
+    assert made[0].facts.projections[0].synapses == pre.size
     assert made[0].digest == made[1].digest
 
 

@@ -419,9 +419,9 @@ def compare(description, seed, ticks):
         for name in want:
             assert got[name].tobytes() == want[name].tobytes(), (tick, name, got[name], want[name])
         assert array("guard").tolist() == twin.words.tolist(), tick
-        for (k, rule), facts in zip(twin.rules.items(), controller.program.facts["learning"], strict=True):
-            found = array(f"{facts['title']}.weights")
-            if facts["sparse"]:
+        for (k, rule), facts in zip(twin.rules.items(), controller.program.facts.learning, strict=True):
+            found = array(f"{facts.title}.weights")
+            if facts.sparse:
                 order = sorted(range(len(rule.synapses)), key=rule.synapses.__getitem__)
                 assert found[:, 1].tobytes() == rule.w.reshape(-1)[order].tobytes(), (tick, k, rule.rule)
             else:

@@ -67,7 +67,7 @@ WEIGHTS = np.random.default_rng(3).normal(size=N)
 def test_it_is_the_dense_product(channels, weights, post, kernel, receptor, delay):
     one = program([sparse(channels, weights, post, receptor=receptor, delay=delay)], BIAS)
     assert kernel in kernels(one)
-    assert one.facts["projections"][0]["synapses"] == post.size
+    assert one.facts.projections[0].synapses == post.size
     got, counted = run(one)
     want, _ = run(program([dense(channels, weights, post, receptor=receptor, delay=delay)], BIAS))
     assert got.tobytes() == want.tobytes()

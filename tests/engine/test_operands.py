@@ -374,10 +374,11 @@ def test_a_name_that_leads_elsewhere_is_refused_before_a_driver_follows_it(progr
     ],
 )  # fmt: skip
 def test_a_fact_that_promises_more_than_there_is_is_refused(program, key, entry, field, value):
-    entries = [dict(one) for one in program.facts[key]]
-    entries[entry][field] = value
+    entries = list(getattr(program.facts, key))
+    entries[entry] = dataclasses.replace(entries[entry], **{field: value})
+    changed = dataclasses.replace(program, facts=dataclasses.replace(program.facts, **{key: tuple(entries)}))
     with pytest.raises(ProgramError, match=r"the facts|facts have|must be|no ring|many 8|touches|lists are taken"):
-        Bound(dataclasses.replace(program, facts=program.facts | {key: entries}))
+        Bound(changed)
 
 
 def test_a_list_of_events_is_begun_before_it_is_followed_and_the_guard_is_last(program):

@@ -207,10 +207,10 @@ def test_convolutions_count_borders_and_zeros_as_the_matrix_does(spiking, stride
     (row,) = [row for row in counted(one.bound) if row.label == "projections[a -> b]"]
     assert (row.dense, row.effective) == (5 * ones.sum(), expected)
     assert row.kind == ("accumulate" if spiking else "multiply_accumulate")
-    (facts,) = [f for f in one.program.facts["counted"] if f["label"] == "projections[a -> b]"]
-    assert (facts["weights"], facts["zeros"]) == (w.size, np.count_nonzero(w == 0))
-    (facts,) = [p for p in one.program.facts["projections"] if p["pre"] == "a"]
-    assert facts["synapses"] == ones.sum()
+    (facts,) = [f for f in one.program.facts.counted if f.label == "projections[a -> b]"]
+    assert (facts.weights, facts.zeros) == (w.size, np.count_nonzero(w == 0))
+    (facts,) = [p for p in one.program.facts.projections if p.pre == "a"]
+    assert facts.synapses == ones.sum()
 
 
 def test_drawn_connections_count_as_the_matrix_they_are_part_of():
@@ -226,7 +226,7 @@ def test_drawn_connections_count_as_the_matrix_they_are_part_of():
     one.step({"x": np.ones(50)})
     one.step({"x": np.zeros(50)})
     delayed, drawn = [row for row in counted(one.bound) if row.label == "projections[a -> b]"]
-    synapses = [p["synapses"] for p in one.program.facts["projections"]]
+    synapses = [p.synapses for p in one.program.facts.projections]
     assert drawn.dense == delayed.dense == 2 * 50 * 40
     assert (drawn.effective, delayed.effective) == tuple(synapses[1:])
     assert delayed.effective == 3 * 40
@@ -303,7 +303,7 @@ def test_footprint_and_sparsity_of_a_controller():
         "activation_sparsity": 0.5,
         "synaptic_operations": {"dense": 6.0, "accumulates": 1.0, "multiply_accumulates": 0.0},
     }
-    assert one.program.facts["updates"] == 3 + 2
+    assert one.program.facts.updates == 3 + 2
 
 
 def test_the_stages_of_a_controller_are_all_of_it():

@@ -198,7 +198,7 @@ def observation(rng):
 def digest(steps):
     """Of all spikes and of the whole state, after ``steps`` steps."""
     controller, rng, sha = Controller(program()), np.random.default_rng(9), hashlib.sha256()
-    spiking = controller.program.facts["spiking"]
+    spiking = controller.program.facts.spiking
     for _ in range(steps // 2):
         for value in controller.step(observation(rng)).values():
             sha.update(value.tobytes())

@@ -186,7 +186,7 @@ def test_the_synapses_of_a_convolution_are_those_that_deliver():
         for source in range(n):
             given = controller.step({"x": np.eye(n)[source]})["y"]
             np.testing.assert_allclose(given, dense[source], atol=1e-6)
-        assert program.facts["projections"][0]["synapses"] >= found.pre.size
+        assert program.facts.projections[0].synapses >= found.pre.size
 
 
 def test_too_many_synapses_are_not_looked_at(monkeypatch):

@@ -334,8 +334,8 @@ def test_a_projection_with_zeros_is_drawn_and_counted_as_what_it_holds():
             "outputs": {"o": {"decoder": {"type": "linear", "from": "q", "tau": 0.02, "weights": 0.01}}},
         }
     )
-    (facts,) = spec.build().facts["projections"]
-    assert (facts["used"], facts["synapses"]) == (12, 24)
+    (facts,) = spec.build().facts.projections
+    assert (facts.used, facts.synapses) == (12, 24)
     assert boxes_and_arrows(spec, spec.build())[1][0].text == "12 syn."
 
 

@@ -80,13 +80,13 @@ def engine_spikes(file, ticks):
     """The spikes of ``ticks`` ticks with the constant input, each as (neurons, t)."""
     spec = encoders_only(load_spec(file), ["sensor"])
     controller = Controller.from_spec(spec)
-    ring = next(p for p in controller.program.facts["populations"] if p["name"] == "sensor")
+    ring = next(p for p in controller.program.facts.populations if p.name == "sensor")
     spikes, found = controller.bound.array("sensor.spikes"), []
     for _ in range(ticks):
         controller.step({"sensor": VALUE})
         step, neurons, times = int(controller.bound.array("clock")[1]), [], []
         for k, at in enumerate(range(step - controller.program.steps, step)):
-            slot = spikes[(at % ring["slots"]) * ring["stride"] :][: ring["stride"]]
+            slot = spikes[(at % ring.slots) * ring.stride :][: ring.stride]
             count = int(slot[:8].view(np.int64)[0])
             fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
             neurons += fired

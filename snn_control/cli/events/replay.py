@@ -294,7 +294,7 @@ def _finish(
     every = max(1, round(0.01 / spec.period))
     binned = np.add.reduceat(arrays["tick_events"], np.arange(0, len(t), every))
     lengths = np.diff(np.append(np.arange(0, len(t), every), len(t)))
-    sizes = {p["name"]: p["size"] for p in controller.program.facts["populations"]}
+    sizes = {p.name: p.size for p in controller.program.facts.populations}
     names, units = arrays["population_names"].tolist(), {o.unit for o in spec.outputs}
     more = {
         "command_t": t,
