@@ -184,7 +184,7 @@ def test_a_broken_plugin_is_named_where_it_is_missed_and_stops_nobody_else(tmp_p
     told(ask, "quadratik")
     told(kernel, "nowhere")
     class Unknown(NeuronModel): pass
-    from snn_control.engine.builder import form_of
+    from snn_control.engine.build.builder import form_of
     told(form_of, "here", Unknown())
     """
     )

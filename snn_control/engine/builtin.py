@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from .build_encoders import ENCODERS
-from .build_filters import FILTERS
-from .build_outputs import DECODERS
+from .build.encoders import ENCODERS
+from .build.filters import FILTERS
+from .build.neurons import NEURONS
+from .build.outputs import DECODERS
+from .build.rules import RULES
 from .forms import Plugin
 from .kernels import (
     convolution,
@@ -19,9 +21,7 @@ from .kernels import (
     sources,
     vectors,
 )
-from .neuron_forms import NEURONS
 from .rows import Kernel
-from .rules import RULES
 
 __all__ = ["OURS"]
 

@@ -12,9 +12,8 @@ from ..errors import ProgramError
 from .facts import NOTHING_KNOWN, InputFacts, OutputFacts
 from .kernels.outputs import GUARD_WORDS
 from .kernels.plasticity import SWITCH_WORDS
-from .layout import element
 from .places import Array, clocked, ring
-from .program import IO, PROGRAM, STATE, Place, Program
+from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 
 __all__ = ["check_names"]

@@ -21,7 +21,7 @@ from ..errors import ProgramError
 from ..files import Arrays, replace_file
 from .facts import NOTHING_KNOWN, Facts
 
-__all__ = ["ALIGN", "Operation", "Place", "Program", "aligned"]
+__all__ = ["ALIGN", "Operation", "Place", "Program", "aligned", "element"]
 
 SCHEMA = 2
 ALIGN = 64
@@ -56,6 +56,12 @@ class Place:
     def view(self, block: np.ndarray) -> np.ndarray:
         """The array itself, a view into ``block``."""
         return block[self.offset : self.offset + self.n_bytes].view(self.dtype).reshape(self.shape)
+
+
+def element(place: Place, first: int, count: int = 1) -> Place:
+    """The part ``[first : first + count]`` along the first axis of an array."""
+    stride = place.n_bytes // place.shape[0]
+    return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
 
 
 @dataclass(frozen=True)

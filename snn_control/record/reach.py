@@ -39,7 +39,7 @@ from ..coding import (
     SurfaceEncoder,
     ValueInput,
 )
-from ..engine.builder import vector
+from ..engine.build.builder import vector
 from ..engine.program import Program
 from ..network import (
     ALIF,

@@ -25,7 +25,8 @@ import numpy as np
 
 from snn_control import batch
 from snn_control.controller import Controller
-from snn_control.engine import bound, layout, program
+from snn_control.engine import bound, program
+from snn_control.engine.build import layout
 from snn_control.engine.program import Place, Program
 from snn_control.engine.registry import our
 from snn_control.errors import SnnControlError

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from snn_control.coding import Output, SpikeDecoder, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.engine.build.connectivity import rows_of, sort_rows, weight_words
 from snn_control.engine.compile import compile_function
-from snn_control.engine.connectivity import rows_of, sort_rows, weight_words
 from snn_control.errors import BuildError
 from snn_control.network import (
     LI,

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.build import BYTES_BAR, DEGREE, NEURONS, WAYS, measure
 from snn_control.engine.bound import Bound
-from snn_control.engine.layout import Layout
+from snn_control.engine.build.layout import Layout
 from snn_control.engine.program import PROGRAM, Program
 from tests.engine.test_connectivity import program
 

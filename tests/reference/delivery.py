@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_control.engine import build_projections
+from snn_control.engine.build import projections
 from snn_control.network.convolution import Convolution
 from snn_control.testing import bounded, clock_of, counter_of, floats, place, ring_of_spikes, settle, spike_list
 from tests.reference.scalars import ZERO, f32
@@ -218,13 +218,13 @@ def convolution_case(graded: bool):
         weights = floats(rng, groups * int(rng.integers(1, 3)), channels // groups, *kernel)
         outs, h, w = convolution.output_shape(weights.shape)
         down, across = (
-            build_projections._landing(convolution.shape[1 + k], kernel[k], (h, w)[k], convolution, k) for k in (0, 1)
+            projections._landing(convolution.shape[1 + k], kernel[k], (h, w)[k], convolution, k) for k in (0, 1)
         )
         geometry = [height * width, width, *kernel, h * w, channels // groups, outs // groups,
                     np.where(down >= 0, down * w, -1).astype(np.int32), across]  # fmt: skip
         weights = floats(rng, channels, outs // groups, *kernel)
         weights[rng.random(weights.shape) < 0.2] = 0
-        geometry.append(build_projections.picture_fan_out(weights, down, across))
+        geometry.append(projections.picture_fan_out(weights, down, across))
         n_post, n_pre = outs * h * w, channels * height * width
         if graded:
             source = graded_case(False)(rng, n_pre)[3:9]

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from snn_control.engine.builder import Builder
+from snn_control.engine.build.builder import Builder
+from snn_control.engine.build.rules import Plastic
 from snn_control.engine.program import STEP
-from snn_control.engine.rules import Plastic
 from snn_control.network import LearningRule
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from snn_control.coding import Encoder, ValueInput
-from snn_control.engine.builder import Builder, vector
+from snn_control.engine.build.builder import Builder, vector
 from snn_control.engine.forms import EncoderForm
 from snn_control.engine.program import PRE, Place
 from snn_control.errors import DescriptionError

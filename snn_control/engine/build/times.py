@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BuildError
+from ...errors import BuildError
 
 __all__ = ["whole_steps"]
 

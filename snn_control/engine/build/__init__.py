@@ -12,18 +12,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..coding import EventsInput, Guard, Input, Output
-from ..errors import BuildError
-from ..network import Network
-from .build_inputs import add_input, end_pulses
-from .build_outputs import add_guard, add_output, look_back, terms_of
-from .build_projections import connect
-from .build_restart import add_restart
+from ...coding import EventsInput, Guard, Input, Output
+from ...errors import BuildError
+from ...network import Network
+from .inputs import add_input, end_pulses
+from .outputs import add_guard, add_output, look_back, terms_of
+from .projections import connect
+from .restart import add_restart
 from .builder import Builder
-from .facts import Facts, InputFacts, OutputFacts, PopulationFacts, ProjectionFacts, RuleFacts
-from .layout import element
-from .program import POST, PRE, PROGRAM, STATE, STEP, Program
-from .random import check_seed
+from ..facts import Facts, InputFacts, OutputFacts, PopulationFacts, ProjectionFacts, RuleFacts
+from ..program import element
+from ..program import POST, PRE, PROGRAM, STATE, STEP, Program
+from ..random import check_seed
 
 __all__ = ["build"]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import BackgroundActivity, EventsInput, HotPixels, Polarity, RateLimit, Refractory, Region
-from ..errors import BuildError
-from . import registry
+from ...coding import BackgroundActivity, EventsInput, HotPixels, Polarity, RateLimit, Refractory, Region
+from ...errors import BuildError
+from .. import registry
 from .builder import Builder
-from .forms import FilterForm
-from .kernels.filters import TOKEN
-from .layout import element
-from .program import PRE, Place
+from ..forms import FilterForm
+from ..kernels.filters import TOKEN
+from ..program import element
+from ..program import PRE, Place
 
 __all__ = ["FILTERS", "EventColumns", "add_columns", "event_columns"]
 

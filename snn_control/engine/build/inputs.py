@@ -6,16 +6,16 @@ import math
 
 import numpy as np
 
-from ..coding import EventsInput, Input, ValueInput
-from ..coding.inputs import NOT_FINITE
-from ..errors import BuildError
-from ..network import Population
-from . import registry
-from .build_filters import add_columns
+from ...coding import EventsInput, Input, ValueInput
+from ...coding.inputs import NOT_FINITE
+from ...errors import BuildError
+from ...network import Population
+from .. import registry
+from .filters import add_columns
 from .builder import Builder, bounded
-from .kernels import encoders
-from .program import PRE, STEP, Place
-from .slots import SLOT_WORDS
+from ..kernels import encoders
+from ..program import PRE, STEP, Place
+from ..slots import SLOT_WORDS
 
 __all__ = ["add_input", "end_pulses"]
 

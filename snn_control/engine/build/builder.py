@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BuildError, DescriptionError
-from ..network import Distribution, Network, NeuronModel, Population, Projection
-from . import registry
-from .facts import CountedFacts
-from .forms import FLOAT_MAX, NeuronForm
-from .kernels.spikes import HEADER
-from .layout import Layout, element
-from .program import POST, PRE, STEP, Operation, Place
-from .random import operation_number
-from .registry import kernel
+from ...errors import BuildError, DescriptionError
+from ...network import Distribution, Network, NeuronModel, Population, Projection
+from .. import registry
+from ..facts import CountedFacts
+from ..forms import FLOAT_MAX, NeuronForm
+from ..kernels.spikes import HEADER
+from ..program import element
+from .layout import Layout
+from ..program import POST, PRE, STEP, Operation, Place
+from ..random import operation_number
+from ..registry import kernel
 from .times import whole_steps
 
 __all__ = ["Builder", "Node", "bounded", "form_of", "matrix", "vector"]

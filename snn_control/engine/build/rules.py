@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BuildError
-from ..network import IF, PES, STDP, EProp, Projection, RewardSTDP
-from . import registry
+from ...errors import BuildError
+from ...network import IF, PES, STDP, EProp, Projection, RewardSTDP
+from .. import registry
 from .builder import Builder, Node, bounded, form_of, matrix
 from .connectivity import Rows
-from .kernels.plasticity import SWITCH_WORDS
-from .program import PROGRAM, STATE, STEP, Place
-from .registry import kernel
+from ..kernels.plasticity import SWITCH_WORDS
+from ..program import PROGRAM, STATE, STEP, Place
+from ..registry import kernel
 
 __all__ = ["RULES", "Plastic", "add_rules", "keep_synapses", "keep_weights"]
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from ..errors import BuildError, DescriptionError
-from ..network import Connector, Distribution, FromArrays
-from .compile import compile_function
-from .forms import FLOAT_MAX
+from ...errors import BuildError, DescriptionError
+from ...network import Connector, Distribution, FromArrays
+from ..compile import compile_function
+from ..forms import FLOAT_MAX
 
 __all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BuildError, DescriptionError
-from ..network import AllToAll, LearningRule, OneToOne, Projection
-from ..network.convolution import Convolution
-from .build_gather import deliver_graded_sparse
+from ...errors import BuildError, DescriptionError
+from ...network import AllToAll, LearningRule, OneToOne, Projection
+from ...network.convolution import Convolution
+from .gather import deliver_graded_sparse
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words, without_zeros
-from .program import STEP, Place
+from ..program import STEP, Place
 from .rules import add_rules, keep_synapses, keep_weights
 
 __all__ = ["connect", "product"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from .builder import Builder
 from .connectivity import Rows, weight_words
-from .program import STEP, Place
+from ..program import STEP, Place
 
 __all__ = ["deliver_graded_sparse"]
 

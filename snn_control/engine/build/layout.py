@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import NO_VALUE, BuildError
-from .program import ALIGN, IO, PROGRAM, STATE, Place, aligned
+from ...errors import NO_VALUE, BuildError
+from ..program import ALIGN, IO, PROGRAM, STATE, Place, aligned
 
-__all__ = ["Layout", "element"]
+__all__ = ["Layout"]
 
 
 def _up(n: int) -> int:
@@ -21,12 +21,6 @@ def _up(n: int) -> int:
 
 def _axes(shape: tuple[int, ...] | int) -> tuple[int, ...]:
     return tuple(np.atleast_1d(shape).tolist())
-
-
-def element(place: Place, first: int, count: int = 1) -> Place:
-    """The part ``[first : first + count]`` along the first axis of an array."""
-    stride = place.n_bytes // place.shape[0]
-    return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
 
 
 class Layout:

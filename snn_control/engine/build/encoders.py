@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..coding import (
+from ...coding import (
     DeltaEncoder,
     DirectEncoder,
     EventsInput,
@@ -19,13 +19,13 @@ from ..coding import (
     SurfaceEncoder,
     ValueInput,
 )
-from ..errors import BuildError
-from .build_filters import event_columns
-from .build_projections import product
+from ...errors import BuildError
+from .filters import event_columns
+from .projections import product
 from .builder import Builder, matrix, vector
-from .forms import EncoderForm
-from .kernels.encoders import RESPONSES
-from .program import PRE, Place
+from ..forms import EncoderForm
+from ..kernels.encoders import RESPONSES
+from ..program import PRE, Place
 
 __all__ = ["ENCODERS"]
 

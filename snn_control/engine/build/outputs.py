@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import (
+from ...coding import (
     ArgmaxDecoder,
     FirstSpikeDecoder,
     Input,
@@ -18,14 +18,14 @@ from ..coding import (
     SpikeCountDecoder,
     SpikeDecoder,
 )
-from ..errors import BuildError
-from . import registry
-from .build_projections import fan_out, product, zeros
+from ...errors import BuildError
+from .. import registry
+from .projections import fan_out, product, zeros
 from .builder import Builder, Node, matrix, vector
-from .forms import DecoderForm
-from .kernels import outputs
-from .layout import element
-from .program import POST, STEP, Place
+from ..forms import DecoderForm
+from ..kernels import outputs
+from ..program import element
+from ..program import POST, STEP, Place
 from .times import whole_steps
 
 __all__ = ["DECODERS", "add_guard", "add_output", "look_back", "terms_of"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network import (
+from ...network import (
     ALIF,
     IF,
     LI,
@@ -25,8 +25,8 @@ from ..network import (
     Relay,
     Threshold,
 )
-from .forms import NeuronForm, Numbers
-from .kernels import neurons
+from ..forms import NeuronForm, Numbers
+from ..kernels import neurons
 from .times import whole_steps
 
 __all__ = ["NEURONS"]

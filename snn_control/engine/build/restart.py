@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import BuildError
+from ...errors import BuildError
 from .builder import Builder
-from .program import PRE, STATE, Place
+from ..program import PRE, STATE, Place
 
 __all__ = ["add_restart"]
 
