@@ -27,6 +27,8 @@ PHASES = (
     ("-n", "2", "--dist", "loadfile", "-m", "timed"),
 )
 NO_TESTS = 5  # exit code of pytest
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 5.0  # s for a group that was told to end
 #: what leads out of the home folder, or forbids to write there
 ELSEWHERE = ("SNN_CONTROL_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONDONTWRITEBYTECODE", "ROS_HOME",
              "ROS_LOG_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")  # fmt: skip
@@ -53,19 +55,22 @@ def stop(number: int, frame: object) -> None:
 def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen]:
     """``python -m ARGUMENTS`` in a group of its own; that and all that it started has ended after the context."""
     line = [sys.executable, "-m", *arguments]
+    # a signal while the process is being made would leave one behind that nobody knows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    options["preexec_fn"] = lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
     with subprocess.Popen(line, cwd=ROOT, env=env, start_new_session=True, **options) as process:
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             yield process
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(5)
-            with suppress(ProcessLookupError):
-                for _ in range(100):  # what is being killed may still write into the home
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.poll()
-                    time.sleep(0.02)
+            for number in (signal.SIGINT, signal.SIGKILL):  # ninja ends its jobs, which have groups of their own
+                end = time.monotonic() + PATIENCE
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                    while time.monotonic() < end:
+                        process.poll()
+                        os.killpg(process.pid, 0)  # what still runs may write into the home
+                        time.sleep(0.02)
 
 
 def pytest(env: dict[str, str], *arguments: str) -> int:

@@ -18,7 +18,7 @@ from snn_control.errors import BuildError, DescriptionError, SnnControlError
 from snn_control.network import LI, Network, Population, Projection
 from snn_control.record.run_folder import DATA, SUMMARY, read_record, read_run, write_run
 from snn_control.record.shown import Shown
-from snn_control.record.stimulus import load_stimulus
+from snn_control.record.stimulus_files import load_stimulus
 from snn_control.spec import load_spec, parse_spec
 from tests.damage import damaged
 

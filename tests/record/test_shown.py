@@ -24,7 +24,7 @@ from snn_control.realtime.loop import Loop
 from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
 from snn_control.realtime.packet_queue import PacketQueue
 from snn_control.record.shown import Shown, ShownRecorder
-from snn_control.record.stimulus import load_stimulus
+from snn_control.record.stimulus_files import load_stimulus
 from snn_control.resources import shipped
 from snn_control.spec import load_spec
 from tests.engine.test_guard import direct
