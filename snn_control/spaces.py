@@ -56,8 +56,7 @@ def _choices(space: Any, size: int) -> list[int]:
 def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
     """Raise DescriptionError where `Controller.predict` could not take an observation of ``space``.
 
-    inputs : name -> what a Program's facts say of it: ``kind``, ``size`` (how many values, or the width and height
-        of a sensor) and ``required``
+    inputs : name -> what a Program's facts say of it (`snn_control.engine.facts.InputFacts`)
     space : a ``gymnasium.spaces.Space``, known by its attributes; of a Dict the parts that are inputs are looked at
     """
     parts = getattr(space, "spaces", None)
@@ -91,7 +90,7 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
     return {}
 
 
-def _check_part(name: str, one: Mapping[str, Any], space: Any) -> None:
+def _check_part(name: str, one: Any, space: Any) -> None:
     if one.kind == "value":
         _check_size(f"inputs.{name}.size", one.size, f"environment's observation['{name}']", space)
     else:

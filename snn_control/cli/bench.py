@@ -100,7 +100,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
 def counts(controller: Controller) -> dict[str, Any]:
     """Workload and energy of what a controller did."""
     found, ticks = workload(controller.bound), controller.counters()["ticks"]
-    steps_a_second = 1 / controller.program.facts["dt"]
+    steps_a_second = 1 / controller.program.facts.dt
     estimate = energy.estimate(controller.bound)
     return {
         "workload": found.plain(),
@@ -108,7 +108,7 @@ def counts(controller: Controller) -> dict[str, Any]:
             key: {"a_tick": n * controller.program.steps, "a_second": n * steps_a_second}
             for key, n in found.synaptic_operations.items()
         },
-        "spikes_a_second": sum(controller.counters()["spikes"].values()) / (ticks * controller.program.facts["period"]),
+        "spikes_a_second": sum(controller.counters()["spikes"].values()) / (ticks * controller.program.facts.period),
         "energy": {
             "pj_a_tick": {"synapses": estimate.synapses, "neurons": estimate.neurons, "all": estimate.tick},
             "microwatt": estimate.microwatt,

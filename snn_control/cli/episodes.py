@@ -103,7 +103,7 @@ class Player:
         controller.reset(self.world.keep_learning)
         rewards, info = play(self.env, choose, seed, self.world.steps)
         seconds, counted = time.perf_counter() - start - looked, controller.counters()
-        simulated = counted["ticks"] * controller.program.facts["period"]
+        simulated = counted["ticks"] * controller.program.facts.period
         spikes = sum(counted["spikes"].values())
         return _row(seed, rewards, info) | {
             "us_a_step": seconds / max(1, len(rewards)) * 1e6,

@@ -92,7 +92,7 @@ def _check(options: argparse.Namespace, player: Player) -> None:
     for flag, path in (("--record", options.record), ("--video", options.video)):
         if path and os.path.exists(path) and not options.force:
             raise DescriptionError(flag, path, "exists already", "choose another name, or give --force")
-    if options.keep_learning and not player.controller.program.facts.get("learning"):
+    if options.keep_learning and not player.controller.program.facts.learning:
         raise DescriptionError(
             "--keep-learning", options.file, "no projection of it learns", "leave --keep-learning out"
         )
@@ -171,7 +171,7 @@ class _Looks:
 # what is told --------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """The JSON object, but for what concerns this call alone."""
-    rows, learns = played[CONTROLLER], player.controller.program.facts.get("learning")
+    rows, learns = played[CONTROLLER], player.controller.program.facts.learning
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))

@@ -22,6 +22,7 @@ from snn_control.cli.common import table
 from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, roughness, safe_ticks_between, score
 from snn_control.coding import LinearEncoder
 from snn_control.controller import Controller
+from snn_control.engine.facts import InputFacts
 from snn_control.errors import DescriptionError
 from snn_control.resources import shipped
 from snn_control.spaces import check_observation
@@ -240,14 +241,16 @@ def test_an_observation_that_is_not_the_input_is_refused(tmp_path, capsys):
 
 
 def test_every_part_of_an_observation_is_compared_before_the_first_step():
+    def numbers(size, required=True):
+        return InputFacts("", "value", size, required)
+
     box = gymnasium.spaces.Box(-1, 1, (3,))
-    known = {"kind": "value", "required": True}
     parts = gymnasium.spaces.Dict({"a": box, "more": box})
-    check_observation({"a": known | {"size": 3}, "b": known | {"size": 1, "required": False}}, parts)
-    check_observation({"a": known | {"size": 1}, "b": known | {"size": 2}}, box)
-    check_observation({"a": known | {"size": 3}, "b": known | {"size": 1, "required": False}}, box)
-    check_observation({"a": known | {"size": 1}}, gymnasium.spaces.Discrete(5))
-    camera = {"kind": "events", "size": [8, 8], "required": True}
+    check_observation({"a": numbers(3), "b": numbers(1, False)}, parts)
+    check_observation({"a": numbers(1), "b": numbers(2)}, box)
+    check_observation({"a": numbers(3), "b": numbers(1, False)}, box)
+    check_observation({"a": numbers(1)}, gymnasium.spaces.Discrete(5))
+    camera = InputFacts("e", "events", (8, 8), True)
 
     def sees(width, height):
         top = np.broadcast_to([1.0, width - 1, height - 1, 1], (5, 4))
@@ -257,12 +260,12 @@ def test_every_part_of_an_observation_is_compared_before_the_first_step():
     check_observation({"e": camera}, sees(65536, 65536))  # not known, as of a recording
     for inputs, space, says in (
         (
-            {"a": known | {"size": 2}},
+            {"a": numbers(2)},
             parts,
             r"inputs.a.size = 2: must be 3 numbers, as the environment's observation\['a'\]",
         ),
-        ({"b": known | {"size": 1}}, parts, "inputs.b = None: is not in the observation, which has"),
-        ({"a": known | {"size": 1}, "b": known | {"size": 1}}, box, "inputs = {'a': 1, 'b': 1}: must be 3 numbers"),
+        ({"b": numbers(1)}, parts, "inputs.b = None: is not in the observation, which has"),
+        ({"a": numbers(1), "b": numbers(1)}, box, "inputs = {'a': 1, 'b': 1}: must be 3 numbers"),
         ({"e": camera}, box, "inputs.e.kind = 'events': cannot be part"),
         ({"e": camera}, sees(64, 8), r"inputs.e.size = \[8, 8\]: must hold the environment's events, up to column 63"),
     ):

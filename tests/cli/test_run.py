@@ -257,7 +257,7 @@ def test_actions_of_every_common_space_are_given(tmp_path, action, outputs):
     arguments = {"action": action, "observation": S.Tuple((S.Discrete(5), S.Discrete(4)))}
     player = Player(World(str(written(tmp_path, 2, outputs)), ODD[2], arguments))
     controller = player.controller
-    check_action({name: (o["size"], o["actions"] or None) for name, o in controller.outputs.items()}, action)
+    check_action({name: (o.size, o.actions or None) for name, o in controller.outputs.items()}, action)
     assert player.play("controller", 0)["return"] > 0  # the world looks whether they are of its space
     assert player.play("chance", 0)["steps"] == 20
 
