@@ -90,6 +90,20 @@ store_u32, store_i64 = _store(types.int64, I32, True), _store(types.int64, I64)
 store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float64, ir.DoubleType())
 
 
+@intrinsic
+def word(typingctx, row, k):
+    """Word ``k`` of a row of the bound table, which nobody changes while a kernel runs: the compiler may read it when
+    and as often as it likes."""
+
+    def gen(context, builder, sig, args):
+        at = builder.add(args[0], builder.mul(args[1], I64(8)))
+        value = builder.load(builder.inttoptr(at, I64.as_pointer()), typ=I64)
+        value.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return value
+
+    return types.int64(types.int64, types.int64), gen
+
+
 def _prefetch(locality):
     """Intrinsic ``prefetch(address)``; locality 3 is the first cache, 2 the second."""
 

@@ -247,13 +247,12 @@ class Kernel:
     def entry(self) -> Callable:
         """``entry(row)``: makes views of the words and calls the function."""
         w = {name: f"_{name}" for name in self.words}
-        lines = [f"o = i64(row, {len(w) + 1})"]
-        lines += [f"_{name} = o[{k}]" for k, name in enumerate(self.words, 1)]
+        lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
         for parameter, word in self.row.items():
             lines += word.code(parameter, w)
         lines.append(f"function({', '.join(self.row)})")
         source = f"def {self.name}(row):\n" + "".join(f"    {line}\n" for line in lines)
-        scope: dict[str, Any] = {name: getattr(memory, name) for name in BYTES}
+        scope: dict[str, Any] = {name: getattr(memory, name) for name in ("word", *BYTES)}
         for word in self.row.values():
             scope |= {one.__name__: one for one in word.uses}
         scope["function"] = register_jitable(forceinline=True)(self.function)

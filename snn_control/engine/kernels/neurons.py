@@ -18,7 +18,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
-from ..memory import i64, u16, u32
+from ..memory import f32, i64, u16, u32
 from ..places import need, positive, ring, writable
 from ..rows import Number, Word, kernel, optional, written
 from . import ONE, ZERO, bounded, flush, settle
@@ -29,12 +29,13 @@ SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of integrate_and_fire's mode
 MOST = np.float32(65535)  # spikes in a step
 
 # words of rows --------------------------------------------------------------------------------------------------
-#: a population: its neurons; its parameters by name, an array each; how far neuron i's own lies from the first (0: one
-#: for all, 1); its currents, and what they start at in the next step, which may be the same array
-Population = namedtuple("Population", "n p step current bias")
-#: who fired: a byte each, and their address; this step's slot of the ring (address), where the multiplicities stand in
-#: it, and a counter of spikes; refractory period in steps; the step that runs
-Fired = namedtuple("Fired", "flags at slot many counter refractory now")
+#: a population: its neurons; its parameters by name, an array each (and the address of all, and how many each has: 1 or
+#: n); how far neuron i's own lies from the first (0: one for all, 1); its currents, and what they start at in the next
+#: step, which may be the same array
+Population = namedtuple("Population", "n p params each step current bias")
+#: who fired: a byte each, and their address; the ring of spike lists and where the multiplicities stand in a slot; a
+#: counter of spikes; refractory period in steps
+Fired = namedtuple("Fired", "flags at spikes stride slots clock many counter refractory")
 
 
 class Neurons(Word):
@@ -51,10 +52,23 @@ class Neurons(Word):
         return ("n", "params", "each", "current", "bias")
 
     def code(self, parameter, w):
-        params, each = w["params"], w["each"]
-        arrays = ", ".join(f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
-        currents = f"f32({w['current']}, {w['n']}), f32({w['bias']}, {w['n']} if {w['current']} != {w['bias']} else 0)"
-        return [f"{parameter} = Population({w['n']}, Parameters({arrays}), 1 if {each} > 1 else 0, {currents})"]
+        n, params, each = w["n"], w["params"], w["each"]
+        numbers = f"{params}, {each}, 1 if {each} > 1 else 0"
+        currents = f"f32({w['current']}, {n}), f32({w['bias']}, {n} if {w['current']} != {w['bias']} else 0)"
+        return [f"{parameter} = Population({n}, {self.arrays(params, each)}, {numbers}, {currents})"]
+
+    def arrays(self, params, each):
+        """The parameters by name."""
+        return f"Parameters({', '.join(f'f32({params} + 4 * {k} * {each}, {each})' for k in range(self.rows(None)))})"
+
+    def function(self, name):
+        """``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers where there is one for all: for a kernel
+        that has a way for each of the two, and keeps neither ready before it knows."""
+        one = f"Parameters({', '.join(f'f32(cells.params, {self.rows(None)})[{k}]' for k in range(self.rows(None)))})"
+        made = {"one": one, "each": self.arrays("cells.params", "cells.each")}[name]
+        scope = {"f32": f32, "Parameters": self.uses[1]}
+        exec(f"def {name}(cells):\n    return {made}", scope)
+        return register_jitable(forceinline=True)(scope[name])
 
     def rows(self, w):
         """How many rows the parameters have."""
@@ -76,7 +90,7 @@ class Firing(Word):
     once : the kernel takes no multiplicities
     """
 
-    uses = (Fired, slot_address)
+    uses = (Fired,)
 
     def __init__(self, once=True):
         self.once = once
@@ -85,10 +99,9 @@ class Firing(Word):
         return ("flags", "spikes", "stride", "slots", "clock", "counter", "many", "refractory")
 
     def code(self, parameter, w):
-        slot = f"slot_address({w['spikes']}, {w['stride']}, {w['slots']}, {w['clock']}, 0)"
-        flags = f"u8({w['flags']}, {w['n']}), {w['flags']}"
-        counter, now = f"i64({w['counter']}, 1)", f"i64({w['clock']}, 2)[1]"
-        return [f"{parameter} = Fired({flags}, {slot}, {w['many']}, {counter}, {w['refractory']}, {now})"]
+        ring = ", ".join(w[name] for name in ("spikes", "stride", "slots", "clock", "many"))
+        flags, counter = f"u8({w['flags']}, {w['n']}), {w['flags']}", f"i64({w['counter']}, 1)"
+        return [f"{parameter} = Fired({flags}, {ring}, {counter}, {w['refractory']})"]
 
     def check(self, parameter, w):
         need(-(-w.n // 64) * 64, 1, w.flags)
@@ -108,17 +121,19 @@ waiting = written("u16", "n", when="refractory")
 @register_jitable(forceinline=True)
 def emit(n, fired):
     """Flags of this step -> spike list of this step; counts."""
-    count = flags_to_indices(fired.at, n, u32(fired.slot + HEADER, n))
-    i64(fired.slot, 1)[0] = count
+    slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
+    count = flags_to_indices(fired.at, n, u32(slot + HEADER, n))
+    i64(slot, 1)[0] = count
     fired.counter[0] += count
 
 
 @register_jitable(forceinline=True)
 def emit_several(n, fired, counts):
     """`emit` with the multiplicities, from the counts of all neurons."""
-    indices, many = u32(fired.slot + HEADER, n), u16(fired.slot + fired.many, n)
+    slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
+    indices, many = u32(slot + HEADER, n), u16(slot + fired.many, n)
     count = flags_to_indices(fired.at, n, indices)
-    i64(fired.slot, 1)[0] = count
+    i64(slot, 1)[0] = count
     total = 0
     for k in range(count):
         many[k] = counts[indices[k]]
@@ -133,12 +148,16 @@ def restart_current(cells):
         cells.current[i] = cells.bias[i]
 
 
+LINEAR = Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "threshold", "reset", "floor", "beta", "decay_adapt")
+one, each = LINEAR.function("one"), LINEAR.function("each")
+
+
 @register_jitable(forceinline=True)
 def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
     """One parameter for all, one spike a step, reset at once: the loops that must be fast; the flags are literals."""
-    p, current, flags, period = cells.p, cells.current, fired.flags, fired.refractory
-    decay, gain, leak, gain_syn, decay_syn = p.decay[0], p.gain[0], p.leak[0], p.gain_syn[0], p.decay_syn[0]
-    threshold, reset, floor, subtract = p.threshold[0], p.reset[0], p.floor[0], mode != 0
+    p, current, flags, period = one(cells), cells.current, fired.flags, fired.refractory
+    decay, gain, leak, gain_syn, decay_syn = p.decay, p.gain, p.leak, p.gain_syn, p.decay_syn
+    threshold, reset, floor, subtract = p.threshold, p.reset, p.floor, mode != 0
     for i in range(v.size):
         u = decay * bounded(v[i]) + gain * current[i]
         if synaptic:
@@ -163,7 +182,7 @@ def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
 @register_jitable(forceinline=True)
 def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
     """Everything else that integrate_and_fire can do."""
-    p, current, flags, refractory = cells.p, cells.current, fired.flags, fired.refractory
+    p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, several = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.many != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
     for i in range(cells.n):
@@ -211,10 +230,7 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
 
 @kernel()
 def integrate_and_fire(
-    cells: Neurons(
-        "decay", "gain", "leak", "gain_syn", "decay_syn", "threshold", "reset", "floor", "beta", "decay_adapt"
-    ),
-    fired: Firing(once=False), mode: Number(0, 7), v: written("f32", "n"), isyn: optional(written("f32", "n")),
+    cells: LINEAR, fired: Firing(once=False), mode: Number(0, 7), v: written("f32", "n"), isyn: optional(written("f32", "n")),
     adapt: optional(written("f32", "n")), wait: waiting, counts: written("u16", "n", when="many"),
 ):  # fmt: skip
     """Neurons that are linear below their threshold."""

@@ -3,6 +3,7 @@
 import numpy as np
 from numba.extending import register_jitable
 
+from ..memory import f32, i64
 from ..random import uniform4
 from ..rows import Number, count, flag, kernel, written
 from . import ONE, ZERO
@@ -42,8 +43,9 @@ def stochastic(
     """Fires with the probability rate dt current (Bernoulli), or with ``many`` as often as a Poisson process of that
     mean; ``number`` is that of the operation."""
     n, p, current, flags, several = cells.n, cells.p, cells.current, fired.flags, fired.many != 0
+    now = i64(fired.clock, 2)[1]
     for first in range(0, n, 4):
-        u = uniform4(seed, number, fired.now, first >> 2)
+        u = uniform4(seed, number, now, first >> 2)
         for i in range(first, min(first + 4, n)):
             mean = p.rate[i * cells.step] * current[i]
             if several:
@@ -59,11 +61,10 @@ def stochastic(
 
 
 class Levels(Neurons):
-    """A `Population` with one parameter, the level of this step; ``params`` has one for each step of a window."""
+    """A `Population` whose parameters, from the address ``params`` on, are the levels of the steps of a window."""
 
-    def code(self, parameter, w):
-        now = f"i64({w['clock']}, 2)[1] % {w['window']}"
-        return super().code(parameter, w | {"params": f"({w['params']} + 4 * {w['each']} * ({now}))"})
+    def arrays(self, params, each):
+        return "Parameters()"
 
     def rows(self, w):
         return w.window
@@ -71,16 +72,17 @@ class Levels(Neurons):
 
 @kernel()
 def temporal(
-    cells: Levels("level"), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
+    cells: Levels(), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
 ):  # fmt: skip
     """x is taken when a window begins; it fires where it reaches the level of a step, which is taken off, or all of it.
 
     Latency: the levels fall, x(t) of its closed form at t = (step + 1/2) dt; one spike, then nothing is left.
     Phase: the levels are 1/2, 1/4, ..; what is left has the remaining digits (``subtract``).
     """
-    current, flags, begins = cells.current, fired.flags, fired.now % window == 0
+    at = i64(fired.clock, 2)[1] % window
+    current, flags, levels = cells.current, fired.flags, f32(cells.params + 4 * cells.each * at, cells.each)
     for i in range(cells.n):
-        x, level = within(current[i], ONE) if begins else v[i], cells.p.level[i * cells.step]
+        x, level = within(current[i], ONE) if at == 0 else v[i], levels[i * cells.step]
         fires = x >= level
         rest = x - level if subtract != 0 else ZERO
         v[i] = rest if fires else x
