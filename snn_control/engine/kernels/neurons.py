@@ -59,13 +59,15 @@ class Neurons(Word):
 
     def arrays(self, params, each):
         """The parameters by name."""
-        return f"Parameters({', '.join(f'f32({params} + 4 * {k} * {each}, {each})' for k in range(self.rows(None)))})"
+        views = (f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
+        return f"Parameters({', '.join(views)})"
 
     def function(self, name):
-        """``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers where there is one for all: for a kernel
-        that has a way for each of the two, and keeps neither ready before it knows."""
-        one = f"Parameters({', '.join(f'f32(cells.params, {self.rows(None)})[{k}]' for k in range(self.rows(None)))})"
-        made = {"one": one, "each": self.arrays("cells.params", "cells.each")}[name]
+        """``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers where there is one for all: for a
+        kernel that has a way for each of the two, and keeps neither ready before it knows."""
+        n = len(self.parameters)
+        numbers = ", ".join(f"f32(cells.params, {n})[{k}]" for k in range(n))
+        made = {"one": f"Parameters({numbers})", "each": self.arrays("cells.params", "cells.each")}[name]
         scope = {"f32": f32, "Parameters": self.uses[1]}
         exec(f"def {name}(cells):\n    return {made}", scope)
         return register_jitable(forceinline=True)(scope[name])
@@ -230,8 +232,9 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
 
 @kernel()
 def integrate_and_fire(
-    cells: LINEAR, fired: Firing(once=False), mode: Number(0, 7), v: written("f32", "n"), isyn: optional(written("f32", "n")),
-    adapt: optional(written("f32", "n")), wait: waiting, counts: written("u16", "n", when="many"),
+    cells: LINEAR, fired: Firing(once=False), mode: Number(0, 7), v: written("f32", "n"),
+    isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
+    counts: written("u16", "n", when="many"),
 ):  # fmt: skip
     """Neurons that are linear below their threshold."""
     if (cells.step > 0) | (adapt.size > 0) | (fired.many != 0) | (mode > SUBTRACT):
