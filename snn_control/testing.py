@@ -1,8 +1,8 @@
-"""The conformance test of kernels: a slow twin in plain NumPy gives the same bits, whatever the operands.
+"""The conformance test of kernels: a reference implementation gives the same bits, whatever the operands.
 
-`check_kernel` is what our own kernels are tested with, and the kernels of plug-ins. A twin has the operands of its
-kernel's row, numbers and arrays, and does the same float32 operations in the same order. The rest are pieces of twins
-and of random operands (`rng`, a size -> operands). NumPy only; ``docs/plugins.md`` has an example.
+`check_kernel` is what our own kernels are tested with, and the kernels of plug-ins. A reference has the operands of its
+kernel's row, numbers and arrays, and does the same float32 operations in the same order, in plain NumPy. The rest are
+pieces of references and of random operands (`rng`, a size -> operands). ``docs/plugins.md`` has an example.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .engine.registry import kernel
 from .engine.rows import WORDS
 
 __all__ = [
-    "FLOAT_MAX", "SIZES", "Twins", "bounded", "bounds_of", "call_kernel", "canonical", "changed", "check_kernel",
+    "FLOAT_MAX", "SIZES", "References", "bounded", "bounds_of", "call_kernel", "canonical", "changed", "check_kernel",
     "clock_of", "counter_of", "currents", "disagreement", "exponential", "firing", "floats", "flush", "is_on",
     "learned", "parameters", "place", "ring_of_spikes", "settle", "slow", "spike_list", "switch_of", "write_spikes",
 ]  # fmt: skip
 
 f32 = np.float32
 Operands = list[Any]
-#: kernel -> (twin, random operands for a generator and a size)
-Twins = Mapping[str, tuple[Callable[..., Any], Callable[[np.random.Generator, int], Operands]]]
+#: kernel -> (reference, random operands for a generator and a size)
+References = Mapping[str, tuple[Callable[..., Any], Callable[[np.random.Generator, int], Operands]]]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 #: what a kernel is tested with: around the 64 neurons whose flags are looked at together, and small ones
@@ -50,24 +50,24 @@ def slow(function: Callable) -> Callable:
     return quiet
 
 
-def check_kernel(name: str, twins: Twins, runs: int = 72) -> None:
-    """Raises AssertionError where a kernel has no twin, or differs from it in one of ``runs`` random cases."""
-    assert name in twins, f"kernel '{name}' has no slow twin"
+def check_kernel(name: str, references: References, runs: int = 72) -> None:
+    """Raises AssertionError where a kernel has no reference, or differs from it in one of ``runs`` random cases."""
+    assert name in references, f"kernel '{name}' has no reference implementation"
     for seed in range(runs):
-        assert not (found := disagreement(name, twins, seed, SIZES[seed % len(SIZES)])), found
+        assert not (found := disagreement(name, references, seed, SIZES[seed % len(SIZES)])), found
 
 
 @slow
-def disagreement(name: str, twins: Twins, seed: int, size: int) -> str:
-    """Run kernel and twin on the same random operands; what differs, or an empty text."""
-    twin, case = twins[name]
+def disagreement(name: str, references: References, seed: int, size: int) -> str:
+    """Run kernel and reference on the same random operands; what differs, or an empty text."""
+    plain, case = references[name]
     operands = case(np.random.default_rng(seed), size)
     expected = copy.deepcopy(operands)  # one memo: arrays that are shared stay shared
     call_kernel(kernel(name).address, operands)
-    twin(*expected)
+    plain(*expected)
     for k, (got, want) in enumerate(zip(operands, expected)):
         if isinstance(got, np.ndarray) and canonical(got) != canonical(want):
-            return f"{name}, operand {k + 1}: kernel {got.tolist()}, twin {want.tolist()}"
+            return f"{name}, operand {k + 1}: kernel {got.tolist()}, reference {want.tolist()}"
     return ""
 
 
@@ -88,7 +88,7 @@ def canonical(array: np.ndarray) -> bytes:
     return array.tobytes()
 
 
-# pieces of twins ------------------------------------------------------------------------------------------------
+# pieces of references ------------------------------------------------------------------------------------------------
 def flush(x: np.float32) -> np.float32:
     """x, or 0 where it is tiny or a NaN."""
     return x if abs(x) > TINY else ZERO

@@ -49,9 +49,9 @@ LISTED = """
     from snn_control.engine import registry
     from snn_control.engine.registry import all_kernels
     from tests import reference
-    twins = {**reference.TWINS, **registry.twins()}
+    references = {**reference.REFERENCES, **registry.references()}
     own = set(all_kernels()) - set(registry.our("kernels"))
-    print(sorted(own), set(all_kernels()) - set(twins), repr(registry.faults()))
+    print(sorted(own), set(all_kernels()) - set(references), repr(registry.faults()))
 """
 
 

@@ -33,7 +33,7 @@ from snn_control.spec import ControllerSpec, RosTopic, load_spec, save_spec
 from snn_control.spec.reader import Loader
 from snn_control.spec.writing import KINDS, TYPES, WORDS
 from tests.engine import zoo
-from tests.engine.test_controller_twin import descriptions
+from tests.engine.test_controller_reference import descriptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "snn_control" / "controller.schema.json").read_text()))

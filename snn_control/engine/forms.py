@@ -134,8 +134,8 @@ class Plugin:
     kernels : of names that nobody else has
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, form); a description is
         a dataclass of the package's own, whose fields are the keys in the file
-    twins : ``"module:NAME"`` of a mapping kernel -> (slow twin, random operands), see `snn_control.testing`; imported
-        by tests only
+    references : ``"module:NAME"`` of a mapping kernel -> (reference implementation, random operands), see
+        `snn_control.testing`; imported by tests only
     """
 
     kernels: tuple[Kernel, ...] = ()
@@ -144,7 +144,7 @@ class Plugin:
     filters: Mapping[str, tuple[type[EventFilter], FilterForm]] = field(default_factory=dict)
     rules: Mapping[str, tuple[type[LearningRule], RuleForm]] = field(default_factory=dict)
     decoders: Mapping[str, tuple[type[Decoder], DecoderForm]] = field(default_factory=dict)
-    twins: str = ""
+    references: str = ""
 
     def __post_init__(self) -> None:
         for one in self.kernels:

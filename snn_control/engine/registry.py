@@ -18,7 +18,7 @@ from ..errors import ProgramError
 from .forms import BASES, Plugin
 from .rows import Kernel
 
-__all__ = ["GROUP", "add", "all_kernels", "faults", "form", "kernel", "name_of", "our", "twins", "types"]
+__all__ = ["GROUP", "add", "all_kernels", "faults", "form", "kernel", "name_of", "our", "references", "types"]
 
 GROUP = "snn_control.plugins"
 OURS = "snn_control.engine.builtin:OURS"
@@ -171,10 +171,10 @@ def faults(kind: str = "") -> str:
     return "; ".join([*_added.faults, *_others().faults, *clashes])
 
 
-def twins() -> dict[str, Any]:
-    """The slow twins that plug-ins bring, by kernel; for tests."""
+def references() -> dict[str, Any]:
+    """The reference implementations that plug-ins bring, by kernel; for tests."""
     found: dict[str, Any] = {}
     for plugin in _others().plugins.values():
-        module, _, name = plugin.twins.partition(":")
+        module, _, name = plugin.references.partition(":")
         found |= getattr(importlib.import_module(module), name) if name else {}
     return found

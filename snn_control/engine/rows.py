@@ -24,7 +24,7 @@ import functools
 import inspect
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -166,7 +166,7 @@ def written(dtype: str, size: Size, **more: Any) -> View:
 
 def optional(array: View) -> View:
     """The same, or 0 in the row where there is none."""
-    return View(array.dtype, array.size, array.written, array.followed, True, array.when, array.form)
+    return replace(array, missing=True)
 
 
 def address(dtype: str, size: Size, **more: Any) -> View:
@@ -179,13 +179,12 @@ def scalar(dtype: str) -> View:
     return View(dtype, 1, form="scalar")
 
 
-class Table(View):
-    """A matrix whose rows have names: the parameter is a named tuple of views, one a row (`size` elements each)."""
+class Table(Word):
+    """A matrix whose rows have names: the parameter is a named tuple of views, one a row, of ``size`` elements each."""
 
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
-        super().__init__(dtype, size, written, when=when)
-        object.__setattr__(self, "rows", rows)
-        object.__setattr__(self, "uses", (namedtuple("_".join(("Table", *rows)), rows),))
+        self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
+        self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
         n, at, step = in_words(self.size, w), w[parameter], BYTES[self.dtype]
@@ -193,20 +192,26 @@ class Table(View):
         return [f"{parameter} = {self.uses[0].__name__}({views})"]
 
     def check(self, parameter: str, w: Any) -> None:
-        whole = View(self.dtype, len(self.rows) * size_of(self.size, w), self.written, when=self.when)
-        whole.check(parameter, w)
+        self._whole.check(parameter, w)
+
+    def default(self, parameter: str) -> dict[str, int]:
+        return self._whole.default(parameter)
 
 
-class Scalars(View):
+class Scalars(Word):
     """Numbers with names, in one array: the parameter is a named tuple of them."""
 
     def __init__(self, dtype: str, *names: str) -> None:
-        super().__init__(dtype, len(names))
-        object.__setattr__(self, "uses", (namedtuple("_".join(("Scalars", *names)), names),))
+        self.dtype, self.fields = dtype, names
+        self.uses = (namedtuple("_".join(("Scalars", *names)), names),)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        values = ", ".join(f"{self.dtype}({w[parameter]}, {self.size})[{k}]" for k in range(int(self.size)))
+        n = len(self.fields)
+        values = ", ".join(f"{self.dtype}({w[parameter]}, {n})[{k}]" for k in range(n))
         return [f"{parameter} = {self.uses[0].__name__}({values})"]
+
+    def check(self, parameter: str, w: Any) -> None:
+        View(self.dtype, len(self.fields)).check(parameter, w)
 
 
 count, flag, number = Number(1, (1 << 40) - 1), Number(0, 1), Number()

@@ -1,7 +1,7 @@
 """What is wrong with a controller: what no stimulus could excuse, and what one showed.
 
 Two kinds of findings. Weights, parameters and ranges alone say that neurons can never fire or always do, that they are
-identical, that a command can only be of one sign or is constant (`reach`, `twins`); a number that was not finite is
+identical, that a command can only be of one sign or is constant (`reach`, `identical`); a number that was not finite is
 wrong whatever was shown. All else was seen with one stimulus, and counts where that is a real one, of a recording or an
 environment. A neuron that did not fire there may have had no cause to: a place cell whose place was not visited, a
 turn that was not needed. So silence counts only where nothing at all came of a stimulus that moved.
@@ -20,10 +20,10 @@ from ..network import IF, NeuronModel, Threshold
 from ..spec import ControllerSpec
 from .commands import OutputHealth, output_health, possible, seen
 from .given import InputHealth, input_health, input_lines
+from .identical import identical
 from .reach import Bounds, reach
 from .stimulus import Stimulus
 from .synapses import all_synapses
-from .twins import twins
 from .watch import Activity, Seen
 
 __all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
@@ -262,7 +262,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     selective = {one.name for one in spec.inputs if isinstance(getattr(one, "encoder", None), SELECTIVE)}
     synapses = all_synapses(spec, activity.program)
     bounds = reach(spec, activity.program, synapses) if synapses is not None else None
-    alike = twins(spec, synapses) if synapses is not None else {}
+    alike = identical(spec, synapses) if synapses is not None else {}
     outputs: list[OutputHealth] = []
     for one in spec.outputs:
         for j in range(one.size):

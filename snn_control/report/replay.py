@@ -39,7 +39,7 @@ def write_replay_video(
 
     chunks : gives the events that were replayed, again each time
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
-        what the network was given comes from a twin of the controller
+        what the network was given comes from another copy of the controller
     longest_gap : as the run had it
     speed : seconds of the recording a second of the video; None: 1, and slower where the video would be short
 

@@ -147,7 +147,7 @@ BOUNDS = """
     from snn_control.engine.compile import compile_callback
     from snn_control.engine.memory import f32, i64
     from snn_control.testing import call_kernel, disagreement
-    from tests.reference import TWINS
+    from tests.reference import REFERENCES
 
     escaped = []
     sys.unraisablehook = lambda what: escaped.append(what.exc_value)
@@ -161,7 +161,7 @@ BOUNDS = """
     for name in "%s".split():
         for size in (1, 63, 64, 65):
             for seed in range(5):
-                assert disagreement(name, TWINS, seed, size) == ""
+                assert disagreement(name, REFERENCES, seed, size) == ""
     print("kernels", escaped)
     y = np.zeros(4, np.float32)
     call_kernel(compile_callback(planted, "void(int64)"), [3, y, np.ones(4, np.float32)])

@@ -1,4 +1,4 @@
-"""From connectors to rows of synapses: a slow twin of the sort, the order of lexsort, weights, errors, whole builds."""
+"""From connectors to rows of synapses: a plain sort, the order of lexsort, weights, errors, whole builds."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def lexsort_rows(pre, post, weights, n_pre):
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 200), st.integers(0, 2**32), st.data())
-def test_given_synapses_come_as_the_slow_twin_and_lexsort_order_them(n_pre, n_post, k, seed, data):
+def test_given_synapses_come_as_the_reference_and_lexsort_order_them(n_pre, n_post, k, seed, data):
     rng = np.random.default_rng(seed)
     kind = data.draw(st.sampled_from([np.int64, np.int32, np.uint8, np.uint64, ">i4"]))
     pre, post = rng.integers(0, n_pre, k).astype(kind), rng.integers(0, n_post, k).astype(kind)

@@ -1,4 +1,4 @@
-"""Every kernel gives the bits of its slow twin."""
+"""Every kernel gives the bits of its reference implementation."""
 
 import copy
 import math
@@ -15,12 +15,12 @@ from snn_control.errors import ProgramError
 from snn_control.testing import call_kernel, check_kernel
 from tests import reference
 
-TWINS = {**reference.TWINS, **registry.twins()}
+REFERENCES = {**reference.REFERENCES, **registry.references()}
 
 
 @pytest.mark.parametrize("name", sorted(all_kernels()))
-def test_a_kernel_agrees_with_its_twin_to_the_bit(name):
-    check_kernel(name, TWINS)
+def test_a_kernel_agrees_with_its_reference_to_the_bit(name):
+    check_kernel(name, REFERENCES)
 
 
 #: kernel -> largest error of one step from an equal state, over the largest number in it
@@ -38,12 +38,12 @@ def test_one_step_agrees_with_float64_within_a_bound(name):
     address, steps, flips = kernel(name).address, 0, 0
 
     for seed in range(60):
-        twin, case = reference.TWINS[name]
+        plain, case = reference.REFERENCES[name]
         ours = [tame(o) for o in case(np.random.default_rng(seed), 40)]
         exact = [o.astype(np.float64) if is_float(o) else copy.copy(o) for o in ours]
         scale = max(float(np.abs(o).max()) for o in ours if is_float(o) and o.size)
         call_kernel(address, ours)
-        twin(*exact)
+        plain(*exact)
         same = np.ones(40, bool)
         if name in FIRING:
             same = ours[5][:40] == exact[5][:40]  # a membrane at the threshold may fall on either side
@@ -67,8 +67,8 @@ def tame(operand):
     return np.ascontiguousarray(np.where(np.isfinite(operand) & (np.abs(operand) < 200), operand, 0.5), np.float32)
 
 
-def test_every_twin_has_a_kernel():
-    assert set(TWINS) <= set(all_kernels())
+def test_every_reference_has_a_kernel():
+    assert set(REFERENCES) <= set(all_kernels())
 
 
 def test_an_unknown_kernel_and_another_version_are_refused():
@@ -78,7 +78,7 @@ def test_an_unknown_kernel_and_another_version_are_refused():
         kernel("trace", 7)
 
 
-def test_exponential_is_within_its_bound_and_has_the_bits_of_its_twin():
+def test_exponential_is_within_its_bound_and_has_the_bits_of_its_reference():
     compiled = compile_function(functions.exponential, "float32(float32)")
     x = np.concatenate([np.linspace(-87, 0, 20001), -np.logspace(-30, 1.9, 500), [-0.0]]).astype(np.float32)
     got = np.array([compiled(v) for v in x], np.float32)
@@ -87,8 +87,8 @@ def test_exponential_is_within_its_bound_and_has_the_bits_of_its_twin():
     error = np.abs(got[inside] / exact[inside] - 1)
     assert error.max() < 3e-7, f"at {x[inside][error.argmax()]}: {error.max()}"
     assert compiled(np.float32(0)) == 1
-    twin = np.array([reference.exponential(v) for v in x[::20]], np.float32)
-    assert got[::20].tobytes() == twin.tobytes()
+    plain = np.array([reference.exponential(v) for v in x[::20]], np.float32)
+    assert got[::20].tobytes() == plain.tobytes()
     for beyond in (-87.0, -88.0, -1e30, -math.inf, math.nan):
         assert compiled(np.float32(beyond)) == 0
 

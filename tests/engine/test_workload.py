@@ -39,7 +39,7 @@ from snn_control.network import (
 from snn_control.network.convolution import Convolution
 from snn_control.resources import shipped
 from tests.engine import zoo
-from tests.engine.test_controller_twin import descriptions, observation
+from tests.engine.test_controller_reference import descriptions, observation
 from tests.reference import SlowController
 
 DT = 1e-3
@@ -67,9 +67,9 @@ class ByHand:
 
     def __init__(self, description):
         self.network, self.inputs, self.outputs = description[:3]
-        self.twin = SlowController(*description)
+        self.plain = SlowController(*description)
         self.dense, self.effective = Counter(), Counter()
-        models = {name: p.model for name, p in self.twin.populations.items()}
+        models = {name: p.model for name, p in self.plain.populations.items()}
         models |= {i.name: getattr(i.encoder, "neuron", None) for i in self.inputs}
         self.several = {name for name, m in models.items() if getattr(m, "several", isinstance(m, Poisson))}
 
@@ -79,24 +79,24 @@ class ByHand:
         self.effective[key] += effective
 
     def step(self, given):
-        twin, first = self.twin, self.twin.step_count
-        twin.step(given)
+        plain, first = self.plain, self.plain.step_count
+        plain.step(given)
         for spec in self.inputs:
             if isinstance(spec.encoder, DirectEncoder):
                 used = np.broadcast_to(np.asarray(spec.encoder.gain, np.float32) != 0, spec.size)
-                self.add(spec.name, True, spec.size, count_of(twin.held[spec.name], used))
+                self.add(spec.name, True, spec.size, count_of(plain.held[spec.name], used))
             if isinstance(spec.encoder, LinearEncoder):
                 used = np.count_nonzero(np.asarray(spec.encoder.weights, np.float32), axis=1)
-                self.add(spec.name, True, np.size(spec.encoder.weights), count_of(twin.held[spec.name], used))
-        for step in range(first, twin.step_count):
-            for p, delay in zip(self.network.projections, twin.delays, strict=True):
+                self.add(spec.name, True, np.size(spec.encoder.weights), count_of(plain.held[spec.name], used))
+        for step in range(first, plain.step_count):
+            for p, delay in zip(self.network.projections, plain.delays, strict=True):
                 self.deliver(p, step - delay)
             self.decode(step, SpikeDecoder, PopulationVectorDecoder)
-        self.decode(twin.step_count - 1, MembraneDecoder, SpikeCountDecoder)
+        self.decode(plain.step_count - 1, MembraneDecoder, SpikeCountDecoder)
 
     def deliver(self, p, past):
-        used, weights = used_weights(p, self.twin.sizes[p.pre], self.twin.sizes[p.post])
-        signals = self.twin.history[p.pre]
+        used, weights = used_weights(p, self.plain.sizes[p.pre], self.plain.sizes[p.post])
+        signals = self.plain.history[p.pre]
         graded = isinstance(signals[-1], np.ndarray) or p.pre in self.several
         self.add(p.label, graded, weights, count_of(signals[past], used) if past >= 0 else 0)
 
@@ -104,16 +104,16 @@ class ByHand:
         for output in self.outputs:
             for k, term in enumerate(SlowController.terms(output)):
                 if isinstance(term, kinds):
-                    n, m = self.twin.sizes[term.source], self.twin.width(output)
+                    n, m = self.plain.sizes[term.source], self.plain.width(output)
                     vector = isinstance(term, PopulationVectorDecoder)
                     w = np.broadcast_to(np.asarray(term.directions if vector else term.weights), (n, m))
                     w = np.hstack([w, np.ones((n, 1))]) if vector else w
-                    signal = self.twin.history[term.source][step]
+                    signal = self.plain.history[term.source][step]
                     if isinstance(term, SpikeCountDecoder):
-                        lists = self.twin.history[term.source][max(0, step + 1 - round(term.window / DT)) :]
+                        lists = self.plain.history[term.source][max(0, step + 1 - round(term.window / DT)) :]
                         signal = np.bincount([i for one in lists for i, _ in one], minlength=n)
                     if isinstance(term, MembraneDecoder):
-                        signal = self.twin.seen(term)
+                        signal = self.plain.seen(term)
                     graded = MembraneDecoder in kinds or term.source in self.several
                     label = f"outputs.{output.name}.decoder[{k}]"
                     self.add(label, graded, w.size, count_of(signal, np.count_nonzero(w, axis=1)))
@@ -138,7 +138,7 @@ def test_operations_are_those_of_a_count_by_hand(description, seed):
         controller.step(given)
         by_hand.step(given)
     assert counted_by_engine(controller) == (by_hand.dense, by_hand.effective)
-    steps, found = by_hand.twin.step_count, controller.counters()["workload"]
+    steps, found = by_hand.plain.step_count, controller.counters()["workload"]
     kinds = {"accumulate": 0, "multiply_accumulate": 0}
     for (_, kind), n in by_hand.effective.items():
         kinds[kind] += n
@@ -155,10 +155,10 @@ def test_operations_are_those_of_a_count_by_hand(description, seed):
 
 def check_activation_sparsity(controller, by_hand, found):
     fired = neurons = 0
-    for name, population in by_hand.twin.populations.items():
+    for name, population in by_hand.plain.populations.items():
         if not population.graded and name not in by_hand.several:
-            fired += sum(len(spikes) for spikes in by_hand.twin.history[name])
-            neurons += population.size * by_hand.twin.step_count
+            fired += sum(len(spikes) for spikes in by_hand.plain.history[name])
+            neurons += population.size * by_hand.plain.step_count
     assert found == (pytest.approx(1 - fired / neurons) if neurons else None)
 
 

@@ -1,8 +1,8 @@
 """Wrong data through every codec: ``python -m tests.events.fuzz [WORDS] [--planted]``.
 
 Random words, truncations, bit flips and shuffled packets go through ``decode`` and ``decode_at`` of each encoding, in
-calls of random room and slices. The results are compared with the twin on some of the packets. Data that `decode_at`
-gets ends right before a page that cannot be read, and so do the columns before one that cannot be written. Set
+calls of random room and slices. The results are compared with the reference on some packets. Data that `decode_at` gets
+ends right before a page that cannot be read, and so do the columns before one that cannot be written. Set
 NUMBA_BOUNDSCHECK=1 and an empty SNN_CONTROL_CACHE to have every index checked too; ``--planted`` runs a kernel that
 reads one word too many, which such a run must not survive.
 """
@@ -23,11 +23,11 @@ from snn_control.engine.memory import i64, u16
 from snn_control.events import Decoder
 from snn_control.events import state as words
 from snn_control.events.codecs import ENCODINGS, codec
-from tests.events.twins import TWINS
+from tests.events.references import REFERENCES
 
 PIECE = 4096  # bytes of a packet
 ROOM = 512
-COMPARED = 40  # every so many packets one goes through the twin as well
+COMPARED = 40  # every so many packets one goes through the reference as well
 ESCAPED: list[object] = []  # what compiled code raised behind an address
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -126,14 +126,14 @@ class Fuzz:
         return n
 
     def compare(self, packet: np.ndarray) -> None:
-        """The packet by itself, through `Decoder` and the twin."""
-        decoder, twin = Decoder(self.name, *self.frame), TWINS[self.name](*self.frame)
+        """The packet by itself, through `Decoder` and the reference."""
+        decoder, plain = Decoder(self.name, *self.frame), REFERENCES[self.name](*self.frame)
         events = decoder.decode(packet)
-        twin.packet(packet.tobytes())
+        plain.packet(packet.tobytes())
         found = list(zip(*(getattr(events, key).tolist() for key in "txyp")))
         counters = {key: n for key, n in decoder.counters.items() if n}
-        if found != twin.events or counters != {key: n for key, n in twin.counters.items() if n}:
-            raise SystemExit(f"{self.name}: another result than its twin, {counters} for {dict(twin.counters)}")
+        if found != plain.events or counters != {key: n for key, n in plain.counters.items() if n}:
+            raise SystemExit(f"{self.name}: another result than its reference, {counters} for {dict(plain.counters)}")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Codecs against their twins, the recordings and themselves: in pieces as in one go, over addresses as over arrays."""
+"""Codecs against their references, recordings and themselves: in pieces as in one go, over addresses as arrays."""
 
 import contextlib
 import ctypes
@@ -16,7 +16,7 @@ from snn_control.events import Decoder, Events
 from snn_control.events import packets as packet
 from snn_control.events import state as words
 from snn_control.events.codecs import ENCODINGS, codec
-from tests.events.twins import TWINS
+from tests.events.references import REFERENCES
 from tests.fixtures import fixture
 
 #: types of words that a stream is mostly made of, so that random ones do not only break off
@@ -71,18 +71,18 @@ def empty_columns(room):
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_a_codec_is_its_twin(name):
+def test_a_codec_is_its_reference(name):
     @given(a_stream(name))
     def check(stream):
         packets, frame = stream
-        decoder, twin = Decoder(name, *frame), TWINS[name](*frame)
+        decoder, plain = Decoder(name, *frame), REFERENCES[name](*frame)
         found = []
         for data, time_base in packets:
             found += rows(decoder.decode(data, time_base))
-            twin.packet(data, time_base)
-        assert found == twin.events
-        assert [tuple(row) for row in decoder.triggers.tolist()] == twin.triggers
-        assert counted(decoder.counters) == counted(twin.counters)
+            plain.packet(data, time_base)
+        assert found == plain.events
+        assert [tuple(row) for row in decoder.triggers.tolist()] == plain.triggers
+        assert counted(decoder.counters) == counted(plain.counters)
 
     check()
 
@@ -118,12 +118,12 @@ def test_in_pieces_it_is_the_same_as_in_one_go(name, by_address):
     @given(a_stream(name), st.integers(0, 2**32 - 1))
     def check(stream, seed):
         packets, frame = stream
-        twin = TWINS[name](*frame)
+        plain = REFERENCES[name](*frame)
         for data, time_base in packets:
-            twin.packet(data[: len(data) // twin.size * twin.size], time_base)
+            plain.packet(data[: len(data) // plain.size * plain.size], time_base)
         found, counters = in_pieces(name, packets, frame, np.random.default_rng(seed), by_address)
-        assert found == twin.events
-        assert counted(counters) == counted(twin.counters)
+        assert found == plain.events
+        assert counted(counters) == counted(plain.counters)
 
     check()
 
@@ -179,11 +179,11 @@ def test_evt3_masks_at_the_edge(frame, side):
     for base in range(side - 36, side):
         for some in ([0x4FFF, 0x4FFF, 0x50FF], [0x4FFF], [0x50FF], [0x4FFF, 0x4FFF, 0x50FF, 0x50FF]):
             stream = [0x8000, 0x6000, 0x0001, *([0x2005] * 40), 0x3000 | base & 0x7FF, *some, *([0x2006] * 40)]
-            data, decoder, twin = np.array(stream, np.uint16), Decoder("evt3", *frame), TWINS["evt3"](*frame)
+            data, decoder, plain = np.array(stream, np.uint16), Decoder("evt3", *frame), REFERENCES["evt3"](*frame)
             found = rows(decoder.decode(data))
-            twin.packet(data.tobytes())
-            assert found == twin.events
-            assert counted(decoder.counters) == counted(twin.counters)
+            plain.packet(data.tobytes())
+            assert found == plain.events
+            assert counted(decoder.counters) == counted(plain.counters)
 
 
 def messages(name):

@@ -1,4 +1,4 @@
-"""Pictures of events against slow twins, and what they look like."""
+"""Pictures of events against reference implementations, and what they look like."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ def test_a_clock_that_begins_anew_leaves_nothing_of_before(style):
 @pytest.mark.parametrize("style", STYLES)
 def test_events_outside_are_left_out_and_many_pixels_can_be_one(style):
     events = random_events(500, 30, 30)
-    drawn, twin = painter(style, 20, 15), painter(style, 20, 15)
+    drawn, plain = painter(style, 20, 15), painter(style, 20, 15)
     inside = (events.x < 20) & (events.y < 15)
     drawn.add(events)
-    twin.add(Events(events.t[inside], events.x[inside], events.y[inside], events.p[inside]))
-    assert (drawn.image(10**8) == twin.image(10**8)).all()
+    plain.add(Events(events.t[inside], events.x[inside], events.y[inside], events.p[inside]))
+    assert (drawn.image(10**8) == plain.image(10**8)).all()
     small = painter(style, 21, 15, 4)
     small.add(events)
     assert small.image(10**8).shape == (4, 6, 3)

@@ -1,4 +1,4 @@
-"""Recordings cut into ticks: against a slow twin, and what must hold for any times at all."""
+"""Recordings cut into ticks: against a reference implementation, and what must hold for any times at all."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TIMES = st.lists(
 
 @given(TIMES, st.lists(st.integers(0, 60), max_size=4), st.integers(1, 9), st.sampled_from([0.0, 0.02, 0.05]))
 @settings(max_examples=150)
-def test_any_steps_of_time_are_cut_as_the_slow_twin_cuts_them(steps, cuts, capacity, longest):
+def test_any_steps_of_time_are_cut_as_the_reference_cuts_them(steps, cuts, capacity, longest):
     t = np.cumsum(np.asarray(steps, np.int64))
     slicer = Slicer(P, capacity, longest)
     ticks = list(slicer.ticks(pieces(events(t), cuts)))

@@ -38,15 +38,15 @@ def channel(function, rate, neurons=200):
     return Controller(build(net, [ValueInput("x"), ValueInput("wish")], outputs, dt=DT, period=DT)), function
 
 
-def run(channel, steps, twin=None):
+def run(channel, steps, plain=None):
     """(steps,) errors."""
     one, function = channel
     errors = []
     for k in range(steps):
         x = 0.9 * math.sin(2 * math.pi * k * DT)
         errors.append(one.step({"x": x, "wish": function(x)})["error"][0])
-        if twin is not None:
-            twin.step(one.spikes("a"), errors[-1])
+        if plain is not None:
+            plain.step(one.spikes("a"), errors[-1])
     return np.array(errors)
 
 
@@ -71,12 +71,12 @@ class Nengo:
     ("function", "seconds", "bound"), [(lambda x: x, 2, 0.07), (lambda x: 1.5 * x**2 - 0.5, 20, 0.07)]
 )
 def test_a_channel_learns_and_nengo_s_decoders_are_the_same(function, seconds, bound):
-    one, twin = channel(function, 3e-4), Nengo(200, 3e-4)
-    errors = run(one, round(seconds / DT), twin)
+    one, plain = channel(function, 3e-4), Nengo(200, 3e-4)
+    errors = run(one, round(seconds / DT), plain)
     assert rms(errors[:200]) > 0.3
     assert rms(errors[-500:]) < bound
     decoders = one[0].weights("a", "y")[:, 0] * DT
-    np.testing.assert_allclose(decoders, twin.decoders, rtol=0, atol=3e-5 * np.abs(twin.decoders).max())
+    np.testing.assert_allclose(decoders, plain.decoders, rtol=0, atol=3e-5 * np.abs(plain.decoders).max())
     one[0].learning(False)
     frozen = one[0].weights("a", "y")
     assert rms(run(one, 500)) < bound  # it knows the function, and does not only follow the error

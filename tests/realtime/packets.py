@@ -56,7 +56,7 @@ class Rig:
         return self.queue.counters()
 
 
-class Twin:
+class Reference:
     """The intake, event by event."""
 
     AHEAD, BACK, FAR, DRIFT, MOST = 100 * MS, 100 * MS, 1000 * MS, 10_000, 64

@@ -1,4 +1,4 @@
-"""Packets through the intake: against its slow twin, and each rule of its own."""
+"""Packets through the intake: against its reference implementation, and each rule of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from snn_control.realtime.intake import Intake, Pacing
 from snn_control.realtime.packet_queue import take_packets
 from snn_control.realtime.slots import SLOT_ARRIVAL, SLOT_STAMP
 from tests.fixtures import fixture
-from tests.realtime.packets import MS, Rig, Twin, evt3_words
+from tests.realtime.packets import MS, Reference, Rig, evt3_words
 
 
 def stream(n: int, seed: int = 0, step: int = 50, width: int = 640, height: int = 480):
@@ -34,7 +34,7 @@ def rows_of(t, x, y, p) -> np.ndarray:
     return np.stack([t * 1000, x, y, p], axis=1)
 
 
-# ---------------------------------------------------------------- against the twin
+# ---------------------------------------------------------------- against the reference
 
 
 @st.composite
@@ -54,35 +54,35 @@ def cuts(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(cuts(), st.sampled_from(["arrival", "sensor"]), st.sampled_from([0.0, 0.0005, 0.2]))
-def test_any_cut_gives_what_the_twin_gives(cut, pace, late):
+def test_any_cut_gives_what_the_reference_gives(cut, pace, late):
     packets, arrivals, capacity = cut
     pacing = Pacing(pace, late)
-    rig, twin = Rig(capacity, pacing, (640, 480)), Twin(capacity, pacing, (640, 480))
+    rig, plain = Rig(capacity, pacing, (640, 480)), Reference(capacity, pacing, (640, 480))
     waiting, out, dropped = list(zip(packets, arrivals.tolist(), strict=True)), [], 0
     now = 10_000 * MS
     for _ in range(3000):
         while waiting and waiting[0][1] <= now:
             words, arrival = waiting.pop(0)
             assert rig.queue.push(words, "evt3", arrival=arrival)
-            twin.push(words, arrival)
+            plain.push(words, arrival)
         _, fresh, cut_here, rows = rig.take(now)
-        expected = twin.take(now)
+        expected = plain.take(now)
         assert (fresh, cut_here) == expected[:2]
         assert rows.tolist() == [list(row) for row in expected[2]]
         out.append(rows)
         dropped += cut_here
         now += MS
-        if not waiting and not twin.waiting and not twin.hand:
+        if not waiting and not plain.waiting and not plain.hand:
             break
     else:
         pytest.fail("events wait for ever")
     rig.take(now)
     counters = rig.counters
     assert counters["waiting"] == 0
-    assert (counters["late"], counters["jumps"]) == (twin.late, twin.jumps)
+    assert (counters["late"], counters["jumps"]) == (plain.late, plain.jumps)
     whole = sum(len(rows) for rows in out)
     assert (counters["events"], counters["dropped"]) == (whole, dropped)
-    assert counters["out_of_frame"] == twin.decoder.counters["out_of_frame"]
+    assert counters["out_of_frame"] == plain.decoder.counters["out_of_frame"]
 
 
 # ---------------------------------------------------------------- capacity

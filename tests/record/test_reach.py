@@ -37,7 +37,7 @@ from snn_control.record.reach import reach
 from snn_control.record.synapses import all_synapses, sizes_of
 from snn_control.record.watch import Watched
 from snn_control.spec import ControllerSpec
-from tests.engine.test_controller_twin import descriptions, learners
+from tests.engine.test_controller_reference import descriptions, learners
 
 DT = 1e-3
 

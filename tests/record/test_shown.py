@@ -140,10 +140,10 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     assert record.told[:, 1].max() >= 20
     assert record.told[:, 0].any()  # the publication that took too long
     again = direct(slew=10.0)
-    twin = RecordOutput(again.bound.address("command"), 1, n)
+    plain = RecordOutput(again.bound.address("command"), 1, n)
     ports = record.ports(again.bound)
-    Loop(tick_address(), again.bound.table, again.period_ns, ports, [twin], mode="free", keep=again).run(n)
-    np.testing.assert_array_equal(twin.read()[2].view(np.int64), commands.view(np.int64))
+    Loop(tick_address(), again.bound.table, again.period_ns, ports, [plain], mode="free", keep=again).run(n)
+    np.testing.assert_array_equal(plain.read()[2].view(np.int64), commands.view(np.int64))
 
 
 @pytest.mark.parametrize(("sizes", "most"), [({"ticks": 100}, 100), ({"events": 8000}, TICKS - 1)])

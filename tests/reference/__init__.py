@@ -1,9 +1,9 @@
-"""Slow twins: every kernel, and a whole controller, in plain NumPy float32 scalars and Python loops.
+"""Reference implementations: every kernel, and a whole controller, in plain NumPy float32 scalars and Python loops.
 
-A twin does the operations of its kernel in the same order and must give the same bits; NaNs count as equal.
-`TWINS` maps a kernel's name to its twin and to a generator of random operands; `snn_control.testing` compares them and
-has the pieces that the twins of other packages need too. `SlowController` reads the descriptions themselves and knows
-no Program. One file a family of kernels.
+A reference does the operations of its kernel in the same order and must give the same bits; NaNs count as equal.
+`REFERENCES` maps a kernel's name to its reference and to a generator of random operands; `snn_control.testing` compares
+them and has the pieces that the references of other packages need too. `SlowController` reads the descriptions
+themselves and knows no Program. One file a family of kernels.
 """
 
 from __future__ import annotations
@@ -109,10 +109,10 @@ from tests.reference.neurons import (
 )
 from tests.reference.scalars import Operands, philox, uniforms
 
-__all__ = ["TWINS", "SlowController", "exponential", "is_pulse", "philox", "slow", "uniforms"]
+__all__ = ["REFERENCES", "SlowController", "exponential", "is_pulse", "philox", "slow", "uniforms"]
 
-#: kernel -> (twin, random operands for a generator and a size)
-TWINS: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
+#: kernel -> (reference, random operands for a generator and a size)
+REFERENCES: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
     "sample": (sample, sample_case),
     "finite": (finite, finite_case),
     "population": (population, population_case),

@@ -1,4 +1,4 @@
-"""Twins of inputs, encoders, stochastic neurons, decoders and the guard."""
+"""References of inputs, encoders, stochastic neurons, decoders and the guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twins of vectors, deliveries and convolutions."""
+"""References of vectors, deliveries and convolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twins of the filters of events, and of the ways from events to cells."""
+"""References of the filters of events, and of the ways from events to cells."""
 
 from __future__ import annotations
 

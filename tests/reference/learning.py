@@ -1,4 +1,4 @@
-"""Twins of the learning rules."""
+"""References of the learning rules."""
 
 from __future__ import annotations
 

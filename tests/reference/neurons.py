@@ -1,4 +1,4 @@
-"""Twins of the neurons."""
+"""References of the neurons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that all twins share, and random numbers."""
+"""Numbers that all references share, and random numbers."""
 
 from __future__ import annotations
 

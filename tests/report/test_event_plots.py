@@ -1,4 +1,4 @@
-"""What a survey counts, against slow twins, and that the figure can be drawn of anything."""
+"""What a survey counts, against reference implementations, and that the figure can be drawn of anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slow twins for the wire: an encoder, a reader of paths by attribute access, random messages, a guard page."""
+"""References for the wire: an encoder, a reader of paths by attribute access, random messages, a guard page."""
 
 from __future__ import annotations
 

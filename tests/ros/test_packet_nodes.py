@@ -130,10 +130,10 @@ def test_a_world_is_seen_the_same_through_every_type(interfaces, tmp_path, start
     assert controller.end() == 0
     arrays, facts = load_episode(record)
     assert facts["steps"] == 80
-    twin, env = Controller.load(file), gymnasium.make("tests.ros.events_world:Events-v0")
+    plain, env = Controller.load(file), gymnasium.make("tests.ros.events_world:Events-v0")
     observation, _ = env.reset(seed=4)
     for k in range(79):
-        action, _ = twin.predict(observation)
+        action, _ = plain.predict(observation)
         np.testing.assert_array_equal(np.ravel(action), np.ravel(arrays["action"][k]), err_msg=str(k))
         observation, *_ = env.step(action)
     assert len(set(arrays["action"].ravel().tolist())) > 70

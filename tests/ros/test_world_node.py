@@ -98,10 +98,10 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
     assert set(times) <= {round((k + 1) * STEP * 1e9) for k in range(500)}
     assert len(times) > 400  # a reader that is slow for a moment loses some: the topic keeps the newest ten
 
-    twin, env = Controller.load(file), gymnasium.make("CartPole-v1")
+    plain, env = Controller.load(file), gymnasium.make("CartPole-v1")
     observation, _ = env.reset(seed=3)
     for k in range(499):
-        action, _ = twin.predict(observation)
+        action, _ = plain.predict(observation)
         assert action == arrays["action"][k]
         observation, *_ = env.step(action)
         np.testing.assert_array_equal(observation.astype(np.float64), arrays["observation"][k])

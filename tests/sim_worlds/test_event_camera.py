@@ -1,4 +1,4 @@
-"""The event camera against closed forms and a slow twin."""
+"""The event camera against closed forms and a reference implementation."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_thresholds_spread_apart_and_none_is_too_low():
     assert device.thresholds[0].min() == np.float32(0.01)
 
 
-# ---------------------------------------------------------------------------------------------- slow twin
+# -------------------------------------------------------------------------------- reference implementation
 
 WORD = 0xFFFFFFFF
 
@@ -225,7 +225,7 @@ def philox(counter: list[int], key: list[int]) -> list[int]:
     return [c0, c1, c2, c3]
 
 
-class Twin:
+class Reference:
     """The camera in plain numpy of float64 with exact exponentials: one event after the other."""
 
     def __init__(self, device: EventCamera) -> None:
@@ -285,7 +285,7 @@ class Twin:
         return kept
 
 
-TWINS = {
+REFERENCES = {
     "clean": CLEAN,
     "default": replace(PRESETS["default"], shot=20.0),
     "noisy": replace(NOISY, shot=100.0, leak=20.0),
@@ -293,15 +293,15 @@ TWINS = {
 }
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("period", [1e-4, 1e-3, 2e-2])
 @pytest.mark.parametrize("size", [(64, 8), (37, 11), (130, 3)])
-def test_the_same_events_as_the_slow_twin(name, period, size):
+def test_the_same_events_as_the_reference(name, period, size):
     rng = np.random.default_rng(3)
-    device = EventCamera(size, TWINS[name], period)
+    device = EventCamera(size, REFERENCES[name], period)
     picture = rng.normal(0, 0.3, size[::-1]).astype(np.float32)
     device.reset(picture, 11)
-    twin = Twin(device)
+    plain = Reference(device)
     got, expected = [], []
     for scale in (0.0, 0.02, 0.3, 1.5, 0.05, 0.2, 0.0, 0.7):
         picture = picture + rng.normal(0, 1.0, picture.shape).astype(np.float32) * np.float32(scale)
@@ -309,7 +309,7 @@ def test_the_same_events_as_the_slow_twin(name, period, size):
         assert dropped == 0
         pixels = events.y.astype(int) * size[0] + events.x
         got += list(zip(pixels.tolist(), events.p.tolist(), events.t.tolist()))
-        expected += [(pixel, p, t) for t, pixel, p in twin.observe(picture, round(period * 1e9))]
+        expected += [(pixel, p, t) for t, pixel, p in plain.observe(picture, round(period * 1e9))]
     assert len(expected) > 50
     # single precision moves times by a little, and a crossing at the very edge of a step or of the refractory time
     assert abs(len(got) - len(expected)) <= max(2, 0.004 * len(expected))
@@ -318,7 +318,7 @@ def test_the_same_events_as_the_slow_twin(name, period, size):
         times.setdefault((pixel, p), []).append(t)
     missing = sum(np.abs(np.array(times.get((pixel, p), [-1])) - t).min() > 3e-4 * period * 1e9 for pixel, p, t in got)
     assert missing <= max(2, 0.004 * len(got))
-    stray = np.abs(device.state[2] - twin.gap) > 1e-3
+    stray = np.abs(device.state[2] - plain.gap) > 1e-3
     assert stray.mean() < 0.01
 
 

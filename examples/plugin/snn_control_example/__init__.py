@@ -12,5 +12,5 @@ PLUGIN = Plugin(
     },
     encoders={"weber": (weber.WeberEncoder, weber.FORM)},
     rules={"oja": (oja.Oja, oja.form)},
-    twins="snn_control_example.twins:TWINS",
+    references="snn_control_example.references:REFERENCES",
 )

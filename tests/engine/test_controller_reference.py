@@ -399,55 +399,55 @@ def observation(rng, inputs):
 def compare(description, seed, ticks):
     network, inputs, outputs, dt, period, guard = description
     controller = Controller(build(network, inputs, outputs, dt=dt, period=period, guard=guard, seed=seed))
-    twin, rng = SlowController(network, inputs, outputs, dt, period, guard, seed), np.random.default_rng(seed)
+    plain, rng = SlowController(network, inputs, outputs, dt, period, guard, seed), np.random.default_rng(seed)
     array = controller.bound.array
     for tick in range(ticks):
         given = observation(rng, inputs)
-        if twin.rules and rng.random() < 0.2:
+        if plain.rules and rng.random() < 0.2:
             on = bool(rng.random() < 0.7)
             controller.learning(on)
-            for rule in twin.rules.values():
+            for rule in plain.rules.values():
                 rule.switch[0] = on
-        got, want = controller.step(given), twin.step(given)
-        for name, pop in twin.populations.items():
+        got, want = controller.step(given), plain.step(given)
+        for name, pop in plain.populations.items():
             if f"{name}.v" in controller.program.names:  # a stochastic source has none
                 assert array(f"{name}.v").tobytes() == pop.v.tobytes(), (tick, name, "v")
             if pop.synaptic:
                 assert array(f"{name}.isyn").tobytes() == pop.isyn.tobytes(), (tick, name, "isyn")
             if not pop.graded:
-                assert controller.spikes(name).tolist() == [i for i, _ in twin.history[name][-1]], (tick, name)
+                assert controller.spikes(name).tolist() == [i for i, _ in plain.history[name][-1]], (tick, name)
         for name in want:
             assert got[name].tobytes() == want[name].tobytes(), (tick, name, got[name], want[name])
-        assert array("guard").tolist() == twin.words.tolist(), tick
-        for (k, rule), facts in zip(twin.rules.items(), controller.program.facts.learning, strict=True):
+        assert array("guard").tolist() == plain.words.tolist(), tick
+        for (k, rule), facts in zip(plain.rules.items(), controller.program.facts.learning, strict=True):
             found = array(f"{facts.title}.weights")
             if facts.sparse:
                 order = sorted(range(len(rule.synapses)), key=rule.synapses.__getitem__)
                 assert found[:, 1].tobytes() == rule.w.reshape(-1)[order].tobytes(), (tick, k, rule.rule)
             else:
                 assert found.tobytes() == rule.w.tobytes(), (tick, k, rule.rule)
-    for name, counters in twin.counters.items():
+    for name, counters in plain.counters.items():
         assert array(f"{name}.counters").tolist() == counters.tolist(), name
-    for name, filters in twin.filters.items():
+    for name, filters in plain.filters.items():
         assert list(controller.counters()["inputs"][name]["filtered"].values()) == filters.removed, name
-    fired = {name: int(p.counter[0]) for name, p in twin.populations.items() if not p.graded}
+    fired = {name: int(p.counter[0]) for name, p in plain.populations.items() if not p.graded}
     assert controller.counters()["spikes"] == fired
     return sum(fired.values())
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(description=descriptions(), seed=st.integers(0, 2**32 - 1))
-def test_a_random_controller_gives_the_bits_of_its_slow_twin(description, seed):
+def test_a_random_controller_gives_the_bits_of_its_reference(description, seed):
     compare(description, seed, ticks=8)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(description=learners(), seed=st.integers(0, 2**32 - 1))
-def test_a_random_controller_that_learns_gives_the_bits_of_its_slow_twin(description, seed):
+def test_a_random_controller_that_learns_gives_the_bits_of_its_reference(description, seed):
     compare(description, seed, ticks=12)
 
 
-def test_a_recurrent_network_stays_with_its_twin_for_long():
+def test_a_recurrent_network_stays_with_its_reference_for_long():
     rng = np.random.default_rng(3)
     n = 30
     index = rng.integers(0, n, (2, 200))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 
-__all__ = ["TWINS", "Twin", "int64"]
+__all__ = ["REFERENCES", "Reference", "int64"]
 
 
 def int64(value: int) -> int:
@@ -13,7 +13,7 @@ def int64(value: int) -> int:
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
-class Twin:
+class Reference:
     """Takes packets; ``events`` are tuples (t, x, y, p), ``triggers`` (t, id, edge), ``counters`` by name."""
 
     size = 2
@@ -54,7 +54,7 @@ class Twin:
             self.triggers.append((int64(t * self.scale), number, edge))
 
 
-class Evt3(Twin):
+class Evt3(Reference):
     def start(self):
         self.high = self.low = None
         self.loops = self.y = self.x = self.p = 0
@@ -93,7 +93,7 @@ class Evt3(Twin):
             self.counters["unknown_words"] += 1
 
 
-class Evt2(Twin):
+class Evt2(Reference):
     size = 4
 
     def start(self):
@@ -139,7 +139,7 @@ class Evt21Legacy(Evt2):
         self.upper(word & 0xFFFFFFFF, word >> 32)
 
 
-class Libcaer(Twin):
+class Libcaer(Reference):
     size = 8
 
     def begin(self):
@@ -156,7 +156,7 @@ class Libcaer(Twin):
         self.event(t, d >> 17 & 0x7FFF, d >> 2 & 0x7FFF, d >> 1 & 1)
 
 
-class LibcaerCmp(Twin):
+class LibcaerCmp(Reference):
     def start(self):
         self.x = self.y = self.p = 0
 
@@ -186,7 +186,7 @@ class LibcaerCmp(Twin):
             self.counters["unknown_words"] += 1
 
 
-class Mono(Twin):
+class Mono(Reference):
     size = 8
 
     def word(self, word):
@@ -194,15 +194,15 @@ class Mono(Twin):
         self.event(t, word >> 32 & 0xFFFF, word >> 48 & 0x7FFF, word >> 63)
 
 
-class Trigger(Twin):
+class Trigger(Reference):
     size = 8
 
     def word(self, word):
         self.trigger(self.time_base + (word & 0xFFFFFFFF), word >> 48 & 0x7FFF, word >> 63)
 
 
-#: encoding -> its twin
-TWINS = {
+#: encoding -> its reference
+REFERENCES = {
     "evt3": Evt3, "evt2": Evt2, "evt21": Evt21, "evt21_legacy": Evt21Legacy, "libcaer": Libcaer,
     "libcaer_cmp": LibcaerCmp, "mono": Mono, "trigger": Trigger,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Slow twins of the kernels: the same float32 operations in the same order, in plain Python, and random operands."""
+"""Reference implementations of the kernels: their float32 operations in plain Python; and random operands."""
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def lif_again_case(rng, n):
     return [n, params, 1, *currents(rng, n), *common, floats(rng, n)]
 
 
-TWINS = {
+REFERENCES = {
     "quadratic": (quadratic, quadratic_case),
     "weber": (weber, weber_case),
     "oja": (oja, oja_case),

@@ -13,7 +13,7 @@ from ..network import Bernoulli, Distribution, NeuronModel, Poisson, Population
 from ..spec import ControllerSpec
 from .synapses import Synapses
 
-__all__ = ["twins"]
+__all__ = ["identical"]
 
 MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -21,7 +21,7 @@ MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x
 Groups = tuple[int, ...]
 
 
-def twins(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
+def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
     """Population -> sizes of its groups of neurons that fire together, and of identical ones, largest first; without
     populations that have none.
 
