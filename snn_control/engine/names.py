@@ -33,6 +33,9 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
     try:
         if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:
             raise ProgramError(f"period = {facts.period}: must be > 0 s")
+        for named in (*facts.inputs, *facts.outputs, *facts.populations):
+            if not isinstance(named.name, str):
+                raise ProgramError(f"a name is {named.name!r}: must be a word")
         for one in facts.inputs:
             _check_input(names, one)
         if facts.outputs:

@@ -370,7 +370,7 @@ def test_a_name_that_leads_elsewhere_is_refused_before_a_driver_follows_it(progr
         ("outputs", 0, "size", 2), ("outputs", 0, "name", "w"), ("populations", -3, "stride", 64),
         ("populations", -3, "size", 500), ("populations", -3, "slots", 10**6), ("populations", -3, "many", 8),
         ("populations", -3, "size", None), ("populations", -3, "name", "b"),
-        ("populations", -3, "name", ""),
+        ("populations", -3, "name", ""), ("populations", -1, "name", []),
     ],
 )  # fmt: skip
 def test_a_fact_that_promises_more_than_there_is_is_refused(program, key, entry, field, value):
