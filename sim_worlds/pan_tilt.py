@@ -45,6 +45,33 @@ def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> 
     return 2.0 * math.asin(math.sqrt(min(1.0, a * a + math.cos(tilt) * math.cos(elevation) * b * b)))
 
 
+def _check(
+    frequency: float, background: float, motion: str, contrast: float, duration: float, render_mode: str | None,
+    size: tuple[int, int], scene: str, frame_rate: float,
+) -> None:  # fmt: skip
+    """Raise DescriptionError for a world that there cannot be."""
+    if motion not in MOTIONS:
+        raise DescriptionError("motion", motion, f"must be one of {', '.join(MOTIONS)}")
+    if not (math.isfinite(frequency) and frequency > 0):
+        raise DescriptionError("frequency", frequency, "must be positive and finite")
+    if not 0 <= background <= 2:
+        raise DescriptionError("background", background, "must be from 0 to 2")
+    if not -10 <= contrast <= 10:
+        raise DescriptionError("contrast", contrast, "must be from -10 to 10")
+    if not (math.isfinite(duration) and duration >= STEP):
+        raise DescriptionError("duration", duration, f"must be finite and at least one step of {STEP} s")
+    if render_mode is not None and render_mode not in PanTiltTrackingEnv.metadata["render_modes"]:
+        raise DescriptionError("render_mode", render_mode, "must be None or 'rgb_array'")
+    if scene not in SCENES:
+        raise DescriptionError("scene", scene, f"must be one of {', '.join(SCENES)}")
+    if not 20 <= frame_rate <= 1000:
+        raise DescriptionError("frame_rate", frame_rate, "must be from 20 to 1000 Hz")
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise DescriptionError("size", size, "must be a width and a height")
+    if any(isinstance(side, int) and side > LARGEST for side in size):
+        raise DescriptionError("size", size, f"must be at most {LARGEST} x {LARGEST}: each step draws every pixel")
+
+
 class PanTiltTrackingEnv(gymnasium.Env):
     """Track a disc with a pan-tilt head from the events of a camera.
 
@@ -125,26 +152,7 @@ class PanTiltTrackingEnv(gymnasium.Env):
         scene: str = "analytic",
         frame_rate: float = 100.0,
     ) -> None:
-        if motion not in MOTIONS:
-            raise DescriptionError("motion", motion, f"must be one of {', '.join(MOTIONS)}")
-        if not (math.isfinite(frequency) and frequency > 0):
-            raise DescriptionError("frequency", frequency, "must be positive and finite")
-        if not 0 <= background <= 2:
-            raise DescriptionError("background", background, "must be from 0 to 2")
-        if not -10 <= contrast <= 10:
-            raise DescriptionError("contrast", contrast, "must be from -10 to 10")
-        if not (math.isfinite(duration) and duration >= STEP):
-            raise DescriptionError("duration", duration, f"must be finite and at least one step of {STEP} s")
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise DescriptionError("render_mode", render_mode, "must be None or 'rgb_array'")
-        if scene not in SCENES:
-            raise DescriptionError("scene", scene, f"must be one of {', '.join(SCENES)}")
-        if not 20 <= frame_rate <= 1000:
-            raise DescriptionError("frame_rate", frame_rate, "must be from 20 to 1000 Hz")
-        if not isinstance(size, tuple | list) or len(size) != 2:
-            raise DescriptionError("size", size, "must be a width and a height")
-        if any(isinstance(side, int) and side > LARGEST for side in size):
-            raise DescriptionError("size", size, f"must be at most {LARGEST} x {LARGEST}: each step draws every pixel")
+        _check(frequency, background, motion, contrast, duration, render_mode, size, scene, frame_rate)
         self.frequency, self.background, self.motion, self.contrast = frequency, background, motion, contrast
         self.render_mode = render_mode
         self.duration = duration

@@ -201,38 +201,48 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float) 
 
 def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[dict[str, Any], dict[str, Any]]:
     """Summary and arrays of the run from what both processes saved."""
-    import numpy as np
-
-    from ..realtime.histogram import buckets, edges
     from ..record.activity import unpack
     from ..record.episode import load_episode
-    from ..record.names import output_names
-    from ..record.provenance import commit, machine, software
-    from ..report.event_run import event_arrays, event_counters, events_of_episode
-    from ..report.named import colour_places
     from ..resources import shipped
-    from ..ros.middleware import middleware
     from ..spec import load_spec
 
     world, facts = load_episode(folder / "world.npz")
     activity, report = unpack(folder / "controller.npz")
-    stats, counters = report["stats"], report["counters"]
-    step = facts["step_ns"] * 1e-9
-    error = np.degrees(world["info.error"])
-    tracking = score(error, step) | roughness(world["action"], step)
+    spec = load_spec(shipped("pan_tilt"))
+    summary = summarized(options, settings, spec, (world, facts), (activity, report))
+    return summary, plotted(options, spec, (world, facts), (activity, report))
+
+
+def loop_times(stats: dict[str, Any]) -> dict[str, Any]:
+    """Ticks of the loop and percentiles of its times [us]."""
+    names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
+    times = {
+        name: {k: round(stats[key][q] / 1e3, 1) for k, q in names.items() if stats[key]["count"]}
+        for name, key in (("wakeup_us", "wake"), ("latency_us", "latency"), ("tick_us", "tick"))
+    }
+    return {"ticks": stats["ticks"], "missed": stats["missed"], "period_us": 1000.0, **times}
+
+
+def summarized(
+    options: argparse.Namespace, settings: dict, spec: ControllerSpec, episode: tuple, loop: tuple
+) -> dict[str, Any]:
+    """What the report says in words and numbers; episode: of the world, loop: of the controller, arrays and facts."""
+    import numpy as np
+
+    from ..record.provenance import commit, machine, software
+    from ..report.event_run import event_counters
+    from ..ros.middleware import middleware
+
+    (world, facts), (activity, report) = episode, loop
+    stats, counters, step = report["stats"], report["counters"], facts["step_ns"] * 1e-9
+    tracking = score(np.degrees(world["info.error"]), step) | roughness(world["action"], step)
     share = commanded(world["action"])
     seconds = stats["ticks"] * 1e-3
     criteria = judged(tracking, share)
     closed = all(one["met"] for one in criteria.values())
     mode = "lockstep" if options.lockstep else "real time"
-
-    def micro(key: str) -> dict[str, float]:
-        names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
-        return {name: round(stats[key][k] / 1e3, 1) for name, k in names.items() if stats[key]["count"]}
-
     rights, versions = report["rights"], software("numpy", "numba", "rclpy", "pybullet", "gymnasium")
-    spec = load_spec(shipped("pan_tilt"))
-    summary: dict[str, Any] = {
+    return {
         "title": f"Pan-tilt tracking with an event camera, closed over ROS 2 ({mode})",
         "verdict": f"{'PASS' if closed else 'FAIL'}: the loop was {'' if closed else 'not '}closed: "
         + "; ".join(f"{name} {one['found']} ({one['wanted']})" for name, one in criteria.items()),
@@ -245,15 +255,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
         "scored_from_s": SCORED_FROM,
         "tracking": {"spiking network, over DDS": tracking},
         "about_the_tracking": "" if options.no_baselines else ABOUT_THE_BASELINES,
-        "loop": {
-            "ticks": stats["ticks"],
-            "missed": stats["missed"],
-            "period_us": 1000.0,
-            **{
-                name: micro(key)
-                for name, key in (("wakeup_us", "wake"), ("latency_us", "latency"), ("tick_us", "tick"))
-            },
-        },
+        "loop": loop_times(stats),
         "about_the_loop": "" if options.lockstep else ABOUT_THE_LOOP,
         "stages": stages_a_second(report["stages"], report["counters"]["ticks"] / seconds),
         "about_the_stages": about_the_stages(spec),
@@ -281,6 +283,19 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
         },
         "versions": versions,
     }
+
+
+def plotted(options: argparse.Namespace, spec: ControllerSpec, episode: tuple, loop: tuple) -> dict[str, Any]:
+    """What the report draws; episode and loop as `summarized` has them."""
+    import numpy as np
+
+    from ..realtime.histogram import buckets, edges
+    from ..record.names import output_names
+    from ..report.event_run import event_arrays, events_of_episode
+    from ..report.named import colour_places
+
+    (world, facts), (activity, report) = episode, loop
+    stats, step, error = report["stats"], facts["step_ns"] * 1e-9, world["info.error"]
     first_tick = first_tick_of_world(activity)
     rate = np.add.reduceat(world["info.events"], np.arange(0, len(error), 20)) / (20 * step)
     arrays: dict[str, Any] = {
@@ -307,7 +322,7 @@ def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[
     keep = (arrays["spike_t"] >= 0) & (arrays["spike_t"] <= options.duration)
     for key in ("spike_t", "spike_population", "spike_neuron"):
         arrays[key] = arrays[key][keep]
-    return summary, arrays
+    return arrays
 
 
 def score(error: Any, step: float) -> dict[str, float]:

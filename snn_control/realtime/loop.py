@@ -81,6 +81,45 @@ class InputPort(Protocol):
     def counters(self) -> dict[str, int]: ...
 
 
+def _check(
+    mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort], outputs: Sequence[Port],
+    safe: Sequence[tuple[int, int, int]],
+) -> None:  # fmt: skip
+    """Raise DescriptionError for what a loop cannot be made of."""
+    if mode not in cycle.MODES:
+        raise DescriptionError("mode", mode, f"must be one of {', '.join(cycle.MODES)}")
+    if period_ns < 1:
+        raise DescriptionError("period_ns", period_ns, "must be at least 1 ns")
+    if not timeout_s > 0:
+        raise DescriptionError("timeout_s", timeout_s, "must be > 0 s")
+    if mode == "lockstep" and not inputs:
+        raise DescriptionError("inputs", [], "lockstep needs an input to wait for", "use mode realtime")
+    for k, port in enumerate(inputs):
+        _not_null(f"inputs[{k}]", function=port.function, context=port.context, slot=port.slot)
+    for k, output in enumerate(outputs):
+        _not_null(f"outputs[{k}]", function=output.function, context=output.context)
+    for k, (command, value, n) in enumerate(safe):
+        _not_null(f"safe[{k}]", command=command, values=value, length=n)
+    _not_null("tick", address=tick)
+
+
+def _rows_of(inputs: Sequence[InputPort]) -> np.ndarray:
+    """The rows of input ports in the loop's table."""
+    rows = np.zeros((max(len(inputs), 1), cycle.IN_WORDS), np.int64)
+    for row, port in zip(rows, inputs, strict=False):
+        own = int(getattr(port, "writes_age", False)), int(getattr(port, "limit_ns", 0))
+        row[: cycle.IN_LIMIT + 1] = port.function, port.context, port.slot, *own
+    return rows
+
+
+def _calls_of(outputs: Sequence[Port]) -> np.ndarray:
+    """The rows of output ports."""
+    rows = np.zeros((max(len(outputs), 1), cycle.OUT_WORDS), np.int64)
+    for row, output in zip(rows, outputs, strict=False):
+        row[:] = output.function, output.context
+    return rows
+
+
 class Loop:
     """A control loop over ports.
 
@@ -133,23 +172,8 @@ class Loop:
         keep: object = None,
         name: str = "control loop",
     ) -> None:
-        if mode not in cycle.MODES:
-            raise DescriptionError("mode", mode, f"must be one of {', '.join(cycle.MODES)}")
-        if period_ns < 1:
-            raise DescriptionError("period_ns", period_ns, "must be at least 1 ns")
-        if not timeout_s > 0:
-            raise DescriptionError("timeout_s", timeout_s, "must be > 0 s")
-        if mode == "lockstep" and not inputs:
-            raise DescriptionError("inputs", [], "lockstep needs an input to wait for", "use mode realtime")
-        for k, port in enumerate(inputs):
-            _not_null(f"inputs[{k}]", function=port.function, context=port.context, slot=port.slot)
-        for k, output in enumerate(outputs):
-            _not_null(f"outputs[{k}]", function=output.function, context=output.context)
-        for k, (command, value, n) in enumerate(safe):
-            _not_null(f"safe[{k}]", command=command, values=value, length=n)
-        _not_null("tick", address=tick)
+        _check(mode, period_ns, timeout_s, tick, inputs, outputs, safe)
         check_libc()
-
         self.mode, self.name, self.period_ns = mode, name, period_ns
         self.inputs, self.outputs, self._hold = tuple(inputs), tuple(outputs), tuple(hold)
         self._keep = keep
@@ -164,18 +188,7 @@ class Loop:
         self.wake, self.duration, self.latency = histogram.new(), histogram.new(), histogram.new()
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
-        self._inputs = np.zeros((max(len(inputs), 1), cycle.IN_WORDS), np.int64)
-        for row, port in zip(self._inputs, self.inputs, strict=False):
-            row[: cycle.IN_LIMIT + 1] = (
-                port.function,
-                port.context,
-                port.slot,
-                int(getattr(port, "writes_age", False)),
-                int(getattr(port, "limit_ns", 0)),
-            )
-        self._outputs = np.zeros((max(len(outputs), 1), cycle.OUT_WORDS), np.int64)
-        for row, output in zip(self._outputs, self.outputs, strict=False):
-            row[:] = output.function, output.context
+        self._inputs, self._outputs = _rows_of(self.inputs), _calls_of(self.outputs)
         self._safe = np.array(list(safe) or [(0, 0, 0)], np.int64)
         self._table = np.zeros(cycle.TABLE_WORDS, np.int64)
         for word, value in {

@@ -359,8 +359,6 @@ def rebin_log(
 
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     """A histogram each for wake-up, sensor to command, and tick; both axes logarithmic."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
     there: list[tuple[str, str, np.ndarray, np.ndarray]] = []
     for name, what in HISTOGRAMS.items():
         if f"{name}_counts" in arrays and arrays[f"{name}_counts"].sum() > 0:
@@ -375,41 +373,11 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
     for axes, (name, what, edges, counts), colour in zip(
         figure.subplots(1, len(there), squeeze=False)[0], there, PALETTE
     ):
-        wide, coarse = rebin_log(edges, counts)
-        height = coarse / np.diff(np.log10(wide)) / 24  # buckets are not equally wide: as if they were
-        axes.stairs(height, wide / 1e3, fill=True, color=colour, alpha=0.75, lw=0)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_ylim(min(0.7, float(height[height > 0].min())), float(height.max()) * 12)
         stated = (loop or {}).get(f"{name}_us")
-        stated = stated if isinstance(stated, Mapping) else {}
-        marks = []
-        for place, (q, key, text) in enumerate(((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9"))):
-            value = stated.get(key)
-            micro = float(value) if isinstance(value, int | float) else percentile_ns(edges, counts, q) / 1e3
-            marks.append(f"{text} {number(micro)} µs")
-            if micro > 0:
-                axes.axvline(micro, color=INK, lw=1.1, ls=("-", "--", ":")[place])
-                side, gap = ("right", -4) if key == "p50" else ("left", 4)
-                axes.annotate(
-                    f"{text} {number(micro)}", (micro, 0.97 - 0.085 * (2 - place)), (gap, 0), ha=side, va="top",
-                    xycoords=axes.get_xaxis_transform(), textcoords="offset points", fontsize=9,
-                    bbox={"facecolor": "white", "lw": 0, "pad": 0.8},
-                )  # fmt: skip
-        largest = stated.get("max")
-        if isinstance(largest, int | float):
-            marks.append(f"max {number(largest)} µs")
-        low, high = wide[0] / 1e3, max(wide[-1], 10 * wide[0]) / 1e3
-        axes.set_xlim(low, high * (high / low) ** 0.3)  # room for the labels of the last marks
-        decades = axes.get_xlim()[1] > 100 * low  # at least two of them are labelled
-        axes.xaxis.set_major_locator(LogLocator(10, (1,) if decades else (1, 2, 5), numticks=6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
+        marks = _histogram(axes, edges, counts, colour, stated if isinstance(stated, Mapping) else {})
         what = what[0].upper() + what[1:]
         axes.set_title(what)
-        axes.set_xlabel("time [µs]")
         said.append(f"{what}: {', '.join(marks)}")
-        axes.grid(False, which="minor")
     figure.axes[0].set_ylabel("count in 1/24 of a decade")
     missing = [what for name, what in HISTOGRAMS.items() if name not in {entry[0] for entry in there}]
     note = f" Not in this run: {', '.join(missing)}." if missing else ""
@@ -418,6 +386,43 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
         f"bar. {'. '.join(said)}.{note}"
     )
     return caption, f"Histograms of latency. {'; '.join(said)}.{note}"
+
+
+def _histogram(axes: Any, edges: np.ndarray, counts: np.ndarray, colour: str, stated: Mapping) -> list[str]:
+    """One histogram with its percentiles, as stated or else as the buckets have them; what these are, in words."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    wide, coarse = rebin_log(edges, counts)
+    height = coarse / np.diff(np.log10(wide)) / 24  # buckets are not equally wide: as if they were
+    axes.stairs(height, wide / 1e3, fill=True, color=colour, alpha=0.75, lw=0)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(min(0.7, float(height[height > 0].min())), float(height.max()) * 12)
+    marks = []
+    for place, (q, key, text) in enumerate(((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9"))):
+        value = stated.get(key)
+        micro = float(value) if isinstance(value, int | float) else percentile_ns(edges, counts, q) / 1e3
+        marks.append(f"{text} {number(micro)} µs")
+        if micro > 0:
+            axes.axvline(micro, color=INK, lw=1.1, ls=("-", "--", ":")[place])
+            side, gap = ("right", -4) if key == "p50" else ("left", 4)
+            axes.annotate(
+                f"{text} {number(micro)}", (micro, 0.97 - 0.085 * (2 - place)), (gap, 0), ha=side, va="top",
+                xycoords=axes.get_xaxis_transform(), textcoords="offset points", fontsize=9,
+                bbox={"facecolor": "white", "lw": 0, "pad": 0.8},
+            )  # fmt: skip
+    largest = stated.get("max")
+    if isinstance(largest, int | float):
+        marks.append(f"max {number(largest)} µs")
+    low, high = wide[0] / 1e3, max(wide[-1], 10 * wide[0]) / 1e3
+    axes.set_xlim(low, high * (high / low) ** 0.3)  # room for the labels of the last marks
+    decades = axes.get_xlim()[1] > 100 * low  # at least two of them are labelled
+    axes.xaxis.set_major_locator(LogLocator(10, (1,) if decades else (1, 2, 5), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
+    axes.set_xlabel("time [µs]")
+    axes.grid(False, which="minor")
+    return marks
 
 
 #: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order
