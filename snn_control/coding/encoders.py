@@ -54,6 +54,21 @@ class Encoder:
 
     neuron: NeuronModel | None
 
+    def check(self, path: str, size: Any) -> None:
+        """Raise DescriptionError where it does not fit its input: so many numbers, or a sensor of (width, height)."""
+
+
+class _GridEncoder(Encoder):
+    """Base of those that pool the events of a sensor over the cells of a grid."""
+
+    grid: tuple[int, int]
+
+    def check(self, path: str, size: Any) -> None:
+        for k in (0, 1):
+            if self.grid[k] > size[k]:
+                rule = f"must be at most the camera's size ({size[k]})"
+                raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], rule)
+
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
@@ -207,7 +222,7 @@ def _check_grid(grid: tuple[int, int], polarity: str) -> None:
 
 
 @dataclass(frozen=True)
-class PoolEncoder(Encoder):
+class PoolEncoder(_GridEncoder):
     """Events summed over the cells of a grid, a graded vector a tick, in row-major order of (row, column).
 
     grid : (columns, rows)
@@ -244,7 +259,7 @@ class PoolEncoder(Encoder):
 
 
 @dataclass(frozen=True)
-class SurfaceEncoder(Encoder):
+class SurfaceEncoder(_GridEncoder):
     """Surface of active events: a cell is 1 in the tick of an event and decays by exp(-age / tau) from then on, its age
     counted in ticks; a graded vector that acts in all steps of a tick (Lagorce et al. 2017, IEEE TPAMI 39:1346).
 

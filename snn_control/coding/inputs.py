@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DescriptionError, close_match
 from ..network.graph import check_name, check_size
-from .encoders import Encoder, PoolEncoder, SurfaceEncoder
+from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
 
 __all__ = ["NOT_FINITE", "EventsInput", "Input", "ValueInput"]
@@ -104,7 +104,7 @@ class EventsInput(Input):
     """
 
     size: tuple[int, int] = (128, 128)
-    encoder: PoolEncoder | SurfaceEncoder = field(default_factory=lambda: PoolEncoder((16, 16)))
+    encoder: Any = field(default_factory=lambda: PoolEncoder((16, 16)))  # an Encoder of events
     capacity: int = 16384
     filters: tuple[EventFilter, ...] = ()
 
@@ -114,9 +114,10 @@ class EventsInput(Input):
             check_size(f"inputs.{self.name}.size[{k}]", self.size[k])
             if self.size[k] > 65536:
                 raise DescriptionError(f"inputs.{self.name}.size[{k}]", self.size[k], "must be at most 65536")
-            if self.encoder.grid[k] > self.size[k]:
-                rule = f"must be at most the camera's size ({self.size[k]})"
-                raise DescriptionError(f"inputs.{self.name}.encoder.grid[{k}]", self.encoder.grid[k], rule)
+        if not isinstance(self.encoder, Encoder):
+            rule = "must be an encoder of events, e.g. PoolEncoder((16, 16))"
+            raise DescriptionError(f"inputs.{self.name}.encoder", type(self.encoder).__name__, rule)
+        self.encoder.check(f"inputs.{self.name}.encoder", self.size)
         check_size(f"inputs.{self.name}.capacity", self.capacity)
         for k, one in enumerate(self.filters):
             path = f"inputs.{self.name}.filters[{k}]"

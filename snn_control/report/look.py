@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..coding import EventsInput, LinearEncoder, ValueInput
+from ..coding import EventsInput, LinearEncoder, PoolEncoder, SurfaceEncoder, ValueInput
 from ..engine import registry
 from ..engine.program import Program
 from ..errors import DescriptionError
@@ -82,7 +82,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
             View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec), most))
         )
     for one in spec.inputs:
-        if isinstance(one, EventsInput):
+        if isinstance(one, EventsInput) and isinstance(one.encoder, PoolEncoder | SurfaceEncoder):
             line = f"receptive fields of {one.name}, and what they make of an example"
             found.append(View(f"tuning-{one.name}", f"Input {one.name}: receptive fields", line, _pool(one, spec.dt)))
         elif isinstance(one, ValueInput) and _has_a_curve(one):

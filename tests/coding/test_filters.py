@@ -1,13 +1,14 @@
 """What filters leave, what the encoders of events make of it, and what a convolution sees."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from snn_control.coding import (
     BackgroundActivity,
+    Encoder,
     EventFilter,
     EventsInput,
     HotPixels,
@@ -23,7 +24,9 @@ from snn_control.coding import (
 from snn_control.controller import Controller
 from snn_control.engine import registry
 from snn_control.engine.build import build
-from snn_control.engine.forms import FilterForm, Plugin
+from snn_control.engine.build.encoders import _cells
+from snn_control.engine.forms import EncoderForm, FilterForm, Plugin
+from snn_control.engine.program import PRE
 from snn_control.errors import BuildError, DescriptionError
 from snn_control.network import LI, LIF, Network, Population, Projection
 from snn_control.network.convolution import Convolution
@@ -328,3 +331,38 @@ def test_a_filter_of_your_own(monkeypatch):
     one = Controller.from_spec(parse_spec(document))
     assert left(one, [0] * 3, [1] * 3, [1] * 3, [0, 1, 0]) == [1]
     assert filtered(one) == {"brighter": 2}
+
+
+@dataclass(frozen=True)
+class Sides(Encoder):
+    """Events of the left half of a sensor, and of the right: what it needs of an input it says itself."""
+
+    neuron: object = None
+
+    def check(self, path, size):
+        if size[0] % 2:
+            raise DescriptionError(path, size[0], "needs an even width")
+
+
+def sides_form(b, spec, slot):
+    grid = _cells(b, replace(spec, encoder=PoolEncoder((2, 1), "merge")), 1.0, 1.0)
+    out = b.layout.state(f"{spec.name}.pooled", "float32", 2)
+    b.emit(PRE, "pool", **grid, out=out, label=spec.name)
+    return out
+
+
+def test_an_encoder_of_events_of_your_own_needs_no_grid(monkeypatch):
+    monkeypatch.setattr(registry, "_added", registry._Table())
+    registry.add(Plugin(encoders={"sides": (Sides, EncoderForm(sides_form, pulse=True, events=True))}))
+    document = {
+        "version": 1, "period": 1e-3,
+        "inputs": {"camera": {"kind": "events", "size": [16, 12], "encoder": {"type": "sides"}}},
+        "outputs": {"u": {"size": 2, "decoder": {"type": "membrane", "from": "camera", "weights": [[1, 0], [0, 1]]}}},
+    }  # fmt: skip
+    spec = parse_spec(document)
+    one = Controller.from_spec(spec)
+    assert one.step({"camera": np.array([[0, 3, 1, 1], [0, 9, 2, 0], [0, 15, 2, 1]])})["u"].tolist() == [1, 2]
+    with pytest.raises(DescriptionError, match=r"inputs.camera.encoder = 15: needs an even width"):
+        EventsInput("camera", size=(15, 12), encoder=Sides())
+    with pytest.raises(DescriptionError, match="must be an encoder of events"):
+        EventsInput("camera", encoder=3)
