@@ -150,6 +150,7 @@ def compile_callback(function: Callable, signature: str) -> int:
     return _once(function, signature, make).address
 
 
+@functools.cache  # it is asked for again at each call of some
 def compile_function(function: Callable, signature: str) -> Callable:
     """``function``, of one explicit signature, as a function that Python calls and that holds no interpreter lock."""
     try:

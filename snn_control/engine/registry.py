@@ -142,11 +142,10 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
 
 def name_of(description: type) -> str | None:
     """The ``type`` of a description in a controller file, None where it has none that means this one."""
-    for kind in BASES:
-        for table in _tables():
-            for (one, name), pair in table.entries.items():
-                if one == kind and pair[0] is description:
-                    return name if types(kind, name)[name] is description else None
+    for table in _tables():
+        for (kind, name), value in table.entries.items():
+            if kind in BASES and value[0] is description:
+                return name if types(kind, name)[name] is description else None
     return None
 
 
