@@ -161,7 +161,7 @@ def events(workload: str, spikes: list[int], steps: int) -> float:
 
 
 def verdict(workload: str, found: dict[str, Any]) -> bool:
-    """The same network, and within its bars."""
+    """Whether the engine fired about as often as the C code, and kept the bars of its workload."""
     same = abs(found["spikes"] - found["spikes_c"]) <= max(20, 0.05 * found["spikes_c"])
     return same and all(found["ratio"][way] <= bar for way, bar in zip(("call", "loop"), BARS[workload], strict=True))
 

@@ -53,7 +53,7 @@ def layers() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def synaptic_layers() -> list[tuple[np.ndarray, np.ndarray]]:
-    """The same as they act on isyn: weights (inputs, neurons), and biases."""
+    """Weights (inputs, neurons) and biases of `layers`, scaled to act on the synaptic current."""
     jump = np.float32(1 - DECAY_SYN)
     return [(w.T * (jump if k == 0 else np.float32(1)), bias * jump) for k, (w, bias) in enumerate(layers())]
 

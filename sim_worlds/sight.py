@@ -55,7 +55,7 @@ class AnalyticSight:
 
 
 class RenderedSight:
-    """The same wall and target as bodies of a client of its own: a textured sphere around the head, and a ball.
+    """Wall and target, rendered by a PyBullet client of its own: a textured sphere around the head, and a ball.
 
     Parameters
     ----------

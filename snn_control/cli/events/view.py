@@ -120,7 +120,7 @@ def figure(options: argparse.Namespace, recording: Any, survey: Any) -> str:
 
 @contextmanager
 def progress(what: str, total: float) -> Iterator[Any]:
-    """A bar on the terminal's error stream; gives the function that is told how far it is."""
+    """A progress bar on stderr; yields the function that reports the progress to it."""
     from rich.console import Console
     from rich.progress import Progress
 
