@@ -317,6 +317,7 @@ class WorldNode(Node):
         observation = self._reset()
         if not self._await_commands():
             return
+        self._reported = (time.monotonic(), self.steps, self.skipped)  # a rate has no part of the wait
         deadline = (time.monotonic_ns() // self.step_ns + 2) * self.step_ns
         hold = round(COMMAND_HOLD * 1e9)
         while self._more():
