@@ -21,13 +21,13 @@ import numpy as np
 
 from snn_control.coding import EventsInput, Output, PoolEncoder, SpikeDecoder
 from snn_control.controller import Controller
+from snn_control.controller_file import ControllerSpec
 from snn_control.engine.tick import tick_address
 from snn_control.network import LIF, Network, Population, Projection
-from snn_control.realtime.intake import Intake
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.memory_ports import RecordOutput
-from snn_control.realtime.packet_queue import PacketQueue
-from snn_control.spec import ControllerSpec
+from snn_control.realtime.ports.memory import RecordOutput
+from snn_control.realtime.ports.packet_queue import PacketQueue
+from snn_control.realtime.ports.packet_receiver import PacketReceiver
 
 from .processes import NO_FIFO, Process, exit_code, fifo_granted, steal, stolen, verdict
 
@@ -94,7 +94,7 @@ def run(burst: float, priority: int = PRIORITY, cpu: int | None = None, quiet: f
     """The loop for ``quiet`` s, ``burst`` s of events or none, and ``quiet`` s: what it missed and counted."""
     one = controller()
     bound = one.bound
-    queue = PacketQueue(Intake.of(bound, "camera"), "camera")
+    queue = PacketQueue(PacketReceiver.of(bound, "camera"), "camera")
     ends = RecordOutput(bound.address("command"), 1, round((2 * quiet + max(burst, BURST) + 60) * 1e9 / PERIOD_NS))
     safe = [(bound.address("command"), bound.address("safe"), 1)]
     loop = Loop(

@@ -114,13 +114,13 @@ class Controlled:
 
     def __init__(self, folder: str) -> None:
         from snn_control.controller import Controller
+        from snn_control.controller_file import load_spec
         from snn_control.engine.slots import SLOT_WORDS
         from snn_control.engine.tick import tick_address
         from snn_control.realtime.loop import Loop
-        from snn_control.realtime.memory_ports import RecordOutput
+        from snn_control.realtime.ports.memory import RecordOutput
         from snn_control.ros.process import dds_threads, io_node, start_rclpy
         from snn_control.ros.topics import command_ports, input_ports
-        from snn_control.spec import load_spec
 
         start_rclpy([], "controller", PRIORITY)
         import rclpy

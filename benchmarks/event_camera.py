@@ -21,16 +21,16 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from sim_worlds.pan_tilt.sight import AnalyticSight, RenderedSight
 from sim_worlds.sensors import scene
 from sim_worlds.sensors.camera_model import PRESETS
 from sim_worlds.sensors.event_camera import EventCamera
 from sim_worlds.sensors.pinhole import Pinhole
 from sim_worlds.sensors.rendered import egl_works
-from sim_worlds.sight import AnalyticSight, RenderedSight
 from snn_control.coding import EventsInput
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.resources import shipped
-from snn_control.spec import load_spec
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 SIZES = ((128, 128), (240, 180), (346, 260))

@@ -23,7 +23,7 @@ import gymnasium
 import numpy as np
 
 from sim_worlds.baselines.pan_tilt import BASELINES, GAINS, load
-from sim_worlds.motion import MOTIONS
+from sim_worlds.pan_tilt.motion import MOTIONS
 from snn_control.controller import Controller
 from snn_control.files import replace_text
 from snn_control.resources import shipped

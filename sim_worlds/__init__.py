@@ -21,7 +21,7 @@ __all__ = ["WORLDS"]
 #: id of a world -> how it is registered
 WORLDS: dict[str, dict[str, Any]] = {
     "PanTiltTracking-v0": {
-        "entry_point": "sim_worlds.pan_tilt:PanTiltTrackingEnv",
+        "entry_point": "sim_worlds.pan_tilt.world:PanTiltTrackingEnv",
         "reward_threshold": -150.0,  # a mean error of 0.8 degrees over the 11000 steps of an episode
     },
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},

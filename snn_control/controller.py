@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from .controller_file import ControllerSpec, load_spec, nearest
 from .engine.bound import Bound, events_taker, value_taker
 from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from .engine.kernels import encoders, outputs, plasticity
@@ -25,7 +26,6 @@ from .errors import InputError, ProgramError, SnnControlError, counted
 from .files import Arrays, replace_file
 from .resources import controller_path
 from .spaces import parts_of
-from .spec import ControllerSpec, load_spec, nearest
 
 __all__ = ["Controller", "alone", "give_events", "give_value"]
 

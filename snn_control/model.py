@@ -14,10 +14,10 @@ from typing import Any
 
 from .coding import Decoder, EventsInput, Guard, Input, MembraneDecoder, Output, SpikeDecoder, ValueInput
 from .controller import Controller
+from .controller_file import ControllerSpec
 from .errors import DescriptionError
 from .nef import Ensemble
 from .network import Network, NeuronModel, Population, Projection
-from .spec import ControllerSpec
 
 __all__ = ["Model"]
 

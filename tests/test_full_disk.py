@@ -19,7 +19,7 @@ from snn_control.files import replace_text
 from snn_control.record.episode import EpisodeRecorder
 from snn_control.record.inputs import InputRecorder
 from snn_control.record.run_folder import write_run
-from snn_control.record.shown import ShownRecorder
+from snn_control.record.input_log import ShownRecorder
 from snn_control.report.video_file import VideoWriter
 from snn_control.resources import shipped
 from snn_control.training.checkpoint import Search
@@ -59,7 +59,7 @@ WRITERS = {
 }
 
 def write_controller(path):
-    from snn_control.spec import load_spec
+    from snn_control.controller_file import load_spec
     load_spec(shipped("cartpole")).save(path, "x" * 3000)
 
 def write_old(path, error):

@@ -10,16 +10,16 @@ import pytest
 import yaml
 
 from snn_control import Controller
+from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.cli import main
 from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, ValueInput
+from snn_control.controller_file import load_spec, parse_spec
 from snn_control.engine.build import build
 from snn_control.engine.program import Program
 from snn_control.errors import BuildError, DescriptionError, SnnControlError
 from snn_control.network import LI, Network, Population, Projection
+from snn_control.record.input_log import Shown
 from snn_control.record.run_folder import DATA, SUMMARY, read_record, read_run, write_run
-from snn_control.record.shown import Shown
-from snn_control.record.stimulus_files import load_stimulus
-from snn_control.spec import load_spec, parse_spec
 from tests.damage import damaged
 
 TEXT = """version: 1

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.engine.tick import tick_address
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
-from snn_control.spec import load_spec
+from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
 
 TICKS = 2200
 STALE = slice(900, 1000)  # ticks without joints; the limit is 0.05 s, 50 ticks

@@ -91,7 +91,7 @@ BROKEN = {
     "wrong": ("PLUGIN = 7", "wrong:PLUGIN is a int, must be a Plugin"),
     "taken": (
         """
-        from snn_control.engine.forms import Plugin
+        from snn_control.engine.lowering import Plugin
         from snn_control.engine.rows import count, kernel
         @kernel()
         def copy(n: count): pass
@@ -101,16 +101,16 @@ BROKEN = {
     ),
     "formless": (
         """
-        from snn_control.engine.forms import Plugin
+        from snn_control.engine.lowering import Plugin
         from snn_control.network import LIF
         class Mine(LIF): pass
         PLUGIN = Plugin(neurons={"mine": (Mine, 7)})
         """,
-        "neurons 'mine': 7 is no form of neurons",
+        "neurons 'mine': 7 is no lowering of neurons",
     ),
     "ours": (
         """
-        from snn_control.engine.forms import Plugin
+        from snn_control.engine.lowering import Plugin
         from snn_control.engine.registry import our
         PLUGIN = Plugin(neurons={"mine": our("neurons")["lif"]})
         """,
@@ -118,7 +118,7 @@ BROKEN = {
     ),
     "unlisted": (
         """
-        from snn_control.engine.forms import Plugin
+        from snn_control.engine.lowering import Plugin
         PLUGIN = Plugin(kernels=(7,))
         """,
         "kernels: 7 is no Kernel",
@@ -126,7 +126,7 @@ BROKEN = {
 }
 MINE = """
     from dataclasses import dataclass
-    from snn_control.engine.forms import Plugin
+    from snn_control.engine.lowering import Plugin
     from snn_control.engine.registry import our
     from snn_control.engine.rows import count, kernel
     from snn_control.network import LIF
@@ -136,8 +136,8 @@ MINE = """
     @kernel()
     def k(n: count):
         pass
-    form = our("neurons")["lif"][1]
-    PLUGIN = Plugin(kernels=(k,), neurons={"%s": (Mine, form), "%s": (Mine, form)})
+    lowering = our("neurons")["lif"][1]
+    PLUGIN = Plugin(kernels=(k,), neurons={"%s": (Mine, lowering), "%s": (Mine, lowering)})
 """
 
 
@@ -155,7 +155,7 @@ ASK = """
     from snn_control.engine.registry import kernel
     from snn_control.errors import SnnControlError
     from snn_control.network import Population, Network, NeuronModel
-    from snn_control.spec import parse_spec
+    from snn_control.controller_file import parse_spec
     NEURON = "version: 1\\nperiod: 0.01\\nnetwork: {populations: {a: {size: 1, neuron: {type: %s}}}}\\n"
     REST = "outputs: {u: {decoder: {type: linear, from: a, weights: 1.0, tau: 0.1}}}"
     def ask(name):
@@ -184,8 +184,8 @@ def test_a_broken_plugin_is_named_where_it_is_missed_and_stops_nobody_else(tmp_p
     told(ask, "quadratik")
     told(kernel, "nowhere")
     class Unknown(NeuronModel): pass
-    from snn_control.engine.build.builder import form_of
-    told(form_of, "here", Unknown())
+    from snn_control.engine.build.builder import lowering_of
+    told(lowering_of, "here", Unknown())
     """
     )
     out = python(code, tmp_path / "broken", *example).splitlines()

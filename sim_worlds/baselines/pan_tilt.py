@@ -19,8 +19,8 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
+from ..pan_tilt.servo import Servo
 from ..sensors.pinhole import Pinhole
-from ..servo import Servo
 
 __all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
 

@@ -8,14 +8,13 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from .. import energy
+from ..analysis import energy, speed
+from ..analysis.profile import Profiled
 from ..controller import Controller
+from ..controller_file import load_spec
 from ..engine.compile import compilations
 from ..engine.workload import workload
-from ..measure import speed
-from ..measure.profile import Profiled
 from ..resources import controller_path
-from ..spec import load_spec
 from .common import add_command, number, print_json, table
 from .shown import STIMULUS, add_stimulus, stimulus_of
 

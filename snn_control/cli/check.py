@@ -6,15 +6,15 @@ import argparse
 import importlib.util
 from typing import Any
 
-from ..advice import advice
+from ..analysis.diagnosis import diagnose
+from ..analysis.lint import lint
+from ..analysis.probe import watch
 from ..coding import FieldsEncoder, PopulationEncoder
 from ..controller import Controller
+from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
 from ..errors import DescriptionError
-from ..record.health import diagnose
-from ..record.watch import watch
 from ..resources import controller_path
-from ..spec import ControllerSpec, load_spec
 from .common import add_command, print_json, table
 from .shown import STIMULUS, add_stimulus, stimulus_of
 
@@ -126,7 +126,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "rough_us_a_tick": round(rough_cost(spec, program), 2),
         "ros": ros,
         "health": health.numbers(),
-        "warnings": [*missing, *_once(advice(spec), health.warnings())],
+        "warnings": [*missing, *_once(lint(spec), health.warnings())],
         "digest": program.digest,
     }
 

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..controller_file import ControllerSpec
 from ..errors import DescriptionError, RuntimeFault
 from ..network import LI
-from ..spec import ControllerSpec
 from .common import add_command, import_extra, make_environment, need_extra, number, whole
 from .processes import failure, run_processes
 
@@ -201,10 +201,10 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float) 
 
 def collect(options: argparse.Namespace, folder: Path, settings: dict) -> tuple[dict[str, Any], dict[str, Any]]:
     """Summary and arrays of the run from what both processes saved."""
+    from ..controller_file import load_spec
     from ..record.activity import unpack
     from ..record.episode import load_episode
     from ..resources import shipped
-    from ..spec import load_spec
 
     world, facts = load_episode(folder / "world.npz")
     activity, report = unpack(folder / "controller.npz")
@@ -289,8 +289,8 @@ def plotted(options: argparse.Namespace, spec: ControllerSpec, episode: tuple, l
     """What the report draws; episode and loop as `summarized` has them."""
     import numpy as np
 
+    from ..controller_file.names import output_names
     from ..realtime.histogram import buckets, edges
-    from ..record.names import output_names
     from ..report.event_run import event_arrays, events_of_episode
     from ..report.named import colour_places
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..controller_file import load_spec
 from ..resources import controller_path
-from ..spec import load_spec
 from .common import add_command, add_out, check_out
 
 MORE = """\

@@ -190,8 +190,8 @@ def rate(hertz: float) -> str:
 
 def controller_of(imported: Any, options: argparse.Namespace) -> Any:
     """A ControllerSpec: the input's values drive the network, the outputs are decoded."""
+    from ..controller_file import ControllerSpec
     from ..nir.surroundings import UNBOUNDED, outputs_of, steps_of, value_inputs
-    from ..spec import ControllerSpec
 
     try:
         steps = steps_of(imported, options.period, options.steps_per_tick)

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..analysis.learned import with_learned
+from ..controller_file import load_spec
 from ..errors import DescriptionError
-from ..record.learned import with_learned
 from ..resources import controller_path
-from ..spec import load_spec
 from .common import add_command, need_extra, print_json
 from .shown import STIMULUS, add_stimulus, stimulus_of
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from ..analysis.closed_loop import shown_in
+from ..analysis.stimulus import Stimulus, default_stimulus
+from ..analysis.stimulus_files import load_stimulus
 from ..controller import Controller
+from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
-from ..record.closed_loop import shown_in
-from ..record.stimulus import Stimulus, default_stimulus
-from ..record.stimulus_files import load_stimulus
-from ..spec import ControllerSpec
 from .common import check_fit, keywords, make_environment, number, whole
 
 __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]

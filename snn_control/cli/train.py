@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from ..controller import Controller
+    from ..controller_file import nearest
     from ..errors import DescriptionError
     from ..spaces import check_observation
-    from ..spec import nearest
     from ..training.recipes import recipes, write_controller
 
     known = recipes()

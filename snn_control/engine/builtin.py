@@ -7,7 +7,6 @@ from .build.filters import FILTERS
 from .build.neurons import NEURONS
 from .build.outputs import DECODERS
 from .build.rules import RULES
-from .forms import Plugin
 from .kernels import (
     convolution,
     decoders,
@@ -21,6 +20,7 @@ from .kernels import (
     sources,
     vectors,
 )
+from .lowering import Plugin
 from .rows import Kernel
 
 __all__ = ["OURS"]

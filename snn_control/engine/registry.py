@@ -1,4 +1,4 @@
-"""What controllers can be made of, by name: kernels, and descriptions with their forms.
+"""What controllers can be made of, by name: kernels, and descriptions with their lowerings.
 
 Ours and those of other packages are registered in the same way, as a `Plugin`: ours under the name `OURS`, others as
 entry points of the group ``snn_control.plugins``. Those are loaded when a name or a description is asked for that is
@@ -15,10 +15,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ..errors import ProgramError
-from .forms import BASES, Plugin
+from .lowering import BASES, Plugin
 from .rows import Kernel
 
-__all__ = ["GROUP", "add", "all_kernels", "faults", "form", "kernel", "name_of", "our", "references", "types"]
+__all__ = ["GROUP", "add", "all_kernels", "faults", "kernel", "lowering", "name_of", "our", "references", "types"]
 
 GROUP = "snn_control.plugins"
 OURS = "snn_control.engine.builtin:OURS"
@@ -30,7 +30,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.plugins: dict[str, Plugin] = {}
-        self.entries: dict[Key, Any] = {}  # a kernel, or a pair (description, form)
+        self.entries: dict[Key, Any] = {}  # a kernel, or a pair (description, lowering)
         self.origins: dict[Key, str] = {}
         self.faults: list[str] = []
 
@@ -104,7 +104,7 @@ def _tables() -> Iterator[_Table]:
 
 # kernels ---------------------------------------------------------------------------------------------------------
 def our(kind: str) -> dict[str, Any]:
-    """What is ours: name -> kernel, or pair (description, form)."""
+    """What is ours: name -> kernel, or pair (description, lowering)."""
     return {name: value for (one, name), value in _ours().entries.items() if one == kind}
 
 
@@ -149,8 +149,8 @@ def name_of(description: type) -> str | None:
     return None
 
 
-def form(kind: str, description: type) -> Any | None:
-    """The form of a description, or of the nearest of its bases that has one."""
+def lowering(kind: str, description: type) -> Any | None:
+    """The lowering of a description, or of the nearest of its bases that has one."""
     for cls in description.__mro__:
         if cls in (object, BASES[kind][0]):
             continue

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..analysis.energy import estimate
 from ..controller import Controller
-from ..energy import estimate
 from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.spikes import HEADER, slot_of_step

@@ -1,4 +1,4 @@
-"""What a controller was given, saved as the arrays that `snn_control.record.stimulus_files.load_stimulus` reads."""
+"""What a controller was given, saved as the arrays that `snn_control.analysis.stimulus_files.load_stimulus` reads."""
 
 from __future__ import annotations
 

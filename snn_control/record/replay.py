@@ -18,11 +18,11 @@ import numpy as np
 
 from ..coding import EventsInput, ValueInput
 from ..controller import Controller
+from ..controller_file import ControllerSpec, nearest
 from ..errors import NO_VALUE, DescriptionError
 from ..events.slicing import Tick
-from ..spec import ControllerSpec, nearest
 from .activity import ActivityRecorder
-from .shown import ShownRecorder
+from .input_log import ShownRecorder
 
 __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.synapses import given_synapses
 from ..network import AllToAll, Projection
 from ..network.convolution import Convolution
-from ..record.synapses import given_synapses
 from .canvas import EXCITES, INHIBITS, MUTED, SIGNED, WIDTH, keep_apart, whole_ticks
 from .table import number
 
@@ -59,7 +59,7 @@ class Synapses:
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
     """The synapses that a description means; delays in whole steps of dt [s], int8 weights as they are rounded.
 
-    sizes : of `snn_control.record.synapses.sizes_of`
+    sizes : of `snn_control.analysis.synapses.sizes_of`
     """
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):

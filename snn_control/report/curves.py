@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.probe import sample
+from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
 from ..coding import EventsInput, FieldsEncoder, LinearEncoder, PoolEncoder, SurfaceEncoder, ValueInput
 from ..network import NeuronModel
-from ..record.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
-from ..record.watch import sample
 from .canvas import INK, MUTED, NO_UNIT, PALETTE, SIGNED, WIDTH, keep_apart, shades, whole_ticks
 from .event_plots import OFF_INK, ON_INK
 from .table import number

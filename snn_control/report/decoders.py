@@ -16,9 +16,9 @@ from ..coding import (
     SpikeCountDecoder,
     SpikeDecoder,
 )
+from ..controller_file import ControllerSpec
+from ..controller_file.names import number_names, term_names
 from ..network import OneToOne
-from ..record.names import number_names, term_names
-from ..spec import ControllerSpec
 from .canvas import EXCITES, INHIBITS, INK, MUTED, NO_UNIT, SIGNED, WIDTH, whole_ticks
 from .table import number
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..coding import ArgmaxDecoder, EventsInput
+from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from ..network import Projection
-from ..spec import ControllerSpec
 from .canvas import INK, MUTED, NO_UNIT, OUTPUT, tint
 from .decoders import times_of
 from .named import colours_of

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..analysis.diagnosis import Health, diagnose, neurons_of
+from ..analysis.probe import Activity, watch
+from ..analysis.reach import driven
+from ..analysis.response import tuning
+from ..analysis.stimulus import Stimulus
+from ..analysis.synapses import sizes_of
 from ..coding import EventsInput, LinearEncoder, PoolEncoder, SurfaceEncoder, ValueInput
+from ..controller_file import ControllerSpec, nearest
+from ..controller_file.names import number_names
 from ..engine import registry
 from ..engine.program import Program
 from ..errors import DescriptionError
 from ..files import replace_file, replace_text
-from ..record.health import Health, diagnose, neurons_of
-from ..record.names import number_names
-from ..record.reach import driven
-from ..record.response import tuning
-from ..record.stimulus import Stimulus
-from ..record.synapses import sizes_of
-from ..record.watch import Activity, watch
-from ..spec import ControllerSpec, nearest
 from .canvas import Picture, paint
 from .connections import draw_weights, synapses_of
 from .curves import MOST_DIMENSIONS, draw_f_i, draw_linear, draw_pool, draw_tuning, same_models
@@ -98,8 +98,8 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
 
 def _has_a_curve(one: ValueInput) -> bool:
     """Whether its encoder gives the same for the same value."""
-    form = registry.form("encoders", type(one.encoder))
-    return form is not None and not form.pulse
+    lowering = registry.lowering("encoders", type(one.encoder))
+    return lowering is not None and not lowering.pulse
 
 
 def _pool(one: EventsInput, dt: float) -> Callable[[Figure], tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spec import ControllerSpec
+from ..controller_file import ControllerSpec
 from .canvas import PALETTE
 
 __all__ = ["colour_places", "colours_of"]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.probe import Activity, Seen, sample
 from ..coding import ArgmaxDecoder, EventsInput, Input, Output, ValueInput
-from ..record.names import number_names
-from ..record.watch import Activity, Seen, sample
-from ..spec import ControllerSpec
+from ..controller_file import ControllerSpec
+from ..controller_file.names import number_names
 from .canvas import MUTED, NO_UNIT, OUTPUT, SIGNED, WIDTH, shades
 from .decoders import grid_of
 from .named import colours_of

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..coding import EventsInput
 from ..controller import Controller
+from ..controller_file import ControllerSpec
+from ..controller_file.names import output_names
 from ..events import Events
 from ..events.slicing import LONGEST_GAP, Slicer
-from ..record.names import output_names
 from ..record.replay import Fitted, play
-from ..spec import ControllerSpec
 from .event_run import survey_arrays
 from .event_video import ReplayVideo, speed_for, style_for
 from .named import colour_places

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.stimulus import MOST_TICKS, Stimulus
 from ..coding import EventsInput as EventsDescription
 from ..coding import ValueInput
+from ..controller_file import ControllerSpec, RosTopic
 from ..errors import NO_VALUE, DescriptionError, InputError, counted, how_to_install, nearest
 from ..events.columns import FURTHEST
 from ..events.decoder import Decoder
 from ..events.files.bags import Storage, is_bag, storages_of
 from ..events.files.messages import EVENT_TYPES, reader_of
-from ..record.stimulus import MOST_TICKS, Stimulus
-from ..spec import ControllerSpec, RosTopic
 
 __all__ = ["bag_inputs", "has_numbers"]
 

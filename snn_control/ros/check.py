@@ -12,8 +12,8 @@ from rclpy.serialization import serialize_message
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from ..coding import ValueInput
+from ..controller_file import ControllerSpec, RosTopic
 from ..errors import DescriptionError
-from ..spec import ControllerSpec, RosTopic
 from .ports import check_size
 from .template import make_template
 from .topics import check_events, command_bounds, fixed_values, groups, message_class
@@ -38,7 +38,7 @@ def need_types(spec: ControllerSpec) -> None:
 def check_topics(spec: ControllerSpec) -> list[str]:
     """A line for each type whose package is not installed here, so that its fields could not be checked: the file may
     be for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse; that
-    one is missing is for `snn_control.advice`."""
+    one is missing is for `snn_control.analysis.lint`."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     for name, topic in spec.ros_inputs.items():

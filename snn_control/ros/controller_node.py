@@ -19,16 +19,16 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from ..advice import advice
+from ..analysis.lint import lint
 from ..controller import Controller
+from ..controller_file import ControllerSpec, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
 from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
-from ..record.shown import ShownRecorder
-from ..spec import ControllerSpec, load_spec
+from ..record.input_log import ShownRecorder
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
@@ -156,7 +156,7 @@ class ControllerNode(LifecycleNode):
                 self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
         except DescriptionError as error:
             raise error.in_file(self.file) from None
-        for line in advice(self.spec):
+        for line in lint(self.spec):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
             self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)

@@ -15,11 +15,11 @@ from sensor_msgs.msg import PointCloud2
 
 from ..coding import Output, SpikeDecoder
 from ..controller import Controller
+from ..controller_file import ControllerSpec, RosTopic, load_spec
 from ..engine.tick import tick_address
 from ..errors import DescriptionError
 from ..network import Network
 from ..realtime.loop import Loop
-from ..spec import ControllerSpec, RosTopic, load_spec
 from .diagnostics import Reporter
 from .process import (
     Stop,

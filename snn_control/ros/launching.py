@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from ..coding import EventsInput
+from ..controller_file import load_spec
 from ..errors import DescriptionError
 from ..resources import shipped
-from ..spec import load_spec
 
 __all__ = [
     "ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "node_arguments",

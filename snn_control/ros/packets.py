@@ -1,9 +1,9 @@
 """EventPackets between DDS and the io block: taken as bytes, decoded where they lie, by the loop's thread.
 
-The header is read by `snn_control.events.packets.parse_packet` on the receive buffer, the events by the intake of
-`snn_control.realtime.intake` out of the same buffer: no Python and no copy. A packet that is not used up in its tick
-(its events are not due yet, or the budget of time was spent) keeps the buffer; the next one is taken only when it is
-free, and waits in the subscription's queue until then. One buffer is enough: a packet is never set aside for another.
+The header is read by `snn_control.events.packets.parse_packet` on the receive buffer, the events by the
+`PacketReceiver` out of the same buffer: no Python and no copy. A packet that is not used up in its tick (its events are
+not due yet, or the budget of time was spent) keeps the buffer; the next one is taken only when it is free, and waits in
+the subscription's queue until then. One buffer is enough: a packet is never set aside for another.
 
 For the pace, a packet's arrival is the time at which the middleware received it, however long it waited in the queue:
 pace "sensor" would never catch up with a sensor whose clock runs fast if waiting counted as delay on the way. Its age
@@ -22,7 +22,7 @@ from ..engine.memory import i64, load_i64, u8
 from ..events import packets as header
 from ..realtime.clock import now_monotonic, now_realtime
 from ..realtime.histogram import percentile
-from ..realtime.intake import Intake, begin_tick, decode_due, finish_tick, offer
+from ..realtime.ports.packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, offer
 from .port_base import (
     HEIGHT,
     INFO,
@@ -48,7 +48,7 @@ from .port_base import (
 
 __all__ = ["PacketInput", "take_packets"]
 
-INTAKE = OWN  # word of the context
+RECEIVER = OWN  # word of the context
 TIMESPEC = header.PACKET_WORDS  # two words of the scratch, behind those of the header
 LONGEST_WAIT = 1_000_000_000  # ns: no packet waits so long; what says so was taken while the clock was set
 
@@ -63,12 +63,12 @@ def _arrival(context, now_ns):
 
 def take_packets(context, now_ns, limit):
     """``take`` of a `PacketInput`: the events that are due, of as many packets as it takes."""
-    intake = get(context, INTAKE)
-    begin_tick(intake, now_ns, limit)
+    receiver = get(context, RECEIVER)
+    begin_tick(receiver, now_ns, limit)
     look(context, now_ns)
     most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
     taken = 0
-    while decode_due(intake) != 0 and taken < most:
+    while decode_due(receiver) != 0 and taken < most:
         length = take_message(context)
         if length == NOTHING:
             break
@@ -87,11 +87,11 @@ def take_packets(context, now_ns, limit):
         c = i64(context, HEIGHT + 1)
         c[WIDTH], c[HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
         offer(
-            intake, address + head[header.BEGIN], head[header.SIZE], head[header.ENCODING], head[header.BIG_ENDIAN],
+            receiver, address + head[header.BEGIN], head[header.SIZE], head[header.ENCODING], head[header.BIG_ENDIAN],
             head[header.TIME_BASE], c[WIDTH], c[HEIGHT], head[header.SEQ], head[header.STAMP],
             _arrival(context, now_ns), known,
         )  # fmt: skip
-    given = finish_tick(intake)
+    given = finish_tick(receiver)
     add(context, TAKEN, taken)
     return max(taken, given)
 
@@ -102,11 +102,11 @@ class PacketInput(Input):
     Parameters
     ----------
     subscription, max_bytes, name : as in `NumericInput`
-    intake : of the input, with its slot
+    receiver : of the input, with its slot
     size : (width, height) of the input, for reports; None: not known
 
-    A packet without events makes the input fresh: nothing moved. Counters: those of `NumericInput`, those of `Intake`,
-    and, once a packet was used up, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
+    A packet without events makes the input fresh: nothing moved. Counters: those of `NumericInput` and of
+    `PacketReceiver`; once a packet was used up, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
     """
 
     _counts: Mapping[str, int] = {k: v for k, v in Input._counts.items() if k != "empty"}
@@ -128,25 +128,25 @@ class PacketInput(Input):
     def __init__(
         self,
         subscription: Any,
-        intake: Intake,
+        receiver: PacketReceiver,
         size: Sequence[int] | None = None,
         *,
         max_bytes: int = 4 * 1024 * 1024,
         name: str = "",
     ) -> None:
         check_type(subscription, *header.PACKET_TYPES)
-        super().__init__(subscription, take_packets, TIMESPEC + 2, intake.slot, max_bytes, name)
-        self._intake, self._size = intake, size
-        self._block[INTAKE] = intake.context
+        super().__init__(subscription, take_packets, TIMESPEC + 2, receiver.slot, max_bytes, name)
+        self._receiver, self._size = receiver, size
+        self._block[RECEIVER] = receiver.context
 
     def clear(self) -> None:
         """Forget the decoder, the clocks and a packet in hand, and what was counted of them. Not while a loop runs."""
         super().clear()
-        self._intake.clear()
+        self._receiver.clear()
 
     def counters(self) -> dict[str, Any]:
-        found: dict[str, Any] = {**super().counters(), **self._intake.counters()}
-        for q, value in zip((50, 99), percentile(self._intake.latency, (50.0, 99.0))):  # type: ignore[arg-type]
+        found: dict[str, Any] = {**super().counters(), **self._receiver.counters()}
+        for q, value in zip((50, 99), percentile(self._receiver.latency, (50.0, 99.0))):  # type: ignore[arg-type]
             if not math.isnan(value):
                 found[f"latency_p{q}_us"] = round(value / 1000)
         return found

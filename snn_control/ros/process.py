@@ -21,10 +21,10 @@ import yaml
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from ..controller_file import nearest
 from ..errors import DescriptionError, SnnControlError
 from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, Watchdog
-from ..spec import nearest
 from . import block_ends
 from .transport import shared_memory, use_udp
 

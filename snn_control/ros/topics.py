@@ -13,13 +13,13 @@ from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from ..controller_file import ControllerSpec, RosTopic
 from ..engine.bound import Bound
 from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError, close_match
 from ..events.event_array import ARRAY_TYPES
 from ..events.packets import PACKET_TYPES
-from ..realtime.intake import Intake, Pacing
-from ..spec import ControllerSpec, RosTopic
+from ..realtime.ports.packet_receiver import Pacing, PacketReceiver
 from .limits import Bounds, fit_bounds
 from .packets import PacketInput
 from .ports import CommandOutput, EventsInput, NumericInput
@@ -152,7 +152,7 @@ def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping
     name = fact.name
     if topic.type in PACKET_TYPES:
         pacing, mode = Pacing(topic.pace, topic.late), "lockstep" if lockstep else "realtime"
-        return PacketInput(subscription, Intake.of(bound, name, pacing, mode), fact.size, name=name)
+        return PacketInput(subscription, PacketReceiver.of(bound, name, pacing, mode), fact.size, name=name)
     columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
     slot = bound.address(f"{name}.slot")
     return EventsInput(subscription, slot, **columns, capacity=fact.capacity, size=fact.size, name=name)

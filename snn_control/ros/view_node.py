@@ -18,11 +18,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 
+from ..controller_file import nearest
 from ..errors import DescriptionError
 from ..events import Decoder, Events
 from ..events.files.messages import EVENT_TYPES, reader_of
 from ..events.frames import OFF, ON, STYLES, fitting, likely_size, painter
-from ..spec import nearest
 from .clouds import SPIKE, cloud_cdr, spikes_cdr
 from .process import Stop, dds_threads, declare, run_node, steady_timer, warn_of_unknown_parameters
 from .topics import message_class, resolved

@@ -10,13 +10,13 @@ import numpy as np
 from rclpy.node import Node
 
 from ..coding import EventsInput
+from ..controller_file import ControllerSpec, RosTopic
 from ..engine.program import aligned
 from ..engine.slots import ARRIVAL, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from ..events import Events
 from ..events.codecs import codec
 from ..events.packets import PACKET_TYPES, packet_cdr
-from ..spec import ControllerSpec, RosTopic
 from .clouds import events_cdr
 from .ports import CommandOutput, NumericInput
 from .topics import CLOUD_TYPE, message_class, qos_of, resolved

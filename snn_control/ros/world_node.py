@@ -21,6 +21,7 @@ import yaml
 from rclpy.node import Node
 
 from ..coding import EventsInput
+from ..controller_file import load_spec, nearest
 from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
 from ..errors import DescriptionError, RuntimeFault, counted
@@ -28,7 +29,6 @@ from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
 from ..spaces import check_action
-from ..spec import load_spec, nearest
 from .diagnostics import OK, WARN, Reporter, status
 from .graph import describe_mismatch
 from .process import (

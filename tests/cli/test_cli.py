@@ -22,11 +22,11 @@ from snn_control.cli.common import table
 from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, roughness, safe_ticks_between, score
 from snn_control.coding import LinearEncoder
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.engine.facts import InputFacts
 from snn_control.errors import DescriptionError
 from snn_control.resources import shipped
 from snn_control.spaces import check_observation
-from snn_control.spec import load_spec
 from snn_control.training.recipes import recipes, write_controller
 from snn_control.training.rollout import episode
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import yaml
 
+from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.cli import main
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.events import Events
 from snn_control.record.replay import command_digest
 from snn_control.record.run_folder import read_run
-from snn_control.record.stimulus_files import load_stimulus
 from snn_control.resources import shipped
-from snn_control.spec import load_spec
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
 

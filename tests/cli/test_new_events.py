@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from snn_control.cli import main
+from snn_control.controller_file import load_spec
 from snn_control.record.run_folder import read_run
-from snn_control.spec import load_spec
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
 

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from snn_control.controller import Controller
+from snn_control.controller_file import parse_spec
+from snn_control.controller_file.reader import Loader
 from snn_control.engine import registry
-from snn_control.spec import parse_spec
-from snn_control.spec.reader import Loader
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "coding.md").read_text(encoding="utf-8")
 POPULATIONS, ACTION, PLACES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

@@ -21,13 +21,13 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.controller import Controller
+from snn_control.controller_file import parse_spec
 from snn_control.engine import registry
 from snn_control.engine.build import build
-from snn_control.engine.forms import EncoderForm, Plugin
+from snn_control.engine.lowering import EncoderLowering, Plugin
 from snn_control.engine.program import PRE
 from snn_control.errors import BuildError
 from snn_control.network import IF, LI, LIF, Bernoulli, Network, Population, Projection, Relay
-from snn_control.spec import parse_spec
 from tests.rasters import DT, raster
 
 
@@ -186,7 +186,7 @@ def constant_form(b, spec, held):
 
 def test_another_package_can_add_an_encoder(monkeypatch):
     monkeypatch.setattr(registry, "_added", registry._Table())
-    registry.add(Plugin(encoders={"constant": (Constant, EncoderForm(constant_form, pulse=True))}))
+    registry.add(Plugin(encoders={"constant": (Constant, EncoderLowering(constant_form, pulse=True))}))
     document = {
         "version": 1, "period": 4 * DT, "dt": DT,
         "inputs": {"x": {"kind": "value", "encoder": {"type": "constant", "amount": 3}}},

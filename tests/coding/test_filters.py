@@ -22,15 +22,15 @@ from snn_control.coding import (
     SurfaceEncoder,
 )
 from snn_control.controller import Controller
+from snn_control.controller_file import ControllerSpec, load_spec, parse_spec
 from snn_control.engine import registry
 from snn_control.engine.build import build
 from snn_control.engine.build.encoders import _cells
-from snn_control.engine.forms import EncoderForm, FilterForm, Plugin
+from snn_control.engine.lowering import EncoderLowering, FilterLowering, Plugin
 from snn_control.engine.program import PRE
 from snn_control.errors import BuildError, DescriptionError
 from snn_control.network import LI, LIF, Network, Population, Projection
 from snn_control.network.convolution import Convolution
-from snn_control.spec import ControllerSpec, load_spec, parse_spec
 
 SIZE = (16, 12)
 MS = 1_000_000  # ns
@@ -317,7 +317,7 @@ def test_a_filter_of_your_own(monkeypatch):
     class Brighter(EventFilter):
         also: float = 0.0
 
-    form = FilterForm("one_polarity", lambda b, spec, one, columns: {"p": columns.p, "keep": 1})
+    form = FilterLowering("one_polarity", lambda b, spec, one, columns: {"p": columns.p, "keep": 1})
     monkeypatch.setattr(registry, "_added", registry._Table())
     with pytest.raises(BuildError, match="'Brighter': is no filter of events"):
         camera([Brighter()])
@@ -353,7 +353,7 @@ def sides_form(b, spec, slot):
 
 def test_an_encoder_of_events_of_your_own_needs_no_grid(monkeypatch):
     monkeypatch.setattr(registry, "_added", registry._Table())
-    registry.add(Plugin(encoders={"sides": (Sides, EncoderForm(sides_form, pulse=True, events=True))}))
+    registry.add(Plugin(encoders={"sides": (Sides, EncoderLowering(sides_form, pulse=True, events=True))}))
     document = {
         "version": 1, "period": 1e-3,
         "inputs": {"camera": {"kind": "events", "size": [16, 12], "encoder": {"type": "sides"}}},

@@ -187,13 +187,13 @@ DIGESTS = """
     for name in "%s".split():
         importlib.import_module(name)
     from snn_control.engine.compile import source_digest
-    for name in "snn_control.engine.calls", "snn_control.realtime.packet_queue", "snn_control.record.activity":
+    for name in "snn_control.engine.calls", "snn_control.realtime.ports.packet_queue", "snn_control.record.activity":
         print(source_digest(importlib.import_module(name)))
 """
 
 
 def test_what_else_a_process_has_imported_does_not_matter(tmp_path):
-    before = ("", "snn_control.realtime.loop snn_control.record.watch snn_control.cli.check snn_control.model")
+    before = ("", "snn_control.realtime.loop snn_control.analysis.probe snn_control.cli.check snn_control.model")
     assert len({python(DIGESTS % names, tmp_path / "cache") for names in before}) == 1
 
 

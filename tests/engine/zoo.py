@@ -30,6 +30,7 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.controller import Controller
+from snn_control.controller_file import ControllerSpec
 from snn_control.network import (
     ALIF,
     IF,
@@ -55,7 +56,6 @@ from snn_control.network import (
     Threshold,
 )
 from snn_control.network.convolution import Convolution, pooling
-from snn_control.spec import ControllerSpec
 
 DT = 1e-3
 N = 24

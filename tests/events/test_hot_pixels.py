@@ -9,10 +9,10 @@ import yaml
 
 from snn_control.cli import main
 from snn_control.coding import HotPixels
+from snn_control.controller_file.reader import Loader, Reader
 from snn_control.errors import DescriptionError
 from snn_control.events import Events
 from snn_control.events.hot_pixels import learn_hot_pixels, save_mask
-from snn_control.spec.reader import Loader, Reader
 
 WIDTH, HEIGHT = 40, 30
 HOT = [(3, 4), (39, 29), (20, 0)]

@@ -8,10 +8,10 @@ import pytest
 
 from snn_control.cli import main
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.nir import import_nir
 from snn_control.nir.trial import Trial, try_others
 from snn_control.nir.verification import load_activity
-from snn_control.spec import load_spec
 from tests.fixtures import fixture
 from tests.nir.frameworks import Chain, Leaky
 

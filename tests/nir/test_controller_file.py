@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.nir import import_nir
-from snn_control.spec import load_spec
+from tests.controller_file.test_reading import VALIDATOR
 from tests.nir.frameworks import Chain, Leaky
-from tests.test_spec import VALIDATOR
 
 FILE = """\
 version: 1

@@ -6,7 +6,7 @@ import pytest
 
 from snn_control.cli import main
 from snn_control.controller import Controller
-from snn_control.spec import load_spec
+from snn_control.controller_file import load_spec
 from tests.nir.frameworks import Chain, Leaky, Norse
 
 T, PERIOD = 25, 0.02

@@ -10,9 +10,9 @@ import yaml
 
 from snn_control import Model
 from snn_control.controller import Controller
+from snn_control.controller_file import parse_spec
 from snn_control.engine import registry
 from snn_control.network import LIF, PES, Threshold
-from snn_control.spec import parse_spec
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "plasticity.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

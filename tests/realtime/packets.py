@@ -1,4 +1,4 @@
-"""Packets for tests of the intake: plain EVT3 words, a slot to fill, and the intake's policy in slow Python."""
+"""Packets for tests of the receiver: plain EVT3 words, a slot to fill, and the receiver's policy in slow Python."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import deque
 import numpy as np
 
 from snn_control.events import Decoder
-from snn_control.realtime.intake import Intake, Pacing
-from snn_control.realtime.packet_queue import PacketQueue
+from snn_control.realtime.ports.packet_queue import PacketQueue
+from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
 from snn_control.realtime.slots import SLOT_COUNT, SLOT_DROPPED, SLOT_FRESH, SLOT_WORDS
 
 MS = 1_000_000
@@ -40,8 +40,8 @@ class Rig:
         self.header = np.zeros(SLOT_WORDS, np.int64)
         self.columns = [np.zeros(capacity, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8)]
         addresses = tuple(column.ctypes.data for column in self.columns)
-        self.intake = Intake(self.header.ctypes.data, addresses, capacity, size, pacing, period_ns)  # type: ignore[arg-type]
-        self.queue = PacketQueue(self.intake, "camera", **options)
+        self.receiver = PacketReceiver(self.header.ctypes.data, addresses, capacity, size, pacing, period_ns)  # type: ignore[arg-type]
+        self.queue = PacketQueue(self.receiver, "camera", **options)
         self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.queue.function)
 
     def take(self, now: int, limit: int = 0):
@@ -57,7 +57,7 @@ class Rig:
 
 
 class Reference:
-    """The intake, event by event."""
+    """The receiver, event by event."""
 
     AHEAD, BACK, FAR, DRIFT, MOST = 100 * MS, 100 * MS, 1000 * MS, 10_000, 64
 

@@ -27,7 +27,7 @@ from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.realtime import cycle
 from snn_control.realtime.cycle import PARTED, WITHHELD
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
+from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
 from snn_control.realtime.slots import SLOT_ARRIVAL, SLOT_WORDS
 from tests.realtime import ticks
 

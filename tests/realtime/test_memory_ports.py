@@ -7,7 +7,7 @@ import pytest
 
 from snn_control.errors import DescriptionError
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.memory_ports import RecordOutput, ReplayInput
+from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
 from snn_control.realtime.slots import SLOT_WORDS
 from tests.realtime import ticks
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from snn_control.controller import Controller
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
-from snn_control.realtime.intake import Intake, Pacing
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.memory_ports import RecordOutput
-from snn_control.realtime.packet_queue import PacketQueue
+from snn_control.realtime.ports.memory import RecordOutput
+from snn_control.realtime.ports.packet_queue import PacketQueue
+from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
 from snn_control.realtime.slots import SLOT_AGE, SLOT_ARRIVAL, SLOT_STAMP, SLOT_WORDS
 from tests.realtime.packets import Rig, evt3_words
 
@@ -129,7 +129,7 @@ def test_arrival_and_stamp_stand_in_the_slot():
 def test_a_lockstep_loop_is_woken_by_each_packet():
     controller = Controller.load("pan_tilt")
     bound = controller.bound
-    queue = PacketQueue(Intake.of(bound, "camera", mode="lockstep"), "camera")
+    queue = PacketQueue(PacketReceiver.of(bound, "camera", mode="lockstep"), "camera")
     ages = RecordOutput(bound.address("camera.slot"), SLOT_WORDS, 100, dtype=np.int64)
     loop = Loop(tick_address(), bound.table, controller.period_ns, [queue], [ages], mode="lockstep", keep=controller)
     queue.attach_semaphore(loop.semaphore)
@@ -155,9 +155,9 @@ def test_wrong_use_is_told():
     with pytest.raises(InputError, match="encoding 'evt4': must be one of evt3"):
         rig.queue.push(b"", "evt4")
     with pytest.raises(DescriptionError, match=r"camera\.packets = 0"):
-        PacketQueue(rig.intake, "camera", packets=0)
+        PacketQueue(rig.receiver, "camera", packets=0)
     with pytest.raises(DescriptionError, match="must be an events input: camera"):
-        Intake.of(Controller.load("pan_tilt").bound, "joint_velocity")
+        PacketReceiver.of(Controller.load("pan_tilt").bound, "joint_velocity")
 
 
 def test_threads_that_push_at_once_lose_and_mix_nothing():

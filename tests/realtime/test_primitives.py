@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_control.engine import slots as words
-from snn_control.realtime import atomics, clock, cycle, histogram, loop, memory_ports, rights, slots
+from snn_control.realtime import atomics, clock, cycle, histogram, loop, rights, slots
+from snn_control.realtime.ports import memory as memory_ports
 from tests.realtime import ticks
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec, parse_spec
 from snn_control.errors import DescriptionError
 from snn_control.record import inputs
 from snn_control.record.inputs import InputRecorder
-from snn_control.record.stimulus_files import load_stimulus
 from snn_control.resources import shipped
-from snn_control.spec import load_spec, parse_spec
 
 SPEC = {
     "version": 1,

@@ -191,7 +191,7 @@ class SlowPopulation:
 
     @staticmethod
     def latencies(m: Latency, dt: float) -> list[Any]:
-        """The x that fires half a step after step k: the closed form, solved for x."""
+        """The x that fires half a step after step k: the closed lowering, solved for x."""
         steps, theta = round(m.window / dt), np.asarray(m.threshold, np.float64)
         full = steps - 1 if steps > 1 else 0.5
         filling = full if m.linear else full / np.log((theta + 1e-7) / 1e-7)

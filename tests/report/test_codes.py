@@ -5,13 +5,13 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from snn_control.record.stimulus import default_stimulus
-from snn_control.record.synapses import sizes_of
-from snn_control.record.watch import watch
+from snn_control.analysis.probe import watch
+from snn_control.analysis.stimulus import default_stimulus
+from snn_control.analysis.synapses import sizes_of
+from snn_control.controller_file import parse_spec
 from snn_control.report.decoders import _panels
 from snn_control.report.graph import boxes_and_arrows
 from snn_control.report.look import views
-from snn_control.spec import parse_spec
 
 CODES = """
 version: 1

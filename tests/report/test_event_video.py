@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, InputError
 from snn_control.events import Events
 from snn_control.events.frames import BACK, OFF, ON
@@ -26,7 +27,6 @@ from snn_control.report.replay import command_ranges
 from snn_control.report.video_file import VideoWriter
 from snn_control.report.video_panels import COMMAND, LINES
 from snn_control.resources import shipped
-from snn_control.spec import load_spec
 from tests.report.moving_bar import Pieces, bar
 
 av = pytest.importorskip("av")

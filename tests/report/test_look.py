@@ -16,17 +16,18 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
+from snn_control.analysis.probe import watch
+from snn_control.analysis.reach import driven
+from snn_control.analysis.response import tuning
+from snn_control.analysis.stimulus import default_stimulus
+from snn_control.analysis.synapses import sizes_of
 from snn_control.coding import MembraneDecoder, Output, SignedEncoder, ValueInput
+from snn_control.controller_file import load_spec, parse_spec
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
 from snn_control.network.convolution import Convolution
-from snn_control.record.reach import driven
-from snn_control.record.response import tuning
-from snn_control.record.stimulus import default_stimulus
-from snn_control.record.synapses import sizes_of
-from snn_control.record.watch import watch
 from snn_control.report.canvas import INK, STYLE, paint
 from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.curves import draw_pool, draw_tuning, f_i_curves, same_models
@@ -34,7 +35,6 @@ from snn_control.report.event_plots import OFF_INK, ON_INK
 from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_graph, layers
 from snn_control.report.look import look, views
 from snn_control.resources import shipped
-from snn_control.spec import load_spec, parse_spec
 
 #: something of everything: encoders of all kinds, sparse and one-to-one, delays, a choice, several numbers, no units
 ALL = """

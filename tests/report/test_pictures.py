@@ -11,10 +11,11 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from snn_control.analysis.probe import watch
+from snn_control.analysis.stimulus import default_stimulus
+from snn_control.controller_file import load_spec, parse_spec
+from snn_control.controller_file.names import number_names, output_names
 from snn_control.network import Projection
-from snn_control.record.names import number_names, output_names
-from snn_control.record.stimulus import default_stimulus
-from snn_control.record.watch import watch
 from snn_control.report.canvas import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE
 from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.graph import boxes_and_arrows, draw_graph
@@ -23,7 +24,6 @@ from snn_control.report.look import views
 from snn_control.report.named import colours_of
 from snn_control.report.raster import Numbers
 from snn_control.resources import shipped
-from snn_control.spec import load_spec, parse_spec
 
 #: three ranges in one input, a scan most of whose beams drive nothing, few numbers of which some drive nothing
 ROBOT = """

@@ -10,6 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_control.controller_file import RosTopic
 from snn_control.engine.compile import compile_function
 from snn_control.engine.slots import SLOT_WORDS, STAMP
 from snn_control.errors import DescriptionError
@@ -18,7 +19,6 @@ from snn_control.ros.port_base import AGES, known_since, look
 from snn_control.ros.ports import NumericInput
 from snn_control.ros.topics import host_of
 from snn_control.ros.wire import compile_path
-from snn_control.spec import RosTopic
 from tests.ros.calling import call
 from tests.ros.test_ports import QOS, Slot, wait
 

@@ -12,9 +12,9 @@ from sensor_msgs.msg import Imu, LaserScan
 
 from snn_control import Controller
 from snn_control.cli import main
+from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.ros.bags import bag_inputs, has_numbers
-from snn_control.spec import load_spec
 from tests.events.recordings import PACKET, WRITERS, packets, some_events
 
 MS = 1_000_000

@@ -11,11 +11,11 @@ from std_msgs.msg import Bool, Float32, Int8
 
 from snn_control import Controller
 from snn_control.coding import MembraneDecoder, Output
+from snn_control.controller_file import parse_spec
 from snn_control.errors import DescriptionError
 from snn_control.ros.cdr import FLOAT32, KINDS
 from snn_control.ros.limits import fit_bounds, rows_of
 from snn_control.ros.topics import command_ports
-from snn_control.spec import parse_spec
 from tests.ros.calling import call, put_rows
 
 PERIOD = 0.001

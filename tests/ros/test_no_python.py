@@ -100,7 +100,7 @@ def run_receiver(file: str) -> None:
 
     from snn_control.engine.compile import compile_callback
     from snn_control.realtime.loop import Loop
-    from snn_control.realtime.memory_ports import RecordOutput
+    from snn_control.realtime.ports.memory import RecordOutput
     from snn_control.realtime.rights import priority_of_new_threads
     from snn_control.ros.ports import CommandOutput, NumericInput
     from snn_control.ros.wire import compile_path

@@ -13,18 +13,18 @@ import pytest
 from sensor_msgs.msg import PointCloud2
 
 from snn_control.controller import Controller
+from snn_control.controller_file import parse_spec
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError
 from snn_control.events import Events
 from snn_control.events.codecs import codec
 from snn_control.events.packets import packet_cdr
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.memory_ports import RecordOutput
+from snn_control.realtime.ports.memory import RecordOutput
 from snn_control.record.episode import load_episode
-from snn_control.record.shown import Shown
+from snn_control.record.input_log import Shown
 from snn_control.ros.check import check_topics, need_types
 from snn_control.ros.clouds import events_cdr
-from snn_control.spec import parse_spec
 from tests.ros.events_world import HEIGHT, WIDTH
 from tests.ros.robot import ERROR, OK, WARN, changed, wait, write
 

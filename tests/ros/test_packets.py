@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile
 from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import DescriptionError
 from snn_control.events.packets import PACKET_TYPES, packet_cdr
-from snn_control.realtime.intake import PACKET_ARRIVAL, Intake, Pacing
+from snn_control.realtime.ports.packet_receiver import PACKET_ARRIVAL, Pacing, PacketReceiver
 from snn_control.ros.packets import PacketInput
 from snn_control.ros.ports import EventsInput
 from snn_control.ros.topics import drain
@@ -50,8 +50,8 @@ class Camera:
         self.publisher = other.create_publisher(cls, "camera/events", QOS)
         self.slot = s = Slot(capacity)
         columns = tuple(column.ctypes.data for column in (s.t, s.x, s.y, s.p))
-        self.intake = Intake(s.address, columns, capacity, (64, 48), pacing, period_ns)
-        self.port = PacketInput(self.subscription, self.intake, (64, 48), **options)
+        self.receiver = PacketReceiver(s.address, columns, capacity, (64, 48), pacing, period_ns)
+        self.port = PacketInput(self.subscription, self.receiver, (64, 48), **options)
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
     def send(self, *messages):
@@ -173,7 +173,7 @@ def test_a_packet_is_spread_over_the_ticks_that_it_lasts(interfaces, nodes):
     time.sleep(0.05)
     assert camera.take(now=before) == 1
     assert camera.events == []  # it had not come by then
-    arrival, found, taken = int(camera.intake._block[PACKET_ARRIVAL]), [], []
+    arrival, found, taken = int(camera.receiver._block[PACKET_ARRIVAL]), [], []
     assert before < arrival < time.monotonic_ns() - 40_000_000  # not when it was taken
     for k in range(8):
         taken.append(camera.take(now=arrival + 10_000_000 * k))
@@ -195,7 +195,7 @@ def test_packets_that_were_held_up_catch_up(interfaces, nodes):
 
 def test_what_is_in_hand_is_forgotten_between_activations(interfaces, nodes):
     camera, before = Camera(nodes, pacing=Pacing("sensor")), time.monotonic_ns()
-    unused = camera.intake.counters()
+    unused = camera.receiver.counters()
     for end in ("drained", "not drained"):
         camera.send(packet(7, (0, 1, 1, 1), (90_000, 2, 1, 1), width=128), packet(8, (95_000, 3, 1, 1)))
         camera.take(now=before)
@@ -206,7 +206,7 @@ def test_what_is_in_hand_is_forgotten_between_activations(interfaces, nodes):
             assert camera.port.counters()["packets"] == 2
         camera.port.clear()
         assert camera.port.fault() == ""
-        assert camera.intake.counters() == unused
+        assert camera.receiver.counters() == unused
     assert camera.take(now=time.monotonic_ns()) == 1  # the second was not drained
     assert [x for _, x, _, _ in camera.events] == [3]
     assert camera.port.counters()["gaps"] == 0
@@ -253,7 +253,7 @@ def test_other_types_are_refused(interfaces, nodes):
     camera = Camera(nodes)
     clouds = io.create_subscription(PointCloud2, "clouds", lambda message: None, QOS)
     with pytest.raises(DescriptionError, match="needs event_camera_msgs/msg/EventPacket or event_array_msgs"):
-        PacketInput(clouds, camera.intake)
+        PacketInput(clouds, camera.receiver)
 
 
 def test_a_real_recording_over_dds_gives_its_events(interfaces, nodes):
@@ -269,8 +269,9 @@ def test_a_real_recording_over_dds_gives_its_events(interfaces, nodes):
     subscription = io.create_subscription(EventPacket, "camera/events", lambda message: None, QOS)
     publisher = other.create_publisher(EventPacket, "camera/events", QOS)
     slot = Slot(100_000)
-    intake = Intake(slot.address, tuple(c.ctypes.data for c in (slot.t, slot.x, slot.y, slot.p)), 100_000, (640, 480))
-    port = PacketInput(subscription, intake, (640, 480))
+    columns = tuple(c.ctypes.data for c in (slot.t, slot.x, slot.y, slot.p))
+    receiver = PacketReceiver(slot.address, columns, 100_000, (640, 480))
+    port = PacketInput(subscription, receiver, (640, 480))
     wait(lambda: port.matched() == 1 and publisher.get_subscription_count() == 1)
     parts = []
     for k, message in enumerate(messages):

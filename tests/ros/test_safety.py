@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
 from snn_control.record.activity import unpack
-from snn_control.record.shown import Shown
+from snn_control.record.input_log import Shown
 from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, wait, write
 
 

@@ -14,13 +14,13 @@ from sensor_msgs.msg import LaserScan
 from snn_control import Controller
 from snn_control.coding import ValueInput
 from snn_control.coding.inputs import NOT_FINITE
+from snn_control.controller_file import parse_spec
+from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError
 from snn_control.ros.check import check_topics
 from snn_control.ros.sectors import reduced
 from snn_control.ros.topics import input_ports
 from snn_control.ros.world_ends import Sensors
-from snn_control.spec import parse_spec
-from snn_control.spec.reader import Loader
 from tests.ros.calling import call
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sim_worlds.motion import AMPLITUDE, MOTIONS, target_path
+from sim_worlds.pan_tilt.motion import AMPLITUDE, MOTIONS, target_path
 
 T = np.arange(11001) * 1e-3
 

@@ -21,9 +21,9 @@ from sim_worlds.sensors.pinhole import Pinhole
 from sim_worlds.sensors.scene import pixel_of
 from snn_control.coding import EventsInput
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, InputError
 from snn_control.resources import shipped
-from snn_control.spec import load_spec
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 

@@ -8,13 +8,13 @@ import warnings
 import numpy as np
 import pytest
 
+from sim_worlds.pan_tilt.sight import AMBIENT, AnalyticSight, RenderedSight
 from sim_worlds.quiet import pybullet
 from sim_worlds.sensors import scene
 from sim_worlds.sensors.event_camera import EventCamera
 from sim_worlds.sensors.intensity import FLOOR, log_intensity
 from sim_worlds.sensors.pinhole import Pinhole
 from sim_worlds.sensors.rendered import Between, Renderer, egl_works
-from sim_worlds.sight import AMBIENT, AnalyticSight, RenderedSight
 from snn_control.errors import DescriptionError, InputError
 
 FACE = np.eye(3)

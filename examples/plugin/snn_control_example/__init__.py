@@ -1,16 +1,16 @@
 """A plug-in of snn_control: what its entry point ``snn_control.plugins`` leads to."""
 
-from snn_control.engine.forms import Plugin
+from snn_control.engine.lowering import Plugin
 
 from . import kernels, lif_again, oja, quadratic, weber
 
 PLUGIN = Plugin(
     kernels=(kernels.quadratic.quadratic, kernels.weber.weber, kernels.oja.oja, kernels.lif_again.lif_again),
     neurons={
-        "quadratic": (quadratic.Quadratic, quadratic.FORM),
-        "lif_again": (lif_again.LifAgain, lif_again.FORM),
+        "quadratic": (quadratic.Quadratic, quadratic.LOWERING),
+        "lif_again": (lif_again.LifAgain, lif_again.LOWERING),
     },
-    encoders={"weber": (weber.WeberEncoder, weber.FORM)},
-    rules={"oja": (oja.Oja, oja.form)},
+    encoders={"weber": (weber.WeberEncoder, weber.LOWERING)},
+    rules={"oja": (oja.Oja, oja.lowering)},
     references="snn_control_example.references:REFERENCES",
 )

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from snn_control.engine.forms import NeuronForm
+from snn_control.engine.lowering import NeuronLowering
 from snn_control.errors import DescriptionError
 from snn_control.network import SpikingModel
 
@@ -34,4 +34,4 @@ def parameters(model: LifAgain, dt: float) -> list[Any]:
     return [decay, model.r * rise, model.v_leak * rise, model.v_threshold, model.v_reset, model.v_min]
 
 
-FORM = NeuronForm("lif_again", parameters, lambda model: {"v": "float32"})
+LOWERING = NeuronLowering("lif_again", parameters, lambda model: {"v": "float32"})

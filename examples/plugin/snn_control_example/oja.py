@@ -27,7 +27,7 @@ class Oja(LearningRule):
     positive: ClassVar[tuple[str, ...]] = ("tau", "learning_rate")
 
 
-def form(b: Builder, plastic: Plastic) -> None:
+def lowering(b: Builder, plastic: Plastic) -> None:
     """Lay out the traces and emit the operation, at the end of each step."""
     rule, post, lay = plastic.rule, plastic.post, b.layout
     plastic.dense()

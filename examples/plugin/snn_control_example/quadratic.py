@@ -1,11 +1,11 @@
-"""The quadratic integrate-and-fire neuron: description and form."""
+"""The quadratic integrate-and-fire neuron: description and lowering."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from snn_control.engine.forms import NeuronForm
+from snn_control.engine.lowering import NeuronLowering
 from snn_control.network import SpikingModel
 
 
@@ -50,4 +50,4 @@ def states(model: Quadratic) -> dict[str, str | None]:
     return {"v": "float32", "wait": "uint16" if model.refractory else None}
 
 
-FORM = NeuronForm("quadratic", parameters, states)
+LOWERING = NeuronLowering("quadratic", parameters, states)

@@ -7,7 +7,7 @@ import numpy as np
 
 from snn_control.coding import Encoder, ValueInput
 from snn_control.engine.build.builder import Builder, vector
-from snn_control.engine.forms import EncoderForm
+from snn_control.engine.lowering import EncoderLowering
 from snn_control.engine.program import PRE, Place
 from snn_control.errors import DescriptionError
 from snn_control.network import NeuronModel
@@ -51,4 +51,4 @@ def build(b: Builder, spec: ValueInput, held: Place) -> Place:
     return drive
 
 
-FORM = EncoderForm(build)
+LOWERING = EncoderLowering(build)

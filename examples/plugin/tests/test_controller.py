@@ -12,10 +12,10 @@ from snn_control_example.weber import WeberEncoder
 
 from snn_control import Controller
 from snn_control.coding import MembraneDecoder, Output, SpikeDecoder, ValueInput
+from snn_control.controller_file import load_spec
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LIF, Network, Population, Projection
-from snn_control.spec import load_spec
 
 FILE = Path(__file__).parents[1] / "all_three.yaml"
 DT = 1e-4

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...coding import EventsInput
+from ...controller_file.names import output_names
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
-from ...record.names import output_names
 from ...record.replay import Fitted, command_digest, fit, replay
 from ..common import add_command, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, size_of, tracked
@@ -23,9 +23,9 @@ from .replay_topics import SHORT_GAP, check_topics, longest_gap, on_topics, save
 
 if TYPE_CHECKING:
     from ...controller import Controller
+    from ...controller_file import ControllerSpec
     from ...events import Events, Recording
     from ...events.slicing import Extent
-    from ...spec import ControllerSpec
 
 MORE = """\
 The recording is cut into the controller's ticks by the sensor's time, and the controller is fitted to the camera. Off
@@ -72,10 +72,10 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ...controller import Controller
+    from ...controller_file import load_spec
     from ...events import open_recording
     from ...events.frames import likely_size
     from ...resources import controller_path
-    from ...spec import load_spec
 
     say: Say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
     check_part(options)
@@ -201,7 +201,7 @@ def _off_topics(
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Arrays of `replay` and what the slicer counted; the inputs are saved for ``check`` and ``plot --input``."""
     from ...events.slicing import Slicer
-    from ...record.shown import ShownRecorder
+    from ...record.input_log import ShownRecorder
 
     room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
     shown = ShownRecorder(controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))

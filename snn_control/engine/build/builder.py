@@ -12,7 +12,7 @@ from ...errors import BuildError, DescriptionError
 from ...network import Distribution, Network, NeuronModel, Population, Projection
 from .. import registry
 from ..facts import CountedFacts
-from ..forms import FLOAT_MAX, NeuronForm
+from ..lowering import (FLOAT_MAX, NeuronLowering)
 from ..kernels.spikes import HEADER
 from ..program import element
 from .layout import Layout
@@ -21,7 +21,7 @@ from ..random import operation_number
 from ..registry import kernel
 from .times import whole_steps
 
-__all__ = ["Builder", "Node", "bounded", "form_of", "matrix", "vector"]
+__all__ = ["Builder", "Node", "bounded", "lowering_of", "matrix", "vector"]
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
@@ -49,12 +49,12 @@ def bounded(path: str, value: Any, n: int) -> np.ndarray:
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
-def form_of(path: str, neuron: NeuronModel) -> NeuronForm:
-    """The form of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
-    form = registry.form("neurons", type(neuron))
-    if form is None:
+def lowering_of(path: str, neuron: NeuronModel) -> NeuronLowering:
+    """The lowering of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
+    lowering = registry.lowering("neurons", type(neuron))
+    if lowering is None:
         raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model", registry.faults())
-    return form
+    return lowering
 
 
 def _up(n: int) -> int:
@@ -180,7 +180,7 @@ class Builder:
 
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
-        synaptic = post is not None and form_of(f"populations.{post.name}.neuron", post.neuron).synaptic(post.neuron)
+        synaptic = post is not None and lowering_of(f"populations.{post.name}.neuron", post.neuron).synaptic(post.neuron)
         if projection.receptor == "synaptic" and not synaptic:
             model = type(post.neuron).__name__ if post else "an input's encoder"
             raise BuildError(
@@ -196,31 +196,31 @@ class Builder:
         where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
-        form = form_of(where, model)
+        lowering = lowering_of(where, model)
         rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # no negative zero
         bias = lay.constant(f"{name}.bias", rest.astype(np.float32))
         current = bias
         if driven or self.has_current(name):
             current = lay.state(f"{name}.current", "float32", n, rest)
         try:
-            params, options = form.matrix(model, self.dt), form.options(model, self.dt)
+            params, options = lowering.matrix(model, self.dt), lowering.options(model, self.dt)
         except DescriptionError as error:
             raise error.within(where) from None
         words: dict[str, int | Place] = {
             "n": n, "params": lay.constant("", params), "each": params.shape[1], "current": current, "bias": bias
         }  # fmt: skip
-        states = self.states(pop, form)
+        states = self.states(pop, lowering)
         if model.graded:
             node = self.graded(name, states["v"])  # type: ignore[arg-type]
         else:
-            node = self.spike_ring(name, n, form.several(model))
+            node = self.spike_ring(name, n, lowering.several(model))
             words |= self.firing(node, where, model)
         node.target, node.bias = {"current": current}, bias
         if states.get("isyn"):
             node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
-        if form.random:
+        if lowering.random:
             words |= {"seed": self.seed, "number": self.random(name)}
-        node.operation = self.operation(STEP, form.kernel, name, words | options | states)
+        node.operation = self.operation(STEP, lowering.kernel, name, words | options | states)
         self.nodes[name] = node
         return node
 
@@ -232,18 +232,18 @@ class Builder:
             raise BuildError("populations", name, f"would draw the random numbers of {other}", "rename one of them")
         return number
 
-    def states(self, pop: Population, form: NeuronForm) -> dict[str, int | Place]:
+    def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
         """The state arrays of a population by name, 0 for what its model does without."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "v_leak", 0.0) if pop.v_init is None else pop.v_init
         if pop.v_init is None and hasattr(model, "rest"):
             resting = model.rest
-        self.updates += n * sum(dtype == "float32" for dtype in form.states(model).values())
+        self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
         v = vector(f"populations.{pop.name}.v_init", resting, n)
-        initial = {"v": v} | form.initial(model, v)
+        initial = {"v": v} | lowering.initial(model, v)
         return {
             name: 0 if dtype is None else self.layout.state(f"{pop.name}.{name}", dtype, n, initial.get(name, 0))
-            for name, dtype in form.states(model).items()
+            for name, dtype in lowering.states(model).items()
         }
 
     def spike_ring(self, name: str, n: int, several: bool) -> Node:

@@ -17,7 +17,7 @@ from numba.extending import register_jitable
 from ...errors import BuildError, DescriptionError
 from ...network import Connector, Distribution, FromArrays
 from ..compile import compile_function
-from ..forms import FLOAT_MAX
+from ..lowering import FLOAT_MAX
 
 __all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
 

@@ -23,7 +23,7 @@ from ...errors import BuildError
 from .filters import event_columns
 from .projections import product
 from .builder import Builder, matrix, vector
-from ..forms import EncoderForm
+from ..lowering import EncoderLowering
 from ..kernels.encoders import RESPONSES
 from ..program import PRE, Place
 
@@ -178,13 +178,13 @@ def _decay(b: Builder, tau: float) -> float:
 
 
 ENCODERS = {
-    "population": (PopulationEncoder, EncoderForm(_population)),
-    "linear": (LinearEncoder, EncoderForm(_linear)),
-    "direct": (DirectEncoder, EncoderForm(_direct)),
-    "fields": (FieldsEncoder, EncoderForm(_fields)),
-    "signed": (SignedEncoder, EncoderForm(_signed)),
-    "delta": (DeltaEncoder, EncoderForm(_changes, pulse=True)),
-    "step_forward": (StepForwardEncoder, EncoderForm(_changes, pulse=True)),
-    "pool": (PoolEncoder, EncoderForm(_pool, pulse=lambda encoder: encoder.tau is None, events=True)),
-    "surface": (SurfaceEncoder, EncoderForm(_surface, events=True)),
+    "population": (PopulationEncoder, EncoderLowering(_population)),
+    "linear": (LinearEncoder, EncoderLowering(_linear)),
+    "direct": (DirectEncoder, EncoderLowering(_direct)),
+    "fields": (FieldsEncoder, EncoderLowering(_fields)),
+    "signed": (SignedEncoder, EncoderLowering(_signed)),
+    "delta": (DeltaEncoder, EncoderLowering(_changes, pulse=True)),
+    "step_forward": (StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
+    "pool": (PoolEncoder, EncoderLowering(_pool, pulse=lambda encoder: encoder.tau is None, events=True)),
+    "surface": (SurfaceEncoder, EncoderLowering(_surface, events=True)),
 }

@@ -13,7 +13,7 @@ from ...coding import BackgroundActivity, EventsInput, HotPixels, Polarity, Rate
 from ...errors import BuildError
 from .. import registry
 from .builder import Builder
-from ..forms import FilterForm
+from ..lowering import FilterLowering
 from ..kernels.filters import TOKEN
 from ..program import element
 from ..program import PRE, Place
@@ -62,15 +62,15 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def _add_filter(b: Builder, spec: EventsInput, one: Any, columns: EventColumns, removed: Place, first: bool) -> None:
-    form = registry.form("filters", type(one))
-    if form is None:
+    lowering = registry.lowering("filters", type(one))
+    if lowering is None:
         where = f"inputs.{spec.name}.filters"
         raise BuildError(where, type(one).__name__, "is no filter of events", registry.faults())
-    c, own = columns, form.operands(b, spec, one, columns)
-    if form.kernel == "region":
+    c, own = columns, lowering.operands(b, spec, one, columns)
+    if lowering.kernel == "region":
         own["first"] = first
     events = {"slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "removed": removed}
-    b.emit(PRE, form.kernel, width=spec.size[0], height=spec.size[1], **events, **own, label=spec.name)
+    b.emit(PRE, lowering.kernel, width=spec.size[0], height=spec.size[1], **events, **own, label=spec.name)
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
@@ -122,10 +122,10 @@ def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, columns: EventCol
 
 
 FILTERS = {
-    "region": (Region, FilterForm("region", _region)),
-    "hot_pixels": (HotPixels, FilterForm("hot_pixels", _hot_pixels)),
-    "refractory": (Refractory, FilterForm("refractory", _refractory)),
-    "background_activity": (BackgroundActivity, FilterForm("background", _background)),
-    "polarity": (Polarity, FilterForm("one_polarity", _polarity)),
-    "rate_limit": (RateLimit, FilterForm("rate_limit", _rate_limit)),
+    "region": (Region, FilterLowering("region", _region)),
+    "hot_pixels": (HotPixels, FilterLowering("hot_pixels", _hot_pixels)),
+    "refractory": (Refractory, FilterLowering("refractory", _refractory)),
+    "background_activity": (BackgroundActivity, FilterLowering("background", _background)),
+    "polarity": (Polarity, FilterLowering("one_polarity", _polarity)),
+    "rate_limit": (RateLimit, FilterLowering("rate_limit", _rate_limit)),
 }

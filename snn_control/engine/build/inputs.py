@@ -65,11 +65,11 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
     """Operations of the encoder, and its neurons."""
-    where, form = f"inputs.{spec.name}.encoder", registry.form("encoders", type(spec.encoder))
-    if form is None or form.events != isinstance(spec, EventsInput):
+    where, lowering = f"inputs.{spec.name}.encoder", registry.lowering("encoders", type(spec.encoder))
+    if lowering is None or lowering.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"
         raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input", registry.faults())
-    drive, model = form.build(b, spec, source), getattr(spec.encoder, "neuron", None)
+    drive, model = lowering.build(b, spec, source), getattr(spec.encoder, "neuron", None)
     if model is None:
         node = b.nodes[spec.name] = b.graded(spec.name, drive)
     else:
@@ -78,7 +78,7 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
             raise BuildError(f"{where}.neuron", f"parameters for {model.size} neurons", rule)
         node = b.population(Population(spec.name, drive.shape[0], model), driven=True)
         node.drive = drive
-    pulse = form.pulse(spec.encoder) if callable(form.pulse) else form.pulse
+    pulse = lowering.pulse(spec.encoder) if callable(lowering.pulse) else lowering.pulse
     node.pulse = drive if pulse else None
 
 

@@ -25,7 +25,7 @@ from ...network import (
     Relay,
     Threshold,
 )
-from ..forms import NeuronForm, Numbers
+from ..lowering import (NeuronLowering, Numbers)
 from ..kernels import neurons
 from .times import whole_steps
 
@@ -164,26 +164,26 @@ def _latched(model: Any) -> dict[str, str | None]:
     return {"v": "float32"}
 
 
-_FIRING = NeuronForm("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
-_GRADED = NeuronForm("leaky_integrator", _graded, _graded_states)
+_FIRING = NeuronLowering("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
+_GRADED = NeuronLowering("leaky_integrator", _graded, _graded_states)
 NEURONS = {
     "if": (IF, _FIRING),
     "lif": (LIF, _FIRING),
     "cuba_lif": (CubaLIF, _FIRING),
     "alif": (ALIF, _FIRING),
-    "adex": (AdEx, NeuronForm("adex", _adex, _two_states("w"))),
+    "adex": (AdEx, NeuronLowering("adex", _adex, _two_states("w"))),
     "izhikevich": (
-        Izhikevich, NeuronForm("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
+        Izhikevich, NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
     ),
     "threshold": (Threshold, _FIRING),
     "li": (LI, _GRADED),
     "cuba_li": (CubaLI, _GRADED),
     "integrator": (Integrator, _GRADED),
     "relay": (Relay, _GRADED),
-    "bernoulli": (Bernoulli, NeuronForm("stochastic", _rate, _drawn, random=True)),
-    "poisson": (Poisson, NeuronForm("stochastic", _rate, _drawn, several=lambda m: True, random=True)),
-    "latency": (Latency, NeuronForm("temporal", _latency_levels, _latched, _latency_window)),
+    "bernoulli": (Bernoulli, NeuronLowering("stochastic", _rate, _drawn, random=True)),
+    "poisson": (Poisson, NeuronLowering("stochastic", _rate, _drawn, several=lambda m: True, random=True)),
+    "latency": (Latency, NeuronLowering("temporal", _latency_levels, _latched, _latency_window)),
     "phase": (
-        Phase, NeuronForm("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
+        Phase, NeuronLowering("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
     ),
 }  # fmt: skip

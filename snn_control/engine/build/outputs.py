@@ -22,7 +22,7 @@ from ...errors import BuildError
 from .. import registry
 from .projections import fan_out, product, zeros
 from .builder import Builder, Node, matrix, vector
-from ..forms import DecoderForm
+from ..lowering import DecoderLowering
 from ..kernels import outputs
 from ..program import element
 from ..program import POST, STEP, Place
@@ -118,11 +118,11 @@ def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, int
 
 
 DECODERS = {
-    "linear": (SpikeDecoder, DecoderForm(_rates)),
-    "membrane": (MembraneDecoder, DecoderForm(_membrane, graded=True, lists=_values)),
-    "population_vector": (PopulationVectorDecoder, DecoderForm(_population_vector)),
-    "spike_count": (SpikeCountDecoder, DecoderForm(_spike_count, lists=_window)),
-    "first_spike": (FirstSpikeDecoder, DecoderForm(_first_spike)),
+    "linear": (SpikeDecoder, DecoderLowering(_rates)),
+    "membrane": (MembraneDecoder, DecoderLowering(_membrane, graded=True, lists=_values)),
+    "population_vector": (PopulationVectorDecoder, DecoderLowering(_population_vector)),
+    "spike_count": (SpikeCountDecoder, DecoderLowering(_spike_count, lists=_window)),
+    "first_spike": (FirstSpikeDecoder, DecoderLowering(_first_spike)),
 }
 
 
@@ -136,8 +136,8 @@ def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
-            if form := registry.form("decoders", type(term)):
-                needed = form.lists(f"outputs.{output.name}.decoder[{k}]", term, dt)
+            if lowering := registry.lowering("decoders", type(term)):
+                needed = lowering.lists(f"outputs.{output.name}.decoder[{k}]", term, dt)
                 lists[term.source] = max(lists.get(term.source, 0), needed)
     return lists
 
@@ -147,17 +147,17 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
-        form = registry.form("decoders", type(term))
-        if form is None:
+        lowering = registry.lowering("decoders", type(term))
+        if lowering is None:
             raise BuildError(path, type(term).__name__, "is no decoder that can be built", registry.faults())
         if term.source not in b.nodes:
             raise BuildError(f"{path}.from", term.source, f"must be a population: {', '.join(b.nodes)}")
         node = b.nodes[term.source]
-        if node.graded and not form.graded:
+        if node.graded and not lowering.graded:
             raise BuildError(f"{path}.from", term.source, "is graded, not spiking", "use a membrane decoder")
-        if form.graded and not node.graded:
+        if lowering.graded and not node.graded:
             raise BuildError(f"{path}.from", term.source, "is spiking, not graded", "use a linear decoder")
-        form.build(b, path, term, node, into)
+        lowering.build(b, path, term, node, into)
 
 
 def add_output(b: Builder, spec: Output, raw: Place) -> None:

@@ -1,6 +1,6 @@
 """How a learning rule becomes the operations that run at the end of each step.
 
-A form is a function (builder, plastic projection) that emits operations into the section STEP of the builder.
+A lowering is a function (builder, plastic projection) that emits operations into the section STEP of the builder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import BuildError
 from ...network import IF, PES, STDP, EProp, Projection, RewardSTDP
 from .. import registry
-from .builder import Builder, Node, bounded, form_of, matrix
+from .builder import Builder, Node, bounded, lowering_of, matrix
 from .connectivity import Rows
 from ..kernels.plasticity import SWITCH_WORDS
 from ..program import PROGRAM, STATE, STEP, Place
@@ -152,12 +152,12 @@ def add_rules(b: Builder) -> None:
             rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
         plastic = b.plastic[index]
-        form = registry.form("rules", type(plastic.rule))
-        if form is None:
+        lowering = registry.lowering("rules", type(plastic.rule))
+        if lowering is None:
             raise plastic.wrong(
-                "", type(plastic.rule).__name__, "no form is registered for this rule", registry.faults()
+                "", type(plastic.rule).__name__, "no lowering is registered for this rule", registry.faults()
             )
-        form(b, plastic)
+        lowering(b, plastic)
 
 
 def _floats(b: Builder, *values: float) -> Place:
@@ -232,7 +232,7 @@ def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarr
         if np.ndim(getattr(model, key, 0.0)):
             rule = f"needs one {key} for all neurons of {plastic.post.name}: the presynaptic traces are shared"
             raise plastic.wrong("", "EProp", rule)
-    rows = form_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt).astype(np.float64)
+    rows = lowering_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt).astype(np.float64)
     return model, dict(zip(kernel("integrate_and_fire").row["cells"].parameters, rows))
 
 

@@ -8,7 +8,7 @@ leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded o
     v <- decay v + gain current + gain_syn isyn + (leak - loss v), from a v of at least `floor`
 adex, izhikevich    see `snn_control.network`
 
-The integration (`snn_control.engine.forms`) says what decay, gain and gain_syn are: exact (Rotter and Diesmann 1999,
+The integration (`snn_control.engine.lowering`) says what decay, gain and gain_syn are: exact (Rotter and Diesmann 1999,
 Biol. Cybern. 81:381), exponential Euler or forward Euler.
 """
 

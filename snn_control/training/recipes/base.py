@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...spec import ControllerSpec
+from ...controller_file import ControllerSpec
 
 __all__ = ["Recipe", "recipes", "write_controller"]
 

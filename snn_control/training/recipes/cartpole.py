@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...coding import ArgmaxDecoder, MembraneDecoder, Output, PopulationEncoder, ValueInput
+from ...controller_file import ControllerSpec
 from ...network import LI, LIF, Network, Population, Projection
-from ...spec import ControllerSpec
 from .base import Recipe
 
 LIMITS = np.array([2.4, 3.0, 0.21, 3.0])

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from ...coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
+from ...controller_file import ControllerSpec, RosTopic
 from ...network import LI, LIF, CubaLIF, Network, Population, Projection
-from ...spec import ControllerSpec, RosTopic
 from .base import Recipe
 
 PIXELS, GRID, DT = 128, 32, 1e-3

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import Unavailable, environment, prefix
+from tests.ros.interfaces import Unavailable, environment, prefix
 
 try:
     installed = prefix()

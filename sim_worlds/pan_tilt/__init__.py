@@ -1,0 +1,1 @@
+"""A camera head that tracks a target by the events of its camera."""

@@ -1,0 +1,159 @@
+"""What the head of a tracking world looks at: drawn by formulas, or bodies that PyBullet renders."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import struct
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..quiet import pybullet, silent
+from ..sensors import scene
+from ..sensors.intensity import FLOOR
+from ..sensors.pinhole import Pinhole
+from ..sensors.rendered import Between, Renderer
+
+__all__ = ["AnalyticSight", "RenderedSight", "disconnect"]
+
+WALL_RADIUS = 20.0  # m: far away, as the analytic one is
+AWAY = 2.0  # m, the ball, whose size gives it the angle of the disc
+WALL_GREY = 0.2  # intensity of the wall's mean: a disc of log contrast 1.2 and its texture stay below white
+BALL = (16, 32)  # facets of the target in elevation and azimuth
+WALL = (24, 48)
+
+
+def disconnect(client: int) -> None:
+    """End a physics client that may have ended already."""
+    with contextlib.suppress(pybullet.error), silent(1):  # EGL says farewell
+        pybullet.disconnect(physicsClientId=client)
+
+
+class AnalyticSight:
+    """The scene of ``sensors.scene``, with ``reset`` and ``look`` as ``RenderedSight`` has them."""
+
+    def __init__(self, pinhole: Pinhole) -> None:
+        self._scene = scene.Scene(pinhole)
+
+    def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
+        """The first picture of an episode; arguments as those of ``scene.render``."""
+        self._scene.view[:] = view
+        self._scene.wall = wall
+        return self._scene.draw()
+
+    def look(self, view: np.ndarray) -> np.ndarray:
+        """The picture one step later."""
+        self._scene.view[:] = view
+        return self._scene.draw()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class RenderedSight:
+    """Wall and target, rendered by a PyBullet client of its own: a textured sphere around the head, and a ball.
+
+    Parameters
+    ----------
+    pinhole : the camera
+    every : steps a frame
+    egl : draw by the EGL plugin where it works
+    """
+
+    def __init__(self, pinhole: Pinhole, every: int, egl: bool) -> None:
+        scene.Scene(pinhole)  # the same limits, and so the same errors
+        self._pinhole, self._egl = pinhole, egl
+        self._between = Between(self._draw, every)
+        self._view = np.zeros(len(scene.VIEW_NAMES))
+        self.close = lambda: None
+
+    def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
+        """The first picture of an episode; arguments as those of ``scene.render``."""
+        self.close()
+        self._view[:] = view
+        with silent(1, 2), tempfile.TemporaryDirectory() as folder:
+            client = pybullet.connect(pybullet.DIRECT)
+            self.close = weakref.finalize(self, disconnect, client)
+            self._renderer = Renderer(client, self._pinhole, egl=self._egl, **AMBIENT)
+            radius = AWAY * math.sin(view[4])  # it covers the angle that the disc covers
+            self._load(client, Path(folder), WALL, WALL_RADIUS, WALL_GREY * np.exp(wall), True)
+            ball = WALL_GREY * np.exp(view[5] + ball_texture(*view[6:9]))
+            self._ball = self._load(client, Path(folder), BALL, radius, ball, False)
+            self._client = client
+        return self._between.reset()
+
+    def look(self, view: np.ndarray) -> np.ndarray:
+        """The picture one step later."""
+        self._view[:] = view
+        return self._between.step()
+
+    def _load(
+        self, client: int, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
+    ) -> int:
+        mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
+        mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin takes meshes from files only
+        picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
+        shape = pybullet.createVisualShape(
+            pybullet.GEOM_MESH, fileName=str(mesh), rgbaColor=(1, 1, 1, 1), physicsClientId=client
+        )
+        body = pybullet.createMultiBody(0, -1, shape, physicsClientId=client)
+        texture = pybullet.loadTexture(str(picture), physicsClientId=client)
+        pybullet.changeVisualShape(body, -1, textureUniqueId=texture, physicsClientId=client)
+        return body
+
+    def _draw(self) -> np.ndarray:
+        pan, tilt, azimuth, elevation = self._view[:4]
+        place = (AWAY * turn(azimuth, elevation)[:, 0]).tolist()
+        back = pybullet.getQuaternionFromEuler((0.0, elevation, azimuth + math.pi))
+        pybullet.resetBasePositionAndOrientation(self._ball, place, back, physicsClientId=self._client)
+        return self._renderer.frame(np.zeros(3), turn(pan, tilt)) - GREY
+
+
+def turn(azimuth: float, elevation: float) -> np.ndarray:
+    """(3, 3) whose columns are forward, left and up of something that looks into a direction."""
+    ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
+    return np.array([[ca * ce, -sa, -ca * se], [sa * ce, ca, -sa * se], [se, 0.0, ce]])
+
+
+#: light that comes from everywhere: the picture is the texture's
+AMBIENT: dict[str, Any] = {"lightAmbientCoeff": 1.0, "lightDiffuseCoeff": 0.0, "lightSpecularCoeff": 0.0, "shadow": 0}
+#: log intensity of the wall's mean: the analytic scene has it at 0
+GREY = np.float32(math.log((WALL_GREY + FLOOR) / (1.0 + FLOOR)))
+
+
+def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
+    """An OBJ file of facets whose texture is a map of azimuth and elevation.
+
+    All normals are the same: light of one direction falls on all facets alike.
+    """
+    azimuth = np.linspace(-math.pi, math.pi, columns + 1)
+    elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, rows + 1)
+    a, e = (grid.ravel() for grid in np.meshgrid(azimuth, elevation))
+    corners = radius * np.stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)], axis=1)
+    # half a texel: the analytic wall has its first texel at the edge of the map
+    place = np.stack([a / (2.0 * math.pi) + 0.5 + 0.5 / scene.COLUMNS, e / math.pi + 0.5 + 0.5 / scene.ROWS], axis=1)
+    first = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).ravel() + 1
+    square = np.stack([first, first + 1, first + columns + 2, first, first + columns + 2, first + columns + 1], axis=1)
+    facets = square.reshape(-1, 3)[:, :: -1 if inward else 1]
+    lines = ["v {:.6f} {:.6f} {:.6f}".format(*c) for c in corners] + ["vt {:.7f} {:.7f}".format(*p) for p in place]
+    lines += ["vn 0 0 1", *("f {0}/{0}/1 {1}/{1}/1 {2}/{2}/1".format(*f) for f in facets)]
+    return "\n".join(lines) + "\n"
+
+
+def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
+    """(128, 256) log intensity, about the pattern of the disc: a map of azimuth and elevation on the ball."""
+    azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
+    elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
+    return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)
+
+
+def bitmap(grey: np.ndarray) -> bytes:
+    """A BMP file, 24 bits, of a picture whose first row is the lowest; the width is a multiple of 4."""
+    rows, columns = grey.shape
+    size = 3 * rows * columns
+    head = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54 + size, 0, 0, 54, 40, columns, rows, 1, 24, 0, size, 0, 0, 0, 0)
+    return head + np.repeat(grey[:, :, None], 3, axis=2).tobytes()

@@ -1,0 +1,347 @@
+"""What is wrong with a controller: what no stimulus could excuse, and what one showed.
+
+Two kinds of findings. Weights, parameters and ranges alone say that neurons can never fire or always do, that they are
+identical, that a command can only be of one sign or is constant (`reach`, `identical`); a number that was not finite is
+wrong whatever was shown. All else was seen with one stimulus, and counts where that is a real one, of a recording or an
+environment. A neuron that did not fire there may have had no cause to: a place cell whose place was not visited, a
+turn that was not needed. So silence counts only where nothing at all came of a stimulus that moved.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..coding import DeltaEncoder, FieldsEncoder, PopulationEncoder, StepForwardEncoder, ValueInput
+from ..controller_file import ControllerSpec
+from ..network import IF, NeuronModel, Threshold
+from .commands import OutputHealth, output_health, possible, seen
+from .given import InputHealth, input_health, input_lines
+from .identical import identical
+from .probe import Activity, Seen
+from .reach import Bounds, reach
+from .stimulus import Stimulus
+from .synapses import all_synapses
+
+__all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
+
+SATURATED = 0.95  # of the spikes that the refractory period leaves room for
+SOME = 0.10  # of a population: fewer dead, saturated or identical neurons are no finding
+UNKNOWN = (-math.inf, math.inf)
+#: encoders of which a neuron stands for a value, or fires for a change: at its value it fires as fast as it can
+SELECTIVE = (PopulationEncoder, FieldsEncoder, DeltaEncoder, StepForwardEncoder)
+
+
+@dataclass(frozen=True)
+class PopulationHealth:
+    """Of one population.
+
+    where : its path in the controller file
+    rate_hz, slowest_hz, fastest_hz : mean over all neurons, and of those that fired least and most
+    silent : did not fire in what was shown
+    dead : can never fire, whatever is shown
+    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and how far of the way from
+        rest to threshold it takes the best of their membranes
+    bias : of that neuron
+    always : fire in every step that their refractory period leaves, whatever is shown
+    saturated : fired in more than 95 % of these steps
+    selective : to fire as fast as it can, or not at all, is what such a neuron is for
+    together : sizes of the groups of neurons that are alike in parameters and weights in, and so do the same
+    identical : of those that are alike in their weights out, too
+    largest_drive : largest current (synaptic included) into a silent neuron, or into any where none is silent
+    membrane : largest and median of the highest membranes of the silent that something reached, as a share of the way
+        from rest to threshold; None where there are none, or the model is not linear below its threshold
+    threshold : of the one that came nearest to it, or None
+    bad_steps : steps in which a current or membrane was not finite or beyond what the engine keeps, and was reset
+    """
+
+    where: str
+    size: int
+    spiking: bool
+    rate_hz: float
+    slowest_hz: float
+    fastest_hz: float
+    silent: int
+    dead: int
+    possible_drive: float
+    way: float
+    bias: float
+    always: int
+    saturated: int
+    selective: bool
+    together: tuple[int, ...]
+    identical: tuple[int, ...]
+    largest_drive: float
+    membrane: tuple[float, float] | None
+    threshold: float | None
+    bad_steps: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """What `diagnose` found.
+
+    stimulus, seconds : what was shown, and how long [s]
+    synthetic : nobody measured or simulated it: what was seen is no finding
+    changes : it did not stay the same all the time
+    weighed : weights were looked at; they are not where there are too many
+    steps, ticks : network steps and ticks in it
+    safe_ticks : ticks whose command was the safe one
+    not_finite_ticks : ticks in which an output was not finite
+    """
+
+    stimulus: str
+    seconds: float
+    synthetic: bool
+    changes: bool
+    weighed: bool
+    steps: int
+    ticks: int
+    inputs: tuple[InputHealth, ...]
+    populations: tuple[PopulationHealth, ...]
+    outputs: tuple[OutputHealth, ...]
+    safe_ticks: int
+    not_finite_ticks: int
+
+    def numbers(self) -> dict[str, Any]:
+        """All of it as JSON knows it: no infinities."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return [plain(v) for v in value]
+            if isinstance(value, float):
+                return float(f"{value:.6g}") if math.isfinite(value) else None
+            return value
+
+        found: dict[str, Any] = {key: plain(value) for key, value in vars(self).items()}
+        for key in ("inputs", "populations", "outputs"):
+            found[key] = [{k: plain(v) for k, v in vars(one).items()} for one in getattr(self, key)]
+        for o, one in zip(self.outputs, found["outputs"], strict=True):
+            one["one_sided"], one["never"] = o.one_sided, o.never
+        return found
+
+    def warnings(self) -> list[str]:
+        """One line a finding: path, what was found, likely causes and fixes."""
+        lines = [line for p in self.populations for line in _of_population(p, self.steps)]
+        lines += possible(self.outputs)
+        if self.not_finite_ticks:
+            lines.append(
+                f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
+                "command was the safe one: weights too large, or a loop that excites itself"
+            )
+        if self.safe_ticks == self.ticks:
+            lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
+                         "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
+        lines += input_lines(self.inputs)
+        return lines if self.synthetic else lines + self._seen()
+
+    def _seen(self) -> list[str]:
+        """Lines on what a real stimulus showed."""
+        lines = [line for p in self.populations for line in _saturated(p)]
+        if self.safe_ticks == self.ticks:
+            return lines
+        lines += seen(self.outputs)
+        still = not any(o.moved for o in self.outputs)
+        explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
+        if still and self.changes and not explained:
+            lines.append(
+                f"outputs: no command moved in {self.ticks:,} ticks of {self.stimulus}: fine if nothing asked for one, "
+                "else what they decode is silent or constant, or its weights are too small or cut off by the limits"
+            )
+            lines += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
+        return lines
+
+
+def _of_population(p: PopulationHealth, steps: int) -> list[str]:
+    """What no stimulus excuses."""
+    lines = []
+    if p.bad_steps:
+        lines.append(
+            f"{p.where}: a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
+            "with this stimulus and was reset: weights too large, or a loop that excites itself"
+        )
+    if p.dead > SOME * p.size:
+        lines.append(f"{p.where}: {_cannot(p)}: {_why_dead(p)}")
+    else:
+        lines += _alike(p)
+    if p.always > SOME * p.size:
+        lines.append(
+            f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, whatever is shown: a smaller "
+            "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
+        )
+    return lines
+
+
+def _alike(p: PopulationHealth) -> list[str]:
+    groups = p.together
+    if sum(groups) - len(groups) <= SOME * p.size:
+        return []
+    sizes = " + ".join(f"{n:,}" for n in groups[:3]) + (" + ..." if len(groups) > 3 else "")
+    what = "are identical, with the same parameters, weights in and weights out"
+    if p.identical != groups:
+        what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
+    return [
+        f"{p.where}: {sizes} of its {p.size:,} neurons {what}: they do the work of "
+        f"{'one' if len(groups) == 1 else f'{len(groups):,}'}: give each weights of its own into it, as "
+        "{type: uniform, low, high, seed}"
+    ]
+
+
+def _cannot(p: PopulationHealth) -> str:
+    if p.dead < p.size:
+        return f"{p.dead:,} of {p.size:,} neurons can never fire"
+    return f"none of its {p.size:,} neurons can ever fire" if p.size > 1 else "its neuron can never fire"
+
+
+def _why_dead(p: PopulationHealth) -> str:
+    if not p.way > 0 and p.bias < 0:
+        return (
+            f"a bias of {p.bias:.6g} holds them down, and all else adds {p.possible_drive - p.bias:.3g} at most: raise "
+            "the bias, or add projections or larger positive weights"
+        )
+    if not p.way > 0:
+        return "nothing excites them: add projections, positive weights or a bias, or remove them"
+    return (
+        f"inputs and weights allow a drive of {p.possible_drive:.3g} at most, {_percent(p.way)} of the way to "
+        f"threshold; weights or drive x {_factor(p.way)} or more, or a lower v_threshold"
+    )
+
+
+def _saturated(p: PopulationHealth) -> list[str]:
+    if p.selective or p.saturated <= SOME * p.size or p.always:
+        return []
+    return [
+        f"{p.where}: {p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they "
+        f"could with this stimulus (the fastest at {p.fastest_hz:.4g} Hz): lower the weights or drive into it, "
+        "raise v_threshold, or give a refractory period"
+    ]
+
+
+def _silent(p: PopulationHealth) -> str:
+    """Of a population that might have fired."""
+    many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
+    if p.membrane is None or p.threshold is None:
+        why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
+    elif p.membrane[0] <= 0:
+        why = "only inhibition reached them: lower it, or add excitation or a bias"
+    else:
+        best, median = p.membrane
+        why = (
+            f"drive up to {p.largest_drive:.3g} took the best membrane {_percent(best)} of the way to threshold "
+            f"{p.threshold:.3g}, the median {_percent(median)}; weights or drive x {_factor(best)} or more, or a lower "
+            "v_threshold"
+        )
+    return f"{p.where}: {many} with this stimulus: {why}"
+
+
+def _percent(share: float) -> str:
+    """Whole per cent, never rounded up to all of it."""
+    return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
+
+
+def _factor(share: float) -> str:
+    return f"{math.ceil(100 / share) / 100:.3g}"
+
+
+def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
+    """Name -> (path in the controller file, model) of everything that has neurons: encoders, then populations."""
+    found = {}
+    for one in spec.inputs:
+        model = getattr(getattr(one, "encoder", None), "neuron", None)
+        if model is not None:
+            found[one.name] = (f"inputs.{one.name}.encoder", model)
+    return found | {p.name: (f"network.populations.{p.name}", p.neuron) for p in spec.network.populations}
+
+
+def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
+    """Judge what a controller is, and what it did with a stimulus."""
+    stimulus, neurons = activity.stimulus, neurons_of(spec)
+    selective = {one.name for one in spec.inputs if isinstance(getattr(one, "encoder", None), SELECTIVE)}
+    synapses = all_synapses(spec, activity.program)
+    bounds = reach(spec, activity.program, synapses) if synapses is not None else None
+    alike = identical(spec, synapses) if synapses is not None else {}
+    outputs: list[OutputHealth] = []
+    for one in spec.outputs:
+        for j in range(one.size):
+            k = len(outputs)
+            allowed = (float(bounds.commands[0][k]), float(bounds.commands[1][k])) if bounds else UNKNOWN
+            outputs.append(output_health(one, j, activity.command[:, k], ~activity.safe, activity.period, allowed))
+    given = (input_health(i, stimulus, activity.inputs[i.name]) for i in spec.inputs if isinstance(i, ValueInput))
+    return Health(
+        stimulus=stimulus.text,
+        seconds=stimulus.seconds,
+        synthetic=stimulus.synthetic,
+        changes=_changes(stimulus),
+        weighed=bounds is not None,
+        steps=activity.steps,
+        ticks=stimulus.ticks,
+        inputs=tuple(i for i in given if i is not None),
+        populations=tuple(
+            _population(
+                *neurons[name],
+                seen,
+                activity,
+                bounds.populations[name] if bounds else None,
+                name in selective,
+                *alike.get(name, ((), ())),
+            )
+            for name, seen in activity.populations.items()
+        ),
+        outputs=tuple(outputs),
+        safe_ticks=int(activity.safe.sum()),
+        not_finite_ticks=int(activity.not_finite.sum()),
+    )
+
+
+def _changes(stimulus: Stimulus) -> bool:
+    return any(len(e[0]) for e in stimulus.events.values()) or any(
+        bool((rows != rows[0]).any()) for rows in stimulus.values.values()
+    )
+
+
+def _population(
+    where: str, model: NeuronModel, seen: Seen, activity: Activity, bounds: Bounds | None, selective: bool,
+    together: tuple[int, ...], identical: tuple[int, ...],
+) -> PopulationHealth:  # fmt: skip
+    rates = seen.spikes / (activity.steps * activity.dt)
+    reached = (seen.drive_high > seen.bias) | (seen.drive_low < seen.bias)
+    silent = (seen.spikes == 0) & seen.spiking
+    refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / activity.dt)
+    saturated = seen.fired > SATURATED * activity.steps / np.maximum(refractory, 1)
+    membrane = threshold = None
+    if (silent & reached).any() and isinstance(model, IF | Threshold):  # linear below the threshold
+        limit, rest = (
+            np.broadcast_to(np.asarray(getattr(model, key, 0.0), np.float64), seen.size)
+            for key in ("v_threshold", "v_leak")
+        )
+        share = (seen.highest[silent & reached] - rest[silent & reached]) / (limit - rest)[silent & reached]
+        membrane = float(share.max()), float(np.median(share))
+        threshold = float(limit[silent & reached][np.argmax(share)])
+    dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(seen.size, bool),) * 2
+    highest = np.where(dead, bounds.drive[1], -np.inf) if bounds and dead.any() else None
+    best = int(np.argmax(highest)) if highest is not None else 0
+    return PopulationHealth(
+        where=where,
+        size=seen.size,
+        spiking=seen.spiking,
+        rate_hz=float(rates.mean()),
+        slowest_hz=float(rates.min()),
+        fastest_hz=float(rates.max()),
+        silent=int(silent.sum()),
+        dead=int(dead.sum()),
+        possible_drive=float(highest[best]) if highest is not None else math.nan,
+        way=float(bounds.way[dead].max()) if bounds and dead.any() else math.nan,
+        bias=float(seen.bias[best]) if highest is not None else math.nan,
+        always=int(always.sum()),
+        saturated=int(saturated.sum()),
+        selective=selective,
+        together=together,
+        identical=identical,
+        largest_drive=float(seen.drive_high[silent if silent.any() else ...].max()),
+        membrane=membrane,
+        threshold=threshold,
+        bad_steps=seen.bad_steps,
+    )

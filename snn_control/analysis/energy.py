@@ -1,0 +1,69 @@
+"""Energy of a controller's arithmetic, estimated from what it counted.
+
+The prices are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
+can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). What is left out, and how a neuron's update is
+counted, says docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..engine.bound import Bound
+from ..engine.workload import Counted, counted
+
+__all__ = ["LABEL", "PICOJOULE", "Energy", "estimate", "price"]
+
+#: (operation, type) -> pJ
+PICOJOULE = {
+    ("add", "int8"): 0.03, ("add", "int16"): 0.05, ("add", "int32"): 0.1,
+    ("add", "float16"): 0.4, ("add", "float32"): 0.9,
+    ("multiply", "int8"): 0.2, ("multiply", "int32"): 3.1,
+    ("multiply", "float16"): 1.1, ("multiply", "float32"): 3.7,
+}  # fmt: skip
+#: type of a weight -> that of the sum it is added to
+SUMS = {"float32": "float32", "int8": "int32"}
+LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014); no memory traffic, control or leakage"
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Picojoules of a tick, on average since the reset.
+
+    synapses : accumulates and multiply-accumulates whose source and weight are not 0
+    neurons : a multiply-accumulate for each state variable that decays: membranes, currents, decoding traces
+    period : [s] of a tick
+    """
+
+    synapses: float
+    neurons: float
+    period: float
+
+    @property
+    def tick(self) -> float:
+        """All of it [pJ]."""
+        return self.synapses + self.neurons
+
+    @property
+    def microwatt(self) -> float:
+        """Power at one tick a period."""
+        return self.tick * 1e-6 / self.period
+
+
+def price(kind: str, precision: str = "float32") -> float:
+    """pJ of an "accumulate" or a "multiply_accumulate" of a weight: 0.9 and 4.6 in float32."""
+    add = PICOJOULE["add", SUMS[precision]]
+    return add if kind == "accumulate" else PICOJOULE["multiply", precision] + add
+
+
+def synaptic(rows: Iterable[Counted]) -> float:
+    """pJ of effective synaptic operations."""
+    return sum(row.effective * price(row.kind, row.precision) for row in rows)
+
+
+def estimate(bound: Bound) -> Energy:
+    """Of what ``bound`` did since its reset."""
+    ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
+    neurons = facts.updates * bound.program.steps * price("multiply_accumulate")
+    return Energy(synaptic(counted(bound)) / ticks, neurons, facts.period)

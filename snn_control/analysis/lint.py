@@ -1,0 +1,170 @@
+"""What a controller file allows but its author may not have meant, for `snn_control check` and the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, Refractory, ValueInput
+from ..controller_file import ControllerSpec
+from ..network import Projection
+
+__all__ = ["lint", "unconnected"]
+
+#: seconds beyond which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and others
+LONG, SLOW, LONG_WAIT, LONG_PERIOD = 2.0, 5.0, 0.5, 0.5
+#: events a second below which a limit hardly lets a camera through: it was probably written in millions
+FEW_EVENTS = 1000.0
+#: messages of distances, in which REP 117 has infinities
+RANGES = tuple(f"sensor_msgs/msg/{name}" for name in ("LaserScan", "MultiEchoLaserScan", "Range"))
+MOST = {
+    "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "refractory": LONG_WAIT, "delay": LONG_WAIT,
+}  # fmt: skip
+
+
+def lint(spec: ControllerSpec) -> list[str]:
+    """One line a weak spot: times that look like ms, rates that look like millions, what is without any connection,
+    and of the inputs and outputs on ROS topics what a fault would not stop at, or what would stop them without one.
+    Empty where there is none."""
+    found = [line for path, value, most in _times(spec) for line in _too_long(path, value, most)]
+    found += [
+        f"network.populations.{name}: nothing reaches it and nothing reads it: connect it, or remove it"
+        for name in _alone(spec)
+    ]
+    found += unconnected(spec)
+    for one in spec.inputs:
+        if isinstance(one, EventsInput):
+            found += [*_next_to_nothing(one), *_cut_before(one, spec.period)]
+    for one in spec.inputs:
+        if one.name in spec.ros_inputs and one.required and not np.isfinite(one.stale):
+            found.append(f"inputs.{one.name}: a dead sensor would not be noticed: give it a `stale` limit")
+        kind = spec.ros_inputs[one.name].type if one.name in spec.ros_inputs else ""
+        if kind in RANGES and isinstance(one, ValueInput) and "reject" in one.rules():
+            why = f"a {kind.rpartition('/')[2]} is inf where nothing was hit, which rejects the whole sample"
+            found.append(f"inputs.{one.name}: {why}: give it a `range` and `not_finite: high`")
+    for output in spec.outputs:
+        unlimited = not all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
+        if output.name in spec.ros_outputs and unlimited and not isinstance(output.decoder, ArgmaxDecoder):
+            found.append(f"outputs.{output.name}: the command may become any number: give it finite `limits`")
+    return found
+
+
+def unconnected(spec: ControllerSpec) -> list[str]:
+    """One line an input that nothing reads, and an input or output without a topic where others have one; empty where
+    none is."""
+    used = _read(spec.network.projections, spec)
+    lines = [
+        f"inputs.{one.name}: nothing reads it: add a projection from it, or remove it"
+        for one in spec.inputs
+        if one.name not in used
+    ]
+    on_ros = bool(spec.ros_inputs or spec.ros_outputs)
+    for kind, ends, topics, way in (
+        ("inputs", spec.inputs, spec.ros_inputs, "comes"),
+        ("outputs", spec.outputs, spec.ros_outputs, "goes"),
+    ):
+        lines += [
+            f"ros.{kind}.{end.name}: is missing: the controller node does not start without it: say on which topic it "
+            f"{way}, or remove {kind}.{end.name}"
+            for end in ends
+            if on_ros and end.name not in topics
+        ]
+    return lines
+
+
+def _too_long(path: str, value: Any, most: float) -> list[str]:
+    longest = float(np.max(value, initial=0.0))
+    if longest <= most:
+        return []
+    return [f"{path} = {longest:g} s: times are in seconds; {longest:g} ms is {longest / 1e3:g}"]
+
+
+def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
+    """Path, value [s] and what it should not exceed, of every time constant, filter, delay and period."""
+    yield "period", spec.period, LONG_PERIOD
+    for one in spec.inputs:
+        if np.isfinite(one.stale):
+            yield f"inputs.{one.name}.stale", one.stale, SLOW
+        if isinstance(one, EventsInput):
+            yield from _of_events(one)
+        neuron = getattr(getattr(one, "encoder", None), "neuron", None)
+        if neuron is not None:
+            yield from _of(f"inputs.{one.name}.encoder.neuron", neuron, neuron.names())
+    for p in spec.network.populations:
+        yield from _of(f"network.populations.{p.name}.neuron", p.neuron, p.neuron.names())
+    for k, q in enumerate(spec.network.projections):
+        yield from _of(f"network.projections[{k}]", q, ("delay", "tau_syn"))
+        if q.learning is not None:
+            yield from _of(f"network.projections[{k}].learning", q.learning, vars(q.learning))
+    for o in spec.outputs:
+        for k, term in enumerate(_terms(o)):
+            where = f"outputs.{o.name}.decoder"
+            if isinstance(o.decoder, ArgmaxDecoder):
+                where += f".terms[{k}]"
+            elif len(o.decoder) > 1:
+                where += f"[{k}]"
+            yield from _of(where, term, vars(term))
+    for name, topic in spec.ros_inputs.items():
+        yield f"ros.inputs.{name}.late", topic.late, LONG_WAIT
+
+
+def _of_events(one: EventsInput) -> Iterator[tuple[str, Any, float]]:
+    yield from _of(f"inputs.{one.name}.encoder", one.encoder, ("tau",))
+    for k, used in enumerate(one.filters):
+        if isinstance(used, Refractory):
+            yield f"inputs.{one.name}.filters[{k}].period", used.period, LONG_WAIT
+        elif isinstance(used, BackgroundActivity):
+            yield f"inputs.{one.name}.filters[{k}].window", used.window, LONG_WAIT
+
+
+def _next_to_nothing(one: EventsInput) -> Iterator[str]:
+    """Rate limits that leave a camera, which sends 10,000 to 100,000,000 events a second, almost none."""
+    for k, used in enumerate(one.filters):
+        if isinstance(used, RateLimit) and used.rate < FEW_EVENTS:
+            yield (
+                f"inputs.{one.name}.filters[{k}].rate = {used.rate:g} events/s: lets next to nothing through: it is "
+                f"events a second; {used.rate:g} million are {used.rate:g}e+6"
+            )
+
+
+def _cut_before(one: EventsInput, period: float) -> Iterator[str]:
+    """Where the capacity would cut off the end of a tick before a rate limit can thin it evenly."""
+    for k, used in enumerate(one.filters):
+        if isinstance(used, RateLimit) and used.rate * period >= one.capacity:
+            most, where = round(used.rate * period), f"inputs.{one.name}.filters[{k}]"
+            yield (
+                f"inputs.{one.name}.capacity = {one.capacity}: cuts a tick before {where} can thin it evenly, which "
+                f"lets {most} events through: raise it to some times {most}, or lower the rate"
+            )
+
+
+def _of(where: str, described: object, names: Any) -> Iterator[tuple[str, Any, float]]:
+    """The times among the fields ``names`` of a description."""
+    for name in names:
+        value = getattr(described, name)
+        time = name in ("refractory", "delay", "window", "pre_tau") or name.partition("_")[0] == "tau"
+        if time and value is not None:
+            yield f"{where}.{name}", value, MOST.get(name, LONG)
+
+
+def _terms(output: Output) -> tuple[Any, ...]:
+    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder
+
+
+def _alone(spec: ControllerSpec) -> list[str]:
+    """Populations that no projection reaches or leaves, itself aside, and that no decoder and no rule reads."""
+    others = [p for p in spec.network.projections if p.pre != p.post]
+    used = _read(others, spec) | {p.post for p in others}
+    return [p.name for p in spec.network.populations if p.name not in used]
+
+
+def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
+    """Names of what these projections, the decoders and the learning rules read."""
+    used = {p.pre for p in projections}
+    used |= {term.source for output in spec.outputs for term in _terms(output)}
+    for p in spec.network.projections:
+        if p.learning is not None:
+            used |= {getattr(p.learning, key) for key in p.learning.texts}
+    return used

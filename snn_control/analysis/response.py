@@ -1,0 +1,227 @@
+"""How single neurons and encoders respond, measured with the engine itself: f-I curves, tuning curves, pooled events.
+
+A rate is measured with the current held still: from the intervals of the spikes in the second half of the run, when
+the neuron has settled (of a stochastic one from their number). It is what the neuron does at this dt, so a short step,
+a refractory period or a reset by subtraction show.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..coding import EventsInput, FieldsEncoder, MembraneDecoder, Output, SpikeDecoder, ValueInput
+from ..controller import Controller
+from ..engine.bound import Bound
+from ..engine.build import build
+from ..engine.spike_ring import SpikeRing
+from ..nef.tuning import rates
+from ..network import IF, LIF, Bernoulli, CubaLIF, Network, NeuronModel, Poisson, Population
+from .probe import sample
+from .stimulus import value_range
+
+__all__ = ["Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "pick", "pooled", "rheobase", "tuning"]
+
+SECONDS, SLOWEST = 2.0, 40.0  # how long a current is held: in s, and in the longest time constant of the model
+FEWEST, MOST = 400, 40_000  # steps of that
+CHUNK = 500_000  # spikes that a ring must hold at once
+POINTS = 121  # of a curve
+SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents at which a rheobase is looked for
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Rate against constant current.
+
+    current : (k,) in the unit of the membrane over r
+    rate : (k,) Hz
+    rheobase : smallest current at which it goes on firing; NaN if there is none
+    seconds : how long each current was held [s]
+    """
+
+    current: np.ndarray
+    rate: np.ndarray
+    rheobase: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Response of an encoder's neurons to one dimension of a value input, the others held still.
+
+    x : (k,) values, in the input's unit
+    response : (k, neurons), rates [Hz] where the neurons spike, else the graded drive
+    neurons : (neurons,) which of the encoder's they are: those whose drive moves by a tenth or more of what it moves
+        in the one that responds most
+    of : how many respond, of which some may be left out
+    held : (size,) where the other dimensions are; that of this one means nothing
+    """
+
+    dimension: int
+    x: np.ndarray
+    response: np.ndarray
+    neurons: np.ndarray
+    of: int
+    held: np.ndarray
+
+
+def measurement_steps(model: NeuronModel, dt: float) -> int:
+    """How many steps a current is held."""
+    taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
+    return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), FEWEST, MOST))
+
+
+def pick(model: NeuronModel, index: Any) -> NeuronModel:
+    """The model with parameters of the neurons ``index``, where a parameter is one a neuron."""
+    several = {name: np.asarray(getattr(model, name)) for name in model.names()}
+    several = {name: value[index] for name, value in several.items() if value.ndim == 1}
+    return replace(model, **several) if several else model
+
+
+def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
+    """(n,) Hz: rate of a neuron at each of n constant currents.
+
+    model : its parameters are numbers, or (n,)
+    """
+    n, steps = len(currents), measurement_steps(model, dt)
+    chunk = max(1, min(steps, CHUNK // n))  # steps in a tick, whose spikes all stand in the ring at its end
+    network = Network((Population("cell", n, model, bias=currents),))
+    output = Output("rate", (SpikeDecoder("cell", 0.0, 1.0),))
+    bound = Bound(build(network, (), (output,), dt=dt, period=chunk * dt))
+    ring = SpikeRing(bound, bound.program.facts.populations[0])
+    ticks = math.ceil(steps / chunk)
+    half = ticks * chunk // 2
+    count, at_first = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    first, last = np.full(n, -1), np.full(n, -1)
+    for tick in range(ticks):
+        bound.tick()
+        for step in range(max(tick * chunk, half), (tick + 1) * chunk):
+            neurons, many = ring.of(step)
+            new = first[neurons] < 0
+            first[neurons[new]] = step
+            at_first[neurons[new]] = many if isinstance(many, int) else many[new]
+            last[neurons] = step
+            count[neurons] += many
+    window = (ticks * chunk - half) * dt
+    if isinstance(model, Bernoulli | Poisson):
+        return count / window
+    intervals = (count - at_first) / (np.maximum(last - first, 1) * dt)
+    return np.where(last > first, intervals, count / window)
+
+
+def rheobase(model: NeuronModel, dt: float) -> float:
+    """Smallest constant current at which the neuron goes on firing, to a millionth; NaN if it fires at none, or always.
+
+    Looked for from 0 outwards: upwards, or downwards where it fires without a current. Without a leak, and of a
+    stochastic one, any current will do, if one waits for long enough: 0.
+    """
+    if type(model) in (IF, Bernoulli, Poisson):
+        return 0.0
+    found = firing_rates(model, SPANS, dt)
+    if found[0] > 0:
+        silent = firing_rates(model, -SPANS, dt) == 0
+        if not silent.any():
+            return math.nan
+        k = int(np.argmax(silent))
+        low, high = -SPANS[k], -SPANS[k - 1]
+    elif (found > 0).any():
+        k = int(np.argmax(found > 0))
+        low, high = SPANS[k - 1], SPANS[k]
+    else:
+        return math.nan
+    for _ in range(3):
+        grid = np.linspace(low, high, 101)
+        fires = firing_rates(model, grid, dt) > 0
+        k = max(1, int(np.argmax(fires))) if fires.any() else 100
+        low, high = grid[k - 1], grid[k]
+    return float(high)
+
+
+def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
+    """Rate of a neuron from below its rheobase to four times that; without a leak, to a fifth of its highest.
+
+    model : its parameters must be numbers; see `pick`
+    up_to : a current that is to be on it in any case
+    """
+    edge = rheobase(model, dt)
+    if math.isnan(edge):
+        ends = 0.0, 4.0
+    elif edge == 0:
+        found = firing_rates(model, SPANS, dt)
+        most = min(found.max(), 1 / dt)  # one spike a step, where it could give several
+        ends = 0.0, SPANS[np.argmax(found > 0.2 * most)]
+    else:
+        ends = edge - abs(edge), edge + 3 * abs(edge)
+    current = np.linspace(ends[0], max(ends[1], up_to), POINTS)
+    return Curve(current, firing_rates(model, current, dt), edge, measurement_steps(model, dt) * dt)
+
+
+def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
+    """(k,) Hz: rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, None for other models.
+
+    Of LIF see `snn_control.nef.tuning.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). A
+    reset by subtraction ends at 0.
+    """
+    if type(model) in (LIF, CubaLIF):
+        return rates(model, current)  # type: ignore[arg-type]
+    if isinstance(model, Bernoulli | Poisson):
+        return np.maximum(model.rate * np.asarray(current, np.float64), 0.0)
+    if type(model) is not IF:
+        return None
+    drive = model.r * np.asarray(current, np.float64)
+    way = model.v_threshold - (model.v_reset if model.reset == "value" else 0.0)
+    return np.where(drive > 0, 1 / (model.refractory + way / np.where(drive > 0, drive, 1.0)), 0.0)
+
+
+def _probe(spec: ValueInput | EventsInput, dt: float) -> Controller:
+    """A controller of this input and its encoder alone."""
+    alone = replace(spec, stale=math.inf, required=False)
+    source: Any = MembraneDecoder(spec.name, 0.0)
+    if getattr(spec.encoder, "neuron", None) is not None:
+        source = SpikeDecoder(spec.name, 0.0, 1.0)
+    return Controller(build(Network(), (alone,), (Output("none", (source,)),), dt=dt, period=dt))
+
+
+def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
+    """Tuning curves of an input's encoder, dimension by dimension; at most ``most`` neurons of each.
+
+    The other dimensions stand in the middle of their range, those of a `FieldsEncoder` at the centre next to it: in
+    between, or where there is no field, no neuron would respond.
+    """
+    if spec.encoder is None:
+        return []
+    low, high = value_range(spec)
+    probe = _probe(replace(spec, plausible=(-math.inf, math.inf)), dt)
+    drive = probe.bound.array(f"{spec.name}.drive")
+    found, held = [], (low + high) / 2
+    if isinstance(spec.encoder, FieldsEncoder):
+        centres = probe.bound.array(f"{spec.name}.centres").reshape(-1, spec.size).astype(np.float64)
+        held = centres[np.argmin((((centres - held) / (high - low)) ** 2).sum(1))]
+    for d in range(spec.size):
+        x = np.linspace(low[d], high[d], POINTS)
+        response = np.empty((POINTS, drive.size))
+        for k in range(POINTS):
+            value = held.copy()
+            value[d] = x[k]
+            probe.step({spec.name: value})
+            response[k] = drive
+        swing = np.ptp(response, axis=0)
+        responding = np.flatnonzero((swing > 0) & (swing >= 0.1 * swing.max()))
+        shown = responding[sample(len(responding), most)] if len(responding) else responding
+        response = response[:, shown]
+        if spec.encoder.neuron is not None and len(shown):
+            model = pick(spec.encoder.neuron, np.tile(shown, POINTS))
+            response = firing_rates(model, response.reshape(-1), dt).reshape(response.shape)
+        found.append(Tuning(d, x, response, shown, len(responding), held))
+    return found
+
+
+def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """(channels, rows, columns) float32: what an events encoder makes of events at (x, y) of polarity p, one tick."""
+    probe = _probe(replace(spec, filters=()), dt)
+    probe.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
+    columns, lines = spec.encoder.grid
+    return probe.bound.array(f"{spec.name}.pooled").reshape(-1, lines, columns).copy()

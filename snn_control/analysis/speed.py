@@ -1,0 +1,181 @@
+"""How long a tick takes, how late the loop wakes, and how fast a controller can therefore run on this computer.
+
+Ticks are timed one by one while a stimulus is shown again and again, each time from a reset on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..controller import Controller
+from ..engine.program import Program
+from ..engine.tick import tick_address
+from ..realtime.loop import Loop
+from ..realtime.ports.memory import ReplayGuard, ReplayInput
+from .stimulus import Stimulus
+
+__all__ = ["call_times", "largest_rate", "loop_times", "replay_ports", "step_times", "wake_up"]
+
+SECONDS = 1.0  # how long ticks of one kind are timed, at least one stimulus
+ENOUGH = 20_000  # ticks after which there is no need to go on
+LATE = 1e-3  # share of the ticks that may take longer than the period
+HOPELESS = 0.02  # share of late ticks beyond which a rate is not tried again
+CHANCES = 4
+SLOWER = 1.25  # period of the next rate over that of the one before
+LONGEST_US = 1e5  # period that is no longer tried
+
+Summary = dict[str, float]  # mean, p50, p99, p99.9, max
+
+
+def summary(times_ns: Iterable[float]) -> Summary:
+    """Microseconds of times in nanoseconds."""
+    ns = np.asarray(times_ns, np.float64)
+    p50, p99, p999 = np.quantile(ns, (0.5, 0.99, 0.999), method="inverted_cdf")
+    found = {"mean": ns.mean(), "p50": p50, "p99": p99, "p99.9": p999, "max": ns.max()}
+    return {key: round(float(value) / 1e3, 4) for key, value in found.items()}
+
+
+def rounds(once: Callable[[], int]) -> None:
+    """``once()`` runs ticks and says how many; again until it is enough."""
+    begin, ticks = time.perf_counter(), 0
+    while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
+        ticks += once()
+
+
+class _Called(Controller):
+    """Times `Bound.tick`, called from Python."""
+
+    def __init__(self, program: Program) -> None:
+        self.times: list[int] = []
+        super().__init__(program)
+
+    def _run(self) -> None:
+        tick, clock = self.bound.tick, time.perf_counter_ns
+        begin = clock()
+        tick()
+        self.times.append(clock() - begin)
+
+
+def call_times(program: Program, stimulus: Stimulus) -> Summary:
+    """Of a tick that Python calls, its inputs in place [us]."""
+    one = _Called(program)
+
+    def once() -> int:
+        one.reset()
+        for observation in stimulus.observations():
+            one.step(observation)
+        return stimulus.ticks
+
+    rounds(once)
+    return summary(one.times)
+
+
+def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
+    """Of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
+    times: list[int] = []
+    clock = time.perf_counter_ns
+
+    def once() -> int:
+        controller.reset()
+        for observation in stimulus.observations():
+            begin = clock()
+            controller.step(observation)
+            times.append(clock() - begin)
+        return stimulus.ticks
+
+    rounds(once)
+    return summary(times)
+
+
+def replay_ports(controller: Controller, stimulus: Stimulus) -> list[ReplayInput | ReplayGuard]:
+    """Ports that give a stimulus to a loop, a record a tick."""
+    if stimulus.record is not None:
+        return [*stimulus.record.ports(controller.bound)]
+    ports: list[ReplayInput | ReplayGuard] = [
+        ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()
+    ]
+    for name, (t, x, y, p) in stimulus.events.items():
+        x, y = (np.clip(side, 0, 65535) for side in (x, y))
+        ports.append(ReplayInput.of(controller.bound, name, [stimulus.cuts(name), t, x, y, p > 0]))
+    return ports
+
+
+def loop_times(program: Program, stimulus: Stimulus) -> Summary:
+    """Of a tick in the compiled loop, without the ports [us]."""
+    one = Controller(program)
+    ports = replay_ports(one, stimulus)
+    loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
+
+    def once() -> int:
+        one.reset()
+        for port in ports:
+            port.rewind()
+        loop.run(stimulus.ticks)
+        return stimulus.ticks
+
+    rounds(once)
+    found = loop.stats()["tick"]
+    return {key: round(found[key] / 1e3, 4) for key in ("mean", "p50", "p99", "p99.9", "max")}
+
+
+def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
+    """How late the loop wakes at the controller's rate [us]; ``hog``: beside a thread that never lets Python go."""
+    loop = Loop(tick_address(), controller.bound.table, controller.period_ns, name="bench", keep=controller)
+    quit_hog = threading.Event()
+
+    def waste() -> None:
+        while not quit_hog.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=waste, daemon=True)
+    if hog:
+        thread.start()
+    rights = loop.start()
+    time.sleep(seconds)
+    loop.stop()
+    quit_hog.set()
+    stats = loop.stats()
+    micro = {key: round(stats["wake"][key] / 1e3, 1) for key in ("p50", "p99", "p99.9", "max")}
+    return {
+        "ticks": stats["ticks"], "missed": stats["missed"], **micro,
+        "priority": rights.priority, "missing": list(rights.missing),
+    }  # fmt: skip
+
+
+def largest_rate(controller: Controller, period_us: float, seconds: float) -> dict[str, Any]:
+    """The largest rate [Hz] at which at most one tick in a thousand is not done when the next is due.
+
+    A loop runs for ``seconds`` at each try, first with ``period_us``, then with longer and longer periods. What else
+    the machine does can only delay a loop: a rate that is nearly kept has `CHANCES` before it is given up.
+    """
+    return search(lambda period: _at_rate(controller, period, seconds), period_us)
+
+
+def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
+    """The first result of ``at_rate(period [ns])`` that was kept, from a period on; else that of the last."""
+    found: dict[str, Any] = {}
+    while not found or period_us <= LONGEST_US:
+        for _ in range(CHANCES):
+            found = at_rate(max(1000, round(period_us * 1e3)))
+            if found["kept"]:
+                return found
+            if found["late_share"] > HOPELESS:
+                break
+        period_us *= SLOWER
+    return found
+
+
+def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
+    """How a loop keeps a period [ns]."""
+    loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
+    loop.start()
+    time.sleep(max(seconds, min(2000 * period * 1e-9, 2.0)))
+    loop.stop()
+    stats = loop.stats()
+    late = stats["overruns"] / max(1, stats["ticks"])
+    return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}

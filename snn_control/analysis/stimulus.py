@@ -1,0 +1,131 @@
+"""What a controller is shown when nobody connects it to a robot: a default that reaches everything, or a file.
+
+The default stimulus, the same for the same seed and duration T:
+
+- a value input of n numbers: a sinusoid each over the whole range, 1 to 2 periods in T, frequency and phase at random
+- an events input: a bright disc wanders over the whole frame (4 periods in T along one axis, 5 along the other); its
+  edge gives ON events in front and OFF events behind, and single events of both polarities come at random from
+  everywhere. About two events a second from each pixel, but at most half of the input's capacity a tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
+from ..controller_file import ControllerSpec
+from ..errors import DescriptionError
+from ..record.input_log import Shown
+
+__all__ = ["Stimulus", "default_stimulus", "value_range"]
+
+EVENTS_A_PIXEL = 2.0  # 1/s
+NOISE = 0.2  # share of the events that do not come from the disc
+RADIUS = 0.1  # of the disc, in shorter sides of the frame
+LAPS = (4, 5)  # periods of its path along x and y
+MOST_TICKS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What every input gets, tick by tick.
+
+    text : what it is, for titles
+    period : [s] of a tick
+    ticks : how long it lasts
+    values : input -> (ticks, size) float64
+    events : input -> columns t int64 [ns], x, y, p, ascending in t
+    record : where it was recorded in a running loop; it then says which events belong to a tick, and what was fresh
+    synthetic : nobody measured or simulated it, so what a controller does with it proves little
+    """
+
+    text: str
+    period: float
+    ticks: int
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    events: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
+    record: Shown | None = None
+    synthetic: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return self.ticks * self.period
+
+    def cuts(self, name: str) -> np.ndarray:
+        """(ticks + 1,) indices: events of tick k are those from cuts[k] to cuts[k + 1]."""
+        if self.record is not None:
+            return self.record.inputs[name]["offsets"][: self.ticks + 1]
+        return np.searchsorted(self.events[name][0], np.arange(self.ticks + 1) * self.period * 1e9)
+
+    def observations(self) -> Any:
+        """An observation for `Controller.step` a tick."""
+        if self.record is not None:
+            yield from islice(self.record.observations(), self.ticks)
+            return
+        cuts = {name: self.cuts(name) for name in self.events}
+        for k in range(self.ticks):
+            seen: dict[str, Any] = {name: rows[k] for name, rows in self.values.items()}
+            for name, columns in self.events.items():
+                seen[name] = tuple(column[cuts[name][k] : cuts[name][k + 1]] for column in columns)
+            yield seen
+
+
+def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
+    """(size,) low and high of what an input means: its range, else what its encoder covers, else what is plausible,
+    else -1 to 1; where one side alone is known, 2 from there."""
+    low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
+    others = [spec.plausible]
+    e = spec.encoder
+    if isinstance(e, PopulationEncoder | FieldsEncoder) and e.low is not None and e.high is not None:
+        others.insert(0, (e.low, e.high))
+    for least, most in others:
+        low = np.where(np.isfinite(low), low, least)
+        high = np.where(np.isfinite(high), high, most)
+    known_low, known_high = np.isfinite(low), np.isfinite(high)
+    low = np.where(known_low, low, np.where(known_high, high - 2.0, -1.0))
+    return low, np.where(known_high, high, low + 2.0)
+
+
+def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Stimulus:
+    """The default stimulus of this module's docstring, at least one tick long."""
+    rng = np.random.default_rng(seed)
+    ticks = max(1, round(seconds / spec.period))
+    if ticks > MOST_TICKS:
+        raise DescriptionError("--seconds", seconds, f"must be at most {MOST_TICKS:,} ticks of {spec.period} s")
+    values, events = {}, {}
+    for one in spec.inputs:
+        if isinstance(one, ValueInput):
+            values[one.name] = _sinusoids(one, ticks, rng)
+        elif isinstance(one, EventsInput):
+            events[one.name] = _wandering_disc(one, ticks, spec.period, rng)
+    return Stimulus(f"default stimulus, seed {seed}", spec.period, ticks, values, events, synthetic=True)
+
+
+def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.ndarray:
+    low, high = value_range(spec)
+    cycles, phase = rng.uniform(1, 2, spec.size), rng.uniform(0, 2 * np.pi, spec.size)
+    t = np.arange(ticks)[:, None] / ticks
+    return np.clip((low + high) / 2 + (high - low) / 2 * np.sin(2 * np.pi * cycles * t + phase), low, high)
+
+
+def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Times [ns], places and polarities: ON where the disc's edge moves outwards."""
+    (width, height), seconds = spec.size, ticks * period
+    n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
+    t = np.sort(rng.uniform(0, seconds, n))
+    x, y, p = rng.integers(0, width, n), rng.integers(0, height, n), rng.integers(0, 2, n)
+    disc = rng.random(n) >= NOISE
+    around = rng.uniform(0, 2 * np.pi, disc.sum())
+    radius, outwards = RADIUS * min(width, height), np.zeros(len(around))
+    for place, size, laps, part in ((x, width, LAPS[0], np.cos(around)), (y, height, LAPS[1], np.sin(around))):
+        angle = 2 * np.pi * laps * t[disc] / seconds + rng.uniform(0, 2 * np.pi)
+        reach = size / 2 - radius
+        place[disc] = np.clip(size / 2 + reach * np.sin(angle) + radius * part, 0, size - 1)
+        outwards += laps * reach * np.cos(angle) * part
+    p[disc] = outwards > 0
+    return np.rint(t * 1e9).astype(np.int64), x, y, p

@@ -1,0 +1,154 @@
+"""Files as a stimulus: arrays of the inputs, what a running loop was shown, or a recording of an event camera."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..coding import ValueInput
+from ..controller_file import ControllerSpec, nearest
+from ..errors import NO_VALUE, DescriptionError
+from ..events import open_recording
+from ..files import Arrays, open_file, reason
+from ..record.input_log import FORMAT, Shown
+from .recorded_events import recorded_events
+from .stimulus import MOST_TICKS, Stimulus
+
+__all__ = ["load_stimulus"]
+
+
+def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
+    """A stimulus from an .npz file with an array for each input, named as the input.
+
+    values : (ticks, size) numbers, a row a tick
+    events : (n, 4) rows of t, x, y, p; t from 0 on, in seconds, or in nanoseconds if the array is of whole numbers
+
+    or what `ShownRecorder` saved of a running loop with the same inputs and period, which is shown as it was, or any
+    recording of an event camera (see `recorded_events`).
+
+    seconds : show only so much of it; None: all
+
+    Raises
+    ------
+    DescriptionError : naming file and array
+    """
+    if _is_recording(path, spec):
+        return recorded_events(path, spec, seconds)
+    arrays = _arrays(path)
+    if str(arrays.get("format")) == FORMAT:
+        return _recorded(path, spec, seconds)
+    _check_names(path, arrays, spec)
+    values, events = {}, {}
+    for one in spec.inputs:
+        where, array = f"{path}#{one.name}", arrays.get(one.name)
+        if array is None:
+            if one.required:
+                raise DescriptionError(where, NO_VALUE, "is missing", "every required input needs an array of its name")
+        elif isinstance(one, ValueInput):
+            values[one.name] = _rows(where, array, one.size)
+        else:
+            events[one.name] = _columns(where, array)
+    lengths = {name: len(rows) for name, rows in values.items()}
+    if len(set(lengths.values())) > 1:
+        raise DescriptionError(str(path), lengths, "every value input must have as many rows (a row a tick)")
+    last = max((float(columns[0][-1]) * 1e-9 for columns in events.values() if len(columns[0])), default=0.0)
+    whole = min(lengths.values()) if lengths else int(last / spec.period) + 1
+    ticks = whole if seconds is None else max(1, round(seconds / spec.period))
+    if lengths and ticks > whole:
+        rule = f"must be at most the {whole * spec.period:g} s that {path} lasts"
+        raise DescriptionError("--seconds", seconds, rule)
+    if ticks > MOST_TICKS:
+        rule = f"must last at most {MOST_TICKS:,} ticks of {spec.period} s"
+        raise DescriptionError(str(path), f"{ticks * spec.period:g} s", rule, "let t begin at 0, or give --seconds")
+    values = {name: rows[:ticks] for name, rows in values.items()}
+    return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, ticks, values, events)
+
+
+def _is_recording(path: str | os.PathLike, spec: ControllerSpec) -> bool:
+    """Whether it is to be read as a recording; raises DescriptionError for a file that is nothing of what is known."""
+    if not os.path.exists(path):
+        return False
+    try:
+        if not os.path.isdir(path):
+            with open_file(path) as file:
+                if file.read(2) == b"PK":  # arrays: of the inputs, or the columns of a recording
+                    return {"t", "x", "y", "p"} <= _names(path) - {one.name for one in spec.inputs}
+    except (OSError, ValueError):  # said when the arrays are read
+        return False
+    try:
+        open_recording(path)
+    except DescriptionError as error:
+        if error.path != str(path):
+            raise
+        raise DescriptionError("--input", str(path), f"is not an .npz file of arrays, and {error.rule}") from None
+    return True
+
+
+def _names(path: str | os.PathLike) -> set[str]:
+    with Arrays(path) as archive:
+        return set(archive)
+
+
+def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    try:
+        with Arrays(path) as archive:
+            return dict(archive)
+    except OSError as error:
+        raise DescriptionError("--input", str(path), f"cannot be read: {reason(error)}") from None
+    except ValueError as error:
+        raise DescriptionError("--input", str(path), f"is not an .npz file of arrays: {error}") from None
+
+
+def _check_names(path: str | os.PathLike, names: Iterable[str], spec: ControllerSpec) -> None:
+    known = [i.name for i in spec.inputs]
+    for name in names:
+        if name not in known:
+            raise DescriptionError(f"{path}#{name}", name, "is not an input", nearest(name, known))
+
+
+def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
+    record = Shown.load(path)
+    _check_names(path, record.inputs, spec)
+    if record.period_ns != round(spec.period * 1e9):
+        rule = f"must be the controller's, {spec.period:g} s"
+        raise DescriptionError(
+            f"{path}#period", f"{record.period_ns * 1e-9:g} s", rule, "record it again, or run it so"
+        )
+    ticks = record.ticks if seconds is None else max(1, round(seconds / spec.period))
+    if not 1 <= ticks <= record.ticks:
+        rule = f"must be at most the {record.ticks * spec.period:g} s that {path} lasts"
+        raise DescriptionError("--seconds", seconds, rule)
+    values, events = {}, {}
+    for one in spec.inputs:
+        kept = record.inputs.get(one.name)
+        if kept is None or ("values" in kept) != isinstance(one, ValueInput):
+            raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of the other kind")
+        if isinstance(one, ValueInput):
+            values[one.name] = _rows(f"{path}#{one.name}", kept["values"], one.size)[:ticks]
+        else:
+            end = int(kept["offsets"][ticks])
+            events[one.name] = tuple(kept[key][:end] for key in "txyp")
+    return Stimulus(f"record of {os.path.basename(path)}", spec.period, ticks, values, events, record)
+
+
+def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:
+    rows = array[:, None] if array.ndim == 1 and size == 1 else array
+    if rows.ndim != 2 or rows.shape[1] != size or not len(rows):
+        raise DescriptionError(where, f"shape {array.shape}", f"must be (ticks, {size}): a row a tick")
+    if rows.dtype.kind not in "biuf":
+        raise DescriptionError(where, f"dtype {rows.dtype}", "must be numbers")
+    return rows.astype(np.float64)
+
+
+def _columns(where: str, array: np.ndarray) -> tuple[np.ndarray, ...]:
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise DescriptionError(where, f"shape {array.shape}", "must be (n, 4): rows of t, x, y, p")
+    if array.dtype.kind not in "biuf":
+        raise DescriptionError(where, f"dtype {array.dtype}", "must be numbers")
+    t = array[:, 0] if array.dtype.kind != "f" else np.rint(array[:, 0].astype(np.float64) * 1e9)
+    if not (np.isfinite(array).all() and (t >= 0).all() and (t < 2.0**62).all()):
+        raise DescriptionError(where, "NaN, infinite or negative", "t, x, y and p must be finite, and t >= 0")
+    order = np.argsort(t, kind="stable")
+    return (t[order].astype(np.int64), *(array[order, k] for k in (1, 2, 3)))

@@ -1,0 +1,107 @@
+"""The synapses that a description means, one by one, for what looks at weights instead of running them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..controller_file import ControllerSpec
+from ..engine.program import Program
+from ..network import AllToAll, Distribution, FromArrays, Projection
+from ..network.convolution import Convolution
+
+__all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of"]
+
+MOST = 4_000_000  # synapses of a controller that are looked at one by one
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """Of one projection, without those of weight 0 that stay so.
+
+    pre, post : (k,) int64, neurons
+    weight : (k,) float64
+    delay : (k,) float64 [s]
+    """
+
+    of: Projection
+    pre: np.ndarray
+    post: np.ndarray
+    weight: np.ndarray
+    delay: np.ndarray
+
+
+def sizes_of(program: Program) -> dict[str, int]:
+    """Name -> how many signals it gives: populations, inputs whose encoder spikes, and graded inputs."""
+    found = {p.name: p.size for p in program.facts.populations}
+    for one in program.facts.inputs:
+        for kind in ("drive", "pooled", "held"):
+            place = program.names.get(f"{one.name}.{kind}")
+            if place is not None:
+                found.setdefault(one.name, place.shape[0])
+    return found
+
+
+def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
+    """Of all projections, in their order; None where they are too many to be looked at in about a second."""
+    if sum(p.synapses for p in program.facts.projections) > MOST:
+        return None
+    sizes = sizes_of(program)
+    return [_of(p, sizes[p.pre], sizes[p.post]) for p in spec.network.projections]
+
+
+def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
+    if isinstance(p.connector, Convolution):
+        pre, post, weight = _convolved(p.connector, np.asarray(p.weights, np.float64))
+        return Synapses(p, pre, post, weight, np.full(pre.size, float(p.delay)))
+    pre, post, weight, delay = given_synapses(p, n_pre, n_post)
+    there = weight != 0 if p.learning is None else np.ones(weight.size, bool)
+    return Synapses(p, pre[there], post[there], weight[there], delay[there])
+
+
+def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Source, target, weight and delay [s] of each synapse of a projection that is no convolution, those of weight 0
+    too; int8 weights as they are rounded."""
+    connector = p.connector
+    assert not isinstance(connector, Convolution)
+    if isinstance(connector, FromArrays):
+        pre, post = (np.asarray(index, np.int64) for index in connector.arrays())
+    else:
+        pointers, targets = connector.rows(n_pre, n_post, p.pre == p.post)
+        pre, post = np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
+    shape = (n_pre, n_post) if isinstance(connector, AllToAll) else pre.shape
+    drawn = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights, np.float64)
+    weight = np.broadcast_to(drawn, shape).reshape(-1)
+    if p.precision == "int8":
+        scale = p.scale or float(np.abs(weight).max(initial=0)) / 127 or 1.0
+        weight = np.rint(weight / scale) * scale
+    return pre, post, weight, np.broadcast_to(np.asarray(p.delay, np.float64), shape).reshape(-1)
+
+
+def _convolved(c: Convolution, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A place of the kernel at a time, for all places of the picture under which it lies."""
+    channels, rows, columns = c.output_shape(weights.shape)
+    group_in, group_out = c.shape[0] // c.groups, channels // c.groups
+    found = []
+    for r, k in np.ndindex(weights.shape[2:]):
+        out, within = np.nonzero(weights[:, :, r, k])
+        y, to_y = _under(c, 0, weights.shape[2], r, rows)
+        x, to_x = _under(c, 1, weights.shape[3], k, columns)
+        place = (y[:, None] * c.shape[2] + x).reshape(-1)
+        to = (to_y[:, None] * columns + to_x).reshape(-1)
+        source = out // group_out * group_in + within
+        pre = source[:, None] * (c.shape[1] * c.shape[2]) + place
+        post = out[:, None] * (rows * columns) + to
+        weight = np.broadcast_to(weights[out, within, r, k][:, None], pre.shape)
+        found.append((pre.reshape(-1), post.reshape(-1), weight.reshape(-1)))
+    pre, post, weight = (np.concatenate(parts) for parts in zip(*found))
+    return pre, post, weight
+
+
+def _under(c: Convolution, axis: int, kernel: int, at: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (axis 0) or columns of the picture that a place of the kernel meets, and those of the output there."""
+    to = np.arange(outputs)
+    place = to * c.stride[axis] - c.pads(axis, kernel)[0] + at * c.dilation[axis]
+    inside = (place >= 0) & (place < c.shape[1 + axis])
+    return place[inside], to[inside]

@@ -1,0 +1,55 @@
+"""What the numbers of inputs and outputs are called in pictures, tables and videos."""
+
+from __future__ import annotations
+
+import re
+
+from ..coding import ArgmaxDecoder, Input, Output, ValueInput
+from . import ControllerSpec
+from .ros import RosTopic
+
+__all__ = ["number_names", "output_names"]
+
+#: names in a selector of a field: ``position[name=pan, tilt]``
+SELECTED = re.compile(r"\[\s*\w+\s*=\s*([^\]]+)\]")
+
+
+def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
+    """A name for each number of an input or output.
+
+    Those in the ``ros`` section where it has one for each number: of a selector (``position[name=pan]``), or a list in
+    ``values`` (``name: [pan, tilt]``). Else the end's own name, with an index where it has several: ``joints[0]``.
+    """
+    size = end.size if isinstance(end, ValueInput | Output) else 1
+    topic = (spec.ros_outputs if isinstance(end, Output) else spec.ros_inputs).get(end.name)
+    named = _named(topic, size) if topic is not None else []
+    if named:
+        return named
+    return [end.name] if size == 1 else [f"{end.name}[{k}]" for k in range(size)]
+
+
+def _named(topic: RosTopic, size: int) -> list[str]:
+    """Names that a topic gives; none where they are not one for each number."""
+    selected = SELECTED.search(str(topic.field))
+    names = [part.strip(" '\"") for part in selected.group(1).split(",")] if selected else []
+    lists = [value for value in (topic.values or {}).values() if isinstance(value, list | tuple)]
+    for found in (names, *lists):
+        if len(found) == size and all(isinstance(name, str) and name for name in found):
+            return list(found)
+    return []
+
+
+def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
+    """A name for each number of the command, ``pan`` or ``arm[2]``, with ``units`` also ``pan [rad/s]``."""
+    names = []
+    for output in spec.outputs:
+        unit = f" [{output.unit}]" if units and output.unit else ""
+        names += [name + unit for name in number_names(spec, output)]
+    return names
+
+
+def term_names(spec: ControllerSpec, output: Output) -> list[str]:
+    """A name for each number that an output's decoders give: its own, or ``action 0`` where the largest is chosen."""
+    if isinstance(output.decoder, ArgmaxDecoder):
+        return [f"action {k}" for k in range(output.decoder.actions)]
+    return number_names(spec, output)

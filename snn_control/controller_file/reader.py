@@ -1,0 +1,241 @@
+"""Strict reading of YAML: every key is taken by someone, and every mistake names path, value, rule and nearest key.
+
+Arrays may stand inline or as ``file.npz#name``, relative to the file that is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..engine import registry
+from ..errors import NO_VALUE, DescriptionError, nearest
+from ..files import Arrays, reason
+
+__all__ = ["VERSION", "Loader", "Reader", "nearest"]
+
+VERSION = 1  # of the file
+FLOAT_MAX = float(np.finfo(np.float32).max)
+
+
+MOST_VALUES = 1_000_000  # of a file, what its references repeat counted again
+DEEPEST = 50  # lists and mappings in one another
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2 numbers (1e-3 is one) and booleans (on and no are words), and no key twice.
+
+    A file is bounded as it is once every reference (``*name``) stands written out, and in how deep it nests.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._values = self._depth = 0
+        self._sizes: dict[str, int] = {}  # anchor -> values that it names
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        line, before = f"line {event.start_mark.line + 1}", self._values
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self.anchors and event.anchor not in self._sizes:
+                raise DescriptionError(line, f"*{event.anchor}", "stands within what it names")
+            self._values += self._sizes.get(event.anchor or "", 0)
+        else:
+            self._values += 1
+        self._depth += 1
+        if self._values > MOST_VALUES:
+            rule = f"there are more than {MOST_VALUES:,} values"
+            fix = "write arrays as 'file.npz#name'" if not self._sizes else "so often must no reference repeat another"
+            raise DescriptionError(line, NO_VALUE, rule, fix)
+        if self._depth > DEEPEST:
+            raise DescriptionError(line, NO_VALUE, f"lists and mappings nest deeper than {DEEPEST}")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(event, yaml.NodeEvent) and event.anchor and not isinstance(event, yaml.AliasEvent):
+            self._sizes[event.anchor] = self._values - before
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            key, line = self.construct_object(key_node, deep=deep), key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):
+                raise DescriptionError(str(key), f"line {line}", "a key must be a name")
+            if key in seen:
+                rule = f"a key may be there once only, and it stands in line {seen[key]} already"
+                raise DescriptionError(str(key), f"line {line}", rule)
+            seen[key] = line
+        return super().construct_mapping(node, deep)
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+Loader.yaml_implicit_resolvers = {
+    first: sorted(
+        [rule for rule in rules if first in "tTfF" or rule[0] != "tag:yaml.org,2002:bool"],
+        key=lambda rule: rule[0] == "tag:yaml.org,2002:float",  # whole numbers stay whole
+    )
+    for first, rules in Loader.yaml_implicit_resolvers.items()
+}
+
+
+class Reader:
+    """Takes the keys of one mapping; what nobody took is an error."""
+
+    def __init__(self, value: Any, path: str, folder: Path) -> None:
+        if not isinstance(value, Mapping):
+            raise DescriptionError(path or "file", value, "must be a mapping (key: value)")
+        self.values, self.path, self.folder = dict(value), path, folder
+        self.known: list[str] = []
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def has(self, key: str) -> bool:
+        self.known.append(key)
+        return key in self.values
+
+    def take(self, key: str, default: Any = MISSING) -> Any:
+        if not self.has(key):
+            if default is MISSING:
+                near = difflib.get_close_matches(key, [str(k) for k in self.values], 1, 0.75)
+                fix = f"'{near[0]}' is not a key here; rename it to '{key}'" if near else f"add '{key}'"
+                raise DescriptionError(self.at(key), NO_VALUE, "is missing", fix)
+            return default
+        return self.values.pop(key)
+
+    def number(self, key: str, default: Any = MISSING) -> float:
+        value = self.take(key, default)
+        if value is not default and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise DescriptionError(self.at(key), value, "must be a number")
+        if value is not default and FLOAT_MAX < abs(value) < math.inf:
+            raise DescriptionError(self.at(key), value, f"must be finite, at most {FLOAT_MAX:.3g}")
+        return value
+
+    def text(self, key: str, default: Any = MISSING) -> str:
+        value = self.take(key, default)
+        if value is not default and not isinstance(value, str):
+            raise DescriptionError(self.at(key), value, "must be a text")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.take(key, default)
+        if not isinstance(value, bool):
+            raise DescriptionError(self.at(key), value, "must be true or false")
+        return value
+
+    def pair(self, key: str, default: Any = MISSING) -> tuple[Any, Any]:
+        value = self.take(key, default)
+        if value is default:
+            return value
+        if not isinstance(value, list) or len(value) != 2:
+            raise DescriptionError(self.at(key), value, "must be two values [a, b]")
+        return value[0], value[1]
+
+    def array(self, key: str, default: Any = MISSING) -> Any:
+        """A number, nested lists, or ``file.npz#name``."""
+        value = self.take(key, default)
+        if value is default:
+            return value
+        numbers = self._numbers(self.at(key), value)
+        found = np.asarray(numbers)
+        if found.size and found.dtype == np.float64 and FLOAT_MAX < max(found.max(), -found.min()) < math.inf:
+            raise DescriptionError(self.at(key), value, "must be finite numbers of float32")
+        return numbers
+
+    def bounds(self, key: str, default: Any) -> tuple[Any, Any]:
+        """``[low, high]``, each of them a number, a list of numbers or ``file.npz#name``."""
+        sides = self.pair(key, default)
+        if sides is default:
+            return sides
+        return self._numbers(f"{self.at(key)}[0]", sides[0]), self._numbers(f"{self.at(key)}[1]", sides[1])
+
+    def _numbers(self, path: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._from_file(path, value)
+        try:
+            array = np.array(value)
+        except (TypeError, ValueError):  # lists of different lengths
+            array = np.array(None)
+        if (array.dtype.kind not in "iuf" and array.size) or isinstance(value, Mapping) or value is None:
+            raise DescriptionError(path, value, "must be a number, lists of numbers or 'file.npz#name'")
+        return value if array.ndim == 0 else array if array.size else array.astype(np.int64)
+
+    def _from_file(self, path: str, reference: str) -> np.ndarray:
+        name, mark, key = reference.rpartition("#")
+        if not mark or not name.endswith(".npz"):
+            raise DescriptionError(path, reference, "must be a number, lists of numbers or 'file.npz#name'")
+        file = self.folder / name
+        try:
+            with Arrays(file) as archive:
+                if key not in archive:
+                    raise DescriptionError(path, reference, f"{name} has no array '{key}'", nearest(key, list(archive)))
+                array = archive[key]
+        except FileNotFoundError:
+            raise DescriptionError(path, reference, f"there is no file {file}") from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, DescriptionError):
+                raise
+            raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {reason(error)}") from None
+        if array.dtype.kind not in "iufb":
+            raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
+        return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask
+
+    def child(self, key: str, default: Any = MISSING) -> Reader:
+        return Reader(self.take(key, default), self.at(key), self.folder)
+
+    def items(self, key: str) -> list[Reader]:
+        value = self.take(key, [])
+        if not isinstance(value, list):
+            raise DescriptionError(self.at(key), value, "must be a list")
+        return [Reader(v, f"{self.at(key)}[{k}]", self.folder) for k, v in enumerate(value)]
+
+    def children(self, key: str, default: Any = MISSING) -> list[tuple[str, Reader]]:
+        inner = self.child(key, default)
+        return [(str(name), Reader(value, inner.at(str(name)), self.folder)) for name, value in inner.values.items()]
+
+    def kind(self, table: Collection[str], key: str = "type") -> str:
+        value = self.take(key)
+        if not isinstance(value, str) or value not in table:
+            raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", nearest(value, table))
+        return value
+
+    def type_of(self, kind: str, fits: Callable[[type], bool] = lambda cls: True, *also: str) -> Any:
+        """The description that ``type`` names, one of ours or of a plug-in, among those that fit.
+
+        kind : as `snn_control.engine.lowering.Plugin` calls it; also : other names that could stand here
+        """
+        value = self.values.get("type")
+        known = registry.types(kind, value)
+        try:
+            return known[self.kind([*(name for name, cls in known.items() if fits(cls)), *also])]
+        except DescriptionError as error:
+            if value in list(known) or not (broken := registry.faults(kind)):
+                raise
+            raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
+
+    def done(self) -> None:
+        for key in self.values:
+            raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", nearest(key, self.known))
+
+    def make(self, cls: Any, /, **values: Any) -> Any:
+        """``cls(**values)`` after checking that all keys were taken; its errors are seen from this path."""
+        self.done()
+        try:
+            return cls(**values)
+        except DescriptionError as error:
+            if error.path.startswith("populations."):
+                raise error.within("network") from None
+            known = error.path.startswith(("inputs.", "outputs.", "projections[", "guard."))
+            raise error if known else error.within(self.path) from None

@@ -1,0 +1,317 @@
+"""The controller file, written: descriptions -> YAML with the arrays beside it, read back to the same Program.
+
+What stands at its default is left out. An array of up to `INLINE` numbers stands in the YAML, a larger one in the .npz
+of the same name, once, however often it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..coding import (
+    ArgmaxDecoder,
+    EventsInput,
+    ValueInput,
+)
+from ..engine import registry
+from ..engine.lowering import BASES
+from ..errors import NO_VALUE, DescriptionError
+from ..files import Arrays, read_text, replace_files
+from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
+from ..network.convolution import Convolution
+from .connectors import CONNECTORS, DISTRIBUTIONS
+from .reader import VERSION, Loader
+from .ros import RosTopic, usual_depth
+
+__all__ = ["TYPES", "save_spec"]
+
+INLINE = 64  # numbers of an array that still reads well in the YAML
+COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
+
+#: description -> its ``type`` in the file, beside those of the registry; an empty one has none, as there is only one
+#: that can stand there
+TYPES: dict[type, str] = {
+    **{cls: name for table in (CONNECTORS, DISTRIBUTIONS) for name, cls in table.items()},
+    ArgmaxDecoder: "argmax",
+    Convolution: "convolution",
+    Grid: "",
+}
+KINDS: dict[type, str] = {ValueInput: "value", EventsInput: "events"}
+#: connections that the file says by a word
+WORDS: dict[type, str] = {AllToAll: "dense", OneToOne: "one_to_one", FromArrays: "sparse"}
+#: keys that the file calls otherwise than the descriptions do
+RENAMED = {"source": "from"}
+#: keys that the file needs though the description has a default
+NEEDED: dict[type, tuple[str, ...]] = {EventsInput: ("size", "encoder")}
+#: fields of a ControllerSpec that are no keys of the file, or have a way of their own into it
+SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "path")
+#: defaults of a command's topic, where they are not those of the description
+COMMANDED = {"reliability": "reliable"}
+#: keys that come first, in this order; the others follow in the order of the description
+ORDER = (
+    "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "not_finite", "stale",
+    "required", "capacity", "filters", "encoder", "decoder",
+)  # fmt: skip
+
+
+class _Writer:
+    """Descriptions -> plain data, and the arrays that it names."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.arrays: dict[str, np.ndarray] = {}
+        self._names: dict[tuple, str] = {}
+
+    def described(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        """One that ``type`` tells from its like: a neuron, an encoder, a decoder, a connection."""
+        kind = _type_of(type(value))
+        if kind is None:
+            plugged = [cls for one in BASES for cls in registry.types(one).values()]
+            known = ", ".join(cls.__name__ for cls in (*plugged, *TYPES))
+            fix = "; ".join([known, *sorted({registry.faults(one) for one in BASES} - {""})])
+            raise DescriptionError(".".join(path), type(value).__name__, "has no name in the controller file", fix)
+        return ({"type": kind} if kind else {}) | self.fields(value, path)
+
+    def fields(
+        self, value: Any, path: tuple[str, ...], skip: tuple[str, ...] = (), defaults: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Field by field, without what stands at its default."""
+        found: dict[str, Any] = {}
+        for f in fields(value):
+            one = getattr(value, f.name)
+            default = f.default_factory() if f.default_factory is not MISSING else f.default
+            default = (defaults or {}).get(f.name, default)
+            needed = f.name in NEEDED.get(type(value), ())
+            if f.name in skip or (not needed and _same(one, default)):
+                continue
+            one_by_one = str(f.type).startswith("tuple")
+            found[RENAMED.get(f.name, f.name)] = self.value(one, (*path, f.name), one_by_one)
+        rank = {key: k for k, key in enumerate(ORDER)}
+        return dict(sorted(found.items(), key=lambda item: rank.get(item[0], len(rank))))
+
+    def value(self, value: Any, path: tuple[str, ...], one_by_one: bool = False) -> Any:
+        if is_dataclass(value):
+            return self.described(value, path)
+        if value is None or isinstance(value, str | bool | np.bool_ | Mapping):
+            return _plain(value)
+        if one_by_one:
+            return [self.value(v, (*path, str(k))) for k, v in enumerate(value)]
+        return self.numbers(value, path)
+
+    def numbers(self, value: Any, path: tuple[str, ...]) -> Any:
+        """A number, lists of numbers, or where in the .npz they stand."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "iuf":
+            raise DescriptionError(".".join(path), value, "must be numbers")
+        if array.size <= INLINE:
+            return array.tolist()
+        content = array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest()
+        if content not in self._names:
+            name = key = "_".join(path[1:])  # without the section
+            same = 1
+            while key in self.arrays:
+                same += 1
+                key = f"{name}_{same}"
+            self.arrays[key], self._names[content] = array, key
+        return f"{self.file}#{self._names[content]}"
+
+    # the sections of the file ----------------------------------------------------------------------------------
+    def document(self, spec: Any) -> dict[str, Any]:
+        """A ControllerSpec as the YAML says it."""
+        numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
+        found: dict[str, Any] = {"version": VERSION} | numbers
+        inputs = {one.name: self.input(one) for one in _named("inputs", spec.inputs)}
+        network = self.network(spec.network)
+        outputs = {one.name: self.output(one) for one in _named("outputs", spec.outputs)}
+        found |= {key: values for key, values in (("inputs", inputs), ("network", network)) if values}
+        found["outputs"] = outputs
+        if guard := self.fields(spec.guard, ("guard",)):
+            found["guard"] = guard
+        cameras = [one.name for one in spec.inputs if isinstance(one, EventsInput)]
+        ros = {
+            "inputs": self.topics(spec.ros_inputs, {}, cameras),
+            "outputs": self.topics(spec.ros_outputs, COMMANDED, ()),
+        }
+        if ros := {side: topics for side, topics in ros.items() if topics}:
+            found["ros"] = ros
+        return found
+
+    def input(self, one: Any) -> dict[str, Any]:
+        if type(one) not in KINDS:
+            rule = f"must be one of {', '.join(cls.__name__ for cls in KINDS)}"
+            raise DescriptionError(f"inputs.{one.name}", type(one).__name__, rule)
+        return {"kind": KINDS[type(one)]} | self.fields(one, ("inputs", one.name), skip=("name",))
+
+    def network(self, network: Any) -> dict[str, Any]:
+        populations = {
+            one.name: self.fields(one, ("populations", one.name), skip=("name",))
+            for one in _named("network.populations", network.populations)
+        }
+        projections = [self.fields(_in_words(one), ("projections", one.pre, one.post)) for one in network.projections]
+        found = {"populations": populations, "projections": projections}
+        return {key: values for key, values in found.items() if values}
+
+    def output(self, one: Any) -> dict[str, Any]:
+        found = self.fields(one, ("outputs", one.name), skip=("name",))
+        decoder = found["decoder"]
+        if not decoder:
+            raise DescriptionError(f"outputs.{one.name}.decoder", decoder, "must hold at least one decoder")
+        if isinstance(decoder, list) and len(decoder) == 1:
+            found["decoder"] = decoder[0]
+        return found
+
+    def topics(
+        self, topics: Mapping[str, RosTopic], defaults: Mapping[str, Any], cameras: Collection[str]
+    ) -> dict[str, Any]:
+        for name, topic in topics.items():
+            if topic.values and defaults is not COMMANDED:
+                raise DescriptionError(f"ros.inputs.{name}.values", topic.values, "goes with outputs only")
+            if name not in cameras and (topic.pace, topic.late) != (RosTopic.pace, RosTopic.late):
+                raise DescriptionError(f"ros.*.{name}.pace", topic.pace, "pace and late go with events inputs only")
+            if topic.reduce and (name in cameras or defaults is COMMANDED):
+                raise DescriptionError(f"ros.*.{name}.reduce", topic.reduce, "goes with value inputs only")
+        output = defaults is COMMANDED
+        return {
+            name: self.fields(topic, ("ros", name), defaults={**defaults, "depth": usual_depth(topic.type, output)})
+            for name, topic in topics.items()
+        }
+
+
+def _type_of(cls: type) -> str | None:
+    """The ``type`` of a description in the file, ours or a plug-in's."""
+    return TYPES[cls] if cls in TYPES else registry.name_of(cls)
+
+
+def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
+    """The values of a mapping by name; raises DescriptionError where two have one name."""
+    for name, times in Counter(value.name for value in values).items():
+        if times > 1:
+            raise DescriptionError(section, name, "every name must be there once")
+    return values
+
+
+def _in_words(one: Projection) -> Projection:
+    """The same projection, its connection a word where there is one."""
+    if type(one.connection) not in WORDS:
+        return one
+    index: dict[str, Any] = {key: getattr(one.connection, key, None) for key in ("pre_index", "post_index")}
+    return replace(one, connection=WORDS[type(one.connection)], **index)
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, tuple | list) and len(value) == len(default) and all(map(_same, value, default))
+    return np.ndim(value) == 0 and bool(_plain(value) == default)  # a float32 near the default is not the default
+
+
+def _plain(value: Any) -> Any:
+    """Without NumPy's types."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Nested mappings in block style, lists and the innermost mappings in one line, and nothing by reference."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+# a text that either YAML 1.1 or our own reader would take for something else stands in quotes
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *Loader.yaml_implicit_resolvers.get(first, ())]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *Loader.yaml_implicit_resolvers}
+}
+
+
+def _mapping(dumper: yaml.SafeDumper, data: dict) -> yaml.Node:
+    node = yaml.SafeDumper.represent_dict(dumper, data)
+    leaf = not any(
+        isinstance(v, dict) or (isinstance(v, list) and any(isinstance(e, dict) for e in v)) for v in data.values()
+    )
+    node.flow_style = leaf
+    return node
+
+
+def _sequence(dumper: yaml.SafeDumper, data: list) -> yaml.Node:
+    flow = not any(isinstance(e, dict) for e in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
+
+
+def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
+    style = None if data.isprintable() else '"'  # the only one in which PyYAML brings back every line break
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(dict, _mapping)
+_Dumper.add_representer(list, _sequence)
+
+
+def _check_own(path: Path, beside: Path) -> None:
+    """Raise DescriptionError where ``beside`` holds arrays that the controller file ``path`` does not refer to."""
+    if not beside.exists():
+        return
+    try:
+        with Arrays(beside) as archive:
+            held = set(archive)
+    except (OSError, ValueError):
+        held = {beside.name}  # whatever it is, it is not ours
+    try:
+        known = set(_texts(yaml.load(read_text(path), Loader)))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        known = set()
+    if other := sorted(name for name in held if f"{beside.name}#{name}" not in known):
+        rule = f"holds what {path.name} does not refer to ({', '.join(other[:3])}) and would be replaced"
+        raise DescriptionError(str(beside), NO_VALUE, rule, "choose another name, or move it away")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
+
+
+def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
+    """Write a ControllerSpec as ``NAME.yaml``, and ``NAME.npz`` where it has larger arrays; both or none.
+
+    head : comment lines in front, e.g. "Made by: ..."
+
+    Returns the path. `load_spec` of it builds a Program of the same digest. A ``NAME.yaml`` that is there is replaced,
+    and so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError where ``NAME.npz`` holds
+    others, or where a description has no name in the file, and OSError where it cannot be written; nothing is written
+    then.
+    """
+    path = Path(path)
+    if path.suffix not in (".yaml", ".yml"):
+        raise DescriptionError("path", str(path), "must end with .yaml")
+    beside = path.with_suffix(".npz")
+    writer = _Writer(beside.name)
+    document = writer.document(spec)
+    comment = "".join(f"# {line}\n" for line in head.splitlines())
+    text = comment + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    files: dict[str | os.PathLike, Any] = {}
+    if writer.arrays:
+        _check_own(path, beside)
+        size = sum(array.nbytes for array in writer.arrays.values())
+        save = np.savez_compressed if size <= COMPRESSED else np.savez
+        files[beside] = lambda file: save(file, **writer.arrays)  # type: ignore[arg-type]
+    files[path] = lambda file: file.write(text.encode("utf-8"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_files(files)
+    return path

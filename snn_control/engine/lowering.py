@@ -1,0 +1,175 @@
+"""What a package adds to what controllers can be made of: kernels, and descriptions with their lowerings.
+
+A lowering says how a description becomes operations. Ours come as a `Plugin` too (`snn_control.engine.builtin`);
+``docs/plugins.md`` is the tutorial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..coding import Decoder, Encoder, EventFilter
+from ..errors import BuildError, ProgramError
+from ..network import LearningRule, NeuronModel
+from .program import Place
+from .rows import Kernel
+
+__all__ = [
+    "BASES",
+    "FLOAT_MAX",
+    "DecoderLowering",
+    "EncoderLowering",
+    "FilterLowering",
+    "NeuronLowering",
+    "Plugin",
+    "RuleLowering",
+]
+
+FLOAT_MAX = float(np.finfo(np.float32).max)
+Numbers = Any  # a number, or (n,) numbers
+
+
+def _no_options(model: Any, dt: float) -> dict[str, int]:
+    return {}
+
+
+def _once(model: Any) -> bool:
+    return False
+
+
+def _zeros(model: Any, v: np.ndarray) -> dict[str, Numbers]:
+    return {}
+
+
+@dataclass(frozen=True)
+class NeuronLowering:
+    """How a neuron description becomes a kernel's row.
+
+    kernel : name in the registry
+    parameters : (description, dt [s]) -> the kernel's parameters in their order, each a number or (n,) numbers
+    states : description -> word of a state array -> its dtype, or None where this description does without; "v" is the
+        membrane, "isyn" what synaptic currents add to
+    options : (description, dt) -> numbers of the row by word
+    several : description -> whether it can fire several times in a step; it then has a state "counts"
+    initial : (description, v at reset) -> other states at reset that are not 0, by name
+    random : it draws random numbers: its row has the words seed and number
+    """
+
+    kernel: str
+    parameters: Callable[[Any, float], Sequence[Numbers]]
+    states: Callable[[Any], dict[str, str | None]]
+    options: Callable[[Any, float], dict[str, int]] = _no_options
+    several: Callable[[Any], bool] = _once
+    initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = _zeros
+    random: bool = False
+
+    def synaptic(self, model: NeuronModel) -> bool:
+        return self.states(model).get("isyn") is not None
+
+    def matrix(self, model: NeuronModel, dt: float) -> np.ndarray:
+        """(parameters, 1) float32, or (parameters, n) where one of them is given for each neuron."""
+        rows = np.broadcast_arrays(*(np.asarray(row, np.float64).reshape(-1) for row in self.parameters(model, dt)))
+        found = np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
+        if np.isnan(found).any():
+            raise BuildError("", type(model).__name__, f"has no numbers for a step of {dt} s", "use another dt")
+        return found
+
+
+@dataclass(frozen=True)
+class EncoderLowering:
+    """How an encoder description becomes operations.
+
+    build : (builder, input, source) -> place of the currents, float32 (neurons,), after emitting into section PRE what
+        writes all of them once a tick; the source is the checked numbers, float32 (size,), or the io header of an
+        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` gives
+    pulse : the currents act in the first step of a tick only; or a function of the description that says so
+    events : it takes events, not numbers
+    """
+
+    build: Callable[[Any, Any, Place], Place]
+    pulse: bool | Callable[[Any], bool] = False
+    events: bool = False
+
+
+@dataclass(frozen=True)
+class FilterLowering:
+    """How a description of a filter becomes an operation.
+
+    kernel : its name, see `snn_control.engine.kernels.filters`
+    operands : (builder, input, filter, columns) -> the words of the row beside those of `Events`
+    """
+
+    kernel: str
+    operands: Callable[[Any, Any, Any, Any], dict[str, int | Place]]
+
+
+def _newest(path: str, term: Any, dt: float) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class DecoderLowering:
+    """How a decoder description becomes operations.
+
+    build : (builder, path of the term, term, its population, into) emits what adds the term to ``into``, float32 (m,),
+        in section POST, and what that needs in section STEP
+    graded : it reads a graded population, not a spiking one
+    lists : (path, term, dt) -> newest spike lists or graded vectors, one a step, that the population must keep for it
+    """
+
+    build: Callable[[Any, str, Any, Any, Place], None]
+    graded: bool = False
+    lists: Callable[[str, Any, float], int] = _newest
+
+
+#: (builder, plastic projection) emits the operations of a learning rule into section STEP
+RuleLowering = Callable[[Any, Any], None]
+
+#: what a package can bring beside kernels -> the base of its descriptions, and how they are lowered
+BASES: dict[str, tuple[type, Any]] = {
+    "neurons": (NeuronModel, NeuronLowering), "encoders": (Encoder, EncoderLowering),
+    "filters": (EventFilter, FilterLowering), "rules": (LearningRule, Callable), "decoders": (Decoder, DecoderLowering),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What a package adds; raises ProgramError where something is of the wrong type.
+
+    kernels : of names that nobody else has
+    neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
+        description is a dataclass of the package's own, whose fields are the keys in the file
+    references : ``"module:NAME"`` of a mapping kernel -> (reference implementation, random operands), see
+        `snn_control.testing`; imported by tests only
+    """
+
+    kernels: tuple[Kernel, ...] = ()
+    neurons: Mapping[str, tuple[type[NeuronModel], NeuronLowering]] = field(default_factory=dict)
+    encoders: Mapping[str, tuple[type[Encoder], EncoderLowering]] = field(default_factory=dict)
+    filters: Mapping[str, tuple[type[EventFilter], FilterLowering]] = field(default_factory=dict)
+    rules: Mapping[str, tuple[type[LearningRule], RuleLowering]] = field(default_factory=dict)
+    decoders: Mapping[str, tuple[type[Decoder], DecoderLowering]] = field(default_factory=dict)
+    references: str = ""
+
+    def __post_init__(self) -> None:
+        for one in self.kernels:
+            if not isinstance(one, Kernel):
+                raise ProgramError(f"kernels: {one!r} is no Kernel")
+        for kind, (base, lowering) in BASES.items():
+            for name, pair in getattr(self, kind).items():
+                where = f"{kind} '{name}'"
+                if not isinstance(pair, tuple) or len(pair) != 2:
+                    raise ProgramError(f"{where}: must be a pair (description, lowering)")
+                if not isinstance(pair[0], type) or not issubclass(pair[0], base):
+                    raise ProgramError(f"{where}: {pair[0]!r} is no subclass of {base.__name__}")
+                if not isinstance(pair[1], lowering):
+                    raise ProgramError(f"{where}: {pair[1]!r} is no lowering of {kind}")
+
+    def entries(self) -> list[tuple[tuple[str, str], Any]]:
+        """(kind, name) -> a kernel, or a pair (description, lowering)."""
+        found: list[tuple[tuple[str, str], Any]] = [(("kernels", one.name), one) for one in self.kernels]
+        return found + [((kind, name), pair) for kind in BASES for name, pair in getattr(self, kind).items()]

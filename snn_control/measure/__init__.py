@@ -1,1 +1,0 @@
-"""How long a controller takes, and where its time goes."""

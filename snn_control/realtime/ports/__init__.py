@@ -1,0 +1,1 @@
+"""What feeds the loop, and what takes its commands."""

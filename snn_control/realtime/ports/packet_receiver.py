@@ -1,0 +1,428 @@
+"""The way of packets into the slot of an events input, in the loop's thread: decoded, paced, capped, counted.
+
+A port holds packets as bytes (of DDS, of a ring) and calls, in a tick::
+
+    begin_tick(context, now, limit)
+    while decode_due(context) != 0 and <there is a packet, and fewer than its most were taken>:
+        offer(context, address, size, ...)      # the bytes must stay until `decode_due` gives 1 or `in_hand` 0
+    fresh = finish_tick(context)
+
+A packet is decoded as far as its events are due and the budget lasts; what is left stays in hand for the next tick.
+
+Pace
+----
+arrival : what has arrived is due.
+sensor : an event is due when its sensor time, mapped to the host's clock, has come: this spreads a long packet over the
+    ticks that it lasts. The mapping is the least difference seen between a packet's arrival and the time of its first
+    event; it is let go by 100 us a second, for the drift of the clocks. Nothing waits longer than 0.1 s: an event
+    that is due later than that is due now (a jump), and the mapping begins anew with the next packet.
+With ``limit`` > 0 (lockstep) a packet is decoded whole in its tick: neither pace nor budget hold.
+
+Late events: an event whose time is more than ``late`` before the newest one seen is counted and given all the same.
+A packet whose first event is more than 0.1 s before the newest one, or whose first event went ahead by 1 s more than
+the host's clock did, is a jump of the sensor's clock: counted, and "newest" begins anew.
+
+Capacity: the first events of a tick are kept, those beyond are decoded, counted and dropped.
+
+Sensor time (column t, ns) and host time (arrival and stamp of the slot) are never mixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.bound import Bound, io_arrays
+from ...engine.memory import call4, i64, u8, u16
+from ...engine.slots import ARRIVAL, COUNT, DROPPED, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP
+from ...errors import DescriptionError
+from ...events import state as words
+from ...events.codecs import ENCODINGS, codec
+from ...events.state import COUNTERS, NEVER
+from .. import histogram
+from ..clock import now_monotonic, now_realtime
+from ..cycle import UNRELATED_NS
+from ..histogram import record
+from ..slots import nothing_came
+
+__all__ = ["PACES", "Pacing", "PacketReceiver", "begin_tick", "decode_due", "finish_tick", "in_hand", "offer"]
+
+PACES = ("arrival", "sensor")
+SENSOR = 1
+
+CHUNK_EVENTS, CHUNK_BYTES = 4096, 16384  # of one call of a codec: the budget is looked at in between
+MOST_A_WORD = 64  # no word of any encoding has more events
+AHEAD_NS = 100_000_000  # longest wait for a sensor time
+BACK_NS, FAR_NS = 100_000_000, 1_000_000_000  # steps of the sensor's clock from which on they are jumps
+DRIFT = 10_000  # the mapping is let go by 1 ns in so many
+
+# Words of the context. What is set once:
+(
+    SLOT, T, X, Y, P, CAPACITY, SCRATCH_T, SCRATCH_X, SCRATCH_Y, SCRATCH_P, STATE, PEEK_STATE, CODECS, N_CODECS,
+    WIDTH, HEIGHT, PACE, LATE, BUDGET, LATENCY,
+) = range(20)  # fmt: skip
+COLUMNS, TIMESPEC = 20, 25  # five words, what a codec is given; two words
+# the tick:
+NOW, DEADLINE, WHOLE, SPENT, TICK_COUNT, TICK_DROPPED, TICK_FRESH, COUNTED = range(32, 40)
+# the packet in hand and the next event of it:
+HAND, DATA, LEFT, ENCODING, PACKET_STAMP, PACKET_ARRIVAL, FIRST, PEEKED, FOUND, NEXT_T, UNTIL = range(40, 51)
+# the clocks:
+KNOWN, NEWEST, OFFSET, LAST_ARRIVAL, SEQ, HAS_SEQ = range(51, 57)
+# counters:
+(
+    PACKETS, GAPS, REORDERED, JUMPS, UNKNOWN_ENCODING, BIG_ENDIAN, ENCODING_CHANGES, GEOMETRY, GIVEN, CUT, LATE_EVENTS,
+    EXHAUSTED, UNRELATED,
+) = range(57, 70)  # fmt: skip
+WORDS = 70
+CODEC_WORDS = 2  # a row of the codecs: address of decode_at, factor to ns
+
+#: name of a counter -> its word
+COUNTED_BY_RECEIVER = {
+    "packets": PACKETS, "gaps": GAPS, "reordered": REORDERED, "jumps": JUMPS, "unknown_encoding": UNKNOWN_ENCODING,
+    "big_endian": BIG_ENDIAN, "encoding_changes": ENCODING_CHANGES, "geometry": GEOMETRY, "events": GIVEN,
+    "dropped": CUT, "late": LATE_EVENTS, "budget_exhausted": EXHAUSTED, "stamps_unrelated": UNRELATED,
+    "newest_t": NEWEST,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- what a port calls
+
+
+@register_jitable
+def begin_tick(context, now, limit):
+    """Begin a tick at ``now`` [ns, of the loop]; ``limit`` as the port was given it."""
+    o = i64(context, WORDS)
+    nothing_came(o[SLOT])
+    o[NOW], o[WHOLE] = now, limit > 0
+    o[SPENT] = o[TICK_COUNT] = o[TICK_DROPPED] = o[TICK_FRESH] = o[COUNTED] = 0
+    if o[BUDGET] > 0 and limit <= 0:
+        o[DEADLINE] = now_monotonic(context + 8 * TIMESPEC) + o[BUDGET]
+    else:
+        o[DEADLINE] = NEVER
+
+
+@register_jitable
+def in_hand(context):
+    """1 while there is a packet whose bytes are still needed."""
+    return i64(context, WORDS)[HAND]
+
+
+@register_jitable
+def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival, known):
+    """Give the next packet; only while none is in hand.
+
+    address, size : of its events' bytes, at a multiple of 4
+    encoding : number in `snn_control.events.codecs.ENCODINGS`, -1 unknown
+    width, height : what the message says; 0 where it says nothing
+    stamp : of its header [ns], -1 none; arrival : for the pace [ns, CLOCK_MONOTONIC]
+    known : since when the world knew it, for the age [ns, CLOCK_MONOTONIC]
+    """
+    o = i64(context, WORDS)
+    o[PACKETS] += 1
+    _count_sequence(o, seq)
+    if width > 0 and height > 0 and o[WIDTH] > 0 and (width != o[WIDTH] or height != o[HEIGHT]):
+        o[GEOMETRY] += 1
+    if encoding < 0 or encoding >= o[N_CODECS]:
+        o[UNKNOWN_ENCODING] += 1
+        return
+    if big_endian != 0:
+        o[BIG_ENDIAN] += 1
+        return
+    if encoding != o[ENCODING]:
+        _use_codec(o, encoding)
+    state = i64(o[STATE], words.WORDS)
+    state[words.TIME_BASE], state[words.FRESH] = time_base, 1
+    o[HAND], o[DATA], o[LEFT], o[FIRST], o[PEEKED] = 1, address, size, 1, 0
+    o[PACKET_STAMP], o[PACKET_ARRIVAL] = stamp, arrival
+    o[TICK_FRESH] += 1
+    o[COUNTED] = 1
+    slot = i64(o[SLOT], SLOT_WORDS)
+    slot[STAMP], slot[ARRIVAL] = stamp, known
+
+
+@register_jitable
+def decode_due(context):
+    """Decode what is due of the packet in hand; 1 where the next may be offered, 0 where the tick is over."""
+    o = i64(context, WORDS)
+    while o[HAND] != 0:
+        if o[LEFT] <= 0:
+            _used_up(context, o)
+            break
+        if o[SPENT] != 0:
+            return 0
+        o[UNTIL] = NEVER
+        if o[PACE] == SENSOR and o[WHOLE] == 0 and not _is_due(context, o):
+            return 0
+        _decode_chunk(context, o)
+        if o[DEADLINE] != NEVER and now_monotonic(context + 8 * TIMESPEC) >= o[DEADLINE]:
+            o[SPENT] = 1
+    return 1 - o[SPENT]
+
+
+@register_jitable
+def finish_tick(context):
+    """Mark the slot; how many packets gave to this tick. A port returns it, or how many it took if that is more."""
+    o = i64(context, WORDS)
+    slot = i64(o[SLOT], SLOT_WORDS)
+    slot[COUNT], slot[DROPPED], slot[FRESH] = o[TICK_COUNT], o[TICK_DROPPED], o[TICK_FRESH]
+    o[GIVEN] += o[TICK_COUNT]
+    o[CUT] += o[TICK_DROPPED]
+    o[EXHAUSTED] += o[SPENT]
+    return o[TICK_FRESH]
+
+
+# ---------------------------------------------------------------- packets
+
+
+@register_jitable
+def _count_sequence(o, seq):
+    if o[HAS_SEQ] != 0:
+        if seq > o[SEQ]:
+            o[GAPS] += seq - o[SEQ] - 1
+        else:
+            o[REORDERED] += 1
+    o[SEQ], o[HAS_SEQ] = seq, 1
+
+
+@register_jitable
+def _use_codec(o, encoding):
+    """Another encoding: the decoder begins anew, what it counted stays."""
+    state = i64(o[STATE], words.WORDS)
+    state[words.SCALE] = i64(o[CODECS], CODEC_WORDS * o[N_CODECS])[CODEC_WORDS * encoding + 1]
+    for k in range(words.OWN, words.WORDS):
+        state[k] = 0
+    o[ENCODING_CHANGES] += o[ENCODING] >= 0
+    o[ENCODING] = encoding
+
+
+@register_jitable
+def _used_up(context, o):
+    """The packet is decoded to its end: its bytes are free, and its latency is known."""
+    o[HAND] = 0
+    if o[PACKET_STAMP] >= 0:
+        latency = now_realtime(context + 8 * TIMESPEC) - o[PACKET_STAMP]
+        if 0 <= latency < UNRELATED_NS:
+            record(o[LATENCY], latency)
+        else:
+            o[UNRELATED] += 1
+
+
+# ---------------------------------------------------------------- clocks
+
+
+@register_jitable
+def _first_event(o, t):
+    """The time of a packet's first event is known: is it a jump, and how do the clocks lie to each other?"""
+    o[FIRST] = 0
+    arrival = o[PACKET_ARRIVAL]
+    offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
+    if o[KNOWN] == 0:
+        o[NEWEST], o[OFFSET] = t, offset
+    elif t < o[NEWEST] - max(BACK_NS, o[LATE]) or t - o[NEWEST] - passed > FAR_NS:
+        o[JUMPS] += 1
+        o[NEWEST], o[OFFSET] = t, offset
+    else:
+        o[OFFSET] = min(o[OFFSET] + max(passed, 0) // DRIFT, offset)
+    o[KNOWN], o[LAST_ARRIVAL] = 1, arrival
+
+
+@register_jitable
+def _is_due(context, o):
+    """Whether the next event is; UNTIL is then the first sensor time that is not."""
+    if o[PEEKED] == 0:
+        _peek(context, o)
+    if o[FOUND] == 0:
+        return True
+    ahead = o[NEXT_T] + o[OFFSET] - o[NOW]
+    if ahead > AHEAD_NS:
+        o[JUMPS] += 1
+        o[OFFSET], o[KNOWN] = o[NOW] - o[NEXT_T], 0  # for what is left of this packet
+    elif ahead > 0:
+        return False
+    o[UNTIL] = o[NOW] - o[OFFSET] + 1
+    return True
+
+
+@register_jitable
+def _peek(context, o):
+    """Time of the next event, by a decoder's copy that is thrown away."""
+    state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
+    for k in range(words.WORDS):
+        copy[k] = state[k]
+    n = _call_codec(context, o, o[PEEK_STATE], True, np.int64(MOST_A_WORD), np.int64(NEVER))
+    o[PEEKED], o[FOUND] = 1, n > 0
+    if n > 0:
+        o[NEXT_T] = i64(o[SCRATCH_T], 1)[0]
+        if o[FIRST] != 0:
+            _first_event(o, o[NEXT_T])
+
+
+@register_jitable
+def _watch_time(o, t):
+    """Count the late events among ``t`` and remember the newest time."""
+    newest, late = o[NEWEST], o[LATE]
+    low, high = t[0], t[0]
+    for k in range(t.size):
+        low, high = min(low, t[k]), max(high, t[k])
+    if low < max(newest, high) - late:
+        for k in range(t.size):
+            o[LATE_EVENTS] += t[k] < newest - late
+            newest = max(newest, t[k])
+    o[NEWEST] = max(newest, high)
+
+
+# ---------------------------------------------------------------- decoding
+
+
+@register_jitable
+def _call_codec(context, o, state, aside, room, until):
+    """Decode the next bytes with the decoder ``state``, into the scratch or behind the tick's events; how many."""
+    i64(state, words.WORDS)[words.UNTIL] = until
+    c, count = i64(context + 8 * COLUMNS, 5), o[TICK_COUNT]
+    if aside:
+        c[0], c[1], c[2], c[3] = o[SCRATCH_T], o[SCRATCH_X], o[SCRATCH_Y], o[SCRATCH_P]
+    else:
+        c[0], c[1], c[2], c[3] = o[T] + 8 * count, o[X] + 2 * count, o[Y] + 2 * count, o[P] + count
+    c[4] = room
+    decode = i64(o[CODECS], CODEC_WORDS * o[N_CODECS])[CODEC_WORDS * o[ENCODING]]
+    return call4(decode, state, o[DATA], min(o[LEFT], np.int64(CHUNK_BYTES)), context + 8 * COLUMNS)
+
+
+@register_jitable
+def _decode_chunk(context, o):
+    """Decode a chunk of the packet in hand up to UNTIL, keep what the capacity allows."""
+    state = i64(o[STATE], words.WORDS)
+    free = o[CAPACITY] - o[TICK_COUNT]
+    aside = free < MOST_A_WORD  # where a word's events may go beyond the capacity
+    room = np.int64(CHUNK_EVENTS) if aside else min(free, np.int64(CHUNK_EVENTS))
+    n = _call_codec(context, o, o[STATE], aside, room, o[UNTIL])
+    if n == 0 and state[words.CONSUMED] == 0 and o[UNTIL] != NEVER:  # a glitch of the time in front of what is due
+        n = _call_codec(context, o, o[STATE], aside, np.int64(MOST_A_WORD), np.int64(NEVER))
+    used = state[words.CONSUMED]
+    if n == 0 and used == 0:  # less than a word
+        state[words.PARTIAL] += o[LEFT]
+        used = o[LEFT]
+    o[DATA] += used
+    o[LEFT] -= used
+    o[PEEKED] = 0
+    if n > 0:
+        _keep(context, o, n, aside, free)
+
+
+@register_jitable
+def _keep(context, o, n, aside, free):
+    t = i64(i64(context + 8 * COLUMNS, 1)[0], n)
+    if o[FIRST] != 0:
+        _first_event(o, t[0])
+    _watch_time(o, t)
+    if o[COUNTED] == 0:  # of a packet that came in an earlier tick
+        o[TICK_FRESH] += 1
+        o[COUNTED] = 1
+    if not aside:
+        o[TICK_COUNT] += n
+        return
+    kept, count = min(n, free), o[TICK_COUNT]
+    x, y, p = u16(o[SCRATCH_X], n), u16(o[SCRATCH_Y], n), u8(o[SCRATCH_P], n)
+    to_t, to_x = i64(o[T] + 8 * count, kept), u16(o[X] + 2 * count, kept)
+    to_y, to_p = u16(o[Y] + 2 * count, kept), u8(o[P] + count, kept)
+    for k in range(kept):
+        to_t[k], to_x[k], to_y[k], to_p[k] = t[k], x[k], y[k], p[k]
+    o[TICK_COUNT] += kept
+    o[TICK_DROPPED] += n - kept
+
+
+# ---------------------------------------------------------------- Python
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """How packets become ticks; see this module.
+
+    pace : "arrival" or "sensor"
+    late : an event so much older than the newest one seen is counted as late [s]
+    budget : share of the period that decoding may take in a tick (mode realtime); 0: no limit
+    """
+
+    pace: str = "arrival"
+    late: float = 0.01
+    budget: float = 0.4
+
+    def __post_init__(self) -> None:
+        if self.pace not in PACES:
+            raise DescriptionError("pace", self.pace, f"must be one of {', '.join(PACES)}")
+        for key, most in (("late", 3600.0), ("budget", 1.0)):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+                raise DescriptionError(key, value, f"must be from 0 to {most:g}")
+
+
+class PacketReceiver:
+    """Memory and counters of a stream's receiver; ``context`` is what its compiled functions are called with.
+
+    Parameters
+    ----------
+    slot : address of the io slot's header
+    columns : addresses of t int64, x uint16, y uint16, p uint8 of the slot, ``capacity`` each
+    capacity : most events a tick
+    size : (width, height) of the input: events beyond are out of the frame; None: not known
+    period_ns : of a tick, in mode realtime; 0 (lockstep, free): decoding has no budget
+    """
+
+    def __init__(
+        self,
+        slot: int,
+        columns: tuple[int, int, int, int],
+        capacity: int,
+        size: tuple[int, int] | None = None,
+        pacing: Pacing | None = None,
+        period_ns: int = 0,
+    ) -> None:
+        if capacity < 1:
+            raise DescriptionError("capacity", capacity, "must be at least 1 event")
+        self.pacing = pacing or Pacing()
+        width, height = size or (0, 0)
+        self.latency = histogram.new()
+        self._scratch = [np.zeros(CHUNK_EVENTS, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8)]
+        self._state, self._peek_state = words.new_state(1, width, height), words.new_state()
+        codecs = [codec(name) for name in ENCODINGS]
+        self._codecs = np.array([(c.address(), {"us": 1000, "ns": 1}[c.unit]) for c in codecs], np.int64)
+        self._block = np.zeros(WORDS, np.int64)
+        self._block[: LATENCY + 1] = (
+            slot, *columns, capacity, *(a.ctypes.data for a in self._scratch), self._state.ctypes.data,
+            self._peek_state.ctypes.data, self._codecs.ctypes.data, len(codecs), width, height,
+            PACES.index(self.pacing.pace), round(self.pacing.late * 1e9), round(self.pacing.budget * period_ns),
+            self.latency.ctypes.data,
+        )  # fmt: skip
+        self._block[ENCODING] = -1
+        self.context = int(self._block.ctypes.data)
+        self.slot = slot
+
+    @classmethod
+    def of(cls, bound: Bound, name: str, pacing: Pacing | None = None, mode: str = "realtime") -> PacketReceiver:
+        """Of the events input ``name`` of a controller's `Bound`; ``mode`` is that of the loop."""
+        found = {i.name: i for i in bound.program.facts.inputs if i.kind == "events"}
+        if name not in found:
+            raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
+        facts = found[name]
+        slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
+        t, x, y, p = (column.ctypes.data for column in columns)
+        period_ns = bound.program.facts.period_ns if mode == "realtime" else 0
+        size = (facts.size[0], facts.size[1])
+        return cls(slot.ctypes.data, (t, x, y, p), columns[0].size, size, pacing, period_ns)
+
+    def clear(self) -> None:
+        """Forget decoder, clocks, packet in hand and counters, as before the first packet. Not while a loop runs."""
+        self._block[NOW:] = 0
+        self._block[ENCODING] = -1
+        self._state[:] = words.new_state(1, int(self._block[WIDTH]), int(self._block[HEIGHT]))
+        histogram.clear(self.latency)
+
+    def counters(self) -> dict[str, int]:
+        """What was counted: packets, gaps (lost packets by seq), reordered, jumps, unknown_encoding and big_endian
+        (refused), encoding_changes, geometry (packets of another size than the input's), events given, dropped beyond
+        the capacity, late, budget_exhausted (ticks), stamps_unrelated, newest_t [ns, sensor], and the decoder's."""
+        block, state = self._block.copy(), self._state.copy()
+        own = {name: int(block[word]) for name, word in COUNTED_BY_RECEIVER.items()}
+        return own | {name: int(state[word]) for name, word in COUNTERS.items()}

@@ -1,0 +1,142 @@
+"""Watching a controller changes nothing, and sees every step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from snn_control.analysis.probe import Watched, sample, watch
+from snn_control.analysis.stimulus import default_stimulus
+from snn_control.controller import Controller
+from snn_control.controller_file import load_spec, parse_spec
+from snn_control.resources import shipped
+from tests.engine import zoo
+
+#: several steps a tick, events, delays, feedback, a graded population between spiking ones
+MIXED = """
+version: 1
+period: 0.004
+dt: 0.001
+inputs:
+  camera: {kind: events, size: [16, 12], encoder: {type: pool, grid: [4, 3], polarity: split}}
+  x: {kind: value, size: 2, range: [-1, 1], encoder: {type: population, neurons: 5, neuron: {type: lif, tau_mem: 0.01}}}
+network:
+  populations:
+    last: {size: 3, neuron: {type: lif, tau_mem: 0.01, refractory: 0.002}, bias: 0.3}
+    a: {size: 8, neuron: {type: cuba_lif, tau_mem: 0.01, tau_syn: 0.004}, bias: 0.1}
+    g: {size: 4, neuron: {type: li, tau_mem: 0.01}}
+  projections:
+  - {pre: x, post: a, weights: 0.2}
+  - {pre: camera, post: a, weights: 0.3}
+  - {pre: a, post: a, weights: -0.05, delay: 0.003}
+  - {pre: a, post: g, weights: 2.0, delay: 0.001}
+  - {pre: g, post: last, weights: 0.5}
+  - {pre: last, post: a, receptor: current, weights: -0.1, delay: 0.002}
+outputs:
+  y:
+    size: 2
+    limits: [-1, 1]
+    slew: 50
+    decoder: [{type: linear, from: last, tau: 0.02, weights: 0.01}, {type: membrane, from: g, weights: 0.02}]
+"""
+
+
+@pytest.mark.parametrize("name", ["cartpole", "pan_tilt", "mixed"])
+def test_a_watched_controller_has_the_same_bits(name):
+    spec = parse_spec(yaml.safe_load(MIXED)) if name == "mixed" else load_spec(shipped(name))
+    program, stimulus = spec.build(), default_stimulus(spec, 0.4, seed=2)
+    plain, watched = Controller(program), Watched(program)
+    for observation in stimulus.observations():
+        one, other = plain.step(observation), watched.step(observation)
+        assert all(np.array_equal(one[key], other[key]) for key in one)
+    assert np.array_equal(plain.bound.state, watched.bound.state)
+    assert plain.counters() == watched.counters()
+    assert sum(plain.counters()["spikes"].values()) > 100
+
+
+def test_it_has_the_same_bits_with_every_kernel():
+    program = zoo.program()
+    plain, watched = Controller(program), Watched(program)
+    for controller in (plain, watched):
+        rng = np.random.default_rng(9)
+        for _ in range(100):
+            controller.step(zoo.observation(rng))
+    assert np.array_equal(plain.bound.state, watched.bound.state)
+    assert np.array_equal(plain.bound.array("command"), watched.bound.array("command"))
+    spikes = plain.counters()["spikes"]
+    assert {look.seen.name: look.seen.spikes.sum() for look in watched.looks if look.seen.spiking} == spikes
+
+
+def test_what_is_seen_is_what_happened():
+    spec = parse_spec(yaml.safe_load(MIXED))
+    program, stimulus = spec.build(), default_stimulus(spec, 0.4, seed=2)
+    activity, plain = watch(program, stimulus), Controller(program)
+    commands, membranes, last = [], [], []
+    for k, observation in enumerate(stimulus.observations(), 1):
+        commands.append(plain.step(observation)["y"])
+        membranes.append(plain.bound.array("g.v").copy())
+        last += [(4 * k - 1, neuron) for neuron in plain.spikes("a")]
+    assert np.array_equal(activity.command, commands)
+    assert activity.steps == 400
+    assert not activity.safe.any()
+    for name, count in plain.counters()["spikes"].items():
+        seen = activity.populations[name]
+        assert seen.spikes.sum() == count == len(seen.spike_step)
+        assert seen.lost_spikes == 0
+        assert np.array_equal(seen.spikes, np.bincount(seen.spike_neuron, minlength=seen.size))
+    a = activity.populations["a"]
+    at_ends = a.spike_step % 4 == 3
+    assert list(zip(a.spike_step[at_ends], a.spike_neuron[at_ends])) == last
+    graded = activity.populations["g"]
+    assert np.array_equal(graded.trace[3::4], membranes)
+    assert np.array_equal(graded.highest, graded.trace.max(0))
+    assert (activity.populations["x"].drive_high > 3).all()  # every field was at its centre once
+    assert (activity.populations["a"].highest < 1).all()  # a membrane after a step is below the threshold
+    assert activity.populations["last"].drive_low.min() >= np.float32(0.3)  # the bias, and what excites
+
+
+def test_without_keeping_the_counts_are_the_same():
+    spec = parse_spec(yaml.safe_load(MIXED))
+    program, stimulus = spec.build(), default_stimulus(spec, 0.2)
+    full, short = watch(program, stimulus), watch(program, stimulus, keep=False)
+    for name, seen in full.populations.items():
+        assert np.array_equal(seen.spikes, short.populations[name].spikes)
+    assert short.populations["g"].trace.size == short.populations["a"].spike_step.size == 0
+    assert short.populations["a"].lost_spikes == 0
+    assert np.array_equal(full.command, short.command)
+
+
+def test_of_a_large_population_some_neurons_are_kept():
+    values = yaml.safe_load(MIXED)
+    values["network"]["populations"]["a"]["size"] = 12_000
+    del values["network"]["projections"][1:]  # the rest of them would not fit
+    values["outputs"]["y"]["decoder"] = [{"type": "linear", "from": "a", "tau": 0.02, "weights": 0.01}]
+    spec = parse_spec(values)
+    seen = watch(spec.build(), default_stimulus(spec, 0.2)).populations["a"]
+    assert len(seen.shown) == 10_000
+    assert np.array_equal(np.unique(seen.spike_neuron), seen.shown)
+    assert seen.lost_spikes == 0
+    assert len(seen.spike_step) == seen.spikes[seen.shown].sum()
+
+
+def test_several_spikes_in_a_step_are_seen():
+    values = yaml.safe_load(MIXED)
+    values["network"]["populations"]["last"] = {
+        "size": 3, "bias": [0.3, 1.0, 3.0], "neuron": {"type": "if", "r": 1e3, "reset": "subtract", "several": True},
+    }  # fmt: skip
+    spec = parse_spec(values)
+    program, stimulus = spec.build(), default_stimulus(spec, 0.2)
+    seen, plain = watch(program, stimulus).populations["last"], Controller(program)
+    for observation in stimulus.observations():
+        plain.step(observation)
+    assert seen.spikes.sum() == plain.counters()["spikes"]["last"]
+    assert (seen.fired <= 200).all()
+    assert seen.spikes[2] >= 600
+    assert seen.fired.sum() == len(seen.spike_step)
+
+
+def test_samples_are_spread_and_whole():
+    assert sample(3, 10).tolist() == [0, 1, 2]
+    assert sample(1, 1).tolist() == [0]
+    assert sample(1001, 3).tolist() == [0, 500, 1000]
