@@ -38,7 +38,7 @@ from snn_control.network import (
     Threshold,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "snn_control" / "controller.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 INFINITY = float("inf")

@@ -99,7 +99,7 @@ class Foreign(LearningRule):
         (lambda: built(EProp(error="g", feedback=1, learning_rate=1), LIF()), "needs post's reset to be 'subtract': it is 'value'"),
         (lambda: built(EProp(error="g", feedback=1, learning_rate=1), LIF(reset="subtract", tau_mem=[0.01, 0.02])), "needs one tau_mem for all neurons of post"),
         (lambda: built(EProp(error="g", feedback=[[1, 2, 3]], learning_rate=1)), ".learning.feedback = 'shape (1, 3)': must be a number or have shape (2, 2)"),
-        (lambda: built(Foreign()), ".learning = 'Foreign': no form is registered for this rule"),
+        (lambda: built(Foreign()), ".learning = 'Foreign': no lowering is registered for this rule"),
     ],
 )  # fmt: skip
 def test_a_network_that_does_not_fit_its_rule_is_told(make, expected):
