@@ -124,6 +124,18 @@ def _prefetch(locality):
 prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # ask for the cache line at an address, to be read soon, or later
 
 
+@intrinsic
+def one_by_one(typingctx):
+    """Nothing, which the compiler cannot see through: a loop that has it is not turned into one over vectors. For loops
+    of many branches and arrays, where the comparisons of all addresses would cost more than short vectors bring."""
+
+    def gen(context, builder, sig, args):
+        builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
+        return context.get_dummy_value()
+
+    return types.void(), gen
+
+
 def magnitude_between(low, high):
     """Intrinsic ``inside(x)``: low < abs(x) < high of a float32 by one comparison, of its bits; false for a NaN."""
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))

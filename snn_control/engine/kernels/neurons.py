@@ -18,7 +18,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
-from ..memory import f32, i64, u16, u32
+from ..memory import f32, i64, one_by_one, u16, u32
 from ..places import need, positive, ring, writable
 from ..rows import Number, Word, kernel, optional, written
 from . import ONE, ZERO, bounded, flush, settle
@@ -188,6 +188,7 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
     subtract, delayed, several = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.many != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
     for i in range(cells.n):
+        one_by_one()
         j = i * cells.step
         if synaptic:
             q = isyn[i]
