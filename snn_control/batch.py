@@ -15,6 +15,7 @@ import numpy as np
 from .controller import alone, give_events, give_value
 from .controller_file import nearest
 from .engine.bound import bind, check_rows, events_taker
+from .engine.control import as_taken
 from .engine.facts import InputFacts
 from .engine.program import ALIGN, IO, PROGRAM, STATE, Program, aligned
 from .engine.slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, STAMP
@@ -60,6 +61,7 @@ class Batch:
             if i.kind == "events"
         }
         self._commands = {o.name: self.array(f"{o.name}.command") for o in program.facts.outputs}
+        self._control = self.array("control")
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._run, self._lock = tables_function(), threading.RLock()
         self.reset()
@@ -140,6 +142,7 @@ class Batch:
         chosen = slice(None) if rows is None else rows
         self._states[chosen] = self.program.initial_state
         self._io[chosen] = 0
+        self._control[chosen] = as_taken(self.array("controlled")[chosen])
         for slot in self._slots.values():
             for word in (AGE, STAMP, ARRIVAL):
                 slot[chosen, word] = -1
@@ -167,6 +170,7 @@ class Batch:
         for one in state.reshape(-1, state.shape[-1]):
             check_rows(self.program, {**blocks, STATE: one[mark : mark + n]})
         self._states[chosen] = state[..., mark : mark + n]
+        self._control[chosen] = as_taken(self.array("controlled")[chosen])
         ages = np.ascontiguousarray(state[..., mark + n :]).view(np.int64)
         for k, slot in enumerate(self._slots.values()):
             slot[chosen, AGE] = ages[..., k]

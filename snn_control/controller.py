@@ -16,8 +16,9 @@ import numpy as np
 
 from .controller_file import ControllerSpec, load_spec, nearest
 from .engine.bound import Bound, events_taker, value_taker
+from .engine.control import LEARNING, RELEASE, RESTART, UPDATES
 from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
-from .engine.kernels import encoders, outputs, plasticity
+from .engine.kernels import encoders, outputs
 from .engine.program import Program
 from .engine.slots import AGE, ARRIVAL, STAMP
 from .engine.spike_ring import SpikeRing
@@ -119,7 +120,7 @@ class Controller:
         self._command = self.bound.array("command")
         self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
-        self._guard = self.bound.array("guard")
+        self._guard, self._control = self.bound.array("guard"), self.bound.array("control")
         self._rules = program.facts.learning
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._lock = threading.RLock()
@@ -282,16 +283,17 @@ class Controller:
 
     # learning ------------------------------------------------------------------------------------------------
     def learning(self, on: bool, name: str | None = None) -> None:
-        """Switch the rules of a name, or all, on or off from the next step on; raises InputError for no such rule.
+        """Switch the rules of a name, or all, on or off from the next tick on, also of a controller that a loop runs.
 
         A rule that is off changes nothing and costs next to nothing; switched on again it has forgotten its traces.
+        Raises InputError for no such rule.
         """
-        found = [r.title for r in self._rules if name in (None, r.name)]
+        found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
         if not found:
             known = nearest(name, [r.name for r in self._rules]) if self._rules else "no projection learns"
             raise InputError(f"learning '{name or ''}': is no rule of this controller; {known}")
-        for title in found:
-            self.bound.array(f"{title}.learning")[plasticity.ON] = bool(on)
+        for k in found:
+            self._control[LEARNING + k] = bool(on)
 
     def weights(self, pre: str, post: str, name: str | None = None) -> Any:
         """A copy of the weights that a rule learns, as they are now.
@@ -327,7 +329,15 @@ class Controller:
 
     def release(self) -> None:
         """An operator's release: the next tick, if it is valid, ends a fault; otherwise ask again."""
-        self._guard[outputs.OPERATOR] = 1
+        self._control[RELEASE] += 1
+
+    def restart(self) -> None:
+        """Let the network begin anew with the next tick, also that of a controller which a loop runs.
+
+        Membranes, currents, spikes under way and the traces of decoders and learning rules are as at the start. What
+        was learned, the inputs, the guard with the last command, the clock and what was counted stay.
+        """
+        self._control[RESTART] += 1
 
     @alone
     def spikes(self, population: str) -> np.ndarray:
@@ -408,10 +418,10 @@ class Controller:
             "learning": {
                 rule.title: {
                     "name": rule.name,
-                    "on": bool(a(f"{rule.title}.learning")[plasticity.ON]),
-                    "updates": int(a(f"{rule.title}.learning")[plasticity.UPDATES]),
+                    "on": bool(self._control[LEARNING + k]),
+                    "updates": int(a(f"{rule.title}.learning")[UPDATES]),
                 }
-                for rule in self._rules
+                for k, rule in enumerate(self._rules)
             },
             "guard": {
                 "faults": int(guard[outputs.FAULTS]),

@@ -6,14 +6,14 @@ Here places become addresses, and every bound is checked: what a bound table lea
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ProgramError
 from . import calls
-from . import tick as _tick
+from .control import LEARNING, as_taken
 from .names import check_names
 from .places import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
@@ -21,6 +21,7 @@ from .registry import kernel
 from .rows import WORDS, Kernel
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 from .take_events import taker
+from .tick import HEADER
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "events_taker", "io_arrays", "value_taker"]
 
@@ -63,11 +64,26 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
                 table[k, word], kinds[k, word] = address_of(operand, blocks), operand.kind
             else:
                 table[k, word] = operand
-    header, clock = table[0], program.names["clock"]
-    header[_tick.BEFORE], header[_tick.IN_STEP], header[_tick.AFTER] = (sections.count(s) for s in (PRE, STEP, POST))
-    header[_tick.STEPS] = program.steps
-    header[_tick.CLOCK], kinds[0, _tick.CLOCK] = address_of(clock, blocks), clock.kind
+    _fill_header(program, blocks, sections, table[0], kinds[0])
     return table, kinds
+
+
+def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: np.ndarray, kinds: np.ndarray) -> None:
+    before, in_step, after = (sections.count(s) for s in (PRE, STEP, POST))
+    values: dict[str, Any] = {"before": before, "in_step": in_step, "after": after, "steps": program.steps}
+    values["clock"] = program.names["clock"]
+    if "control" in program.names:
+        asked, restarts = program.names["control"], program.names["restarts"]
+        values |= {"asked": asked, "taken": program.names["controlled"], "rules": asked.shape[0] - LEARNING}
+        values |= {"restarts": restarts, "n_restarts": restarts.shape[0]}
+        values |= {"state": Place(STATE, 0, "|u1", program.initial_state.shape)}
+        values |= {"initial": int(program.initial_state.ctypes.data)}
+    for name, value in values.items():
+        word = HEADER.index(name)
+        if isinstance(value, Place):
+            header[word], kinds[word] = address_of(value, blocks), value.kind
+        else:
+            header[word] = value
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
@@ -75,6 +91,26 @@ def check_rows(program: Program, blocks: Blocks) -> None:
     rows = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
+    if "restarts" in program.names:
+        _check_restarts(program, blocks, [a for row in [*rows, named] for a in row if isinstance(a, Array)])
+
+
+def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
+    """Refuse a restart of what is no part of the network, or of a part of what kernels follow."""
+    parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
+    ends = [(offset, offset + size) for offset, size in parts]
+    if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
+        raise ProgramError("restarts: must lie within the state")
+    kept = [program.names[name] for name in ("clock", "controlled", "guard", "previous") if name in program.names]
+    for start, size in [(p.offset, p.n_bytes) for p in kept]:
+        if any(a < start + size and start < b for a, b in ends):
+            raise ProgramError(f"restarts: must leave what stands at {start}")
+    for array in arrays:
+        (kind, start), size = array.block, array.data.nbytes
+        if array.indices and kind == STATE and size:
+            cut = [(a, b) for a, b in ends if a < start + size and start < b]
+            if cut and not (cut[0][0] <= start and start + size <= cut[0][1]):
+                raise ProgramError(f"restarts: cut what kernels follow at {start}")
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
@@ -155,7 +191,8 @@ class Bound:
         self._blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
         self._table, _ = bind(program, self._blocks)
         self.table = int(self._table.ctypes.data)
-        self.tick = calls.ticker(self._table, *self._blocks.values())
+        self.tick = calls.ticker(self._table, program.initial_state, *self._blocks.values())
+        self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or a pickle gets a table of its own: addresses lead into one object's blocks alone."""
@@ -168,7 +205,7 @@ class Bound:
         `tick` is, for drivers whose input is an array already. Raises ProgramError if there is no such input.
         """
         slot, data = io_arrays(self.program, self.io, "a value input", name, slot="<i8", data="<f8")
-        return calls.stepper(self._table, name, slot, data, *self._blocks.values())
+        return calls.stepper(self._table, name, slot, data, self.program.initial_state, *self._blocks.values())
 
     def address(self, place: Place | str) -> int:
         """Address of a named array, bounds checked."""
@@ -183,6 +220,12 @@ class Bound:
         """Back to the initial state; the io block is cleared."""
         self.state[:] = self.program.initial_state
         self.io[:] = 0
+        self._ask_for_nothing()
+
+    def _ask_for_nothing(self) -> None:
+        """The control words as the state has taken them."""
+        if "control" in self.program.names:
+            self.array("control")[:] = as_taken(self.array("controlled"))
 
     def restore(self, state: np.ndarray) -> None:
         """Continue from a copy of `state`; raises ProgramError where it does not fit, and is then as it was."""
@@ -191,6 +234,7 @@ class Bound:
             raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
         check_rows(self.program, {**self._blocks, STATE: state})  # what kernels follow, and the guard's last command
         self.state[:] = state
+        self._ask_for_nothing()
 
 
 def _again(program: Program, state: np.ndarray, io: np.ndarray) -> Bound:

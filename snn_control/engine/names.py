@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..errors import ProgramError
+from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN, InputFacts, OutputFacts
 from .kernels.outputs import GUARD_WORDS
-from .kernels.plasticity import SWITCH_WORDS
 from .places import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
@@ -45,6 +45,8 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
                 lists = names.get(f"{one.name}.spikes", STATE, "|u1", (one.stride * one.slots,))
                 ring(lists, one.stride, one.slots, clock, 0, one.many, one.size)
                 found.append(lists)
+        if "control" in program.names:
+            found.append(_check_control(names, *words_of(len(facts.learning))))
         for one in facts.learning:
             found.append(names.get(f"{one.title}.learning", STATE, "<i8", (SWITCH_WORDS,)))
             names.get(f"{one.title}.weights", STATE, "<u4" if one.sparse else "<f4")
@@ -67,6 +69,15 @@ class _Names:
 
     def get(self, name: str, kind: int, dtype: str, shape: tuple[int, ...] | None = None) -> Array:
         return self.array(self.place(name, kind, dtype, shape))
+
+
+def _check_control(names: _Names, asked: int, taken: int) -> Array:
+    """The control words; as they are taken, which the tick writes."""
+    names.get("control", IO, "<i8", (asked,))
+    restarts = names.get("restarts", PROGRAM, "<i8")
+    if restarts.data.size % 16 or len(names.program.names["restarts"].shape) != 2:
+        raise ProgramError("restarts: must be pairs of an offset and a size")
+    return names.get("controlled", STATE, "<i8", (taken,))
 
 
 def _check_input(names: _Names, one: InputFacts) -> None:

@@ -1,7 +1,9 @@
 """The tick: one compiled function that walks a bound table. It knows no kernel and is never compiled again.
 
 Table, int64, rows of `WORDS`. Row 0 is the header: operations before the steps, in each step and after them,
-steps a tick, address of the clock (int64 [tick, step], in the state). Then one row an operation.
+steps a tick, address of the clock (int64 [tick, step], in the state); the control words as they are asked for (io) and
+as they are taken (state), and how many rules learn; what a restart sets back: the parts of the state (int64 rows offset
+and bytes), how many, the state and its initial content. Then one row an operation.
 """
 
 from __future__ import annotations
@@ -9,12 +11,17 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from .compile import compile_callback, compile_function
+from .control import LEARNING, RESTART, SWITCH_WORDS
 from .memory import call_kernel, i64
 from .rows import WORDS
 
-__all__ = ["AFTER", "BEFORE", "CLOCK", "IN_STEP", "STEPS", "tables_function", "tick_address"]
+__all__ = ["HEADER", "tables_function", "tick_address"]
 
-BEFORE, IN_STEP, AFTER, STEPS, CLOCK = range(5)  # words of the header
+HEADER = (
+    "before", "in_step", "after", "steps", "clock", "asked", "taken", "rules", "restarts", "n_restarts", "state",
+    "initial",
+)  # fmt: skip
+BEFORE, IN_STEP, AFTER, STEPS, CLOCK, ASKED, TAKEN, RULES, RESTARTS, N_RESTARTS, STATE, INITIAL = range(len(HEADER))
 ROW = 8 * WORDS  # bytes
 
 
@@ -27,10 +34,37 @@ def run_rows(row, count):
 
 
 @register_jitable
+def restart(header):
+    """The parts of the state that are the network's, as at the start."""
+    parts = i64(header[RESTARTS], 2 * header[N_RESTARTS])
+    for k in range(header[N_RESTARTS]):
+        offset, words = parts[2 * k], parts[2 * k + 1] // 8
+        now, initial = i64(header[STATE] + offset, words), i64(header[INITIAL] + offset, words)
+        for i in range(words):
+            now[i] = initial[i]
+
+
+@register_jitable
+def take_control(header):
+    """Take the control words, and follow a request to restart."""
+    rules = header[RULES]
+    asked, taken = i64(header[ASKED], LEARNING + rules), i64(header[TAKEN], LEARNING + SWITCH_WORDS * rules)
+    again = asked[RESTART] != taken[RESTART]
+    for k in range(LEARNING):
+        taken[k] = asked[k]
+    for k in range(rules):
+        taken[LEARNING + SWITCH_WORDS * k] = asked[LEARNING + k]
+    if again:
+        restart(header)
+
+
+@register_jitable
 def tick(table):
-    """Take the inputs of the io block, encode, step, decode, guard: once."""
-    header = i64(table, CLOCK + 1)
+    """Take the control words and the inputs of the io block, encode, step, decode, guard: once."""
+    header = i64(table, len(HEADER))
     clock = i64(header[CLOCK], 2)
+    if header[ASKED] != 0:
+        take_control(header)
     first_step = run_rows(table + ROW, header[BEFORE])
     row = first_step
     for _ in range(header[STEPS]):

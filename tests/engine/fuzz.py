@@ -145,9 +145,20 @@ def changed_facts(rng: np.random.Generator, one: Program) -> Program:
     return dataclasses.replace(one, facts=dataclasses.replace(one.facts, **{key: tuple(entries)}))
 
 
+def changed_restarts(rng: np.random.Generator, one: Program) -> Program:
+    """Other parts of the state are set back by a request to restart."""
+    constants = one.constants.copy()
+    parts = one.names["restarts"].view(constants)
+    for _ in range(_pick(rng, (1, 2, 3))):
+        row, column = (int(rng.integers(n)) for n in parts.shape)
+        move = _pick(rng, (8, -8, 64, -64, 1 << 20)) if rng.random() < 0.8 else other_number(rng, 1)
+        parts[row, column] = np.int64(np.clip(int(parts[row, column]) + move, -(2**63), 2**63 - 1))
+    return dataclasses.replace(one, constants=constants)
+
+
 def changed(rng: np.random.Generator, one: Program) -> Program:
-    ways = (changed_rows, changed_order, changed_names, changed_facts)
-    return ways[int(rng.choice(4, p=(0.7, 0.1, 0.1, 0.1)))](rng, one)
+    ways = (changed_rows, changed_order, changed_names, changed_facts, changed_restarts)
+    return ways[int(rng.choice(5, p=(0.6, 0.1, 0.1, 0.1, 0.1)))](rng, one)
 
 
 def changed_state(rng: np.random.Generator, one: Controller) -> np.ndarray:
@@ -199,6 +210,9 @@ def run(one: Controller, seed: int) -> int:
     ports = [ActivityRecorder(one.bound, 7, 50), ShownRecorder(one.bound, 7, most)]
     functions = [(ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(p.function), p.context) for p in ports]
     for k in range(TICKS):
+        for ask in (one.restart, one.release):
+            if rng.random() < 0.3:
+                ask()
         one.step(observation(rng, one, k))
         for function, context in functions:
             function(context, 0, 0)

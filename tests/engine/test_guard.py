@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from snn_control.coding import ArgmaxDecoder, EventsInput, Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.engine.kernels.outputs import DRIVER, STOPPED
+from snn_control.engine.control import DRIVER
+from snn_control.engine.kernels.outputs import STOPPED
 from snn_control.network import LI, Network, Population, Projection
 
 LOW, HIGH, SAFE, SLEW, PERIOD = -0.7, 0.9, 0.1, 30.0, 1e-3
@@ -217,7 +218,7 @@ def test_a_driver_that_stops_gets_the_safe_command():
     controller = Controller(build(network, [ValueInput("x")], [output], dt=PERIOD, period=PERIOD))
     for _ in range(200):
         before = u(controller, 1.0)
-    controller.bound.array("guard")[DRIVER] = STOPPED
+    controller.bound.array("control")[DRIVER] = STOPPED
     after = u(controller, 1.0)
     assert controller.safe
     assert after == pytest.approx(before - PERIOD)

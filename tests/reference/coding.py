@@ -166,20 +166,20 @@ def argmax(n, x, y):
     y[0] = f32(best) if np.isfinite(x).all() else f32(np.nan)
 
 
-def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, release):
-    reason, elapsed = int(words[8]), min(max(int(words[9]), 1), 10)
+def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, control, release):
+    reason, elapsed = int(control[0]), min(max(int(control[1]), 1), 10)
     if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
         reason |= 1
     if not np.isfinite(raw).all():
         reason |= 2
-    faulted, streak, operator = bool(words[0]), int(words[1]), bool(words[7])
+    faulted, streak, operator = bool(words[0]), int(words[1]), words[7] != control[2]
     if reason:
         words[6] += not faulted
         faulted, streak = True, 0
     elif faulted:
         streak += 1
         faulted = not (operator or (release > 0 and streak >= release))
-    words[0], words[1], words[2], words[7] = faulted, streak, reason, 0
+    words[0], words[1], words[2], words[7] = faulted, streak, reason, control[2]
     words[3] += faulted
     for j in range(m):
         low, high, slew, safe = (float(limits[k, j]) for k in range(4))
@@ -350,8 +350,22 @@ def guard_case(rng, m):
     if rng.random() < 0.2:
         limits[:2] = [[-np.inf], [np.inf]]
     raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
-    words = rng.integers(0, 4, 10)
-    words[0], words[7], words[8] = *rng.integers(0, 2, 2), rng.choice([0] * 9 + [4, 8])
-    words[9] = rng.choice([-1, 0, 1, 2, 9, 10, 11, 1 << 40])
+    words = rng.integers(0, 4, 8)
+    words[0], released = rng.integers(0, 2), words[7] + rng.integers(0, 2)
+    elapsed = rng.choice([-1, 0, 1, 2, 9, 10, 11, 1 << 40])
+    control = np.array([rng.choice([0] * 9 + [4, 8]), elapsed, released, 0])
     ramp = (np.isfinite(slew) & (rng.random(m) < 0.5)).astype(np.uint8)
-    return [inputs, valid, required, m, raw, np.zeros(m), previous, limits, ramp, words, int(rng.integers(0, 4))]
+    return [
+        inputs,
+        valid,
+        required,
+        m,
+        raw,
+        np.zeros(m),
+        previous,
+        limits,
+        ramp,
+        words,
+        control,
+        int(rng.integers(0, 4)),
+    ]

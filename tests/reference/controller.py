@@ -83,7 +83,7 @@ class SlowController:
         self.filters = {i.name: SlowFilters(i, period) for i in inputs if isinstance(i, EventsInput)}
         self.levels: dict[str, np.ndarray] = {}  # of encoders of events whose cells last
         self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
-        self.words, self.release = np.zeros(10, np.int64), guard.release
+        self.words, self.release = np.zeros(8, np.int64), guard.release
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
         self.previous = self.limits[3].copy()
@@ -415,6 +415,6 @@ class SlowController:
         raw, command = np.concatenate(raw), np.zeros(self.previous.size)
         required = np.array([i.required for i in self.inputs] or [0])
         guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.ramp,
-              self.words, self.release)  # fmt: skip
+              self.words, np.zeros(4, np.int64), self.release)  # fmt: skip
         cuts = np.cumsum([o.size for o in self.outputs])[:-1]
         return {o.name: c for o, c in zip(self.outputs, np.split(command, cuts), strict=True)}

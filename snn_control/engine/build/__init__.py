@@ -18,7 +18,7 @@ from ...network import Network
 from .inputs import add_input, end_pulses
 from .outputs import add_guard, add_output, look_back, terms_of
 from .projections import connect
-from .restart import add_restart
+from .restart import add_restart, restarts
 from .builder import Builder
 from ..facts import Facts, InputFacts, OutputFacts, PopulationFacts, ProjectionFacts, RuleFacts
 from ..program import element
@@ -108,6 +108,7 @@ def build(
         add_output(b, out, element(raw, first, out.size))
         first += out.size
     end_pulses(b)
+    b.layout.constant("restarts", restarts(b, before))
     add_guard(b, inputs, outputs, validity, raw, (guard or Guard()).release)
     facts = _facts(b, inputs, outputs, dt, period)
     operations = tuple(o for section in (PRE, STEP, POST) for o in b.sections[section])

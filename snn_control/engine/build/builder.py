@@ -12,7 +12,8 @@ from ...errors import BuildError, DescriptionError
 from ...network import Distribution, Network, NeuronModel, Population, Projection
 from .. import registry
 from ..facts import CountedFacts
-from ..lowering import (FLOAT_MAX, NeuronLowering)
+from ..control import LEARNING, ON, SWITCH_WORDS, words_of
+from ..lowering import FLOAT_MAX, NeuronLowering
 from ..kernels.spikes import HEADER
 from ..program import element
 from .layout import Layout
@@ -94,6 +95,8 @@ class Builder:
         self.drawing: dict[int, str] = {}
         self.layout = Layout()
         self.clock = self.layout.state("clock", "int64", 2)
+        self.controlled, self.switches = self._control()
+        self.network_states: list[Place] = []  # what a restart sets back
         self.nodes: dict[str, Node] = {}
         self.sections: dict[int, list[Operation]] = {PRE: [], STEP: [], POST: []}
         times = [whole_steps(f"{p.label}.delay", p.delay, dt) for p in network.projections]
@@ -108,6 +111,18 @@ class Builder:
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
         self.filters: dict[str, list[str]] = {}  # of each events input
+
+    def _control(self) -> tuple[Place, dict[int, Place]]:
+        """The control words as the tick takes them, and of each projection that learns its switch among them."""
+        rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
+        asked, taken = words_of(len(rules))
+        initial = np.zeros(taken, np.int64)
+        initial[LEARNING + ON :: SWITCH_WORDS] = [rule.enabled for rule in rules.values()]
+        self.layout.io("control", "int64", asked)
+        place = self.layout.state("controlled", "int64", taken, initial)
+        return place, {
+            index: element(place, LEARNING + SWITCH_WORDS * k, SWITCH_WORDS) for k, index in enumerate(rules)
+        }
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
         """Add an operation of kernel ``name``; its operands by the words of the kernel's row."""
@@ -192,6 +207,12 @@ class Builder:
 
     def population(self, pop: Population, driven: bool = False) -> Node:
         """Allocate a population and prepare its operation."""
+        first = len(self.layout.states)
+        node = self._population(pop, driven)
+        self.network_states += [place for _, place, _ in self.layout.states[first:]]
+        return node
+
+    def _population(self, pop: Population, driven: bool) -> Node:
         name, n, model, lay = pop.name, int(pop.size), pop.neuron, self.layout
         where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:

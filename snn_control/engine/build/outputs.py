@@ -23,6 +23,7 @@ from .. import registry
 from .projections import fan_out, product, zeros
 from .builder import Builder, Node, matrix, vector
 from ..lowering import DecoderLowering
+from ..control import LEARNING
 from ..kernels import outputs
 from ..program import element
 from ..program import POST, STEP, Place
@@ -195,6 +196,6 @@ def add_guard(
     required = lay.constant("", np.array([int(i.required) for i in inputs] or [0], np.int64))
     b.emit(
         POST, "guard", inputs=len(inputs), validity=validity, required=required, m=m, raw=raw, command=command,
-        previous=previous, limits=lay.constant("", limits), ramp=lay.constant("", ramp), words=words, release=release,
-        label="guard",
+        previous=previous, limits=lay.constant("", limits), ramp=lay.constant("", ramp), words=words,
+        control=element(b.controlled, 0, LEARNING), release=release, label="guard",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A network that begins each tick as after a reset: for what was trained on independent samples."""
+"""A network that begins anew: in each tick, for what was trained on independent samples, or when it is asked to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from ...errors import BuildError
 from .builder import Builder
-from ..program import PRE, STATE, Place
+from ..program import ALIGN, PRE, STATE, Place
 
-__all__ = ["add_restart"]
+__all__ = ["add_restart", "restarts"]
 
 LABEL = "reset_each_tick"
 
@@ -37,3 +37,22 @@ def add_restart(b: Builder, first: int) -> None:
         else:  # 0 has the same bits in every dtype
             words = Place(STATE, place.offset, "<f4", (-(-place.n_bytes // 4),))
             b.emit(PRE, "clear", n=words.shape[0], y=words, label=LABEL)
+
+
+def restarts(b: Builder, first: int) -> np.ndarray:
+    """(k, 2) int64, offset and bytes of the parts of the state that a request to restart sets back.
+
+    These are the states of all populations, and those handed out from ``first`` on: what projections, rules and
+    decoders remember. What has been learned, and which rules are on, stays.
+    """
+    learned = {f"{plastic.title}.weights" for plastic in b.plastic.values()}
+    later = [place for name, place, _ in b.layout.states[first:] if name not in learned]
+    starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())
+    parts: list[list[int]] = []
+    for offset, n_bytes in starts:
+        n_bytes = -(-n_bytes // ALIGN) * ALIGN  # every array has the room up to the next
+        if parts and sum(parts[-1]) == offset:
+            parts[-1][1] += n_bytes
+        else:
+            parts.append([offset, n_bytes])
+    return np.array(parts, np.int64).reshape(-1, 2)

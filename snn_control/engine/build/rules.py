@@ -16,7 +16,6 @@ from ...network import IF, PES, STDP, EProp, Projection, RewardSTDP
 from .. import registry
 from .builder import Builder, Node, bounded, lowering_of, matrix
 from .connectivity import Rows
-from ..kernels.plasticity import SWITCH_WORDS
 from ..program import PROGRAM, STATE, STEP, Place
 from ..registry import kernel
 
@@ -139,7 +138,7 @@ def _remember(b: Builder, index: int, title: str, weights: Place, source: Words,
     p = b.network.projections[index]
     assert p.learning is not None
     rows, pointers = sparse or (None, None)
-    switch = b.layout.state(f"{title}.learning", "int64", SWITCH_WORDS, np.array([p.learning.enabled, 0, 0]))
+    switch = b.layout.names[f"{title}.learning"] = b.switches[index]
     b.plastic[index] = Plastic(p, title, b.nodes[p.pre], b.nodes[p.post], weights, source, pointers, rows, switch)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
+from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
 from ..places import need
 from ..rows import Number, Table, address, count, counter, kernel, number, read, scalar, written
 from . import NAN, settle
@@ -14,7 +15,7 @@ from .delivery import add_dense_spikes, fan_out_of, synapses_of
 from .spikes import Spikes
 
 # words of the guard's state
-FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, OPERATOR, DRIVER, ELAPSED, GUARD_WORDS = range(11)
+FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, GUARD_WORDS = range(9)
 INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE = 1, 2, 4, 8  # bits of REASON; a driver sets the last two
 MOST_ELAPSED = 10  # periods that a slew makes up for at once: after a long pause it begins gently
 
@@ -59,17 +60,20 @@ def _guarded(w):
 
 
 @register_jitable(forceinline=True)
-def latch(words, reason, release):
-    """Fault or not: a reason is one, and it lasts until ``release`` valid ticks in a row, or an operator, end it."""
+def latch(words, reason, release, released):
+    """Fault or not: a reason is one, and it lasts until ``release`` valid ticks in a row end it, or an operator does.
+
+    released : how often an operator has asked
+    """
     if reason != 0:
         words[FAULTS] += 1 - words[FAULTED]
         words[FAULTED] = 1
         words[STREAK] = 0
     elif words[FAULTED] != 0:
         words[STREAK] += 1
-        if ((release > 0) & (words[STREAK] >= release)) | (words[OPERATOR] != 0):
+        if ((release > 0) & (words[STREAK] >= release)) | (words[RELEASED] != released):
             words[FAULTED] = 0
-    words[OPERATOR] = 0
+    words[RELEASED] = released
     words[REASON] = reason
     words[SAFE_TICKS] += words[FAULTED]
     return words[FAULTED] != 0
@@ -80,29 +84,29 @@ def within(value, low, high):
     return low if value < low else (high if value > high else value)
 
 
-@kernel(must=_guarded)
+@kernel(version=2, must=_guarded)
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), previous: written("f64", "m"),
     limits: Table("f64", "m", "low", "high", "slew", "safe"), ramp: read("u8", "m"),
-    words: written("i64", GUARD_WORDS), release: number,
+    words: written("i64", GUARD_WORDS), control: read("i64", LEARNING), release: number,
 ):  # fmt: skip
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
 
     A required input that is invalid, an output that is not finite, or what a driver reports (it is about to stop, its
     last tick took too long) is a fault; while it lasts, and until `release` valid ticks in a row (0: only an operator)
     end it, the command is the safe value: at once, or along the slew limit where `ramp` says so.
-    The slew is a second's: a driver that missed periods says in ELAPSED how many have passed since its last tick.
+    The slew is a second's: a driver that missed periods says among the control words how many have passed.
     """
-    reason = words[DRIVER]
+    reason = control[DRIVER]
     for k in range(inputs):
         if (required[k] != 0) & (validity[2 * k] == 0):
             reason |= INPUT_INVALID
     for j in range(m):
         if not np.isfinite(raw[j]):
             reason |= OUTPUT_NOT_FINITE
-    faulted = latch(words, reason, release)
-    elapsed = min(max(words[ELAPSED], 1), MOST_ELAPSED)
+    faulted = latch(words, reason, release, control[RELEASE])
+    elapsed = min(max(control[ELAPSED], 1), MOST_ELAPSED)
     for j in range(m):
         low, high, slew, y = limits.low[j], limits.high[j], limits.slew[j] * elapsed, limits.safe[j]
         if not faulted:

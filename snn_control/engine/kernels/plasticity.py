@@ -10,14 +10,13 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
+from ..control import ON, RUNS, SWITCH_WORDS, UPDATES
 from ..memory import f32, u32
 from ..places import Array, followed, need, pointers_of
 from ..rows import Scalars, Table, Word, address, count, kernel, optional, read, scalar, written
 from . import HUGE, ONE, ZERO, bounded, flush, settle
 from .spikes import Spikes
 
-# words of a switch: on (who holds the controller writes it); it was on in the last step; weights visited so far
-ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 switched = written("i64", SWITCH_WORDS)
 
 
