@@ -49,7 +49,7 @@ LISTED = """
     from snn_control.engine import registry
     from snn_control.engine.registry import all_kernels
     from tests import reference
-    references = {**reference.REFERENCES, **registry.references()}
+    references = {**reference.REFERENCES, **registry.companions("reference")}
     own = set(all_kernels()) - set(registry.our("kernels"))
     print(sorted(own), set(all_kernels()) - set(references), repr(registry.faults()))
 """

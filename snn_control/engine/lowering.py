@@ -50,7 +50,8 @@ class NeuronLowering:
     """How a neuron description becomes a kernel's row.
 
     kernel : name in the registry
-    parameters : (description, dt [s]) -> the kernel's parameters in their order, each a number or (n,) numbers
+    parameters : (description, dt [s]) -> the kernel's parameters by name, each a number or (n,) numbers; a list of them
+        where its row has any number of parameters without names
     states : description -> word of a state array -> its dtype, or None where this description does without; "v" is the
         membrane, "isyn" what synaptic currents add to
     options : (description, dt) -> numbers of the row by word
@@ -60,7 +61,7 @@ class NeuronLowering:
     """
 
     kernel: str
-    parameters: Callable[[Any, float], Sequence[Numbers]]
+    parameters: Callable[[Any, float], Mapping[str, Numbers] | Sequence[Numbers]]
     states: Callable[[Any], dict[str, str | None]]
     options: Callable[[Any, float], dict[str, int]] = _no_options
     several: Callable[[Any], bool] = _once
@@ -70,9 +71,18 @@ class NeuronLowering:
     def synaptic(self, model: NeuronModel) -> bool:
         return self.states(model).get("isyn") is not None
 
-    def matrix(self, model: NeuronModel, dt: float) -> np.ndarray:
-        """(parameters, 1) float32, or (parameters, n) where one of them is given for each neuron."""
-        rows = np.broadcast_arrays(*(np.asarray(row, np.float64).reshape(-1) for row in self.parameters(model, dt)))
+    def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
+        """(parameters, 1) float32, or (parameters, n) where one of them is given for each neuron.
+
+        names : of the kernel's parameters, in their order; raises ProgramError where others are given
+        """
+        given = self.parameters(model, dt)
+        if isinstance(given, Mapping):
+            if set(given) != set(names):
+                rule = f"needs the parameters {', '.join(names)}"
+                raise ProgramError(f"{type(model).__name__}: kernel '{self.kernel}' {rule}, not {', '.join(given)}")
+            given = [given[name] for name in names]
+        rows = np.broadcast_arrays(*(np.asarray(row, np.float64).reshape(-1) for row in given))
         found = np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
         if np.isnan(found).any():
             raise BuildError("", type(model).__name__, f"has no numbers for a step of {dt} s", "use another dt")
@@ -143,8 +153,9 @@ class Plugin:
     kernels : of names that nobody else has
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
         description is a dataclass of the package's own, whose fields are the keys in the file
-    references : ``"module:NAME"`` of a mapping kernel -> (reference implementation, random operands), see
-        `snn_control.testing`; imported by tests only
+    companions : what goes with the kernels and is imported only by who asks for it: kind -> ``"module:NAME"`` of a
+        mapping kernel -> companion. Of the kind "reference" these are pairs (reference implementation, random
+        operands), see `snn_control.testing`
     """
 
     kernels: tuple[Kernel, ...] = ()
@@ -153,7 +164,7 @@ class Plugin:
     filters: Mapping[str, tuple[type[EventFilter], FilterLowering]] = field(default_factory=dict)
     rules: Mapping[str, tuple[type[LearningRule], RuleLowering]] = field(default_factory=dict)
     decoders: Mapping[str, tuple[type[Decoder], DecoderLowering]] = field(default_factory=dict)
-    references: str = ""
+    companions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for one in self.kernels:

@@ -18,7 +18,7 @@ from ..errors import ProgramError
 from .lowering import BASES, Plugin
 from .rows import Kernel
 
-__all__ = ["GROUP", "add", "all_kernels", "faults", "kernel", "lowering", "name_of", "our", "references", "types"]
+__all__ = ["GROUP", "add", "all_kernels", "companions", "faults", "kernel", "lowering", "name_of", "our", "types"]
 
 GROUP = "snn_control.plugins"
 OURS = "snn_control.engine.builtin:OURS"
@@ -170,10 +170,11 @@ def faults(kind: str = "") -> str:
     return "; ".join([*_added.faults, *_others().faults, *clashes])
 
 
-def references() -> dict[str, Any]:
-    """The reference implementations that plug-ins bring, by kernel; for tests."""
+def companions(kind: str) -> dict[str, Any]:
+    """What goes with kernels, by kernel: of the kind "reference" their reference implementations."""
     found: dict[str, Any] = {}
-    for plugin in _others().plugins.values():
-        module, _, name = plugin.references.partition(":")
-        found |= getattr(importlib.import_module(module), name) if name else {}
+    for table in _tables():
+        for plugin in table.plugins.values():
+            module, _, name = plugin.companions.get(kind, "").partition(":")
+            found = (getattr(importlib.import_module(module), name) if name else {}) | found
     return found

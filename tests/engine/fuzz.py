@@ -260,7 +260,7 @@ def programs(rng: np.random.Generator, n: int, planted: bool) -> collections.Cou
     one, found = zoo.program(), collections.Counter[str]()
     assert {o.kernel for o in one.operations} == set(our("kernels")), "every kernel must be there"
     for _ in range(n):
-        other = changed(rng, one)
+        other = (changed_rows if planted else changed)(rng, one)
         try:
             controller = Controller(other)
         except SnnControlError:

@@ -15,7 +15,7 @@ from snn_control.errors import ProgramError
 from snn_control.testing import call_kernel, check_kernel
 from tests import reference
 
-REFERENCES = {**reference.REFERENCES, **registry.references()}
+REFERENCES = {**reference.REFERENCES, **registry.companions("reference")}
 
 
 @pytest.mark.parametrize("name", sorted(all_kernels()))

@@ -12,5 +12,5 @@ PLUGIN = Plugin(
     },
     encoders={"weber": (weber.WeberEncoder, weber.LOWERING)},
     rules={"oja": (oja.Oja, oja.lowering)},
-    references="snn_control_example.references:REFERENCES",
+    companions={"reference": "snn_control_example.references:REFERENCES"},
 )

@@ -29,9 +29,10 @@ class LifAgain(SpikingModel):
             raise DescriptionError("refractory", self.refractory, "must be 0, and every parameter one number")
 
 
-def parameters(model: LifAgain, dt: float) -> list[Any]:
+def parameters(model: LifAgain, dt: float) -> dict[str, Any]:
     decay, rise = math.exp(-dt / model.tau_mem), -math.expm1(-dt / model.tau_mem)
-    return [decay, model.r * rise, model.v_leak * rise, model.v_threshold, model.v_reset, model.v_min]
+    gains = {"decay": decay, "gain": model.r * rise, "leak": model.v_leak * rise}
+    return gains | {"threshold": model.v_threshold, "reset": model.v_reset, "floor": model.v_min}
 
 
 LOWERING = NeuronLowering("lif_again", parameters, lambda model: {"v": "float32"})

@@ -39,11 +39,13 @@ class Quadratic(SpikingModel):
         return self.v_rest
 
 
-def parameters(model: Quadratic, dt: float) -> list[Any]:
-    """Rows of the kernel's parameters for one time step."""
+def parameters(model: Quadratic, dt: float) -> dict[str, Any]:
+    """The kernel's parameters for one time step."""
     share = dt / np.asarray(model.tau_mem, np.float64)
-    gain = share * model.r
-    return [share * model.slope, model.v_rest, model.v_critical, gain, model.v_threshold, model.v_reset]
+    return {
+        "slope": share * model.slope, "rest": model.v_rest, "critical": model.v_critical, "gain": share * model.r,
+        "threshold": model.v_threshold, "reset": model.v_reset,
+    }  # fmt: skip
 
 
 def states(model: Quadratic) -> dict[str, str | None]:

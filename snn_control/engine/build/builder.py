@@ -224,7 +224,8 @@ class Builder:
         if driven or self.has_current(name):
             current = lay.state(f"{name}.current", "float32", n, rest)
         try:
-            params, options = lowering.matrix(model, self.dt), lowering.options(model, self.dt)
+            names = kernel(lowering.kernel).row["cells"].parameters
+            params, options = lowering.matrix(model, self.dt, names), lowering.options(model, self.dt)
         except DescriptionError as error:
             raise error.within(where) from None
         words: dict[str, int | Place] = {

@@ -25,11 +25,13 @@ from ...network import (
     Relay,
     Threshold,
 )
-from ..lowering import (NeuronLowering, Numbers)
+from ..lowering import NeuronLowering, Numbers
 from ..kernels import neurons
 from .times import whole_steps
 
 __all__ = ["NEURONS"]
+
+Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
@@ -50,21 +52,24 @@ def _synaptic_gain(model: Any, dt: float) -> Numbers:
     return dt / tau_mem * np.where(np.abs(x) < 1, np.exp(-dt / tau_mem) * slope, apart)
 
 
-def _linear(model: Any, dt: float) -> list[Numbers]:
-    """decay, gain, leak, gain_syn, decay_syn of a model that is linear below its threshold."""
+def _linear(model: Any, dt: float) -> Parameters:
+    """Of a model that is linear below its threshold."""
+    found: Parameters = {"decay": 0.0, "gain": 1.0, "leak": 0.0, "gain_syn": 0.0, "decay_syn": 0.0}
+    found["floor"] = getattr(model, "v_min", -math.inf)
     if isinstance(model, Relay | Threshold):
-        return [0.0, 1.0, 0.0, 0.0, 0.0]
+        return found
     r = np.asarray(model.r, np.float64)
     if not hasattr(model, "tau_mem"):
-        return [1.0, r * dt, 0.0, 0.0, 0.0]
+        return found | {"decay": 1.0, "gain": r * dt}
     decay, rise = coefficients(model.integration, dt, model.tau_mem)
-    synaptic = [0.0, 0.0]
+    found |= {"decay": decay, "gain": r * rise, "leak": model.v_leak * rise}
     if hasattr(model, "tau_syn"):
-        synaptic = [r * _synaptic_gain(model, dt), coefficients(model.integration, dt, model.tau_syn)[0]]
-    return [decay, r * rise, model.v_leak * rise, *synaptic]
+        found["gain_syn"] = r * _synaptic_gain(model, dt)
+        found["decay_syn"] = coefficients(model.integration, dt, model.tau_syn)[0]
+    return found
 
 
-def _firing(model: Any, dt: float) -> list[Numbers]:
+def _firing(model: Any, dt: float) -> Parameters:
     beta = decay_adapt = 0.0
     if isinstance(model, ALIF):
         beta, decay_adapt = model.beta, coefficients(model.integration, dt, model.tau_adapt)[0]
@@ -72,16 +77,15 @@ def _firing(model: Any, dt: float) -> list[Numbers]:
     reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
     if getattr(model, "strict", False):
         threshold = np.nextafter(np.asarray(threshold, np.float32), np.float32(np.inf))
-    floor = getattr(model, "v_min", -math.inf)
-    return [*_linear(model, dt), threshold, reset, floor, beta, decay_adapt]
+    own = {"threshold": threshold, "reset": reset, "beta": beta, "decay_adapt": decay_adapt}
+    return _linear(model, dt) | own
 
 
-def _graded(model: Any, dt: float) -> list[Numbers]:
-    decay, *rest = _linear(model, dt)
-    floor = getattr(model, "v_min", -math.inf)
+def _graded(model: Any, dt: float) -> Parameters:
+    found = _linear(model, dt)
     if getattr(model, "integration", "exact") == "euler":
-        return [1.0, *rest, 1 - decay, floor]
-    return [decay, *rest, 0.0, floor]
+        return found | {"decay": 1.0, "loss": 1 - found["decay"]}
+    return found | {"loss": 0.0}
 
 
 def _mode(model: Any, dt: float) -> dict[str, int]:
@@ -104,30 +108,32 @@ def _graded_states(model: Any) -> dict[str, str | None]:
     return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
 
 
-def _adex(model: AdEx, dt: float) -> list[Numbers]:
+def _adex(model: AdEx, dt: float) -> Parameters:
     decay, rise = coefficients(model.integration, dt, model.tau_mem)
     decay_w, rise_w = coefficients(model.integration, dt, model.tau_w)
     delta = np.asarray(model.delta_t, np.float64)
-    leak, gain = np.multiply(model.v_leak, rise), np.multiply(model.r, rise)
-    coupling = np.multiply(model.a, rise_w)
-    return [
-        decay, gain, leak, model.v_threshold, model.v_reset, delta * rise, model.v_rheobase, 1 / delta,
-        decay_w, coupling, model.b, model.v_leak,
-    ]  # fmt: skip
+    return {
+        "decay": decay, "gain": np.multiply(model.r, rise), "leak": np.multiply(model.v_leak, rise),
+        "threshold": model.v_threshold, "reset": model.v_reset, "rest": model.v_leak,
+        "slope": delta * rise, "rheobase": model.v_rheobase, "steep": 1 / delta,
+        "decay_w": decay_w, "coupling": np.multiply(model.a, rise_w), "jump": model.b,
+    }  # fmt: skip
 
 
-def _izhikevich(model: Izhikevich, dt: float) -> list[Numbers]:
+def _izhikevich(model: Izhikevich, dt: float) -> Parameters:
     ms = 1e3 * dt
-    rate = np.multiply(model.a, ms)
-    return [0.5 * ms, model.r, model.v_threshold, model.v_reset, rate, model.b, model.d]
+    return {
+        "half": 0.5 * ms, "gain": model.r, "threshold": model.v_threshold, "reset": model.v_reset,
+        "rate": np.multiply(model.a, ms), "b": model.b, "jump": model.d,
+    }  # fmt: skip
 
 
 def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
     return lambda model: {"v": "float32", second: "float32", "wait": "uint16" if model.refractory else None}
 
 
-def _rate(model: Bernoulli | Poisson, dt: float) -> list[Numbers]:
-    return [np.multiply(model.rate, dt)]
+def _rate(model: Bernoulli | Poisson, dt: float) -> Parameters:
+    return {"rate": np.multiply(model.rate, dt)}
 
 
 def _drawn(model: Any) -> dict[str, str | None]:
