@@ -54,6 +54,10 @@ def test_the_tables_of_the_python_page_are_those_of_the_code():
     assert api_tables.renewed(text) == text, "write them anew: python -m tests.api_tables"
 
 
+def test_the_page_of_kernels_is_that_of_the_declarations():
+    assert api_tables.KERNELS.read_text("utf-8") == api_tables.kernels(), "write it anew: python -m tests.api_tables"
+
+
 def test_a_benchmark_against_nengo_says_in_one_line_that_it_needs_it():
     code = "import runpy, sys; sys.modules['nengo'] = None; runpy.run_module('benchmarks.nef', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=240)

@@ -73,6 +73,11 @@ class Word:
         """Words that a builder may leave out, and what they are then."""
         return {}
 
+    def __str__(self) -> str:
+        """For docs: the first sentence of what the class says, and its words."""
+        text = " ".join((type(self).__doc__ or "").partition("\n\n")[0].split())
+        return text.rstrip(".")
+
 
 @dataclass(frozen=True)
 class Number(Word):
@@ -88,6 +93,10 @@ class Number(Word):
         value = getattr(w, parameter)
         if isinstance(value, Array) or not self.least <= value <= self.most:
             raise ProgramError(f"{parameter} {value!r}: must be a number from {self.least} to {self.most}")
+
+    def __str__(self) -> str:
+        low = "" if self.least == -(1 << 63) else f" >= {self.least}"
+        return f"number{low}" if self.most >= (1 << 40) - 1 else f"number {self.least} .. {self.most}"
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,11 @@ class View(Word):
 
     def default(self, parameter: str) -> dict[str, int]:
         return {parameter: 0} if self.missing or self.when else {}
+
+    def __str__(self) -> str:
+        size = self.size.__name__.strip("_") if callable(self.size) else self.size
+        there = " or 0" * self.missing + (f" where {self.when}" if self.when else "")
+        return f"{self.dtype}[{size}]{there}, {'written' if self.written else 'read'}"
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
@@ -197,6 +211,10 @@ class Table(Word):
     def default(self, parameter: str) -> dict[str, int]:
         return self._whole.default(parameter)
 
+    def __str__(self) -> str:
+        kind = "written" if self._whole.written else "read"
+        return f"{self.dtype}[{len(self.rows)}, {self.size}], {kind}: rows {', '.join(self.rows)}"
+
 
 class Scalars(Word):
     """Numbers with names, in one array: the parameter is a named tuple of them."""
@@ -212,6 +230,9 @@ class Scalars(Word):
 
     def check(self, parameter: str, w: Any) -> None:
         View(self.dtype, len(self.fields)).check(parameter, w)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{len(self.fields)}], read: {', '.join(self.fields)}"
 
 
 count, flag, number = Number(1, (1 << 40) - 1), Number(0, 1), Number()

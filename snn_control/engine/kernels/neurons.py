@@ -51,6 +51,9 @@ class Neurons(Word):
     def names(self, parameter):
         return ("n", "params", "each", "current", "bias")
 
+    def __str__(self):
+        return f"{super().__str__()}. Parameters: {', '.join(self.parameters) or 'levels'}"
+
     def code(self, parameter, w):
         n, params, each = w["n"], w["params"], w["each"]
         numbers = f"{params}, {each}, 1 if {each} > 1 else 0"
