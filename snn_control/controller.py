@@ -312,7 +312,7 @@ class Controller:
 
     @alone
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """The same for a rule of the Program's facts."""
+        """`weights` of a rule of the Program's facts."""
         title = rule.title
         weights = self.bound.array(f"{title}.weights")
         if not rule.sparse:

@@ -179,7 +179,7 @@ def written(dtype: str, size: Size, **more: Any) -> View:
 
 
 def optional(array: View) -> View:
-    """The same, or 0 in the row where there is none."""
+    """An array that a row may be without: the word is then 0, and the view is empty."""
     return replace(array, missing=True)
 
 

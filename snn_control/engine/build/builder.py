@@ -46,7 +46,7 @@ def vector(path: str, value: Any, n: int) -> np.ndarray:
 
 
 def bounded(path: str, value: Any, n: int) -> np.ndarray:
-    """The same as float32, infinities as its largest numbers."""
+    """Numbers as float32, infinities as its largest finite numbers."""
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 

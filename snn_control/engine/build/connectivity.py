@@ -52,7 +52,7 @@ class Rows:
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
 
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
-        """The same synapses onto ``post + extra n_post``; ``extra`` (k,) int64 in the caller's order."""
+        """These synapses, onto ``post + extra n_post``; ``extra`` (k,) int64 in the caller's order."""
         return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
 
     def kept(self, keep: np.ndarray) -> Rows:

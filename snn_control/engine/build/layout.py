@@ -49,7 +49,7 @@ class Layout:
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:
-        """The same, for what is large: ``fill(array)`` writes it when the block is made; the array is zeros before.
+        """A large array: ``fill(array)`` writes it when the block is made; the array is zeros before.
 
         kind : PROGRAM, or STATE: what a reset writes
         """

@@ -104,7 +104,7 @@ def keep_weights(b: Builder, index: int, values: np.ndarray, source: Words) -> P
 
 
 def keep_synapses(b: Builder, index: int, rows: Rows, words: Any, source: Words, pointers: Place) -> Place:
-    """The same of the pairs of sparse synapses; ``words`` as `Rows.fill` takes them."""
+    """`keep_weights` for the pairs of sparse synapses; ``words`` as `Rows.fill` takes them."""
     p, title = b.network.projections[index], _title(b, index)
 
     def fill(pairs: np.ndarray) -> None:

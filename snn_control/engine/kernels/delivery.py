@@ -141,7 +141,7 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_multiple_rows(y, weights, spikes, many, count):
-    """The same where a neuron can fire several times."""
+    """Rows of the neurons that fired, each as often as it fired."""
     for k in range(count):
         add_scaled_row(y, f32(weights + 4 * y.size * np.int64(spikes[k]), y.size), np.float32(many[k]))
 

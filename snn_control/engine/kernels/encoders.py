@@ -24,7 +24,8 @@ RESPONSES = ("sum", "binary", "saturate")
 SUM, BINARY, SATURATE = range(3)
 SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
 WHOLE = 1 << 24  # below it a float32 counts exactly
-U64_1, U64_32 = np.uint64(1), np.uint64(32)  # an index with a sign is looked at once more, for the end of an array
+# indices are uint64: of a signed one the compiled code would ask at each use whether it counts from the end
+U64_1, U64_32 = np.uint64(1), np.uint64(32)
 
 #: what leads the events of a tick to the cells of a grid, see `Grid`
 Cells = namedtuple("Cells", "slot kept capacity x y width height p cells columns rows of_on weights counters")

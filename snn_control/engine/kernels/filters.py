@@ -22,7 +22,7 @@ AHEAD = np.uint64(64)  # events, of the memory that is asked for
 BLOCK = np.uint64(128)  # events whose place is looked at together
 MICROSECONDS, BUDGET = Number(1, (1 << 31) - 1), Number(1, (1 << 61) - 1)
 U32_0, U32_1 = np.uint32(0), np.uint32(1)
-# of uint64, since an index with a sign is looked at once more, for the end of an array
+# indices are uint64: of a signed one the compiled code would ask at each use whether it counts from the end
 U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 

@@ -75,7 +75,7 @@ def potentiate(e, n, x, a, low, high, post):
 
 @register_jitable(forceinline=True)
 def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
-    """The same of synapses, each with ``step`` numbers in e of which the one at ``first`` changes."""
+    """`depress` for sparse synapses, each with ``step`` numbers in e, of which the one at ``first`` changes."""
     used = 0
     for k in range(pre.size):
         begin, end = np.int64(pointers[pre[k]]), np.int64(pointers[pre[k] + 1])
