@@ -20,7 +20,11 @@ def memory(slew=float("inf")):
     """A controller that remembers in every way: membranes, currents, adaptation, delays, traces, weights."""
     rng = np.random.default_rng(1)
     network = Network(
-        (Population("a", 20, CubaLIF(tau_mem=0.02, tau_syn=0.01)), Population("b", 10, ALIF(tau_mem=0.03)), Population("v", 1, LI(tau_mem=0.05))),
+        (
+            Population("a", 20, CubaLIF(tau_mem=0.02, tau_syn=0.01)),
+            Population("b", 10, ALIF(tau_mem=0.03)),
+            Population("v", 1, LI(tau_mem=0.05)),
+        ),
         (
             Projection("x", "a", rng.uniform(0, 3, (8, 20)), delay=3e-3),
             Projection("a", "b", rng.uniform(0, 1, (20, 10)), delay=2e-3, learning=STDP(a_plus=0.05, w_max=2.0)),
