@@ -25,9 +25,9 @@ from snn_control.controller_file import ControllerSpec
 from snn_control.engine.tick import tick_address
 from snn_control.network import LIF, Network, Population, Projection
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput
-from snn_control.realtime.ports.packet_queue import PacketQueue
 from snn_control.realtime.ports.packet_receiver import PacketReceiver
+from tests.realtime.packet_queue import PacketQueue
+from tests.realtime.record_output import RecordOutput
 
 from .processes import NO_FIFO, Process, exit_code, fifo_granted, steal, stolen, verdict
 

@@ -118,9 +118,9 @@ class Controlled:
         from snn_control.engine.slots import SLOT_WORDS
         from snn_control.engine.tick import tick_address
         from snn_control.realtime.loop import Loop
-        from snn_control.realtime.ports.memory import RecordOutput
         from snn_control.ros.process import dds_threads, io_node, start_rclpy
         from snn_control.ros.topics import command_ports, input_ports
+        from tests.realtime.record_output import RecordOutput
 
         start_rclpy([], "controller", PRIORITY)
         import rclpy

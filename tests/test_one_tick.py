@@ -14,7 +14,8 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.tick import tick_address
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
+from snn_control.realtime.ports.memory import ReplayInput
+from tests.realtime.record_output import RecordOutput
 
 TICKS = 2200
 STALE = slice(900, 1000)  # ticks without joints; the limit is 0.05 s, 50 ticks
@@ -104,12 +105,9 @@ def looped(folder, record):
     """Commands (T, 3) from the real-time loop's function, inputs from memory."""
     controller = Controller.load(folder / "controller.yaml")
     bound = controller.bound
-    columns = tuple(bound.address(f"camera.{key}") for key in "txyp")
     t = np.zeros(record["offsets"][-1], np.int64)
-    camera = ReplayInput.events(
-        bound.address("camera.slot"), columns, 64, record["offsets"], t, record["x"], record["y"], record["p"],
-        fresh=np.ones(TICKS),
-    )  # fmt: skip
+    events = [record["offsets"], t, record["x"], record["y"], record["p"]]
+    camera = ReplayInput.of(bound, "camera", events, fresh=np.ones(TICKS))
     joints = ReplayInput.values(bound.address("joints.slot"), record["values"], fresh=record["valid"].astype(int))
     out = RecordOutput(bound.address("command"), 3, TICKS)
     loop = Loop(

@@ -19,7 +19,7 @@ from numba.extending import intrinsic, register_jitable
 from ..errors import InputError
 from .compile import compile_callback
 from .memory import f32, f64, i64, load_i32, load_i64, load_u8
-from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
+from .slots import AGE, FRESH, SLOT_WORDS, clear_marks, count_age
 from .tick import tick
 
 __all__ = [
@@ -136,9 +136,8 @@ def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
 def nothing_came(address, period):
     """No sample in this tick: the one before is a ``period`` [ns] older."""
     slot = i64(address, SLOT_WORDS)
-    slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
-    if slot[AGE] >= 0:
-        slot[AGE] += period
+    clear_marks(slot)
+    count_age(slot, period, 0)
 
 
 @register_jitable(forceinline=True)

@@ -10,9 +10,31 @@ arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1 never    (por
 
 from __future__ import annotations
 
-__all__ = ["AGE", "ARRIVAL", "COUNT", "DROPPED", "EVENT_COLUMNS", "FRESH", "SLOT_WORDS", "STAMP"]
+from numba.extending import register_jitable
+
+__all__ = [
+    "AGE", "ARRIVAL", "COUNT", "DROPPED", "EMPTY", "EVENT_COLUMNS", "FRESH", "SLOT_WORDS", "STAMP", "clear_marks",
+    "count_age",
+]  # fmt: skip
 
 FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL = range(6)
 SLOT_WORDS = 8  # two are reserved
+#: the header before the first message
+EMPTY = (0, -1, 0, 0, -1, -1, 0, 0)
 #: what stands beside the slot of an events input, an event an element: t [ns], x, y, p
 EVENT_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
+
+
+@register_jitable(forceinline=True)
+def clear_marks(slot):
+    """No sample in this tick: of the header (SLOT_WORDS,) int64; age, stamp and arrival stay."""
+    slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
+
+
+@register_jitable(forceinline=True)
+def count_age(slot, period, delay):
+    """The age where no clock is read: ``delay`` [ns] of a sample of this tick, else a ``period`` [ns] more."""
+    if slot[FRESH] > 0:
+        slot[AGE] = delay
+    elif slot[AGE] >= 0:
+        slot[AGE] += period

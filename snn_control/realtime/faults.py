@@ -11,6 +11,7 @@ from ..engine.bound import Bound
 from ..engine.compile import compile_callback
 from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, REASON
 from ..engine.memory import i64
+from .port import SIGNATURE
 
 __all__ = ["Fault", "FaultLog"]
 
@@ -22,7 +23,7 @@ BEGIN, END, CAUSES, INVALID, ROW_WORDS = range(5)
 
 
 def note_faults(context, stamp_ns, now_ns):
-    """An output port: a row for each fault that the guard counts, completed while it lasts."""
+    """An observer: a row for each fault that the guard counts, completed while it lasts."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
     if guard[FAULTS] != o[SEEN]:
@@ -58,7 +59,7 @@ class Fault:
 
 
 class FaultLog:
-    """An output port of the loop that keeps the newest ``most`` faults."""
+    """An observer of the loop that keeps the newest ``most`` faults."""
 
     name = "faults"
 
@@ -75,7 +76,7 @@ class FaultLog:
             np.int64,
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(note_faults, "int64(int64,int64,int64)")
+        self.function = compile_callback(note_faults, SIGNATURE)
 
     def restart(self) -> None:
         """The guard's count begins at 0 again; the faults that are kept stay, and are over. Not while a loop runs."""

@@ -14,21 +14,12 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.memory import leading_zeros, load_i64, store_i64
+from .clock import now_realtime
 
 __all__ = [
-    "LIMIT_NS",
-    "WORDS",
-    "buckets",
-    "clear",
-    "count",
-    "edges",
-    "maximum",
-    "new",
-    "overflow",
-    "percentile",
-    "record",
-    "summary",
-]
+    "LIMIT_NS", "WORDS", "buckets", "clear", "count", "edges", "maximum", "new", "overflow", "percentile", "record",
+    "record_since", "summary",
+]  # fmt: skip
 
 COUNT, MAX, SUM, OVERFLOW = 0, 1, 2, 3
 HEADER = 8  # words before the buckets
@@ -38,6 +29,8 @@ MAX_BITS = 40
 LIMIT_NS = 1 << MAX_BITS
 BUCKETS = (MAX_BITS - SUB_BITS + 1) * SUB
 WORDS = HEADER + BUCKETS
+#: a stamp further than this from CLOCK_REALTIME is of another clock, or its sender's clock is not set
+UNRELATED_NS = 60_000_000_000
 
 
 @register_jitable
@@ -58,6 +51,19 @@ def record(address, ns):
         # (ns >> shift) lies in 32 .. 63: its leading one is the +1 of the octave
         word = address + 8 * (HEADER + shift * SUB + (ns >> shift))
     store_i64(word, load_i64(word) + 1)
+
+
+@register_jitable
+def record_since(address, stamp, scratch):
+    """Count the time since ``stamp`` [ns, CLOCK_REALTIME]; False where it is of another clock, and is not counted.
+
+    scratch : address of the ``int64[2]`` of `clock`
+    """
+    since = now_realtime(scratch) - stamp
+    related = 0 <= since < UNRELATED_NS
+    if related:
+        record(address, since)
+    return related
 
 
 def new() -> np.ndarray:

@@ -1,9 +1,9 @@
 """The control loop: one compiled function in one thread, from the inputs' messages to the commands'.
 
-Each period: wake at the deadline, take from all input ports, set the ages, tick, publish on all output
-ports, count. Between taking and publishing no Python runs, so neither its interpreter lock nor its garbage
-collector can delay a command. Python starts the loop, reads its statistics and stops it. The loop knows
-neither the network nor any middleware: it calls addresses.
+Each period: wake at the deadline, take from all input ports, set the ages, tick, publish on all output ports, call the
+observers, count. Between taking and publishing no Python runs, so neither its interpreter lock nor its garbage
+collector can delay a command. Python starts the loop, reads its statistics and stops it. The loop knows neither the
+network nor any middleware: it calls addresses (`port`).
 
 Modes
 -----
@@ -25,10 +25,10 @@ free : ticks without any wait and without a clock for time, ages after the locks
 Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest stamp of the tick's messages,
 or a period after the last tick where none has one, so that an answer can be told by its stamp.
 
-When it stops, the loop itself writes the safe values to every command and publishes them once: safety does
-not depend on Python, nor on anybody joining the thread. Where outputs ramp to their safe values (``ramps``),
-it first ticks on in fault, a period apart, until they are there, for 1 s at most. In lockstep, where time stands
-still without messages, and in free mode it does not.
+When it stops, the loop itself writes the safe values to every command and publishes them once, as the final safe
+command: safety does not depend on Python, nor on anybody joining the thread. Where outputs ramp to their safe values
+(``ramps``), it first ticks on in fault, a period apart, until they are there, for 1 s at most. In lockstep, where time
+stands still without messages, and in free mode it does not.
 """
 
 from __future__ import annotations
@@ -38,86 +38,62 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Protocol
 
 import numpy as np
 
 from ..engine.compile import compile_function
-from ..engine.kernels.outputs import DRIVER, ELAPSED
+from ..engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
+from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from . import cycle, histogram
+from . import table as words
 from .atomics import read_word, write_word
 from .clock import check_libc
+from .port import MODES, InputPort, Port
 from .rights import Rights, ask
-from .slots import forget
 
-__all__ = ["InputPort", "Loop", "Port"]
+__all__ = ["Loop"]
 
-
-class Port(Protocol):
-    """What publishes: a compiled function ``int64(context, stamp_ns, now_ns)``, 0 or an error code.
-
-    ``now_ns`` is `cycle.PARTED` for the parting command, `cycle.WITHHELD` where nothing may go out.
-    """
-
-    function: int
-    context: int
+NULL = "must not be null: compiled code would jump or write there"
 
 
-class InputPort(Protocol):
-    """What takes: a compiled function ``int64(context, now_ns, limit)``, messages taken or a negative code.
-
-    ``slot`` is the address of its io slot; a port with the attribute ``writes_age`` true sets the age itself, one with
-    ``limit_ns`` has a limit of age, beyond which no command may stand on it.
-    """
-
-    name: str
-    function: int
-    context: int
-    slot: int
-
-    def counters(self) -> dict[str, int]: ...
-
-
-def _check(
-    mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort], outputs: Sequence[Port],
-    safe: Sequence[tuple[int, int, int]],
-) -> None:  # fmt: skip
+def _check(mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort]) -> None:
     """Raise DescriptionError for what a loop cannot be made of."""
-    if mode not in cycle.MODES:
-        raise DescriptionError("mode", mode, f"must be one of {', '.join(cycle.MODES)}")
+    if mode not in MODES:
+        raise DescriptionError("mode", mode, f"must be one of {', '.join(MODES)}")
     if period_ns < 1:
         raise DescriptionError("period_ns", period_ns, "must be at least 1 ns")
     if not timeout_s > 0:
         raise DescriptionError("timeout_s", timeout_s, "must be > 0 s")
     if mode == "lockstep" and not inputs:
         raise DescriptionError("inputs", [], "lockstep needs an input to wait for", "use mode realtime")
-    for k, port in enumerate(inputs):
-        _not_null(f"inputs[{k}]", function=port.function, context=port.context, slot=port.slot)
-    for k, output in enumerate(outputs):
-        _not_null(f"outputs[{k}]", function=output.function, context=output.context)
-    for k, (command, value, n) in enumerate(safe):
-        _not_null(f"safe[{k}]", command=command, values=value, length=n)
-    _not_null("tick", address=tick)
+    if tick <= 0:
+        raise DescriptionError("tick.address", tick, NULL)
 
 
-def _rows_of(inputs: Sequence[InputPort]) -> np.ndarray:
-    """The rows of input ports in the loop's table."""
-    rows = np.zeros((max(len(inputs), 1), cycle.IN_WORDS), np.int64)
-    for row, port in zip(rows, inputs, strict=False):
-        own = int(getattr(port, "writes_age", False)), int(getattr(port, "limit_ns", 0))
-        row[: cycle.IN_LIMIT + 1] = port.function, port.context, port.slot, *own
-    return rows
+def _rows(name: str, width: int, rows: Sequence[Mapping[str, int]]) -> np.ndarray:
+    """Rows of the loop's table, (n, width) int64, zeros behind what they say. Raises DescriptionError for a null."""
+    table = np.zeros((len(rows), width), np.int64)
+    for k, row in enumerate(rows):
+        for word, (key, value) in enumerate(row.items()):
+            if value <= 0:
+                raise DescriptionError(f"{name}[{k}].{key}", value, NULL)
+            table[k, word] = value
+    return table
 
 
-def _calls_of(outputs: Sequence[Port]) -> np.ndarray:
-    """The rows of output ports."""
-    rows = np.zeros((max(len(outputs), 1), cycle.OUT_WORDS), np.int64)
-    for row, output in zip(rows, outputs, strict=False):
-        row[:] = output.function, output.context
-    return rows
+def _rows_of_inputs(inputs: Sequence[InputPort]) -> np.ndarray:
+    ports = [{"function": port.function, "context": port.context, "slot": port.slot} for port in inputs]
+    table = _rows("inputs", words.IN_WORDS, ports)
+    for row, port in zip(table, inputs, strict=False):
+        row[words.IN_OWN_AGE], row[words.IN_LIMIT] = getattr(port, "writes_age", False), getattr(port, "limit_ns", 0)
+    return table
+
+
+def _rows_of_ports(name: str, ports: Sequence[Port]) -> np.ndarray:
+    return _rows(name, words.OUT_WORDS, [{"function": port.function, "context": port.context} for port in ports])
 
 
 class Loop:
@@ -128,19 +104,19 @@ class Loop:
     tick : address of a C callback ``void(int64 table)``
     table : what it is called with
     period_ns : control period [ns]
-    inputs, outputs : ports, asked in this order
+    inputs, outputs, observers : ports, called in this order; see `port`
     safe : (command address, address of the safe values, n) for every output: n float64 each
     mode : "realtime", "lockstep" or "free"
     guard : address of the guard's words in the state, which are told of periods that passed without a tick, of
         late publications and of the coming end; 0: there is no guard
     ramps : an output ramps to its safe value: when the loop stops, it ticks on until that is reached
-    publish_budget_s : realtime: a tick whose publications took longer makes the next one faulty; 0: no limit
+    publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no
+        limit
     halt : address of an int64 that stops the loop when it is not 0, beside ``stop``; 0: none
     phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
     priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
     lock_memory : ask for the process' memory lock (realtime)
-    switch_interval : Python's, for the whole process [s]; None: leave it
     timeout_s : lockstep: without a message for so long, the missing inputs are counted
     hold : context managers entered by the thread around the loop, which keep alive what the ports use
     keep : whatever owns the memory behind ``table``, ``safe`` and the ports' slots; it lives as long as the
@@ -157,6 +133,7 @@ class Loop:
         outputs: Sequence[Port] = (),
         safe: Sequence[tuple[int, int, int]] = (),
         *,
+        observers: Sequence[Port] = (),
         mode: str = "realtime",
         guard: int = 0,
         ramps: bool = False,
@@ -166,62 +143,63 @@ class Loop:
         priority: int = 80,
         cpus: Iterable[int] | None = None,
         lock_memory: bool = True,
-        switch_interval: float | None = None,
         timeout_s: float = 1.0,
         hold: Sequence[AbstractContextManager] = (),
         keep: object = None,
         name: str = "control loop",
     ) -> None:
-        _check(mode, period_ns, timeout_s, tick, inputs, outputs, safe)
+        _check(mode, period_ns, timeout_s, tick, inputs)
         check_libc()
         self.mode, self.name, self.period_ns = mode, name, period_ns
-        self.inputs, self.outputs, self._hold = tuple(inputs), tuple(outputs), tuple(hold)
-        self._keep = keep
-        realtime = mode == "realtime"
-        self._wanted = {
-            "priority": priority if realtime else 0,
-            "cpus": None if cpus is None else tuple(cpus),
-            "memory": lock_memory and realtime,
-            "switch_interval": switch_interval,
-        }
+        self.inputs, self._hold, self._keep = tuple(inputs), tuple(hold), (keep, tuple(outputs), tuple(observers))
+        realtime, cpus = mode == "realtime", None if cpus is None else tuple(cpus)
+        self._wanted = {"priority": priority if realtime else 0, "cpus": cpus, "memory": lock_memory and realtime}
         self.rights = Rights()
         self.wake, self.duration, self.latency = histogram.new(), histogram.new(), histogram.new()
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
-        self._inputs, self._outputs = _rows_of(self.inputs), _calls_of(self.outputs)
-        self._safe = np.array(list(safe) or [(0, 0, 0)], np.int64)
-        self._table = np.zeros(cycle.TABLE_WORDS, np.int64)
-        for word, value in {
-            cycle.MODE: cycle.MODES[mode],
-            cycle.PERIOD: period_ns,
-            cycle.PHASE: phase_ns % period_ns,
-            cycle.TIMEOUT: round(timeout_s * 1e9),
-            cycle.TICK: tick,
-            cycle.TICK_TABLE: table,
-            cycle.SEMAPHORE: self.semaphore,
-            cycle.INPUTS: self._inputs.ctypes.data,
-            cycle.N_INPUTS: len(self.inputs),
-            cycle.OUTPUTS: self._outputs.ctypes.data,
-            cycle.N_OUTPUTS: len(self.outputs),
-            cycle.SAFES: self._safe.ctypes.data,
-            cycle.N_SAFES: len(safe),
-            cycle.WAKE_HISTOGRAM: self.wake.ctypes.data,
-            cycle.TICK_HISTOGRAM: self.duration.ctypes.data,
-            cycle.LATENCY_HISTOGRAM: self.latency.ctypes.data,
-            cycle.GUARD: guard,
-            cycle.RAMPS: ramps,
-            cycle.BUDGET: round(publish_budget_s * 1e9),
-            cycle.HALT: halt,
-        }.items():
-            self._table[word] = value
+        self._no_guard = np.zeros(GUARD_WORDS, np.int64)
+        self._table = np.zeros(words.TABLE_WORDS, np.int64)
         self._address = int(self._table.ctypes.data)
+        self._write_settings(tick, table, phase_ns, timeout_s, guard, ramps, publish_budget_s, halt)
+        self._inputs = _rows_of_inputs(inputs)
+        commands = [{"command": command, "values": values, "length": n} for command, values, n in safe]
+        self._rows = {
+            words.INPUTS: self._inputs,
+            words.OUTPUTS: _rows_of_ports("outputs", outputs),
+            words.OBSERVERS: _rows_of_ports("observers", observers),
+            words.SAFES: _rows("safe", words.SAFE_WORDS, commands),
+        }
+        for word, rows in self._rows.items():
+            self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
         self._thread: threading.Thread | None = None
         self._process, self._lock = os.getpid(), threading.RLock()  # who starts, runs or resets it, and no other
         self._run = compile_function(cycle.run, "void(int64)")
         self.reset()
-        self._table[cycle.WARM] = 1
+        self._table[words.WARM] = 1
         self._run(self._address)
-        self._table[cycle.WARM] = 0
+        self._table[words.WARM] = 0
+
+    def _write_settings(
+        self, tick: int, table: int, phase: int, timeout: float, guard: int, ramps: bool, budget: float, halt: int
+    ) -> None:
+        for word, value in {
+            words.MODE: MODES[self.mode],
+            words.PERIOD: self.period_ns,
+            words.PHASE: phase % self.period_ns,
+            words.TIMEOUT: round(timeout * 1e9),
+            words.TICK: tick,
+            words.TICK_TABLE: table,
+            words.SEMAPHORE: self.semaphore,
+            words.GUARD: guard or self._no_guard.ctypes.data,
+            words.RAMPS: ramps,
+            words.BUDGET: round(budget * 1e9),
+            words.HALT: halt,
+            words.WAKE_HISTOGRAM: self.wake.ctypes.data,
+            words.TICK_HISTOGRAM: self.duration.ctypes.data,
+            words.LATENCY_HISTOGRAM: self.latency.ctypes.data,
+        }.items():
+            self._table[word] = value
 
     @property
     def semaphore(self) -> int:
@@ -235,44 +213,42 @@ class Loop:
 
     @property
     def running(self) -> bool:
-        """Whether the compiled loop runs; false once the parting command is out, and in a fork of the process."""
-        return self._process == os.getpid() and bool(read_word(self._address + 8 * cycle.RUNNING))
+        """Whether the compiled loop runs; false once the final safe command is out, and in a fork of the process."""
+        return self._process == os.getpid() and bool(read_word(self._address + 8 * words.RUNNING))
 
     @property
     def ticks(self) -> int:
         """Ticks since the last reset."""
-        return read_word(self._address + 8 * cycle.TICKS)
+        return read_word(self._address + 8 * words.TICKS)
 
     def reset(self) -> None:
         """Forget statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
         with self._alone("reset"):
-            self._table[cycle.STOP :] = 0
-            self._table[cycle.STAMP] = -self.period_ns  # so that unstamped ticks count from 0
-            self._inputs[:, cycle.IN_GOT :] = 0
-            self._inputs[:, cycle.IN_AGE] = self._inputs[:, cycle.IN_STAMP] = -1
-            if guard := int(self._table[cycle.GUARD]):
-                for word in (DRIVER, ELAPSED):
-                    write_word(guard + 8 * word, 0)
+            self._table[words.STOP :] = 0
+            self._table[words.TICK_STAMP] = -self.period_ns  # so that unstamped ticks count from 0
+            self._inputs[:, words.IN_GOT :] = 0
+            for word in (DRIVER, ELAPSED):
+                write_word(int(self._table[words.GUARD]) + 8 * word, 0)
             for port in self.inputs:
-                forget(port.slot)
+                (ctypes.c_int64 * SLOT_WORDS).from_address(port.slot)[:] = EMPTY
             for array in (self.wake, self.duration, self.latency):
                 histogram.clear(array)
 
     def run(self, ticks: int) -> None:
-        """Run ``ticks`` more ticks in the calling thread and return; no rights, no parting command, no reset."""
+        """Run ``ticks`` more ticks in the calling thread and return; no rights, no final safe command, no reset."""
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         with self._alone("run"):
-            self._table[cycle.STOP] = self._table[cycle.PARTING] = 0
-            self._table[cycle.LIMIT] = self._table[cycle.TICKS] + ticks
+            self._table[words.STOP] = self._table[words.FINAL_COMMAND] = 0
+            self._table[words.TICK_LIMIT] = self._table[words.TICKS] + ticks
             self._run(self._address)
 
     def start(self, ticks: int = 0) -> Rights:
         """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; the rights it was granted."""
         with self._alone("start"):
             self.reset()
-            self._table[cycle.PARTING], self._table[cycle.LIMIT] = 1, ticks
-            self._table[cycle.HEARTBEAT] = self._table[cycle.LAST_TICK] = time.monotonic_ns()
+            self._table[words.FINAL_COMMAND], self._table[words.TICK_LIMIT] = 1, ticks
+            self._table[words.HEARTBEAT] = self._table[words.LAST_TICK] = time.monotonic_ns()
             return self._begin()
 
     def _begin(self) -> Rights:
@@ -285,7 +261,7 @@ class Loop:
                     for manager in self._hold:
                         stack.enter_context(manager)
                     self.rights = ask(**self._wanted)  # type: ignore[arg-type]
-                    self._table[cycle.RUNNING] = 1
+                    self._table[words.RUNNING] = 1
                     begun.set()
                     self._run(self._address)
             except BaseException as error:
@@ -310,7 +286,7 @@ class Loop:
         return self.rights
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """End the loop, which parts with the safe command; True if its thread is gone within ``timeout`` [s].
+        """End the loop, which publishes the final safe command; True if its thread is gone within ``timeout`` [s].
 
         It takes a tick, and with outputs that ramp up to 1 s more. Any thread may call it, and a signal handler.
         """
@@ -320,7 +296,7 @@ class Loop:
             return False
         try:
             if self._thread is not None:
-                write_word(self._address + 8 * cycle.STOP, 1)
+                write_word(self._address + 8 * words.STOP, 1)
                 ctypes.CDLL(None).sem_post(ctypes.c_void_p(self.semaphore))
                 if self._thread.ident is None:  # a signal came in the middle of `start`: it ends with its first look
                     return False
@@ -337,14 +313,14 @@ class Loop:
 
         It does so in every tick and, while it waits, every 20 ms: it is the tick or a port that hangs if not.
         """
-        age = time.monotonic_ns() - read_word(self._address + 8 * cycle.HEARTBEAT)
+        age = time.monotonic_ns() - read_word(self._address + 8 * words.HEARTBEAT)
         return self.running and age <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
         """Lockstep: names of the inputs that have not yet returned a message for the coming tick."""
         if self.mode != "lockstep":
             return ()
-        got = self._inputs[:, cycle.IN_GOT].copy()
+        got = self._inputs[:, words.IN_GOT].copy()
         return tuple(port.name for port, one in zip(self.inputs, got, strict=False) if not one)
 
     def stats(self) -> dict:
@@ -360,44 +336,28 @@ class Loop:
         """
         now = time.monotonic_ns()
         table, rows = self._table.copy(), self._inputs.copy()
-        words = {
-            "ticks": cycle.TICKS,
-            "missed": cycle.MISSED,
-            "overruns": cycle.OVERRUNS,
-            "published": cycle.PUBLISHED,
-            "publish_errors": cycle.PUBLISH_ERRORS,
-            "last_publish_error": cycle.LAST_PUBLISH_ERROR,
-            "last_take_error": cycle.LAST_TAKE_ERROR,
-            "timeouts": cycle.TIMEOUTS,
-            "stamp_mismatch": cycle.STAMP_MISMATCH,
-            "stamp_backwards": cycle.STAMP_BACKWARDS,
-            "stamps_unrelated": cycle.STAMPS_UNRELATED,
-            "late_publications": cycle.LATE_PUBLICATIONS,
-            "longest_publication_ns": cycle.LONGEST_PUBLICATION,
-            "withheld": cycle.WITHHELD_TICKS,
-        }
         return {
             "mode": self.mode,
             "running": self.running,
-            **{key: int(table[word]) for key, word in words.items()},
-            "taken": int(rows[:, cycle.IN_TAKEN].sum()),
-            "take_errors": int(rows[:, cycle.IN_ERRORS].sum()),
-            "starved": bool(table[cycle.STARVED]),
+            **{key: int(table[word]) for key, word in words.COUNTERS.items()},
+            "taken": int(rows[:, words.IN_TAKEN].sum()),
+            "take_errors": int(rows[:, words.IN_ERRORS].sum()),
+            "starved": bool(table[words.STARVED]),
             "waiting": self.waiting(),
             "wake": histogram.summary(self.wake),
             "tick": histogram.summary(self.duration),
             "latency": histogram.summary(self.latency),
             "inputs": {
                 port.name: {
-                    "taken": int(row[cycle.IN_TAKEN]),
-                    "errors": int(row[cycle.IN_ERRORS]),
-                    "timeouts": int(row[cycle.IN_TIMEOUTS]),
+                    "taken": int(row[words.IN_TAKEN]),
+                    "errors": int(row[words.IN_ERRORS]),
+                    "timeouts": int(row[words.IN_TIMEOUTS]),
                     **port.counters(),
                 }
                 for port, row in zip(self.inputs, rows, strict=False)
             },
-            "heartbeat_age_ns": max(now - int(table[cycle.HEARTBEAT]), 0),
-            "tick_age_ns": max(now - int(table[cycle.LAST_TICK]), 0),
+            "heartbeat_age_ns": max(now - int(table[words.HEARTBEAT]), 0),
+            "tick_age_ns": max(now - int(table[words.LAST_TICK]), 0),
         }
 
     @contextmanager
@@ -411,9 +371,3 @@ class Loop:
             yield
         finally:
             self._lock.release()
-
-
-def _not_null(path: str, **values: int) -> None:
-    for key, value in values.items():
-        if value <= 0:
-            raise DescriptionError(f"{path}.{key}", value, "must not be null: compiled code would jump or write there")

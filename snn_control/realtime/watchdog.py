@@ -6,7 +6,7 @@ wait for the same lock. This thread waits for none: it is one compiled function 
 - It hears the signals first, from a signalfd: they are blocked in the thread that makes it, so that neither a busy
   interpreter nor a main thread that waits for a processor delays them. In threads that were there before (those of a
   library that was imported) they are not: there Python's C handler writes into a pipe, at which this thread looks too.
-  A signal sets the word ``halt``, upon which a loop stops with its parting command. If the process is still there
+  A signal sets the word ``halt``, upon which a loop stops with its final safe command. If the process is still there
   `GRACE_S` later, it is ended; who has more to do before its end says so (`Watchdog.allow`).
 - A watched loop that gives no sign of life for its time to hang is a fault that nothing inside can mend: a program is
   started, which publishes the safe command from a process of its own, and this one is ended with exit code 1.
@@ -30,9 +30,9 @@ from numba import types
 from ..engine.compile import compile_function
 from ..engine.memory import i64, load_i64, store_u32
 from ..errors import RuntimeFault
-from . import cycle
 from .atomics import load_acquire, read_word, store_release, write_word
 from .rights import block_signals, set_fifo
+from .table import HEARTBEAT, RUNNING, SEMAPHORE
 
 __all__ = ["GRACE_S", "Watchdog"]
 
@@ -67,7 +67,7 @@ def watch(table):
             store_u32(o[POLL] + 8, NO_FILE)
             store_release(table + 8 * HALT, 1)
             if loop != 0:
-                _sem_post(load_i64(loop + 8 * cycle.SEMAPHORE))
+                _sem_post(load_i64(loop + 8 * SEMAPHORE))
             continue
         if o[HALT] != 0:
             o[SINCE_SIGNAL] += 1
@@ -75,8 +75,8 @@ def watch(table):
                 if o[CODE] != 0:
                     _write(2, o[GRACE_TEXT], o[GRACE_LENGTH])
                 _exit(o[CODE])
-        beat = load_acquire(loop + 8 * cycle.HEARTBEAT) if loop != 0 else np.int64(0)
-        running = loop != 0 and load_acquire(loop + 8 * cycle.RUNNING) != 0
+        beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
+        running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
         o[STILL] = o[STILL] + 1 if running and beat == o[LAST_BEAT] else 0
         o[LAST_BEAT] = beat
         if running and o[STILL] >= o[HANGS]:

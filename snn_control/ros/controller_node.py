@@ -53,7 +53,7 @@ STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a sign of life for so long, the longer of both, the loop hangs
 LONGEST_ARGUMENT = 120_000  # bytes that one argument of a process may have, about: MAX_ARG_STRLEN
-ACKNOWLEDGED = Duration(seconds=0.2)  # how long the parting command's readers may take
+ACKNOWLEDGED = Duration(seconds=0.2)  # how long readers of the final safe command may take
 
 
 def shown_file(record: str) -> Path:
@@ -168,8 +168,9 @@ class ControllerNode(LifecycleNode):
             bound.table,
             self.controller.period_ns,
             self.inputs,
-            [*self.outputs, self.faults, *filter(None, (self.recorder, self.shown))],
+            self.outputs,
             [(bound.address("command"), bound.address("safe"), n)],
+            observers=[self.faults, *filter(None, (self.recorder, self.shown))],
             mode=self.mode,
             guard=bound.address("guard"),
             ramps=any(o.ramp for o in self.spec.outputs),
@@ -231,7 +232,7 @@ class ControllerNode(LifecycleNode):
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
     def _last_resort(self) -> list[str]:
-        """The program that parts for us if this process hangs."""
+        """The program that publishes the safe command for us if this process hangs."""
         assert self.controller is not None
         assert self.spec is not None
         commands = self.controller.bound.array("command")
@@ -334,7 +335,7 @@ class ControllerNode(LifecycleNode):
         return True
 
     def finish(self) -> None:
-        """End in order: the parting safe command goes out before anything is taken apart."""
+        """End in order: the final safe command goes out before anything is taken apart."""
         if self._stop_loop():
             self._release_resources()
 

@@ -106,7 +106,7 @@ class EncoderNode(Node):
             bound.table,
             self.controller.period_ns,
             self.inputs,
-            self.outputs,
+            observers=self.outputs,
             priority=priority,
             hold=[port.hold() for port in (*self.inputs, *self.outputs)],
             keep=self.controller,

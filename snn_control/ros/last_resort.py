@@ -32,7 +32,7 @@ def program(node: Any, ports: Sequence[Any], topics: Sequence[Any]) -> list[str]
     """The command line for a node's commands: ``ports`` with their RosTopic, while the commands are the safe values."""
     messages = []
     for port, topic in zip(ports, topics, strict=True):
-        data, stamp = port.parting_message()
+        data, stamp = port.final_message()
         messages.append(
             {
                 "topic": port.topic, "type": topic.type, "reliability": topic.reliability,

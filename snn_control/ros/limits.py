@@ -143,10 +143,10 @@ def _next(value, towards, kind):
 
 
 @register_jitable
-def put_row(row, parting):
+def put_row(row, final):
     """Publish one number: write it into the message, within its bounds; ``row`` is an address.
 
-    parting : the loop ends: the command is the safe one, and must be so at once
+    final : of the final safe command, which must be so at once
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)
     if wait > 0:
@@ -155,7 +155,7 @@ def put_row(row, parting):
         value = value if value >= low else low  # a NaN, which the guard lets through never, would be the low end
         value = value if value <= high else high
         step, last, free = load_f64(row + 8 * STEP), load_f64(row + 8 * LAST), load_i64(row + 8 * FREE)
-        if step < np.inf and value != last and not parting and (free == 0 or load_i64(free) == 0):
+        if step < np.inf and value != last and not final and (free == 0 or load_i64(free) == 0):
             waited, wanted = load_i64(row + 8 * WAITED), value
             if waited < wait:
                 value = last

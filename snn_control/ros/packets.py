@@ -18,82 +18,59 @@ from typing import Any
 
 from numba.extending import register_jitable
 
-from ..engine.memory import i64, load_i64, u8
+from ..engine.memory import i64, u8
+from ..engine.slots import SLOT_WORDS
 from ..events import packets as header
 from ..realtime.clock import now_monotonic, now_realtime
 from ..realtime.histogram import percentile
 from ..realtime.ports.packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, offer
-from .port_base import (
-    HEIGHT,
-    INFO,
-    MESSAGE,
-    MOST_MESSAGES,
-    NOT_BELIEVED,
-    NOTHING,
-    OWN,
-    RECEIVED_AT,
-    SCRATCH,
-    SLOT,
-    TAKEN,
-    WIDTH,
-    Input,
-    add,
-    check_type,
-    get,
-    known_since,
-    look,
-    refuse,
-    take_message,
-)  # fmt: skip
+from . import port_base as base
+from .port_base import NOT_BELIEVED, NOTHING, Input, begin_take, check_type, known_since, refuse, take_message
 
 __all__ = ["PacketInput", "take_packets"]
 
-RECEIVER = OWN  # word of the context
+RECEIVER = base.OWN  # word of the context
 TIMESPEC = header.PACKET_WORDS  # two words of the scratch, behind those of the header
 LONGEST_WAIT = 1_000_000_000  # ns: no packet waits so long; what says so was taken while the clock was set
 
 
 @register_jitable
-def _arrival(context, now_ns):
+def _arrival(c, now_ns):
     """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` where nobody knows."""
-    timespec = get(context, SCRATCH) + 8 * TIMESPEC
-    waited = now_realtime(timespec) - i64(get(context, INFO), RECEIVED_AT + 1)[RECEIVED_AT]
+    timespec = c[base.SCRATCH] + 8 * TIMESPEC
+    waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
 
 
-def take_packets(context, now_ns, limit):
+def take_packets(context, now_ns, mode):
     """``take`` of a `PacketInput`: the events that are due, of as many packets as it takes."""
-    receiver = get(context, RECEIVER)
-    begin_tick(receiver, now_ns, limit)
-    look(context, now_ns)
-    most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
+    c = i64(context, base.WORDS)
+    receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
+    begin_tick(receiver, now_ns, mode)
+    most = begin_take(c, now_ns, mode)
     taken = 0
     while decode_due(receiver) != 0 and taken < most:
-        length = take_message(context)
+        length = take_message(c)
         if length == NOTHING:
             break
         taken += 1
         if length < 0:
             continue
-        address = load_i64(get(context, MESSAGE))  # the buffer may have moved: it is read again after each take
-        head = i64(get(context, SCRATCH), header.PACKET_WORDS)
+        address = base.message_address(c)
         code = header.parse_packet(u8(address, length), head)
         if code != 0:
-            refuse(context, code, 0, 0)
+            refuse(c, code, 0, 0)
             continue
-        known = known_since(context, get(context, SLOT), head[header.STAMP], now_ns)
+        known = known_since(context, slot, head[header.STAMP], now_ns, mode)
         if known == NOT_BELIEVED:
             continue
-        c = i64(context, HEIGHT + 1)
-        c[WIDTH], c[HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
+        c[base.WIDTH], c[base.HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
         offer(
             receiver, address + head[header.BEGIN], head[header.SIZE], head[header.ENCODING], head[header.BIG_ENDIAN],
-            head[header.TIME_BASE], c[WIDTH], c[HEIGHT], head[header.SEQ], head[header.STAMP],
-            _arrival(context, now_ns), known,
+            head[header.TIME_BASE], c[base.WIDTH], c[base.HEIGHT], head[header.SEQ], head[header.STAMP],
+            _arrival(c, now_ns), known,
         )  # fmt: skip
-    given = finish_tick(receiver)
-    add(context, TAKEN, taken)
-    return max(taken, given)
+    return max(taken, finish_tick(receiver))
 
 
 class PacketInput(Input):

@@ -1,8 +1,6 @@
 """What all ports between DDS and the io block are made of.
 
-A port is the address of a compiled function and the address of an int64 block, its context. An input's
-function is ``take(context, now_ns, limit)``, an output's ``publish(context, stamp_ns, now_ns)``. The
-objects make the context, keep all its memory alive and read its counters.
+The objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
 
 Age of a message
 ----------------
@@ -18,7 +16,7 @@ stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp of th
     ignored, and so is one with an older stamp than the one that is held, unless that has come to lie in the future:
     the clocks were set back.
 older : the larger of both; without a stamp the first alone.
-In lockstep the loop counts the ages itself.
+Only mode realtime has a clock: in the others the loop counts the ages itself.
 
 Each port belongs to one thread. Its subscription or publisher must sit on a node that no executor spins,
 or the executor takes its messages, and while the port runs its handle must be held: ``with port.hold():``.
@@ -34,17 +32,18 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.compile import compile_callback
-from ..engine.memory import call_int1, call_int4, i64, load_i64, store_i64
+from ..engine.memory import call_int1, call_int4, i64
+from ..engine.slots import ARRIVAL, FRESH, STAMP
 from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import now_realtime
-from ..realtime.slots import SLOT_ARRIVAL, SLOT_FRESH, SLOT_STAMP
+from ..realtime.port import LOCKSTEP, REALTIME, SIGNATURE
 from .fields import type_name
 from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, by_reason, explain, note_malformed
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
-    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Hold", "Input", "Port", "add", "arrived", "check_type", "get",
-    "known_since", "look", "refuse", "take_message",
+    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Hold", "Input", "Port", "arrived", "begin_take", "check_type",
+    "known_since", "message_address", "refuse", "take_message",
 ]  # fmt: skip
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
@@ -80,51 +79,48 @@ PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 NOTHING, TOO_LONG = np.int64(-1), np.int64(-2)  # what `take_message` returns instead of a length
 NOT_BELIEVED = np.int64(-1)  # what `known_since` returns instead of a time
 
-COUNTED, ARRIVAL, STAMP, OLDER = range(4)
-AGES = {"arrival": ARRIVAL, "stamp": STAMP, "older": OLDER}
+BY_ARRIVAL, BY_STAMP, OLDER = range(3)
+AGES = {"arrival": BY_ARRIVAL, "stamp": BY_STAMP, "older": OLDER}
 FUTURE_NS = 100_000_000  # two clocks that are kept in step by NTP differ by less
 WINDOW_NS = 10_000_000_000
 CONTINUOUS_NS = 100_000_000  # a longer time without a look does not count as watching
 
 
 @register_jitable
-def get(context, word):
-    return load_i64(context + 8 * word)
+def begin_take(c, now_ns, mode):
+    """Begin to take into an input: remember for how long nobody looked; how many messages to take at most."""
+    c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
+    c[LOOKED] = now_ns
+    c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
+    return 1 if mode == LOCKSTEP else MOST_MESSAGES
 
 
 @register_jitable
-def add(context, word, n):
-    store_i64(context + 8 * word, load_i64(context + 8 * word) + n)
-
-
-@register_jitable
-def take_message(context):
+def take_message(c):
     """Take one message -> its length; NOTHING if there is none, TOO_LONG if it was longer than LONGEST, and counted."""
-    code = call_int4(get(context, CALL), get(context, HANDLE), get(context, MESSAGE), get(context, INFO), np.int64(0))
+    code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
     if code == 0:
-        c, info = i64(context, OWN), i64(get(context, INFO), GID + 2)
+        c[TAKEN] += 1
+        info = i64(c[INFO], GID + 2)
         if info[GID] != c[SENDER] or info[GID + 1] != c[SENDER + 1]:
             c[SENDER], c[SENDER + 1], c[SINCE] = info[GID], info[GID + 1], 0
             c[SWITCHES] += 1
-        length = load_i64(get(context, MESSAGE) + 8)
-        if length <= get(context, LONGEST):
+        length = i64(c[MESSAGE], 2)[1]
+        if length <= c[LONGEST]:
             return length
-        add(context, OVERSIZED, 1)
+        c[OVERSIZED] += 1
         return TOO_LONG
     if code != TAKE_FAILED:
-        add(context, ERRORS, 1)
-        store_i64(context + 8 * LAST_ERROR, code)
-    call_int1(get(context, RESET_ERROR), np.int64(0))
+        c[ERRORS] += 1
+        c[LAST_ERROR] = code
+    call_int1(c[RESET_ERROR], np.int64(0))
     return NOTHING
 
 
 @register_jitable
-def look(context, now_ns):
-    """Begin to take: remember for how long nobody looked."""
-    c = i64(context, OWN)
-    c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
-    c[LOOKED] = now_ns
-    c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
+def message_address(c):
+    """Where the message is that was just taken: rcl may move the buffer with each."""
+    return i64(c[MESSAGE], 1)[0]
 
 
 @register_jitable
@@ -146,28 +142,28 @@ def _waited(c, now_real):
 
 
 @register_jitable
-def known_since(context, slot, stamp, now_ns):
+def known_since(context, slot, stamp, now_ns, mode):
     """Since when the world knew the message that was just taken [ns, CLOCK_MONOTONIC]; NOT_BELIEVED, and counted.
 
-    slot : of the input; stamp : of the message [ns], -1 or 0 none; now_ns : of the loop
+    slot : header of the input; stamp : of the message [ns], -1 or 0 none; now_ns, mode : of the loop
     """
-    c = i64(context, OWN)
-    if c[RULE] == COUNTED:
+    c = i64(context, WORDS)
+    if mode != REALTIME:
         return now_ns
     now_real = now_realtime(context + 8 * TIMESPEC)
     age = np.int64(0)
-    if c[RULE] != STAMP:
+    if c[RULE] != BY_STAMP:
         age = _waited(c, now_real)
-    if c[RULE] != ARRIVAL:
+    if c[RULE] != BY_ARRIVAL:
         if stamp > 0:
             age = max(age, now_real - stamp)
             if now_real - stamp < -FUTURE_NS:
                 c[FUTURE] += 1
                 return NOT_BELIEVED
-        elif c[RULE] == STAMP:
+        elif c[RULE] == BY_STAMP:
             c[UNSTAMPED] += 1
             return NOT_BELIEVED
-        if 0 < stamp < load_i64(slot + 8 * SLOT_STAMP) <= now_real + FUTURE_NS:
+        if 0 < stamp < slot[STAMP] <= now_real + FUTURE_NS:
             c[BACKWARDS] += 1
             return NOT_BELIEVED
     return max(now_ns - age, 0)
@@ -175,16 +171,15 @@ def known_since(context, slot, stamp, now_ns):
 
 @register_jitable
 def arrived(slot, stamp, known, fresh):
-    store_i64(slot + 8 * SLOT_FRESH, fresh)
-    store_i64(slot + 8 * SLOT_STAMP, stamp)
-    store_i64(slot + 8 * SLOT_ARRIVAL, known)
+    """Mark the header: ``fresh`` messages so far, the newest with this stamp and known since then."""
+    slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, stamp, known
 
 
 @register_jitable
-def refuse(context, code, a, b):
+def refuse(c, code, a, b):
     """Count a malformed message, by the code of its reason and two numbers about it."""
-    add(context, MALFORMED, 1)
-    note_malformed(get(context, REASONS), code, a, b)
+    c[MALFORMED] += 1
+    note_malformed(c[REASONS], code, a, b)
 
 
 class Port:
@@ -196,7 +191,7 @@ class Port:
         self._entity = entity
         self._held = 0
         self.name = name or entity.topic_name
-        self.function = compile_callback(function, "int64(int64,int64,int64)")
+        self.function = compile_callback(function, SIGNATURE)
         self._block = np.zeros(WORDS, np.int64)
         self._scratch = np.zeros(scratch_words, np.int64)
         self._block[RESET_ERROR] = address_of("rcutils", "rcutils_reset_error")
@@ -287,13 +282,12 @@ class Input(Port):
         self._block[LONGEST] = max_bytes
         self.judge_ages("arrival")
 
-    def judge_ages(self, rule: str | None, host: int = -1) -> None:
-        """How old a message is: by a rule of `AGES`; None: the loop counts.
+    def judge_ages(self, rule: str, host: int = -1) -> None:
+        """How old a message is: by a rule of `AGES`.
 
         host : the first four bytes of the ids of this machine's publishers, little-endian; -1: they do not tell
         """
-        self._block[RULE] = COUNTED if rule is None else AGES[rule]
-        self._block[HOST] = host
+        self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
         """Forget what it remembers of earlier messages. Not while a loop runs."""

@@ -10,49 +10,35 @@ from numba.extending import register_jitable
 
 from ..engine.compile import compile_function
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
-from ..engine.memory import call_int1, call_int3, i64, load_f64, load_i64, store_f64, store_i64, store_u32, u8, u16
+from ..engine.memory import call_int1, call_int3, f64, i64, store_u32, u8, u16
+from ..engine.slots import COUNT, DROPPED, SLOT_WORDS, clear_marks
 from ..errors import DescriptionError, counted
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
 from ..events.event_array import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
 from ..events.event_array import HEIGHT as ARRAY_HEIGHT
 from ..events.event_array import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
-from ..realtime.cycle import PARTED, WITHHELD
-from ..realtime.slots import SLOT_COUNT, SLOT_DROPPED, nothing_came
+from ..realtime.port import FINAL, WITHHELD
+from . import port_base as base
 from .cdr import KIND_SIZES, walk
 from .fields import type_name
 from .limits import ROW, Bounds, put_row, rows_of
 from .malformed import ABOUT, CODE, COUNTS, FEW, explain
 from .pick import DETAIL, SCRATCH_WORDS
 from .port_base import (
-    CALL,
-    EMPTY,
-    ERRORS,
-    HANDLE,
-    HEIGHT,
-    INFO,
-    LAST_ERROR,
-    MESSAGE,
-    MOST_MESSAGES,
     NOT_BELIEVED,
     NOTHING,
     OWN,
-    RESET_ERROR,
-    SCRATCH,
-    SLOT,
-    TAKEN,
-    WIDTH,
     Input,
     Port,
-    add,
     arrived,
+    begin_take,
     check_type,
-    get,
     known_since,
-    look,
+    message_address,
     refuse,
     take_message,
-)  # fmt: skip
+)
 from .rcl import SendBuffer
 from .sectors import REDUCTIONS, reduce_sectors
 from .template import make_template
@@ -66,144 +52,125 @@ _ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # numbers that a message may h
 _BEAMS = OWN + 7  # three words: what `sectors` counts
 _X, _Y, _P, _T, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Of an output:
-_ROWS, _ROW_COUNT = INFO, INFO + 1  # one a number; see `limits`
-_STAMP_AT = INFO + 2  # address of header.stamp in the message, 0 if there is none
-_PUBLISHED = INFO + 3
+_ROWS, _ROW_COUNT = base.INFO, base.INFO + 1  # one a number; see `limits`
+_STAMP_AT = base.INFO + 2  # address of header.stamp in the message, 0 if there is none
+_PUBLISHED = base.INFO + 3
 
 
-def take_numbers(context, now_ns, limit):
+def take_numbers(context, now_ns, mode):
     """``take`` of a `NumericInput`: the newest well-formed message wins."""
-    slot = get(context, SLOT)
-    size = get(context, _SIZE)
-    data = get(context, _DATA)
-    staging = get(context, _STAGING)
-    scratch = get(context, SCRATCH)
-    nothing_came(slot)
-    look(context, now_ns)
-    most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
-    taken = 0
-    fresh = 0
+    c = i64(context, base.WORDS)
+    slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
+    clear_marks(slot)
+    most = begin_take(c, now_ns, mode)
+    taken = fresh = 0
     while taken < most:
-        length = take_message(context)
+        length = take_message(c)
         if length == NOTHING:
             break
         taken += 1
         if length < 0:
             continue
-        # the buffer may have moved: it is read again after each take
-        address, room = load_i64(get(context, MESSAGE)), get(context, _ROOM)
-        n = walk(get(context, _PROGRAM), address, length, staging, room, scratch, np.int64(0))
+        n = walk(c[_PROGRAM], message_address(c), length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
         if n < 0:
-            refuse(context, n, get(scratch, DETAIL), get(scratch, DETAIL + 1))
+            refuse(c, n, scratch[DETAIL], scratch[DETAIL + 1])
             continue
         if n == 0:
-            add(context, EMPTY, 1)
+            c[base.EMPTY] += 1
             continue
         if n < size:
-            refuse(context, np.int64(FEW), n, 0)
+            refuse(c, np.int64(FEW), n, 0)
             continue
-        known = known_since(context, slot, load_i64(scratch), now_ns)
+        known = known_since(context, slot, scratch[0], now_ns, mode)
         if known == NOT_BELIEVED:
             continue
-        how = get(context, _REDUCE)
-        if how == 0:
+        if c[_REDUCE] == 0:
+            data, staging = f64(c[_DATA], size), f64(c[_STAGING], size)
             for k in range(size):
-                store_f64(data + 8 * k, load_f64(staging + 8 * k))
+                data[k] = staging[k]
         else:
-            reduce_sectors(staging, n, data, size, how, get(context, _RULES), context + 8 * _BEAMS)
+            reduce_sectors(c[_STAGING], n, c[_DATA], size, c[_REDUCE], c[_RULES], context + 8 * _BEAMS)
         fresh += 1
-        arrived(slot, load_i64(scratch), known, fresh)
-    add(context, TAKEN, taken)
+        arrived(slot, scratch[0], known, fresh)
     return taken
 
 
 @register_jitable
-def _read_events(context, address, length, count, room):
+def _read_events(c, address, length, count, room):
     """Read a message's events behind the ``count`` that are there -> how many it has, or negative; stamp in scratch."""
-    t, x, y = get(context, _T) + 8 * count, get(context, _X) + 2 * count, get(context, _Y) + 2 * count
-    p, scratch = get(context, _P) + count, get(context, SCRATCH)
-    if get(context, _ARRAYS) == 0:
-        return parse_events(address, length, room, x, y, p, t, scratch)
-    out = i64(scratch, ARRAY_WORDS)
+    t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
+    if c[_ARRAYS] == 0:
+        return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
+    out = i64(c[base.SCRATCH], ARRAY_WORDS)
     n = parse_event_array(u8(address, length), i64(t, room), u16(x, room), u16(y, room), u8(p, room), out)
     if n >= 0:
-        words = i64(context, HEIGHT + 1)
-        words[WIDTH], words[HEIGHT] = out[ARRAY_WIDTH], out[ARRAY_HEIGHT]
+        c[base.WIDTH], c[base.HEIGHT] = out[ARRAY_WIDTH], out[ARRAY_HEIGHT]
     return n
 
 
-def take_events(context, now_ns, limit):
+def take_events(context, now_ns, mode):
     """``take`` of an `EventsInput`: the events of all messages, in order, up to the capacity."""
-    slot = get(context, SLOT)
-    capacity = get(context, _CAPACITY)
-    scratch = get(context, SCRATCH)
-    nothing_came(slot)
-    look(context, now_ns)
-    most = limit if 0 < limit < MOST_MESSAGES else MOST_MESSAGES
-    taken = 0
-    fresh = 0
-    count = np.int64(0)
-    dropped = np.int64(0)
+    c = i64(context, base.WORDS)
+    slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
+    clear_marks(slot)
+    most = begin_take(c, now_ns, mode)
+    taken = fresh = 0
     while taken < most:
-        length = take_message(context)
+        length = take_message(c)
         if length == NOTHING:
             break
         taken += 1
         if length < 0:
             continue
-        room = capacity - count
-        n = _read_events(context, load_i64(get(context, MESSAGE)), length, count, room)
+        room = c[_CAPACITY] - slot[COUNT]
+        n = _read_events(c, message_address(c), length, slot[COUNT], room)
         if n < 0:
-            refuse(context, n, 0, 0)
+            refuse(c, n, 0, 0)
             continue
-        known = known_since(context, slot, load_i64(scratch), now_ns)
+        known = known_since(context, slot, scratch[0], now_ns, mode)
         if known == NOT_BELIEVED:
             continue
         if n == 0:  # a scene at rest: fresh all the same
-            add(context, EMPTY, 1)
+            c[base.EMPTY] += 1
         written = min(n, room)
-        count += written
-        dropped += n - written
+        slot[COUNT] += written
+        slot[DROPPED] += n - written
         fresh += 1
-        arrived(slot, load_i64(scratch), known, fresh)
-    store_i64(slot + 8 * SLOT_COUNT, count)
-    store_i64(slot + 8 * SLOT_DROPPED, dropped)
-    add(context, _CUT, dropped)
-    add(context, TAKEN, taken)
+        arrived(slot, scratch[0], known, fresh)
+    c[_CUT] += slot[DROPPED]
     return taken
 
 
 @register_jitable
-def _write_numbers(context, parting):
-    row = get(context, _ROWS)
-    for _ in range(get(context, _ROW_COUNT)):
-        put_row(row, parting)
+def _write_numbers(c, final):
+    row = c[_ROWS]
+    for _ in range(c[_ROW_COUNT]):
+        put_row(row, final)
         row += 8 * ROW
 
 
-def write_parting_numbers(context):
+def write_final_numbers(context):
     """The command as it stands, which is the safe one, into the message of a `CommandOutput`."""
-    _write_numbers(context, True)
+    _write_numbers(i64(context, base.WORDS), True)
 
 
 def publish_command(context, stamp_ns, now_ns):
     """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
     if now_ns == WITHHELD:
         return np.int64(0)
-    _write_numbers(context, now_ns == PARTED)
-    stamp_at = get(context, _STAMP_AT)
-    if stamp_at != 0:
-        scratch = get(context, SCRATCH)
-        stamp = stamp_ns if stamp_ns > 0 else now_realtime(scratch)  # as ROS time is without a simulation
-        store_u32(stamp_at, stamp // 1000000000)
-        store_u32(stamp_at + 4, stamp % 1000000000)
-    code = call_int3(get(context, CALL), get(context, HANDLE), get(context, MESSAGE), np.int64(0))
+    c = i64(context, base.WORDS)
+    _write_numbers(c, now_ns == FINAL)
+    if c[_STAMP_AT] != 0:
+        stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # as ROS time is without a simulation
+        store_u32(c[_STAMP_AT], stamp // 1000000000)
+        store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
+    code = call_int3(c[base.CALL], c[base.HANDLE], c[base.MESSAGE], np.int64(0))
     if code == 0:
-        add(context, _PUBLISHED, 1)
+        c[_PUBLISHED] += 1
     else:
-        add(context, ERRORS, 1)
-        store_i64(context + 8 * LAST_ERROR, code)
-        call_int1(get(context, RESET_ERROR), np.int64(0))
+        c[base.ERRORS] += 1
+        c[base.LAST_ERROR] = code
+        call_int1(c[base.RESET_ERROR], np.int64(0))
     return code
 
 
@@ -332,7 +299,7 @@ class CommandOutput(Port):
     of rcl and last_error.
     """
 
-    _counts: Mapping[str, int] = {"published": _PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
+    _counts: Mapping[str, int] = {"published": _PUBLISHED, "errors": base.ERRORS, "last_error": base.LAST_ERROR}
 
     def __init__(
         self,
@@ -355,16 +322,16 @@ class CommandOutput(Port):
         outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
         rows = [rows_of(start + places, kind, cell, bound, faulted) for (_, cell, _), places, kind, bound in outputs]
         self._rows = np.concatenate(rows)
-        self._block[MESSAGE] = self._buffer.address
+        self._block[base.MESSAGE] = self._buffer.address
         self._block[_ROWS] = self._rows.ctypes.data
         self._block[_ROW_COUNT] = len(self._rows)
         self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0
         self._stamp = template.stamp
 
-    def parting_message(self) -> tuple[bytes, int]:
-        """What it would part with, while the commands are the safe values; where its stamp stands, -1: nowhere.
+    def final_message(self) -> tuple[bytes, int]:
+        """The final safe command, while the commands are the safe values; where its stamp stands, -1: nowhere.
 
         Not while a loop runs.
         """
-        compile_function(write_parting_numbers, "void(int64)")(self.context)
+        compile_function(write_final_numbers, "void(int64)")(self.context)
         return self._buffer.data.tobytes(), self._stamp

@@ -50,7 +50,7 @@ SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even be
 
 
 class Stop:
-    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the parting safe command included.
+    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the final safe command included.
 
     A running loop sees the signal by itself, through ``watchdog.halt``, whatever the interpreter does meanwhile.
     Signals that come when it is set come too late.
@@ -143,7 +143,7 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
 
     given = sys.argv[1:] if arguments is None else list(arguments)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, given_priority(given, name, priority) - 1))
-    # before rclpy, whose default handler would shut the context down before the parting command
+    # before rclpy, whose default handler would shut the context down before the final safe command
     stop = Stop(_Dds.wanted)
     for what in use_udp():
         print(f"snn_control: {what} does not hold: nodes use no shared memory, which can block them", file=sys.stderr)

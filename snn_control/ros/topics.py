@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import importlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -19,6 +18,7 @@ from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError, close_match
 from ..events.event_array import ARRAY_TYPES
 from ..events.packets import PACKET_TYPES
+from ..realtime.port import LOCKSTEP, caller
 from ..realtime.ports.packet_receiver import Pacing, PacketReceiver
 from .limits import Bounds, fit_bounds
 from .packets import PacketInput
@@ -147,12 +147,12 @@ def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> 
             raise DescriptionError(f"ros.{kind}.{name}", NO_VALUE, "is missing", "say on which topic it comes or goes")
 
 
-def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping[str, Any], lockstep: bool) -> Any:
+def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping[str, Any]) -> Any:
     """The port of an events input."""
     name = fact.name
     if topic.type in PACKET_TYPES:
-        pacing, mode = Pacing(topic.pace, topic.late), "lockstep" if lockstep else "realtime"
-        return PacketInput(subscription, PacketReceiver.of(bound, name, pacing, mode), fact.size, name=name)
+        receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
+        return PacketInput(subscription, receiver, fact.size, name=name)
     columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
     slot = bound.address(f"{name}.slot")
     return EventsInput(subscription, slot, **columns, capacity=fact.capacity, size=fact.size, name=name)
@@ -174,7 +174,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
         if fact.kind == "events":
-            ports.append(_events_port(subscription, topic, bound, fact, lockstep))
+            ports.append(_events_port(subscription, topic, bound, fact))
         else:
             try:
                 program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
@@ -186,7 +186,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
                 rule = f"a {topic.type} has no stamp"
                 raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
             ports.append(port)
-        ports[-1].judge_ages(None if lockstep else topic.age, host_of(io, full))
+        ports[-1].judge_ages(topic.age, host_of(io, full))
         if described[name].required and math.isfinite(described[name].stale):
             ports[-1].limit_ns = round(described[name].stale * 1e9)
     return ports
@@ -228,7 +228,7 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 def drain(ports: Sequence[Any]) -> None:
     """Take and forget what waits in the ports' subscriptions: it may be of long ago. Not while a loop runs."""
     for port in ports:
-        take: Callable[..., int] = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(port.function)
+        take = caller(port)
         end = time.monotonic() + 0.1  # a flood ends somewhere
-        while take(port.context, time.monotonic_ns(), 1) > 0 and time.monotonic() < end:
+        while take(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:
             pass

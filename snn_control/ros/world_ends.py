@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from typing import Any
 
@@ -12,11 +11,12 @@ from rclpy.node import Node
 from ..coding import EventsInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..engine.program import aligned
-from ..engine.slots import ARRIVAL, SLOT_WORDS
+from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from ..events import Events
 from ..events.codecs import codec
 from ..events.packets import PACKET_TYPES, packet_cdr
+from ..realtime.port import caller
 from .clouds import events_cdr
 from .ports import CommandOutput, NumericInput
 from .topics import CLOUD_TYPE, message_class, qos_of, resolved
@@ -37,17 +37,18 @@ class Commands:
         self.memory = aligned(8 * (SLOT_WORDS + size))
         self.slot = self.memory[: 8 * SLOT_WORDS].view(np.int64)
         self.values = self.memory[8 * SLOT_WORDS :].view(np.float64)
-        self.slot[ARRIVAL] = -1
+        self.slot[:] = EMPTY
         at = int(self.slot.ctypes.data)
         try:
             program = compile_path(cls, topic.field)
             self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
         except DescriptionError as error:
             raise error.within(where) from None
-        self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
+        self._take = caller(self.port)
 
-    def take(self, limit: int) -> int:
-        return self._take(self.port.context, time.monotonic_ns(), limit)
+    def take(self, mode: int) -> int:
+        """Take what a loop in this ``mode`` of `realtime.port` would; messages taken."""
+        return self._take(time.monotonic_ns(), mode)
 
 
 def _numbers_of(cls: Any, topic: RosTopic, size: int) -> int:
@@ -76,7 +77,7 @@ class Sensors:
         except DescriptionError as error:
             raise error.within(where) from None
         self.stamped = hasattr(cls(), "header")
-        self._publish = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.port.function)
+        self._publish = caller(self.port)
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
         given = [observation.get(name) for name in self.names]
@@ -90,7 +91,7 @@ class Sensors:
                 raise RuntimeFault(f"the observation's '{name}' {rule}")
             k = np.arange(values.size)  # of a field that is reduced: each number in its whole sector
             values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
-        code = self._publish(self.port.context, stamp_ns, 0)
+        code = self._publish(stamp_ns, 0)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
 

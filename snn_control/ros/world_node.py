@@ -4,7 +4,7 @@ realtime : one step a period of the environment on the machine's clock, from the
     the newest command is applied, and after 0.1 s without one, zero. Steps that come too late are skipped and counted.
 lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, steps. As fast as
     the machine allows, and the same every time. A command that was there before, or whose stamp is older than T_k
-    though inputs are stamped, is no answer: what a controller says when it parts is not taken for one.
+    though inputs are stamped, is no answer: the final safe command of a controller is not taken for one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
 from ..errors import DescriptionError, RuntimeFault, counted
 from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
+from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
 from ..spaces import check_action
@@ -247,7 +248,7 @@ class WorldNode(Node):
         """Wait for a first command of every output: the world begins when its controller does."""
         left, begin = list(self.commands), time.monotonic()
         while left:
-            left = [command for command in left if command.take(0) == 0]
+            left = [command for command in left if command.take(REALTIME) == 0]
             if self._stop():
                 return False
             if left:
@@ -324,7 +325,7 @@ class WorldNode(Node):
             self._publish(observation, time.time_ns())
             self._sleep(deadline, scratch)
             for command in self.commands:
-                command.take(0)
+                command.take(REALTIME)
             observation = self._step(self._action(hold))
             deadline += self.step_ns
             late = time.monotonic_ns() - deadline
@@ -339,8 +340,8 @@ class WorldNode(Node):
             stamp = (self.steps + 1) * self.step_ns
             clock = self._clock_message.clock
             clock.sec, clock.nanosec = divmod(stamp, 1_000_000_000)
-            for command in self.commands:  # what comes beside the answers, a parting command say, answers nothing
-                command.take(0)
+            for command in self.commands:  # what comes beside the answers, the final safe command say, answers nothing
+                command.take(FREE)
             self._clock_publisher.publish(self._clock_message)
             self._publish(observation, stamp)
             if not self._answers(stamp):
@@ -349,7 +350,7 @@ class WorldNode(Node):
 
     def _answered(self, command: Commands, stamp: int) -> bool:
         """Whether a command came, well-formed or not, that is not one of an earlier step by its stamp."""
-        while command.take(1) > 0:
+        while command.take(LOCKSTEP) > 0:
             its = int(command.slot[STAMP])
             if not (self._stamped and command.slot[FRESH] > 0 and 0 < its < stamp):
                 return True

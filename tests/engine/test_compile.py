@@ -187,7 +187,7 @@ DIGESTS = """
     for name in "%s".split():
         importlib.import_module(name)
     from snn_control.engine.compile import source_digest
-    for name in "snn_control.engine.calls", "snn_control.realtime.ports.packet_queue", "snn_control.record.activity":
+    for name in "snn_control.engine.calls", "snn_control.realtime.ports.packet_receiver", "snn_control.record.activity":
         print(source_digest(importlib.import_module(name)))
 """
 

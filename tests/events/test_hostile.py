@@ -162,8 +162,8 @@ def test_a_recording_that_promises_a_frame_that_no_camera_has_is_refused(tmp_pat
 
 
 def test_numbers_beyond_int64_are_refused_by_a_packet_queue():
-    from snn_control.realtime.ports.packet_queue import PacketQueue
     from snn_control.realtime.ports.packet_receiver import PacketReceiver
+    from tests.realtime.packet_queue import PacketQueue
 
     slot, columns = np.zeros(8, np.int64), [np.zeros(10, d) for d in (np.int64, np.uint16, np.uint16, np.uint8)]
     queue = PacketQueue(PacketReceiver(slot.ctypes.data, tuple(a.ctypes.data for a in columns), 10))

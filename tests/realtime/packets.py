@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections import deque
 
 import numpy as np
 
+from snn_control.engine.slots import COUNT, DROPPED, FRESH, SLOT_WORDS
 from snn_control.events import Decoder
-from snn_control.realtime.ports.packet_queue import PacketQueue
+from snn_control.realtime.port import REALTIME, caller
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
-from snn_control.realtime.slots import SLOT_COUNT, SLOT_DROPPED, SLOT_FRESH, SLOT_WORDS
+from tests.realtime.packet_queue import PacketQueue
 
 MS = 1_000_000
 
@@ -42,14 +42,14 @@ class Rig:
         addresses = tuple(column.ctypes.data for column in self.columns)
         self.receiver = PacketReceiver(self.header.ctypes.data, addresses, capacity, size, pacing, period_ns)  # type: ignore[arg-type]
         self.queue = PacketQueue(self.receiver, "camera", **options)
-        self._take = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.queue.function)
+        self._take = caller(self.queue)
 
-    def take(self, now: int, limit: int = 0):
+    def take(self, now: int, mode: int = REALTIME):
         """One tick: what the port returned, fresh, dropped, and rows of t [ns], x, y, p."""
-        taken = self._take(self.queue.context, now, limit)
-        n = int(self.header[SLOT_COUNT])
+        taken = self._take(now, mode)
+        n = int(self.header[COUNT])
         rows = np.stack([column[:n].astype(np.int64) for column in self.columns], axis=1)
-        return taken, int(self.header[SLOT_FRESH]), int(self.header[SLOT_DROPPED]), rows
+        return taken, int(self.header[FRESH]), int(self.header[DROPPED]), rows
 
     @property
     def counters(self) -> dict[str, int]:

@@ -23,13 +23,15 @@ from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
 from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
+from snn_control.engine.slots import ARRIVAL, SLOT_WORDS
 from snn_control.errors import DescriptionError, RuntimeFault
-from snn_control.realtime import cycle
-from snn_control.realtime.cycle import PARTED, WITHHELD
+from snn_control.realtime import table as words
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
-from snn_control.realtime.slots import SLOT_ARRIVAL, SLOT_WORDS
+from snn_control.realtime.port import FINAL, MODES, WITHHELD
+from snn_control.realtime.ports.memory import ReplayInput
 from tests.realtime import ticks
+from tests.realtime.record_output import RecordOutput
+from tests.realtime.released_input import ReleasedInput
 
 ROOT = Path(__file__).resolve().parents[2]
 MS = 1_000_000
@@ -84,9 +86,10 @@ def tried_again(test):
 
 def value_input(fresh, stamps=None, name="input", available=None):
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
-    port = ReplayInput.values(slot.ctypes.data, np.zeros((len(fresh), 1)), fresh=fresh, stamps=stamps, name=name)
+    port = ReleasedInput.values(slot.ctypes.data, np.zeros((len(fresh), 1)), fresh=fresh, stamps=stamps, name=name)
     port.words = slot  # keeps it alive
-    port.rewind(available)
+    if available is not None:
+        port.hold_back(available)
     return port
 
 
@@ -188,7 +191,7 @@ def test_a_stopped_process_skips_and_does_not_burst():
         process.kill()
         process.wait()
     n_ticks, missed, overruns, times = json.loads(text)
-    times = np.array(times[:-1])  # the last is the parting command
+    times = np.array(times[:-1])  # the last is the final safe command
     assert overruns >= 1
     assert missed >= 0.8 * stopped
     elapsed = (times[-1] - times[0]) / MS
@@ -207,7 +210,7 @@ def test_ages_are_exact():
     rig = Rig([port], [header])
     rig.run(0.1)
     stats = rig.loop.stats()
-    rows = header.read()[2][:-1]  # without the parting publication
+    rows = header.read()[2][:-1]  # without the final one
     assert len(rows) > 10
     assert (rows[:, 1] == 12_345).all()
     assert stats["taken"] == stats["latency"]["count"] == len(rows)
@@ -223,7 +226,7 @@ def test_ages_grow_with_the_clock_and_are_minus_one_before_the_first():
     until(lambda: not rig.loop.running)
     assert rig.loop.stop()
     _, times, rows = header.read()
-    ages, arrivals = rows[:8, 1], rows[:8, SLOT_ARRIVAL]
+    ages, arrivals = rows[:8, 1], rows[:8, ARRIVAL]
     assert ages[:2].tolist() == [-1, 0]
     taken = arrivals[2:] + ages[2:]  # when the later ticks took
     assert (taken > times[1:7]).all()
@@ -244,6 +247,24 @@ def test_no_allocation_in_ten_thousand_ticks():
         rig.loop.run(10_000)
         assert rtsys.get_allocation_stats() == before
         assert rig.loop.ticks == 10_010
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_observers_are_called_after_each_tick_and_only_then(mode):
+    rig = Rig()
+    observer = RecordOutput(rig.command.ctypes.data, 2, 64)
+    inputs = [value_input([1] * 20)]
+    loop = Loop(
+        ticks.tick("count_up"), rig.table.ctypes.data, MS, inputs, [rig.record],
+        [(rig.command.ctypes.data, rig.safe.ctypes.data, 2)], observers=[observer], mode=mode, lock_memory=False,
+    )  # fmt: skip
+    Rig.loops.add(loop)
+    loop.start(20)
+    until(lambda: not loop.running)
+    assert loop.stop()
+    assert observer.read()[2][:, 0].tolist() == [*range(1, 21)]
+    assert rig.record.read()[2][:, 0].tolist() == [*range(1, 21), -1.5]
+    assert loop.stats()["published"] == 41
 
 
 # ---------------------------------------------------------------- errors of ports
@@ -298,7 +319,7 @@ def test_stop_is_prompt_however_long_the_period(mode):
     assert not rig.loop.running
 
 
-def test_the_parting_command_is_safe_and_the_last():
+def test_the_final_command_is_the_safe_one():
     rig = Rig()
     rig.run(0.05)
     commands = rig.record.read()[2]
@@ -330,12 +351,12 @@ def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step
     assert commands[:21] == [*range(1, 22)]
     assert commands[-1] == 0
     if step:
-        assert commands[21:] == [*range(19, 0, -2), 0, 0]  # and the parting command
+        assert commands[21:] == [*range(19, 0, -2), 0, 0]  # and the final safe command
         assert loop.ticks == 32
-    else:  # it cannot be reached: the parting command jumps
+    else:  # it cannot be reached: the final safe command jumps
         assert set(commands[21:-1]) == {21}
         assert 0.8e9 < times[-2] - times[21] < 1.2e9
-        assert times[-1] == PARTED
+        assert times[-1] == FINAL
 
 
 def guarded(outputs=(), **options) -> tuple[Rig, np.ndarray, np.ndarray]:
@@ -363,18 +384,26 @@ def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick
 
 @pytest.mark.parametrize(("limit_ms", "withheld"), [(20, 1), (500, 0), (0, 0)])
 def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withheld):
-    """The thread is held up within a tick: the command does not go out, recorders are told, the next tick is faulty."""
+    """The thread is held up within a tick: outputs are told that the command must not go out; an observer sees a tick
+    as any other."""
     port = ticks.Port("take_stamped")
     port.limit_ns = limit_ms * MS
     guard, command = np.zeros(GUARD_WORDS, np.int64), np.zeros(2)
     table = np.array([0, 60 * MS, 5, 0, 0], np.int64)  # busy for 60 ms in every fifth tick
-    rig = Rig([port], [], "busy", table, period=5 * MS, guard=guard.ctypes.data)
+    observer = RecordOutput(command.ctypes.data, 1, 64)
+    rig = Rig([port], [], "busy", table, period=5 * MS, guard=guard.ctypes.data, observers=[observer])
     rig.keep = guard, command
     rig.loop.start(ticks=6)
     until(lambda: not rig.loop.running)
     assert rig.loop.stop()
     assert rig.loop.stats()["withheld"] == withheld
-    assert (rig.record.read()[1] == WITHHELD).sum() == withheld
+    stamps, times, _ = rig.record.read()
+    assert (times == WITHHELD).sum() == withheld
+    assert times[-1] == FINAL
+    seen_stamps, seen_times, _ = observer.read()
+    assert seen_stamps.tolist() == stamps[:6].tolist()
+    assert (np.diff(seen_times) > 0).all()
+    assert (seen_times[times[:6] > 0] == times[times > 0]).all()
 
 
 def test_the_guard_is_told_how_many_periods_passed_since_the_last_tick():
@@ -411,15 +440,15 @@ def test_after_the_machine_slept_what_had_arrived_is_older_by_that():
     rig = Rig([port])
     rig.loop.start()
     until(lambda: rig.loop.ticks > 3)
-    port.words[4 + SLOT_ARRIVAL] = time.monotonic_ns()
-    rig.loop._table[cycle.ASLEEP] -= 20_000 * MS  # as if CLOCK_BOOTTIME had gone on for 20 s
+    port.words[4 + ARRIVAL] = time.monotonic_ns()
+    rig.loop._table[words.ASLEEP] -= 20_000 * MS  # as if CLOCK_BOOTTIME had gone on for 20 s
     begun = rig.loop.ticks
     until(lambda: rig.loop.ticks > begun + 2)
     assert 20_000 * MS <= port.words[4 + 1] < 60_000 * MS
     assert rig.loop.stop()
 
 
-def test_the_parting_command_needs_no_join():
+def test_the_final_safe_command_needs_no_join():
     rig = Rig()
     rig.loop.start()
     time.sleep(0.02)
@@ -429,7 +458,7 @@ def test_the_parting_command_needs_no_join():
     assert rig.loop.stop()
 
 
-def test_the_exit_of_the_interpreter_parts_too():
+def test_the_exit_of_the_interpreter_ends_safely_too():
     script = """
 from tests.realtime.test_loop import Rig
 import time, atexit
@@ -510,7 +539,7 @@ def lockstep(*ports, **options) -> Rig:
     return Rig(ports, mode="lockstep", **options)
 
 
-def send(rig: Rig, port: ReplayInput, n: int = 1) -> None:
+def send(rig: Rig, port: ReleasedInput, n: int = 1) -> None:
     port.release(n)
     ctypes.CDLL(None).sem_post(ctypes.c_void_p(rig.loop.semaphore))
 
@@ -617,15 +646,15 @@ def test_old_posts_do_not_keep_the_loop_busy():
     assert 2 <= port.words[1] <= 50  # one look for all posts, then one every 20 ms
 
 
-@pytest.mark.parametrize(("mode", "limit"), [("lockstep", 1), ("realtime", 0), ("free", 0)])
-def test_how_many_messages_a_port_is_asked_for(mode, limit):
+@pytest.mark.parametrize("mode", MODES)
+def test_an_input_is_told_the_mode(mode):
     port = ticks.Port("take_nothing", "silent")
     port.words[2] = -1
     rig = Rig([port], mode=mode)
     rig.loop.start()
     until(lambda: port.words[1] > 0)
     assert rig.loop.stop()
-    assert port.words[2] == limit
+    assert port.words[2] == MODES[mode]
 
 
 def test_a_loop_that_everybody_forgot_lives_until_it_is_stopped():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snn_control.engine.slots import SLOT_WORDS
 from snn_control.errors import DescriptionError
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
-from snn_control.realtime.slots import SLOT_WORDS
+from snn_control.realtime.ports.memory import ReplayInput
 from tests.realtime import ticks
+from tests.realtime.record_output import RecordOutput
 
 PERIOD = 1_000_000
 
@@ -55,7 +56,7 @@ def test_events_are_cut_at_the_capacity_and_counted():
     offsets = [0, 2, 2, 8]
     source = np.arange(8)
     replay = ReplayInput.events(
-        slot.ctypes.data, addresses, capacity, offsets, source * 10, source, source + 60_000, source % 2
+        slot.ctypes.data, addresses, capacity, [offsets, source * 10, source, source + 60_000, source % 2]
     )
     headers = RecordOutput(slot.ctypes.data, SLOT_WORDS, 8, dtype=np.int64)
     times = RecordOutput(t.ctypes.data, capacity, 8, dtype=np.int64)
@@ -124,18 +125,16 @@ def test_wrong_shapes_are_refused():
     with pytest.raises(DescriptionError, match="stamps"):
         ReplayInput.values(address, np.zeros((3, 1)), stamps=[1])
     with pytest.raises(DescriptionError, match="offsets"):
-        ReplayInput.events(address, (1, 1, 1, 1), 4, [0, 9], [1], [1], [1], [1])
+        ReplayInput.events(address, (1, 1, 1, 1), 4, [[0, 9], [1], [1], [1], [1]])
     with pytest.raises(DescriptionError, match="capacity"):
-        RecordOutput(address, 1, 0)
+        ReplayInput.events(address, (1, 1, 1, 1), -1, [[0, 1], [1], [1], [1], [1]])
 
 
 def test_no_record_beyond_the_last_is_ever_there():
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
     replay = ReplayInput.values(slot.ctypes.data, np.zeros((3, 1)))
-    for ask in (lambda: replay.rewind(1_000_000), lambda: replay.release(1_000_000)):
-        ask()
+    for _ in range(2):
         make_loop([replay], []).run(9)
-        assert replay.position == 3
-    replay.rewind(-5)
-    make_loop([replay], []).run(2)
-    assert replay.position == 0
+        assert replay.counters()["delivered"] == 3
+        replay.rewind()
+    assert replay.counters()["delivered"] == 0

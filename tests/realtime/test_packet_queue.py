@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_control.controller import Controller
+from snn_control.engine.slots import AGE, ARRIVAL, SLOT_WORDS, STAMP
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput
-from snn_control.realtime.ports.packet_queue import PacketQueue
+from snn_control.realtime.port import LOCKSTEP
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
-from snn_control.realtime.slots import SLOT_AGE, SLOT_ARRIVAL, SLOT_STAMP, SLOT_WORDS
+from tests.realtime.packet_queue import PacketQueue
 from tests.realtime.packets import Rig, evt3_words
+from tests.realtime.record_output import RecordOutput
 
 
 def numbered(first: int, n: int) -> np.ndarray:
@@ -44,9 +45,9 @@ def test_a_small_ring_keeps_order_and_bytes(script):
         refused += not accepted
         sent += n if accepted else 0
         for _ in range(ticks):
-            out.append(rig.take(0, limit=1)[3])
+            out.append(rig.take(0, LOCKSTEP)[3])
     while rig.queue.waiting:
-        out.append(rig.take(0, limit=1)[3])
+        out.append(rig.take(0, LOCKSTEP)[3])
     seen = np.concatenate(out)
     assert len(seen) == sent
     assert is_run(seen, 0)
@@ -122,14 +123,14 @@ def test_arrival_and_stamp_stand_in_the_slot():
     before = time.monotonic_ns()
     rig.queue.push(numbered(0, 5), "evt3", stamp=1234)
     rig.take(time.monotonic_ns())
-    assert before <= rig.header[SLOT_ARRIVAL] <= time.monotonic_ns()
-    assert rig.header[SLOT_STAMP] == 1234
+    assert before <= rig.header[ARRIVAL] <= time.monotonic_ns()
+    assert rig.header[STAMP] == 1234
 
 
 def test_a_lockstep_loop_is_woken_by_each_packet():
     controller = Controller.load("pan_tilt")
     bound = controller.bound
-    queue = PacketQueue(PacketReceiver.of(bound, "camera", mode="lockstep"), "camera")
+    queue = PacketQueue(PacketReceiver.of(bound, "camera"), "camera")
     ages = RecordOutput(bound.address("camera.slot"), SLOT_WORDS, 100, dtype=np.int64)
     loop = Loop(tick_address(), bound.table, controller.period_ns, [queue], [ages], mode="lockstep", keep=controller)
     queue.attach_semaphore(loop.semaphore)
@@ -146,7 +147,7 @@ def test_a_lockstep_loop_is_woken_by_each_packet():
     queue.detach()
     counters = queue.counters()
     assert counters["events"] + counters["out_of_frame"] == 200
-    assert (ages.read()[2][:20, SLOT_AGE] == 0).all()
+    assert (ages.read()[2][:20, AGE] == 0).all()
     assert loop.stats()["inputs"]["camera"]["taken"] == 20
 
 
@@ -174,7 +175,7 @@ def test_threads_that_push_at_once_lose_and_mix_nothing():
         thread.start()
     rows = []
     while len(rows) < 4 * n:
-        seen = rig.take(0, limit=1)[3]
+        seen = rig.take(0, LOCKSTEP)[3]
         rows += [seen] if len(seen) else []
     for thread in threads:
         thread.join()

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_control.engine import slots
 from snn_control.errors import DescriptionError
 from snn_control.events import Decoder, Events
 from snn_control.events.codecs import ENCODINGS
 from snn_control.events.packets import PACKET_WORDS, SEQ, STAMP, TIME_BASE, parse_packet, payload
-from snn_control.realtime.ports.packet_queue import take_packets
+from snn_control.realtime.port import FREE, LOCKSTEP
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
-from snn_control.realtime.slots import SLOT_ARRIVAL, SLOT_STAMP
 from tests.fixtures import fixture
+from tests.realtime.packet_queue import take_packets
 from tests.realtime.packets import MS, Reference, Rig, evt3_words
 
 
@@ -141,8 +142,8 @@ def test_sensor_pace_spreads_a_packet_over_the_ticks_that_it_lasts():
         assert rig.counters["waiting"] == (k < 10)
     assert counts == [1, *[10] * 9, 9, 0]
     assert fresh == [1] * 11 + [0]
-    assert rig.header[SLOT_STAMP] == 77
-    assert rig.header[SLOT_ARRIVAL] == 500 * MS
+    assert rig.header[slots.STAMP] == 77
+    assert rig.header[slots.ARRIVAL] == 500 * MS
 
 
 def test_arrival_pace_gives_all_at_once():
@@ -243,10 +244,10 @@ def test_lockstep_takes_one_packet_whole():
         t = 1_000_000 + 10_000 * k + np.arange(0, 10_000, 100)
         rig.queue.push(evt3_words(t, t * 0 + k, t * 0, t * 0), "evt3")
     for k in range(3):
-        taken, fresh, _, rows = rig.take(0, limit=1)
+        taken, fresh, _, rows = rig.take(0, LOCKSTEP)
         assert (taken, fresh, len(rows)) == (1, 1, 100)
         assert (rows[:, 1] == k).all()
-    assert rig.take(0, limit=1)[0] == 0
+    assert rig.take(0, LOCKSTEP)[0] == 0
 
 
 # ---------------------------------------------------------------- budget
@@ -270,9 +271,10 @@ def test_a_spent_budget_leaves_the_rest_for_the_next_ticks():
 
 def test_lockstep_and_free_know_no_budget():
     columns = stream(40_000)
-    for rig, limit in ((Rig(100_000, Pacing(budget=1e-6), period_ns=MS), 1), (Rig(100_000, Pacing(budget=1e-6)), 0)):
+    for mode in LOCKSTEP, FREE:
+        rig = Rig(100_000, Pacing(budget=1e-6), period_ns=MS)
         rig.queue.push(evt3_words(*columns), "evt3")
-        assert len(rig.take(0, limit)[3]) == 40_000
+        assert len(rig.take(0, mode)[3]) == 40_000
         assert rig.counters["budget_exhausted"] == 0
 
 

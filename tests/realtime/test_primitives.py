@@ -12,21 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_control.engine import slots as words
-from snn_control.realtime import atomics, clock, cycle, histogram, loop, rights, slots
+from snn_control.engine import slots
+from snn_control.realtime import atomics, clock, cycle, histogram, loop, port, rights
 from snn_control.realtime.ports import memory as memory_ports
 from tests.realtime import ticks
 
 
-@pytest.mark.parametrize("module", [atomics, clock, cycle, histogram, loop, memory_ports, rights, slots])
+@pytest.mark.parametrize("module", [atomics, clock, cycle, histogram, loop, memory_ports, port, rights, slots])
 def test_all_names_exist(module):
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
-
-
-def test_slots_are_those_that_the_tick_reads():
-    for name in ("FRESH", "AGE", "COUNT", "DROPPED", "STAMP", "ARRIVAL"):
-        assert getattr(slots, f"SLOT_{name}") == getattr(words, name)
-    assert slots.SLOT_WORDS == slots.SLOT_WORDS
 
 
 # ---------------------------------------------------------------- atomics

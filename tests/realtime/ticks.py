@@ -7,10 +7,11 @@ import numpy as np
 from snn_control.engine.compile import compile_callback, compile_function
 from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
 from snn_control.engine.memory import f64, i64, load_f64, load_i64, store_f64, store_i64
+from snn_control.engine.slots import SLOT_WORDS
 from snn_control.realtime.atomics import fence, load_acquire, store_release
 from snn_control.realtime.clock import now_monotonic, now_realtime, semaphore_wait, sleep_until
 from snn_control.realtime.histogram import record
-from snn_control.realtime.slots import SLOT_WORDS
+from snn_control.realtime.port import SIGNATURE
 
 BUFFER_SLOTS, BUFFER_WORDS = 8, 16
 
@@ -62,7 +63,7 @@ def _count_up_or_ramp(table):
         command[0] = max(command[0] - words[3], safe[0])
 
 
-def _take_failing(ctx, now, limit):
+def _take_failing(ctx, now, mode):
     """Words: slot, calls. Fails at every other call, after having marked the slot as fresh."""
     words = i64(ctx, 2)
     words[1] += 1
@@ -70,14 +71,14 @@ def _take_failing(ctx, now, limit):
     return -7 if words[1] % 2 else 1
 
 
-def _take_nothing(ctx, now, limit):
-    """Words: slot, calls, the limit it was asked with."""
+def _take_nothing(ctx, now, mode):
+    """Words: slot, calls, the mode it was told."""
     store_i64(ctx + 8, load_i64(ctx + 8) + 1)
-    store_i64(ctx + 16, limit)
+    store_i64(ctx + 16, mode)
     return 0
 
 
-def _take_stamped(ctx, now, limit):
+def _take_stamped(ctx, now, mode):
     """Words: slot, scratch of two words: a message stamped now that arrived 12,345 ns ago."""
     slot = load_i64(ctx)
     store_i64(slot, 1)
@@ -113,7 +114,7 @@ class Port:
         self.name, self.context = name, int(self.words.ctypes.data)
         self.slot = self.context + 32
         self.words[0] = self.slot
-        self.function = compile_callback(globals()[f"_{function}"], "int64(int64,int64,int64)")
+        self.function = compile_callback(globals()[f"_{function}"], SIGNATURE)
 
     def counters(self) -> dict[str, int]:
         return {"calls": int(self.words[1])}

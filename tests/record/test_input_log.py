@@ -22,14 +22,15 @@ from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
 from snn_control.network import Network
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput, ReplayInput
-from snn_control.realtime.ports.packet_queue import PacketQueue
+from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
 from snn_control.record.input_log import Shown, ShownRecorder
 from snn_control.resources import shipped
 from tests.engine.test_guard import direct
 from tests.realtime import ticks
+from tests.realtime.packet_queue import PacketQueue
 from tests.realtime.packets import evt3_words
+from tests.realtime.record_output import RecordOutput
 
 TICKS = 600
 
@@ -65,8 +66,9 @@ def run_live(pace: str, **sizes):
     commands = RecordOutput(bound.address("command"), 2, TICKS + 1)
     recorder = ShownRecorder(bound, **sizes)
     loop = Loop(
-        tick_address(), bound.table, controller.period_ns, [queue, joints], [commands, recorder],
+        tick_address(), bound.table, controller.period_ns, [queue, joints], [commands],
         [(bound.address("command"), bound.address("safe"), 2)], priority=0, lock_memory=False, keep=controller,
+        observers=[recorder],
     )  # fmt: skip
     stop = threading.Event()
     thread = threading.Thread(target=feed, args=(queue, stop))
@@ -125,9 +127,9 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     x = ReplayInput.of(bound, "x", values)
     out, recorder = RecordOutput(bound.address("command"), 1, n + 1), ShownRecorder(bound)
     loop = Loop(
-        tick_address(), bound.table, live.period_ns, [x], [out, recorder, slow],
+        tick_address(), bound.table, live.period_ns, [x], [out, slow],
         [(bound.address("command"), bound.address("safe"), 1)], priority=0, lock_memory=False, keep=live,
-        guard=bound.address("guard"), publish_budget_s=0.02,
+        guard=bound.address("guard"), publish_budget_s=0.02, observers=[recorder],
     )  # fmt: skip
     bound.array("guard")[FAULTED] = 1
     recorder.clear()

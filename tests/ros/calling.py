@@ -29,12 +29,12 @@ def put(address, kind, value):
     compile_function(_put, "void(int64,int64,float64)")(address, kind, value)
 
 
-def _put_rows(row, n, parting):
+def _put_rows(row, n, final):
     for _ in range(n):
-        put_row(row, parting)
+        put_row(row, final)
         row += 8 * ROW
 
 
-def put_rows(rows, parting=False):
+def put_rows(rows, final=False):
     """`put_row` of each row, compiled."""
-    compile_function(_put_rows, "void(int64,int64,boolean)")(rows.ctypes.data, len(rows), parting)
+    compile_function(_put_rows, "void(int64,int64,boolean)")(rows.ctypes.data, len(rows), final)

@@ -7,6 +7,7 @@ data behind each command is known. A watcher at SCHED_FIFO says when the machine
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import signal
@@ -20,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from snn_control.realtime.cycle import WITHHELD
 from snn_control.ros import ENDS
 from snn_control.ros.launching import NodeProcess, command_line
 from tests.ros.robot import child_environment, die_with_the_parent
@@ -226,9 +226,11 @@ def pauses(count: int) -> bool:
             finally:
                 rig.close()
             with np.load(record) as file:
-                stamps, commands, sent = file["stamp_ns"], file["command"][:, 0], file["now_ns"] != WITHHELD
-        live = (commands != SAFE) & sent
-        ages = stamps[live] * 1e-9 - rig.zero - commands[live]
+                stamps, commands = file["stamp_ns"], file["command"][:, 0]
+                withheld = json.loads(str(file["facts"]))["stats"]["withheld"]
+        live = commands != SAFE
+        ages = np.sort(stamps[live] * 1e-9 - rig.zero - commands[live])
+        ages = ages[: len(ages) - withheld]  # those that did not go out, as they are the oldest
         worst = max(worst, float(ages.max()))
         old += int((ages > STALE + PERIOD).sum())
         told = f"{begun + 20} trials ({transport or 'default'} sensor), {live.sum()} live commands"

@@ -6,10 +6,11 @@ import sys
 
 from numba.extending import register_jitable
 
+from snn_control.engine.memory import i64
 from snn_control.realtime.clock import sleep_until
 from snn_control.ros import ports
 from snn_control.ros.controller_node import ControllerNode
-from snn_control.ros.port_base import SCRATCH, get
+from snn_control.ros.port_base import SCRATCH, WORDS
 from snn_control.ros.process import run_node
 
 NEVER = 1 << 62
@@ -17,8 +18,9 @@ publish = register_jitable(ports.publish_command)
 
 
 def publish_or_hang(context, stamp_ns, now_ns):
-    if get(context, ports._PUBLISHED) == 99:
-        sleep_until(NEVER, get(context, SCRATCH))
+    c = i64(context, WORDS)
+    if c[ports._PUBLISHED] == 99:
+        sleep_until(NEVER, c[SCRATCH])
     return publish(context, stamp_ns, now_ns)
 
 

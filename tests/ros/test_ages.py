@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from snn_control.controller_file import RosTopic
 from snn_control.engine.compile import compile_function
+from snn_control.engine.memory import i64
 from snn_control.engine.slots import SLOT_WORDS, STAMP
 from snn_control.errors import DescriptionError
+from snn_control.realtime.port import REALTIME
 from snn_control.ros import port_base as base
-from snn_control.ros.port_base import AGES, known_since, look
+from snn_control.ros.port_base import AGES, WORDS, begin_take, known_since
 from snn_control.ros.ports import NumericInput
 from snn_control.ros.topics import host_of
 from snn_control.ros.wire import compile_path
@@ -27,11 +29,11 @@ HOST, OTHERS = 0x0F01 | 7 << 16, 0x0F01 | 9 << 16
 
 
 def _known(context, slot, stamp, now):
-    return known_since(context, slot, stamp, now)
+    return known_since(context, i64(slot, SLOT_WORDS), stamp, now, REALTIME)
 
 
 def _look(context, now):
-    look(context, now)
+    begin_take(i64(context, WORDS), now, REALTIME)
 
 
 class Judge:

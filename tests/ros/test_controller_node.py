@@ -503,11 +503,11 @@ def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, numb
         process.send(number)
     assert [process.wait() for process in processes] == [0] * n
     print(f"{n} nodes ended in {time.monotonic() - begin:.2f} s")
-    wait(lambda: all(h[-1][1] == SAFE for h in heard), what="the parting command")
+    wait(lambda: all(h[-1][1] == SAFE for h in heard), what="the final safe command")
     for count, one in zip(before, heard):
         tail = [command for _, command in one[count:]]
         assert tail[-1] == SAFE
-        assert SAFE not in tail[:-1]  # the network never gives it: only the parting command is safe
+        assert SAFE not in tail[:-1]  # the network never gives it: only the final one is safe
     assert all("Traceback" not in process.text for process in processes)
 
 
@@ -519,7 +519,7 @@ def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
     wait(lambda: commands and commands[-1][1] > 0.99)
     count = len(commands)
     assert process.end(signal.SIGTERM) == 0
-    wait(lambda: commands[-1][1] == SAFE, what="the parting command")
+    wait(lambda: commands[-1][1] == SAFE, what="the final safe command")
     last = np.array([command for _, command in commands[count - 1 :]])
     assert np.abs(np.diff(last)).max() <= 5.0 * PERIOD + 1e-9
     assert last[-2] == SAFE  # reached, then said once more
@@ -582,7 +582,7 @@ def test_lifecycle_from_outside(tmp_path, start, robot):
         wait(lambda: commands[-1][1] > 0.9)
         assert life.go(Transition.TRANSITION_DEACTIVATE)
         assert life.state == State.PRIMARY_STATE_INACTIVE
-        wait(lambda: commands[-1][1] == SAFE, what="the parting command")
+        wait(lambda: commands[-1][1] == SAFE, what="the final safe command")
         count = len(commands)
         time.sleep(0.1)
         assert len(commands) == count
@@ -605,7 +605,7 @@ def test_lifecycle_from_outside(tmp_path, start, robot):
     wait(lambda: commands[-1][1] > 0.9)
     assert life.go(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert life.state == State.PRIMARY_STATE_FINALIZED
-    wait(lambda: commands[-1][1] == SAFE, what="the parting command")
+    wait(lambda: commands[-1][1] == SAFE, what="the final safe command")
     assert process.alive
     assert process.end() == 0
     assert "Traceback" not in process.text

@@ -92,8 +92,8 @@ def test_a_field_of_whole_numbers_arrives_where_its_slew_leads():
             heard.append(int(message[0]))
         assert heard[-1] == 3
         assert heard.index(3) >= ticks - 1
-        command[0] = 0.0  # the parting command, which is published once, is the safe one
-        put_rows(rows, parting=True)
+        command[0] = 0.0  # the final safe command, which is published once
+        put_rows(rows, final=True)
         assert message[0] == 0
 
 

@@ -100,10 +100,10 @@ def run_receiver(file: str) -> None:
 
     from snn_control.engine.compile import compile_callback
     from snn_control.realtime.loop import Loop
-    from snn_control.realtime.ports.memory import RecordOutput
     from snn_control.realtime.rights import priority_of_new_threads
     from snn_control.ros.ports import CommandOutput, NumericInput
     from snn_control.ros.wire import compile_path
+    from tests.realtime.record_output import RecordOutput
 
     tick = compile_callback(add_one, "void(int64)")
     capacity = round((SECONDS + 60.0) * 1000)

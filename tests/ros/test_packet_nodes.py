@@ -20,11 +20,11 @@ from snn_control.events import Events
 from snn_control.events.codecs import codec
 from snn_control.events.packets import packet_cdr
 from snn_control.realtime.loop import Loop
-from snn_control.realtime.ports.memory import RecordOutput
 from snn_control.record.episode import load_episode
 from snn_control.record.input_log import Shown
 from snn_control.ros.check import check_topics, need_types
 from snn_control.ros.clouds import events_cdr
+from tests.realtime.record_output import RecordOutput
 from tests.ros.events_world import HEIGHT, WIDTH
 from tests.ros.robot import ERROR, OK, WARN, changed, wait, write
 

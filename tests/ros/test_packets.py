@@ -14,6 +14,7 @@ from rclpy.qos import QoSProfile
 from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import DescriptionError
 from snn_control.events.packets import PACKET_TYPES, packet_cdr
+from snn_control.realtime.port import FREE, LOCKSTEP, REALTIME
 from snn_control.realtime.ports.packet_receiver import PACKET_ARRIVAL, Pacing, PacketReceiver
 from snn_control.ros.packets import PacketInput
 from snn_control.ros.ports import EventsInput
@@ -60,8 +61,8 @@ class Camera:
             self.publisher.publish(message)
         assert self.publisher.wait_for_all_acked(Duration(seconds=30))
 
-    def take(self, now=1, limit=0):
-        return call(self.port, now, limit)
+    def take(self, now=1, mode=REALTIME):
+        return call(self.port, now, mode)
 
     @property
     def events(self):
@@ -160,9 +161,9 @@ def test_lockstep_takes_one_message_a_tick_and_all_of_its_events(interfaces, nod
     many = [(k, k % 64, k % 48, 1) for k in range(20_000)]  # 20 ms
     camera.send(packet(1, *many, stamp=70), packet(2, stamp=80), packet(3, (30_000, 1, 1, 1), stamp=90))
     for fresh, count, stamp in ((1, 20_000, 70), (1, 0, 80), (1, 1, 90)):
-        assert camera.take(now=5, limit=1) == 1
+        assert camera.take(now=5, mode=LOCKSTEP) == 1
         assert camera.slot.header[[FRESH, COUNT, STAMP]].tolist() == [fresh, count, stamp]
-    assert camera.take(now=6, limit=1) == 0
+    assert camera.take(now=6, mode=LOCKSTEP) == 0
     assert camera.port.counters()["budget_exhausted"] == 0
 
 
@@ -276,7 +277,7 @@ def test_a_real_recording_over_dds_gives_its_events(interfaces, nodes):
     parts = []
     for k, message in enumerate(messages):
         publisher.publish(message)
-        wait(lambda k=k: call(port, k, 1) == 1)
+        wait(lambda k=k: call(port, k, LOCKSTEP) == 1)
         n = slot.header[COUNT]
         parts.append(Events(*(column[:n].copy() for column in (slot.t, slot.x, slot.y, slot.p)), unit="ns"))
     found = Events.concatenate(parts)
@@ -313,7 +314,7 @@ def test_event_arrays_become_events(interfaces, nodes, package):
     for message in (array(77, *first), array(78), b"\0\1\0\0" + bytes(10), array(79, *second)):
         publisher.publish(message)
     assert publisher.wait_for_all_acked(Duration(seconds=30))
-    assert call(port, 9, 0) == 4
+    assert call(port, 9, FREE) == 4
     found = list(zip(*(column.tolist() for column in (slot.t, slot.x, slot.y, slot.p))))
     assert found == first + second[:2]
     assert slot.header[[FRESH, COUNT, DROPPED, STAMP, ARRIVAL]].tolist() == [3, 5, 2, 79, 9]
@@ -321,5 +322,5 @@ def test_event_arrays_become_events(interfaces, nodes, package):
     assert (counters["malformed"], counters["empty"], counters["dropped"]) == (1, 1, 2)
     assert port.fault() == ""
     publisher.publish(array(80, width=128))
-    wait(lambda: call(port, 10, 0) == 1)
+    wait(lambda: call(port, 10, FREE) == 1)
     assert "sensor of 128x48, the input's size is 64x48: set size: [128, 48]" in port.fault()

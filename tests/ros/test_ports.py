@@ -17,6 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import DescriptionError, RuntimeFault
+from snn_control.realtime.port import FREE, LOCKSTEP
 from snn_control.ros.clouds import events_cdr
 from snn_control.ros.graph import describe_mismatch
 from snn_control.ros.port_base import MOST_MESSAGES
@@ -64,15 +65,14 @@ class Numbers:
         self.port = NumericInput(
             self.subscription, program, self.slot.address, self.slot.values.ctypes.data, n, **options
         )
-        self.port.judge_ages(None)  # the times are made up
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
-    def take(self, now=1, limit=0, until=None):
-        """Take until ``until`` messages were seen (one call if None)."""
+    def take(self, now=1, mode=FREE, until=None):
+        """Take at a time that is made up, until ``until`` messages were seen (one call if None)."""
         if until is None:
-            return call(self.port, now, limit)
+            return call(self.port, now, mode)
         before = self.port.counters()["taken"]
-        wait(lambda: (call(self.port, now, limit), self.port.counters()["taken"] - before >= until)[1])
+        wait(lambda: (call(self.port, now, mode), self.port.counters()["taken"] - before >= until)[1])
         return self.port.counters()["taken"] - before
 
 
@@ -113,14 +113,14 @@ def test_values_arrive_with_stamp_and_time(nodes):
     assert imu.port.topic == "/sensor" == imu.port.name
 
 
-def test_the_newest_wins_and_a_limit_takes_one(nodes, arrived):
+def test_the_newest_wins_and_lockstep_takes_one(nodes, arrived):
     joints = Numbers(nodes, JointState, "position[:]", 2)
     all_here = arrived(joints)
     for k in range(5):
         joints.publisher.publish(stamped(JointState(name=["a", "b"], position=[float(k), -float(k)]), k))
     all_here(5)
     for k in range(2):
-        assert joints.take(now=10 + k, limit=1) == 1
+        assert joints.take(now=10 + k, mode=LOCKSTEP) == 1
         assert joints.slot.values.tolist() == [k, -k]
         assert joints.slot.header[[FRESH, STAMP, ARRIVAL]].tolist() == [1, k, 10 + k]
     assert joints.take(now=50) == 3
@@ -136,7 +136,7 @@ def test_a_flood_is_taken_in_bounded_pieces(nodes, arrived):
     all_here(MOST_MESSAGES + 10)
     assert flood.take() == MOST_MESSAGES
     assert flood.slot.values[0] == MOST_MESSAGES - 1
-    assert flood.take(limit=1000) == 10
+    assert flood.take() == 10
 
 
 def test_bad_messages_are_counted_and_change_nothing(nodes):
@@ -208,7 +208,6 @@ class Camera(Numbers):
         self.slot = s = Slot(capacity)
         columns = [column.ctypes.data for column in (s.x, s.y, s.p, s.t)]
         self.port = EventsInput(self.subscription, s.address, *columns, capacity, **options)
-        self.port.judge_ages(None)  # the times are made up
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
 
@@ -380,7 +379,7 @@ def test_from_a_thread_and_in_flat_memory(nodes):
         with source.port.hold(), sink.hold():
             while not stop.is_set():
                 libc.sem_wait(semaphore)
-                if call(source.port, 1, 0) > 0:
+                if call(source.port, 1, FREE) > 0:
                     call(sink, 0, 0)
 
     thread = threading.Thread(target=loop, daemon=True)

@@ -109,7 +109,7 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
 
 @pytest.mark.parametrize("stamped", [True, False])
 def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, start, robot, stamped):
-    """A parting command, say: it must not put every later answer a step late."""
+    """The final safe command, say: it must not put every later answer a step late."""
     values = yaml.safe_load(shipped("cartpole").read_text())
     values["outputs"] = {"push": {"decoder": {"type": "membrane", "from": "action", "weights": [[1.0], [1.0]]}}}
     if stamped:

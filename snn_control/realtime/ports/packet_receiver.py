@@ -2,7 +2,7 @@
 
 A port holds packets as bytes (of DDS, of a ring) and calls, in a tick::
 
-    begin_tick(context, now, limit)
+    begin_tick(context, now, mode)
     while decode_due(context) != 0 and <there is a packet, and fewer than its most were taken>:
         offer(context, address, size, ...)      # the bytes must stay until `decode_due` gives 1 or `in_hand` 0
     fresh = finish_tick(context)
@@ -16,7 +16,7 @@ sensor : an event is due when its sensor time, mapped to the host's clock, has c
     ticks that it lasts. The mapping is the least difference seen between a packet's arrival and the time of its first
     event; it is let go by 100 us a second, for the drift of the clocks. Nothing waits longer than 0.1 s: an event
     that is due later than that is due now (a jump), and the mapping begins anew with the next packet.
-With ``limit`` > 0 (lockstep) a packet is decoded whole in its tick: neither pace nor budget hold.
+In lockstep a packet is decoded whole in its tick: neither pace nor budget hold. In mode free there is no budget.
 
 Late events: an event whose time is more than ``late`` before the newest one seen is counted and given all the same.
 A packet whose first event is more than 0.1 s before the newest one, or whose first event went ahead by 1 s more than
@@ -36,16 +36,15 @@ from numba.extending import register_jitable
 
 from ...engine.bound import Bound, io_arrays
 from ...engine.memory import call4, i64, u8, u16
-from ...engine.slots import ARRIVAL, COUNT, DROPPED, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP
+from ...engine.slots import ARRIVAL, COUNT, DROPPED, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError
 from ...events import state as words
 from ...events.codecs import ENCODINGS, codec
 from ...events.state import COUNTERS, NEVER
 from .. import histogram
-from ..clock import now_monotonic, now_realtime
-from ..cycle import UNRELATED_NS
-from ..histogram import record
-from ..slots import nothing_came
+from ..clock import now_monotonic
+from ..histogram import record_since
+from ..port import LOCKSTEP, REALTIME
 
 __all__ = ["PACES", "Pacing", "PacketReceiver", "begin_tick", "decode_due", "finish_tick", "in_hand", "offer"]
 
@@ -91,16 +90,15 @@ COUNTED_BY_RECEIVER = {
 
 
 @register_jitable
-def begin_tick(context, now, limit):
-    """Begin a tick at ``now`` [ns, of the loop]; ``limit`` as the port was given it."""
+def begin_tick(context, now, mode):
+    """Begin a tick at ``now`` [ns, of the loop] in a ``mode`` of `port`."""
     o = i64(context, WORDS)
-    nothing_came(o[SLOT])
-    o[NOW], o[WHOLE] = now, limit > 0
+    clear_marks(i64(o[SLOT], SLOT_WORDS))
+    o[NOW], o[WHOLE] = now, mode == LOCKSTEP
     o[SPENT] = o[TICK_COUNT] = o[TICK_DROPPED] = o[TICK_FRESH] = o[COUNTED] = 0
-    if o[BUDGET] > 0 and limit <= 0:
+    o[DEADLINE] = NEVER
+    if o[BUDGET] > 0 and mode == REALTIME:
         o[DEADLINE] = now_monotonic(context + 8 * TIMESPEC) + o[BUDGET]
-    else:
-        o[DEADLINE] = NEVER
 
 
 @register_jitable
@@ -201,12 +199,8 @@ def _use_codec(o, encoding):
 def _used_up(context, o):
     """The packet is decoded to its end: its bytes are free, and its latency is known."""
     o[HAND] = 0
-    if o[PACKET_STAMP] >= 0:
-        latency = now_realtime(context + 8 * TIMESPEC) - o[PACKET_STAMP]
-        if 0 <= latency < UNRELATED_NS:
-            record(o[LATENCY], latency)
-        else:
-            o[UNRELATED] += 1
+    if o[PACKET_STAMP] >= 0 and not record_since(o[LATENCY], o[PACKET_STAMP], context + 8 * TIMESPEC):
+        o[UNRELATED] += 1
 
 
 # ---------------------------------------------------------------- clocks
@@ -367,7 +361,7 @@ class PacketReceiver:
     columns : addresses of t int64, x uint16, y uint16, p uint8 of the slot, ``capacity`` each
     capacity : most events a tick
     size : (width, height) of the input: events beyond are out of the frame; None: not known
-    period_ns : of a tick, in mode realtime; 0 (lockstep, free): decoding has no budget
+    period_ns : of a tick, of which the budget is a share
     """
 
     def __init__(
@@ -400,15 +394,15 @@ class PacketReceiver:
         self.slot = slot
 
     @classmethod
-    def of(cls, bound: Bound, name: str, pacing: Pacing | None = None, mode: str = "realtime") -> PacketReceiver:
-        """Of the events input ``name`` of a controller's `Bound`; ``mode`` is that of the loop."""
+    def of(cls, bound: Bound, name: str, pacing: Pacing | None = None) -> PacketReceiver:
+        """Of the events input ``name`` of a controller's `Bound`."""
         found = {i.name: i for i in bound.program.facts.inputs if i.kind == "events"}
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
         facts = found[name]
         slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
         t, x, y, p = (column.ctypes.data for column in columns)
-        period_ns = bound.program.facts.period_ns if mode == "realtime" else 0
+        period_ns = bound.program.facts.period_ns
         size = (facts.size[0], facts.size[1])
         return cls(slot.ctypes.data, (t, x, y, p), columns[0].size, size, pacing, period_ns)
 

@@ -1,4 +1,4 @@
-"""Packets from the same process: an input port over a bounded ring, for drivers without ROS, tests and benchmarks.
+"""Packets from the same process, for tests and benchmarks: an input port over a bounded ring.
 
 Any thread pushes, the loop's thread takes; neither waits for the other. A packet's bytes are copied once, into memory
 reserved at the start; a full ring refuses.
@@ -13,12 +13,20 @@ import time
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.compile import compile_callback, compile_function
-from ...engine.memory import i64, u8
-from ...errors import DescriptionError, InputError
-from ...events.codecs import ENCODINGS
-from ..atomics import load_acquire, read_word, store_release
-from .packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, in_hand, offer
+from snn_control.engine.compile import compile_callback, compile_function
+from snn_control.engine.memory import i64, u8
+from snn_control.errors import DescriptionError, InputError
+from snn_control.events.codecs import ENCODINGS
+from snn_control.realtime.atomics import load_acquire, read_word, store_release
+from snn_control.realtime.port import LOCKSTEP, SIGNATURE
+from snn_control.realtime.ports.packet_receiver import (
+    PacketReceiver,
+    begin_tick,
+    decode_due,
+    finish_tick,
+    in_hand,
+    offer,
+)
 
 __all__ = ["PacketQueue", "take_packets"]
 
@@ -31,12 +39,12 @@ FROM, BEGIN, SIZE, ENCODING, TIME_BASE, SEQ, STAMP, ARRIVAL, ROW_WORDS = range(9
 ALIGNED = 8
 
 
-def take_packets(context, now, limit):
+def take_packets(context, now, mode):
     """``take`` of a `PacketQueue`."""
     o = i64(context, WORDS)
     receiver = o[RECEIVER]
-    begin_tick(receiver, now, limit)
-    most = limit if 0 < limit < MOST_PACKETS else MOST_PACKETS
+    begin_tick(receiver, now, mode)
+    most = 1 if mode == LOCKSTEP else MOST_PACKETS
     taken = 0
     while True:
         ready = decode_due(receiver)
@@ -110,7 +118,7 @@ class PacketQueue:
             receiver.context, self._rows.ctypes.data, packets, self._ring.ctypes.data, self._ring.nbytes,
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(take_packets, "int64(int64,int64,int64)")
+        self.function = compile_callback(take_packets, SIGNATURE)
         self._push = compile_function(push_packet, f"int64({','.join(['int64'] * 8)})")
         self._semaphore, self._lock = 0, threading.Lock()
         self._seq = 0

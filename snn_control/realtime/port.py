@@ -1,0 +1,56 @@
+"""What the loop and its ports agree on.
+
+A port is the address of a compiled function and that of its context, an int64 block of its own. The loop's thread calls
+the function ``int64(context, int64, int64)`` without Python; it must neither allocate nor wait.
+
+input : ``take(context, now_ns, mode)`` -> messages taken, or a negative error code. In `LOCKSTEP` it takes one message
+    at most, and all of it belongs to the coming tick; in `REALTIME` and `FREE` it takes what waits.
+output : ``publish(context, stamp_ns, now_ns)`` -> 0 or an error code. ``now_ns`` is when the tick ended, `FINAL` where
+    the command is the final safe one, which no slew holds back, or `WITHHELD` where the command must not go out, as the
+    data behind it grew too old while it was computed.
+observer : ``observe(context, stamp_ns, now_ns)`` -> 0 or an error code: after each tick, and only then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+__all__ = ["FINAL", "FREE", "LOCKSTEP", "MODES", "REALTIME", "SIGNATURE", "WITHHELD", "InputPort", "Port", "caller"]
+
+REALTIME, LOCKSTEP, FREE = range(3)
+MODES = {"realtime": REALTIME, "lockstep": LOCKSTEP, "free": FREE}
+
+FINAL, WITHHELD = -1, -2
+
+#: of the compiled function
+SIGNATURE = "int64(int64,int64,int64)"
+
+
+class Port(Protocol):
+    """An output or an observer."""
+
+    function: int
+    context: int
+
+
+class InputPort(Protocol):
+    """An input. ``slot`` is the address of its io slot.
+
+    A port with the attribute ``writes_age`` true sets the age itself; one with ``limit_ns`` has a limit of age, beyond
+    which no command may stand on it.
+    """
+
+    name: str
+    function: int
+    context: int
+    slot: int
+
+    def counters(self) -> dict[str, int]: ...
+
+
+def caller(port: Port | InputPort) -> Callable[[int, int], int]:
+    """The function of a port, for Python: it takes what follows the context."""
+    return partial(ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(port.function), port.context)

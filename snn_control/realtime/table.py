@@ -1,0 +1,70 @@
+"""The table of the loop: int64 words that Python writes and reads, and that compiled code works on."""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from ..engine.memory import i64, load_i64, store_i64
+from ..engine.slots import SLOT_WORDS
+
+# What Python writes before the start; behind the address of rows stands their number:
+(
+    MODE, PERIOD, PHASE, TIMEOUT, TICK_LIMIT, FINAL_COMMAND, WARM, TICK, TICK_TABLE, SEMAPHORE, GUARD, RAMPS, BUDGET,
+    HALT, WAKE_HISTOGRAM, TICK_HISTOGRAM, LATENCY_HISTOGRAM,
+    INPUTS, N_INPUTS, OUTPUTS, N_OUTPUTS, OBSERVERS, N_OBSERVERS, SAFES, N_SAFES,
+) = range(25)  # fmt: skip
+# what crosses threads while the loop runs, and what the loop counts:
+(
+    STOP, RUNNING, TICKS, HEARTBEAT, LAST_TICK, TIMESPEC, TIMESPEC_2, TICK_STAMP, STARVED, LAST_CELL, ASLEEP,
+    MISSED, OVERRUNS, PUBLISHED, PUBLISH_ERRORS, LAST_PUBLISH_ERROR, LAST_TAKE_ERROR, TIMEOUTS, STAMP_MISMATCH,
+    STAMP_BACKWARDS, STAMPS_UNRELATED, LATE_PUBLICATIONS, LONGEST_PUBLICATION, WITHHELD_TICKS, TABLE_WORDS,
+) = range(25, 50)  # fmt: skip
+
+#: name of a statistic -> its word
+COUNTERS = {
+    "ticks": TICKS, "missed": MISSED, "overruns": OVERRUNS, "published": PUBLISHED, "publish_errors": PUBLISH_ERRORS,
+    "last_publish_error": LAST_PUBLISH_ERROR, "last_take_error": LAST_TAKE_ERROR, "timeouts": TIMEOUTS,
+    "stamp_mismatch": STAMP_MISMATCH, "stamp_backwards": STAMP_BACKWARDS, "stamps_unrelated": STAMPS_UNRELATED,
+    "late_publications": LATE_PUBLICATIONS, "longest_publication_ns": LONGEST_PUBLICATION, "withheld": WITHHELD_TICKS,
+}  # fmt: skip
+
+# A row of the inputs, of outputs and observers, of the safe values
+(
+    IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_LIMIT, IN_GOT, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS, IN_WORDS,
+) = range(10)  # fmt: skip
+OUT_FUNCTION, OUT_CONTEXT, OUT_WORDS = range(3)
+SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
+
+
+@register_jitable
+def get(address, word):
+    """The word of a block of int64."""
+    return load_i64(address + 8 * word)
+
+
+@register_jitable
+def put(address, word, value):
+    store_i64(address + 8 * word, value)
+
+
+@register_jitable
+def add(address, word, value):
+    store_i64(address + 8 * word, load_i64(address + 8 * word) + value)
+
+
+@register_jitable
+def row_of(table, rows, words, k):
+    """Address of row ``k``; ``rows``: the word of the table with their address, ``words``: of a row."""
+    return get(table, rows) + 8 * words * k
+
+
+@register_jitable
+def input_row(table, k):
+    """Address of an input's row."""
+    return row_of(table, INPUTS, IN_WORDS, k)
+
+
+@register_jitable
+def slot_of(row):
+    """Header of an input's io slot."""
+    return i64(get(row, IN_SLOT), SLOT_WORDS)

@@ -1,0 +1,25 @@
+"""A replay whose records arrive one by one, as those of a live sender."""
+
+from __future__ import annotations
+
+from snn_control.realtime.atomics import read_word, write_word
+from snn_control.realtime.ports.memory import R_LENGTH, R_POSITION, ReplayInput
+
+__all__ = ["ReleasedInput"]
+
+
+class ReleasedInput(ReplayInput):
+    """`ReplayInput` of which none, or the first ``release`` records, are there."""
+
+    def hold_back(self, available: int = 0) -> None:
+        """Only this many records are there. Not while a loop runs."""
+        write_word(self.context + 8 * R_LENGTH, available)
+
+    def release(self, n: int = 1) -> None:
+        """Let ``n`` more records arrive."""
+        write_word(self.context + 8 * R_LENGTH, min(int(self._context[R_LENGTH]) + n, self.length))
+
+    @property
+    def position(self) -> int:
+        """Records delivered."""
+        return read_word(self.context + 8 * R_POSITION)
