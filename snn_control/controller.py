@@ -335,8 +335,8 @@ class Controller:
 
         population : or an input whose encoder's neurons spike. Raises InputError where there is no such one.
         """
-        neurons, _ = self._ring(population).of(int(self.bound.array("clock")[1]) - 1)
-        return neurons.copy()
+        end = int(self.bound.array("clock")[1])
+        return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
 
     @alone
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
@@ -347,12 +347,8 @@ class Controller:
         is the last of the ticks of a `step`. Raises InputError as `spikes` does.
         """
         ring, end = self._ring(population), int(self.bound.array("clock")[1])
-        steps, neurons = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for step in range(max(0, end - self.program.steps), end):
-            fired, many = ring.of(step)
-            neurons.append(np.repeat(fired.astype(np.int64), many))
-            steps.append(np.full(len(neurons[-1]), step, np.int64))
-        return np.concatenate(steps), np.concatenate(neurons)
+        step, neuron, times = ring.read(max(0, end - self.program.steps), end)
+        return np.repeat(step, times), np.repeat(neuron, times)
 
     @alone
     def values(self, population: str) -> np.ndarray:

@@ -167,11 +167,11 @@ class _Look:
             np.maximum(self.seen.highest, self._v, out=self.seen.highest)
         self.seen.bad_steps += self._bad
         if self._ring is not None:
-            fired, many = self._ring.of(self._step)
+            _, fired, times = self._ring.read(self._step, self._step + 1)
             self.seen.fired[fired] += 1
-            self.seen.spikes[fired] += many
+            self.seen.spikes[fired] += times
             if self._room:
-                self._keep(fired[self._is_shown[fired]])
+                self._keep(np.repeat(fired, times * self._is_shown[fired]))
         elif self._step < len(self.seen.trace):
             self.seen.trace[self._step] = self._v[self.seen.shown]
         self._step += 1
@@ -186,8 +186,8 @@ class _Look:
         seen = self.seen
         if self._kept:
             seen.spike_step = np.repeat(np.arange(len(self._kept)), [len(k) for k in self._kept])
-            seen.spike_neuron = np.concatenate(self._kept).astype(np.int64)
-            seen.lost_spikes = int(seen.fired[seen.shown].sum()) - len(seen.spike_step)
+            seen.spike_neuron = np.concatenate(self._kept)
+            seen.lost_spikes = int(seen.spikes[seen.shown].sum()) - len(seen.spike_step)
         return seen
 
 

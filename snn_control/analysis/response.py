@@ -98,13 +98,11 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
     first, last = np.full(n, -1), np.full(n, -1)
     for tick in range(ticks):
         bound.tick()
-        for step in range(max(tick * chunk, half), (tick + 1) * chunk):
-            neurons, many = ring.of(step)
-            new = first[neurons] < 0
-            first[neurons[new]] = step
-            at_first[neurons[new]] = many if isinstance(many, int) else many[new]
-            last[neurons] = step
-            count[neurons] += many
+        step, neuron, times = ring.read(max(tick * chunk, half), (tick + 1) * chunk)
+        np.add.at(count, neuron, times)
+        last[neuron] = step  # of several steps the latest, which stands last
+        new = np.flatnonzero(first[neuron] < 0)[::-1]
+        first[neuron[new]], at_first[neuron[new]] = step[new], times[new]
     window = (ticks * chunk - half) * dt
     if isinstance(model, Bernoulli | Poisson):
         return count / window

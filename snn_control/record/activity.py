@@ -13,8 +13,8 @@ from ..analysis.energy import estimate
 from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.compile import compile_callback
-from ..engine.kernels.spikes import HEADER, slot_of_step
-from ..engine.memory import i64, u32
+from ..engine.memory import i64
+from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
 from ..files import replace_file
@@ -25,7 +25,6 @@ __all__ = ["ActivityRecorder", "unpack"]
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
 POPULATIONS, N_POPULATIONS, NEXT_STEP, WORDS = 10, 11, 12, 13
-RING, STRIDE, SLOTS, POPULATION_WORDS = range(4)  # a population's row
 STAMP, NOW, TICK_WORDS = range(3)  # a tick's row, then the command
 
 
@@ -35,15 +34,13 @@ def _record_spikes(context, step):
     ring, rows = i64(o[SPIKES_RING], 2 * o[SPIKES_ROWS]), o[SPIKES_ROWS]
     total = o[SPIKES_TOTAL]
     for p in range(o[N_POPULATIONS]):
-        row = i64(o[POPULATIONS] + 8 * POPULATION_WORDS * p, POPULATION_WORDS)
-        slot = slot_of_step(row[RING], row[STRIDE], row[SLOTS], step)
-        count = i64(slot, 1)[0]
-        neurons = u32(slot + HEADER, count)
-        for k in range(count):
-            at = 2 * (total % rows)
-            ring[at] = step
-            ring[at + 1] = (p << 32) | np.int64(neurons[k])
-            total += 1
+        spikes = spikes_of_step(o[POPULATIONS] + 8 * RING_WORDS * p, step)
+        for k in range(spikes.fired.size):
+            for _ in range(times_fired(spikes, k)):
+                at = 2 * (total % rows)
+                ring[at] = step
+                ring[at + 1] = (p << 32) | np.int64(spikes.fired[k])
+                total += 1
     o[SPIKES_TOTAL] = total
 
 
@@ -75,18 +72,17 @@ class ActivityRecorder:
         for name, rows in (("ticks", ticks), ("spikes", spikes)):
             if rows < 1:
                 raise DescriptionError(name, rows, "must be at least 1")
-        facts = bound.program.facts
-        self.populations = [p.name for p in facts.populations if p.spiking]
+        spiking = [p for p in bound.program.facts.populations if p.spiking]
+        self.populations = [p.name for p in spiking]
         self.outputs = bound.array("command").size
         self._ticks = np.zeros((ticks, TICK_WORDS + self.outputs), np.int64)
         self._spikes = np.zeros((spikes, 2), np.int64)
-        rings = [(bound.address(f"{p.name}.spikes"), p.stride, p.slots) for p in facts.populations if p.spiking]
-        self._rows = np.array(rings or [(0, 0, 1)], np.int64)
+        self._rings = np.array([ring_words(bound, p) for p in spiking], np.int64).reshape(-1, RING_WORDS)
         self._block = np.zeros(WORDS, np.int64)
         self._block[:] = (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
             self._ticks.ctypes.data, ticks, 0, self._spikes.ctypes.data, spikes, 0,
-            self._rows.ctypes.data, len(self.populations), 0,
+            self._rings.ctypes.data, len(self.populations), 0,
         )  # fmt: skip
         self.context = int(self._block.ctypes.data)
         self.function = compile_callback(record, "int64(int64,int64,int64)")

@@ -15,35 +15,33 @@ from numba.extending import register_jitable
 
 from ..engine.bound import Bound
 from ..engine.compile import compile_callback
-from ..engine.kernels.spikes import HEADER
-from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32, u32
+from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32
+from ..engine.spike_ring import ring_words, spikes_of_step, times_fired
 from .clouds import SPIKE, spikes_cdr
 from .rcl import SendBuffer, address_of
 
 __all__ = ["SpikesOutput", "grid_places"]
 
 # words of the context
-RESET_ERROR, CALL, HANDLE, MESSAGE, CLOCK, STEPS, STEP_NS, RING, STRIDE, SLOTS, PLACES, N, BUFFER = range(13)
-WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, LAST_STEP, WORDS = range(13, 24)
+RESET_ERROR, CALL, HANDLE, MESSAGE, CLOCK, STEPS, STEP_NS, RING, PLACES, N, BUFFER = range(11)
+WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, LAST_STEP, WORDS = range(11, 22)
 
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Write one step's spikes from point ``count`` on; the new count."""
-    slot = o[RING] + o[STRIDE] * (step % o[SLOTS])
-    n = i64(slot, 1)[0]
-    fired, places = u32(slot + HEADER, n), f32(o[PLACES], 3 * o[N])
-    for k in range(n):
-        if count >= o[CAPACITY]:
-            o[CUT] += n - k
-            break
-        i = np.int64(fired[k])
-        point = at + 20 * count
-        for axis in range(3):
-            store_f32(point + 4 * axis, places[3 * i + axis])
-        store_u32(point + 12, i)
-        store_u32(point + 16, offset_ns)
-        count += 1
+    """Write one step's spikes from point ``count`` on, a point a spike; returns the new count."""
+    spikes, places = spikes_of_step(o[RING], step), f32(o[PLACES], 3 * o[N])
+    for k in range(spikes.fired.size):
+        i, times = np.int64(spikes.fired[k]), times_fired(spikes, k)
+        kept = min(times, o[CAPACITY] - count)
+        o[CUT] += times - kept
+        for _ in range(kept):
+            point = at + 20 * count
+            for axis in range(3):
+                store_f32(point + 4 * axis, places[3 * i + axis])
+            store_u32(point + 12, i)
+            store_u32(point + 16, offset_ns)
+            count += 1
     return count
 
 
@@ -90,8 +88,9 @@ class SpikesOutput:
 
     def __init__(self, publisher: Any, bound: Bound, population: str, capacity: int = 65536) -> None:
         facts = bound.program.facts
-        ring = next(p for p in facts.populations if p.name == population)
-        n, self.name, self._publisher = ring.size, population, publisher
+        source = next(p for p in facts.populations if p.name == population)
+        n, self.name, self._publisher = source.size, population, publisher
+        self._ring = np.array(ring_words(bound, source), np.int64)
         self._places = grid_places(n)
         template = np.frombuffer(spikes_cdr([], [], self._places, 0, population), np.uint8)
         data_at = len(template) - 1  # before is_dense
@@ -104,8 +103,7 @@ class SpikesOutput:
         self._block[:CUT] = (
             address_of("rcutils", "rcutils_reset_error"), address_of("rcl", "rcl_publish_serialized_message"),
             publisher.handle.pointer, self._message.address, bound.address("clock"), bound.program.steps,
-            round(facts.dt * 1e9), bound.address(f"{population}.spikes"), ring.stride, ring.slots,
-            self._places.ctypes.data, n, self._buffer.ctypes.data,
+            round(facts.dt * 1e9), self._ring.ctypes.data, self._places.ctypes.data, n, self._buffer.ctypes.data,
             width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0,
         )  # fmt: skip
         self._block[LAST_STEP] = -1

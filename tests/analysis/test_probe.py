@@ -133,7 +133,7 @@ def test_several_spikes_in_a_step_are_seen():
     assert seen.spikes.sum() == plain.counters()["spikes"]["last"]
     assert (seen.fired <= 200).all()
     assert seen.spikes[2] >= 600
-    assert seen.fired.sum() == len(seen.spike_step)
+    assert seen.spikes.sum() == len(seen.spike_step)
 
 
 def test_samples_are_spread_and_whole():
