@@ -100,6 +100,10 @@ class Controller:
     ----------
     program : what to run
     repeat : ticks in one `step`; the inputs are given to the first
+
+    Attributes
+    ----------
+    observers : called after each tick, as recorders of `snn_control.record` are
     """
 
     def __init__(self, program: Program, repeat: int = 1) -> None:
@@ -121,6 +125,7 @@ class Controller:
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
         self._guard = self.bound.array("guard")
         self._rules = program.facts.learning
+        self.observers: list[Callable[[], object]] = []
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._lock = threading.RLock()
         self.reset()
@@ -173,11 +178,17 @@ class Controller:
             return {name: command.copy() for name, command in self._commands.items()}
 
     def _run(self) -> None:
-        self.bound.tick()
+        tick = self._observed_tick if self.observers else self.bound.tick
+        tick()
         for _ in range(self.repeat - 1):
             for take in self._take.values():
                 take(None)
-            self.bound.tick()
+            tick()
+
+    def _observed_tick(self) -> None:
+        self.bound.tick()
+        for observe in self.observers:
+            observe()
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True

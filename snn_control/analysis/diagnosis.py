@@ -18,10 +18,10 @@ import numpy as np
 from ..coding import DeltaEncoder, FieldsEncoder, PopulationEncoder, StepForwardEncoder, ValueInput
 from ..controller_file import ControllerSpec
 from ..network import IF, NeuronModel, Threshold
-from .commands import OutputHealth, output_health, possible, seen
-from .given import InputHealth, input_health, input_lines
 from .identical import identical
-from .probe import Activity, Seen
+from .input_health import InputHealth, input_findings, input_health
+from .output_health import OutputHealth, observed_findings, output_health, output_limits
+from .probe import Activity, PopulationActivity
 from .reach import Bounds, reach
 from .stimulus import Stimulus
 from .synapses import all_synapses
@@ -126,7 +126,7 @@ class Health:
     def warnings(self) -> list[str]:
         """One line a finding: path, what was found, likely causes and fixes."""
         lines = [line for p in self.populations for line in _of_population(p, self.steps)]
-        lines += possible(self.outputs)
+        lines += output_limits(self.outputs)
         if self.not_finite_ticks:
             lines.append(
                 f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
@@ -135,15 +135,15 @@ class Health:
         if self.safe_ticks == self.ticks:
             lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
                          "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
-        lines += input_lines(self.inputs)
-        return lines if self.synthetic else lines + self._seen()
+        lines += input_findings(self.inputs)
+        return lines if self.synthetic else lines + self._observed()
 
-    def _seen(self) -> list[str]:
+    def _observed(self) -> list[str]:
         """Lines on what a real stimulus showed."""
         lines = [line for p in self.populations for line in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return lines
-        lines += seen(self.outputs)
+        lines += observed_findings(self.outputs)
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
@@ -303,8 +303,8 @@ def _changes(stimulus: Stimulus) -> bool:
 
 
 def _population(
-    where: str, model: NeuronModel, seen: Seen, activity: Activity, bounds: Bounds | None, selective: bool,
-    together: tuple[int, ...], identical: tuple[int, ...],
+    where: str, model: NeuronModel, seen: PopulationActivity, activity: Activity, bounds: Bounds | None,
+    selective: bool, together: tuple[int, ...], identical: tuple[int, ...],
 ) -> PopulationHealth:  # fmt: skip
     rates = seen.spikes / (activity.steps * activity.dt)
     reached = (seen.drive_high > seen.bias) | (seen.drive_low < seen.bias)

@@ -1,6 +1,6 @@
 """How long a tick takes, how late the loop wakes, and how fast a controller can therefore run on this computer.
 
-Ticks are timed one by one while a stimulus is shown again and again, each time from a reset on.
+Ticks are timed one by one while a stimulus is given again and again, each time from a reset on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from ..controller import Controller
 from ..engine.program import Program
 from ..engine.tick import tick_address
 from ..realtime.loop import Loop
-from ..realtime.ports.memory import ReplayGuard, ReplayInput
 from .stimulus import Stimulus
 
-__all__ = ["call_times", "largest_rate", "loop_times", "replay_ports", "step_times", "wake_up"]
+__all__ = ["call_times", "largest_rate", "loop_times", "step_times", "wake_up"]
 
 SECONDS = 1.0  # how long ticks of one kind are timed, at least one stimulus
 ENOUGH = 20_000  # ticks after which there is no need to go on
@@ -67,7 +66,7 @@ def call_times(program: Program, stimulus: Stimulus) -> Summary:
 
     def once() -> int:
         one.reset()
-        for observation in stimulus.observations():
+        for observation in stimulus.log.observations():
             one.step(observation)
         return stimulus.ticks
 
@@ -82,7 +81,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
     def once() -> int:
         controller.reset()
-        for observation in stimulus.observations():
+        for observation in stimulus.log.observations():
             begin = clock()
             controller.step(observation)
             times.append(clock() - begin)
@@ -92,23 +91,10 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
     return summary(times)
 
 
-def replay_ports(controller: Controller, stimulus: Stimulus) -> list[ReplayInput | ReplayGuard]:
-    """Ports that give a stimulus to a loop, a record a tick."""
-    if stimulus.record is not None:
-        return [*stimulus.record.ports(controller.bound)]
-    ports: list[ReplayInput | ReplayGuard] = [
-        ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()
-    ]
-    for name, (t, x, y, p) in stimulus.events.items():
-        x, y = (np.clip(side, 0, 65535) for side in (x, y))
-        ports.append(ReplayInput.of(controller.bound, name, [stimulus.cuts(name), t, x, y, p > 0]))
-    return ports
-
-
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
     """Of a tick in the compiled loop, without the ports [us]."""
     one = Controller(program)
-    ports = replay_ports(one, stimulus)
+    ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
 
     def once() -> int:

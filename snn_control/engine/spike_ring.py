@@ -40,8 +40,10 @@ def times_fired(spikes, k):
 
 
 def copy_spikes(words, first, end, rows, room):
-    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``, as many
-    as there is ``room`` for; returns how many there are."""
+    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``.
+
+    Returns how many rows there are, of which no more than ``room`` are written.
+    """
     out, total = i64(rows, 3 * room), 0
     for step in range(first, end):
         spikes = spikes_of_step(words, step)
@@ -55,7 +57,7 @@ def copy_spikes(words, first, end, rows, room):
 
 
 class SpikeRing:
-    """The spike lists that a population of a bound Program keeps, a slot a step (`snn_control.engine.kernels.spikes`)."""
+    """The ring of spike lists of a population of a bound Program (`snn_control.engine.kernels.spikes`)."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
         self._bound = bound  # which holds the ring

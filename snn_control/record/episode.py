@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files import replace_file
 from .run_folder import read_record as load_episode
+from .run_folder import write_record
 
 __all__ = ["EpisodeRecorder", "load_episode"]
 
@@ -82,7 +80,4 @@ class EpisodeRecorder:
             arrays[f"events.{key}.step"] = np.concatenate([np.full(len(rows), step) for step, rows in parts])
         arrays["ends"] = np.array(self.ends, np.int64)
         dropped = {"dropped_steps": self.dropped_steps, "dropped_events": self.dropped_events}
-        arrays["facts"] = np.array(json.dumps({**facts, **dropped}))
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        write_record(path, arrays, {**facts, **dropped})

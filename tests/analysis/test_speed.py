@@ -44,9 +44,9 @@ def test_a_stimulus_from_ports_is_the_stimulus_from_observations(spec):
 
     stimulus = default_stimulus(spec, 0.2, seed=3)
     one, other = Controller.from_spec(spec), Controller.from_spec(spec)
-    ports = speed.replay_ports(one, stimulus)
+    ports = stimulus.log.ports(one.bound)
     Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free").run(stimulus.ticks)
-    for observation in stimulus.observations():
+    for observation in stimulus.log.observations():
         # a tick without events is one in which nothing came, not an empty message
         other.step({k: v if k != "camera" or len(v[0]) else None for k, v in observation.items()})
     assert one.counters() == other.counters()

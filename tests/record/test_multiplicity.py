@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import yaml
 from matplotlib.figure import Figure
 
-from snn_control.analysis.probe import watch
+from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
@@ -35,11 +33,10 @@ def test_every_spike_of_a_step_is_recorded_read_and_drawn():
     spec = parse_spec(yaml.safe_load(POISSON))
     controller = Controller.from_spec(spec)
     recorder = ActivityRecorder(controller.bound, ticks=TICKS, spikes=10_000)
-    record = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(recorder.function)
     counts, steps, neurons = [], [], []
     for _ in range(TICKS):
         controller.step({"x": [0.0]})
-        record(recorder.context, 0, 0)
+        recorder()
         counts.append(lists(controller, "noise"))
         step, neuron = controller.raster("noise")
         steps.append(step)
@@ -55,7 +52,7 @@ def test_every_spike_of_a_step_is_recorded_read_and_drawn():
     np.testing.assert_array_equal([arrays["spike_step"], arrays["spike_neuron"]], expected)
     np.testing.assert_array_equal([np.concatenate(steps), np.concatenate(neurons)], expected)
 
-    activity = watch(controller.program, default_stimulus(spec, TICKS * spec.period))
+    activity = probe(controller.program, default_stimulus(spec, TICKS * spec.period))
     noise = activity.populations["noise"]
     np.testing.assert_array_equal(noise.spikes, counts.sum(0))
     np.testing.assert_array_equal([noise.spike_step, noise.spike_neuron], expected)

@@ -1,4 +1,4 @@
-"""What became of the commands: stuck, one-sided, swinging, at a limit or along a slew limit most of the time."""
+"""Output health: commands that are stuck, one-sided, swinging, at a limit or along a slew limit most of the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, Output
 
-__all__ = ["OutputHealth", "output_health", "possible", "seen"]
+__all__ = ["OutputHealth", "observed_findings", "output_health", "output_limits"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # of the ticks: full speed may be meant, but not to know next to nothing else
@@ -128,13 +128,13 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
     return np.abs(np.diff(ends))
 
 
-def possible(outputs: Sequence[OutputHealth]) -> list[str]:
-    """Lines on what weights allow, whatever is shown."""
+def output_limits(outputs: Sequence[OutputHealth]) -> list[str]:
+    """Lines on what weights allow, whatever the stimulus."""
     return _lines(outputs, _impossible)
 
 
-def seen(outputs: Sequence[OutputHealth]) -> list[str]:
-    """Lines on what was seen of outputs that move."""
+def observed_findings(outputs: Sequence[OutputHealth]) -> list[str]:
+    """Lines on what outputs did with a stimulus."""
     return [line for find in (_at_limit, _slewed, _swings, _one_sided) for line in _lines(outputs, find)]
 
 
