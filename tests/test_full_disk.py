@@ -88,7 +88,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path):
     )
     assert found.returncode == 0, found.stderr
     *rows, left = found.stdout.splitlines()
-    assert len(rows) == 15
+    assert len(rows) == 14
     for row in rows:
         name, state, said = row.split(" | ")
         assert state == "old", row
