@@ -39,14 +39,14 @@ def summary(times_ns: Iterable[float]) -> Summary:
     return {key: round(float(value) / 1e3, 4) for key, value in found.items()}
 
 
-def rounds(once: Callable[[], int]) -> None:
-    """``once()`` runs ticks and says how many; again until it is enough."""
+def repeat(once: Callable[[], int]) -> None:
+    """``once()`` runs ticks and returns how many; called until enough of them are timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         ticks += once()
 
 
-class _Called(Controller):
+class _TimedTicks(Controller):
     """Times `Bound.tick`, called from Python."""
 
     def __init__(self, program: Program) -> None:
@@ -62,15 +62,8 @@ class _Called(Controller):
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
     """Of a tick that Python calls, its inputs in place [us]."""
-    one = _Called(program)
-
-    def once() -> int:
-        one.reset()
-        for observation in stimulus.log.observations():
-            one.step(observation)
-        return stimulus.ticks
-
-    rounds(once)
+    one = _TimedTicks(program)
+    step_times(one, stimulus)
     return summary(one.times)
 
 
@@ -87,7 +80,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
             times.append(clock() - begin)
         return stimulus.ticks
 
-    rounds(once)
+    repeat(once)
     return summary(times)
 
 
@@ -104,7 +97,7 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
         loop.run(stimulus.ticks)
         return stimulus.ticks
 
-    rounds(once)
+    repeat(once)
     found = loop.stats()["tick"]
     return {key: round(found[key] / 1e3, 4) for key in ("mean", "p50", "p99", "p99.9", "max")}
 
