@@ -1,4 +1,4 @@
-"""What a network can do at all: bounds of every current, spike and command, from ranges and weights alone.
+"""Reach: bounds of every current, spike and command of a controller, from ranges and weights alone.
 
 Interval arithmetic, from the inputs on, until nothing changes. A bound is what no stimulus can exceed (membranes that
 start elsewhere by `v_init` left out); it may be far from what one reaches, as all neurons of a sum firing at once. So
@@ -78,7 +78,7 @@ class Bounds:
     drive : lowest and highest current, synaptic ones included
     output : lowest and highest of what it gives in a step: spikes, or a graded value
     fires : it may fire; of graded ones always true
-    always : it fires in every step that its refractory period leaves, whatever is shown
+    always : it fires in every step that its refractory period leaves, with any stimulus
     way : how far of the way from rest to threshold the highest drive takes the membrane; infinite if that is not known
     """
 

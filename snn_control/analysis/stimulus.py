@@ -1,4 +1,4 @@
-"""What a controller gets at its inputs when it is looked at: from a recording, or a default that reaches everything.
+"""A stimulus: what a controller gets at its inputs when it is analysed. The default one reaches every input.
 
 The default stimulus, the same for the same seed and duration T:
 

@@ -1,7 +1,7 @@
 """The input log: what arrived at a controller's inputs, tick by tick, with the cut of the events into ticks.
 
-`InputLogRecorder` keeps it in rings of fixed size: it copies the io slots as the tick has seen them, and what the loop
-told the guard. Played back into a controller that was just reset, a log gives the same commands to the bit, with no
+`InputLogRecorder` keeps it in rings of fixed size: it copies the io slots as the tick has read them, and what the loop
+told the guard. Replayed into a controller that was just reset, a log gives the same commands to the bit, with no
 clock, no pace and no budget (`InputLog.ports`, `InputLog.observations`).
 """
 
