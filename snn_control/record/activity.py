@@ -1,4 +1,4 @@
-"""Spikes and commands of a running loop, kept in rings of fixed size and saved when it ends."""
+"""Records the spikes and commands of a running loop in rings of fixed size, to be saved when it ends."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def record(context, stamp_ns, now_ns):
     for k in range(command.size):
         row[TICK_WORDS + k] = command[k]
     o[TICKS_TOTAL] += 1
-    for step in range(max(clock[1] - o[STEPS], o[NEXT_STEP]), clock[1]):  # the parting command has no tick
+    for step in range(max(clock[1] - o[STEPS], o[NEXT_STEP]), clock[1]):  # the final safe command has no tick
         _record_spikes(context, step)
     o[NEXT_STEP] = clock[1]
     return 0
@@ -82,7 +82,7 @@ class ActivityRecorder(Observer):
 
     @property
     def total(self) -> int:
-        """Ticks, and parting commands, since it was cleared."""
+        """Ticks, and final safe commands, since it was cleared."""
         return int(self._words[TICKS_TOTAL])
 
     def clear(self) -> None:

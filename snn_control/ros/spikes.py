@@ -1,4 +1,4 @@
-"""Spikes of a population as a port: one PointCloud2 a tick, made in the loop without Python.
+"""Publishes the spikes of a population: one PointCloud2 a tick, a point a spike, made in the loop without Python.
 
 Fields ``x``, ``y``, ``z`` FLOAT32 (a place to draw at), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp];
 frame_id is the population's name. The stamp is the tick's, ``t`` the offset of the step within it.
@@ -14,9 +14,9 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.bound import Bound
-from ..engine.compile import compile_callback
 from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32
 from ..engine.spike_ring import ring_words, spikes_of_step, times_fired
+from ..record.observer import Observer
 from .clouds import SPIKE, spikes_cdr
 from .rcl import SendBuffer, address_of
 
@@ -49,7 +49,7 @@ def publish_spikes(context, stamp_ns, now_ns):
     """The spikes of the tick that has just run -> 0 or rcl's error code."""
     o = i64(context, WORDS)
     step = i64(o[CLOCK], 2)[1]
-    if step == o[LAST_STEP]:  # no tick since: the loop's parting message would say its spikes twice
+    if step == o[LAST_STEP]:  # no tick since: the loop's final safe command would publish its spikes twice
         return np.int64(0)
     o[LAST_STEP] = step
     data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
@@ -79,8 +79,8 @@ def grid_places(n: int) -> np.ndarray:
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
 
 
-class SpikesOutput:
-    """An output port of the loop that publishes what a spiking population or input did.
+class SpikesOutput(Observer):
+    """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
     publisher : of sensor_msgs/msg/PointCloud2, on a node that is not spun
     capacity : spikes a message; what comes beyond is cut and counted
@@ -89,7 +89,7 @@ class SpikesOutput:
     def __init__(self, publisher: Any, bound: Bound, population: str, capacity: int = 65536) -> None:
         facts = bound.program.facts
         source = next(p for p in facts.populations if p.name == population)
-        n, self.name, self._publisher = source.size, population, publisher
+        n, self._publisher = source.size, publisher
         self._ring = np.array(ring_words(bound, source), np.int64)
         self._places = grid_places(n)
         template = np.frombuffer(spikes_cdr([], [], self._places, 0, population), np.uint8)
@@ -99,21 +99,17 @@ class SpikesOutput:
         self._message = SendBuffer(self._buffer)
         name_bytes = 4 + len(population.encode()) + 1
         width_at = 12 + -(-name_bytes // 4) * 4 + 4  # after encapsulation, stamp, frame_id and height
-        self._block = np.zeros(WORDS, np.int64)
-        self._block[:CUT] = (
+        super().__init__(population, publish_spikes, (
             address_of("rcutils", "rcutils_reset_error"), address_of("rcl", "rcl_publish_serialized_message"),
             publisher.handle.pointer, self._message.address, bound.address("clock"), bound.program.steps,
             round(facts.dt * 1e9), self._ring.ctypes.data, self._places.ctypes.data, n, self._buffer.ctypes.data,
-            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0,
-        )  # fmt: skip
-        self._block[LAST_STEP] = -1
-        self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(publish_spikes, "int64(int64,int64,int64)")
+            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0, 0, -1,
+        ))  # fmt: skip
 
     def counters(self) -> dict[str, int]:
         """Messages published, errors of rcl and the last one's code, spikes cut."""
         words = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR, "cut": CUT}
-        return {key: int(self._block[word]) for key, word in words.items()}
+        return {key: int(self._words[word]) for key, word in words.items()}
 
     @contextmanager
     def hold(self) -> Iterator[None]:
