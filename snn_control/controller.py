@@ -101,6 +101,10 @@ class Controller:
     ----------
     program : what to run
     repeat : ticks in one `step`; the inputs are given to the first
+
+    Attributes
+    ----------
+    observers : called after each tick, as recorders of `snn_control.record` are
     """
 
     def __init__(self, program: Program, repeat: int = 1) -> None:
@@ -122,6 +126,7 @@ class Controller:
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
         self._guard, self._control = self.bound.array("guard"), self.bound.array("control")
         self._rules = program.facts.learning
+        self.observers: list[Callable[[], object]] = []
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._lock = threading.RLock()
         self.reset()
@@ -174,11 +179,17 @@ class Controller:
             return {name: command.copy() for name, command in self._commands.items()}
 
     def _run(self) -> None:
-        self.bound.tick()
+        tick = self._observed_tick if self.observers else self.bound.tick
+        tick()
         for _ in range(self.repeat - 1):
             for take in self._take.values():
                 take(None)
-            self.bound.tick()
+            tick()
+
+    def _observed_tick(self) -> None:
+        self.bound.tick()
+        for observe in self.observers:
+            observe()
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -345,8 +356,8 @@ class Controller:
 
         population : or an input whose encoder's neurons spike. Raises InputError where there is no such one.
         """
-        neurons, _ = self._ring(population).of(int(self.bound.array("clock")[1]) - 1)
-        return neurons.copy()
+        end = int(self.bound.array("clock")[1])
+        return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
 
     @alone
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
@@ -357,12 +368,8 @@ class Controller:
         is the last of the ticks of a `step`. Raises InputError as `spikes` does.
         """
         ring, end = self._ring(population), int(self.bound.array("clock")[1])
-        steps, neurons = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for step in range(max(0, end - self.program.steps), end):
-            fired, many = ring.of(step)
-            neurons.append(np.repeat(fired.astype(np.int64), many))
-            steps.append(np.full(len(neurons[-1]), step, np.int64))
-        return np.concatenate(steps), np.concatenate(neurons)
+        step, neuron, times = ring.read(max(0, end - self.program.steps), end)
+        return np.repeat(step, times), np.repeat(neuron, times)
 
     @alone
     def values(self, population: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from snn_control.engine.build import build
 from snn_control.engine.program import Program
 from snn_control.errors import BuildError, DescriptionError, SnnControlError
 from snn_control.network import LI, Network, Population, Projection
-from snn_control.record.input_log import Shown
+from snn_control.record.input_log import InputLog
 from snn_control.record.run_folder import DATA, SUMMARY, read_record, read_run, write_run
 from tests.damage import damaged
 
@@ -126,7 +126,7 @@ def _run(path):
 
 def _shown(path):
     marks = {key: np.zeros(3, np.int64) for key in ("fresh", "age", "count", "dropped", "stamp", "arrival")}
-    Shown(1_000_000, 0, 0, {"x": marks | {"values": np.zeros((3, 1))}}).save(path)
+    InputLog(1_000_000, 0, 0, {"x": marks | {"values": np.zeros((3, 1))}}, np.zeros((3, 2), np.int64)).save(path)
 
 
 SPEC = parse_spec(yaml.safe_load(TEXT.replace("w.npz#w", "0.5")))
@@ -135,7 +135,7 @@ SPEC = parse_spec(yaml.safe_load(TEXT.replace("w.npz#w", "0.5")))
 KINDS = {
     "program.npz": (lambda c, path: c.program.save(path), lambda c, path: Program.load(path)),
     "state.npz": (lambda c, path: c.save_state(path), lambda c, path: c.load_state(path)),
-    "shown.npz": (lambda c, path: _shown(path), lambda c, path: Shown.load(path)),
+    "shown.npz": (lambda c, path: _shown(path), lambda c, path: InputLog.load(path)),
     DATA: (lambda c, path: _run(path), lambda c, path: read_run(path.parent)),
     SUMMARY: (lambda c, path: _run(path), lambda c, path: read_run(path.parent)),
     "record.npz": (

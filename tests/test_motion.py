@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from snn_control.analysis.event_replay import fit, replay
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.events import Events
 from snn_control.events.slicing import Slicer
-from snn_control.record.replay import fit, replay
 from snn_control.resources import shipped
 from tests.events.moving import bar
 from tests.fixtures import fixture

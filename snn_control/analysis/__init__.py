@@ -1,1 +1,1 @@
-"""What is measured and found out about a controller: stimuli, probes, diagnosis, energy, speed."""
+"""Analysis of a controller: stimuli, probes, diagnosis, energy, speed."""

@@ -1,16 +1,16 @@
-"""What is wrong with a controller: what no stimulus could excuse, and what one showed.
+"""Diagnosis: what is wrong with a controller, for certain, or by what it did with a stimulus.
 
 Two kinds of findings. Weights, parameters and ranges alone say that neurons can never fire or always do, that they are
 identical, that a command can only be of one sign or is constant (`reach`, `identical`); a number that was not finite is
-wrong whatever was shown. All else was seen with one stimulus, and counts where that is a real one, of a recording or an
-environment. A neuron that did not fire there may have had no cause to: a place cell whose place was not visited, a
-turn that was not needed. So silence counts only where nothing at all came of a stimulus that moved.
+wrong with any stimulus. All else was observed with one stimulus, and counts where that is a real one, of a recording or
+an environment. A neuron that did not fire there may have had no cause to: a place cell whose place was not visited, a
+turn that was not needed. So silence counts only where nothing at all came of a stimulus that changed.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ import numpy as np
 from ..coding import DeltaEncoder, FieldsEncoder, PopulationEncoder, StepForwardEncoder, ValueInput
 from ..controller_file import ControllerSpec
 from ..network import IF, NeuronModel, Threshold
-from .commands import OutputHealth, output_health, possible, seen
-from .given import InputHealth, input_health, input_lines
-from .identical import identical
-from .probe import Activity, Seen
+from .identical import Groups, identical
+from .input_health import InputHealth, input_findings, input_health
+from .output_health import OutputHealth, observed_findings, output_health, output_limits
+from .probe import Activity, PopulationActivity
 from .reach import Bounds, reach
 from .stimulus import Stimulus
 from .synapses import all_synapses
@@ -41,20 +41,20 @@ class PopulationHealth:
 
     where : its path in the controller file
     rate_hz, slowest_hz, fastest_hz : mean over all neurons, and of those that fired least and most
-    silent : did not fire in what was shown
-    dead : can never fire, whatever is shown
+    silent : did not fire with the stimulus
+    dead : can never fire, with any stimulus
     possible_drive, way : largest current that inputs and weights allow into a dead neuron, and how far of the way from
         rest to threshold it takes the best of their membranes
     bias : of that neuron
-    always : fire in every step that their refractory period leaves, whatever is shown
+    always : fire in every step that their refractory period leaves, with any stimulus
     saturated : fired in more than 95 % of these steps
-    selective : to fire as fast as it can, or not at all, is what such a neuron is for
-    together : sizes of the groups of neurons that are alike in parameters and weights in, and so do the same
-    identical : of those that are alike in their weights out, too
+    selective : such a neuron is meant to fire as fast as it can, or not at all
+    together : sizes of the groups of neurons with the same parameters and weights in, which therefore fire together
+    identical : sizes of the groups that have the same weights out, too
     largest_drive : largest current (synaptic included) into a silent neuron, or into any where none is silent
-    membrane : largest and median of the highest membranes of the silent that something reached, as a share of the way
-        from rest to threshold; None where there are none, or the model is not linear below its threshold
-    threshold : of the one that came nearest to it, or None
+    membrane : of the silent neurons that some input reached, largest and median of their highest membranes, as a share
+        of the way from rest to threshold; None where there are none, or the model is not linear below its threshold
+    threshold : of the silent neuron that came nearest to it, or None
     bad_steps : steps in which a current or membrane was not finite or beyond what the engine keeps, and was reset
     """
 
@@ -72,8 +72,8 @@ class PopulationHealth:
     always: int
     saturated: int
     selective: bool
-    together: tuple[int, ...]
-    identical: tuple[int, ...]
+    together: Groups
+    identical: Groups
     largest_drive: float
     membrane: tuple[float, float] | None
     threshold: float | None
@@ -84,10 +84,10 @@ class PopulationHealth:
 class Health:
     """What `diagnose` found.
 
-    stimulus, seconds : what was shown, and how long [s]
-    synthetic : nobody measured or simulated it: what was seen is no finding
-    changes : it did not stay the same all the time
-    weighed : weights were looked at; they are not where there are too many
+    stimulus, seconds : title and length [s] of the stimulus
+    synthetic : nobody measured or simulated it: what a controller does with it is no finding
+    changes : the stimulus was not constant
+    weighed : synapses were examined one by one; they are not where there are too many
     steps, ticks : network steps and ticks in it
     safe_ticks : ticks whose command was the safe one
     not_finite_ticks : ticks in which an output was not finite
@@ -112,13 +112,13 @@ class Health:
         def plain(value: Any) -> Any:
             if isinstance(value, tuple):
                 return [plain(v) for v in value]
+            if is_dataclass(value):
+                return {key: plain(v) for key, v in vars(value).items()}
             if isinstance(value, float):
                 return float(f"{value:.6g}") if math.isfinite(value) else None
             return value
 
-        found: dict[str, Any] = {key: plain(value) for key, value in vars(self).items()}
-        for key in ("inputs", "populations", "outputs"):
-            found[key] = [{k: plain(v) for k, v in vars(one).items()} for one in getattr(self, key)]
+        found: dict[str, Any] = plain(self)
         for o, one in zip(self.outputs, found["outputs"], strict=True):
             one["one_sided"], one["never"] = o.one_sided, o.never
         return found
@@ -126,7 +126,7 @@ class Health:
     def warnings(self) -> list[str]:
         """One line a finding: path, what was found, likely causes and fixes."""
         lines = [line for p in self.populations for line in _of_population(p, self.steps)]
-        lines += possible(self.outputs)
+        lines += output_limits(self.outputs)
         if self.not_finite_ticks:
             lines.append(
                 f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
@@ -135,15 +135,15 @@ class Health:
         if self.safe_ticks == self.ticks:
             lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
                          "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
-        lines += input_lines(self.inputs)
-        return lines if self.synthetic else lines + self._seen()
+        lines += input_findings(self.inputs)
+        return lines if self.synthetic else lines + self._observed()
 
-    def _seen(self) -> list[str]:
-        """Lines on what a real stimulus showed."""
+    def _observed(self) -> list[str]:
+        """Findings of a stimulus that is not synthetic."""
         lines = [line for p in self.populations for line in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return lines
-        lines += seen(self.outputs)
+        lines += observed_findings(self.outputs)
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
@@ -156,7 +156,7 @@ class Health:
 
 
 def _of_population(p: PopulationHealth, steps: int) -> list[str]:
-    """What no stimulus excuses."""
+    """Findings that hold for any stimulus."""
     lines = []
     if p.bad_steps:
         lines.append(
@@ -257,7 +257,7 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 
 
 def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
-    """Judge what a controller is, and what it did with a stimulus."""
+    """Judge a controller by its description, and by what it did with a stimulus."""
     stimulus, neurons = activity.stimulus, neurons_of(spec)
     selective = {one.name for one in spec.inputs if isinstance(getattr(one, "encoder", None), SELECTIVE)}
     synapses = all_synapses(spec, activity.program)
@@ -269,7 +269,12 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
             k = len(outputs)
             allowed = (float(bounds.commands[0][k]), float(bounds.commands[1][k])) if bounds else UNKNOWN
             outputs.append(output_health(one, j, activity.command[:, k], ~activity.safe, activity.period, allowed))
-    given = (input_health(i, stimulus, activity.inputs[i.name]) for i in spec.inputs if isinstance(i, ValueInput))
+    populations = []
+    for name, found in activity.populations.items():
+        reached = bounds.populations[name] if bounds else None
+        groups = alike.get(name, ((), ()))
+        populations.append(_population(*neurons[name], found, activity, reached, name in selective, groups))
+    inputs = (input_health(i, stimulus, activity.inputs[i.name]) for i in spec.inputs if isinstance(i, ValueInput))
     return Health(
         stimulus=stimulus.text,
         seconds=stimulus.seconds,
@@ -278,18 +283,8 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
         weighed=bounds is not None,
         steps=activity.steps,
         ticks=stimulus.ticks,
-        inputs=tuple(i for i in given if i is not None),
-        populations=tuple(
-            _population(
-                *neurons[name],
-                seen,
-                activity,
-                bounds.populations[name] if bounds else None,
-                name in selective,
-                *alike.get(name, ((), ())),
-            )
-            for name, seen in activity.populations.items()
-        ),
+        inputs=tuple(i for i in inputs if i is not None),
+        populations=tuple(populations),
         outputs=tuple(outputs),
         safe_ticks=int(activity.safe.sum()),
         not_finite_ticks=int(activity.not_finite.sum()),
@@ -297,36 +292,35 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
 
 
 def _changes(stimulus: Stimulus) -> bool:
-    return any(len(e[0]) for e in stimulus.events.values()) or any(
-        bool((rows != rows[0]).any()) for rows in stimulus.values.values()
-    )
+    events = any(len(t) for t, *_ in stimulus.events.values())
+    return events or any(bool((rows != rows[0]).any()) for rows in stimulus.values.values())
 
 
 def _population(
-    where: str, model: NeuronModel, seen: Seen, activity: Activity, bounds: Bounds | None, selective: bool,
-    together: tuple[int, ...], identical: tuple[int, ...],
+    where: str, model: NeuronModel, found: PopulationActivity, activity: Activity, bounds: Bounds | None,
+    selective: bool, groups: tuple[Groups, Groups],
 ) -> PopulationHealth:  # fmt: skip
-    rates = seen.spikes / (activity.steps * activity.dt)
-    reached = (seen.drive_high > seen.bias) | (seen.drive_low < seen.bias)
-    silent = (seen.spikes == 0) & seen.spiking
+    rates = found.spikes / (activity.steps * activity.dt)
+    reached = (found.drive_high > found.bias) | (found.drive_low < found.bias)
+    silent = (found.spikes == 0) & found.spiking
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / activity.dt)
-    saturated = seen.fired > SATURATED * activity.steps / np.maximum(refractory, 1)
+    saturated = found.fired > SATURATED * activity.steps / np.maximum(refractory, 1)
     membrane = threshold = None
     if (silent & reached).any() and isinstance(model, IF | Threshold):  # linear below the threshold
         limit, rest = (
-            np.broadcast_to(np.asarray(getattr(model, key, 0.0), np.float64), seen.size)
+            np.broadcast_to(np.asarray(getattr(model, key, 0.0), np.float64), found.size)
             for key in ("v_threshold", "v_leak")
         )
-        share = (seen.highest[silent & reached] - rest[silent & reached]) / (limit - rest)[silent & reached]
+        share = (found.highest[silent & reached] - rest[silent & reached]) / (limit - rest)[silent & reached]
         membrane = float(share.max()), float(np.median(share))
         threshold = float(limit[silent & reached][np.argmax(share)])
-    dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(seen.size, bool),) * 2
+    dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(found.size, bool),) * 2
     highest = np.where(dead, bounds.drive[1], -np.inf) if bounds and dead.any() else None
     best = int(np.argmax(highest)) if highest is not None else 0
     return PopulationHealth(
         where=where,
-        size=seen.size,
-        spiking=seen.spiking,
+        size=found.size,
+        spiking=found.spiking,
         rate_hz=float(rates.mean()),
         slowest_hz=float(rates.min()),
         fastest_hz=float(rates.max()),
@@ -334,14 +328,14 @@ def _population(
         dead=int(dead.sum()),
         possible_drive=float(highest[best]) if highest is not None else math.nan,
         way=float(bounds.way[dead].max()) if bounds and dead.any() else math.nan,
-        bias=float(seen.bias[best]) if highest is not None else math.nan,
+        bias=float(found.bias[best]) if highest is not None else math.nan,
         always=int(always.sum()),
         saturated=int(saturated.sum()),
         selective=selective,
-        together=together,
-        identical=identical,
-        largest_drive=float(seen.drive_high[silent if silent.any() else ...].max()),
+        together=groups[0],
+        identical=groups[1],
+        largest_drive=float(found.drive_high[silent if silent.any() else ...].max()),
         membrane=membrane,
         threshold=threshold,
-        bad_steps=seen.bad_steps,
+        bad_steps=found.bad_steps,
     )

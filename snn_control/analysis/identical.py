@@ -1,5 +1,8 @@
-"""Neurons that do the same, for one could do their work: alike in model and in the weights from everything, they fire
-together; some are alike in the weights to everything, too."""
+"""Finds neurons that do the same, so that one could do their work.
+
+Neurons with the same parameters and the same weights from everything fire together; some have the same weights to
+everything, too. Each neuron gets a hash of all that these depend on; those with equal hashes are a group.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from .synapses import Synapses
 
 __all__ = ["identical"]
 
+#: odd constants of splitmix64
 MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 

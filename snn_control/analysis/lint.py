@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, Refractory, ValueInput
+from ..coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, ValueInput
 from ..controller_file import ControllerSpec
-from ..network import Projection
+from ..network import NeuronModel, Projection
 
 __all__ = ["lint", "unconnected"]
 
-#: seconds beyond which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and others
-LONG, SLOW, LONG_WAIT, LONG_PERIOD = 2.0, 5.0, 0.5, 0.5
+#: seconds beyond which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and waits
+LONG, SLOW, LONG_WAIT = 2.0, 5.0, 0.5
 #: events a second below which a limit hardly lets a camera through: it was probably written in millions
 FEW_EVENTS = 1000.0
 #: messages of distances, in which REP 117 has infinities
 RANGES = tuple(f"sensor_msgs/msg/{name}" for name in ("LaserScan", "MultiEchoLaserScan", "Range"))
 MOST = {
-    "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "refractory": LONG_WAIT, "delay": LONG_WAIT,
+    "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "stale": SLOW, "refractory": LONG_WAIT,
+    "delay": LONG_WAIT, "period": LONG_WAIT,
 }  # fmt: skip
 
 
@@ -83,40 +85,33 @@ def _too_long(path: str, value: Any, most: float) -> list[str]:
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
     """Path, value [s] and what it should not exceed, of every time constant, filter, delay and period."""
-    yield "period", spec.period, LONG_PERIOD
+    yield "period", spec.period, LONG_WAIT
     for one in spec.inputs:
-        if np.isfinite(one.stale):
-            yield f"inputs.{one.name}.stale", one.stale, SLOW
-        if isinstance(one, EventsInput):
-            yield from _of_events(one)
-        neuron = getattr(getattr(one, "encoder", None), "neuron", None)
-        if neuron is not None:
-            yield from _of(f"inputs.{one.name}.encoder.neuron", neuron, neuron.names())
+        yield from _times_of(f"inputs.{one.name}", one)
     for p in spec.network.populations:
-        yield from _of(f"network.populations.{p.name}.neuron", p.neuron, p.neuron.names())
+        yield from _times_of(f"network.populations.{p.name}", p)
     for k, q in enumerate(spec.network.projections):
-        yield from _of(f"network.projections[{k}]", q, ("delay", "tau_syn"))
-        if q.learning is not None:
-            yield from _of(f"network.projections[{k}].learning", q.learning, vars(q.learning))
+        yield from _times_of(f"network.projections[{k}]", q)
     for o in spec.outputs:
-        for k, term in enumerate(_terms(o)):
-            where = f"outputs.{o.name}.decoder"
-            if isinstance(o.decoder, ArgmaxDecoder):
-                where += f".terms[{k}]"
-            elif len(o.decoder) > 1:
-                where += f"[{k}]"
-            yield from _of(where, term, vars(term))
+        yield from _times_of(f"outputs.{o.name}", o)
     for name, topic in spec.ros_inputs.items():
         yield f"ros.inputs.{name}.late", topic.late, LONG_WAIT
 
 
-def _of_events(one: EventsInput) -> Iterator[tuple[str, Any, float]]:
-    yield from _of(f"inputs.{one.name}.encoder", one.encoder, ("tau",))
-    for k, used in enumerate(one.filters):
-        if isinstance(used, Refractory):
-            yield f"inputs.{one.name}.filters[{k}].period", used.period, LONG_WAIT
-        elif isinstance(used, BackgroundActivity):
-            yield f"inputs.{one.name}.filters[{k}].window", used.window, LONG_WAIT
+def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]:
+    """The times among the fields of a description, and of the descriptions in them."""
+    names = described.names() if isinstance(described, NeuronModel) else vars(described)
+    for name in names:
+        value = getattr(described, name)
+        path = f"{where}.{name}"
+        time = name in MOST or name.partition("_")[0] == "tau" or name in ("window", "pre_tau")
+        if is_dataclass(value):
+            yield from _times_of(path, value)
+        elif isinstance(value, tuple) and any(map(is_dataclass, value)):
+            for k, one in enumerate(value):
+                yield from _times_of(f"{path}[{k}]" if len(value) > 1 or name != "decoder" else path, one)
+        elif time and value is not None and np.isfinite(value).all():
+            yield path, value, LONG_WAIT if isinstance(described, BackgroundActivity) else MOST.get(name, LONG)
 
 
 def _next_to_nothing(one: EventsInput) -> Iterator[str]:
@@ -138,15 +133,6 @@ def _cut_before(one: EventsInput, period: float) -> Iterator[str]:
                 f"inputs.{one.name}.capacity = {one.capacity}: cuts a tick before {where} can thin it evenly, which "
                 f"lets {most} events through: raise it to some times {most}, or lower the rate"
             )
-
-
-def _of(where: str, described: object, names: Any) -> Iterator[tuple[str, Any, float]]:
-    """The times among the fields ``names`` of a description."""
-    for name in names:
-        value = getattr(described, name)
-        time = name in ("refractory", "delay", "window", "pre_tau") or name.partition("_")[0] == "tau"
-        if time and value is not None:
-            yield f"{where}.{name}", value, MOST.get(name, LONG)
 
 
 def _terms(output: Output) -> tuple[Any, ...]:

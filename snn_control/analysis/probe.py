@@ -1,8 +1,8 @@
-"""A controller that is watched while it runs: every step of every population, to the same bits as the tick.
+"""Runs a controller with probes: what each population does in every network step, to the same bits as the tick.
 
-A tick is rows of operations. `Watched` runs the same rows in the same order from Python, in pieces, and looks between
-them: before a population's neurons run, at the current that is about to drive them; after it, at their membranes. So
-it sees what no driver sees, a membrane within a tick or a NaN that the engine takes out at once, and changes nothing.
+A tick is rows of operations. `Probed` runs the same rows in the same order from Python, in pieces, and reads the state
+between them: before a population's neurons run, the current that is about to drive them; after it, their membranes. So
+it finds what no driver can, a membrane within a tick or a NaN that the engine takes out at once, and changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..engine.spike_ring import SpikeRing
 from ..engine.tick import run_rows
 from .stimulus import Stimulus
 
-__all__ = ["Activity", "Seen", "Watched", "sample", "watch"]
+__all__ = ["Activity", "PopulationActivity", "Probed", "probe", "sample"]
 
 ROW = 8 * WORDS  # bytes
 MOST_NEURONS, MOST_TRACES = 10_000, 8  # of a population whose spikes, whose membranes are kept
@@ -36,17 +36,18 @@ def rows(first, count):
 
 
 @dataclass
-class Seen:
-    """What was seen of one population, an element a neuron.
+class PopulationActivity:
+    """What one population did, an element a neuron.
 
     spikes, fired : (n,) int64, how many, and in how many steps
     highest : (n,) float32, largest membrane after a step
     drive_low, drive_high : (n,) float32, smallest and largest current (synaptic included) before a step; they leave
         out what was not finite
     bad_steps : steps in which a current or membrane of it was not finite, or so large that the engine resets it
-    shown : (k,) the neurons of which more was kept: all of a small population, some of a large one
-    spike_step, spike_neuron : (s,) int64, when those fired, from the first step on
-    lost_spikes : how often they fired later, when there was no room left
+    kept : (k,) the neurons of which spikes or membranes were kept: all of a small population, some of a large one
+    spike_step, spike_neuron : (s,) int64, the spikes of those, from the first step on: one for each time that a neuron
+        fired in a step
+    lost_spikes : spikes of those that came later, when there was no room left
     trace : graded populations: (steps, k) float32 membranes of those
     """
 
@@ -59,7 +60,7 @@ class Seen:
     drive_low: np.ndarray
     drive_high: np.ndarray
     bias: np.ndarray
-    shown: np.ndarray
+    kept: np.ndarray
     trace: np.ndarray
     spike_step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     spike_neuron: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -74,7 +75,7 @@ class Activity:
     program : what ran
     dt, period : [s]
     steps : network steps in all
-    populations : name -> Seen
+    populations : name -> PopulationActivity
     command : (ticks, numbers) float64, the outputs in their order
     safe, not_finite : (ticks,) bool: the command was the safe one; an output was not finite
     inputs : name -> what was counted of it, as `Controller.counters` says it
@@ -85,16 +86,19 @@ class Activity:
     dt: float
     period: float
     steps: int
-    populations: dict[str, Seen]
+    populations: dict[str, PopulationActivity]
     command: np.ndarray
     safe: np.ndarray
     not_finite: np.ndarray
     inputs: dict[str, dict[str, Any]]
 
 
-class Watched(Controller):
-    """A controller whose `step` is one tick (``repeat`` means nothing here), with a look at each population in each
-    network step."""
+class Probed(Controller):
+    """A controller whose `step` is one tick (``repeat`` means nothing here), with a probe at each population in each
+    network step.
+
+    keep_steps : network steps of which spikes, and membranes of graded populations, are kept
+    """
 
     def __init__(self, program: Program, keep_steps: int = 0) -> None:
         self._rows = compile_function(rows, "void(int64,int64)")
@@ -103,8 +107,8 @@ class Watched(Controller):
         super().__init__(program)
         self._clock = self.bound.array("clock")
         self._step_rows = [o for o in program.operations if o.section == STEP]
-        self.looks = [_Look(self.bound, p, keep_steps) for p in program.facts.populations]
-        self._stops = sorted(((self._row_of(look.seen.name), look) for look in self.looks), key=lambda stop: stop[0])
+        self.probes = [_Probe(self.bound, p, keep_steps) for p in program.facts.populations]
+        self._stops = sorted(((self._row_of(one.activity.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
         """Which row of a step runs a population's neurons: the first of its own that has its spikes or membranes."""
@@ -118,11 +122,11 @@ class Watched(Controller):
         row += ROW * self._counts[PRE]
         for _ in range(self.program.steps):
             done = 0
-            for at, look in self._stops:
+            for at, one in self._stops:
                 self._rows(row + ROW * done, at - done)
-                look.before()
+                one.before()
                 self._rows(row + ROW * at, 1)
-                look.after()
+                one.after()
                 done = at + 1
             self._rows(row + ROW * done, self._counts[STEP] - done)
             self._clock[1] += 1
@@ -130,8 +134,8 @@ class Watched(Controller):
         self._clock[0] += 1
 
 
-class _Look:
-    """Looks at one population of a bound Program, before and after its neurons run."""
+class _Probe:
+    """The probe at one population of a bound Program, before and after its neurons run."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
         name, n, spiking = facts.name, facts.size, facts.spiking
@@ -141,14 +145,14 @@ class _Look:
         self._currents += [bound.array(f"{name}.isyn")] if f"{name}.isyn" in places else []
         self._v = bound.array(f"{name}.v") if f"{name}.v" in places else np.zeros(n, np.float32)  # some have none
         self._ring = SpikeRing(bound, facts) if spiking else None
-        shown = sample(n, MOST_NEURONS if spiking else MOST_TRACES)
-        self.seen = Seen(
+        kept = sample(n, MOST_NEURONS if spiking else MOST_TRACES)
+        self.activity = PopulationActivity(
             name, n, spiking, np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, -np.inf, np.float32),
-            np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32), bias.copy(), shown,
-            np.zeros((0 if spiking else keep_steps, len(shown)), np.float32),
+            np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32), bias.copy(), kept,
+            np.zeros((0 if spiking else keep_steps, len(kept)), np.float32),
         )  # fmt: skip
-        self._is_shown = np.isin(np.arange(n), shown)
-        self._kept: list[np.ndarray] = []  # spikes of the shown neurons, an array a step
+        self._is_kept = np.isin(np.arange(n), kept)
+        self._spikes: list[np.ndarray] = []  # spikes of the neurons that are kept, an array a step
         self._room = MOST_SPIKES if spiking and keep_steps else 0
         self._step, self._bad = 0, False
 
@@ -156,39 +160,39 @@ class _Look:
         drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
         self._bad = not np.abs(drive).max() < HUGE  # a NaN compares False
         if self._bad:
-            drive = np.where(np.abs(drive) < HUGE, drive, self.seen.bias)
-        np.minimum(self.seen.drive_low, drive, out=self.seen.drive_low)
-        np.maximum(self.seen.drive_high, drive, out=self.seen.drive_high)
+            drive = np.where(np.abs(drive) < HUGE, drive, self.activity.bias)
+        np.minimum(self.activity.drive_low, drive, out=self.activity.drive_low)
+        np.maximum(self.activity.drive_high, drive, out=self.activity.drive_high)
 
     def after(self) -> None:
         if not np.abs(self._v).max() < HUGE:
             self._bad = True
         else:
-            np.maximum(self.seen.highest, self._v, out=self.seen.highest)
-        self.seen.bad_steps += self._bad
+            np.maximum(self.activity.highest, self._v, out=self.activity.highest)
+        self.activity.bad_steps += self._bad
         if self._ring is not None:
-            fired, many = self._ring.of(self._step)
-            self.seen.fired[fired] += 1
-            self.seen.spikes[fired] += many
+            _, fired, times = self._ring.read(self._step, self._step + 1)
+            self.activity.fired[fired] += 1
+            self.activity.spikes[fired] += times
             if self._room:
-                self._keep(fired[self._is_shown[fired]])
-        elif self._step < len(self.seen.trace):
-            self.seen.trace[self._step] = self._v[self.seen.shown]
+                self._keep(np.repeat(fired, times * self._is_kept[fired]))
+        elif self._step < len(self.activity.trace):
+            self.activity.trace[self._step] = self._v[self.activity.kept]
         self._step += 1
 
     def _keep(self, fired: np.ndarray) -> None:
         kept = fired[: self._room].copy()
-        self._kept.append(kept)
+        self._spikes.append(kept)
         self._room -= len(kept)
 
-    def finish(self) -> Seen:
-        """What was seen, after the last step."""
-        seen = self.seen
-        if self._kept:
-            seen.spike_step = np.repeat(np.arange(len(self._kept)), [len(k) for k in self._kept])
-            seen.spike_neuron = np.concatenate(self._kept).astype(np.int64)
-            seen.lost_spikes = int(seen.fired[seen.shown].sum()) - len(seen.spike_step)
-        return seen
+    def finish(self) -> PopulationActivity:
+        """What the population did, after the last step."""
+        found = self.activity
+        if self._spikes:
+            found.spike_step = np.repeat(np.arange(len(self._spikes)), [len(k) for k in self._spikes])
+            found.spike_neuron = np.concatenate(self._spikes)
+            found.lost_spikes = int(found.spikes[found.kept].sum()) - len(found.spike_step)
+        return found
 
 
 def sample(n: int, most: int) -> np.ndarray:
@@ -196,21 +200,21 @@ def sample(n: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
-def watch(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
-    """Run a stimulus from a reset on and say what was seen.
+def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
+    """Run a stimulus from a reset on, with probes.
 
     keep : keep spikes, and the membranes of graded populations, as well
     """
     steps = stimulus.ticks * program.steps
-    watched = Watched(program, steps if keep else 0)
-    command, guard = watched.bound.array("command"), watched.bound.array("guard")
+    probed = Probed(program, steps if keep else 0)
+    command, guard = probed.bound.array("command"), probed.bound.array("guard")
     commands = np.empty((stimulus.ticks, command.size))
     safe, not_finite = np.zeros(stimulus.ticks, bool), np.zeros(stimulus.ticks, bool)
     with np.errstate(all="ignore"):  # an overflow of the network is what is looked for
-        for k, observation in enumerate(stimulus.observations()):
-            watched.step(observation)
-            commands[k], safe[k] = command, watched.safe
+        for k, observation in enumerate(stimulus.log.observations()):
+            probed.step(observation)
+            commands[k], safe[k] = command, probed.safe
             not_finite[k] = guard[outputs.REASON] & outputs.OUTPUT_NOT_FINITE != 0
-    seen = {look.seen.name: look.finish() for look in watched.looks}
-    times, inputs = (program.facts.dt, program.facts.period), watched.counters()["inputs"]
-    return Activity(program, stimulus, *times, steps, seen, commands, safe, not_finite, inputs)
+    populations = {one.activity.name: one.finish() for one in probed.probes}
+    times, inputs = (program.facts.dt, program.facts.period), probed.counters()["inputs"]
+    return Activity(program, stimulus, *times, steps, populations, commands, safe, not_finite, inputs)

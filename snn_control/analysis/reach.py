@@ -1,4 +1,4 @@
-"""What a network can do at all: bounds of every current, spike and command, from ranges and weights alone.
+"""Reach: bounds of every current, spike and command of a controller, from ranges and weights alone.
 
 Interval arithmetic, from the inputs on, until nothing changes. A bound is what no stimulus can exceed (membranes that
 start elsewhere by `v_init` left out); it may be far from what one reaches, as all neurons of a sum firing at once. So
@@ -47,15 +47,10 @@ from ..network import (
     IF,
     LI,
     LIF,
-    AdEx,
-    Bernoulli,
     CubaLI,
     CubaLIF,
     Distribution,
-    Izhikevich,
-    Latency,
     NeuronModel,
-    Phase,
     Population,
     Relay,
     Threshold,
@@ -66,7 +61,6 @@ __all__ = ["Bounds", "Reach", "driven", "reach"]
 
 SLACK = 1e-5  # a drive so close below the threshold may reach it in float32
 ROUNDS = 10  # every one narrows the bounds, none is needed for them to be right
-ONCE = (IF, Threshold, AdEx, Izhikevich, Bernoulli, Latency, Phase)  # models that fire once a step at most
 
 Span = tuple[np.ndarray, np.ndarray]  # lowest and highest, (n,) float64
 
@@ -78,7 +72,7 @@ class Bounds:
     drive : lowest and highest current, synaptic ones included
     output : lowest and highest of what it gives in a step: spikes, or a graded value
     fires : it may fire; of graded ones always true
-    always : it fires in every step that its refractory period leaves, whatever is shown
+    always : it fires in every step that its refractory period leaves, with any stimulus
     way : how far of the way from rest to threshold the highest drive takes the membrane; infinite if that is not known
     """
 
@@ -102,6 +96,7 @@ class Reach:
 def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) -> Reach:
     """Bounds of everything; ``synapses`` of `snn_control.analysis.synapses.all_synapses`."""
     sizes, found = sizes_of(program), {}
+    most = {p.name: 1.0 if p.spiking and not p.many else math.inf for p in program.facts.populations}  # in a step
     signals: dict[str, Span] = {}
     periods = {name: np.ones(n) for name, n in sizes.items()}  # least steps between two spikes
     with np.errstate(invalid="ignore", over="ignore"):
@@ -110,19 +105,19 @@ def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) 
             span = _encoded(one, n, spec.period)
             model = getattr(getattr(one, "encoder", None), "neuron", None)
             if model is not None:
-                found[one.name] = _bounds(model, span, n, spec.dt)
+                found[one.name] = _bounds(model, span, n, spec.dt, most[one.name])
                 span, periods[one.name] = found[one.name].output, _steps_between(model, n, spec.dt)
             signals[one.name] = _from_start(span)
         for p in spec.network.populations:
-            most = np.full(p.size, math.inf if p.neuron.graded else _spikes_a_step(p.neuron))
-            signals[p.name] = (-most if p.neuron.graded else np.zeros(p.size)), most
+            highest = np.full(p.size, most[p.name])
+            signals[p.name] = (-highest if p.neuron.graded else np.zeros(p.size)), highest
             periods[p.name] = _steps_between(p.neuron, p.size, spec.dt)
         for _ in range(ROUNDS):  # what cannot fire drives nothing, so others may turn out not to fire either
             changed = False
             for p in spec.network.populations:
                 into = [s for s in synapses if s.of.post == p.name]
                 drive = _drive(p, into, signals, periods, spec.dt)
-                found[p.name] = _bounds(p.neuron, drive, p.size, spec.dt)
+                found[p.name] = _bounds(p.neuron, drive, p.size, spec.dt, most[p.name])
                 new = _from_start(found[p.name].output)
                 changed |= not all(np.array_equal(a, b) for a, b in zip(new, signals[p.name]))
                 signals[p.name] = new
@@ -142,11 +137,6 @@ def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
 def _from_start(span: Span) -> Span:
     """With the 0 that is there before anything arrives."""
     return np.minimum(span[0], 0.0), np.maximum(span[1], 0.0)
-
-
-def _spikes_a_step(model: NeuronModel) -> float:
-    """How many spikes a neuron gives in a step at most."""
-    return 1.0 if isinstance(model, ONCE) and not getattr(model, "several", False) else math.inf
 
 
 def _steps_between(model: NeuronModel, n: int, dt: float) -> np.ndarray:
@@ -238,7 +228,8 @@ def _membrane(model: Any, drive: Span, n: int, dt: float) -> Span | None:
     return rest + span[0], rest + span[1]
 
 
-def _bounds(model: NeuronModel, drive: Span, n: int, dt: float) -> Bounds:
+def _bounds(model: NeuronModel, drive: Span, n: int, dt: float, most: float) -> Bounds:
+    """Of a population; ``most`` : spikes of a neuron in a step."""
     no, yes, unknown = np.zeros(n, bool), np.ones(n, bool), np.full(n, np.inf)
     if model.graded:
         output = (-unknown, unknown)
@@ -260,7 +251,7 @@ def _bounds(model: NeuronModel, drive: Span, n: int, dt: float) -> Bounds:
         if not (isinstance(model, ALIF) and np.min(model.beta) < 0):
             fires = ~(way < 1 - SLACK)
         always = _at_once(model, drive, limit, held, dt)
-    return Bounds(drive, (np.zeros(n), np.where(fires, _spikes_a_step(model), 0.0)), fires, always, way)
+    return Bounds(drive, (np.zeros(n), np.where(fires, most, 0.0)), fires, always, way)
 
 
 def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A recording of an event camera as what a controller is shown: for its one camera, every other input 0."""
+"""A stimulus from the recording of an event camera: its events for the one camera, 0 for every other input."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..events import Events, open_recording
 from ..events.slicing import MOST_TICKS, Slicer, part
+from ..record.input_log import InputLog
 from .stimulus import Stimulus
 
 __all__ = ["recorded_events"]
@@ -52,7 +53,7 @@ def recorded_events(path: str | os.PathLike, spec: ControllerSpec, seconds: floa
     values = {one.name: np.zeros((ticks, one.size)) for one in spec.inputs if isinstance(one, ValueInput)}
     text = f"recording {os.path.basename(path)}" + (", other inputs 0" if values else "")
     text += f", {outside:,} events out of the frame left out" if outside else ""
-    return Stimulus(text, spec.period, ticks, values, {cameras[0].name: columns})
+    return Stimulus(text, spec.period, InputLog.of(spec.period, ticks, values, {cameras[0].name: columns}))
 
 
 def _timed(path: str | os.PathLike, period: float, seconds: float | None) -> Iterator[Events]:

@@ -29,7 +29,7 @@ SECONDS, SLOWEST = 2.0, 40.0  # how long a current is held: in s, and in the lon
 FEWEST, MOST = 400, 40_000  # steps of that
 CHUNK = 500_000  # spikes that a ring must hold at once
 POINTS = 121  # of a curve
-SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents at which a rheobase is looked for
+SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents at which a rheobase is searched
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ def measurement_steps(model: NeuronModel, dt: float) -> int:
 
 def pick(model: NeuronModel, index: Any) -> NeuronModel:
     """The model with parameters of the neurons ``index``, where a parameter is one a neuron."""
-    several = {name: np.asarray(getattr(model, name)) for name in model.names()}
-    several = {name: value[index] for name, value in several.items() if value.ndim == 1}
-    return replace(model, **several) if several else model
+    each = {name: np.asarray(getattr(model, name)) for name in model.names()}
+    each = {name: value[index] for name, value in each.items() if value.ndim == 1}
+    return replace(model, **each) if each else model
 
 
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
@@ -98,13 +98,11 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
     first, last = np.full(n, -1), np.full(n, -1)
     for tick in range(ticks):
         bound.tick()
-        for step in range(max(tick * chunk, half), (tick + 1) * chunk):
-            neurons, many = ring.of(step)
-            new = first[neurons] < 0
-            first[neurons[new]] = step
-            at_first[neurons[new]] = many if isinstance(many, int) else many[new]
-            last[neurons] = step
-            count[neurons] += many
+        step, neuron, times = ring.read(max(tick * chunk, half), (tick + 1) * chunk)
+        np.add.at(count, neuron, times)
+        last[neuron] = step  # of several steps the latest, which stands last
+        new = np.flatnonzero(first[neuron] < 0)[::-1]
+        first[neuron[new]], at_first[neuron[new]] = step[new], times[new]
     window = (ticks * chunk - half) * dt
     if isinstance(model, Bernoulli | Poisson):
         return count / window
@@ -176,7 +174,7 @@ def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
     return np.where(drive > 0, 1 / (model.refractory + way / np.where(drive > 0, drive, 1.0)), 0.0)
 
 
-def _probe(spec: ValueInput | EventsInput, dt: float) -> Controller:
+def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
     """A controller of this input and its encoder alone."""
     alone = replace(spec, stale=math.inf, required=False)
     source: Any = MembraneDecoder(spec.name, 0.0)
@@ -194,11 +192,11 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
     if spec.encoder is None:
         return []
     low, high = value_range(spec)
-    probe = _probe(replace(spec, plausible=(-math.inf, math.inf)), dt)
-    drive = probe.bound.array(f"{spec.name}.drive")
+    controller = _alone(replace(spec, plausible=(-math.inf, math.inf)), dt)
+    drive = controller.bound.array(f"{spec.name}.drive")
     found, held = [], (low + high) / 2
     if isinstance(spec.encoder, FieldsEncoder):
-        centres = probe.bound.array(f"{spec.name}.centres").reshape(-1, spec.size).astype(np.float64)
+        centres = controller.bound.array(f"{spec.name}.centres").reshape(-1, spec.size).astype(np.float64)
         held = centres[np.argmin((((centres - held) / (high - low)) ** 2).sum(1))]
     for d in range(spec.size):
         x = np.linspace(low[d], high[d], POINTS)
@@ -206,22 +204,22 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
         for k in range(POINTS):
             value = held.copy()
             value[d] = x[k]
-            probe.step({spec.name: value})
+            controller.step({spec.name: value})
             response[k] = drive
         swing = np.ptp(response, axis=0)
         responding = np.flatnonzero((swing > 0) & (swing >= 0.1 * swing.max()))
-        shown = responding[sample(len(responding), most)] if len(responding) else responding
-        response = response[:, shown]
-        if spec.encoder.neuron is not None and len(shown):
-            model = pick(spec.encoder.neuron, np.tile(shown, POINTS))
+        chosen = responding[sample(len(responding), most)] if len(responding) else responding
+        response = response[:, chosen]
+        if spec.encoder.neuron is not None and len(chosen):
+            model = pick(spec.encoder.neuron, np.tile(chosen, POINTS))
             response = firing_rates(model, response.reshape(-1), dt).reshape(response.shape)
-        found.append(Tuning(d, x, response, shown, len(responding), held))
+        found.append(Tuning(d, x, response, chosen, len(responding), held))
     return found
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
     """(channels, rows, columns) float32: what an events encoder makes of events at (x, y) of polarity p, one tick."""
-    probe = _probe(replace(spec, filters=()), dt)
-    probe.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
+    controller = _alone(replace(spec, filters=()), dt)
+    controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid
-    return probe.bound.array(f"{spec.name}.pooled").reshape(-1, lines, columns).copy()
+    return controller.bound.array(f"{spec.name}.pooled").reshape(-1, lines, columns).copy()

@@ -1,6 +1,6 @@
 """How long a tick takes, how late the loop wakes, and how fast a controller can therefore run on this computer.
 
-Ticks are timed one by one while a stimulus is shown again and again, each time from a reset on.
+Ticks are timed one by one while a stimulus is given again and again, each time from a reset on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from ..controller import Controller
 from ..engine.program import Program
 from ..engine.tick import tick_address
 from ..realtime.loop import Loop
-from ..realtime.ports.memory import ReplayGuard, ReplayInput
 from .stimulus import Stimulus
 
-__all__ = ["call_times", "largest_rate", "loop_times", "replay_ports", "step_times", "wake_up"]
+__all__ = ["call_times", "largest_rate", "loop_times", "step_times", "wake_up"]
 
 SECONDS = 1.0  # how long ticks of one kind are timed, at least one stimulus
 ENOUGH = 20_000  # ticks after which there is no need to go on
@@ -40,14 +39,14 @@ def summary(times_ns: Iterable[float]) -> Summary:
     return {key: round(float(value) / 1e3, 4) for key, value in found.items()}
 
 
-def rounds(once: Callable[[], int]) -> None:
-    """``once()`` runs ticks and says how many; again until it is enough."""
+def repeat(once: Callable[[], int]) -> None:
+    """``once()`` runs ticks and returns how many; called until enough of them are timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         ticks += once()
 
 
-class _Called(Controller):
+class _TimedTicks(Controller):
     """Times `Bound.tick`, called from Python."""
 
     def __init__(self, program: Program) -> None:
@@ -63,15 +62,8 @@ class _Called(Controller):
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
     """Of a tick that Python calls, its inputs in place [us]."""
-    one = _Called(program)
-
-    def once() -> int:
-        one.reset()
-        for observation in stimulus.observations():
-            one.step(observation)
-        return stimulus.ticks
-
-    rounds(once)
+    one = _TimedTicks(program)
+    step_times(one, stimulus)
     return summary(one.times)
 
 
@@ -82,33 +74,20 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
     def once() -> int:
         controller.reset()
-        for observation in stimulus.observations():
+        for observation in stimulus.log.observations():
             begin = clock()
             controller.step(observation)
             times.append(clock() - begin)
         return stimulus.ticks
 
-    rounds(once)
+    repeat(once)
     return summary(times)
-
-
-def replay_ports(controller: Controller, stimulus: Stimulus) -> list[ReplayInput | ReplayGuard]:
-    """Ports that give a stimulus to a loop, a record a tick."""
-    if stimulus.record is not None:
-        return [*stimulus.record.ports(controller.bound)]
-    ports: list[ReplayInput | ReplayGuard] = [
-        ReplayInput.of(controller.bound, name, values) for name, values in stimulus.values.items()
-    ]
-    for name, (t, x, y, p) in stimulus.events.items():
-        x, y = (np.clip(side, 0, 65535) for side in (x, y))
-        ports.append(ReplayInput.of(controller.bound, name, [stimulus.cuts(name), t, x, y, p > 0]))
-    return ports
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
     """Of a tick in the compiled loop, without the ports [us]."""
     one = Controller(program)
-    ports = replay_ports(one, stimulus)
+    ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
 
     def once() -> int:
@@ -118,7 +97,7 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
         loop.run(stimulus.ticks)
         return stimulus.ticks
 
-    rounds(once)
+    repeat(once)
     found = loop.stats()["tick"]
     return {key: round(found[key] / 1e3, 4) for key in ("mean", "p50", "p99", "p99.9", "max")}
 

@@ -1,4 +1,4 @@
-"""What a controller is shown when nobody connects it to a robot: a default that reaches everything, or a file.
+"""A stimulus: what a controller gets at its inputs when it is analysed. The default one reaches every input.
 
 The default stimulus, the same for the same seed and duration T:
 
@@ -10,17 +10,15 @@ The default stimulus, the same for the same seed and duration T:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
 from ..controller_file import ControllerSpec
+from ..engine.slots import EVENT_COLUMNS
 from ..errors import DescriptionError
-from ..record.input_log import Shown
+from ..record.input_log import InputLog
 
 __all__ = ["Stimulus", "default_stimulus", "value_range"]
 
@@ -37,42 +35,33 @@ class Stimulus:
 
     text : what it is, for titles
     period : [s] of a tick
-    ticks : how long it lasts
-    values : input -> (ticks, size) float64
-    events : input -> columns t int64 [ns], x, y, p, ascending in t
-    record : where it was recorded in a running loop; it then says which events belong to a tick, and what was fresh
+    log : the inputs of every tick
     synthetic : nobody measured or simulated it, so what a controller does with it proves little
     """
 
     text: str
     period: float
-    ticks: int
-    values: Mapping[str, np.ndarray] = field(default_factory=dict)
-    events: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
-    record: Shown | None = None
+    log: InputLog
     synthetic: bool = False
+
+    @property
+    def ticks(self) -> int:
+        return self.log.ticks
 
     @property
     def seconds(self) -> float:
         return self.ticks * self.period
 
-    def cuts(self, name: str) -> np.ndarray:
-        """(ticks + 1,) indices: events of tick k are those from cuts[k] to cuts[k + 1]."""
-        if self.record is not None:
-            return self.record.inputs[name]["offsets"][: self.ticks + 1]
-        return np.searchsorted(self.events[name][0], np.arange(self.ticks + 1) * self.period * 1e9)
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """Input -> (ticks, size) float64, of the inputs of numbers at which anything arrived."""
+        return {name: one["values"] for name, one in self.log.inputs.items() if "values" in one and one["fresh"].any()}
 
-    def observations(self) -> Any:
-        """An observation for `Controller.step` a tick."""
-        if self.record is not None:
-            yield from islice(self.record.observations(), self.ticks)
-            return
-        cuts = {name: self.cuts(name) for name in self.events}
-        for k in range(self.ticks):
-            seen: dict[str, Any] = {name: rows[k] for name, rows in self.values.items()}
-            for name, columns in self.events.items():
-                seen[name] = tuple(column[cuts[name][k] : cuts[name][k + 1]] for column in columns)
-            yield seen
+    @property
+    def events(self) -> dict[str, tuple[np.ndarray, ...]]:
+        """Input -> columns t int64 [ns], x, y, p."""
+        inputs = self.log.inputs.items()
+        return {name: tuple(one[key] for key in EVENT_COLUMNS) for name, one in inputs if "offsets" in one}
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +92,8 @@ def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Sti
             values[one.name] = _sinusoids(one, ticks, rng)
         elif isinstance(one, EventsInput):
             events[one.name] = _wandering_disc(one, ticks, spec.period, rng)
-    return Stimulus(f"default stimulus, seed {seed}", spec.period, ticks, values, events, synthetic=True)
+    log = InputLog.of(spec.period, ticks, values, events)
+    return Stimulus(f"default stimulus, seed {seed}", spec.period, log, synthetic=True)
 
 
 def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.ndarray:

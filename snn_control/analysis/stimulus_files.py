@@ -1,4 +1,4 @@
-"""Files as a stimulus: arrays of the inputs, what a running loop was shown, or a recording of an event camera."""
+"""A stimulus from a file: an input log, arrays of the inputs, or a recording of an event camera."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..controller_file import ControllerSpec, nearest
 from ..errors import NO_VALUE, DescriptionError
 from ..events import open_recording
 from ..files import Arrays, open_file, reason
-from ..record.input_log import FORMAT, Shown
+from ..record.input_log import FORMAT, InputLog
 from .recorded_events import recorded_events
 from .stimulus import MOST_TICKS, Stimulus
 
@@ -25,10 +25,10 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     values : (ticks, size) numbers, a row a tick
     events : (n, 4) rows of t, x, y, p; t from 0 on, in seconds, or in nanoseconds if the array is of whole numbers
 
-    or what `ShownRecorder` saved of a running loop with the same inputs and period, which is shown as it was, or any
-    recording of an event camera (see `recorded_events`).
+    or the `InputLog` of a controller with the same inputs and period, or any recording of an event camera (see
+    `recorded_events`).
 
-    seconds : show only so much of it; None: all
+    seconds : only so much of it; None: all
 
     Raises
     ------
@@ -38,7 +38,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
         return recorded_events(path, spec, seconds)
     arrays = _arrays(path)
     if str(arrays.get("format")) == FORMAT:
-        return _recorded(path, spec, seconds)
+        return _logged(path, InputLog.of_arrays(path, arrays), spec, seconds)
     _check_names(path, arrays, spec)
     values, events = {}, {}
     for one in spec.inputs:
@@ -63,7 +63,8 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
         rule = f"must last at most {MOST_TICKS:,} ticks of {spec.period} s"
         raise DescriptionError(str(path), f"{ticks * spec.period:g} s", rule, "let t begin at 0, or give --seconds")
     values = {name: rows[:ticks] for name, rows in values.items()}
-    return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, ticks, values, events)
+    log = InputLog.of(spec.period, ticks, values, events)
+    return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, log)
 
 
 def _is_recording(path: str | os.PathLike, spec: ControllerSpec) -> bool:
@@ -108,29 +109,22 @@ def _check_names(path: str | os.PathLike, names: Iterable[str], spec: Controller
             raise DescriptionError(f"{path}#{name}", name, "is not an input", nearest(name, known))
 
 
-def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
-    record = Shown.load(path)
-    _check_names(path, record.inputs, spec)
-    if record.period_ns != round(spec.period * 1e9):
+def _logged(path: str | os.PathLike, log: InputLog, spec: ControllerSpec, seconds: float | None) -> Stimulus:
+    _check_names(path, log.inputs, spec)
+    if log.period_ns != round(spec.period * 1e9):
         rule = f"must be the controller's, {spec.period:g} s"
-        raise DescriptionError(
-            f"{path}#period", f"{record.period_ns * 1e-9:g} s", rule, "record it again, or run it so"
-        )
-    ticks = record.ticks if seconds is None else max(1, round(seconds / spec.period))
-    if not 1 <= ticks <= record.ticks:
-        rule = f"must be at most the {record.ticks * spec.period:g} s that {path} lasts"
+        raise DescriptionError(f"{path}#period", f"{log.period_ns * 1e-9:g} s", rule, "record it again, or run it so")
+    ticks = log.ticks if seconds is None else max(1, round(seconds / spec.period))
+    if not 1 <= ticks <= log.ticks:
+        rule = f"must be at most the {log.ticks * spec.period:g} s that {path} lasts"
         raise DescriptionError("--seconds", seconds, rule)
-    values, events = {}, {}
     for one in spec.inputs:
-        kept = record.inputs.get(one.name)
+        kept = log.inputs.get(one.name)
         if kept is None or ("values" in kept) != isinstance(one, ValueInput):
             raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of the other kind")
         if isinstance(one, ValueInput):
-            values[one.name] = _rows(f"{path}#{one.name}", kept["values"], one.size)[:ticks]
-        else:
-            end = int(kept["offsets"][ticks])
-            events[one.name] = tuple(kept[key][:end] for key in "txyp")
-    return Stimulus(f"record of {os.path.basename(path)}", spec.period, ticks, values, events, record)
+            _rows(f"{path}#{one.name}", kept["values"], one.size)
+    return Stimulus(f"record of {os.path.basename(path)}", spec.period, log.up_to(ticks))
 
 
 def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The synapses that a description means, one by one, for what looks at weights instead of running them."""
+"""The synapses that a description means, one by one, for analyses of weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..network.convolution import Convolution
 
 __all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of"]
 
-MOST = 4_000_000  # synapses of a controller that are looked at one by one
+MOST = 4_000_000  # synapses of a controller that are examined one by one
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
-    """Of all projections, in their order; None where they are too many to be looked at in about a second."""
+    """Of all projections, in their order; None where they are too many to be examined in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MOST:
         return None
     sizes = sizes_of(program)
@@ -61,8 +61,10 @@ def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
 
 
 def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Source, target, weight and delay [s] of each synapse of a projection that is no convolution, those of weight 0
-    too; int8 weights as they are rounded."""
+    """Source, target, weight and delay [s], each (k,), of every synapse of a projection that is no convolution.
+
+    Those of weight 0 are among them; int8 weights are as they are rounded.
+    """
     connector = p.connector
     assert not isinstance(connector, Convolution)
     if isinstance(connector, FromArrays):

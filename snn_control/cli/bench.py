@@ -16,7 +16,7 @@ from ..engine.compile import compilations
 from ..engine.workload import workload
 from ..resources import controller_path
 from .common import add_command, number, print_json, table
-from .shown import STIMULUS, add_stimulus, stimulus_of
+from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
 what is measured (docs/measuring.md says it exactly):
@@ -79,7 +79,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
     program = controller.program
     phase("counting operations")
     profiled = Profiled(program)
-    for observation in stimulus.observations():
+    for observation in stimulus.log.observations():
         profiled.step(observation)
     result |= counts(profiled) | {"operations": [asdict(share) for share in profiled.shares()]}
     times: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..analysis.diagnosis import diagnose
 from ..analysis.lint import lint
-from ..analysis.probe import watch
+from ..analysis.probe import probe
 from ..coding import FieldsEncoder, PopulationEncoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
@@ -16,7 +16,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError
 from ..resources import controller_path
 from .common import add_command, print_json, table
-from .shown import STIMULUS, add_stimulus, stimulus_of
+from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
@@ -101,7 +101,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     program = controller.program
     facts = program.facts
     plain = facts.data()
-    health = diagnose(spec, watch(program, stimulus_of(options, spec), keep=False))
+    health = diagnose(spec, probe(program, stimulus_of(options, spec), keep=False))
     return {
         "file": str(path),
         "period": facts.period,

@@ -11,7 +11,7 @@ from ..controller_file import load_spec
 from ..errors import DescriptionError
 from ..resources import controller_path
 from .common import add_command, need_extra, print_json
-from .shown import STIMULUS, add_stimulus, stimulus_of
+from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
 figures (--only takes these names, or those of single files):

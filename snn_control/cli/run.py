@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DescriptionError
-from ..record.inputs import InputRecorder
+from ..record.input_log import InputLogRecorder
 from ..training.rollout import Spread
 from .common import add_command, check_fit, keywords, make_environment, print_json, table, whole
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, baselines_of, in_processes
@@ -138,8 +138,8 @@ class _Looks:
 
     def __init__(self, options: argparse.Namespace, player: Player) -> None:
         self._player, self._path = player, options.record
-        controller = player.controller
-        self.recorder = InputRecorder(controller.program.facts, controller.repeat) if options.record else None
+        self._controller = controller = player.controller
+        self.recorder = InputLogRecorder(controller.bound) if options.record else None
         self.video: EpisodeVideo | None = None
         if options.video:
             from ..report.episode_video import EpisodeVideo, check_draws
@@ -151,21 +151,36 @@ class _Looks:
             self.video = EpisodeVideo(options.video, player.env)
 
     def __enter__(self) -> None:
+        if self.recorder:
+            self._controller.observers.append(self.recorder)
         if self.recorder or self.video:
             self._player.look = self._look
 
     def _look(self, observation: Any) -> None:
-        if self.recorder:
-            self.recorder.add(self._player.controller.given(observation))
+        if self.recorder and not self.recorder.has_room(self._controller.repeat):
+            self._controller.observers.clear()
         if self.video:
             self.video.add()
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._player.look = None
+        self._controller.observers.clear()
         if self.video:
             self.video.close(whole=kind is None)
         if self.recorder and kind is None:
-            self.recorder.save(self._path)
+            try:
+                self.recorder.save(self._path)
+            except OSError as error:
+                rule = f"cannot be written: {error.strerror}"
+                raise DescriptionError("--record", self._path, rule) from None
+
+    @property
+    def recorded(self) -> str:
+        """How much was recorded, in words."""
+        assert self.recorder is not None
+        ticks, repeat = self.recorder.total, self._controller.repeat
+        lasts = f"{ticks // repeat:,} steps, {ticks * self._controller.program.facts.period:g} s"
+        return lasts if self.recorder.has_room(repeat) else f"{lasts}, then its memory was full"
 
 
 # what is told --------------------------------------------------------------------------------------------------
@@ -235,7 +250,7 @@ def _print(options: argparse.Namespace, result: dict[str, Any], looks: _Looks) -
     if safe := sum(row["safe_ticks"] for row in rows):
         print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
     if looks.recorder is not None:
-        print(f"recorded: {options.record}, {looks.recorder.text}")
+        print(f"recorded: {options.record}, {looks.recorded}")
     if looks.video is not None:
         print(f"video: {looks.video.text}")
     if result["interrupted"]:

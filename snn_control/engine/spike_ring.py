@@ -1,33 +1,82 @@
-"""SpikeRing: the spikes of the newest steps, read from outside of the tick."""
+"""The spikes of the newest steps, read from outside of the tick with how often each neuron fired.
+
+`spikes_of_step` is the reader of compiled code (recorders, spike topics), `SpikeRing` that of Python.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numba.extending import register_jitable
 
 from .bound import Bound
+from .compile import compile_function
 from .facts import PopulationFacts
-from .kernels.spikes import HEADER
+from .kernels.spikes import HEADER, SpikeList, slot_of_step
+from .memory import i64, u16, u32
 
-__all__ = ["SpikeRing"]
+__all__ = ["RING_WORDS", "SpikeRing", "ring_words", "spikes_of_step", "times_fired"]
+
+RING_WORDS = 4  # address of the ring, bytes of a slot, slots, where in a slot the multiplicities stand (0: all are 1)
+
+
+def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
+    """What `spikes_of_step` needs to know of a spiking population: `RING_WORDS` int64."""
+    return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.many
+
+
+@register_jitable
+def spikes_of_step(words, step):
+    """The `SpikeList` of a step that is still in the ring; ``words`` is the address of its `ring_words`."""
+    ring = i64(words, RING_WORDS)
+    slot, multiplicity = slot_of_step(ring[0], ring[1], ring[2], step), ring[3]
+    count = i64(slot, 1)[0]
+    return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
+
+
+@register_jitable
+def times_fired(spikes, k):
+    """How often the k-th neuron of a `SpikeList` fired in the step."""
+    return np.int64(spikes.times[k]) if spikes.times.size > 0 else 1
+
+
+def copy_spikes(words, first, end, rows, room):
+    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``.
+
+    Returns how many rows there are, of which no more than ``room`` are written.
+    """
+    out, total = i64(rows, 3 * room), 0
+    for step in range(first, end):
+        spikes = spikes_of_step(words, step)
+        for k in range(spikes.fired.size):
+            if total < room:
+                out[3 * total] = step
+                out[3 * total + 1] = spikes.fired[k]
+                out[3 * total + 2] = times_fired(spikes, k)
+            total += 1
+    return total
 
 
 class SpikeRing:
-    """The spike lists that a population of a bound Program keeps, a slot a step (`snn_control.engine.kernels.spikes`).
-
-    counts : (slots,) int64, neurons that fired
-    neurons : (slots, n) uint32, which they are, ascending, as many as counts says
-    many : (slots, n) uint16, how often each of them fired; None where once is all they can
-    """
+    """The ring of spike lists of a population of a bound Program (`snn_control.engine.kernels.spikes`)."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
-        slots, stride, n, many = facts.slots, facts.stride, facts.size, facts.many
-        ring = bound.array(f"{facts.name}.spikes").reshape(slots, stride)
-        self.counts = ring[:, :8].view(np.int64)[:, 0]
-        self.neurons = ring[:, HEADER : HEADER + 4 * n].view(np.uint32)
-        self.many = ring[:, many : many + 2 * n].view(np.uint16) if many else None
+        self._bound = bound  # which holds the ring
+        self._words = np.array(ring_words(bound, facts), np.int64)
+        self._rows = np.empty((256, 3), np.int64)
+        self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64,int64)")
 
-    def of(self, step: int) -> tuple[np.ndarray, np.ndarray | int]:
-        """Which neurons fired in a step that is still in the ring, and how often each."""
-        slot = step % len(self.counts)
-        count = self.counts[slot]
-        return self.neurons[slot, :count], 1 if self.many is None else self.many[slot, :count]
+    def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Who fired in the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
+
+        Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron: a neuron that fired in a
+        step, and how often it did.
+        """
+        total = self._copied(first, end)
+        if total > len(self._rows):
+            self._rows = np.empty((total, 3), np.int64)
+            self._copied(first, end)
+        step, neuron, times = self._rows[:total].T.copy()
+        return step, neuron, times
+
+    def _copied(self, first: int, end: int) -> int:
+        return int(self._copy(self._words.ctypes.data, first, end, self._rows.ctypes.data, len(self._rows)))

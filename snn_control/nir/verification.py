@@ -87,8 +87,9 @@ class Activity:
         if self._ring is None:
             return np.array(self._graded)
         times = np.zeros(self.facts.size, np.float32)
-        neurons, many = self._ring.of(int(self._clock[1]) - 1)
-        times[neurons] = many
+        end = int(self._clock[1])
+        _, neurons, fired = self._ring.read(end - 1, end)
+        times[neurons] = fired
         return times
 
 

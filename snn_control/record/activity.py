@@ -1,31 +1,28 @@
-"""Spikes and commands of a running loop, kept in rings of fixed size and saved when it ends."""
+"""Records the spikes and commands of a running loop in rings of fixed size, to be saved when it ends."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..analysis.energy import estimate
 from ..controller import Controller
 from ..engine.bound import Bound
-from ..engine.compile import compile_callback
-from ..engine.kernels.spikes import HEADER, slot_of_step
-from ..engine.memory import i64, u32
+from ..engine.memory import i64
+from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
-from ..files import replace_file
+from .observer import Observer, newest
 from .run_folder import read_record as unpack
+from .run_folder import write_record
 
 __all__ = ["ActivityRecorder", "unpack"]
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
 POPULATIONS, N_POPULATIONS, NEXT_STEP, WORDS = 10, 11, 12, 13
-RING, STRIDE, SLOTS, POPULATION_WORDS = range(4)  # a population's row
 STAMP, NOW, TICK_WORDS = range(3)  # a tick's row, then the command
 
 
@@ -35,20 +32,18 @@ def _record_spikes(context, step):
     ring, rows = i64(o[SPIKES_RING], 2 * o[SPIKES_ROWS]), o[SPIKES_ROWS]
     total = o[SPIKES_TOTAL]
     for p in range(o[N_POPULATIONS]):
-        row = i64(o[POPULATIONS] + 8 * POPULATION_WORDS * p, POPULATION_WORDS)
-        slot = slot_of_step(row[RING], row[STRIDE], row[SLOTS], step)
-        count = i64(slot, 1)[0]
-        neurons = u32(slot + HEADER, count)
-        for k in range(count):
-            at = 2 * (total % rows)
-            ring[at] = step
-            ring[at + 1] = (p << 32) | np.int64(neurons[k])
-            total += 1
+        spikes = spikes_of_step(o[POPULATIONS] + 8 * RING_WORDS * p, step)
+        for k in range(spikes.fired.size):
+            for _ in range(times_fired(spikes, k)):
+                at = 2 * (total % rows)
+                ring[at] = step
+                ring[at + 1] = (p << 32) | np.int64(spikes.fired[k])
+                total += 1
     o[SPIKES_TOTAL] = total
 
 
 def record(context, stamp_ns, now_ns):
-    """An output port: copies the command and all spikes of the tick that has just run."""
+    """An observer: copies the command and all spikes of the tick that has just run."""
     o = i64(context, WORDS)
     clock = i64(o[CLOCK], 2)
     row = i64(o[TICKS_RING] + 8 * (TICK_WORDS + o[OUTPUTS]) * (o[TICKS_TOTAL] % o[TICKS_ROWS]), TICK_WORDS + o[OUTPUTS])
@@ -57,61 +52,48 @@ def record(context, stamp_ns, now_ns):
     for k in range(command.size):
         row[TICK_WORDS + k] = command[k]
     o[TICKS_TOTAL] += 1
-    for step in range(max(clock[1] - o[STEPS], o[NEXT_STEP]), clock[1]):  # the parting command has no tick
+    for step in range(max(clock[1] - o[STEPS], o[NEXT_STEP]), clock[1]):  # the final safe command has no tick
         _record_spikes(context, step)
     o[NEXT_STEP] = clock[1]
     return 0
 
 
-class ActivityRecorder:
-    """An output port of the loop that remembers.
+class ActivityRecorder(Observer):
+    """An observer that keeps the commands and spikes of a loop or a `Controller`.
 
     ticks, spikes : how many of the newest are kept; what was overwritten is counted in the file
     """
-
-    name = "recorder"
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
         for name, rows in (("ticks", ticks), ("spikes", spikes)):
             if rows < 1:
                 raise DescriptionError(name, rows, "must be at least 1")
-        facts = bound.program.facts
-        self.populations = [p.name for p in facts.populations if p.spiking]
+        spiking = [p for p in bound.program.facts.populations if p.spiking]
+        self.populations = [p.name for p in spiking]
         self.outputs = bound.array("command").size
         self._ticks = np.zeros((ticks, TICK_WORDS + self.outputs), np.int64)
         self._spikes = np.zeros((spikes, 2), np.int64)
-        rings = [(bound.address(f"{p.name}.spikes"), p.stride, p.slots) for p in facts.populations if p.spiking]
-        self._rows = np.array(rings or [(0, 0, 1)], np.int64)
-        self._block = np.zeros(WORDS, np.int64)
-        self._block[:] = (
+        self._rings = np.array([ring_words(bound, p) for p in spiking], np.int64).reshape(-1, RING_WORDS)
+        super().__init__("recorder", record, (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
             self._ticks.ctypes.data, ticks, 0, self._spikes.ctypes.data, spikes, 0,
-            self._rows.ctypes.data, len(self.populations), 0,
-        )  # fmt: skip
-        self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(record, "int64(int64,int64,int64)")
+            self._rings.ctypes.data, len(self.populations), 0,
+        ))  # fmt: skip
 
     @property
     def total(self) -> int:
-        """Ticks, and parting commands, since it was cleared."""
-        return int(self._block[TICKS_TOTAL])
+        """Ticks, and final safe commands, since it was cleared."""
+        return int(self._words[TICKS_TOTAL])
 
     def clear(self) -> None:
         """Forget everything, as before the first tick. Not while the loop runs."""
-        self._block[[TICKS_TOTAL, SPIKES_TOTAL, NEXT_STEP]] = 0
-
-    @staticmethod
-    def _newest(ring: np.ndarray, total: int) -> np.ndarray:
-        return ring[:total] if total <= len(ring) else np.roll(ring, -(total % len(ring)), axis=0)
+        self._words[[TICKS_TOTAL, SPIKES_TOTAL, NEXT_STEP]] = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything kept, oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population,
         spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. Not while the loop runs."""
-        ticks = self._newest(self._ticks, int(self._block[TICKS_TOTAL]))
-        spikes = self._newest(self._spikes, int(self._block[SPIKES_TOTAL]))
-        over = [
-            max(0, int(self._block[w]) - len(r)) for w, r in ((TICKS_TOTAL, self._ticks), (SPIKES_TOTAL, self._spikes))
-        ]
+        totals = self._words[[TICKS_TOTAL, SPIKES_TOTAL]].tolist()
+        ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
         return {
             "stamp_ns": ticks[:, STAMP].copy(),
             "now_ns": ticks[:, NOW].copy(),
@@ -120,19 +102,12 @@ class ActivityRecorder:
             "spike_population": (spikes[:, 1] >> 32).astype(np.min_scalar_type(max(len(self.populations), 1))),
             "spike_neuron": (spikes[:, 1] & 0xFFFFFFFF).astype(np.uint32),
             "population_names": np.array(self.populations),
-            "overwritten": np.array(over),
+            "overwritten": np.array(totals) - (len(ticks), len(spikes)),
         }
 
-    def save(self, path: str | os.PathLike, loop: Any, controller: Controller) -> None:
-        """Write all of it and the loop's histograms and counters as .npz, whole or not at all."""
-        import json
-
-        path = Path(path)
+    def save(self, path: str | os.PathLike, loop: Any, controller: Controller, **facts: Any) -> None:
+        """Write all of it, the loop's histograms and counters, and ``facts`` as .npz, whole or not at all."""
         arrays = self.arrays()
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
-        facts = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
-        facts["estimated_microwatt"] = estimate(controller.bound).microwatt
-        facts["stages"] = stages(controller.bound)
-        arrays["facts"] = np.array(json.dumps(facts))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        counted = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
+        write_record(path, arrays, {**counted, "stages": stages(controller.bound), **facts})

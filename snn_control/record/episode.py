@@ -1,17 +1,15 @@
-"""What a world saw and did, step by step, saved as arrays."""
+"""Records the episodes of a world, step by step: actions, rewards, observations and infos, saved as arrays."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files import replace_file
 from .run_folder import read_record as load_episode
+from .run_folder import write_record
 
 __all__ = ["EpisodeRecorder", "load_episode"]
 
@@ -46,18 +44,20 @@ class EpisodeRecorder:
             for key, value in observation.items():
                 if f"{key}_count" in observation:
                     self._keep_events(key, step, value[: int(observation[f"{key}_count"][0])])
-                elif value is not None and np.size(value) <= SMALL:
-                    self._keep(f"observation.{key}", np.array(value, np.float64))
-        elif np.size(observation) <= SMALL:
-            self._keep("observation", np.array(observation, np.float64))
+                elif value is not None:
+                    self._keep_small(f"observation.{key}", value)
+        else:
+            self._keep_small("observation", observation)
         for key, value in info.items():
-            if isinstance(value, bool | int | float | np.number) or (
-                isinstance(value, np.ndarray) and value.size <= SMALL
-            ):
-                self._keep(f"info.{key}", np.array(value, np.float64))
+            if isinstance(value, bool | int | float | np.number | np.ndarray):
+                self._keep_small(f"info.{key}", value)
 
     def _keep(self, key: str, value: Any) -> None:
         self._rows.setdefault(key, []).append(value)
+
+    def _keep_small(self, key: str, numbers: Any) -> None:
+        if np.size(numbers) <= SMALL:
+            self._keep(key, np.array(numbers, np.float64))
 
     def _keep_events(self, key: str, step: int, rows: np.ndarray) -> None:
         if self._event_count + len(rows) > MOST_EVENTS:
@@ -82,7 +82,4 @@ class EpisodeRecorder:
             arrays[f"events.{key}.step"] = np.concatenate([np.full(len(rows), step) for step, rows in parts])
         arrays["ends"] = np.array(self.ends, np.int64)
         dropped = {"dropped_steps": self.dropped_steps, "dropped_events": self.dropped_events}
-        arrays["facts"] = np.array(json.dumps({**facts, **dropped}))
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        write_record(path, arrays, {**facts, **dropped})

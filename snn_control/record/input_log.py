@@ -1,43 +1,41 @@
-"""What a running loop was shown, tick by tick, kept in rings of fixed size: to be shown again, bit for bit.
+"""The input log: what arrived at a controller's inputs, tick by tick, with the cut of the events into ticks.
 
-The recorder is an output port, asked after the commands: it copies the io slots as the tick has seen them, the cut of
-the events with them, and what the loop told the guard. Played back into a controller that was just reset, they give the
-same commands to the bit, with no clock, no pace and no budget (`Shown.ports`, `Shown.observations`).
+`InputLogRecorder` keeps it in rings of fixed size: it copies the io slots as the tick has read them, and what the loop
+told the guard. Replayed into a controller that was just reset, a log gives the same commands to the bit, with no
+clock, no pace and no budget (`InputLog.ports`, `InputLog.observations`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.bound import Bound
-from ..engine.compile import compile_callback
 from ..engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, GUARD_WORDS
 from ..engine.memory import i64, u8, u16
-from ..engine.slots import COUNT, SLOT_WORDS
+from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
+from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError
 from ..files import Arrays, reason, replace_file
 from ..realtime.ports.memory import ReplayGuard, ReplayInput
+from .observer import Observer, newest
 
-__all__ = ["Shown", "ShownRecorder"]
+__all__ = ["InputLog", "InputLogRecorder"]
 
 # context words
-CLOCK, SEEN, INPUTS, N_INPUTS, NUMBERS, ROWS, TOTAL, GUARD, WORDS = range(9)
-TICK, TOLD, NUMBER_WORDS = 0, 1, 3  # of a tick: its number, DRIVER and ELAPSED of the guard
-# an input's words; WIDTH: numbers of a value input, 0 for events
-(
-    SLOT, WIDTH, RING, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS,
-) = range(15)  # fmt: skip
-# a tick's row of an input: the header of the slot, where its events begin, the numbers
-BEGIN, VALUES = SLOT_WORDS, SLOT_WORDS + 1
+CLOCK, LAST_TICK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, GUARD, WORDS = range(10)
+TICK, TOLD, NUMBER_WORDS = 0, 1, 3  # a row begins with the tick's number, and DRIVER and ELAPSED of the guard
+# an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: where they stand in a row, and
+# behind them where the tick's events begin
+SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
-COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
-FORMAT = "snn_control shown 1"
+FORMAT = "snn_control shown 1"  # of a file
 MOST_BYTES = 256 << 20  # of a recorder
 FACTS = ("period_ns", "first_tick", "overwritten")
 
@@ -55,24 +53,21 @@ def _keep_events(o, n):
 
 
 def keep_inputs(context, stamp_ns, now_ns):
-    """An output port: copies all io slots, if there was a tick (the parting command has none)."""
+    """An observer: copies all io slots, if there was a tick since the last call."""
     c = i64(context, WORDS)
     tick = i64(c[CLOCK], 1)[0]
-    if tick == c[SEEN]:
+    if tick == c[LAST_TICK]:
         return 0
-    c[SEEN] = tick
-    at = c[TOTAL] % c[ROWS]
-    number, guard = i64(c[NUMBERS] + 8 * NUMBER_WORDS * at, NUMBER_WORDS), i64(c[GUARD], GUARD_WORDS)
-    number[TICK], number[TOLD], number[TOLD + 1] = tick, guard[DRIVER], guard[ELAPSED]
+    c[LAST_TICK] = tick
+    row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
+    guard = i64(c[GUARD], GUARD_WORDS)
+    row[TICK], row[TOLD], row[TOLD + 1] = tick, guard[DRIVER], guard[ELAPSED]
     for k in range(c[N_INPUTS]):
         o = i64(c[INPUTS] + 8 * INPUT_WORDS * k, INPUT_WORDS)
-        words = VALUES + o[WIDTH]
-        row, slot = i64(o[RING] + 8 * words * at, words), i64(o[SLOT], SLOT_WORDS + o[WIDTH])
-        for i in range(SLOT_WORDS):
-            row[i] = slot[i]
-        row[BEGIN] = o[EVENTS_TOTAL]
-        for i in range(o[WIDTH]):  # the bits of float64
-            row[VALUES + i] = slot[SLOT_WORDS + i]
+        slot, at, words = i64(o[SLOT], o[SLOT_SIZE]), o[AT], o[SLOT_SIZE]
+        for i in range(words):
+            row[at + i] = slot[i]
+        row[at + words] = o[EVENTS_TOTAL]
         if o[T] != 0:
             _keep_events(o, max(min(slot[COUNT], o[CAPACITY]), 0))
     c[TOTAL] += 1
@@ -85,8 +80,8 @@ def _touched(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
     return array
 
 
-class ShownRecorder:
-    """An output port of the loop that remembers what the controller was shown.
+class InputLogRecorder(Observer):
+    """An observer that writes the input log of a loop or a `Controller`.
 
     Parameters
     ----------
@@ -96,9 +91,11 @@ class ShownRecorder:
         lost
     most_bytes : of all that is kept; events take half of it at most. Where inputs are so wide, or so many, that it does
         not hold ``ticks`` and ``events``, fewer are kept: `kept` says how many
-    """
 
-    name = "shown recorder"
+    Raises
+    ------
+    DescriptionError : no tick is to be kept, or fewer events than may arrive in a tick
+    """
 
     def __init__(
         self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES
@@ -111,136 +108,170 @@ class ShownRecorder:
                 raise DescriptionError("events", events, rule)
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
-        ticks, events = self._room(ticks, events, most_bytes)
-        self._numbers = _touched((ticks, NUMBER_WORDS), np.int64)
-        self._rings: dict[str, np.ndarray] = {}
-        self._kept: dict[str, dict[str, np.ndarray]] = {}
+        sizes = [SLOT_WORDS + (one.size if one.kind == "value" else 0) for one in self._inputs]
+        ends = NUMBER_WORDS + np.cumsum([0, *(size + 1 for size in sizes)])
+        ticks, events = self._room(ticks, events, most_bytes, 8 * int(ends[-1]))
+        self._ring = _touched((ticks, int(ends[-1])), np.int64)
+        self._events: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
-        for row, one in zip(self._table, self._inputs, strict=False):
-            name = one.name
-            row[SLOT], row[WIDTH] = bound.address(f"{name}.slot"), one.size if one.kind == "value" else 0
-            self._rings[name] = _touched((ticks, VALUES + int(row[WIDTH])), np.int64)
-            row[RING] = self._rings[name].ctypes.data
+        for row, one, size, at in zip(self._table, self._inputs, sizes, ends):
+            row[[SLOT, SLOT_SIZE, AT]] = bound.address(f"{one.name}.slot"), size, at
             if one.kind == "events":
-                self._kept[name] = {key: _touched(events, dtype) for key, dtype in COLUMNS.items()}
-                row[CAPACITY] = one.capacity
-                row[T : P + 1] = [bound.address(f"{name}.{key}") for key in COLUMNS]
-                row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in self._kept[name].values()]
-                row[EVENTS] = events
-        self._block = np.zeros(WORDS, np.int64)
+                columns = self._events[one.name] = {key: _touched(events, kind) for key, kind in EVENT_COLUMNS.items()}
+                row[[CAPACITY, EVENTS]] = one.capacity, events
+                row[T : P + 1] = [bound.address(f"{one.name}.{key}") for key in columns]
+                row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in columns.values()]
         self._clock, self._guard = bound.array("clock"), bound.array("guard")
         self._held = False
-        self._block[:] = (
+        super().__init__("input log recorder", keep_inputs, (
             bound.address("clock"), self._clock[0], self._table.ctypes.data, len(self._inputs),
-            self._numbers.ctypes.data, ticks, 0, bound.address("guard"),
-        )  # fmt: skip
-        self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(keep_inputs, "int64(int64,int64,int64)")
+            self._ring.ctypes.data, *self._ring.shape, 0, bound.address("guard"),
+        ))  # fmt: skip
 
-    def _room(self, ticks: int, events: int, most_bytes: int) -> tuple[int, int]:
+    def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
         """How many ticks and events are kept."""
         cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
-            each = sum(np.dtype(dtype).itemsize for dtype in COLUMNS.values())
+            each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
             events = max(*cameras, min(events, most_bytes // (2 * each * len(cameras))))
             most_bytes -= events * each * len(cameras)
-        widths = [one.size if one.kind == "value" else 0 for one in self._inputs]
-        return max(
-            1, min(ticks, most_bytes // (8 * NUMBER_WORDS + 8 * sum(VALUES + width for width in widths)))
-        ), events
+        return max(1, min(ticks, most_bytes // tick_bytes)), events
 
     @property
     def kept(self) -> str:
         """How much is kept, in words."""
-        ticks, events = len(self._numbers), int(self._table[:, EVENTS].max())
+        ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
         lasts = f"the newest {ticks:,} ticks, {ticks * self.period_ns * 1e-9:.3g} s"
-        return f"{lasts}, and {events:,} events of each camera" if self._kept else lasts
+        return f"{lasts}, and {events:,} events of each camera" if self._events else lasts
+
+    @property
+    def total(self) -> int:
+        """Ticks that were recorded since it was cleared, those that were overwritten included."""
+        return int(self._words[TOTAL])
+
+    def has_room(self, ticks: int) -> bool:
+        """Whether so many more ticks overwrite nothing, however many events they have."""
+        full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
+        return self.total + ticks <= len(self._ring) and not full
 
     def clear(self) -> None:
         """Forget everything; call it when the state is the one to begin with. Not while a loop runs."""
         self._held = bool(self._guard[FAULTED])
-        self._block[TOTAL], self._block[SEEN] = 0, self._clock[0]
+        self._words[TOTAL], self._words[LAST_TICK] = 0, self._clock[0]
         self._table[:, EVENTS_TOTAL] = 0
 
-    def record(self) -> Shown:
+    def log(self) -> InputLog:
         """A copy of all that is kept, oldest first. Not while a loop runs."""
-        total, ticks = int(self._block[TOTAL]), len(self._numbers)
-        first = max(total - ticks, 0)
-        rows = {name: ring[np.arange(first, total) % ticks] for name, ring in self._rings.items()}
-        lost = 0  # of these, ticks whose events are gone
-        for row, one in zip(self._table, self._inputs, strict=False):
-            if one.name in self._kept:
-                begin = rows[one.name][:, BEGIN]
-                lost = max(lost, int(np.searchsorted(begin, row[EVENTS_TOTAL] - row[EVENTS])))
-        arrays: dict[str, dict[str, np.ndarray]] = {}
-        for row, one in zip(self._table, self._inputs, strict=False):
-            name = one.name
-            kept = rows[name][lost:]
-            arrays[name] = {key: kept[:, word].copy() for word, key in enumerate(HEADER)}
-            if name in self._kept:
-                end = int(row[EVENTS_TOTAL])
-                begin = int(kept[0, BEGIN]) if len(kept) else end
-                at = np.arange(begin, end) % int(row[EVENTS])
-                arrays[name] |= {key: column[at] for key, column in self._kept[name].items()}
-                arrays[name]["offsets"] = np.append(kept[:, BEGIN], end) - begin
+        rows, lost = newest(self._ring, self.total), 0  # lost: ticks whose events are gone
+        for word in self._table:
+            if word[EVENTS]:
+                begins = rows[:, word[AT] + word[SLOT_SIZE]]
+                lost = max(lost, int(np.searchsorted(begins, word[EVENTS_TOTAL] - word[EVENTS])))
+        rows = rows[lost:]
+        inputs: dict[str, dict[str, np.ndarray]] = {}
+        for word, one in zip(self._table, self._inputs, strict=False):
+            at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
+            inputs[one.name] = {key: rows[:, at + k].copy() for k, key in enumerate(HEADER)}
+            if one.name in self._events:
+                offsets = np.append(rows[:, end], word[EVENTS_TOTAL])
+                places = np.arange(offsets[0], offsets[-1]) % word[EVENTS]
+                inputs[one.name] |= {key: column[places] for key, column in self._events[one.name].items()}
+                inputs[one.name]["offsets"] = offsets - offsets[0]
             else:
-                arrays[name]["values"] = np.ascontiguousarray(kept[:, VALUES:]).view(np.float64)
-        told = self._numbers[np.arange(first + lost, total) % ticks, TOLD:]
-        oldest = int(self._numbers[(first + lost) % ticks, TICK]) - 1 if total > first + lost else int(self._clock[0])
-        return Shown(self.period_ns, oldest, first + lost, arrays, told.copy(), self._held)
+                inputs[one.name]["values"] = np.ascontiguousarray(rows[:, at + SLOT_WORDS : end]).view(np.float64)
+        first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
+        told = rows[:, TOLD:NUMBER_WORDS].copy()
+        return InputLog(self.period_ns, first, self.total - len(rows), inputs, told, self._held)
 
     def save(self, path: str | os.PathLike) -> None:
-        """`Shown.save` of `record`."""
-        self.record().save(path)
+        """`InputLog.save` of `log`."""
+        self.log().save(path)
 
 
-def _fits(one: Mapping[str, np.ndarray]) -> bool:
-    """Whether the columns of an input are as `Shown` says."""
-    ticks = len(one["fresh"])
+def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
+    """Whether the columns of an input are as `InputLog` says."""
     fits = all(one[key].shape == (ticks,) and one[key].dtype == np.int64 for key in HEADER)
     if "values" in one:
         return fits and one["values"].ndim == 2 and len(one["values"]) == ticks and one["values"].dtype == np.float64
     offsets = one["offsets"]
     fits = fits and offsets.shape == (ticks + 1,) and offsets.dtype == np.int64
     fits = fits and offsets[0] == 0 and bool((np.diff(offsets) >= 0).all())
-    return fits and all(one[k].shape == (offsets[-1],) and one[k].dtype == dtype for k, dtype in COLUMNS.items())
+    return fits and all(one[k].shape == (offsets[-1],) and one[k].dtype == kind for k, kind in EVENT_COLUMNS.items())
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a controller was shown.
+class InputLog:
+    """What arrived at the inputs of a controller.
 
     period_ns : of a tick
     first_tick : ticks that the controller had run before the first of these. Only where it is 0 does a controller that
         was just reset give the same commands
     overwritten : ticks that were recorded and are lost
-    told : (T, 2) int64, what the loop told the guard: faults of its own (bits), periods that passed since the last tick
-    held : the guard began in a fault, as it does on a robot
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
         y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
+    told : (T, 2) int64, what the loop told the guard: faults of its own (bits), periods that passed since the last
+        tick; 0 where there was no loop
+    held : the guard began in a fault, as it does on a robot
     """
 
     period_ns: int
     first_tick: int
     overwritten: int
     inputs: Mapping[str, Mapping[str, np.ndarray]]
-    told: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    told: np.ndarray
     held: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        period: float,
+        ticks: int,
+        values: Mapping[str, np.ndarray],
+        events: Mapping[str, Sequence[np.ndarray]],
+    ) -> InputLog:
+        """A log in which every input arrives in every tick.
+
+        period : [s] of a tick
+        values : input -> (ticks, size)
+        events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); they are cut into ticks by t,
+            and those after the last tick are left out
+        """
+        every = dict(zip(HEADER, (np.broadcast_to(np.int64(n), ticks) for n in (1, 0, 0, 0, -1, -1))))
+        inputs = {name: every | {"values": np.asarray(rows, np.float64)} for name, rows in values.items()}
+        for name, (t, x, y, p) in events.items():
+            offsets = np.searchsorted(t, np.arange(ticks + 1) * period * 1e9)
+            x, y = (np.where((side >= 0) & (side < NOWHERE), side, NOWHERE) for side in (x, y))
+            columns = zip(EVENT_COLUMNS.items(), (t, x, y, p > 0))
+            kept = {key: column[offsets[0] : offsets[-1]].astype(kind) for (key, kind), column in columns}
+            inputs[name] = every | {"count": np.diff(offsets), **kept, "offsets": offsets - offsets[0]}
+        return cls(round(period * 1e9), 0, 0, inputs, np.zeros((ticks, 2), np.int64))
 
     @property
     def ticks(self) -> int:
-        return min((len(one["fresh"]) for one in self.inputs.values()), default=0)
+        return len(self.told)
+
+    def up_to(self, ticks: int) -> InputLog:
+        """The log of the first ``ticks`` ticks."""
+        inputs = {}
+        for name, one in self.inputs.items():
+            ends = dict.fromkeys(one, ticks)
+            if "offsets" in one:
+                ends |= dict.fromkeys(EVENT_COLUMNS, int(one["offsets"][ticks])) | {"offsets": ticks + 1}
+            inputs[name] = {key: array[: ends[key]] for key, array in one.items()}
+        return replace(self, inputs=inputs, told=self.told[:ticks])
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as .npz, whole or not at all: arrays ``<input>.<column>``, and what stands above."""
+        """Write it as .npz, whole or not at all: arrays ``<input>.<column>`` and the other fields; parents are made."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
         facts = {key: getattr(self, key) for key in (*FACTS, "told", "held")}
         arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Shown:
+    def load(cls, path: str | os.PathLike) -> InputLog:
         """Of a file that `save` wrote; raises InputError for any other."""
         try:
             with Arrays(path) as file:
@@ -249,18 +280,22 @@ class Shown:
             raise InputError(f"{path}: cannot be read: {reason(error)}") from None
         except ValueError as error:
             raise InputError(f"{path}: is not an .npz file of arrays: {error}") from None
+        return cls.of_arrays(path, arrays)
+
+    @classmethod
+    def of_arrays(cls, path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> InputLog:
+        """Of the arrays of a file that `save` wrote; raises InputError, which names ``path``, for any other."""
         if str(arrays.pop("format", "")) != FORMAT:
-            raise InputError(f"{path}: is no record of what a controller was shown")
+            raise InputError(f"{path}: is no input log")
         inputs: dict[str, dict[str, np.ndarray]] = {}
         try:
             period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)
-            told, held = arrays.pop("told", np.zeros((0, 2), np.int64)), bool(arrays.pop("held", False))
+            told, held = arrays.pop("told"), bool(arrays.pop("held"))
             for key, array in arrays.items():
                 name, _, column = key.rpartition(".")
                 inputs.setdefault(name, {})[column] = array
-            lengths = {len(one["fresh"]) for one in inputs.values()} | ({len(told)} if told.size else set())
-            whole = all(_fits(one) for one in inputs.values()) and len(lengths) <= 1
-            whole = whole and told.shape[1:] == (2,) and told.dtype == np.int64
+            whole = told.shape[1:] == (2,) and told.dtype == np.int64
+            whole = whole and all(_fits(one, len(told)) for one in inputs.values())
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: is damaged: {error}") from None
         if not whole:
@@ -268,29 +303,29 @@ class Shown:
         return cls(period_ns, first_tick, overwritten, inputs, told, held)
 
     def ports(self, bound: Bound) -> list[ReplayInput | ReplayGuard]:
-        """Input ports that show it to a loop, a tick a tick; raises InputError where an input is not the bound's."""
-        ports: list[ReplayInput | ReplayGuard] = [ReplayGuard(bound, self.told, self.held)] if len(self.told) else []
+        """Input ports that replay it in a loop, a tick a tick; raises InputError where an input is not the bound's."""
+        ports: list[ReplayInput | ReplayGuard] = [ReplayGuard(bound, self.told, self.held)]
         for name, one in self.inputs.items():
-            record = one["values"] if "values" in one else [one[key] for key in ("offsets", *COLUMNS)]
+            record = one["values"] if "values" in one else [one[key] for key in ("offsets", *EVENT_COLUMNS)]
             marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}
             ports.append(ReplayInput.of(bound, name, record, **marks))
         return ports
 
     def observations(self) -> Iterator[dict[str, Any]]:
-        """A tick's observation for `Controller.step`: None for an input that brought nothing.
+        """A tick's observation for `Controller.step`: None for an input at which nothing arrived.
 
         The ages are then those of `Controller.step`, whole periods, so a limit on staleness may strike a tick sooner or
-        later than it did, and the guard begins without a fault and knows of no missed period; `ports` shows all of it
+        later than it did, and the guard begins without a fault and knows of no missed period; `ports` replays all of it
         as it was.
         """
         for k in range(self.ticks):
-            seen: dict[str, Any] = {}
+            given: dict[str, Any] = {}
             for name, one in self.inputs.items():
                 if one["fresh"][k] == 0:
-                    seen[name] = None
+                    given[name] = None
                 elif "values" in one:
-                    seen[name] = one["values"][k]
+                    given[name] = one["values"][k]
                 else:
                     events = slice(one["offsets"][k], one["offsets"][k + 1])
-                    seen[name] = tuple(one[key][events] for key in COLUMNS)
-            yield seen
+                    given[name] = tuple(one[key][events] for key in EVENT_COLUMNS)
+            yield given

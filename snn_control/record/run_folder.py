@@ -86,7 +86,7 @@ import numpy as np
 from ..errors import InputError, RuntimeFault
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
-__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_record", "read_run", "write_run"]
+__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_record", "read_run", "write_record", "write_run"]
 
 SUMMARY = "summary.json"
 DATA = "data.npz"
@@ -178,6 +178,14 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
         except (OSError, ValueError) as error:
             raise RuntimeFault(f"{folder / DATA}: cannot be read: {reason(error)}") from None
     return summary, arrays
+
+
+def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Write a file of arrays in which ``facts`` is an object of JSON, whole or not at all; parents are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    everything: dict[str, Any] = {**arrays, "facts": np.array(json.dumps(facts))}
+    replace_file(path, lambda file: np.savez(file, **everything))
 
 
 def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..analysis.diagnosis import Health, diagnose, neurons_of
-from ..analysis.probe import Activity, watch
+from ..analysis.probe import Activity, probe
 from ..analysis.reach import driven
 from ..analysis.response import tuning
 from ..analysis.stimulus import Stimulus
@@ -165,7 +165,7 @@ def look(
     RuntimeFault : matplotlib or Jinja2 is not installed
     """
     program, folder = spec.build(), Path(folder)
-    activity = watch(program, stimulus)
+    activity = probe(program, stimulus)
     chosen = choose(views(spec, program, activity), only)
     pictures = [(view, paint(view.name, view.title, view.fill, suffix)) for view in chosen]
     health = diagnose(spec, activity)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.probe import Activity, Seen, sample
+from ..analysis.probe import Activity, PopulationActivity, sample
 from ..coding import ArgmaxDecoder, EventsInput, Input, Output, ValueInput
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names
@@ -269,13 +269,13 @@ def _spikes(
     axes: Axes,
     beside: Callable[[], Axes],
     activity: Activity,
-    seen: Seen,
+    seen: PopulationActivity,
     colour: str,
     grid: tuple[int, int] | None,
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    shown, step, neuron = seen.shown, seen.spike_step, seen.spike_neuron
+    shown, step, neuron = seen.kept, seen.spike_step, seen.spike_neuron
     part = slice(None, None, max(1, -(-len(step) // MOST_DOTS)))
     dot = float(np.clip(4.4 - 0.6 * np.log10(len(step) + 1), 1.4, 3.4))
     axes.plot(step[part] * activity.dt, neuron[part], ".", ms=dot, mew=0, color=colour, rasterized=True)
@@ -326,11 +326,11 @@ def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
 # --- membranes and commands -----------------------------------------------------------------------
 
 
-def _graded(activity: Activity, seen: Seen, colour: str) -> list[Row]:
-    k = len(seen.shown)
+def _graded(activity: Activity, seen: PopulationActivity, colour: str) -> list[Row]:
+    k = len(seen.kept)
     t = (np.arange(len(seen.trace)) + 1) * activity.dt
     title = f"{seen.name}{_of(k, seen.size, 'membranes')}"
-    names = [f"neuron {n}" for n in seen.shown]
+    names = [f"neuron {n}" for n in seen.kept]
     without = np.full(k, np.inf)
     return Numbers(title, "v", "a.u.", t, seen.trace, names, colour, -without, without, one_scale=True).rows()
 

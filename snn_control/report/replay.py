@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.event_replay import Fitted, play
 from ..coding import EventsInput
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..controller_file.names import output_names
 from ..events import Events
 from ..events.slicing import LONGEST_GAP, Slicer
-from ..record.replay import Fitted, play
 from .event_run import survey_arrays
 from .event_video import ReplayVideo, speed_for, style_for
 from .named import colour_places

@@ -24,6 +24,7 @@ from ..events.columns import FURTHEST
 from ..events.decoder import Decoder
 from ..events.files.bags import Storage, is_bag, storages_of
 from ..events.files.messages import EVENT_TYPES, reader_of
+from ..record.input_log import InputLog
 
 __all__ = ["bag_inputs", "has_numbers"]
 
@@ -69,7 +70,7 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
             events[one.name] = (t - begin, *columns.T)
     text = f"bag {os.path.basename(path)}"
     text += f", {counted(bag.malformed, 'message')} left out that no input could take" if bag.malformed else ""
-    return Stimulus(text, spec.period, ticks, values, events)
+    return Stimulus(text, spec.period, InputLog.of(spec.period, ticks, values, events))
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:

@@ -19,6 +19,7 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
+from ..analysis.energy import estimate
 from ..analysis.lint import lint
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
@@ -28,7 +29,7 @@ from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
-from ..record.input_log import ShownRecorder
+from ..record.input_log import InputLogRecorder
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
@@ -103,7 +104,7 @@ class ControllerNode(LifecycleNode):
         self.controller: Controller | None = None
         self.loop: Loop | None = None
         self.recorder: ActivityRecorder | None = None
-        self.shown: ShownRecorder | None = None
+        self.shown: InputLogRecorder | None = None
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.held_up = ""  # why the loop of an active controller does not run yet
@@ -159,7 +160,7 @@ class ControllerNode(LifecycleNode):
         for line in lint(self.spec):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
-            self.recorder, self.shown = ActivityRecorder(bound), ShownRecorder(bound)
+            self.recorder, self.shown = ActivityRecorder(bound), InputLogRecorder(bound)
             self.get_logger().info(f"{shown_file(self.record)}: keeps the inputs of {self.shown.kept}")
         self.faults = FaultLog(bound)
         n = bound.array("command").size
@@ -308,7 +309,8 @@ class ControllerNode(LifecycleNode):
         file = unused(Path(self.record))
         self._stop.saves(True)
         try:
-            self.recorder.save(file, self.loop, self.controller)
+            power = estimate(self.controller.bound).microwatt
+            self.recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
             self.shown.save(shown_file(str(file)))
         except OSError as error:
             self.get_logger().error(f"record = {file}: cannot be written: {error.strerror}")

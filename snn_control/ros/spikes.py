@@ -1,4 +1,4 @@
-"""Spikes of a population as a port: one PointCloud2 a tick, made in the loop without Python.
+"""Publishes the spikes of a population: one PointCloud2 a tick, a point a spike, made in the loop without Python.
 
 Fields ``x``, ``y``, ``z`` FLOAT32 (a place to draw at), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp];
 frame_id is the population's name. The stamp is the tick's, ``t`` the offset of the step within it.
@@ -14,36 +14,34 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.bound import Bound
-from ..engine.compile import compile_callback
-from ..engine.kernels.spikes import HEADER
-from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32, u32
+from ..engine.memory import call_int1, call_int3, f32, i64, store_f32, store_i64, store_u8, store_u32
+from ..engine.spike_ring import ring_words, spikes_of_step, times_fired
+from ..record.observer import Observer
 from .clouds import SPIKE, spikes_cdr
 from .rcl import SendBuffer, address_of
 
 __all__ = ["SpikesOutput", "grid_places"]
 
 # words of the context
-RESET_ERROR, CALL, HANDLE, MESSAGE, CLOCK, STEPS, STEP_NS, RING, STRIDE, SLOTS, PLACES, N, BUFFER = range(13)
-WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, LAST_STEP, WORDS = range(13, 24)
+RESET_ERROR, CALL, HANDLE, MESSAGE, CLOCK, STEPS, STEP_NS, RING, PLACES, N, BUFFER = range(11)
+WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, LAST_STEP, WORDS = range(11, 22)
 
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Write one step's spikes from point ``count`` on; the new count."""
-    slot = o[RING] + o[STRIDE] * (step % o[SLOTS])
-    n = i64(slot, 1)[0]
-    fired, places = u32(slot + HEADER, n), f32(o[PLACES], 3 * o[N])
-    for k in range(n):
-        if count >= o[CAPACITY]:
-            o[CUT] += n - k
-            break
-        i = np.int64(fired[k])
-        point = at + 20 * count
-        for axis in range(3):
-            store_f32(point + 4 * axis, places[3 * i + axis])
-        store_u32(point + 12, i)
-        store_u32(point + 16, offset_ns)
-        count += 1
+    """Write one step's spikes from point ``count`` on, a point a spike; returns the new count."""
+    spikes, places = spikes_of_step(o[RING], step), f32(o[PLACES], 3 * o[N])
+    for k in range(spikes.fired.size):
+        i, times = np.int64(spikes.fired[k]), times_fired(spikes, k)
+        kept = min(times, o[CAPACITY] - count)
+        o[CUT] += times - kept
+        for _ in range(kept):
+            point = at + 20 * count
+            for axis in range(3):
+                store_f32(point + 4 * axis, places[3 * i + axis])
+            store_u32(point + 12, i)
+            store_u32(point + 16, offset_ns)
+            count += 1
     return count
 
 
@@ -51,7 +49,7 @@ def publish_spikes(context, stamp_ns, now_ns):
     """The spikes of the tick that has just run -> 0 or rcl's error code."""
     o = i64(context, WORDS)
     step = i64(o[CLOCK], 2)[1]
-    if step == o[LAST_STEP]:  # no tick since: the loop's parting message would say its spikes twice
+    if step == o[LAST_STEP]:  # no tick since: the loop's final safe command would publish its spikes twice
         return np.int64(0)
     o[LAST_STEP] = step
     data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
@@ -81,8 +79,8 @@ def grid_places(n: int) -> np.ndarray:
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
 
 
-class SpikesOutput:
-    """An output port of the loop that publishes what a spiking population or input did.
+class SpikesOutput(Observer):
+    """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
     publisher : of sensor_msgs/msg/PointCloud2, on a node that is not spun
     capacity : spikes a message; what comes beyond is cut and counted
@@ -90,8 +88,9 @@ class SpikesOutput:
 
     def __init__(self, publisher: Any, bound: Bound, population: str, capacity: int = 65536) -> None:
         facts = bound.program.facts
-        ring = next(p for p in facts.populations if p.name == population)
-        n, self.name, self._publisher = ring.size, population, publisher
+        source = next(p for p in facts.populations if p.name == population)
+        n, self._publisher = source.size, publisher
+        self._ring = np.array(ring_words(bound, source), np.int64)
         self._places = grid_places(n)
         template = np.frombuffer(spikes_cdr([], [], self._places, 0, population), np.uint8)
         data_at = len(template) - 1  # before is_dense
@@ -100,22 +99,17 @@ class SpikesOutput:
         self._message = SendBuffer(self._buffer)
         name_bytes = 4 + len(population.encode()) + 1
         width_at = 12 + -(-name_bytes // 4) * 4 + 4  # after encapsulation, stamp, frame_id and height
-        self._block = np.zeros(WORDS, np.int64)
-        self._block[:CUT] = (
+        super().__init__(population, publish_spikes, (
             address_of("rcutils", "rcutils_reset_error"), address_of("rcl", "rcl_publish_serialized_message"),
             publisher.handle.pointer, self._message.address, bound.address("clock"), bound.program.steps,
-            round(facts.dt * 1e9), bound.address(f"{population}.spikes"), ring.stride, ring.slots,
-            self._places.ctypes.data, n, self._buffer.ctypes.data,
-            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0,
-        )  # fmt: skip
-        self._block[LAST_STEP] = -1
-        self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(publish_spikes, "int64(int64,int64,int64)")
+            round(facts.dt * 1e9), self._ring.ctypes.data, self._places.ctypes.data, n, self._buffer.ctypes.data,
+            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0, 0, -1,
+        ))  # fmt: skip
 
     def counters(self) -> dict[str, int]:
         """Messages published, errors of rcl and the last one's code, spikes cut."""
         words = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR, "cut": CUT}
-        return {key: int(self._block[word]) for key, word in words.items()}
+        return {key: int(self._words[word]) for key, word in words.items()}
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.analysis.probe import Watched, sample, watch
+from snn_control.analysis.probe import Probed, probe, sample
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec, parse_spec
@@ -46,34 +46,34 @@ outputs:
 def test_a_watched_controller_has_the_same_bits(name):
     spec = parse_spec(yaml.safe_load(MIXED)) if name == "mixed" else load_spec(shipped(name))
     program, stimulus = spec.build(), default_stimulus(spec, 0.4, seed=2)
-    plain, watched = Controller(program), Watched(program)
-    for observation in stimulus.observations():
-        one, other = plain.step(observation), watched.step(observation)
+    plain, probed = Controller(program), Probed(program)
+    for observation in stimulus.log.observations():
+        one, other = plain.step(observation), probed.step(observation)
         assert all(np.array_equal(one[key], other[key]) for key in one)
-    assert np.array_equal(plain.bound.state, watched.bound.state)
-    assert plain.counters() == watched.counters()
+    assert np.array_equal(plain.bound.state, probed.bound.state)
+    assert plain.counters() == probed.counters()
     assert sum(plain.counters()["spikes"].values()) > 100
 
 
 def test_it_has_the_same_bits_with_every_kernel():
     program = zoo.program()
-    plain, watched = Controller(program), Watched(program)
-    for controller in (plain, watched):
+    plain, probed = Controller(program), Probed(program)
+    for controller in (plain, probed):
         rng = np.random.default_rng(9)
         for _ in range(100):
             controller.step(zoo.observation(rng))
-    assert np.array_equal(plain.bound.state, watched.bound.state)
-    assert np.array_equal(plain.bound.array("command"), watched.bound.array("command"))
+    assert np.array_equal(plain.bound.state, probed.bound.state)
+    assert np.array_equal(plain.bound.array("command"), probed.bound.array("command"))
     spikes = plain.counters()["spikes"]
-    assert {look.seen.name: look.seen.spikes.sum() for look in watched.looks if look.seen.spiking} == spikes
+    assert {one.activity.name: one.activity.spikes.sum() for one in probed.probes if one.activity.spiking} == spikes
 
 
 def test_what_is_seen_is_what_happened():
     spec = parse_spec(yaml.safe_load(MIXED))
     program, stimulus = spec.build(), default_stimulus(spec, 0.4, seed=2)
-    activity, plain = watch(program, stimulus), Controller(program)
+    activity, plain = probe(program, stimulus), Controller(program)
     commands, membranes, last = [], [], []
-    for k, observation in enumerate(stimulus.observations(), 1):
+    for k, observation in enumerate(stimulus.log.observations(), 1):
         commands.append(plain.step(observation)["y"])
         membranes.append(plain.bound.array("g.v").copy())
         last += [(4 * k - 1, neuron) for neuron in plain.spikes("a")]
@@ -99,7 +99,7 @@ def test_what_is_seen_is_what_happened():
 def test_without_keeping_the_counts_are_the_same():
     spec = parse_spec(yaml.safe_load(MIXED))
     program, stimulus = spec.build(), default_stimulus(spec, 0.2)
-    full, short = watch(program, stimulus), watch(program, stimulus, keep=False)
+    full, short = probe(program, stimulus), probe(program, stimulus, keep=False)
     for name, seen in full.populations.items():
         assert np.array_equal(seen.spikes, short.populations[name].spikes)
     assert short.populations["g"].trace.size == short.populations["a"].spike_step.size == 0
@@ -113,11 +113,11 @@ def test_of_a_large_population_some_neurons_are_kept():
     del values["network"]["projections"][1:]  # the rest of them would not fit
     values["outputs"]["y"]["decoder"] = [{"type": "linear", "from": "a", "tau": 0.02, "weights": 0.01}]
     spec = parse_spec(values)
-    seen = watch(spec.build(), default_stimulus(spec, 0.2)).populations["a"]
-    assert len(seen.shown) == 10_000
-    assert np.array_equal(np.unique(seen.spike_neuron), seen.shown)
+    seen = probe(spec.build(), default_stimulus(spec, 0.2)).populations["a"]
+    assert len(seen.kept) == 10_000
+    assert np.array_equal(np.unique(seen.spike_neuron), seen.kept)
     assert seen.lost_spikes == 0
-    assert len(seen.spike_step) == seen.spikes[seen.shown].sum()
+    assert len(seen.spike_step) == seen.spikes[seen.kept].sum()
 
 
 def test_several_spikes_in_a_step_are_seen():
@@ -127,13 +127,13 @@ def test_several_spikes_in_a_step_are_seen():
     }  # fmt: skip
     spec = parse_spec(values)
     program, stimulus = spec.build(), default_stimulus(spec, 0.2)
-    seen, plain = watch(program, stimulus).populations["last"], Controller(program)
-    for observation in stimulus.observations():
+    seen, plain = probe(program, stimulus).populations["last"], Controller(program)
+    for observation in stimulus.log.observations():
         plain.step(observation)
     assert seen.spikes.sum() == plain.counters()["spikes"]["last"]
     assert (seen.fired <= 200).all()
     assert seen.spikes[2] >= 600
-    assert seen.fired.sum() == len(seen.spike_step)
+    assert seen.spikes.sum() == len(seen.spike_step)
 
 
 def test_samples_are_spread_and_whole():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snn_control.analysis.probe import Watched
+from snn_control.analysis.probe import Probed
 from snn_control.analysis.reach import reach
 from snn_control.analysis.synapses import all_synapses, sizes_of
 from snn_control.coding import (
@@ -63,15 +63,15 @@ def test_no_random_network_leaves_its_bounds(description, seed):
     spec = ControllerSpec(period, dt, tuple(inputs), network, tuple(outputs), guard, seed=seed)
     program, rng = spec.build(), np.random.default_rng(seed)
     bounds = reach(spec, program, all_synapses(spec, program))
-    watched = Watched(program)
+    probed = Probed(program)
     raw = np.array([np.inf, -np.inf])[:, None] * np.ones(sum(o.size for o in outputs))
     for _ in range(40):
-        watched.step(extremes(rng, inputs))
-        if not watched.safe:
-            command = watched.bound.array("command")
+        probed.step(extremes(rng, inputs))
+        if not probed.safe:
+            command = probed.bound.array("command")
             raw = np.minimum(raw[0], command), np.maximum(raw[1], command)
-    for look in watched.looks:
-        seen, bound = look.seen, bounds.populations[look.seen.name]
+    for one in probed.probes:
+        seen, bound = one.activity, bounds.populations[one.activity.name]
         room = 1e-4 * (1 + np.nan_to_num(np.abs(bound.drive), posinf=0).max(0))
         assert (seen.drive_high <= bound.drive[1] + room).all(), seen.name
         assert (seen.drive_low >= bound.drive[0] - room).all(), seen.name

@@ -64,7 +64,7 @@ def test_a_small_capacity_is_not_flooded(spec):
 
 def test_every_event_is_given_in_its_tick(spec):
     stimulus = default_stimulus(spec, 0.05)
-    seen = [o["camera"] for o in stimulus.observations()]
+    seen = [o["camera"] for o in stimulus.log.observations()]
     assert np.array_equal(np.concatenate([o[0] for o in seen]), stimulus.events["camera"][0])
     for k, columns in enumerate(seen):
         assert ((columns[0] >= k * 10**6) & (columns[0] < (k + 1) * 10**6)).all()
@@ -97,10 +97,10 @@ def test_a_file_is_given_row_by_row(tmp_path, spec):
     events = np.array([[0.0042, 3, 4, 1], [0.0001, 1, 2, 0], [0.0031, 5, 6, -1]])
     stimulus = load_stimulus(saved(tmp_path, joint_velocity=velocity, camera=events), spec)
     assert stimulus.ticks == 5
-    seen = list(stimulus.observations())
+    seen = list(stimulus.log.observations())
     assert np.array_equal([o["joint_velocity"] for o in seen], velocity)
     assert [len(o["camera"][0]) for o in seen] == [1, 0, 0, 1, 1]
-    assert [column.tolist() for column in seen[3]["camera"]] == [[3_100_000], [5], [6], [-1]]
+    assert [column.tolist() for column in seen[3]["camera"]] == [[3_100_000], [5], [6], [0]]
 
 
 def test_whole_numbers_of_t_are_nanoseconds_and_seconds_cut(tmp_path, spec):
@@ -108,14 +108,14 @@ def test_whole_numbers_of_t_are_nanoseconds_and_seconds_cut(tmp_path, spec):
     path = saved(tmp_path, joint_velocity=np.zeros((10, 2)), camera=events)
     stimulus = load_stimulus(path, spec, seconds=0.005)
     assert stimulus.ticks == 5
-    assert [len(o["camera"][0]) for o in stimulus.observations()] == [1, 0, 0, 0, 1]
+    assert [len(o["camera"][0]) for o in stimulus.log.observations()] == [1, 0, 0, 0, 1]
 
 
 def test_an_input_that_is_not_required_may_be_missing(tmp_path, spec):
     optional = replace(spec, inputs=(spec.inputs[0], replace(spec.inputs[1], required=False)))
     stimulus = load_stimulus(saved(tmp_path, camera=np.array([[0.0095, 1, 1, 1]])), optional)
     assert stimulus.ticks == 10
-    assert "joint_velocity" not in next(iter(stimulus.observations()))
+    assert "joint_velocity" not in next(iter(stimulus.log.observations()))
 
 
 GOOD = {"joint_velocity": np.zeros((4, 2)), "camera": np.zeros((0, 4))}

@@ -296,10 +296,13 @@ def test_what_a_run_records_can_be_shown_again(tmp_path, capsys):
     code, out, _ = call(capsys, *command)
     assert code == 0
     assert f"recorded: {seen}, 40 steps, 0.8 s" in " ".join(out.split())
-    assert np.load(seen)["observation"].shape == (40, 4)
+    assert np.load(seen)["observation.values"].shape == (40, 4)
     code, out, _ = call(capsys, "check", "cartpole", "--input", seen, "--json")
     assert code == 0
-    assert json.loads(out)["health"]["stimulus"] == "stimulus of seen.npz"
+    assert json.loads(out)["health"]["stimulus"] == "record of seen.npz"
+    command[command.index("--record") + 1] = seen / "more.npz"
+    code, _, err = call(capsys, *command)
+    assert (code, f"--record = '{seen / 'more.npz'}': cannot be written" in err) == (2, True)
 
 
 FLOATS = {"type": "std_msgs/msg/Float64MultiArray"}

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import yaml
 
+from snn_control.analysis.event_replay import command_digest
 from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.events import Events
-from snn_control.record.replay import command_digest
 from snn_control.record.run_folder import read_run
 from snn_control.resources import shipped
 from tests.events.moving import bar, save
@@ -208,9 +208,9 @@ def test_the_inputs_are_kept_and_give_the_same_commands(tmp_path, capsys, record
     summary_of(capsys, recording, "--controller", "pan_tilt", "--out", tmp_path / "a", *more)
     spec = load_spec(tmp_path / "a" / "controller.yaml")
     stimulus = load_stimulus(tmp_path / "a" / "shown.npz", spec)
-    assert (stimulus.record.first_tick, stimulus.record.overwritten) == (0, 0)
+    assert (stimulus.log.first_tick, stimulus.log.overwritten) == (0, 0)
     controller = Controller.from_spec(spec)
-    rows = np.array([np.concatenate(list(controller.step(seen).values())) for seen in stimulus.observations()])
+    rows = np.array([np.concatenate(list(controller.step(seen).values())) for seen in stimulus.log.observations()])
     expected = read_run(tmp_path / "a")[1]["command"]
     np.testing.assert_array_equal(rows.view(np.int64), expected.view(np.int64))
 

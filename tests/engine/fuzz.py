@@ -31,7 +31,7 @@ from snn_control.engine.program import Place, Program
 from snn_control.engine.registry import our
 from snn_control.errors import SnnControlError
 from snn_control.record.activity import ActivityRecorder
-from snn_control.record.input_log import ShownRecorder
+from snn_control.record.input_log import InputLogRecorder
 from tests.engine import zoo
 
 TICKS = 20
@@ -207,15 +207,12 @@ def run(one: Controller, seed: int) -> int:
     low, high = guard[7].view(one.bound.constants).reshape(4, -1)[:2] if isinstance(guard[7], Place) else (0, 0)
     command = one.bound.array("command")
     most = max((i.capacity for i in one.inputs.values() if i.kind == "events"), default=1)
-    ports = [ActivityRecorder(one.bound, 7, 50), ShownRecorder(one.bound, 7, most)]
-    functions = [(ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(p.function), p.context) for p in ports]
+    one.observers = [ActivityRecorder(one.bound, 7, 50), InputLogRecorder(one.bound, 7, most)]
     for k in range(TICKS):
         for ask in (one.restart, one.release):
             if rng.random() < 0.3:
                 ask()
         one.step(observation(rng, one, k))
-        for function, context in functions:
-            function(context, 0, 0)
         if not (np.isfinite(command).all() and (low <= command).all() and (command <= high).all()):
             wrong = BEYOND
     for population in one.program.facts.populations:

@@ -1,7 +1,5 @@
 """Spikes and commands that a loop's port keeps."""
 
-import ctypes
-
 import numpy as np
 import pytest
 
@@ -12,18 +10,15 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LIF, Network, Population
 from snn_control.record.activity import ActivityRecorder
 
-TICKS = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
-
 
 def test_of_many_populations_each_has_its_own_spikes():
     populations = [Population(f"p{k}", 1, LIF(tau_mem=0.01), bias=5.0 * (k in (7, 299))) for k in range(300)]
     output = Output("y", (SpikeDecoder("p299", 0.001, 0.1),))
     controller = Controller(build(Network(tuple(populations)), [], [output], dt=1e-3, period=1e-3))
     recorder = ActivityRecorder(controller.bound, ticks=100, spikes=1000)
-    record = TICKS(recorder.function)
     for _ in range(50):
         controller.step({})
-        record(recorder.context, 0, 0)
+        recorder()
     arrays = recorder.arrays()
     fired = arrays["population_names"][arrays["spike_population"]]
     assert set(fired.tolist()) == {"p7", "p299"}

@@ -1,8 +1,7 @@
-"""What a loop was shown is kept, and shown again it gives the same commands to the bit."""
+"""The input log of a loop, replayed, gives the same commands to the bit."""
 
 from __future__ import annotations
 
-import ctypes
 import math
 import threading
 import time
@@ -11,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snn_control.analysis.speed import replay_ports
 from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.coding import MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
@@ -24,7 +22,7 @@ from snn_control.network import Network
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
-from snn_control.record.input_log import Shown, ShownRecorder
+from snn_control.record.input_log import InputLog, InputLogRecorder
 from snn_control.resources import shipped
 from tests.engine.test_guard import direct
 from tests.realtime import ticks
@@ -64,7 +62,7 @@ def run_live(pace: str, **sizes):
         np.arange(TICKS) % 3 == 0,
     )
     commands = RecordOutput(bound.address("command"), 2, TICKS + 1)
-    recorder = ShownRecorder(bound, **sizes)
+    recorder = InputLogRecorder(bound, **sizes)
     loop = Loop(
         tick_address(), bound.table, controller.period_ns, [queue, joints], [commands],
         [(bound.address("command"), bound.address("safe"), 2)], priority=0, lock_memory=False, keep=controller,
@@ -89,7 +87,7 @@ def test_a_realtime_run_is_repeated_to_the_bit(pace, tmp_path):
     commands, recorder, counters = run_live(pace)
     path = tmp_path / "inputs.npz"
     recorder.save(path)
-    record = Shown.load(path)
+    record = InputLog.load(path)
     assert (record.ticks, record.first_tick, record.overwritten) == (TICKS, 0, 0)
     camera = record.inputs["camera"]
     assert len(camera["t"]) == camera["count"].sum() == counters["events"] > 10_000
@@ -112,10 +110,10 @@ def test_a_realtime_run_is_repeated_to_the_bit(pace, tmp_path):
     # as a stimulus of the command line, too
     stimulus = load_stimulus(path, load_spec(shipped("pan_tilt")), 0.5)
     third = patient()
-    rows = np.array([np.concatenate(list(third.step(seen).values())) for seen in stimulus.observations()])
+    rows = np.array([np.concatenate(list(third.step(seen).values())) for seen in stimulus.log.observations()])
     np.testing.assert_array_equal(rows.view(np.int64), commands[:500].view(np.int64))
     assert len(stimulus.events["camera"][0]) == camera["offsets"][500]
-    assert [port.length for port in replay_ports(third, stimulus)] == [TICKS] * 3
+    assert [port.length for port in stimulus.log.ports(third.bound)] == [500] * 3
 
 
 def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_too():
@@ -125,7 +123,7 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     bound, slow = live.bound, ticks.Port("publish_slowly")
     slow.words[:3] = 0, 20, 30_000_000
     x = ReplayInput.of(bound, "x", values)
-    out, recorder = RecordOutput(bound.address("command"), 1, n + 1), ShownRecorder(bound)
+    out, recorder = RecordOutput(bound.address("command"), 1, n + 1), InputLogRecorder(bound)
     loop = Loop(
         tick_address(), bound.table, live.period_ns, [x], [out, slow],
         [(bound.address("command"), bound.address("safe"), 1)], priority=0, lock_memory=False, keep=live,
@@ -137,7 +135,7 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     while loop.running:
         time.sleep(0.01)
     loop.stop()
-    record, commands = recorder.record(), out.read()[2][:n]
+    record, commands = recorder.log(), out.read()[2][:n]
     assert record.held
     assert record.told[:, 1].max() >= 20
     assert record.told[:, 0].any()  # the publication that took too long
@@ -151,7 +149,7 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
 @pytest.mark.parametrize(("sizes", "most"), [({"ticks": 100}, 100), ({"events": 8000}, TICKS - 1)])
 def test_what_was_overwritten_is_counted(sizes, most):
     _, recorder, _ = run_live("arrival", **sizes)
-    record = recorder.record()
+    record = recorder.log()
     assert 0 < record.ticks <= most
     assert record.overwritten == record.first_tick == TICKS - record.ticks
     camera = record.inputs["camera"]
@@ -160,7 +158,7 @@ def test_what_was_overwritten_is_counted(sizes, most):
     assert len(camera["x"]) == camera["offsets"][-1] <= sizes.get("events", 1 << 40)
     assert len(camera["fresh"]) == len(record.inputs["joint_velocity"]["values"])
     recorder.clear()
-    assert recorder.record().ticks == 0
+    assert recorder.log().ticks == 0
 
 
 def wired(size: int) -> Controller:
@@ -172,15 +170,14 @@ def wired(size: int) -> Controller:
 
 def test_a_record_of_another_size_is_refused_before_anything_is_written(tmp_path):
     small, large = wired(1), wired(24)
-    recorder = ShownRecorder(large.bound, 10)
-    record = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(recorder.function)
+    recorder = InputLogRecorder(large.bound, 10)
     for _ in range(3):
         large.step({"x": np.full(24, 7.0), "z": 1.0})
-        record(recorder.context, 0, 0)
-    shown = recorder.record()
-    assert [port.length for port in shown.ports(large.bound)] == [3, 3, 3]
+        recorder()
+    log = recorder.log()
+    assert [port.length for port in log.ports(large.bound)] == [3, 3, 3]
     with pytest.raises(InputError, match=r"record of input 'x': shape \(3, 24\): must be \(ticks, 1\)"):
-        shown.ports(small.bound)
+        log.ports(small.bound)
     for name, wrong in (("x", np.zeros(3)), ("x", np.zeros((3, 2))), ("x", [np.zeros(3)] * 5), ("y", np.zeros((3, 1)))):
         with pytest.raises(InputError, match=f"record of input '{name}'"):
             ReplayInput.of(small.bound, name, wrong)
@@ -189,41 +186,40 @@ def test_a_record_of_another_size_is_refused_before_anything_is_written(tmp_path
 @pytest.mark.parametrize("size", [2, 1080])
 def test_what_is_kept_is_bounded_by_bytes_and_said(size):
     controller = wired(size)
-    recorder = ShownRecorder(controller.bound, 300_000, most_bytes=8 << 20)
-    kept = recorder._numbers.nbytes + sum(ring.nbytes for ring in recorder._rings.values())
+    recorder = InputLogRecorder(controller.bound, 300_000, most_bytes=8 << 20)
+    kept = recorder._ring.nbytes
     assert (7 << 20) < kept <= 8 << 20
-    ticks = len(recorder._numbers)
+    ticks = len(recorder._ring)
     assert ticks == (8 << 20) // (8 * (3 + 9 + size + 9 + 1))
     assert recorder.kept == f"the newest {ticks:,} ticks, {ticks * 1e-3:.3g} s"
-    record = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(recorder.function)
     for k in range(3):
         controller.step({"x": np.full(size, float(k)), "z": 1.0})
-        record(recorder.context, 0, 0)
-    assert recorder.record().inputs["x"]["values"].tolist() == [[float(k)] * size for k in range(3)]
+        recorder()
+    assert recorder.log().inputs["x"]["values"].tolist() == [[float(k)] * size for k in range(3)]
 
 
 def test_events_take_half_of_the_bytes_at_most_and_room_for_a_tick_at_least():
     bound = Controller.load("pan_tilt").bound
-    recorder = ShownRecorder(bound, most_bytes=4 << 20)
-    kept = sum(column.nbytes for column in recorder._kept["camera"].values())
+    recorder = InputLogRecorder(bound, most_bytes=4 << 20)
+    kept = sum(column.nbytes for column in recorder._events["camera"].values())
     assert (1 << 20) < kept <= 2 << 20
     assert f", and {kept // 13:,} events of each camera" in recorder.kept
-    assert ShownRecorder(bound, most_bytes=0).kept == "the newest 1 ticks, 0.001 s, and 4,096 events of each camera"
+    assert InputLogRecorder(bound, most_bytes=0).kept == "the newest 1 ticks, 0.001 s, and 4,096 events of each camera"
 
 
 def test_wrong_files_and_sizes_are_refused(tmp_path):
     controller = Controller.load("pan_tilt")
     with pytest.raises(DescriptionError, match="capacity of input 'camera', 4096"):
-        ShownRecorder(controller.bound, events=4095)
+        InputLogRecorder(controller.bound, events=4095)
     with pytest.raises(DescriptionError, match="ticks = 0"):
-        ShownRecorder(controller.bound, ticks=0)
+        InputLogRecorder(controller.bound, ticks=0)
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    for name, rule in {"none.npz": "cannot be read", "text.npz": "not an .npz", "other.npz": "no record"}.items():
+    for name, rule in {"none.npz": "cannot be read", "text.npz": "not an .npz", "other.npz": "no input log"}.items():
         with pytest.raises(InputError, match=rule):
-            Shown.load(tmp_path / name)
+            InputLog.load(tmp_path / name)
     path = tmp_path / "inputs.npz"
-    ShownRecorder(controller.bound, 10, 5000).save(path)
+    InputLogRecorder(controller.bound, 10, 5000).save(path)
     with np.load(path) as file:
         whole = {key: file[key] for key in file.files}
     one = {f"camera.{key}": np.zeros(1, whole[f"camera.{key}"].dtype) for key in "txyp"}
@@ -233,8 +229,8 @@ def test_wrong_files_and_sizes_are_refused(tmp_path):
         damaged = {key: array for key, array in (whole | change).items() if array is not None}
         np.savez(tmp_path / "damaged.npz", **damaged)
         with pytest.raises(InputError, match=r"damaged\.npz: is damaged"):
-            Shown.load(tmp_path / "damaged.npz")
+            InputLog.load(tmp_path / "damaged.npz")
     with pytest.raises(InputError, match="no such input"):
-        Shown.load(path).ports(Controller.load("cartpole").bound)
+        InputLog.load(path).ports(Controller.load("cartpole").bound)
     with pytest.raises(DescriptionError, match="is not an input"):
         load_stimulus(path, load_spec(shipped("cartpole")))

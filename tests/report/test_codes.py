@@ -5,7 +5,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from snn_control.analysis.probe import watch
+from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.analysis.synapses import sizes_of
 from snn_control.controller_file import parse_spec
@@ -39,7 +39,7 @@ def spec():
 
 def test_all_pictures_can_be_drawn(spec):
     program = spec.build()
-    found = views(spec, program, watch(program, default_stimulus(spec, 0.1)))
+    found = views(spec, program, probe(program, default_stimulus(spec, 0.1)))
     names = [view.name for view in found]
     assert names == ["graph", "f_i", "tuning-pose", "tuning-both", "decoders", "activity"]  # pulses have no curve
     for view in found:

@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from snn_control.analysis.probe import watch
+from snn_control.analysis.probe import probe
 from snn_control.analysis.reach import driven
 from snn_control.analysis.response import tuning
 from snn_control.analysis.stimulus import default_stimulus
@@ -100,7 +100,7 @@ def everything(tmp_path_factory):
 def shown(request, everything):
     spec = everything if request.param == "all" else load_spec(shipped(request.param))
     program = spec.build()
-    activity = watch(program, default_stimulus(spec, 0.1))
+    activity = probe(program, default_stimulus(spec, 0.1))
     return request.param, spec, views(spec, program, activity)
 
 

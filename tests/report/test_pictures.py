@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from snn_control.analysis.probe import watch
+from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.controller_file.names import number_names, output_names
@@ -65,7 +65,7 @@ def robot(tmp_path_factory):
 def figures(robot):
     """Every picture of it, drawn."""
     program, drawn = robot.build(), {}
-    for view in views(robot, program, watch(program, default_stimulus(robot, 0.2))):
+    for view in views(robot, program, probe(program, default_stimulus(robot, 0.2))):
         with matplotlib.rc_context(STYLE):
             figure = Figure(layout="constrained")
             FigureCanvasAgg(figure)

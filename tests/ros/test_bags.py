@@ -79,7 +79,7 @@ def test_each_tick_sees_the_newest_message_as_the_loop_would(tmp_path, suffix):
     assert bag_inputs(tmp_path, spec).values["ranges"].shape == (19, 4)  # the folder
     assert bag_inputs(path, spec, 0.02).ticks == 4
     controller = Controller.from_spec(spec)
-    for observation in stimulus.observations():
+    for observation in stimulus.log.observations():
         controller.step(observation)
 
 

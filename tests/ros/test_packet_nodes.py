@@ -21,7 +21,7 @@ from snn_control.events.codecs import codec
 from snn_control.events.packets import packet_cdr
 from snn_control.realtime.loop import Loop
 from snn_control.record.episode import load_episode
-from snn_control.record.input_log import Shown
+from snn_control.record.input_log import InputLog
 from snn_control.ros.check import check_topics, need_types
 from snn_control.ros.clouds import events_cdr
 from tests.realtime.record_output import RecordOutput
@@ -88,7 +88,7 @@ def test_lockstep_commands_are_those_of_step_to_the_bit(interfaces, tmp_path, st
     assert process.end() == 0
     np.testing.assert_array_equal([command for _, command in answers][:60], expected)
     assert len(set(expected)) > 50
-    again, record = Controller.load(file), Shown.load(tmp_path / "c_shown.npz")
+    again, record = Controller.load(file), InputLog.load(tmp_path / "c_shown.npz")
     assert (record.first_tick, record.overwritten, record.ticks) == (0, 0, 60)
     assert [again.step(seen)["drive"][0] for seen in record.observations()] == expected
 
@@ -157,7 +157,7 @@ def test_the_recorded_cut_of_a_real_run_gives_its_commands_again(interfaces, tmp
         publisher.publish(packet(k, [np.concatenate(column) for column in zip(*columns)], time.time_ns()))
     time.sleep(0.1)
     assert process.end() == 0
-    record, commands = Shown.load(tmp_path / "c_shown.npz"), np.load(tmp_path / "c.npz")["command"][:, 0]
+    record, commands = InputLog.load(tmp_path / "c_shown.npz"), np.load(tmp_path / "c.npz")["command"][:, 0]
     events = np.diff(record.inputs["camera"]["offsets"])
     assert events.sum() == 9000
     busy = events[events > 0]

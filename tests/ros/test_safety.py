@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
 from snn_control.record.activity import unpack
-from snn_control.record.input_log import Shown
+from snn_control.record.input_log import InputLog
 from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, wait, write
 
 
@@ -120,7 +120,7 @@ def test_no_record_replaces_another(tmp_path, start, robot):
     assert record.read_bytes() == first
     assert sorted(p.name for p in tmp_path.glob("*.npz")) == ["a.npz", "a_2.npz", "a_2_shown.npz", "a_shown.npz"]
     assert len(unpack(tmp_path / "a_2.npz")[0]["command"]) > 5
-    assert Shown.load(tmp_path / "a_2_shown.npz").ticks > 5
+    assert InputLog.load(tmp_path / "a_2_shown.npz").ticks > 5
 
 
 def test_what_waited_while_the_node_was_paused_is_not_commanded_from(tmp_path, start, robot):

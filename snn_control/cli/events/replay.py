@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...analysis.event_replay import Fitted, command_digest, fit, replay
 from ...coding import EventsInput
 from ...controller_file.names import output_names
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
-from ...record.replay import Fitted, command_digest, fit, replay
 from ..common import add_command, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, size_of, tracked
 from .faults import warn
@@ -201,15 +201,15 @@ def _off_topics(
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Arrays of `replay` and what the slicer counted; the inputs are saved for ``check`` and ``plot --input``."""
     from ...events.slicing import Slicer
-    from ...record.input_log import ShownRecorder
+    from ...record.input_log import InputLogRecorder
 
     room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
-    shown = ShownRecorder(controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
+    input_log = InputLogRecorder(controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
     slicer = Slicer(fitted.period_ns, fitted.camera.capacity, longest_gap(options))
     speed = (options.speed or 1.0) if options.real_time else 0.0
     with _progress("replay", recording, options.json) as move:
-        arrays = replay(controller, fitted, slicer.ticks(_pieces(options, recording)()), speed, move, shown)
-    shown.save(folder / "shown.npz")
+        arrays = replay(controller, fitted, slicer.ticks(_pieces(options, recording)()), speed, move, input_log)
+    input_log.save(folder / "shown.npz")
     return arrays, slicer.counters
 
 

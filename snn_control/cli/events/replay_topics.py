@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ...analysis.event_replay import Fitted
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault
-from ...record.replay import Fitted
 from ..common import need_extra
 
 __all__ = ["SHORT_GAP", "check_topics", "longest_gap", "on_topics", "save_controller"]

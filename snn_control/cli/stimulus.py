@@ -1,10 +1,10 @@
-"""Options that say what a controller is shown: an environment, a recording, or the default stimulus."""
+"""Options that choose a stimulus: an environment, a recording, or the default one."""
 
 from __future__ import annotations
 
 import argparse
 
-from ..analysis.closed_loop import shown_in
+from ..analysis.closed_loop import closed_loop
 from ..analysis.stimulus import Stimulus, default_stimulus
 from ..analysis.stimulus_files import load_stimulus
 from ..controller import Controller
@@ -32,7 +32,7 @@ def add_stimulus(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("--env", default=None, metavar="ID", help="environment in which it is to act, or module:ID")
     parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment")
-    parser.add_argument("--input", default=None, metavar="FILE", help="recording of what to show it")
+    parser.add_argument("--input", default=None, metavar="FILE", help="recording to take the inputs from")
     text = "network time to run [s] (default 1, 10 in an environment, or all of --input)"
     parser.add_argument("--seconds", type=number(1e-6, " s"), default=None, help=text)
     text = "seed of the default stimulus, or of the first episode (default 0)"
@@ -58,6 +58,6 @@ def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
     controller = Controller.from_spec(spec)
     try:
         check_fit(controller, env, spec.path)
-        return shown_in(env, controller, options.env, max(1, round(seconds / spec.period)), options.seed)
+        return closed_loop(env, controller, options.env, max(1, round(seconds / spec.period)), options.seed)
     finally:
         env.close()

@@ -1,16 +1,13 @@
-"""Recorded inputs are a stimulus that makes the controller do the same again."""
+"""The input log of a controller that is stepped in Python is a stimulus that makes it do the same again."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.controller import Controller
-from snn_control.controller_file import load_spec, parse_spec
-from snn_control.errors import DescriptionError
-from snn_control.record import inputs
-from snn_control.record.inputs import InputRecorder
+from snn_control.controller_file import parse_spec
+from snn_control.record.input_log import InputLogRecorder
 from snn_control.resources import shipped
 
 SPEC = {
@@ -43,7 +40,8 @@ def some_events(rng, n):
 def test_a_recording_shown_again_gives_the_same_commands(tmp_path):
     rng, spec = np.random.default_rng(4), parse_spec(SPEC)
     controller = Controller.from_spec(spec)
-    recorder = InputRecorder(controller.program.facts)
+    recorder = InputLogRecorder(controller.bound)
+    controller.observers.append(recorder)
     commands = []
     for k in range(200):
         seen = {"camera": some_events(rng, rng.integers(0, 20)), "x": rng.normal(size=2)}
@@ -54,43 +52,42 @@ def test_a_recording_shown_again_gives_the_same_commands(tmp_path):
             seen["camera"] = seen["camera"].astype(np.float32)
         if k % 7 == 3:
             seen["x"] = None  # the newest holds
-        recorder.add(seen)
         commands.append(controller.step(seen)["y"])
     recorder.save(tmp_path / "deep" / "seen.npz")
     stimulus = load_stimulus(tmp_path / "deep" / "seen.npz", spec)
     assert stimulus.ticks == 200
     assert set(stimulus.values) == {"x"}
+    controller.observers.clear()
     controller.reset()
-    again = [controller.step(seen)["y"] for seen in stimulus.observations()]
+    again = [controller.step(seen)["y"] for seen in stimulus.log.observations()]
     assert np.array_equal(commands, again)
     assert len(np.unique(again)) > 150
 
 
-def test_a_step_of_several_ticks_is_written_a_row_a_tick(tmp_path):
-    recorder = InputRecorder(Controller.from_spec(parse_spec(SPEC)).program.facts, repeat=3)
+def test_every_tick_of_a_step_is_recorded(tmp_path):
+    spec = parse_spec(SPEC)
+    controller = Controller(spec.build(), repeat=3)
+    recorder = InputLogRecorder(controller.bound)
+    controller.observers.append(recorder)
     for k in range(2):
-        recorder.add({"camera": np.array([[5.0, 1, 2, 1]]), "x": [k, 0]})
+        controller.step({"camera": np.array([[5.0, 1, 2, 1]]), "x": [k, 0]})
     recorder.save(tmp_path / "seen.npz")
-    stimulus = load_stimulus(tmp_path / "seen.npz", parse_spec(SPEC))
-    assert stimulus.values["x"][:, 0].tolist() == [0, 0, 0, 1, 1, 1]
-    assert np.diff(stimulus.cuts("camera")).tolist() == [1, 0, 0, 1, 0, 0]
+    log = load_stimulus(tmp_path / "seen.npz", spec).log
+    assert log.inputs["x"]["values"][:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert log.inputs["x"]["fresh"].tolist() == [1, 0, 0, 1, 0, 0]
+    assert np.diff(log.inputs["camera"]["offsets"]).tolist() == [1, 0, 0, 1, 0, 0]
 
 
-def test_memory_is_bounded_and_the_text_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "MOST_BYTES", 32 * 10)
-    recorder = InputRecorder(Controller.load(shipped("cartpole")).program.facts)
+def test_it_says_when_no_more_ticks_have_room():
+    controller = Controller.load(shipped("cartpole"))
+    recorder = InputLogRecorder(controller.bound, ticks=10)
+    controller.observers.append(recorder)
     for k in range(50):
-        recorder.add({"observation": np.full(4, k)})
-    assert recorder.steps == 10
-    assert recorder.text == "10 steps, 0.2 s, then 320 B were full"
-    recorder.save(tmp_path / "seen.npz")
-    rows = load_stimulus(tmp_path / "seen.npz", load_spec(shipped("cartpole"))).values["observation"]
-    assert rows[:, 0].tolist() == list(range(10))
-
-
-def test_where_it_cannot_be_written_is_said(tmp_path):
-    (tmp_path / "file").write_text("")
-    recorder = InputRecorder(Controller.load(shipped("cartpole")).program.facts)
-    recorder.add({"observation": np.zeros(4)})
-    with pytest.raises(DescriptionError, match=r"--record = .*: cannot be written"):
-        recorder.save(tmp_path / "file" / "seen.npz")
+        if not recorder.has_room(1):
+            controller.observers.clear()
+        controller.step({"observation": np.full(4, k)})
+    assert recorder.total == 10
+    assert recorder.log().inputs["observation"]["values"][:, 0].tolist() == list(range(10))
+    camera = InputLogRecorder(Controller.load("pan_tilt").bound, events=3 * 4096)
+    assert camera.has_room(3)
+    assert not camera.has_room(4)

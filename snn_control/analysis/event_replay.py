@@ -1,4 +1,4 @@
-"""A controller on the recording of an event camera: fitted to the camera's size, then ticked through the recording.
+"""Runs a controller on the recording of an event camera: fits it to the camera, then ticks it through the recording.
 
 Off topics a tick is a `Controller.step` in this process. On topics the recording is a world, ``sim_worlds:
 EventReplay-v0``; the events, their times and the other inputs are the same, and so in lockstep are the commands.
@@ -6,7 +6,6 @@ EventReplay-v0``; the events, their times and the other inputs are the same, and
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import hashlib
 import time
@@ -21,8 +20,8 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, nearest
 from ..errors import NO_VALUE, DescriptionError
 from ..events.slicing import Tick
-from .activity import ActivityRecorder
-from .input_log import ShownRecorder
+from ..record.activity import ActivityRecorder
+from ..record.input_log import InputLogRecorder
 
 __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 
@@ -160,21 +159,20 @@ def replay(
     ticks: Iterable[Tick],
     speed: float = 0.0,
     progress: Callable[[int], Any] = lambda index: None,
-    shown: ShownRecorder | None = None,
+    input_log: InputLogRecorder | None = None,
 ) -> dict[str, np.ndarray]:
     """Tick a controller of ``fitted.spec`` through a recording.
 
     speed : sensor time for real time, 1: as fast as it was; 0: as fast as possible
     progress : called with the index of each tick
-    shown : of this controller; remembers the inputs of each tick
+    input_log : of this controller; records the inputs of each tick
 
     Returns ``command`` (ticks, outputs), ``safe`` (ticks,) whether the guard gave it, ``tick_events`` and
     ``tick_dropped`` (ticks,), ``late_ticks`` () that began more than a period too late, ``loop_seconds`` () from the
     first tick on, and what `ActivityRecorder.arrays` has of the spikes: the newest 2,000,000.
     """
     recorder = ActivityRecorder(controller.bound, ticks=1)
-    port = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
-    records = [(port(one.function), one.context) for one in (recorder, shown) if one is not None]
+    controller.observers = [recorder] if input_log is None else [recorder, input_log]
     command = controller.bound.array("command")
     commands, safe, events, dropped = bytearray(), bytearray(), array("q"), array("q")
     late: list[int] = []
@@ -184,8 +182,6 @@ def replay(
     for tick in play(controller, fitted, ticks):
         if tick.index == 0:  # the recording has been opened and its first piece read
             begin = time.perf_counter()
-        for record, context in records:
-            record(context, 0, 0)
         commands += command.tobytes()
         safe.append(controller.safe)
         events.append(len(tick.t))

@@ -1,4 +1,4 @@
-"""What became of the commands: stuck, one-sided, swinging, at a limit or along a slew limit most of the time."""
+"""Output health: commands that are stuck, one-sided, swinging, at a limit or along a slew limit most of the time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, Output
 
-__all__ = ["OutputHealth", "output_health", "possible", "seen"]
+__all__ = ["OutputHealth", "observed_findings", "output_health", "output_limits"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
-ONLY, OTHER = 0.95, 0.05  # of the ticks: full speed may be meant, but not to know next to nothing else
+ONLY, OTHER = 0.95, 0.05  # of the ticks, at one limit, at the other: full speed may be meant, but not always
 FAR = 0.25  # of its limits' distance: a command that turns round by more has swung
-SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # swings a second, of slow controllers a tick, and in all, that are many
-SOME, ENOUGH = 200, 1_000  # ticks that show a sign never to have come, and that are enough to warn of it
+SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # more swings a second, a tick (of slow controllers) and in all are many
+SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which it is warned of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class OutputHealth:
         however many ticks that took; 0 without finite limits on both sides
     swing : median of these ways
     low, high, unit : the limits, infinite where there are none
-    rest : what it is while all that it decodes is silent
+    rest : the command while all that it decodes is silent
     span : smallest and largest command
     possible : smallest and largest number that weights allow before the limits; infinite where they do not say
     """
@@ -80,28 +80,29 @@ class OutputHealth:
 def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: tuple[float, float]
 ) -> OutputHealth:
-    """Of number j.
+    """Health of number j of an output.
 
-    command : (ticks,)
+    command : (ticks,) float64
     live : (ticks,) bool: it was not the safe one
+    period : [s] of a tick
     possible : see `OutputHealth`
     """
     choice = isinstance(spec.decoder, ArgmaxDecoder)
     low, high, slew = (
         float(np.broadcast_to(np.asarray(value, np.float64), spec.size)[j]) for value in (*spec.limits, spec.slew)
     )
-    shown, ticks = command[live], int(live.sum())
+    commanded, ticks = command[live], int(live.sum())
     change = np.diff(command)[live[1:] & live[:-1]]
 
     def share(hits: np.ndarray) -> float:
         return float(hits.sum() / ticks) if ticks and not choice else 0.0
 
-    ways = _ways(shown, FAR * (high - low)) if math.isfinite(high - low) and ticks and not choice else np.zeros(0)
+    ways = _ways(commanded, FAR * (high - low)) if math.isfinite(high - low) and ticks and not choice else np.zeros(0)
     return OutputHealth(
         where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
         ticks=ticks,
-        at_low=share(shown <= low),
-        at_high=share(shown >= high),
+        at_low=share(commanded <= low),
+        at_high=share(commanded >= high),
         slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)),
         seconds=ticks * period,
         swings_hz=len(ways) / 2 / (ticks * period) if ticks else 0.0,
@@ -110,7 +111,7 @@ def output_health(
         high=high,
         unit=spec.unit,
         rest=min(max(float(np.broadcast_to(np.asarray(spec.bias, np.float64), spec.size)[j]), low), high),
-        span=(float(shown.min()), float(shown.max())) if ticks else (math.nan, math.nan),
+        span=(float(commanded.min()), float(commanded.max())) if ticks else (math.nan, math.nan),
         possible=possible,
     )
 
@@ -128,13 +129,13 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
     return np.abs(np.diff(ends))
 
 
-def possible(outputs: Sequence[OutputHealth]) -> list[str]:
-    """Lines on what weights allow, whatever is shown."""
+def output_limits(outputs: Sequence[OutputHealth]) -> list[str]:
+    """Lines on what weights allow, whatever the stimulus."""
     return _lines(outputs, _impossible)
 
 
-def seen(outputs: Sequence[OutputHealth]) -> list[str]:
-    """Lines on what was seen of outputs that move."""
+def observed_findings(outputs: Sequence[OutputHealth]) -> list[str]:
+    """Lines on what outputs did with a stimulus."""
     return [line for find in (_at_limit, _slewed, _swings, _one_sided) for line in _lines(outputs, find)]
 
 

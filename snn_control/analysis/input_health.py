@@ -1,4 +1,4 @@
-"""What became of the numbers that a controller was given: clamped to their range, or rejected."""
+"""Input health: how many of the numbers that arrived were clamped to their range, or rejected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ..coding import ValueInput
 from .stimulus import Stimulus
 
-__all__ = ["InputHealth", "input_health", "input_lines"]
+__all__ = ["InputHealth", "input_findings", "input_health"]
 
 MOST = 0.50  # of the ticks beyond the range
 
@@ -20,7 +20,7 @@ MOST = 0.50  # of the ticks beyond the range
 class InputHealth:
     """Of one value input.
 
-    ticks : in which it was given
+    ticks : in which it arrived
     rejected : of these, in how many the engine took it for not plausible
     clamped : share of the ticks in which it was beyond ``range``, of the number ``worst`` that was so most often
     low, high : the range of that number, infinite where there is none
@@ -39,16 +39,13 @@ class InputHealth:
 
 
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
-    """None where it was not given. ``counters`` : of `Controller.counters`, of this input."""
-    rows = stimulus.values.get(spec.name)
-    if rows is None:
+    """Health of an input; None where nothing arrived at it. ``counters`` : of `Controller.counters`, of this input."""
+    logged = stimulus.log.inputs.get(spec.name)
+    if logged is None:
         return None
-    missing = 0
-    if stimulus.record is not None:
-        rows = rows[stimulus.record.inputs[spec.name]["fresh"][: len(rows)] != 0]
-    else:  # a row of nothing but NaN stands for nothing that arrived; the engine takes it for a bad sample
-        arrived = ~np.isnan(rows).all(axis=1)
-        rows, missing = rows[arrived], int((~arrived).sum())
+    rows = logged["values"][logged["fresh"] != 0]
+    arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, NaN alone stands for nothing that arrived
+    rows, missing = rows[arrived], int((~arrived).sum())
     if not len(rows):
         return None
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size) for side in spec.range)
@@ -70,7 +67,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     )
 
 
-def input_lines(inputs: Sequence[InputHealth]) -> list[str]:
+def input_findings(inputs: Sequence[InputHealth]) -> list[str]:
     """A line a finding."""
     lines = []
     for i in inputs:
