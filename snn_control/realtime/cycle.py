@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, LATE, STOPPED
+from ..engine.control import DRIVER, ELAPSED
+from ..engine.kernels.outputs import FAULTED, LATE, STOPPED
 from ..engine.memory import call3, call_kernel, load_f64
 from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
 from . import table as words
@@ -211,7 +212,7 @@ def _tell_elapsed(table, now):
     """Tell the guard how many periods have passed since the last tick, so that a slew is a second's."""
     cell = (now - get(table, words.PHASE)) // get(table, words.PERIOD)
     last = get(table, words.LAST_CELL)
-    put(get(table, words.GUARD), ELAPSED, cell - last if last > 0 else 1)
+    put(get(table, words.CONTROL), ELAPSED, cell - last if last > 0 else 1)
     put(table, words.LAST_CELL, cell)
 
 
@@ -240,7 +241,7 @@ def _judge_publication(table, took, withheld):
         add(table, words.LATE_PUBLICATIONS, 1)
     if took > get(table, words.LONGEST_PUBLICATION):
         put(table, words.LONGEST_PUBLICATION, took)
-    put(get(table, words.GUARD), DRIVER, LATE if late else 0)
+    put(get(table, words.CONTROL), DRIVER, LATE if late else 0)
 
 
 @register_jitable
@@ -288,7 +289,7 @@ def _go_safe(table, deadline):
     last = _clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
-        put(get(table, words.GUARD), DRIVER, STOPPED)
+        put(get(table, words.CONTROL), DRIVER, STOPPED)
         deadline = _realtime_tick(table, now, deadline)
 
 

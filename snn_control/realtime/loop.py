@@ -44,7 +44,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import numpy as np
 
 from ..engine.compile import compile_function
-from ..engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
+from ..engine.control import DRIVER, ELAPSED, LEARNING
+from ..engine.kernels.outputs import GUARD_WORDS
 from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from . import cycle, histogram
@@ -107,8 +108,9 @@ class Loop:
     inputs, outputs, observers : ports, called in this order; see `port`
     safe : (command address, address of the safe values, n) for every output: n float64 each
     mode : "realtime", "lockstep" or "free"
-    guard : address of the guard's words in the state, which are told of periods that passed without a tick, of
-        late publications and of the coming end; 0: there is no guard
+    control : address of the control words in the io block, by which the guard is told of periods that passed
+        without a tick, of late publications and of the coming end; 0: there are none
+    guard : address of the guard's words in the state; 0: there is no guard
     ramps : an output ramps to its safe value: when the loop stops, it ticks on until that is reached
     publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no
         limit
@@ -135,6 +137,7 @@ class Loop:
         *,
         observers: Sequence[Port] = (),
         mode: str = "realtime",
+        control: int = 0,
         guard: int = 0,
         ramps: bool = False,
         publish_budget_s: float = 0.0,
@@ -158,10 +161,10 @@ class Loop:
         self.wake, self.duration, self.latency = histogram.new(), histogram.new(), histogram.new()
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
-        self._no_guard = np.zeros(GUARD_WORDS, np.int64)
+        self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # where no guard listens
         self._table = np.zeros(words.TABLE_WORDS, np.int64)
         self._address = int(self._table.ctypes.data)
-        self._write_settings(tick, table, phase_ns, timeout_s, guard, ramps, publish_budget_s, halt)
+        self._write_settings(tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, halt)
         self._inputs = _rows_of_inputs(inputs)
         commands = [{"command": command, "values": values, "length": n} for command, values, n in safe]
         self._rows = {
@@ -181,8 +184,9 @@ class Loop:
         self._table[words.WARM] = 0
 
     def _write_settings(
-        self, tick: int, table: int, phase: int, timeout: float, guard: int, ramps: bool, budget: float, halt: int
-    ) -> None:
+        self, tick: int, table: int, phase: int, timeout: float, control: int, guard: int, ramps: bool, budget: float,
+        halt: int,
+    ) -> None:  # fmt: skip
         for word, value in {
             words.MODE: MODES[self.mode],
             words.PERIOD: self.period_ns,
@@ -191,7 +195,8 @@ class Loop:
             words.TICK: tick,
             words.TICK_TABLE: table,
             words.SEMAPHORE: self.semaphore,
-            words.GUARD: guard or self._no_guard.ctypes.data,
+            words.CONTROL: control or self._nobody.ctypes.data,
+            words.GUARD: guard or self._nobody.ctypes.data,
             words.RAMPS: ramps,
             words.BUDGET: round(budget * 1e9),
             words.HALT: halt,
@@ -228,7 +233,7 @@ class Loop:
             self._table[words.TICK_STAMP] = -self.period_ns  # so that unstamped ticks count from 0
             self._inputs[:, words.IN_GOT :] = 0
             for word in (DRIVER, ELAPSED):
-                write_word(int(self._table[words.GUARD]) + 8 * word, 0)
+                write_word(int(self._table[words.CONTROL]) + 8 * word, 0)
             for port in self.inputs:
                 (ctypes.c_int64 * SLOT_WORDS).from_address(port.slot)[:] = EMPTY
             for array in (self.wake, self.duration, self.latency):

@@ -1,8 +1,8 @@
 """The input log: what arrived at a controller's inputs, tick by tick, with the cut of the events into ticks.
 
-`InputLogRecorder` keeps it in rings of fixed size: it copies the io slots as the tick has read them, and what the loop
-told the guard. Replayed into a controller that was just reset, a log gives the same commands to the bit, with no
-clock, no pace and no budget (`InputLog.ports`, `InputLog.observations`).
+`InputLogRecorder` keeps it in rings of fixed size: it copies the io slots and the control words as the tick has read
+them. Replayed into a controller that was just reset, a log gives the same commands to the bit, with no clock, no pace
+and no budget (`InputLog.ports`, `InputLog.replay`).
 """
 
 from __future__ import annotations
@@ -16,26 +16,28 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..controller import Controller
 from ..engine.bound import Bound
-from ..engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, GUARD_WORDS
+from ..engine.control import LEARNING, SWITCH_WORDS
+from ..engine.kernels.outputs import FAULTED
 from ..engine.memory import i64, u8, u16
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError
 from ..files import Arrays, reason, replace_file
-from ..realtime.ports.memory import ReplayGuard, ReplayInput
+from ..realtime.ports.memory import ReplayControl, ReplayInput
 from .observer import Observer, newest
 
 __all__ = ["InputLog", "InputLogRecorder"]
 
 # context words
-CLOCK, LAST_TICK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, GUARD, WORDS = range(10)
-TICK, TOLD, NUMBER_WORDS = 0, 1, 3  # a row begins with the tick's number, and DRIVER and ELAPSED of the guard
+CLOCK, LAST_TICK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, WORDS = range(11)
+TICK, CONTROL = 0, 1  # a row begins with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: where they stand in a row, and
 # behind them where the tick's events begin
 SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
-FORMAT = "snn_control shown 1"  # of a file
+FORMAT = "snn_control input log 1"  # of a file
 MOST_BYTES = 256 << 20  # of a recorder
 FACTS = ("period_ns", "first_tick", "overwritten")
 
@@ -60,8 +62,12 @@ def keep_inputs(context, stamp_ns, now_ns):
         return 0
     c[LAST_TICK] = tick
     row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
-    guard = i64(c[GUARD], GUARD_WORDS)
-    row[TICK], row[TOLD], row[TOLD + 1] = tick, guard[DRIVER], guard[ELAPSED]
+    rules, row[TICK] = c[RULES], tick
+    controlled = i64(c[CONTROLLED], LEARNING + SWITCH_WORDS * rules)
+    for i in range(LEARNING):
+        row[CONTROL + i] = controlled[i]
+    for i in range(rules):
+        row[CONTROL + LEARNING + i] = controlled[LEARNING + SWITCH_WORDS * i]
     for k in range(c[N_INPUTS]):
         o = i64(c[INPUTS] + 8 * INPUT_WORDS * k, INPUT_WORDS)
         slot, at, words = i64(o[SLOT], o[SLOT_SIZE]), o[AT], o[SLOT_SIZE]
@@ -109,7 +115,9 @@ class InputLogRecorder(Observer):
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         sizes = [SLOT_WORDS + (one.size if one.kind == "value" else 0) for one in self._inputs]
-        ends = NUMBER_WORDS + np.cumsum([0, *(size + 1 for size in sizes)])
+        rules = len(bound.program.facts.learning)
+        self._inputs_from = CONTROL + LEARNING + rules
+        ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
         ticks, events = self._room(ticks, events, most_bytes, 8 * int(ends[-1]))
         self._ring = _touched((ticks, int(ends[-1])), np.int64)
         self._events: dict[str, dict[str, np.ndarray]] = {}
@@ -122,10 +130,10 @@ class InputLogRecorder(Observer):
                 row[T : P + 1] = [bound.address(f"{one.name}.{key}") for key in columns]
                 row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in columns.values()]
         self._clock, self._guard = bound.array("clock"), bound.array("guard")
-        self._held = False
+        self._faulted = False
         super().__init__("input log recorder", keep_inputs, (
             bound.address("clock"), self._clock[0], self._table.ctypes.data, len(self._inputs),
-            self._ring.ctypes.data, *self._ring.shape, 0, bound.address("guard"),
+            self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules,
         ))  # fmt: skip
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
@@ -156,7 +164,7 @@ class InputLogRecorder(Observer):
 
     def clear(self) -> None:
         """Forget everything; call it when the state is the one to begin with. Not while a loop runs."""
-        self._held = bool(self._guard[FAULTED])
+        self._faulted = bool(self._guard[FAULTED])
         self._words[TOTAL], self._words[LAST_TICK] = 0, self._clock[0]
         self._table[:, EVENTS_TOTAL] = 0
 
@@ -180,8 +188,8 @@ class InputLogRecorder(Observer):
             else:
                 inputs[one.name]["values"] = np.ascontiguousarray(rows[:, at + SLOT_WORDS : end]).view(np.float64)
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
-        told = rows[:, TOLD:NUMBER_WORDS].copy()
-        return InputLog(self.period_ns, first, self.total - len(rows), inputs, told, self._held)
+        control = rows[:, CONTROL : self._inputs_from].copy()
+        return InputLog(self.period_ns, first, self.total - len(rows), inputs, control, self._faulted)
 
     def save(self, path: str | os.PathLike) -> None:
         """`InputLog.save` of `log`."""
@@ -210,17 +218,17 @@ class InputLog:
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
         y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
-    told : (T, 2) int64, what the loop told the guard: faults of its own (bits), periods that passed since the last
-        tick; 0 where there was no loop
-    held : the guard began in a fault, as it does on a robot
+    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them; without words
+        where nobody recorded them
+    faulted : the guard began in a fault, as it does on a robot
     """
 
     period_ns: int
     first_tick: int
     overwritten: int
     inputs: Mapping[str, Mapping[str, np.ndarray]]
-    told: np.ndarray
-    held: bool = False
+    control: np.ndarray
+    faulted: bool = False
 
     @classmethod
     def of(
@@ -245,11 +253,11 @@ class InputLog:
             columns = zip(EVENT_COLUMNS.items(), (t, x, y, p > 0))
             kept = {key: column[offsets[0] : offsets[-1]].astype(kind) for (key, kind), column in columns}
             inputs[name] = every | {"count": np.diff(offsets), **kept, "offsets": offsets - offsets[0]}
-        return cls(round(period * 1e9), 0, 0, inputs, np.zeros((ticks, 2), np.int64))
+        return cls(round(period * 1e9), 0, 0, inputs, np.zeros((ticks, 0), np.int64))
 
     @property
     def ticks(self) -> int:
-        return len(self.told)
+        return len(self.control)
 
     def up_to(self, ticks: int) -> InputLog:
         """The log of the first ``ticks`` ticks."""
@@ -259,14 +267,14 @@ class InputLog:
             if "offsets" in one:
                 ends |= dict.fromkeys(EVENT_COLUMNS, int(one["offsets"][ticks])) | {"offsets": ticks + 1}
             inputs[name] = {key: array[: ends[key]] for key, array in one.items()}
-        return replace(self, inputs=inputs, told=self.told[:ticks])
+        return replace(self, inputs=inputs, control=self.control[:ticks])
 
     def save(self, path: str | os.PathLike) -> None:
         """Write it as .npz, whole or not at all: arrays ``<input>.<column>`` and the other fields; parents are made."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
-        facts = {key: getattr(self, key) for key in (*FACTS, "told", "held")}
+        facts = {key: getattr(self, key) for key in (*FACTS, "control", "faulted")}
         arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -290,21 +298,23 @@ class InputLog:
         inputs: dict[str, dict[str, np.ndarray]] = {}
         try:
             period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)
-            told, held = arrays.pop("told"), bool(arrays.pop("held"))
+            control, faulted = arrays.pop("control"), bool(arrays.pop("faulted"))
             for key, array in arrays.items():
                 name, _, column = key.rpartition(".")
                 inputs.setdefault(name, {})[column] = array
-            whole = told.shape[1:] == (2,) and told.dtype == np.int64
-            whole = whole and all(_fits(one, len(told)) for one in inputs.values())
+            whole = control.ndim == 2 and control.dtype == np.int64
+            whole = whole and all(_fits(one, len(control)) for one in inputs.values())
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: is damaged: {error}") from None
         if not whole:
             raise InputError(f"{path}: is damaged: its arrays do not fit together")
-        return cls(period_ns, first_tick, overwritten, inputs, told, held)
+        return cls(period_ns, first_tick, overwritten, inputs, control, faulted)
 
-    def ports(self, bound: Bound) -> list[ReplayInput | ReplayGuard]:
+    def ports(self, bound: Bound) -> list[ReplayInput | ReplayControl]:
         """Input ports that replay it in a loop, a tick a tick; raises InputError where an input is not the bound's."""
-        ports: list[ReplayInput | ReplayGuard] = [ReplayGuard(bound, self.told, self.held)]
+        ports: list[ReplayInput | ReplayControl] = []
+        if self.control.shape[1]:
+            ports.append(ReplayControl(bound, self.control, self.faulted))
         for name, one in self.inputs.items():
             record = one["values"] if "values" in one else [one[key] for key in ("offsets", *EVENT_COLUMNS)]
             marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}
@@ -315,8 +325,7 @@ class InputLog:
         """A tick's observation for `Controller.step`: None for an input at which nothing arrived.
 
         The ages are then those of `Controller.step`, whole periods, so a limit on staleness may strike a tick sooner or
-        later than it did, and the guard begins without a fault and knows of no missed period; `ports` replays all of it
-        as it was.
+        later than it did, and nothing is known of control words; `ports` replays all of it as it was.
         """
         for k in range(self.ticks):
             given: dict[str, Any] = {}
@@ -329,3 +338,16 @@ class InputLog:
                     events = slice(one["offsets"][k], one["offsets"][k + 1])
                     given[name] = tuple(one[key][events] for key in EVENT_COLUMNS)
             yield given
+
+    def replay(self, controller: Controller) -> Iterator[dict[str, np.ndarray]]:
+        """The commands of a controller that steps through it: `observations`, with the control words of each tick.
+
+        Raises InputError where the controller has other control words.
+        """
+        control = controller.bound.array("control")
+        if self.control.shape[1] not in (0, control.size):
+            raise InputError(f"the log has {self.control.shape[1]} control words a tick, the controller {control.size}")
+        for words, observation in zip(self.control, self.observations(), strict=True):
+            if words.size:
+                control[:] = words
+            yield controller.step(observation)

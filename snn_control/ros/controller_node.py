@@ -115,6 +115,7 @@ class ControllerNode(LifecycleNode):
         self._matching = steady_timer(self, 0.02, self._start_when_matched)
         self._matching.cancel()
         self.create_service(Trigger, "~/release", self._release)
+        self.create_service(Trigger, "~/restart", self._restart)
         self.create_service(SetBool, "~/learning", self._learning)
         transitions = (self.trigger_configure, self.trigger_activate) if autostart else ()
         # a signal may come at any moment: where it came during one transition, the next is left out
@@ -173,6 +174,7 @@ class ControllerNode(LifecycleNode):
             [(bound.address("command"), bound.address("safe"), n)],
             observers=[self.faults, *filter(None, (self.recorder, self.shown))],
             mode=self.mode,
+            control=bound.address("control"),
             guard=bound.address("guard"),
             ramps=any(o.ramp for o in self.spec.outputs),
             publish_budget_s=self.publish_budget,
@@ -355,8 +357,16 @@ class ControllerNode(LifecycleNode):
         response.message = "commands" if response.success else f"still the safe command: {guard_reason(self)}"
         return response
 
+    def _restart(self, request: Any, response: Any) -> Any:
+        """The network begins anew with the loop's next tick (std_srvs/srv/Trigger)."""
+        response.success, response.message = False, "not active"
+        if self.controller is not None and self.loop is not None and self.loop.running:
+            self.controller.restart()
+            response.success, response.message = True, "the network begins anew"
+        return response
+
     def _learning(self, request: Any, response: Any) -> Any:
-        """Switches all learning rules (std_srvs/srv/SetBool), from the loop's next step on."""
+        """Switches all learning rules (std_srvs/srv/SetBool), from the loop's next tick on."""
         response.success, response.message = False, "not active"
         if self.controller is not None and self.loop is not None and self.loop.running:
             try:

@@ -16,7 +16,7 @@ from tests.engine import zoo
 DT = 1e-3
 
 
-def memory(slew=float("inf")):
+def memory(slew=float("inf"), guard=None):
     """A controller that remembers in every way: membranes, currents, adaptation, delays, traces, weights."""
     rng = np.random.default_rng(1)
     network = Network(
@@ -32,12 +32,14 @@ def memory(slew=float("inf")):
             Projection("b", "v", rng.normal(0, 1, (10, 1)), tau_syn=0.02),
         ),
     )
-    inputs = [ValueInput("x", size=8, encoder=LinearEncoder(np.eye(8) * 4, neuron=LIF(tau_mem=0.02)))]
+    inputs = [
+        ValueInput("x", size=8, plausible=(-1.0, 1.0), encoder=LinearEncoder(np.eye(8) * 4, neuron=LIF(tau_mem=0.02)))
+    ]
     outputs = [
         Output("u", (SpikeDecoder("b", rng.normal(0, 1, (10, 1)), 0.03),), limits=(-2.0, 2.0), slew=slew),
         Output("w", (MembraneDecoder("v", 1.0),)),
     ]
-    return Controller(build(network, inputs, outputs, dt=DT, period=2 * DT))
+    return Controller(build(network, inputs, outputs, dt=DT, period=2 * DT, guard=guard))
 
 
 def run(one, seed, ticks):

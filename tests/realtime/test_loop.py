@@ -22,7 +22,8 @@ import pytest
 from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
-from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
+from snn_control.engine.control import LEARNING
+from snn_control.engine.kernels.outputs import GUARD_WORDS
 from snn_control.engine.slots import ARRIVAL, SLOT_WORDS
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.realtime import table as words
@@ -333,15 +334,15 @@ def test_the_final_command_is_the_safe_one():
 @tried_again
 def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step):
     command, safe, period = np.zeros(1), np.zeros(1), 10 * MS
-    guard = np.full(GUARD_WORDS, 7, np.int64)
-    table = np.array([guard.ctypes.data, 0, command.ctypes.data, step, safe.ctypes.data, 0], np.int64)
+    control = np.full(LEARNING, 7, np.int64)
+    table = np.array([control.ctypes.data, 0, command.ctypes.data, step, safe.ctypes.data, 0], np.int64)
     record = RecordOutput(command.ctypes.data, 1, 4096)
     address = table.ctypes.data
     loop = Loop(
         ticks.tick("count_up_or_ramp"), address, period, [], [record], [(command.ctypes.data, safe.ctypes.data, 1)],
-        lock_memory=False, guard=guard.ctypes.data, ramps=True, keep=(command, safe, table, guard),
+        lock_memory=False, control=control.ctypes.data, ramps=True, keep=(command, safe, table, control),
     )  # fmt: skip
-    assert guard[[DRIVER, ELAPSED]].tolist() == [0, 0]  # cleared for the start
+    assert control.tolist() == [0, 0, 7, 7]  # what a driver tells is cleared for the start
     Rig.loops.add(loop)
     loop.start(ticks=21)
     until(lambda: not loop.running)
@@ -360,12 +361,12 @@ def test_ramping_outputs_reach_the_safe_values_at_their_slew_or_in_a_second(step
 
 
 def guarded(outputs=(), **options) -> tuple[Rig, np.ndarray, np.ndarray]:
-    """A loop with a guard's words: up by 1, down by 100 while the driver reports a fault; rig, guard, table."""
-    guard, command, safe = np.zeros(GUARD_WORDS, np.int64), np.zeros(2), np.array([-1e9])
-    table = np.array([guard.ctypes.data, 0, command.ctypes.data, 100, safe.ctypes.data, 0], np.int64)
-    rig = Rig([], outputs, "count_up_or_ramp", table, guard=guard.ctypes.data, **options)
-    rig.keep = guard, command, safe
-    return rig, guard, table
+    """A loop with control words: up by 1, down by 100 while the driver reports a fault; rig, control, table."""
+    control, command, safe = np.zeros(LEARNING, np.int64), np.zeros(2), np.array([-1e9])
+    table = np.array([control.ctypes.data, 0, command.ctypes.data, 100, safe.ctypes.data, 0], np.int64)
+    rig = Rig([], outputs, "count_up_or_ramp", table, control=control.ctypes.data, **options)
+    rig.keep = control, command, safe
+    return rig, control, table
 
 
 @pytest.mark.parametrize(("budget", "slow"), [(0.02, 1), (10.0, 0), (0.0, 0)])

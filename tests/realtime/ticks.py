@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snn_control.engine.compile import compile_callback, compile_function
-from snn_control.engine.kernels.outputs import DRIVER, ELAPSED, GUARD_WORDS
+from snn_control.engine.control import DRIVER, ELAPSED, LEARNING
 from snn_control.engine.memory import f64, i64, load_f64, load_i64, store_f64, store_i64
 from snn_control.engine.slots import SLOT_WORDS
 from snn_control.realtime.atomics import fence, load_acquire, store_release
@@ -49,15 +49,15 @@ def _count_up(table):
 
 
 def _count_up_or_ramp(table):
-    """Words: address of a guard's words, ticks, address of one command, step, address of its safe value.
+    """Words: address of the control words, ticks, address of one command, step, address of its safe value.
 
     Up by 1 or, while the driver reports a fault, down by a step; word 5: the elapsed periods it was told, summed.
     """
     words = i64(table, 6)
     words[1] += 1
-    command, safe, guard = f64(words[2], 1), f64(words[4], 1), i64(words[0], GUARD_WORDS)
-    words[5] += guard[ELAPSED]
-    if guard[DRIVER] == 0:
+    command, safe, control = f64(words[2], 1), f64(words[4], 1), i64(words[0], LEARNING)
+    words[5] += control[ELAPSED]
+    if control[DRIVER] == 0:
         command[0] += 1
     else:
         command[0] = max(command[0] - words[3], safe[0])

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from snn_control.analysis.stimulus_files import load_stimulus
-from snn_control.coding import MembraneDecoder, Output, ValueInput
+from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.build import build
+from snn_control.engine.control import DRIVER, ELAPSED, LEARNING, RELEASE, RESTART
 from snn_control.engine.kernels.outputs import FAULTED
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
@@ -24,6 +25,7 @@ from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
 from snn_control.record.input_log import InputLog, InputLogRecorder
 from snn_control.resources import shipped
+from tests.engine.test_control import memory
 from tests.engine.test_guard import direct
 from tests.realtime import ticks
 from tests.realtime.packet_queue import PacketQueue
@@ -127,7 +129,7 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     loop = Loop(
         tick_address(), bound.table, live.period_ns, [x], [out, slow],
         [(bound.address("command"), bound.address("safe"), 1)], priority=0, lock_memory=False, keep=live,
-        guard=bound.address("guard"), publish_budget_s=0.02, observers=[recorder],
+        control=bound.address("control"), guard=bound.address("guard"), publish_budget_s=0.02, observers=[recorder],
     )  # fmt: skip
     bound.array("guard")[FAULTED] = 1
     recorder.clear()
@@ -136,14 +138,56 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
         time.sleep(0.01)
     loop.stop()
     record, commands = recorder.log(), out.read()[2][:n]
-    assert record.held
-    assert record.told[:, 1].max() >= 20
-    assert record.told[:, 0].any()  # the publication that took too long
+    assert record.faulted
+    assert record.control[:, ELAPSED].max() >= 20
+    assert record.control[:, DRIVER].any()  # the publication that took too long
     again = direct(slew=10.0)
     plain = RecordOutput(again.bound.address("command"), 1, n)
     ports = record.ports(again.bound)
     Loop(tick_address(), again.bound.table, again.period_ns, ports, [plain], mode="free", keep=again).run(n)
     np.testing.assert_array_equal(plain.read()[2].view(np.int64), commands.view(np.int64))
+
+
+def test_what_an_operator_did_is_repeated_to_the_bit():
+    """Learning off and on, restarts and releases of faults, from another thread and at any time."""
+    n, rng = 500, np.random.default_rng(3)
+    values = rng.uniform(0, 1, (n, 8))
+    values[[50, 150, 250, 350]] = 2.0  # not plausible: a fault that only an operator ends
+    live = memory(guard=Guard(0))
+    bound, x = live.bound, ReplayInput.of(live.bound, "x", values)
+    out, recorder = RecordOutput(bound.address("command"), 2, n + 1), InputLogRecorder(bound)
+    loop = Loop(
+        tick_address(), bound.table, live.period_ns, [x], [out], [(bound.address("command"), bound.address("safe"), 2)],
+        priority=0, lock_memory=False, keep=live, control=bound.address("control"), guard=bound.address("guard"),
+        observers=[recorder],
+    )  # fmt: skip
+    recorder.clear()
+    loop.start(n)
+    while loop.running:
+        live.learning(rng.random() < 0.5)
+        live.release()
+        if rng.random() < 0.2:
+            live.restart()
+        time.sleep(rng.uniform(0, 0.02))
+    loop.stop()
+    log, commands = recorder.log(), out.read()[2][:n]
+    for word in (RELEASE, RESTART, LEARNING):
+        assert len(set(log.control[:, word].tolist())) > 1
+    assert live.counters()["guard"]["faults"] > 1
+    again = memory(guard=Guard(0))
+    plain = RecordOutput(again.bound.address("command"), 2, n)
+    ports = log.ports(again.bound)
+    Loop(tick_address(), again.bound.table, again.period_ns, ports, [plain], mode="free", keep=again).run(n)
+    assert np.array_equal(plain.read()[2], commands)
+    assert np.array_equal(again.weights("a", "b"), live.weights("a", "b"))
+    third = memory(guard=Guard(0))
+    stepped = [np.concatenate(list(command.values())) for command in log.replay(third)]
+    same = (np.array(stepped) == commands).all(axis=1)
+    assert same[: int(np.argmax(log.control[:, ELAPSED] > 1)) or n].all()  # ages but for periods that were missed
+    with pytest.raises(InputError, match="the controller 4"):
+        next(log.replay(direct()))
+    with pytest.raises(InputError, match=r"must be \(ticks, 4\), for as many learning rules"):
+        log.ports(direct().bound)
 
 
 @pytest.mark.parametrize(("sizes", "most"), [({"ticks": 100}, 100), ({"events": 8000}, TICKS - 1)])
@@ -190,7 +234,7 @@ def test_what_is_kept_is_bounded_by_bytes_and_said(size):
     kept = recorder._ring.nbytes
     assert (7 << 20) < kept <= 8 << 20
     ticks = len(recorder._ring)
-    assert ticks == (8 << 20) // (8 * (3 + 9 + size + 9 + 1))
+    assert ticks == (8 << 20) // (8 * (5 + 9 + size + 9 + 1))
     assert recorder.kept == f"the newest {ticks:,} ticks, {ticks * 1e-3:.3g} s"
     for k in range(3):
         controller.step({"x": np.full(size, float(k)), "z": 1.0})

@@ -1,4 +1,4 @@
-"""Input ports over memory, for replay and benchmarks: recorded inputs, and what a loop told the guard."""
+"""Input ports over memory, for replay and benchmarks: recorded inputs, and recorded control words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from numba.extending import register_jitable
 
 from ...engine.bound import Bound, io_arrays
 from ...engine.compile import compile_callback
-from ...engine.kernels.outputs import DRIVER, ELAPSED, FAULTED, GUARD_WORDS
+from ...engine.control import DRIVER, ELAPSED
+from ...engine.kernels.outputs import FAULTED
 from ...engine.memory import i64, u8, u16
 from ...engine.slots import AGE, ARRIVAL, COUNT, DROPPED, EMPTY, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, InputError
 from ..atomics import load_acquire, read_word, store_release
 from ..port import SIGNATURE
 
-__all__ = ["ReplayGuard", "ReplayInput"]
+__all__ = ["ReplayControl", "ReplayInput"]
 
 # Context of a replay input: addresses of the record, 0 where a column is absent, and of where it goes
 (
@@ -184,49 +185,56 @@ def _column(name: str, array: Any, length: int, dtype: Any = np.int64) -> np.nda
     return array
 
 
-# Context of what a loop told the guard
-G_GUARD, G_TOLD, G_LENGTH, G_HELD, G_POSITION, G_WORDS = range(6)
+# Context of recorded control words: where they go, the record, its shape, whether the guard begins in a fault
+C_CONTROL, C_RECORD, C_LENGTH, C_WIDTH, C_GUARD, C_FAULTED, C_POSITION, C_WORDS = range(8)
 
 
-def tell_guard(context, now, mode):
-    """``take`` of a `ReplayGuard`."""
-    o = i64(context, G_WORDS)
-    guard, k = i64(o[G_GUARD], GUARD_WORDS), o[G_POSITION]
-    if k < o[G_LENGTH]:
-        told = i64(o[G_TOLD] + 16 * k, 2)
-        guard[DRIVER], guard[ELAPSED] = told[0], told[1]
-        if k == 0 and o[G_HELD] != 0:
-            guard[FAULTED] = 1
-        o[G_POSITION] = k + 1
-        return 1
-    guard[DRIVER] = guard[ELAPSED] = 0
-    return 0
+def take_control(context, now, mode):
+    """``take`` of a `ReplayControl`."""
+    o = i64(context, C_WORDS)
+    control, k = i64(o[C_CONTROL], o[C_WIDTH]), o[C_POSITION]
+    if k == o[C_LENGTH]:
+        control[DRIVER] = control[ELAPSED] = 0
+        return 0
+    record = i64(o[C_RECORD] + 8 * o[C_WIDTH] * k, o[C_WIDTH])
+    for i in range(control.size):
+        control[i] = record[i]
+    if k == 0 and o[C_FAULTED] != 0:
+        i64(o[C_GUARD], FAULTED + 1)[FAULTED] = 1
+    o[C_POSITION] = k + 1
+    return 1
 
 
-class ReplayGuard:
-    """An input port that tells the guard, tick by tick, what a loop told it; it brings no message.
+class ReplayControl:
+    """An input port that writes recorded control words, a row a tick; it brings no message.
 
-    told : (T, 2) int64, DRIVER and ELAPSED as in `engine.kernels.outputs`
-    held : the guard begins in a fault
+    record : (T, words) int64, see `snn_control.engine.control`
+    faulted : the guard begins in a fault
+
+    Raises InputError where the controller has other control words.
     """
 
-    name, writes_age = "guard", True
+    name, writes_age = "control", True
 
-    def __init__(self, bound: Bound, told: np.ndarray, held: bool) -> None:
-        self._told = np.array(told, np.int64, order="C")
-        if self._told.shape[1:] != (2,):
-            raise DescriptionError("guard.told", self._told.shape, "must have shape (ticks, 2)")
-        self.length = len(self._told)
+    def __init__(self, bound: Bound, record: np.ndarray, faulted: bool = False) -> None:
+        self._record, control = np.array(record, np.int64, order="C"), bound.array("control")
+        if self._record.shape[1:] != control.shape:
+            rule = f"must be (ticks, {control.size}), for as many learning rules as the controller has"
+            raise InputError(f"record of control words: shape {self._record.shape}: {rule}")
+        self.length = len(self._record)
         self._slot = np.array(EMPTY, np.int64)
         self.slot = int(self._slot.ctypes.data)
-        self._context = np.array([bound.address("guard"), self._told.ctypes.data, len(self._told), held, 0], np.int64)
+        self._context = np.zeros(C_WORDS, np.int64)
+        self._context[:C_POSITION] = (
+            control.ctypes.data, self._record.ctypes.data, *self._record.shape, bound.address("guard"), faulted,
+        )  # fmt: skip
         self.context = int(self._context.ctypes.data)
-        self.function = compile_callback(tell_guard, SIGNATURE)
+        self.function = compile_callback(take_control, SIGNATURE)
 
     def rewind(self) -> None:
         """Begin again. Not while a loop runs."""
-        self._context[G_POSITION] = 0
+        self._context[C_POSITION] = 0
 
     def counters(self) -> dict[str, int]:
         """``delivered`` ticks."""
-        return {"delivered": int(self._context[G_POSITION])}
+        return {"delivered": int(self._context[C_POSITION])}
