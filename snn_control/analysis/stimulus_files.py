@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from ..coding import ValueInput
 from ..controller_file import ControllerSpec, nearest
+from ..engine.slots import EVENT_COLUMNS
 from ..errors import NO_VALUE, DescriptionError
 from ..events import open_recording
 from ..files import Arrays, open_file, reason
-from ..record.input_log import FORMAT, InputLog
+from ..record.input_log import FACTS, InputLog
 from .recorded_events import recorded_events
 from .stimulus import MOST_TICKS, Stimulus
 
@@ -34,11 +36,13 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     ------
     DescriptionError : naming file and array
     """
-    if _is_recording(path, spec):
+    names = _array_names(path)
+    if names is None or EVENT_COLUMNS.keys() <= names - {one.name for one in spec.inputs}:
         return recorded_events(path, spec, seconds)
-    arrays = _arrays(path)
-    if str(arrays.get("format")) == FORMAT:
-        return _logged(path, InputLog.of_arrays(path, arrays), spec, seconds)
+    if {"format", *FACTS} <= names:
+        return _logged(path, spec, seconds)
+    with _reading(path), Arrays(path) as archive:
+        arrays = dict(archive)
     _check_names(path, arrays, spec)
     values, events = {}, {}
     for one in spec.inputs:
@@ -67,39 +71,34 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, log)
 
 
-def _is_recording(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Whether it is to be read as a recording; raises DescriptionError for a file that is nothing of what is known."""
-    if not os.path.exists(path):
-        return False
+@contextmanager
+def _reading(path: str | os.PathLike) -> Iterator[None]:
+    """Raises DescriptionError for what goes wrong with an .npz file."""
     try:
+        yield
+    except OSError as error:
+        raise DescriptionError("--input", str(path), f"cannot be read: {reason(error)}") from None
+    except ValueError as error:
+        raise DescriptionError("--input", str(path), f"is not an .npz file of arrays: {error}") from None
+
+
+def _array_names(path: str | os.PathLike) -> set[str] | None:
+    """Names of the arrays in an .npz file; None for any other file or folder, which must be a recording."""
+    with _reading(path):
+        is_archive = False
         if not os.path.isdir(path):
             with open_file(path) as file:
-                if file.read(2) == b"PK":  # arrays: of the inputs, or the columns of a recording
-                    return {"t", "x", "y", "p"} <= _names(path) - {one.name for one in spec.inputs}
-    except (OSError, ValueError):  # said when the arrays are read
-        return False
+                is_archive = file.read(2) == b"PK"
+        if is_archive:
+            with Arrays(path) as archive:
+                return set(archive)
     try:
         open_recording(path)
     except DescriptionError as error:
         if error.path != str(path):
             raise
         raise DescriptionError("--input", str(path), f"is not an .npz file of arrays, and {error.rule}") from None
-    return True
-
-
-def _names(path: str | os.PathLike) -> set[str]:
-    with Arrays(path) as archive:
-        return set(archive)
-
-
-def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    try:
-        with Arrays(path) as archive:
-            return dict(archive)
-    except OSError as error:
-        raise DescriptionError("--input", str(path), f"cannot be read: {reason(error)}") from None
-    except ValueError as error:
-        raise DescriptionError("--input", str(path), f"is not an .npz file of arrays: {error}") from None
+    return None
 
 
 def _check_names(path: str | os.PathLike, names: Iterable[str], spec: ControllerSpec) -> None:
@@ -109,7 +108,8 @@ def _check_names(path: str | os.PathLike, names: Iterable[str], spec: Controller
             raise DescriptionError(f"{path}#{name}", name, "is not an input", nearest(name, known))
 
 
-def _logged(path: str | os.PathLike, log: InputLog, spec: ControllerSpec, seconds: float | None) -> Stimulus:
+def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
+    log = InputLog.load(path)
     _check_names(path, log.inputs, spec)
     if log.period_ns != round(spec.period * 1e9):
         rule = f"must be the controller's, {spec.period:g} s"

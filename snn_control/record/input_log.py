@@ -288,11 +288,6 @@ class InputLog:
             raise InputError(f"{path}: cannot be read: {reason(error)}") from None
         except ValueError as error:
             raise InputError(f"{path}: is not an .npz file of arrays: {error}") from None
-        return cls.of_arrays(path, arrays)
-
-    @classmethod
-    def of_arrays(cls, path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> InputLog:
-        """Of the arrays of a file that `save` wrote; raises InputError, which names ``path``, for any other."""
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is no input log")
         inputs: dict[str, dict[str, np.ndarray]] = {}
