@@ -9,8 +9,9 @@ turn that was not needed. So silence counts only where nothing at all came of a 
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..controller_file import ControllerSpec
 from ..network import IF, NeuronModel, Threshold
 from .identical import Groups, identical
 from .input_health import InputHealth, input_findings, input_health
-from .output_health import OutputHealth, observed_findings, output_health, output_limits
+from .output_health import OutputHealth, certain_findings, observed_findings, output_health
 from .probe import Activity, PopulationActivity
 from .reach import Bounds, reach
 from .stimulus import Stimulus
@@ -107,18 +108,9 @@ class Health:
     not_finite_ticks: int
 
     def numbers(self) -> dict[str, Any]:
-        """All of it as JSON knows it: no infinities."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, tuple):
-                return [plain(v) for v in value]
-            if is_dataclass(value):
-                return {key: plain(v) for key, v in vars(value).items()}
-            if isinstance(value, float):
-                return float(f"{value:.6g}") if math.isfinite(value) else None
-            return value
-
-        found: dict[str, Any] = plain(self)
+        """All of it as JSON knows it: numbers of six digits, null for what is not finite."""
+        text = json.dumps(asdict(self))
+        found = json.loads(text, parse_constant=lambda _: None, parse_float=lambda t: float(f"{float(t):.6g}"))
         for o, one in zip(self.outputs, found["outputs"], strict=True):
             one["one_sided"], one["never"] = o.one_sided, o.never
         return found
@@ -126,7 +118,7 @@ class Health:
     def warnings(self) -> list[str]:
         """One line a finding: path, what was found, likely causes and fixes."""
         lines = [line for p in self.populations for line in _of_population(p, self.steps)]
-        lines += output_limits(self.outputs)
+        lines += certain_findings(self.outputs)
         if self.not_finite_ticks:
             lines.append(
                 f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..coding import ArgmaxDecoder, Output
 
-__all__ = ["OutputHealth", "observed_findings", "output_health", "output_limits"]
+__all__ = ["OutputHealth", "certain_findings", "observed_findings", "output_health"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # of the ticks, at one limit, at the other: full speed may be meant, but not always
@@ -129,7 +129,7 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
     return np.abs(np.diff(ends))
 
 
-def output_limits(outputs: Sequence[OutputHealth]) -> list[str]:
+def certain_findings(outputs: Sequence[OutputHealth]) -> list[str]:
     """Lines on what weights allow, whatever the stimulus."""
     return _lines(outputs, _impossible)
 
@@ -139,11 +139,11 @@ def observed_findings(outputs: Sequence[OutputHealth]) -> list[str]:
     return [line for find in (_at_limit, _slewed, _swings, _one_sided) for line in _lines(outputs, find)]
 
 
-def _lines(outputs: Iterable[OutputHealth], find: object) -> list[str]:
+def _lines(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], str]) -> list[str]:
     """A line for each output and finding, of as many of its numbers as share it."""
     found: dict[tuple[str, str], list[OutputHealth]] = {}
     for o in outputs:
-        finding = find(o)  # type: ignore[operator]
+        finding = find(o)
         if finding:
             found.setdefault((o.where.partition("[")[0], finding), []).append(o)
     return [
