@@ -12,7 +12,7 @@ LONG = (
     "engine/test_brian2.py", "ros/test_events_replay.py", "cli/test_cli.py", "ros/test_world_node.py",
     "engine/test_digests.py", "test_one_tick.py", "ros/test_packet_nodes.py", "ros/test_launch.py",
     "report/test_look.py", "cli/test_events_replay.py", "test_plugins.py", "test_docs.py", "cli/test_new_events.py",
-    "engine/test_scale.py", "record/test_shown.py", "ros/test_view_node.py", "ros/test_encoder_node.py",
+    "engine/test_scale.py", "record/test_input_log.py", "ros/test_view_node.py", "ros/test_encoder_node.py",
 )  # fmt: skip
 
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)

@@ -28,12 +28,12 @@ __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A controller that takes a recording.
+    """A controller fitted to a recording.
 
     spec : the controller for the recording's camera, a tick a step
     events : the input that gets the recording's events
-    values : input -> the numbers that it gets in every tick
-    silent : other inputs of events, which get none
+    values : input -> its numbers in every tick
+    silent : the other inputs of events, which get none
     notes : what was changed or assumed, a line each
     """
 
@@ -59,7 +59,7 @@ def fit(
     values: Mapping[str, Any] | None = None,
     guessed: bool = False,
 ) -> Fitted:
-    """A controller for a recording.
+    """Fit a controller to a recording.
 
     size : (width, height) of the recording's camera; None: not known, the controller's own
     name : of the input that gets the events; None: the only one of events
@@ -111,7 +111,7 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
 
 
 def _values(spec: ControllerSpec, given: Mapping[str, Any]) -> tuple[dict[str, list[float]], list[str]]:
-    """What every value input gets, and what was assumed."""
+    """The numbers of every value input, and notes on those that were assumed."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
@@ -129,9 +129,9 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any]) -> tuple[dict[str, l
 
 
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
-    """Give each tick to a controller of ``fitted.spec``, with the values, as lockstep on topics does; then pass it on.
+    """Step a controller of ``fitted.spec`` with each tick and the values, then yield the tick.
 
-    The events' time is the time since the begin of the recording and one period, the tick's end the first.
+    The times of the events count from one period before the recording begins, as in lockstep on topics.
     """
     nothing = np.empty(0, np.int64)
     given: dict[str, Any] = {**fitted.values, **dict.fromkeys(fitted.silent, (nothing,) * 4)}
@@ -142,7 +142,7 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 
 
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
-    """Ticks not before their time, one a ``period`` [s]; those more than a period late are added to ``late``."""
+    """Yields each tick at its time, one a ``period`` [s]; ``late`` gets the indices of those more than a period late."""
     begin = None
     for tick in ticks:
         begin = begin or time.monotonic()  # the recording is being read by then

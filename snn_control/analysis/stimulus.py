@@ -18,15 +18,15 @@ from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
 from ..controller_file import ControllerSpec
 from ..engine.slots import EVENT_COLUMNS
 from ..errors import DescriptionError
+from ..events.slicing import MOST_TICKS
 from ..record.input_log import InputLog
 
-__all__ = ["Stimulus", "default_stimulus", "value_range"]
+__all__ = ["MOST_TICKS", "Stimulus", "default_stimulus", "value_range"]
 
 EVENTS_A_PIXEL = 2.0  # 1/s
 NOISE = 0.2  # share of the events that do not come from the disc
 RADIUS = 0.1  # of the disc, in shorter sides of the frame
 LAPS = (4, 5)  # periods of its path along x and y
-MOST_TICKS = 10_000_000
 
 
 @dataclass(frozen=True)
