@@ -22,7 +22,7 @@ from ..network import IF, NeuronModel, Threshold
 from .identical import Groups, identical
 from .input_health import InputHealth, input_findings, input_health
 from .output_health import OutputHealth, certain_findings, observed_findings, output_health
-from .probe import Activity, PopulationActivity
+from .probe import Activity, PopulationProbe
 from .reach import Bounds, reach
 from .stimulus import Stimulus
 from .synapses import all_synapses
@@ -289,7 +289,7 @@ def _changes(stimulus: Stimulus) -> bool:
 
 
 def _population(
-    where: str, model: NeuronModel, found: PopulationActivity, activity: Activity, bounds: Bounds | None,
+    where: str, model: NeuronModel, found: PopulationProbe, activity: Activity, bounds: Bounds | None,
     selective: bool, groups: tuple[Groups, Groups],
 ) -> PopulationHealth:  # fmt: skip
     rates = found.spikes / (activity.steps * activity.dt)

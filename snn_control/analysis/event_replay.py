@@ -142,7 +142,7 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 
 
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
-    """Yields each tick at its time, one a ``period`` [s]; ``late`` gets the indices of those more than a period late."""
+    """Yields each tick at its time, one a ``period`` [s]; indices of those more than a period late go to ``late``."""
     begin = None
     for tick in ticks:
         begin = begin or time.monotonic()  # the recording is being read by then

@@ -7,7 +7,8 @@ it finds what no driver can, a membrane within a tick or a NaN that the engine t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..engine.spike_ring import SpikeRing
 from ..engine.tick import run_rows
 from .stimulus import Stimulus
 
-__all__ = ["Activity", "PopulationActivity", "Probed", "probe", "sample"]
+__all__ = ["Activity", "PopulationProbe", "Probed", "probe", "sample"]
 
 ROW = 8 * WORDS  # bytes
 MOST_NEURONS, MOST_TRACES = 10_000, 8  # of a population whose spikes, whose membranes are kept
@@ -35,37 +36,79 @@ def rows(first, count):
     run_rows(first, count)
 
 
-@dataclass
-class PopulationActivity:
-    """What one population did, an element a neuron.
+class PopulationProbe:
+    """What one population of a bound Program does: to be told before and after its neurons run. An element a neuron.
 
     spikes, fired : (n,) int64, how many, and in how many steps
     highest : (n,) float32, largest membrane after a step
     drive_low, drive_high : (n,) float32, smallest and largest current (synaptic included) before a step; they leave
         out what was not finite
+    bias : (n,) float32
     bad_steps : steps in which a current or membrane of it was not finite, or so large that the engine resets it
-    kept : (k,) the neurons of which spikes or membranes were kept: all of a small population, some of a large one
-    spike_step, spike_neuron : (s,) int64, the spikes of those, from the first step on: one for each time that a neuron
-        fired in a step
-    lost_spikes : spikes of those that came later, when there was no room left
+    kept : (k,) the neurons of which spikes or membranes are kept: all of a small population, some of a large one
     trace : graded populations: (steps, k) float32 membranes of those
     """
 
-    name: str
-    size: int
-    spiking: bool
-    spikes: np.ndarray
-    fired: np.ndarray
-    highest: np.ndarray
-    drive_low: np.ndarray
-    drive_high: np.ndarray
-    bias: np.ndarray
-    kept: np.ndarray
-    trace: np.ndarray
-    spike_step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    spike_neuron: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    lost_spikes: int = 0
-    bad_steps: int = 0
+    def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
+        name, n, places = facts.name, facts.size, bound.program.names
+        self.name, self.size, self.spiking = name, n, facts.spiking
+        bias = bound.array(f"{name}.bias")
+        # where nothing adds to the current, the bias is all of it
+        self._currents = [bound.array(f"{name}.current") if f"{name}.current" in places else bias]
+        self._currents += [bound.array(f"{name}.isyn")] if f"{name}.isyn" in places else []
+        self._v = bound.array(f"{name}.v") if f"{name}.v" in places else np.zeros(n, np.float32)  # some have none
+        self._ring = SpikeRing(bound, facts) if self.spiking else None
+        self.spikes, self.fired = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self.highest, self.bias = np.full(n, -np.inf, np.float32), bias.copy()
+        self.drive_low, self.drive_high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
+        self.kept = sample(n, MOST_NEURONS if self.spiking else MOST_TRACES)
+        self.trace = np.zeros((0 if self.spiking else keep_steps, len(self.kept)), np.float32)
+        self._is_kept = np.isin(np.arange(n), self.kept)
+        self._spikes: list[np.ndarray] = []  # of the neurons that are kept, an array a step
+        self._room = MOST_SPIKES if self.spiking and keep_steps else 0
+        self._step, self.bad_steps, self._bad = 0, 0, False
+
+    def before(self) -> None:
+        """Called before the population's neurons run."""
+        drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
+        self._bad = not np.abs(drive).max() < HUGE  # a NaN compares False
+        if self._bad:
+            drive = np.where(np.abs(drive) < HUGE, drive, self.bias)
+        np.minimum(self.drive_low, drive, out=self.drive_low)
+        np.maximum(self.drive_high, drive, out=self.drive_high)
+
+    def after(self) -> None:
+        """Called after the population's neurons ran."""
+        if not np.abs(self._v).max() < HUGE:
+            self._bad = True
+        else:
+            np.maximum(self.highest, self._v, out=self.highest)
+        self.bad_steps += self._bad
+        if self._ring is not None:
+            _, fired, times = self._ring.read(self._step, self._step + 1)
+            self.fired[fired] += 1
+            self.spikes[fired] += times
+            if self._room:
+                self._spikes.append(np.repeat(fired, times * self._is_kept[fired])[: self._room])
+                self._room -= len(self._spikes[-1])
+        elif self._step < len(self.trace):
+            self.trace[self._step] = self._v[self.kept]
+        self._step += 1
+
+    @cached_property
+    def spike_step(self) -> np.ndarray:
+        """(s,) int64, the steps of the spikes that were kept: one for each time that a neuron fired in a step."""
+        return np.repeat(np.arange(len(self._spikes)), [len(one) for one in self._spikes])
+
+    @cached_property
+    def spike_neuron(self) -> np.ndarray:
+        """(s,) int64, which neurons gave the spikes that were kept."""
+        return np.concatenate([np.zeros(0, np.int64), *self._spikes])
+
+    @property
+    def lost_spikes(self) -> int:
+        """Spikes of ``kept`` that came later, when there was no room left."""
+        return int(self.spikes[self.kept].sum()) - len(self.spike_step) if self._spikes else 0
 
 
 @dataclass
@@ -75,7 +118,7 @@ class Activity:
     program : what ran
     dt, period : [s]
     steps : network steps in all
-    populations : name -> PopulationActivity
+    populations : name -> PopulationProbe
     command : (ticks, numbers) float64, the outputs in their order
     safe, not_finite : (ticks,) bool: the command was the safe one; an output was not finite
     inputs : name -> what was counted of it, as `Controller.counters` says it
@@ -86,7 +129,7 @@ class Activity:
     dt: float
     period: float
     steps: int
-    populations: dict[str, PopulationActivity]
+    populations: dict[str, PopulationProbe]
     command: np.ndarray
     safe: np.ndarray
     not_finite: np.ndarray
@@ -107,8 +150,8 @@ class Probed(Controller):
         super().__init__(program)
         self._clock = self.bound.array("clock")
         self._step_rows = [o for o in program.operations if o.section == STEP]
-        self.probes = [_Probe(self.bound, p, keep_steps) for p in program.facts.populations]
-        self._stops = sorted(((self._row_of(one.activity.name), one) for one in self.probes), key=lambda stop: stop[0])
+        self.probes = [PopulationProbe(self.bound, p, keep_steps) for p in program.facts.populations]
+        self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
         """Which row of a step runs a population's neurons: the first of its own that has its spikes or membranes."""
@@ -134,67 +177,6 @@ class Probed(Controller):
         self._clock[0] += 1
 
 
-class _Probe:
-    """The probe at one population of a bound Program, before and after its neurons run."""
-
-    def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
-        name, n, spiking = facts.name, facts.size, facts.spiking
-        bias, places = bound.array(f"{name}.bias"), bound.program.names
-        # where nothing adds to the current, the bias is all of it
-        self._currents = [bound.array(f"{name}.current") if f"{name}.current" in places else bias]
-        self._currents += [bound.array(f"{name}.isyn")] if f"{name}.isyn" in places else []
-        self._v = bound.array(f"{name}.v") if f"{name}.v" in places else np.zeros(n, np.float32)  # some have none
-        self._ring = SpikeRing(bound, facts) if spiking else None
-        kept = sample(n, MOST_NEURONS if spiking else MOST_TRACES)
-        self.activity = PopulationActivity(
-            name, n, spiking, np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, -np.inf, np.float32),
-            np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32), bias.copy(), kept,
-            np.zeros((0 if spiking else keep_steps, len(kept)), np.float32),
-        )  # fmt: skip
-        self._is_kept = np.isin(np.arange(n), kept)
-        self._spikes: list[np.ndarray] = []  # spikes of the neurons that are kept, an array a step
-        self._room = MOST_SPIKES if spiking and keep_steps else 0
-        self._step, self._bad = 0, False
-
-    def before(self) -> None:
-        drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
-        self._bad = not np.abs(drive).max() < HUGE  # a NaN compares False
-        if self._bad:
-            drive = np.where(np.abs(drive) < HUGE, drive, self.activity.bias)
-        np.minimum(self.activity.drive_low, drive, out=self.activity.drive_low)
-        np.maximum(self.activity.drive_high, drive, out=self.activity.drive_high)
-
-    def after(self) -> None:
-        if not np.abs(self._v).max() < HUGE:
-            self._bad = True
-        else:
-            np.maximum(self.activity.highest, self._v, out=self.activity.highest)
-        self.activity.bad_steps += self._bad
-        if self._ring is not None:
-            _, fired, times = self._ring.read(self._step, self._step + 1)
-            self.activity.fired[fired] += 1
-            self.activity.spikes[fired] += times
-            if self._room:
-                self._keep(np.repeat(fired, times * self._is_kept[fired]))
-        elif self._step < len(self.activity.trace):
-            self.activity.trace[self._step] = self._v[self.activity.kept]
-        self._step += 1
-
-    def _keep(self, fired: np.ndarray) -> None:
-        kept = fired[: self._room].copy()
-        self._spikes.append(kept)
-        self._room -= len(kept)
-
-    def finish(self) -> PopulationActivity:
-        """What the population did, after the last step."""
-        found = self.activity
-        if self._spikes:
-            found.spike_step = np.repeat(np.arange(len(self._spikes)), [len(k) for k in self._spikes])
-            found.spike_neuron = np.concatenate(self._spikes)
-            found.lost_spikes = int(found.spikes[found.kept].sum()) - len(found.spike_step)
-        return found
-
-
 def sample(n: int, most: int) -> np.ndarray:
     """At most ``most`` of n indices, evenly spread, the first and the last among them."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
@@ -215,6 +197,6 @@ def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
             probed.step(observation)
             commands[k], safe[k] = command, probed.safe
             not_finite[k] = guard[outputs.REASON] & outputs.OUTPUT_NOT_FINITE != 0
-    populations = {one.activity.name: one.finish() for one in probed.probes}
+    populations = {one.name: one for one in probed.probes}
     times, inputs = (program.facts.dt, program.facts.period), probed.counters()["inputs"]
     return Activity(program, stimulus, *times, steps, populations, commands, safe, not_finite, inputs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.probe import Activity, PopulationActivity, sample
+from ..analysis.probe import Activity, PopulationProbe, sample
 from ..coding import ArgmaxDecoder, EventsInput, Input, Output, ValueInput
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names
@@ -269,7 +269,7 @@ def _spikes(
     axes: Axes,
     beside: Callable[[], Axes],
     activity: Activity,
-    seen: PopulationActivity,
+    seen: PopulationProbe,
     colour: str,
     grid: tuple[int, int] | None,
 ) -> None:
@@ -326,7 +326,7 @@ def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
 # --- membranes and commands -----------------------------------------------------------------------
 
 
-def _graded(activity: Activity, seen: PopulationActivity, colour: str) -> list[Row]:
+def _graded(activity: Activity, seen: PopulationProbe, colour: str) -> list[Row]:
     k = len(seen.kept)
     t = (np.arange(len(seen.trace)) + 1) * activity.dt
     title = f"{seen.name}{_of(k, seen.size, 'membranes')}"

@@ -65,7 +65,7 @@ def test_it_has_the_same_bits_with_every_kernel():
     assert np.array_equal(plain.bound.state, probed.bound.state)
     assert np.array_equal(plain.bound.array("command"), probed.bound.array("command"))
     spikes = plain.counters()["spikes"]
-    assert {one.activity.name: one.activity.spikes.sum() for one in probed.probes if one.activity.spiking} == spikes
+    assert {one.name: one.spikes.sum() for one in probed.probes if one.spiking} == spikes
 
 
 def test_what_is_seen_is_what_happened():
