@@ -15,8 +15,11 @@ __all__ = ["Observer", "newest"]
 class Observer:
     """A compiled function ``int64(context, stamp_ns, now_ns)`` over a block of int64 words.
 
-    A `Loop` calls it through ``function`` and ``context`` after each tick, with the stamp of the newest message and the
-    time of the tick's end; as one of `Controller.observers` it is called after each tick with 0 for both.
+    A `Loop` calls it through ``function`` and ``context`` after each tick, with the tick's stamp and the time of
+    CLOCK_MONOTONIC; as one of `Controller.observers` it is called after each tick with 0 for both.
+
+    name : for counters and messages
+    words : int64 words that the function reads and writes at ``context``
     """
 
     def __init__(self, name: str, function: Callable, words: Sequence[int]) -> None:

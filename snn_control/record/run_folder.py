@@ -170,14 +170,15 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
         raise RuntimeFault(f"{folder / SUMMARY}: cannot be read: {reason(error)}") from None
     if not isinstance(summary, dict):
         raise RuntimeFault(f"{folder / SUMMARY}: must be an object, is {type(summary).__name__}")
-    arrays: dict[str, np.ndarray] = {}
-    if (folder / DATA).exists():
-        try:
-            with Arrays(folder / DATA) as file:
-                arrays = dict(file)
-        except (OSError, ValueError) as error:
-            raise RuntimeFault(f"{folder / DATA}: cannot be read: {reason(error)}") from None
-    return summary, arrays
+    return summary, _arrays(folder / DATA) if (folder / DATA).exists() else {}
+
+
+def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    try:
+        with Arrays(path) as file:
+            return dict(file)
+    except (OSError, ValueError) as error:
+        raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
 
 
 def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
@@ -190,13 +191,12 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
 
 def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of a file of arrays in which ``facts`` is an object of JSON; raises RuntimeFault."""
+    arrays = _arrays(path)
     try:
-        with Arrays(path) as file:
-            arrays = dict(file)
         facts = json.loads(str(arrays.pop("facts")))
     except KeyError:
         raise RuntimeFault(f"{path}: is no record: it has no facts") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(facts, dict):
         raise RuntimeFault(f"{path}: facts must be an object, is {type(facts).__name__}")
