@@ -22,7 +22,7 @@ __all__ = ["ActivityRecorder", "unpack"]
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
-POPULATIONS, N_POPULATIONS, NEXT_STEP, WORDS = 10, 11, 12, 13
+POPULATIONS, N_POPULATIONS, WORDS = 10, 11, 12
 STAMP, NOW, TICK_WORDS = range(3)  # a tick's row, then the command
 
 
@@ -52,9 +52,8 @@ def record(context, stamp_ns, now_ns):
     for k in range(command.size):
         row[TICK_WORDS + k] = command[k]
     o[TICKS_TOTAL] += 1
-    for step in range(max(clock[1] - o[STEPS], o[NEXT_STEP]), clock[1]):  # the final safe command has no tick
+    for step in range(clock[1] - o[STEPS], clock[1]):
         _record_spikes(context, step)
-    o[NEXT_STEP] = clock[1]
     return 0
 
 
@@ -77,17 +76,17 @@ class ActivityRecorder(Observer):
         super().__init__("recorder", record, (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
             self._ticks.ctypes.data, ticks, 0, self._spikes.ctypes.data, spikes, 0,
-            self._rings.ctypes.data, len(self.populations), 0,
+            self._rings.ctypes.data, len(self.populations),
         ))  # fmt: skip
 
     @property
     def total(self) -> int:
-        """Ticks, and final safe commands, since it was cleared."""
+        """Ticks since it was cleared."""
         return int(self._words[TICKS_TOTAL])
 
     def clear(self) -> None:
         """Forget everything, as before the first tick. Not while the loop runs."""
-        self._words[[TICKS_TOTAL, SPIKES_TOTAL, NEXT_STEP]] = 0
+        self._words[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything kept, oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population,

@@ -31,7 +31,7 @@ from .observer import Observer, newest
 __all__ = ["InputLog", "InputLogRecorder"]
 
 # context words
-CLOCK, LAST_TICK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, WORDS = range(11)
+CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, WORDS = range(10)
 TICK, CONTROL = 0, 1  # a row begins with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: where they stand in a row, and
 # behind them where the tick's events begin
@@ -55,14 +55,10 @@ def _keep_events(o, n):
 
 
 def keep_inputs(context, stamp_ns, now_ns):
-    """An observer: copies all io slots, if there was a tick since the last call."""
+    """An observer: copies all io slots and the control words of the tick that has just run."""
     c = i64(context, WORDS)
-    tick = i64(c[CLOCK], 1)[0]
-    if tick == c[LAST_TICK]:
-        return 0
-    c[LAST_TICK] = tick
     row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
-    rules, row[TICK] = c[RULES], tick
+    rules, row[TICK] = c[RULES], i64(c[CLOCK], 1)[0]
     controlled = i64(c[CONTROLLED], LEARNING + SWITCH_WORDS * rules)
     for i in range(LEARNING):
         row[CONTROL + i] = controlled[i]
@@ -132,7 +128,7 @@ class InputLogRecorder(Observer):
         self._clock, self._guard = bound.array("clock"), bound.array("guard")
         self._faulted = False
         super().__init__("input log recorder", keep_inputs, (
-            bound.address("clock"), self._clock[0], self._table.ctypes.data, len(self._inputs),
+            bound.address("clock"), self._table.ctypes.data, len(self._inputs),
             self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules,
         ))  # fmt: skip
 
@@ -165,8 +161,7 @@ class InputLogRecorder(Observer):
     def clear(self) -> None:
         """Forget everything; call it when the state is the one to begin with. Not while a loop runs."""
         self._faulted = bool(self._guard[FAULTED])
-        self._words[TOTAL], self._words[LAST_TICK] = 0, self._clock[0]
-        self._table[:, EVENTS_TOTAL] = 0
+        self._words[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
 
     def log(self) -> InputLog:
         """A copy of all that is kept, oldest first. Not while a loop runs."""

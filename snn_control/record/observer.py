@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..engine.compile import compile_callback
+from ..realtime.port import SIGNATURE, caller
 
 __all__ = ["Observer", "newest"]
 
 
 class Observer:
-    """A compiled function ``int64(context, stamp_ns, now_ns)`` over a block of int64 words.
+    """A compiled function over a block of int64 words, as `snn_control.realtime.port` says of observers.
 
-    A `Loop` calls it through ``function`` and ``context`` after each tick, with the tick's stamp and the time of
-    CLOCK_MONOTONIC; as one of `Controller.observers` it is called after each tick with 0 for both.
+    A `Loop` calls it after each tick; as one of `Controller.observers` it is called after each tick, with 0 for the
+    stamp and the time.
 
     name : for counters and messages
     words : int64 words that the function reads and writes at ``context``
@@ -26,11 +26,11 @@ class Observer:
         self.name = name
         self._words = np.array(words, np.int64)
         self.context = int(self._words.ctypes.data)
-        self.function = compile_callback(function, "int64(int64,int64,int64)")
-        self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.function)
+        self.function = compile_callback(function, SIGNATURE)
+        self._call = caller(self)
 
     def __call__(self) -> None:
-        self._call(self.context, 0, 0)
+        self._call(0, 0)
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:

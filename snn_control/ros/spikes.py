@@ -24,7 +24,7 @@ __all__ = ["SpikesOutput", "grid_places"]
 
 # words of the context
 RESET_ERROR, CALL, HANDLE, MESSAGE, CLOCK, STEPS, STEP_NS, RING, PLACES, N, BUFFER = range(11)
-WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, LAST_STEP, WORDS = range(11, 22)
+WIDTH_AT, ROW_STEP_AT, COUNT_AT, DATA_AT, CAPACITY, PUBLISHED, ERRORS, LAST_ERROR, CUT, WORDS = range(11, 21)
 
 
 @register_jitable
@@ -49,9 +49,6 @@ def publish_spikes(context, stamp_ns, now_ns):
     """The spikes of the tick that has just run -> 0 or rcl's error code."""
     o = i64(context, WORDS)
     step = i64(o[CLOCK], 2)[1]
-    if step == o[LAST_STEP]:  # no tick since: the loop's final safe command would publish its spikes twice
-        return np.int64(0)
-    o[LAST_STEP] = step
     data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
     for k in range(o[STEPS]):
         count = _append(o, step - o[STEPS] + k, data, count, k * o[STEP_NS])
@@ -103,7 +100,7 @@ class SpikesOutput(Observer):
             address_of("rcutils", "rcutils_reset_error"), address_of("rcl", "rcl_publish_serialized_message"),
             publisher.handle.pointer, self._message.address, bound.address("clock"), bound.program.steps,
             round(facts.dt * 1e9), self._ring.ctypes.data, self._places.ctypes.data, n, self._buffer.ctypes.data,
-            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0, 0, -1,
+            width_at, data_at - 8, data_at - 4, data_at, capacity, 0, 0, 0, 0,
         ))  # fmt: skip
 
     def counters(self) -> dict[str, int]:

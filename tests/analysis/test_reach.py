@@ -70,8 +70,8 @@ def test_no_random_network_leaves_its_bounds(description, seed):
         if not probed.safe:
             command = probed.bound.array("command")
             raw = np.minimum(raw[0], command), np.maximum(raw[1], command)
-    for one in probed.probes:
-        seen, bound = one.activity, bounds.populations[one.activity.name]
+    for seen in probed.probes:
+        bound = bounds.populations[seen.name]
         room = 1e-4 * (1 + np.nan_to_num(np.abs(bound.drive), posinf=0).max(0))
         assert (seen.drive_high <= bound.drive[1] + room).all(), seen.name
         assert (seen.drive_low >= bound.drive[0] - room).all(), seen.name
