@@ -91,7 +91,7 @@ class Model:
             raise DescriptionError(path, origin, f"must be a population or an input: {known}")
         if isinstance(source, Ensemble):
             if source.dt != self.dt:
-                raise DescriptionError(source.at("dt"), source.dt, f"must be the model's dt ({self.dt} s)")
+                raise source.wrong("dt", f"must be the model's dt ({self.dt} s)")
             if weights is None:
                 return source.decoder(tau)
         neuron, weights = neurons[origin], 1.0 if weights is None else weights

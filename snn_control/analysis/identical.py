@@ -33,7 +33,7 @@ def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, t
     alike for long. Neurons that nothing reaches are left out: they are dead, which is another finding.
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
-    taught = {getattr(rule, key) for rule in rules for key in rule.texts}
+    taught = {getattr(rule, key) for rule in rules for key in rule.signals()}
     found = {}
     for p in spec.network.populations:
         into, out = ([s for s in synapses if getattr(s.of, key) == p.name] for key in ("post", "pre"))
@@ -104,7 +104,7 @@ def _halves(marks: np.ndarray) -> list[np.ndarray]:
 
 def _arrays(model: NeuronModel) -> list[np.ndarray]:
     """Parameters of one number a neuron."""
-    values = (np.asarray(getattr(model, name)) for name in model.names() if name not in model.words)
+    values = (np.asarray(getattr(model, name)) for name in model.arrays())
     return [value.astype(np.float64) for value in values if value.ndim and value.dtype.kind in "fiu"]
 
 

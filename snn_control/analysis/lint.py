@@ -152,5 +152,5 @@ def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
     used |= {term.source for output in spec.outputs for term in _terms(output)}
     for p in spec.network.projections:
         if p.learning is not None:
-            used |= {getattr(p.learning, key) for key in p.learning.texts}
+            used |= {getattr(p.learning, key) for key in p.learning.signals()}
     return used

@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.graph import MOST, check_size
+from ..network.checks import (
+    MOST,
+    SIZE,
+    Checked,
+    Each,
+    EachPositive,
+    Numbers,
+    OneOf,
+    Positive,
+    Real,
+    Seconds,
+    Size,
+)  # fmt: skip
 from ..network.neurons import NeuronModel, Threshold
 
 __all__ = [
@@ -30,23 +42,12 @@ __all__ = [
     "SurfaceEncoder",
 ]
 
-
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
 
-
-def _finite(path: str, value: Any) -> None:
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise DescriptionError(path, value, "must be finite")
+Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 
 
-def _positive(path: str, value: Any) -> None:
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu" or not (np.isfinite(array) & (array > 0)).all():
-        raise DescriptionError(path, value, "must be > 0")
-
-
-class Encoder:
+class Encoder(Checked):
     """Base of all encoder descriptions; subclasses are frozen dataclasses.
 
     neuron : driven by the currents; None leaves them as a graded signal
@@ -63,6 +64,11 @@ class _GridEncoder(Encoder):
 
     grid: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        for k in (0, 1):
+            SIZE(f"grid[{k}]", self.grid[k])
+        super().__post_init__()
+
     def check(self, path: str, size: Any) -> None:
         for k in (0, 1):
             if self.grid[k] > size[k]:
@@ -77,13 +83,9 @@ class DirectEncoder(Encoder):
     gain, bias : a number or (dimensions,)
     """
 
-    gain: Any = 1.0
-    bias: Any = 0.0
+    gain: Each = 1.0
+    bias: Each = 0.0
     neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        _finite("gain", self.gain)
-        _finite("bias", self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +108,17 @@ class PopulationEncoder(Encoder):
     neuron : spiking model driven by the fields; None leaves the graded current
     """
 
-    neurons: int
+    neurons: Size
     low: Any = None
     high: Any = None
     sigma: Any = None
-    drive: float = 4.0
+    drive: Real = 4.0
     neuron: NeuronModel | None = None
 
     def __post_init__(self) -> None:
-        check_size("neurons", self.neurons)
+        super().__post_init__()
         if self.neurons < 2:
-            raise DescriptionError("neurons", self.neurons, "must be at least 2 a dimension")
-        _finite("drive", self.drive)
+            raise self.wrong("neurons", "must be at least 2 a dimension")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,40 +133,37 @@ class FieldsEncoder(Encoder):
     """
 
     grid: tuple[int, ...] | None = None
-    centres: Any = None
+    centres: Annotated[Any, Numbers(ndim=2)] = None
     low: Any = None
     high: Any = None
-    sigma: Any = None
-    drive: float = 4.0
+    sigma: EachPositive = None
+    drive: Real = 4.0
     neuron: NeuronModel | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.grid is None) == (self.centres is None):
-            raise DescriptionError("grid", self.grid, "give a grid or centres")
+            raise self.wrong("grid", "give a grid or centres")
         if self.grid is not None:
             self._check_grid()
         else:
             if np.ndim(self.centres) != 2 or np.size(self.centres) == 0:
-                raise DescriptionError("centres", f"shape {np.shape(self.centres)}", "must be (fields, dimensions)")
-            _finite("centres", self.centres)
+                raise self.wrong("centres", "must be (fields, dimensions)", value=f"shape {np.shape(self.centres)}")
             for key in ("low", "high"):
                 if getattr(self, key) is not None:
-                    raise DescriptionError(key, getattr(self, key), "goes with a grid")
+                    raise self.wrong(key, "goes with a grid")
             if self.sigma is None:
-                raise DescriptionError("sigma", None, "is needed with centres")
-        if self.sigma is not None:
-            _positive("sigma", self.sigma)
-        _finite("drive", self.drive)
+                raise self.wrong("sigma", "is needed with centres")
 
     def _check_grid(self) -> None:
         if not isinstance(self.grid, tuple | list) or not self.grid:
-            raise DescriptionError("grid", self.grid, "must be a list of one number a dimension")
+            raise self.wrong("grid", "must be a list of one number a dimension")
         for k, n in enumerate(self.grid):
-            check_size(f"grid[{k}]", n)
+            SIZE(f"grid[{k}]", n)
             if n < 2:
                 raise DescriptionError(f"grid[{k}]", n, "must be at least 2")
         if math.prod(self.grid) > MOST:
-            raise DescriptionError("grid", self.grid, f"must be at most {MOST:,} fields")
+            raise self.wrong("grid", f"must be at most {MOST:,} fields")
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +173,8 @@ class SignedEncoder(Encoder):
     gain : a number or (dimensions,)
     """
 
-    gain: Any = 1.0
+    gain: Each = 1.0
     neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        _finite("gain", self.gain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,11 +186,8 @@ class DeltaEncoder(Encoder):
     neuron : the default fires once a pulse
     """
 
-    threshold: Any = 0.1
+    threshold: EachPositive = 0.1
     neuron: NeuronModel | None = ONCE
-
-    def __post_init__(self) -> None:
-        _positive("threshold", self.threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,18 +199,8 @@ class StepForwardEncoder(Encoder):
     neuron : the default fires once a pulse
     """
 
-    threshold: Any = 0.1
+    threshold: EachPositive = 0.1
     neuron: NeuronModel | None = ONCE
-
-    def __post_init__(self) -> None:
-        _positive("threshold", self.threshold)
-
-
-def _check_grid(grid: tuple[int, int], polarity: str) -> None:
-    for k in (0, 1):
-        check_size(f"grid[{k}]", grid[k])
-    if polarity not in ("signed", "merge", "split"):
-        raise DescriptionError("polarity", polarity, "must be 'signed', 'merge' or 'split'")
 
 
 @dataclass(frozen=True)
@@ -236,26 +218,19 @@ class PoolEncoder(_GridEncoder):
     """
 
     grid: tuple[int, int]
-    polarity: str = "signed"
-    on_weight: float = 1.0
-    off_weight: float = 1.0
-    response: str = "sum"
-    ceiling: float | None = None
-    tau: float | None = None
+    polarity: Polarity = "signed"
+    on_weight: Real = 1.0
+    off_weight: Real = 1.0
+    response: Annotated[str, OneOf("sum", "binary", "saturate")] = "sum"
+    ceiling: Positive | None = None
+    tau: Seconds | None = None
     neuron: NeuronModel | None = None
 
     def __post_init__(self) -> None:
-        _check_grid(self.grid, self.polarity)
-        _finite("on_weight", self.on_weight)
-        _finite("off_weight", self.off_weight)
-        if self.response not in ("sum", "binary", "saturate"):
-            raise DescriptionError("response", self.response, "must be 'sum', 'binary' or 'saturate'")
+        super().__post_init__()
         if (self.response == "saturate") != (self.ceiling is not None):
             rule = "is needed with response 'saturate'" if self.ceiling is None else "goes with response 'saturate'"
-            raise DescriptionError("ceiling", self.ceiling, rule)
-        for key in ("ceiling", "tau"):
-            if getattr(self, key) is not None:
-                _positive(key, getattr(self, key))
+            raise self.wrong("ceiling", rule)
 
 
 @dataclass(frozen=True)
@@ -269,10 +244,6 @@ class SurfaceEncoder(_GridEncoder):
     """
 
     grid: tuple[int, int]
-    tau: float
-    polarity: str = "merge"
+    tau: Seconds
+    polarity: Polarity = "merge"
     neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        _check_grid(self.grid, self.polarity)
-        _positive("tau", self.tau)

@@ -7,20 +7,21 @@ simulation, in a replay and on a robot.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.graph import check_size
+from ..network.checks import Checked, Flag, Numbers, OneOf, Size, Whole
 
 __all__ = ["BackgroundActivity", "EventFilter", "HotPixels", "Polarity", "RateLimit", "Refractory", "Region"]
 
-LONGEST = 1000.0  # s, of a period or a window: times of pixels are kept modulo 4295 s
+#: of a pixel: its times are kept modulo 4295 s
+Period = Annotated[float, Numbers(least=1e-6, most=1000, unit="s")]
 MOST_EVENTS = 1e12  # a second, or in a burst
 
 
-class EventFilter:
+class EventFilter(Checked):
     """Base of all descriptions of filters; subclasses are frozen dataclasses."""
 
     def check(self, path: str, width: int, height: int) -> None:
@@ -35,18 +36,10 @@ class Region(EventFilter):
     width, height : [pixel]
     """
 
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        for key in ("x", "y"):
-            value = getattr(self, key)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-                raise DescriptionError(key, value, "must be a whole number >= 0")
-        check_size("width", self.width)
-        check_size("height", self.height)
+    x: Annotated[int, Whole(0)]
+    y: Annotated[int, Whole(0)]
+    width: Size
+    height: Size
 
     def check(self, path: str, width: int, height: int) -> None:
         for key, first, size, whole in (("width", self.x, self.width, width), ("height", self.y, self.height, height)):
@@ -68,7 +61,7 @@ class HotPixels(EventFilter):
 
     def __post_init__(self) -> None:
         if (self.mask is None) == (self.pixels is None):
-            raise DescriptionError("mask", self.mask, "give a mask or pixels")
+            raise self.wrong("mask", "give a mask or pixels")
         if self.mask is not None:
             mask = np.asarray(self.mask)
             if mask.ndim != 2 or mask.dtype.kind not in "biu":
@@ -79,7 +72,7 @@ class HotPixels(EventFilter):
         else:
             pixels = np.asarray(self.pixels)
             if pixels.ndim != 2 or pixels.shape[1] != 2 or pixels.dtype.kind not in "iu" or pixels.min(initial=0) < 0:
-                raise DescriptionError("pixels", self.pixels, "must be a list of [column, row], whole numbers >= 0")
+                raise self.wrong("pixels", "must be a list of [column, row], whole numbers >= 0")
 
     def check(self, path: str, width: int, height: int) -> None:
         if self.mask is not None and np.shape(self.mask) != (height, width):
@@ -101,12 +94,6 @@ class HotPixels(EventFilter):
         return hot
 
 
-def _check_time(path: str, value: Any) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 1e-6 <= value <= LONGEST:
-        raise DescriptionError(path, value, f"must be from 1e-06 s to {LONGEST:g} s")
-
-
 @dataclass(frozen=True)
 class Refractory(EventFilter):
     """Removes an event less than ``period`` after the last one that it left of the same pixel.
@@ -118,11 +105,8 @@ class Refractory(EventFilter):
     each_polarity : ON and OFF events of a pixel wait apart, not together
     """
 
-    period: float
-    each_polarity: bool = False
-
-    def __post_init__(self) -> None:
-        _check_time("period", self.period)
+    period: Period
+    each_polarity: Flag = False
 
 
 @dataclass(frozen=True)
@@ -134,13 +118,8 @@ class BackgroundActivity(EventFilter):
     support : 1 to 8
     """
 
-    window: float
-    support: int = 1
-
-    def __post_init__(self) -> None:
-        _check_time("window", self.window)
-        if not isinstance(self.support, int) or isinstance(self.support, bool) or not 1 <= self.support <= 8:
-            raise DescriptionError("support", self.support, "must be a whole number from 1 to 8")
+    window: Period
+    support: Annotated[int, Whole(1, 8)] = 1
 
 
 @dataclass(frozen=True)
@@ -150,11 +129,7 @@ class Polarity(EventFilter):
     keep : "on" or "off"
     """
 
-    keep: str
-
-    def __post_init__(self) -> None:
-        if self.keep not in ("on", "off"):
-            raise DescriptionError("keep", self.keep, "must be 'on' or 'off'")
+    keep: Annotated[str, OneOf("on", "off")]
 
 
 @dataclass(frozen=True)
@@ -168,15 +143,5 @@ class RateLimit(EventFilter):
     burst : most events in a tick; None: rate x period, at least 1
     """
 
-    rate: float
-    burst: float | None = None
-
-    def __post_init__(self) -> None:
-        for key, least in (("rate", 0.0), ("burst", 1.0)):
-            value = getattr(self, key)
-            if value is None and key == "burst":
-                continue
-            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not number or not least <= value <= MOST_EVENTS or value == 0:
-                rule = f"must be {'> 0' if least == 0 else '>= 1'} and at most {MOST_EVENTS:g}"
-                raise DescriptionError(key, value, rule)
+    rate: Annotated[float, Numbers(above=0, most=MOST_EVENTS)]
+    burst: Annotated[float, Numbers(least=1, most=MOST_EVENTS)] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError, close_match
-from ..network.graph import check_name, check_size
+from ..network.checks import SIZE, Checked, Flag, Size, check_name
 from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
 
@@ -21,7 +21,7 @@ NOT_FINITE = ("reject", "high", "low", "hold")
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(Checked):
     """What every input has.
 
     stale : age [s] beyond which it is invalid
@@ -30,13 +30,18 @@ class Input:
 
     name: str
     stale: float = math.inf
-    required: bool = True
+    required: Flag = True
+
+    @property
+    def where(self) -> str:
+        return f"inputs.{self.name}."
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
+        super().__post_init__()
         if not (0 < self.stale <= LONGEST or (math.isinf(self.stale) and self.stale > 0)):
             rule = f"must be > 0 s and at most {LONGEST:g} s, or infinite"
-            raise DescriptionError(f"inputs.{self.name}.stale", self.stale, rule)
+            raise self.wrong("stale", rule)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class ValueInput(Input):
         nor one that is held up to a ``stale``
     """
 
-    size: int = 1
+    size: Size = 1
     encoder: Encoder | None = None
     range: tuple[Any, Any] = (-math.inf, math.inf)
     plausible: tuple[Any, Any] = (-math.inf, math.inf)
@@ -61,37 +66,36 @@ class ValueInput(Input):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_size(f"inputs.{self.name}.size", self.size)
         for key in ("range", "plausible"):
             low, high = (np.asarray(side, np.float64) for side in getattr(self, key))
             for k, side in enumerate((low, high)):
                 if side.shape not in ((), (self.size,)) or np.isnan(side).any():
                     rule = f"must be a number or {self.size} numbers"
-                    raise DescriptionError(f"inputs.{self.name}.{key}[{k}]", getattr(self, key)[k], rule)
+                    raise self.wrong(f"{key}[{k}]", rule, value=getattr(self, key)[k])
             if not (low < high).all():
-                raise DescriptionError(f"inputs.{self.name}.{key}", getattr(self, key), "low must be < high")
-        self._check_rules(f"inputs.{self.name}")
+                raise self.wrong(key, "low must be < high")
+        self._check_rules()
 
     def rules(self) -> tuple[str, ...]:
         """Of `NOT_FINITE`, one a number."""
         one = self.not_finite
         return (one,) * self.size if isinstance(one, str) else tuple(one)
 
-    def _check_rules(self, where: str) -> None:
+    def _check_rules(self) -> None:
         value = self.not_finite
         many = isinstance(value, list | tuple) and len(value) == self.size
         if not (isinstance(value, str) or many) or not set(map(str, self.rules())) <= set(NOT_FINITE):
             rule = f"must be one of {', '.join(NOT_FINITE)}, or a list of {self.size} of them"
-            raise DescriptionError(f"{where}.not_finite", value, rule, close_match(value, NOT_FINITE))
+            raise self.wrong("not_finite", rule, close_match(value, NOT_FINITE))
         ends = [np.broadcast_to(np.asarray(side, np.float64), self.size) for side in (*self.range, *self.plausible)]
         for k, rule in enumerate(self.rules()):
             low, high, least, most = (side[k] for side in ends)
             if rule in ("high", "low") and not (math.isfinite(low) and math.isfinite(high)):
                 need = f"{rule} needs a finite range, whose ends stand for what is not finite"
-                raise DescriptionError(f"{where}.not_finite", value, need, "give `range: [low, high]`")
+                raise self.wrong("not_finite", need, "give `range: [low, high]`")
             if rule in ("high", "low") and not (least <= low and high <= most):
                 need = f"must hold the ends of the range [{low:g}, {high:g}], which stand for what is not finite"
-                raise DescriptionError(f"{where}.plausible", list(self.plausible), need, "widen one of them")
+                raise self.wrong("plausible", need, "widen one of them", value=list(self.plausible))
 
 
 @dataclass(frozen=True)
@@ -105,22 +109,21 @@ class EventsInput(Input):
 
     size: tuple[int, int] = (128, 128)
     encoder: Any = field(default_factory=lambda: PoolEncoder((16, 16)))  # an Encoder of events
-    capacity: int = 16384
+    capacity: Size = 16384
     filters: tuple[EventFilter, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for k in (0, 1):
-            check_size(f"inputs.{self.name}.size[{k}]", self.size[k])
+            SIZE(f"{self.where}size[{k}]", self.size[k])
             if self.size[k] > 65536:
-                raise DescriptionError(f"inputs.{self.name}.size[{k}]", self.size[k], "must be at most 65536")
+                raise self.wrong(f"size[{k}]", "must be at most 65536", value=self.size[k])
         if not isinstance(self.encoder, Encoder):
             rule = "must be an encoder of events, e.g. PoolEncoder((16, 16))"
-            raise DescriptionError(f"inputs.{self.name}.encoder", type(self.encoder).__name__, rule)
-        self.encoder.check(f"inputs.{self.name}.encoder", self.size)
-        check_size(f"inputs.{self.name}.capacity", self.capacity)
+            raise self.wrong("encoder", rule, value=type(self.encoder).__name__)
+        self.encoder.check(f"{self.where}encoder", self.size)
         for k, one in enumerate(self.filters):
-            path = f"inputs.{self.name}.filters[{k}]"
+            path = f"{self.where}filters[{k}]"
             if not isinstance(one, EventFilter):
                 raise DescriptionError(path, type(one).__name__, "must be a filter, e.g. Refractory(0.001)")
             one.check(path, *self.size)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DescriptionError
-from ..network.graph import check_name, check_size
+from ..network.checks import MOST, Checked, Flag, Seconds, Size, Whole, check_name
 
 __all__ = [
     "ArgmaxDecoder",
@@ -24,18 +23,13 @@ __all__ = [
 ]
 
 
-class Decoder:
+class Decoder(Checked):
     """Base of all decoder descriptions: what one population adds to an output, a term of a sum.
 
     source : population
     """
 
     source: str
-
-
-def _time(path: str, value: Any) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise DescriptionError(path, value, "must be > 0 s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +43,7 @@ class SpikeDecoder(Decoder):
 
     source: str
     weights: Any
-    tau: float
-
-    def __post_init__(self) -> None:
-        _time("tau", self.tau)
+    tau: Seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +56,7 @@ class MembraneDecoder(Decoder):
 
     source: str
     weights: Any
-    window: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.window is not None:
-            _time("window", self.window)
+    window: Seconds | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +71,8 @@ class PopulationVectorDecoder(Decoder):
 
     source: str
     directions: Any
-    tau: float
-    hold: bool = False
-
-    def __post_init__(self) -> None:
-        _time("tau", self.tau)
+    tau: Seconds
+    hold: Flag = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +85,7 @@ class SpikeCountDecoder(Decoder):
 
     source: str
     weights: Any
-    window: float
-
-    def __post_init__(self) -> None:
-        _time("window", self.window)
+    window: Seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,30 +102,25 @@ class FirstSpikeDecoder(Decoder):
     """
 
     source: str
-    window: float
+    window: Seconds
     weights: Any = None
-
-    def __post_init__(self) -> None:
-        _time("window", self.window)
 
 
 @dataclass(frozen=True)
-class ArgmaxDecoder:
+class ArgmaxDecoder(Checked):
     """A discrete action: the index of the largest of ``actions`` decoded values."""
 
-    actions: int
+    actions: Annotated[int, Whole(2, MOST)]
     terms: tuple[Decoder, ...]
 
     def __post_init__(self) -> None:
-        check_size("actions", self.actions)
-        if self.actions < 2:
-            raise DescriptionError("actions", self.actions, "must be a whole number >= 2")
+        super().__post_init__()
         if not self.terms:
-            raise DescriptionError("terms", self.terms, "must hold at least one decoder")
+            raise self.wrong("terms", "must hold at least one decoder")
 
 
 @dataclass(frozen=True, eq=False)
-class Output:
+class Output(Checked):
     """A command of ``size`` numbers: the sum of its decoders' terms and a bias, guarded.
 
     limits : (low, high), numbers or (size,)
@@ -155,56 +131,59 @@ class Output:
 
     name: str
     decoder: tuple[Decoder, ...] | ArgmaxDecoder
-    size: int = 1
+    size: Size = 1
     bias: Any = 0.0
     limits: tuple[Any, Any] = (-math.inf, math.inf)
     slew: Any = math.inf
     safe: Any = 0.0
-    ramp: bool = False
+    ramp: Flag = False
     unit: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"outputs.{self.name}."
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
-        where = f"outputs.{self.name}"
-        check_size(f"{where}.size", self.size)
+        super().__post_init__()
         values = {"bias": self.bias, "slew": self.slew, "safe": self.safe}
         values |= {"limits[0]": self.limits[0], "limits[1]": self.limits[1]}
         for key, value in values.items():
             array = np.asarray(value, np.float64)
             if array.shape not in ((), (self.size,)) or np.isnan(array).any():
-                raise DescriptionError(f"{where}.{key}", value, f"must be a number or {self.size} numbers")
+                raise self.wrong(key, value=value, rule=f"must be a number or {self.size} numbers")
         if not (np.abs(np.asarray(self.bias, np.float64)) <= np.finfo(np.float32).max).all():
-            raise DescriptionError(f"{where}.bias", self.bias, "must be finite numbers of float32")
+            raise self.wrong("bias", "must be finite numbers of float32")
         if isinstance(self.decoder, ArgmaxDecoder):
-            self._check_action(where, values, self.decoder.actions)
+            self._check_action(values, self.decoder.actions)
         low, high, safe = (np.asarray(v, np.float64) for v in (*self.limits, self.safe))
         if not (low < high).all():
-            raise DescriptionError(f"{where}.limits", list(self.limits), "low must be < high")
+            raise self.wrong("limits", "low must be < high", value=list(self.limits))
         if not ((safe >= low) & (safe <= high)).all() or not np.isfinite(safe).all():
-            raise DescriptionError(f"{where}.safe", self.safe, f"must be finite and within limits {list(self.limits)}")
+            raise self.wrong("safe", f"must be finite and within limits {list(self.limits)}")
         if not (np.asarray(self.slew, np.float64) > 0).all():
-            raise DescriptionError(f"{where}.slew", self.slew, "must be > 0 a second")
+            raise self.wrong("slew", "must be > 0 a second")
         if self.ramp and not np.isfinite(np.asarray(self.slew, np.float64)).all():
-            raise DescriptionError(f"{where}.slew", self.slew, "must be finite where safe is 'ramp'", "give a slew")
+            raise self.wrong("slew", "must be finite where safe is 'ramp'", "give a slew")
 
-    def _check_action(self, where: str, values: dict[str, Any], actions: int) -> None:
+    def _check_action(self, values: dict[str, Any], actions: int) -> None:
         """An index of an action knows no bias, no limits of its own and no slew."""
         if self.size != 1:
-            raise DescriptionError(f"{where}.size", self.size, "must be 1 with arg-max")
+            raise self.wrong("size", "must be 1 with arg-max")
         for key, none in (("bias", 0.0), ("limits[0]", -math.inf), ("limits[1]", math.inf), ("slew", math.inf)):
             if np.any(np.asarray(values[key]) != none):
-                raise DescriptionError(f"{where}.{key}", values[key], "does not go with arg-max", "leave it out")
+                raise self.wrong(key, "does not go with arg-max", "leave it out", value=values[key])
         if float(np.max(self.safe)) not in range(actions):
             rule = f"must be an action: a whole number in [0, {actions})"
-            raise DescriptionError(f"{where}.safe", self.safe, rule)
+            raise self.wrong("safe", rule)
 
 
 @dataclass(frozen=True)
-class Guard:
+class Guard(Checked):
     """release : valid ticks in a row that end a fault; 0 waits for an operator."""
 
-    release: int = 5
+    release: Annotated[int, Whole(0, 1 << 31)] = 5
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.release, int) or isinstance(self.release, bool) or not 0 <= self.release <= 1 << 31:
-            raise DescriptionError("guard.release", self.release, "must be a whole number >= 0 (0: an operator)")
+    @property
+    def where(self) -> str:
+        return "guard."

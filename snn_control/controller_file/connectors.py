@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from ..network import (
     Connector,
@@ -31,8 +31,8 @@ CONNECTORS: dict[str, type[Connector]] = {
     "distance_dependent": DistanceDependent,
 }
 DISTRIBUTIONS: dict[str, type[Distribution]] = {"uniform": Uniform, "normal": Normal}
-#: annotation of a field -> method of the Reader
-METHODS = {"int": "take", "float": "number", "bool": "flag", "str": "text", "Any": "array"}
+#: type of a field -> method of the Reader
+METHODS = {int: "take", float: "number", bool: "flag", str: "text", Any: "array"}
 
 
 def read_connector(r: Reader, kind: str) -> Connector:
@@ -49,10 +49,10 @@ def read_numbers(r: Reader, key: str, default: Any) -> Any:
 
 
 def _described(r: Reader, cls: Any) -> Any:
-    values = {}
+    types, values = get_type_hints(cls), {}
     for f in fields(cls):
-        kind = str(f.type)
-        values[f.name] = _positions(r, f.name) if kind == "Positions" else getattr(r, METHODS[kind])(f.name, f.default)
+        read = getattr(r, METHODS[types[f.name]])
+        values[f.name] = _positions(r, f.name) if f.type == "Positions" else read(f.name, f.default)
     return r.make(cls, **values)
 
 

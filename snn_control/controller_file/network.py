@@ -16,10 +16,8 @@ __all__ = ["read_network", "read_neuron", "read_population", "read_projection"]
 
 def read_neuron(r: Reader) -> NeuronModel:
     cls = r.type_of("neurons")
-    values = {}
-    for name in cls.names():
-        if r.has(name):
-            values[name] = r.take(name) if name in cls.words else r.array(name)
+    arrays = cls.arrays()
+    values = {name: r.array(name) if name in arrays else r.take(name) for name in cls.names() if r.has(name)}
     return r.make(cls, **values)
 
 
@@ -49,7 +47,7 @@ def _learning(r: Reader) -> LearningRule:
     cls, values = r.type_of("rules"), {}
     for field in fields(cls):
         if r.has(field.name) or field.default is MISSING:
-            values[field.name] = r.array(field.name) if field.name in cls.arrays else r.take(field.name)
+            values[field.name] = r.array(field.name) if field.name in cls.arrays() else r.take(field.name)
     return r.make(cls, **values)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network import LI, Network, Population, Projection
-from ..network.graph import check_name
+from ..network.checks import check_name
 from .ensemble import Ensemble, Function, finite, transformed
 
 __all__ = ["Connection", "network"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from ..coding import SpikeDecoder
 from ..errors import DescriptionError, counted
 from ..network import LIF, Population, Projection
-from ..network.graph import check_name, check_size
+from ..network.checks import Checked, Positive, Seed, Size, check_name
 from .tuning import gains, hold, rates, solve, start
 
 __all__ = ["Ensemble", "Function", "Tuning"]
@@ -46,7 +45,7 @@ def finite(path: str, value: Any, rule: str) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class Ensemble(Checked):
     """Neurons whose currents are ``gain (encoder . x) / radius + bias``, for a vector x of length <= radius.
 
     name : of its population
@@ -63,62 +62,57 @@ class Ensemble:
     """
 
     name: str
-    neurons: int
-    dimensions: int = 1
-    radius: float = 1.0
+    neurons: Size
+    dimensions: Size = 1
+    radius: Positive = 1.0
     max_rates: Any = (200.0, 400.0)
     intercepts: Any = (-1.0, 0.9)
     encoders: Any = None
     neuron: LIF = NEURON
-    seed: int = 0
-    dt: float = 1e-3
+    seed: Seed = 0
+    dt: Positive = 1e-3
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
-        check_size(self.at("neurons"), self.neurons)
-        check_size(self.at("dimensions"), self.dimensions)
-        for key in ("radius", "dt"):
-            if not (math.isfinite(getattr(self, key)) and getattr(self, key) > 0):
-                raise DescriptionError(self.at(key), getattr(self, key), "must be > 0")
-        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise DescriptionError(self.at("seed"), self.seed, "must be a whole number >= 0")
+        super().__post_init__()
         if type(self.neuron) is not LIF:
-            raise DescriptionError(self.at("neuron"), type(self.neuron).__name__, "must be a LIF")
+            raise self.wrong("neuron", "must be a LIF", value=type(self.neuron).__name__)
         m = self.neuron
         if m.size is not None or m.integration == "euler" or m.reset_delay or m.several:
             rule = "must be a LIF with one parameter for all, integrated exactly, reset at once, one spike a step"
-            raise DescriptionError(self.at("neuron"), m, rule)
+            raise self.wrong("neuron", rule)
         if self.neuron.r <= 0:
-            raise DescriptionError(self.at("neuron.r"), self.neuron.r, "must be > 0")
+            raise self.wrong("neuron.r", "must be > 0", value=self.neuron.r)
         self.population()
 
-    def at(self, key: str) -> str:
-        return f"ensembles.{self.name}.{key}"
+    @property
+    def where(self) -> str:
+        return f"ensembles.{self.name}."
 
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
         """(neurons,): as given, or one of each of as many equal parts of the range."""
         n = self.neurons
-        value = finite(self.at(key), getattr(self, key), f"must be (low, high) or {n} numbers")
+        value = finite(self.where + key, getattr(self, key), f"must be (low, high) or {n} numbers")
         part = (rng.permutation(n) + rng.random(n)) / n
         if value.shape == (2,) and value[0] <= value[1]:
             return value[0] + part * (value[1] - value[0])
         if value.shape != (n,):
-            raise DescriptionError(self.at(key), getattr(self, key), f"must be (low, high) or {n} numbers")
+            raise self.wrong(key, f"must be (low, high) or {n} numbers")
         return value
 
     def _directions(self, rng: np.random.Generator) -> np.ndarray:
         shape = (self.neurons, self.dimensions)
         if self.encoders is not None:
-            drawn = finite(self.at("encoders"), self.encoders, f"must be numbers of shape {shape}")
+            drawn = finite(self.where + "encoders", self.encoders, f"must be numbers of shape {shape}")
             if drawn.shape != shape:
-                raise DescriptionError(self.at("encoders"), f"shape {drawn.shape}", f"must have shape {shape}")
+                raise self.wrong("encoders", f"must have shape {shape}", value=f"shape {drawn.shape}")
         elif self.dimensions == 1:
             drawn = rng.permutation(np.where(np.arange(self.neurons) % 2, 1.0, -1.0))[:, None]
         else:
             drawn = rng.standard_normal(shape)
         length = np.linalg.norm(drawn, axis=1, keepdims=True)
         if not length.all():
-            raise DescriptionError(self.at("encoders"), self.encoders, "no encoder may be zero")
+            raise self.wrong("encoders", "no encoder may be zero")
         return drawn / length
 
     @cached_property
@@ -130,9 +124,9 @@ class Ensemble:
         shortest = hold(self.neuron, self.dt) + self.dt
         if np.min(self.max_rates) <= 0 or np.max(self.max_rates) * shortest > 1:
             rule = f"must be > 0 and at most {1 / shortest:.6g} Hz, one spike in a refractory period or step"
-            raise DescriptionError(self.at("max_rates"), self.max_rates, rule, "lower them or the refractory period")
+            raise self.wrong("max_rates", rule, "lower them or the refractory period")
         if np.max(self.intercepts) >= 1:
-            raise DescriptionError(self.at("intercepts"), self.intercepts, "must be < 1")
+            raise self.wrong("intercepts", "must be < 1")
         gain, bias = gains(self.neuron, max_rates, intercepts, self.dt)
         v_init = rng.uniform(start(self.neuron), self.neuron.v_threshold, self.neurons)
         return Tuning(encoders, gain, bias, v_init)
@@ -169,28 +163,29 @@ class Ensemble:
         return solve(self.rates(points), targets, noise)
 
     def _samples(self, function: Function) -> tuple[np.ndarray, np.ndarray]:
-        where, points = self.at("function"), self.points
+        points = self.points
         if function is None:
             return points, points
-        if not callable(function) and not (isinstance(function, tuple) and len(function) == 2):
-            raise DescriptionError(where, function, "must be a function of x, or (points, targets)")
         if callable(function):
             try:
                 values = [np.atleast_1d(np.asarray(function(x.copy()), np.float64)) for x in points]
             except IndexError as error:
-                raise DescriptionError(where, function, f"{error}: x has {counted(self.dimensions)}") from error
+                rule = f"{error}: x has {counted(self.dimensions)}"
+                raise self.wrong("function", rule, value=function) from error
             if len({v.shape for v in values}) > 1 or values[0].ndim > 1:
-                raise DescriptionError(where, values[0], "must give the same number of numbers for every x")
+                raise self.wrong("function", "must give the same number of numbers for every x", value=values[0])
             targets = np.array(values)
-        else:
-            points, targets = (finite(where, side, "must be (points, targets)") for side in function)
+        elif isinstance(function, tuple) and len(function) == 2:
+            points, targets = (finite(self.where + "function", s, "must be (points, targets)") for s in function)
             if points.ndim != 2 or points.shape[1] != self.dimensions or targets.shape[:1] != points.shape[:1]:
                 rule = f"must be (points (m, {self.dimensions}), targets (m,) or (m, k))"
-                raise DescriptionError(where, f"shapes {points.shape}, {targets.shape}", rule)
+                raise self.wrong("function", rule, value=f"shapes {points.shape}, {targets.shape}")
             targets = targets.reshape(len(points), -1)
+        else:
+            raise self.wrong("function", "must be a function of x, or (points, targets)", value=function)
         if not np.isfinite(targets).all():
             x = points[~np.isfinite(targets).all(axis=1)][0]
-            raise DescriptionError(where, f"not finite at x = {x.tolist()}", "must be finite within the radius")
+            raise self.wrong("function", "must be finite within the radius", value=f"not finite at x = {x.tolist()}")
         return points, targets
 
     def population(self) -> Population:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
-from .distributions import Seeded, check_real, check_whole
+from .checks import Flag, Numbers, Seed, Whole
+from .distributions import Seeded
 
 __all__ = [
     "MOST_SYNAPSES",
@@ -33,16 +34,12 @@ MOST_SYNAPSES = (1 << 32) - 1  # of a projection: pointers are uint32
 CHUNK = 1 << 18  # synapses that are drawn at a time: temporaries stay small
 
 Rows = tuple[np.ndarray, np.ndarray]
+Probability = Annotated[float, Numbers(least=0, most=1)]
 
 
 def check_count(k: float) -> None:
     if k > MOST_SYNAPSES:
         raise DescriptionError("", f"{k:,.0f} synapses", f"must be at most {MOST_SYNAPSES:,}", "split the projection")
-
-
-def check_flag(path: str, value: Any) -> None:
-    if not isinstance(value, bool | np.bool_):
-        raise DescriptionError(path, value, "must be True or False")
 
 
 def pointers_of(counts: np.ndarray) -> np.ndarray:
@@ -144,16 +141,9 @@ def check_range(key: str, index: np.ndarray, n: int) -> None:
 class FixedProbability(Seeded, Connector):
     """Each pair is connected with probability p, independently of the others."""
 
-    p: float
-    seed: int
-    allow_self: bool = True
-
-    def __post_init__(self) -> None:
-        check_real("p", self.p)
-        if not 0 <= self.p <= 1:
-            raise DescriptionError("p", self.p, "must lie in [0, 1]")
-        check_whole("seed", self.seed, 0)
-        check_flag("allow_self", self.allow_self)
+    p: Probability
+    seed: Seed
+    allow_self: Flag = True
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         check_count(self.p * n_pre * n_post)
@@ -171,23 +161,17 @@ class FixedProbability(Seeded, Connector):
 
 @dataclass(frozen=True)
 class _FixedNumber(Seeded, Connector):
-    n: int
-    seed: int
-    allow_self: bool = True
-    with_replacement: bool = False
-
-    def __post_init__(self) -> None:
-        check_whole("n", self.n, 1)
-        check_whole("seed", self.seed, 0)
-        check_flag("allow_self", self.allow_self)
-        check_flag("with_replacement", self.with_replacement)
+    n: Annotated[int, Whole(1)]
+    seed: Seed
+    allow_self: Flag = True
+    with_replacement: Flag = False
 
     def _check(self, n_rows: int, among: int, recurrent: bool) -> None:
         check_count(n_rows * self.n)
         available = among - self._without_self(recurrent)
         if self.n > available and not (self.with_replacement and available):
             rule = f"must be at most {available}, the neurons to choose from"
-            raise DescriptionError("n", self.n, rule, "or draw with_replacement" if available else "")
+            raise self.wrong("n", rule, "or draw with_replacement" if available else "")
 
     def _without_self(self, recurrent: bool) -> bool:
         return recurrent and not self.allow_self

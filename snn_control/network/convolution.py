@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
+from .checks import Checked
 
 __all__ = ["Convolution", "pooling"]
 
@@ -22,7 +23,7 @@ def _pair(path: str, value: Any, least: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(Checked):
     """A 2-D convolution as in NIR's Conv2d; neurons are numbered channel by channel, row by row (C, H, W).
 
     shape : (channels, rows, columns) of the presynaptic side; a 1-D convolution has one row
@@ -40,17 +41,17 @@ class Convolution:
     def __post_init__(self) -> None:
         shape = tuple(self.shape)
         if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
-            raise DescriptionError("shape", self.shape, "must be [channels, rows, columns], whole numbers >= 1")
+            raise self.wrong("shape", "must be [channels, rows, columns], whole numbers >= 1")
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         for key, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
             value = getattr(self, key)
             if key == "padding" and isinstance(value, str) and value == "same":
                 if self.stride != (1, 1):
-                    raise DescriptionError("padding", "same", "goes with stride 1")
+                    raise self.wrong("padding", "goes with stride 1")
                 continue
             object.__setattr__(self, key, _pair(key, value, least))
         if self.groups < 1 or shape[0] % self.groups:
-            raise DescriptionError("groups", self.groups, f"must divide the {shape[0]} channels")
+            raise self.wrong("groups", f"must divide the {shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
         """Places added in front of and behind the rows (axis 0) or columns (1), for a kernel of that many."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
-from .connectors import Connector, Rows, check_count, check_flag, scattered, sorted_rows
-from .distributions import Seeded, check_real, check_whole
+from .checks import Checked, Flag, Numbers, OneOf, Positive, Seed, Whole
+from .connectors import Connector, Probability, Rows, check_count, scattered, sorted_rows
+from .distributions import Seeded
 
 __all__ = ["DistanceDependent", "Grid"]
 
@@ -19,11 +20,10 @@ Positions = Any  # a Grid, or (n, axes) numbers
 
 ROUNDING = 1e-9  # relative: a distance that equals the width but for rounding counts as equal
 NEVER = 64  # halvings of the probability after which a pair is left out: 1e-19 of the peak
-KINDS = ("gaussian", "exponential", "step")
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Checked):
     """Positions of neurons on a regular grid, at the centres of its cells.
 
     shape : (columns, rows), or (columns,), or (columns, rows, layers); neuron = column + columns * row + ...
@@ -36,9 +36,9 @@ class Grid:
     def __post_init__(self) -> None:
         if not isinstance(self.shape, tuple | list) or not 1 <= len(self.shape) <= 3:
             rule = "must be (columns,), (columns, rows) or (columns, rows, layers)"
-            raise DescriptionError("shape", self.shape, rule)
+            raise self.wrong("shape", rule)
         for k, n in enumerate(self.shape):
-            check_whole(f"shape[{k}]", n, 1)
+            Whole(1)(f"shape[{k}]", n)
         if self.extent is not None:
             check_lengths("extent", self.extent, len(self.shape))
 
@@ -51,9 +51,9 @@ class Grid:
 
 
 def check_lengths(path: str, value: Any, n: int) -> None:
-    lengths = np.asarray(value)
-    if lengths.shape != (n,) or lengths.dtype.kind not in "fiu" or not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise DescriptionError(path, value, f"must be {n} lengths > 0, one an axis")
+    if np.shape(value) != (n,):
+        raise DescriptionError(path, value, f"must be {n} lengths, one an axis")
+    Numbers(ndim=1, above=0)(path, value)
 
 
 def positions_of(path: str, value: Any) -> np.ndarray:
@@ -83,31 +83,22 @@ class DistanceDependent(Seeded, Connector):
 
     pre_positions: Positions
     post_positions: Positions
-    width: float
-    seed: int
-    kind: str = "gaussian"
-    peak: float = 1.0
+    width: Positive
+    seed: Seed
+    kind: Annotated[str, OneOf("gaussian", "exponential", "step")] = "gaussian"
+    peak: Probability = 1.0
     period: Any = None
-    allow_self: bool = True
+    allow_self: Flag = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         pre = positions_of("pre_positions", self.pre_positions)
         post = positions_of("post_positions", self.post_positions)
         if pre.shape[1] != post.shape[1]:
             rule = f"must have as many axes as pre_positions ({pre.shape[1]})"
-            raise DescriptionError("post_positions", f"{post.shape[1]} axes", rule)
-        if self.kind not in KINDS:
-            raise DescriptionError("kind", self.kind, f"must be one of {', '.join(KINDS)}")
-        check_real("width", self.width)
-        if self.width <= 0:
-            raise DescriptionError("width", self.width, "must be > 0")
-        check_real("peak", self.peak)
-        if not 0 <= self.peak <= 1:
-            raise DescriptionError("peak", self.peak, "must lie in [0, 1]")
+            raise self.wrong("post_positions", rule, value=f"{post.shape[1]} axes")
         if self.period is not None:
             check_lengths("period", self.period, pre.shape[1])
-        check_whole("seed", self.seed, 0)
-        check_flag("allow_self", self.allow_self)
 
     def fall(self, squared: np.ndarray) -> np.ndarray:
         """-log(p / peak) of squared distances."""

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from .checks import Checked, Numbers, Real, Seed
 
 __all__ = ["Distribution", "Normal", "Seeded", "Uniform"]
 
 
-def check_whole(path: str, value: Any, least: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise DescriptionError(path, value, f"must be a whole number >= {least}")
-
-
-def check_real(path: str, value: Any, least: float = -math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise DescriptionError(path, value, "must be a number")
-    if not math.isfinite(value) or value < least:
-        raise DescriptionError(path, value, "must be finite" + (f" and >= {least:g}" if least > -math.inf else ""))
-
-
-class Seeded:
+class Seeded(Checked):
     """Base of the descriptions that draw random numbers.
 
     The numbers are NumPy's: one seed gives the same ones in every run; another release of NumPy may draw others. A
     saved Program holds what was drawn.
     """
 
-    seed: int
+    seed: Seed
 
     def generator(self) -> np.random.Generator:
         """A fresh one. The class's name is part of the seed: a connector and its weights may have the same seed."""
@@ -56,16 +43,14 @@ class Distribution(Seeded):
 class Uniform(Distribution):
     """Uniform in [low, high)."""
 
-    low: float
-    high: float
-    seed: int
+    low: Real
+    high: Real
+    seed: Seed
 
     def __post_init__(self) -> None:
-        check_real("low", self.low)
-        check_real("high", self.high)
-        check_whole("seed", self.seed, 0)
+        super().__post_init__()
         if self.high < self.low:
-            raise DescriptionError("high", self.high, f"must be >= low ({self.low})")
+            raise self.wrong("high", f"must be >= low ({self.low})")
 
     def stream(self) -> Callable[[Any], np.ndarray]:
         rng = self.generator()
@@ -76,14 +61,9 @@ class Uniform(Distribution):
 class Normal(Distribution):
     """Gaussian of that mean and standard deviation."""
 
-    mean: float
-    std: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        check_real("mean", self.mean)
-        check_real("std", self.std, 0)
-        check_whole("seed", self.seed, 0)
+    mean: Real
+    std: Annotated[float, Numbers(least=0)]
+    seed: Seed
 
     def stream(self) -> Callable[[Any], np.ndarray]:
         rng = self.generator()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
+from .checks import Checked, OneOf, Positive, Seconds, Size, check_name
 from .connectors import AllToAll, Connector, FromArrays, OneToOne
 from .convolution import Convolution
 from .distributions import Distribution
@@ -18,23 +17,11 @@ from .plasticity import LearningRule
 
 __all__ = ["Network", "Population", "Projection"]
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-MOST = 100_000_000  # neurons, numbers
 CONNECTIONS = ("dense", "sparse", "one_to_one")
 
 
-def check_name(path: str, name: Any) -> None:
-    if not isinstance(name, str) or not NAME.match(name):
-        raise DescriptionError(path, name, "must be a name: a letter, then letters, digits and underscores")
-
-
-def check_size(path: str, value: Any) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= MOST:
-        raise DescriptionError(path, value, f"must be a whole number >= 1, at most {MOST:,}")
-
-
 @dataclass(frozen=True)
-class Population:
+class Population(Checked):
     """``size`` neurons of one model.
 
     bias : scalar, (size,) or a Distribution: a constant current into every membrane
@@ -42,34 +29,38 @@ class Population:
     """
 
     name: str
-    size: int
+    size: Size
     neuron: NeuronModel
     bias: Any = 0.0
     v_init: Any = None
 
+    @property
+    def where(self) -> str:
+        return f"populations.{self.name}."
+
     def __post_init__(self) -> None:
         check_name("name", self.name)
-        check_size(f"populations.{self.name}.size", self.size)
+        super().__post_init__()
         if not isinstance(self.neuron, NeuronModel):
-            raise DescriptionError(f"populations.{self.name}.neuron", self.neuron, "must be a neuron model")
+            raise self.wrong("neuron", "must be a neuron model")
         if self.neuron.size not in (None, self.size):
             rule = f"has parameters for {self.neuron.size} neurons: must be {self.size}, the population's size"
-            raise DescriptionError(f"populations.{self.name}.neuron", self.neuron, rule)
+            raise self.wrong("neuron", rule)
         for key in ("bias", "v_init"):
-            if isinstance(getattr(self, key), Distribution):
+            value = getattr(self, key)
+            if value is None or isinstance(value, Distribution):
                 continue
-            value = np.asarray(0.0 if getattr(self, key) is None else getattr(self, key))
-            if value.dtype.kind not in "fiub":
-                raise DescriptionError(f"populations.{self.name}.{key}", getattr(self, key), "must be numbers")
-            if value.shape not in ((), (self.size,)):
-                rule = f"must be a number or have shape ({self.size},)"
-                raise DescriptionError(f"populations.{self.name}.{key}", f"shape {value.shape}", rule)
-            if not np.isfinite(value).all():
-                raise DescriptionError(f"populations.{self.name}.{key}", getattr(self, key), "must be finite")
+            array = np.asarray(value)
+            if array.dtype.kind not in "fiub":
+                raise self.wrong(key, "must be numbers")
+            if array.shape not in ((), (self.size,)):
+                raise self.wrong(key, f"must be a number or have shape ({self.size},)", value=f"shape {array.shape}")
+            if not np.isfinite(array).all():
+                raise self.wrong(key, "must be finite")
 
 
 @dataclass(frozen=True, eq=False)
-class Projection:
+class Projection(Checked):
     """Connections from ``pre`` (a population or an input) to ``post``.
 
     weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); else (k,), in the order of
@@ -95,16 +86,20 @@ class Projection:
     pre_index: Any = None
     post_index: Any = None
     delay: Any = 0.0
-    receptor: str = ""
-    tau_syn: float | None = None
+    receptor: Annotated[str, OneOf("", "current", "synaptic")] = ""
+    tau_syn: Seconds | None = None
     bias: Any = None
-    precision: str = "float32"
-    scale: float | None = None
+    precision: Annotated[str, OneOf("float32", "int8")] = "float32"
+    scale: Positive | None = None
     learning: LearningRule | None = None
 
     @property
     def label(self) -> str:
         return f"projections[{self.pre} -> {self.post}]"
+
+    @property
+    def where(self) -> str:
+        return f"{self.label}."
 
     @property
     def connector(self) -> Connector | Convolution:
@@ -118,37 +113,29 @@ class Projection:
     def __post_init__(self) -> None:
         for key in ("pre", "post"):
             check_name(f"projection.{key}", getattr(self, key))
+        super().__post_init__()
         if not isinstance(self.connection, Connector | Convolution) and self.connection not in CONNECTIONS:
-            raise self._wrong("connection", self.connection, f"must be one of {', '.join(CONNECTIONS)}, or a connector")
-        if self.receptor not in ("", "current", "synaptic"):
-            raise self._wrong("receptor", self.receptor, "must be 'current' or 'synaptic'")
+            raise self.wrong("connection", f"must be one of {', '.join(CONNECTIONS)}, or a connector")
         for key in ("weights", "bias", "delay"):
             value = getattr(self, key)
             if value is None or (key == "weights" and isinstance(value, Distribution)):
                 continue
             array = np.asarray(value)
             if array.dtype.kind not in "fiu":
-                raise self._wrong(key, f"dtype {array.dtype}", "must be numbers")
+                raise self.wrong(key, "must be numbers", value=f"dtype {array.dtype}")
             if not np.isfinite(array).all():
-                raise self._wrong(key, "NaN or infinity" if array.ndim else value, "must be finite")
+                raise self.wrong(key, "must be finite", value="NaN or infinity" if array.ndim else value)
         if np.any(np.asarray(self.delay) < 0):
-            raise self._wrong("delay", self.delay, "must be >= 0 s")
-        for key in ("tau_syn", "scale"):
-            value = getattr(self, key)
-            real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if value is not None and not (real and math.isfinite(value) and value > 0):
-                raise self._wrong(key, value, "must be > 0 s" if key == "tau_syn" else "must be > 0")
+            raise self.wrong("delay", "must be >= 0 s")
         if self.tau_syn is not None and self.receptor == "synaptic":
-            raise self._wrong("tau_syn", self.tau_syn, "is a current of the projection's own", "leave receptor out")
-        if self.precision not in ("float32", "int8"):
-            raise self._wrong("precision", self.precision, "must be 'float32' or 'int8'")
+            raise self.wrong("tau_syn", "is a current of the projection's own", "leave receptor out")
         if self.scale is not None and self.precision != "int8":
-            raise self._wrong("scale", self.scale, "goes with precision 'int8'")
+            raise self.wrong("scale", "goes with precision 'int8'")
         self._check_learning()
         indexed = {self.pre_index is not None, self.post_index is not None}
         if indexed != {self.connection == "sparse"}:
             rule = "pre_index and post_index go with connection 'sparse', and both are needed there"
-            raise self._wrong("connection", self.connection, rule)
+            raise self.wrong("connection", rule)
         try:
             self.connector  # noqa: B018  (its arrays are checked)
         except DescriptionError as error:
@@ -158,13 +145,10 @@ class Projection:
         if self.learning is None:
             return
         if not isinstance(self.learning, LearningRule):
-            raise self._wrong("learning", self.learning, "must be a learning rule")
+            raise self.wrong("learning", "must be a learning rule")
         if isinstance(self.connection, Convolution) or np.ndim(self.delay) or self.precision != "float32":
             rule = "goes with one delay and float32 weights, and with no convolution"
-            raise self._wrong("learning", type(self.learning).__name__, rule)
-
-    def _wrong(self, key: str, value: Any, rule: str, fix: str = "") -> DescriptionError:
-        return DescriptionError(f"{self.label}.{key}", value, rule, fix)
+            raise self.wrong("learning", rule, value=type(self.learning).__name__)
 
 
 @dataclass(frozen=True)

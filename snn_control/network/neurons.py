@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from ..errors import DescriptionError, close_match, nearest
+from ..errors import DescriptionError, nearest
+from .checks import EACH, Checked, Each, EachBound, EachPositive, EachSeconds, Flag, Numbers, OneOf
 
 __all__ = [
     "ALIF",
@@ -41,26 +42,18 @@ __all__ = [
     "Threshold",
 ]
 
-INTEGRATIONS = ("exact", "exponential_euler", "euler")
+Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 
 
 @dataclass(frozen=True, eq=False)
-class NeuronModel:
+class NeuronModel(Checked):
     """Base of all neuron descriptions; subclasses are frozen dataclasses of parameters.
 
-    A field of numbers is checked: finite, of one size; ``positive`` names those that must be > 0, and ``words`` those
-    that are no numbers, with their values. A field may be None where that is its default.
+    A field without a rule of its own is finite numbers: one, or one a neuron, (n,).
     """
 
     graded: ClassVar[bool] = True
-    positive: ClassVar[tuple[str, ...]] = ("tau_mem", "tau_syn", "tau_adapt", "tau_w", "delta_t")
-    words: ClassVar[dict[str, tuple[Any, ...]]] = {
-        "integration": INTEGRATIONS,
-        "reset": ("value", "subtract", "subtract_snntorch"),
-        "strict": (False, True),
-        "reset_delay": (False, True),
-        "several": (False, True),
-    }
+    usual: ClassVar[Any] = EACH
 
     def __new__(cls, *_: Any, **given: Any) -> NeuronModel:
         for name in given.keys() - cls.names():
@@ -68,27 +61,8 @@ class NeuronModel:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        sizes = {}
-        for name in self.names():
-            value = getattr(self, name)
-            if name in self.words:
-                if isinstance(value, np.ndarray) or value not in self.words[name]:
-                    known = [word for word in self.words[name] if isinstance(word, str)]
-                    rule = f"must be one of {', '.join(map(str, self.words[name]))}"
-                    raise DescriptionError(name, value, rule, close_match(value, known))
-                continue
-            if value is None and getattr(type(self), name, ...) is None:
-                continue
-            array = np.asarray(value)
-            if array.dtype.kind not in "fiu" or array.ndim > 1 or array.size == 0:
-                raise DescriptionError(name, value, "must be a number, or a list of one number a neuron")
-            if np.isnan(array).any() or (np.isinf(array).any() and name != "v_min"):
-                raise DescriptionError(name, value, "must be finite")
-            if name in self.positive and not (array > 0).all():
-                unit = " s" if name.startswith(("tau", "window")) else ""
-                raise DescriptionError(name, value, f"must be > 0{unit}")
-            if array.ndim:
-                sizes[name] = array.size
+        super().__post_init__()
+        sizes = {name: np.size(getattr(self, name)) for name in self.arrays() if np.ndim(getattr(self, name))}
         if len(set(sizes.values())) > 1:
             raise DescriptionError(next(iter(sizes)), sizes, "parameters of one number a neuron must have one size")
 
@@ -108,12 +82,12 @@ class NeuronModel:
     @property
     def size(self) -> int | None:
         """Neurons, where a parameter is given for each."""
-        arrays = (np.asarray(getattr(self, name)) for name in self.names() if name not in self.words)
+        arrays = (np.asarray(getattr(self, name)) for name in self.arrays())
         return next((a.size for a in arrays if a.ndim), None)
 
     def _below(self, name: str, other: str) -> None:
         if not (np.asarray(getattr(self, name)) < np.asarray(getattr(self, other))).all():
-            raise DescriptionError(name, getattr(self, name), f"must be < {other} ({getattr(self, other)})")
+            raise self.wrong(name, f"must be < {other} ({getattr(self, other)})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +100,14 @@ class SpikingModel(NeuronModel):
         it the membrane holds and ignores its input
     """
 
-    v_threshold: Any = 1.0
-    v_reset: Any = 0.0
-    refractory: float = 0.0
+    v_threshold: Each = 1.0
+    v_reset: Each = 0.0
+    refractory: Annotated[float, Numbers(least=0, unit="s")] = 0.0
 
     graded: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if np.ndim(self.refractory) or self.refractory < 0:
-            raise DescriptionError("refractory", self.refractory, "must be one number >= 0 s")
         if getattr(self, "reset", "value") == "value":
             self._below("v_reset", "v_threshold")
 
@@ -153,21 +125,21 @@ class IF(SpikingModel):
     v_min : lower bound of the membrane
     """
 
-    r: Any = 1.0
-    strict: bool = False
-    reset: str = "value"
-    reset_delay: bool = False
-    several: bool = False
-    v_min: Any = -math.inf
+    r: Each = 1.0
+    strict: Flag = False
+    reset: Annotated[str, OneOf("value", "subtract", "subtract_snntorch")] = "value"
+    reset_delay: Flag = False
+    several: Flag = False
+    v_min: EachBound = -math.inf
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reset != "value" and not (np.asarray(self.v_threshold) > 0).all():
-            raise DescriptionError("v_threshold", self.v_threshold, f"must be > 0 with reset '{self.reset}'")
+            raise self.wrong("v_threshold", f"must be > 0 with reset '{self.reset}'")
         self._below("v_min", "v_threshold")
         if self.several and (self.reset != "subtract" or self.reset_delay or self.refractory):
             fix = "use reset 'subtract' without reset_delay and without a refractory period"
-            raise DescriptionError("several", self.several, "goes with an immediate subtraction only", fix)
+            raise self.wrong("several", "goes with an immediate subtraction only", fix)
         if self.reset_delay and (self.refractory or self.reset == "subtract_snntorch"):
             raise DescriptionError(
                 "reset_delay", self.reset_delay, "goes with neither a refractory period nor subtract_snntorch"
@@ -184,16 +156,16 @@ class LIF(IF):
         step too; "euler" is the forward Euler step
     """
 
-    tau_mem: Any = 0.02
-    v_leak: Any = 0.0
-    integration: str = "exact"
+    tau_mem: EachSeconds = 0.02
+    v_leak: Each = 0.0
+    integration: Integration = "exact"
 
 
 @dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
     """LIF with an exponential synaptic current of time constant tau_syn [s]: a spike of weight w adds w to it."""
 
-    tau_syn: Any = 0.005
+    tau_syn: EachSeconds = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,13 +175,13 @@ class ALIF(LIF):
     From Bellec et al. 2020, Nature Communications 11:3625; a reset by subtraction takes v_threshold away.
     """
 
-    tau_adapt: Any = 0.2
-    beta: Any = 0.1
+    tau_adapt: EachSeconds = 0.2
+    beta: Each = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.several:
-            raise DescriptionError("several", self.several, "does not go with a threshold that moves with each spike")
+            raise self.wrong("several", "does not go with a threshold that moves with each spike")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,19 +198,17 @@ class AdEx(SpikingModel):
     integration : of the linear part, "exponential_euler" or "euler"
     """
 
-    v_threshold: Any = 0.0
-    v_reset: Any = -0.0706
-    tau_mem: Any = 0.00937
-    v_leak: Any = -0.0706
-    r: Any = 1 / 30e-9
-    v_rheobase: Any = -0.0504
-    delta_t: Any = 0.002
-    tau_w: Any = 0.144
-    a: Any = 4e-9
-    b: Any = 0.0805e-9
-    integration: str = "exponential_euler"
-
-    words: ClassVar[dict[str, tuple[Any, ...]]] = {"integration": INTEGRATIONS[1:]}
+    v_threshold: Each = 0.0
+    v_reset: Each = -0.0706
+    tau_mem: EachSeconds = 0.00937
+    v_leak: Each = -0.0706
+    r: Each = 1 / 30e-9
+    v_rheobase: Each = -0.0504
+    delta_t: EachPositive = 0.002
+    tau_w: EachSeconds = 0.144
+    a: Each = 4e-9
+    b: Each = 0.0805e-9
+    integration: Annotated[str, OneOf("exponential_euler", "euler")] = "exponential_euler"
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,12 +219,12 @@ class Izhikevich(SpikingModel):
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
     """
 
-    v_threshold: Any = 30.0
-    v_reset: Any = -65.0
-    r: Any = 1.0
-    a: Any = 0.02
-    b: Any = 0.2
-    d: Any = 8.0
+    v_threshold: Each = 30.0
+    v_reset: Each = -65.0
+    r: Each = 1.0
+    a: Each = 0.02
+    b: Each = 0.2
+    d: Each = 8.0
 
     @property
     def rest(self) -> Any:
@@ -265,8 +235,8 @@ class Izhikevich(SpikingModel):
 class Threshold(NeuronModel):
     """Fires in each step in which its input reaches v_threshold (``strict``: exceeds it); it has no memory."""
 
-    v_threshold: Any = 1.0
-    strict: bool = False
+    v_threshold: Each = 1.0
+    strict: Flag = False
 
     graded: ClassVar[bool] = False
 
@@ -278,25 +248,25 @@ class LI(NeuronModel):
     v_min : lower bound of what the next step starts from; the output itself may be below, as sinabs has it
     """
 
-    tau_mem: Any = 0.02
-    v_leak: Any = 0.0
-    r: Any = 1.0
-    integration: str = "exact"
-    v_min: Any = -math.inf
+    tau_mem: EachSeconds = 0.02
+    v_leak: Each = 0.0
+    r: Each = 1.0
+    integration: Integration = "exact"
+    v_min: EachBound = -math.inf
 
 
 @dataclass(frozen=True, eq=False)
 class CubaLI(LI):
     """Leaky integrator with an exponential synaptic current of time constant tau_syn [s]."""
 
-    tau_syn: Any = 0.005
+    tau_syn: EachSeconds = 0.005
 
 
 @dataclass(frozen=True, eq=False)
 class Integrator(NeuronModel):
     """dv/dt = r I, graded output v; NIR's I."""
 
-    r: Any = 1.0
+    r: Each = 1.0
 
 
 @dataclass(frozen=True, eq=False)

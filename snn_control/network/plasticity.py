@@ -12,65 +12,49 @@ EProp       eligibility propagation (Bellec et al. 2020, Nature Communications 1
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 from ..errors import DescriptionError
+from .checks import Bound, Checked, Flag, Name, Numbers, Positive, Seconds, check_name
 
 __all__ = ["PES", "STDP", "EProp", "LearningRule", "RewardSTDP"]
 
 
+def check_text(path: str, value: Any) -> None:
+    """A text, which may be empty."""
+    if not isinstance(value, str):
+        raise DescriptionError(path, value, "must be a name")
+
+
+Rate = Annotated[float, Numbers(least=0)]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LearningRule:
-    """Base of all rules; a subclass is a frozen dataclass of numbers, ``texts`` and ``arrays``.
+class LearningRule(Checked):
+    """Base of all rules; subclasses are frozen dataclasses. A field without a rule of its own is a finite number.
 
     enabled : it learns from the start; `Controller.learning` switches it
     name : by which it is switched, several rules may share one; empty is ``"pre->post"``
     w_min, w_max : what a weight cannot leave
     """
 
-    enabled: bool = True
-    name: str = ""
-    w_min: float = -math.inf
-    w_max: float = math.inf
+    enabled: Flag = True
+    name: Annotated[str, check_text] = ""
+    w_min: Bound = -math.inf
+    w_max: Bound = math.inf
 
-    #: names of fields that must be > 0, >= 0, that are names of inputs or populations, that are numbers of any shape
-    positive: ClassVar[tuple[str, ...]] = ()
-    not_negative: ClassVar[tuple[str, ...]] = ("learning_rate",)
-    texts: ClassVar[tuple[str, ...]] = ()
-    arrays: ClassVar[tuple[str, ...]] = ()
+    usual: ClassVar[Any] = Numbers()
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            key, value = field.name, getattr(self, field.name)
-            if key == "enabled":
-                if not isinstance(value, bool):
-                    raise DescriptionError(key, value, "must be true or false")
-            elif key == "name" or key in self.texts:
-                if not isinstance(value, str) or (key in self.texts and not value):
-                    raise DescriptionError(key, value, "must be a name")
-            elif key in self.arrays:
-                array = np.asarray(value)
-                if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-                    raise DescriptionError(key, value, "must be finite numbers")
-            else:
-                self._check_number(key, value)
+        super().__post_init__()
         if not self.w_min < self.w_max:
-            raise DescriptionError("w_min", self.w_min, f"must be < w_max ({self.w_max})")
+            raise self.wrong("w_min", f"must be < w_max ({self.w_max})")
 
-    def _check_number(self, key: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            raise DescriptionError(key, value, "must be a number")
-        if math.isnan(value) or (math.isinf(value) and key not in ("w_min", "w_max")):
-            raise DescriptionError(key, value, "must be finite")
-        if key in self.positive and not value > 0:
-            raise DescriptionError(
-                key, value, "must be > 0 s" if key.startswith(("tau_", "pre_tau")) else "must be > 0"
-            )
-        if key in self.not_negative and value < 0:
-            raise DescriptionError(key, value, "must be >= 0")
+    @classmethod
+    def signals(cls) -> list[str]:
+        """The names of the fields that name an input or a population."""
+        return [name for name, rule in cls.checks().items() if rule is check_name]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,12 +70,10 @@ class STDP(LearningRule):
 
     a_plus: float = 0.01
     a_minus: float = 0.01
-    tau_plus: float = 0.02
-    tau_minus: float = 0.02
-    w_min: float = 0.0
-    w_max: float = 1.0
-
-    positive: ClassVar[tuple[str, ...]] = ("tau_plus", "tau_minus")
+    tau_plus: Seconds = 0.02
+    tau_minus: Seconds = 0.02
+    w_min: Bound = 0.0
+    w_max: Bound = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,12 +85,9 @@ class RewardSTDP(STDP):
     learning_rate : [1/s] for a reward of 1; 0 learns nothing, for a control, as in every rule
     """
 
-    reward: str
-    tau_e: float = 1.0
-    learning_rate: float = 1.0
-
-    positive: ClassVar[tuple[str, ...]] = ("tau_plus", "tau_minus", "tau_e")
-    texts: ClassVar[tuple[str, ...]] = ("reward",)
+    reward: Name
+    tau_e: Seconds = 1.0
+    learning_rate: Rate = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,12 +101,9 @@ class PES(LearningRule):
     pre_tau : [s] of the activity's filter
     """
 
-    error: str
-    learning_rate: float = 1e-4
-    pre_tau: float = 0.005
-
-    positive: ClassVar[tuple[str, ...]] = ("pre_tau",)
-    texts: ClassVar[tuple[str, ...]] = ("error",)
+    error: Name
+    learning_rate: Rate = 1e-4
+    pre_tau: Seconds = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,12 +120,8 @@ class EProp(LearningRule):
     tau_out : time constant [s] of the readout
     """
 
-    error: str
-    feedback: Any
-    learning_rate: float
-    gamma: float = 0.3
-    tau_out: float = 0.02
-
-    positive: ClassVar[tuple[str, ...]] = ("gamma", "tau_out")
-    texts: ClassVar[tuple[str, ...]] = ("error",)
-    arrays: ClassVar[tuple[str, ...]] = ("feedback",)
+    error: Name
+    feedback: Annotated[Any, Numbers(ndim=2, what="must be a number or a matrix")]
+    learning_rate: Rate
+    gamma: Positive = 0.3
+    tau_out: Seconds = 0.02

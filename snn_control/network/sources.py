@@ -11,11 +11,11 @@ They stand behind an encoder or in a network like any other neuron.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ..errors import DescriptionError
+from .checks import Each, EachPositive, EachSeconds, Flag, Seconds, Whole
 from .neurons import NeuronModel
 
 __all__ = ["MOST_PHASES", "Bernoulli", "Latency", "Phase", "Poisson"]
@@ -31,10 +31,9 @@ class Bernoulli(NeuronModel):
         codes)
     """
 
-    rate: Any = 100.0
+    rate: EachPositive = 100.0
 
     graded: ClassVar[bool] = False
-    positive: ClassVar[tuple[str, ...]] = ("rate",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +43,9 @@ class Poisson(NeuronModel):
     rate : [Hz] for a current of 1
     """
 
-    rate: Any = 100.0
+    rate: EachPositive = 100.0
 
     graded: ClassVar[bool] = False
-    positive: ClassVar[tuple[str, ...]] = ("rate",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +62,18 @@ class Latency(NeuronModel):
     tau : [s]; None takes the one whose last spike falls into the window's last step
     """
 
-    window: float = 0.02
-    tau: Any = None
-    threshold: Any = 0.01
-    linear: bool = False
+    window: Seconds = 0.02
+    tau: EachSeconds = None
+    threshold: Each = 0.01
+    linear: Flag = False
 
     graded: ClassVar[bool] = False
-    positive: ClassVar[tuple[str, ...]] = ("window", "tau")
-    words: ClassVar[dict[str, tuple[Any, ...]]] = {"linear": (False, True)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if np.ndim(self.window):
-            raise DescriptionError("window", self.window, "must be one number of seconds")
         theta = np.asarray(self.threshold)
         if not ((theta > 0) & (theta < 1)).all():
-            raise DescriptionError("threshold", self.threshold, "must be in (0, 1)")
+            raise self.wrong("threshold", "must be in (0, 1)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +86,6 @@ class Phase(NeuronModel):
     phases : steps in a period, the same for all, at most 24; periods follow each other from step 0 on
     """
 
-    phases: int = 8
+    phases: Annotated[int, Whole(1, MOST_PHASES)] = 8
 
     graded: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.phases, int) or isinstance(self.phases, bool) or not 1 <= self.phases <= MOST_PHASES:
-            raise DescriptionError("phases", self.phases, f"must be a whole number from 1 to {MOST_PHASES}")

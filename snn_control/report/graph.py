@@ -98,7 +98,7 @@ def _teachers(spec: ControllerSpec) -> list[Arrow]:
     found = {}
     for p in spec.network.projections:
         if p.learning is not None:
-            for key in p.learning.texts:
+            for key in p.learning.signals():
                 start = getattr(p.learning, key)
                 found[start, p.post, key] = Arrow(start, p.post, key, dashed=True)
     return list(found.values())

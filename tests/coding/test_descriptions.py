@@ -49,7 +49,7 @@ TERM = (MembraneDecoder("x", 1.0),)
         (lambda: PoolEncoder((1, 1), "x"), "polarity = 'x': must be 'signed', 'merge' or 'split'"),
         (lambda: PoolEncoder((1, 1), off_weight=math.nan), "off_weight = nan: must be finite"),
         (lambda: SpikeDecoder("a", 1.0, 0), "tau = 0: must be > 0 s"),
-        (lambda: SpikeDecoder("a", 1.0, math.inf), "tau = inf: must be > 0 s"),
+        (lambda: SpikeDecoder("a", 1.0, math.inf), "tau = inf: must be finite"),
         (lambda: ArgmaxDecoder(1, TERM), "actions = 1: must be a whole number >= 2"),
         (lambda: ArgmaxDecoder(2, ()), "terms = (): must hold at least one decoder"),
         (lambda: Output("u", TERM, size=True), "outputs.u.size = True: must be a whole number >= 1"),
@@ -62,7 +62,7 @@ TERM = (MembraneDecoder("x", 1.0),)
         (lambda: Output("u", ArgmaxDecoder(3, TERM), safe=3), "outputs.u.safe = 3: must be an action: a whole number in [0, 3)"),
         (lambda: Output("u", ArgmaxDecoder(3, TERM), limits=(0, 1)), "outputs.u.limits[0] = 0: does not go with arg-max"),
         (lambda: Output("u", ArgmaxDecoder(3, TERM), size=2), "outputs.u.size = 2: must be 1 with arg-max"),
-        (lambda: Guard(-1), "guard.release = -1: must be a whole number >= 0 (0: an operator)"),
+        (lambda: Guard(-1), "guard.release = -1: must be a whole number >= 0"),
         (lambda: Guard(True), "guard.release = True"),
     ],
 )  # fmt: skip

@@ -24,7 +24,7 @@ A, B, P = Ensemble("a", 20), Ensemble("b", 30, seed=1), Ensemble("p", 20, 2)
         (lambda: Ensemble("a", 0), "ensembles.a.neurons = 0: must be a whole number >= 1"),
         (lambda: Ensemble("a", 20, 1.5), "ensembles.a.dimensions = 1.5: must be a whole number >= 1"),
         (lambda: Ensemble("a", 20, radius=0), "ensembles.a.radius = 0: must be > 0"),
-        (lambda: Ensemble("a", 20, dt=np.inf), "ensembles.a.dt = inf: must be > 0"),
+        (lambda: Ensemble("a", 20, dt=np.inf), "ensembles.a.dt = inf: must be finite"),
         (lambda: Ensemble("a", 20, seed=-1), "ensembles.a.seed = -1: must be a whole number >= 0"),
         (lambda: Ensemble("a", 20, neuron=CubaLIF()), "ensembles.a.neuron = 'CubaLIF': must be a LIF"),
         (lambda: Ensemble("a", 20, neuron=LIF(r=-1)), "ensembles.a.neuron.r = -1: must be > 0"),

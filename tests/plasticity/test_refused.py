@@ -46,7 +46,7 @@ from tests.plasticity.common import DT, NEURON, RULES, given_spikes, made
         (lambda: RewardSTDP(reward=""), "reward = '': must be a name"),
         (lambda: RewardSTDP(reward="r", learning_rate=-1), "learning_rate = -1: must be >= 0"),
         (lambda: PES(error="e", pre_tau=0), "pre_tau = 0: must be > 0 s"),
-        (lambda: EProp(error="e", feedback=math.nan, learning_rate=1), "feedback = nan: must be finite numbers"),
+        (lambda: EProp(error="e", feedback=math.nan, learning_rate=1), "feedback = nan: must be finite"),
         (lambda: Projection("a", "b", 0.5, learning="stdp"), "projections[a -> b].learning = 'stdp': must be a learning rule"),
         (lambda: Projection("a", "b", 0.5, delay=[[1e-3]], learning=STDP()), "projections[a -> b].learning = 'STDP': goes with one delay and float32"),
         (lambda: Projection("a", "b", 0.5, precision="int8", learning=STDP()), "projections[a -> b].learning = 'STDP': goes with one delay and float32"),

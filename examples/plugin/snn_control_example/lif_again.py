@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from snn_control.engine.lowering import NeuronLowering
-from snn_control.errors import DescriptionError
 from snn_control.network import SpikingModel
+from snn_control.network.checks import EachBound, EachSeconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,17 +16,15 @@ class LifAgain(SpikingModel):
     tau_mem : [s]; v_min : lower bound of the membrane
     """
 
-    tau_mem: Any = 0.02
+    tau_mem: EachSeconds = 0.02
     r: Any = 1.0
     v_leak: Any = 0.0
-    v_min: Any = -math.inf
-
-    positive: ClassVar[tuple[str, ...]] = ("tau_mem",)
+    v_min: EachBound = -math.inf
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.size is not None or self.refractory:
-            raise DescriptionError("refractory", self.refractory, "must be 0, and every parameter one number")
+            raise self.wrong("refractory", "must be 0, and every parameter one number")
 
 
 def parameters(model: LifAgain, dt: float) -> dict[str, Any]:

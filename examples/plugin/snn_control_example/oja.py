@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from snn_control.engine.build.builder import Builder
 from snn_control.engine.build.rules import Plastic
 from snn_control.engine.program import STEP
 from snn_control.network import LearningRule
+from snn_control.network.checks import Positive, Seconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,10 +21,8 @@ class Oja(LearningRule):
     learning_rate : [1/s]
     """
 
-    tau: float = 0.02
-    learning_rate: float = 1.0
-
-    positive: ClassVar[tuple[str, ...]] = ("tau", "learning_rate")
+    tau: Seconds = 0.02
+    learning_rate: Positive = 1.0
 
 
 def lowering(b: Builder, plastic: Plastic) -> None:

@@ -1,12 +1,13 @@
 """The quadratic integrate-and-fire neuron: description and lowering."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from snn_control.engine.lowering import NeuronLowering
 from snn_control.network import SpikingModel
+from snn_control.network.checks import EachPositive, EachSeconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,14 +21,12 @@ class Quadratic(SpikingModel):
     r : membrane resistance
     """
 
-    tau_mem: Any = 0.02
-    slope: Any = 1.0
+    tau_mem: EachSeconds = 0.02
+    slope: EachPositive = 1.0
     v_rest: Any = 0.0
     v_critical: Any = 1.0
     r: Any = 1.0
     v_threshold: Any = 5.0
-
-    positive: ClassVar[tuple[str, ...]] = ("tau_mem", "slope")
 
     def __post_init__(self) -> None:
         super().__post_init__()

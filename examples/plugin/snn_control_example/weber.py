@@ -1,7 +1,6 @@
 """Weber contrast: an encoder that adapts to the background."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -9,8 +8,8 @@ from snn_control.coding import Encoder, ValueInput
 from snn_control.engine.build.builder import Builder, vector
 from snn_control.engine.lowering import EncoderLowering
 from snn_control.engine.program import PRE, Place
-from snn_control.errors import DescriptionError
 from snn_control.network import NeuronModel
+from snn_control.network.checks import Each, EachPositive, EachSeconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +22,11 @@ class WeberEncoder(Encoder):
     All but the neuron: a number or (dimensions,).
     """
 
-    tau: Any = 1.0
-    gain: Any = 1.0
-    floor: Any = 1e-3
-    start: Any = 1.0
+    tau: EachSeconds = 1.0
+    gain: Each = 1.0
+    floor: EachPositive = 1e-3
+    start: Each = 1.0
     neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("tau", "floor"):
-            if not (np.isfinite(getattr(self, key)) & (np.asarray(getattr(self, key)) > 0)).all():
-                raise DescriptionError(key, getattr(self, key), "must be > 0")
 
 
 def build(b: Builder, spec: ValueInput, held: Place) -> Place:

@@ -1,0 +1,166 @@
+"""What a field of a description must be, declared with the field: ``tau_mem: Annotated[Any, SECONDS] = 0.02``.
+
+A rule is called with the path and the value of a field, and raises DescriptionError. `Checked` dataclasses apply the
+rules of their fields when one is made, in the order of the fields; a field whose default is None may be None.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+
+import numpy as np
+
+from ..errors import DescriptionError, close_match
+
+__all__ = [
+    "EACH", "MOST", "SIZE", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag", "Name",
+    "Numbers", "OneOf", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name",
+]  # fmt: skip
+
+MOST = 100_000_000  # neurons, numbers
+
+Rule = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Finite numbers.
+
+    ndim : dimensions at most; 0 is a single number
+    above, least, most : what they must be above, at least and at most; None is no bound
+    unit : of the bounds
+    finite : whether infinities are refused; NaNs always are
+    what : the rule for what is no such number
+    """
+
+    ndim: int = 0
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+    unit: str = ""
+    finite: bool = True
+    what: str = "must be a number"
+
+    def __call__(self, path: str, value: Any) -> None:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu" or array.ndim > self.ndim or array.size == 0:
+            raise DescriptionError(path, value, self.what)
+        if np.isnan(array).any() or (self.finite and np.isinf(array).any()):
+            raise DescriptionError(path, value, "must be finite")
+        low, high = array.min(), array.max()
+        if (
+            (self.above is not None and low <= self.above)
+            or (self.least is not None and low < self.least)
+            or (self.most is not None and high > self.most)
+        ):
+            raise DescriptionError(path, value, f"must be {self._bounds()}")
+
+    def _bounds(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        if self.least is not None and self.most is not None:
+            return f"from {self.least:g}{unit} to {self.most:g}{unit}"
+        low = f"> {self.above:g}{unit}" if self.least is None else f">= {self.least:g}{unit}"
+        return low if self.most is None else f"{low} and at most {self.most:g}{unit}"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from ``least`` to ``most``."""
+
+    least: int
+    most: int | None = None
+
+    def __call__(self, path: str, value: Any) -> None:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or value < self.least or (self.most is not None and value > self.most):
+            most = "" if self.most is None else f", at most {self.most:,}"
+            raise DescriptionError(path, value, f"must be a whole number >= {self.least}{most}")
+
+
+class OneOf:
+    """One of some words; the empty one is not named."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, path: str, value: Any) -> None:
+        if not isinstance(value, str) or value not in self.words:
+            *others, last = (repr(word) for word in self.words if word)
+            rule = f"must be {', '.join(others)} or {last}"
+            raise DescriptionError(path, value, rule, close_match(value, self.words))
+
+
+def check_flag(path: str, value: Any) -> None:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise DescriptionError(path, value, "must be true or false")
+
+
+def check_name(path: str, value: Any) -> None:
+    """A name of an input, a population, an output."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value):
+        raise DescriptionError(path, value, "must be a name: a letter, then letters, digits and underscores")
+
+
+LIST = "must be a number, or a list of numbers"
+EACH = Numbers(ndim=1, what=LIST)
+SIZE = Whole(1, MOST)
+
+Flag = Annotated[bool, check_flag]
+Name = Annotated[str, check_name]
+Seed = Annotated[int, Whole(0)]
+Size = Annotated[int, SIZE]
+# one number
+Real = Annotated[float, Numbers()]
+Positive = Annotated[float, Numbers(above=0)]
+Seconds = Annotated[float, Numbers(above=0, unit="s")]
+Bound = Annotated[float, Numbers(finite=False)]  # an infinite one is none
+# one number, or one for each neuron or dimension, (n,)
+Each = Annotated[Any, EACH]
+EachPositive = Annotated[Any, Numbers(ndim=1, above=0, what=LIST)]
+EachSeconds = Annotated[Any, Numbers(ndim=1, above=0, unit="s", what=LIST)]
+EachBound = Annotated[Any, Numbers(ndim=1, finite=False, what=LIST)]
+
+
+class Checked:
+    """Base of descriptions, frozen dataclasses: applies the rules of the fields."""
+
+    #: the rule of fields that declare none
+    usual: ClassVar[Rule | None] = None
+
+    @property
+    def where(self) -> str:
+        """What stands before the name of a field in an error, e.g. ``populations.a.``."""
+        return ""
+
+    @classmethod
+    @functools.cache
+    def checks(cls) -> dict[str, Rule]:
+        """Name of a field -> its rule, for the fields that have one."""
+        hints = get_type_hints(cls, include_extras=True)
+        found = {}
+        for f in fields(cls):  # type: ignore[arg-type]
+            declared = (hints[f.name], *get_args(hints[f.name]))  # Annotated[X, rule], or that with `| None`
+            rules = [hint.__metadata__[0] for hint in declared if hasattr(hint, "__metadata__")]
+            if rule := (rules[0] if rules else cls.usual):
+                found[f.name] = rule
+        return found
+
+    @classmethod
+    def arrays(cls) -> list[str]:
+        """The names of the fields that may be arrays of numbers."""
+        return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
+
+    def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
+        """The error of a field that breaks ``rule``; ``value`` is shown, or else the field's own."""
+        return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
+
+    def __post_init__(self) -> None:
+        for name, rule in self.checks().items():
+            value = getattr(self, name)
+            if value is not None or getattr(type(self), name, ...) is not None:
+                rule(self.where + name, value)
