@@ -8,7 +8,7 @@ import numpy as np
 
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
-from ..network import AllToAll, Distribution, FromArrays, Projection
+from ..network import AllToAll, Distribution, Projection
 from ..network.convolution import Convolution
 
 __all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of"]
@@ -53,7 +53,7 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
     if isinstance(p.connector, Convolution):
-        pre, post, weight = _convolved(p.connector, np.asarray(p.weights, np.float64))
+        pre, post, weight = p.connector.synapses(np.asarray(p.weights, np.float64))
         return Synapses(p, pre, post, weight, np.full(pre.size, float(p.delay)))
     pre, post, weight, delay = given_synapses(p, n_pre, n_post)
     there = weight != 0 if p.learning is None else np.ones(weight.size, bool)
@@ -67,11 +67,7 @@ def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
     """
     connector = p.connector
     assert not isinstance(connector, Convolution)
-    if isinstance(connector, FromArrays):
-        pre, post = (np.asarray(index, np.int64) for index in connector.arrays())
-    else:
-        pointers, targets = connector.rows(n_pre, n_post, p.pre == p.post)
-        pre, post = np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
+    pre, post = connector.pairs(n_pre, n_post, p.pre == p.post)
     shape = (n_pre, n_post) if isinstance(connector, AllToAll) else pre.shape
     drawn = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights, np.float64)
     weight = np.broadcast_to(drawn, shape).reshape(-1)
@@ -79,31 +75,3 @@ def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
         scale = p.scale or float(np.abs(weight).max(initial=0)) / 127 or 1.0
         weight = np.rint(weight / scale) * scale
     return pre, post, weight, np.broadcast_to(np.asarray(p.delay, np.float64), shape).reshape(-1)
-
-
-def _convolved(c: Convolution, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A place of the kernel at a time, for all places of the picture under which it lies."""
-    channels, rows, columns = c.output_shape(weights.shape)
-    group_in, group_out = c.shape[0] // c.groups, channels // c.groups
-    found = []
-    for r, k in np.ndindex(weights.shape[2:]):
-        out, within = np.nonzero(weights[:, :, r, k])
-        y, to_y = _under(c, 0, weights.shape[2], r, rows)
-        x, to_x = _under(c, 1, weights.shape[3], k, columns)
-        place = (y[:, None] * c.shape[2] + x).reshape(-1)
-        to = (to_y[:, None] * columns + to_x).reshape(-1)
-        source = out // group_out * group_in + within
-        pre = source[:, None] * (c.shape[1] * c.shape[2]) + place
-        post = out[:, None] * (rows * columns) + to
-        weight = np.broadcast_to(weights[out, within, r, k][:, None], pre.shape)
-        found.append((pre.reshape(-1), post.reshape(-1), weight.reshape(-1)))
-    pre, post, weight = (np.concatenate(parts) for parts in zip(*found))
-    return pre, post, weight
-
-
-def _under(c: Convolution, axis: int, kernel: int, at: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (axis 0) or columns of the picture that a place of the kernel meets, and those of the output there."""
-    to = np.arange(outputs)
-    place = to * c.stride[axis] - c.pads(axis, kernel)[0] + at * c.dilation[axis]
-    inside = (place >= 0) & (place < c.shape[1 + axis])
-    return place[inside], to[inside]

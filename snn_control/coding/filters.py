@@ -143,5 +143,5 @@ class RateLimit(EventFilter):
     burst : most events in a tick; None: rate x period, at least 1
     """
 
-    rate: Annotated[float, Numbers(above=0, most=MOST_EVENTS)]
+    rate: Annotated[float, Numbers(least=0, strict=True, most=MOST_EVENTS)]
     burst: Annotated[float, Numbers(least=1, most=MOST_EVENTS)] | None = None

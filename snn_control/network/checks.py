@@ -7,6 +7,7 @@ rules of their fields when one is made, in the order of the fields; a field whos
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -22,49 +23,39 @@ __all__ = [
 ]  # fmt: skip
 
 MOST = 100_000_000  # neurons, numbers
+KINDS = ("a number", "a number, or a list of numbers", "a number, or numbers in at most two dimensions")
 
 Rule = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Finite numbers.
+    """Finite numbers from ``least`` to ``most``.
 
     ndim : dimensions at most; 0 is a single number
-    above, least, most : what they must be above, at least and at most; None is no bound
+    strict : they must be above ``least``
     unit : of the bounds
     finite : whether infinities are refused; NaNs always are
-    what : the rule for what is no such number
     """
 
     ndim: int = 0
-    above: float | None = None
-    least: float | None = None
-    most: float | None = None
+    least: float = -math.inf
+    most: float = math.inf
+    strict: bool = False
     unit: str = ""
     finite: bool = True
-    what: str = "must be a number"
 
     def __call__(self, path: str, value: Any) -> None:
         array = np.asarray(value)
         if array.dtype.kind not in "fiu" or array.ndim > self.ndim or array.size == 0:
-            raise DescriptionError(path, value, self.what)
+            raise DescriptionError(path, value, f"must be {KINDS[self.ndim]}")
         if np.isnan(array).any() or (self.finite and np.isinf(array).any()):
             raise DescriptionError(path, value, "must be finite")
-        low, high = array.min(), array.max()
-        if (
-            (self.above is not None and low <= self.above)
-            or (self.least is not None and low < self.least)
-            or (self.most is not None and high > self.most)
-        ):
-            raise DescriptionError(path, value, f"must be {self._bounds()}")
-
-    def _bounds(self) -> str:
-        unit = f" {self.unit}" if self.unit else ""
-        if self.least is not None and self.most is not None:
-            return f"from {self.least:g}{unit} to {self.most:g}{unit}"
-        low = f"> {self.above:g}{unit}" if self.least is None else f">= {self.least:g}{unit}"
-        return low if self.most is None else f"{low} and at most {self.most:g}{unit}"
+        above = array > self.least if self.strict else array >= self.least
+        if not (above & (array <= self.most)).all():
+            low = f"{'>' if self.strict else '>='} {self.least:g} {self.unit}".rstrip()
+            most = "" if self.most == math.inf else f" and at most {self.most:g} {self.unit}".rstrip()
+            raise DescriptionError(path, value, f"must be {low}{most}")
 
 
 @dataclass(frozen=True)
@@ -106,8 +97,7 @@ def check_name(path: str, value: Any) -> None:
         raise DescriptionError(path, value, "must be a name: a letter, then letters, digits and underscores")
 
 
-LIST = "must be a number, or a list of numbers"
-EACH = Numbers(ndim=1, what=LIST)
+EACH = Numbers(ndim=1)
 SIZE = Whole(1, MOST)
 
 Flag = Annotated[bool, check_flag]
@@ -116,14 +106,14 @@ Seed = Annotated[int, Whole(0)]
 Size = Annotated[int, SIZE]
 # one number
 Real = Annotated[float, Numbers()]
-Positive = Annotated[float, Numbers(above=0)]
-Seconds = Annotated[float, Numbers(above=0, unit="s")]
+Positive = Annotated[float, Numbers(least=0, strict=True)]
+Seconds = Annotated[float, Numbers(least=0, strict=True, unit="s")]
 Bound = Annotated[float, Numbers(finite=False)]  # an infinite one is none
 # one number, or one for each neuron or dimension, (n,)
 Each = Annotated[Any, EACH]
-EachPositive = Annotated[Any, Numbers(ndim=1, above=0, what=LIST)]
-EachSeconds = Annotated[Any, Numbers(ndim=1, above=0, unit="s", what=LIST)]
-EachBound = Annotated[Any, Numbers(ndim=1, finite=False, what=LIST)]
+EachPositive = Annotated[Any, Numbers(ndim=1, least=0, strict=True)]
+EachSeconds = Annotated[Any, Numbers(ndim=1, least=0, strict=True, unit="s")]
+EachBound = Annotated[Any, Numbers(ndim=1, finite=False)]
 
 
 class Checked:

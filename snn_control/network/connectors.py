@@ -74,6 +74,11 @@ class Connector:
         """Pointers (n_pre + 1,) and targets (k,), uint32; raises DescriptionError where the sizes do not allow it."""
         raise NotImplementedError
 
+    def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        """Source and target (k,) int64 of each synapse, in the order in which a projection gives its weights."""
+        pointers, targets = self.rows(n_pre, n_post, recurrent)
+        return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
+
 
 @dataclass(frozen=True)
 class AllToAll(Connector):
@@ -117,6 +122,10 @@ class FromArrays(Connector):
     def arrays(self) -> Rows:
         """(pre_index, post_index) as arrays."""
         return np.asarray(self.pre_index), np.asarray(self.post_index)
+
+    def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
+        pre, post = self.arrays()
+        return pre.astype(np.int64), post.astype(np.int64)
 
     def order(self) -> np.ndarray:
         """(k,) int64: which of the given synapses stands at each place of the rows."""

@@ -79,6 +79,36 @@ class Convolution(Checked):
             sides.append(room // self.stride[axis] + 1)
         return weights[0], sides[0], sides[1]
 
+    def synapses(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source and target (k,) int64 and weight (k,) of each synapse whose weight is not 0; raises DescriptionError.
+
+        weights : (channels out, channels in / groups, rows, columns); a place of the kernel at a time, for all places
+            of the picture under which it lies
+        """
+        channels, rows, columns = self.output_shape(weights.shape)
+        group_in, group_out = self.shape[0] // self.groups, channels // self.groups
+        found = []
+        for row, column in np.ndindex(weights.shape[2:]):
+            out, within = np.nonzero(weights[:, :, row, column])
+            y, to_y = self._under(0, weights.shape[2], row, rows)
+            x, to_x = self._under(1, weights.shape[3], column, columns)
+            place = (y[:, None] * self.shape[2] + x).reshape(-1)
+            to = (to_y[:, None] * columns + to_x).reshape(-1)
+            source = out // group_out * group_in + within
+            pre = source[:, None] * (self.shape[1] * self.shape[2]) + place
+            post = out[:, None] * (rows * columns) + to
+            weight = np.broadcast_to(weights[out, within, row, column][:, None], pre.shape)
+            found.append((pre.reshape(-1), post.reshape(-1), weight.reshape(-1)))
+        pre, post, weight = (np.concatenate(parts) for parts in zip(*found))
+        return pre, post, weight
+
+    def _under(self, axis: int, kernel: int, at: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (axis 0) or columns of the picture that a place of the kernel meets, and those of the output there."""
+        to = np.arange(outputs)
+        place = to * self.stride[axis] - self.pads(axis, kernel)[0] + at * self.dilation[axis]
+        inside = (place >= 0) & (place < self.shape[1 + axis])
+        return place[inside], to[inside]
+
 
 def pooling(
     shape: tuple[int, int, int], kernel: Any, stride: Any = None, padding: Any = 0, average: bool = False

@@ -53,7 +53,7 @@ class Grid(Checked):
 def check_lengths(path: str, value: Any, n: int) -> None:
     if np.shape(value) != (n,):
         raise DescriptionError(path, value, f"must be {n} lengths, one an axis")
-    Numbers(ndim=1, above=0)(path, value)
+    Numbers(ndim=1, least=0, strict=True)(path, value)
 
 
 def positions_of(path: str, value: Any) -> np.ndarray:

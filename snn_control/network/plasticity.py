@@ -121,7 +121,7 @@ class EProp(LearningRule):
     """
 
     error: Name
-    feedback: Annotated[Any, Numbers(ndim=2, what="must be a number or a matrix")]
+    feedback: Annotated[Any, Numbers(ndim=2)]
     learning_rate: Rate
     gamma: Positive = 0.3
     tau_out: Seconds = 0.02

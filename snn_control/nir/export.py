@@ -19,7 +19,7 @@ from ..coding import ArgmaxDecoder, Input, Output, ValueInput
 from ..engine.build import build
 from ..errors import DescriptionError
 from ..files import replace_file
-from ..network import AllToAll, FromArrays, Network, OneToOne, Population, Projection
+from ..network import AllToAll, Network, OneToOne, Population, Projection
 from ..network.convolution import Convolution
 from ..network.distributions import Distribution
 from . import own
@@ -213,11 +213,7 @@ class _Export:
         elif isinstance(connector, Convolution):
             return p
         else:
-            if not isinstance(connector, FromArrays):
-                pointers, targets = connector.rows(n_pre, n_post, p.pre == p.post)
-                sources = np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64)))
-                connector = FromArrays(sources, targets.astype(np.int64))
-            pre, post = connector.arrays()
+            pre, post = connector.pairs(n_pre, n_post, p.pre == p.post)
             values |= {"connection": "sparse", "pre_index": pre, "post_index": post}
             shape = pre.shape
         weights = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights)

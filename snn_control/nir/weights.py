@@ -125,26 +125,19 @@ def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[A
 def _unrolled(
     nir: Any, p: Projection, weights: np.ndarray, bias: np.ndarray | None, n_post: int, metadata: dict[str, Any]
 ) -> tuple[Any, Shape, Shape]:
-    """A convolution as a matrix."""
+    """A convolution as a matrix; the metadata keep its kernel."""
     c = p.connection
     assert isinstance(c, Convolution)
     n_pre = int(np.prod(c.shape))
     if n_pre * n_post > MOST:
         rule = "NIR's own check takes square kernels, one group and one bias a channel, and as a matrix it is too large"
         raise DescriptionError(f"{p.label}.connection", f"{n_pre} x {n_post}", rule, "use a convolution of that kind")
-    channels, rows, columns = c.output_shape(weights.shape)
-    matrix = np.zeros((channels, rows, columns, *c.shape), np.float32)
-    group_out, group_in = channels // c.groups, c.shape[0] // c.groups
-    for row, column in np.ndindex(weights.shape[2:]):
-        y = np.arange(rows) * c.stride[0] + row * c.dilation[0] - c.pads(0, weights.shape[2])[0]
-        x = np.arange(columns) * c.stride[1] + column * c.dilation[1] - c.pads(1, weights.shape[3])[0]
-        ys, xs = (np.flatnonzero((q >= 0) & (q < n)) for q, n in ((y, c.shape[1]), (x, c.shape[2])))
-        for out, into in np.ndindex(channels, group_in):
-            source = out // group_out * group_in + into
-            matrix[out, ys[:, None], xs, source, y[ys][:, None], x[xs]] += weights[out, into, row, column]
+    pre, post, weight = c.synapses(weights)
+    matrix = np.zeros((n_post, n_pre), np.float32)
+    matrix[post, pre] = weight
     metadata |= {"kernel": weights, "shape": np.array(c.shape), "stride": np.array(c.stride)}
     metadata |= {"dilation": np.array(c.dilation), "groups": int(c.groups)}
     metadata["padding"] = c.padding if isinstance(c.padding, str) else np.array(c.padding)
     if bias is not None:
         bias = np.repeat(bias, n_post // bias.size)
-    return _matrix(nir, matrix.reshape(n_post, n_pre), bias, metadata), (n_pre,), (n_post,)
+    return _matrix(nir, matrix, bias, metadata), (n_pre,), (n_post,)

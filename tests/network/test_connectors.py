@@ -232,7 +232,7 @@ POINTS = np.zeros((3, 2))
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: FixedProbability(1.5, 1), "p = 1.5: must be from 0 to 1"),
+        (lambda: FixedProbability(1.5, 1), "p = 1.5: must be >= 0 and at most 1"),
         (lambda: FixedProbability(math.nan, 1), "p = nan: must be finite"),
         (lambda: FixedProbability("a", 1), "p = 'a': must be a number"),
         (lambda: FixedProbability(0.5, -1), "seed = -1: must be a whole number >= 0"),
@@ -261,7 +261,7 @@ POINTS = np.zeros((3, 2))
         (lambda: DistanceDependent(POINTS * math.nan, POINTS, 1, 1), "pre_positions = 'NaN or infinity': must be finite"),
         (lambda: DistanceDependent(POINTS, POINTS, 0, 1), "width = 0: must be > 0"),
         (lambda: DistanceDependent(POINTS, POINTS, 1, 1, "linear"), "kind = 'linear': must be 'gaussian', 'exponential' or 'step'"),
-        (lambda: DistanceDependent(POINTS, POINTS, 1, 1, peak=2), "peak = 2: must be from 0 to 1"),
+        (lambda: DistanceDependent(POINTS, POINTS, 1, 1, peak=2), "peak = 2: must be >= 0 and at most 1"),
         (lambda: DistanceDependent(POINTS, POINTS, 1, 1, period=(1, -1)), "period = (1, -1): must be > 0"),
         (lambda: DistanceDependent(POINTS, POINTS, 1, 1).rows(3, 4), "post_positions = '3 positions': must be one a neuron: 4"),
     ],
