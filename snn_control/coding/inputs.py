@@ -13,7 +13,7 @@ from ..network.checks import SIZE, Checked, Flag, Size, check_name
 from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
 
-__all__ = ["NOT_FINITE", "EventsInput", "Input", "ValueInput"]
+__all__ = ["EventsInput", "Input", "ValueInput"]
 
 LONGEST = 1e9  # s
 #: what becomes of a number that is not finite, in the order of the kernel's rules

@@ -20,7 +20,6 @@ from .checks import Flag, Numbers, Seed, Whole
 from .distributions import Seeded
 
 __all__ = [
-    "MOST_SYNAPSES",
     "AllToAll",
     "Connector",
     "FixedIndegree",

@@ -10,7 +10,7 @@ import numpy as np
 
 from .checks import Checked, Numbers, Real, Seed
 
-__all__ = ["Distribution", "Normal", "Seeded", "Uniform"]
+__all__ = ["Distribution", "Normal", "Uniform"]
 
 
 class Seeded(Checked):

@@ -18,7 +18,7 @@ import numpy as np
 from .checks import Each, EachPositive, EachSeconds, Flag, Seconds, Whole
 from .neurons import NeuronModel
 
-__all__ = ["MOST_PHASES", "Bernoulli", "Latency", "Phase", "Poisson"]
+__all__ = ["Bernoulli", "Latency", "Phase", "Poisson"]
 
 MOST_PHASES = 24  # binary digits of a float32
 

@@ -19,7 +19,7 @@ from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
 from . import own
 from .dialects import Cell, plain
-from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural
+from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural, reached
 from .shapes import matrix_of, picture_of
 
 __all__ = ["Contraction"]
@@ -241,21 +241,13 @@ class Contraction:
                 at_once.setdefault(p.pre, []).append(p.post)
         depth, relays = self._depth(), {n for n, p in self.populations.items() if isinstance(p.neuron, Relay)}
 
-        def follow(start: str, through: Any) -> set[str]:
-            seen, todo = set(), [start]
-            while todo:
-                a = todo.pop()
-                if a not in seen:
-                    seen.add(a)
-                    todo += at_once.get(a, []) if through(a) else []
-            return seen
-
         for k, p in enumerate(self.projections):
             if p.pre in relays or p.pre not in self.populations or not _at_once(p):
                 continue
-            if p.pre not in follow(p.post, lambda name: True):
+            if p.pre not in reached([p.post], lambda name: at_once.get(name, ())):
                 continue
-            next_neurons = follow(p.post, lambda name: name in relays) - relays
+            through = reached([p.post], lambda name: at_once.get(name, ()) if name in relays else ())
+            next_neurons = through - relays
             if all(depth.get(n, 0) <= depth.get(p.pre, 0) for n in next_neurons):
                 self.projections[k] = replace(p, delay=p.delay + self.dt)
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import DescriptionError
 from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Threshold
 from .graph import NEURONS, Graph, Node
-from .options import ASK, Choices, Option, flag, number_or_none, one_of
+from .options import ASK, FLAG, Choices, Option
 
 __all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]
 
@@ -81,13 +81,15 @@ def _model(cls: Any, **values: Any) -> Any:
     return cls(**{key: plain(value) for key, value in values.items()})
 
 
-def _leaky(cls: Any, r: Reading, share: Any, gain: Any, exact: bool = False, **values: Any) -> Any:
-    """A model that loses ``share`` of its membrane in an Euler step, or exp(-share) of it in an exact one, and takes
-    ``gain`` times what arrives."""
+def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, **values: Any) -> Any:
+    """A model that takes ``gain`` times what arrives and loses ``share`` of its membrane in an Euler step, and
+    ``share_syn`` of its synaptic current; with integration="exact" the membrane keeps exp(-share)."""
     share = np.clip(share, SLOWEST, FASTEST)
-    rise = -np.expm1(-share) if exact else share
-    integration = "exact" if exact else "euler"
-    return _model(cls, tau_mem=r.dt / share, r=gain / rise, integration=integration, **values)
+    values = {"integration": "euler", **values}
+    rise = share if values["integration"] == "euler" else -np.expm1(-share)
+    if share_syn is not None:
+        values["tau_syn"] = r.dt / np.clip(share_syn, SLOWEST, FASTEST)
+    return _model(cls, tau_mem=r.dt / share, r=gain / rise, **values)
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
@@ -144,8 +146,7 @@ def _snntorch(r: Reading, node: Node) -> Cell:
     if node.kind == "LIF":
         return Cell(_leaky(LI if membrane else LIF, r, *part("tau", "r"), **values), v_init=0.0)
     (loss, gain), (loss_syn, _) = part("tau_mem", "r"), part("tau_syn", "w_in")
-    tau_syn = plain(r.dt / np.clip(loss_syn, SLOWEST, FASTEST))
-    return Cell(_leaky(CubaLI if membrane else CubaLIF, r, loss, gain, tau_syn=tau_syn, **values), v_init=0.0)
+    return Cell(_leaky(CubaLI if membrane else CubaLIF, r, loss, gain, loss_syn, **values), v_init=0.0)
 
 
 def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
@@ -189,8 +190,7 @@ def _norse(r: Reading, node: Node) -> Cell:
         share = loss("tau")
         return Cell(_leaky(LIF, r, share, gain * share, **values))
     share = loss("tau_mem")
-    tau_syn = plain(r.dt / np.clip(loss("tau_syn"), SLOWEST, FASTEST))
-    return Cell(_leaky(CubaLIF, r, share, gain * share, tau_syn=tau_syn, **values))
+    return Cell(_leaky(CubaLIF, r, share, gain * share, loss("tau_syn"), **values))
 
 
 # sinabs ------------------------------------------------------------------------------------------------------------
@@ -209,8 +209,8 @@ def _sinabs(r: Reading, node: Node) -> Cell:
     share = -np.log(np.clip(alpha.astype(np.float64), np.exp(-FASTEST), 1))
     gain = (F(1) - alpha).astype(np.float64) if r.choices.ask(node, "norm_input") else np.ones_like(share)
     if node.kind == "LI":
-        return Cell(_leaky(LI, r, share, gain, exact=True, v_min=v_min), v_init=0.0)
-    return Cell(_leaky(LIF, r, share, gain, exact=True, **_firing(node, **firing)), v_init=0.0)
+        return Cell(_leaky(LI, r, share, gain, integration="exact", v_min=v_min), v_init=0.0)
+    return Cell(_leaky(LIF, r, share, gain, integration="exact", **_firing(node, **firing)), v_init=0.0)
 
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
@@ -238,8 +238,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
         share, share_syn = dt / node.each("tau_mem"), dt / node.each("tau_syn")
         for key, value in (("r", gain * share), ("w_in", node.each("w_in") * share_syn)):
             _require(node, key, _near(value, 1), f"must be its time constant / dt, with dt = {dt:g} s")
-        tau_syn = plain(r.dt / np.clip(share_syn, SLOWEST, FASTEST))
-        return Cell(_leaky(CubaLIF, r, share, _one(gain * share), tau_syn=tau_syn, **firing), v_init=v_init)
+        return Cell(_leaky(CubaLIF, r, share, _one(gain * share), share_syn, **firing), v_init=v_init)
     _require(node, "v_leak", node.each("v_leak") == reset, "must be v_reset, as SpikingJelly writes it")
     share = dt / node.each("tau")
     decays = bool(_near(gain, 1).all())
@@ -312,7 +311,7 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
 
 
 # the table ---------------------------------------------------------------------------------------------------------
-_RESET = Option(one_of("zero", "subtract"), "zero", ("IF", "LIF", "CubaLIF"))
+_RESET = Option(("zero", "subtract"), "zero", ("IF", "LIF", "CubaLIF"), tried=("subtract", "zero"))
 _NORM_INPUT = (
     "give --option norm_input=true where the layers were made as sinabs' LIF(...), whose default it is, or false for "
     "ExpLeak(...) and what from_nir made; one type of node alone: LIF.norm_input=true; --verify finds out"
@@ -322,8 +321,10 @@ DIALECTS: dict[str, Dialect] = {
         _snntorch,
         ("LIF", "CubaLIF"),
         {
-            "reset_mechanism": Option(one_of("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF")),
-            "reset_delay": Option(flag, True, ("LIF", "CubaLIF")),
+            "reset_mechanism": Option(
+                ("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF"), tried=("subtract", "zero")
+            ),
+            "reset_delay": Option(FLAG, True, ("LIF", "CubaLIF"), tried=FLAG),
         },
         dt=1e-4,
         file_dt=lambda graph: 1e-4,  # the exporter's, whatever the simulation's was
@@ -337,8 +338,10 @@ DIALECTS: dict[str, Dialect] = {
         _sinabs,
         ("LIF", "IF", "LI"),
         {
-            "norm_input": Option(flag, ASK, ("LIF", "LI"), _NORM_INPUT),
-            "min_v_mem": Option(number_or_none, {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI")),
+            "norm_input": Option(FLAG, ASK, ("LIF", "LI"), tried=FLAG, asked=_NORM_INPUT),
+            "min_v_mem": Option(
+                ("none",), {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI"), tried=("none", "-1"), number=True
+            ),
         },
         dt=1e-3,
         step="is taken because sinabs counts steps; --dt says how long a step lasts here",
@@ -347,7 +350,7 @@ DIALECTS: dict[str, Dialect] = {
     "spikingjelly": Dialect(
         _spikingjelly,
         ("LIF", "IF", "CubaLIF"),
-        {"decay_input": Option(flag, None, ("LIF",))},
+        {"decay_input": Option(FLAG, None, ("LIF",))},
         file_dt=_spikingjelly_dt,
         step="is what SpikingJelly's exporter was given; --dt says how long a step lasts here",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 
-__all__ = ["NEURONS", "PASSING", "SPIKING", "WEIGHTS", "Graph", "Node", "natural"]
+__all__ = ["NEURONS", "PASSING", "SPIKING", "WEIGHTS", "Graph", "Node", "natural", "reached"]
 
 SPIKING = ("IF", "LIF", "CubaLIF", "Threshold")
 NEURONS = (*SPIKING, "LI", "CubaLI", "I")
@@ -97,14 +98,19 @@ class Graph:
         return [n for n in self.nodes.values() if n.kind in kinds]
 
     def on_a_cycle(self, name: str) -> bool:
-        seen: set[str] = set()
-        todo = [*self.after[name]]
-        while todo:
-            node = todo.pop()
-            if node not in seen:
-                seen.add(node)
-                todo += self.after[node]
-        return name in seen
+        return name in reached(self.after[name], lambda node: self.after[node])
+
+
+def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
+    """The starts, and what comes after them, directly or not."""
+    seen: set[str] = set()
+    todo = list(starts)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += after(name)
+    return seen
 
 
 def natural(name: str) -> list[Any]:

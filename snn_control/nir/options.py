@@ -3,61 +3,61 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import NO_VALUE, DescriptionError, nearest
 from .graph import Node
 
-__all__ = ["ASK", "Choices", "Option", "flag", "number_or_none", "one_of"]
+__all__ = ["ASK", "FLAG", "Choices", "Option"]
 
 ASK = object()  # no default: the framework itself has several, or the file says it
 
 
-def one_of(*words: str) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if value not in words:
-            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
-        return value
-
-    return read
-
-
-def flag(value: Any) -> bool:
-    word = str(value).lower()
-    if word not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return word == "true"
-
-
-def number_or_none(value: Any) -> float | None:
-    """A lower bound of membranes, or None."""
-    if value is None or str(value).lower() == "none":
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not -math.inf < number <= 0:
-        raise ValueError("must be a number <= 0, or none")
-    return number
+FLAG = ("true", "false")
+MEANING = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class Option:
     """An option of a dialect.
 
-    read : text or value -> value; raises ValueError with the rule
+    words : its values
     default : one for all, or for each kind of node; ASK where the user must say
     kinds : the kinds of nodes that it matters for
+    tried : the values that `snn_control.nir.trial` tries, those that a file does not say itself
     asked : where the user must say: what the values mean, and how to find out which is right
+    number : it may also be a number <= 0, a lower bound of membranes; its word "none" means None
     """
 
-    read: Callable[[Any], Any]
+    words: tuple[str, ...]
     default: Any
     kinds: tuple[str, ...]
+    tried: tuple[str, ...] = ()
     asked: str = ""
+    number: bool = False
+
+    def read(self, value: Any) -> Any:
+        """The value of a text, or of what YAML made of it; raises ValueError with the rule."""
+        word = str(value).lower()
+        if self.number:
+            return _bound(word)
+        if word not in self.words:
+            raise ValueError(f"must be {', '.join(self.words[:-1])} or {self.words[-1]}")
+        return MEANING.get(word, word)
+
+
+def _bound(word: str) -> float | None:
+    if word == "none":
+        return None
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not -math.inf < number <= 0:
+        raise ValueError("must be a number <= 0, or none")
+    return number
 
 
 @dataclass

@@ -15,6 +15,7 @@ from ..errors import SnnControlError
 from .dialects import DIALECTS, Dialect
 from .graph import Graph
 from .importing import import_nir
+from .options import ASK
 from .reading import read_graph
 from .verification import agrees
 
@@ -22,12 +23,6 @@ __all__ = ["Trial", "fitting", "other_readings", "try_others"]
 
 SECONDS = 3.0  # for all trials; one ends at its first wrong spike, so that most take no time
 STEPS = (1e-3, 1e-4)  # s: what frameworks take where nobody says
-VALUES = {
-    "reset_mechanism": ("subtract", "zero"),
-    "reset_delay": ("true", "false"),
-    "norm_input": ("true", "false"),
-    "min_v_mem": ("none", "-1"),
-}  # decay_input stands in the file
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,13 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
     for name in sorted(DIALECTS, key=lambda name: name != dialect):
         table = DIALECTS[name]
         words: dict[str, dict[Any, None]] = {}
-        for key, values in VALUES.items():
-            here = kinds.intersection(table.options[key].kinds) if key in table.options else set()
+        for key, option in table.options.items():
+            here = sorted(kinds.intersection(option.kinds)) if option.tried else []
             # what has no default of its own may differ from one kind of node to another
-            for option in (
-                [f"{kind}.{key}" for kind in sorted(here)] if key == "norm_input" and len(here) > 1 else [key]
-            ):
-                if here:
-                    given = [options[option]] if name == dialect and option in options else []
-                    words[option] = dict.fromkeys([*given, *values])
+            each = option.default is ASK and len(here) > 1
+            for target in [f"{kind}.{key}" for kind in here] if each else [key] * bool(here):
+                given = [options[target]] if name == dialect and target in options else []
+                words[target] = dict.fromkeys([*given, *option.tried])
         if name == "snntorch":  # a last layer whose membranes were recorded has no reset
             words |= {f"{last}.reset_mechanism": {None: None, "none": None} for last in _last_layers(graph, table)}
         for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
