@@ -67,11 +67,7 @@ class ValueInput(Input):
     def __post_init__(self) -> None:
         super().__post_init__()
         for key in ("range", "plausible"):
-            low, high = (np.asarray(side, np.float64) for side in getattr(self, key))
-            for k, side in enumerate((low, high)):
-                if side.shape not in ((), (self.size,)) or np.isnan(side).any():
-                    rule = f"must be a number or {self.size} numbers"
-                    raise self.wrong(f"{key}[{k}]", rule, value=getattr(self, key)[k])
+            low, high = (self.each(f"{key}[{k}]", side, self.size) for k, side in enumerate(getattr(self, key)))
             if not (low < high).all():
                 raise self.wrong(key, "low must be < high")
         self._check_rules()

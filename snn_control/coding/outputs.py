@@ -146,36 +146,36 @@ class Output(Checked):
     def __post_init__(self) -> None:
         check_name("name", self.name)
         super().__post_init__()
-        values = {"bias": self.bias, "slew": self.slew, "safe": self.safe}
-        values |= {"limits[0]": self.limits[0], "limits[1]": self.limits[1]}
-        for key, value in values.items():
-            array = np.asarray(value, np.float64)
-            if array.shape not in ((), (self.size,)) or np.isnan(array).any():
-                raise self.wrong(key, value=value, rule=f"must be a number or {self.size} numbers")
-        if not (np.abs(np.asarray(self.bias, np.float64)) <= np.finfo(np.float32).max).all():
+        low, high = (self.each(f"limits[{k}]", side, self.size) for k, side in enumerate(self.limits))
+        bias, slew, safe = (self.each(key, getattr(self, key), self.size) for key in ("bias", "slew", "safe"))
+        if not (np.abs(bias) <= np.finfo(np.float32).max).all():
             raise self.wrong("bias", "must be finite numbers of float32")
         if isinstance(self.decoder, ArgmaxDecoder):
-            self._check_action(values, self.decoder.actions)
-        low, high, safe = (np.asarray(v, np.float64) for v in (*self.limits, self.safe))
+            self._check_action(self.decoder.actions)
         if not (low < high).all():
             raise self.wrong("limits", "low must be < high", value=list(self.limits))
-        if not ((safe >= low) & (safe <= high)).all() or not np.isfinite(safe).all():
+        if not ((safe >= low) & (safe <= high) & np.isfinite(safe)).all():
             raise self.wrong("safe", f"must be finite and within limits {list(self.limits)}")
-        if not (np.asarray(self.slew, np.float64) > 0).all():
+        if not (slew > 0).all():
             raise self.wrong("slew", "must be > 0 a second")
-        if self.ramp and not np.isfinite(np.asarray(self.slew, np.float64)).all():
+        if self.ramp and not np.isfinite(slew).all():
             raise self.wrong("slew", "must be finite where safe is 'ramp'", "give a slew")
 
-    def _check_action(self, values: dict[str, Any], actions: int) -> None:
-        """An index of an action knows no bias, no limits of its own and no slew."""
+    def _check_action(self, actions: int) -> None:
+        """An index of an action has no bias, no limits of its own and no slew."""
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
-        for key, none in (("bias", 0.0), ("limits[0]", -math.inf), ("limits[1]", math.inf), ("slew", math.inf)):
-            if np.any(np.asarray(values[key]) != none):
-                raise self.wrong(key, "does not go with arg-max", "leave it out", value=values[key])
+        low, high = self.limits
+        for key, value, none in (
+            ("bias", self.bias, 0.0),
+            ("limits[0]", low, -math.inf),
+            ("limits[1]", high, math.inf),
+            ("slew", self.slew, math.inf),
+        ):
+            if np.any(np.asarray(value) != none):
+                raise self.wrong(key, "does not go with arg-max", "leave it out", value=value)
         if float(np.max(self.safe)) not in range(actions):
-            rule = f"must be an action: a whole number in [0, {actions})"
-            raise self.wrong("safe", rule)
+            raise self.wrong("safe", f"must be an action: a whole number in [0, {actions})")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ __all__ = [
 ]  # fmt: skip
 
 MOST = 100_000_000  # neurons, numbers
-KINDS = ("a number", "a number, or a list of numbers", "a number, or numbers in at most two dimensions")
 
 Rule = Callable[[str, Any], None]
 
@@ -47,8 +46,9 @@ class Numbers:
 
     def __call__(self, path: str, value: Any) -> None:
         array = np.asarray(value)
-        if array.dtype.kind not in "fiu" or array.ndim > self.ndim or array.size == 0:
-            raise DescriptionError(path, value, f"must be {KINDS[self.ndim]}")
+        kinds = "fiub" if array.ndim else "fiu"  # an array of truth values is one of 0 and 1
+        if array.dtype.kind not in kinds or array.ndim > self.ndim:
+            raise DescriptionError(path, value, "must be numbers" if self.ndim else "must be a number")
         if np.isnan(array).any() or (self.finite and np.isinf(array).any()):
             raise DescriptionError(path, value, "must be finite")
         above = array > self.least if self.strict else array >= self.least
@@ -148,6 +148,13 @@ class Checked:
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
         """The error of a field that breaks ``rule``; ``value`` is shown, or else the field's own."""
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
+
+    def each(self, key: str, value: Any, n: int) -> np.ndarray:
+        """() or (n,) float64 of a number or ``n`` numbers, which may be infinite; raises DescriptionError."""
+        array = np.asarray(value, np.float64)
+        if array.shape not in ((), (n,)) or np.isnan(array).any():
+            raise self.wrong(key, f"must be a number or {n} numbers", value=value)
+        return array
 
     def __post_init__(self) -> None:
         for name, rule in self.checks().items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .checks import Checked, OneOf, Positive, Seconds, Size, check_name
+from .checks import EACH, Checked, Each, Numbers, OneOf, Positive, Rule, Seconds, Size, check_name
 from .connectors import AllToAll, Connector, FromArrays, OneToOne
 from .convolution import Convolution
 from .distributions import Distribution
@@ -18,6 +18,11 @@ from .plasticity import LearningRule
 __all__ = ["Network", "Population", "Projection"]
 
 CONNECTIONS = ("dense", "sparse", "one_to_one")
+
+
+def or_drawn(rule: Numbers) -> Rule:
+    """The rule of numbers that may also be drawn from a Distribution."""
+    return lambda path, value: None if isinstance(value, Distribution) else rule(path, value)
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class Population(Checked):
     name: str
     size: Size
     neuron: NeuronModel
-    bias: Any = 0.0
-    v_init: Any = None
+    bias: Annotated[Any, or_drawn(EACH)] = 0.0
+    v_init: Annotated[Any, or_drawn(EACH)] = None
 
     @property
     def where(self) -> str:
@@ -47,16 +52,9 @@ class Population(Checked):
             rule = f"has parameters for {self.neuron.size} neurons: must be {self.size}, the population's size"
             raise self.wrong("neuron", rule)
         for key in ("bias", "v_init"):
-            value = getattr(self, key)
-            if value is None or isinstance(value, Distribution):
-                continue
-            array = np.asarray(value)
-            if array.dtype.kind not in "fiub":
-                raise self.wrong(key, "must be numbers")
-            if array.shape not in ((), (self.size,)):
-                raise self.wrong(key, f"must be a number or have shape ({self.size},)", value=f"shape {array.shape}")
-            if not np.isfinite(array).all():
-                raise self.wrong(key, "must be finite")
+            shape = np.shape(getattr(self, key))
+            if shape not in ((), (self.size,)):
+                raise self.wrong(key, f"must be a number or have shape ({self.size},)", value=f"shape {shape}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +79,14 @@ class Projection(Checked):
 
     pre: str
     post: str
-    weights: Any = 1.0
+    weights: Annotated[Any, or_drawn(Numbers(ndim=4))] = 1.0
     connection: str | Connector | Convolution = "dense"
     pre_index: Any = None
     post_index: Any = None
-    delay: Any = 0.0
+    delay: Annotated[Any, Numbers(ndim=2, least=0, unit="s")] = 0.0
     receptor: Annotated[str, OneOf("", "current", "synaptic")] = ""
     tau_syn: Seconds | None = None
-    bias: Any = None
+    bias: Each = None
     precision: Annotated[str, OneOf("float32", "int8")] = "float32"
     scale: Positive | None = None
     learning: LearningRule | None = None
@@ -116,17 +114,6 @@ class Projection(Checked):
         super().__post_init__()
         if not isinstance(self.connection, Connector | Convolution) and self.connection not in CONNECTIONS:
             raise self.wrong("connection", f"must be one of {', '.join(CONNECTIONS)}, or a connector")
-        for key in ("weights", "bias", "delay"):
-            value = getattr(self, key)
-            if value is None or (key == "weights" and isinstance(value, Distribution)):
-                continue
-            array = np.asarray(value)
-            if array.dtype.kind not in "fiu":
-                raise self.wrong(key, "must be numbers", value=f"dtype {array.dtype}")
-            if not np.isfinite(array).all():
-                raise self.wrong(key, "must be finite", value="NaN or infinity" if array.ndim else value)
-        if np.any(np.asarray(self.delay) < 0):
-            raise self.wrong("delay", "must be >= 0 s")
         if self.tau_syn is not None and self.receptor == "synaptic":
             raise self.wrong("tau_syn", "is a current of the projection's own", "leave receptor out")
         if self.scale is not None and self.precision != "int8":

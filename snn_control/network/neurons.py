@@ -63,7 +63,7 @@ class NeuronModel(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         sizes = {name: np.size(getattr(self, name)) for name in self.arrays() if np.ndim(getattr(self, name))}
-        if len(set(sizes.values())) > 1:
+        if len(set(sizes.values())) > 1 or 0 in sizes.values():
             raise DescriptionError(next(iter(sizes)), sizes, "parameters of one number a neuron must have one size")
 
     def __eq__(self, other: object) -> bool:
