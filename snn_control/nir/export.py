@@ -57,7 +57,7 @@ def export_nir(
 
 
 def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float) -> Any:
-    """The same as a `nir.NIRGraph`."""
+    """A network as a `nir.NIRGraph`; arguments and errors as for `export_nir`."""
     build(network, inputs, outputs, dt=dt, period=dt)  # what cannot be built is not worth a file
     return _Export(network, inputs, outputs, dt).graph
 
@@ -204,7 +204,7 @@ class _Export:
 
     @staticmethod
     def _resolved(p: Projection, n_pre: int, n_post: int) -> Projection:
-        """The same with arrays instead of what is drawn."""
+        """The projection with arrays in the place of what is drawn."""
         connector = p.connector
         values: dict[str, Any] = {}
         if isinstance(connector, AllToAll | OneToOne):

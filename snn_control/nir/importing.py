@@ -70,7 +70,7 @@ def import_nir(
 def import_graph(
     graph: Graph, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
-    """The same for a graph that was read."""
+    """`import_nir` for a graph that was read; raises DescriptionError without the file's name."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
     if not dialect:
         rule = "is missing, and the file does not say what its numbers mean"

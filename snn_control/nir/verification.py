@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +18,14 @@ from ..files import Arrays, reason
 from .importing import Imported
 from .surroundings import value_inputs
 
-__all__ = ["Difference", "Verdict", "agrees", "compare", "load_activity", "run", "verify"]
+__all__ = ["Difference", "Verdict", "agrees", "load_activity", "run", "verify"]
 
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two runs part: neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
+    """Where two runs differ: neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
 
     step: int
     population: str
@@ -73,28 +73,25 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return found
 
 
-class Activity:
-    """What a population of a bound Program did: how often each neuron fired in the last step, or its graded output."""
+def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
+    """A function that gives, (n,) float32, how often each neuron fired in the last step, or its graded output."""
+    facts = next(p for p in bound.program.facts.populations if p.name == population)
+    if not facts.spiking:
+        return bound.array(f"{population}.v").copy
+    ring, clock = SpikeRing(bound, facts), bound.array("clock")
 
-    def __init__(self, bound: Bound, population: str) -> None:
-        self.facts = next(p for p in bound.program.facts.populations if p.name == population)
-        self._clock = bound.array("clock")
-        self._ring = SpikeRing(bound, self.facts) if self.facts.spiking else None
-        self._graded = None if self._ring else bound.array(f"{population}.v")
-
-    def __call__(self) -> np.ndarray:
-        """(n,) float32."""
-        if self._ring is None:
-            return np.array(self._graded)
-        times = np.zeros(self.facts.size, np.float32)
-        end = int(self._clock[1])
-        _, neurons, fired = self._ring.read(end - 1, end)
-        times[neurons] = fired
+    def spikes() -> np.ndarray:
+        times = np.zeros(facts.size, np.float32)
+        end = int(clock[1])
+        _, neurons, multiplicity = ring.read(end - 1, end)
+        times[neurons] = multiplicity
         return times
+
+    return spikes
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """A build needs an output; what is compared is looked up in the state."""
+    """A build needs an output; what is compared is read from the state."""
     last = imported.network.populations[-1]
     term = MembraneDecoder(last.name, 0.0) if last.neuron.graded else SpikeDecoder(last.name, 0.0, imported.dt)
     return [Output("unread", (term,))]
@@ -139,17 +136,23 @@ class _Pair:
     expected: np.ndarray
     tolerance: float
 
+    def wrong(self, step: int, got: np.ndarray) -> list[Difference]:
+        expected = self.expected[step].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            far = np.flatnonzero(~(np.abs(expected - got) <= self.tolerance))
+        return [Difference(step, self.population, int(n), float(expected[n]), float(got[n])) for n in far]
+
 
 def _pairs(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[_Pair]:
     """What is compared. The input's width comes first: of wrong arrays it says most."""
     _, given = _the_input(imported, arrays["input"])
-    shown = {"hidden": imported.hidden} if "hidden" in arrays else {}
+    compared = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:
         if len(imported.outputs) != 1:
             raise DescriptionError("outputs", list(imported.outputs), "must be one, to compare it")
-        shown["output"] = next(iter(imported.outputs.values()))
+        compared["output"] = next(iter(imported.outputs.values()))
     populations, steps, pairs = {p.name: p for p in imported.network.populations}, len(given), []
-    for key, name in shown.items():
+    for key, name in compared.items():
         if name not in populations:
             raise DescriptionError(key, arrays[key].shape, "the network has no neurons to compare it with")
         rows = _rows(arrays[key], imported.shapes[name])
@@ -166,10 +169,16 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
-    step, watched = bound.stepper(name), [Activity(bound, population) for population in populations]
+    step, activities = bound.stepper(name), [_activity(bound, population) for population in populations]
     for row in np.ascontiguousarray(rows, np.float64):
         step(row)
-        yield [activity() for activity in watched]
+        yield [activity() for activity in activities]
+
+
+def differences(imported: Imported, pairs: Sequence[_Pair], inputs: np.ndarray) -> Iterator[list[Difference]]:
+    """Run on the input; the differences in each step, in the order of the pairs."""
+    for k, step in enumerate(run(imported, inputs, [pair.population for pair in pairs])):
+        yield [difference for pair, got in zip(pairs, step, strict=True) for difference in pair.wrong(k, got)]
 
 
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray]) -> Verdict:
@@ -180,35 +189,18 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray]) -> Verdict:
     Raises DescriptionError where shapes do not fit.
     """
     pairs = _pairs(imported, arrays)
-    steps = list(run(imported, arrays["input"], [pair.population for pair in pairs]))
-    return compare(
-        [(p.population, p.expected, np.stack([step[k] for step in steps]), p.tolerance) for k, p in enumerate(pairs)]
-    )
+    first: Difference | None = None
+    wrong = 0
+    for found in differences(imported, pairs, arrays["input"]):
+        wrong += len(found)
+        first = first or next(iter(found), None)
+    return Verdict(len(arrays["input"]), first, wrong, sum(pair.expected.size for pair in pairs))
 
 
 def agrees(imported: Imported, arrays: Mapping[str, np.ndarray], until: float) -> bool:
     """Whether `verify` would find it identical; stops at the first difference, and gives up (False) at ``until``, a
     time of `time.monotonic`."""
-    pairs = _pairs(imported, arrays)
-    for k, step in enumerate(run(imported, arrays["input"], [pair.population for pair in pairs])):
-        if time.monotonic() > until:
+    for found in differences(imported, _pairs(imported, arrays), arrays["input"]):
+        if found or time.monotonic() > until:
             return False
-        for pair, got in zip(pairs, step, strict=True):
-            if not compare([(pair.population, pair.expected[k : k + 1], got[None], pair.tolerance)]).identical:
-                return False
     return True
-
-
-def compare(pairs: Sequence[tuple[str, np.ndarray, np.ndarray, float]]) -> Verdict:
-    """Element by element: population, what was expected, what came, and how far they may be apart. The first
-    difference is the earliest one, and in one step that of the pair that stands first."""
-    first: Difference | None = None
-    wrong = compared = 0
-    for name, expected, got, tolerance in pairs:
-        with np.errstate(invalid="ignore"):
-            bad = np.argwhere(~(np.abs(expected.astype(np.float64) - got) <= tolerance))
-        wrong, compared = wrong + len(bad), compared + expected.size
-        if len(bad) and (first is None or bad[0][0] < first.step):
-            step, neuron = (int(n) for n in bad[0])
-            first = Difference(step, name, neuron, float(expected[step, neuron]), float(got[step, neuron]))
-    return Verdict(len(pairs[0][1]), first, wrong, compared)
