@@ -15,7 +15,7 @@ from ..controller_file import load_spec
 from ..engine.compile import compilations
 from ..engine.workload import workload
 from ..resources import controller_path
-from .common import add_command, number, print_json, table
+from .common import SHARED, add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
@@ -48,17 +48,11 @@ def add_to(commands: Any) -> None:
     parser = add_command(
         commands, "bench", run, "what a controller costs: time, memory, operations, energy by estimate", MORE
     )
-    parser.add_argument(
-        "file",
-        nargs="?",
-        default="pan_tilt",
-        metavar="FILE",
-        help="controller file, or the name of a shipped one (default pan_tilt)",
-    )
+    add_shared(parser, "file", nargs="?", default="pan_tilt", help=f"{SHARED['file']['help']} (default pan_tilt)")
     add_stimulus(parser)
     parser.add_argument("--wake-up", type=number(0.1, " s"), default=3.0, metavar="SECONDS",
                         help="how long each wake-up measurement takes (default 3)")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_shared(parser, "--json")
 
 
 def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
 from ..errors import DescriptionError
 from ..resources import controller_path
-from .common import add_command, print_json, table
+from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 # measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
@@ -51,10 +51,10 @@ examples:
 def add_to(commands: Any) -> None:
     summary = "validate a controller file, run it and say what is wrong with it, what it is and what it costs"
     parser = add_command(commands, "check", run, summary, MORE)
-    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    add_shared(parser, "file")
     add_stimulus(parser)
     parser.add_argument("--strict", action="store_true", help="exit code 1 if there are warnings")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_shared(parser, "--json")
 
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:

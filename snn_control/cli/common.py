@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import json
 import math
 import os
@@ -18,24 +20,22 @@ from ..spaces import check_action, check_observation
 if TYPE_CHECKING:
     from ..controller import Controller
 
-__all__ = [
-    "add_command",
-    "add_out",
-    "check_fit",
-    "check_out",
-    "import_extra",
-    "keywords",
-    "make_environment",
-    "need_extra",
-    "number",
-    "print_json",
-    "table",
-    "whole",
-]
+
+#: arguments of several commands
+SHARED: dict[str, dict[str, Any]] = {
+    "file": {"metavar": "FILE", "help": "controller file, or the name of a shipped one"},
+    "--arg": {"action": "append", "default": [], "metavar": "KEY=VALUE", "help": "argument of the environment"},
+    "--json": {"action": "store_true", "help": "print one JSON object"},
+}
+
+
+def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
+    """An argument of `SHARED`; ``other`` replaces what argparse is told of it."""
+    parser.add_argument(name, **{**SHARED[name], **other})
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """A subcommand with a help that teaches."""
+    """A subcommand; ``more`` stands below its options in the help."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -54,7 +54,7 @@ def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: boo
 
 
 def check_out(options: argparse.Namespace) -> None:
-    """Refuse to replace a file that nobody said to, or to write where that cannot be; raises DescriptionError."""
+    """Refuse an ``--out`` that cannot be written, or that exists, without ``--force``; raises DescriptionError."""
     if not options.out:
         return
     out = Path(options.out)
@@ -65,8 +65,13 @@ def check_out(options: argparse.Namespace) -> None:
     ):
         if wrong:
             raise DescriptionError("--out", options.out, f"cannot be written: {reason}")
-    if out.exists() and not options.force:
-        raise DescriptionError("--out", options.out, "exists already", "choose another name, or give --force")
+    check_free("--out", options.out, options.force)
+
+
+def check_free(option: str, path: str, force: bool) -> None:
+    """Refuse to replace a file without ``--force``; raises DescriptionError."""
+    if os.path.exists(path) and not force:
+        raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
 
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:
@@ -116,8 +121,6 @@ def keywords(pairs: Sequence[str]) -> dict[str, Any]:
 
 def import_extra(module: str, extra: str) -> Any:
     """A module of an optional dependency, or one line that says how to install it."""
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -126,9 +129,7 @@ def import_extra(module: str, extra: str) -> Any:
 
 def need_extra(module: str, extra: str) -> None:
     """One line that says how to install an optional dependency, if it is missing; imports nothing."""
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
+    if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 

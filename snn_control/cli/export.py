@@ -7,7 +7,7 @@ from typing import Any
 
 from ..controller_file import load_spec
 from ..resources import controller_path
-from .common import add_command, add_out, check_out
+from .common import add_command, add_out, add_shared, check_out
 
 MORE = """\
 The file comes back to the bit with 'snn_control import NET.nir', and NIR's own checks accept it: what NIR has no word
@@ -18,7 +18,7 @@ for (time step, integration, kind of reset, first membranes, int8) stands in its
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "export", run, "write a controller's network as a NIR file", MORE)
-    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    add_shared(parser, "file")
     add_out(parser, "NET.nir", "where to write it", required=True)
 
 

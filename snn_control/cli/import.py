@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError, SnnControlError
-from .common import add_command, add_out, check_out, number, print_json, table, whole
+from .common import add_command, add_out, add_shared, check_out, number, print_json, table, whole
 
 MORE = """\
 A NIR file says neither its time step nor how its framework integrates, fires and resets, so it must be read in a
@@ -64,7 +64,7 @@ def add_to(commands: Any) -> None:
     more.add_argument(
         "--output-limits", type=finite, nargs=2, metavar=("LOW", "HIGH"), help="limits of every command; safe is 0"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_shared(parser, "--json")
 
 
 #: options of `controller_of`

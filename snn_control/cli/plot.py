@@ -10,7 +10,7 @@ from ..analysis.learned import with_learned
 from ..controller_file import load_spec
 from ..errors import DescriptionError
 from ..resources import controller_path
-from .common import add_command, need_extra, print_json
+from .common import add_command, add_shared, need_extra, print_json
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
@@ -32,14 +32,14 @@ examples:
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "plot", run, "draw a controller: neurons, encoders, weights, activity", MORE)
-    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
-    parser.add_argument("--out", default=None, metavar="FOLDER", help="where to write (default runs/plot-NAME)")
+    add_shared(parser, "file")
+    parser.add_argument("--out", metavar="FOLDER", help="where to write (default runs/plot-NAME)")
     add_stimulus(parser)
     parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the files (default png)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="draw these alone")
     text = "draw it with what it has learned: a file of Controller.save_state"
-    parser.add_argument("--state", default=None, metavar="NPZ", help=text)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--state", metavar="NPZ", help=text)
+    add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DescriptionError
 from ..record.input_log import InputLogRecorder
 from ..training.rollout import Spread
-from .common import add_command, check_fit, keywords, make_environment, print_json, table, whole
+from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, baselines_of, in_processes
 
 if TYPE_CHECKING:
@@ -40,23 +40,23 @@ WORTH = 6.0  # s of work that is left, from which on processes of their own, whi
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "run", run, "run a controller in a Gymnasium environment", MORE)
-    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    add_shared(parser, "file")
     parser.add_argument("--env", required=True, metavar="ID", help="any registered environment, or module:ID")
-    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment")
+    add_shared(parser, "--arg")
     parser.add_argument("--episodes", type=whole(1), default=5, help="how many (default 5)")
     parser.add_argument("--seed", type=whole(0), default=0, help="seed of the first episode (default 0)")
-    parser.add_argument("--steps", type=whole(1), default=None, help="end an episode after so many steps")
+    parser.add_argument("--steps", type=whole(1), help="end an episode after so many steps")
     text = "processes (default: the cores, where it takes long); the results are the same"
-    parser.add_argument("--jobs", type=whole(1, 1024), default=None, metavar="N", help=text)
+    parser.add_argument("--jobs", type=whole(1, 1024), metavar="N", help=text)
     parser.add_argument("--alone", action="store_true", help="without chance and other controllers to compare with")
     text = "carry learned weights from episode to episode, in one process; otherwise each begins with the file's"
     parser.add_argument("--keep-learning", action="store_true", help=text)
     text = "write what the controller is given in the first episode, for --input of plot, check and bench"
-    parser.add_argument("--record", default=None, metavar="NPZ", help=text)
+    parser.add_argument("--record", metavar="NPZ", help=text)
     text = "write a video of the first episode: .mp4, .gif or .png (a sheet of pictures)"
-    parser.add_argument("--video", default=None, metavar="VIDEO", help=text)
+    parser.add_argument("--video", metavar="VIDEO", help=text)
     parser.add_argument("--force", action="store_true", help="replace the files of --record and --video")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -90,8 +90,8 @@ def _check(options: argparse.Namespace, player: Player) -> None:
     """Whether controller, environment and options belong together; raises DescriptionError."""
     check_fit(player.controller, player.env, options.file)
     for flag, path in (("--record", options.record), ("--video", options.video)):
-        if path and os.path.exists(path) and not options.force:
-            raise DescriptionError(flag, path, "exists already", "choose another name, or give --force")
+        if path:
+            check_free(flag, path, options.force)
     if options.keep_learning and not player.controller.program.facts.learning:
         raise DescriptionError(
             "--keep-learning", options.file, "no projection of it learns", "leave --keep-learning out"

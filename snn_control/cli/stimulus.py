@@ -10,7 +10,7 @@ from ..analysis.stimulus_files import load_stimulus
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
-from .common import check_fit, keywords, make_environment, number, whole
+from .common import add_shared, check_fit, keywords, make_environment, number, whole
 
 __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
 
@@ -30,11 +30,11 @@ SECONDS, MOST_TICKS = 10.0, 2_000  # of an environment
 
 def add_stimulus(parser: argparse.ArgumentParser) -> None:
     """The options."""
-    parser.add_argument("--env", default=None, metavar="ID", help="environment in which it is to act, or module:ID")
-    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment")
-    parser.add_argument("--input", default=None, metavar="FILE", help="recording to take the inputs from")
+    parser.add_argument("--env", metavar="ID", help="environment in which it is to act, or module:ID")
+    add_shared(parser, "--arg")
+    parser.add_argument("--input", metavar="FILE", help="recording to take the inputs from")
     text = "network time to run [s] (default 1, 10 in an environment, or all of --input)"
-    parser.add_argument("--seconds", type=number(1e-6, " s"), default=None, help=text)
+    parser.add_argument("--seconds", type=number(1e-6, " s"), help=text)
     text = "seed of the default stimulus, or of the first episode (default 0)"
     parser.add_argument("--seed", type=whole(0), default=0, help=text)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .common import add_command, keywords, make_environment, need_extra, whole
+from .common import add_command, add_shared, keywords, make_environment, need_extra, whole
 
 MORE = """\
 The search (CMA-ES) can be stopped at any time and goes on where it was when started again.
@@ -23,12 +23,9 @@ examples:
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "train", run, "evolve the parameters of a shipped recipe", MORE)
     parser.add_argument("recipe", metavar="RECIPE", help="cartpole or pan_tilt")
-    parser.add_argument(
-        "--out", default=None, metavar="FOLDER", help="where the controller file goes (default: the run's)"
-    )
-    parser.add_argument("--run", default=None, metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
-    text = "argument of the environment, on top of the recipe's"
-    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help=text)
+    parser.add_argument("--out", metavar="FOLDER", help="where the controller file goes (default: the run's)")
+    parser.add_argument("--run", metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
+    add_shared(parser, "--arg", help="argument of the environment, on top of the recipe's")
     parser.add_argument("--generations", type=whole(0), default=15, help="how many in all (default 15)")
     parser.add_argument(
         "--population", type=whole(2), help="candidates a generation (default 12, or those of the checkpoint)"

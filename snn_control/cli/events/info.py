@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..common import add_command, print_json
+from ..common import add_command, add_shared, print_json
 from . import add_recording, open_from, tracked
 from .faults import faults
 
@@ -27,7 +27,7 @@ examples:
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "info", run, "say what is in a recording, and what is wrong with it", MORE)
     add_recording(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:
