@@ -10,14 +10,15 @@ The equations were found with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and Spik
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Threshold
-from .graph import NEURONS, Graph, Node
+from ..network import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel
+from .graph import Graph, Node
+from .neurons import FIELDS, MODELS, NEURONS
 from .options import ASK, FLAG, Choices, Option
 
 __all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]
@@ -256,48 +257,37 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
-def _nir_reset(r: Reading, node: Node) -> dict[str, Any]:
-    how = r.choices.ask(node, "reset_mechanism")
-    return _firing(node, strict=True, reset="subtract" if how == "subtract" else "value")
-
-
-def _without_leak(r: Reading, node: Node) -> Cell | None:
-    """What is the same in both plain readings."""
-    if node.kind == "Threshold":
-        return Cell(_model(Threshold, v_threshold=node.each("threshold"), strict=True))
-    if node.kind == "I":
-        return Cell(_model(Integrator, r=node.each("r")))
-    return Cell(_model(IF, **_nir_reset(r, node), r=node.each("r")), v_init=0.0) if node.kind == "IF" else None
-
-
-def _leaky_values(r: Reading, node: Node) -> dict[str, Any]:
-    tau = node.each("tau" if "tau" in node.values else "tau_mem")
-    values = {"tau_mem": tau, "r": node.each("r"), "v_leak": node.each("v_leak")}
-    return values | (_nir_reset(r, node) if "v_threshold" in node.values else {})
+def _as_written(r: Reading, node: Node) -> tuple[type[NeuronModel], dict[str, Any]]:
+    """Our model of a node, and its fields as the file has them."""
+    model = MODELS[node.kind]
+    values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
+    if not model.graded:
+        values["strict"] = True
+    if "v_reset" in values:
+        values["reset"] = "subtract" if r.choices.ask(node, "reset_mechanism") == "subtract" else "value"
+    return model, values
 
 
 def _nir_euler(r: Reading, node: Node) -> Cell:
     """Forward Euler; the new synaptic current drives the membrane, as in LI -> LIF without a delay."""
-    if cell := _without_leak(r, node):
+    model, values = _as_written(r, node)
+    if "tau_mem" in values:
+        values["integration"] = "euler"
+        if (r.dt > values["tau_mem"]).any():
+            r.notes.append(f"{node.name}: the step is longer than its time constant; the Euler step overshoots")
+    cell = Cell(_model(model, **values), 0.0)
+    if "tau_syn" not in values:
         return cell
-    values = _leaky_values(r, node) | {"integration": "euler"}
-    if (r.dt > values["tau_mem"]).any():
-        r.notes.append(f"{node.name}: the step is longer than its time constant; the Euler step overshoots")
-    if node.kind in ("LIF", "LI"):
-        return Cell(_model(LIF if node.kind == "LIF" else LI, **values), v_init=0.0)
-    tau_syn = node.each("tau_syn")
-    model = _model(CubaLIF if node.kind == "CubaLIF" else CubaLI, **values, tau_syn=tau_syn)
-    return Cell(model, 0.0, inputs=(("synaptic", plain(node.each("w_in") * r.dt / tau_syn)),))
+    return replace(cell, inputs=(("synaptic", plain(node.each("w_in") * r.dt / values["tau_syn"])),))
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
     """The exact solution for what is constant over a step; the threshold is looked at once a step."""
-    if cell := _without_leak(r, node):
+    model, values = _as_written(r, node)
+    cell = Cell(_model(model, **values), 0.0)
+    if "tau_syn" not in values:
         return cell
-    values = _leaky_values(r, node)
-    if node.kind in ("LIF", "LI"):
-        return Cell(_model(LIF if node.kind == "LIF" else LI, **values), v_init=0.0)
-    tau_mem, tau_syn, w_in = values["tau_mem"], node.each("tau_syn"), node.each("w_in")
+    tau_mem, tau_syn, w_in = values["tau_mem"], values["tau_syn"], node.each("w_in")
     decay, rise = np.exp(-r.dt / tau_mem), -np.expm1(-r.dt / tau_mem)
     decay_syn, rise_syn = np.exp(-r.dt / tau_syn), -np.expm1(-r.dt / tau_syn)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -306,8 +296,7 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
     # a spike is a rectangle of a step: isyn must end at w_in (1 - decay_syn), and what v gets beside it is a current
     jump = w_in * rise_syn / decay_syn
     current = ((rise - drive) * w_in - drive * jump) / rise
-    model = _model(CubaLIF if node.kind == "CubaLIF" else CubaLI, **values, tau_syn=tau_syn)
-    return Cell(model, 0.0, inputs=(("synaptic", plain(jump)), ("current", plain(current))))
+    return replace(cell, inputs=(("synaptic", plain(jump)), ("current", plain(current))))
 
 
 # the table ---------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from ..network import AllToAll, Network, OneToOne, Population, Projection
 from ..network.convolution import Convolution
 from ..network.distributions import Distribution
 from . import own
+from .neurons import FIELDS
 from .reading import library
 from .weights import MOST, as_node, natural, picture
 
@@ -136,10 +137,10 @@ class _Export:
     def _population(self, population: Population, order: int) -> Any:
         where, model, n = f"populations.{population.name}", population.neuron, int(population.size)
         _no_more(where, population)
-        if type(model) not in own.FIELDS:
-            known = ", ".join(cls.__name__ for cls in own.FIELDS)
+        if type(model) not in FIELDS:
+            known = ", ".join(cls.__name__ for cls in FIELDS)
             raise DescriptionError(f"{where}.neuron", type(model).__name__, "NIR has no such neuron", f"it has {known}")
-        kind, held = own.FIELDS[type(model)]
+        kind, held = FIELDS[type(model)]
         shape = self.shapes[population.name]
 
         def each(value: Any) -> np.ndarray:
@@ -168,7 +169,7 @@ class _Export:
         _no_more(p.label, p)
         post = next(q for q in self.network.populations if q.name == p.post)
         if p.receptor == "current" and hasattr(post.neuron, "tau_syn"):
-            rule = f"what arrives at NIR's {own.FIELDS[type(post.neuron)][0]} is synaptic"
+            rule = f"what arrives at NIR's {FIELDS[type(post.neuron)][0]} is synaptic"
             raise DescriptionError(f"{p.label}.receptor", p.receptor, rule, "use a LIF, or leave receptor out")
         n_pre, n_post = self.sizes[p.pre], self.sizes[p.post]
         if not isinstance(p.connection, Convolution) and n_pre * n_post > MOST:

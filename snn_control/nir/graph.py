@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
+from .neurons import NEURONS
 
-__all__ = ["NEURONS", "PASSING", "SPIKING", "WEIGHTS", "Graph", "Node", "natural", "reached"]
+__all__ = ["PASSING", "WEIGHTS", "Graph", "Node", "natural", "reached"]
 
-SPIKING = ("IF", "LIF", "CubaLIF", "Threshold")
-NEURONS = (*SPIKING, "LI", "CubaLI", "I")
 WEIGHTS = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
 #: nodes that hand on what they get; "Pass" is an end of a graph that was nested
 PASSING = ("Flatten", "Pass")

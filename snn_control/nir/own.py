@@ -11,25 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Relay, Threshold
+from ..network import NeuronModel
 from ..network.convolution import Convolution
 from .dialects import Cell, Dialect, Reading, plain
-from .graph import NEURONS, Graph, Node
+from .graph import Graph, Node
+from .neurons import FIELDS, NEURONS
 
-__all__ = ["DIALECT", "FIELDS", "MODELS", "NAME", "projection"]
+__all__ = ["DIALECT", "MODELS", "NAME", "projection"]
 
 NAME = "snn_control"
-#: our model -> NIR's kind, and each of our fields that it holds -> NIR's word for it
-FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
-    IF: ("IF", {"r": "r", "v_threshold": "v_threshold", "v_reset": "v_reset"}),
-    LIF: ("LIF", {"tau_mem": "tau", **{key: key for key in ("r", "v_leak", "v_threshold", "v_reset")}}),
-    CubaLIF: ("CubaLIF", {key: key for key in ("tau_mem", "tau_syn", "r", "v_leak", "v_threshold", "v_reset")}),
-    LI: ("LI", {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}),
-    CubaLI: ("CubaLI", {key: key for key in ("tau_mem", "tau_syn", "r", "v_leak")}),
-    Integrator: ("I", {"r": "r"}),
-    Threshold: ("Threshold", {"v_threshold": "threshold"}),
-    Relay: ("Scale", {}),
-}
 MODELS: dict[str, type[NeuronModel]] = {cls.__name__.lower(): cls for cls in FIELDS}
 
 
