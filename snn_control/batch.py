@@ -1,4 +1,4 @@
-"""Batch: many states of one Program, stepped in one call that lets the interpreter lock go.
+"""Batch: many states of one Program, stepped in one call that releases the interpreter lock.
 
 >>> batch = Batch(Controller.load("cartpole.yaml").program, 64)
 >>> commands = batch.step({"state": observations})
@@ -101,7 +101,7 @@ class Batch:
         return {name: command.copy() for name, command in self._commands.items()}
 
     def _nothing(self, slots: np.ndarray) -> None:
-        """Nothing arrived."""
+        """Mark the slots of an input to which nothing arrived in this tick."""
         slots[:, [FRESH, COUNT, DROPPED]] = 0
         age = slots[:, AGE]
         age += np.where(age >= 0, self.period_ns, 0)
@@ -175,7 +175,7 @@ class Batch:
         for k, slot in enumerate(self._slots.values()):
             slot[chosen, AGE] = ages[..., k]
 
-    # looking -------------------------------------------------------------------------------------------------
+    # arrays --------------------------------------------------------------------------------------------------
     def array(self, name: str) -> np.ndarray:
         """The named array of every row, (n, ...), a live view; of a constant the one that all share, read-only."""
         place = self.program.names[name]

@@ -1,4 +1,4 @@
-"""Everything that snn_control raises on purpose.
+"""The errors that snn_control raises.
 
 SnnControlError
 ├── DescriptionError      a network, encoder, decoder or controller file is wrong: path, value, rule, fix
@@ -7,7 +7,7 @@ SnnControlError
 ├── InputError            a value given to a running controller has the wrong shape or type
 └── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
 
-`CacheWarning` is no error: a start that takes longer than it must, and how to mend that.
+`CacheWarning` is no error: it says why a start is slow, and how to make it faster.
 
 A message is one line: ``path = value: rule; fix``, without the value where there is none. The command line prints it
 and exits with code 2, or with 1 where it is a RuntimeFault.
@@ -47,30 +47,30 @@ class DescriptionError(SnnControlError, ValueError):
 
     Parameters
     ----------
-    path : where the value stands, e.g. ``inputs.camera.size[0]``
-    value : what stands there; `NO_VALUE` where nothing does
+    path : place of the value, e.g. ``inputs.camera.size[0]``
+    value : the value; `NO_VALUE` where there is none
     rule : what must hold
-    fix : how to mend it (optional)
+    fix : how to correct it (optional)
     """
 
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
         self.path, self.value, self.rule, self.fix = path, value, rule, fix
-        shown = "" if value is NO_VALUE else " = " + " ".join(repr(value).split())  # an array's has many lines
-        most = 250 if isinstance(value, str) else 80  # the name of a file is said whole
+        shown = "" if value is NO_VALUE else " = " + " ".join(repr(value).split())  # in one line
+        most = 250 if isinstance(value, str) else 80  # file names are not cut
         if len(shown) > most + 3:
             shown = shown[:most] + "..."
         super().__init__(f"{path}{shown}: {rule}" + (f"; {fix}" if fix else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Of one process for another."""
+        """For pickling between processes."""
         return type(self), (self.path, self.value, self.rule, self.fix)
 
     def within(self, prefix: str) -> DescriptionError:
-        """The same error seen from further out: ``prefix.path``."""
+        """This error with the path ``prefix.path``."""
         return type(self)(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.rule, self.fix)
 
     def in_file(self, file: str) -> DescriptionError:
-        """The same error with the file in front, if there is one."""
+        """This error with the file before its path; an empty name changes nothing."""
         return type(self)(f"{file}: {self.path}", self.value, self.rule, self.fix) if file else self
 
 

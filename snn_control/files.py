@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and that are read without believing what they promise.
+"""Files that are written whole or not at all, and read without trusting the sizes that they declare.
 
 What reads raises OSError, whose ``strerror`` is the reason, or ValueError, whose text is: see `reason`.
 """
@@ -22,8 +22,8 @@ __all__ = ["DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_fi
 
 Write = Callable[[IO[bytes]], object]
 
-MOST_TEXT = 1 << 22  # bytes: of a controller file, a summary; numbers without end stand in arrays
-DEFLATED = 1032  # times as long as its bytes is what they can hold at most, in ZIP's only common way of packing
+MOST_TEXT = 1 << 22  # bytes: of a controller file or a summary; large arrays are in .npz files
+DEFLATED = 1032  # the largest ratio of unpacked to packed bytes in a deflated ZIP member
 
 
 def replace_file(path: str | os.PathLike, write: Write) -> None:
@@ -32,7 +32,7 @@ def replace_file(path: str | os.PathLike, write: Write) -> None:
 
 
 def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
-    """The same for files that belong together: none is renamed, in the order given, before all are written."""
+    """`replace_file` for files that belong together: all are written before any is renamed, in the order given."""
     parts: list[tuple[Path, Path]] = []
     try:
         for path, write in writes.items():
@@ -120,7 +120,7 @@ class Arrays(Mapping[str, np.ndarray]):
     def __init__(self, path: str | os.PathLike) -> None:
         self._file = open_file(path)
         try:
-            with _in_words():
+            with _as_value_error():
                 self._zip = zipfile.ZipFile(self._file)
                 self._members = {
                     info.filename.removesuffix(".npy"): info
@@ -153,10 +153,10 @@ class Arrays(Mapping[str, np.ndarray]):
         Raises KeyError where there is no such array.
         """
         info = self._members[name]
-        with _in_words():
+        with _as_value_error():
             stream = self._zip.open(info)
         with stream:
-            with _in_words():
+            with _as_value_error():
                 version = np.lib.format.read_magic(stream)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(stream)
@@ -169,14 +169,14 @@ class Arrays(Mapping[str, np.ndarray]):
             yield stream, shape, dtype
 
     def __getitem__(self, name: str) -> np.ndarray:
-        with self.open(name):  # it is as long as it says
+        with self.open(name):  # checks its declared size
             pass
-        with _in_words(), self._zip.open(self._members[name]) as stream:
+        with _as_value_error(), self._zip.open(self._members[name]) as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def _as_value_error() -> Iterator[None]:
     """Whatever zipfile, zlib and NumPy raise at bytes that are no arrays is a ValueError."""
     try:
         yield

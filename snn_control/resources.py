@@ -1,4 +1,4 @@
-"""Where the files that ship with the package are: the controller files and launch files.
+"""The controller files and launch files that ship with the package.
 
 They stand at the top level of the repository (``config/``, ``launch/``) and are installed to
 ``share/snn_control`` of a prefix, as every ROS package does it. One look-up serves a checkout, an

@@ -32,7 +32,7 @@ Operands = list[Any]
 References = Mapping[str, tuple[Callable[..., Any], Callable[[np.random.Generator, int], Operands]]]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
-#: what a kernel is tested with: around the 64 neurons whose flags are looked at together, and small ones
+#: what a kernel is tested with: around 64, the number of neurons whose flags are tested together, and small ones
 SIZES = (1, 63, 64, 65, 130, *range(2, 21))
 SPECIAL = np.array(
     [0.0, -0.0, 1.0, -1.0, 1e-21, -1e-21, 1e-20, 1e-40, -1e-45, 3e38, -3e38, np.inf, -np.inf, np.nan], np.float32
@@ -100,7 +100,7 @@ def bounded(x: np.float32) -> np.float32:
 
 
 def settle(x: np.float32) -> np.float32:
-    """Both."""
+    """`flush` and `bounded`: 0 where x is tiny, huge, infinite or a NaN."""
     return x if TINY < abs(x) < HUGE else ZERO
 
 
@@ -201,7 +201,7 @@ def counter_of() -> np.ndarray:
 
 
 def currents(rng: np.random.Generator, n: int) -> Operands:
-    """current, bias; now and then one array."""
+    """current, bias; sometimes they are one array."""
     bias = floats(rng, n)
     return [bias if rng.random() < 0.3 else floats(rng, n), bias]
 
@@ -229,7 +229,7 @@ def switch_of(rng: np.random.Generator) -> np.ndarray:
 
 
 def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
-    """Of weights."""
+    """Lower and upper bound of weights."""
     return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
 
 

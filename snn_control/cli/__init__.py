@@ -30,7 +30,7 @@ FILE is a controller file (.yaml), or the name of one that ships with the packag
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with mistakes in one line; its subcommands' parsers are of the same class."""
+    """argparse with errors of one line; the parsers of subcommands are of this class."""
 
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
@@ -51,15 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"snn_control {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     try:
-        for name in COMMANDS:  # long enough to be interrupted
+        for name in COMMANDS:  # takes long enough to be interrupted
             importlib.import_module(f"{__name__}.{name}").add_to(commands)
         options = parser.parse_args(arguments)
         return options.execute(options)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeFault) else 2
-    except OSError as error:  # a file or folder that cannot be written, or a name that is none
-        if isinstance(error, BrokenPipeError):  # the reader of our output went away, as `head` does
+    except OSError as error:  # a file or folder that cannot be written, or an invalid name
+        if isinstance(error, BrokenPipeError):  # the reader of the output closed it, as `head` does
             sys.stderr.close()
             return 0
         name = str(error.filename or "")

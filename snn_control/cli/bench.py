@@ -27,7 +27,7 @@ what is measured (docs/measuring.md says it exactly):
              number, both only where spike or number and weight are not 0
   energy     an estimate from these counts with published figures of 45 nm circuits. It is not measured, says nothing of
              this computer, and leaves out memory, which costs most in many machines
-  wake-up    how late the real-time loop wakes, idle and beside a Python thread that never lets go of the interpreter
+  wake-up    how late the real-time loop wakes, idle and beside a Python thread that holds the interpreter lock
   speed      the largest rate at which 999 of 1,000 ticks are done when the next is due, tried out; network time over
              computing time; and controllers that one core could run side by side
 
@@ -40,7 +40,7 @@ examples:
   snn_control bench my_robot.yaml --input recorded.npz --json > before.json
 """
 PHASES = 8
-BUSY = 0.2  # share of what tick and wake-up allow in 99 of 100 ticks, below which others had the machine
+BUSY = 0.2  # below this share of the rate that the 99th percentiles allow, other processes used the machine
 MOST_OPERATIONS = 10  # rows of the table of operations
 
 
@@ -56,7 +56,7 @@ def add_to(commands: Any) -> None:
 
 
 def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
-    """Everything, as plain data; ``phase(text)`` is called before each part."""
+    """All figures as plain data; ``phase(text)`` is called before each part."""
     phase("compiling")
     start = time.perf_counter()
     spec = load_spec(controller_path(options.file, "FILE"))
@@ -131,7 +131,7 @@ def limits(controller: Controller, tick: dict[str, float], seconds: float, phase
 
 
 def advice(result: dict[str, Any]) -> list[str]:
-    """What to do about what was measured."""
+    """Advice that follows from the figures."""
     period, tick = result["period_us"], result["time_us"]["loop"]
     found = [f"missing: {text}" for text in result["wake_up"]["idle"]["missing"]]
     if tick["p99"] > 0.5 * period:
@@ -161,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print it for people."""
+    """Print the result as tables."""
     seen = result["stimulus"]
     print(f"ready to tick after {result['start_s']:.2f} s, {result['compiled']} functions compiled; "
           f"{seen['ticks']:,} ticks of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip

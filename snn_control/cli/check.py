@@ -29,15 +29,15 @@ MORE = f"""\
 Exit code 2 and one line that names path, value, rule and fix if the file is wrong. Otherwise 0, or with --strict 1 if
 there are warnings. --json prints all figures, those of the warnings too.
 
-what is warned of, whatever is shown:
+warnings that need no stimulus:
   neurons that can never fire, or do nothing else, by a bound from ranges and weights; neurons that are identical or
   always fire together; commands that can only be of one sign, or constant; numbers that are not finite; samples that
   were rejected; inputs that nothing reads or no topic brings; times that look like ms; message types that are not
-  installed, weak spots of the ros section
-what is warned of with --env or --input as well:
+  installed, weaknesses of the ros section
+further warnings with --env or --input:
   saturated neurons; commands that swing to and fro fast, or are at a limit or a slew limit most of the time; inputs
-  that are beyond their range most of the time; a controller that does nothing. A neuron that did not fire because it
-  had no cause to is no fault: the tables count it as silent
+  that are beyond their range most of the time; a controller that does nothing. A neuron whose
+  input was too small is no fault: the tables count it as silent
 
 {STIMULUS}
 examples:
@@ -93,7 +93,7 @@ def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
 
 
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Facts about a controller file, after binding it and showing it a stimulus."""
+    """Facts about a controller file, after binding it and running a stimulus."""
     spec = load_spec(path)
     ros, missing = check_ros(spec)
     controller = Controller.from_spec(spec)
@@ -132,13 +132,13 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _once(weak: list[str], seen: list[str]) -> list[str]:
-    """All warnings, without what was seen of populations that are connected to nothing."""
+    """All warnings, without those of a run about populations that are connected to nothing."""
     alone = {line.partition(":")[0] for line in weak if line.startswith("network.populations.")}
     return weak + [line for line in seen if line.partition(":")[0] not in alone]
 
 
 def show_stimulus(health: dict[str, Any]) -> None:
-    """What rates, silence and commands were seen with, and what that is worth."""
+    """Print the stimulus of the figures, and how much it proves."""
     print(f"rates, silent, saturated, commands: {health['seconds']:g} s of {health['stimulus']}")
     if health["synthetic"]:
         print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")

@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Arguments, checks and output that several commands share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def add_command(commands: Any, name: str, run: Any, summary: str, more: str = ""
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: bool = False) -> None:
-    """``--out``, a file that is not there yet, and ``--force``."""
+    """``--out``, a new file, and ``--force``, to replace an existing one."""
     parser.add_argument("--out", metavar=name, required=required, help=what)
     parser.add_argument("--force", action="store_true", help="replace the file of --out where it exists already")
 
@@ -138,13 +138,13 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
     gymnasium = import_extra("gymnasium", "sim")
     try:
         return gymnasium.make(identity, **arguments, **more)
-    except Exception as error:  # an environment raises what it likes at a wrong argument
+    except Exception as error:  # environments raise any exception for a wrong argument
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
 
 
 def check_fit(controller: Controller, env: Any, file: str) -> None:
-    """Raise DescriptionError, with the file in front, where a controller and an environment do not belong together."""
+    """Raise DescriptionError, with the file in front, where a controller does not fit an environment."""
     outputs = {name: (output.size, output.actions or None) for name, output in controller.outputs.items()}
     try:
         check_action(outputs, env.action_space)

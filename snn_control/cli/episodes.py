@@ -54,18 +54,18 @@ def baselines_of(world: World) -> tuple[str, ...]:
 class Player:
     """A controller and an environment, in this process.
 
-    look : called before each step of the controller with the observation; its time is not the controller's
+    before_step : called with the observation before each step of the controller; its time is not counted
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.controller = Controller.load(controller_path(world.file, "FILE"))
         self.env = make_environment(world.environment, world.arguments)
-        self.look: Callable[[Any], object] | None = None
+        self.before_step: Callable[[Any], object] | None = None
 
     def play(self, who: str, seed: int) -> dict[str, Any]:
         """An episode: seed, steps, return and, where the environment tells them, scores; of the controller also what
-        it cost. Raises DescriptionError where Gymnasium refuses to go on."""
+        it cost. Raises DescriptionError where Gymnasium raises an error."""
         try:
             return self._controller(seed) if who == CONTROLLER else self._other(who, seed)
         except import_extra("gymnasium", "sim").error.Error as error:
@@ -87,22 +87,22 @@ class Player:
         return _row(seed, *play(self.env, choose, seed, self.world.steps))
 
     def _controller(self, seed: int) -> dict[str, Any]:
-        controller, shape, looked = self.controller, self.env.action_space.shape, 0.0
+        controller, shape, observing = self.controller, self.env.action_space.shape, 0.0
         whole = shape is not None and len(shape) != 1 and not hasattr(self.env.action_space, "n")  # a matrix, a scalar
 
         def choose(observation: Any, info: Mapping[str, Any]) -> Any:
-            nonlocal looked
-            if self.look is not None:
+            nonlocal observing
+            if self.before_step is not None:
                 begin = time.perf_counter()
-                self.look(observation)
-                looked += time.perf_counter() - begin
+                self.before_step(observation)
+                observing += time.perf_counter() - begin
             action = controller.predict(observation)[0]
             return np.reshape(action, shape) if whole else action
 
         start = time.perf_counter()
         controller.reset(self.world.keep_learning)
         rewards, info = play(self.env, choose, seed, self.world.steps)
-        seconds, counted = time.perf_counter() - start - looked, controller.counters()
+        seconds, counted = time.perf_counter() - start - observing, controller.counters()
         simulated = counted["ticks"] * controller.program.facts.period
         spikes = sum(counted["spikes"].values())
         return _row(seed, rewards, info) | {
@@ -145,7 +145,7 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Iterator[tup
     pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
     over = False
     try:
-        with _deaf():
+        with _ignoring_interrupts():
             futures = {pool.submit(_play, *task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -161,9 +161,8 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Iterator[tup
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started within it never hear of Ctrl-C, which goes to all of a terminal: what becomes of them is ours
-    to say."""
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started within it ignore Ctrl-C, which goes to all processes of a terminal; the parent ends them."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

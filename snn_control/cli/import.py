@@ -1,4 +1,4 @@
-"""``snn_control import``: read a NIR file in a framework's dialect, prove it, make a controller of it."""
+"""``snn_control import``: read a NIR file in a framework's dialect, compare it, make a controller of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Exit code: 0 done, or identical; 1 different; 2 bad input.
 
 def add_to(commands: Any) -> None:
     parser = add_command(
-        commands, "import", run, "read a NIR file in a framework's dialect; prove it spike by spike", MORE
+        commands, "import", run, "read a NIR file in a framework's dialect; compare it spike by spike", MORE
     )
     parser.add_argument("file", metavar="FILE", help="a NIR file (.nir)")
     parser.add_argument("--dialect", metavar="D", default="", help="whose numbers the file has")
@@ -85,7 +85,7 @@ def given_options(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def describe(imported: Any) -> dict[str, Any]:
-    """What was understood of the file."""
+    """The imported network as plain data."""
     network = imported.network
     sizes = {p.name: p.size for p in network.populations} | dict(imported.inputs)
 
@@ -135,7 +135,7 @@ def hints(facts: dict[str, Any]) -> None:
 
 
 def compare(imported: Any, options: argparse.Namespace, facts: dict[str, Any]) -> bool:
-    """Print whether the network does what the original did."""
+    """Print whether the network does what the original did; returns whether it does."""
     from ..nir.verification import load_activity, verify
 
     arrays = load_activity(options.verify)
@@ -160,7 +160,7 @@ def compare(imported: Any, options: argparse.Namespace, facts: dict[str, Any]) -
 
 
 def show_others(imported: Any, options: argparse.Namespace, arrays: Any) -> None:
-    """Name the readings of the file that are identical, if a short trial finds any."""
+    """Print the other dialects and options that are identical, if a short trial finds any."""
     from ..nir.trial import try_others
 
     found = try_others(options.file, arrays, imported.dialect, options.dt, given_options(options.option))
@@ -171,7 +171,7 @@ def show_others(imported: Any, options: argparse.Namespace, arrays: Any) -> None
 
 
 def open_points(imported: Any, options: argparse.Namespace) -> list[str]:
-    """What the user must know of a controller file: where its period comes from, and what it lacks."""
+    """Notes on a controller file: the origin of its period, and what is missing."""
     from ..nir.importing import DIALECTS
 
     points = []
@@ -198,7 +198,7 @@ def controller_of(imported: Any, options: argparse.Namespace) -> Any:
         inputs = value_inputs(imported, _or(options.input_scale, 1.0), _or(options.input_offset, 0.0))
         limits = tuple(_or(options.output_limits, UNBOUNDED))
         outputs = outputs_of(imported, steps, options.readout, _or(options.output_scale, 1.0), limits)
-    except DescriptionError as error:  # of the library's arguments, which are called as the options are
+    except DescriptionError as error:  # the library's arguments are named as the options
         raise DescriptionError("--" + error.path.replace("_", "-"), error.value, error.rule, error.fix) from None
     period, reset = options.period or steps * imported.dt, options.reset_each_tick
     return ControllerSpec(period, imported.dt, inputs, imported.network, outputs, reset_each_tick=reset)

@@ -49,7 +49,7 @@ def run_processes(
     from ..ros.launching import command_line, environment_of_child
 
     child = environment_of_child()
-    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # beside other runs on this machine
+    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # apart from other runs on this machine
     logs = [(folder / f"{p.name}.log").open("w") for p in processes]
     running = [
         subprocess.Popen(
@@ -57,7 +57,7 @@ def run_processes(
             env=child,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is ours to pass on
+            start_new_session=True,  # this process passes Ctrl-C on
             preexec_fn=end_with_parent,
         )
         for p, log in zip(processes, logs, strict=True)

@@ -35,7 +35,7 @@ COLUMNS = {
     "syn.ops/s": "synaptic_operations_a_second", "faults": "faults", "safe": "safe_ticks",
 }  # fmt: skip
 MOST_ROWS = 20  # episodes that are shown one by one
-WORTH = 6.0  # s of work that is left, from which on processes of their own, which start in some 3 s, save time
+WORTH = 6.0  # s of remaining work from which on more processes, which start in about 3 s, save time
 
 
 def add_to(commands: Any) -> None:
@@ -68,9 +68,9 @@ def run(options: argparse.Namespace) -> int:
     seeds = range(options.seed, options.seed + options.episodes)
     tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
     rows: dict[Task, dict[str, Any]] = {}
-    looks = _Looks(options, player)
+    recording = _Recording(options, player)
     try:
-        jobs = _play(options, player, tasks, rows, looks)
+        jobs = _play(options, player, tasks, rows, recording)
     except KeyboardInterrupt:
         if not rows:
             raise
@@ -82,12 +82,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result)
     else:
-        _print(options, result, looks)
+        _print(options, result, recording)
     return 130 if jobs is None else 0
 
 
 def _check(options: argparse.Namespace, player: Player) -> None:
-    """Whether controller, environment and options belong together; raises DescriptionError."""
+    """Raises DescriptionError where controller, environment and options do not fit."""
     check_fit(player.controller, player.env, options.file)
     for flag, path in (("--record", options.record), ("--video", options.video)):
         if path:
@@ -103,9 +103,13 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 
 
 def _play(
-    options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], looks: _Looks
+    options: argparse.Namespace,
+    player: Player,
+    tasks: list[Task],
+    rows: dict[Task, dict[str, Any]],
+    recording: _Recording,
 ) -> int:
-    """Fill ``rows``; returns how many processes played. An interrupt leaves those that were over."""
+    """Fill ``rows``; returns how many processes played. An interrupt keeps the finished ones."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -118,7 +122,7 @@ def _play(
             progress.update(bar, advance=1)
 
         begin = time.perf_counter()
-        with looks:
+        with recording:
             keep(tasks[0], player.play(*tasks[0]))
         left, seconds = tasks[1:], time.perf_counter() - begin
         cores = len(os.sched_getaffinity(0)) if seconds * len(left) > WORTH else 1
@@ -133,8 +137,8 @@ def _play(
     return jobs
 
 
-class _Looks:
-    """What looks on in the first episode, used with ``with``: a recorder of the inputs, a camera."""
+class _Recording:
+    """A context in which the first episode is recorded: its inputs, a video."""
 
     def __init__(self, options: argparse.Namespace, player: Player) -> None:
         self._player, self._path = player, options.record
@@ -154,16 +158,16 @@ class _Looks:
         if self.recorder:
             self._controller.observers.append(self.recorder)
         if self.recorder or self.video:
-            self._player.look = self._look
+            self._player.before_step = self._before_step
 
-    def _look(self, observation: Any) -> None:
+    def _before_step(self, observation: Any) -> None:
         if self.recorder and not self.recorder.has_room(self._controller.repeat):
             self._controller.observers.clear()
         if self.video:
             self.video.add()
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._player.look = None
+        self._player.before_step = None
         self._controller.observers.clear()
         if self.video:
             self.video.close(whole=kind is None)
@@ -183,9 +187,9 @@ class _Looks:
         return lasts if self.recorder.has_room(repeat) else f"{lasts}, then its memory was full"
 
 
-# what is told --------------------------------------------------------------------------------------------------
+# output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The JSON object, but for what concerns this call alone."""
+    """The JSON object without times and processes."""
     rows, learns = played[CONTROLLER], player.controller.program.facts.learning
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
@@ -198,7 +202,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         **_figures(rows),
         "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
         "better_than_chance": _spread(gains, "worst", "best") if gains else None,
-        # it is of whole episodes of the environment as it is
+        # defined for whole episodes of the unchanged environment
         "reward_threshold": None
         if options.arg or options.steps
         else getattr(player.env.spec, "reward_threshold", None),
@@ -222,7 +226,7 @@ def _spread(values: list[float], least: str, most: str) -> dict[str, Any]:
     return {"mean": s.mean, "std": s.std, "interval": interval, least: s.least, most: s.most}
 
 
-def _print(options: argparse.Namespace, result: dict[str, Any], looks: _Looks) -> None:
+def _print(options: argparse.Namespace, result: dict[str, Any], recording: _Recording) -> None:
     rows, title = result["episodes"], f"{options.file} in {options.env}"
     if len(rows) <= MOST_ROWS:
         table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
@@ -249,10 +253,10 @@ def _print(options: argparse.Namespace, result: dict[str, Any], looks: _Looks) -
     )
     if safe := sum(row["safe_ticks"] for row in rows):
         print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
-    if looks.recorder is not None:
-        print(f"recorded: {options.record}, {looks.recorded}")
-    if looks.video is not None:
-        print(f"video: {looks.video.text}")
+    if recording.recorder is not None:
+        print(f"recorded: {options.record}, {recording.recorded}")
+    if recording.video is not None:
+        print(f"video: {recording.video.text}")
     if result["interrupted"]:
         others = "".join(f", {len(one['episodes'])} of {who}" for who, one in result["compared"].items())
         print(f"interrupted: after {len(rows)} of {options.episodes} episodes{others}; the figures are of these")

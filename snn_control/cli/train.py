@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
 
 
 def command_of(options: argparse.Namespace) -> str:
-    """The command that makes the same controller again, without what does not change it."""
+    """The command that makes the same controller again, without options that do not change it."""
     given: list[tuple[str, int, int | None]] = [("generations", options.generations, 15)]
     if options.generations > 0:
         given += [("population", options.population, None), ("episodes", options.episodes, 3)]
@@ -61,14 +61,14 @@ def run(options: argparse.Namespace) -> int:
     arguments = keywords(options.arg)
     recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")
-    Path(options.out or folder).mkdir(parents=True, exist_ok=True)  # before hours of search, not after
+    Path(options.out or folder).mkdir(parents=True, exist_ok=True)  # fails now rather than after the search
     values = {name: start for name, (start, _) in recipe.parameters.items()}
     if options.generations > 0:
         need_extra("cma", "training")
         need_extra("gymnasium", "sim")
         from ..training.evolve import evolve
 
-        world = make_environment(recipe.environment, recipe.settings[0])  # what is wrong with it shows now
+        world = make_environment(recipe.environment, recipe.settings[0])  # raises now for wrong arguments
         check_observation(Controller.from_spec(recipe.make(values)).inputs, world.observation_space)
         world.close()
         with Progress() as progress:

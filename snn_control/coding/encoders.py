@@ -1,8 +1,8 @@
 """Encoders: how the numbers or events of an input become currents, once a tick.
 
-What stands in `neuron` turns the currents into spikes, in each step; without one they are a graded signal. Any neuron
-goes with any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one, `Latency`
-and `Phase` for codes in time.
+The `neuron` of an encoder turns the currents into spikes, in each step; without one they are a graded signal. Any
+neuron goes with any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one,
+`Latency` and `Phase` for codes in time.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Encoder(Checked):
     neuron: NeuronModel | None
 
     def check(self, path: str, size: Any) -> None:
-        """Raise DescriptionError where it does not fit its input: so many numbers, or a sensor of (width, height)."""
+        """Raise DescriptionError where it does not fit its input: ``size`` numbers, or a sensor of (width, height)."""
 
 
 class _GridEncoder(Encoder):
-    """Base of those that pool the events of a sensor over the cells of a grid."""
+    """Base of the encoders that pool the events of a sensor over the cells of a grid."""
 
     grid: tuple[int, int]
 
@@ -213,7 +213,7 @@ class PoolEncoder(_GridEncoder):
     response : "sum"; "binary": the sign of the sum, so 1 where there were events; "saturate": the sum, at most
         ``ceiling`` on both sides of 0
     ceiling : goes with "saturate"
-    tau : [s]; a leaky count: what was there decays once a tick by exp(-period / tau), and the response is added. It
+    tau : [s]; a leaky count: the count decays once a tick by exp(-period / tau), and the response is added. It
         acts in all steps of a tick; without tau it acts in the first one
     """
 
@@ -240,7 +240,7 @@ class SurfaceEncoder(_GridEncoder):
 
     grid : (columns, rows)
     tau : [s]
-    polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, what the last event was)
+    polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, the sign of the last event)
     """
 
     grid: tuple[int, int]

@@ -1,6 +1,6 @@
-"""Filters of an events input: what an encoder does not get to see, in the order in which they are given.
+"""Filters of an events input: they remove events before the encoder, in the order in which they are given.
 
-Each looks at the events that those before it left, counts what it removes, and runs in the tick: the same in a
+Each gets the events that the ones before it kept, counts what it removes, and runs in the tick: identically in a
 simulation, in a replay and on a robot.
 """
 
@@ -25,7 +25,7 @@ class EventFilter(Checked):
     """Base of all descriptions of filters; subclasses are frozen dataclasses."""
 
     def check(self, path: str, width: int, height: int) -> None:
-        """Raise DescriptionError where it does not fit a sensor of that size; ``path`` is where it stands."""
+        """Raise DescriptionError, for ``path``, where it does not fit a sensor of that size [pixel]."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Refractory(EventFilter):
 
 @dataclass(frozen=True)
 class BackgroundActivity(EventFilter):
-    """Removes events that nothing happened around: keeps one if at least ``support`` of its pixel's 8 neighbours had an
+    """Removes isolated events: keeps one if at least ``support`` of its pixel's 8 neighbours had an
     event, kept or not, within ``window`` (Delbruck 2008, "Frame-free dynamic digital vision").
 
     window : [s], of sensor time, in whole microseconds
@@ -134,7 +134,7 @@ class Polarity(EventFilter):
 
 @dataclass(frozen=True)
 class RateLimit(EventFilter):
-    """Lets through ``rate`` events a second and at most ``burst`` in a tick; what is too much is thinned evenly.
+    """Keeps ``rate`` events a second and at most ``burst`` in a tick; beyond that, events are thinned evenly.
 
     A tick adds rate x period to a budget that holds at most ``burst``, and uses it up. Of n events of which the budget
     has m, every n/m-th is kept, by an accumulator, without random numbers.

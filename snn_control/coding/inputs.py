@@ -1,4 +1,4 @@
-"""Inputs: what arrives, and what is believed of it."""
+"""Inputs: the values or events that arrive, and which of them are accepted."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .filters import EventFilter
 __all__ = ["EventsInput", "Input", "ValueInput"]
 
 LONGEST = 1e9  # s
-#: what becomes of a number that is not finite, in the order of the kernel's rules
+#: how a number that is not finite is treated, in the order of the kernel's rules
 NOT_FINITE = ("reject", "high", "low", "hold")
 
 
 @dataclass(frozen=True)
 class Input(Checked):
-    """What every input has.
+    """Base of the inputs.
 
     stale : age [s] beyond which it is invalid
     required : while it is invalid, the command is the safe one
@@ -46,11 +46,11 @@ class Input(Checked):
 
 @dataclass(frozen=True)
 class ValueInput(Input):
-    """A vector of numbers; the newest wins.
+    """A vector of numbers; the newest sample is used.
 
     range : (low, high), numbers or (size,); values beyond are clamped and counted
     plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
-    not_finite : what becomes of a number that is not finite, for all or one a number: "reject" the sample; "high" and
+    not_finite : how a number that is not finite is treated, for all or one a number: "reject" the sample; "high" and
         "low" take an infinity as its end of the range and a NaN as the end that they name; "hold" takes the number's
         last finite, plausible value, and rejects while there was none that is no older than ``stale``. A sample that
         measured nothing is rejected whatever the rule: neither a finite number, nor an infinity under "high" or "low",
@@ -73,7 +73,7 @@ class ValueInput(Input):
         self._check_rules()
 
     def rules(self) -> tuple[str, ...]:
-        """Of `NOT_FINITE`, one a number."""
+        """One of `NOT_FINITE` for each number."""
         one = self.not_finite
         return (one,) * self.size if isinstance(one, str) else tuple(one)
 

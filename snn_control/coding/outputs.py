@@ -1,4 +1,4 @@
-"""Outputs: how activity becomes a command, and what bounds it."""
+"""Outputs: how activity becomes a command, and the command's limits."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MembraneDecoder(Decoder):
 class PopulationVectorDecoder(Decoder):
     """Mean of the neurons' directions, weighted by their filtered rates (Georgopoulos et al. 1986, Science 233:1416).
 
-    directions : (n, size), or (n,) for one number: what each neuron stands for
+    directions : (n, size), or (n,) for one number: the direction that each neuron represents
     tau : time constant of the rates' exponential filter [s]
     hold : while the population is silent keep the last mean, else 0; silent is a sum of rates below what one spike
         leaves after 5 tau
@@ -180,7 +180,10 @@ class Output(Checked):
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """release : valid ticks in a row that end a fault; 0 waits for an operator."""
+    """When a fault ends.
+
+    release : valid ticks in a row that end it; 0 waits for an operator
+    """
 
     release: Annotated[int, Whole(0, 1 << 31)] = 5
 

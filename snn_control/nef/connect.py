@@ -29,7 +29,7 @@ class Connection:
     noise : of the rates, for which the decoders are regularised
 
     A connection from an ensemble is the projection ``pre -> post_synapse<k>`` with the decoders as dense weights
-    (neurons, dimensions): what a rule of learning such as PES changes.
+    (neurons, dimensions): which a learning rule such as PES changes.
     """
 
     pre: Ensemble | str
@@ -79,7 +79,7 @@ class Connection:
 def network(
     connections: Sequence[Connection], populations: Iterable[Population] = (), projections: Iterable[Projection] = ()
 ) -> Network:
-    """Connections and their ensembles as populations and projections, beside others that are there already.
+    """Connections and their ensembles as populations and projections, together with existing ones.
 
     All connections into an ensemble through one synapse share a leaky integrator, ``<post>_synapse<k>``, of the
     ensemble's dimensions: it is the synapse, and what follows it are the ensemble's encoders. The decoders of a
@@ -90,23 +90,23 @@ def network(
     ensembles = list(dict.fromkeys(e for c in connections for e in (c.pre, c.post) if isinstance(e, Ensemble)))
     if len({e.dt for e in ensembles}) > 1:
         raise DescriptionError("ensembles", sorted({e.dt for e in ensembles}), "must all have the same dt")
-    people, paths = [e.population() for e in ensembles] + list(populations), list(projections)
+    populations, projections = [*(e.population() for e in ensembles), *populations], list(projections)
     synapses: dict[tuple[str, float], str] = {}
     for c in connections:
         d, key = c.post.dimensions, (c.post.name, c.synapse)
         if c.synapse > 0 and key not in synapses:
             synapses[key] = f"{c.post.name}_synapse{sum(name == c.post.name for name, _ in synapses)}"
-            people.append(Population(synapses[key], d, LI(tau_mem=c.synapse)))
-            paths.append(Projection(synapses[key], c.post.name, encoding(c.post)))
+            populations.append(Population(synapses[key], d, LI(tau_mem=c.synapse)))
+            projections.append(Projection(synapses[key], c.post.name, encoding(c.post)))
     for c in connections:
         pre = c.pre if isinstance(c.pre, str) else c.pre.name
         if c.synapse == 0:
             direct = c.projection(c.post.name)
-            paths.append(replace(direct, weights=direct.weights @ encoding(c.post)))
+            projections.append(replace(direct, weights=direct.weights @ encoding(c.post)))
             continue
         target = synapses[c.post.name, c.synapse]
-        paths.append(c.projection(target, delay=c.post.dt if reaches(paths, target, pre) else 0.0))
-    return Network(tuple(people), tuple(paths))
+        projections.append(c.projection(target, delay=c.post.dt if reaches(projections, target, pre) else 0.0))
+    return Network(tuple(populations), tuple(projections))
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:

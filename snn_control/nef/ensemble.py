@@ -20,7 +20,7 @@ __all__ = ["Ensemble", "Function", "Tuning"]
 #: x (dimensions,) -> numbers; or (points (m, dimensions), targets (m, k)); None is x itself
 Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
 
-#: keeps what the membrane went beyond the threshold, so that its rate is not bound to whole steps
+#: keeps the part of the membrane above the threshold, so that its rate is not bound to whole steps
 NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
 
@@ -34,7 +34,7 @@ class Tuning(NamedTuple):
 
 
 def finite(path: str, value: Any, rule: str) -> np.ndarray:
-    """float64 of numbers; raises DescriptionError."""
+    """float64, of the shape of ``value``; raises DescriptionError where it is not finite numbers."""
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
@@ -55,7 +55,7 @@ class Ensemble(Checked):
     intercepts : encoder . x / radius from which a neuron fires: (low, high) or (neurons,), < 1
     encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
     neuron : a LIF
-    seed : of what is drawn
+    seed : of the random numbers
     dt : the network's step [s]: decoders and synapses are right for this one
 
     Raises DescriptionError.
@@ -117,7 +117,7 @@ class Ensemble(Checked):
 
     @cached_property
     def tuning(self) -> Tuning:
-        """What was drawn, and what follows from it."""
+        """The encoders, gains, biases and first membranes that the seed gives; raises DescriptionError."""
         rng = np.random.default_rng(self.seed)
         encoders = self._directions(rng)
         max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)

@@ -1,4 +1,4 @@
-"""Rates of a LIF under constant current, the gains that give wished rates, and the least squares of the decoders.
+"""Rates of a LIF under constant current, the gains that give desired rates, and the least squares of the decoders.
 
 The drive of a membrane, ``v_leak + r current``, brings it from its start after a spike to the threshold in::
 
@@ -6,7 +6,7 @@ The drive of a membrane, ``v_leak + r current``, brings it from its start after 
 
 so that the rate of the continuous equation is 1 / (refractory + rise). On a grid of dt the spike waits for the end of
 its step. A neuron that starts again from v_reset loses that wait: its period is hold + dt ceil(rise / dt). One
-that subtracts the threshold keeps what the membrane went beyond it and loses nearly nothing: of the wait, dt / 2 in
+that subtracts the threshold keeps the part above it and loses nearly nothing: of the wait, dt / 2 in
 the mean, only the part (threshold - start) / (drive - start) remains.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["gains", "rates", "solve"]
 
 
 def start(neuron: LIF) -> float:
-    """Where the membrane goes on from the threshold after a spike."""
+    """The membrane right after a spike."""
     return 0.0 if neuron.reset == "subtract" else neuron.v_reset
 
 
@@ -87,6 +87,6 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
     if n <= m:
         gram = activities.T @ activities + strength * np.eye(n)
         weights = np.linalg.solve(gram, activities.T @ targets)
-    else:  # the same by the smaller matrix
+    else:  # the equivalent with the smaller matrix
         weights = activities.T @ np.linalg.solve(activities @ activities.T + strength * np.eye(m), targets)
     return weights, np.sqrt(np.mean((activities @ weights - targets) ** 2, axis=0))

@@ -124,7 +124,7 @@ class Checked:
 
     @property
     def where(self) -> str:
-        """What stands before the name of a field in an error, e.g. ``populations.a.``."""
+        """The prefix of a field's name in an error, e.g. ``populations.a.``."""
         return ""
 
     @classmethod

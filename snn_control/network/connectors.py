@@ -4,7 +4,7 @@
 The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]``, ascending; a pair that is connected
 twice stands there twice. ``recurrent``: pre and post are one population; only then does ``allow_self`` matter.
 
-A build tells `AllToAll`, `OneToOne` and `FromArrays` apart by their class and takes shorter ways for them.
+The builder recognises `AllToAll`, `OneToOne` and `FromArrays` by their class and has faster paths for them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Each of the numbers [0, total) with probability p, ascending, some at a time: the gaps are geometric."""
+    """Draws each of the numbers [0, total) with probability p; yields them ascending, in chunks. Gaps are geometric."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -103,7 +103,7 @@ class OneToOne(Connector):
 class FromArrays(Connector):
     """The synapses one by one: synapse s goes from ``pre_index[s]`` to ``post_index[s]``.
 
-    pre_index, post_index : (k,) whole numbers, in any order. What a projection gives for each synapse stands in this
+    pre_index, post_index : (k,) whole numbers, in any order. A projection's weights and delays are in this
         order; of synapses between the same two neurons the first given acts first.
     """
 
@@ -127,7 +127,7 @@ class FromArrays(Connector):
         return pre.astype(np.int64), post.astype(np.int64)
 
     def order(self) -> np.ndarray:
-        """(k,) int64: which of the given synapses stands at each place of the rows."""
+        """(k,) int64: for each place of the rows, the index of the given synapse."""
         pre, post = self.arrays()
         return np.lexsort((post, pre))
 
@@ -185,7 +185,7 @@ class _FixedNumber(Seeded, Connector):
         return recurrent and not self.allow_self
 
     def _choices(self, n_rows: int, among: int, recurrent: bool) -> Iterator[tuple[slice, np.ndarray]]:
-        """What each row chooses of ``among`` neurons, some rows at a time: (rows, (m, n) uint32 ascending)."""
+        """The choices of each row among ``among`` neurons, in chunks of rows: (rows, (m, n) uint32 ascending)."""
         without_self = self._without_self(recurrent)
         available = among - without_self
         rng, step = self.generator(), max(1, CHUNK // self.n)
@@ -207,7 +207,7 @@ def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray
     A row keeps the different numbers that it has drawn and draws as many again as are missing: it ends with the first
     ``n`` different ones of a sequence of independent draws.
     """
-    if 2 * n > among:  # rather choose what is left out
+    if 2 * n > among:  # choosing what is left out is faster
         chosen = np.ones((m, among), bool)
         np.put_along_axis(chosen, distinct(rng, m, among - n, among).astype(np.int64), False, axis=1)
         return np.nonzero(chosen)[1].reshape(m, n).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""Convolutions and poolings: one small matrix shared by all places of a picture."""
+"""Convolutions and poolings: one kernel shared by all places of a picture."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Convolution(Checked):
 
     shape : (channels, rows, columns) of the presynaptic side; a 1-D convolution has one row
     stride, padding, dilation : numbers, or (rows, columns)
-    padding : also "same", for a picture as large as the one before; an odd one goes behind, as in PyTorch
-    groups : channels in and out are cut into so many groups that do not see each other
+    padding : also "same", for an output as large as the input; the larger half of an odd one is at the end
+    groups : channels in and out are divided into this many groups, each connected with itself only
     """
 
     shape: tuple[int, int, int]

@@ -27,7 +27,7 @@ class Grid(Checked):
     """Positions of neurons on a regular grid, at the centres of its cells.
 
     shape : (columns, rows), or (columns,), or (columns, rows, layers); neuron = column + columns * row + ...
-    extent : length along each axis, from 0; without it the spacing is 1. Two grids of one extent cover one another.
+    extent : length along each axis, from 0; without it the spacing is 1. Grids of one extent cover the same space.
     """
 
     shape: tuple[int, ...]
@@ -75,7 +75,7 @@ class DistanceDependent(Seeded, Connector):
     kind : "gaussian" p = peak exp(-d^2 / (2 width^2)), "exponential" p = peak exp(-d / width), "step" p = peak where
         d <= width, else 0
     pre_positions, post_positions : a Grid, or (n, axes) numbers
-    period : length of each axis after which space repeats itself; None: it has borders
+    period : length of each axis after which space repeats itself; None: space has borders
 
     Pairs are drawn from bounds of their probabilities and kept with the ratio of the two (thinning: Lewis and Shedler
     1979), so that far pairs cost nothing.
@@ -151,7 +151,7 @@ class DistanceDependent(Seeded, Connector):
 
 
 def tiles(positions: np.ndarray) -> list[np.ndarray]:
-    """Indices of the positions in each of about 2 sqrt(n) equal parts of their space: few, and few in each."""
+    """Indices of the positions in each of about 2 sqrt(n) equal parts of their space."""
     low, size = positions.min(axis=0), np.ptp(positions, axis=0)
     n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))
     cell = np.minimum((positions - low) / np.where(size > 0, size, 1) * n, n - 1).astype(np.int64)

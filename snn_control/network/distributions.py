@@ -23,7 +23,7 @@ class Seeded(Checked):
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """A fresh one. The class's name is part of the seed: a connector and its weights may have the same seed."""
+        """A new generator. The class name is part of the seed: a connector and its weights may have the same seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 
@@ -31,17 +31,17 @@ class Distribution(Seeded):
     """Base of the distributions: subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """``draw(shape)`` gives the next numbers, float64; how they are cut into calls does not change them."""
+        """``draw(shape)`` gives the next numbers, float64: one sequence, however it is divided into calls."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:
-        """The first numbers, float64, of ``shape``."""
+        """The first numbers of the sequence: float64 of ``shape``."""
         return self.stream()(shape)
 
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Uniform in [low, high)."""
+    """Numbers uniform in [low, high)."""
 
     low: Real
     high: Real
@@ -59,7 +59,7 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """Gaussian of that mean and standard deviation."""
+    """Gaussian numbers of the given mean and standard deviation."""
 
     mean: Real
     std: Annotated[float, Numbers(least=0)]

@@ -101,7 +101,7 @@ class Projection(Checked):
 
     @property
     def connector(self) -> Connector | Convolution:
-        """``connection`` itself, or what its name stands for."""
+        """``connection`` itself, or the connector of that name."""
         if not isinstance(self.connection, str):
             return self.connection
         if self.connection == "sparse":

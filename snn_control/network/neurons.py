@@ -12,7 +12,7 @@ spiking   IF          dv/dt = r I
           Threshold   fires in each step in which I reaches the threshold
 graded    LI, CubaLI  LIF and CubaLIF without a threshold; the output is v
           Integrator  NIR's I: dv/dt = r I; the output is v
-          Relay       the output is I itself: where projections meet without a neuron
+          Relay       the output is I itself: for projections that add up without a neuron
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class NeuronModel(Checked):
 
     @property
     def size(self) -> int | None:
-        """Neurons, where a parameter is given for each."""
+        """The number of neurons, where a parameter is given for each; else None."""
         arrays = (np.asarray(getattr(self, name)) for name in self.arrays())
         return next((a.size for a in arrays if a.ndim), None)
 
@@ -92,7 +92,7 @@ class NeuronModel(Checked):
 
 @dataclass(frozen=True, eq=False)
 class SpikingModel(NeuronModel):
-    """What all models that fire have.
+    """Base of the models that fire.
 
     v_threshold : it fires at or above [V, or the unit of the membrane]
     v_reset : membrane after a spike
@@ -120,8 +120,8 @@ class IF(SpikingModel):
     strict : it fires above the threshold, not at it
     reset : "value" (v = v_reset), "subtract" (v -= v_threshold), or "subtract_snntorch": what snnTorch does without
         reset_delay, the same but that a neuron still above its threshold fires next only at twice the threshold
-    reset_delay : the reset is part of the next step, as snnTorch has it; what is seen of v is not reset yet
-    several : v / v_threshold spikes in a step, all of them subtracted, as sinabs has it; needs reset "subtract"
+    reset_delay : the reset is part of the next step, as in snnTorch; the v that is read in this step is not reset yet
+    several : v / v_threshold spikes in a step, all of them subtracted, as in sinabs; needs reset "subtract"
     v_min : lower bound of the membrane
     """
 
@@ -245,7 +245,7 @@ class Threshold(NeuronModel):
 class LI(NeuronModel):
     """Leaky integrator: graded output v, no spikes.
 
-    v_min : lower bound of what the next step starts from; the output itself may be below, as sinabs has it
+    v_min : lower bound of what the next step starts from; the output itself may be below, as in sinabs
     """
 
     tau_mem: EachSeconds = 0.02

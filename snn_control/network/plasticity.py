@@ -36,7 +36,7 @@ class LearningRule(Checked):
 
     enabled : it learns from the start; `Controller.learning` switches it
     name : by which it is switched, several rules may share one; empty is ``"pre->post"``
-    w_min, w_max : what a weight cannot leave
+    w_min, w_max : bounds of the weights
     """
 
     enabled: Flag = True
@@ -97,7 +97,7 @@ class PES(LearningRule):
     The activity [Hz] of the n presynaptic neurons is their filtered spikes. A weight here acts for one step and so is
     d / dt, as `snn_control.nef` has it; its change is that of d, divided by dt.
 
-    error : name of a graded input or population of the size of post: what there is less what is wanted
+    error : name of a graded input or population of the size of post: the actual value minus the desired one
     pre_tau : [s] of the activity's filter
     """
 
@@ -113,7 +113,7 @@ class EProp(LearningRule):
     e is the eligibility of a synapse, pseudo-derivative times filtered presynaptic spikes, and the threshold's
     adaptation, low-passed with the readout's time constant. Bellec's eta is learning_rate dt.
 
-    error : name of a graded input or population: what there is less what is wanted
+    error : name of a graded input or population: the actual value minus the desired one
     feedback : B, a number or (n_post, size of error); symmetric e-prop takes the readout's weights
     learning_rate : [1/s]
     gamma : height of the pseudo-derivative gamma / v_threshold max(0, 1 - |v - threshold| / v_threshold)

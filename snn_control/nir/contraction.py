@@ -1,4 +1,4 @@
-"""A NIR graph -> populations and projections: weights that stand between neurons become projections.
+"""A NIR graph -> populations and projections: weights between neurons become projections.
 
 Flatten vanishes, a Delay becomes the delay of a projection, and where weights follow one another without a neuron
 between them, they meet in a Relay population. An Input keeps its name as the network's input.
@@ -29,7 +29,7 @@ Steps = Any  # of a delay: a whole number, or an array of one a source neuron
 
 
 def _at_once(p: Projection) -> bool:
-    """Something of it arrives in the step in which it was sent."""
+    """Some of its spikes arrive in the step in which they are sent."""
     return not np.all(p.delay)
 
 
@@ -37,7 +37,7 @@ class Contraction:
     """The network of a graph.
 
     names : node -> input or population
-    outputs : name of an Output -> the population that it shows
+    outputs : name of an Output -> the population that it outputs
     """
 
     def __init__(self, graph: Graph, cell: Callable[[Node], Cell], dt: float) -> None:
@@ -99,7 +99,7 @@ class Contraction:
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
-        """Inputs, neurons and weights that lead to a node, through what only hands on or delays."""
+        """Inputs, neurons and weights that lead to a node, through nodes that only pass on or delay."""
         if name in seen:
             raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
         for before in self.graph.before[name]:
@@ -125,7 +125,7 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Weights whose sum must stand for itself: for other weights, for an Output, or with a delay behind them."""
+        """Weights whose sum needs a population: before other weights, an Output or a delay."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"
@@ -234,7 +234,7 @@ class Contraction:
         return depth
 
     def _feedback(self) -> None:
-        """What leaves a neuron and leads only back, to itself or to neurons of its cycle that are no farther from the
+        """A projection that leads only back, to itself or to neurons of its cycle that are no farther from the
         input, arrives a step later: the frameworks' recurrence. A Delay in the cycle is enough by itself."""
         at_once: dict[str, list[str]] = {}
         for p in self.projections:

@@ -1,4 +1,4 @@
-"""What the numbers of a NIR file mean, framework by framework.
+"""The meaning of the numbers in a NIR file, for each framework.
 
 NIR gives continuous equations; a file says neither the time step nor how a framework integrates, resets and fires.
 Each function here takes a node to a `Cell` that gives the framework's own spikes, step by step. All frameworks but
@@ -24,14 +24,14 @@ from .options import ASK, FLAG, Choices, Option
 __all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]
 
 F = np.float32
-SLOWEST, FASTEST = 1e-12, 700.0  # of a step over a time constant: beyond, float32 sees no decay, or nothing left
+SLOWEST, FASTEST = 1e-12, 700.0  # of a step over a time constant: beyond, float32 has no decay, or nothing is left
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A population's neurons, where their membranes start, and how what arrives goes into them.
+    """A population's neurons, their first membranes, and how currents enter them.
 
-    inputs : receptor and factor, a number or one a neuron, of each way in
+    inputs : for each path, the receptor and a factor, a number or one a neuron
     """
 
     neuron: NeuronModel
@@ -46,7 +46,7 @@ class Reading:
 
     dt : step of the network [s]
     file_dt : step [s] that the file's numbers were made with
-    notes : what is worth a warning
+    notes : warnings, a line each
     """
 
     graph: Graph
@@ -282,7 +282,7 @@ def _nir_euler(r: Reading, node: Node) -> Cell:
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
-    """The exact solution for what is constant over a step; the threshold is looked at once a step."""
+    """The exact solution for what is constant over a step; the threshold is compared once a step."""
     model, values = _as_written(r, node)
     cell = Cell(_model(model, **values), 0.0)
     if "tau_syn" not in values:

@@ -1,7 +1,7 @@
 """A network -> a NIR file that comes back to the bit, and that NIR's own checks accept.
 
-A population becomes a neuron, a projection a Delay and its weights. What NIR has no word for stands in the metadata
-(`snn_control.nir.own`); what would change the network for a reader who does not know them is refused.
+A population becomes a neuron, a projection a Delay and its weights. What NIR cannot express is in the metadata
+(`snn_control.nir.own`); what would change the network for a reader that ignores them is refused.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ def export_nir(
 
 def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float) -> Any:
     """A network as a `nir.NIRGraph`; arguments and errors as for `export_nir`."""
-    build(network, inputs, outputs, dt=dt, period=dt)  # what cannot be built is not worth a file
+    build(network, inputs, outputs, dt=dt, period=dt)  # raises for what cannot be built
     return _Export(network, inputs, outputs, dt).graph
 
 
 def _no_more(path: str, description: Any) -> None:
-    """Refuse what a description has and this exporter does not know of."""
+    """Refuse fields of a description that this exporter does not know, unless they have their default."""
     known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
     for f in fields(description):
         if f.name in known:
@@ -115,7 +115,7 @@ class _Export:
             raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Pictures where convolutions lead to them or begin at them and all that arrives can be one; else (n,)."""
+        """Shapes of signals: pictures at both ends of convolutions, where all that arrives can be one; else (n,)."""
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
         convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
@@ -190,7 +190,7 @@ class _Export:
         self.edges += pairwise([*chain, p.post])
 
     def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
-        """A Flatten, where a picture goes to what takes none."""
+        """A Flatten, where a picture enters a node that takes a vector."""
         if have == want:
             return []
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
@@ -246,6 +246,6 @@ class _Export:
 
 
 def _plain(value: Any) -> Any:
-    """As HDF5 takes it: an array, or a number, a word or a truth value of Python."""
+    """A value as HDF5 stores it: an array, or a number, text or truth value of Python."""
     array = np.asarray(value)
     return array if array.ndim else array.item()

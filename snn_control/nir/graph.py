@@ -15,7 +15,7 @@ from .neurons import NEURONS
 __all__ = ["PASSING", "WEIGHTS", "Graph", "Node", "natural", "reached"]
 
 WEIGHTS = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
-#: nodes that hand on what they get; "Pass" is an end of a graph that was nested
+#: nodes that pass their input on; "Pass" is an Input or Output of a nested graph
 PASSING = ("Flatten", "Pass")
 
 
@@ -24,7 +24,7 @@ class Node:
     """One node of a graph.
 
     kind : NIR's name of its type
-    shape_in, shape : of what arrives and of what leaves, without batch and time; numbers are counted row by row
+    shape_in, shape : of the signals in and out, without batch and time; numbers are counted row by row
     """
 
     name: str
@@ -36,7 +36,7 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """It becomes a population: a neuron, or what stands for a Relay in our own files."""
+        """It becomes a population: a neuron, or a Scale that represents a Relay in our own files."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property
@@ -54,12 +54,12 @@ class Node:
         return value
 
     def each(self, key: str) -> np.ndarray:
-        """(size,) float64: a parameter, one number for each of those that leave."""
+        """(size,) float64: a parameter, one number for each number of the output."""
         return spread(self, key, self.shape)
 
 
 def spread(node: Node, key: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A parameter in row-major order, for a signal of ``shape``: exporters leave out dimensions, or add some of 1."""
+    """A parameter in row-major order, for a signal of ``shape``: exporters omit dimensions, or add some of size 1."""
     value = node.numbers(key).astype(np.float64)
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = value[0]
@@ -76,7 +76,7 @@ class Graph:
     """A graph without nesting.
 
     metadata : the file's
-    notes : what was mended while reading, a line each
+    notes : corrections made while reading, a line each
     before, after : neighbours of each node
     """
 

@@ -25,15 +25,15 @@ DIALECTS = FRAMEWORKS | {own.NAME: own.DIALECT}
 
 @dataclass(frozen=True)
 class Imported:
-    """What was understood of a file.
+    """The network that was read from a file.
 
     dt : step of the network [s]
-    inputs : input -> its numbers
-    outputs : name of an Output -> the population that it shows
+    inputs : input -> its size
+    outputs : name of an Output -> the population that it outputs
     hidden : the first population of neurons
     names : node of the file -> input or population
     shapes : of the signal of each input and population, whose numbers are counted row by row
-    defaults : options that nobody gave -> the value taken
+    defaults : options that were not given -> the default that was used
     notes : warnings, a line each
     """
 
@@ -54,7 +54,7 @@ def import_nir(
 ) -> Imported:
     """Read a NIR file.
 
-    dialect : one of `DIALECTS`; empty takes what a file of our own says
+    dialect : one of `DIALECTS`; empty takes the one in the metadata of a file of our own
     dt : step of the original simulation [s]
     options : option -> value, in the framework's words
 

@@ -1,4 +1,4 @@
-"""What a file leaves open and its reader must say: options in the words of each framework."""
+"""Options for what a file does not say, in the words of each framework."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .graph import Node
 
 __all__ = ["ASK", "FLAG", "Choices", "Option"]
 
-ASK = object()  # no default: the framework itself has several, or the file says it
+ASK = object()  # no default: the user must choose
 
 
 FLAG = ("true", "false")

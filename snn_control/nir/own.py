@@ -1,4 +1,4 @@
-"""Our own dialect: NIR's parameters as far as they go, and metadata for what NIR has no word for.
+"""Our own dialect: NIR's parameters as far as they go, and metadata for what NIR cannot express.
 
 Metadata of a neuron: ``model``, ``order`` and every field of the description that the node itself does not hold, with
 ``bias`` and ``v_init`` of the population. Of a node of weights: ``order``, ``connection`` and what belongs to it. Of
@@ -41,7 +41,7 @@ def _cell(reading: Reading, node: Node) -> Cell:
 
 
 def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a projection: what contraction read from the node, as the metadata say it was."""
+    """The fields of a projection: what contraction read from the node, completed by the metadata."""
     m, weights = node.metadata, values["weights"]
     connection = m.get("connection", "dense")
     if connection == "sparse":

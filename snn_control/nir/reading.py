@@ -1,7 +1,7 @@
 """NIR files -> flat graphs whose shapes are known.
 
-Exporters leave traps: parameters without dimensions, batch dimensions, shapes that are missing or wrong, nested
-graphs. So the library's own type check is never asked, and `snn_control.nir.shapes` infers the shapes.
+Exporters write parameters without dimensions, batch dimensions, shapes that are missing or wrong, and nested
+graphs. So the library's own type check is not used, and `snn_control.nir.shapes` infers the shapes.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def read_graph(path: str | os.PathLike) -> Graph:
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"it holds a {type(graph).__name__}, not a graph")
     except Exception as error:  # h5py, the library's assertions and NumPy each have their own
-        rule = f"cannot be read as a NIR file: {_culprit(content) or _says(error)}"
+        rule = f"cannot be read as a NIR file: {_culprit(content) or _reason(error)}"
         raise DescriptionError(str(path), NO_VALUE, rule, "it may be cut or damaged: write it again") from None
     return flatten(graph)
 
 
 def _heaps_are_whole(file: IO[bytes]) -> bool:
-    """Whether each object of HDF5's global heaps ends within its heap; the library walks one that does not for ever.
+    """Whether each object of HDF5's global heaps ends within its heap; on others the library loops for ever.
 
     A heap is "GCOL", its version and size; objects of uint16 index, uint16 references, uint32, uint64 size, and content
     in multiples of 8 bytes; what is free at the end has the index 0.
@@ -89,13 +89,13 @@ def _heaps_are_whole(file: IO[bytes]) -> bool:
 def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
     """What an HDF5 group holds, as the library reads it, but never more than a file of ``size`` bytes has room for.
 
-    objects : counts what was met: hard links can lead in circles
+    objects : counts the objects that were read, as hard links can form cycles
     """
     found: dict[str, Any] = {}
     for name in group:
         where = f"{group.name}/{name}"
         if next(objects) > size // 8 or where.count("/") > DEEPEST:
-            raise ValueError(f"{where}: its groups lead in circles")
+            raise ValueError(f"{where}: its groups form a cycle")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{where} is a link to elsewhere")
         try:
@@ -114,8 +114,8 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
     return found
 
 
-def _says(error: Exception) -> str:
-    """The reason in words; a parameter that is missing is a KeyError or a TypeError of the library's."""
+def _reason(error: Exception) -> str:
+    """The reason; for a missing parameter the library raises KeyError or TypeError."""
     if isinstance(error, KeyError):
         return f"it has no '{error.args[0]}'" if " " not in str(error.args[0]) else str(error.args[0])
     missing = re.search(r"missing .* argument.?: ('\w+')", str(error))
@@ -133,12 +133,12 @@ def _culprit(content: Any, path: str = "nodes") -> str:
         try:
             library().dict2NIRNode(dict(node))
         except Exception as error:
-            return f"{path}.{name} ({node['type']}): {_says(error)}"
+            return f"{path}.{name} ({node['type']}): {_reason(error)}"
     return ""
 
 
 def _without_check(content: Any) -> None:
-    """The library does not hand ``type_check`` down to nested graphs: say it to each."""
+    """The library does not pass ``type_check`` to nested graphs: set it in each."""
     if isinstance(content, dict):
         for value in content.values():
             _without_check(value)
@@ -164,7 +164,7 @@ def _plain(value: Any) -> Any:
 
 
 def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[str, str]]) -> None:
-    """Add what a graph holds; its own Input and Output only hand on if it is nested."""
+    """Add what a graph holds; its own Input and Output only pass on if it is nested."""
     for name, node in graph.nodes.items():
         kind = type(node).__name__
         if kind == "NIRGraph":

@@ -30,7 +30,7 @@ def infer(graph: Graph) -> None:
     for node in inputs:
         node.shape = node.shape_in = _input_shape(graph, node)
     _walk(graph, [n.name for n in inputs])
-    for node in graph.nodes.values():  # what no input reaches
+    for node in graph.nodes.values():  # nodes that no input reaches
         if not node.shape:
             if not node.neuron:
                 raise node.wrong("", node.kind, "cannot be reached from an Input")

@@ -1,4 +1,4 @@
-"""What stands around an imported network in a controller: its inputs scaled, ticks of several steps, its outputs read.
+"""A controller around an imported network: scaled inputs, steps of a tick, and outputs.
 
 A network that was trained with T steps on each sample, whose read-out sums up those steps, is run T steps a tick.
 """

@@ -1,4 +1,4 @@
-"""Which other readings of a file do what the original did?"""
+"""A search for the dialects and options with which a file reproduces the activity of the original."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .verification import agrees
 
 __all__ = ["Trial", "fitting", "other_readings", "try_others"]
 
-SECONDS = 3.0  # for all trials; one ends at its first wrong spike, so that most take no time
-STEPS = (1e-3, 1e-4)  # s: what frameworks take where nobody says
+SECONDS = 3.0  # for all trials; one ends at its first wrong spike, so that most are short
+STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Trial:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """As the command line has it."""
+        """The options of the command line."""
         options = "".join(f" --option {key}={value}" for key, value in self.options.items())
         return f"--dialect {self.dialect}" + (f" --dt {self.dt:g}" if self.dt else "") + options
 

@@ -1,4 +1,4 @@
-"""Does an imported network do what the original did? Step by step, spike by spike."""
+"""Comparison of an imported network with the recorded activity of the original, step by step."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class _Pair:
 
 
 def _pairs(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[_Pair]:
-    """What is compared. The input's width comes first: of wrong arrays it says most."""
+    """The populations to compare. The input is checked first: its error is the most helpful one."""
     _, given = _the_input(imported, arrays["input"])
     compared = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:

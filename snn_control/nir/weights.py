@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 
 def _flat_rows(p: Projection) -> bool:
-    """It is a convolution of one dimension."""
+    """Whether a convolution has one dimension."""
     c = p.connection
     assert isinstance(c, Convolution)
     return c.shape[1] == 1 and np.shape(p.weights)[2:3] == (1,) and not _pool(p) and c.pads(0, 1) == (0, 0)
@@ -70,7 +70,7 @@ def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, S
     elif p.connection == "sparse":
         pre, post = np.asarray(p.pre_index), np.asarray(p.post_index)
         if len(np.unique(pre.astype(np.int64) * n_post + post)) < pre.size:
-            rule = "NIR has one weight for two neurons, and a pair stands here twice"
+            rule = "NIR has one weight for two neurons, and a pair is connected twice"
             raise DescriptionError(f"{p.label}.connection", "sparse", rule, "add up their weights")
         matrix = np.zeros((n_pre, n_post), np.float32)
         matrix[pre, post] = weights

@@ -264,7 +264,7 @@ def edited(path, edit):
     [
         (lambda node: node.__delitem__("nodes/1/type"), r"nodes\.1 has no type"),
         (lambda node: node.__delitem__("nodes/1/tau"), r"nodes\.1 \(LIF\): it has no 'tau'"),
-        (lambda node: node.__setitem__("nodes/1/more", node["nodes"]), "its groups lead in circles"),
+        (lambda node: node.__setitem__("nodes/1/more", node["nodes"]), "its groups form a cycle"),
         (lambda node: node.__setitem__("more", h5py.ExternalLink("/dev/zero", "/")), "node/more is a link to elsewhere"),
         (lambda node: node.create_dataset("more", (10**15,), "f4"), "more says that its shape is .*, for which the file"),
         (lambda node: node.create_dataset("b", (10**9,), "f4", chunks=(10**8,)), "b says that its shape is"),
