@@ -48,13 +48,8 @@ def in_steps(step: Step) -> Run:
 
 
 # Brian2 ----------------------------------------------------------------------------------------------------------
-def brian2(workload: str) -> Run:
-    """One long run, with a network operation that reads the spikes and sets the input between two steps."""
-    import brian2 as b
-
-    b.BrianLogger.suppress_hierarchy("brian2")
-    b.prefs.core.default_float_dtype = np.float32
-    b.defaultclock.dt = b.ms
+def brian2_network(b: Any, workload: str) -> tuple[list[Any], Any, Step]:
+    """Groups and synapses; the group whose spikes count; what sets the input of the first group."""
     equations = """dv/dt = (isyn + bias + x - v) / (20*ms) : 1
                    disyn/dt = -isyn / (5*ms) : 1
                    bias : 1
@@ -63,42 +58,61 @@ def brian2(workload: str) -> Run:
     def group(n: int) -> Any:
         return b.NeuronGroup(n, equations, threshold="v >= 1", reset="v = 0", method="exact")
 
-    objects: list[Any] = []
-
-    def connect(pre: Any, post: Any, sources: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+    def connected(pre: Any, post: Any, sources: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Any:
         synapses = b.Synapses(pre, post, "w : 1", on_pre="isyn_post += w")
         synapses.connect(i=sources, j=targets)
         synapses.w = weights
-        objects.append(synapses)
+        return synapses
 
     if workload == "A":
         groups = [group(n) for n in SIZES[1:]]
         for g, (_, bias) in zip(groups, layers(), strict=True):
             g.bias = bias
+        synapses = []
         for k in (1, 2):
             w = layers()[k][0]
             post, pre = np.indices(w.shape)
-            connect(groups[k - 1], groups[k], pre.ravel(), post.ravel(), w.ravel())
-        first, last, into = groups[0], groups[-1], layers()[0][0]
-        project = lambda x: into @ x  # noqa: E731
-    else:
-        r = recurrent(workload)
-        first = last = group(r.n)
-        first.bias, first.v = r.bias, r.v_init
-        sources = np.repeat(np.arange(r.n), r.targets.shape[1])
-        connect(first, first, sources, r.targets.ravel(), r.weights.ravel())
-        channels, groups = np.arange(r.n) % INPUTS, [first]
-        project = lambda x: x[channels]  # noqa: E731
-    current, fired = first.variables["x"].get_value(), last.variables["_spikespace"]
+            synapses.append(connected(groups[k - 1], groups[k], pre.ravel(), post.ravel(), w.ravel()))
+        into = layers()[0][0]
+        return [*groups, *synapses], groups[-1], setter(groups[0], lambda x: into @ x)
+    r = recurrent(workload)
+    one = group(r.n)
+    one.bias, one.v = r.bias, r.v_init
+    sources = np.repeat(np.arange(r.n), r.targets.shape[1])
+    synapses = [connected(one, one, sources, r.targets.ravel(), r.weights.ravel())]
+    channels = np.arange(r.n) % INPUTS
+    return [one, *synapses], one, setter(one, lambda x: x[channels])
+
+
+def setter(group: Any, project: Step) -> Step:
+    """A function that sets the input current of a group of Brian2's."""
+    current = group.variables["x"].get_value()
+
+    def set_input(x: np.ndarray) -> np.ndarray:
+        current[:] = project(x)
+        return current
+
+    return set_input
+
+
+def brian2(workload: str) -> Run:
+    """One long run, with a network operation that reads the spikes and sets the input between two steps."""
+    import brian2 as b
+
+    b.BrianLogger.suppress_hierarchy("brian2")
+    b.prefs.core.default_float_dtype = np.float32
+    b.defaultclock.dt = b.ms
+    objects, last, set_input = brian2_network(b, workload)
+    fired = last.variables["_spikespace"]
     stamps, spikes = [], [0]
 
     @b.network_operation(when="end")
     def between() -> None:
         spikes[0] += int(fired.get_value()[-1])
         stamps.append(time.perf_counter_ns())
-        current[:] = project(TABLE[len(stamps) % len(TABLE)])
+        set_input(TABLE[len(stamps) % len(TABLE)])
 
-    network, guess = b.Network(*groups, *objects, between), [50.0]
+    network, guess = b.Network(*objects, between), [50.0]
 
     def run(seconds: float) -> tuple[float, float]:
         stamps.clear()

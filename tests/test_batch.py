@@ -13,7 +13,7 @@ from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.errors import InputError, ProgramError
 from snn_control.network import LI, CubaLIF, Network, Population, Projection
-from tests.engine.test_controller_reference import descriptions, observation
+from tests.engine.random_controllers import descriptions, observation
 
 
 def program(size=2, name="u"):

@@ -37,7 +37,7 @@ from snn_control.network import (
     Uniform,
 )
 from snn_control.network.convolution import Convolution, pooling
-from tests.engine.test_controller_reference import descriptions, learners
+from tests.engine.random_controllers import descriptions, learners
 
 DT = 1e-3
 

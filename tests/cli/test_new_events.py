@@ -7,18 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from snn_control.cli import main
 from snn_control.controller_file import load_spec
 from snn_control.record.run_folder import read_run
+from tests.cli.common import call
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
-
-
-def call(capsys, *arguments):
-    """Exit code, output and error output of the command."""
-    code = main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def made(capsys, folder, size="640x480"):

@@ -11,16 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.errors import how_to_install
-
-
-def call(capsys, *arguments):
-    """Exit code, output and error output of a command."""
-    code = main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+from tests.cli.common import call
 
 
 def test_plot_lists_its_files_and_the_page(tmp_path, capsys):

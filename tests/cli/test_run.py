@@ -11,22 +11,15 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.cli import main
 from snn_control.cli.episodes import Player, World, in_processes
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.spaces import check_action
 from snn_control.training.rollout import Spread
+from tests.cli.common import call
 from tests.worlds.odd import Odd
 
 ODD = ("run", "--env", "tests.worlds:Odd-v0")
-
-
-def call(capsys, *arguments):
-    """Exit code, output and error output of a command."""
-    code = main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def written(folder, size=1, outputs=None, **projection):

@@ -33,7 +33,7 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, CubaLIF, Network, NeuronModel, Population, Projection
 from snn_control.network.convolution import Convolution, pooling
 from tests.engine import zoo
-from tests.engine.test_controller_reference import descriptions
+from tests.engine.random_controllers import descriptions
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "snn_control" / "controller.schema.json").read_text()))

@@ -39,7 +39,7 @@ from snn_control.network import (
 from snn_control.network.convolution import Convolution
 from snn_control.resources import shipped
 from tests.engine import zoo
-from tests.engine.test_controller_reference import descriptions, observation
+from tests.engine.random_controllers import descriptions, observation
 from tests.reference import SlowController
 
 DT = 1e-3

@@ -6,12 +6,12 @@ import nir
 import numpy as np
 import pytest
 
-from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.nir import import_nir
 from snn_control.nir.trial import Trial, try_others
 from snn_control.nir.verification import load_activity
+from tests.cli.common import call
 from tests.fixtures import fixture
 from tests.nir.frameworks import Chain, Leaky
 
@@ -22,12 +22,6 @@ RECORDED = {
     "sinabs_lif_norm0": "--dialect sinabs --option norm_input=false",
     "spikingjelly_lif_decay1": "--dialect spikingjelly --dt 1e-3 --option decay_input=true",
 }
-
-
-def call(capsys, *arguments):
-    code = main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.fixture

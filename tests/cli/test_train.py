@@ -1,0 +1,100 @@
+"""``snn_control train``, and the controllers that it made."""
+
+from __future__ import annotations
+
+import json
+
+import gymnasium
+import numpy as np
+
+from snn_control.controller import Controller
+from snn_control.resources import shipped
+from snn_control.training.recipes import recipes, write_controller
+from snn_control.training.rollout import episode
+from tests.cli.common import call
+
+
+def test_the_shipped_cartpole_controller_balances(capsys):
+    code, out, _ = call(capsys, "run", "--env", "CartPole-v1", "--episodes", 20, "--seed", 500, "--json", "cartpole")
+    assert code == 0
+    assert [e["return"] for e in json.loads(out)["episodes"]] == [500.0] * 20
+
+
+def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys):
+    common = ["train", "cartpole", "--run", tmp_path / "run", "--out", tmp_path, "--population", 4, "--episodes", 1]
+    assert call(capsys, *common, "--generations", 1)[0] == 0
+    first = (tmp_path / "cartpole.yaml").read_bytes()
+    assert (tmp_path / "run" / "checkpoint.npz").exists()
+    assert call(capsys, *common, "--generations", 2)[0] == 0
+    assert (tmp_path / "cartpole.yaml").read_bytes() != first
+    whole = ["--run", tmp_path / "whole", "--out", tmp_path / "whole"]
+    assert call(capsys, *common, *whole, "--generations", 2)[0] == 0  # without a stop
+    with np.load(tmp_path / "run" / "checkpoint.npz") as one, np.load(tmp_path / "whole" / "checkpoint.npz") as other:
+        assert set(one) == set(other) == {"format", "made", "candidates", "costs"}
+        assert all(np.array_equal(one[key], other[key]) for key in one)
+    two = ((tmp_path / folder / "cartpole.yaml").read_text().partition("Parameters") for folder in (".", "whole"))
+    assert len({text[2] for text in two}) == 1
+    assert Controller.load(tmp_path / "cartpole.yaml").program.facts.period == 0.02
+
+
+def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
+    run = tmp_path / "run"
+    common = ["train", "cartpole", "--run", run, "--episodes", 1]
+    assert call(capsys, *common, "--generations", 1, "--population", 3, "--seed", 5)[0] == 0
+    assert (
+        "# Made by: snn_control train cartpole --generations 1 --population 3 --episodes 1 --seed 5\n"
+        in (run / "cartpole.yaml").read_text()
+    )
+    for arguments, says in (
+        (["train", "pan_tilt", "--run", run], f"'{run}': holds a search of the recipe cartpole, not pan_tilt"),
+        ([*common, "--population", 4], "--population = 4: must be 3"),
+        ([*common, "--seed", 6], "--seed = 6: must be 5"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert says in err
+    worlds = ["--arg", "max_episode_steps=300"]
+    other = tmp_path / "other"
+    code, out, _ = call(capsys, "train", "cartpole", *worlds, "--run", other, "--generations", 1, "--population", 3)
+    assert (code, "--env CartPole-v1 --arg max_episode_steps=300" in out) == (0, True)
+    assert "train cartpole --arg max_episode_steps=300 --gen" in (other / "cartpole.yaml").read_text()
+    for arguments, says in (
+        ([*common, *worlds], "holds a search in other worlds: {}; give the same --arg"),
+        ([*common, "--arg", "colour=red"], "unexpected keyword argument 'colour'"),
+        ([*common, "--arg", "colour"], "must look like key=value"),
+        (["train", "pan_tilt", "--arg", "size=[240, 180]"], "inputs.camera.size = [128, 128]: must hold the environ"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
+        assert says in err
+    (run / "checkpoint.npz").write_bytes(b"no arrays")
+    code, _, err = call(capsys, *common)
+    assert code == 2
+    assert "is not a checkpoint" in err
+    (run / "checkpoint.npz").rename(run / "checkpoint.pkl")
+    code, _, err = call(capsys, *common)
+    assert code == 2
+    assert "checkpoint.pkl': is of an older release and not read any more: a pickle can run code" in err
+
+
+def test_the_shipped_pan_tilt_controller_is_the_one_its_recipe_makes(tmp_path):
+    recipe = recipes()["pan_tilt"]
+    write_controller(recipe, {name: start for name, (start, _) in recipe.parameters.items()}, tmp_path)
+    made, ships = Controller.load(tmp_path / "pan_tilt.yaml"), Controller.load(shipped("pan_tilt"))
+    assert made.program.digest == ships.program.digest
+
+
+def test_the_shipped_pan_tilt_controller_names_the_command_that_makes_it(tmp_path, capsys):
+    head = shipped("pan_tilt").read_text()
+    (command,) = [line.partition(": ")[2] for line in head.splitlines() if line.startswith("# Made by: ")]
+    assert call(capsys, *command.split()[1:], "--out", tmp_path)[0] == 0
+    assert (tmp_path / "pan_tilt.yaml").read_text() == head
+
+
+def test_the_shipped_pan_tilt_controller_tracks():
+    env = gymnasium.make("sim_worlds:PanTiltTracking-v0", disable_env_checker=True, frequency=0.8, duration=3.0)
+    _, info = episode(env, Controller.load(shipped("pan_tilt")), seed=6)
+    assert info["score"]["lost"] == 0
+    assert info["score"]["rms_error"] < 0.0262  # 1.5 degrees
+    env.close()

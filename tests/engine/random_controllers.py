@@ -1,0 +1,393 @@
+"""Random descriptions of controllers, and observations for them, to compare implementations with."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from snn_control.coding import (
+    ArgmaxDecoder,
+    BackgroundActivity,
+    DeltaEncoder,
+    DirectEncoder,
+    EventsInput,
+    FieldsEncoder,
+    FirstSpikeDecoder,
+    Guard,
+    HotPixels,
+    LinearEncoder,
+    MembraneDecoder,
+    Output,
+    Polarity,
+    PoolEncoder,
+    PopulationEncoder,
+    PopulationVectorDecoder,
+    RateLimit,
+    Refractory,
+    Region,
+    SignedEncoder,
+    SpikeCountDecoder,
+    SpikeDecoder,
+    StepForwardEncoder,
+    SurfaceEncoder,
+    ValueInput,
+)
+from snn_control.network import (
+    ALIF,
+    IF,
+    LI,
+    LIF,
+    PES,
+    STDP,
+    AdEx,
+    Bernoulli,
+    CubaLI,
+    CubaLIF,
+    EProp,
+    Integrator,
+    Izhikevich,
+    Latency,
+    Network,
+    Phase,
+    Poisson,
+    Population,
+    Projection,
+    Relay,
+    RewardSTDP,
+    Threshold,
+)
+from tests.reference import is_pulse
+
+DT = 1e-3
+
+
+def times(low, high):
+    return st.floats(low, high).map(lambda t: round(t, 4))
+
+
+@st.composite
+def spiking(draw, size=None):
+    """A model that fires, with parameters for all or, where ``size`` is known, for each neuron."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def number(low, high):
+        each = size is not None and draw(st.integers(0, 9)) == 0
+        return rng.uniform(low, high, size) if each else draw(times(low, high))
+
+    kinds = [LIF, LIF, CubaLIF, CubaLIF, IF, ALIF, AdEx, Izhikevich, Threshold, Bernoulli, Poisson, Latency, Phase]
+    kind = draw(st.sampled_from(kinds))
+    if kind in (Bernoulli, Poisson):
+        return kind(number(50, 1500))
+    if kind is Phase:
+        return Phase(draw(st.integers(1, 9)))
+    if kind is Latency:
+        tau, linear = draw(st.sampled_from([None, 2e-3])), draw(st.booleans())
+        return Latency(DT * draw(st.integers(1, 9)), tau, number(0.01, 0.3), linear)
+    if kind is Threshold:
+        return Threshold(number(0.2, 1.5), strict=draw(st.booleans()))
+    refractory = DT * draw(st.integers(0, 3))
+    if kind is Izhikevich:
+        return Izhikevich(r=number(5, 30), refractory=refractory, a=number(0.02, 0.1), d=number(2, 8))
+    if kind is AdEx:
+        values = {"tau_mem": number(0.005, 0.02), "v_threshold": number(0.9, 1.1), "v_reset": -0.2, "r": number(1, 4)}
+        values |= {"v_leak": 0.0, "v_rheobase": number(0.3, 0.5), "delta_t": number(0.05, 0.2), "a": 0.1, "b": 0.2}
+        return AdEx(refractory=refractory, integration=draw(st.sampled_from(["exponential_euler", "euler"])), **values)
+    values = {
+        "v_threshold": number(0.2, 1.5),
+        "r": draw(st.sampled_from([1.0, 2.5])),
+        "reset": draw(st.sampled_from(["value", "subtract"])),
+        "v_reset": draw(st.sampled_from([0.0, -0.2])),
+        "v_min": draw(st.sampled_from([-np.inf, -0.4])),
+    }
+    values["strict"] = draw(st.booleans())
+    special = draw(st.sampled_from(["", "", "", "delay", "several", "snntorch"]))
+    if special == "snntorch":
+        values |= {"reset": "subtract_snntorch"}
+    elif special == "several" and kind is not ALIF:
+        values |= {"several": True, "reset": "subtract"}
+    elif special == "delay":
+        values |= {"reset_delay": True}
+    else:
+        values |= {"refractory": refractory}
+    if kind is IF:
+        return IF(**values | {"r": number(20, 100)})
+    values |= {"tau_mem": number(0.002, 0.05), "v_leak": draw(st.sampled_from([0.0, 0.1, -0.3]))}
+    values |= {"integration": draw(st.sampled_from(["exact", "exponential_euler", "euler"]))}
+    if kind is CubaLIF:
+        values |= {"tau_syn": number(0.002, 0.02)}
+    if kind is ALIF:
+        values |= {"tau_adapt": number(0.01, 0.3), "beta": number(0.05, 0.5)}
+    return kind(**values)
+
+
+graded = (
+    st.builds(
+        LI,
+        tau_mem=times(0.002, 0.05),
+        v_leak=st.sampled_from([0.0, 0.2]),
+        r=st.sampled_from([1.0, 2.0]),
+        v_min=st.sampled_from([-np.inf, -0.1]),
+    )
+    | st.builds(CubaLI, tau_mem=times(0.002, 0.05), tau_syn=times(0.002, 0.05))
+    | st.builds(Integrator, r=st.sampled_from([5.0, 50.0]))
+    | st.just(Relay())
+)
+maybe_spiking = st.none() | spiking() | graded
+
+
+def some_zeros(rng, shape):
+    return np.where(rng.random(shape) < 0.4, 0.0, rng.normal(size=shape))
+
+
+@st.composite
+def an_input(draw, name, rng):
+    stale = draw(st.sampled_from([np.inf, 2.5e-3, 8e-3]))
+    common = {"name": name, "stale": stale, "required": draw(st.booleans())}
+    if draw(st.booleans()):
+        size = draw(st.integers(2, 6)), draw(st.integers(2, 6))
+        grid = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
+        polarity = draw(st.sampled_from(["signed", "merge", "split"]))
+        encoder = draw(an_events_encoder(grid, polarity))
+        filters = draw(st.lists(a_filter(size), max_size=3).map(tuple))
+        return EventsInput(size=size, encoder=encoder, capacity=draw(st.integers(5, 20)), filters=filters, **common)
+    size = draw(st.integers(1, 3))
+    encoder = draw(an_encoder(size, rng))
+    common["not_finite"] = draw(st.sampled_from(["reject", "reject", "high", "low", "hold"]))
+    return ValueInput(size=size, encoder=encoder, range=(-1.0, 1.0), plausible=(-3.0, 3.0), **common)
+
+
+@st.composite
+def an_events_encoder(draw, grid, polarity):
+    neuron = draw(maybe_spiking)
+    if draw(st.integers(0, 2)) == 0:
+        return SurfaceEncoder(grid, draw(times(0.002, 0.05)), polarity, neuron)
+    kinds = [{}, {}, {"response": "binary"}, {"response": "saturate", "ceiling": 1.5}]
+    values = draw(st.sampled_from(kinds)) | {"tau": draw(st.none() | times(0.002, 0.05))}
+    return PoolEncoder(grid, polarity, on_weight=0.7, off_weight=0.4, neuron=neuron, **values)
+
+
+@st.composite
+def a_filter(draw, size):
+    def below(n):
+        return draw(st.integers(0, n - 1))
+
+    kind = draw(st.sampled_from([Region, HotPixels, Refractory, BackgroundActivity, Polarity, RateLimit]))
+    if kind is Region:
+        x, y = below(size[0]), below(size[1])
+        return Region(x, y, 1 + below(size[0] - x), 1 + below(size[1] - y))
+    if kind is HotPixels:
+        return HotPixels(pixels=[(below(size[0]), below(size[1])) for _ in range(1 + below(3))])
+    if kind is Refractory:
+        return Refractory(draw(times(0.0005, 0.005)), draw(st.booleans()))
+    if kind is BackgroundActivity:
+        return BackgroundActivity(draw(times(0.0005, 0.005)), draw(st.integers(1, 3)))
+    if kind is Polarity:
+        return Polarity(draw(st.sampled_from(["on", "off"])))
+    return RateLimit(draw(st.sampled_from([300.0, 3000.0, 1e6])), draw(st.sampled_from([None, 1, 7.5])))
+
+
+@st.composite
+def an_encoder(draw, size, rng):
+    """An encoder of values, or None."""
+
+    def each(low, high):
+        return draw(st.sampled_from([1.0, rng.uniform(low, high, size)]))
+
+    kinds = [PopulationEncoder, LinearEncoder, DirectEncoder, FieldsEncoder, SignedEncoder, "changes"]
+    kind, neuron = draw(st.sampled_from([None, *kinds])), draw(maybe_spiking)
+    if kind is None:
+        return None
+    if kind is PopulationEncoder:
+        return PopulationEncoder(draw(st.integers(2, 5)), sigma=draw(st.sampled_from([None, 0.3])), neuron=neuron)
+    if kind is LinearEncoder:
+        m = draw(st.integers(1, 6))
+        return LinearEncoder(some_zeros(rng, (size, m)), rng.normal(size=m), neuron=neuron)
+    if kind is DirectEncoder:
+        return DirectEncoder(each(-2, 2), each(-0.5, 0.5), neuron)
+    if kind is SignedEncoder:
+        return SignedEncoder(each(0.1, 2), neuron)
+    if kind is FieldsEncoder:
+        if draw(st.booleans()):
+            return FieldsEncoder(grid=tuple(draw(st.integers(2, 3)) for _ in range(size)), neuron=neuron, drive=2.0)
+        centres = rng.normal(size=(draw(st.integers(1, 6)), size))
+        return FieldsEncoder(centres=centres, sigma=each(0.2, 1), neuron=neuron)
+    changes = draw(st.sampled_from([DeltaEncoder, StepForwardEncoder]))
+    threshold = 0.3 * each(0.2, 1)
+    return changes(threshold) if draw(st.booleans()) else changes(threshold, neuron)
+
+
+def out_size(spec):
+    """Neurons, or numbers, that an input gives, and whether they spike."""
+    encoder = spec.encoder
+    if isinstance(spec, EventsInput):
+        n = encoder.grid[0] * encoder.grid[1] * (2 if encoder.polarity == "split" else 1)
+    elif isinstance(encoder, PopulationEncoder):
+        n = spec.size * encoder.neurons
+    elif isinstance(encoder, LinearEncoder):
+        n = np.shape(encoder.weights)[1]
+    elif isinstance(encoder, FieldsEncoder):
+        n = len(encoder.centres) if encoder.grid is None else int(np.prod(encoder.grid))
+    else:
+        n = spec.size * (2 if isinstance(encoder, SignedEncoder | DeltaEncoder | StepForwardEncoder) else 1)
+    neuron = getattr(encoder, "neuron", None)
+    return n, neuron is not None and not neuron.graded
+
+
+@st.composite
+def a_term(draw, source, n, spikes, m, rng):
+    """A decoder of n neurons for m numbers."""
+    weights = draw(st.sampled_from([rng.normal(size=(n, m)), some_zeros(rng, (n, m))]))
+    if not spikes:
+        return MembraneDecoder(source, weights, draw(st.sampled_from([None, DT, 2 * DT, 5 * DT])))
+    kind = draw(st.sampled_from([SpikeDecoder, PopulationVectorDecoder, SpikeCountDecoder, FirstSpikeDecoder]))
+    if kind is SpikeDecoder:
+        return SpikeDecoder(source, weights / 50, 0.01)
+    if kind is PopulationVectorDecoder:
+        return PopulationVectorDecoder(source, weights, draw(st.sampled_from([4e-4, 0.01])), draw(st.booleans()))
+    window = DT * draw(st.integers(1, 7))
+    if kind is SpikeCountDecoder:
+        return SpikeCountDecoder(source, weights / 5, window)
+    return FirstSpikeDecoder(source, window, None if m in (1, n) and draw(st.booleans()) else weights)
+
+
+@st.composite
+def descriptions(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    inputs = [draw(an_input(f"in{k}", rng)) for k in range(draw(st.integers(1, 2)))]
+    populations = []
+    for k in range(draw(st.integers(1, 3))):
+        n = draw(st.integers(1, 7))
+        bias, v_init = draw(st.sampled_from([0.0, 0.9, rng.normal(size=n)])), draw(st.sampled_from([None, 0.0, 0.3]))
+        populations.append(Population(f"pop{k}", n, draw(spiking(n) | graded), bias, v_init))
+    sources = {i.name: out_size(i) for i in inputs} | {p.name: (p.size, not p.neuron.graded) for p in populations}
+    models = {p.name: p.neuron for p in populations} | {i.name: getattr(i.encoder, "neuron", None) for i in inputs}
+    several = {name for name, model in models.items() if getattr(model, "several", isinstance(model, Poisson))}
+    names, projections = [p.name for p in populations], []
+    for _ in range(draw(st.integers(1, 5))):
+        pre, post = draw(st.sampled_from(list(sources))), draw(st.sampled_from(names))
+        forward = pre not in names or names.index(pre) < names.index(post)
+        delay = DT * draw(st.integers(0 if forward else 1, 4))
+        (n_pre, spikes), n_post = sources[pre], sources[post][0]
+        kinds = ["dense", "sparse"] + ["one_to_one"] * (n_pre == n_post) + ["each", "in turn"] * (not spikes)
+        kind, values = draw(st.sampled_from(kinds)), {}
+        shape = {"dense": (n_pre, n_post), "sparse": (draw(st.integers(0, 12)),)}.get(kind, (n_post,))
+        if kind == "sparse":
+            values = {"pre_index": rng.integers(0, n_pre, shape), "post_index": rng.integers(0, n_post, shape)}
+        elif kind in ("each", "in turn"):  # every target has one synapse
+            index = rng.permutation(n_post)
+            channel = rng.integers(0, n_pre, n_post) if kind == "each" else index % n_pre
+            values = {"pre_index": channel, "post_index": index}
+            kind = "sparse"
+        values["bias"] = draw(st.sampled_from([None, 0.05]))
+        special = draw(st.sampled_from(["", "", "", "tau_syn", "int8", "delays"]))
+        if special == "tau_syn":
+            values["tau_syn"] = draw(times(0.002, 0.02))
+        else:
+            values["receptor"] = draw(st.sampled_from(["", "current"]))
+        if special == "int8" and spikes and pre not in several:
+            values |= {"precision": "int8", "scale": draw(st.sampled_from([None, 0.1]))}
+        if special == "delays" and spikes and kind != "one_to_one":
+            delay = delay + DT * rng.integers(0, 4, shape)
+        weights = draw(st.sampled_from([1.5, 0.0, rng.normal(size=shape) * 1.5, some_zeros(rng, shape)]))
+        projections.append(Projection(pre, post, weights, kind, delay=delay, **values))
+    outputs, steps = [], draw(st.sampled_from([1, 1, 3]))
+    raw = {i.name for i in inputs if is_pulse(i.encoder) and i.encoder.neuron is None}
+    readable = [name for name in sources if steps == 1 or name not in raw]  # pulses are gone after a tick's first step
+    for k in range(draw(st.integers(1, 2))):
+        index = draw(st.booleans())
+        m = draw(st.integers(2, 3)) if index else draw(st.integers(1, 3))
+        terms = []
+        for source in draw(st.lists(st.sampled_from(readable), min_size=1, max_size=2)):
+            terms.append(draw(a_term(source, *sources[source], m, rng)))
+        if index:
+            outputs.append(Output(f"out{k}", ArgmaxDecoder(m, tuple(terms)), safe=1))
+            continue
+        slew = draw(st.sampled_from([np.inf, 90.0]))
+        ramp = bool(np.isfinite(slew)) and draw(st.booleans())
+        outputs.append(Output(f"out{k}", tuple(terms), m, 0.1, (-0.7, 0.7), slew, safe=0.3, ramp=ramp))
+    guard = Guard(draw(st.integers(0, 3)))
+    return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, guard
+
+
+@st.composite
+def a_rule(draw, rule, n_post, n_all, weights):
+    """A rule for a network with graded populations "one" and "all", of 1 and of n_all neurons."""
+    least, most = np.min(weights, initial=0), np.max(weights, initial=1)
+    low, high = draw(st.sampled_from([(-np.inf, np.inf), (least, most + 0.01), (least - 1, most + 1)]))
+    values = {"w_min": float(low), "w_max": float(high), "enabled": draw(st.integers(0, 4)) > 0}
+    if issubclass(rule, STDP):
+        values |= {"a_plus": draw(st.sampled_from([0.02, 0.4])), "a_minus": draw(st.sampled_from([0.03, -0.3]))}
+        values |= {"tau_plus": draw(times(0.002, 0.03)), "tau_minus": draw(times(0.002, 0.03))}
+    if rule is RewardSTDP:
+        values |= {"reward": "one", "tau_e": draw(times(0.005, 1)), "learning_rate": 50.0}
+    if rule is PES:
+        values |= {"error": "all", "learning_rate": draw(st.sampled_from([1e-4, 1e-2]))}
+    if rule is EProp:
+        error = draw(st.sampled_from(["one", "all"]))
+        feedback = np.random.default_rng(n_post).normal(size=(n_post, 1 if error == "one" else n_all))
+        values |= {"error": error, "feedback": draw(st.sampled_from([0.7, feedback])), "learning_rate": 30.0}
+        values |= {"tau_out": draw(times(0.002, 0.03)), "gamma": draw(st.sampled_from([0.3, 1.0]))}
+    return rule(**values)
+
+
+@st.composite
+def eprop_neuron(draw):
+    kind = draw(st.sampled_from([IF, LIF, CubaLIF, ALIF, ALIF]))
+    values = {"reset": "subtract", "v_threshold": draw(times(0.2, 0.8))}
+    special = draw(st.sampled_from([{}, {"reset_delay": True}, {"refractory": 2 * DT}]))
+    if kind is ALIF:
+        values |= {"tau_adapt": draw(times(0.01, 0.3)), "beta": draw(times(0.05, 0.5))}
+    return kind(r=20.0 if kind is IF else 2.0, **values, **special)
+
+
+@st.composite
+def learners(draw):
+    """An input that spikes and two populations, whose projections learn by rules that are drawn."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = {name: draw(st.integers(1, 5)) for name in "xab"}
+    once = spiking().filter(lambda m: not getattr(m, "several", isinstance(m, Poisson)))
+    models = {name: draw(eprop_neuron() | once) for name in "ab"}
+    inputs = [
+        ValueInput("x", size=n["x"], encoder=LinearEncoder(np.eye(n["x"]), neuron=Threshold(0.3))),
+        ValueInput("given", size=1, range=(-1.0, 1.0), required=False),
+    ]
+    projections = [
+        Projection("given", g, rng.normal(size=(1, m)), tau_syn=0.01) for g, m in (("one", 1), ("all", n["b"]))
+    ]
+    for pre, post in draw(st.lists(st.sampled_from(["xa", "xb", "ab", "ba", "bb"]), min_size=1, max_size=3)):
+        kinds, values = ["dense", "sparse"] + ["one_to_one"] * (n[pre] == n[post]), {}
+        rules = [STDP, RewardSTDP] + [PES] * (n[post] == n["b"])
+        if getattr(models[post], "reset", "") == "subtract" and not np.ndim(models[post].v_threshold):
+            rules += [EProp] * 3
+        rule = draw(st.sampled_from(rules))
+        kind = draw(st.sampled_from(kinds)) if issubclass(rule, STDP) else "dense"
+        shape = {"dense": (n[pre], n[post]), "one_to_one": (n[post],)}.get(kind, (draw(st.integers(0, 12)),))
+        if kind == "sparse":
+            values |= {"pre_index": rng.integers(0, n[pre], shape), "post_index": rng.integers(0, n[post], shape)}
+        weights = rng.normal(size=shape) * 1.5
+        delay = DT * draw(st.integers(0 if pre < post or pre == "x" else 1, 3))
+        values |= draw(st.sampled_from([{}, {}, {"tau_syn": 0.007}, {"receptor": "current"}]))
+        learning = draw(a_rule(rule, n[post], n["b"], weights))
+        projections.append(Projection(pre, post, weights, kind, delay=delay, learning=learning, **values))
+    populations = [Population(name, n[name], models[name], rng.normal(0.5, 1, n[name])) for name in "ab"]
+    populations += [Population(name, m, LI(tau_mem=0.005)) for name, m in (("one", 1), ("all", n["b"]))]
+    outputs = [Output("u", (SpikeDecoder("b", 1 / 50, 0.01),), 1, limits=(-1, 1))]
+    steps = draw(st.sampled_from([1, 1, 3]))
+    return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, Guard()
+
+
+def observation(rng, inputs):
+    given = {}
+    for spec in inputs:
+        arrives = rng.random()
+        if arrives < 0.15:
+            given[spec.name] = None
+        elif isinstance(spec, EventsInput):
+            n = int(rng.integers(0, 25))
+            x, y = (rng.integers(0, side + 1, n) for side in spec.size)
+            t = np.sort(rng.integers(0, 3000, n)) * 1e-6 + rng.choice([0.0, 0.002, 0.004])
+            given[spec.name] = np.stack([t, x, y, rng.integers(0, 2, n)], 1)
+        else:
+            value = rng.normal(size=spec.size)
+            if arrives > 0.9:
+                value[0] = rng.choice([np.nan, np.inf, -np.inf, 50.0])
+            given[spec.name] = value
+    return given
