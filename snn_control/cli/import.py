@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ tick to tick, but with --reset-each-tick, for what was trained on independent sa
   mean, sum    of the tick's steps; count is the sum, of spikes
 Exit code: 0 done, or identical; 1 different; 2 bad input.
 """
+#: options of `controller_of` and their defaults
+SURROUNDINGS = {
+    "period": None, "steps_per_tick": None, "reset_each_tick": False, "readout": "", "input_scale": 1.0,
+    "input_offset": 0.0, "output_scale": 1.0, "output_limits": (-math.inf, math.inf),
+}  # fmt: skip
 
 
 def add_to(commands: Any) -> None:
@@ -56,7 +62,7 @@ def add_to(commands: Any) -> None:
     more.add_argument(
         "--reset-each-tick", action="store_true", help="each tick begins with the state of a reset network"
     )
-    more.add_argument("--readout", metavar="R", default="", help="how the steps of a tick become a command, see below")
+    more.add_argument("--readout", metavar="R", help="how the steps of a tick become a command, see below")
     finite, each = number(-1e30), "a number, or one for each of its numbers"
     more.add_argument("--input-scale", type=finite, nargs="+", metavar="X", help=f"multiplies an input: {each}")
     more.add_argument("--input-offset", type=finite, nargs="+", metavar="X", help="is added to it then, likewise")
@@ -65,13 +71,7 @@ def add_to(commands: Any) -> None:
         "--output-limits", type=finite, nargs=2, metavar=("LOW", "HIGH"), help="limits of every command; safe is 0"
     )
     add_shared(parser, "--json")
-
-
-#: options of `controller_of`
-SURROUNDINGS = (
-    "period", "steps_per_tick", "reset_each_tick", "readout", "input_scale", "input_offset", "output_scale",
-    "output_limits",
-)  # fmt: skip
+    parser.set_defaults(**SURROUNDINGS)
 
 
 def given_options(pairs: Sequence[str]) -> dict[str, str]:
@@ -179,7 +179,8 @@ def open_points(imported: Any, options: argparse.Namespace) -> list[str]:
         period = imported.dt * (options.steps_per_tick or 1)
         points.append(f"period {period * 1e3:.6g} ms ({rate(1 / period)}) {why}")
     names = ", ".join(imported.outputs)
-    bounds = "safe value of {} (now: 0)" if options.output_limits else "limits and safe value of {} (now: no limits, 0)"
+    limited = options.output_limits != SURROUNDINGS["output_limits"]
+    bounds = "safe value of {} (now: 0)" if limited else "limits and safe value of {} (now: no limits, 0)"
     inputs = f"range and stale of {', '.join(imported.inputs)} (now: any, never)"
     return [*points, f"still open: {bounds.format(names)}, {inputs}, and the ros section"]
 
@@ -191,21 +192,17 @@ def rate(hertz: float) -> str:
 def controller_of(imported: Any, options: argparse.Namespace) -> Any:
     """A ControllerSpec: the input's values drive the network, the outputs are decoded."""
     from ..controller_file import ControllerSpec
-    from ..nir.surroundings import UNBOUNDED, outputs_of, steps_of, value_inputs
+    from ..nir.surroundings import outputs_of, steps_of, value_inputs
 
     try:
         steps = steps_of(imported, options.period, options.steps_per_tick)
-        inputs = value_inputs(imported, _or(options.input_scale, 1.0), _or(options.input_offset, 0.0))
-        limits = tuple(_or(options.output_limits, UNBOUNDED))
-        outputs = outputs_of(imported, steps, options.readout, _or(options.output_scale, 1.0), limits)
+        inputs = value_inputs(imported, options.input_scale, options.input_offset)
+        limits = tuple(options.output_limits)
+        outputs = outputs_of(imported, steps, options.readout, options.output_scale, limits)
     except DescriptionError as error:  # the library's arguments are named as the options
         raise DescriptionError("--" + error.path.replace("_", "-"), error.value, error.rule, error.fix) from None
     period, reset = options.period or steps * imported.dt, options.reset_each_tick
     return ControllerSpec(period, imported.dt, inputs, imported.network, outputs, reset_each_tick=reset)
-
-
-def _or(value: Any, default: Any) -> Any:
-    return default if value is None else value
 
 
 def save(spec: Any, imported: Any, options: argparse.Namespace) -> None:
@@ -266,9 +263,9 @@ def command(options: argparse.Namespace) -> str:
     """The command that reads the file in this way."""
     said = f"snn_control import {options.file}" + (f" --dialect {options.dialect}" if options.dialect else "")
     said += "".join(f" --option {pair}" for pair in options.option)
-    for key in ("dt", *SURROUNDINGS):
+    for key, default in {"dt": None, **SURROUNDINGS}.items():
         value = getattr(options, key)
-        if value in (None, "", False):
+        if value == default:
             continue
         words = value if isinstance(value, list) else [] if value is True else [value]
         numbers = (f"{w:.12g}" if isinstance(w, float) else str(w) for w in words)
