@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
-from .errors import DescriptionError
+from .errors import DescriptionError, close_match
 
 __all__ = ["controller_path", "shipped", "shipped_names"]
 
@@ -57,10 +56,8 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
             if path.is_file():
                 return path
     known = shipped_names(folder, suffix)
-    near = get_close_matches(name.removesuffix(suffix), known, n=1)
-    fix = (
-        f"did you mean {near[0]!r}?" if near else f"shipped: {', '.join(known) or 'none found; reinstall the package'}"
-    )
+    fix = close_match(name.removesuffix(suffix), known)
+    fix = fix or f"shipped: {', '.join(known) or 'none found; reinstall the package'}"
     raise DescriptionError("shipped", name, f"must be a file in {folder}/", fix)
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
 from ..network import LI, Network, Population, Projection
-from ..network.checks import check_name
-from .ensemble import Ensemble, Function, finite, transformed
+from ..network.checks import Checked, Numbers, Positive, check_name
+from .ensemble import MATRIX, Ensemble, Function, transformed
 
 __all__ = ["Connection", "network"]
 
 
 @dataclass(frozen=True, eq=False)
-class Connection:
+class Connection(Checked):
     """What ``pre`` represents, through a function, a transform and a synapse, is added to what ``post`` represents.
 
     pre : an ensemble, or the name of an input without an encoder (or of a graded population)
@@ -36,12 +35,16 @@ class Connection:
     post: Ensemble
     function: Function = None
     transform: Any = 1.0
-    synapse: float = 0.005
-    noise: float = 0.1
+    synapse: Annotated[float, Numbers(least=0, unit="s")] = 0.005
+    noise: Positive = 0.1
 
     @property
     def label(self) -> str:
         return f"connections[{getattr(self.pre, 'name', self.pre)} -> {self.post.name}]"
+
+    @property
+    def where(self) -> str:
+        return f"{self.label}."
 
     def __post_init__(self) -> None:
         if not isinstance(self.post, Ensemble):
@@ -49,12 +52,10 @@ class Connection:
         if not isinstance(self.pre, Ensemble):
             check_name("connections.pre", self.pre)
             if self.function is not None:
-                rule = "an input's numbers go as they are"
-                raise DescriptionError(f"{self.label}.function", self.function, rule, "use a transform or an ensemble")
-        if not math.isfinite(self.synapse) or self.synapse < 0:
-            raise DescriptionError(f"{self.label}.synapse", self.synapse, "must be >= 0 s")
+                raise self.wrong("function", "an input's numbers go as they are", "use a transform or an ensemble")
+        super().__post_init__()
         if self.synapse == 0 and isinstance(self.pre, Ensemble):
-            raise DescriptionError(f"{self.label}.synapse", self.synapse, "must be > 0 s: spikes are filtered")
+            raise self.wrong("synapse", "must be > 0 s: spikes are filtered")
 
     def projection(self, target: str, delay: float = 0.0) -> Projection:
         """From pre to a graded population of post's dimensions; raises DescriptionError."""
@@ -72,7 +73,8 @@ class Connection:
 
     def _numbers(self) -> np.ndarray:
         """(size of the input, dimensions): its numbers as they are, through the transform."""
-        t = finite("transform", self.transform, "must be a number or a matrix")
+        MATRIX("transform", self.transform)
+        t = np.asarray(self.transform, np.float64)
         return transformed(np.eye(t.shape[1] if t.ndim == 2 else self.post.dimensions), t)
 
 

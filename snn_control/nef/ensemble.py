@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from ..coding import SpikeDecoder
 from ..errors import DescriptionError, counted
 from ..network import LIF, Population, Projection
-from ..network.checks import Checked, Positive, Seed, Size, check_name
+from ..network.checks import Checked, Each, Numbers, Positive, Seed, Size, check_name
 from .tuning import gains, hold, rates, solve, start
 
 __all__ = ["Ensemble", "Function", "Tuning"]
@@ -20,6 +20,7 @@ __all__ = ["Ensemble", "Function", "Tuning"]
 #: x (dimensions,) -> numbers; or (points (m, dimensions), targets (m, k)); None is x itself
 Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
 
+MATRIX = Numbers(ndim=2)
 #: keeps the part of the membrane above the threshold, so that its rate is not bound to whole steps
 NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
@@ -31,17 +32,6 @@ class Tuning(NamedTuple):
     gain: np.ndarray
     bias: np.ndarray
     v_init: np.ndarray
-
-
-def finite(path: str, value: Any, rule: str) -> np.ndarray:
-    """float64, of the shape of ``value``; raises DescriptionError where it is not finite numbers."""
-    try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise DescriptionError(path, value, rule) from None
-    if not np.isfinite(array).all():
-        raise DescriptionError(path, value, "must be finite")
-    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +55,9 @@ class Ensemble(Checked):
     neurons: Size
     dimensions: Size = 1
     radius: Positive = 1.0
-    max_rates: Any = (200.0, 400.0)
-    intercepts: Any = (-1.0, 0.9)
-    encoders: Any = None
+    max_rates: Each = (200.0, 400.0)
+    intercepts: Each = (-1.0, 0.9)
+    encoders: Annotated[Any, MATRIX] = None
     neuron: LIF = NEURON
     seed: Seed = 0
     dt: Positive = 1e-3
@@ -92,7 +82,7 @@ class Ensemble(Checked):
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
         """(neurons,): as given, or one of each of as many equal parts of the range."""
         n = self.neurons
-        value = finite(self.where + key, getattr(self, key), f"must be (low, high) or {n} numbers")
+        value = np.asarray(getattr(self, key), np.float64)
         part = (rng.permutation(n) + rng.random(n)) / n
         if value.shape == (2,) and value[0] <= value[1]:
             return value[0] + part * (value[1] - value[0])
@@ -103,7 +93,7 @@ class Ensemble(Checked):
     def _directions(self, rng: np.random.Generator) -> np.ndarray:
         shape = (self.neurons, self.dimensions)
         if self.encoders is not None:
-            drawn = finite(self.where + "encoders", self.encoders, f"must be numbers of shape {shape}")
+            drawn = np.asarray(self.encoders, np.float64)
             if drawn.shape != shape:
                 raise self.wrong("encoders", f"must have shape {shape}", value=f"shape {drawn.shape}")
         elif self.dimensions == 1:
@@ -176,7 +166,9 @@ class Ensemble(Checked):
                 raise self.wrong("function", "must give the same number of numbers for every x", value=values[0])
             targets = np.array(values)
         elif isinstance(function, tuple) and len(function) == 2:
-            points, targets = (finite(self.where + "function", s, "must be (points, targets)") for s in function)
+            for side in function:
+                MATRIX(self.where + "function", side)
+            points, targets = (np.asarray(side, np.float64) for side in function)
             if points.ndim != 2 or points.shape[1] != self.dimensions or targets.shape[:1] != points.shape[:1]:
                 rule = f"must be (points (m, {self.dimensions}), targets (m,) or (m, k))"
                 raise self.wrong("function", rule, value=f"shapes {points.shape}, {targets.shape}")
@@ -212,7 +204,8 @@ class Ensemble(Checked):
 
 def transformed(weights: np.ndarray, transform: Any) -> np.ndarray:
     """(n, size): weights (n, k) through a transform (size, k), or times a number; raises DescriptionError."""
-    t, k = finite("transform", transform, "must be a number or a matrix"), weights.shape[1]
+    MATRIX("transform", transform)
+    t, k = np.asarray(transform, np.float64), weights.shape[1]
     if t.ndim == 0:
         return weights * t
     if t.ndim != 2 or t.shape[1] != k:

@@ -45,7 +45,10 @@ class Numbers:
     finite: bool = True
 
     def __call__(self, path: str, value: Any) -> None:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            array = np.asarray(None)
         kinds = "fiub" if array.ndim else "fiu"  # an array of truth values is one of 0 and 1
         if array.dtype.kind not in kinds or array.ndim > self.ndim:
             raise DescriptionError(path, value, "must be numbers" if self.ndim else "must be a number")

@@ -20,28 +20,26 @@ MOST = 1 << 26  # weights of a matrix
 Shape = tuple[int, ...]
 
 
-def _flat_rows(p: Projection) -> bool:
-    """Whether a convolution has one dimension."""
-    c = p.connection
-    assert isinstance(c, Convolution)
-    return c.shape[1] == 1 and np.shape(p.weights)[2:3] == (1,) and not _pool(p) and c.pads(0, 1) == (0, 0)
-
-
 def picture(p: Projection) -> tuple[Shape, Shape]:
     """The shapes before and behind a convolution: (channels, rows, columns), or of one dimension (channels, places)."""
-    c, weights = p.connection, np.asarray(p.weights)
-    assert isinstance(c, Convolution)
+    c, shape = _convolution_of(p), np.shape(p.weights)
     try:
-        behind = c.output_shape(weights.shape)
+        behind = c.output_shape(shape)
     except DescriptionError as error:
         raise error.within(p.label) from None
-    return ((c.shape[0], c.shape[2]), (behind[0], behind[2])) if _flat_rows(p) else (c.shape, behind)
+    if c.shape[1] == 1 and shape[2:3] == (1,) and not _pool(p) and c.pads(0, 1) == (0, 0):
+        return (c.shape[0], c.shape[2]), (behind[0], behind[2])
+    return c.shape, behind
+
+
+def _convolution_of(p: Projection) -> Convolution:
+    assert isinstance(p.connection, Convolution)
+    return p.connection
 
 
 def _pool(p: Projection) -> str:
     """NIR's name of the pooling that a convolution is, or empty."""
-    c, w = p.connection, np.asarray(p.weights)
-    assert isinstance(c, Convolution)
+    c, w = _convolution_of(p), np.asarray(p.weights)
     alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
     if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
         return ""
@@ -95,16 +93,14 @@ def _channel_bias(p: Projection) -> np.ndarray | None:
 
 def natural(p: Projection, before: Shape) -> bool:
     """NIR has a node for this convolution, of a signal of that shape."""
-    c, shape, bias = p.connection, np.shape(p.weights), _channel_bias(p)
-    assert isinstance(c, Convolution)
+    c, shape, bias = _convolution_of(p), np.shape(p.weights), _channel_bias(p)
     square = len(picture(p)[0]) == 2 or shape[2] == shape[3]
     plain = square and c.groups == 1 and (bias is None or bias.size == shape[0])
     return before == picture(p)[0] and (plain or bool(_pool(p)))
 
 
 def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    c, weights = p.connection, np.asarray(p.weights, np.float32)
-    assert isinstance(c, Convolution)
+    c, weights = _convolution_of(p), np.asarray(p.weights, np.float32)
     metadata: dict[str, Any] = {"connection": "convolution"}
     bias, (takes, gives) = _channel_bias(p), picture(p)
     if not natural(p, before):
@@ -126,8 +122,7 @@ def _unrolled(
     nir: Any, p: Projection, weights: np.ndarray, bias: np.ndarray | None, n_post: int, metadata: dict[str, Any]
 ) -> tuple[Any, Shape, Shape]:
     """A convolution as a matrix; the metadata keep its kernel."""
-    c = p.connection
-    assert isinstance(c, Convolution)
+    c = _convolution_of(p)
     n_pre = int(np.prod(c.shape))
     if n_pre * n_post > MOST:
         rule = "NIR's own check takes square kernels, one group and one bias a channel, and as a matrix it is too large"
