@@ -18,7 +18,12 @@ from typing import IO
 
 import numpy as np
 
-__all__ = ["DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text"]
+from .errors import DescriptionError
+
+__all__ = [
+    "DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text",
+    "writing",
+]  # fmt: skip
 
 Write = Callable[[IO[bytes]], object]
 
@@ -72,6 +77,15 @@ def _part(path: Path, write: Write) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
+
+
+@contextmanager
+def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
+    """An OSError within it becomes a DescriptionError of ``name``, e.g. the option that gave the path."""
+    try:
+        yield
+    except OSError as error:
+        raise DescriptionError(name, str(path), f"cannot be written: {error.strerror}") from None
 
 
 def replace_text(path: str | os.PathLike, text: str) -> None:

@@ -6,6 +6,8 @@ import argparse
 from typing import Any
 
 from ..controller_file import load_spec
+from ..errors import DescriptionError
+from ..files import writing
 from ..resources import controller_path
 from .common import add_command, add_out, add_shared, check_out
 
@@ -23,15 +25,15 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..errors import DescriptionError
     from ..nir import export_nir
 
     check_out(options)
     spec = load_spec(controller_path(options.file, "FILE"))
-    try:
-        graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)
-    except DescriptionError as error:
-        raise (error if error.path == "--out" else error.in_file(spec.path)) from None
+    with writing("--out", options.out):
+        try:
+            graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)
+        except DescriptionError as error:
+            raise error.in_file(spec.path) from None
     print(f"{options.out}: {len(graph.nodes)} nodes, {len(graph.edges)} edges, written with a step of {spec.dt:g} s")
     print("not in it: decoders, limits, safe values, ROS topics")
     print(f"next: snn_control import {options.out}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError, SnnControlError
+from ..files import writing
 from .common import add_command, add_out, add_shared, check_out, number, print_json, table, whole
 
 MORE = """\
@@ -207,11 +208,9 @@ def controller_of(imported: Any, options: argparse.Namespace) -> Any:
 
 def save(spec: Any, imported: Any, options: argparse.Namespace) -> None:
     path = Path(options.out)
-    try:
-        said = command(options).replace(str(options.file), Path(options.file).name, 1)
+    said = command(options).replace(str(options.file), Path(options.file).name, 1)
+    with writing("--out", path):
         spec.save(path, "\n".join([f"Made by: {said} --out {path.name}", *open_points(imported, options)]))
-    except OSError as error:
-        raise DescriptionError("--out", str(path), f"cannot be written: {error.strerror}") from None
 
 
 def read(options: argparse.Namespace) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DescriptionError
-from ..files import replace_text
+from ..files import replace_text, writing
 from .common import add_command
 
 MORE = """\
@@ -61,12 +61,10 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     path = Path(options.file)
-    try:
+    with writing("FILE", path):
         if path.exists():
             raise DescriptionError("FILE", str(path), "exists already", "choose another name")
         replace_text(path, text)
-    except OSError as error:
-        raise DescriptionError("FILE", str(path), f"cannot be written: {error.strerror}") from None
     print(f"{path}: written. Next: snn_control check {path}")
     if options.events:
         print(f"with a recording: snn_control events replay RECORDING --controller {path}")

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DescriptionError
+from ..files import writing
 from ..record.input_log import InputLogRecorder
 from ..training.rollout import Spread
 from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
@@ -172,11 +173,8 @@ class _Recording:
         if self.video:
             self.video.close(whole=kind is None)
         if self.recorder and kind is None:
-            try:
+            with writing("--record", self._path):
                 self.recorder.save(self._path)
-            except OSError as error:
-                rule = f"cannot be written: {error.strerror}"
-                raise DescriptionError("--record", self._path, rule) from None
 
     @property
     def recorded(self) -> str:

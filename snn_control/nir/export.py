@@ -45,15 +45,12 @@ def export_nir(
 
     outputs : each population that one of them reads gets an Output; decoders, limits and the guard are not in the file
 
-    Raises DescriptionError, path, value, rule and fix, for what NIR cannot hold.
+    Raises DescriptionError for what NIR cannot hold, and OSError where the file cannot be written.
     """
     graph = export_graph(network, inputs, outputs, dt)
     content = io.BytesIO()
     library().write(content, graph)
-    try:
-        replace_file(path, lambda file: file.write(content.getvalue()))
-    except OSError as error:
-        raise DescriptionError("--out", str(path), f"cannot be written: {error.strerror}") from None
+    replace_file(path, lambda file: file.write(content.getvalue()))
     return graph
 
 
