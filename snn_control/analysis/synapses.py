@@ -52,21 +52,20 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 
 def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
-    if isinstance(p.connector, Convolution):
-        pre, post, weight = p.connector.synapses(np.asarray(p.weights, np.float64))
-        return Synapses(p, pre, post, weight, np.full(pre.size, float(p.delay)))
     pre, post, weight, delay = given_synapses(p, n_pre, n_post)
     there = weight != 0 if p.learning is None else np.ones(weight.size, bool)
     return Synapses(p, pre[there], post[there], weight[there], delay[there])
 
 
 def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Source, target, weight and delay [s], each (k,), of every synapse of a projection that is no convolution.
+    """Source, target, weight and delay [s], each (k,), of every synapse of a projection.
 
-    Those of weight 0 are among them; int8 weights are as they are rounded.
+    Those of weight 0 are among them, but for a convolution; int8 weights are as they are rounded.
     """
     connector = p.connector
-    assert not isinstance(connector, Convolution)
+    if isinstance(connector, Convolution):
+        pre, post, weight = connector.synapses(np.asarray(p.weights, np.float64))
+        return pre, post, weight, np.full(pre.size, float(p.delay))
     pre, post = connector.pairs(n_pre, n_post, p.pre == p.post)
     shape = (n_pre, n_post) if isinstance(connector, AllToAll) else pre.shape
     drawn = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights, np.float64)

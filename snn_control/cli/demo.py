@@ -292,7 +292,7 @@ def plotted(options: argparse.Namespace, spec: ControllerSpec, episode: tuple, l
     from ..controller_file.names import output_names
     from ..realtime.histogram import buckets, edges
     from ..report.event_run import event_arrays, events_of_episode
-    from ..report.named import colour_places
+    from ..report.kit import colour_places
 
     (world, facts), (activity, report) = episode, loop
     stats, step, error = report["stats"], facts["step_ns"] * 1e-9, world["info.error"]

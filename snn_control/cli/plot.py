@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     for module in ("matplotlib", "jinja2"):
         need_extra(module, "report")
-    from ..report.look import look
+    from ..report.controller_page import write_controller_page
 
     path = controller_path(options.file, "FILE")
     spec = load_spec(path)
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     stimulus, title = stimulus_of(options, spec), path.name
     if options.state is not None:
         spec, title = with_learned(spec, options.state), f"{title} with the weights of {Path(options.state).name}"
-    done = look(spec, stimulus, folder, suffix=options.format, only=options.only, title=title)
+    done = write_controller_page(spec, stimulus, folder, suffix=options.format, only=options.only, title=title)
     if options.json:
         print_json({
             "file": str(path),

@@ -98,11 +98,15 @@ class EncoderLowering:
         events input (`snn_control.engine.slots`), whose columns and filters `event_columns` gives
     pulse : the currents act in the first step of a tick only; or a function of the description that says so
     events : it takes events, not numbers
+    drawing : ``"module:function"`` of the picture of such an input in ``snn_control plot``, imported only there; the
+        function is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative text). None: tuning
+        curves, where the same numbers always give the same currents
     """
 
     build: Callable[[Any, Any, Place], Place]
     pulse: bool | Callable[[Any], bool] = False
     events: bool = False
+    drawing: str | None = None
 
 
 @dataclass(frozen=True)

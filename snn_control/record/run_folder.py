@@ -64,7 +64,7 @@ spike_population        (s,) integer              index into ``population_names`
 spike_neuron            (s,) integer              index of the neuron in its population
 population_names        (p,) str                  names of the populations
 population_sizes        (p,) integer              neurons of each
-population_colours      (p,) integer              places of their colours (snn_control.report.named)
+population_colours      (p,) integer              places of their colours (snn_control.report.kit)
 <name>_edges_ns         (b + 1,) float or int     edges of a histogram [ns], ascending; the first may be
                                                   0 and the last infinite
 <name>_counts           (b,) integer              counts; ``name`` is ``wakeup``, ``latency`` (sensor to

@@ -1,4 +1,4 @@
-"""One style and one way to draw for every picture of the package.
+"""A figure painted into the bytes of its files, with what a page says of it.
 
 matplotlib is imported when the first picture is drawn, and only its Agg canvas: no display, no global state.
 """
@@ -10,41 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import RuntimeFault, how_to_install
-from .hover import places
+from .kit import GRID, INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = [
-    "EXCITES",
-    "FORMATS",
-    "INHIBITS",
-    "INK",
-    "MUTED",
-    "NO_UNIT",
-    "OUTPUT",
-    "PALETTE",
-    "SIGNED",
-    "STYLE",
-    "WIDTH",
-    "Picture",
-    "keep_apart",
-    "paint",
-    "shades",
-    "tint",
-    "whole_ticks",
-]
-
-INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
-#: Okabe and Ito's colours, told apart by colour-blind people as well
-PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
-OUTPUT = "#3b4754"  # of commands, which are no population
-#: of numbers with a sign: red what excites or adds, blue what inhibits or takes away
-SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
-WIDTH = 11.0  # inch; the page scales it to its column
-NO_UNIT = "no unit"  # of an input or output whose author gave none
+__all__ = ["FORMATS", "STYLE", "Picture", "paint", "pointer_values"]
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -77,26 +53,15 @@ STYLE: dict[Any, Any] = {
 #: picture has the same bytes
 FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
-
-def tint(colour: str, share: float) -> str:
-    """A colour, ``share`` of the way to white; where it is below 0, to black."""
-    from matplotlib.colors import to_hex, to_rgb
-
-    red, green, blue = (c * (1 + share) if share < 0 else c + (1 - c) * share for c in to_rgb(colour))
-    return to_hex((red, green, blue))
-
-
-def shades(colour: str, n: int) -> list[str]:
-    """n shades of a colour, from dark to light: for several numbers of one input or population."""
-    return [colour] if n == 1 else [tint(colour, -0.35 + 0.9 * k / (n - 1)) for k in range(n)]
+MOST_CELLS = 4096  # of an image whose values the page holds
+SCALES = {"linear": 0, "log": 1}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: what to write below it, what to read out instead of it, its bytes in each format, and the axes
-    that are in it (`hover.places`)."""
+    """A drawn picture: what to write below it, what to read out instead of it, its bytes in each format, and the
+    values of its axes (`pointer_values`)."""
 
-    key: str
     title: str
     caption: str
     alt: str
@@ -108,22 +73,7 @@ class Picture:
         return self.files["png"]
 
 
-def keep_apart(figure: Figure) -> None:
-    """More room between axes: the label of a colour bar stands apart from that of the next axes."""
-    engine: Any = figure.get_layout_engine()
-    if engine is not None:
-        engine.set(wspace=0.04)
-
-
-def whole_ticks(axes: Axes, which: str = "both") -> None:
-    """Few ticks, at whole numbers: of both axes, or of "x" or "y"."""
-    from matplotlib.ticker import MaxNLocator
-
-    for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
-        axis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-
-
-def paint(key: str, title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "png") -> Picture:
+def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "png") -> Picture:
     """Draw a picture as PNG and, where ``also`` is another of `FORMATS`, as that too.
 
     fill : puts axes into the figure, sets its size, returns caption and alternative text
@@ -147,6 +97,46 @@ def paint(key: str, title: str, fill: Callable[[Figure], tuple[str, str]], also:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, metadata=FORMATS[suffix])
             files[suffix] = buffer.getvalue()
-        axes = places(figure)
+        axes = pointer_values(figure)
         figure.clear()
-    return Picture(key, title, caption, alt, files, axes)
+    return Picture(title, caption, alt, files, axes)
+
+
+def pointer_values(figure: Figure) -> list[dict[str, Any]]:
+    """What a page needs to show the values under the pointer, for each pair of axes of a figure that was drawn.
+
+    box : left, top, right, bottom, shares of the figure
+    x, y : label, first and last value, 1 where the axis is logarithmic
+    cells, label : of a small image, its values and what they are
+
+    Axes without an axis, of colour bars and of three dimensions are left out.
+    """
+    found = []
+    for axes in figure.axes:
+        if not axes.axison or axes.get_label() == "<colorbar>" or hasattr(axes, "get_zlim"):
+            continue
+        if axes.get_xscale() not in SCALES or axes.get_yscale() not in SCALES:
+            continue
+        box = axes.get_window_extent().transformed(figure.transFigure.inverted())
+        one: dict[str, Any] = {"box": [round(v, 5) for v in (box.x0, 1 - box.y1, box.x1, 1 - box.y0)]}
+        for key, axis, ends in (("x", axes.xaxis, axes.get_xlim()), ("y", axes.yaxis, axes.get_ylim())):
+            one[key] = [_label(axes, axis, key), *(float(f"{v:.7g}") for v in ends), SCALES[axis.get_scale()]]
+        found.append(one | _cells(axes))
+    return found
+
+
+def _label(axes: Axes, axis: Axis, key: str) -> str:
+    """The label of an axis; where it has none, that of axes that share it."""
+    group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
+    labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
+    return next((text.replace("\n", " ") for text in labels if text), "")
+
+
+def _cells(axes: Axes) -> dict[str, Any]:
+    """The values of a small image that fills its axes; None, as JSON has no other word, for what is not finite."""
+    for image in axes.images:
+        values, bar = image.get_array(), image.colorbar
+        if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:
+            rows = [[float(f"{v:.4g}") if np.isfinite(v) else None for v in row] for row in np.asarray(values, float)]
+            return {"cells": rows, "label": bar.ax.get_ylabel()}
+    return {}

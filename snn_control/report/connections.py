@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..analysis.synapses import given_synapses
 from ..network import AllToAll, Projection
 from ..network.convolution import Convolution
-from .canvas import EXCITES, INHIBITS, MUTED, SIGNED, WIDTH, keep_apart, whole_ticks
+from .kit import EXCITES, INHIBITS, MUTED, WIDTH, colour_bar, keep_apart, signed_scale, whole_ticks
 from .table import number
 
 if TYPE_CHECKING:
@@ -31,25 +31,25 @@ WEIGHT = "weight [a.u.]"
 class Synapses:
     """The synapses of one projection, without those of weight 0 that stay so.
 
+    dense : every neuron of the source has a place for a synapse onto every one of the target
     places : of how many weights these are
-    kind : "dense", "sparse" (one to one as well) or "convolution"
-    pre_index, post_index : (k,) of dense and sparse ones
-    weights, delays : (k,); delays in s. Of a convolution the weights are those of the kernels, once each
-    into, out : (n_post,), (n_pre,) synapses onto and from each neuron
-    kernels : (channels out, channels in / groups, rows, columns) of a convolution
+    pre_index, post_index : (k,) int64, neurons
+    weights, delays : (k,) float64, delays in s. Of a convolution the weights are those of the kernels, once each
+    into, out : (n_post,), (n_pre,) int64, synapses onto and from each neuron
+    kernels : (channels out, channels in / groups, rows, columns) float64 of a convolution
     """
 
     pre: str
     post: str
-    kind: str
+    dense: bool
+    places: int
+    pre_index: np.ndarray
+    post_index: np.ndarray
     weights: np.ndarray
     delays: np.ndarray
     into: np.ndarray
     out: np.ndarray
-    pre_index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    post_index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     kernels: np.ndarray | None = None
-    places: int = 0
 
     @property
     def title(self) -> str:
@@ -62,43 +62,36 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
     sizes : of `snn_control.analysis.synapses.sizes_of`
     """
     n_pre, n_post = sizes[p.pre], sizes[p.post]
-    if isinstance(p.connector, Convolution):
-        weights = np.asarray(p.weights, np.float64)
-        into, out = _degrees_of_convolution(p.connector, weights.shape)
-        delays = np.full(weights.size, _whole_steps(p.delay, dt))
-        return Synapses(p.pre, p.post, "convolution", weights.reshape(-1), delays, into, out, kernels=weights)
-    pre, post, weights, delays = given_synapses(p, n_pre, n_post)
-    places, there = weights.size, weights != 0 if p.learning is None else np.ones(weights.size, bool)
+    kernels = np.asarray(p.weights, np.float64) if isinstance(p.connector, Convolution) else None
+    counted = p if kernels is None else replace(p, weights=np.ones(kernels.shape))  # weights of 0 in a kernel count
+    pre, post, weights, delays = given_synapses(counted, n_pre, n_post)
+    there = weights != 0 if p.learning is None else np.ones(weights.size, bool)
     pre, post = pre[there], post[there]
     return Synapses(
-        p.pre, p.post, "dense" if isinstance(p.connector, AllToAll) else "sparse", weights[there],
-        _whole_steps(delays[there], dt), np.bincount(post, minlength=n_post), np.bincount(pre, minlength=n_pre),
-        pre, post, places=places,
-    )  # fmt: skip
-
-
-def _whole_steps(delay: Any, dt: float) -> np.ndarray:
-    return np.rint(np.asarray(delay, np.float64) / dt) * dt
-
-
-def _degrees_of_convolution(c: Convolution, weights: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Synapses onto and from each neuron, those of the kernel's places that lie in the picture."""
-    channels, *sides = c.output_shape(weights)
-    into, out = np.ones(1, np.int64), np.ones(1, np.int64)
-    for axis, side in enumerate(sides):
-        places = np.arange(side)[:, None] * c.stride[axis] - c.pads(axis, weights[2 + axis])[0]
-        places = places + np.arange(weights[2 + axis]) * c.dilation[axis]
-        inside = (places >= 0) & (places < c.shape[1 + axis])
-        into = np.multiply.outer(into, inside.sum(1)).reshape(-1)
-        out = np.multiply.outer(out, np.bincount(places[inside], minlength=c.shape[1 + axis])).reshape(-1)
-    return np.tile(into * weights[1], channels), np.tile(out * (channels // c.groups), c.shape[0])
+        p.pre,
+        p.post,
+        dense=isinstance(p.connector, AllToAll),
+        places=weights.size,
+        pre_index=pre,
+        post_index=post,
+        weights=weights[there] if kernels is None else kernels.reshape(-1),
+        delays=np.rint(delays[there] / dt) * dt,
+        into=np.bincount(post, minlength=n_post),
+        out=np.bincount(pre, minlength=n_pre),
+        kernels=kernels,
+    )
 
 
 # --- weights --------------------------------------------------------------------------------------
 
 
-#: width, what draws it, and whether there is something to see
-Column = tuple[float, Callable[["Axes", Synapses], None], Callable[[Synapses], bool]]
+class Column(NamedTuple):
+    """What is drawn of each projection, or ``otherwise`` said where there is nothing to see."""
+
+    width: float
+    draw: Callable[[Axes, Synapses], None]
+    varied: Callable[[Synapses], bool]
+    otherwise: Callable[[Synapses], str]
 
 
 def _one(values: np.ndarray) -> bool:
@@ -109,7 +102,7 @@ def _one(values: np.ndarray) -> bool:
 def alike(s: Synapses) -> bool:
     """Whether all synapses, and all neurons of either side, are the same and every place holds one, or none does: one
     line says it all."""
-    whole = s.kind != "dense" or len(s.weights) in (0, s.places)
+    whole = not s.dense or len(s.weights) in (0, s.places)
     return whole and all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
 
 
@@ -128,13 +121,13 @@ def draw_weights(
     colours : of inputs and populations
     """
     rows, bars = [s for s in projections if not alike(s)], [s for s in projections if alike(s)]
-    columns: list[Column] = [
-        (1.5, partial(_matrix, figure), lambda s: True),
-        (1.0, _weight_histogram, lambda s: not _one(s.weights)),
-        (1.0, _delay_histogram, lambda s: not _one(s.delays)),
-        (1.2, partial(_degrees, colours=colours or {}), lambda s: not (_one(s.into) and _one(s.out))),
+    columns = [
+        Column(1.5, _matrix, lambda s: True, _count),
+        Column(1.0, _weight_histogram, lambda s: not _one(s.weights), lambda s: f"all weights {_span(s.weights)}"),
+        Column(1.0, _delay_histogram, lambda s: not _one(s.delays), _delay_text),
+        Column(1.2, partial(_degrees, colours=colours or {}), _degrees_vary, _degree_text),
     ]
-    columns = [c for c in columns if any(c[2](s) for s in rows)]
+    columns = [c for c in columns if any(c.varied(s) for s in rows)]
     height = 0.9 + 0.44 * len(bars) if bars else 0.0
     figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(rows) + height)
     keep_apart(figure)
@@ -148,7 +141,7 @@ def draw_weights(
     if any(s.kernels is not None for s in rows):
         caption += "The kernels of a convolution stand side by side; their weights of 0 count as well. "
     caption += "Weights of 0 count as no synapse. " if any(s.kernels is None for s in projections) else ""
-    if any(not (_one(s.into) and _one(s.out)) for s in rows):
+    if any(_degrees_vary(s) for s in rows):
         caption += "In-degree: synapses onto a neuron of the target; out-degree: synapses from a neuron of the source. "
     caption += "A bar: all synapses of the projection are alike. " if bars else ""
     return caption + "a.u.: the unit of the membrane over r.", f"Weights. {'; '.join(said)}."
@@ -156,14 +149,14 @@ def draw_weights(
 
 def _panels(figure: Figure | SubFigure, rows: Sequence[Synapses], columns: Sequence[Column]) -> None:
     """A row a projection; words where there is nothing to see."""
-    widths = {"width_ratios": [width for width, _, _ in columns]}
+    widths = {"width_ratios": [column.width for column in columns]}
     grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw=widths)
-    for (k, s), (j, (_, draw, varied)) in product(enumerate(rows), enumerate(columns)):
-        if varied(s):
-            draw(grid[k, j], s)
+    for axes, (s, column) in zip(grid.flat, product(rows, columns)):
+        if column.varied(s):
+            column.draw(axes, s)
         else:
-            grid[k, j].axis("off")
-            grid[k, j].text(0.5, 0.5, _the_one(s, draw), ha="center", va="center", color=MUTED, fontsize=10)
+            axes.axis("off")
+            axes.text(0.5, 0.5, column.otherwise(s), ha="center", va="center", color=MUTED, fontsize=10)
 
 
 def _span(values: np.ndarray, scale: float = 1.0) -> str:
@@ -172,81 +165,81 @@ def _span(values: np.ndarray, scale: float = 1.0) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def _the_one(s: Synapses, draw: Any) -> str:
-    """What stands in the place of a histogram of one value."""
-    if draw is _weight_histogram:
-        return f"all weights {_span(s.weights)}"
-    if draw is _delay_histogram:
-        return _delay_text(s)
+def _delay_text(s: Synapses) -> str:
+    return f"delay {_span(s.delays, 1e3)} ms" if s.delays.any() else "no delay"
+
+
+def _degree_text(s: Synapses) -> str:
     return f"in-degree {_span(s.into)}\nout-degree {_span(s.out)}"
 
 
-def _delay_text(s: Synapses) -> str:
-    return f"delay {_span(s.delays, 1e3)} ms" if s.delays.any() else "no delay"
+def _degrees_vary(s: Synapses) -> bool:
+    return not (_one(s.into) and _one(s.out))
 
 
 def _bars(axes: Axes, projections: Sequence[Synapses]) -> None:
     """The weight of projections whose synapses are all alike."""
     weights = np.array([float(s.weights[0]) if len(s.weights) else 0.0 for s in projections])
     places = np.arange(len(weights))
-    axes.barh(places, weights, 0.6, color=[EXCITES if w > 0 else INHIBITS for w in weights])
+    bars = axes.barh(places, weights, 0.6, color=[EXCITES if w > 0 else INHIBITS for w in weights])
+    axes.bar_label(bars, [number(w) for w in weights.tolist()], padding=4, fontsize=9)
     sizes = np.abs(weights[weights != 0])
     if len(sizes) and sizes.max() > 30 * sizes.min():
         axes.set_xscale("symlog", linthresh=float(10 ** np.floor(np.log10(sizes.min()))))
     axes.axvline(0, color=MUTED, lw=0.8)
-    texts = (f"{_count(s)}, {_delay_text(s)}, {_the_one(s, None)}" for s in projections)
-    axes.set_yticks(places, [f"{s.title}\n{text.replace(chr(10), ', ')}" for s, text in zip(projections, texts)])
+    texts = [", ".join((_count(s), _delay_text(s), *_degree_text(s).split("\n"))) for s in projections]
+    axes.set_yticks(places, [f"{s.title}\n{text}" for s, text in zip(projections, texts)])
     axes.tick_params(axis="y", length=0, labelsize=9)
     axes.set_ylim(len(weights) - 0.5, -0.5)
     axes.grid(False, axis="y")
-    for y, w in enumerate(weights):
-        axes.annotate(number(w), (w, y), (4 if w > 0 else -4, 0), textcoords="offset points", va="center",
-                      ha="left" if w > 0 else "right", fontsize=9)  # fmt: skip
     axes.margins(x=0.12)
     axes.set_title("Projections whose synapses are all alike")
     axes.set(xlabel=WEIGHT, ylabel="")
 
 
-def _matrix(figure: Figure, axes: Axes, s: Synapses) -> None:
+def _matrix(axes: Axes, s: Synapses) -> None:
     """Dense: an image, averaged where large. Sparse: dots, or how many synapses lie where. Convolution: its kernels."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.grid(False)
     whole_ticks(axes)
     axes.set_title(f"{s.title}\n{_count(s)}, {_delay_text(s)}", fontsize=10.5)
-    most = float(np.abs(s.weights).max()) if len(s.weights) and s.weights.any() else 1.0
     label = WEIGHT
-    colours: dict[str, Any] = {"cmap": SIGNED, "vmin": -most, "vmax": most}
     if s.kernels is not None:
-        shown: Any = _kernels(axes, s.kernels, colours)
+        shown = _kernels(axes, s.kernels)
     else:
         n_pre, n_post = len(s.out), len(s.into)
         axes.set(xlabel=f"{s.pre} [neuron]", ylabel=f"{s.post} [neuron]")
         axes.set(xlim=(-0.5, n_pre - 0.5), ylim=(n_post - 0.5, -0.5))
-        if s.kind == "sparse" and len(s.weights) <= MOST_DOTS:
-            size = float(np.clip(150 / max(n_pre, n_post), 1.2, 10.0)) ** 2  # a cell [pt]
-            shown = axes.scatter(
-                s.pre_index, s.post_index, size, s.weights, marker="s", lw=0, rasterized=True, **colours
-            )  # fmt: skip
+        if s.dense or len(s.weights) > MOST_DOTS:
+            shown = _cells(axes, s)
+            label = WEIGHT if s.dense else "synapses in a cell [count]"
         else:
-            cells: list[Any] = [np.linspace(-0.5, n - 0.5, min(n, MOST_CELLS) + 1) for n in (n_pre, n_post)]
-            dense = s.kind == "dense"
-            total = np.histogram2d(s.post_index, s.pre_index, cells[::-1], weights=s.weights if dense else None)[0]
-            if dense:  # a cell holds the mean of its weights
-                each = [np.diff(np.ceil(c - 1e-9)) for c in cells]
-                total /= np.maximum(np.outer(each[1], each[0]), 1)
-            else:
-                label, colours = "synapses in a cell [count]", {"cmap": "Greys", "vmin": 0.0, "vmax": total.max()}
-            shown = axes.pcolormesh(*cells, total, rasterized=True, **colours)
+            size = float(np.clip(150 / max(n_pre, n_post), 1.2, 10.0)) ** 2  # a cell [pt]
+            style: dict[str, Any] = {"marker": "s", "lw": 0, "rasterized": True, **signed_scale(s.weights)}
+            shown = axes.scatter(s.pre_index, s.post_index, size, s.weights, **style)
     # no common factor: it would stand above the bar, in the title
     plain = FuncFormatter(lambda x, _: f"{x:.6g}")
-    figure.colorbar(shown, ax=axes, fraction=0.06, pad=0.02, ticks=MaxNLocator(5), format=plain).set_label(label)
+    colour_bar(axes, shown, label, ticks=MaxNLocator(5), format=plain)
 
 
-def _kernels(axes: Axes, kernels: np.ndarray, colours: dict[str, Any]) -> Any:
+def _cells(axes: Axes, s: Synapses) -> Any:
+    """At most `MOST_CELLS` cells along an axis: the means of dense weights, the numbers of other synapses."""
+    cells: list[Any] = [np.linspace(-0.5, n - 0.5, min(n, MOST_CELLS) + 1) for n in (len(s.out), len(s.into))]
+    weights = s.weights if s.dense else None
+    total = np.histogram2d(s.post_index, s.pre_index, cells[::-1], weights=weights)[0]
+    scale: dict[str, Any] = {"cmap": "Greys", "vmin": 0.0, "vmax": total.max()}
+    if s.dense:
+        columns, rows = (np.diff(np.ceil(c - 1e-9)) for c in cells)
+        total /= np.maximum(np.outer(rows, columns), 1)
+        scale = signed_scale(s.weights)
+    return axes.pcolormesh(*cells, total, rasterized=True, **scale)
+
+
+def _kernels(axes: Axes, kernels: np.ndarray) -> Any:
     """All kernels side by side, output channels from left to right, input channels downwards; at most `MOST_CELLS`
     weights along an axis."""
-    rows, columns = kernels.shape[2:]
+    scale, (rows, columns) = signed_scale(kernels), kernels.shape[2:]
     kernels = kernels[: max(1, MOST_CELLS // columns), : max(1, MOST_CELLS // rows)]
     outputs, inputs = kernels.shape[:2]
     picture = kernels.transpose(1, 2, 0, 3).reshape(inputs * rows, outputs * columns)
@@ -254,7 +247,7 @@ def _kernels(axes: Axes, kernels: np.ndarray, colours: dict[str, Any]) -> Any:
         axes.axhline(at, color=MUTED, lw=0.5)
     for at in np.arange(1, outputs) * columns - 0.5:
         axes.axvline(at, color=MUTED, lw=0.5)
-    image = axes.imshow(picture, aspect="auto", **colours)
+    image = axes.imshow(picture, aspect="auto", **scale)
     for axis, n, side in ((axes.xaxis, outputs, columns), (axes.yaxis, inputs, rows)):
         named = np.arange(0, n, -(-n // 8))
         axis.set_ticks((named + 0.5) * side - 0.5, [str(k) for k in named])

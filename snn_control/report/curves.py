@@ -1,25 +1,43 @@
-"""Pictures of what single neurons and encoders do: f-I curves, tuning curves, pooled events."""
+"""Pictures of what single neurons and encoders do: f-I curves, tuning curves, pooled events.
+
+A picture of an encoder is a function (figure, input, dt [s], names of the input's numbers) -> (caption, alternative
+text), which the encoder's lowering names (`engine.lowering.EncoderLowering.drawing`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..analysis.probe import sample
-from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled
-from ..coding import EventsInput, FieldsEncoder, LinearEncoder, PoolEncoder, SurfaceEncoder, ValueInput
+from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled, tuning
+from ..coding import EventsInput, FieldsEncoder, LinearEncoder, ValueInput
 from ..network import NeuronModel
-from .canvas import INK, MUTED, NO_UNIT, PALETTE, SIGNED, WIDTH, keep_apart, shades, whole_ticks
-from .event_plots import OFF_INK, ON_INK
+from .kit import (
+    EVENT_OFF,
+    EVENT_ON,
+    INK,
+    MUTED,
+    NO_UNIT,
+    WIDTH,
+    axes_in_rows,
+    colour_bar,
+    keep_apart,
+    ramp,
+    shades,
+    signed_image,
+    signed_scale,
+    whole_ticks,
+)
 from .table import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MOST_DIMENSIONS", "draw_f_i", "draw_linear", "draw_pool", "draw_tuning", "f_i_curves", "same_models"]
+__all__ = ["draw_f_i", "draw_linear", "draw_pool", "draw_surface", "draw_tuning", "f_i_curves", "same_models"]
 
 MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
 CURRENT = "constant current [a.u.]"
@@ -44,33 +62,23 @@ def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[
     return found
 
 
-def _grid(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
-    """n axes, ``columns`` a row."""
-    columns = min(n, columns)
-    rows = -(-n // columns)
-    figure.set_size_inches(WIDTH, 0.5 + height * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
-    for spare in axes[n:]:
-        spare.remove()
-    return list(axes[:n])
-
-
 def draw_f_i(
     figure: Figure,
     groups: Sequence[tuple[list[str], NeuronModel]],
     dt: float,
-    colours: Mapping[str, str] | None = None,
-    driven: Mapping[str, float] | None = None,
+    colours: Mapping[str, str],
+    driven: Mapping[str, float],
 ) -> tuple[str, str]:
     """Rate against constant current, axes for each model, in the colour of its first population.
 
-    driven : largest current that an input's encoder gives its neurons; the axes reach it
+    colours : name -> colour of a population
+    driven : name -> largest current that an input's encoder gives its neurons; the axes reach it
     """
     said = []
     shown = groups[:MOST_MODELS]
-    for axes, (names, model) in zip(_grid(figure, len(shown), 3, 3.1), shown):
-        curves = f_i_curves(model, dt, max((driven or {}).get(name, 0.0) for name in names))
-        own = shades((colours or {}).get(names[0], PALETTE[0]), len(curves))
+    for axes, (names, model) in zip(axes_in_rows(figure, len(shown), 3, 3.1), shown):
+        curves = f_i_curves(model, dt, max(driven.get(name, 0.0) for name in names))
+        own = shades(colours[names[0]], len(curves))
         for k, ((label, one, curve), colour) in enumerate(zip(curves, own)):
             ideal = closed_form(one, curve.current)
             if ideal is not None:
@@ -113,38 +121,35 @@ def _names(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def draw_tuning(
-    figure: Figure, spec: ValueInput, tunings: Sequence[Tuning], names: Sequence[str] = ()
-) -> tuple[str, str]:
-    """Response of each neuron against the value, axes for each dimension to which one responds.
-
-    names : of the dimensions; else ``input[0]``
-    """
+def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
+    """Response of each neuron against the value, axes for each dimension to which one responds."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))  # its yellow is hard to see on white
-    names = names or [f"{spec.name}[{d}]" if spec.size > 1 else spec.name for d in range(spec.size)]
+    tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
-    silent = [names[tuning.dimension] for tuning in tunings if not len(tuning.neurons)]
-    responding = _alike([tuning for tuning in tunings if len(tuning.neurons)])
+    silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
+    responding = _alike([t for t in tunings if len(t.neurons)])
     shown = responding[:MOST_DIMENSIONS]
     said, sampled = [], False
-    for axes, (tuning, *same) in zip(_grid(figure, len(shown), 2, 2.7) if shown else [], shown):
-        n = len(tuning.neurons)
-        many = f"{n} neuron{'s' * (n != 1)}" if n == tuning.of else f"{n} of {number(tuning.of)} neurons"
-        sampled |= n < tuning.of
-        axes.set_xlabel(f"{names[tuning.dimension]} [{spec.unit or NO_UNIT}]")
+    for axes, (one, *same) in zip(axes_in_rows(figure, len(shown), 2, 2.7) if shown else [], shown):
+        n, name = len(one.neurons), names[one.dimension]
+        count = f"{n} neuron{'s' * (n != 1)}" if n == one.of else f"{n} of {number(one.of)} neurons"
+        sampled |= n < one.of
+        axes.set_xlabel(f"{name} [{spec.unit or NO_UNIT}]")
         axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
-        axes.set_title(f"{names[tuning.dimension]}: {many}{_where(spec, tuning, names)}{_same(same, names)}")
-        _tuning_curves(figure, axes, tuning, colours)
+        axes.set_title(f"{name}: {count}{_where(spec, one, names)}{_same(same, names)}")
+        _tuning_curves(axes, one, colours)
         if spiking:
             _from_zero(axes)
-        which = ", ".join(names[t.dimension] for t in (tuning, *same))
-        said.append(f"{which}: {many}, up to {number(float(tuning.response.max()))}")
+        which = ", ".join(names[t.dimension] for t in (one, *same))
+        said.append(f"{which}: {count}, up to {number(float(one.response.max()))}")
     keep_apart(figure)
     if not shown:
-        _say(figure, "No neuron responds to any number, the others held in the middle of their range.")
+        figure.set_size_inches(WIDTH, 0.8)
+        text = "No neuron responds to any number, the others held in the middle of their range."
+        figure.text(0.01, 0.5, text, va="center", color=MUTED)
     caption = "Each line is one neuron that responds to this number."
     if spec.size > 1:
         where = "the centre of a field" if isinstance(spec.encoder, FieldsEncoder) else "the middle of the range"
@@ -162,12 +167,12 @@ def draw_tuning(
 def _alike(tunings: Sequence[Tuning]) -> list[list[Tuning]]:
     """Those that differ only in which neurons respond, together."""
     found: list[list[Tuning]] = []
-    for tuning in tunings:
-        group = next((group for group in found if _match(group[0], tuning)), None)
+    for one in tunings:
+        group = next((group for group in found if _match(group[0], one)), None)
         if group is None:
-            found.append([tuning])
+            found.append([one])
         else:
-            group.append(tuning)
+            group.append(one)
     return found
 
 
@@ -185,7 +190,7 @@ def _same(same: Sequence[Tuning], names: Sequence[str], most: int = 2) -> str:
     return f"\nthe same, of neurons of its own: {which}"
 
 
-def _tuning_curves(figure: Figure, axes: Axes, tuning: Tuning, colours: Any) -> None:
+def _tuning_curves(axes: Axes, tuning: Tuning, colours: Any) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.ticker import MaxNLocator
@@ -197,32 +202,24 @@ def _tuning_curves(figure: Figure, axes: Axes, tuning: Tuning, colours: Any) -> 
     axes.set_xlim(tuning.x[0], tuning.x[-1])
     axes.xaxis.set_major_locator(MaxNLocator(6))
     if len(tuning.neurons) > 1:
-        whole = MaxNLocator(6, integer=True)
-        bar = figure.colorbar(ScalarMappable(scale, colours), ax=axes, fraction=0.045, pad=0.02, ticks=whole)
-        bar.set_label("neuron [index]")
+        colour_bar(axes, ScalarMappable(scale, colours), "neuron [index]", ticks=MaxNLocator(6, integer=True))
 
 
-def _say(figure: Figure, text: str) -> None:
-    """Words in the place of a picture."""
-    figure.set_size_inches(WIDTH, 0.8)
-    figure.text(0.01, 0.5, text, va="center", color=MUTED)
-
-
-def draw_linear(figure: Figure, spec: ValueInput, names: Sequence[str]) -> tuple[str, str]:
-    """The weights of a linear encoder of many numbers as an image: what each number adds to each neuron's current."""
+def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
+    """What each number adds to each neuron's current: tuning curves where the numbers are few, else an image of the
+    weights."""
+    if spec.size <= MOST_DIMENSIONS:
+        return draw_tuning(figure, spec, dt, names)
     assert isinstance(spec.encoder, LinearEncoder)
     weights = np.asarray(spec.encoder.weights, np.float64).T
-    most = float(np.abs(weights).max()) or 1.0
     figure.set_size_inches(WIDTH, float(np.clip(1.4 + 0.12 * len(weights), 2.2, 5.0)))
     axes = figure.add_subplot()
-    image = axes.imshow(weights, cmap=SIGNED, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
-    axes.grid(False)
+    signed_image(axes, weights, f"current per {spec.unit or 'unit'} [a.u.]")
     axes.set_title(f"{number(spec.size)} numbers drive {number(len(weights))} neurons")
     axes.set(xlabel=f"{spec.name} [number]", ylabel="neuron [index]")
     whole_ticks(axes)
     if len(names) <= 24:
         axes.set_xticks(np.arange(len(names)), names, rotation=45, ha="right", fontsize=8.5)
-    figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02).set_label(f"current per {spec.unit or 'unit'} [a.u.]")
     silent = int(np.count_nonzero(~weights.any(axis=0)))
     caption = "Current of a neuron: the numbers times these weights, and its bias; red excites, blue inhibits."
     caption += f" {number(silent)} of the numbers drive no neuron." if silent else ""
@@ -241,9 +238,12 @@ def _where(spec: ValueInput, tuning: Tuning, names: Sequence[str], most: int = 2
     return "\nat " + ", ".join(said[:most]) + (f", … {names[others[-1]]} = {values[-1]}" if len(said) > most else "")
 
 
-def example_events(spec: EventsInput, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+# --- events ---------------------------------------------------------------------------------------
+
+
+def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, y, p of a disc that has just moved to the right: ON events on its right edge, OFF events on its left."""
-    (width, height), rng = spec.size, np.random.default_rng(seed)
+    (width, height), rng = spec.size, np.random.default_rng(0)
     n = min(spec.capacity, 4 * min(width, height))
     angle, radius = rng.uniform(0, 2 * np.pi, n), 0.3 * min(width, height) * (1 + 0.06 * rng.standard_normal(n))
     x = np.clip(width / 2 + radius * np.cos(angle), 0, width - 1).astype(np.int64)
@@ -251,12 +251,9 @@ def example_events(spec: EventsInput, seed: int = 0) -> tuple[np.ndarray, np.nda
     return x, y, (np.cos(angle) > 0).astype(np.int64)
 
 
-def _pooling(encoder: PoolEncoder | SurfaceEncoder, pixels: str) -> str:
-    """What a field of that many pixels does with their events, in words."""
-    if isinstance(encoder, SurfaceEncoder):
-        value = "1 at an ON event, -1 at an OFF event" if encoder.polarity == "signed" else "1 at an event"
-        apart = ", ON and OFF apart," if encoder.polarity == "split" else ""
-        return f"of {pixels} pixels (the chequers) is {value}{apart} and decays with tau = {encoder.tau:g} s"
+def draw_pool(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
+    """The fields of a `PoolEncoder` on the sensor with an example's events, and what the encoder makes of them."""
+    encoder = spec.encoder
     weights = {
         "signed": f"an ON event adds {encoder.on_weight:g}, an OFF event takes {encoder.off_weight:g} away",
         "merge": "every event adds 1",
@@ -264,13 +261,21 @@ def _pooling(encoder: PoolEncoder | SurfaceEncoder, pixels: str) -> str:
     }[encoder.polarity]
     response = {"sum": "", "binary": ", and the sign is taken", "saturate": f", up to {encoder.ceiling or 0:g}"}
     leak = "afresh every tick" if encoder.tau is None else f"on what tau = {encoder.tau:g} s has left"
-    return f"sums the events of {pixels} pixels (the chequers), {leak}: {weights}{response[encoder.response]}"
+    does = f"(the chequers), {leak}: {weights}{response[encoder.response]}"
+    return _draw_fields(figure, spec, dt, lambda pixels: f"sums the events of {pixels} pixels {does}")
 
 
-def draw_pool(figure: Figure, spec: EventsInput, dt: float) -> tuple[str, str]:
-    """The receptive fields on the sensor with an example's events, and what the encoder makes of them."""
-    from matplotlib.colors import LinearSegmentedColormap
+def draw_surface(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
+    """The fields of a `SurfaceEncoder` on the sensor with an example's events, and what the encoder makes of them."""
+    encoder = spec.encoder
+    value = "1 at an ON event, -1 at an OFF event" if encoder.polarity == "signed" else "1 at an event"
+    apart = ", ON and OFF apart," if encoder.polarity == "split" else ""
+    does = f"(the chequers) is {value}{apart} and decays with tau = {encoder.tau:g} s"
+    return _draw_fields(figure, spec, dt, lambda pixels: f"of {pixels} pixels {does}")
 
+
+def _draw_fields(figure: Figure, spec: EventsInput, dt: float, does: Callable[[str], str]) -> tuple[str, str]:
+    """does : pixels of a field -> what the encoder does with their events, in words"""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)
@@ -280,27 +285,29 @@ def draw_pool(figure: Figure, spec: EventsInput, dt: float) -> tuple[str, str]:
     edges = [-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, height))]
     column, line = np.arange(width) * columns // width, np.arange(height) * rows // height
     fields.imshow((line[:, None] + column) % 2, cmap="Greys", vmin=0, vmax=9, interpolation="nearest")
-    for name, on, colour in (("ON", 1, ON_INK), ("OFF", 0, OFF_INK)):
+    for name, on, colour in (("ON", 1, EVENT_ON), ("OFF", 0, EVENT_OFF)):
         fields.plot(x[p == on], y[p == on], ".", ms=2.6, mew=0, color=colour, label=name)
     fields.legend(loc="upper right", markerscale=4)
     fields.set_title(f"{width} × {height} pixels, {columns} × {rows} fields")
-    fields.set(xlabel="x [px]", ylabel="y [px]")
-    fields.grid(False)
-    most = float(np.abs(response).max()) or 1.0
-    names = ["OFF events, pooled", "ON events, pooled"] if len(response) == 2 else ["what the encoder makes of it"]
-    maps = {"split": ([OFF_INK], [ON_INK]), "merge": ([INK],)}.get(spec.encoder.polarity, ([OFF_INK, ON_INK],))
-    for axes, image, name, ends in zip(after, response, names, maps):
-        low, between = (0.0, ["white", ends[0]]) if len(ends) == 1 else (-most, [ends[0], "white", ends[1]])
-        colours = LinearSegmentedColormap.from_list("events", between)
-        shown = axes.pcolormesh(edges[0], edges[1], image, cmap=colours, vmin=low, vmax=most, rasterized=True)
-        figure.colorbar(shown, ax=axes, fraction=0.045, pad=0.02).set_label("drive in a tick [a.u.]")
-        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="x [px]", ylabel="y [px]")
-        axes.set_title(name)
+    titles = ["OFF events, pooled", "ON events, pooled"] if len(response) == 2 else ["what the encoder makes of it"]
+    scale = signed_scale(response)
+    ends = {"split": ([EVENT_OFF], [EVENT_ON]), "merge": ([INK],)}.get(spec.encoder.polarity, ([EVENT_OFF, EVENT_ON],))
+    for axes, image, title, colours in zip(after, response, titles, ends):
+        if len(colours) == 1:
+            scale |= {"cmap": ramp("white", colours[0]), "vmin": 0.0}
+        else:
+            scale |= {"cmap": ramp(colours[0], "white", colours[1])}
+        shown = axes.pcolormesh(*edges, image, rasterized=True, **scale)
+        colour_bar(axes, shown, "drive in a tick [a.u.]")
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
+        axes.set_title(title)
+    for axes in (fields, *after):
+        axes.set(xlabel="x [px]", ylabel="y [px]")
         axes.grid(False)
     sizes = [sorted({int(n) for n in np.diff(e)}) for e in edges]
-    fields_text = " by ".join(" or ".join(str(n) for n in s) for s in sizes)
+    pixels = " by ".join(" or ".join(str(n) for n in s) for s in sizes)
     caption = (
-        f"Each field {_pooling(spec.encoder, fields_text)}. The example is a disc that moves to the right, "
+        f"Each field {does(pixels)}. The example is a disc that moves to the right, "
         f"{number(len(x))} events in one tick."
     )
     return caption, f"Receptive fields of {spec.name}: {columns} by {rows} on {width} by {height} pixels."

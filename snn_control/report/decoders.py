@@ -18,8 +18,9 @@ from ..coding import (
 )
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names, term_names
+from ..engine.build.outputs import terms_of
 from ..network import OneToOne
-from .canvas import EXCITES, INHIBITS, INK, MUTED, NO_UNIT, SIGNED, WIDTH, whole_ticks
+from .kit import EXCITES, INHIBITS, INK, MUTED, NO_UNIT, axes_in_rows, signed_image, whole_ticks
 from .table import number
 
 if TYPE_CHECKING:
@@ -60,8 +61,12 @@ def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
     return None
 
 
-#: what a decoder's weight is multiplied with; a mean of directions and what a first spike stands for are values
-_PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecoder: " per a.u."}
+#: what the weight of a decoder, or of one derived from it, is multiplied with; others have values, not weights
+PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecoder: " per a.u."}
+
+
+def _per(term: Decoder) -> str:
+    return next((PER[cls] for cls in type(term).__mro__ if cls in PER), "")
 
 
 def times_of(term: Decoder) -> list[tuple[str, float]]:
@@ -82,17 +87,15 @@ def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
 def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
-        choice = isinstance(output.decoder, ArgmaxDecoder)
-        terms = output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder
-        numbers = output.decoder.actions if isinstance(output.decoder, ArgmaxDecoder) else output.size
-        for source in dict.fromkeys(t.source for t in terms):
+        names, choice = term_names(spec, output), isinstance(output.decoder, ArgmaxDecoder)
+        for source in dict.fromkeys(t.source for t in terms_of(output)):
+            terms = [t for t in terms_of(output) if t.source == source]
             columns, labels = [], []
-            for term in (t for t in terms if t.source == source):
-                columns.append(_rows(term, sizes[source], numbers))
+            for term in terms:
+                columns.append(_rows(term, sizes[source], len(names)))
                 time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
-                for name in term_names(spec, output):
-                    labels.append(", ".join(([name] if numbers > 1 else []) + time))
-            per = {_PER.get(type(t), "") for t in terms if t.source == source}
+                labels += [", ".join(([name] if len(names) > 1 else []) + time) for name in names]
+            per = {_per(term) for term in terms}
             unit = ("a.u." if choice else output.unit or NO_UNIT) + (per.pop() if len(per) == 1 else " per a.u.")
             grid = grid_of(spec, source)
             title, blocks = f"{source} → {output.name}", _blocks(spec, source)
@@ -122,12 +125,7 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
     they are few, else a row of an image for each term and number."""
     panels = _panels(spec, sizes)
     shown = panels[:MOST_PANELS]
-    rows = -(-len(shown) // 2)
-    figure.set_size_inches(WIDTH, 0.5 + 2.6 * rows)
-    grid = figure.subplots(rows, min(2, len(shown)), squeeze=False).reshape(-1)
-    for spare in grid[len(shown) :]:
-        spare.remove()
-    for axes, panel in zip(grid, shown):
+    for axes, panel in zip(axes_in_rows(figure, len(shown), 2, 2.6), shown):
         axes.set_title(panel.title)
         if panel.grid:
             _picture(axes, panel, panel.weights.reshape(panel.grid[1], panel.grid[0]))
@@ -151,10 +149,8 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
 
 def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
     """(rows, columns) of weights; the numbers stand in the cells where they are few."""
-    most = float(np.abs(weights).max()) or 1.0
-    image = axes.imshow(weights, cmap=SIGNED, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
-    axes.grid(False)
-    axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label(f"weight [{panel.unit}]")
+    signed_image(axes, weights, f"weight [{panel.unit}]")
+    most = np.abs(weights).max()
     if weights.size <= 24:
         for (y, x), value in np.ndenumerate(weights):
             colour = "white" if abs(value) > 0.6 * most else INK

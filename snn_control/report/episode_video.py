@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 from .video_file import VideoWriter
-from .video_panels import Box, Pen, blank
+from .video_panels import INK, with_words
 
 __all__ = ["EpisodeVideo", "check_draws"]
 
@@ -48,18 +48,11 @@ class EpisodeVideo:
     def add(self) -> None:
         """The picture of now, if it is one to take."""
         if self._seen % self._every == 0:
-            self._writer.add(self._with_time(self._picture()) if self._timed else self._picture())
+            image = self._picture()
+            if self._timed:
+                image = with_words(image, STRIP, 16, [(f"{self._seen / self._fps:.2f} s", INK, "mm")])
+            self._writer.add(image)
         self._seen += 1
-
-    def _with_time(self, image: np.ndarray) -> np.ndarray:
-        """Below a picture of a sheet stands when it was."""
-        rows, columns = image.shape[:2]
-        canvas = blank(columns, rows + STRIP)
-        canvas[:rows] = image
-        pen = Pen(canvas, Box(0, rows, columns, STRIP))
-        pen.text(columns / 2, rows + STRIP / 2, f"{self._seen / self._fps:.2f} s", size=16, anchor="mm")
-        pen.done()
-        return canvas
 
     def _picture(self) -> np.ndarray:
         # pygame's greeting goes to stdout, which a program may read

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..events import Events
-from .canvas import MUTED, WIDTH, keep_apart
+from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, keep_apart, legend_above, photo, rate_unit
 from .table import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
 
 __all__ = ["Survey", "draw_rate", "draw_recording"]
 
-ON_INK, OFF_INK = "#d97706", "#2563eb"  # as in the pictures, dark enough for white paper
 BINS = 512  # of the rate over time, at most
 POINTS = 30_000  # of the x-y-t picture, at most
 LEAST_BIN = 1000  # ns
@@ -195,11 +195,11 @@ def draw_recording(
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     if moments:
-        _draw_moments(figure, grid[0].subgridspec(1, len(moments)), moments, survey)
+        _draw_moments(figure, grid[0], moments, survey)
     draw_rate(figure.add_subplot(grid[-3]), survey)
     of_the_sensor = float(np.clip(0.75 * survey.pixels.shape[1] / survey.pixels.shape[0], 0.5, 1.2))
     below = grid[-2].subgridspec(1, 2, width_ratios=[of_the_sensor, 1.2])
-    _draw_activity(figure, figure.add_subplot(below[0]), survey.pixels)
+    _draw_activity(figure.add_subplot(below[0]), survey.pixels)
     _draw_intervals(figure.add_subplot(below[1]), survey)
     _draw_cloud(figure.add_subplot(grid[-1], projection="3d"), survey)
     total = survey.on + survey.off
@@ -214,18 +214,17 @@ def _unit(survey: Survey) -> tuple[float, str]:
     return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
 
 
-def _draw_moments(figure: Figure, grid: object, moments: Sequence[tuple[float, np.ndarray]], survey: Survey) -> None:
+def _draw_moments(
+    figure: Figure, place: SubplotSpec, moments: Sequence[tuple[float, np.ndarray]], survey: Survey
+) -> None:
     scale, unit = _unit(survey)
     gaps = np.diff([t for t, _ in moments]) * scale
     digits = int(np.clip(2 - np.floor(np.log10(gaps.min())), 0, 6)) if len(gaps) and gaps.min() > 0 else 3
+    grid = place.subgridspec(1, len(moments))
     for k, (t, image) in enumerate(moments):
-        axes = figure.add_subplot(grid[0, k])  # type: ignore[index]
-        axes.imshow(image, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.grid(False)
-        axes.set_title(f"{t * scale:.{digits}f} {unit}", fontsize=10, fontweight="normal", color=MUTED)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        axes = figure.add_subplot(grid[k])
+        photo(axes, image, f"{t * scale:.{digits}f} {unit}")
+        axes.spines[:].set_visible(False)
 
 
 def draw_rate(axes: Axes, survey: Survey) -> None:
@@ -234,32 +233,27 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
     rates = survey.rate / width
     if len(rates) > 1:  # the last bin is not whole: a part of it is no rate
         rates[-1] = rates[-2]
-    scale, unit = next(((s, u) for s, u in ((1e6, "M/s"), (1e3, "k/s")) if rates.max(initial=0) >= s), (1.0, "1/s"))
+    scale, unit = rate_unit(rates.max(initial=0))
     times, of_times = _unit(survey)
     edges = survey.begins + np.append(np.arange(len(rates)) * width, max(survey.seconds, width * (len(rates) - 0.99)))
     edges *= times
-    for k, (name, colour) in enumerate((("ON", ON_INK), ("OFF", OFF_INK))):
+    for k, (name, colour) in enumerate((("ON", EVENT_ON), ("OFF", EVENT_OFF))):
         axes.stairs((1, -1)[k] * rates[:, k] / scale, edges, fill=True, color=colour, alpha=0.85, lw=0, label=name)
     for k, (begin, end) in enumerate(survey.silences):
         axes.axvspan(begin * times, end * times, color=MUTED, alpha=0.18, lw=0, label="no event" if k == 0 else None)
     for k, t in enumerate(survey.jumps):
-        axes.axvline(
-            (survey.begins + t * 1e-9) * times,
-            color="#b3261e",
-            lw=1,
-            ls=(0, (3, 2)),
-            label="clock steps back" if k == 0 else None,
-        )
+        label = "clock steps back" if k == 0 else None
+        axes.axvline((survey.begins + t * 1e-9) * times, color="#b3261e", lw=1, ls=(0, (3, 2)), label=label)
     axes.axhline(0, color=MUTED, lw=0.7)
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axes.set_title("Events over time")
     axes.set_ylabel(f"OFF   rate [{unit}]   ON")
     axes.set_xlabel(f"time [{of_times}]")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2)
+    legend_above(axes, 4)
 
 
-def _draw_activity(figure: Figure, axes: Axes, pixels: np.ndarray) -> None:
+def _draw_activity(axes: Axes, pixels: np.ndarray) -> None:
     """How many events each pixel gave, in equal steps of the logarithm."""
     from matplotlib.colors import LogNorm
 
@@ -268,7 +262,7 @@ def _draw_activity(figure: Figure, axes: Axes, pixels: np.ndarray) -> None:
     axes.grid(False)
     axes.set_title("Activity of the pixels")
     axes.set(xlabel="column [pixel]", ylabel="row [pixel]", anchor="W")
-    figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02).set_label("events a pixel [count]")
+    colour_bar(axes, shown, "events a pixel [count]")
 
 
 def _draw_intervals(axes: Axes, survey: Survey) -> None:
@@ -289,7 +283,7 @@ def _draw_cloud(axes: Axes, survey: Survey) -> None:
     scale, unit = _unit(survey)
     t = (t + survey.begins) * scale
     area = float(np.clip(4000 / max(1, len(t)), 0.5, 6.0))
-    for chosen, colour in ((p == 0, OFF_INK), (p != 0, ON_INK)):
+    for chosen, colour in ((p == 0, EVENT_OFF), (p != 0, EVENT_ON)):
         axes.scatter(t[chosen], x[chosen], y[chosen], s=area, c=colour, lw=0, alpha=0.6, rasterized=True, clip_on=False)  # type: ignore[misc]
     axes.set_title("Place and time of the events", loc="left", x=-0.72)  # the axes are a square, the box is wider
     axes.set(ylim=(0, survey.pixels.shape[1]), zlim=(survey.pixels.shape[0], 0))  # y goes down

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..events import Events
+from ..events.slicing import Slicer
+from ..analysis.event_replay import Fitted
 from .event_plots import Survey, draw_recording
 from .event_video import event_moments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_events", "event_arrays", "event_counters", "events_of_episode", "survey_arrays"]
+__all__ = ["draw_events", "event_arrays", "event_counters", "events_of_episode", "recording_arrays"]
 
 MOMENTS, SECONDS = 5, 0.02  # pictures of events, and of how long each is
 PIECE = 500_000
@@ -59,6 +61,18 @@ def survey_arrays(
     arrays = {f"events_{key}": value for key, value in survey.arrays().items()}
     pictures = np.stack([image for _, image in moments])
     return arrays | {"event_frames": pictures, "event_frame_t": times + survey.begins}
+
+
+def recording_arrays(
+    fitted: Fitted, chunks: Callable[[], Iterable[Events]], longest_gap: float
+) -> dict[str, np.ndarray]:
+    """`survey_arrays` of the part of a recording that a controller was given.
+
+    chunks : gives the recorded events, again each time
+    longest_gap : as the run had it [s]
+    """
+    period, camera = fitted.period_ns, fitted.camera
+    return survey_arrays(lambda: Slicer(period, camera.capacity, longest_gap).timed(chunks()), camera.size)
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from ..errors import RuntimeFault, how_to_install
 from ..files import replace_text
 from ..record.run_folder import read_run
 from .canvas import Picture
-from .figures import PICTURES, Missing, draw
-from .table import Section, number, scored_from, sections, verdict_kind
+from .run_pictures import PICTURES, Missing, draw
+from .table import Section, mapping, number, rms_of, scored_from, sections, verdict_kind
 
 __all__ = ["REPORT", "inline", "render", "write_report"]
 
@@ -23,27 +23,21 @@ OF_A_ROBOT = ("camera", "tracking", "latency")  # what a replay of a recording d
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(label, value, remark) of the handful of numbers to see first."""
-
-    def part(key: str) -> Mapping[str, Any]:
-        value = summary.get(key)
-        return value if isinstance(value, Mapping) else {}
-
     tiles: list[tuple[str, str, str]] = []
-    rows = [(name, row["rms_deg"]) for name, row in part("tracking").items() if isinstance(row, Mapping)
-            and isinstance(row.get("rms_deg"), int | float)]  # fmt: skip
+    rows = rms_of(summary)
     if rows:
         others = sorted(rows[1:], key=lambda row: row[1])
         remark = f"best baseline: {others[0][0]} {others[0][1]:.2f}°" if others else rows[0][0]
         tiles.append((f"tracking error, rms{scored_from(summary, ' ')}", f"{rows[0][1]:.2f}°", remark))
-    loop = part("loop")
+    loop = mapping(summary, "loop")
     if "missed" in loop:
         tiles.append(("missed ticks", number(loop["missed"]), f"of {number(loop.get('ticks'))}"))
     for key, what in (("latency_us", "sensor to command"), ("wakeup_us", "wake-up"), ("tick_us", "tick")):
-        cells = loop.get(key)
-        if isinstance(cells, Mapping) and isinstance(cells.get("p99"), int | float):
+        cells = mapping(loop, key)
+        if isinstance(cells.get("p99"), int | float):
             worst = f"max {number(cells['max'])} µs" if "max" in cells else ""
             tiles.append((f"{what}, p99", f"{number(cells['p99'])} µs", worst))
-    network = part("network")
+    network = mapping(summary, "network")
     if isinstance(network.get("synaptic_operations_per_s"), int | float):
         of = {"AC": network.get("accumulates_per_s"), "MAC": network.get("multiply_accumulates_per_s")}
         remark = ", ".join(f"{number(value)} {name}" for name, value in of.items() if value is not None)

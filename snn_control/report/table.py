@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Section", "number", "print_summary", "scored_from", "sections", "verdict_kind"]
+__all__ = ["Section", "mapping", "number", "print_summary", "rms_of", "scored_from", "sections", "verdict_kind"]
 
 _PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
 _LOOP = {"wakeup_us": "wake-up [µs]", "latency_us": "sensor to command [µs]", "tick_us": "tick [µs]"}
@@ -95,9 +95,16 @@ def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
     return f"{before}from {number(start)} s on" if isinstance(start, int | float) and start > 0 else ""
 
 
-def _mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What stands under a key, empty where that is no mapping."""
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
+
+
+def rms_of(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Name and rms of the tracking error [degrees], of the run's own controller first."""
+    rows = {name: mapping(mapping(summary, "tracking"), name).get("rms_deg") for name in mapping(summary, "tracking")}
+    return [(name, float(rms)) for name, rms in rows.items() if isinstance(rms, int | float)]
 
 
 def _grid(
@@ -135,7 +142,7 @@ TABLES = (
 
 def _stages(summary: Mapping[str, Any]) -> Section | None:
     """A column a stage: what is spiking in it, and what is not."""
-    stages = {name: one for name, one in _mapping(summary, "stages").items() if isinstance(one, Mapping)}
+    stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
     keys = dict.fromkeys(key for one in stages.values() for key in one)
     rows = tuple((label(key), *(number(one.get(key)) for one in stages.values())) for key in keys)
     note = str(summary.get("about_the_stages") or "")
@@ -144,7 +151,7 @@ def _stages(summary: Mapping[str, Any]) -> Section | None:
 
 def _criteria(summary: Mapping[str, Any]) -> Section | None:
     note = summary.get("about_the_criteria") or ""
-    found = _grid("What PASS means", "", _mapping(summary, "criteria"), note=note)
+    found = _grid("What PASS means", "", mapping(summary, "criteria"), note=note)
     return replace(found, wide=True) if found else None
 
 
@@ -156,19 +163,19 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     found.append(Section("Run", (), run) if run else None)
     note = summary.get("about_the_tracking") or ""
     title = f"Tracking error{scored_from(summary)}"
-    tracking = _grid(title, "controller", _mapping(summary, "tracking"), note=note)
+    tracking = _grid(title, "controller", mapping(summary, "tracking"), note=note)
     found.append(replace(tracking, wide=True) if tracking and note else tracking)
-    loop, note = _mapping(summary, "loop"), summary.get("about_the_loop") or ""
+    loop, note = mapping(summary, "loop"), summary.get("about_the_loop") or ""
     found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES, note))
     rest = tuple((label(key), number(value)) for key, value in loop.items() if key not in _LOOP)
     found.append(Section("Ticks", (), rest) if rest else None)
-    for name, counters in _mapping(summary, "events").items():
+    for name, counters in mapping(summary, "events").items():
         rows = tuple((label(key), number(value)) for key, value in counters.items() if value)
         none = ", ".join(label(key) for key, value in counters.items() if not value)
         rows += (("none of", none),) if none else ()
         found.append(Section(f"Events of {name}", (), rows) if rows else None)
     for title in ("network", "rights", "made", "versions"):
-        rows = tuple((label(key), number(value)) for key, value in _mapping(summary, title).items())
+        rows = tuple((label(key), number(value)) for key, value in mapping(summary, title).items())
         found.append(Section(title.capitalize(), (), rows) if rows else None)
     return [section for section in found if section is not None]
 

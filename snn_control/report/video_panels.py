@@ -13,7 +13,20 @@ from ..events.frames import BACK
 from .table import number
 from .video_file import import_pillow
 
-__all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Pen", "Raster", "Strips", "font", "stretch"]
+__all__ = [
+    "COMMAND",
+    "INK",
+    "LINES",
+    "MUTED",
+    "Box",
+    "Pen",
+    "Raster",
+    "Strips",
+    "blank",
+    "font",
+    "stretch",
+    "with_words",
+]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
 #: the colours of `canvas.PALETTE`, in its order, light enough for a dark ground
@@ -223,6 +236,26 @@ class Strips:
                 pen.text(box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
         if self._left_out:
             pen.text(self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 14, "rs")
+
+
+def with_words(
+    image: np.ndarray, height: int, size: int, words: Sequence[tuple[str, tuple, str]], width: int = 0
+) -> np.ndarray:
+    """The picture, and below it a strip of so many pixels with words in it.
+
+    words : (text, colour, anchor); "lm" stands at the left, "mm" in the middle, "rm" at the right
+    width : of the whole at least [pixel]; the picture then stands in its middle
+    """
+    rows, columns = image.shape[:2]
+    canvas = blank(max(columns, width), rows + height)
+    width = canvas.shape[1]
+    left = (width - columns) // 4 * 2
+    canvas[:rows, left : left + columns] = image
+    pen, places = Pen(canvas, Box(0, rows, width, height)), {"lm": 8, "mm": width / 2, "rm": width - 8}
+    for text, colour, anchor in words:
+        pen.text(places[anchor], rows + height / 2, text, colour, size, anchor)
+    pen.done()
+    return canvas
 
 
 def blank(width: int, height: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.network import ALIF, IF, LI, LIF, AdEx, Bernoulli, CubaLIF, Izhikevich, Poisson
-from snn_control.report.curves import draw_pool, example_events
+from snn_control.report.curves import draw_pool, draw_surface, example_events
 
 MODELS = [
     LIF(),
@@ -209,7 +209,8 @@ def test_pooled_events_are_counts_on_the_grid(polarity):
 )
 def test_the_picture_of_an_encoder_of_events_says_what_a_field_does(encoder, caption):
     spec = EventsInput("e", size=(30, 21), encoder=encoder, filters=(Refractory(1.0),))
-    found, _ = draw_pool(Figure(), spec, 0.001)
+    draw = draw_surface if isinstance(encoder, SurfaceEncoder) else draw_pool
+    found, _ = draw(Figure(), spec, 0.001)
     assert caption in found
     x, y, p = example_events(spec)
     shown = pooled(spec, 0.001, x, y, p)

@@ -1,5 +1,7 @@
 """Pictures of stochastic and temporal neurons, of pulses, and of all decoders."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 import yaml
@@ -8,10 +10,13 @@ from matplotlib.figure import Figure
 from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.analysis.synapses import sizes_of
+from snn_control.coding import DeltaEncoder
 from snn_control.controller_file import parse_spec
+from snn_control.engine import registry
+from snn_control.engine.lowering import Plugin
+from snn_control.report.controller_page import views
 from snn_control.report.decoders import _panels
-from snn_control.report.graph import boxes_and_arrows
-from snn_control.report.look import views
+from snn_control.report.diagram import boxes_and_arrows
 
 CODES = """
 version: 1
@@ -60,3 +65,33 @@ def test_the_panels_show_what_each_neuron_stands_for(spec):
     assert count.weights.tolist() == [[0.5], [0.5]]
     assert (choice.weights == np.hstack([np.eye(2), np.full((2, 2), 0.1)])).all()
     assert choice.labels[0] == "action 0, window = 10 ms"
+
+
+@dataclass(frozen=True, eq=False)
+class Moves(DeltaEncoder):
+    """A pulse where a number moves, with a picture of its own."""
+
+
+class Finer(Moves):
+    """Derived from one that brings a picture."""
+
+
+def draw_moves(figure, one, dt, names):
+    figure.subplots().set_title(f"{one.name} at {dt:g} s")
+    return f"What moves of {', '.join(names)}.", "A title."
+
+
+@pytest.mark.parametrize("encoder", [Moves(), Finer()])
+def test_an_encoder_of_a_plug_in_brings_its_picture(spec, monkeypatch, encoder):
+    monkeypatch.setattr(registry, "_added", registry._Table())
+    built_as = registry.lowering("encoders", DeltaEncoder)
+    drawn = replace(built_as, drawing=f"{__name__}:draw_moves")
+    registry.add(Plugin(encoders={"moves": (Moves, drawn)}))
+    inputs = tuple(replace(one, encoder=encoder) if one.name == "moves" else one for one in spec.inputs)
+    with_moves = replace(spec, inputs=inputs)
+    program = with_moves.build()
+    found = views(with_moves, program, watch(program, default_stimulus(with_moves, 0.1)))
+    view = next(view for view in found if view.name == "tuning-moves")
+    figure = Figure()
+    assert view.fill(figure) == ("What moves of moves.", "A title.")
+    assert figure.axes[0].get_title() == "moves at 0.001 s"

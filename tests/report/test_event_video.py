@@ -16,14 +16,13 @@ from snn_control.errors import DescriptionError, InputError
 from snn_control.events import Events
 from snn_control.events.frames import BACK, OFF, ON
 from snn_control.report.event_video import (
-    ReplayVideo,
     event_moments,
     part_of,
     speed_for,
     style_for,
     write_event_video,
 )  # fmt: skip
-from snn_control.report.replay import command_ranges
+from snn_control.report.replay_video import ReplayVideo, command_ranges
 from snn_control.report.video_file import VideoWriter
 from snn_control.report.video_panels import COMMAND, LINES
 from snn_control.resources import shipped

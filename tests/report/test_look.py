@@ -18,7 +18,6 @@ from matplotlib.ticker import FixedLocator
 
 from snn_control.analysis.probe import probe
 from snn_control.analysis.reach import driven
-from snn_control.analysis.response import tuning
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.analysis.synapses import sizes_of
 from snn_control.coding import MembraneDecoder, Output, SignedEncoder, ValueInput
@@ -28,12 +27,12 @@ from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
 from snn_control.network.convolution import Convolution
-from snn_control.report.canvas import INK, STYLE, paint
+from snn_control.report.canvas import STYLE, paint
 from snn_control.report.connections import draw_weights, synapses_of
+from snn_control.report.controller_page import views, write_controller_page
 from snn_control.report.curves import draw_pool, draw_tuning, f_i_curves, same_models
-from snn_control.report.event_plots import OFF_INK, ON_INK
-from snn_control.report.graph import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_graph, layers
-from snn_control.report.look import look, views
+from snn_control.report.diagram import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_diagram, layers
+from snn_control.report.kit import EVENT_OFF, EVENT_ON, INK
 from snn_control.resources import shipped
 
 #: something of everything: encoders of all kinds, sparse and one-to-one, delays, a choice, several numbers, no units
@@ -153,7 +152,7 @@ class Images(HTMLParser):
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory, everything):
     folder, spec = tmp_path_factory.mktemp("plot") / "deep" / "er", everything
-    return spec, folder, look(spec, default_stimulus(spec, 0.1), folder, suffix="svg", title="<all>")
+    return spec, folder, write_controller_page(spec, default_stimulus(spec, 0.1), folder, suffix="svg", title="<all>")
 
 
 def test_all_files_appear_and_the_page_holds_all_pictures(drawn):
@@ -177,7 +176,7 @@ def test_all_files_appear_and_the_page_holds_all_pictures(drawn):
 
 def test_the_same_controller_gives_the_same_bytes(drawn, tmp_path):
     spec, folder, _ = drawn
-    again = look(spec, default_stimulus(spec, 0.1), tmp_path, suffix="svg", only=["f_i", "tuning-x"])
+    again = write_controller_page(spec, default_stimulus(spec, 0.1), tmp_path, suffix="svg", only=["f_i", "tuning-x"])
     assert [view.name for view, _ in again.files] == ["f_i", "tuning-x"]
     assert {p.name for p in tmp_path.iterdir()} == {"f_i.svg", "tuning-x.svg", "index.html"}
     for _, path in again.files:
@@ -187,19 +186,19 @@ def test_the_same_controller_gives_the_same_bytes(drawn, tmp_path):
 def test_pictures_of_an_earlier_call_go_and_nothing_else(drawn, tmp_path):
     spec, _, _ = drawn
     stimulus = default_stimulus(spec, 0.02)
-    look(spec, stimulus, tmp_path, only=["f_i", "tuning-l", "graph"])
+    write_controller_page(spec, stimulus, tmp_path, only=["f_i", "tuning-l", "graph"])
     (tmp_path / "graph.png").write_bytes(b"mine now")
     (tmp_path / "weights.png").write_bytes(b"always mine")
-    look(spec, stimulus, tmp_path, only=["tuning-l"])
+    write_controller_page(spec, stimulus, tmp_path, only=["tuning-l"])
     assert {p.name for p in tmp_path.iterdir()} == {"tuning-l.png", "graph.png", "weights.png", "index.html"}
     assert (tmp_path / "graph.png").read_bytes() == b"mine now"
-    look(spec, stimulus, tmp_path, suffix="svg", only=["tuning-l"])
+    write_controller_page(spec, stimulus, tmp_path, suffix="svg", only=["tuning-l"])
     assert {p.name for p in tmp_path.iterdir()} == {"tuning-l.svg", "graph.png", "weights.png", "index.html"}
 
 
 def test_only_some_by_kind(drawn, tmp_path):
     spec, _, _ = drawn
-    done = look(spec, default_stimulus(spec, 0.02), tmp_path, suffix="pdf", only=["tuning"])
+    done = write_controller_page(spec, default_stimulus(spec, 0.02), tmp_path, suffix="pdf", only=["tuning"])
     assert [view.name for view, _ in done.files] == ["tuning-camera", "tuning-x", "tuning-l"]
     assert all(path.read_bytes().startswith(b"%PDF") for _, path in done.files)
 
@@ -208,11 +207,11 @@ def test_nothing_is_written_where_something_is_wrong(drawn, tmp_path):
     spec, _, _ = drawn
     stimulus = default_stimulus(spec, 0.02)
     with pytest.raises(DescriptionError, match="--only = 'weight': is not a picture of this controller; did you mean"):
-        look(spec, stimulus, tmp_path / "out", only=["weight"])
+        write_controller_page(spec, stimulus, tmp_path / "out", only=["weight"])
     assert not (tmp_path / "out").exists()
     (tmp_path / "f_i.png").mkdir()  # where a file should go
     with pytest.raises(DescriptionError, match="cannot be written"):
-        look(spec, stimulus, tmp_path, only=["f_i"])
+        write_controller_page(spec, stimulus, tmp_path, only=["f_i"])
     assert [p.name for p in tmp_path.iterdir()] == ["f_i.png"]  # no page, no part of a file
 
 
@@ -359,21 +358,21 @@ def test_large_dense_weights_are_averaged_and_large_sparse_ones_counted():
 def test_tuning_curves_say_where_the_other_dimensions_are(everything):
     x = next(i for i in everything.inputs if i.name == "x")
     figure = Figure(layout="constrained")
-    draw_tuning(figure, replace(x, range=([-1, 0], [1, 8])), tuning(replace(x, range=([-1, 0], [1, 8])), 0.002))
+    draw_tuning(figure, replace(x, range=([-1, 0], [1, 8])), 0.002, ["x[0]", "x[1]"])
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes[:2]]
     assert [title.splitlines()[1] for title in titles] == ["at x[1] = 4", "at x[0] = 0"]
 
 
 def test_tuning_curves_that_are_alike_are_drawn_once():
     x = ValueInput("x", size=8, range=(-1.0, 1.0), encoder=SignedEncoder(3.0, neuron=LIF(tau_mem=0.02)))
-    figure = Figure(layout="constrained")
-    draw_tuning(figure, x, tuning(x, 0.002))
+    figure, names = Figure(layout="constrained"), [f"x[{k}]" for k in range(8)]
+    draw_tuning(figure, x, 0.002, names)
     title, bar = figure.axes
     assert bar.get_label() == "<colorbar>"
     assert title.get_title().splitlines()[-1] == "the same, of neurons of its own: x[1], … x[7]"
     uneven = replace(x, range=(-1.0, [1.0] * 7 + [2.0]))
     figure = Figure(layout="constrained")
-    draw_tuning(figure, uneven, tuning(uneven, 0.002))
+    draw_tuning(figure, uneven, 0.002, names)
     assert len(figure.axes) == 4
 
 
@@ -419,7 +418,7 @@ def test_learning_is_marked_and_an_arrow_comes_from_what_teaches_it():
     assert next(b for b in boxes if b.name == "one").lines[0] == "1 number"
     figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
-    caption, _ = draw_graph(figure, spec, spec.build())
+    caption, _ = draw_diagram(figure, spec, spec.build())
     assert "Dashed: the error or reward" in caption
     assert sum(patch.get_linestyle() not in ("solid", "-") for patch in figure.axes[0].patches) == 1
 
@@ -448,7 +447,7 @@ def test_an_inputs_box_names_its_filters_in_their_order():
     assert lines == ("24 × 18 px, pool", "filters: hot pixels, refractory", "24 graded")
     figure = Figure()
     FigureCanvasAgg(figure)
-    assert "Filters of eye: hot pixels, refractory." in draw_graph(figure, spec, spec.build())[0]
+    assert "Filters of eye: hot pixels, refractory." in draw_diagram(figure, spec, spec.build())[0]
     plain = with_camera()
     assert boxes_and_arrows(plain, plain.build())[0][0].lines == ("24 × 18 px, pool", "24 graded")
 
@@ -459,10 +458,10 @@ def test_on_events_are_orange_and_off_events_blue(polarity):
     FigureCanvasAgg(figure)
     draw_pool(figure, with_camera(polarity=polarity).inputs[0], 1e-3)
     fields, *after = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-    assert [(line.get_label(), line.get_color()) for line in fields.lines] == [("ON", ON_INK), ("OFF", OFF_INK)]
+    assert [(line.get_label(), line.get_color()) for line in fields.lines] == [("ON", EVENT_ON), ("OFF", EVENT_OFF)]
     maps = [axes.collections[0].get_cmap() for axes in after]
     ends = [[to_hex(m(0.0)), to_hex(m(1.0))] for m in maps]
-    expected = {"split": [["#ffffff", OFF_INK], ["#ffffff", ON_INK]], "signed": [[OFF_INK, ON_INK]],
+    expected = {"split": [["#ffffff", EVENT_OFF], ["#ffffff", EVENT_ON]], "signed": [[EVENT_OFF, EVENT_ON]],
                 "merge": [["#ffffff", INK]]}  # fmt: skip
     assert ends == expected[polarity]
 
@@ -499,6 +498,6 @@ def test_a_picture_is_painted_in_both_formats():
         figure.subplots().plot([1, 2])
         return "caption", "alt"
 
-    picture = paint("key", "title", fill, "pdf")
+    picture = paint("title", fill, "pdf")
     assert set(picture.files) == {"png", "pdf"}
-    assert picture.png == paint("key", "title", fill).png
+    assert picture.png == paint("title", fill).png

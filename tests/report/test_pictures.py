@@ -16,13 +16,12 @@ from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.controller_file.names import number_names, output_names
 from snn_control.network import Projection
-from snn_control.report.canvas import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE
+from snn_control.report.canvas import STYLE, pointer_values
 from snn_control.report.connections import draw_weights, synapses_of
-from snn_control.report.graph import boxes_and_arrows, draw_graph
-from snn_control.report.hover import places
-from snn_control.report.look import views
-from snn_control.report.named import colours_of
-from snn_control.report.raster import Numbers
+from snn_control.report.controller_page import views
+from snn_control.report.diagram import boxes_and_arrows, draw_diagram
+from snn_control.report.kit import EXCITES, INHIBITS, OUTPUT, PALETTE, colours_of
+from snn_control.report.stimulus_activity import Numbers
 from snn_control.resources import shipped
 
 #: three ranges in one input, a scan most of whose beams drive nothing, few numbers of which some drive nothing
@@ -101,7 +100,7 @@ def test_no_word_at_an_arrow_stands_in_a_box():
     spec = load_spec(shipped("pan_tilt"))  # two arrows to and fro in one gap
     figure = Figure()
     FigureCanvasAgg(figure)
-    draw_graph(figure, spec, spec.build())
+    draw_diagram(figure, spec, spec.build())
     (axes,) = figure.axes
     boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
     words = [text for text in axes.texts if "syn." in text.get_text()]
@@ -149,7 +148,7 @@ def test_rows_of_nothing_leave_the_scale_of_the_others():
     row.draw(axes, figure.add_subplot)
     assert axes.images[0].get_clim() == (0.0, 1.0)
     figure.canvas.draw()
-    cells = next(place["cells"] for place in places(figure) if "cells" in place)
+    cells = next(place["cells"] for place in pointer_values(figure) if "cells" in place)
     assert cells[0][:2] == [None, 0.1008]  # JSON knows no NaN
     assert Numbers("", "", "", np.arange(1.0), np.full((1, 12), np.nan), one.names, INHIBITS, -free, free).alike()
 
@@ -192,7 +191,7 @@ def test_the_page_knows_where_the_numbers_of_a_picture_are(figures):
     """From a place in the picture to the numbers of its axes, as the page's script does it."""
     figure = figures["decoders"]
     axes = next(a for a in figure.axes if a.get_title(loc="left") == "seen → turn" or a.images)
-    one = next(p for p in places(figure) if "cells" in p)
+    one = next(p for p in pointer_values(figure) if "cells" in p)
     left, top, right, _ = one["box"]
     width, height = figure.bbox.width, figure.bbox.height
     x, y = axes.transData.inverted().transform(((left + 0.25 * (right - left)) * width, (1 - top) * height))
@@ -200,7 +199,7 @@ def test_the_page_knows_where_the_numbers_of_a_picture_are(figures):
     assert y == pytest.approx(one["y"][2], abs=1e-3)  # the last of an axis is its top
     assert one["cells"] == np.asarray(axes.images[0].get_array()).tolist()
     assert one["label"].startswith("weight [")
-    times = [p for p in places(figures["activity"]) if p["x"][0] == "time [s]"]
+    times = [p for p in pointer_values(figures["activity"]) if p["x"][0] == "time [s]"]
     assert len(times) == 10  # those too that share the label of the lowest
 
 

@@ -23,18 +23,10 @@ from snn_control.errors import RuntimeFault
 from snn_control.record import write_run
 from snn_control.record.provenance import commit, machine, software
 from snn_control.report import print_summary, write_report
-from snn_control.report.canvas import PALETTE
-from snn_control.report.figures import (
-    PICTURES,
-    Missing,
-    activity,
-    angle_between,
-    draw,
-    latency,
-    overlay,
-    percentile_ns,
-    rebin_log,
-)
+from snn_control.report.kit import PALETTE
+from snn_control.report.run_activity import activity
+from snn_control.report.run_arrays import Missing
+from snn_control.report.run_pictures import PICTURES, angle_between, draw, latency, overlay, percentile_ns, rebin_log
 from snn_control.report.table import number, sections, verdict_kind
 
 

@@ -287,7 +287,7 @@ def _finish(
     """Write the run folder, its picture and the video."""
     from ...files import replace_file
     from ...record.run_folder import write_run
-    from ...report.named import colour_places
+    from ...report.kit import colour_places
 
     spec, chunks = fitted.spec, _pieces(options, recording)
     t = np.arange(len(arrays["command"])) * spec.period
@@ -310,9 +310,9 @@ def _finish(
         save_controller(options, fitted, folder)
     say("drawing the report ...")
     try:
-        from ...report.figures import draw
+        from ...report.event_run import recording_arrays
         from ...report.page import write_report
-        from ...report.replay import recording_arrays
+        from ...report.run_pictures import draw
 
         picture = draw("activity", summary, arrays | more).png
         write_run(folder, summary, arrays | more | recording_arrays(fitted, chunks, longest_gap(options)))
@@ -322,7 +322,7 @@ def _finish(
         write_run(folder, summary, arrays | more)
         say(f"note: no pictures: {error}")
     if options.video:
-        from ...report.replay import write_replay_video
+        from ...report.replay_video import write_replay_video
 
         with _progress("video", recording, options.json) as move:
             write_replay_video(options.video, fitted, chunks, arrays, longest_gap(options), options.speed,

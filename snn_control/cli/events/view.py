@@ -113,7 +113,7 @@ def figure(options: argparse.Namespace, recording: Any, survey: Any) -> str:
     times = [first + (last - first) * k / (MOMENTS - 1) for k in range(MOMENTS)]
     moments = event_moments(recording, times, window, style=options.style or "polarity", size=options.size)
     title = Path(options.file).name
-    picture = paint("events", title, lambda figure: draw_recording(figure, survey, moments, title))
+    picture = paint(title, lambda figure: draw_recording(figure, survey, moments, title))
     replace_file(options.out, lambda file: file.write(picture.png))
     return f"{options.out}: {picture.caption}, sensor {options.size[0]} x {options.size[1]}"
 

@@ -177,14 +177,18 @@ def _decay(b: Builder, tau: float) -> float:
     return math.exp(-b.dt * b.steps / tau)
 
 
+CURVES = "snn_control.report.curves"
 ENCODERS = {
     "population": (PopulationEncoder, EncoderLowering(_population)),
-    "linear": (LinearEncoder, EncoderLowering(_linear)),
+    "linear": (LinearEncoder, EncoderLowering(_linear, drawing=f"{CURVES}:draw_linear")),
     "direct": (DirectEncoder, EncoderLowering(_direct)),
     "fields": (FieldsEncoder, EncoderLowering(_fields)),
     "signed": (SignedEncoder, EncoderLowering(_signed)),
     "delta": (DeltaEncoder, EncoderLowering(_changes, pulse=True)),
     "step_forward": (StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
-    "pool": (PoolEncoder, EncoderLowering(_pool, pulse=lambda encoder: encoder.tau is None, events=True)),
-    "surface": (SurfaceEncoder, EncoderLowering(_surface, events=True)),
+    "pool": (
+        PoolEncoder,
+        EncoderLowering(_pool, pulse=lambda e: e.tau is None, events=True, drawing=f"{CURVES}:draw_pool"),
+    ),
+    "surface": (SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_surface")),
 }

@@ -1,4 +1,4 @@
-"""Everything there is to see of a controller before it runs on a robot: pictures, and one page that holds them."""
+"""The pictures of a controller, and one page that holds them: what there is to see before it runs on a robot."""
 
 from __future__ import annotations
 
@@ -6,36 +6,40 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.diagnosis import Health, diagnose, neurons_of
 from ..analysis.probe import Activity, probe
 from ..analysis.reach import driven
-from ..analysis.response import tuning
 from ..analysis.stimulus import Stimulus
 from ..analysis.synapses import sizes_of
-from ..coding import EventsInput, LinearEncoder, PoolEncoder, SurfaceEncoder, ValueInput
+from ..coding import Input
 from ..controller_file import ControllerSpec, nearest
 from ..controller_file.names import number_names
 from ..engine import registry
 from ..engine.program import Program
 from ..errors import DescriptionError
 from ..files import replace_file, replace_text
+from ..network import Projection
 from .canvas import Picture, paint
 from .connections import draw_weights, synapses_of
-from .curves import MOST_DIMENSIONS, draw_f_i, draw_linear, draw_pool, draw_tuning, same_models
+from .curves import draw_f_i, draw_tuning, same_models
 from .decoders import draw_decoders
-from .graph import delay_text, draw_graph
-from .named import colours_of
+from .diagram import delay_text, draw_diagram
+from .kit import colours_of
 from .page import inline, render
-from .raster import draw_activity
+from .stimulus_activity import draw_activity
 from .table import Section, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Look", "View", "look", "views"]
+__all__ = ["ControllerPage", "View", "views", "write_controller_page"]
+
+Fill = Callable[["Figure"], tuple[str, str]]  # puts axes into a figure, returns caption and alternative text
 
 PAGE, HEAD = "index.html", 100_000  # characters in which its list of files stands
 ROWS = 6  # projections in one picture
@@ -53,7 +57,7 @@ class View:
     name: str
     title: str
     line: str
-    fill: Callable[[Figure], tuple[str, str]]
+    fill: Fill
 
     @property
     def kind(self) -> str:
@@ -61,8 +65,8 @@ class View:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What `look` wrote: the page, and each picture's view and file."""
+class ControllerPage:
+    """What `write_controller_page` wrote: the page, each picture's view and file, and what it found."""
 
     page: Path
     files: list[tuple[View, Path]]
@@ -72,45 +76,34 @@ class Look:
 def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
     """All pictures there are of a controller."""
     sizes, spiking = sizes_of(program), set(program.facts.spiking)
-    many = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
-    found = [View("graph", "What is connected to what", many, lambda f: draw_graph(f, spec, program))]
+    line = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
+    found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {len(models)} neuron model{'s' if len(models) > 1 else ''}"
-        most = driven(spec, sizes)
-        found.append(
-            View("f_i", "Rate against current", line, lambda f: draw_f_i(f, models, spec.dt, colours_of(spec), most))
-        )
-    for one in spec.inputs:
-        if isinstance(one, EventsInput) and isinstance(one.encoder, PoolEncoder | SurfaceEncoder):
-            line = f"receptive fields of {one.name}, and what they make of an example"
-            found.append(View(f"tuning-{one.name}", f"Input {one.name}: receptive fields", line, _pool(one, spec.dt)))
-        elif isinstance(one, ValueInput) and _has_a_curve(one):
-            line = f"response of each neuron of {one.name} over its range"
-            found.append(View(f"tuning-{one.name}", f"Input {one.name}: tuning curves", line, _tuning(one, spec)))
+        most, colours = driven(spec, sizes), colours_of(spec)
+        fill = partial(draw_f_i, groups=models, dt=spec.dt, colours=colours, driven=most)
+        found.append(View("f_i", "Rate against current", line, fill))
+    found += [view for one in spec.inputs if (view := _encoder(spec, one)) is not None]
     found += _weights(spec, program, sizes)
     line = f"decoder weights of {', '.join(o.name for o in spec.outputs)}"
-    found.append(View("decoders", "Decoders", line, lambda f: draw_decoders(f, spec, sizes)))
+    found.append(View("decoders", "Decoders", line, partial(draw_decoders, spec=spec, sizes=sizes)))
     line = f"spikes, membranes and commands, {activity.stimulus.text}"
-    found.append(View("activity", "Activity", line, lambda f: draw_activity(f, spec, activity)))
+    found.append(View("activity", "Activity", line, partial(draw_activity, spec=spec, activity=activity)))
     return found
 
 
-def _has_a_curve(one: ValueInput) -> bool:
-    """Whether its encoder gives the same for the same value."""
-    lowering = registry.lowering("encoders", type(one.encoder))
-    return lowering is not None and not lowering.pulse
-
-
-def _pool(one: EventsInput, dt: float) -> Callable[[Figure], tuple[str, str]]:
-    return lambda figure: draw_pool(figure, one, dt)
-
-
-def _tuning(one: ValueInput, spec: ControllerSpec) -> Callable[[Figure], tuple[str, str]]:
+def _encoder(spec: ControllerSpec, one: Input) -> View | None:
+    """The picture that the lowering of an encoder names, else tuning curves; None where it has none."""
+    lowering = registry.lowering("encoders", type(getattr(one, "encoder", None)))
+    if lowering is None or (not lowering.drawing and (lowering.pulse or lowering.events)):
+        return None
+    draw: Any = resolve_name(lowering.drawing) if lowering.drawing else draw_tuning
     names = number_names(spec, one)
-    if isinstance(one.encoder, LinearEncoder) and one.size > MOST_DIMENSIONS:
-        return lambda figure: draw_linear(figure, one, names)
-    return lambda figure: draw_tuning(figure, one, tuning(one, spec.dt), names)
+    title, line = "tuning curves", f"response of each neuron of {one.name} over its range"
+    if lowering.events:
+        title, line = "receptive fields", f"receptive fields of {one.name}, and what they make of an example"
+    return View(f"tuning-{one.name}", f"Input {one.name}: {title}", line, lambda f: draw(f, one, spec.dt, names))
 
 
 def _too_large(spec: ControllerSpec, program: Program) -> list[tuple[str, int]]:
@@ -128,12 +121,15 @@ def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> l
         part = projections[k : k + ROWS]
         name = "weights" + (f"-{k // ROWS + 1}" if len(projections) > ROWS else "")
         line = f"weights, delays and degrees of {', '.join(f'{p.pre} → {p.post}' for p in part)}"
-
-        def fill(figure: Figure, part: list = part) -> tuple[str, str]:
-            return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part], colours_of(spec))
-
+        fill = partial(_draw_weights, spec=spec, part=part, sizes=sizes)
         found.append(View(name, "Weights, delays, degrees", line, fill))
     return found
+
+
+def _draw_weights(
+    figure: Figure, spec: ControllerSpec, part: Sequence[Projection], sizes: dict[str, int]
+) -> tuple[str, str]:
+    return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part], colours_of(spec))
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
@@ -145,7 +141,7 @@ def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
     return [v for v in found if not only or v.name in only or v.kind in only]
 
 
-def look(
+def write_controller_page(
     spec: ControllerSpec,
     stimulus: Stimulus,
     folder: str | Path,
@@ -153,7 +149,7 @@ def look(
     suffix: str = "png",
     only: Sequence[str] = (),
     title: str = "Controller",
-) -> Look:
+) -> ControllerPage:
     """Draw a controller and write the pictures and ``index.html``, which holds all of them, into a folder.
 
     Pictures that an earlier call wrote there and this one does not draw are removed, unless they were changed since.
@@ -167,7 +163,7 @@ def look(
     program, folder = spec.build(), Path(folder)
     activity = probe(program, stimulus)
     chosen = choose(views(spec, program, activity), only)
-    pictures = [(view, paint(view.name, view.title, view.fill, suffix)) for view in chosen]
+    pictures = [(view, paint(view.title, view.fill, suffix)) for view in chosen]
     health = diagnose(spec, activity)
     written = {f"{view.name}.{suffix}": _mark(picture.files[suffix]) for view, picture in pictures}
     html = _page(title, spec, program, activity, health, [picture for _, picture in pictures], written)
@@ -182,7 +178,7 @@ def look(
         replace_text(folder / PAGE, html)
     except OSError as error:
         raise DescriptionError("--out", str(folder), f"cannot be written: {error.strerror}") from None
-    return Look(folder / PAGE, files, health)
+    return ControllerPage(folder / PAGE, files, health)
 
 
 def _mark(data: bytes) -> str:

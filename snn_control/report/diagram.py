@@ -1,4 +1,4 @@
-"""The picture of a controller as boxes and arrows, inputs on the left, outputs on the right."""
+"""The diagram of a controller: boxes and arrows, inputs on the left, outputs on the right."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.synapses import sizes_of
 from ..coding import ArgmaxDecoder, EventsInput
 from ..controller_file import ControllerSpec
+from ..engine.build.outputs import terms_of
 from ..engine.program import Program
 from ..network import Projection
-from .canvas import INK, MUTED, NO_UNIT, OUTPUT, tint
 from .decoders import times_of
-from .named import colours_of
+from .kit import INK, MUTED, NO_UNIT, OUTPUT, colours_of, tint
 from .table import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Arrow", "Box", "boxes_and_arrows", "delay_text", "draw_graph", "layers"]
+__all__ = ["Arrow", "Box", "boxes_and_arrows", "delay_text", "draw_diagram", "layers"]
 
 BOX = (2.1, 0.98)  # width and height of a box [inch]
 GAP = (1.6, 0.4)  # between two of them
@@ -54,7 +55,7 @@ class Arrow:
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
     """What the picture shows. Keys of boxes: names of inputs and populations; ``> name`` for outputs."""
-    boxes, colours = [], colours_of(spec)
+    boxes, colours, sizes = [], colours_of(spec), sizes_of(program)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
         what = (
@@ -62,7 +63,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         )
         lines = [f"{what}, {type(encoder).__name__.removesuffix('Encoder').lower()}" if encoder else what]
         neuron = getattr(encoder, "neuron", None)
-        lines.append(f"{number(_size(program, one.name))} {type(neuron).__name__ if neuron else 'graded'}")
+        lines.append(f"{number(sizes.get(one.name, 0))} {type(neuron).__name__ if neuron else 'graded'}")
         if filters := _filters(one):
             lines.insert(1, textwrap.shorten(f"filters: {filters}", 38, placeholder=" …"))
         boxes.append(Box(one.name, tuple(lines), colours[one.name], _pale(colours[one.name])))
@@ -77,7 +78,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         arrows.append(Arrow(projection.pre, projection.post, text))
     arrows = _merged(arrows) + _teachers(spec)
     for o in spec.outputs:
-        terms = o.decoder.terms if isinstance(o.decoder, ArgmaxDecoder) else o.decoder
+        terms = terms_of(o)
         lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded"]
         if isinstance(o.decoder, ArgmaxDecoder):
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
@@ -130,13 +131,6 @@ def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
         Arrow(*ends, "\n".join(each[:most]) + (f"\n+ {len(each) - most} more" if len(each) > most else ""))
         for ends, each in texts.items()
     ]
-
-
-def _size(program: Program, name: str) -> int:
-    for key in ("drive", "pooled", "held"):
-        if f"{name}.{key}" in program.names:
-            return program.names[f"{name}.{key}"].shape[0]
-    return 0
 
 
 def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
@@ -230,7 +224,7 @@ def _ports(routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]
     return found
 
 
-def draw_graph(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
+def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
     """Boxes and arrows."""
     boxes, arrows = boxes_and_arrows(spec, program)
     columns, routes = _routes([b.name for b in boxes], arrows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +13,8 @@ from ..analysis.probe import Activity, PopulationProbe, sample
 from ..coding import ArgmaxDecoder, EventsInput, Input, Output, ValueInput
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names
-from .canvas import MUTED, NO_UNIT, OUTPUT, SIGNED, WIDTH, shades
 from .decoders import grid_of
-from .named import colours_of
+from .kit import MUTED, NO_UNIT, OUTPUT, WIDTH, colours_of, ramp, shades, signed_scale, thin, whole_ticks
 from .table import number
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ __all__ = ["draw_activity"]
 MOST_DOTS = 60_000  # spikes that are drawn
 MOST_LINES = 4  # numbers on one pair of axes
 MOST_STRIPS = 8  # numbers that have axes of their own; more of them are an image
-MOST_ROWS = 400  # of an image
+MOST_ROWS, MOST_COLUMNS = 400, 1000  # of an image
 MOST_NAMES = 12  # beside the rows of an image; of more the indices
 MOST_POPULATIONS = 20
 MOST_POINTS = 6_000  # of a line
@@ -93,10 +92,6 @@ def _words(activity: Activity, said: list[str], left_out: int) -> tuple[str, str
     return caption, f"Activity over {number(stimulus.seconds)} s. {'; '.join(said)}."
 
 
-def _thin(n: int) -> slice:
-    return slice(None, None, max(1, -(-n // MOST_POINTS)))
-
-
 # --- numbers over time ----------------------------------------------------------------------------
 
 
@@ -150,7 +145,7 @@ class Numbers:
         return self.one_scale or bool(spans.max() <= ALIKE * max(float(spans.min()), 1e-12))
 
     def _stairs(self) -> tuple[np.ndarray, np.ndarray, str]:
-        part = _thin(len(self.t))
+        part = thin(len(self.t), MOST_POINTS)
         t, values = self.t[part], self.values[part]
         if len(t) > 400:
             return t, values, "default"
@@ -185,10 +180,9 @@ class Numbers:
 
     def _image(self, axes: Axes, beside: Callable[[], Axes], also: Callable[[Axes], None]) -> None:
         """A row a number, in the order of their indices; of ranges that differ each as a share of its own."""
-        from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.ticker import MaxNLocator
 
-        part = slice(None, None, max(1, -(-len(self.t) // 1000)))
+        part = thin(len(self.t), MOST_COLUMNS)
         values, k = self.values[part].T.astype(np.float64), len(self.names)
         label = f"{self.what} [{self.unit}]"
         if not self.alike():
@@ -196,12 +190,9 @@ class Numbers:
             low = np.where(np.isfinite(self.low), self.low, self.seen()[0])[:, None]
             values, label = (values - low) / span, "share of its range [1]"
         there = np.append(values[np.isfinite(values)], 0.0)
-        if there.min() < 0:
-            most = float(np.abs(there).max())
-            colours: dict[str, Any] = {"cmap": SIGNED, "vmin": -most, "vmax": most}
-        else:
-            ground = LinearSegmentedColormap.from_list("numbers", ["white", self.colour])
-            colours = {"cmap": ground, "vmin": 0.0, "vmax": max(float(there.max()), 1e-12)}
+        colours = signed_scale(there)
+        if there.min() >= 0:
+            colours = {"cmap": ramp("white", self.colour), "vmin": 0.0, "vmax": max(float(there.max()), 1e-12)}
         step = float(self.t[1] - self.t[0]) if len(self.t) > 1 else 1.0
         ends = (float(self.t[0]), float(self.t[-1]) + step, k - 0.5, -0.5)
         image = axes.imshow(values, aspect="auto", extent=ends, interpolation="nearest", **colours)
@@ -211,7 +202,7 @@ class Numbers:
             axes.set_yticks(np.arange(k), self.names, fontsize=8)
             axes.set_ylabel("number\n[name]")
         else:
-            axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+            whole_ticks(axes, "y", 6)
             axes.set_ylabel("number\n[index]")
         place = beside()
         place.axis("off")
@@ -273,10 +264,8 @@ def _spikes(
     colour: str,
     grid: tuple[int, int] | None,
 ) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     shown, step, neuron = seen.kept, seen.spike_step, seen.spike_neuron
-    part = slice(None, None, max(1, -(-len(step) // MOST_DOTS)))
+    part = thin(len(step), MOST_DOTS)
     dot = float(np.clip(4.4 - 0.6 * np.log10(len(step) + 1), 1.4, 3.4))
     axes.plot(step[part] * activity.dt, neuron[part], ".", ms=dot, mew=0, color=colour, rasterized=True)
     total, fired = int(seen.spikes.sum()), int(np.count_nonzero(seen.spikes))
@@ -288,7 +277,7 @@ def _spikes(
     axes.set_title(f"{seen.name}: {number(total)} spikes, {number(float(rate.mean()))} Hz a neuron{some}")
     axes.set_ylabel("neuron\n[index]")
     axes.set_ylim(seen.size - 0.5, -0.5)
-    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    whole_ticks(axes, "y", 6)
     axes.grid(False, axis="y")
     if grid is not None:
         _rates_on_a_grid(beside(), rate.reshape(grid[1], grid[0]), colour)
@@ -312,10 +301,8 @@ def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: s
 
 def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
     """The rates as a picture, where the neurons are the fields of a camera."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    ground = LinearSegmentedColormap.from_list("rates", ["#f3f4f6", colour])
-    axes.imshow(np.sqrt(rate), cmap=ground, interpolation="nearest", vmin=0, vmax=max(float(np.sqrt(rate.max())), 1.0))
+    shown, ground = np.sqrt(rate), ramp("#f3f4f6", colour)
+    axes.imshow(shown, cmap=ground, interpolation="nearest", vmin=0, vmax=max(float(shown.max()), 1.0))
     axes.set_title(f"rates, to {number(float(rate.max()))} Hz", fontsize=8.5, fontweight="normal", color=MUTED)
     axes.set_xlabel("column [field]", fontsize=8.5)
     axes.set_ylabel("row [field]", fontsize=8.5)
@@ -336,8 +323,6 @@ def _graded(activity: Activity, seen: PopulationProbe, colour: str) -> list[Row]
 
 
 def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int) -> list[Row]:
-    from matplotlib.ticker import MaxNLocator
-
     t = np.arange(activity.stimulus.ticks) * activity.period
     shown = sample(output.size, MOST_ROWS)
     choice = isinstance(output.decoder, ArgmaxDecoder)
@@ -346,7 +331,7 @@ def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int
 
     def also(axes: Axes) -> None:
         if choice:
-            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+            whole_ticks(axes, "y")
         for side in (low, high):
             if len(np.unique(side)) == 1 and np.isfinite(side[0]):
                 axes.axhline(float(side[0]), color=MUTED, lw=0.8, ls=(0, (4, 3)))

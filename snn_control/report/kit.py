@@ -1,0 +1,166 @@
+"""What all pictures share: colours, names of axes, ticks, legends, images and their bars, and how much is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+    from ..controller_file import ControllerSpec
+
+__all__ = [
+    "EVENT_OFF",
+    "EVENT_ON",
+    "EXCITES",
+    "GRID",
+    "INHIBITS",
+    "INK",
+    "MUTED",
+    "NO_UNIT",
+    "OUTPUT",
+    "PALETTE",
+    "WIDTH",
+    "axes_in_rows",
+    "colour_bar",
+    "colour_places",
+    "colours_of",
+    "keep_apart",
+    "legend_above",
+    "photo",
+    "ramp",
+    "rate_unit",
+    "shades",
+    "signed_image",
+    "signed_scale",
+    "thin",
+    "tint",
+    "whole_ticks",
+]
+
+INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
+#: Okabe and Ito's colours, told apart by colour-blind people as well
+PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
+OUTPUT = "#3b4754"  # of commands, which are no population
+#: of numbers with a sign: red excites or adds, blue inhibits or takes away
+SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
+EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, dark enough for white paper
+WIDTH = 11.0  # inch; the page scales it to its column
+NO_UNIT = "no unit"  # of an input or output whose author gave none
+
+
+# --- colours --------------------------------------------------------------------------------------
+
+
+def colour_places(spec: ControllerSpec) -> dict[str, int]:
+    """Name -> place in a list of colours: inputs in the order of the file, then populations."""
+    names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
+    return {name: k for k, name in enumerate(names)}
+
+
+def colours_of(spec: ControllerSpec) -> dict[str, str]:
+    """Name -> colour of an input or population, in every picture of its controller."""
+    return {name: PALETTE[k % len(PALETTE)] for name, k in colour_places(spec).items()}
+
+
+def tint(colour: str, share: float) -> str:
+    """A colour, ``share`` of the way to white; where it is below 0, to black."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    red, green, blue = (c * (1 + share) if share < 0 else c + (1 - c) * share for c in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def shades(colour: str, n: int) -> list[str]:
+    """n shades of a colour, from dark to light: for several numbers of one input or population."""
+    return [colour] if n == 1 else [tint(colour, -0.35 + 0.9 * k / (n - 1)) for k in range(n)]
+
+
+def ramp(*colours: str) -> Colormap:
+    """A colour map from the first colour over those between to the last."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("ramp", colours)
+
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
+    """n axes, at most ``columns`` a row, each ``height`` [inch] high; sets the size of the figure."""
+    columns = min(n, columns)
+    rows = -(-n // columns)
+    figure.set_size_inches(WIDTH, 0.5 + height * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for spare in axes[n:]:
+        spare.remove()
+    return list(axes[:n])
+
+
+def keep_apart(figure: Figure) -> None:
+    """More room between axes: the label of a colour bar stands apart from that of the next axes."""
+    engine: Any = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(wspace=0.04)
+
+
+def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
+    """At most so many ticks, at whole numbers: of both axes, or of "x" or "y"."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
+        axis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1))
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """A legend in one row, right of the title."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.2)
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
+    """Beside axes, the colours of what ``shown`` drew there."""
+    axes.figure.colorbar(shown, ax=axes, fraction=0.045, pad=0.02, **options).set_label(label)
+
+
+def signed_scale(values: np.ndarray) -> dict[str, Any]:
+    """Colour map and its ends for numbers with a sign: white is 0."""
+    most = float(np.abs(values).max(initial=0.0)) or 1.0
+    return {"cmap": SIGNED, "vmin": -most, "vmax": most}
+
+
+def signed_image(axes: Axes, values: np.ndarray, label: str) -> None:
+    """(rows, columns) numbers with a sign as an image, and its colour bar."""
+    image = axes.imshow(values, aspect="auto", interpolation="nearest", **signed_scale(values))
+    axes.grid(False)
+    colour_bar(axes, image, label)
+
+
+def photo(axes: Axes, image: np.ndarray, title: str) -> None:
+    """What a camera saw, (rows, columns, 3) uint8, without ticks."""
+    axes.imshow(image, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.set_title(title, fontsize=10, fontweight="normal", color=MUTED)
+
+
+# --- how much is drawn ----------------------------------------------------------------------------
+
+
+def thin(n: int, most: int) -> slice:
+    """Every k-th of n samples, at most ``most`` of them."""
+    return slice(None, None, max(1, -(-n // most)))
+
+
+def rate_unit(highest: float) -> tuple[float, str]:
+    """Scale and unit in which rates up to ``highest`` [1/s] are told."""
+    for scale, unit in ((1e6, "M/s"), (1e3, "k/s")):
+        if highest >= scale:
+            return scale, unit
+    return 1.0, "1/s"

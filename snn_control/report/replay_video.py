@@ -1,0 +1,302 @@
+"""Videos of a controller at work on events: what it saw, spiked and commanded, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..coding import EventsInput
+from ..controller import Controller
+from ..controller_file import ControllerSpec
+from ..controller_file.names import output_names
+from ..errors import InputError
+from ..events import Events
+from ..events.frames import fitting, mixed, painter
+from ..events.slicing import LONGEST_GAP, Slicer
+from ..analysis.event_replay import Fitted, play
+from .event_video import SILENCE, decimals_for, picture_ns, rate_text, speed_for, speed_text, style_for
+from .kit import colour_places
+from .video_file import VideoWriter
+from .video_panels import INK, MUTED, Box, Pen, Raster, Strips, blank, stretch
+
+__all__ = ["ReplayVideo", "command_ranges", "write_replay_video"]
+
+WIDTH, HEIGHT = 1280, 720
+EVENTS, POOLED = Box(12, 66, 792, 392), Box(816, 66, 452, 392)
+SPIKES, COMMANDS = Box(12, 490, 716, 210), Box(740, 490, 528, 210)
+HEADING = Box(0, 0, WIDTH, EVENTS.y)
+SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s; in slow motion less, no more than this many seconds of the video:
+SPIKES_SHOWN, COMMANDS_SHOWN = 2.5, 10.0
+
+WIDE = 0.25  # of the way between limits: what uses less of it gets a scale of its own
+Chunks = Callable[[], Iterable[Events]]
+
+
+def write_replay_video(
+    path: str | os.PathLike,
+    fitted: Fitted,
+    chunks: Chunks,
+    arrays: Mapping[str, np.ndarray],
+    longest_gap: float = LONGEST_GAP,
+    speed: float | None = None,
+    title: str = "",
+    progress: Callable[[int], Any] = lambda index: None,
+) -> int:
+    """Write what a controller saw, spiked and commanded; returns the number of pictures.
+
+    chunks : gives the events that were replayed, again each time
+    arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
+        what the network was given comes from another copy of the controller
+    longest_gap : as the run had it
+    speed : seconds of the recording a second of the video; None: 1, and slower where the video would be short
+
+    Raises as `ReplayVideo`.
+    """
+    spec, camera = fitted.spec, fitted.camera
+    controller = Controller.from_spec(spec)
+    facts = controller.program.facts
+    names = [str(name) for name in arrays["population_names"]]
+    sizes = {p.name: p.size for p in facts.populations if p.name in names}
+    tick_of = arrays["spike_step"] // controller.program.steps
+    slicer = Slicer(fitted.period_ns, camera.capacity, longest_gap)
+    outputs = output_names(spec, units=True)
+    limits = command_ranges(spec, arrays["command"])
+    lasts = len(arrays["command"]) * spec.period
+    speed = speed or speed_for(lasts)
+    style = style_for(int(np.sum(arrays.get("tick_events", 0))), lasts, speed)
+    with ReplayVideo(path, camera.size, outputs, sizes, spec.period, speed=speed, style=style, title=title,
+                     limits=limits, colours=colour_places(spec)) as video:  # fmt: skip
+        for tick in play(controller, fitted, slicer.ticks(chunks())):
+            if tick.index >= len(arrays["command"]):
+                break
+            low, high = np.searchsorted(tick_of, (tick.index, tick.index + 1))
+            which, neuron = arrays["spike_population"][low:high], arrays["spike_neuron"][low:high]
+            spikes = {name: neuron[which == k] for k, name in enumerate(names) if (which == k).any()}
+            events = Events(tick.t, tick.x, tick.y, tick.p, "ns", *camera.size)
+            pooled = _pooled(controller, camera)
+            video.add(tick.index, events, pooled, spikes, arrays["command"][tick.index])
+            progress(tick.index)
+    return video.pictures
+
+
+def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
+    """Low and high of each number of the command: the output's limits; where it has none, what was seen of the whole
+    run, and where the run used little of them, that but at least a tenth of each: noise stays flat.
+
+    command : (ticks, outputs)
+    """
+    low, high = (
+        np.concatenate([np.broadcast_to(np.asarray(o.limits[k], np.float64), o.size) for o in spec.outputs])
+        for k in range(2)
+    )
+    seen = command if len(command) else np.zeros((1, len(low)))
+    least, most = seen.min(axis=0), seen.max(axis=0)
+    little = np.isfinite(high - low) & (np.maximum(most, 0) - np.minimum(least, 0) < WIDE * (high - low))
+    low, high = np.where(little, np.minimum(least, low / 10), low), np.where(little, np.maximum(most, high / 10), high)
+    low, high = np.where(np.isfinite(low), low, least), np.where(np.isfinite(high), high, most)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
+    """What the network is given for the events, as `ReplayVideo` takes it; None where it is no picture."""
+    name = f"{camera.name}.pooled"
+    grid: Any = getattr(camera.encoder, "grid", None)
+    if name not in controller.program.names or np.shape(grid) != (2,):
+        return None
+    columns, rows = grid
+    pooled = controller.bound.array(name).reshape(-1, rows, columns).astype(np.float64)
+    return pooled[0] if len(pooled) == 1 else pooled[::-1]  # OFF, ON: ON first
+
+
+class ReplayVideo:
+    """A video of a controller at work: events, pooled input, spikes and commands, side by side.
+
+    ``add`` every tick, or those that are to be seen; then ``close``. A picture is drawn where one is due, all else is
+    kept in memory of bounded size. Used with ``with``, an exception leaves no file.
+
+    Parameters
+    ----------
+    path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
+    size : (width, height) of the sensor [pixel]
+    outputs : what each number of the command is called, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
+    populations : name -> neurons, of all whose spikes will be given, inputs whose encoder spikes included
+    period : of a tick [s]
+    fps : pictures a second of the video
+    speed : seconds of the controller a second of the video
+    style : of the events' picture: "polarity", "surface" or "grey"
+    title : shown above
+    limits : low and high of each number of the command, for its scale; where infinite or not given, of what was seen
+    colours : of populations, see `video_panels.Raster`
+
+    Raises
+    ------
+    InputError : a style, fps, speed or period that is none
+    DescriptionError, RuntimeFault : as `VideoWriter`
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        size: tuple[int, int],
+        outputs: Sequence[str],
+        populations: Mapping[str, int],
+        period: float,
+        fps: float = 30.0,
+        speed: float = 1.0,
+        *,
+        style: str = "polarity",
+        title: str = "",
+        limits: Sequence[tuple[float, float]] = (),
+        colours: Mapping[str, int] | None = None,
+    ) -> None:
+        self._window = picture_ns(fps, speed) * 1e-9  # s
+        if not 0 < period < np.inf:
+            raise InputError(f"period = {period!r}: must be positive and finite [s]")
+        self.size, self.period, self.speed = size, period, speed
+        self._painter = painter(style, *size, fitting(*size, EVENTS[2:])[0])
+        self._spans = min(SPIKES_SPAN, SPIKES_SHOWN * speed), min(COMMANDS_SPAN, COMMANDS_SHOWN * speed)
+        self._raster = Raster(SPIKES, populations, self._spans[0], colours)
+        rows = int(np.ceil(self._spans[1] / period))
+        self._strips = Strips(COMMANDS, outputs, self._spans[1], rows, limits)
+        self._ground = self._draw_ground(title)
+        self._pooled: np.ndarray | None = None
+        self._brightest = 0.0
+        self._first = self._last = -1
+        self._drawn = self._count = self._counted_from = 0
+        self._silence = round(SILENCE * fps)
+        self._writer = VideoWriter(path, fps)
+
+    def _draw_ground(self, title: str) -> np.ndarray:
+        canvas = blank(WIDTH, HEIGHT)
+        self._raster.ground(canvas)
+        self._strips.ground(canvas)
+        pen = Pen(canvas)
+        self._raster.ground(canvas, pen)
+        pen.text(12, 8, title or "replay", INK, 20)
+        heads = (
+            (SPIKES, f"spikes, last {_time(self._spans[0])}"),
+            (COMMANDS, f"commands, last {_time(self._spans[1])}"),
+        )
+        for box, text in heads:
+            pen.text(box.x, box.y - 7, text, MUTED, 17, "ls")
+        pen.done()
+        return canvas
+
+    @property
+    def pictures(self) -> int:
+        """How many there are so far."""
+        return self._writer.pictures
+
+    def add(
+        self,
+        tick: int,
+        events: Events | None,
+        pooled: np.ndarray | None,
+        spikes: Mapping[str, np.ndarray],
+        command: np.ndarray,
+    ) -> None:
+        """What happened in one tick.
+
+        tick : its number, larger than the last one's
+        events : that the controller was given in it; None: none. Their times are not used, the tick's is
+        pooled : (rows, columns), or (2, rows, columns) with ON first: what the network was given for them; None:
+            nothing
+        spikes : name -> (n,) indices of the neurons that fired in the tick, as often as they did
+        command : (number of outputs,)
+
+        Raises
+        ------
+        InputError : a tick that is not after the last one, a population that was not named, another shape of pooled
+        """
+        if tick <= self._last:
+            raise InputError(f"tick = {tick}: must be after the last one, {self._last}")
+        if unknown := set(spikes) - set(self._raster.populations):
+            raise InputError(f"spikes = {sorted(unknown)}: must be of {', '.join(self._raster.populations)}")
+        self._first = tick if self._first < 0 else self._first
+        self._last = tick
+        t = (tick - self._first + 1) * self.period  # its end
+        if events is not None and len(events):
+            self._painter.add(replace(events, t=np.full(len(events), round(t * 1e9)), unit="ns"))
+            self._count += len(events)
+        if pooled is not None:
+            if self._pooled is None:
+                self._pooled = np.zeros(np.shape(pooled))
+            if np.shape(pooled) != self._pooled.shape:
+                raise InputError(f"pooled = {np.shape(pooled)}: must be {self._pooled.shape} as before")
+            self._pooled += pooled
+        self._raster.add(t, spikes)
+        self._strips.add(t, np.asarray(command).reshape(-1))
+        due = int((t + 0.5e-9) / self._window) - self._drawn
+        if due > 0:
+            self._draw(t, due)
+
+    def _draw(self, t: float, due: int) -> None:
+        seconds = max(self.period, (self._last + 1 - self._first) * self.period - self._counted_from * self.period)
+        image = self._compose(t, self._count / seconds)
+        for _ in range(min(due, self._silence)):  # several where a tick is longer than a picture
+            self._writer.add(image)
+        self._drawn += due
+        self._count, self._counted_from = 0, self._last + 1 - self._first
+        if self._pooled is not None:
+            self._pooled[:] = 0
+
+    def _compose(self, t: float, rate: float) -> np.ndarray:
+        canvas = self._ground.copy()
+        left = [_paste(canvas, EVENTS, self._painter.image(round(t * 1e9))), POOLED.x]
+        if self._pooled is not None:
+            left[1] = _paste(canvas, POOLED, self._pooled_picture(self._pooled))
+        self._raster.draw(canvas, t)
+        pen = Pen(canvas, COMMANDS)
+        self._strips.draw(pen, t)
+        pen.done()
+        pen = Pen(canvas, HEADING)
+        seen = f"events, {self.size[0]} x {self.size[1]}, {rate_text(rate)}"
+        for x, text in zip(left, (seen, "input of the network")):
+            pen.text(x, EVENTS.y - 7, text, MUTED, 17, "ls")
+        pen.text(WIDTH - 12, 8, f"{t:.{decimals_for(self._window)}f} s   {speed_text(self.speed)}", INK, 20, "ra")
+        pen.done()
+        return canvas
+
+    def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
+        """As bright as the strongest twentieth of the fields so far; what is negative in the colour of OFF."""
+        on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
+        given = np.abs(pooled[pooled != 0])
+        if given.size:
+            self._brightest = max(float(np.percentile(given, 95)), self._brightest)
+        scale = self._brightest or 1.0
+        return mixed(*(np.sqrt(np.minimum(np.abs(n) / scale, 1.0)) for n in (on, off)))
+
+    def close(self) -> None:
+        """Draw what is left and write the file."""
+        t = (self._last - self._first + 1) * self.period
+        if self._first >= 0 and self._counted_from < self._last - self._first + 1:
+            self._draw(t, 1)
+        self._writer.close()
+
+    def __enter__(self) -> ReplayVideo:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._writer.__exit__(kind)
+
+
+def _paste(canvas: np.ndarray, box: Box, image: np.ndarray) -> int:
+    """The picture as large as fits into the box, in its middle; returns the column at which it begins."""
+    rows, columns = image.shape[:2]
+    scale = min(box.width / columns, box.height / rows)
+    rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
+    y, x = box.y + (box.height - rows) // 2, box.x + (box.width - columns) // 2
+    canvas[y : y + rows, x : x + columns] = stretch(image, rows, columns)
+    return x
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"

@@ -1,0 +1,254 @@
+"""The pictures of a report, each from the arrays of a run folder (names: snn_control.record.run_folder).
+
+A picture whose arrays are missing or do not fit raises `Missing` with the reason; the page says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..record.run_folder import HISTOGRAMS
+from .canvas import Picture, paint
+from .event_run import draw_events
+from .kit import INK, MUTED, PALETTE, WIDTH, legend_above, photo, thin
+from .run_activity import activity
+from .run_arrays import Missing, take
+from .table import mapping, number, rms_of, scored_from
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["PICTURES", "Missing", "draw"]
+
+Arrays = Mapping[str, np.ndarray]
+Summary = Mapping[str, Any]
+
+TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
+ON, OFF = (230, 120, 10), (37, 99, 235)  # as in the pictures of events, for pale ground
+MOST_POINTS = 6_000  # of a line: finer than the picture's pixels all the same
+MOST_FRAMES = 5
+
+
+def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
+    """Draw one of `PICTURES`.
+
+    Raises
+    ------
+    Missing : an array is missing or does not fit
+    RuntimeFault : matplotlib is not installed
+    """
+    title, function = PICTURES[key]
+    return paint(title, lambda figure: function(figure, summary, arrays))
+
+
+# --- camera ---------------------------------------------------------------------------------------
+
+
+def overlay(frame: np.ndarray, on: np.ndarray | None, off: np.ndarray | None) -> np.ndarray:
+    """(h, w, 3) uint8: the image, paler, with ON events in orange and OFF events in blue on top."""
+    if on is None or off is None:
+        return frame
+    image = 0.55 * frame.astype(np.float32) + 0.45 * 255.0
+    for counts, colour in ((on, ON), (off, OFF)):
+        hit = counts > 0
+        image[hit] = 0.1 * image[hit] + 0.9 * np.array(colour, np.float32)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """Up to five moments, side by side."""
+    frames = take(arrays, "frames", None, None, None, 3)
+    k, h, w, _ = frames.shape
+    t = take(arrays, "frame_t", k)
+    has_events = all(name in arrays and arrays[name].shape == (k, h, w) for name in ("frame_on", "frame_off"))
+    shown = np.unique(np.linspace(0, k - 1, min(k, MOST_FRAMES)).round().astype(int))
+    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + (0.45 if has_events else 0.3))
+    for axes, i in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown):
+        on, off = (arrays["frame_on"][i], arrays["frame_off"][i]) if has_events else (None, None)
+        photo(axes, overlay(frames[i], on, off), f"t = {t[i]:.2f} s")
+        axes.spines[:].set_visible(True)
+        if has_events and on is not None and off is not None:
+            text = f"{number(int(on.sum()))} ON, {number(int(off.sum()))} OFF"
+            axes.set_xlabel(text, fontsize=9.5)
+    colours = " ON events are orange (brighter), OFF events blue (darker)." if has_events else ""
+    caption = f"What the camera saw at {len(shown)} moments of the run.{colours}"
+    return caption, f"{len(shown)} camera images from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s.{colours}"
+
+
+def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """What the event camera gave: moments, rate, activity of the pixels, intervals, x-y-t."""
+    if "events_rate" not in arrays:
+        raise Missing("the run holds no array “events_rate”")
+    try:
+        return draw_events(figure, arrays)
+    except (KeyError, ValueError, IndexError) as error:
+        raise Missing(f"the arrays of the events do not fit: {error}") from None
+
+
+# --- tracking -------------------------------------------------------------------------------------
+
+
+def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) rad: angle between directions given as pan and tilt, (n, 2) rad each.
+
+    Half-angle form, exact near zero: 2 asin sqrt(sin²(Δtilt / 2) + cos tilt_a cos tilt_b sin²(Δpan / 2)).
+    """
+    pan, tilt = (a - b).T / 2
+    s = np.sin(tilt) ** 2 + np.cos(a[:, 1]) * np.cos(b[:, 1]) * np.sin(pan) ** 2
+    return 2 * np.arcsin(np.sqrt(np.clip(s, 0.0, 1.0)))
+
+
+def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """Pan and tilt of target and head, and the angle between them with everybody's rms."""
+    t = take(arrays, "t", None)
+    target, head = (take(arrays, name, len(t), 2) for name in ("target", "head"))
+    error = np.degrees(angle_between(target, head))
+    part = thin(len(t), MOST_POINTS)
+    figure.set_size_inches(WIDTH, 7.2)
+    pan, tilt, below = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1, 1, 1.15]})
+    for column, axes, name in ((0, pan, "Pan"), (1, tilt, "Tilt")):
+        axes.plot(t[part], np.degrees(target[part, column]), color=TARGET, ls=(0, (4, 2)), lw=1.3, label="target")
+        axes.plot(t[part], np.degrees(head[part, column]), color=HEAD, label="head")
+        axes.set_title(name)
+        axes.set_ylabel("angle [°]")
+    start = summary.get("scored_from_s")
+    if start:
+        for axes in (pan, tilt, below):
+            axes.axvspan(t[0], start, color=MUTED, alpha=0.14, lw=0, zorder=0, label="does not count")
+    legend_above(pan, 3)
+    below.plot(t[part], error[part], color=ERROR, lw=1.1)
+    below.fill_between(t[part], error[part], color=ERROR, alpha=0.12, lw=0)
+    lines = rms_of(summary) or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
+    colours = [ERROR, *(c for c in PALETTE if c not in (ERROR, HEAD))]
+    top = 1.35 * max([float(np.nanpercentile(error, 99.5)), *(rms for _, rms in lines)])
+    if np.isfinite(top) and top > 0:
+        below.set_ylim(0, top)
+    for i, (name, rms) in enumerate(lines):
+        style = "-" if i == 0 else (0, (5, 2))
+        below.axhline(rms, color=colours[i % len(colours)], ls=style, lw=1.7, label=f"{name}: {rms:.2f}° rms")
+    below.set_title("Angle between head and target")
+    below.set_ylabel("error [°]")
+    below.set_xlabel("time [s]")
+    below.set_xlim(t[0], t[-1] + 0.002 * (t[-1] - t[0]))
+    # below the axes: inside it would cover the curve, above it the heading
+    handles = [line for line in below.lines if not line.get_label().startswith("_")]
+    below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(2, len(lines)))
+    said = "; ".join(f"{name} {rms:.2f}°" for name, rms in lines)
+    above = int(np.count_nonzero(error > top))
+    cut = f" {above} of {len(error)} samples lie above the axis." if above else ""
+    since = scored_from(summary)
+    counted = since or " over the run"
+    left_out = " The time before, in which the target is found, is shaded and does not count." if since else ""
+    caption = f"Horizontal lines: root mean square{counted}, of this controller and of the baselines.{left_out}{cut}"
+    alt = f"Pan, tilt and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error{since}: {said}."
+    return caption, alt
+
+
+# --- latency --------------------------------------------------------------------------------------
+
+
+def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
+    """Upper edge of the bucket in which the fraction ``q`` of all counts is reached [ns]: never too good."""
+    total = counts.sum()
+    k = int(np.searchsorted(np.cumsum(counts), q * total))
+    upper = float(edges[min(k + 1, len(edges) - 1)])
+    return upper if np.isfinite(upper) else float(edges[k])
+
+
+def rebin_log(
+    edges: np.ndarray, counts: np.ndarray, a_decade: int = 24, shortest: float = 100.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coarser buckets, each of whole ones and at least 1 / ``a_decade`` wide on a logarithmic axis: edges [ns] and
+    counts, without empty ends. What is below ``shortest`` [ns] is in the first one.
+    """
+    used, ratio = np.flatnonzero(counts), 10 ** (1 / a_decade)
+    ends = np.where(np.isfinite(edges), edges, 2 * edges[-2]).astype(np.float64)
+    kept, last = [int(used[0])], int(used[-1]) + 1
+    for k in range(kept[0] + 1, last + 1):
+        if ends[k] >= max(ends[kept[-1]], shortest) * ratio * (1 - 1e-9):
+            kept.append(k)
+    if kept[-1] < last:
+        kept.append(last)
+    wide = ends[kept]
+    wide[-1] = max(wide[-1], wide[-2] * ratio)
+    wide[0] = max(wide[0], min(shortest, wide[1] / ratio))
+    return wide, np.add.reduceat(counts[:last], kept[:-1])
+
+
+def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """A histogram each for wake-up, sensor to command, and tick; both axes logarithmic."""
+    there: list[tuple[str, str, np.ndarray, np.ndarray]] = []
+    for name, what in HISTOGRAMS.items():
+        if f"{name}_counts" in arrays and arrays[f"{name}_counts"].sum() > 0:
+            counts = take(arrays, f"{name}_counts", None)
+            edges = take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
+            there.append((name, what, edges, counts))
+    if not there:
+        raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
+    figure.set_size_inches(WIDTH, 3.5)
+    said = []
+    for axes, (name, what, edges, counts), colour in zip(
+        figure.subplots(1, len(there), squeeze=False)[0], there, PALETTE
+    ):
+        marks = _histogram(axes, edges, counts, colour, mapping(mapping(summary, "loop"), f"{name}_us"))
+        what = what[0].upper() + what[1:]
+        axes.set_title(what)
+        said.append(f"{what}: {', '.join(marks)}")
+    figure.axes[0].set_ylabel("count in 1/24 of a decade")
+    missing = [what for name, what in HISTOGRAMS.items() if name not in {entry[0] for entry in there}]
+    note = f" Not in this run: {', '.join(missing)}." if missing else ""
+    caption = (
+        "Both axes are logarithmic, so that single late ticks can be seen; what took less than 0.1 µs is in the first "
+        f"bar. {'. '.join(said)}.{note}"
+    )
+    return caption, f"Histograms of latency. {'; '.join(said)}.{note}"
+
+
+def _histogram(axes: Any, edges: np.ndarray, counts: np.ndarray, colour: str, stated: Mapping) -> list[str]:
+    """One histogram with its percentiles, as stated or else as the buckets have them; what these are, in words."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    wide, coarse = rebin_log(edges, counts)
+    height = coarse / np.diff(np.log10(wide)) / 24  # buckets are not equally wide: as if they were
+    axes.stairs(height, wide / 1e3, fill=True, color=colour, alpha=0.75, lw=0)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(min(0.7, float(height[height > 0].min())), float(height.max()) * 12)
+    marks = []
+    for place, (q, key, text) in enumerate(((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9"))):
+        value = stated.get(key)
+        micro = float(value) if isinstance(value, int | float) else percentile_ns(edges, counts, q) / 1e3
+        marks.append(f"{text} {number(micro)} µs")
+        if micro > 0:
+            axes.axvline(micro, color=INK, lw=1.1, ls=("-", "--", ":")[place])
+            side, gap = ("right", -4) if key == "p50" else ("left", 4)
+            axes.annotate(
+                f"{text} {number(micro)}", (micro, 0.97 - 0.085 * (2 - place)), (gap, 0), ha=side, va="top",
+                xycoords=axes.get_xaxis_transform(), textcoords="offset points", fontsize=9,
+                bbox={"facecolor": "white", "lw": 0, "pad": 0.8},
+            )  # fmt: skip
+    largest = stated.get("max")
+    if isinstance(largest, int | float):
+        marks.append(f"max {number(largest)} µs")
+    low, high = wide[0] / 1e3, max(wide[-1], 10 * wide[0]) / 1e3
+    axes.set_xlim(low, high * (high / low) ** 0.3)  # room for the labels of the last marks
+    decades = axes.get_xlim()[1] > 100 * low  # at least two of them are labelled
+    axes.xaxis.set_major_locator(LogLocator(10, (1,) if decades else (1, 2, 5), numticks=6))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("time [µs]")
+    axes.grid(False, which="minor")
+    return marks
+
+
+#: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order
+PICTURES: dict[str, tuple[str, Callable[[Figure, Summary, Arrays], tuple[str, str]]]] = {
+    "camera": ("Camera", camera),
+    "events": ("Events of the camera", events),
+    "tracking": ("Tracking", tracking),
+    "activity": ("Network activity", activity),
+    "latency": ("Timing of the loop", latency),
+}
