@@ -30,7 +30,7 @@ from .curves import draw_f_i, draw_tuning, same_models
 from .decoders import draw_decoders
 from .diagram import delay_text, draw_diagram
 from .kit import colours_of
-from .page import inline, render
+from .page import Omitted, Page
 from .stimulus_activity import draw_activity
 from .table import Section, number
 
@@ -233,8 +233,9 @@ def _page(
     if projections:
         tables.append(Section("Projections", ("projection", "synapses", "delay [ms]"), tuple(projections)))
     said = [f"{number(stimulus.seconds)} s of {stimulus.text}", f"digest {program.digest[:12]}"]
-    shown = [inline(p) for p in pictures]
-    for name, synapses in _too_large(spec, program):
-        shown.append({"title": f"Weights of {name}", "missing": f"{number(synapses)} are too many to look at"})
+    omitted = [
+        Omitted(f"Weights of {name}", f"{number(synapses)} are too many to look at")
+        for name, synapses in _too_large(spec, program)
+    ]
     files = " ".join(f"{name}:{mark}" for name, mark in written.items())
-    return render(title, said, tiles, shown, tables, notes=health.warnings(), files=files)
+    return Page(title, said, tiles, [*pictures, *omitted], tables, notes=health.warnings(), files=files).html()

@@ -67,4 +67,6 @@ class EpisodeVideo:
         """Write the file; nothing of an episode that is not ``whole``."""
         if whole:
             self.add()
-        self._writer.__exit__(None if whole else KeyboardInterrupt)
+            self._writer.close()
+        else:
+            self._writer.discard()

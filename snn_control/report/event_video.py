@@ -30,6 +30,7 @@ __all__ = [
 
 SILENCE = 2.0  # seconds of a video that show nothing; the rest of a longer gap is left out
 STRIP, NARROWEST = 26, 320  # pixels of the strip below the picture: its height, and the width that its words need
+MOMENT = (400, 300)  # width and height of the picture of a moment at most [pixel]
 LEAST_SECONDS = 4.0  # of a video whose speed nobody gave
 FEW = 1000  # events of a picture
 
@@ -70,20 +71,21 @@ def write_event_video(
     first = next(pieces, None)
     if first is None:
         return 0
-    size = size or size_of(first)
+    size, origin = size or size_of(first), int(first.ns[0])
     with VideoWriter(path, fps) as writer:
         shrink, times = fitting(*size, (most[0] // writer.dot, most[1] // writer.dot))
         drawn, times = painter(style, *size, shrink), times * writer.dot
         pieces = chain([first], pieces)
-        for t, shown, seconds in _slices(pieces, drawn, window, start, stop, round(SILENCE * fps)):
+        for t, shown in _slices(pieces, drawn, window, start, stop, round(SILENCE * fps)):
             words = [
-                (f"{t[0] * 1e-9:.{decimals_for(seconds)}f} s", INK, "lm"),
-                (rate_text(shown / seconds), INK, "mm"),
+                (f"{t * 1e-9:.{decimals_for(window * 1e-9)}f} s", INK, "lm"),
+                (rate_text(shown / (window * 1e-9)), INK, "mm"),
                 (speed_text(speed), MUTED, "rm"),
             ]
-            writer.add(with_words(enlarge(drawn.image(t[1]), times), STRIP, 14, words, NARROWEST))
+            image = enlarge(drawn.image(origin + t), times)
+            writer.add(with_words(image, STRIP, 14, words, NARROWEST))
             if progress is not None:
-                progress(t[0] * 1e-9)
+                progress(t * 1e-9)
     return writer.pictures
 
 
@@ -94,7 +96,6 @@ def event_moments(
     *,
     style: str = "polarity",
     size: tuple[int, int] | None = None,
-    most: tuple[int, int] = (400, 300),
 ) -> list[tuple[float, np.ndarray]]:
     """Pictures of some moments [s after the first event], each of the ``seconds`` before it: (time, picture).
 
@@ -105,7 +106,7 @@ def event_moments(
     if first is None:
         return []
     size = size or size_of(first)
-    painters = [painter(style, *size, fitting(*size, most)[0]) for _ in times]
+    painters = [painter(style, *size, fitting(*size, MOMENT)[0]) for _ in times]
     origin = int(first.ns[0])
     for t, piece in _steady(chain([first], pieces)):
         for moment, drawn in zip(times, painters):
@@ -163,21 +164,18 @@ def _pieces(source: Recording | Events | Iterable[Events]) -> Iterator[Events]:
 
 def _slices(
     pieces: Iterable[Events], drawn: Painter, window: float, start: float, stop: float, silence: int
-) -> Iterator[tuple[tuple[int, int], int, float]]:
-    """Gives the painter the events of a picture, then says its end (ns after the first event, ns of the sensor's
-    clock), how many events it has and its seconds."""
-    k = shown = quiet = origin = 0
+) -> Iterator[tuple[int, int]]:
+    """Gives the painter the events of a picture, then says its end [ns after the first event] and how many they are."""
+    k = shown = quiet = 0
 
     def edge(k: int) -> int:
         return round(start * 1e9 + (k + 1) * window)
 
     for t, piece in _steady(pieces):
-        if t[0] == 0 and not origin:
-            origin = int(piece.ns[0])
         low, high = np.searchsorted(t, [start * 1e9, stop * 1e9])
         while low < high:
             if t[low] >= edge(k):  # this picture is whole
-                yield (edge(k), edge(k) + origin), shown, window * 1e-9
+                yield edge(k), shown
                 quiet = quiet + 1 if shown == 0 else 0
                 k, shown = k + 1, 0
                 if quiet >= silence:
@@ -189,7 +187,7 @@ def _slices(
         if high < len(t):
             break
     if shown:
-        yield (edge(k), edge(k) + origin), shown, window * 1e-9
+        yield edge(k), shown
 
 
 def decimals_for(seconds: float) -> int:

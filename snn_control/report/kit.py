@@ -13,35 +13,6 @@ if TYPE_CHECKING:
 
     from ..controller_file import ControllerSpec
 
-__all__ = [
-    "EVENT_OFF",
-    "EVENT_ON",
-    "EXCITES",
-    "GRID",
-    "INHIBITS",
-    "INK",
-    "MUTED",
-    "NO_UNIT",
-    "OUTPUT",
-    "PALETTE",
-    "WIDTH",
-    "axes_in_rows",
-    "colour_bar",
-    "colour_places",
-    "colours_of",
-    "keep_apart",
-    "legend_above",
-    "photo",
-    "ramp",
-    "rate_unit",
-    "shades",
-    "signed_image",
-    "signed_scale",
-    "thin",
-    "tint",
-    "whole_ticks",
-]
-
 INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
 #: Okabe and Ito's colours, told apart by colour-blind people as well
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .canvas import Picture
 from .run_pictures import PICTURES, Missing, draw
 from .table import Section, mapping, number, rms_of, scored_from, sections, verdict_kind
 
-__all__ = ["REPORT", "inline", "render", "write_report"]
+__all__ = ["REPORT", "Omitted", "Page", "write_report"]
 
 REPORT = "report.html"
 OF_A_ROBOT = ("camera", "tracking", "latency")  # what a replay of a recording does not have
@@ -45,55 +46,51 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def inline(picture: Picture) -> dict[str, str]:
-    """A picture as the page's template takes it, its PNG and its axes inside the page."""
-    data, axes = base64.b64encode(picture.png).decode("ascii"), json.dumps(picture.axes, separators=(",", ":"))
-    return {"title": picture.title, "caption": picture.caption, "alt": picture.alt, "data": data, "axes": axes}
+@dataclass(frozen=True)
+class Omitted:
+    """In the place of a picture: why there is none."""
+
+    title: str
+    missing: str
 
 
-def render(
-    title: str,
-    facts: Sequence[str],
-    tiles: Sequence[tuple[str, str, str]],
-    pictures: Sequence[Mapping[str, str]],
-    tables: Sequence[Section],
-    *,
-    verdict: str = "",
-    kind: str = "none",
-    notes: Sequence[str] = (),
-    files: str = "",
-) -> str:
-    """The HTML of a page that needs nothing beside it.
+@dataclass(frozen=True)
+class Page:
+    """A page that needs nothing beside it.
 
     facts : in the line below the title
     tiles : label, value and remark of the numbers to see first
-    pictures : of `inline`, or title and ``missing``, the reason why there is none
+    kind : of the verdict, ``pass``, ``fail`` or ``none``
     notes : one line each, in a box above the pictures
     files : what was written beside the page, in its head, not shown
-
-    Raises
-    ------
-    RuntimeFault : Jinja2 is not installed
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise RuntimeFault(f"a report needs Jinja2: {how_to_install('report')}") from error
-    environment = Environment(
-        loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("report.html.j2").render(
-        title=title,
-        verdict=verdict,
-        kind=kind,
-        facts=facts,
-        tiles=tiles,
-        pictures=pictures,
-        sections=tables,
-        notes=notes,
-        files=files,
-    )
+
+    title: str
+    facts: Sequence[str]
+    tiles: Sequence[tuple[str, str, str]]
+    pictures: Sequence[Picture | Omitted]
+    sections: Sequence[Section]
+    verdict: str = ""
+    kind: str = "none"
+    notes: Sequence[str] = ()
+    files: str = ""
+
+    def html(self) -> str:
+        """Raises RuntimeFault where Jinja2 is not installed."""
+        try:
+            from jinja2 import Environment, PackageLoader, StrictUndefined
+        except ImportError as error:
+            raise RuntimeFault(f"a report needs Jinja2: {how_to_install('report')}") from error
+        environment = Environment(
+            loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        environment.filters |= {"base64": lambda data: base64.b64encode(data).decode("ascii"), "json": _json}
+        return environment.get_template("report.html.j2").render(vars(self))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def write_report(folder: str | Path) -> Path:
@@ -107,19 +104,19 @@ def write_report(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     summary, arrays = read_run(folder)
-    pictures: list[dict[str, str]] = []
+    pictures: list[Picture | Omitted] = []
     for key, (heading, _) in PICTURES.items():
         try:
-            pictures.append(inline(draw(key, summary, arrays)))
+            pictures.append(draw(key, summary, arrays))
         except Missing as reason:
             if key not in OF_A_ROBOT or "recording" not in summary:
-                pictures.append({"title": heading, "missing": str(reason)})
+                pictures.append(Omitted(heading, str(reason)))
     facts = [number(summary[key]) for key in ("controller", "world") if summary.get(key) is not None]
     facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []
     facts += [f"{number(summary['duration_s'])} s"] if summary.get("duration_s") is not None else []
-    html = render(
+    page = Page(
         str(summary.get("title") or "Run"), facts, _tiles(summary), pictures, sections(summary),
         verdict=str(summary.get("verdict") or ""), kind=verdict_kind(summary),
     )  # fmt: skip
-    replace_text(folder / REPORT, html)
+    replace_text(folder / REPORT, page.html())
     return folder / REPORT

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ from ..events.slicing import LONGEST_GAP, Slicer
 from ..analysis.event_replay import Fitted, play
 from .event_video import SILENCE, decimals_for, picture_ns, rate_text, speed_for, speed_text, style_for
 from .kit import colour_places
-from .video_file import VideoWriter
-from .video_panels import INK, MUTED, Box, Pen, Raster, Strips, blank, stretch
+from .video_file import VideoWriter, import_pillow
+from .video_panels import INK, MUTED, Box, Pen, Raster, Strips, blank
 
 __all__ = ["ReplayVideo", "command_ranges", "write_replay_video"]
 
@@ -161,8 +160,7 @@ class ReplayVideo:
         self._painter = painter(style, *size, fitting(*size, EVENTS[2:])[0])
         self._spans = min(SPIKES_SPAN, SPIKES_SHOWN * speed), min(COMMANDS_SPAN, COMMANDS_SHOWN * speed)
         self._raster = Raster(SPIKES, populations, self._spans[0], colours)
-        rows = int(np.ceil(self._spans[1] / period))
-        self._strips = Strips(COMMANDS, outputs, self._spans[1], rows, limits)
+        self._strips = Strips(COMMANDS, outputs, self._spans[1], limits)
         self._ground = self._draw_ground(title)
         self._pooled: np.ndarray | None = None
         self._brightest = 0.0
@@ -173,17 +171,13 @@ class ReplayVideo:
 
     def _draw_ground(self, title: str) -> np.ndarray:
         canvas = blank(WIDTH, HEIGHT)
-        self._raster.ground(canvas)
-        self._strips.ground(canvas)
         pen = Pen(canvas)
-        self._raster.ground(canvas, pen)
+        self._raster.ground(pen)
+        self._strips.ground(pen)
         pen.text(12, 8, title or "replay", INK, 20)
-        heads = (
-            (SPIKES, f"spikes, last {_time(self._spans[0])}"),
-            (COMMANDS, f"commands, last {_time(self._spans[1])}"),
-        )
-        for box, text in heads:
-            pen.text(box.x, box.y - 7, text, MUTED, 17, "ls")
+        for box, what, span in zip((SPIKES, COMMANDS), ("spikes", "commands"), self._spans):
+            last = f"{span:g} s" if span >= 0.1 else f"{span * 1e3:.3g} ms"
+            pen.text(box.x, box.y - 7, f"{what}, last {last}", MUTED, 17, "ls")
         pen.done()
         return canvas
 
@@ -281,11 +275,8 @@ class ReplayVideo:
     def __enter__(self) -> ReplayVideo:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._writer.__exit__(kind)
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close() if kind is None else self._writer.discard()
 
 
 def _paste(canvas: np.ndarray, box: Box, image: np.ndarray) -> int:
@@ -294,9 +285,6 @@ def _paste(canvas: np.ndarray, box: Box, image: np.ndarray) -> int:
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
     y, x = box.y + (box.height - rows) // 2, box.x + (box.width - columns) // 2
-    canvas[y : y + rows, x : x + columns] = stretch(image, rows, columns)
+    Image = import_pillow().Image
+    canvas[y : y + rows, x : x + columns] = Image.fromarray(image).resize((columns, rows), Image.NEAREST)
     return x
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"

@@ -6,7 +6,7 @@ The page and the terminal show the same numbers because both take them from `sec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -108,76 +108,72 @@ def rms_of(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def _grid(
-    title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: Any = ""
-) -> Section | None:
-    """{row: {column: value}} as a table; columns in order of appearance, or those of ``names``."""
+    title: str,
+    first: str,
+    table: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+    note: str = "",
+    wide: bool = False,
+) -> list[Section]:
+    """{row: {column: value}} as a table, none where it is empty; columns in their order, or those of ``names``."""
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
     if names is not None:
         columns = [column for column in names if column in columns]
     if not rows or not columns:
-        return None
+        return []
     head = (first, *((names or {}).get(column) or label(column) for column in columns))
     body = tuple((row, *(number(cells.get(column)) for column in columns)) for row, cells in rows.items())
-    return Section(title, head, body, str(note))
+    return [Section(title, head, body, note, wide)]
 
 
-#: keys that have a table of their own, or stand in one
-TABLES = (
-    "criteria",
-    "stages",
-    "about_the_stages",
-    "about_the_criteria",
-    "about_the_tracking",
-    "about_the_loop",
-    "made",
-    "tracking",
-    "loop",
-    "network",
-    "events",
-    "rights",
-    "versions",
-)
+NOTED = ("criteria", "stages", "tracking", "loop")  # tables with a note below them, the key ``about_the_..``
+PAIRS = ("network", "rights", "made", "versions")  # tables of names and values
 
 
-def _stages(summary: Mapping[str, Any]) -> Section | None:
+def _note(summary: Mapping[str, Any], key: str) -> str:
+    return str(summary.get(f"about_the_{key}") or "")
+
+
+def _pairs(title: str, values: Mapping[str, Any]) -> list[Section]:
+    """Names and values as a table; none where there are none."""
+    rows = tuple((label(key), number(value)) for key, value in values.items())
+    return [Section(title, (), rows)] if rows else []
+
+
+def _stages(summary: Mapping[str, Any]) -> list[Section]:
     """A column a stage: what is spiking in it, and what is not."""
     stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
     keys = dict.fromkeys(key for one in stages.values() for key in one)
     rows = tuple((label(key), *(number(one.get(key)) for one in stages.values())) for key in keys)
-    note = str(summary.get("about_the_stages") or "")
-    return Section("Sparsity by stage", ("", *stages), rows, note, wide=True) if rows else None
+    return [Section("Sparsity by stage", ("", *stages), rows, _note(summary, "stages"), wide=True)] if rows else []
 
 
-def _criteria(summary: Mapping[str, Any]) -> Section | None:
-    note = summary.get("about_the_criteria") or ""
-    found = _grid("What PASS means", "", mapping(summary, "criteria"), note=note)
-    return replace(found, wide=True) if found else None
+def _events(name: str, counters: Mapping[str, Any]) -> list[Section]:
+    """Counters of an input of events; those of nothing in one row."""
+    counted = {key: value for key, value in counters.items() if value}
+    if none := [label(key) for key, value in counters.items() if not value]:
+        counted["none of"] = ", ".join(none)
+    return _pairs(f"Events of {name}", counted)
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
-    found: list[Section | None] = [_criteria(summary), _stages(summary)]
-    known = {"title", "verdict", "scored_from_s", *TABLES}
-    run = tuple((label(key), number(value)) for key, value in summary.items() if key not in known)
-    found.append(Section("Run", (), run) if run else None)
-    note = summary.get("about_the_tracking") or ""
+    known = {"title", "verdict", "scored_from_s", "events", *NOTED, *PAIRS, *(f"about_the_{key}" for key in NOTED)}
+    criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))
+    found = _grid("What PASS means", "", mapping(summary, "criteria"), note=criteria, wide=True)
+    found += _stages(summary)
+    found += _pairs("Run", {key: value for key, value in summary.items() if key not in known})
     title = f"Tracking error{scored_from(summary)}"
-    tracking = _grid(title, "controller", mapping(summary, "tracking"), note=note)
-    found.append(replace(tracking, wide=True) if tracking and note else tracking)
-    loop, note = mapping(summary, "loop"), summary.get("about_the_loop") or ""
-    found.append(_grid("Loop", "", {_LOOP[key]: loop[key] for key in _LOOP if key in loop}, _PERCENTILES, note))
-    rest = tuple((label(key), number(value)) for key, value in loop.items() if key not in _LOOP)
-    found.append(Section("Ticks", (), rest) if rest else None)
+    found += _grid(title, "controller", mapping(summary, "tracking"), note=tracking, wide=bool(tracking))
+    times = {text: mapping(summary, "loop").get(key) for key, text in _LOOP.items()}
+    found += _grid("Loop", "", times, _PERCENTILES, loop)
+    found += _pairs("Ticks", {key: value for key, value in mapping(summary, "loop").items() if key not in _LOOP})
     for name, counters in mapping(summary, "events").items():
-        rows = tuple((label(key), number(value)) for key, value in counters.items() if value)
-        none = ", ".join(label(key) for key, value in counters.items() if not value)
-        rows += (("none of", none),) if none else ()
-        found.append(Section(f"Events of {name}", (), rows) if rows else None)
-    for title in ("network", "rights", "made", "versions"):
-        rows = tuple((label(key), number(value)) for key, value in mapping(summary, title).items())
-        found.append(Section(title.capitalize(), (), rows) if rows else None)
-    return [section for section in found if section is not None]
+        found += _events(name, counters)
+    for key in PAIRS:
+        found += _pairs(key.capitalize(), mapping(summary, key))
+    return found
 
 
 def print_summary(summary: Mapping[str, Any], console: Console | None = None) -> None:

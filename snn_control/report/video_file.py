@@ -16,7 +16,6 @@ from ..files import replace_file
 
 __all__ = ["SUFFIXES", "VideoWriter"]
 
-SUFFIXES = (".mp4", ".gif", ".png")
 MOST_GIF = 600  # pictures of a .gif, which are held in memory until its end
 SHEET, GAP = (4, 3), 6  # columns and rows of a contact sheet, at most; between its pictures [pixel]
 WIDEST = 2600  # of a contact sheet [pixel]: its words stay readable on a page
@@ -71,10 +70,8 @@ class Gif:
     dot = 1
 
     def __init__(self, file: IO[bytes], fps: float) -> None:
-        self._file, self._interval = (
-            file,
-            max(2.0, 100 / fps),
-        )  # hundredths of a second; viewers slow down what is faster
+        self._file = file
+        self._interval = max(2.0, 100 / fps)  # hundredths of a second; viewers slow down what is faster
         self._images: list[Any] = []
 
     def add(self, image: np.ndarray) -> None:
@@ -124,6 +121,7 @@ class ContactSheet:
 
 
 KINDS: dict[str, type[Mp4 | Gif | ContactSheet]] = {".mp4": Mp4, ".gif": Gif, ".png": ContactSheet}
+SUFFIXES = tuple(KINDS)
 
 
 class VideoWriter:
@@ -143,7 +141,8 @@ class VideoWriter:
 
     def __init__(self, path: str | os.PathLike, fps: float = 30.0) -> None:
         self.path, self.pictures = Path(path), 0
-        if self.path.suffix.lower() not in SUFFIXES:
+        suffix = self.path.suffix.lower()
+        if suffix not in KINDS:
             raise DescriptionError("video", str(path), f"must end in {', '.join(SUFFIXES)}")
         if not 0 < fps <= 1000:
             raise InputError(f"fps = {fps!r}: must be above 0 and at most 1000 [1/s]")
@@ -153,9 +152,9 @@ class VideoWriter:
         except OSError as error:
             raise DescriptionError("video", str(path), f"cannot be written: {error.strerror}") from None
         self._shape: tuple[int, ...] = ()
-        self.dot = KINDS[self.path.suffix.lower()].dot
+        self.dot = KINDS[suffix].dot
         try:
-            self._kind = KINDS[self.path.suffix.lower()](self._file, fps)
+            self._kind = KINDS[suffix](self._file, fps)
         except RuntimeFault:
             self._file.close()
             raise
@@ -188,11 +187,12 @@ class VideoWriter:
             self._file.seek(0)
             replace_file(self.path, lambda file: shutil.copyfileobj(self._file, file))
 
+    def discard(self) -> None:
+        """Write nothing."""
+        self._file.close()
+
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._file.close()
+        self.close() if kind is None else self.discard()

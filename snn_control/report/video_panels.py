@@ -10,23 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..events.frames import BACK
+from .kit import thin
 from .table import number
 from .video_file import import_pillow
 
-__all__ = [
-    "COMMAND",
-    "INK",
-    "LINES",
-    "MUTED",
-    "Box",
-    "Pen",
-    "Raster",
-    "Strips",
-    "blank",
-    "font",
-    "stretch",
-    "with_words",
-]
+__all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Pen", "Raster", "Strips", "blank", "with_words"]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
 #: the colours of `canvas.PALETTE`, in its order, light enough for a dark ground
@@ -89,20 +77,12 @@ class Pen:
         """Through (n, 2) points x, y."""
         self._draw.line((points - self._corner).reshape(-1).tolist(), fill=colour, width=width)
 
+    def fill(self, box: Box, colour: tuple) -> None:
+        x, y = (int(side) for side in (box.x, box.y) - self._corner)
+        self._draw.rectangle((x, y, x + box.width - 1, y + box.height - 1), fill=colour)
+
     def done(self) -> None:
         self._part[:] = np.asarray(self._image)
-
-
-def stretch(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The picture in another size, each pixel that of the nearest place."""
-    if image.shape[:2] == (rows, columns):
-        return image
-    y = np.arange(rows) * image.shape[0] // rows
-    return np.take(image[y], np.arange(columns) * image.shape[1] // columns, axis=1)
-
-
-def fill(canvas: np.ndarray, box: Box, colour: tuple) -> None:
-    canvas[box.y : box.y + box.height, box.x : box.x + box.width] = colour
 
 
 class Raster:
@@ -138,13 +118,11 @@ class Raster:
                 rows = self._tops[k] + (np.asarray(neurons) * self._scale[k]).astype(np.int32)
                 self._spikes.append((t, k, rows))
 
-    def ground(self, canvas: np.ndarray, pen: Pen | None = None) -> None:
-        """What does not change: first the bands, then, with a pen, the names."""
+    def ground(self, pen: Pen) -> None:
+        """What does not change: bands and names."""
         for k, (name, size) in enumerate(self.populations.items()):
             x, y, height = self.inner.x, int(self._tops[k]), int(self._heights[k])
-            if pen is None:
-                fill(canvas, Box(x, y, self.inner.width, height), BACK)
-                continue
+            pen.fill(Box(x, y, self.inner.width, height), BACK)
             text, small = (name if len(name) <= 14 else name[:13] + "…"), height < 36
             pen.text(x - 8, y + height / 2 - (0 if small else 9), text, tuple(self._colours[k].tolist()), 16, "rm")
             if not small:
@@ -171,71 +149,63 @@ class Strips:
     """Numbers over the last ``span`` seconds, each in a strip with a scale of its own.
 
     labels : what the numbers are called
-    rows : numbers that are given in ``span`` seconds
     limits : low and high of each number; where infinite, and beyond them, what was seen so far. A scale never shrinks.
     """
 
     def __init__(
-        self, box: Box, labels: Sequence[str], span: float, rows: int, limits: Sequence[tuple[float, float]] = ()
+        self, box: Box, labels: Sequence[str], span: float, limits: Sequence[tuple[float, float]] = ()
     ) -> None:
         self.box, self.labels, self.span = box, list(labels[:MOST_STRIPS]), span
         self.inner = Box(box.x + 52, box.y, box.width - 52, box.height)
         self._left_out = len(labels) - len(self.labels)
-        self._t = np.full(rows + 2, -np.inf)
-        self._values = np.zeros((rows + 2, max(1, len(self.labels))))
-        self._n = 0
-        self._low, self._high = (np.zeros(self._values.shape[1]) for _ in range(2))
+        self._given: deque[tuple[float, np.ndarray]] = deque()  # time, numbers
+        self._low, self._high = (np.zeros(len(self.labels)) for _ in range(2))
         for k, (low, high) in enumerate(limits[: len(self.labels)]):
             self._low[k] = min(0.0, low) if np.isfinite(low) else 0.0
             self._high[k] = max(0.0, high) if np.isfinite(high) else 0.0
 
     def add(self, t: float, values: np.ndarray) -> None:
         """The numbers from the time t [s] on."""
-        row = self._n % len(self._t)
-        self._t[row] = t
-        if self.labels:
-            self._values[row] = values[: len(self.labels)]
-            np.minimum(self._low, self._values[row], out=self._low)
-            np.maximum(self._high, self._values[row], out=self._high)
-        self._n += 1
+        while self._given and self._given[0][0] <= t - self.span:
+            self._given.popleft()
+        self._given.append((t, values[: len(self.labels)].copy()))
+        np.minimum(self._low, self._given[-1][1], out=self._low)
+        np.maximum(self._high, self._given[-1][1], out=self._high)
 
     def _strip(self, k: int) -> Box:
-        height = self.box.height // max(1, len(self.labels))
+        height = self.box.height // len(self.labels)
         return Box(self.inner.x, self.box.y + k * height, self.inner.width, height - 4)
 
-    def ground(self, canvas: np.ndarray) -> None:
+    def ground(self, pen: Pen) -> None:
         """What does not change."""
         for k in range(len(self.labels)):
-            fill(canvas, self._strip(k), BACK)
+            pen.fill(self._strip(k), BACK)
 
     def draw(self, pen: Pen, t: float) -> None:
         """Lines, names and the values of now, up to the time t [s] at the right."""
-        order = np.arange(max(0, self._n - len(self._t)), self._n) % len(self._t)
-        order = order[self._t[order] > t - self.span]
-        x = self.inner.x + self.inner.width - 2 - (t - self._t[order]) / self.span * self.inner.width
-        every = max(1, len(x) // self.inner.width)
-        for k, label in enumerate(self.labels):
-            box, low, high = self._strip(k), float(self._low[k]), float(self._high[k])
-            pen.text(box.x + 6, box.y + 2, label, COMMAND, 16)
-            if box.height >= 2 * HEAD:  # the words have a place of their own
-                box = Box(box.x, box.y + HEAD, box.width, box.height - HEAD)
-            room = 0.08 * (high - low) or 1.0
-            low, high = low - room, high + room
-            values = self._values[order, k]
-            y = box.y + box.height - 1 - (values - low) / (high - low) * (box.height - 1)
-            zero = box.y + box.height - 1 + low / (high - low) * (box.height - 1)
-            pen.line(np.array([[box.x, zero], [box.x + box.width - 1, zero]]), GRID)
-            if len(x) > 1:
-                pen.line(np.stack([x, y], axis=1)[::every], COMMAND, 2)
-            pen.text(box.x - 6, zero, "0", MUTED, 14, "rm")
-            if box.height >= 50:
-                for value, at in ((self._high[k], box.y + 7), (self._low[k], box.y + box.height - 7)):
-                    if abs(at - zero) > 14:
-                        pen.text(box.x - 6, at, number(float(value)), MUTED, 14, "rm")
-            if len(values):
-                pen.text(box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
+        times, values = np.array([when for when, _ in self._given]), np.array([row for _, row in self._given])
+        x = self.inner.x + self.inner.width - 2 - (t - times) / self.span * self.inner.width
+        for k in range(len(self.labels)):
+            self._draw_strip(pen, k, x, values[:, k])
         if self._left_out:
             pen.text(self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 14, "rs")
+
+    def _draw_strip(self, pen: Pen, k: int, x: np.ndarray, values: np.ndarray) -> None:
+        box, low, high = self._strip(k), float(self._low[k]), float(self._high[k])
+        pen.text(box.x + 6, box.y + 2, self.labels[k], COMMAND, 16)
+        if box.height >= 2 * HEAD:  # the words have a place of their own
+            box = Box(box.x, box.y + HEAD, box.width, box.height - HEAD)
+        room = 0.08 * (high - low) or 1.0
+        y = np.interp(np.append(values, 0.0), [low - room, high + room], [box.y + box.height - 1, box.y])
+        pen.line(np.array([[box.x, y[-1]], [box.x + box.width - 1, y[-1]]]), GRID)
+        if len(x) > 1:
+            pen.line(np.stack([x, y[:-1]], axis=1)[thin(len(x), self.inner.width)], COMMAND, 2)
+        pen.text(box.x - 6, y[-1], "0", MUTED, 14, "rm")
+        if box.height >= 50:
+            for value, at in ((high, box.y + 7), (low, box.y + box.height - 7)):
+                if abs(at - y[-1]) > 14:
+                    pen.text(box.x - 6, at, number(value), MUTED, 14, "rm")
+        pen.text(box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
 
 
 def with_words(
