@@ -306,7 +306,6 @@ def _label_shares(routes: Sequence[Sequence[str]], ports: dict[tuple[int, str, i
 
 def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:
     """Curves between columns, straight along a lane; the label stands in the first lane, or ``share`` of the way."""
-    from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = points[:2]
@@ -321,25 +320,24 @@ def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: f
         vertices += [(middle, ya), (middle, yb), (xb, yb)]
         codes += 3 * [int(Path.CURVE4)]
     colour = OUTPUT if arrow.end.startswith("> ") else MUTED
-    axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), arrowstyle="-|>", mutation_scale=13, lw=1.4,
-                                   color=colour, shrinkA=0, shrinkB=0, zorder=1, **_line(arrow)))  # fmt: skip
-    _label(axes, label, arrow.text)
+    _add_arrow(axes, arrow, label, colour, path=Path(vertices, codes), zorder=1)
 
 
 def _loop(axes: Axes, arrow: Arrow, centre: tuple[float, float]) -> None:
+    x, top = centre[0], centre[1] + BOX[1] / 2
+    ends = {"posA": (x - 0.45, top), "posB": (x + 0.45, top), "connectionstyle": "arc3,rad=-0.9"}
+    _add_arrow(axes, arrow, (x, top + 0.62), MUTED, **ends)
+
+
+def _add_arrow(axes: Axes, arrow: Arrow, label: tuple[float, float], colour: str, **way: Any) -> None:
+    """The line with its head, and its text at ``label``."""
     from matplotlib.patches import FancyArrowPatch
 
-    x, top = centre[0], centre[1] + BOX[1] / 2
-    axes.add_patch(FancyArrowPatch((x - 0.45, top), (x + 0.45, top), connectionstyle="arc3,rad=-0.9", lw=1.4,
-                                   arrowstyle="-|>", mutation_scale=13, color=MUTED, shrinkA=0, shrinkB=0,
-                                   **_line(arrow)))  # fmt: skip
-    _label(axes, (x, top + 0.62), arrow.text)
-
-
-def _line(arrow: Arrow) -> dict[str, Any]:
-    return {"ls": (0, (4, 2.5))} if arrow.dashed else {}
-
-
-def _label(axes: Axes, at: tuple[float, float], text: str) -> None:
-    axes.text(*at, text, ha="center", va="center", fontsize=10, color=MUTED, zorder=2,
+    style = (0, (4, 2.5)) if arrow.dashed else "-"
+    axes.add_patch(
+        FancyArrowPatch(
+            arrowstyle="-|>", mutation_scale=13, lw=1.4, ls=style, color=colour, shrinkA=0, shrinkB=0, **way
+        )
+    )
+    axes.text(*label, arrow.text, ha="center", va="center", fontsize=10, color=MUTED, zorder=2,
               bbox={"facecolor": "white", "lw": 0, "pad": 1.2})  # fmt: skip

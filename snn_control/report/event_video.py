@@ -15,18 +15,7 @@ from ..events.frames import Painter, enlarge, fitting, likely_size, painter
 from .video_file import VideoWriter
 from .video_panels import INK, MUTED, with_words
 
-__all__ = [
-    "SILENCE",
-    "decimals_for",
-    "event_moments",
-    "part_of",
-    "picture_ns",
-    "rate_text",
-    "speed_for",
-    "speed_text",
-    "style_for",
-    "write_event_video",
-]
+__all__ = ["event_moments", "part_of", "speed_for", "style_for", "write_event_video"]
 
 SILENCE = 2.0  # seconds of a video that show nothing; the rest of a longer gap is left out
 STRIP, NARROWEST = 26, 320  # pixels of the strip below the picture: its height, and the width that its words need
@@ -67,15 +56,12 @@ def write_event_video(
     DescriptionError, RuntimeFault : as `VideoWriter`
     """
     window = picture_ns(fps, speed)
-    pieces = _pieces(source)
-    first = next(pieces, None)
-    if first is None:
+    if (opened := _opened(source, size)) is None:
         return 0
-    size, origin = size or size_of(first), int(first.ns[0])
+    pieces, size, origin = opened
     with VideoWriter(path, fps) as writer:
         shrink, times = fitting(*size, (most[0] // writer.dot, most[1] // writer.dot))
         drawn, times = painter(style, *size, shrink), times * writer.dot
-        pieces = chain([first], pieces)
         for t, shown in _slices(pieces, drawn, window, start, stop, round(SILENCE * fps)):
             words = [
                 (f"{t * 1e-9:.{decimals_for(window * 1e-9)}f} s", INK, "lm"),
@@ -101,14 +87,11 @@ def event_moments(
 
     Other arguments, and what is raised, as in `write_event_video`; no pictures where there are no events.
     """
-    pieces = _pieces(source)
-    first = next(pieces, None)
-    if first is None:
+    if (opened := _opened(source, size)) is None:
         return []
-    size = size or size_of(first)
+    pieces, size, origin = opened
     painters = [painter(style, *size, fitting(*size, MOMENT)[0]) for _ in times]
-    origin = int(first.ns[0])
-    for t, piece in _steady(chain([first], pieces)):
+    for t, piece in _between(pieces):
         for moment, drawn in zip(times, painters):
             begin = moment - max(seconds, drawn.memory)
             low, high = np.searchsorted(t, [begin * 1e9, moment * 1e9])
@@ -119,39 +102,21 @@ def event_moments(
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
     """The events from ``start`` to before ``stop`` [s after the first event]."""
-    for t, piece in _steady(_pieces(source)):
-        low, high = np.searchsorted(t, [start * 1e9, stop * 1e9])
-        if low < high:
-            yield piece[low:high]
-        if high < len(t):
-            return
+    return (piece for _, piece in _between(_pieces(source), start, stop))
 
 
-def size_of(first: Events) -> tuple[int, int]:
-    """(width, height) of the sensor: what the events say, else the likely one."""
-    if first.width and first.height:
-        return first.width, first.height
-    return likely_size(int(first.x.max()) + 1, int(first.y.max()) + 1)
-
-
-def _steady(pieces: Iterable[Events]) -> Iterator[tuple[np.ndarray, Events]]:
-    """Each piece with its times [ns after the first event] on a clock that stands still where it would step back."""
-    origin = latest = None
-    for piece in pieces:
-        t = piece.ns
-        if origin is None or latest is None:
-            origin = latest = int(t[0])
-        t = np.maximum(np.maximum.accumulate(t), latest)
-        latest = int(t[-1])
-        yield t - origin, piece
-
-
-def picture_ns(fps: float, speed: float) -> float:
-    """ns of the recording that one picture shows."""
-    for name, value in (("fps", fps), ("speed", speed)):
-        if not 0 < value < np.inf:
-            raise InputError(f"{name} = {value!r}: must be positive and finite")
-    return speed / fps * 1e9
+def _opened(
+    source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
+) -> tuple[Iterator[Events], tuple[int, int], int] | None:
+    """Pieces of a source, (width, height) of its sensor and the time of its first event [ns]; None without events."""
+    pieces = _pieces(source)
+    first = next(pieces, None)
+    if first is None:
+        return None
+    if size is None and first.width and first.height:
+        size = first.width, first.height
+    size = size or likely_size(int(first.x.max()) + 1, int(first.y.max()) + 1)
+    return chain([first], pieces), size, int(first.ns[0])
 
 
 def _pieces(source: Recording | Events | Iterable[Events]) -> Iterator[Events]:
@@ -160,6 +125,34 @@ def _pieces(source: Recording | Events | Iterable[Events]) -> Iterator[Events]:
     elif isinstance(source, Recording):
         source = source.chunks()
     return (piece for piece in source if len(piece))
+
+
+def _between(
+    pieces: Iterable[Events], start: float = 0.0, stop: float = math.inf
+) -> Iterator[tuple[np.ndarray, Events]]:
+    """The events from ``start`` to before ``stop`` [s after the first one], with their times [ns after the first one]
+    on a clock that stands still where it would step back."""
+    origin = latest = None
+    for piece in pieces:
+        t = piece.ns
+        if origin is None or latest is None:
+            origin = latest = int(t[0])
+        t = np.maximum(np.maximum.accumulate(t), latest)
+        latest = int(t[-1])
+        t = t - origin
+        low, high = np.searchsorted(t, [start * 1e9, stop * 1e9])
+        if low < high:
+            yield t[low:high], piece[low:high]
+        if high < len(t):
+            return
+
+
+def picture_ns(fps: float, speed: float) -> float:
+    """ns of the recording that one picture shows."""
+    for name, value in (("fps", fps), ("speed", speed)):
+        if not 0 < value < np.inf:
+            raise InputError(f"{name} = {value!r}: must be positive and finite")
+    return speed / fps * 1e9
 
 
 def _slices(
@@ -171,9 +164,9 @@ def _slices(
     def edge(k: int) -> int:
         return round(start * 1e9 + (k + 1) * window)
 
-    for t, piece in _steady(pieces):
-        low, high = np.searchsorted(t, [start * 1e9, stop * 1e9])
-        while low < high:
+    for t, piece in _between(pieces, start, stop):
+        low = 0
+        while low < len(t):
             if t[low] >= edge(k):  # this picture is whole
                 yield edge(k), shown
                 quiet = quiet + 1 if shown == 0 else 0
@@ -181,11 +174,9 @@ def _slices(
                 if quiet >= silence:
                     k, quiet = max(k, int((t[low] - start * 1e9) // window)), 0
                 continue
-            end = min(high, int(np.searchsorted(t, edge(k))))
+            end = int(np.searchsorted(t, edge(k)))
             drawn.add(piece[low:end])
             shown, low = shown + end - low, end
-        if high < len(t):
-            break
     if shown:
         yield edge(k), shown
 

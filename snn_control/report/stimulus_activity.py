@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,11 +38,13 @@ ALIKE = 3.0  # ranges that differ by less share one axis
 class Row:
     """One pair of axes of the picture, and what may be drawn beside it.
 
-    draw : of the axes, and of what gives the axes beside them
+    draw : draws on the axes; its second argument makes the axes beside them
+    marks : draws more on the axes
     """
 
     height: float
     draw: Callable[[Axes, Callable[[], Axes]], None]
+    marks: Callable[[Axes], None] = lambda axes: None
 
 
 def draw_activity(figure: Figure, spec: ControllerSpec, activity: Activity) -> tuple[str, str]:
@@ -72,6 +74,7 @@ def draw_activity(figure: Figure, spec: ControllerSpec, activity: Activity) -> t
         axes = figure.add_subplot(grid_of_rows[k, 0], sharex=first)
         first = first or axes
         row.draw(axes, partial(figure.add_subplot, grid_of_rows[k, 1]))
+        row.marks(axes)
         axes.tick_params(labelbottom=k == len(rows) - 1)
         axes.set_xlabel("time [s]" if k == len(rows) - 1 else "")
     assert first is not None
@@ -116,15 +119,15 @@ class Numbers:
     high: np.ndarray
     one_scale: bool = False
 
-    def rows(self, also: Callable[[Axes], None] = lambda axes: None) -> list[Row]:
+    def rows(self) -> list[Row]:
         """One pair of axes for few numbers of one scale, one each for few of several, an image for many."""
         k = len(self.names)
         if k <= MOST_LINES and self.alike():
-            return [Row(0.9, partial(self._together, also=also))]
+            return [Row(0.9, self._together)]
         if k <= MOST_STRIPS and not self.alike():
-            return [Row(0.5, partial(self._alone, j=j, also=also)) for j in range(k)]
+            return [Row(0.5, partial(self._alone, j=j)) for j in range(k)]
         named = 0.11 * k if k <= MOST_NAMES else 0.0  # room for a name beside each row
-        return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), partial(self._image, also=also))]
+        return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), self._image)]
 
     def spans(self) -> np.ndarray:
         """(k,) of the ranges, where they are infinite of what was seen."""
@@ -152,7 +155,7 @@ class Numbers:
         last = 2 * t[-1] - t[-2] if len(t) > 1 else t[-1]  # each value holds until the next one, the last one too
         return np.append(t, last), np.vstack([values, values[-1:]]), "steps-post"
 
-    def _together(self, axes: Axes, beside: Callable[[], Axes], also: Callable[[Axes], None]) -> None:
+    def _together(self, axes: Axes, beside: Callable[[], Axes]) -> None:
         t, values, style = self._stairs()
         for j, (name, colour) in enumerate(zip(self.names, shades(self.colour, len(self.names)))):
             axes.plot(t, values[:, j], color=colour, lw=1.2, label=name, drawstyle=style)
@@ -163,9 +166,8 @@ class Numbers:
             place.axis("off")
             place.legend(handles=axes.lines[: len(self.names)], loc="upper left", fontsize=8.5, borderaxespad=0.0,
                          borderpad=0.0, handlelength=0.9, handletextpad=0.4, labelspacing=0.25)  # fmt: skip
-        also(axes)
 
-    def _alone(self, axes: Axes, beside: Callable[[], Axes], j: int, also: Callable[[Axes], None]) -> None:
+    def _alone(self, axes: Axes, beside: Callable[[], Axes], j: int) -> None:
         from matplotlib.ticker import MaxNLocator
 
         t, values, style = self._stairs()
@@ -176,9 +178,8 @@ class Numbers:
         place = beside()
         place.axis("off")
         place.text(0.0, 0.5, self.names[j], va="center", fontsize=9, color=self.colour)
-        also(axes)
 
-    def _image(self, axes: Axes, beside: Callable[[], Axes], also: Callable[[Axes], None]) -> None:
+    def _image(self, axes: Axes, beside: Callable[[], Axes]) -> None:
         """A row a number, in the order of their indices; of ranges that differ each as a share of its own."""
         from matplotlib.ticker import MaxNLocator
 
@@ -329,7 +330,7 @@ def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int
     low, high = (np.broadcast_to(np.asarray(side, np.float64), output.size)[shown] for side in output.limits)
     stretches = np.flatnonzero(np.diff(np.concatenate([[0], activity.safe.astype(np.int8), [0]]))).reshape(-1, 2)
 
-    def also(axes: Axes) -> None:
+    def marks(axes: Axes) -> None:
         if choice:
             whole_ticks(axes, "y")
         for side in (low, high):
@@ -342,4 +343,5 @@ def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int
     title = f"{_called('output', output.name)}{_of(len(shown), output.size, 'numbers')}"
     what, unit = ("action", "index") if choice else ("command", output.unit or NO_UNIT)
     values = activity.command[:, place + shown]
-    return Numbers(title, what, unit, t, values, [names[k] for k in shown], OUTPUT, low, high).rows(also)
+    numbers = Numbers(title, what, unit, t, values, [names[k] for k in shown], OUTPUT, low, high)
+    return [replace(row, marks=marks) for row in numbers.rows()]
