@@ -90,7 +90,7 @@ def test_an_encoder_of_a_plug_in_brings_its_picture(spec, monkeypatch, encoder):
     inputs = tuple(replace(one, encoder=encoder) if one.name == "moves" else one for one in spec.inputs)
     with_moves = replace(spec, inputs=inputs)
     program = with_moves.build()
-    found = views(with_moves, program, watch(program, default_stimulus(with_moves, 0.1)))
+    found = views(with_moves, program, probe(program, default_stimulus(with_moves, 0.1)))
     view = next(view for view in found if view.name == "tuning-moves")
     figure = Figure()
     assert view.fill(figure) == ("What moves of moves.", "A title.")
