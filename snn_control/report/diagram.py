@@ -333,7 +333,8 @@ def _add_arrow(axes: Axes, arrow: Arrow, label: tuple[float, float], colour: str
     """The line with its head, and its text at ``label``."""
     from matplotlib.patches import FancyArrowPatch
 
-    line: dict[str, Any] = {"lw": 1.4, "ls": (0, (4, 2.5)) if arrow.dashed else "-", "color": colour, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(FancyArrowPatch(arrowstyle="-|>", mutation_scale=13, **line, **way))
+    line = (0, (4, 2.5)) if arrow.dashed else "-"
+    axes.add_patch(FancyArrowPatch(arrowstyle="-|>", mutation_scale=13, lw=1.4, ls=line, color=colour, shrinkA=0,
+                                   shrinkB=0, **way))  # fmt: skip
     axes.text(*label, arrow.text, ha="center", va="center", fontsize=10, color=MUTED, zorder=2,
               bbox={"facecolor": "white", "lw": 0, "pad": 1.2})  # fmt: skip

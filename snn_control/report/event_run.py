@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.event_replay import Fitted
 from ..events import Events
 from ..events.slicing import Slicer
-from ..analysis.event_replay import Fitted
 from .event_plots import Survey, draw_recording
 from .event_video import event_moments
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.event_replay import Fitted, play
 from ..coding import EventsInput
 from ..controller import Controller
 from ..controller_file import ControllerSpec
@@ -17,7 +18,6 @@ from ..errors import InputError
 from ..events import Events
 from ..events.frames import fitting, mixed, painter
 from ..events.slicing import LONGEST_GAP, Slicer
-from ..analysis.event_replay import Fitted, play
 from .event_video import SILENCE, decimals_for, picture_ns, rate_text, speed_for, speed_text, style_for
 from .kit import colour_places
 from .video_file import VideoWriter, import_pillow
