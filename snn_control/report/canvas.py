@@ -49,8 +49,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "snn_control",  # the same picture has the same ids
 }
 
-#: what a picture can be saved as -> what its file would say of when and by whom it was made: nothing, so that the same
-#: picture has the same bytes
+#: formats of a file -> metadata that would say when and by what it was made, left out: the same picture has the same
+#: bytes
 FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 MOST_CELLS = 4096  # of an image whose values the page holds
@@ -133,7 +133,7 @@ def _label(axes: Axes, axis: Axis, key: str) -> str:
 
 
 def _cells(axes: Axes) -> dict[str, Any]:
-    """The values of a small image that fills its axes; None, as JSON has no other word, for what is not finite."""
+    """The values of a small image that fills its axes; None, null in JSON, for values that are not finite."""
     for image in axes.images:
         values, bar = image.get_array(), image.colorbar
         if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:

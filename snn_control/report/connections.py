@@ -86,7 +86,12 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 
 
 class Column(NamedTuple):
-    """What is drawn of each projection, or ``otherwise`` said where there is nothing to see."""
+    """A column of the picture.
+
+    draw : draws a projection on axes
+    varied : whether there is something to draw of a projection
+    otherwise : the text in its place where there is not
+    """
 
     width: float
     draw: Callable[[Axes, Synapses], None]
@@ -95,13 +100,13 @@ class Column(NamedTuple):
 
 
 def _one(values: np.ndarray) -> bool:
-    """Whether there is nothing to see of them: they are all the same."""
+    """Whether all values are equal, so that a histogram would show nothing."""
     return len(values) == 0 or bool((values == values[0]).all())
 
 
 def alike(s: Synapses) -> bool:
-    """Whether all synapses, and all neurons of either side, are the same and every place holds one, or none does: one
-    line says it all."""
+    """Whether one line says everything: all synapses have one weight and delay, all neurons of either side one degree,
+    and either every place holds a synapse or none does."""
     whole = not s.dense or len(s.weights) in (0, s.places)
     return whole and all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
 

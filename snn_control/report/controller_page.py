@@ -1,4 +1,4 @@
-"""The pictures of a controller, and one page that holds them: what there is to see before it runs on a robot."""
+"""The pictures of a controller, drawn before it runs on a robot, and one page that holds them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ControllerPage:
 
 
 def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
-    """All pictures there are of a controller."""
+    """All pictures of a controller, not yet drawn."""
     sizes, spiking = sizes_of(program), set(program.facts.spiking)
     line = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
     found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
@@ -107,13 +107,13 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
 
 
 def _too_large(spec: ControllerSpec, program: Program) -> list[tuple[str, int]]:
-    """Projections whose weights nobody could look at, with their numbers of synapses."""
+    """Projections with too many weights to draw, with their numbers of synapses."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
     return [(f"{p.pre} → {p.post}", f.synapses) for p, f in pairs if f.synapses > MOST_SYNAPSES]
 
 
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
-    """A picture for each few projections, of those that are not too large to look at."""
+    """A picture for every `ROWS` projections, of those that are not too large to draw."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
     projections = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
     found = []
@@ -186,7 +186,7 @@ def _mark(data: bytes) -> str:
 
 
 def _remove_old(folder: Path, written: Mapping[str, str]) -> None:
-    """Remove what the page that stands there says was written with it, still is as it was, and is not written now."""
+    """Remove the files that an earlier page lists, unless they were changed since or are written now."""
     try:
         head = (folder / PAGE).read_text(encoding="utf-8", errors="replace")[:HEAD]
     except OSError:

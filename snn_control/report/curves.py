@@ -112,7 +112,7 @@ def draw_f_i(
 
 
 def _from_zero(axes: Axes) -> None:
-    """The axis of a rate begins at 0, and does not magnify nothing."""
+    """The axis of a rate begins at 0 and reaches at least 1, so that a rate of 0 is a line at the bottom."""
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
 
 

@@ -310,7 +310,7 @@ def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: f
 
     (x0, y0), (x1, y1) = points[:2]
     x, y = (1.5 * share * (1 - share) + share**3, share * share * (3 - 2 * share))  # of the curve, where t = share
-    half = LETTER * max(map(len, arrow.text.split("\n"))) / 2 + 0.05  # so that no word stands in a box
+    half = LETTER * max(map(len, arrow.text.split("\n"))) / 2 + 0.05  # so that no word covers a box
     beside = min(max(x0 + x * (x1 - x0), x0 + half), max(x1 - half, (x0 + x1) / 2))
     label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (beside, y0 + y * (y1 - y0))
     points = points[::-1] if back else points

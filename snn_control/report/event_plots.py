@@ -1,6 +1,6 @@
-"""What is in a recording of events, in one figure: moments, rate, activity of the pixels, intervals, x-y-t.
+"""A recording of events in one figure: moments, rate, activity of the pixels, intervals, x-y-t.
 
-`Survey` takes the events of any recording piece by piece in memory of bounded size; `draw_recording` draws what it saw.
+`Survey` takes the events of any recording piece by piece in memory of bounded size; `draw_recording` draws it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EVERY = 4  # every 4th row and column of the sensor, for the intervals
 
 
 class Survey:
-    """Counts what is in a stream of events.
+    """Statistics of a stream of events.
 
     begins : time of its first event where the stream is a part of a longer one [s]; moves the axes of time
 
@@ -183,7 +183,7 @@ class Survey:
 def draw_recording(
     figure: Figure, survey: Survey, moments: Sequence[tuple[float, np.ndarray]] = (), title: str = ""
 ) -> tuple[str, str]:
-    """One figure of all that the survey saw; returns caption and alternative text.
+    """One figure of a survey; returns caption and alternative text.
 
     moments : time [s after the first event] and picture of some moments, shown above
     """

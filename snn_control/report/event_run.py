@@ -23,7 +23,7 @@ PIECE = 500_000
 
 
 def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
-    """What a camera gave, from the arrays of an episode (`record.episode`).
+    """The events of a camera, from the arrays of an episode (`record.episode`).
 
     name : of the observation; step : of the world [s]; width, height : of the sensor [pixel]
     """
@@ -76,7 +76,7 @@ def recording_arrays(
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
-    """Counters of one input as one flat dictionary: what is nested gets ``filters hot_pixels`` as its name."""
+    """Counters of one input as one flat dictionary; nested ones are named like ``filters hot_pixels``."""
     flat: dict[str, Any] = {}
     for record in records:
         for key, value in record.items():

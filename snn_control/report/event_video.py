@@ -20,7 +20,7 @@ __all__ = ["event_moments", "part_of", "speed_for", "style_for", "write_event_vi
 SILENCE = 2.0  # seconds of a video that show nothing; the rest of a longer gap is left out
 STRIP, NARROWEST = 26, 320  # pixels of the strip below the picture: its height, and the width that its words need
 MOMENT = (400, 300)  # width and height of the picture of a moment at most [pixel]
-LEAST_SECONDS = 4.0  # of a video whose speed nobody gave
+LEAST_SECONDS = 4.0  # of a video at the default speed
 FEW = 1000  # events of a picture
 
 

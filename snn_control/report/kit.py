@@ -1,4 +1,4 @@
-"""What all pictures share: colours, names of axes, ticks, legends, images and their bars, and how much is drawn."""
+"""What all pictures share: colours, axes, ticks, legends, images with colour bars, thinning, units of rates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUTPUT = "#3b4754"  # of commands, which are no population
 SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
 EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, dark enough for white paper
 WIDTH = 11.0  # inch; the page scales it to its column
-NO_UNIT = "no unit"  # of an input or output whose author gave none
+NO_UNIT = "no unit"  # of an input or output without a unit in its file
 
 
 # --- colours --------------------------------------------------------------------------------------
@@ -96,7 +96,11 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
-    """Beside axes, the colours of what ``shown`` drew there."""
+    """A colour bar beside axes.
+
+    shown : the image, mesh or points that were drawn on the axes
+    options : of `matplotlib.figure.Figure.colorbar`
+    """
     axes.figure.colorbar(shown, ax=axes, fraction=0.045, pad=0.02, **options).set_label(label)
 
 
@@ -114,7 +118,7 @@ def signed_image(axes: Axes, values: np.ndarray, label: str) -> None:
 
 
 def photo(axes: Axes, image: np.ndarray, title: str) -> None:
-    """What a camera saw, (rows, columns, 3) uint8, without ticks."""
+    """An image of a camera, (rows, columns, 3) uint8, without ticks."""
     axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.grid(False)

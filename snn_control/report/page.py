@@ -1,4 +1,4 @@
-"""The page of pictures and tables that a report is: one HTML file that needs nothing beside it."""
+"""A report: one self-contained HTML file of pictures and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .table import Section, mapping, number, rms_of, scored_from, sections, verd
 __all__ = ["REPORT", "Omitted", "Page", "write_report"]
 
 REPORT = "report.html"
-OF_A_ROBOT = ("camera", "tracking", "latency")  # what a replay of a recording does not have
+LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that a replay of a recording cannot have
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -56,7 +56,7 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Page:
-    """A page that needs nothing beside it.
+    """The content of a self-contained HTML page.
 
     facts : in the line below the title
     tiles : label, value and remark of the numbers to see first
@@ -96,7 +96,7 @@ def _json(value: Any) -> str:
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Whatever the run does not hold is left out, and the page says so; not of what no replay of a recording holds.
+    Pictures whose arrays are missing are left out, and the page says so, but for `LIVE_ONLY` in a replay.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def write_report(folder: str | Path) -> Path:
         try:
             pictures.append(draw(key, summary, arrays))
         except Missing as reason:
-            if key not in OF_A_ROBOT or "recording" not in summary:
+            if key not in LIVE_ONLY or "recording" not in summary:
                 pictures.append(Omitted(heading, str(reason)))
     facts = [number(summary[key]) for key in ("controller", "world") if summary.get(key) is not None]
     facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []

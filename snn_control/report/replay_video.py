@@ -1,4 +1,4 @@
-"""Videos of a controller at work on events: what it saw, spiked and commanded, side by side."""
+"""Videos of a controller that runs on events: events, input of the network, spikes and commands side by side."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_replay_video(
     title: str = "",
     progress: Callable[[int], Any] = lambda index: None,
 ) -> int:
-    """Write what a controller saw, spiked and commanded; returns the number of pictures.
+    """Write a video of a controller's events, spikes and commands; returns the number of pictures.
 
     chunks : gives the events that were replayed, again each time
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
@@ -257,7 +257,8 @@ class ReplayVideo:
         return canvas
 
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
-        """As bright as the strongest twentieth of the fields so far; what is negative in the colour of OFF."""
+        """Full brightness is the 95th percentile of the fields, the highest so far; negative values have the colour of
+        OFF events."""
         on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
         given = np.abs(pooled[pooled != 0])
         if given.size:

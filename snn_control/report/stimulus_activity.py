@@ -137,7 +137,7 @@ class Numbers:
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """(k,) lowest and highest of what arrived, a row of NaN being nothing; 0 where nothing did."""
+        """(k,) lowest and highest finite value of each number; 0 where there is none."""
         there = np.isfinite(self.values)
         low = np.where(there, self.values, np.inf).min(axis=0, initial=np.inf)
         high = np.where(there, self.values, -np.inf).max(axis=0, initial=-np.inf)

@@ -142,7 +142,7 @@ def _pairs(title: str, values: Mapping[str, Any]) -> list[Section]:
 
 
 def _stages(summary: Mapping[str, Any]) -> list[Section]:
-    """A column a stage: what is spiking in it, and what is not."""
+    """Sparsity and cost of each stage, a column a stage."""
     stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
     keys = dict.fromkeys(key for one in stages.values() for key in one)
     rows = tuple((label(key), *(number(one.get(key)) for one in stages.values())) for key in keys)

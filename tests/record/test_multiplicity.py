@@ -11,7 +11,7 @@ from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
 from snn_control.record.activity import ActivityRecorder
-from snn_control.report.raster import draw_activity
+from snn_control.report.stimulus_activity import draw_activity
 from tests.rasters import lists
 
 #: about 0, 0.5 and 4 spikes a step
