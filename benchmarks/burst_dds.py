@@ -139,7 +139,7 @@ class Controlled:
         self.slots = RecordOutput(bound.address("camera.slot"), SLOT_WORDS, 20_000, dtype=np.int64)
         self.loop = Loop(
             tick_address(), bound.table, controller.period_ns, inputs, [*outputs, self.slots], priority=PRIORITY,
-            hold=[port.hold() for port in (*inputs, *outputs)], keep=(controller, io),
+            hold=[*inputs, *outputs], keep=(controller, io),
         )  # fmt: skip
 
     def counts(self) -> dict[str, int]:

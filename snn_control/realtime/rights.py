@@ -1,9 +1,8 @@
 """What a real-time loop needs from the operating system, asked for in one place.
 
-Scheduling, affinity, timer slack and the signal mask belong to the calling thread; the memory lock and
-Python's switch interval to the process. Every right may be missing (containers, ordinary users): each
-function asks, returns what was granted and never raises. ``Rights.warnings()`` says what is missing and
-which command grants it.
+Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process.
+Every right may be missing (containers, ordinary users): each function asks, returns what was granted and never raises.
+``Rights.warnings()`` says what is missing and which command grants it.
 """
 
 from __future__ import annotations
@@ -17,17 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = [
-    "Rights",
-    "ask",
-    "block_signals",
-    "lock_memory",
-    "priority_of_new_threads",
-    "set_affinity",
-    "set_fifo",
-    "set_switch_interval",
-    "set_timer_slack",
-]
+__all__ = ["Rights", "ask", "block_signals", "lock_memory", "priority_of_new_threads", "set_affinity", "set_fifo"]
 
 CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
@@ -45,7 +34,6 @@ class Rights:
     cpus : CPUs that the thread may run on
     timer_slack_ns : by how much the kernel may delay an ordinary thread's timers, -1: unknown
     signals_blocked : signals go to the main thread
-    switch_interval : of Python's interpreter lock [s]
     missing : for each right that was wanted and not granted: what, why, and the command that grants it
     """
 
@@ -54,7 +42,6 @@ class Rights:
     cpus: tuple[int, ...] = ()
     timer_slack_ns: int = -1
     signals_blocked: bool = False
-    switch_interval: float = 0.0
     missing: tuple[str, ...] = ()
 
     def warnings(self) -> str:
@@ -132,10 +119,10 @@ def set_affinity(cpus: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def set_timer_slack(ns: int) -> int:
-    """Timer slack of the calling thread [ns], 50,000 by default; what holds now, -1 if unknown."""
+def _least_timer_slack() -> int:
+    """Ask for a timer slack of 1 ns for the calling thread (50,000 by default); what holds now [ns], -1 if unknown."""
     libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(max(ns, 1)), 0, 0, 0)
+    libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
     return int(libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
 
 
@@ -148,13 +135,14 @@ def block_signals() -> bool:
     return True
 
 
-def set_switch_interval(seconds: float) -> float:
-    """How soon a Python thread must hand over the interpreter lock [s]; what holds now."""
-    try:
-        sys.setswitchinterval(seconds)
-    except ValueError:
-        pass
-    return sys.getswitchinterval()
+def _grant(limit: str, container: str) -> str:
+    """The commands that grant a right: by a line of limits.conf, by a capability, in a container."""
+    return (
+        f'echo "$USER - {limit}" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
+        f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
+        "(not where ROS is found by LD_LIBRARY_PATH, which then is ignored); "
+        f"in a container: {container}"
+    )
 
 
 def _why_priority(wanted: int, granted: int) -> str:
@@ -168,49 +156,30 @@ def _why_priority(wanted: int, granted: int) -> str:
             "see cpu.rt_runtime_us of the group, or start the container with --cap-add=sys_nice --ulimit rtprio=98"
         )
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
-    return (
-        f"SCHED_FIFO priority {wanted} (got {got}; rtprio limit {limit}): "
-        'echo "$USER - rtprio 98" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
-        f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
-        "(not where ROS is found by LD_LIBRARY_PATH, which then is ignored); "
-        "in a container: --cap-add=sys_nice --ulimit rtprio=98"
-    )
+    grant = _grant("rtprio 98", "--cap-add=sys_nice --ulimit rtprio=98")
+    return f"SCHED_FIFO priority {wanted} (got {got}; rtprio limit {limit}): {grant}"
 
 
 def _why_memory() -> str:
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
-    return (
-        f"memory lock (ulimit -l is {shown}, needed: unlimited): "
-        'echo "$USER - memlock unlimited" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
-        f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)}; "
-        "in a container: --cap-add=ipc_lock --ulimit memlock=-1"
-    )
+    grant = _grant("memlock unlimited", "--cap-add=ipc_lock --ulimit memlock=-1")
+    return f"memory lock (ulimit -l is {shown}, needed: unlimited): {grant}"
 
 
-def ask(
-    priority: int = 0,
-    cpus: Iterable[int] | None = None,
-    memory: bool = False,
-    timer_slack_ns: int | None = 1,
-    signals: bool = True,
-    switch_interval: float | None = None,
-) -> Rights:
+def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = False) -> Rights:
     """Ask for everything, for the calling thread and the process; report what was granted.
 
     priority : SCHED_FIFO, 0: stay at ordinary scheduling
     cpus : CPUs for the thread, None: all that it has
     memory : lock the process' memory
-    timer_slack_ns, switch_interval : None: leave as it is
-    signals : block signals in the thread
     """
     missing = []
-    blocked = block_signals() if signals else False
-    if signals and not blocked:
+    blocked, slack = block_signals(), _least_timer_slack()
+    if not blocked:
         missing.append("signal mask: signals may interrupt the loop's waits")
-    slack = set_timer_slack(timer_slack_ns) if timer_slack_ns is not None else -1
-    if timer_slack_ns is not None and slack != max(timer_slack_ns, 1) and priority <= 0:
-        missing.append(f"timer slack of {timer_slack_ns} ns (got {slack}): wake-ups are late by up to that much")
+    if slack != 1 and priority <= 0:
+        missing.append(f"timer slack of 1 ns (got {slack}): wake-ups are late by up to that much")
     wanted = None if cpus is None else tuple(sorted(set(cpus)))
     on = set_affinity(wanted) if wanted is not None else tuple(sorted(os.sched_getaffinity(0)))
     if wanted is not None and on != wanted:
@@ -218,11 +187,10 @@ def ask(
             f"CPUs {list(wanted)} (runs on {list(on)}): choose among these, or widen the set with "
             f"sudo taskset -cp <cpus> {os.getpid()} or the container's --cpuset-cpus"
         )
-    interval = set_switch_interval(switch_interval) if switch_interval is not None else sys.getswitchinterval()
     locked = lock_memory() if memory else False
     if memory and not locked:
         missing.append(_why_memory())
     granted = set_fifo(priority) if priority > 0 else 0  # last: from here on this thread displaces others
     if priority > 0 and granted != priority:
         missing.append(_why_priority(priority, granted))
-    return Rights(granted, locked, on, slack, blocked, interval, tuple(missing))
+    return Rights(granted, locked, on, slack, blocked, tuple(missing))

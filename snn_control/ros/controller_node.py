@@ -182,7 +182,7 @@ class ControllerNode(LifecycleNode):
             phase_ns=round(self.phase * 1e9),
             priority=self.priority,
             cpus=None if self.cpu < 0 else [self.cpu],
-            hold=[port.hold() for port in (*self.inputs, *self.outputs)],
+            hold=[*self.inputs, *self.outputs],
             keep=self.controller,
             name=self.get_name(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..realtime.faults import Fault
 from .graph import describe_mismatch
 from .topics import qos_of
 
-__all__ = ["Reporter", "describe_causes", "guard_reason", "learning_switches", "status", "statuses"]
+__all__ = ["Reporter", "describe_causes", "guard_reason", "learning_switches", "status"]
 
 HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
 MOST_FAULTS = 10  # of the last ones in a report
@@ -47,15 +48,35 @@ def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
     return {**stats, **times}
 
 
-def _loop(node: Any, now: dict, before: tuple[float, dict] | None, time: float) -> DiagnosticStatus:
+@dataclass(frozen=True)
+class Report:
+    """What a report is made of.
+
+    now : statistics of the loop, with counters of the outputs; empty without a loop
+    before : of the last report; empty in the first
+    seconds : between the two
+    """
+
+    node: Any
+    now: dict[str, Any]
+    before: dict[str, Any]
+    seconds: float
+    senders: dict[str, Senders]
+
+    def input(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Counts of an input, now and before."""
+        return self.now["inputs"][name], self.before["inputs"][name] if self.before else {}
+
+
+def _loop(report: Report) -> DiagnosticStatus:
+    node, now, before = report.node, report.now, report.before
     values = {k: v for k, v in now.items() if k not in ("inputs", "outputs", "mode")}
     level, message = OK, "runs"
-    if before and before[1]:
-        seconds = time - before[0]
-        values["rate_hz"] = (now["ticks"] - before[1]["ticks"]) / seconds
-        missed = now["missed"] - before[1]["missed"]
+    if before:
+        ticks, missed = (now[key] - before[key] for key in ("ticks", "missed"))
+        values["rate_hz"] = ticks / report.seconds
         message = f"{values['rate_hz']:.1f} Hz, {missed} missed"
-        if missed > 0.01 * max(1, now["ticks"] - before[1]["ticks"]):
+        if missed > 0.01 * max(1, ticks):
             level = WARN
     if not now["running"]:
         level, message = WARN, node.held_up or "does not run"
@@ -85,39 +106,35 @@ def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
     return problems
 
 
-def _input(node: Any, k: int, port: Any, senders: Senders, loop: dict, before: Any, time: float) -> DiagnosticStatus:
-    name = port.name
-    bound = node.controller.bound
-    slot, validity = bound.array(f"{name}.slot"), bound.array("validity")[k]
-    counted = node.controller.counters()["inputs"][name]
-    values: dict[str, Any] = {**counted, **loop["inputs"][name]}
-    age = int(slot[AGE])
-    values["age_s"] = age * 1e-9 if age >= 0 else "never"
-    if before and before[1]:
-        values["rate_hz"] = (loop["inputs"][name]["taken"] - before[1]["inputs"][name]["taken"]) / (time - before[0])
-    problems = []
-    topic = node.spec.ros_inputs[name]
-    valid = bool(validity[encoders.VALID])
+def _why_invalid(node: Any, name: str, age: int, sample_good: bool) -> str:
+    if age < 0:
+        return "nothing has come yet"
+    if not sample_good:
+        return "the newest sample is not finite or not plausible"
+    limit = next(i.stale for i in node.spec.inputs if i.name == name)
+    return f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s"
+
+
+def _input(report: Report, k: int, port: Any) -> DiagnosticStatus:
+    node, name = report.node, port.name
+    bound, topic = node.controller.bound, node.spec.ros_inputs[name]
+    age, validity = int(bound.array(f"{name}.slot")[AGE]), bound.array("validity")[k]
+    valid, problems = bool(validity[encoders.VALID]), []
     if not valid:
-        if age < 0:
-            problems.append("nothing has come yet")
-        elif not validity[encoders.SAMPLE_GOOD]:
-            problems.append("the newest sample is not finite or not plausible")
-        else:
-            limit = next(i.stale for i in node.spec.inputs if i.name == name)
-            problems.append(f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s")
-    counts = loop["inputs"][name]
-    if before and before[1]:
-        earlier = before[1]["inputs"][name]
-        problems += _since(port, {key: n - earlier.get(key, 0) for key, n in counts.items()}, valid)
+        problems.append(_why_invalid(node, name, age, bool(validity[encoders.SAMPLE_GOOD])))
+    counts, earlier = report.input(name)
+    values: dict[str, Any] = {**node.controller.counters()["inputs"][name], **counts}
+    values["age_s"] = age * 1e-9 if age >= 0 else "never"
+    if earlier:
+        values["rate_hz"] = (counts["taken"] - earlier["taken"]) / report.seconds
         if "events" in counts:
-            values["events_hz"] = (counts["events"] - earlier["events"]) / (time - before[0])
+            values["events_hz"] = (counts["events"] - earlier["events"]) / report.seconds
+        problems += _since(port, {key: n - earlier.get(key, 0) for key, n in counts.items()}, valid)
     faults = [fault] if (fault := port.fault()) else []
-    failed = faults + _rcl_errors(counts, before[1]["inputs"][name] if before and before[1] else {})
-    problems += failed
+    failed = faults + _rcl_errors(counts, earlier)
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
-    rivals = senders.rivals(port, node.get_publishers_info_by_topic(topic.topic))
-    problems += [text for text in (mismatch, rivals) if text]
+    rivals = report.senders[name].rivals(port, node.get_publishers_info_by_topic(topic.topic))
+    problems += failed + [text for text in (mismatch, rivals) if text]
     required = node.controller.program.facts.inputs[k].required
     level = OK if not problems else ERROR if failed or (required and (mismatch or rivals or not valid)) else WARN
     return status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
@@ -189,15 +206,14 @@ def _history(faults: Sequence[Fault]) -> dict[str, str]:
     return told
 
 
-def _guard(node: Any, loop: dict) -> DiagnosticStatus:
-    words = node.controller.bound.array("guard")
-    counted = node.controller.counters()
+def _guard(report: Report) -> DiagnosticStatus:
+    node, counted = report.node, report.node.controller.counters()
     values: dict[str, Any] = {**counted["guard"], "synaptic_operations": counted["synaptic_operations"]}
     values |= {f"spikes.{name}": n for name, n in counted["spikes"].items()}
     values |= _history(node.faults.faults())
-    if not loop["running"]:
+    if not report.now["running"]:
         return status(node, "guard", WARN, "not active", values)
-    if not words[outputs.FAULTED]:
+    if not node.controller.bound.array("guard")[outputs.FAULTED]:
         return status(node, "guard", OK, "commands", values)
     return status(node, "guard", ERROR, f"safe command: {guard_reason(node)}", values)
 
@@ -216,34 +232,29 @@ def _learning(node: Any) -> list[DiagnosticStatus]:
     return [status(node, "learning", OK, learning_switches(node.controller), values)] if rules else []
 
 
-def _outputs(node: Any, loop: dict, before: Any) -> list[DiagnosticStatus]:
-    found = []
-    for port in node.outputs:
-        topic = node.spec.ros_outputs[port.name.split(",")[0]]
-        qos = qos_of(topic, node.mode == "lockstep")
-        mismatch = describe_mismatch(node, topic.topic, topic.type, qos, publishing=True)
-        level = OK if not mismatch else WARN if mismatch.endswith("nobody subscribes") else ERROR
-        counted = loop["outputs"][port.name]
-        problems = _rcl_errors(counted, before[1]["outputs"][port.name] if before and before[1] else {})
-        if problems:
-            level = ERROR
-        rivals = _rivals(node, topic.topic) if node.guarded else ""
-        if rivals:
-            level = ERROR
-        problems += [text for text in (mismatch, rivals) if text]
-        found.append(status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counted))
-    return found
+def _output(report: Report, port: Any) -> DiagnosticStatus:
+    node = report.node
+    topic = node.spec.ros_outputs[port.name.split(",")[0]]
+    qos = qos_of(topic, node.mode == "lockstep")
+    mismatch = describe_mismatch(node, topic.topic, topic.type, qos, publishing=True)
+    counts = report.now["outputs"][port.name]
+    failed = _rcl_errors(counts, report.before["outputs"][port.name] if report.before else {})
+    rivals = _rivals(node, topic.topic) if node.guarded else ""
+    level = OK if not mismatch else WARN if mismatch.endswith("nobody subscribes") else ERROR
+    if failed or rivals:
+        level = ERROR
+    problems = failed + [text for text in (mismatch, rivals) if text]
+    return status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counts)
 
 
-def statuses(
-    node: Any, loop: dict, before: tuple[float, dict] | None, time: float, senders: defaultdict[str, Senders]
-) -> list[DiagnosticStatus]:
+def _statuses(report: Report) -> list[DiagnosticStatus]:
     """Loop, guard and learning (if there are any), each input and each output; levels OK, WARN, ERROR."""
-    if node.loop is None or not loop:
+    node = report.node
+    if not report.now:
         return [status(node, "loop", WARN, "not configured", {})]
-    found = [_loop(node, loop, before, time), *([_guard(node, loop), *_learning(node)] if node.guarded else [])]
-    found += [_input(node, k, port, senders[port.name], loop, before, time) for k, port in enumerate(node.inputs)]
-    return found + _outputs(node, loop, before)
+    guard = [_guard(report), *_learning(node)] if node.guarded else []
+    inputs = [_input(report, k, port) for k, port in enumerate(node.inputs)]
+    return [_loop(report), *guard, *inputs, *(_output(report, port) for port in node.outputs)]
 
 
 class Reporter:
@@ -256,32 +267,39 @@ class Reporter:
     def __init__(self, node: Any) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
-        self._before: tuple[float, dict] | None = None
         self._senders: defaultdict[str, Senders] = defaultdict(Senders)
+        self.forget()
 
     def forget(self) -> None:
         """Begin again, as the loop's counts do."""
-        self._before = None
+        self._at, self._before = 0.0, {}
         self._senders.clear()
+
+    def _statistics(self) -> dict[str, Any]:
+        """What has been counted so far; empty without a loop."""
+        node = self._node
+        if node.loop is None:
+            return {}
+        found = node.loop.stats()
+        for name, counted in node.controller.counters()["inputs"].items():
+            counts = found["inputs"][name]
+            counts["outside"] = counted.get("out_of_frame", 0)  # beside what decoders found
+            if "replaced" in counted and "replaced" not in counts:  # a port that reduces numbers counts them itself
+                words = node.controller.bound.array(f"{name}.replaced").tolist()
+                counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
+        found["outputs"] = {port.name: port.counters() for port in node.outputs}
+        return found
 
     def report(self) -> list[DiagnosticStatus]:
         """Publish the statuses of a node with a loop; what was published."""
-        node, now = self._node, time.monotonic()
-        current = node.loop.stats() if node.loop is not None else {}
-        if current:
-            for name, seen in node.controller.counters()["inputs"].items():
-                counts = current["inputs"][name]
-                counts["outside"] = seen.get("out_of_frame", 0)  # beside what decoders found
-                if "replaced" in seen and "replaced" not in counts:  # a port that reduces numbers counts them itself
-                    words = node.controller.bound.array(f"{name}.replaced").tolist()
-                    counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
-            current["outputs"] = {port.name: port.counters() for port in node.outputs}
-        found = statuses(node, current, self._before, now, self._senders)
-        self._before = (now, current)
+        now, statistics = time.monotonic(), self._statistics()
+        found = _statuses(Report(self._node, statistics, self._before, now - self._at, self._senders))
+        self._at, self._before = now, statistics
         self.publish(found)
         return found
 
     def publish(self, found: list[DiagnosticStatus]) -> None:
+        """Publish statuses, stamped now."""
         message = DiagnosticArray(status=found)
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)

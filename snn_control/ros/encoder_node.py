@@ -108,7 +108,7 @@ class EncoderNode(Node):
             self.inputs,
             observers=self.outputs,
             priority=priority,
-            hold=[port.hold() for port in (*self.inputs, *self.outputs)],
+            hold=[*self.inputs, *(port.hold() for port in self.outputs)],
             keep=self.controller,
             name="encoder",
         )

@@ -19,7 +19,7 @@ older : the larger of both; without a stamp the first alone.
 Only mode realtime has a clock: in the others the loop counts the ages itself.
 
 Each port belongs to one thread. Its subscription or publisher must sit on a node that no executor spins,
-or the executor takes its messages, and while the port runs its handle must be held: ``with port.hold():``.
+or the executor takes its messages, and while the port runs its handle must be held: ``with port:``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, by_reason, explain, no
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
-    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Hold", "Input", "Port", "arrived", "begin_take", "check_type",
+    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Input", "Port", "arrived", "begin_take", "check_type",
     "known_since", "message_address", "refuse", "take_message",
 ]  # fmt: skip
 
@@ -212,32 +212,21 @@ class Port:
         """How many of the other side are matched now. A reader that died stays matched for a while."""
         return count_matched(self._entity)
 
-    def hold(self) -> Hold:
-        """A context that keeps rcl's handle alive: destroying the subscription or publisher waits for its end."""
-        return Hold(self)
-
-    def _before_release(self) -> None:
-        """Called when the last hold ends, while the handle is still good."""
-
-
-class Hold:
-    """Keeps a port's handle alive while it is entered, which may be often and several times at once."""
-
-    def __init__(self, port: Port) -> None:
-        self._port = port
-
     def __enter__(self) -> None:
-        self._port._entity.handle.__enter__()
-        self._port._held += 1
+        """Keep rcl's handle alive: destroying the subscription or publisher waits for the exit. May be nested."""
+        self._entity.handle.__enter__()
+        self._held += 1
 
     def __exit__(self, *exc: object) -> None:
-        port = self._port
         try:
-            if port._held == 1:
-                port._before_release()
+            if self._held == 1:
+                self._before_release()
         finally:
-            port._held -= 1
-            port._entity.handle.__exit__(None, None, None)
+            self._held -= 1
+            self._entity.handle.__exit__(None, None, None)
+
+    def _before_release(self) -> None:
+        """Called before the last exit, while the handle is still good."""
 
 
 class Input(Port):

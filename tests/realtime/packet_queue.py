@@ -19,14 +19,8 @@ from snn_control.errors import DescriptionError, InputError
 from snn_control.events.codecs import ENCODINGS
 from snn_control.realtime.atomics import load_acquire, read_word, store_release
 from snn_control.realtime.port import LOCKSTEP, SIGNATURE
-from snn_control.realtime.ports.packet_receiver import (
-    PacketReceiver,
-    begin_tick,
-    decode_due,
-    finish_tick,
-    in_hand,
-    offer,
-)
+from snn_control.realtime.ports.packet_receiver import HAND, PacketReceiver, begin_tick, decode_due, finish_tick, offer
+from snn_control.realtime.ports.packet_receiver import WORDS as RECEIVER_WORDS
 
 __all__ = ["PacketQueue", "take_packets"]
 
@@ -48,7 +42,8 @@ def take_packets(context, now, mode):
     taken = 0
     while True:
         ready = decode_due(receiver)
-        store_release(context + 8 * TAIL, o[TAKEN] - in_hand(receiver))  # the bytes before are the producer's again
+        # the bytes before the packet in hand are the producer's again
+        store_release(context + 8 * TAIL, o[TAKEN] - i64(receiver, RECEIVER_WORDS)[HAND])
         if ready == 0 or taken >= most or load_acquire(context + 8 * HEAD) == o[TAKEN]:
             break
         row = _row(o, o[TAKEN])

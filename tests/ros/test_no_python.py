@@ -120,8 +120,8 @@ def run_receiver(file: str) -> None:
     port = NumericInput(subscription, compile_path(Float64MultiArray, "data[:]"), slot.ctypes.data, data, 2)
     numbers = CommandOutput(publisher, Float64MultiArray, [("data[:]", address, 1)])
     record = RecordOutput(data, 2, capacity)
-    receiving = Loop(tick, address + 8, PERIOD_NS, [port], [record], mode="lockstep", hold=[port.hold()])
-    sending = Loop(tick, address, PERIOD_NS, (), [numbers], priority=RECEIVER, hold=[numbers.hold()], name="sending")
+    receiving = Loop(tick, address + 8, PERIOD_NS, [port], [record], mode="lockstep", hold=[port])
+    sending = Loop(tick, address, PERIOD_NS, (), [numbers], priority=RECEIVER, hold=[numbers], name="sending")
     watches, watching = [], []
     for k, cpu in enumerate(sorted(os.sched_getaffinity(0))[:32]):
         watches.append(RecordOutput(address + 16 + 8 * k, 1, capacity))

@@ -376,7 +376,7 @@ def test_from_a_thread_and_in_flat_memory(nodes):
     stop, peak = threading.Event(), []
 
     def loop():
-        with source.port.hold(), sink.hold():
+        with source.port, sink:
             while not stop.is_set():
                 libc.sem_wait(semaphore)
                 if call(source.port, 1, FREE) > 0:
@@ -414,9 +414,8 @@ def test_from_a_thread_and_in_flat_memory(nodes):
 def test_holding_again_keeps_the_wake_up(nodes, arrived):
     source = Numbers(nodes, Float64, "data", 1)
     all_here = arrived(source)
-    hold = source.port.hold()
     for k in range(1, 3):
-        with hold, hold:
+        with source.port, source.port:
             source.publisher.publish(Float64(data=float(k)))
             all_here(k)
     assert source.take() == 2
@@ -439,7 +438,7 @@ def test_an_error_of_rcl_is_counted(nodes):
     publisher = node.create_publisher(Float64, "command", QOS)
     value = np.ones(1)
     port = CommandOutput(publisher, Float64, [("data", value.ctypes.data, 1)])
-    with port.hold():
+    with port:
         assert call(port, 0, 0) == 0
         context.shutdown()
         code = call(port, 0, 0)

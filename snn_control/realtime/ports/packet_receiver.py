@@ -4,7 +4,7 @@ A port holds packets as bytes (of DDS, of a ring) and calls, in a tick::
 
     begin_tick(context, now, mode)
     while decode_due(context) != 0 and <there is a packet, and fewer than its most were taken>:
-        offer(context, address, size, ...)      # the bytes must stay until `decode_due` gives 1 or `in_hand` 0
+        offer(context, address, size, ...)      # the bytes must stay until `decode_due` gives 1
     fresh = finish_tick(context)
 
 A packet is decoded as far as its events are due and the budget lasts; what is left stays in hand for the next tick.
@@ -46,7 +46,7 @@ from ..clock import now_monotonic
 from ..histogram import record_since
 from ..port import LOCKSTEP, REALTIME
 
-__all__ = ["PACES", "Pacing", "PacketReceiver", "begin_tick", "decode_due", "finish_tick", "in_hand", "offer"]
+__all__ = ["PACES", "Pacing", "PacketReceiver", "begin_tick", "decode_due", "finish_tick", "offer"]
 
 PACES = ("arrival", "sensor")
 SENSOR = 1
@@ -99,12 +99,6 @@ def begin_tick(context, now, mode):
     o[DEADLINE] = NEVER
     if o[BUDGET] > 0 and mode == REALTIME:
         o[DEADLINE] = now_monotonic(context + 8 * TIMESPEC) + o[BUDGET]
-
-
-@register_jitable
-def in_hand(context):
-    """1 while there is a packet whose bytes are still needed."""
-    return i64(context, WORDS)[HAND]
 
 
 @register_jitable
