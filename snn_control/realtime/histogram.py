@@ -16,10 +16,8 @@ from numba.extending import register_jitable
 from ..engine.memory import leading_zeros, load_i64, store_i64
 from .clock import now_realtime
 
-__all__ = [
-    "LIMIT_NS", "WORDS", "buckets", "clear", "count", "edges", "maximum", "new", "overflow", "percentile", "record",
-    "record_since", "summary",
-]  # fmt: skip
+__all__ = ["LIMIT_NS", "WORDS", "buckets", "clear", "count", "edges", "maximum", "new", "percentile", "record",
+           "record_since", "summary"]  # fmt: skip
 
 COUNT, MAX, SUM, OVERFLOW = 0, 1, 2, 3
 HEADER = 8  # words before the buckets
@@ -100,11 +98,6 @@ def maximum(array: np.ndarray) -> int:
     return int(array[MAX])
 
 
-def overflow(array: np.ndarray) -> int:
-    """Values at or above LIMIT_NS."""
-    return int(array[OVERFLOW])
-
-
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
     """Percentile(s) ``q`` in 0 .. 100 as numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty.
 
@@ -135,5 +128,5 @@ def summary(array: np.ndarray) -> dict[str, float]:
         "p99": float(p99),
         "p99.9": float(p999),
         "max": float(maximum(array)) if n else math.nan,
-        "overflow": overflow(array),
+        "overflow": int(array[OVERFLOW]),
     }

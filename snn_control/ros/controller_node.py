@@ -10,7 +10,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -300,14 +300,14 @@ class ControllerNode(LifecycleNode):
         self._stop.watchdog.release()
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        return self._save_record()
+        if self.recorder is not None and self.recorder.total > 0:
+            self._save_record()
+        return True
 
-    def _save_record(self) -> bool:
-        """Save what ran since the last time, if anything did, beside what is there already; True."""
-        if self.recorder is None or self.shown is None or self.controller is None or self.recorder.total == 0:
-            return True
-        if self.loop is None or self.loop.ticks == 0:
-            return True
+    def _save_record(self) -> None:
+        """Save what ran since the last time beside what is there already."""
+        assert self.recorder is not None
+        assert self.shown is not None
         file = unused(Path(self.record))
         self._stop.saves(True)
         try:
@@ -323,7 +323,6 @@ class ControllerNode(LifecycleNode):
             for recorder in (self.recorder, self.shown):
                 recorder.clear()
         self._stop.saves(False)
-        return True
 
     def _release_resources(self) -> bool:
         if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
@@ -380,10 +379,8 @@ class ControllerNode(LifecycleNode):
         self._console.tell(self._reporter.report())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the executable ``controller_node``."""
-    sys.exit(run_node(ControllerNode, arguments))
-
+#: entry point of the executable ``controller_node``: exit code
+main = partial(run_node, ControllerNode)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -126,10 +127,8 @@ class EncoderNode(Node):
             self._io.destroy_node()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the executable ``encoder_node``."""
-    sys.exit(run_node(EncoderNode, arguments))
-
+#: entry point of the executable ``encoder_node``: exit code
+main = partial(run_node, EncoderNode)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -50,7 +50,7 @@ __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "t
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
 _ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # numbers that a message may have; see `sectors`
 _BEAMS = OWN + 7  # three words: what `sectors` counts
-_X, _Y, _P, _T, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
+_T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Of an output:
 _ROWS, _ROW_COUNT = base.INFO, base.INFO + 1  # one a number; see `limits`
 _STAMP_AT = base.INFO + 2  # address of header.stamp in the message, 0 if there is none
@@ -247,7 +247,7 @@ class EventsInput(Input):
     Parameters
     ----------
     subscription, slot, max_bytes, name : as in `NumericInput`
-    x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity]
+    columns : addresses of t, x, y and p of the slot, ``capacity`` each
     capacity : most events a tick; those after it are dropped and counted
     size : (width, height) of the input, for reports on the sensor's, which EventArrays tell
 
@@ -262,10 +262,7 @@ class EventsInput(Input):
         self,
         subscription: Any,
         slot: int,
-        x: int,
-        y: int,
-        p: int,
-        t: int,
+        columns: Sequence[int],
         capacity: int,
         *,
         size: Sequence[int] | None = None,
@@ -278,7 +275,7 @@ class EventsInput(Input):
         super().__init__(subscription, take_events, max(EVENT_SCRATCH_WORDS, ARRAY_WORDS), slot, max_bytes, name)
         arrays = type_name(subscription.msg_type) in ARRAY_TYPES
         self._size = size
-        self._block[[_X, _Y, _P, _T, _CAPACITY, _ARRAYS]] = x, y, p, t, capacity, arrays
+        self._block[[_T, _X, _Y, _P, _CAPACITY, _ARRAYS]] = *columns, capacity, arrays
 
 
 class CommandOutput(Port):

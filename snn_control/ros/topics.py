@@ -19,6 +19,7 @@ from ..errors import NO_VALUE, DescriptionError, close_match
 from ..events.event_array import ARRAY_TYPES
 from ..events.packets import PACKET_TYPES
 from ..realtime.port import LOCKSTEP, caller
+from ..realtime.ports.columns import addresses_of
 from ..realtime.ports.packet_receiver import Pacing, PacketReceiver
 from .limits import Bounds, fit_bounds
 from .packets import PacketInput
@@ -153,9 +154,7 @@ def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping
     if topic.type in PACKET_TYPES:
         receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
         return PacketInput(subscription, receiver, fact.size, name=name)
-    columns = {key: bound.address(f"{name}.{key}") for key in "xypt"}
-    slot = bound.address(f"{name}.slot")
-    return EventsInput(subscription, slot, **columns, capacity=fact.capacity, size=fact.size, name=name)
+    return EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name)
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -207,10 +208,8 @@ class ViewNode(Node):
             self.get_logger().info(f"of the events' messages: {said}")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the executable ``view_node``."""
-    sys.exit(run_node(ViewNode, arguments))
-
+#: entry point of the executable ``view_node``: exit code
+main = partial(run_node, ViewNode)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,7 +13,7 @@ import ctypes
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..controller_file import load_spec, nearest
 from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
 from ..errors import DescriptionError, RuntimeFault, counted
-from ..realtime.clock import semaphore_drain, semaphore_wait, sleep_until
+from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
@@ -56,10 +56,6 @@ def wait_semaphore(semaphore, deadline, scratch):
     posted = semaphore_wait(semaphore, deadline, scratch)
     semaphore_drain(semaphore)
     return posted
-
-
-def sleep(deadline, scratch):
-    sleep_until(deadline, scratch)
 
 
 class WorldNode(Node):
@@ -108,7 +104,6 @@ class WorldNode(Node):
             raise error.in_file(file) from None
         self.recorder = EpisodeRecorder([i.name for i in self.spec.inputs])
         self._scratch = np.zeros(2, np.int64)
-        self._sleep = compile_function(sleep, "void(int64,int64)")
         self.skipped = self.steps = self.episodes = self.outdated = 0
         self._returns = np.zeros(2)  # of this episode; of all that are over
         # the controller's commands can be told by their stamps if it sees stamps
@@ -314,7 +309,6 @@ class WorldNode(Node):
         return not over and not self.over and not self._stop()
 
     def _realtime(self) -> None:
-        scratch = int(self._scratch.ctypes.data)
         observation = self._reset()
         if not self._await_commands():
             return
@@ -323,7 +317,7 @@ class WorldNode(Node):
         hold = round(COMMAND_HOLD * 1e9)
         while self._more():
             self._publish(observation, time.time_ns())
-            self._sleep(deadline, scratch)
+            time.sleep(max(0, deadline - time.monotonic_ns()) * 1e-9)
             for command in self.commands:
                 command.take(REALTIME)
             observation = self._step(self._action(hold))
@@ -389,10 +383,8 @@ class WorldNode(Node):
         self._io.destroy_node()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the executable ``world_node``."""
-    sys.exit(run_node(WorldNode, arguments))
-
+#: entry point of the executable ``world_node``: exit code
+main = partial(run_node, WorldNode)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

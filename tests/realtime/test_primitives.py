@@ -140,7 +140,7 @@ def test_percentiles_of_a_long_tail():
 
 def test_overflow_negative_and_empty():
     array = _filled([-5, 3, 2**40, 2**62])
-    assert histogram.overflow(array) == 2
+    assert histogram.summary(array)["overflow"] == 2
     assert histogram.count(array) == 4
     assert histogram.percentile(array, 100) == float(2**62)
     assert histogram.percentile(array, 1) == 0

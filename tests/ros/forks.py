@@ -26,7 +26,7 @@ def run(module: Any, folder: Path, arguments: Sequence[str]) -> None:
     sys.argv[1:] = arguments
     code = 1
     try:
-        module.main()
+        code = module.main()
     except SystemExit as end:
         code = int(end.code or 0)
     except BaseException:

@@ -296,8 +296,8 @@ def test_event_arrays_become_events(interfaces, nodes, package):
     subscription = io.create_subscription(messages.EventArray, "events", lambda message: None, QOS)
     publisher = other.create_publisher(messages.EventArray, "events", QOS)
     slot = Slot(5)
-    columns = {key: getattr(slot, key).ctypes.data for key in "xypt"}
-    port = EventsInput(subscription, slot.address, **columns, capacity=5, size=(64, 48))
+    columns = [getattr(slot, key).ctypes.data for key in "txyp"]
+    port = EventsInput(subscription, slot.address, columns, capacity=5, size=(64, 48))
     wait(lambda: port.matched() == 1 and publisher.get_subscription_count() == 1)
 
     def array(stamp, *events, width=64):

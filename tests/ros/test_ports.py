@@ -206,8 +206,8 @@ class Camera(Numbers):
         self.subscription = io.create_subscription(PointCloud2, "events", lambda message: None, QOS)
         self.publisher = other.create_publisher(PointCloud2, "events", QOS)
         self.slot = s = Slot(capacity)
-        columns = [column.ctypes.data for column in (s.x, s.y, s.p, s.t)]
-        self.port = EventsInput(self.subscription, s.address, *columns, capacity, **options)
+        columns = [column.ctypes.data for column in (s.t, s.x, s.y, s.p)]
+        self.port = EventsInput(self.subscription, s.address, columns, capacity, **options)
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
 
@@ -350,7 +350,7 @@ def test_templates_that_cannot_be(nodes):
         NumericInput(subscription, compile_path(JointState, "position[0]"), cell, cell, 1)
     clouds = io.create_subscription(PointCloud2, "clouds", lambda message: None, QOS)
     with pytest.raises(DescriptionError, match="capacity"):
-        EventsInput(clouds, cell, cell, cell, cell, cell, 0)
+        EventsInput(clouds, cell, (cell,) * 4, 0)
 
 
 def test_messages_are_lengthened_as_paths_need():

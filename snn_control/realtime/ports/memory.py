@@ -12,11 +12,12 @@ from ...engine.bound import Bound, io_arrays
 from ...engine.compile import compile_callback
 from ...engine.control import DRIVER, ELAPSED
 from ...engine.kernels.outputs import FAULTED
-from ...engine.memory import i64, u8, u16
+from ...engine.memory import i64
 from ...engine.slots import AGE, ARRIVAL, COUNT, DROPPED, EMPTY, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, InputError
 from ..atomics import load_acquire, read_word, store_release
 from ..port import SIGNATURE
+from .columns import addresses_of, copy_events
 
 __all__ = ["ReplayControl", "ReplayInput"]
 
@@ -36,16 +37,12 @@ def _replay_values(o, k):
 
 
 @register_jitable
-def _replay_events(o, slot, k):
+def _replay_events(context, o, slot, k):
     offsets = i64(o[R_OFFSETS] + 8 * k, 2)
     first, n = offsets[0], offsets[1] - offsets[0]
     cut = max(n - o[R_CAPACITY], 0)
     n -= cut
-    t, x = i64(o[R_T] + 8 * first, n), u16(o[R_X] + 2 * first, n)
-    y, p = u16(o[R_Y] + 2 * first, n), u8(o[R_P] + first, n)
-    to_t, to_x, to_y, to_p = i64(o[R_TO_T], n), u16(o[R_TO_X], n), u16(o[R_TO_Y], n), u8(o[R_TO_P], n)
-    for i in range(n):
-        to_t[i], to_x[i], to_y[i], to_p[i] = t[i], x[i], y[i], p[i]
+    copy_events(context + 8 * R_TO_T, np.int64(0), context + 8 * R_T, first, n)
     slot[COUNT], slot[DROPPED] = n, cut
     o[R_DROPPED] += cut
 
@@ -64,7 +61,7 @@ def take_record(context, now, mode):
         if o[R_VALUES] != 0:
             _replay_values(o, k)
         else:
-            _replay_events(o, slot, k)
+            _replay_events(context, o, slot, k)
         slot[FRESH], slot[ARRIVAL], slot[STAMP] = fresh, now, i64(o[R_STAMPS], k + 1)[k]
     store_release(context + 8 * R_POSITION, k + 1)
     return max(fresh, 1)
@@ -125,9 +122,7 @@ class ReplayInput:
             if record.shape[1:] != data.shape:
                 raise InputError(f"record of input '{name}': shape {record.shape}: must be (ticks, {data.size})")
             return cls.values(slot.ctypes.data, record, name=name, **marks)
-        slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
-        addresses = [column.ctypes.data for column in columns]
-        return cls.events(slot.ctypes.data, addresses, columns[0].size, record, name=name, **marks)
+        return cls.events(*addresses_of(bound, name), record, name=name, **marks)
 
     @classmethod
     def values(cls, slot: int, values: Any, fresh: Any = None, name: str = "values", **marks: Any) -> ReplayInput:

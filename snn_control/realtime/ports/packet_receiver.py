@@ -34,9 +34,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.bound import Bound, io_arrays
-from ...engine.memory import call4, i64, u8, u16
-from ...engine.slots import ARRIVAL, COUNT, DROPPED, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
+from ...engine.bound import Bound
+from ...engine.memory import call4, i64
+from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError
 from ...events import state as words
 from ...events.codecs import ENCODINGS, codec
@@ -45,6 +45,7 @@ from .. import histogram
 from ..clock import now_monotonic
 from ..histogram import record_since
 from ..port import LOCKSTEP, REALTIME
+from .columns import addresses_of, copy_events
 
 __all__ = ["PACES", "Pacing", "PacketReceiver", "begin_tick", "decode_due", "finish_tick", "offer"]
 
@@ -311,12 +312,8 @@ def _keep(context, o, n, aside, free):
     if not aside:
         o[TICK_COUNT] += n
         return
-    kept, count = min(n, free), o[TICK_COUNT]
-    x, y, p = u16(o[SCRATCH_X], n), u16(o[SCRATCH_Y], n), u8(o[SCRATCH_P], n)
-    to_t, to_x = i64(o[T] + 8 * count, kept), u16(o[X] + 2 * count, kept)
-    to_y, to_p = u16(o[Y] + 2 * count, kept), u8(o[P] + count, kept)
-    for k in range(kept):
-        to_t[k], to_x[k], to_y[k], to_p[k] = t[k], x[k], y[k], p[k]
+    kept = min(n, free)
+    copy_events(context + 8 * T, o[TICK_COUNT], context + 8 * SCRATCH_T, np.int64(0), kept)
     o[TICK_COUNT] += kept
     o[TICK_DROPPED] += n - kept
 
@@ -394,11 +391,10 @@ class PacketReceiver:
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
         facts = found[name]
-        slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
-        t, x, y, p = (column.ctypes.data for column in columns)
+        slot, addresses, capacity = addresses_of(bound, name)
         period_ns = bound.program.facts.period_ns
         size = (facts.size[0], facts.size[1])
-        return cls(slot.ctypes.data, (t, x, y, p), columns[0].size, size, pacing, period_ns)
+        return cls(slot, addresses, capacity, size, pacing, period_ns)
 
     def clear(self) -> None:
         """Forget decoder, clocks, packet in hand and counters, as before the first packet. Not while a loop runs."""

@@ -1,0 +1,32 @@
+"""Columns of events: t int64 [ns], x and y uint16, p uint8, by their addresses in this order."""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from ...engine.bound import Bound, io_arrays
+from ...engine.memory import i64, u8, u16
+from ...engine.slots import EVENT_COLUMNS
+
+__all__ = ["addresses_of", "copy_events"]
+
+
+@register_jitable
+def copy_events(to, at, source, begin, n):
+    """Copy ``n`` events, from event ``begin`` of the columns at ``source`` to event ``at`` of those at ``to``.
+
+    to, source : addresses of four addresses
+    """
+    a, b = i64(to, 4), i64(source, 4)
+    to_t, t = i64(a[0] + 8 * at, n), i64(b[0] + 8 * begin, n)
+    to_x, x = u16(a[1] + 2 * at, n), u16(b[1] + 2 * begin, n)
+    to_y, y = u16(a[2] + 2 * at, n), u16(b[2] + 2 * begin, n)
+    to_p, p = u8(a[3] + at, n), u8(b[3] + begin, n)
+    for k in range(n):
+        to_t[k], to_x[k], to_y[k], to_p[k] = t[k], x[k], y[k], p[k]
+
+
+def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
+    """Of an events input: address of its slot, of its columns, and how many events each holds."""
+    slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
+    return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size
