@@ -312,7 +312,6 @@ def _run_realtime(table):
 @register_jitable
 def _gather(table):
     """Wait until every input has returned one message; False when the loop is to stop."""
-    scratch = table + 8 * words.TIMESPEC
     since = _clock(table)
     while not _stopping(table):
         # drain first: what is posted from here on ends the wait below
@@ -338,7 +337,7 @@ def _gather(table):
             for k in range(get(table, words.N_INPUTS)):
                 row = input_row(table, k)
                 add(row, words.IN_TIMEOUTS, get(row, words.IN_GOT) == 0)
-        semaphore_wait(get(table, words.SEMAPHORE), now + CHUNK_NS, scratch)
+        semaphore_wait(get(table, words.SEMAPHORE), now + CHUNK_NS, table + 8 * words.TIMESPEC)
     return False
 
 

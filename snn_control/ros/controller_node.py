@@ -46,7 +46,7 @@ from .process import (
 )
 from .topics import at_rate, command_ports, drain, input_ports
 
-__all__ = ["ControllerNode", "main", "shown_file"]
+__all__ = ["ControllerNode", "input_log_file", "main"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
@@ -57,7 +57,7 @@ LONGEST_ARGUMENT = 120_000  # bytes that one argument of a process may have, abo
 ACKNOWLEDGED = Duration(seconds=0.2)  # how long readers of the final safe command may take
 
 
-def shown_file(record: str) -> Path:
+def input_log_file(record: str) -> Path:
     """Where the inputs are saved beside a record: ``a/b.npz`` -> ``a/b_shown.npz``."""
     path = Path(record)
     return path.with_name(f"{path.name.removesuffix('.npz')}_shown.npz")
@@ -104,7 +104,7 @@ class ControllerNode(LifecycleNode):
         self.controller: Controller | None = None
         self.loop: Loop | None = None
         self.recorder: ActivityRecorder | None = None
-        self.shown: InputLogRecorder | None = None
+        self.input_log: InputLogRecorder | None = None
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.held_up = ""  # why the loop of an active controller does not run yet
@@ -161,8 +161,8 @@ class ControllerNode(LifecycleNode):
         for line in lint(self.spec):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
-            self.recorder, self.shown = ActivityRecorder(bound), InputLogRecorder(bound)
-            self.get_logger().info(f"{shown_file(self.record)}: keeps the inputs of {self.shown.kept}")
+            self.recorder, self.input_log = ActivityRecorder(bound), InputLogRecorder(bound)
+            self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.input_log.kept}")
         self.faults = FaultLog(bound)
         n = bound.array("command").size
         self.loop = Loop(
@@ -172,13 +172,13 @@ class ControllerNode(LifecycleNode):
             self.inputs,
             self.outputs,
             [(bound.address("command"), bound.address("safe"), n)],
-            observers=[self.faults, *filter(None, (self.recorder, self.shown))],
+            observers=[self.faults, *filter(None, (self.recorder, self.input_log))],
             mode=self.mode,
             control=bound.address("control"),
             guard=bound.address("guard"),
             ramps=any(o.ramp for o in self.spec.outputs),
             publish_budget_s=self.publish_budget,
-            halt=self._stop.watchdog.halt,
+            halt=self._stop.halt,
             phase_ns=round(self.phase * 1e9),
             priority=self.priority,
             cpus=None if self.cpu < 0 else [self.cpu],
@@ -196,7 +196,7 @@ class ControllerNode(LifecycleNode):
         self.controller.reset()
         if self.mode == "realtime" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
             self.controller.bound.array("guard")[guard_words.FAULTED] = 1
-        for recorder in filter(None, (self.recorder, self.shown)):
+        for recorder in filter(None, (self.recorder, self.input_log)):
             recorder.clear()
         self._reporter.forget()
         self._console.restart()
@@ -211,7 +211,7 @@ class ControllerNode(LifecycleNode):
                 program = self._last_resort()
                 self._stop.begins()
                 rights = self.loop.start()
-                self._stop.watchdog.guard(self.loop.table, self._hangs, program)
+                self._stop.guard(self.loop.table, self._hangs, program)
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:
@@ -254,19 +254,19 @@ class ControllerNode(LifecycleNode):
         if self.loop is None or not self.held_up:
             self._matching.cancel()
             return
-        lonely = ", ".join(port.topic for port in self.outputs if port.matched() == 0)
+        unmatched = ", ".join(port.topic for port in self.outputs if port.matched() == 0)
         now = time.monotonic()
         if self._first_matched == 0.0 and any(port.matched() for port in self.outputs):
             self._first_matched = now
-        if lonely and (self._first_matched == 0.0 or now - self._first_matched < MATCHED_WITHIN):
-            if lonely not in self.held_up:
-                self.held_up = f"waits for a subscriber of {lonely}"
+        if unmatched and (self._first_matched == 0.0 or now - self._first_matched < MATCHED_WITHIN):
+            if unmatched not in self.held_up:
+                self.held_up = f"waits for a subscriber of {unmatched}"
                 self.get_logger().info(f"lockstep {self.held_up}")
             return
         self._matching.cancel()
         self.held_up = ""
-        if lonely:
-            self.get_logger().warning(f"lockstep begins, though nobody subscribes to {lonely}")
+        if unmatched:
+            self.get_logger().warning(f"lockstep begins, though nobody subscribes to {unmatched}")
         try:
             self.loop.start()
         except RuntimeFault as error:
@@ -297,7 +297,7 @@ class ControllerNode(LifecycleNode):
             self.get_logger().error(f"the loop did not end within {within:g} s")
             self.exit_code = 1
             return False  # the watchdog ends what hangs
-        self._stop.watchdog.release()
+        self._stop.release()
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recorder is not None and self.recorder.total > 0:
@@ -307,20 +307,20 @@ class ControllerNode(LifecycleNode):
     def _save_record(self) -> None:
         """Save what ran since the last time beside what is there already."""
         assert self.recorder is not None
-        assert self.shown is not None
+        assert self.input_log is not None
         file = unused(Path(self.record))
         self._stop.saves(True)
         try:
             power = estimate(self.controller.bound).microwatt
             self.recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
-            self.shown.save(shown_file(str(file)))
+            self.input_log.save(input_log_file(str(file)))
         except OSError as error:
             self.get_logger().error(f"record = {file}: cannot be written: {error.strerror}")
             self.exit_code = 1
         else:
             if file != Path(self.record):
                 self.get_logger().info(f"record = {self.record} is there: this one is {file}")
-            for recorder in (self.recorder, self.shown):
+            for recorder in (self.recorder, self.input_log):
                 recorder.clear()
         self._stop.saves(False)
 
@@ -330,7 +330,7 @@ class ControllerNode(LifecycleNode):
         if self.mode == "lockstep":
             for port in self.inputs:
                 port.detach()
-        self.loop = self.recorder = self.shown = self.faults = self.controller = None
+        self.loop = self.recorder = self.input_log = self.faults = self.controller = None
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()

@@ -133,10 +133,10 @@ def _input(report: Report, k: int, port: Any) -> DiagnosticStatus:
     faults = [fault] if (fault := port.fault()) else []
     failed = faults + _rcl_errors(counts, earlier)
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
-    rivals = report.senders[name].rivals(port, node.get_publishers_info_by_topic(topic.topic))
-    problems += failed + [text for text in (mismatch, rivals) if text]
+    others = report.senders[name].beside(port, node.get_publishers_info_by_topic(topic.topic))
+    problems += failed + [text for text in (mismatch, others) if text]
     required = node.controller.program.facts.inputs[k].required
-    level = OK if not problems else ERROR if failed or (required and (mismatch or rivals or not valid)) else WARN
+    level = OK if not problems else ERROR if failed or (required and (mismatch or others or not valid)) else WARN
     return status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
 
 
@@ -146,13 +146,13 @@ def _full_name(end: Any) -> str:
 
 class Senders:
     """Who has been heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast DDS):
-    one that was heard before and is not any more is no rival of the one that took over."""
+    one that was heard before and is not any more is no second publisher beside the one that took over."""
 
     def __init__(self) -> None:
         self._heard: set[bytes] = set()
         self._switches = 0
 
-    def rivals(self, port: Any, publishers: Sequence[Any]) -> str:
+    def beside(self, port: Any, publishers: Sequence[Any]) -> str:
         """Which publishers share the input, where it is not one alone."""
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
@@ -162,7 +162,7 @@ class Senders:
         return f"{len(found)} publishers on one input (or until now): {', '.join(found)}" if len(found) > 1 else ""
 
 
-def _rivals(node: Any, topic: str) -> str:
+def _other_publishers(node: Any, topic: str) -> str:
     """Who commands beside us."""
     found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
     if f"{node.get_fully_qualified_name()}_io" in found:
@@ -239,11 +239,11 @@ def _output(report: Report, port: Any) -> DiagnosticStatus:
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos, publishing=True)
     counts = report.now["outputs"][port.name]
     failed = _rcl_errors(counts, report.before["outputs"][port.name] if report.before else {})
-    rivals = _rivals(node, topic.topic) if node.guarded else ""
+    others = _other_publishers(node, topic.topic) if node.guarded else ""
     level = OK if not mismatch else WARN if mismatch.endswith("nobody subscribes") else ERROR
-    if failed or rivals:
+    if failed or others:
         level = ERROR
-    problems = failed + [text for text in (mismatch, rivals) if text]
+    problems = failed + [text for text in (mismatch, others) if text]
     return status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counts)
 
 

@@ -103,8 +103,8 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
         "priority": 0 if lockstep or int(values["priority"]) == 0 else 40,
         "record": f"{record}/world.npz" if record else "",
     }
-    eyes = viewers(world["controller_file"]) if _flag("view", values["view"]) else []
-    return [NodeProcess("world_node", "world", world), controller(**values), *eyes]
+    nodes = viewers(world["controller_file"]) if _flag("view", values["view"]) else []
+    return [NodeProcess("world_node", "world", world), controller(**values), *nodes]
 
 
 def viewers(file: str) -> list[NodeProcess]:
@@ -119,11 +119,11 @@ def viewers(file: str) -> list[NodeProcess]:
     spikes = ",".join(f"spikes/{name}" for name in spiking)
     width, height = next(i.size for i in spec.inputs if i.name == cameras[0] and isinstance(i, EventsInput))
     parameters = {"topic": topic.topic, "type": topic.type, "spikes": spikes, "width": width, "height": height}
-    eyes = [NodeProcess("view_node", "view", parameters, needed=False)]
+    nodes = [NodeProcess("view_node", "view", parameters, needed=False)]
     if spiking:
         encoder = {"controller_file": file, "inputs": ",".join(spiking), "priority": 0}
-        eyes.append(NodeProcess("encoder_node", "encoder", encoder, needed=False))
-    return eyes
+        nodes.append(NodeProcess("encoder_node", "encoder", encoder, needed=False))
+    return nodes
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ..realtime.clock import now_monotonic, now_realtime
 from ..realtime.histogram import percentile
 from ..realtime.ports.packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, offer
 from . import port_base as base
-from .port_base import NOT_BELIEVED, NOTHING, Input, begin_take, check_type, known_since, refuse, take_message
+from .port_base import NOT_BELIEVED, NOTHING, Input, begin_take, check_type, known_since, next_message, refuse
 
 __all__ = ["PacketInput", "take_packets"]
 
@@ -47,15 +47,11 @@ def take_packets(context, now_ns, mode):
     c = i64(context, base.WORDS)
     receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
     begin_tick(receiver, now_ns, mode)
-    most = begin_take(c, now_ns, mode)
-    taken = 0
-    while decode_due(receiver) != 0 and taken < most:
-        length = take_message(c)
+    before, end = c[base.TAKEN], begin_take(c, now_ns, mode)
+    while decode_due(receiver) != 0:
+        length = next_message(c, end)
         if length == NOTHING:
             break
-        taken += 1
-        if length < 0:
-            continue
         address = base.message_address(c)
         code = header.parse_packet(u8(address, length), head)
         if code != 0:
@@ -70,7 +66,7 @@ def take_packets(context, now_ns, mode):
             head[header.TIME_BASE], c[base.WIDTH], c[base.HEIGHT], head[header.SEQ], head[header.STAMP],
             _arrival(c, now_ns), known,
         )  # fmt: skip
-    return max(taken, finish_tick(receiver))
+    return max(c[base.TAKEN] - before, finish_tick(receiver))
 
 
 class PacketInput(Input):

@@ -43,7 +43,8 @@ from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_match
 
 __all__ = [
     "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Input", "Port", "arrived", "begin_take", "check_type",
-    "known_since", "message_address", "refuse", "take_message",
+    "known_since", "message_address", "next_message",
+    "refuse",
 ]  # fmt: skip
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
@@ -76,7 +77,7 @@ WORDS = 48
 # numbers and a pointer, then the publisher's id, two words
 PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 
-NOTHING, TOO_LONG = np.int64(-1), np.int64(-2)  # what `take_message` returns instead of a length
+NOTHING = np.int64(-1)  # what `next_message` returns instead of a length
 NOT_BELIEVED = np.int64(-1)  # what `known_since` returns instead of a time
 
 BY_ARRIVAL, BY_STAMP, OLDER = range(3)
@@ -88,18 +89,27 @@ CONTINUOUS_NS = 100_000_000  # a longer time without a look does not count as wa
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Begin to take into an input: remember for how long nobody looked; how many messages to take at most."""
+    """Begin to take into an input: remember for how long nobody looked; the count of messages to stop at."""
     c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
     c[LOOKED] = now_ns
     c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
-    return 1 if mode == LOCKSTEP else MOST_MESSAGES
+    return c[TAKEN] + (1 if mode == LOCKSTEP else MOST_MESSAGES)
 
 
 @register_jitable
-def take_message(c):
-    """Take one message -> its length; NOTHING if there is none, TOO_LONG if it was longer than LONGEST, and counted."""
-    code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
-    if code == 0:
+def next_message(c, end):
+    """Take the next message -> its length; NOTHING if there is none, or ``end`` have been taken.
+
+    Messages longer than LONGEST are counted and left out.
+    """
+    while c[TAKEN] < end:
+        code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
+        if code != 0:
+            if code != TAKE_FAILED:
+                c[ERRORS] += 1
+                c[LAST_ERROR] = code
+            call_int1(c[RESET_ERROR], np.int64(0))
+            return NOTHING
         c[TAKEN] += 1
         info = i64(c[INFO], GID + 2)
         if info[GID] != c[SENDER] or info[GID + 1] != c[SENDER + 1]:
@@ -109,11 +119,6 @@ def take_message(c):
         if length <= c[LONGEST]:
             return length
         c[OVERSIZED] += 1
-        return TOO_LONG
-    if code != TAKE_FAILED:
-        c[ERRORS] += 1
-        c[LAST_ERROR] = code
-    call_int1(c[RESET_ERROR], np.int64(0))
     return NOTHING
 
 

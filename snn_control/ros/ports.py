@@ -36,8 +36,8 @@ from .port_base import (
     check_type,
     known_since,
     message_address,
+    next_message,
     refuse,
-    take_message,
 )
 from .rcl import SendBuffer
 from .sectors import REDUCTIONS, reduce_sectors
@@ -62,15 +62,12 @@ def take_numbers(context, now_ns, mode):
     c = i64(context, base.WORDS)
     slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
     clear_marks(slot)
-    most = begin_take(c, now_ns, mode)
-    taken = fresh = 0
-    while taken < most:
-        length = take_message(c)
+    before, end = c[base.TAKEN], begin_take(c, now_ns, mode)
+    fresh = 0
+    while True:
+        length = next_message(c, end)
         if length == NOTHING:
             break
-        taken += 1
-        if length < 0:
-            continue
         n = walk(c[_PROGRAM], message_address(c), length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
         if n < 0:
             refuse(c, n, scratch[DETAIL], scratch[DETAIL + 1])
@@ -92,7 +89,7 @@ def take_numbers(context, now_ns, mode):
             reduce_sectors(c[_STAGING], n, c[_DATA], size, c[_REDUCE], c[_RULES], context + 8 * _BEAMS)
         fresh += 1
         arrived(slot, scratch[0], known, fresh)
-    return taken
+    return c[base.TAKEN] - before
 
 
 @register_jitable
@@ -113,15 +110,12 @@ def take_events(context, now_ns, mode):
     c = i64(context, base.WORDS)
     slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
     clear_marks(slot)
-    most = begin_take(c, now_ns, mode)
-    taken = fresh = 0
-    while taken < most:
-        length = take_message(c)
+    before, end = c[base.TAKEN], begin_take(c, now_ns, mode)
+    fresh = 0
+    while True:
+        length = next_message(c, end)
         if length == NOTHING:
             break
-        taken += 1
-        if length < 0:
-            continue
         room = c[_CAPACITY] - slot[COUNT]
         n = _read_events(c, message_address(c), length, slot[COUNT], room)
         if n < 0:
@@ -138,7 +132,7 @@ def take_events(context, now_ns, mode):
         fresh += 1
         arrived(slot, scratch[0], known, fresh)
     c[_CUT] += slot[DROPPED]
-    return taken
+    return c[base.TAKEN] - before
 
 
 @register_jitable

@@ -49,34 +49,30 @@ STARTS_WITHIN = 0.5  # s: how long a node that commands nothing yet may take to 
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
-class Stop:
+class Stop(Watchdog):
     """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the final safe command included.
 
-    A running loop sees the signal by itself, through ``watchdog.halt``, whatever the interpreter does meanwhile.
+    A running loop sees the signal by itself, through `halt`, whatever the interpreter does meanwhile.
     Signals that come when it is set come too late.
 
     priority : of the thread that watches, SCHED_FIFO; 0: ordinary
     """
 
     def __init__(self, priority: int = 0) -> None:
-        self.watchdog = Watchdog(block_ends(), priority)
-        self.watchdog.allow(STARTS_WITHIN, 0)
+        super().__init__(block_ends(), priority)
+        self.allow(STARTS_WITHIN, 0)
 
     def __call__(self) -> bool:
-        return self.watchdog.halted
+        return self.halted
 
     def begins(self) -> None:
         """From now on something may be commanded, and an end in order matters. Before, a signal just ends the process,
         in the middle of a compilation if need be."""
-        self.watchdog.allow(GRACE_S)
+        self.allow(GRACE_S)
 
     def saves(self, begins: bool) -> None:
         """A record is being written, which may take long; or that is over."""
-        self.watchdog.allow(SAVES_WITHIN if begins else GRACE_S)
-
-    def close(self) -> None:
-        """The process ends with the exit code that it has now."""
-        self.watchdog.close()
+        self.allow(SAVES_WITHIN if begins else GRACE_S)
 
 
 class _Dds:

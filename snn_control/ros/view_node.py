@@ -1,4 +1,4 @@
-"""Events and spikes for the eyes: an image and clouds that RViz, Foxglove and rqt show as they are.
+"""Events and spikes as an image and point clouds, which RViz, Foxglove and rqt show as they are.
 
 A process of its own at ordinary priority, which takes what comes, best effort, and drops what it cannot keep up with:
 it does not disturb a control loop.

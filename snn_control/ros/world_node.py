@@ -13,6 +13,7 @@ import ctypes
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -239,20 +240,6 @@ class WorldNode(Node):
             time.sleep(0.02)
         return True
 
-    def _await_commands(self) -> bool:
-        """Wait for a first command of every output: the world begins when its controller does."""
-        left, begin = list(self.commands), time.monotonic()
-        while left:
-            left = [command for command in left if command.take(REALTIME) == 0]
-            if self._stop():
-                return False
-            if left:
-                self._report(f"waits for the first command on {left[0].topic.topic}")
-            if left and time.monotonic() - begin > self.patience:
-                raise RuntimeFault(f"no command on {left[0].topic.topic} for {self.patience:g} s")
-            time.sleep(0.001)
-        return True
-
     def _action(self, old_ns: int | None) -> Any:
         """The environment's action; zero where a command is missing, or older than ``old_ns``."""
         now = time.monotonic_ns()
@@ -310,7 +297,8 @@ class WorldNode(Node):
 
     def _realtime(self) -> None:
         observation = self._reset()
-        if not self._await_commands():
+        # the world begins when its controller does
+        if not self._await_commands(lambda c: c.take(REALTIME) > 0, "waits for the first command on"):
             return
         self._reported = (time.monotonic(), self.steps, self.skipped)  # a rate has no part of the wait
         deadline = (time.monotonic_ns() // self.step_ns + 2) * self.step_ns
@@ -338,7 +326,8 @@ class WorldNode(Node):
                 command.take(FREE)
             self._clock_publisher.publish(self._clock_message)
             self._publish(observation, stamp)
-            if not self._answers(stamp):
+            answered = partial(self._answered, stamp=stamp)
+            if not self._await_commands(answered, "lockstep waits for a command on", " in lockstep"):
                 return
             observation = self._step(self._action(None))
 
@@ -351,19 +340,20 @@ class WorldNode(Node):
             self.outdated += 1
         return False
 
-    def _answers(self, stamp: int) -> bool:
-        """One command of every output to the inputs of ``stamp`` [ns]; False if stopped meanwhile."""
+    def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
+        """Wait until ``came`` of every output; False if stopped meanwhile. Raises RuntimeFault after `patience`."""
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()
         while True:
-            left = [command for command in left if not self._answered(command, stamp)]
+            left = [command for command in left if not came(command)]
             if not left:
                 return True
             if self._stop():
                 return False
-            self._report(f"lockstep waits for a command on {left[0].topic.topic}")
+            topic = left[0].topic.topic
+            self._report(f"{status} {topic}")
             if time.monotonic() - begin > self.patience:
-                raise RuntimeFault(f"no command on {left[0].topic.topic} for {self.patience:g} s in lockstep")
+                raise RuntimeFault(f"no command on {topic} for {self.patience:g} s{where}")
             self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)
 
     def finish(self) -> None:

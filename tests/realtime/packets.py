@@ -36,7 +36,7 @@ def evt3_words(t, x, y, p) -> np.ndarray:
 class Rig:
     """A slot, a queue that fills it, and what came out of it tick by tick."""
 
-    def __init__(self, capacity: int, pacing: Pacing | None = None, size=None, period_ns: int = 0, **options) -> None:
+    def __init__(self, capacity: int, pacing: Pacing | None = None, size=(0, 0), period_ns: int = 0, **options) -> None:
         self.header = np.zeros(SLOT_WORDS, np.int64)
         self.columns = [np.zeros(capacity, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8)]
         addresses = tuple(column.ctypes.data for column in self.columns)

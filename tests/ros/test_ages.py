@@ -52,7 +52,7 @@ class Judge:
         """Age of a message that was published and stamped so long ago [ns], by the publisher's clock; -1: refused."""
         before = self.before = time.time_ns()
         self.info[[base.PUBLISHED_AT, base.GID]] = before - published_ago, publisher
-        if publisher != self.block[base.SENDER]:  # as `take_message` does
+        if publisher != self.block[base.SENDER]:  # as `next_message` does
             self.block[[base.SENDER, base.SINCE]] = publisher, 0
         stamp = -1 if stamped_ago is None else max(before - stamped_ago, 0)
         arguments = (self.block.ctypes.data, self.slot.ctypes.data, stamp, now)

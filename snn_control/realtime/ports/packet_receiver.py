@@ -29,6 +29,7 @@ Sensor time (column t, ns) and host time (arrival and stamp of the slot) are nev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,6 @@ from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, c
 from ...errors import DescriptionError
 from ...events import state as words
 from ...events.codecs import ENCODINGS, codec
-from ...events.state import COUNTERS, NEVER
 from .. import histogram
 from ..clock import now_monotonic
 from ..histogram import record_since
@@ -87,9 +87,6 @@ COUNTED_BY_RECEIVER = {
 }  # fmt: skip
 
 
-# ---------------------------------------------------------------- what a port calls
-
-
 @register_jitable
 def begin_tick(context, now, mode):
     """Begin a tick at ``now`` [ns, of the loop] in a ``mode`` of `port`."""
@@ -97,7 +94,7 @@ def begin_tick(context, now, mode):
     clear_marks(i64(o[SLOT], SLOT_WORDS))
     o[NOW], o[WHOLE] = now, mode == LOCKSTEP
     o[SPENT] = o[TICK_COUNT] = o[TICK_DROPPED] = o[TICK_FRESH] = o[COUNTED] = 0
-    o[DEADLINE] = NEVER
+    o[DEADLINE] = words.NEVER
     if o[BUDGET] > 0 and mode == REALTIME:
         o[DEADLINE] = now_monotonic(context + 8 * TIMESPEC) + o[BUDGET]
 
@@ -145,11 +142,11 @@ def decode_due(context):
             break
         if o[SPENT] != 0:
             return 0
-        o[UNTIL] = NEVER
+        o[UNTIL] = words.NEVER
         if o[PACE] == SENSOR and o[WHOLE] == 0 and not _is_due(context, o):
             return 0
         _decode_chunk(context, o)
-        if o[DEADLINE] != NEVER and now_monotonic(context + 8 * TIMESPEC) >= o[DEADLINE]:
+        if o[DEADLINE] != words.NEVER and now_monotonic(context + 8 * TIMESPEC) >= o[DEADLINE]:
             o[SPENT] = 1
     return 1 - o[SPENT]
 
@@ -164,9 +161,6 @@ def finish_tick(context):
     o[CUT] += o[TICK_DROPPED]
     o[EXHAUSTED] += o[SPENT]
     return o[TICK_FRESH]
-
-
-# ---------------------------------------------------------------- packets
 
 
 @register_jitable
@@ -240,7 +234,7 @@ def _peek(context, o):
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
-    n = _call_codec(context, o, o[PEEK_STATE], True, np.int64(MOST_A_WORD), np.int64(NEVER))
+    n = _call_codec(context, o, o[PEEK_STATE], True, np.int64(MOST_A_WORD), np.int64(words.NEVER))
     o[PEEKED], o[FOUND] = 1, n > 0
     if n > 0:
         o[NEXT_T] = i64(o[SCRATCH_T], 1)[0]
@@ -260,9 +254,6 @@ def _watch_time(o, t):
             o[LATE_EVENTS] += t[k] < newest - late
             newest = max(newest, t[k])
     o[NEWEST] = max(newest, high)
-
-
-# ---------------------------------------------------------------- decoding
 
 
 @register_jitable
@@ -287,8 +278,9 @@ def _decode_chunk(context, o):
     aside = free < MOST_A_WORD  # where a word's events may go beyond the capacity
     room = np.int64(CHUNK_EVENTS) if aside else min(free, np.int64(CHUNK_EVENTS))
     n = _call_codec(context, o, o[STATE], aside, room, o[UNTIL])
-    if n == 0 and state[words.CONSUMED] == 0 and o[UNTIL] != NEVER:  # a glitch of the time in front of what is due
-        n = _call_codec(context, o, o[STATE], aside, np.int64(MOST_A_WORD), np.int64(NEVER))
+    nothing = n == 0 and state[words.CONSUMED] == 0
+    if nothing and o[UNTIL] != words.NEVER:  # a glitch of the time in front of what is due
+        n = _call_codec(context, o, o[STATE], aside, np.int64(MOST_A_WORD), np.int64(words.NEVER))
     used = state[words.CONSUMED]
     if n == 0 and used == 0:  # less than a word
         state[words.PARTIAL] += o[LEFT]
@@ -316,9 +308,6 @@ def _keep(context, o, n, aside, free):
     copy_events(context + 8 * T, o[TICK_COUNT], context + 8 * SCRATCH_T, np.int64(0), kept)
     o[TICK_COUNT] += kept
     o[TICK_DROPPED] += n - kept
-
-
-# ---------------------------------------------------------------- Python
 
 
 @dataclass(frozen=True)
@@ -351,23 +340,23 @@ class PacketReceiver:
     slot : address of the io slot's header
     columns : addresses of t int64, x uint16, y uint16, p uint8 of the slot, ``capacity`` each
     capacity : most events a tick
-    size : (width, height) of the input: events beyond are out of the frame; None: not known
+    size : (width, height) of the input: events beyond are out of the frame; (0, 0): not known
     period_ns : of a tick, of which the budget is a share
     """
 
     def __init__(
         self,
         slot: int,
-        columns: tuple[int, int, int, int],
+        columns: Sequence[int],
         capacity: int,
-        size: tuple[int, int] | None = None,
+        size: Sequence[int] = (0, 0),
         pacing: Pacing | None = None,
         period_ns: int = 0,
     ) -> None:
         if capacity < 1:
             raise DescriptionError("capacity", capacity, "must be at least 1 event")
         self.pacing = pacing or Pacing()
-        width, height = size or (0, 0)
+        width, height = size
         self.latency = histogram.new()
         self._scratch = [np.zeros(CHUNK_EVENTS, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8)]
         self._state, self._peek_state = words.new_state(1, width, height), words.new_state()
@@ -390,11 +379,8 @@ class PacketReceiver:
         found = {i.name: i for i in bound.program.facts.inputs if i.kind == "events"}
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
-        facts = found[name]
         slot, addresses, capacity = addresses_of(bound, name)
-        period_ns = bound.program.facts.period_ns
-        size = (facts.size[0], facts.size[1])
-        return cls(slot, addresses, capacity, size, pacing, period_ns)
+        return cls(slot, addresses, capacity, found[name].size, pacing, bound.program.facts.period_ns)
 
     def clear(self) -> None:
         """Forget decoder, clocks, packet in hand and counters, as before the first packet. Not while a loop runs."""
@@ -409,4 +395,4 @@ class PacketReceiver:
         the capacity, late, budget_exhausted (ticks), stamps_unrelated, newest_t [ns, sensor], and the decoder's."""
         block, state = self._block.copy(), self._state.copy()
         own = {name: int(block[word]) for name, word in COUNTED_BY_RECEIVER.items()}
-        return own | {name: int(state[word]) for name, word in COUNTERS.items()}
+        return own | {name: int(state[word]) for name, word in words.COUNTERS.items()}
