@@ -22,7 +22,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from sim_worlds.baselines.pan_tilt import BASELINES, GAINS, load
+from sim_worlds.pan_tilt.baselines import BASELINES, GAINS, load
 from sim_worlds.pan_tilt.motion import MOTIONS
 from snn_control.controller import Controller
 from snn_control.files import replace_text

@@ -25,7 +25,7 @@ from .sight import AnalyticSight, RenderedSight, disconnect
 
 __all__ = ["PanTiltTrackingEnv"]
 
-URDF = Path(__file__).parents[1] / "assets" / "pan_tilt.urdf"
+URDF = Path(__file__).with_name("pan_tilt.urdf")
 STEP = 1e-3  # s
 STOPS = np.array([1.4, 0.7])  # rad
 LOST = math.radians(25.0)

@@ -390,7 +390,7 @@ def baselines(settings: dict, seed: int, say: Any) -> list[tuple[str, dict[str, 
     import gymnasium
     import numpy as np
 
-    pan_tilt = import_extra("sim_worlds.baselines.pan_tilt", "sim")
+    pan_tilt = import_extra("sim_worlds.pan_tilt.baselines", "sim")
     results = []
     env = gymnasium.make(WORLD, disable_env_checker=True, **settings)
     for label, name in (

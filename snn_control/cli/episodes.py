@@ -77,9 +77,9 @@ class Player:
             space = self.env.action_space
             space.seed(seed)
             return _row(seed, *play(self.env, lambda observation, info: space.sample(), seed, self.world.steps))
-        from sim_worlds.baselines import pan_tilt
+        from sim_worlds.pan_tilt import baselines
 
-        baseline = pan_tilt.load(who)
+        baseline = baselines.load(who)
 
         def choose(observation: Any, info: Mapping[str, Any]) -> Any:
             return baseline.predict(observation, info)[0]

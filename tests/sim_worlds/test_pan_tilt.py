@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from sim_worlds.baselines.pan_tilt import BASELINES, load
+from sim_worlds.pan_tilt.baselines import BASELINES, load
 from sim_worlds.sensors.camera_model import PRESETS, CameraModel
 from sim_worlds.sensors.pinhole import Pinhole
 from sim_worlds.sensors.scene import pixel_of

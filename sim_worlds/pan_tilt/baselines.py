@@ -2,7 +2,7 @@
 
 Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and
 info of the world. Only ``TrueAngleP`` looks at where the target really is. Their gains are in
-``pan_tilt_gains.json``, which ``benchmarks/pan_tilt.py --sweep`` writes.
+``gains.json``, which ``benchmarks/pan_tilt.py --sweep`` writes.
 
 They are made for the default camera of 128 x 128 pixels.
 Angles are positive to the left and upwards, as those of the joints.
@@ -19,12 +19,12 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
-from ..pan_tilt.servo import Servo
 from ..sensors.pinhole import Pinhole
+from .servo import Servo
 
 __all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
 
-GAINS = Path(__file__).with_name("pan_tilt_gains.json")
+GAINS = Path(__file__).with_name("gains.json")
 STEP = 1e-3  # s
 LIMIT = Servo.velocity_limit
 #: (128,) float64, angle between the optical axis and pixel x (or y) of the default camera, positive left (up) [rad]

@@ -1,1 +1,0 @@
-"""Classical controllers that a spiking one has to beat."""
