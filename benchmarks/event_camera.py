@@ -21,8 +21,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from sim_worlds.pan_tilt.sight import AnalyticSight, RenderedSight
-from sim_worlds.sensors import scene
+from sim_worlds.pan_tilt import scene
+from sim_worlds.pan_tilt.rendered_scene import RenderedScene
+from sim_worlds.pan_tilt.scene import AnalyticScene
 from sim_worlds.sensors.camera_model import PRESETS
 from sim_worlds.sensors.event_camera import EventCamera
 from sim_worlds.sensors.pinhole import Pinhole
@@ -59,14 +60,14 @@ def shipped_for(size: tuple[int, int]) -> Controller:
 
 def swings(size: tuple[int, int], n: int) -> list[np.ndarray]:
     """Pictures of a head that swings at up to 2 rad/s."""
-    sight = AnalyticSight(Pinhole(*size))
+    drawn = AnalyticScene(Pinhole(*size))
     wall = scene.draw_background(np.random.default_rng(0), 0.05)
-    sight.reset(VIEW, wall)
+    drawn.reset(VIEW, wall)
     pictures = []
     for k in range(n):
         view = VIEW.copy()
         view[0] += 0.3 * math.sin(2.0 / 0.3 * k * 1e-3)
-        pictures.append(sight.look(view).copy())
+        pictures.append(drawn.step(view).copy())
     return pictures
 
 
@@ -106,8 +107,9 @@ def closed_loop(size: tuple[int, int], duration: float) -> dict[str, Any]:
     world: Any = gymnasium.make(WORLD, size=size, camera="noisy", duration=duration).unwrapped
     controller = shipped_for(size)
     parts: dict[str, list[float]] = {"scene": [], "camera": [], "controller": []}
-    world._sight.look = timed(world._sight.look, parts["scene"])
-    world._camera.observe = timed(world._camera.observe, parts["camera"])
+    (sensor,) = world.sensors
+    sensor.scene.step = timed(sensor.scene.step, parts["scene"])
+    sensor.camera.observe = timed(sensor.camera.observe, parts["camera"])
     predict = timed(controller.predict, parts["controller"])
     with one_core():
         observation, _ = world.reset(seed=1)
@@ -133,14 +135,14 @@ def closed_loop(size: tuple[int, int], duration: float) -> dict[str, Any]:
 
 def frames_a_second(size: tuple[int, int], egl: bool, n: int) -> float:
     """Frames of the rendered wall and target in a second of computing, by all threads together."""
-    sight = RenderedSight(Pinhole(*size), 1, egl)
-    sight.reset(VIEW, scene.draw_background(np.random.default_rng(0), 0.05))
+    drawn = RenderedScene(Pinhole(*size), 1, egl)
+    drawn.reset(VIEW, scene.draw_background(np.random.default_rng(0), 0.05))
     times = []
     for _ in range(n):
         start = time.process_time()
-        sight.look(VIEW)
+        drawn.step(VIEW)
         times.append(time.process_time() - start)
-    sight.close()
+    drawn.close()
     return 1.0 / statistics.median(times)
 
 

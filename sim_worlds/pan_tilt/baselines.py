@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from snn_control.engine.compile import compile_function
 
 from ..sensors.pinhole import Pinhole
-from .servo import Servo
+from .robot import Servo
 
 __all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
 
@@ -35,16 +36,20 @@ def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
     return np.array([min(max(pan, -LIMIT), LIMIT), min(max(tilt, -LIMIT), LIMIT)], np.float32), None
 
 
+@dataclass
 class TrueAngleP:
     """Velocity proportional to the true angle between target and head: what a perfect eye would allow.
 
-    Parameters
-    ----------
     gain : [1/s]
     """
 
-    def __init__(self, gain: float = 100.0) -> None:
-        self.gain = gain
+    label: ClassVar[str] = "P on the true angle"
+    note: ClassVar[str] = (
+        "P on the true angle is a plain proportional controller without feed-forward: it sees the true error and "
+        "still lags behind what moves."
+    )
+
+    gain: float
 
     def reset(self) -> None:
         """Nothing to forget."""
@@ -54,21 +59,26 @@ class TrueAngleP:
         return _command(self.gain * error[0], self.gain * error[1])
 
 
+@dataclass
 class CentroidP:
     """Velocity proportional to the mean place of the recent events.
 
     ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + few)``.
 
-    Parameters
-    ----------
     gain : [1/s]
     tau : how long an event counts [s]
     few : events below which the mean is pulled to the middle
     """
 
-    def __init__(self, gain: float, tau: float, few: float) -> None:
-        self.gain, self.tau, self.few = gain, tau, few
-        self._decay = math.exp(-STEP / tau)
+    label: ClassVar[str] = "P on the event centroid"
+    note: ClassVar[str] = ""
+
+    gain: float
+    tau: float
+    few: float
+
+    def __post_init__(self) -> None:
+        self._decay = math.exp(-STEP / self.tau)
         self.reset()
 
     def reset(self) -> None:
@@ -111,6 +121,7 @@ def gate(events, count, angle, x, y, radius, out):
     out[0], out[1], out[2], out[3] = within, around, dx_sum, dy_sum
 
 
+@dataclass
 class GatedTracker:
     """An alpha-beta tracker of the target's direction in the world, from the events around where it expects it.
 
@@ -118,8 +129,6 @@ class GatedTracker:
     the gate pull it, weighted with ``n / (n + few)``. Unless the gate holds more events than the ring around
     it lately, the gate widens: that is how the target is found, and found again.
 
-    Parameters
-    ----------
     gain : of the command, on the angle between estimate and head [1/s]
     feed_forward : of the command, on the estimate's velocity
     radius, wider : of the gate [rad]; ``wider`` is added when nothing was seen lately
@@ -128,30 +137,27 @@ class GatedTracker:
     enough : recent excess of events from which on the gate is narrow; ``tau`` : what recent means [s]
     """
 
-    velocity_tau = 2.0  # s, in which a velocity that no event confirms is forgotten
-    reach = 0.52  # rad, the estimate stays in the field of view
+    label: ClassVar[str] = "gated tracker"
+    note: ClassVar[str] = ""
+    velocity_tau: ClassVar[float] = 2.0  # s, in which a velocity that no event confirms is forgotten
+    reach: ClassVar[float] = 0.52  # rad, the estimate stays in the field of view
 
-    def __init__(
-        self,
-        gain: float,
-        feed_forward: float,
-        radius: float,
-        wider: float,
-        alpha: float,
-        beta: float,
-        few: float,
-        enough: float,
-        tau: float = 0.05,
-    ) -> None:
-        self.gain, self.feed_forward = gain, feed_forward
-        self.radius, self.wider = radius, wider
-        self.alpha, self.beta, self.few = alpha, beta, few
-        self.enough, self.tau = enough, tau
+    gain: float
+    feed_forward: float
+    radius: float
+    wider: float
+    alpha: float
+    beta: float
+    few: float
+    enough: float
+    tau: float = 0.05
+
+    def __post_init__(self) -> None:
         self._gate = compile_function(
             gate, "void(float32[:,::1], int64, float64[::1], float64, float64, float64, float64[::1])"
         )
         self._sums = np.zeros(4)
-        self._decay = math.exp(-STEP / tau)
+        self._decay = math.exp(-STEP / self.tau)
         self._forget = 1.0 - STEP / self.velocity_tau
         self.reset()
 
@@ -190,7 +196,7 @@ class GatedTracker:
         return _command(pan, tilt)
 
 
-BASELINES = {"TrueAngleP": TrueAngleP, "CentroidP": CentroidP, "GatedTracker": GatedTracker}
+BASELINES: dict[str, type] = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP)}
 
 
 def load(name: str) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 
 from snn_control.errors import DescriptionError
 
-from ..quiet import pybullet, silent
+from ..client import pybullet, silent
 from .intensity import log_intensity
 from .pinhole import Pinhole
 

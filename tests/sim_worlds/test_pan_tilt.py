@@ -16,9 +16,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from sim_worlds.pan_tilt.baselines import BASELINES, load
+from sim_worlds.pan_tilt.scene import pixel_of
 from sim_worlds.sensors.camera_model import PRESETS, CameraModel
 from sim_worlds.sensors.pinhole import Pinhole
-from sim_worlds.sensors.scene import pixel_of
 from snn_control.coding import EventsInput
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
@@ -88,7 +88,7 @@ def test_options_change_only_what_they_name(make):
     for options in ({}, {"background": 0.1}, {"contrast": -1.0}):
         world = make(**options)
         world.reset(seed=3)
-        paths.append(world.unwrapped.target_angles)
+        paths.append(world.unwrapped.task.path)
     np.testing.assert_array_equal(paths[0], paths[1])
     np.testing.assert_array_equal(paths[0], paths[2])
 
@@ -126,13 +126,13 @@ def test_the_head_starts_beside_the_target_and_the_error_is_the_great_circle(mak
         angle = math.atan2(np.linalg.norm(np.cross(axis, target)), axis @ target)
         assert info["error"] == pytest.approx(angle, abs=1e-12)
         assert info["error"] <= math.radians(10.0) + 1e-9
-        np.testing.assert_array_equal(world.unwrapped.target_angles[0], info["target"])
+        np.testing.assert_array_equal(world.unwrapped.task.path[0], info["target"])
 
 
 def test_joints_follow_the_servo_exactly(make):
     world = make()
     world.reset(seed=2)
-    angle = np.array(world.unwrapped.joint_angles)
+    angle = np.array(world.unwrapped.robot.position)
     command = np.array([0.5, -0.4], np.float32)
     for k in range(100):
         observation, *_ = world.step(command)
@@ -235,9 +235,8 @@ def test_worlds_do_not_disturb_each_other(make):
     one, two = make(), make()
     alone = digest(one, 4)
     two.reset(seed=9)
-    observation, _ = one.reset(seed=4)
+    observation, info = one.reset(seed=4)
     total = hashlib.sha256()
-    info = one.unwrapped._info(*one.unwrapped.joint_angles, 0, 0)
     for k in range(150):
         for value in (*observation.values(), info["target"], np.array([info["error"]])):
             total.update(value.tobytes())
@@ -362,7 +361,7 @@ def test_what_is_rendered_is_seen_one_frame_late(make):
     world = make(scene="rendered", frame_rate=50.0, camera="clean", background=0.0, duration=0.6).unwrapped
     world.reset(seed=3)
     away = {0: [], 20: []}
-    pan, tilt = world.joint_angles
+    pan, tilt = world.robot.position
     for k in range(500):
         observation, *_ = world.step(np.zeros(2, np.float32))
         n = int(observation["camera_count"][0])
@@ -370,7 +369,7 @@ def test_what_is_rendered_is_seen_one_frame_late(make):
             continue
         middle = observation["camera"][:n, 1:3].mean(axis=0)
         for late, distances in away.items():
-            x, y, _ = pixel_of(Pinhole(), pan, tilt, *world.target_angles[k + 1 - late])
+            x, y, _ = pixel_of(Pinhole(), pan, tilt, *world.task.path[k + 1 - late])
             distances.append(math.hypot(middle[0] - x, middle[1] - y))
     assert len(away[20]) > 100
     assert np.median(away[20]) < np.median(away[0])

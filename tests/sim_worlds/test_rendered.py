@@ -8,9 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
-from sim_worlds.pan_tilt.sight import AMBIENT, AnalyticSight, RenderedSight
-from sim_worlds.quiet import pybullet
-from sim_worlds.sensors import scene
+from sim_worlds.client import pybullet
+from sim_worlds.pan_tilt import scene
+from sim_worlds.pan_tilt.rendered_scene import AMBIENT, RenderedScene
+from sim_worlds.pan_tilt.scene import AnalyticScene
 from sim_worlds.sensors.event_camera import EventCamera
 from sim_worlds.sensors.intensity import FLOOR, log_intensity
 from sim_worlds.sensors.pinhole import Pinhole
@@ -100,12 +101,12 @@ VIEW = np.array([0.2, 0.1, 0.4, 0.2, 0.08, 1.2, 0.0, 1.0, 2.0])
 
 def compare(pinhole: Pinhole, egl: bool) -> float:
     wall = scene.draw_background(np.random.default_rng(0), 0.2)
-    analytic, rendered = AnalyticSight(pinhole), RenderedSight(pinhole, 1, egl)
+    analytic, rendered = AnalyticScene(pinhole), RenderedScene(pinhole, 1, egl)
     one, other = analytic.reset(VIEW, wall).copy(), rendered.reset(VIEW, wall)
     turned = VIEW + np.array([-0.5, 0.3, -0.4, 0.2, 0, 0, 0, 0, 0])
-    later = analytic.look(turned)
-    rendered.look(turned)  # a frame late
-    worst = min(np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in ((one, other), (later, rendered.look(turned))))
+    later = analytic.step(turned)
+    rendered.step(turned)  # a frame late
+    worst = min(np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in ((one, other), (later, rendered.step(turned))))
     assert one.mean() == pytest.approx(other.mean(), abs=0.02)
     rendered.close()
     rendered.close()

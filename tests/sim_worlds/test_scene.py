@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sim_worlds.sensors import scene
+from sim_worlds.pan_tilt import scene
 from sim_worlds.sensors.pinhole import Pinhole
 from snn_control.errors import DescriptionError
 
@@ -18,10 +18,7 @@ SIZES = [Pinhole(), Pinhole(240, 180), Pinhole(101, 33, 0.8), Pinhole(346, 260)]
 
 
 def picture_of(texture: np.ndarray, view: list[float], pinhole: Pinhole = SIZES[0]) -> np.ndarray:
-    drawn = scene.Scene(pinhole)
-    drawn.view[:] = view
-    drawn.wall = texture
-    return drawn.draw()
+    return scene.AnalyticScene(pinhole).reset(np.array(view), texture)
 
 
 def direction(x: float, y: float, pan: float, tilt: float, pinhole: Pinhole = SIZES[0]) -> np.ndarray:
@@ -129,8 +126,8 @@ def test_what_cannot_be_drawn_is_refused():
         (lambda: Pinhole(0, 3), "width"),
         (lambda: Pinhole(3, 9000), "height"),
         (lambda: Pinhole(3, 3, 3.2), "view"),
-        (lambda: scene.Scene(Pinhole(30, 40)), "size"),
-        (lambda: scene.Scene(Pinhole(40, 30, 1.5)), "view"),
+        (lambda: scene.AnalyticScene(Pinhole(30, 40)), "size"),
+        (lambda: scene.AnalyticScene(Pinhole(40, 30, 1.5)), "view"),
     ):
         with pytest.raises(DescriptionError, match=name):
             make()

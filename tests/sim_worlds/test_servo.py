@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from sim_worlds.pan_tilt.servo import Servo
+from sim_worlds.pan_tilt.robot import Servo
 from snn_control.errors import InputError
 
 DT = 1e-3

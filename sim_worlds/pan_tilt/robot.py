@@ -1,15 +1,24 @@
-"""A pair of servos that take velocity commands."""
+"""The pan-tilt head: two joints whose servos take velocity commands."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from gymnasium import spaces
 
 from snn_control.errors import InputError
 
-__all__ = ["Servo"]
+from ..client import Client, pybullet
+from ..core import Robot
+
+__all__ = ["STOPS", "PanTilt", "Servo"]
+
+URDF = Path(__file__).with_name("pan_tilt.urdf")
+STOPS = np.array([1.4, 0.7])  # rad
+TORQUES = (100.0, 100.0)  # N m: the joints follow the servo exactly
 
 
 class Servo:
@@ -70,3 +79,32 @@ class Servo:
                 v = min(-stop - angle, 0.0) / self.dt
             self.velocity[k] = v
         return list(self.velocity)
+
+
+class PanTilt(Robot):
+    """The head on a fixed stand. Action: (2,) velocities of pan and tilt [rad/s].
+
+    dt : of a step [s]
+    """
+
+    def __init__(self, client: Client, dt: float) -> None:
+        super().__init__(client, URDF, ("pan", "tilt"))
+        for link in (-1, *self.joints):
+            client.changeDynamics(self.body, link, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0)
+        self._servo = Servo(dt, STOPS)
+        limit = Servo.velocity_limit
+        self.action_space = spaces.Box(-limit, limit, (2,), np.float32)
+        self.observation_spaces = {
+            "joint_position": spaces.Box(-STOPS - 0.1, STOPS + 0.1, dtype=np.float64),
+            "joint_velocity": spaces.Box(-limit - 1.0, limit + 1.0, (2,), np.float64),
+        }
+
+    def reset(self, position: Sequence[float] | np.ndarray) -> None:
+        super().reset(position)
+        self._servo.reset()
+
+    def act(self, action: np.ndarray) -> None:
+        velocities = self._servo.step((float(action[0]), float(action[1])), self.position)
+        self.client.setJointMotorControlArray(
+            self.body, self.joints, pybullet.VELOCITY_CONTROL, targetVelocities=velocities, forces=TORQUES
+        )

@@ -1,4 +1,4 @@
-"""A picture of a textured disc before a textured wall, as log intensity, without a renderer.
+"""What the head looks at: a textured disc before a textured wall, drawn by formulas as log intensity.
 
 The scene is a sphere of directions around the crossing of the pan and the tilt axis, so only angles
 matter. Directions follow REP-103: x forward, y left, z up; azimuth is positive to the left, elevation
@@ -15,9 +15,9 @@ from numba.extending import register_jitable
 from snn_control.engine.compile import compile_function
 from snn_control.errors import DescriptionError
 
-from .pinhole import Pinhole
+from ..sensors.pinhole import Pinhole
 
-__all__ = ["Scene", "compiled_render", "draw_background", "pixel_of", "render"]
+__all__ = ["AnalyticScene", "check_pinhole", "compiled_render", "draw_background", "pixel_of", "render"]
 
 #: texture of the wall: rows of equal elevation, from -90 to 90 degrees, columns of equal azimuth, from -180 to 180
 ROWS, COLUMNS = 512, 1024
@@ -188,28 +188,40 @@ def compiled_render():
     return compile_function(render, f"void({frame}, {frame}, float64, float64[::1], {frame}, int32[::1])")
 
 
-class Scene:
-    """Pictures of a wall and a disc, drawn for one camera.
+def check_pinhole(pinhole: Pinhole) -> None:
+    """Raise DescriptionError for a camera beyond the angles for which the wall is drawn."""
+    if pinhole.height > pinhole.width:
+        raise DescriptionError("size", (pinhole.width, pinhole.height), "must not be higher than wide")
+    if pinhole.view > WIDEST:
+        raise DescriptionError("view", pinhole.view, f"must be at most {WIDEST:.4f} rad (60 degrees)")
+
+
+class AnalyticScene:
+    """Pictures of wall and disc by `render`, exact at every step.
 
     Parameters
     ----------
-    pinhole : the camera, not higher than wide and with at most 60 degrees across: the wall is drawn where the
-        arctangent's fit holds
+    pinhole : the camera; see `check_pinhole`
+
+    ``reset``, ``step`` and ``close`` are those of `RenderedScene`.
     """
 
     def __init__(self, pinhole: Pinhole) -> None:
-        if pinhole.height > pinhole.width:
-            raise DescriptionError("size", (pinhole.width, pinhole.height), "must not be higher than wide")
-        if pinhole.view > WIDEST:
-            raise DescriptionError("view", pinhole.view, f"must be at most {WIDEST:.4f} rad (60 degrees)")
-        self.pinhole = pinhole
-        self.picture = np.zeros((pinhole.height, pinhole.width), np.float32)
-        self.view = np.zeros(len(VIEW_NAMES))
-        self.wall = np.zeros((ROWS, COLUMNS), np.float32)
+        check_pinhole(pinhole)
+        self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)
+        self._wall, self._focal = np.zeros((ROWS, COLUMNS), np.float32), pinhole.focal
         self._scratch = np.zeros((6, pinhole.width), np.float32), np.zeros(pinhole.width, np.int32)
         self._render = compiled_render()
 
-    def draw(self) -> np.ndarray:
-        """``picture``, (height, width) float32, drawn anew from ``view`` and ``wall``."""
-        self._render(self.picture, self.wall, self.pinhole.focal, self.view, *self._scratch)
-        return self.picture
+    def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
+        """The first picture of an episode; arguments as those of `render`."""
+        self._wall = wall
+        return self.step(view)
+
+    def step(self, view: np.ndarray) -> np.ndarray:
+        """The picture one step later, (height, width) float32: an array that the next one overwrites."""
+        self._render(self._picture, self._wall, self._focal, view, *self._scratch)
+        return self._picture
+
+    def close(self) -> None:
+        """It holds nothing."""

@@ -1,24 +1,23 @@
-"""What the head of a tracking world looks at: drawn by formulas, or bodies that PyBullet renders."""
+"""What the head looks at, as bodies that PyBullet renders."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import struct
 import tempfile
-import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..quiet import pybullet, silent
-from ..sensors import scene
+from ..client import Client, pybullet, silent
 from ..sensors.intensity import FLOOR
 from ..sensors.pinhole import Pinhole
 from ..sensors.rendered import Between, Renderer
+from . import scene
 
-__all__ = ["AnalyticSight", "RenderedSight", "disconnect"]
+__all__ = ["RenderedScene"]
 
 WALL_RADIUS = 20.0  # m: far away, as the analytic one is
 AWAY = 2.0  # m, the ball, whose size gives it the angle of the disc
@@ -27,90 +26,65 @@ BALL = (16, 32)  # facets of the target in elevation and azimuth
 WALL = (24, 48)
 
 
-def disconnect(client: int) -> None:
-    """End a physics client that may have ended already."""
-    with contextlib.suppress(pybullet.error), silent(1):  # EGL says farewell
-        pybullet.disconnect(physicsClientId=client)
-
-
-class AnalyticSight:
-    """The scene of ``sensors.scene``, with ``reset`` and ``look`` as ``RenderedSight`` has them."""
-
-    def __init__(self, pinhole: Pinhole) -> None:
-        self._scene = scene.Scene(pinhole)
-
-    def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """The first picture of an episode; arguments as those of ``scene.render``."""
-        self._scene.view[:] = view
-        self._scene.wall = wall
-        return self._scene.draw()
-
-    def look(self, view: np.ndarray) -> np.ndarray:
-        """The picture one step later."""
-        self._scene.view[:] = view
-        return self._scene.draw()
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-class RenderedSight:
-    """Wall and target, rendered by a PyBullet client of its own: a textured sphere around the head, and a ball.
+class RenderedScene:
+    """Wall and target in a physics client of their own: a textured sphere around the head, and a ball.
 
     Parameters
     ----------
-    pinhole : the camera
+    pinhole : the camera, with the limits of the analytic scene
     every : steps a frame
     egl : draw by the EGL plugin where it works
     """
 
     def __init__(self, pinhole: Pinhole, every: int, egl: bool) -> None:
-        scene.Scene(pinhole)  # the same limits, and so the same errors
+        scene.check_pinhole(pinhole)
         self._pinhole, self._egl = pinhole, egl
         self._between = Between(self._draw, every)
         self._view = np.zeros(len(scene.VIEW_NAMES))
-        self.close = lambda: None
+        self._client: Client | None = None
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
         """The first picture of an episode; arguments as those of ``scene.render``."""
         self.close()
         self._view[:] = view
         with silent(1, 2), tempfile.TemporaryDirectory() as folder:
-            client = pybullet.connect(pybullet.DIRECT)
-            self.close = weakref.finalize(self, disconnect, client)
-            self._renderer = Renderer(client, self._pinhole, egl=self._egl, **AMBIENT)
+            client = self._client = Client()
+            self._renderer = Renderer(client.number, self._pinhole, egl=self._egl, **AMBIENT)
             radius = AWAY * math.sin(view[4])  # it covers the angle that the disc covers
-            self._load(client, Path(folder), WALL, WALL_RADIUS, WALL_GREY * np.exp(wall), True)
-            ball = WALL_GREY * np.exp(view[5] + ball_texture(*view[6:9]))
-            self._ball = self._load(client, Path(folder), BALL, radius, ball, False)
-            self._client = client
+            load_sphere(client, Path(folder), WALL, WALL_RADIUS, WALL_GREY * np.exp(wall), True)
+            texture = WALL_GREY * np.exp(view[5] + ball_texture(*view[6:9]))
+            ball = load_sphere(client, Path(folder), BALL, radius, texture, False)
+        self._move_ball = partial(client.resetBasePositionAndOrientation, ball)
         return self._between.reset()
 
-    def look(self, view: np.ndarray) -> np.ndarray:
-        """The picture one step later."""
+    def step(self, view: np.ndarray) -> np.ndarray:
+        """The picture one step later, (height, width) float32; it is one frame late."""
         self._view[:] = view
         return self._between.step()
 
-    def _load(
-        self, client: int, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
-    ) -> int:
-        mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
-        mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin takes meshes from files only
-        picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
-        shape = pybullet.createVisualShape(
-            pybullet.GEOM_MESH, fileName=str(mesh), rgbaColor=(1, 1, 1, 1), physicsClientId=client
-        )
-        body = pybullet.createMultiBody(0, -1, shape, physicsClientId=client)
-        texture = pybullet.loadTexture(str(picture), physicsClientId=client)
-        pybullet.changeVisualShape(body, -1, textureUniqueId=texture, physicsClientId=client)
-        return body
+    def close(self) -> None:
+        """End the physics client; may be called again."""
+        if self._client is not None:
+            self._client.close()
 
     def _draw(self) -> np.ndarray:
         pan, tilt, azimuth, elevation = self._view[:4]
-        place = (AWAY * turn(azimuth, elevation)[:, 0]).tolist()
         back = pybullet.getQuaternionFromEuler((0.0, elevation, azimuth + math.pi))
-        pybullet.resetBasePositionAndOrientation(self._ball, place, back, physicsClientId=self._client)
+        self._move_ball((AWAY * turn(azimuth, elevation)[:, 0]).tolist(), back)
         return self._renderer.frame(np.zeros(3), turn(pan, tilt)) - GREY
+
+
+def load_sphere(
+    client: Client, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
+) -> int:
+    """A textured sphere around the origin, seen from within or without; returns the number of its body."""
+    mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
+    mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin takes meshes from files only
+    picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
+    shape = client.createVisualShape(pybullet.GEOM_MESH, fileName=str(mesh), rgbaColor=(1, 1, 1, 1))
+    body = client.createMultiBody(0, -1, shape)
+    client.changeVisualShape(body, -1, textureUniqueId=client.loadTexture(str(picture)))
+    return body
 
 
 def turn(azimuth: float, elevation: float) -> np.ndarray:

@@ -1,0 +1,64 @@
+"""PyBullet without its greetings on standard output, and one of its physics clients as an object."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["Client", "pybullet", "silent"]
+
+
+@contextlib.contextmanager
+def silent(*descriptors: int) -> Iterator[None]:
+    """Discard what C code prints, which would mix with the output of a command.
+
+    Parameters
+    ----------
+    descriptors : the file descriptors to silence; standard output (1) if none is given
+    """
+    libc = ctypes.CDLL(None)
+    sys.stdout.flush()
+    libc.fflush(None)
+    saved = {descriptor: os.dup(descriptor) for descriptor in descriptors or (1,)}
+    with open(os.devnull, "wb") as sink:
+        for descriptor in saved:
+            os.dup2(sink.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        libc.fflush(None)  # the buffer of C's stdout
+        for descriptor, copy in saved.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+with silent(1, 2):  # its import prints to standard error
+    import pybullet
+
+
+def _disconnect(number: int) -> None:
+    with contextlib.suppress(pybullet.error), silent(1):  # the EGL plugin prints when it is unloaded
+        pybullet.disconnect(physicsClientId=number)
+
+
+class Client:
+    """A physics client: it has the functions of ``pybullet``, without their argument ``physicsClientId``.
+
+    It ends by `close`, which may be called again, or with its last reference.
+
+    number : what ``pybullet`` calls it
+    """
+
+    def __init__(self) -> None:
+        with silent():
+            self.number = pybullet.connect(pybullet.DIRECT)
+        self.close = weakref.finalize(self, _disconnect, self.number)
+
+    def __getattr__(self, name: str) -> Any:
+        return functools.partial(getattr(pybullet, name), physicsClientId=self.number)

@@ -1,0 +1,89 @@
+"""Keeping the optical axis on a moving target."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from snn_control.errors import DescriptionError
+
+from ..core import Task
+from .motion import MOTIONS, target_path
+from .robot import STOPS, PanTilt
+
+__all__ = ["LOST", "TrackTarget"]
+
+LOST = math.radians(25.0)
+SCORE_FROM = 1.0  # s: the time before, in which the target is found, does not count
+DISC_RADIUS = 0.11  # m
+DISC_TEXTURE = 0.3  # amplitude of the log intensity
+HEAD_START = math.radians(10.0)
+
+
+def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> float:
+    """Great-circle angle between two directions [rad]; the haversine form is exact for small angles."""
+    a = math.sin(0.5 * (elevation - tilt))
+    b = math.sin(0.5 * (azimuth - pan))
+    return 2.0 * math.asin(math.sqrt(min(1.0, a * a + math.cos(tilt) * math.cos(elevation) * b * b)))
+
+
+class TrackTarget(Task):
+    """Follow a disc; see `PanTiltTrackingEnv` for reward, info and score.
+
+    Parameters
+    ----------
+    robot : the head
+    motion, frequency, contrast : as those of `PanTiltTrackingEnv`
+
+    Attributes
+    ----------
+    path : (steps + 1, 2) float64, azimuth and elevation of the target at each step of this episode [rad]
+    target : azimuth and elevation now [rad]
+    disc : radius [rad], log contrast, amplitude of the texture and two phases [rad], as ``scene.VIEW_NAMES`` has them
+    """
+
+    def __init__(self, robot: PanTilt, motion: str, frequency: float, contrast: float) -> None:
+        if motion not in MOTIONS:
+            raise DescriptionError("motion", motion, f"must be one of {', '.join(MOTIONS)}")
+        if not (math.isfinite(frequency) and frequency > 0):
+            raise DescriptionError("frequency", frequency, "must be positive and finite")
+        if not -10 <= contrast <= 10:
+            raise DescriptionError("contrast", contrast, "must be from -10 to 10")
+        self.robot = robot
+        self.motion, self.frequency, self.contrast = motion, frequency, contrast
+        self.target, self.disc = [0.0, 0.0], (0.0, contrast, DISC_TEXTURE, 0.0, 0.0)
+
+    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+        self._times, self.path = times, target_path(self.motion, self.frequency, times, rng)
+        distance = rng.uniform(1.5, 3.0)
+        direction, offset = rng.uniform(0.0, 2.0 * math.pi), HEAD_START * math.sqrt(rng.random())
+        phases = rng.uniform(0.0, 2.0 * math.pi, 2)
+        self.disc = (math.atan(DISC_RADIUS / distance), self.contrast, DISC_TEXTURE, *phases)
+        head = self.path[0] + offset * np.array([math.cos(direction), math.sin(direction)])
+        self.robot.reset(np.clip(head, -STOPS, STOPS))
+        self._squares, self._lost_steps, self._counted = 0.0, 0, 0
+        self.step(0)
+
+    def step(self, k: int) -> None:
+        self.target = self.path[k].tolist()
+        self._counts = self._times[k] >= SCORE_FROM
+
+    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+        error = angle_between(*self.robot.position, *self.target)
+        lost = error > LOST
+        if self._counts:
+            self._squares += error * error
+            self._lost_steps += lost
+            self._counted += 1
+        return -error, False, {"error": error, "target": np.array(self.target), "lost": lost}
+
+    def score(self) -> dict[str, float]:
+        """``rms_error`` [rad] and ``lost``, a share of the steps; of no step that counts: nothing."""
+        if not self._counted:
+            return {}
+        return {
+            "rms_error": math.sqrt(self._squares / self._counted),
+            "lost": self._lost_steps / self._counted,
+        }

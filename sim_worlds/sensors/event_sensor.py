@@ -1,0 +1,55 @@
+"""An event camera as the sensor of a world."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from .event_camera import EventCamera
+
+__all__ = ["EventSensor"]
+
+
+class EventSensor(ABC):
+    """Observes the events of each step as ``camera`` and ``camera_count``, see `EventCamera.observe`.
+
+    A derived class draws what the camera sees. ``picture`` is the newest: (height, width) float32, log intensity.
+
+    scene : what it is drawn with; ``close()`` ends it
+    """
+
+    def __init__(self, camera: EventCamera, scene: Any) -> None:
+        self.camera, self.scene, (width, height) = camera, scene, camera.size
+        top = np.tile(np.array([camera.period, width - 1, height - 1, 1], np.float32), (camera.capacity, 1))
+        self.observation_spaces: dict[str, spaces.Space] = {
+            "camera": spaces.Box(np.zeros_like(top), top, dtype=np.float32),
+            "camera_count": spaces.Box(0, camera.capacity, (1,), np.int64),
+        }
+        self.picture = np.zeros((height, width), np.float32)
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator | None) -> np.ndarray:
+        """The ``picture`` of now, a step after the one before; with ``rng`` the first one of a new episode."""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Begin an episode, after robot and task have: the camera has seen the first picture for long."""
+        self.picture = self.draw(rng)
+        self.camera.reset(self.picture, int(rng.integers(2**63)))
+        self._seen = np.zeros((self.camera.capacity, 4), np.float32), 0, 0
+
+    def step(self) -> None:
+        """See what robot and task are a step later."""
+        self.picture = self.draw(None)
+        self._seen = self.camera.observe(self.picture)
+
+    def observe(self) -> dict[str, np.ndarray]:
+        return {"camera": self._seen[0], "camera_count": np.array([self._seen[1]], np.int64)}
+
+    def info(self) -> dict[str, Any]:
+        return {"events": self._seen[1], "dropped_events": self._seen[2]}
+
+    def close(self) -> None:
+        self.scene.close()
