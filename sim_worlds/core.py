@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from snn_control.errors import DescriptionError
 from .client import Client, silent
 from .sensors.event_sensor import EventSensor
 
-__all__ = ["Robot", "Task", "World"]
+__all__ = ["Robot", "Task", "Tracking", "World"]
 
 
 class Robot(ABC):
@@ -94,10 +95,36 @@ class Task(ABC):
         return {}
 
 
+@dataclass(frozen=True)
+class Tracking:
+    """What a world's robot is to follow, for the tables and pictures of a run.
+
+    target, head : where the target is (a name of info) and what follows it (of the observation)
+    error : how far they are apart (of info)
+    unit, scale : what the error is shown in, for keys of a summary; what it is multiplied by for that
+    lost, closed : an error that means the target is lost; an rms that only a closed loop keeps [unit]
+    scored_from : the error counts from this time of an episode on [s]
+    note : what is to be said of ``closed``
+    """
+
+    target: str
+    head: str
+    error: str
+    lost: float
+    closed: float
+    unit: str = "deg"
+    scale: float = 180.0 / math.pi
+    scored_from: float = 0.0
+    note: str = ""
+
+
 class World(gymnasium.Env):
     """An environment of a client, a robot, a task and sensors.
 
     Info has ``time`` [s] and what task and sensors tell; that of an episode's last step has the task's ``score``.
+
+    What ``snn_control run`` and ``demo`` show of a world stands in its ``metadata``: ``title``; ``controller``, the
+    shipped one; ``tracking``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays. All optional.
 
     Parameters
     ----------

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from .errors import DescriptionError, close_match
 
-__all__ = ["controller_path", "shipped", "shipped_names"]
+__all__ = ["DEFAULT_CONTROLLER", "DEFAULT_WORLD", "controller_path", "shipped", "shipped_names"]
 
+#: what is taken where no controller or no world is named
+DEFAULT_CONTROLLER, DEFAULT_WORLD = "pan_tilt", "sim_worlds:PanTiltTracking-v0"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -42,7 +44,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
     Parameters
     ----------
-    name : file name, with or without ``suffix``: ``"pan_tilt"`` and ``"pan_tilt.yaml"`` are the same
+    name : file name, with or without ``suffix``: ``"cartpole"`` and ``"cartpole.yaml"`` are the same
     folder : ``config`` or ``launch``
 
     Raises

@@ -14,7 +14,7 @@ from ..controller import Controller
 from ..controller_file import load_spec
 from ..engine.compile import compilations
 from ..engine.workload import workload
-from ..resources import controller_path
+from ..resources import DEFAULT_CONTROLLER, controller_path
 from .common import SHARED, add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
@@ -48,7 +48,13 @@ def add_to(commands: Any) -> None:
     parser = add_command(
         commands, "bench", run, "what a controller costs: time, memory, operations, energy by estimate", MORE
     )
-    add_shared(parser, "file", nargs="?", default="pan_tilt", help=f"{SHARED['file']['help']} (default pan_tilt)")
+    add_shared(
+        parser,
+        "file",
+        nargs="?",
+        default=DEFAULT_CONTROLLER,
+        help=f"{SHARED['file']['help']} (default {DEFAULT_CONTROLLER})",
+    )
     add_stimulus(parser)
     parser.add_argument("--wake-up", type=number(0.1, " s"), default=3.0, metavar="SECONDS",
                         help="how long each wake-up measurement takes (default 3)")  # fmt: skip

@@ -26,8 +26,6 @@ __all__ = ["CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "i
 CONTROLLER, CHANCE = "controller", "chance"
 #: who acts, seed of the episode
 Task = tuple[str, int]
-#: id without its module -> classical controllers to compare with, made for the default arguments of these names
-BASELINES = {"PanTiltTracking-v0": (("GatedTracker",), {"size", "scene"})}
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,9 @@ class World:
     keep_learning: bool = False
 
 
-def baselines_of(world: World) -> tuple[str, ...]:
-    """Names of the classical controllers that the world's environment comes with."""
-    names, fixed = BASELINES.get(world.environment.rpartition(":")[2], ((), set()))
-    return () if fixed & set(world.arguments) else names
+def baselines_of(env: Any) -> Mapping[str, Any]:
+    """Classical controllers that an environment comes with, by name (`sim_worlds.core.World.baselines`)."""
+    return env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
 
 
 class Player:
@@ -62,6 +59,11 @@ class Player:
         self.controller = Controller.load(controller_path(world.file, "FILE"))
         self.env = make_environment(world.environment, world.arguments)
         self.before_step: Callable[[Any], object] | None = None
+
+    def others(self) -> tuple[str, ...]:
+        """Whom the controller is compared with: chance, and the baselines that the environment names for it."""
+        there = baselines_of(self.env)
+        return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(self, who: str, seed: int) -> dict[str, Any]:
         """An episode: seed, steps, return and, where the environment tells them, scores; of the controller also what
@@ -77,9 +79,7 @@ class Player:
             space = self.env.action_space
             space.seed(seed)
             return _row(seed, *play(self.env, lambda observation, info: space.sample(), seed, self.world.steps))
-        from sim_worlds.pan_tilt import baselines
-
-        baseline = baselines.load(who)
+        baseline = baselines_of(self.env)[who]
 
         def choose(observation: Any, info: Mapping[str, Any]) -> Any:
             return baseline.predict(observation, info)[0]

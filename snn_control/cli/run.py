@@ -13,14 +13,14 @@ from ..files import writing
 from ..record.input_log import InputLogRecorder
 from ..training.rollout import Spread
 from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
-from .episodes import CHANCE, CONTROLLER, Player, Task, World, baselines_of, in_processes
+from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes
 
 if TYPE_CHECKING:
     from ..report.episode_video import EpisodeVideo
 
 MORE = """\
-Beside the controller stands chance: the same episodes with random actions; and for sim_worlds:PanTiltTracking-v0 a
-classical tracker of events. What the figures mean: docs/running.md.
+Beside the controller stands chance: the same episodes with random actions; and the classical controller that the
+environment comes with, if it does. What the figures mean: docs/running.md.
 
 examples:
   snn_control run --env CartPole-v1 cartpole
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     world = World(options.file, options.env, keywords(options.arg), options.steps, options.keep_learning)
     player = Player(world)
     _check(options, player)
-    others = () if options.alone else (CHANCE, *baselines_of(world))
+    others = () if options.alone else player.others()
     seeds = range(options.seed, options.seed + options.episodes)
     tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
     rows: dict[Task, dict[str, Any]] = {}

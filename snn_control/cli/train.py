@@ -15,14 +15,14 @@ The search (CMA-ES) can be stopped at any time and goes on where it was when sta
 '--generations 0' writes the controller of the recipe's start values without a search.
 
 examples:
-  snn_control train pan_tilt --generations 30
+  snn_control train cartpole --generations 30
   snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
 """
 
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "train", run, "evolve the parameters of a shipped recipe", MORE)
-    parser.add_argument("recipe", metavar="RECIPE", help="cartpole or pan_tilt")
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a shipped recipe, e.g. cartpole")
     parser.add_argument("--out", metavar="FOLDER", help="where the controller file goes (default: the run's)")
     parser.add_argument("--run", metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
     add_shared(parser, "--arg", help="argument of the environment, on top of the recipe's")

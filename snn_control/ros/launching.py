@@ -18,7 +18,7 @@ import yaml
 from ..coding import EventsInput
 from ..controller_file import load_spec
 from ..errors import DescriptionError
-from ..resources import shipped
+from ..resources import DEFAULT_CONTROLLER, DEFAULT_WORLD, shipped
 
 __all__ = [
     "ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "node_arguments",
@@ -29,9 +29,9 @@ PACKAGE = "snn_control"
 
 #: launch arguments of a closed loop: name -> (default, description)
 ARGUMENTS: dict[str, tuple[str, str]] = {
-    "world": ("sim_worlds:PanTiltTracking-v0", "Gymnasium id of the world"),
+    "world": (DEFAULT_WORLD, "Gymnasium id of the world"),
     "world_arguments": ("{}", "arguments of the world, a YAML mapping"),
-    "controller_file": ("pan_tilt", "controller file, or the name of a shipped one"),
+    "controller_file": (DEFAULT_CONTROLLER, "controller file, or the name of a shipped one"),
     "rate": ("0.0", "control rate [Hz]; 0: the controller file's"),
     "lockstep": ("false", "true: simulated time, deterministic; false: real time"),
     "seed": ("0", "seed of the world"),

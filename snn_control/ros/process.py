@@ -195,7 +195,7 @@ class _Help:
 EXAMPLES = {
     "controller": "-p controller_file:=my_robot.yaml -p mode:=realtime",
     "encoder": "-p controller_file:=my_robot.yaml -r events:=event_camera/events",
-    "world": "-p world:=sim_worlds:PanTiltTracking-v0 -p controller_file:=my_robot.yaml",
+    "world": "-p world:=my_worlds:MyRobot-v0 -p controller_file:=my_robot.yaml",
     "view": "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket",
 }
 

@@ -69,7 +69,7 @@ class WorldNode(Node):
             super().__init__(self.NAME, **options)
         self.exit_code, self.finished = 0, False
         self._stop = stop
-        world = declare(self, "world", "", "Gymnasium id, e.g. sim_worlds:PanTiltTracking-v0")
+        world = declare(self, "world", "", "Gymnasium id, or module:id")
         arguments = declare(self, "arguments", "{}", ARGUMENTS)
         file = declare(self, "controller_file", "", "Controller file whose ros section names topics and fields")
         self.mode = declare(self, "mode", "realtime", "realtime or lockstep")

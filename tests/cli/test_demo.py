@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn_control.cli.demo import CLOSED_SHARE, about_the_guard, commanded, failure, roughness, safe_ticks_between, score
+from sim_worlds.core import Tracking
+from snn_control.cli.demo_report import CLOSED_SHARE, about_the_guard, commanded, roughness, score, span_of_commands
+from snn_control.cli.processes import failure
 from tests.cli.common import call
 
 
@@ -36,7 +38,8 @@ def test_a_demo_counts_the_steps_in_which_a_command_acted():
 def test_the_score_of_a_demo_leaves_the_first_second_out():
     error = np.full(3000, 2.0)
     error[:1000], error[1500] = 40.0, 30.0
-    assert score(error, 1e-3) == {"rms_deg": pytest.approx(np.sqrt(4 + 896 / 2000), abs=1e-3),
+    tracking = Tracking("target", "joint_position", "error", lost=25.0, closed=3.0, scored_from=1.0)
+    assert score(tracking, np.radians(error), 1e-3) == {"rms_deg": pytest.approx(np.sqrt(4 + 896 / 2000), abs=1e-3),
                                   "median_deg": 2.0, "max_deg": 30.0,
                                   "lost_share": 0.0005}  # fmt: skip
 
@@ -46,16 +49,16 @@ def test_a_demo_says_how_rough_its_commands_were():
     commands[:1000] = 6.0  # does not count
     commands[1000::100, 0] = 6.0
     commands[1050::100, 0] = -6.0
-    found = roughness(commands, 1e-3)  # 20 ends of swings on one of two axes in 1 s; 39 changes of 6 rad/s
+    found = roughness(commands, 6.0, 1e-3, 1.0)  # 20 ends of swings on one of two axes in 1 s; 39 changes of 6 rad/s
     assert found == {"change_rms": pytest.approx(6.0 * np.sqrt(39 / 999), abs=1e-3), "full_swings_per_s": 9.5}
 
 
 def test_a_demo_says_when_its_safe_ticks_were():
     commands = np.zeros((100, 2))
-    assert safe_ticks_between(commands) == safe_ticks_between(commands[:0]) == 0
+    assert span_of_commands(commands) == span_of_commands(commands[:0]) == (0, 0)
     commands[20:60, 1] = 0.5  # the world begins and ends
-    assert safe_ticks_between(commands) == 0
+    assert span_of_commands(commands) == (20, 0)
     assert "all faults, safe and stale ticks are of then" in about_the_guard(0)
     commands[30:33] = 0
-    assert safe_ticks_between(commands) == 3
+    assert span_of_commands(commands) == (20, 3)
     assert "all safe ticks but 3 are of then" in about_the_guard(3)

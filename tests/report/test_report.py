@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from snn_control import __version__
-from snn_control.cli.demo import judged, stages_a_second
+from snn_control.cli.demo_report import judged, stages_a_second
 from snn_control.errors import RuntimeFault
 from snn_control.record import write_run
 from snn_control.record.provenance import commit, machine, software
@@ -239,7 +240,9 @@ def test_the_page_says_where_and_with_what_a_run_was_made(tmp_path, summary):
     tracking = {"rms_deg": 1.42, "lost_share": 0.0}
     stage = {"neurons": 82, "spikes": 2.0, "dense": 1000.0, "accumulates": 3.0, "multiply_accumulates": 7.0,
              "most": {"projections[a -> b]": 0.7}}  # fmt: skip
-    more = {"made": made, "criteria": judged(tracking, 0.5), "stages": stages_a_second({"encoder": stage}, 1000.0),
+    asked = SimpleNamespace(unit="deg", closed=3.0, lost=25.0, scored_from=1.0)
+    more = {"made": made, "criteria": judged(asked, tracking, 0.5),
+            "stages": stages_a_second({"encoder": stage}, 1000.0),
             "about_the_stages": "what is said of them", "about_the_tracking": "said of the baselines",
             "about_the_criteria": "said of PASS", "about_the_loop": "said of p50",
             "versions": software("numpy", "no such package")}  # fmt: skip

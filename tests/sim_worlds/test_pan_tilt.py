@@ -323,6 +323,16 @@ def test_baselines_beat_resting_and_come_in_their_order(make, motion):
     assert run(world, baselines["GatedTracker"]) == scores["GatedTracker"]  # reset forgets everything
 
 
+def test_a_world_brings_the_baselines_that_are_made_for_it(make):
+    world = make()
+    found = world.unwrapped.baselines()
+    assert list(found) == list(BASELINES)
+    assert set(world.metadata["compared_with"]) <= set(found)
+    assert all(one.label for one in found.values())
+    for other in ({"size": (64, 48)}, {"scene": "rendered"}):
+        assert make(**other).unwrapped.baselines() == {}
+
+
 def shipped_for(size: tuple[int, int]) -> Controller:
     """The shipped controller, its grid over a camera of another size."""
     spec = load_spec(shipped("pan_tilt"))

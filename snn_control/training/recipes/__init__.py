@@ -1,5 +1,56 @@
-"""Recipes: how the shipped controllers are made. Each turns parameters into a controller."""
+"""Recipes: how the shipped controllers are made, a module each. Each turns parameters into a controller."""
 
-from .base import Recipe, recipes, write_controller
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...controller_file import ControllerSpec
 
 __all__ = ["Recipe", "recipes", "write_controller"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A family of controllers.
+
+    parameters : name -> (start, scale): where a search begins and how far it reaches at first
+    make : values by name -> controller
+    environment : Gymnasium id
+    settings : keyword arguments of the environment, one episode each
+    horizon : steps of one training episode
+    score : (rewards of an episode, last info) -> cost, to be made small
+    """
+
+    name: str
+    parameters: Mapping[str, tuple[float, float]]
+    make: Callable[[Mapping[str, float]], ControllerSpec]
+    environment: str
+    settings: tuple[Mapping[str, Any], ...]
+    horizon: int
+    score: Callable[[np.ndarray, Mapping[str, Any]], float]
+    comment: str = ""
+
+
+def recipes() -> dict[str, Recipe]:
+    """The shipped recipes by name: the ``RECIPE`` of each module here."""
+    found = [importlib.import_module(f"{__name__}.{module.name}").RECIPE for module in pkgutil.iter_modules(__path__)]
+    return {recipe.name: recipe for recipe in found}
+
+
+def write_controller(recipe: Recipe, values: Mapping[str, float], folder: str | os.PathLike, command: str = "") -> Path:
+    """Write ``NAME.yaml`` (and ``NAME.npz``, if it has arrays) whole; returns the path of the controller file.
+
+    command : what made it, for the file's head
+    """
+    head = [recipe.comment] + ([f"Made by: {command}"] if command else [])
+    if len(values) <= 24:
+        head.append("Parameters: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+    return recipe.make(values).save(Path(folder) / f"{recipe.name}.yaml", "\n".join(head))

@@ -14,7 +14,7 @@ import numpy as np
 from ...coding import ArgmaxDecoder, MembraneDecoder, Output, PopulationEncoder, ValueInput
 from ...controller_file import ControllerSpec
 from ...network import LI, LIF, Network, Population, Projection
-from .base import Recipe
+from . import Recipe
 
 LIMITS = np.array([2.4, 3.0, 0.21, 3.0])
 FIELDS = 8

@@ -22,7 +22,7 @@ import numpy as np
 from ...coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
 from ...controller_file import ControllerSpec, RosTopic
 from ...network import LI, LIF, CubaLIF, Network, Population, Projection
-from .base import Recipe
+from . import Recipe
 
 PIXELS, GRID, DT = 128, 32, 1e-3
 FOCAL = PIXELS / 2 / math.tan(math.radians(30.0))  # pixels

@@ -1,0 +1,349 @@
+"""What the report of a closed loop over ROS 2 says and draws: of what its two processes saved, and of its world."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..coding import EventsInput
+from ..controller_file import ControllerSpec
+from ..network import LI
+from ..training.rollout import play
+from .common import make_environment
+from .episodes import baselines_of
+
+if TYPE_CHECKING:
+    from sim_worlds.core import Tracking
+
+    from ..controller import Controller
+
+__all__ = ["Finished", "commanded", "judged", "roughness", "score", "span_of_commands", "stages_a_second"]
+
+MATRIX = re.compile(r"projections\[(.+)\]")  # label of a projection
+CLOSED_SHARE = 0.9  # of the world's steps, whose action is zero unless a command of the last 0.1 s says otherwise
+FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # when pictures are drawn: shares of the run
+RATE_STEPS = 20  # of a bin of the event rate
+
+ABOUT_THE_CRITERIA = "They tell a broken installation from a sound one and are no benchmark"
+ABOUT_THE_BASELINES = (
+    "The baselines run in Gymnasium with the same seed, not over DDS and not in real time: a command acts in the very "
+    "next step. {}Change: of the command from one step to the next, of all axes, rms. "
+    "Full swings: how often a command goes from one limit to the other, the mean of the axes."
+)
+ABOUT_THE_LOOP = (
+    "Wake-up: how late a tick begins. The thread sleeps until 30 µs before it is due and watches the clock for the "
+    "rest, so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the "
+    "newest message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
+)
+ABOUT_THE_STEPS = "skipped: periods of real time that the world was too late for, and in which it stood still"
+
+
+def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
+    """Of the errors, one a step [s], from ``tracking.scored_from`` on."""
+    scored = np.asarray(error)[round(tracking.scored_from / step) :] * tracking.scale
+    return {
+        f"rms_{tracking.unit}": round(float(np.sqrt(np.mean(scored**2))), 3),
+        f"median_{tracking.unit}": round(float(np.median(scored)), 3),
+        f"max_{tracking.unit}": round(float(scored.max()), 2),
+        "lost_share": round(float(np.mean(scored > tracking.lost)), 4),
+    }
+
+
+def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
+    """How rough commands (steps, axes) are, one a step [s], from a time [s] on.
+
+    limit : (axes,) or a number, of a command on either side
+    """
+    given = np.asarray(commands, np.float64)[round(scored_from / step) :]
+    change = np.diff(given, axis=0)
+    swings = 0
+    for axis, end in zip(given.T, np.broadcast_to(limit, given.shape[1:]), strict=True):
+        ends = np.sign(axis[np.abs(axis) >= end])
+        swings += np.count_nonzero(ends[1:] != ends[:-1])
+    return {
+        "change_rms": round(float(np.sqrt(np.mean(np.sum(change**2, axis=1)))), 3),
+        "full_swings_per_s": round(swings / given.shape[1] / (len(given) * step), 2),
+    }
+
+
+def commanded(actions: Any) -> float:
+    """Share of the steps (steps, axes) in which a command acted."""
+    return float((actions != 0).any(axis=1).mean()) if len(actions) else 0.0
+
+
+def span_of_commands(commands: Any) -> tuple[int, int]:
+    """Of the commands (ticks, axes): the first that is not the safe one, 0, which is when the world began, and how many
+    safe ones lie between it and the last."""
+    moving = np.flatnonzero(np.any(commands != 0, axis=1))
+    return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
+
+
+def judged(tracking: Tracking | None, row: dict[str, float], share: float) -> dict[str, dict[str, Any]]:
+    """What closes the loop: {criterion: wanted, found, met}.
+
+    row : of `score`; share : of `commanded`
+    """
+    rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
+    if tracking is not None:
+        unit = "°" if tracking.unit == "deg" else f" {tracking.unit}"
+        rms, lost = row[f"rms_{tracking.unit}"], row["lost_share"]
+        since, most = f"error from {tracking.scored_from:g} s on", tracking.closed
+        rows = [
+            (since, f"at most {most:g}{unit} rms", f"{rms:.2f}{unit} rms", rms <= most),
+            ("target lost", f"never more than {tracking.lost:g}{unit} away", f"{lost:.1%} of the time", lost == 0),
+            *rows,
+        ]
+    return {name: {"found": found, "wanted": wanted, "met": bool(met)} for name, wanted, found, met in rows}
+
+
+def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> dict[str, dict[str, Any]]:
+    """`snn_control.engine.workload.stages`, a second instead of a step."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, one in stages.items():
+        done = one["accumulates"] + one["multiply_accumulates"]
+        (most, share), *_ = *one["most"].items(), ("none", 0.0)
+        most = MATRIX.sub(r"\1", most).removeprefix("outputs.")
+        spiking = one["neurons"] > 0
+        found[name] = {
+            "neurons": one["neurons"] if spiking else None,
+            "spikes_per_s": round(one["spikes"] * steps_per_s, 1) if spiking else None,
+            "active_share": f"{one['spikes'] / one['neurons']:.2%}" if spiking else None,
+            "accumulates_per_s": round(one["accumulates"] * steps_per_s),
+            "multiply_accumulates_per_s": round(one["multiply_accumulates"] * steps_per_s),
+            "dense_per_s": round(one["dense"] * steps_per_s),
+            "done_share": f"{done / one['dense']:.2%}" if one["dense"] else None,
+            "most_of_it": f"{most}, {share:.0%}" if done else "none",
+        }
+    return found
+
+
+def about_the_stages(spec: ControllerSpec) -> str:
+    """What in the stages does not spike."""
+    graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
+    said = ["AC: a spike adds a weight.", "MAC: a number times a weight; it comes of what does not spike."]
+    if any(isinstance(i, EventsInput) for i in spec.inputs):
+        said += ["In the encoder that is the pooled events."]
+    if graded:
+        which = f"In the network that is {' and '.join(graded)}, graded neurons whose value reaches their targets"
+        said += [f"{which} in every step, whether anything spikes or not."]
+    return " ".join([*said, "The decoder adds weights of spikes alone."])
+
+
+def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
+    """What the network did and cost: of the counters of `snn_control.controller.Controller.counters`."""
+    load = counters["workload"]
+    silent = load["activation_sparsity"]  # None if nothing spikes
+    events = sum(one["events"] for one in counters["inputs"].values() if "events" in one)
+    operations = {f"{key}_per_s": round(n * steps_per_s, 1) for key, n in load["synaptic_operations"].items()}
+    return {
+        "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
+        "events_per_s": round(events / seconds, 1),
+        "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
+        **operations,
+        "connection_sparsity": round(load["connection_sparsity"], 4),
+        "activation_sparsity": None if silent is None else round(silent, 5),
+        "footprint_bytes": sum(load["footprint"].values()),
+        "estimated_microwatt": round(microwatt, 3),
+    }
+
+
+def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
+    """Ticks of the loop, a period [s] each, and percentiles of its times [us]."""
+    names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
+    times = {
+        name: {k: round(stats[key][q] / 1e3, 1) for k, q in names.items() if stats[key]["count"]}
+        for name, key in (("wakeup_us", "wake"), ("latency_us", "latency"), ("tick_us", "tick"))
+    }
+    return {"ticks": stats["ticks"], "missed": stats["missed"], "period_us": period * 1e6, **times}
+
+
+def about_the_guard(between: int) -> str:
+    """When the faults and safe ticks of the guard were, which count from the controller's start to its end."""
+    when = "while it waits, before its first command and after its last, the controller gives the safe command: "
+    # the camera is required: a stale tick is a safe one
+    rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
+    when += rest
+    return f"{when}; clamped: values beyond an output's limits, held there"
+
+
+def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The part of the summary about this machine and what is installed on it; rights : of the loop."""
+    from ..record.provenance import commit, machine, software
+    from ..ros.middleware import middleware
+
+    versions = software("numpy", "numba", "rclpy", "pybullet", "gymnasium")
+    return {
+        "rights": {
+            "SCHED_FIFO priority": rights["priority"],
+            "memory locked": rights["memory_locked"],
+            "missing": "; ".join(rights["missing"]) or "nothing",
+        },
+        "made": {
+            "commit": commit(),
+            "seeds": f"world {seed}; the controller draws nothing at random",
+            **machine(),
+            **middleware(versions["rclpy"]),
+        },
+        "versions": versions,
+    }
+
+
+@dataclass
+class Finished:
+    """A run that is over: what its two processes saved, beside its world and its controller in this process."""
+
+    options: argparse.Namespace
+    settings: dict[str, Any]
+    folder: Path
+    env: Any
+    spec: ControllerSpec
+    controller: Controller
+
+    def __post_init__(self) -> None:
+        from ..record.activity import unpack
+        from ..record.episode import load_episode
+
+        self.world, self.facts = load_episode(self.folder / "world.npz")
+        self.activity, self.report = unpack(self.folder / "controller.npz")
+        self.step = self.facts["step_ns"] * 1e-9
+        self.commands = self.world["action"].reshape(len(self.world["step"]), -1)
+        self.tracking: Tracking | None = self.env.metadata.get("tracking")
+        self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
+
+    def row(self, error: Any, commands: Any) -> dict[str, float]:
+        """Score and roughness of an episode.
+
+        error : (steps,) as the world's info tells it, None where it tracks nothing; commands : (steps, axes)
+        """
+        limit, tracking = getattr(self.env.action_space, "high", np.inf), self.tracking
+        if tracking is None:
+            return roughness(commands, limit, self.step, 0.0)
+        return score(tracking, error, self.step) | roughness(commands, limit, self.step, tracking.scored_from)
+
+    def summary(self) -> dict[str, Any]:
+        """What the report says in words and numbers."""
+        from ..report.event_run import event_counters
+
+        options, facts = self.options, self.facts
+        stats, counters = self.report["stats"], self.report["counters"]
+        seconds = stats["ticks"] * self.spec.period
+        steps_per_s = counters["ticks"] * self.controller.program.steps / seconds
+        share, inputs = commanded(self.commands), [camera.name for camera in self.cameras]
+        mode = "lockstep" if options.lockstep else "real time"
+        return {
+            "title": f"{self.env.metadata.get('title', options.env)}, closed over ROS 2 ({mode})",
+            **self.tracked(share),
+            "loop": loop_times(stats, self.spec.period),
+            "about_the_loop": "" if options.lockstep else ABOUT_THE_LOOP,
+            "stages": stages_a_second(self.report["stages"], steps_per_s),
+            "about_the_stages": about_the_stages(self.spec),
+            "network": network_summary(counters, self.report["estimated_microwatt"], seconds, steps_per_s),
+            "events": {n: event_counters(counters["inputs"][n], stats["inputs"][n]) for n in inputs},
+            "guard": counters["guard"],
+            "about_the_guard": about_the_guard(span_of_commands(self.activity["command"])[1]),
+            "world_steps": {
+                "steps": facts["steps"],
+                "skipped": facts["skipped"],
+                "not_recorded": facts["dropped_steps"],
+                "with_a_command": f"{share:.1%}",
+            },
+            "about_the_steps": ABOUT_THE_STEPS,
+            **circumstances(self.report["rights"], options.seed),
+        }
+
+    def tracked(self, share: float) -> dict[str, Any]:
+        """The part of the summary about the task; share : of `commanded`."""
+        options, tracking = self.options, self.tracking
+        row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, self.commands)
+        criteria = judged(tracking, row, share)
+        closed = all(one["met"] for one in criteria.values())
+        found = "; ".join(f"{name} {one['found']} ({one['wanted']})" for name, one in criteria.items())
+        notes = "".join(f"{one.note} " for one in baselines_of(self.env).values() if one.note)
+        return {
+            "verdict": f"PASS: the loop was closed: {found}" if closed else f"FAIL: the loop was not closed: {found}",
+            "criteria": criteria,
+            "about_the_criteria": ABOUT_THE_CRITERIA + (f": {tracking.note}" if tracking and tracking.note else "."),
+            "controller": Path(self.spec.path).name,
+            "world": f"{options.env} {self.settings}",
+            "seed": options.seed,
+            "duration_s": options.duration,
+            "scored_from_s": tracking.scored_from if tracking else 0.0,
+            "tracking": {"spiking network, over DDS": row},
+            "about_the_tracking": "" if options.no_baselines else ABOUT_THE_BASELINES.format(notes),
+        }
+
+    def arrays(self) -> dict[str, Any]:
+        """What the report draws."""
+        from ..controller_file.names import output_names
+        from ..realtime.histogram import buckets, edges
+        from ..report.event_run import event_arrays, events_of_episode
+        from ..report.kit import colour_places
+
+        spec, world, activity, step = self.spec, self.world, self.activity, self.step
+        t, names = world["step"] * step, activity["population_names"].tolist()
+        sizes = {p.name: p.size for p in self.controller.program.facts.populations}
+        begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
+        spike_t = (activity["spike_step"] - begin) * spec.dt
+        units = {o.unit for o in spec.outputs}
+        arrays: dict[str, Any] = {
+            "t": t,
+            "command": self.commands,
+            "command_names": np.array(output_names(spec)),
+            "command_unit": np.array(units.pop() if len(units) == 1 else ""),
+            "spike_t": spike_t,
+            "population_names": activity["population_names"],
+            "population_sizes": np.array([sizes[name] for name in names]),
+            "population_colours": np.array([colour_places(spec)[name] for name in names]),
+        }
+        during = (spike_t >= 0) & (spike_t <= self.options.duration)
+        arrays |= {"spike_t": spike_t[during]}
+        arrays |= {key: activity[key][during] for key in ("spike_population", "spike_neuron")}
+        if self.tracking is not None:
+            arrays["target"] = world[f"info.{self.tracking.target}"]
+            arrays["head"] = world[f"observation.{self.tracking.head}"]
+        for camera in self.cameras[:1]:
+            rate = np.add.reduceat(world["info.events"], np.arange(0, len(t), RATE_STEPS)) / (RATE_STEPS * step)
+            arrays |= {"rate_t": (np.arange(len(rate)) + 0.5) * RATE_STEPS * step, "event_rate": rate}
+            arrays |= event_arrays(events_of_episode(world, camera.name, step, *camera.size))
+        for name, key in (("wakeup", "wake"), ("latency", "latency"), ("tick", "tick")):
+            if self.report["stats"][key]["count"]:
+                arrays[f"{name}_edges_ns"], arrays[f"{name}_counts"] = edges(), buckets(activity[f"{key}_histogram"])
+        return arrays
+
+    def row_of(self, baseline: Any) -> dict[str, float]:
+        """The `row` of a classical controller of the world, called directly."""
+        infos, commands = [], []
+
+        def choose(observation: Any, info: Any) -> Any:
+            infos.append(info)
+            commands.append(baseline.predict(observation, info)[0])
+            return commands[-1]
+
+        baseline.reset()
+        _, last = play(self.env, choose, self.options.seed)
+        error = [info[self.tracking.error] for info in (*infos[1:], last)] if self.tracking else None
+        return self.row(error, commands)
+
+    def frames(self) -> dict[str, Any]:
+        """Pictures of the run: the world is deterministic, so the recorded actions give it again."""
+        if "rgb_array" not in self.env.metadata["render_modes"]:
+            return {}
+        env = make_environment(self.options.env, self.settings, disable_env_checker=True, render_mode="rgb_array")
+        actions = self.world["action"].astype(env.action_space.dtype)
+        wanted = {round(len(actions) * share) for share in FRAMES}
+        frames, steps = [], iter(range(len(actions)))
+
+        def again(observation: Any, info: Any) -> Any:
+            k = next(steps)
+            if k in wanted:
+                frames.append(env.render())
+            return actions[k]
+
+        play(env, again, self.options.seed, max(wanted) + 1)
+        env.close()
+        return {"frames": np.array(frames), "frame_t": np.array(sorted(wanted)[: len(frames)]) * self.step}
