@@ -99,8 +99,9 @@ class Task(ABC):
 class Tracking:
     """What a world's robot is to follow, for the tables and pictures of a run.
 
-    target, head : where the target is (a name of info) and what follows it (of the observation)
+    target, head : where the target is (a name of info) and what follows it (of the observation), [rad or m]
     error : how far they are apart (of info)
+    axes : names of the numbers of ``target`` and ``head``
     unit, scale : what the error is shown in, for keys of a summary; what it is multiplied by for that
     lost, closed : an error that means the target is lost; an rms that only a closed loop keeps [unit]
     scored_from : the error counts from this time of an episode on [s]
@@ -110,6 +111,7 @@ class Tracking:
     target: str
     head: str
     error: str
+    axes: tuple[str, ...]
     lost: float
     closed: float
     unit: str = "deg"

@@ -118,6 +118,7 @@ class PanTiltTrackingEnv(World):
             target="target",
             head="joint_position",
             error="error",
+            axes=("Pan", "Tilt"),
             lost=math.degrees(LOST),
             closed=3.0,
             scored_from=SCORE_FROM,

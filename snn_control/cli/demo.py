@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..controller_file import ControllerSpec, load_spec
 from ..errors import DescriptionError, RuntimeFault
 from ..resources import DEFAULT_WORLD, shipped
-from .common import add_command, keywords, make_environment, need_extra, number, whole
+from .common import add_command, add_shared, keywords, make_environment, need_extra, number, whole
 from .demo_report import Finished
 from .episodes import baselines_of
 from .processes import failure, run_processes
@@ -39,7 +39,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--env", default=DEFAULT_WORLD, metavar="ID", help=f"world for which a controller ships ({DEFAULT_WORLD})"
     )
-    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the world")
+    add_shared(parser, "--arg", help="argument of the world")
     for name in ("frequency", "motion", "background"):
         given = partial("{}={}".format, name)
         text = f"short for --arg {name}=..."
@@ -48,7 +48,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--duration", type=number(2.0, " s"), default=11.0, help="simulated time [s] (default 11)")
     parser.add_argument("--lockstep", action="store_true", help="simulated time instead of real time")
     parser.add_argument("--no-baselines", action="store_true", help="leave the classical controllers out")
-    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    add_shared(parser, "--json", help="print the summary as one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:

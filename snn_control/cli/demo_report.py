@@ -32,7 +32,7 @@ RATE_STEPS = 20  # of a bin of the event rate
 ABOUT_THE_CRITERIA = "They tell a broken installation from a sound one and are no benchmark"
 ABOUT_THE_BASELINES = (
     "The baselines run in Gymnasium with the same seed, not over DDS and not in real time: a command acts in the very "
-    "next step. {}Change: of the command from one step to the next, of all axes, rms. "
+    "next step. {}Change: of the command from one step to the next, of all axes, rms{}. "
     "Full swings: how often a command goes from one limit to the other, the mean of the axes."
 )
 ABOUT_THE_LOOP = (
@@ -205,14 +205,15 @@ class Finished:
     controller: Controller
 
     def __post_init__(self) -> None:
-        from ..record.activity import unpack
-        from ..record.episode import load_episode
+        from ..record.run_folder import read_record
 
-        self.world, self.facts = load_episode(self.folder / "world.npz")
-        self.activity, self.report = unpack(self.folder / "controller.npz")
+        self.world, self.facts = read_record(self.folder / "world.npz")
+        self.activity, self.report = read_record(self.folder / "controller.npz")
         self.step = self.facts["step_ns"] * 1e-9
         self.commands = self.world["action"].reshape(len(self.world["step"]), -1)
         self.tracking: Tracking | None = self.env.metadata.get("tracking")
+        units = {output.unit for output in self.spec.outputs}
+        self.command_unit = units.pop() if len(units) == 1 else ""
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
     def row(self, error: Any, commands: Any) -> dict[str, float]:
@@ -263,6 +264,7 @@ class Finished:
         criteria = judged(tracking, row, share)
         closed = all(one["met"] for one in criteria.values())
         found = "; ".join(f"{name} {one['found']} ({one['wanted']})" for name, one in criteria.items())
+        unit = f" [{self.command_unit}]" if self.command_unit else ""
         notes = "".join(f"{one.note} " for one in baselines_of(self.env).values() if one.note)
         return {
             "verdict": f"PASS: the loop was closed: {found}" if closed else f"FAIL: the loop was not closed: {found}",
@@ -274,7 +276,7 @@ class Finished:
             "duration_s": options.duration,
             "scored_from_s": tracking.scored_from if tracking else 0.0,
             "tracking": {"spiking network, over DDS": row},
-            "about_the_tracking": "" if options.no_baselines else ABOUT_THE_BASELINES.format(notes),
+            "about_the_tracking": "" if options.no_baselines else ABOUT_THE_BASELINES.format(notes, unit),
         }
 
     def arrays(self) -> dict[str, Any]:
@@ -289,12 +291,11 @@ class Finished:
         sizes = {p.name: p.size for p in self.controller.program.facts.populations}
         begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
         spike_t = (activity["spike_step"] - begin) * spec.dt
-        units = {o.unit for o in spec.outputs}
         arrays: dict[str, Any] = {
             "t": t,
             "command": self.commands,
             "command_names": np.array(output_names(spec)),
-            "command_unit": np.array(units.pop() if len(units) == 1 else ""),
+            "command_unit": np.array(self.command_unit),
             "spike_t": spike_t,
             "population_names": activity["population_names"],
             "population_sizes": np.array([sizes[name] for name in names]),
@@ -306,6 +307,8 @@ class Finished:
         if self.tracking is not None:
             arrays["target"] = world[f"info.{self.tracking.target}"]
             arrays["head"] = world[f"observation.{self.tracking.head}"]
+            arrays["error"] = world[f"info.{self.tracking.error}"] * self.tracking.scale
+            arrays["axis_names"] = np.array(self.tracking.axes)
         for camera in self.cameras[:1]:
             rate = np.add.reduceat(world["info.events"], np.arange(0, len(t), RATE_STEPS)) / (RATE_STEPS * step)
             arrays |= {"rate_t": (np.arange(len(rate)) + 0.5) * RATE_STEPS * step, "event_rate": rate}

@@ -23,7 +23,7 @@ seed           int
 duration_s     float, length of the run [s]
 scored_from_s  float, time of the run from which ``tracking`` counts [s]; 0 if missing
 tracking       {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
-               others are baselines; ``about_the_tracking`` is said below
+               others are baselines; the unit ends a key (deg, m); ``about_the_tracking`` is said below
 loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us];
                ``about_the_loop`` is said below
 criteria       {criterion: {found, wanted, met}}: what ``PASS`` means; ``about_the_criteria`` is said below
@@ -44,8 +44,10 @@ All optional. Times are seconds since the run began; angles are radians.
 
 ======================  ========================  =====================================================
 t                       (n,) float64              time of the tracking samples [s]
-target                  (n, 2) float64            direction of the target: pan, tilt [rad]
-head                    (n, 2) float64            direction of the head: pan, tilt [rad]
+target                  (n, k) float64            where the target is, e.g. pan and tilt [rad]
+head                    (n, k) float64            where that is which follows it [rad]
+error                   (n,) float64              how far they are apart [unit of ``tracking``, e.g. degrees]
+axis_names              (k,) str                  names of the columns
 command_t               (c,) float64              time of the commands [s]; ``t`` if missing
 command                 (c, m) float64            commands [command_unit]
 command_names           (m,) str                  their names

@@ -25,11 +25,11 @@ LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that a replay of a rec
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(label, value, remark) of the handful of numbers to see first."""
     tiles: list[tuple[str, str, str]] = []
-    rows = rms_of(summary)
+    rows, unit = rms_of(summary)
     if rows:
         others = sorted(rows[1:], key=lambda row: row[1])
-        remark = f"best baseline: {others[0][0]} {others[0][1]:.2f}°" if others else rows[0][0]
-        tiles.append((f"tracking error, rms{scored_from(summary, ' ')}", f"{rows[0][1]:.2f}°", remark))
+        remark = f"best baseline: {others[0][0]} {others[0][1]:.2f}{unit}" if others else rows[0][0]
+        tiles.append((f"tracking error, rms{scored_from(summary, ' ')}", f"{rows[0][1]:.2f}{unit}", remark))
     loop = mapping(summary, "loop")
     if "missed" in loop:
         tiles.append(("missed ticks", number(loop["missed"]), f"of {number(loop.get('ticks'))}"))

@@ -15,7 +15,7 @@ from .canvas import Picture, paint
 from .event_run import draw_events
 from .kit import INK, MUTED, PALETTE, WIDTH, legend_above, photo, thin
 from .run_activity import activity
-from .run_arrays import Missing, take
+from .run_arrays import Missing, names_in, take
 from .table import mapping, number, rms_of, scored_from
 
 if TYPE_CHECKING:
@@ -91,59 +91,51 @@ def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 # --- tracking -------------------------------------------------------------------------------------
 
 
-def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n,) rad: angle between directions given as pan and tilt, (n, 2) rad each.
-
-    Half-angle form, exact near zero: 2 asin sqrt(sin²(Δtilt / 2) + cos tilt_a cos tilt_b sin²(Δpan / 2)).
-    """
-    pan, tilt = (a - b).T / 2
-    s = np.sin(tilt) ** 2 + np.cos(a[:, 1]) * np.cos(b[:, 1]) * np.sin(pan) ** 2
-    return 2 * np.arcsin(np.sqrt(np.clip(s, 0.0, 1.0)))
-
-
 def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Pan and tilt of target and head, and the angle between them with everybody's rms."""
+    """Each axis of target and head, and how far they are apart with everybody's rms."""
     t = take(arrays, "t", None)
-    target, head = (take(arrays, name, len(t), 2) for name in ("target", "head"))
-    error = np.degrees(angle_between(target, head))
-    part = thin(len(t), MOST_POINTS)
-    figure.set_size_inches(WIDTH, 7.2)
-    pan, tilt, below = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1, 1, 1.15]})
-    for column, axes, name in ((0, pan, "Pan"), (1, tilt, "Tilt")):
-        axes.plot(t[part], np.degrees(target[part, column]), color=TARGET, ls=(0, (4, 2)), lw=1.3, label="target")
-        axes.plot(t[part], np.degrees(head[part, column]), color=HEAD, label="head")
+    target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
+    count = target.shape[1]
+    head, names = take(arrays, "head", len(t), count), names_in(arrays, "axis_names", count, "axis")
+    part, (lines, unit) = thin(len(t), MOST_POINTS), rms_of(summary)
+    figure.set_size_inches(WIDTH, 2.4 * (count + 1))
+    *above, below = figure.subplots(count + 1, 1, sharex=True, gridspec_kw={"height_ratios": [1] * count + [1.15]})
+    scale, what = (180.0 / np.pi, "angle [°]") if unit == "°" else (1.0, f"place [{unit.strip()}]")
+    for axes, name, wanted, found in zip(above, names, (target[part] * scale).T, (head[part] * scale).T, strict=True):
+        axes.plot(t[part], wanted, color=TARGET, ls=(0, (4, 2)), lw=1.3, label="target")
+        axes.plot(t[part], found, color=HEAD, label="head")
         axes.set_title(name)
-        axes.set_ylabel("angle [°]")
+        axes.set_ylabel(what)
     start = summary.get("scored_from_s")
     if start:
-        for axes in (pan, tilt, below):
+        for axes in (*above, below):
             axes.axvspan(t[0], start, color=MUTED, alpha=0.14, lw=0, zorder=0, label="does not count")
-    legend_above(pan, 3)
+    legend_above(above[0], 3)
     below.plot(t[part], error[part], color=ERROR, lw=1.1)
     below.fill_between(t[part], error[part], color=ERROR, alpha=0.12, lw=0)
-    lines = rms_of(summary) or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
+    lines = lines or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
     colours = [ERROR, *(c for c in PALETTE if c not in (ERROR, HEAD))]
     top = 1.35 * max([float(np.nanpercentile(error, 99.5)), *(rms for _, rms in lines)])
     if np.isfinite(top) and top > 0:
         below.set_ylim(0, top)
     for i, (name, rms) in enumerate(lines):
         style = "-" if i == 0 else (0, (5, 2))
-        below.axhline(rms, color=colours[i % len(colours)], ls=style, lw=1.7, label=f"{name}: {rms:.2f}° rms")
-    below.set_title("Angle between head and target")
-    below.set_ylabel("error [°]")
+        below.axhline(rms, color=colours[i % len(colours)], ls=style, lw=1.7, label=f"{name}: {rms:.2f}{unit} rms")
+    below.set_title(f"{'Angle' if unit == '°' else 'Distance'} between head and target")
+    below.set_ylabel(f"error [{unit.strip()}]")
     below.set_xlabel("time [s]")
     below.set_xlim(t[0], t[-1] + 0.002 * (t[-1] - t[0]))
     # below the axes: inside it would cover the curve, above it the heading
     handles = [line for line in below.lines if not line.get_label().startswith("_")]
     below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(2, len(lines)))
-    said = "; ".join(f"{name} {rms:.2f}°" for name, rms in lines)
-    above = int(np.count_nonzero(error > top))
-    cut = f" {above} of {len(error)} samples lie above the axis." if above else ""
+    said = "; ".join(f"{name} {rms:.2f}{unit}" for name, rms in lines)
+    beyond = int(np.count_nonzero(error > top))
+    cut = f" {beyond} of {len(error)} samples lie above the axis." if beyond else ""
     since = scored_from(summary)
     counted = since or " over the run"
     left_out = " The time before, in which the target is found, is shaded and does not count." if since else ""
     caption = f"Horizontal lines: root mean square{counted}, of this controller and of the baselines.{left_out}{cut}"
-    alt = f"Pan, tilt and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error{since}: {said}."
+    alt = f"{', '.join(names)} and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error{since}: {said}."
     return caption, alt
 
 

@@ -36,7 +36,7 @@ _LABELS = {
     "rms_deg": "rms [°]",
     "median_deg": "median [°]",
     "max_deg": "max [°]",
-    "change_rms": "change [rad/s]",
+    "change_rms": "change",
     "full_swings_per_s": "full swings [1/s]",
 }
 
@@ -101,10 +101,16 @@ def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def rms_of(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Name and rms of the tracking error [degrees], of the run's own controller first."""
-    rows = {name: mapping(mapping(summary, "tracking"), name).get("rms_deg") for name in mapping(summary, "tracking")}
-    return [(name, float(rms)) for name, rms in rows.items() if isinstance(rms, int | float)]
+def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
+    """Name and rms of the tracking error, of the run's own controller first; and its unit as it follows a number.
+
+    The unit is the end of the key: ``rms_deg``.
+    """
+    table = mapping(summary, "tracking")
+    unit = next((key[4:] for name in table for key in mapping(table, name) if key.startswith("rms_")), "deg")
+    rows = {name: mapping(table, name).get(f"rms_{unit}") for name in table}
+    found = [(name, float(rms)) for name, rms in rows.items() if isinstance(rms, int | float)]
+    return found, "°" if unit == "deg" else f" {unit}"
 
 
 def _grid(

@@ -38,7 +38,7 @@ def test_a_demo_counts_the_steps_in_which_a_command_acted():
 def test_the_score_of_a_demo_leaves_the_first_second_out():
     error = np.full(3000, 2.0)
     error[:1000], error[1500] = 40.0, 30.0
-    tracking = Tracking("target", "joint_position", "error", lost=25.0, closed=3.0, scored_from=1.0)
+    tracking = Tracking("target", "joint_position", "error", ("Pan", "Tilt"), lost=25.0, closed=3.0, scored_from=1.0)
     assert score(tracking, np.radians(error), 1e-3) == {"rms_deg": pytest.approx(np.sqrt(4 + 896 / 2000), abs=1e-3),
                                   "median_deg": 2.0, "max_deg": 30.0,
                                   "lost_share": 0.0005}  # fmt: skip

@@ -27,7 +27,7 @@ from snn_control.report import print_summary, write_report
 from snn_control.report.kit import PALETTE
 from snn_control.report.run_activity import activity
 from snn_control.report.run_arrays import Missing
-from snn_control.report.run_pictures import PICTURES, angle_between, draw, latency, overlay, percentile_ns, rebin_log
+from snn_control.report.run_pictures import PICTURES, draw, latency, overlay, percentile_ns, rebin_log
 from snn_control.report.table import number, sections, verdict_kind
 
 
@@ -178,15 +178,13 @@ def test_huge_rasters_are_thinned_and_say_so(arrays, summary):
     assert "90\u202f000 spikes, 60\u202f000 of them drawn" in draw("activity", summary, arrays).caption
 
 
-def test_angle_between_directions():
-    rng = np.random.default_rng(1)
-    a, b = rng.uniform(-1.2, 1.2, (2, 200, 2))
-
-    def unit(d):  # pan about z, tilt up
-        return np.stack([np.cos(d[:, 1]) * np.cos(d[:, 0]), np.cos(d[:, 1]) * np.sin(d[:, 0]), np.sin(d[:, 1])], axis=1)
-
-    expected = np.arctan2(np.linalg.norm(np.cross(unit(a), unit(b)), axis=1), (unit(a) * unit(b)).sum(1))
-    np.testing.assert_allclose(angle_between(a, b), expected, atol=1e-12)
+def test_what_is_followed_may_have_any_axes_and_unit(tmp_path, summary, arrays):
+    summary["tracking"] = {"network": {"rms_m": 0.021, "max_m": 0.3}, "PD": {"rms_m": 0.034}}
+    arrays |= {"target": arrays["target"][:, :1], "head": arrays["head"][:, :1], "axis_names": np.array(["Cart"])}
+    picture = draw("tracking", summary, arrays)
+    assert picture.alt.startswith("Cart and tracking error over")
+    assert "network 0.02 m; PD 0.03 m" in picture.alt
+    assert "best baseline: PD 0.03 m" in write_report(write_run(tmp_path, summary, arrays)).read_text("utf-8")
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.5, 3.0])

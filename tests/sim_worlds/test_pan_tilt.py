@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import check_env
 
 from sim_worlds.pan_tilt.baselines import BASELINES, load
 from sim_worlds.pan_tilt.scene import pixel_of
+from sim_worlds.pan_tilt.task import angle_between
 from sim_worlds.sensors.camera_model import PRESETS, CameraModel
 from sim_worlds.sensors.pinhole import Pinhole
 from snn_control.coding import EventsInput
@@ -321,6 +322,18 @@ def test_baselines_beat_resting_and_come_in_their_order(make, motion):
     assert scores["TrueAngleP"] < 1.5
     assert scores["CentroidP"] < 0.5 * resting
     assert run(world, baselines["GatedTracker"]) == scores["GatedTracker"]  # reset forgets everything
+
+
+def test_angle_between_directions():
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(-1.2, 1.2, (2, 200, 2))
+
+    def unit(d):  # pan about z, tilt up
+        return np.stack([np.cos(d[:, 1]) * np.cos(d[:, 0]), np.cos(d[:, 1]) * np.sin(d[:, 0]), np.sin(d[:, 1])], axis=1)
+
+    expected = np.arctan2(np.linalg.norm(np.cross(unit(a), unit(b)), axis=1), (unit(a) * unit(b)).sum(1))
+    found = [angle_between(*one, *other) for one, other in zip(a.tolist(), b.tolist())]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_world_brings_the_baselines_that_are_made_for_it(make):
