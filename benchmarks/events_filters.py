@@ -41,7 +41,7 @@ from snn_control.engine.slots import COUNT, FRESH
 from snn_control.engine.tick import ROW, run_rows
 from snn_control.events import Decoder, Events
 from snn_control.events import state as words
-from snn_control.events.codecs.evt3 import decode_at
+from snn_control.events.codecs import codec
 from snn_control.network import LI, Network, Population, Projection
 
 from .events_decode import DENSE, HEIGHT, WIDTH, words_of
@@ -57,7 +57,7 @@ FILTERS = (
     WHOLE, HotPixels(pixels=[(7, 7)]), Refractory(1e-3), BackgroundActivity(20e-3), Polarity("on"), RateLimit(5e6),
 )  # fmt: skip
 
-decode_slice = register_jitable(decode_at)
+decode_slice = register_jitable(codec("evt3").decode_at)
 
 
 def sweep(state, data, size, columns, slot, first, rows, slices):

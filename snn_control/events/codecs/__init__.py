@@ -1,4 +1,7 @@
-"""Packet codecs: one file an encoding, with a compiled ``decode`` and, where we make such packets, an ``encode``.
+"""Packet codecs: one file an encoding, which is named in `ENCODINGS`.
+
+Such a file holds a ``CODEC``, made by `packet_loop.word_codec` of a function that decodes one word, and, where we make
+such packets, an ``encode``. Of any codec:
 
 ``decode(state, data, t, x, y, p, triggers) -> events written``
     state : (32,) int64, see `snn_control.events.state`
@@ -18,44 +21,12 @@ packet begins with a whole word. There is no room for triggers, which are only c
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
-from ...engine.compile import compile_callback, compile_function
 from ...errors import DescriptionError
+from .packet_loop import Codec
 
 __all__ = ["ENCODINGS", "Codec", "codec"]
-
-
-@dataclass(frozen=True)
-class Codec:
-    """An encoding.
-
-    name : as in EventPacket.encoding
-    unit : "us" or "ns", of the times that it carries
-    item : what ``decode`` takes the bytes as
-    word : bytes of a whole word, a multiple of the item's
-    encode : of Events to a packet's bytes, where we make such packets
-    """
-
-    name: str
-    unit: str
-    item: str
-    word: int
-    decode: Callable
-    decode_at: Callable
-    encode: Callable[..., bytes] | None = None
-
-    def compiled(self) -> Callable:
-        """``decode``, compiled, for Python."""
-        item = {"<u2": "uint16", "<u4": "uint32"}[self.item]
-        columns = "int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[:,::1]"
-        return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")
-
-    def address(self) -> int:
-        """Address of ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``."""
-        return compile_callback(self.decode_at, "int64(int64,int64,int64,int64)")
 
 
 #: encoding -> module; in the order of their numbers in a port

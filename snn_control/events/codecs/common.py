@@ -1,23 +1,21 @@
-"""What the codecs share: how an event and a trigger are written, and the way in over addresses."""
+"""How a codec writes an event, the events of a mask of pixels, and an external trigger."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.memory import i64, lowest_bit, u8, u16
+from ...engine.memory import lowest_bit
 from .. import state as words
 from .lanes import set_bits
 
-__all__ = ["STOP", "bound_time_base", "count_rest", "outputs", "put", "put_mask", "put_trigger", "without_triggers"]
+__all__ = ["STOP", "put", "put_mask", "put_trigger", "uncounted"]
 
 STOP = -1  # the word is left for the next call
 
-
-@register_jitable
-def bound_time_base(state):
-    """Keep the time base where no time that is counted from it leaves int64, or reaches NEVER."""
-    state[words.TIME_BASE] = min(max(state[words.TIME_BASE], -(1 << 61)), 1 << 62)
+#: for what is called for each word: it takes arrays and returns none, so it counts no references to them, which would
+#: take most of its time
+uncounted = register_jitable(_nrt=False)
 
 
 @register_jitable
@@ -57,24 +55,3 @@ def put_trigger(state, now, number, edge, triggers):
         triggers[written, 0], triggers[written, 1] = now, number << 1 | edge
         state[words.TRIGGERS_WRITTEN] = written + 1
     return 0
-
-
-@register_jitable
-def outputs(columns):
-    """The columns t, x, y, p that int64 [t, x, y, p, room] at an address says."""
-    c = i64(columns, 5)
-    return i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
-
-
-@register_jitable
-def without_triggers():
-    return i64(0, 0).reshape((0, 2))
-
-
-@register_jitable
-def count_rest(state, size, word):
-    """Bytes behind the last whole word of a packet: dropped and counted once all before them was used."""
-    rest = size % word
-    if state[words.CONSUMED] == size - rest:
-        state[words.PARTIAL] += rest
-        state[words.CONSUMED] = size

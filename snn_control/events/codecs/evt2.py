@@ -11,15 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.memory import i64, u32
 from ...errors import InputError
 from .. import state as words
 from ..columns import Events
-from . import Codec
-from .common import STOP, count_rest, outputs, put, put_trigger, without_triggers
+from .common import put, put_trigger
 from .encoding import checked
+from .packet_loop import word_codec
 
-__all__ = ["CODEC", "decode", "decode_rest", "encode", "time_of"]
+__all__ = ["CODEC", "decode_rest", "encode", "time_of"]
 
 HIGH, LOOPS, KNOWN = range(words.OWN, words.OWN + 3)
 HALF = 1 << 27  # of the range of the high time
@@ -54,27 +53,15 @@ def decode_rest(state, word, triggers):
     return 0
 
 
-@register_jitable
-def decode(state, data, t, x, y, p, triggers):
-    """See `snn_control.events.codecs`."""
-    k, n = 0, 0
-    state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
-    while k < data.size:
-        word = np.int64(data[k])
-        kind = word >> 28
-        if kind > 1:
-            written = decode_rest(state, word, triggers)
-        elif state[KNOWN]:
-            written = put(state, time_of(state, word), word >> 11 & 0x7FF, word & 0x7FF, kind, n, t, x, y, p)
-        else:
-            written = 0
-            state[words.TIMELESS] += 1
-        if written == STOP:
-            break
-        n += written
-        k += 1
-    state[words.CONSUMED] = 4 * k
-    return n
+def _word(state, data, k, n, t, x, y, p, triggers):
+    word = np.int64(data[k])
+    kind = word >> 28
+    if kind > 1:
+        return decode_rest(state, word, triggers)
+    if state[KNOWN]:
+        return put(state, time_of(state, word), word >> 11 & 0x7FF, word & 0x7FF, kind, n, t, x, y, p)
+    state[words.TIMELESS] += 1
+    return 0
 
 
 def encode(events: Events) -> bytes:
@@ -97,12 +84,4 @@ def encode(events: Events) -> bytes:
     return np.insert(packed, new, 8 << 28 | high[new] & 0xFFFFFFF).astype("<u4").tobytes()
 
 
-def decode_at(state, data, size, columns):
-    """The same over addresses; see `snn_control.events.codecs`."""
-    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
-    n = decode(s, u32(data, size // 4), t, x, y, p, without_triggers())
-    count_rest(s, size, 4)
-    return n
-
-
-CODEC = Codec("evt2", "us", "<u4", 4, decode, decode_at, encode)
+CODEC = word_codec("evt2", "us", "<u4", 4, _word, encode=encode)

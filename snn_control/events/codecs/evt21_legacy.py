@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from numba.extending import register_jitable
+import numpy as np
 
-from ...engine.memory import i64, u32
-from .. import state as words
-from . import Codec
-from .common import count_rest, outputs, without_triggers
 from .evt21 import decode_halves
+from .packet_loop import word_codec
 
-__all__ = ["CODEC", "decode"]
-
-
-@register_jitable
-def decode(state, data, t, x, y, p, triggers):
-    """See `snn_control.events.codecs`."""
-    return decode_halves(state, data, 0, t, x, y, p, triggers)
+__all__ = ["CODEC"]
 
 
-def decode_at(state, data, size, columns):
-    """The same over addresses; see `snn_control.events.codecs`."""
-    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
-    n = decode(s, u32(data, size // 8 * 2), t, x, y, p, without_triggers())
-    count_rest(s, size, 8)
-    return n
+def _word(state, data, k, n, t, x, y, p, triggers):
+    return decode_halves(state, np.int64(data[k]), np.int64(data[k + 1]), n, t, x, y, p, triggers)
 
 
-CODEC = Codec("evt21_legacy", "us", "<u4", 8, decode, decode_at)
+CODEC = word_codec("evt21_legacy", "us", "<u4", 8, _word)

@@ -13,14 +13,14 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.memory import i64, lowest_bit, u16
+from ...engine.memory import lowest_bit
 from .. import state as words
-from . import Codec
-from .common import STOP, count_rest, outputs, put, put_mask, put_trigger, without_triggers
+from .common import STOP, put, put_mask, put_trigger, uncounted
 from .evt3_encoder import encode
 from .lanes import WINDOW, quad, run_of_common, set_bits
+from .packet_loop import Codec
 
-__all__ = ["CODEC", "decode"]
+__all__ = ["CODEC"]
 
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
 MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
@@ -63,7 +63,7 @@ def _high(state, high):
     state[HIGH], state[KNOWN] = high, max(state[KNOWN], 1)
 
 
-@register_jitable
+@uncounted
 def _word(state, word, n, t, x, y, p, triggers):
     """Decode one word; returns how many events were written, or STOP."""
     kind, d = word >> 12, word & 0xFFF
@@ -140,7 +140,7 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
         t[n] = (epoch + np.int64(packed >> np.uint64(24))) * scale
 
 
-@register_jitable
+@uncounted
 def _run(state, data, k, n, t, x, y, p):
     """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n.
 
@@ -202,12 +202,4 @@ def decode(state, data, t, x, y, p, triggers):
     return n
 
 
-def decode_at(state, data, size, columns):
-    """The same over addresses; see `snn_control.events.codecs`."""
-    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
-    n = decode(s, u16(data, size // 2), t, x, y, p, without_triggers())
-    count_rest(s, size, 2)
-    return n
-
-
-CODEC = Codec("evt3", "us", "<u2", 2, decode, decode_at, encode)
+CODEC = Codec("evt3", "us", "<u2", 2, decode, encode)

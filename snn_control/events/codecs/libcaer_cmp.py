@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.memory import i64, u16
 from .. import state as words
-from . import Codec
-from .common import STOP, bound_time_base, count_rest, outputs, put, put_mask, without_triggers
+from .common import STOP, put, put_mask
+from .packet_loop import word_codec
 
-__all__ = ["CODEC", "decode"]
+__all__ = ["CODEC"]
 
 HIGH, LOW, COLUMN, BASE, POLARITY = range(words.OWN, words.OWN + 5)
 
@@ -25,9 +24,8 @@ def _time(state, low):
     return (state[words.TIME_BASE] + 1000 * (state[HIGH] << 12 | low)) * state[words.SCALE]
 
 
-@register_jitable
-def _word(state, word, n, t, x, y, p):
-    """Decode one word; returns how many events were written, or STOP."""
+def _word(state, data, k, n, t, x, y, p, triggers):
+    word = np.int64(data[k])
     kind, d = word >> 12, word & 0xFFF
     now, column = _time(state, state[LOW]), state[COLUMN]
     if kind == 0:
@@ -54,28 +52,8 @@ def _word(state, word, n, t, x, y, p):
 
 
 @register_jitable
-def decode(state, data, t, x, y, p, triggers):
-    """See `snn_control.events.codecs`."""
-    k, n = 0, 0
-    bound_time_base(state)
-    if state[words.FRESH]:
-        state[HIGH], state[LOW], state[words.FRESH] = 0, 0, 0
-    while k < data.size:
-        written = _word(state, np.int64(data[k]), n, t, x, y, p)
-        if written == STOP:
-            break
-        n += written
-        k += 1
-    state[words.CONSUMED], state[words.TRIGGERS_WRITTEN] = 2 * k, 0
-    return n
+def _begin(state):
+    state[HIGH], state[LOW] = 0, 0
 
 
-def decode_at(state, data, size, columns):
-    """The same over addresses; see `snn_control.events.codecs`."""
-    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
-    n = decode(s, u16(data, size // 2), t, x, y, p, without_triggers())
-    count_rest(s, size, 2)
-    return n
-
-
-CODEC = Codec("libcaer_cmp", "ns", "<u2", 2, decode, decode_at)
+CODEC = word_codec("libcaer_cmp", "ns", "<u2", 2, _word, _begin)

@@ -6,34 +6,20 @@ No state of its own. Words are read as two 32-bit halves, since a payload lies a
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
-from ...engine.memory import i64, u32
 from .. import state as words
 from ..columns import Events
-from . import Codec
-from .common import STOP, bound_time_base, count_rest, outputs, put, without_triggers
+from .common import put
 from .encoding import checked, packed
+from .packet_loop import word_codec
 
-__all__ = ["CODEC", "decode", "encode"]
+__all__ = ["CODEC", "encode"]
 
 
-@register_jitable
-def decode(state, data, t, x, y, p, triggers):
-    """See `snn_control.events.codecs`."""
-    k, n = 0, 0
-    state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
-    bound_time_base(state)
-    while k + 1 < data.size:
-        now = (state[words.TIME_BASE] + np.int64(data[k])) * state[words.SCALE]
-        d = np.int64(data[k + 1])
-        written = put(state, now, d & 0xFFFF, d >> 16 & 0x7FFF, d >> 31, n, t, x, y, p)
-        if written == STOP:
-            break
-        n += written
-        k += 2
-    state[words.CONSUMED] = 4 * k
-    return n
+def _word(state, data, k, n, t, x, y, p, triggers):
+    now = (state[words.TIME_BASE] + np.int64(data[k])) * state[words.SCALE]
+    d = np.int64(data[k + 1])
+    return put(state, now, d & 0xFFFF, d >> 16 & 0x7FFF, d >> 31, n, t, x, y, p)
 
 
 def encode(events: Events, time_base: int = 0) -> bytes:
@@ -45,12 +31,4 @@ def encode(events: Events, time_base: int = 0) -> bytes:
     return packed("mono", t, time_base, p << 31 | y << 16 | x)
 
 
-def decode_at(state, data, size, columns):
-    """The same over addresses; see `snn_control.events.codecs`."""
-    s, (t, x, y, p) = i64(state, words.WORDS), outputs(columns)
-    n = decode(s, u32(data, size // 8 * 2), t, x, y, p, without_triggers())
-    count_rest(s, size, 8)
-    return n
-
-
-CODEC = Codec("mono", "ns", "<u4", 8, decode, decode_at, encode)
+CODEC = word_codec("mono", "ns", "<u4", 8, _word, encode=encode)

@@ -1,0 +1,128 @@
+"""A codec: the loop over the words of a packet, around a compiled function that decodes one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.compile import compile_callback, compile_function
+from ...engine.memory import i64, u8, u16, u32
+from .. import state as words
+from .common import STOP, uncounted
+
+__all__ = ["Codec", "word_codec"]
+
+
+@register_jitable
+def _keep(state):
+    """For encodings whose words need nothing that begins anew with a packet."""
+
+
+@register_jitable
+def _outputs(columns):
+    """The columns t, x, y, p that int64 [t, x, y, p, room] at an address says."""
+    c = i64(columns, 5)
+    return i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
+
+
+@register_jitable
+def _count_rest(state, size, word):
+    """Bytes behind the last whole word of a packet: dropped and counted once all before them was used."""
+    rest = size % word
+    if state[words.CONSUMED] == size - rest:
+        state[words.PARTIAL] += rest
+        state[words.CONSUMED] = size
+
+
+def _of_module(function: Callable, module: str) -> Callable:
+    """``function``, made here for a codec's module: the name and the digest of its compiled code are those of it."""
+    function.__module__ = module
+    return function
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoding.
+
+    name : as in EventPacket.encoding
+    unit : "us" or "ns", of the times that it carries
+    item : what ``decode`` takes the bytes as, "<u2" or "<u4"
+    word : bytes of a whole word, a multiple of the item's
+    decode : see `snn_control.events.codecs`
+    encode : of Events to a packet's bytes, where we make such packets
+    """
+
+    name: str
+    unit: str
+    item: str
+    word: int
+    decode: Callable
+    encode: Callable[..., bytes] | None = None
+
+    def compiled(self) -> Callable:
+        """``decode``, compiled, for Python."""
+        item = np.dtype(self.item).name
+        columns = "int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[:,::1]"
+        return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")
+
+    def address(self) -> int:
+        """Address of ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``."""
+        return compile_callback(self.decode_at, "int64(int64,int64,int64,int64)")
+
+    @cached_property
+    def decode_at(self) -> Callable:
+        """``decode`` over addresses, see `snn_control.events.codecs`; not compiled yet."""
+        decode, word = self.decode, self.word
+        view = {"<u2": u16, "<u4": u32}[self.item]
+        items = word // np.dtype(self.item).itemsize
+
+        def decode_at(state, data, size, columns):
+            s, (t, x, y, p) = i64(state, words.WORDS), _outputs(columns)
+            n = decode(s, view(data, size // word * items), t, x, y, p, i64(0, 0).reshape((0, 2)))
+            _count_rest(s, size, word)
+            return n
+
+        return _of_module(decode_at, decode.__module__)
+
+
+def word_codec(
+    name: str,
+    unit: str,
+    item: str,
+    word: int,
+    decode_word: Callable,
+    begin: Callable = _keep,
+    encode: Callable[..., bytes] | None = None,
+) -> Codec:
+    """The codec of an encoding whose words are decoded one after the other; arguments as of `Codec`.
+
+    decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that begins at item ``k`` to row ``n``
+        of the columns; it returns how many events were written, or STOP
+    begin : ``(state)``, called before the first word of a packet
+    """
+    item_bytes = np.dtype(item).itemsize
+    items = word // item_bytes
+    decode_word = uncounted(decode_word)
+
+    def decode(state, data, t, x, y, p, triggers):
+        """See `snn_control.events.codecs`."""
+        k, n = 0, 0
+        # no time that is counted from it leaves int64, or reaches NEVER
+        state[words.TIME_BASE] = min(max(state[words.TIME_BASE], -(1 << 61)), 1 << 62)
+        if state[words.FRESH]:
+            begin(state)
+        state[words.FRESH], state[words.TRIGGERS_WRITTEN] = 0, 0
+        while k + items <= data.size:
+            written = decode_word(state, data, k, n, t, x, y, p, triggers)
+            if written == STOP:
+                break
+            n += written
+            k += items
+        state[words.CONSUMED] = item_bytes * k
+        return n
+
+    return Codec(name, unit, item, word, register_jitable(_of_module(decode, decode_word.__module__)), encode)
