@@ -1,7 +1,10 @@
-"""What all compiled readers of CDR messages share: codes of failure, numbers and stamps at an address.
+"""What all compiled readers of CDR messages share: codes of failure, a cursor, numbers and stamps.
 
 CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or little (1) endian;
 then the fields, each aligned to its own size, counted from byte 4.
+
+A cursor is an offset that counts from byte 4. `begin`, `behind` and `behind_text` return the next one or a code of
+failure, which is negative and, given as a cursor, is returned as it is.
 """
 
 from __future__ import annotations
@@ -9,9 +12,19 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.memory import load_u32
+from ..engine.memory import load_u8, load_u32
 
-__all__ = ["ENCAPSULATION", "MISSING", "TRUNCATED", "get_stamp", "get_u32"]
+__all__ = [
+    "ENCAPSULATION",
+    "MISSING",
+    "TRUNCATED",
+    "begin",
+    "behind",
+    "behind_text",
+    "get_stamp",
+    "get_u32",
+    "is_big",
+]
 
 #: what a reader returns for a message that is none, that ends too early, that lacks a field
 ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
@@ -33,3 +46,33 @@ def get_stamp(address, big):
     if seconds >= 0x80000000:
         return np.int64(-1)
     return seconds * 1000000000 + get_u32(address + 4, big)
+
+
+@register_jitable
+def is_big(address):
+    """Whether the message at ``address`` is big endian."""
+    return load_u8(address + 1) == 0
+
+
+@register_jitable
+def begin(address, length):
+    """The cursor at the first field of the message of ``length`` bytes at ``address``: 0, or ENCAPSULATION."""
+    if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
+        return np.int64(ENCAPSULATION)
+    return np.int64(0)
+
+
+@register_jitable(forceinline=True)
+def behind(o, align, size, end):
+    """The cursor behind ``size`` bytes, aligned, that end at offset ``end`` at the latest; or TRUNCATED."""
+    if o < 0:
+        return o
+    o = (o + align - 1) & -align
+    return o + size if size <= end - o else np.int64(TRUNCATED)
+
+
+@register_jitable
+def behind_text(base, o, end, big):
+    """The cursor behind the string at the cursor, whose offset counts from the address ``base``; or TRUNCATED."""
+    o = behind(o, 4, 4, end)
+    return o if o < 0 else behind(o, 1, get_u32(base + o - 4, big), end)

@@ -12,9 +12,9 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.memory import load_u8, load_u16, load_u32, store_i64, store_u8, store_u16
-from .cdr import ENCAPSULATION, MISSING, TRUNCATED, get_stamp, get_u32
+from .cdr import MISSING, TRUNCATED, begin, behind, behind_text, get_stamp, get_u32, is_big
 
-__all__ = ["BAD_LAYOUT", "EVENT_SCRATCH_WORDS", "parse_events", "parse_events_message"]
+__all__ = ["BAD_LAYOUT", "EVENT_SCRATCH_WORDS", "parse_events"]
 
 #: `parse_events` returns this for a cloud whose layout is not that of events, beside the codes of `cdr`
 BAD_LAYOUT = -5
@@ -42,109 +42,85 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
     MISSING (a field), BAD_LAYOUT. Nothing is written then but ``scratch``.
     """
     store_i64(scratch, -1)
-    if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
-        return ENCAPSULATION
-    big = load_u8(address + 1) == 0
-    base = address + 4
-    end = length - 4
-    if end < 12:
-        return TRUNCATED
+    o = begin(address, length)
+    if o < 0:
+        return o
+    big, base, end = is_big(address), address + 4, length - 4
+    o = behind_text(base, behind(o, 4, 8, end), end, big)  # stamp, frame_id
+    o = behind(o, 4, 12, end)  # height, width, number of fields
+    if o < 0:
+        return o
+    rows, columns = get_u32(base + o - 12, big), get_u32(base + o - 8, big)
+    o, at_x, at_y, at_p, at_t, good = _layout(base, o, get_u32(base + o - 4, big), end, big)
+    flag = behind(o, 1, 1, end)  # is_bigendian
+    o = behind(flag, 4, 12, end)  # point_step, row_step, bytes of the data
+    if o < 0:
+        return o
+    step, row_step, size = get_u32(base + o - 12, big), get_u32(base + o - 8, big), get_u32(base + o - 4, big)
+    if size + 1 > end - o:  # the data and is_dense
+        return np.int64(TRUNCATED)
     stamp = get_stamp(base, big)
-    n = get_u32(base + 8, big)  # frame_id
-    o = 12
-    if n > end - o:
-        return TRUNCATED
-    o = (o + n + 3) & -4
-    if o + 12 > end:
-        return TRUNCATED
-    rows = get_u32(base + o, big)
-    columns = get_u32(base + o + 4, big)
-    fields = get_u32(base + o + 8, big)
-    o += 12
-    if fields * 13 > end - o:
-        return TRUNCATED
-
-    at_x = at_y = at_p = at_t = np.int64(-1)
-    reach = np.int64(0)  # bytes of a point that the four fields need
-    good: Any = True
-    for _ in range(fields):
-        o = (o + 3) & -4
-        if o + 4 > end:
-            return TRUNCATED
-        n = get_u32(base + o, big)
-        o += 4
-        if n > end - o:
-            return TRUNCATED
-        letter = np.int64(0)
-        if n == 2 and load_u8(base + o + 1) == 0:
-            letter = load_u8(base + o)
-        o = (o + n + 3) & -4
-        if o + 5 > end:
-            return TRUNCATED
-        offset = get_u32(base + o, big)
-        datatype = load_u8(base + o + 4)
-        o = (o + 5 + 3) & -4
-        if o + 4 > end:
-            return TRUNCATED
-        count = get_u32(base + o, big)
-        o += 4
-        if letter == _X:
-            good = good and at_x < 0 and datatype == _UINT16 and count == 1
-            at_x = offset
-            reach = max(reach, offset + 2)
-        elif letter == _Y:
-            good = good and at_y < 0 and datatype == _UINT16 and count == 1
-            at_y = offset
-            reach = max(reach, offset + 2)
-        elif letter == _P:
-            good = good and at_p < 0 and datatype == _UINT8 and count == 1
-            at_p = offset
-            reach = max(reach, offset + 1)
-        elif letter == _T:
-            good = good and at_t < 0 and datatype == _UINT32 and count == 1
-            at_t = offset
-            reach = max(reach, offset + 4)
-
-    if o + 1 > end:
-        return TRUNCATED
-    big_data = load_u8(base + o)
-    o = (o + 1 + 3) & -4
-    if o + 12 > end:
-        return TRUNCATED
-    step = get_u32(base + o, big)
-    row_step = get_u32(base + o + 4, big)
-    n = get_u32(base + o + 8, big)
-    o += 12
-    if n + 1 > end - o:  # the data and is_dense
-        return TRUNCATED
-    if rows == 0 or columns == 0:
-        store_i64(scratch, stamp)
-        return np.int64(0)
-    if at_x < 0 or at_y < 0 or at_p < 0 or at_t < 0:
-        return MISSING
-    if not good or big_data != 0 or step < reach or step > n or columns > n or row_step > n:
-        return BAD_LAYOUT
-    if columns * step > row_step or rows > n // row_step:  # so the last point of the last row ends within the data
-        return BAD_LAYOUT
-
-    store_i64(scratch, stamp)
-    found = np.int64(0)
-    for row in range(rows):
-        point = base + o + row * row_step
-        for column in range(columns):
-            if found >= capacity:
+    if rows > 0 and columns > 0:
+        if min(at_x, at_y, at_p, at_t) < 0:
+            return np.int64(MISSING)
+        good = good and load_u8(base + flag - 1) == 0 and max(at_x + 2, at_y + 2, at_p + 1, at_t + 4) <= step
+        # the last point of the last row ends within the data
+        if not good or columns * step > row_step or row_step > size or rows > size // row_step:
+            return np.int64(BAD_LAYOUT)
+        first, left = base + o, min(rows * columns, capacity)
+        for row in range(rows):
+            n = min(columns, left)
+            _copy(first + row * row_step, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t)
+            x, y, p, t, left = x + 2 * n, y + 2 * n, p + n, t + 8 * n, left - n
+            if left == 0:
                 break
-            event = point + column * step
-            store_u16(x + 2 * found, load_u16(event + at_x))
-            store_u16(y + 2 * found, load_u16(event + at_y))
-            store_u8(p + found, 1 if load_u8(event + at_p) != 0 else 0)
-            store_i64(t + 8 * found, stamp + load_u32(event + at_t))
-            found += 1
-        if found >= capacity:
-            break
+    store_i64(scratch, stamp)
     return rows * columns
 
 
-def parse_events_message(address, length, capacity, x, y, p, t, scratch):
-    """`parse_events` as a function of its own, for ``compile_function`` with eight int64 arguments."""
-    return parse_events(address, length, capacity, x, y, p, t, scratch)
+@register_jitable
+def _layout(base, o, fields, end, big):
+    """The PointFields at the cursor -> the cursor behind them, where x, y, p and t begin in a point (-1: missing)
+    [bytes], and whether they are of the types of events."""
+    x = y = p = t = np.int64(-1)
+    good: Any = True
+    for _ in range(fields):
+        o, letter, offset, kind = _field(base, o, end, big)
+        if o < 0:
+            break
+        if letter == _X:
+            good, x = good and x < 0 and kind == _UINT16, offset
+        elif letter == _Y:
+            good, y = good and y < 0 and kind == _UINT16, offset
+        elif letter == _P:
+            good, p = good and p < 0 and kind == _UINT8, offset
+        elif letter == _T:
+            good, t = good and t < 0 and kind == _UINT32, offset
+    return o, x, y, p, t, good
+
+
+@register_jitable
+def _field(base, o, end, big):
+    """The PointField at the cursor -> the cursor behind it, its name if that is one letter (else 0), its offset in a
+    point [bytes], and the type of its number (0 if it has several)."""
+    name = ((o + 3) & -4) + 4
+    behind_name = behind_text(base, o, end, big)
+    typed = behind(behind_name, 4, 5, end)  # offset, datatype
+    o = behind(typed, 4, 4, end)  # count
+    if o < 0:
+        return o, np.int64(0), np.int64(0), np.int64(0)
+    one_letter = behind_name - name == 2 and load_u8(base + name + 1) == 0
+    letter = load_u8(base + name) if one_letter else np.int64(0)
+    kind = load_u8(base + typed - 1) if get_u32(base + o - 4, big) == 1 else np.int64(0)
+    return o, letter, get_u32(base + typed - 5, big), kind
+
+
+@register_jitable
+def _copy(event, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t):
+    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart."""
+    for k in range(n):
+        store_u16(x + 2 * k, load_u16(event + at_x))
+        store_u16(y + 2 * k, load_u16(event + at_y))
+        store_u8(p + k, 1 if load_u8(event + at_p) != 0 else 0)
+        store_i64(t + 8 * k, stamp + load_u32(event + at_t))
+        event += step

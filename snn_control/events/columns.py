@@ -8,12 +8,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events"]
+from ..engine.slots import EVENT_COLUMNS
+
+__all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events", "empty_columns"]
 
 NANOSECONDS = {"us": 1000, "ns": 1}
 FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: as far as times may reach: differences stay within int64
 
 MOST_PIXELS = 1 << 24  # no camera has more; what counts by pixel needs memory for each
+
+
+def empty_columns(n: int) -> tuple[np.ndarray, ...]:
+    """Columns t, x, y, p of ``n`` events, not filled."""
+    return tuple(np.empty(n, dtype) for dtype in EVENT_COLUMNS.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +34,10 @@ class Events:
     width, height : of the sensor; None where nobody said
     """
 
-    t: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    x: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint16))
-    y: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint16))
-    p: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    t: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["t"]))
+    x: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["x"]))
+    y: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["y"]))
+    p: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["p"]))
     unit: str = "us"
     width: int | None = None
     height: int | None = None
@@ -58,6 +65,6 @@ class Events:
     def digest(self) -> str:
         """16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after the other."""
         digest = hashlib.sha256()
-        for column, dtype in ((self.t, "<i8"), (self.x, "<u2"), (self.y, "<u2"), (self.p, "u1")):
-            digest.update(np.ascontiguousarray(column, dtype).tobytes())
+        for name, dtype in EVENT_COLUMNS.items():
+            digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
         return digest.hexdigest()[:16]

@@ -6,16 +6,12 @@ import numpy as np
 
 from . import state as words
 from .codecs import codec
-from .columns import Events
+from .columns import Events, empty_columns
 
 __all__ = ["Decoder"]
 
 MOST_A_WORD = 32  # events: `codecs`
 ROOM = 1 << 16  # events that the columns have room for at first
-
-
-def _columns(room: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.empty(room, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
 
 
 class Decoder:
@@ -35,7 +31,7 @@ class Decoder:
         self.width, self.height = width, height
         self.state = words.new_state(1, width, height)
         self._decode = self.codec.compiled()
-        self._columns = _columns(ROOM)
+        self._columns = empty_columns(ROOM)
         self._triggers = np.empty((ROOM, 2), np.int64)
         self._seen: list[np.ndarray] = []
 
@@ -76,7 +72,7 @@ class Decoder:
 
         What nothing is written to costs no memory, but to move what is there costs time.
         """
-        longer = _columns(n + ROOM + max(left, 3 * n * left // (2 * max(used, 1))))
+        longer = empty_columns(n + ROOM + max(left, 3 * n * left // (2 * max(used, 1))))
         for old, new in zip(columns, longer):
             new[:n] = old[:n]
         return longer

@@ -9,24 +9,16 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from .cdr import ENCAPSULATION, TRUNCATED
-from .packets import unsigned
+from .cdr import TRUNCATED
+from .packets import header_end, time_at, unsigned
 
-__all__ = ["ARRAY_TYPES", "ARRAY_WORDS", "parse_event_array", "parse_event_array_message"]
+__all__ = ["ARRAY_TYPES", "ARRAY_WORDS", "parse_event_array"]
 
 ARRAY_TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
 
 #: what `parse_event_array` writes beside the events: header.stamp [ns], height, width
 STAMP, HEIGHT, WIDTH = range(3)
 ARRAY_WORDS = 3
-
-
-@register_jitable
-def _time(message, at, big):
-    """builtin_interfaces/Time at byte ``at`` in ns; its seconds are signed."""
-    seconds = unsigned(message, at, 4, big)
-    seconds = seconds - (1 << 32) if seconds >= 1 << 31 else seconds
-    return seconds * 1000000000 + unsigned(message, at + 4, 4, big)
 
 
 @register_jitable
@@ -40,16 +32,13 @@ def parse_event_array(message, t, x, y, p, out):
     Returns the number of events in the message, which may exceed the columns; or ENCAPSULATION or TRUNCATED, and then
     nothing was written to the columns.
     """
-    if message.size < 4 or message[0] != 0 or message[1] > 1:
-        return ENCAPSULATION
-    big, end = message[1] == 0, message.size
-    if end < 16:
+    at, end = header_end(message), message.size
+    if at < 0:
+        return at
+    big = message[1] == 0
+    if at + 12 > end:
         return TRUNCATED
-    out[STAMP] = _time(message, 4, big)
-    length = unsigned(message, 12, 4, big)  # of frame_id
-    at = 4 + ((12 + length + 3) & -4)  # offsets count from byte 4
-    if length > end or at + 12 > end:
-        return TRUNCATED
+    out[STAMP] = time_at(message, 4, big)
     out[HEIGHT], out[WIDTH] = unsigned(message, at, 4, big), unsigned(message, at + 4, 4, big)
     count, at = unsigned(message, at + 8, 4, big), at + 12
     if count > end or (count > 0 and at + 16 * count - 3 > end):
@@ -58,11 +47,6 @@ def parse_event_array(message, t, x, y, p, out):
         here = at + 16 * k
         begin = here - 2 if k > 0 else here  # the first follows a uint32, the others a bool
         x[k], y[k] = unsigned(message, begin, 2, big), unsigned(message, begin + 2, 2, big)
-        t[k] = _time(message, here + 4, big)
+        t[k] = time_at(message, here + 4, big)
         p[k] = 1 if message[here + 12] != 0 else 0
     return count
-
-
-def parse_event_array_message(message, t, x, y, p, out):
-    """`parse_event_array` as a function of its own, for ``compile_function``."""
-    return parse_event_array(message, t, x, y, p, out)

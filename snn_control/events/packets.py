@@ -14,7 +14,7 @@ from numba.extending import register_jitable
 from .cdr import ENCAPSULATION, TRUNCATED
 from .codecs import ENCODINGS
 
-__all__ = ["PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_packet", "parse_packet_message", "payload"]
+__all__ = ["PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_packet", "payload"]
 
 PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 
@@ -52,6 +52,25 @@ def encoding_number(message, at, size):
 
 
 @register_jitable
+def time_at(message, at, big):
+    """builtin_interfaces/Time at byte ``at`` in ns; its seconds are signed."""
+    seconds = unsigned(message, at, 4, big)
+    seconds = seconds - (1 << 32) if seconds >= 1 << 31 else seconds
+    return seconds * 1000000000 + unsigned(message, at + 4, 4, big)
+
+
+@register_jitable
+def header_end(message):
+    """The first byte of a message behind its std_msgs/Header, at a multiple of 4; or ENCAPSULATION, TRUNCATED."""
+    if message.size < 4 or message[0] != 0 or message[1] > 1:
+        return ENCAPSULATION
+    if message.size < 16:
+        return TRUNCATED
+    length = unsigned(message, 12, 4, message[1] == 0)  # of frame_id
+    return 4 + ((12 + length + 3) & -4) if length <= message.size else TRUNCATED  # offsets count from byte 4
+
+
+@register_jitable
 def parse_packet(message, out):
     """Read all but the events of a serialized packet.
 
@@ -60,18 +79,13 @@ def parse_packet(message, out):
 
     Returns 0, or ENCAPSULATION or TRUNCATED for what is no such message.
     """
-    if message.size < 4 or message[0] != 0 or message[1] > 1:
-        return ENCAPSULATION
-    big, end = message[1] == 0, message.size
-    if end < 16:
+    at, end = header_end(message), message.size
+    if at < 0:
+        return at
+    big = message[1] == 0
+    if at + 8 > end:
         return TRUNCATED
-    seconds = unsigned(message, 4, 4, big)
-    seconds = seconds - (1 << 32) if seconds >= 1 << 31 else seconds
-    out[STAMP] = seconds * 1000000000 + unsigned(message, 8, 4, big)
-    length = unsigned(message, 12, 4, big)  # of frame_id
-    at = 4 + ((12 + length + 3) & -4)  # offsets count from byte 4
-    if length > end or at + 8 > end:
-        return TRUNCATED
+    out[STAMP] = time_at(message, 4, big)
     out[HEIGHT], out[WIDTH] = unsigned(message, at, 4, big), unsigned(message, at + 4, 4, big)
     at = 4 + ((at - 4 + 8 + 7) & -8)
     if at + 20 > end:
@@ -87,11 +101,6 @@ def parse_packet(message, out):
         return TRUNCATED
     out[BEGIN], out[SIZE] = at + 4, unsigned(message, at, 4, big)
     return 0 if out[BEGIN] + out[SIZE] <= end else TRUNCATED
-
-
-def parse_packet_message(message, out):
-    """`parse_packet` as a function of its own, for ``compile_function``."""
-    return parse_packet(message, out)
 
 
 def payload(message: bytes, out: np.ndarray) -> np.ndarray:

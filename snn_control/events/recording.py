@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import NO_VALUE, DescriptionError
 from .columns import Events
 from .decoder import Decoder
 from .state import COUNTERS
 
-__all__ = ["PIECE", "Recording"]
+__all__ = ["PIECE", "Recording", "refused"]
 
 PIECE = 1_000_000  # events of a chunk, about
 
 #: what can be counted beyond what a decoder counts
 OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "truncated")
+
+
+def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
+    """The error, to be raised, of a file that is no recording or too damaged to be read."""
+    return DescriptionError(str(path), NO_VALUE, rule, fix)
 
 
 class Recording:

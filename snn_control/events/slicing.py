@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine.compile import compile_function
 from ..errors import DescriptionError
-from .columns import FURTHEST, Events
+from .columns import FURTHEST, Events, empty_columns
 
 __all__ = ["LONGEST_GAP", "MOST_TICKS", "Extent", "Slicer", "Tick", "assign", "part"]
 
@@ -198,8 +198,5 @@ class _Open:
         if len(self.parts) == 1:
             t, x, y, p = self.parts[0]
         else:
-            t, x, y, p = (np.concatenate(column) for column in zip(NOTHING, *self.parts, strict=True))
+            t, x, y, p = (np.concatenate(column) for column in zip(empty_columns(0), *self.parts, strict=True))
         return Tick(self.index, t, x, y, p, self.dropped)
-
-
-NOTHING = (np.empty(0, np.int64), Events().x, Events().y, Events().p)

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.slots import EVENT_COLUMNS
 from .columns import Events
 
-__all__ = ["COLUMNS", "Digest", "Spool"]
-
-#: column -> its type in files and digests
-COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
+__all__ = ["Digest", "Spool"]
 
 IN_MEMORY = 1 << 26  # bytes of a column that are not yet written to the disk
 BLOCK = 1 << 22
@@ -42,7 +40,7 @@ class Spool:
 
     def add(self, events: Events) -> None:
         for name, file in self._files.items():
-            file.write(np.ascontiguousarray(getattr(events, name), COLUMNS[name]))
+            file.write(np.ascontiguousarray(getattr(events, name), EVENT_COLUMNS[name]))
         self.count += len(events)
 
     def blocks(self, name: str) -> Iterator[bytes]:
@@ -62,7 +60,7 @@ class Digest:
         self._rest = Spool("xyp")
 
     def add(self, events: Events) -> None:
-        self._hash.update(np.ascontiguousarray(events.t, COLUMNS["t"]).data)
+        self._hash.update(np.ascontiguousarray(events.t, EVENT_COLUMNS["t"]).data)
         self._rest.add(events)
 
     def finish(self) -> str:

@@ -57,7 +57,7 @@ class Summary:
         return self
 
     def close(self) -> None:
-        """Give up what the digest needs; `finish` has done so."""
+        """Delete the temporary files of the digest; `finish` has done so."""
         self._digest.close()
 
     @property

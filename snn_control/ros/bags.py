@@ -1,4 +1,4 @@
-"""A rosbag2 of ordinary messages as what a controller is shown: the topics of its ``ros.inputs``, tick by tick.
+"""A rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
 Numbers are read by the same program as in the loop (`wire`), out of the bag's bytes. Tick k, k periods after the first
 message, sees what the loop would have seen then: of values the newest message received so far, NaN (not plausible)

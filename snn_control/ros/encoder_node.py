@@ -19,6 +19,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, RosTopic, load_spec
 from ..engine.tick import tick_address
 from ..errors import DescriptionError
+from ..events.files.messages import CLOUD_TYPE
 from ..network import Network
 from ..realtime.loop import Loop
 from .diagnostics import Reporter
@@ -33,7 +34,7 @@ from .process import (
     warn_of_unknown_parameters,
 )
 from .spikes import SpikesOutput
-from .topics import CLOUD_TYPE, at_rate, input_ports, qos_of, resolved
+from .topics import at_rate, input_ports, qos_of, resolved
 
 __all__ = ["EncoderNode", "encoders_only", "main"]
 

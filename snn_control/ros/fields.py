@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import DescriptionError, close_match
-from .cdr import KIND_SIZES, KINDS
+from .kinds import KIND_SIZES, KINDS
 from .paths import Named, Segment
 
 __all__ = [

@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from ..coding import ArgmaxDecoder, Output
 from ..engine.memory import load_f64, load_i64, store_f64, store_i64
 from ..errors import DescriptionError
-from .cdr import FLOAT32, FLOAT64, KINDS, nearest_whole, put_number
+from .kinds import FLOAT32, FLOAT64, KINDS, nearest_whole, put_number
 
 __all__ = ["ROW", "Bounds", "fit_bounds", "put_row", "rows_of"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.memory import load_f64, load_i64, load_u8, store_i64, store_u8
-from ..events.cdr import MISSING, TRUNCATED, get_u32
+from ..events.cdr import MISSING, TRUNCATED, behind, behind_text, get_u32
 from .paths import MOST_NAMES
 
 __all__ = [
@@ -109,30 +109,26 @@ def find_names(program, record, base, o, end, big, scratch):
         return o + length
     store_i64(scratch + 8 * BLOCK_LENGTH, 0)
     wanted, index, begin = load_i64(record + 8), scratch + 8 * INDEX, o
-    if o + 4 > end:
-        return TRUNCATED
-    n = get_u32(base + o, big)
-    o += 4
+    o = behind(o, 4, 4, end)
+    if o < 0:
+        return o
+    n = get_u32(base + o - 4, big)
     if n * 4 > end - o:
-        return TRUNCATED
+        return np.int64(TRUNCATED)
     store_i64(scratch + 8 * COUNT_OF_NAMES, n)
     for k in range(wanted):
         store_i64(index + 8 * k, -1)
     for i in range(n):
-        o = (o + 3) & -4
-        if o + 4 > end:
-            return TRUNCATED
-        length = get_u32(base + o, big)
-        o += 4
-        if length > end - o:
-            return TRUNCATED
-        k = which(program, record, base + o, length)
+        name = ((o + 3) & -4) + 4
+        o = behind_text(base, o, end, big)
+        if o < 0:
+            return o
+        k = which(program, record, base + name, o - name)
         if k >= 0:
             if load_i64(index + 8 * k) >= 0:
                 detail(scratch, k, i)
                 return REPEATED
             store_i64(index + 8 * k, i)
-        o += length
     if n > 0:
         for k in range(wanted):
             if load_i64(index + 8 * k) < 0:

@@ -20,8 +20,9 @@ from ..events.event_array import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
 from ..realtime.port import FINAL, WITHHELD
 from . import port_base as base
-from .cdr import KIND_SIZES, walk
+from .cdr import walk
 from .fields import type_name
+from .kinds import KIND_SIZES
 from .limits import ROW, Bounds, put_row, rows_of
 from .malformed import ABOUT, CODE, COUNTS, FEW, explain
 from .pick import DETAIL, SCRATCH_WORDS

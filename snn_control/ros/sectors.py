@@ -90,10 +90,6 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
         store_f64(out + 8 * k, value)
 
 
-def _reduce(values, n, out, size, how, rules, counters):
-    reduce_sectors(values, n, out, size, how, rules, counters)
-
-
 def reduced(values: np.ndarray, spec: ValueInput, how: str, counters: np.ndarray | None = None) -> np.ndarray:
     """`reduce_sectors` of arrays: (n,) float64 with n >= size -> (size,) float64; ``how`` is one of `REDUCTIONS`.
 
@@ -101,7 +97,7 @@ def reduced(values: np.ndarray, spec: ValueInput, how: str, counters: np.ndarray
     """
     given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
     counted = np.zeros(3, np.int64) if counters is None else counters
-    run = compile_function(_reduce, "void(int64,int64,int64,int64,int64,int64,int64)")
+    run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")
     run(
         given.ctypes.data, len(given), out.ctypes.data, spec.size, REDUCTIONS.index(how), rules.ctypes.data,
         counted.ctypes.data,

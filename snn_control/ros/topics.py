@@ -16,7 +16,7 @@ from ..controller_file import ControllerSpec, RosTopic
 from ..engine.bound import Bound
 from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError, close_match
-from ..events.event_array import ARRAY_TYPES
+from ..events.files.messages import CLOUD_TYPE, EVENT_TYPES
 from ..events.packets import PACKET_TYPES
 from ..realtime.port import LOCKSTEP, caller
 from ..realtime.ports.columns import addresses_of
@@ -28,8 +28,6 @@ from .sectors import rules_of
 from .wire import compile_path
 
 __all__ = [
-    "CLOUD_TYPE",
-    "EVENT_TYPES",
     "at_rate",
     "check_events",
     "command_bounds",
@@ -44,9 +42,6 @@ __all__ = [
     "qos_of",
     "resolved",
 ]
-
-CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
-EVENT_TYPES = (CLOUD_TYPE, *PACKET_TYPES, *ARRAY_TYPES)
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:

@@ -17,34 +17,7 @@ import numpy as np
 
 from ..engine.compile import compile_function
 from ..errors import DescriptionError, InputError, close_match
-from . import malformed
-from .cdr import (
-    ALL,
-    BACK,
-    CHOOSE,
-    CHOSEN,
-    COUNT,
-    END,
-    FLOAT32,
-    HEAD,
-    IF_ZERO,
-    KEEP,
-    KIND_SIZES,
-    KINDS,
-    LIST,
-    MARK,
-    NAME,
-    NEXT,
-    NUMBERS,
-    READ,
-    SEQUENCE,
-    SET,
-    SKIP,
-    STRING,
-    TAKEN,
-    WORDS,
-    walk_message,
-)
+from . import cdr, malformed
 from .fields import (
     begins_with_stamp,
     class_of,
@@ -60,6 +33,7 @@ from .fields import (
     says,
     type_name,
 )
+from .kinds import FLOAT32, KIND_SIZES, KINDS
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .pick import (
     ANGLE,
@@ -142,19 +116,19 @@ class _Assembler:
     def skip(self, align: int, size: int) -> None:
         if size == 0:
             return
-        if len(self.rows) > self.fixed and self.rows[-1][0] == SKIP:
+        if len(self.rows) > self.fixed and self.rows[-1][0] == cdr.SKIP:
             last = self.rows[-1]
             if align <= last[1] and last[2] % align == 0:  # it begins where the last one ended
                 last[2] += size
                 return
-        self.add(SKIP, align, size)
+        self.add(cdr.SKIP, align, size)
 
     def loop(self, register: int, body: Any) -> None:
         """``body()`` as often as the register says, which may be 0."""
-        leave = self.add(IF_ZERO, register)
+        leave = self.add(cdr.IF_ZERO, register)
         again = self.label()
         body()
-        self.add(NEXT, register, target=again)
+        self.add(cdr.NEXT, register, target=again)
         leave[4] = self.label()
 
     # -- what the path does not want
@@ -173,7 +147,7 @@ class _Assembler:
         elif is_struct(kind):
             self.pass_struct(class_of(kind), depth)
         elif not is_nested(kind):
-            self.add(STRING, 4 if is_wide(kind) else 1)
+            self.add(cdr.STRING, 4 if is_wide(kind) else 1)
         else:
             self.pass_elements(kind, depth)
 
@@ -185,16 +159,16 @@ class _Assembler:
             align, one = fixed
             stride = -(-one // align) * align
             if size is None:
-                self.add(SEQUENCE, align, one, stride)
+                self.add(cdr.SEQUENCE, align, one, stride)
                 self.label()
             else:
                 self.skip(align, (size - 1) * stride + one)
             return
         register = _register(depth)
         if size is None:
-            self.add(COUNT, register, least_size(element))
+            self.add(cdr.COUNT, register, least_size(element))
         else:
-            self.add(SET, register, size)
+            self.add(cdr.SET, register, size)
         self.loop(register, lambda: self.pass_type(element, depth + 1))
 
     def record(self, pick: Elements | Named | Angles, how: int = SLICE) -> int:
@@ -229,9 +203,9 @@ class _Assembler:
         if isinstance(segment.pick, Angles):
             hooks = _angle_hooks(message_class, segment)
         if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # what is needed first stands behind
-            self.add(MARK, _register(depth) + BEGIN)
+            self.add(cdr.MARK, _register(depth) + BEGIN)
             self.pass_until(fields, hooks, depth)
-            self.add(BACK, _register(depth) + BEGIN)
+            self.add(cdr.BACK, _register(depth) + BEGIN)
             hooks = {}
         found = (0, 0)
         for name, kind in fields.items():
@@ -270,12 +244,12 @@ class _Assembler:
             count = _check_slice(pick, kind, path)
         total = _register(depth)
         if size is None:
-            self.add(COUNT, total, least_size(element))
+            self.add(cdr.COUNT, total, least_size(element))
         else:
-            self.add(SET, total, size)
+            self.add(cdr.SET, total, size)
         if is_basic(element) and not rest:
             number = kind_number(element, path)
-            self.add(NUMBERS, number, total, self.record(pick, NAMED))
+            self.add(cdr.NUMBERS, number, total, self.record(pick, NAMED))
             self.label()
             return number, count
         return self.want_elements(element, pick, count, rest, path, depth, level)
@@ -290,28 +264,28 @@ class _Assembler:
         total = _register(depth)
         own = isinstance(pick, Named) and has_name(element, pick.key)
         record = self.record(pick, OWN if own else NAMED)
-        jump = self.add(CHOOSE, total, 0, record)
-        leave = self.add(IF_ZERO, total)
+        jump = self.add(cdr.CHOOSE, total, 0, record)
+        leave = self.add(cdr.IF_ZERO, total)
         again = self.label()
         if own:
-            key = {pick.key: (NAME, total + NAMED_NEXT, 0, record)}
-            self.add(MARK, total + BEGIN)
+            key = {pick.key: (cdr.NAME, total + NAMED_NEXT, 0, record)}
+            self.add(cdr.MARK, total + BEGIN)
             self.pass_until(fields_of(class_of(element)), key, depth + 1)
-            self.add(BACK, total + BEGIN)
-        chosen = self.add(CHOSEN, total, 0, record)
+            self.add(cdr.BACK, total + BEGIN)
+        chosen = self.add(cdr.CHOSEN, total, 0, record)
         number, each = self.want_one(element, rest, path, depth + 1, level)
-        taken = self.add(TAKEN, total, 0, record)
+        taken = self.add(cdr.TAKEN, total, 0, record)
         chosen[4] = self.label()
         self.pass_type(element, depth + 1)
         taken[4] = self.label()
-        self.add(NEXT, total, target=again)
+        self.add(cdr.NEXT, total, target=again)
         leave[4] = self.label()
         if isinstance(pick, Named):
             if each < 0:
                 rule = "has an open slice behind what is picked by name"
                 raise DescriptionError("field", path, rule, "give the slice an end")
             self.table[record + 2] = each
-            self.add(ALL, total, 0, record)
+            self.add(cdr.ALL, total, 0, record)
         jump[4] = self.label()
         return number, count * each if count >= 0 and each >= 0 else -1
 
@@ -328,13 +302,13 @@ class _Assembler:
             raise DescriptionError("field", path, f"is a {says(kind)}, not a number")
         number = kind_number(kind, path)
         self.label()
-        self.add(READ, number, 1)
+        self.add(cdr.READ, number, 1)
         self.label()
         return number, 1
 
     def code(self, stamped: bool, kind: int) -> np.ndarray:
         """The program, read-only: head, operations, table, names."""
-        table = HEAD + WORDS * len(self.rows)
+        table = cdr.HEAD + cdr.WORDS * len(self.rows)
         size = 8 * (table + len(self.table))
         for word, text in self.names:
             self.table[word] = size
@@ -371,7 +345,7 @@ def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, 
         if not is_basic(kind) or kind_number(kind, name) < FLOAT32:
             rule = f"cannot be picked by angle: {type_name(message_class)} has no number {name!r}"
             raise DescriptionError("field", segment.name, rule, "as LaserScan has")
-        hooks[name] = (KEEP, ANGLE + k, kind_number(kind, name))
+        hooks[name] = (cdr.KEEP, ANGLE + k, kind_number(kind, name))
     return hooks
 
 
@@ -386,7 +360,7 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
     """(alignment, bytes) of a type that always takes the same bytes, whatever lies before it; else None."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
-    if len(trial.rows) == 1 and trial.rows[0][0] == SKIP:
+    if len(trial.rows) == 1 and trial.rows[0][0] == cdr.SKIP:
         return trial.rows[0][1], trial.rows[0][2]
     return None
 
@@ -401,9 +375,9 @@ def compile_path(message_class: type, field: str) -> PathProgram:
     level = owner_of_names(message_class, segments)
     picked = next((segment.pick for segment in segments if isinstance(segment.pick, Named)), None)
     if picked is not None and level >= 0:
-        assembler.hooks[level] = {picked.key: (LIST, 0, 0, assembler.record(picked, NAMED))}
+        assembler.hooks[level] = {picked.key: (cdr.LIST, 0, 0, assembler.record(picked, NAMED))}
     kind, size = assembler.walk_path(message_class, segments, "", 0)
-    assembler.add(END)
+    assembler.add(cdr.END)
     stamped = begins_with_stamp(message_class)
     code = assembler.code(stamped, kind)
     return PathProgram(type_name(message_class), field, segments, code, kind, size, stamped)
@@ -440,4 +414,4 @@ def message_end(program: PathProgram, data: Any) -> int:
 
 def walker() -> Callable:
     """`cdr.walk`, compiled, for use from Python."""
-    return compile_function(walk_message, "int64(int64,int64,int64,int64,int64,int64,int64)")
+    return compile_function(cdr.walk, "int64(int64,int64,int64,int64,int64,int64,int64)")

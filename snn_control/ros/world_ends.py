@@ -15,11 +15,12 @@ from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from ..events import Events
 from ..events.codecs import codec
+from ..events.files.messages import CLOUD_TYPE
 from ..events.packets import PACKET_TYPES, packet_cdr
 from ..realtime.port import caller
 from .clouds import events_cdr
 from .ports import CommandOutput, NumericInput
-from .topics import CLOUD_TYPE, message_class, qos_of, resolved
+from .topics import message_class, qos_of, resolved
 from .wire import compile_path
 
 __all__ = ["Camera", "Commands", "Sensors"]

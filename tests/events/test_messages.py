@@ -19,7 +19,6 @@ from snn_control.events.event_array import (
     STAMP,
     WIDTH,
     parse_event_array,
-    parse_event_array_message,
 )
 from tests.events.recordings import same, some_events, told, write_db3
 
@@ -63,7 +62,7 @@ def parse(message, room=1000, compiled=True):
     words, raw = np.zeros(ARRAY_WORDS, np.int64), np.frombuffer(message, np.uint8)
     if compiled:
         signature = "int64(Array(uint8,1,'C',readonly=True),int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[::1])"
-        return compile_function(parse_event_array_message, signature)(raw, *columns, words), columns, words
+        return compile_function(parse_event_array, signature)(raw, *columns, words), columns, words
     return parse_event_array(raw, *columns, words), columns, words
 
 
@@ -136,7 +135,7 @@ def read_packet(message, compiled=True):
     if not compiled:
         return packets.parse_packet(raw, words), words
     signature = "int64(Array(uint8,1,'C',readonly=True),int64[::1])"
-    return compile_function(packets.parse_packet_message, signature)(raw, words), words
+    return compile_function(packets.parse_packet, signature)(raw, words), words
 
 
 @pytest.mark.parametrize("big", [False, True])

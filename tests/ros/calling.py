@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import call3
-from snn_control.ros.cdr import put_number
+from snn_control.ros.kinds import put_number
 from snn_control.ros.limits import ROW, put_row
 
 

@@ -24,7 +24,7 @@ EVENT_TYPES["t"] = (PointField.UINT32, "<u4")
 
 
 def parser():
-    return compile_function(reader.parse_events_message, "int64(" + ",".join(["int64"] * 8) + ")")
+    return compile_function(reader.parse_events, "int64(" + ",".join(["int64"] * 8) + ")")
 
 
 class Events:

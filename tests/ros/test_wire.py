@@ -25,8 +25,9 @@ from sensor_msgs.msg import Imu, JointState, LaserScan
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from snn_control.errors import DescriptionError, InputError
+from snn_control.events.cdr import ENCAPSULATION
 from snn_control.ros import cdr, pick
-from snn_control.ros.cdr import KINDS
+from snn_control.ros.kinds import KINDS
 from snn_control.ros.pick import SCRATCH_WORDS
 from snn_control.ros.wire import compile_path, locate, message_end, read_values, walker
 from tests.ros.calling import put
@@ -171,7 +172,7 @@ def mutate(data: bytes, random: Random) -> bytes:
 def test_other_encapsulations_are_refused(head):
     data = head + bytes(400) if len(head) == 4 else head
     n = run(compile_path(Imu, "angular_velocity.z"), np.frombuffer(data + b"\0", np.uint8).ctypes.data, len(data), 1)
-    assert n == cdr.ENCAPSULATION
+    assert n == ENCAPSULATION
 
 
 def test_counts_that_do_not_fit():

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ...errors import NO_VALUE, DescriptionError
+from ...errors import DescriptionError
 from ..columns import MOST_PIXELS
-from ..recording import Recording
+from ..recording import Recording, refused
 from .storage import BAGS
 
 __all__ = ["kind_of_file", "open_recording"]
@@ -36,11 +36,11 @@ def kind_of_file(path: Path) -> Open:
 
         return open_bag
     if not path.is_file():
-        raise DescriptionError(str(path), NO_VALUE, "is neither a file nor a folder", ACCEPTED)
+        raise refused(path, "is neither a file nor a folder", ACCEPTED)
     with open(path, "rb") as file:
         head = file.read(16)
     if not head:
-        raise DescriptionError(str(path), NO_VALUE, "is empty", ACCEPTED)
+        raise refused(path, "is empty", ACCEPTED)
     return _by_header(path, head)
 
 
@@ -63,8 +63,8 @@ def _by_header(path: Path, head: bytes) -> Open:
         return NpzRecording
     for first, (what, fix) in OTHERS.items():
         if head.startswith(first):
-            raise DescriptionError(str(path), NO_VALUE, f"is {what}, which is not read", fix)
-    raise DescriptionError(str(path), NO_VALUE, f"begins with {head[:8]!r} and is no recording", ACCEPTED)
+            raise refused(path, f"is {what}, which is not read", fix)
+    raise refused(path, f"begins with {head[:8]!r} and is no recording", ACCEPTED)
 
 
 def open_recording(
@@ -85,13 +85,13 @@ def open_recording(
     where = Path(path)
     try:
         if not where.exists():
-            raise DescriptionError(str(path), NO_VALUE, "does not exist")
+            raise refused(path, "does not exist")
         opened = kind_of_file(where)(where, topic, width, height)
     except OSError as error:
-        raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error.strerror or error}") from None
+        raise refused(path, f"cannot be read: {error.strerror or error}") from None
     if (opened.width or 0) * (opened.height or 0) > MOST_PIXELS:
         rule = f"says that its frame is {opened.width}x{opened.height}, more than {MOST_PIXELS:,} pixels"
-        raise DescriptionError(str(path), NO_VALUE, rule, "give width and height")
+        raise refused(path, rule, "give width and height")
     if topic is not None and opened.topic is None:
         raise DescriptionError("--topic", topic, f"{path} has no topics", "leave it out")
     return opened

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import NO_VALUE, DescriptionError, SnnControlError, how_to_install
+from ...errors import DescriptionError, SnnControlError, how_to_install
 from ..columns import Events
-from ..recording import Recording
+from ..recording import Recording, refused
 
 __all__ = ["Aedat4Recording"]
 
@@ -69,9 +69,9 @@ class Aedat4Recording(Recording):
         listed = ", ".join(f"{k} ({w}x{h})" for k, (w, h) in sizes.items())
         if not sizes:
             kinds = ", ".join(sorted({v["type"] for v in streams.values()})) or "nothing"
-            raise DescriptionError(str(path), NO_VALUE, f"has no stream of events, only {kinds}")
+            raise refused(path, f"has no stream of events, only {kinds}")
         if topic is None and len(sizes) > 1:
-            raise DescriptionError(str(path), NO_VALUE, f"has streams of events {listed}", "choose one with --topic")
+            raise refused(path, f"has streams of events {listed}", "choose one with --topic")
         self.topic = topic or next(iter(sizes))
         if self.topic not in sizes:
             raise DescriptionError("--topic", topic, f"{path} has no such stream of events; it has {listed}")
@@ -89,11 +89,11 @@ class Aedat4Recording(Recording):
             _check_header(path)
             return aedat.Decoder(str(path))
         except (RuntimeError, ValueError, ElementTree.ParseError, struct.error) as error:
-            raise DescriptionError(str(path), NO_VALUE, f"has no whole AEDAT4 header: {error}") from None
+            raise refused(path, f"has no whole AEDAT4 header: {error}") from None
         except BaseException as error:
             if not _is_panic(error):
                 raise
-            raise DescriptionError(str(path), NO_VALUE, "has an AEDAT4 header that cannot be read") from None
+            raise refused(path, "has an AEDAT4 header that cannot be read") from None
 
     def _pieces(self) -> Iterator[Events]:
         packets = self._open(self.path)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import NO_VALUE, DescriptionError, counted
+from ...errors import DescriptionError, counted
 from ...files import open_file
 from ..columns import NANOSECONDS, Events
 from ..decoder import Decoder
 from ..packets import PACKET_TYPES
-from ..recording import Recording
+from ..recording import Recording, refused
 from .mcap_storage import McapStorage
 from .messages import CLOUD_TYPE, EVENT_TYPES, Jumps, encoding_of, reader_of
 from .sqlite_storage import SqliteStorage
@@ -49,13 +49,13 @@ def _folder(path: Path) -> tuple[list[Storage], bool]:
     """All files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
-        raise DescriptionError(str(path), NO_VALUE, "has .db3 and .mcap files", "name the one that is meant")
+        raise refused(path, "has .db3 and .mcap files", "name the one that is meant")
     names = sorted(found[".db3"] or found[".mcap"], key=_natural)
     full = [name for name in names if name.stat().st_size]
     if not full:
         rule = "has only empty bag files" if names else "is a folder without .db3 or .mcap files"
         packed = any(path.glob("*.zstd"))
-        raise DescriptionError(str(path), NO_VALUE, rule, "unpack them first: zstd -d *.zstd" if packed else "")
+        raise refused(path, rule, "unpack them first: zstd -d *.zstd" if packed else "")
     storage = SqliteStorage if found[".db3"] else McapStorage
     return [storage(name) for name in full], len(full) < len(names)
 
@@ -107,7 +107,7 @@ class BagRecording(Recording):
         else:
             if first:
                 rule = f"has packets of the encoding {first!r}, which is not known"
-                raise DescriptionError(self.path, NO_VALUE, rule)
+                raise refused(self.path, rule)
         self._describe()
         self._begin()
 
@@ -157,8 +157,8 @@ class BagRecording(Recording):
         if topic is not None:
             raise DescriptionError("--topic", topic, f"{path} has no such topic; it has {listed}")
         if of_events:
-            raise DescriptionError(path, NO_VALUE, f"has several topics of events: {listed}", "choose one with --topic")
-        raise DescriptionError(path, NO_VALUE, f"is a bag without events; it has {listed}")
+            raise refused(path, f"has several topics of events: {listed}", "choose one with --topic")
+        raise refused(path, f"is a bag without events; it has {listed}")
 
     def _listed(self, names: Sequence[str]) -> str:
         counts = dict.fromkeys(names, 0)

@@ -6,27 +6,26 @@ What goes wrong in a message is counted, never raised.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 
 from ...engine.compile import compile_function
 from .. import packets
-from ..clouds import EVENT_SCRATCH_WORDS, parse_events_message
+from ..clouds import EVENT_SCRATCH_WORDS, parse_events
 from ..codecs import ENCODINGS, codec
-from ..columns import NANOSECONDS, Events
+from ..columns import NANOSECONDS, Events, empty_columns
 from ..decoder import Decoder
-from ..event_array import ARRAY_TYPES, ARRAY_WORDS, HEIGHT, WIDTH, parse_event_array_message
-from ..packets import PACKET_TYPES, PACKET_WORDS, parse_packet_message
+from ..event_array import ARRAY_TYPES, ARRAY_WORDS, HEIGHT, WIDTH, parse_event_array
+from ..packets import PACKET_TYPES, PACKET_WORDS, parse_packet
 
 __all__ = ["CLOUD_TYPE", "EVENT_TYPES", "Jumps", "MessageReader", "encoding_of", "reader_of"]
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
-EVENT_TYPES = (*PACKET_TYPES, *ARRAY_TYPES, CLOUD_TYPE)
+EVENT_TYPES = (CLOUD_TYPE, *PACKET_TYPES, *ARRAY_TYPES)
 
 Count = Callable[[str, int], None]
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Columns = tuple[np.ndarray, ...]
 
 
 class MessageReader(Protocol):
@@ -42,17 +41,8 @@ class MessageReader(Protocol):
         """Width and height that the newest message says [pixel]."""
 
 
-@cache
-def _compiled(function: Callable, signature: str) -> Callable:
-    return compile_function(function, signature)
-
-
 BYTES = "Array(uint8,1,'C',readonly=True)"
 COLUMNS = "int64[::1],uint16[::1],uint16[::1],uint8[::1]"
-
-
-def _empty(n: int) -> Columns:
-    return np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)
 
 
 def _known(side: int) -> int | None:
@@ -96,7 +86,7 @@ class PacketReader:
 
     def read(self, log_time: int, message: bytes) -> Columns | None:
         words = self._words
-        code = _compiled(parse_packet_message, f"int64({BYTES},int64[::1])")(np.frombuffer(message, np.uint8), words)
+        code = compile_function(parse_packet, f"int64({BYTES},int64[::1])")(np.frombuffer(message, np.uint8), words)
         if code < 0 or words[packets.ENCODING] < 0:
             self.count("malformed", 1)
             return None
@@ -155,8 +145,8 @@ class ArrayReader:
         return _known(int(self._words[WIDTH])), _known(int(self._words[HEIGHT]))
 
     def read(self, log_time: int, message: bytes) -> Columns | None:
-        columns = _empty(len(message) // 16 + 1)
-        parse = _compiled(parse_event_array_message, f"int64({BYTES},{COLUMNS},int64[::1])")
+        columns = empty_columns(len(message) // 16 + 1)
+        parse = compile_function(parse_event_array, f"int64({BYTES},{COLUMNS},int64[::1])")
         n = parse(np.frombuffer(message, np.uint8), *columns, self._words)
         if n < 0:
             self.count("malformed", 1)
@@ -179,16 +169,16 @@ class CloudReader:
         return None, None
 
     def read(self, log_time: int, message: bytes) -> Columns | None:
-        n = self._parse(message, 0, _empty(0))
+        n = self._parse(message, 0, empty_columns(0))
         if n < 0:
             self.count("malformed", 1)
             return None
-        columns = _empty(n)
+        columns = empty_columns(n)
         self._parse(message, n, columns)
         return columns
 
     def _parse(self, message: bytes, room: int, columns: Columns) -> int:
-        parse = _compiled(parse_events_message, f"int64({','.join(['int64'] * 8)})")
+        parse = compile_function(parse_events, f"int64({','.join(['int64'] * 8)})")
         t, x, y, p = (column.ctypes.data for column in columns)
         raw = np.frombuffer(message, np.uint8)
         return parse(raw.ctypes.data, len(raw), room, x, y, p, t, self._scratch.ctypes.data)
@@ -205,6 +195,6 @@ def encoding_of(message: bytes) -> str:
     """Name of a packet's encoding as it stands there, known or not; empty where the message is malformed."""
     words = np.zeros(PACKET_WORDS, np.int64)
     raw = np.frombuffer(message, np.uint8)
-    if _compiled(parse_packet_message, f"int64({BYTES},int64[::1])")(raw, words) < 0:
+    if compile_function(parse_packet, f"int64({BYTES},int64[::1])")(raw, words) < 0:
         return ""
     return message[words[packets.NAME] :].partition(b"\0")[0][:80].decode("latin-1")

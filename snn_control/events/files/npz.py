@@ -10,11 +10,12 @@ from typing import IO
 
 import numpy as np
 
+from ...engine.slots import EVENT_COLUMNS
 from ...errors import NO_VALUE, DescriptionError
 from ...files import Arrays
 from ..columns import FURTHEST, NANOSECONDS, Events
-from ..recording import PIECE, Recording
-from ..spool import COLUMNS, Spool
+from ..recording import PIECE, Recording, refused
+from ..spool import Spool
 
 __all__ = ["NpzRecording", "write_npz"]
 
@@ -27,19 +28,19 @@ class NpzRecording(Recording):
     def __init__(self, path: Path, topic: str | None, width: int | None, height: int | None) -> None:
         try:
             with Arrays(path) as arrays:
-                missing = COLUMNS.keys() - set(arrays)
+                missing = EVENT_COLUMNS.keys() - set(arrays)
                 if missing:
                     rule = f"has no arrays {', '.join(sorted(missing))}; events are t, x, y, p"
-                    raise DescriptionError(str(path), NO_VALUE, rule)
+                    raise refused(path, rule)
                 said = {name: _scalar(path, arrays, name) for name in ("width", "height")}
                 self.unit = str(arrays["unit"]) if "unit" in arrays else "us"
-                lengths = {_length(path, arrays, name) for name in COLUMNS}
+                lengths = {_length(path, arrays, name) for name in EVENT_COLUMNS}
         except ValueError as error:
             if isinstance(error, DescriptionError):
                 raise
-            raise DescriptionError(str(path), NO_VALUE, f"cannot be read: {error}") from None
+            raise refused(path, f"cannot be read: {error}") from None
         if len(lengths) > 1:
-            raise DescriptionError(str(path), NO_VALUE, f"has columns of different lengths: {sorted(lengths)}")
+            raise refused(path, f"has columns of different lengths: {sorted(lengths)}")
         super().__init__(path, width or said["width"], height or said["height"])
         if self.unit not in NANOSECONDS:
             raise DescriptionError(f"{path}: unit", self.unit, "must be us or ns")
@@ -48,7 +49,7 @@ class NpzRecording(Recording):
     def _pieces(self) -> Iterator[Events]:
         with ExitStack() as stack:
             arrays = stack.enter_context(Arrays(self.path))
-            columns = {name: stack.enter_context(arrays.open(name)) for name in COLUMNS}
+            columns = {name: stack.enter_context(arrays.open(name)) for name in EVENT_COLUMNS}
             while self.bytes_read < self._length:
                 n = min(PIECE, self._length - self.bytes_read)
                 try:
@@ -64,7 +65,7 @@ class NpzRecording(Recording):
                     self._counts["truncated"] = 1
                     return
                 self.bytes_read += n
-                yield self._timely(*(raw[name] for name in COLUMNS))
+                yield self._timely(*(raw[name] for name in EVENT_COLUMNS))
 
     def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
         """The events of whole numbers of any type; those whose numbers no camera has are counted and left out."""
@@ -76,7 +77,7 @@ class NpzRecording(Recording):
         if wrong.any():
             self._counts["malformed"] += int(np.count_nonzero(wrong))
             t, x, y, p = (column[~wrong] for column in (t, x, y, p))
-        t, x, y = (column.astype(COLUMNS[name]) for name, column in zip("txy", (t, x, y), strict=True))
+        t, x, y = (column.astype(EVENT_COLUMNS[name]) for name, column in zip("txy", (t, x, y), strict=True))
         return self._in_frame(t, x, y, (p > 0).astype(np.uint8))
 
 
@@ -101,7 +102,7 @@ def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
 def write_npz(file: IO[bytes], spool: Spool, unit: str, width: int | None, height: int | None) -> None:
     """Write spooled events as such a file, compressed."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, dtype in COLUMNS.items():
+        for name, dtype in EVENT_COLUMNS.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 header = {"descr": dtype, "fortran_order": False, "shape": (spool.count,)}
                 np.lib.format.write_array_header_1_0(member, header)

@@ -14,10 +14,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ...errors import NO_VALUE, DescriptionError
 from ..codecs import codec
 from ..columns import Events
-from ..recording import Recording
+from ..recording import Recording, refused
 
 __all__ = ["DatRecording", "RawRecording", "open_prophesee", "read_header"]
 
@@ -98,7 +97,7 @@ def _encoding(path: Path, fields: dict[str, str]) -> str:
     if known is None:
         found = f"has the format {name!r}" if name else "has a header that names no format"
         rule = f"{found}; known are EVT2, EVT2.1 and EVT3 ('% evt 3.0' or '% format EVT3;height=720;width=1280')"
-        raise DescriptionError(str(path), NO_VALUE, rule)
+        raise refused(path, rule)
     if known == "evt21" and _exchanged(fields):
         return "evt21_legacy"
     return known
@@ -166,14 +165,14 @@ class DatRecording(Recording):
         super().__init__(path, width, height)
         version = fields.get("version", "2").partition(".")[0]
         if version != "2":
-            raise DescriptionError(str(path), NO_VALUE, f"is DAT of version {fields['version']}; version 2 is read")
+            raise refused(path, f"is DAT of version {fields['version']}; version 2 is read")
         self._begin_data, self.size_bytes = begin + 2, path.stat().st_size
         with open(path, "rb") as file:
             file.seek(begin)
             kind = file.read(2)
         if len(kind) == 2 and (kind[0] not in (0, 12, 14) or kind[1] != 8):
             rule = f"has DAT events of type {kind[0]} and size {kind[1]}; types 0, 12 and 14 of size 8 are read"
-            raise DescriptionError(str(path), NO_VALUE, rule)
+            raise refused(path, rule)
         self._cut_header = len(kind) < 2
         self._are_triggers = kind[:1] == b"\x0e"
 

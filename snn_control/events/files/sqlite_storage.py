@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from ...errors import NO_VALUE, DescriptionError
+from ..recording import refused
 from .storage import full_type, unpacked
 
 __all__ = ["SqliteStorage"]
@@ -39,9 +39,7 @@ class SqliteStorage:
                 self._topics = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
                 bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
         except sqlite3.DatabaseError as error:
-            raise DescriptionError(
-                str(path), NO_VALUE, f"is an SQLite file, but no bag that can be read: {error}"
-            ) from None
+            raise refused(path, f"is an SQLite file, but no bag that can be read: {error}") from None
 
     def _open(self) -> sqlite3.Connection:
         bag = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
