@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ...errors import DescriptionError
 from ..common import number, whole
 
-__all__ = ["add_part", "add_recording", "add_to", "check_part", "guessed", "open_from", "size_of", "tracked"]
+__all__ = [
+    "add_part",
+    "add_recording",
+    "add_to",
+    "check_part",
+    "guessed",
+    "open_from",
+    "output_suffix",
+    "progress",
+    "size_of",
+    "tracked",
+]
 
 SUBCOMMANDS = ("info", "view", "replay", "convert", "simulate", "hot_pixels")
 
@@ -88,17 +101,32 @@ def check_part(options: argparse.Namespace) -> None:
         raise DescriptionError("--to", options.end, f"must be after --from = {begin:g}")
 
 
-def tracked(recording: Any, what: str) -> Iterator[Any]:
-    """The chunks of a recording, with a progress bar on a terminal where they take longer than a moment."""
+@contextmanager
+def progress(what: str, total: float | None, unit: str = "", quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """A progress bar on a terminal; yields ``move(done, count)``: how much of ``total``, and how many of ``unit``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[events]:,} events"))
-    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
-    with bar:
-        task, events = bar.add_task(what, total=recording.size_bytes or None, events=0), 0
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total or None, count="")
+        yield lambda done, count=0: bar.update(task, completed=done, count=f"{count:,} {unit}" if unit else "")
+
+
+def tracked(recording: Any, what: str) -> Iterator[Any]:
+    """The chunks of a recording, with a progress bar on a terminal where they take longer than a moment."""
+    events = 0
+    with progress(what, recording.size_bytes, "events") as move:
         for chunk in recording.chunks():
             events += len(chunk)
             yield chunk
-            bar.update(task, completed=recording.bytes_read, events=events)
+            move(recording.bytes_read, events)
+
+
+def output_suffix(option: str, out: str) -> str:
+    """The suffix of a recording to write; raises DescriptionError for one that is not written."""
+    suffix = Path(out).suffix.lower()
+    if suffix not in (".raw", ".mcap", ".npz"):
+        raise DescriptionError(option, out, "must end with .raw, .mcap or .npz")
+    return suffix

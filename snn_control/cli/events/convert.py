@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import NO_VALUE, DescriptionError, InputError
 from ..common import add_command
-from . import add_part, add_recording, check_part, open_from, size_of, tracked
+from . import add_part, add_recording, check_part, open_from, output_suffix, size_of, tracked
 from .faults import warn
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
-    if out.suffix.lower() not in (".raw", ".mcap", ".npz"):
-        raise DescriptionError("OUT", options.out, "must end with .raw, .mcap or .npz")
+    output_suffix("OUT", options.out)
     if out.exists() and not options.force:
         raise DescriptionError("OUT", options.out, "exists already", "choose another name, or give --force")
     check_part(options)

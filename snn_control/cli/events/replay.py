@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from ...coding import EventsInput
 from ...controller_file.names import output_names
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
 from ..common import add_command, need_extra, number, print_json
-from . import add_part, add_recording, check_part, open_from, size_of, tracked
+from . import add_part, add_recording, check_part, open_from, progress, size_of, tracked
 from .faults import warn
 from .replay_topics import SHORT_GAP, check_topics, longest_gap, on_topics, save_controller
 
@@ -178,15 +177,11 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 @contextmanager
 def _progress(what: str, recording: Recording, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar of how much of the file was read, moved with every tick."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[ticks]:,} ticks"))
-    with Progress(*columns, TimeElapsedColumn(), disable=quiet or not sys.stdout.isatty()) as progress:
-        task = progress.add_task(what, total=recording.size_bytes or None, ticks=0)
+    with progress(what, recording.size_bytes, "ticks", quiet) as bar:
 
         def move(index: int) -> None:
             if index % 256 == 0:
-                progress.update(task, completed=recording.bytes_read, ticks=index)
+                bar(recording.bytes_read, index)
 
         yield move
 

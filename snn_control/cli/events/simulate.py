@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, number, whole
-from . import check_part
+from . import check_part, output_suffix, progress
 
 MORE = """\
 The grey of a video (its luma) is taken to the power of 2.2 for the light it stands for, and ln((I + 0.02) / 1.02) is
@@ -65,8 +65,7 @@ def run(options: argparse.Namespace) -> int:
     from ...events.video import Video
 
     out = Path(options.out)
-    if out.suffix.lower() not in (".raw", ".mcap", ".npz"):
-        raise DescriptionError("--out", options.out, "must end with .raw, .mcap or .npz")
+    output_suffix("--out", options.out)
     check_out(options)
     model = PRESETS[options.preset]
     if options.threshold is not None:
@@ -116,15 +115,8 @@ def _write(out: Path, chunks: Any, size: tuple[int, int]) -> None:
 
 def _tracked(film: Any, counts: dict[str, int]) -> Iterator[Any]:
     """The frames, with a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[events]:,} events"))
-    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
-    with bar:
-        task = bar.add_task("simulating", total=film.frames or None, events=0)
+    with progress("simulating", film.frames, "events") as move:
         for frame in film:
             counts["frames"] += 1
             yield frame
-            bar.update(task, advance=1, events=counts["on"] + counts["off"])
+            move(counts["frames"], counts["on"] + counts["off"])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, need_extra, number
-from . import add_recording, guessed, open_from
+from . import add_recording, guessed, open_from, progress
 from .faults import warn
 
 MORE = """\
@@ -116,15 +114,3 @@ def figure(options: argparse.Namespace, recording: Any, survey: Any) -> str:
     picture = paint(title, lambda figure: draw_recording(figure, survey, moments, title))
     replace_file(options.out, lambda file: file.write(picture.png))
     return f"{options.out}: {picture.caption}, sensor {options.size[0]} x {options.size[1]}"
-
-
-@contextmanager
-def progress(what: str, total: float) -> Iterator[Any]:
-    """A progress bar on stderr; yields the function that reports the progress to it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total or None)
-        yield lambda done: bar.update(task, completed=done)
