@@ -126,16 +126,16 @@ def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: i
     return base.reshape(-1).view(np.uint8)[first:]
 
 
-def spike_list(slot: np.ndarray, many: int = 0) -> list[tuple[int, np.float32]]:
+def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.float32]]:
     """(neuron, how many times) of those that fired."""
     count = int(slot[:8].view(np.int64)[0])
     fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
-    times = slot[many : many + 2 * count].view(np.uint16).tolist() if many else [1] * count
+    times = slot[multiplicity : multiplicity + 2 * count].view(np.uint16).tolist() if multiplicity else [1] * count
     return [(i, f32(m)) for i, m in zip(fired, times, strict=True)]
 
 
 def write_spikes(
-    times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, many: int
+    times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
     """A spike list of this step from how often each neuron fired."""
     fired = np.flatnonzero(times)
@@ -144,8 +144,8 @@ def write_spikes(
     slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
     if fired.size < len(times):  # the list's end
         slot[HEADER + 4 * fired.size :][:4].view(np.uint32)[:] = 0
-    if many:
-        slot[many : many + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
+    if multiplicity:
+        slot[multiplicity : multiplicity + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
     counter[0] += int(np.sum(times))
 
 
@@ -173,21 +173,21 @@ def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: f
     return np.ascontiguousarray(x, np.float32)
 
 
-def ring_of_spikes(rng: np.random.Generator, n: int, several: bool | None = None) -> list[Any]:
+def ring_of_spikes(rng: np.random.Generator, n: int, multiple: bool | None = None) -> list[Any]:
     """ring, stride, slots, clock, delay, many, with a random ascending list in every slot."""
     slots = int(rng.integers(1, 5))
-    several = rng.random() < 0.3 if several is None else several
-    many = HEADER + 4 * n if several else 0
-    stride = -(-(HEADER + (6 if several else 4) * n) // 64) * 64
+    multiple = rng.random() < 0.3 if multiple is None else multiple
+    multiplicity = HEADER + 4 * n if multiple else 0
+    stride = -(-(HEADER + (6 if multiple else 4) * n) // 64) * 64
     ring = np.zeros(slots * stride, np.uint8)
     for slot in ring.reshape(slots, stride):
         fired = np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.1, 0.5, 1.0])).astype(np.uint32)
         slot[:8].view(np.int64)[0] = fired.size
         slot[HEADER : HEADER + 4 * fired.size] = fired.view(np.uint8)
-        if several:
+        if multiple:
             times = rng.integers(1, 9, fired.size).astype(np.uint16)
-            slot[many : many + 2 * fired.size] = times.view(np.uint8)
-    return [ring, stride, slots, clock_of(rng), int(rng.integers(0, slots + 1)), many]
+            slot[multiplicity : multiplicity + 2 * fired.size] = times.view(np.uint8)
+    return [ring, stride, slots, clock_of(rng), int(rng.integers(0, slots + 1)), multiplicity]
 
 
 def clock_of(rng: np.random.Generator) -> np.ndarray:
@@ -213,14 +213,14 @@ def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> 
     return [np.ascontiguousarray(p), each]
 
 
-def firing(rng: np.random.Generator, n: int, several: bool = False) -> tuple[Operands, Any]:
+def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Operands, Any]:
     """flags, ring, stride, slots, clock, counter, many, refractory; and the waiting counters, or 0."""
-    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n, several)
-    refractory = 0 if several else int(rng.choice([0, 1, 2, 3, 5]))
+    ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n, multiple)
+    refractory = 0 if multiple else int(rng.choice([0, 1, 2, 3, 5]))
     flags = np.zeros(-(-n // 64) * 64, np.uint8)
     flags[:n] = rng.integers(0, 2, n)
     wait = rng.integers(0, 3, n).astype(np.uint16) if refractory else 0
-    return [flags, ring, stride, slots, clock, counter_of(), many, refractory], wait
+    return [flags, ring, stride, slots, clock, counter_of(), multiplicity, refractory], wait
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:

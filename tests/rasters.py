@@ -29,7 +29,7 @@ def lists(controller, name="p"):
         slot = ring[facts.stride * (step % facts.slots) :][: facts.stride]
         k = int(slot[:8].view(np.int64)[0])
         fired = slot[HEADER : HEADER + 4 * k].view(np.uint32)
-        row[fired] = slot[facts.many :][: 2 * k].view(np.uint16) if facts.many else 1
+        row[fired] = slot[facts.multiplicity :][: 2 * k].view(np.uint16) if facts.multiplicity else 1
     return counts
 
 

@@ -51,7 +51,7 @@ class PopulationFacts:
     spiking: bool
     stride: int
     slots: int
-    many: int
+    multiplicity: int
 
 
 @dataclass(frozen=True)

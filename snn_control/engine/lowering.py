@@ -55,7 +55,7 @@ class NeuronLowering:
     states : description -> word of a state array -> its dtype, or None where this description does without; "v" is the
         membrane, "isyn" what synaptic currents add to
     options : (description, dt) -> numbers of the row by word
-    several : description -> whether it can fire several times in a step; it then has a state "counts"
+    multiple : description -> whether it can fire several times in a step; it then has a state "counts"
     initial : (description, v at reset) -> other states at reset that are not 0, by name
     random : it draws random numbers: its row has the words seed and number
     """
@@ -64,7 +64,7 @@ class NeuronLowering:
     parameters: Callable[[Any, float], Mapping[str, Numbers] | Sequence[Numbers]]
     states: Callable[[Any], dict[str, str | None]]
     options: Callable[[Any, float], dict[str, int]] = _no_options
-    several: Callable[[Any], bool] = _once
+    multiple: Callable[[Any], bool] = _once
     initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = _zeros
     random: bool = False
 

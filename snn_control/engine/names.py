@@ -43,7 +43,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
         for one in facts.populations:
             if one.spiking:
                 lists = names.get(f"{one.name}.spikes", STATE, "|u1", (one.stride * one.slots,))
-                ring(lists, one.stride, one.slots, clock, 0, one.many, one.size)
+                ring(lists, one.stride, one.slots, clock, 0, one.multiplicity, one.size)
                 found.append(lists)
         if "control" in program.names:
             found.append(_check_control(names, *words_of(len(facts.learning))))

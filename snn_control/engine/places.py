@@ -92,9 +92,9 @@ def flag(word: Any) -> None:
         raise ProgramError(f"operand {word!r}: must be 0 or 1")
 
 
-def once(many: Any) -> None:
-    if many:
-        raise ProgramError(f"many {many}: this kernel takes one spike a neuron and step")
+def once(multiplicity: Any) -> None:
+    if multiplicity:
+        raise ProgramError(f"multiplicity {multiplicity}: this kernel takes one spike a neuron and step")
 
 
 def clocked(clock: Any) -> None:
@@ -103,15 +103,15 @@ def clocked(clock: Any) -> None:
     followed(clock)
 
 
-def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, many: Any, n: int) -> None:
+def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplicity: Any, n: int) -> None:
     """Slots of spike lists of at most ``n`` neurons, and of their multiplicities."""
     positive(stride, slots)
     need(slots * stride, 1, spikes)
     clocked(clock)
     if stride < 64 + 4 * n or stride % 64 or not 0 <= delay <= slots:
         raise ProgramError(f"stride {stride}, delay {delay}: no ring of {slots} slots for {n} neurons")
-    if many and not (many % 2 == 0 and 64 + 4 * n <= many <= stride - 2 * n):
-        raise ProgramError(f"many {many}: no place for {n} multiplicities in {stride} bytes")
+    if multiplicity and not (multiplicity % 2 == 0 and 64 + 4 * n <= multiplicity <= stride - 2 * n):
+        raise ProgramError(f"multiplicity {multiplicity}: no place for {n} multiplicities in {stride} bytes")
     spikes.lists, spikes.indices = (stride, slots, n), True
     for k in range(slots):  # what a saved state says must not lead a kernel out of the list
         count = int(spikes.data[k * stride :][:8].view(np.int64)[0])

@@ -21,7 +21,7 @@ RING_WORDS = 4  # address of the ring, bytes of a slot, slots, where in a slot t
 
 def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
     """What `spikes_of_step` needs to know of a spiking population: `RING_WORDS` int64."""
-    return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.many
+    return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.multiplicity
 
 
 @register_jitable

@@ -81,7 +81,7 @@ def workload(bound: Bound) -> Workload:
 
 def _activation_sparsity(bound: Bound, steps: int) -> float | None:
     facts = bound.program.facts
-    once = {p.name: p.size for p in facts.populations if p.spiking and not p.many}
+    once = {p.name: p.size for p in facts.populations if p.spiking and not p.multiplicity}
     spikes = dict(zip(facts.spiking, bound.array("spike_counts").tolist(), strict=False))
     neurons = sum(once.values())
     return 1 - sum(spikes[name] for name in once) / (neurons * steps) if neurons and steps else None

@@ -270,12 +270,12 @@ def test_a_kernel_that_would_write_into_the_constants_is_refused(program):
 
 
 def test_a_state_that_was_changed_is_refused_and_nothing_is_lost(program):
-    one, many = Controller(program), Batch(program, 2)
+    one, both = Controller(program), Batch(program, 2)
     good = one.state()
     bad = good.copy()
     at = one._mark.size + program.names["a.spikes"].offset
     bad[at : at + 8].view(np.int64)[0] = 1 << 40
-    for thing in (one, many):
+    for thing in (one, both):
         before = thing.state()
         with pytest.raises(ProgramError, match="a spike list of 1099511627776"):
             thing.restore(bad)
@@ -368,7 +368,7 @@ def test_a_name_that_leads_elsewhere_is_refused_before_a_driver_follows_it(progr
         ("inputs", 0, "capacity", 1 << 22), ("inputs", 0, "size", [-1, 16]), ("inputs", 0, "size", 3),
         ("inputs", 2, "size", 2), ("inputs", 2, "kind", "events"), ("inputs", 2, "name", "y"),
         ("outputs", 0, "size", 2), ("outputs", 0, "name", "w"), ("populations", -3, "stride", 64),
-        ("populations", -3, "size", 500), ("populations", -3, "slots", 10**6), ("populations", -3, "many", 8),
+        ("populations", -3, "size", 500), ("populations", -3, "slots", 10**6), ("populations", -3, "multiplicity", 8),
         ("populations", -3, "size", None), ("populations", -3, "name", "b"),
         ("populations", -3, "name", ""), ("populations", -1, "name", []),
     ],
@@ -377,7 +377,9 @@ def test_a_fact_that_promises_more_than_there_is_is_refused(program, key, entry,
     entries = list(getattr(program.facts, key))
     entries[entry] = dataclasses.replace(entries[entry], **{field: value})
     changed = dataclasses.replace(program, facts=dataclasses.replace(program.facts, **{key: tuple(entries)}))
-    with pytest.raises(ProgramError, match=r"the facts|facts have|must be|no ring|many 8|touches|lists are taken"):
+    with pytest.raises(
+        ProgramError, match=r"the facts|facts have|must be|no ring|multiplicity 8|touches|lists are taken"
+    ):
         Bound(changed)
 
 

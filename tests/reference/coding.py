@@ -83,22 +83,24 @@ def changes(n, x, out, sent, threshold, whole):
 
 
 def stochastic(
-    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, seed, number, counts
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity,
+    refractory, seed, number, counts
 ):  # fmt: skip
     times = [0] * n
     for i, u in enumerate(uniforms(seed, number, int(clock[1]), n)):
         mean = params[0, i if each > 1 else 0] * current[i]
-        if many:
+        if multiplicity:
             times[i] = counts[i] = poisson_count(u, cut(mean, f32(64)))
         else:
             times[i] = int(u < cut(mean, ONE))
         flags[i] = times[i] > 0
     current[:] = bias
-    write_spikes(times, ring, stride, slots, clock, counter, many)
+    write_spikes(times, ring, stride, slots, clock, counter, multiplicity)
 
 
 def temporal(
-    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, window, subtract, v
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity,
+    refractory, window, subtract, v
 ):  # fmt: skip
     at = int(clock[1]) % window
     for i in range(n):
@@ -109,13 +111,13 @@ def temporal(
         if flags[i]:
             v[i] = v[i] - level if subtract else ZERO
     current[:] = bias
-    write_spikes(flags[:n], ring, stride, slots, clock, counter, many)
+    write_spikes(flags[:n], ring, stride, slots, clock, counter, multiplicity)
 
 
-def trace(m, y, weights, ring, stride, slots, clock, many, decay, counter, fan_out):
+def trace(m, y, weights, ring, stride, slots, clock, multiplicity, decay, counter, fan_out):
     for j in range(m):
         y[j] = settle(y[j] * decay[0])
-    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, many, counter, fan_out)
+    dense_spikes(m, y, weights, ring, stride, slots, clock, 0, multiplicity, counter, fan_out)
 
 
 def population_vector(m, out, y, last, least, hold):
@@ -127,9 +129,9 @@ def population_vector(m, out, y, last, least, hold):
         out[j] += last[j]
 
 
-def window_counts(n, ring, stride, slots, clock, many, steps, counts, x):
+def window_counts(n, ring, stride, slots, clock, multiplicity, steps, counts, x):
     for delay, sign in ((0, 1), (steps, -1)):
-        for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+        for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
             counts[i] += sign * int(times)
             x[i] = f32(counts[i])
 
@@ -279,13 +281,13 @@ def changes_case(rng, n):
 
 
 def stochastic_case(rng, n):
-    several = bool(rng.integers(0, 2))
-    common, _ = firing(rng, n, several)
+    multiple = bool(rng.integers(0, 2))
+    common, _ = firing(rng, n, multiple)
     common[-1] = 0
     common[4][1] = rng.integers(0, 1 << rng.choice([4, 33, 60]))
     seed, number = int(rng.integers(0, 1 << rng.choice([1, 32, 62]))), int(rng.integers(0, 1 << 32))
-    counts = rng.integers(0, 9, n).astype(np.uint16) if several else 0
-    params = parameters(rng, n, (0, rng.choice([0.1, 1, 30]) if several else 1))
+    counts = rng.integers(0, 9, n).astype(np.uint16) if multiple else 0
+    params = parameters(rng, n, (0, rng.choice([0.1, 1, 30]) if multiple else 1))
     return [n, *params, *currents(rng, n), *common, seed, number, counts]
 
 
@@ -299,10 +301,10 @@ def temporal_case(rng, n):
 
 def trace_case(rng, m):
     n_pre = int(rng.integers(1, 70))
-    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n_pre)
+    ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n_pre)
     decay, weights = rng.random(1).astype(np.float32), floats(rng, n_pre, m)
     own = [decay, counter_of(), fan_out_case(rng, weights)]
-    return [m, floats(rng, m), weights, ring, stride, slots, clock, many, *own]
+    return [m, floats(rng, m), weights, ring, stride, slots, clock, multiplicity, *own]
 
 
 def population_vector_case(rng, m):
@@ -312,12 +314,12 @@ def population_vector_case(rng, m):
 
 
 def window_counts_case(rng, n):
-    ring, stride, slots, clock, _, many = ring_of_spikes(rng, n)
+    ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n)
     if slots == 1:
         ring, slots = np.concatenate([ring, ring]), 2
     counts = rng.integers(0, 1 << 30, n)
     x = counts.astype(np.float32)
-    return [n, ring, stride, slots, clock, many, int(rng.integers(1, slots)), counts, x]
+    return [n, ring, stride, slots, clock, multiplicity, int(rng.integers(1, slots)), counts, x]
 
 
 def window_mean_case(rng, n):

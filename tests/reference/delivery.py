@@ -31,21 +31,23 @@ def remember(n, ring, stride, slots, clock, x):
         line[i] = bounded(x[i])
 
 
-def dense_spikes(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, fan_out):
-    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+def dense_spikes(n_post, y, weights, ring, stride, slots, clock, delay, multiplicity, counter, fan_out):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
         for j in range(n_post):
             y[j] += times * weights[i, j]
         counter[0] += n_post if isinstance(fan_out, int) else fan_out[i]
 
 
-def csr_spikes(n_post, y, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers):
-    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+def csr_spikes(n_post, y, synapses, ring, stride, slots, clock, delay, multiplicity, counter, pointers, n_pointers):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
         for s in range(int(pointers[i]), int(pointers[i + 1])):
             y[synapses[s, 0]] += times * synapses[s, 1:].view(np.float32)[0]
             counter[0] += 1
 
 
-def dense_spikes_int8(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, scale, sums, fan_out):
+def dense_spikes_int8(
+    n_post, y, weights, ring, stride, slots, clock, delay, multiplicity, counter, scale, sums, fan_out
+):
     fired = [i for i, _ in spike_list(place(ring, stride, slots, clock, delay))]
     if fired:
         for j in range(n_post):
@@ -54,7 +56,9 @@ def dense_spikes_int8(n_post, y, weights, ring, stride, slots, clock, delay, man
     counter[0] += sum(n_post if isinstance(fan_out, int) else int(fan_out[i]) for i in fired)
 
 
-def csr_spikes_int8(n_post, y, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers, scale):
+def csr_spikes_int8(
+    n_post, y, synapses, ring, stride, slots, clock, delay, multiplicity, counter, pointers, n_pointers, scale
+):
     for i, _ in spike_list(place(ring, stride, slots, clock, delay)):
         for s in range(int(pointers[i]), int(pointers[i + 1])):
             weight = (int(synapses[s]) >> 24) - (256 if synapses[s] >> 31 else 0)
@@ -62,9 +66,11 @@ def csr_spikes_int8(n_post, y, synapses, ring, stride, slots, clock, delay, many
             counter[0] += 1
 
 
-def csr_delayed(n_post, line, synapses, ring, stride, slots, clock, delay, many, counter, pointers, n_pointers, steps):
+def csr_delayed(
+    n_post, line, synapses, ring, stride, slots, clock, delay, multiplicity, counter, pointers, n_pointers, steps
+):
     now = int(clock[1]) % steps
-    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
         for s in range(int(pointers[i]), int(pointers[i + 1])):
             extra, j = divmod(int(synapses[s, 0]), n_post)
             line[(now + extra) % steps * n_post + j] += times * synapses[s, 1:].view(np.float32)[0]
@@ -117,8 +123,8 @@ def stamp(y, weights, i, a, counter, geometry):
                     counter[0] += weights[channel, out, r, c] != ZERO
 
 
-def conv_spikes(n_post, y, weights, ring, stride, slots, clock, delay, many, counter, *geometry):
-    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+def conv_spikes(n_post, y, weights, ring, stride, slots, clock, delay, multiplicity, counter, *geometry):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
         stamp(y, weights, i, times, counter, geometry)
 
 
@@ -171,7 +177,7 @@ def dense_spikes_int8_case(rng, n):
     n_pre = int(rng.integers(1, 70))
     weights = rng.integers(-127, 128, (n_pre, n)).astype(np.int8)
     own = [floats(rng, 1, special=False), rng.integers(-9, 9, n).astype(np.int32), fan_out_case(rng, weights)]
-    return [n, floats(rng, n), weights, *ring_of_spikes(rng, n_pre, several=False), counter_of(), *own]
+    return [n, floats(rng, n), weights, *ring_of_spikes(rng, n_pre, multiple=False), counter_of(), *own]
 
 
 def csr_rows(rng, n_pre, most):
@@ -198,7 +204,7 @@ def csr_spikes_int8_case(rng, n):
     k = max(1, int(pointers[-1]))
     weights = rng.integers(-127, 128, k).astype(np.int8).astype(np.uint8).astype(np.uint32)
     words = rng.integers(0, n, k).astype(np.uint32) | weights << np.uint32(24)
-    ring = ring_of_spikes(rng, n_pre, several=False)
+    ring = ring_of_spikes(rng, n_pre, multiple=False)
     return [n, floats(rng, n), words, *ring, counter_of(), pointers, n_pre + 1, floats(rng, 1, special=False)]
 
 

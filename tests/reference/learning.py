@@ -55,7 +55,8 @@ def pairs(n_pre, n_post, target, source, post_ring, x, y, p, sparse, synapses, l
     return used
 
 
-def stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ring, post_stride, post_slots, x, y, p,
+def stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity,
+         post_ring, post_stride, post_slots, x, y, p,
          switch, *sparse):  # fmt: skip
     if is_on(switch, x, y):
         target = weights if isinstance(sparse[0], int) else weights[:, 1].view(np.float32)
@@ -63,7 +64,8 @@ def stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_r
                            (post_ring, post_stride, post_slots), x, y, p, sparse, weights, p[4], p[5])  # fmt: skip
 
 
-def reward_stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ring, post_stride, post_slots, x,
+def reward_stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity,
+                post_ring, post_stride, post_slots, x,
                 y, p, switch, pointers, to_post, incoming, e, reward):  # fmt: skip
     sparse = (pointers, to_post, incoming)
     if not is_on(switch, x, y, e):
@@ -81,12 +83,12 @@ def reward_stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, many,
     switch[2] += k if rate != 0 else 0
 
 
-def pes(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, activity, error, p, switch):
+def pes(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity, activity, error, p, switch):
     if not is_on(switch, activity):
         return
     for i in range(n_pre):
         activity[i] = settle(activity[i] * p[0])
-    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
         activity[i] += p[1] * times
     if (error != 0).any():
         for i in range(n_pre):
@@ -96,13 +98,14 @@ def pes(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, activit
                     switch[2] += 1
 
 
-def eprop(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, v, flags, adapt, wait, filters, post, each,
+def eprop(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity,
+          v, flags, adapt, wait, filters, post, each,
           e, slow, feedback, error, n_error, p, switch):  # fmt: skip
     decay_syn, decay, gain, kappa, rate, low, high = p
     if is_on(switch, filters, e, slow):
         for i in range(n_pre):
             filters[0, i] = settle(filters[0, i] * decay_syn)
-        for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+        for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
             filters[0, i] += times
         for i in range(n_pre):
             filters[1, i] = settle(decay * filters[1, i] + gain * filters[0, i])
@@ -134,8 +137,8 @@ def stdp_case(reward: bool):
     def case(rng, n):
         n_pre, (low, high), sparse = int(rng.integers(1, 40)), bounds_of(rng), [0, 0, 0]
         weights = learned(rng, n_pre, n, low, high)
-        source = ring_of_spikes(rng, n_pre, several=False)
-        post = ring_of_spikes(rng, n, several=False)
+        source = ring_of_spikes(rng, n_pre, multiple=False)
+        post = ring_of_spikes(rng, n, multiple=False)
         e = floats(rng, n_pre, n)
         if rng.random() < 0.5:
             ends = csr_rows(rng, n_pre, 12)

@@ -20,7 +20,7 @@ from tests.reference.scalars import ONE, ZERO, f32
 
 
 def integrate_and_fire(
-    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory,
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity, refractory,
     mode, v, isyn, adapt, wait, counts,
 ):  # fmt: skip
     subtract, delayed, twice = mode & 1, mode & 2, mode & 4
@@ -47,7 +47,7 @@ def integrate_and_fire(
         u = u if u > floor else floor
         if (u - reset if twice and before >= threshold else u) >= threshold:
             flags[i], times[i] = 1, 1
-            if many:
+            if multiplicity:
                 share = u / reset
                 times[i] = int(share) if share < 65535 else 65535
                 counts[i] = times[i]
@@ -60,7 +60,7 @@ def integrate_and_fire(
                 wait[i] = refractory
         v[i] = flush(u)
     current[:] = bias
-    write_spikes(times, ring, stride, slots, clock, counter, many)
+    write_spikes(times, ring, stride, slots, clock, counter, multiplicity)
 
 
 def leaky_integrator(n, params, each, current, bias, v, isyn):
@@ -76,7 +76,9 @@ def leaky_integrator(n, params, each, current, bias, v, isyn):
     current[:] = bias
 
 
-def adex(n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, v, w, wait):
+def adex(
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity, refractory, v, w, wait
+):
     times = [0] * n
     for i in range(n):
         p = params[:, i if each > 1 else 0]
@@ -90,11 +92,11 @@ def adex(n, params, each, current, bias, flags, ring, stride, slots, clock, coun
         )
         v[i], flags[i] = flush(u), times[i]
     current[:] = bias
-    write_spikes(times, ring, stride, slots, clock, counter, many)
+    write_spikes(times, ring, stride, slots, clock, counter, multiplicity)
 
 
 def izhikevich(
-    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, v, u, wait
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity, refractory, v, u, wait
 ):  # fmt: skip
     times = [0] * n
     for i in range(n):
@@ -108,7 +110,7 @@ def izhikevich(
         )
         v[i], flags[i] = settle(x), times[i]
     current[:] = bias
-    write_spikes(times, ring, stride, slots, clock, counter, many)
+    write_spikes(times, ring, stride, slots, clock, counter, multiplicity)
 
 
 def after_spike(second, u, before, threshold, reset, jump, refractory, wait, i):
@@ -126,22 +128,22 @@ def after_spike(second, u, before, threshold, reset, jump, refractory, wait, i):
 
 def integrate_and_fire_case(rng, n):
     floor = (-FLOAT_MAX, 0) if rng.random() < 0.5 else (-0.5, 0.1)
-    several = rng.random() < 0.25
-    reset = (0.7, 0.1) if several else (-0.1, 0.3)
+    multiple = rng.random() < 0.25
+    reset = (0.7, 0.1) if multiple else (-0.1, 0.3)
     rows = [(0, 1), (0, 1), (0, 0.1), (0, 1), (0, 1), (0.8, 0.3), reset, floor, (0, 0.5), (0, 1)]
-    common, wait = firing(rng, n, several)
+    common, wait = firing(rng, n, multiple)
     mode = (
         1
-        if several
+        if multiple
         else int(rng.integers(0, 2))
         if common[-1] or rng.random() < 0.5
         else int(rng.choice([0, 1, 2, 3, 5]))
     )
     isyn, adapt = (floats(rng, n, special=False) if rng.random() < 0.5 else 0 for _ in range(2))
-    counts = rng.integers(0, 9, n).astype(np.uint16) if several else 0
-    v = floats(rng, n, scale=3 if several else 1)
+    counts = rng.integers(0, 9, n).astype(np.uint16) if multiple else 0
+    v = floats(rng, n, scale=3 if multiple else 1)
     params = parameters(rng, n, *rows)
-    return [n, *params, *currents(rng, n), *common, mode, v, isyn, 0 if several else adapt, wait, counts]
+    return [n, *params, *currents(rng, n), *common, mode, v, isyn, 0 if multiple else adapt, wait, counts]
 
 
 def leaky_integrator_case(rng, n):

@@ -138,8 +138,8 @@ class SlowPopulation:
         self.wait = np.zeros(n, np.uint16)
         self.second = {AdEx: np.zeros(n), Izhikevich: getattr(m, "b", 0) * v}.get(type(m), np.zeros(n))
         self.second = self.second.astype(np.float32)
-        self.several = getattr(m, "several", isinstance(m, Poisson))
-        self.many = HEADER + 4 * n if self.several else 0
+        self.multiple = getattr(m, "several", isinstance(m, Poisson))
+        self.multiplicity = HEADER + 4 * n if self.multiple else 0
         self.ring = np.zeros(HEADER + 6 * n + 64, np.uint8)
 
     @staticmethod
@@ -209,7 +209,7 @@ class SlowPopulation:
             leaky_integrator(*head, self.v, self.isyn)
             return self.v.copy()
         clock = np.array([0, step])
-        firing = (self.flags, self.ring, 0, 1, clock, self.counter, self.many, self.refractory)
+        firing = (self.flags, self.ring, 0, 1, clock, self.counter, self.multiplicity, self.refractory)
         if isinstance(m, AdEx):
             adex(*head, *firing, self.v, self.second, self.wait)
         elif isinstance(m, Izhikevich):
@@ -224,4 +224,4 @@ class SlowPopulation:
             adapt = self.second if isinstance(m, ALIF) else 0
             counts = np.zeros(n, np.uint16)
             integrate_and_fire(*head, *firing, mode, self.v, self.isyn, adapt, self.wait, counts)
-        return spike_list(self.ring, self.many)
+        return spike_list(self.ring, self.multiplicity)

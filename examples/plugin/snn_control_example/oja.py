@@ -30,7 +30,7 @@ def lowering(b: Builder, plastic: Plastic) -> None:
     rule, post, lay = plastic.rule, plastic.post, b.layout
     plastic.dense()
     words = plastic.words() | plastic.fired()
-    if post.graded or post.many:
+    if post.graded or post.multiplicity:
         raise plastic.wrong("", "Oja", f"is for neurons that fire once a step: {post.name} does not")
     numbers = [math.exp(-b.dt / rule.tau), rule.learning_rate * b.dt, *plastic.bounds()]
     words["params"] = lay.constant("", np.array(numbers, np.float32))

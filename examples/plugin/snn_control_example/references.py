@@ -24,7 +24,7 @@ from snn_control.testing import (
 
 
 def quadratic(
-    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, v, wait
+    n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity, refractory, v, wait
 ):  # fmt: skip
     for i in range(n):
         slope, rest, critical, gain, threshold, reset = params[:, i if each > 1 else 0]
@@ -40,7 +40,7 @@ def quadratic(
                 wait[i] = refractory
         v[i] = settle(u)
     current[:] = bias
-    write_spikes(flags[:n], ring, stride, slots, clock, counter, many)
+    write_spikes(flags[:n], ring, stride, slots, clock, counter, multiplicity)
 
 
 def quadratic_case(rng, n):
@@ -63,7 +63,8 @@ def weber_case(rng, n):
     return [n, floats(rng, n), floats(rng, 2 * n), floats(rng, n, special=False), params]
 
 
-def oja(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ring, post_stride, post_slots, x, y, p,
+def oja(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity,
+        post_ring, post_stride, post_slots, x, y, p,
         switch):  # fmt: skip
     if not is_on(switch, x, y):
         return
@@ -71,7 +72,7 @@ def oja(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ri
     for trace in (x, y):
         for i in range(trace.size):
             trace[i] = settle(trace[i] * decay)
-    for i, times in spike_list(place(ring, stride, slots, clock, delay), many):
+    for i, times in spike_list(place(ring, stride, slots, clock, delay), multiplicity):
         x[i] += times
     for j, _ in spike_list(place(post_ring, post_stride, post_slots, clock, 0)):
         y[j] += ONE
@@ -85,12 +86,12 @@ def oja(n_pre, n_post, weights, ring, stride, slots, clock, delay, many, post_ri
 def oja_case(rng, n):
     n_pre, (low, high) = int(rng.integers(1, 20)), bounds_of(rng)
     p = np.array([rng.random(), rng.choice([1e-3, 0.3]), low, high], np.float32)
-    post = ring_of_spikes(rng, n, several=False)[:3]
+    post = ring_of_spikes(rng, n, multiple=False)[:3]
     traces = floats(rng, n_pre), floats(rng, n)
     return [n_pre, n, learned(rng, n_pre, n, low, high), *ring_of_spikes(rng, n_pre), *post, *traces, p, switch_of(rng)]
 
 
-def lif_again(n, params, each, current, bias, flags, ring, stride, slots, clock, counter, many, refractory, v):
+def lif_again(n, params, each, current, bias, flags, ring, stride, slots, clock, counter, multiplicity, refractory, v):
     decay, gain, leak, threshold, reset, floor = params[:, 0]
     for i in range(n):
         u = (decay * bounded(v[i]) + gain * current[i]) + leak
@@ -98,7 +99,7 @@ def lif_again(n, params, each, current, bias, flags, ring, stride, slots, clock,
         flags[i] = u >= threshold
         v[i] = flush(reset if flags[i] else u)
     current[:] = bias
-    write_spikes(flags[:n], ring, stride, slots, clock, counter, many)
+    write_spikes(flags[:n], ring, stride, slots, clock, counter, multiplicity)
 
 
 def lif_again_case(rng, n):

@@ -129,7 +129,7 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         ),
         outputs=tuple(OutputFacts(o.name, o.size, getattr(o.decoder, "actions", 0), o.unit) for o in outputs),
         populations=tuple(
-            PopulationFacts(n.name, n.size, not n.graded, n.stride, n.slots, n.many)
+            PopulationFacts(n.name, n.size, not n.graded, n.stride, n.slots, n.multiplicity)
             for n in b.nodes.values()
             if n.operation is not None
         ),

@@ -72,7 +72,7 @@ class Node:
     signal: Place  # spikes: the ring; graded: the vector
     stride: int = 0
     slots: int = 1
-    many: int = 0  # spikes: where their multiplicities stand in a slot
+    multiplicity: int = 0  # spikes: where their multiplicities stand in a slot
     line: Place | None = None  # the last values of a graded signal
     drive: Place | None = None  # current that an encoder gives to its neurons
     pulse: Place | None = None  # what an encoder gives in a tick's first step only
@@ -162,7 +162,7 @@ class Builder:
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
         """The words of a spike list: the newest, or with a delay [steps] that which arrives now."""
         words: dict[str, int | Place] = {
-            "spikes": node.signal, "stride": node.stride, "slots": node.slots, "clock": self.clock, "many": node.many
+            "spikes": node.signal, "stride": node.stride, "slots": node.slots, "clock": self.clock, "multiplicity": node.multiplicity
         }  # fmt: skip
         return words if delay is None else words | {"delay": delay}
 
@@ -235,7 +235,7 @@ class Builder:
         if model.graded:
             node = self.graded(name, states["v"])  # type: ignore[arg-type]
         else:
-            node = self.spike_ring(name, n, lowering.several(model))
+            node = self.spike_ring(name, n, lowering.multiple(model))
             words |= self.firing(node, where, model)
         node.target, node.bias = {"current": current}, bias
         if states.get("isyn"):
@@ -268,13 +268,13 @@ class Builder:
             for name, dtype in lowering.states(model).items()
         }
 
-    def spike_ring(self, name: str, n: int, several: bool) -> Node:
+    def spike_ring(self, name: str, n: int, multiple: bool) -> Node:
         """The spike lists of a population; as many as a delay needs, and a tick, for who reads all of them after it."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
-        many = HEADER + 4 * n if several else 0
-        stride = _up(many + 2 * n if several else HEADER + 4 * n)
+        multiplicity = HEADER + 4 * n if multiple else 0
+        stride = _up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
         ring = self.layout.state(f"{name}.spikes", "uint8", slots * stride)
-        return Node(name, n, False, ring, stride, slots, many)
+        return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
         """The words of a row of neurons that fire, from the flags to the refractory period."""

@@ -187,7 +187,7 @@ NEURONS = {
     "integrator": (Integrator, _GRADED),
     "relay": (Relay, _GRADED),
     "bernoulli": (Bernoulli, NeuronLowering("stochastic", _rate, _drawn, random=True)),
-    "poisson": (Poisson, NeuronLowering("stochastic", _rate, _drawn, several=lambda m: True, random=True)),
+    "poisson": (Poisson, NeuronLowering("stochastic", _rate, _drawn, multiple=lambda m: True, random=True)),
     "latency": (Latency, NeuronLowering("temporal", _latency_levels, _latched, _latency_window)),
     "phase": (
         Phase, NeuronLowering("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})

@@ -47,7 +47,7 @@ def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float
     scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
     values, decay_ = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
-    counter = b.counter(path, scaled.size, once=node.many == 0, zeros=zeros(scaled))
+    counter = b.counter(path, scaled.size, once=node.multiplicity == 0, zeros=zeros(scaled))
     words = {"y": y, "weights": values, "decay": decay_, "counter": counter, "fan_out": fan_out(b, scaled)}
     b.emit(STEP, "trace", m=m, **b.spikes(node), **words, label=path)
     b.updates += m
@@ -114,7 +114,7 @@ def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, int
     window = whole_steps(f"{path}.window", term.window, b.dt)
     state = lay.state("", "int64", 2, np.array([-1, 0]))
     words = b.spikes(node) | {"out": into, "weights": values, "steps": b.steps, "window": window, "state": state}
-    del words["many"]
+    del words["multiplicity"]
     b.emit(POST, "first_spike", m=m, n=n, **words, label=path)
 
 

@@ -86,7 +86,7 @@ def deliver(b: Builder, index: int) -> None:
     if np.ndim(p.delay) and (pre.graded or isinstance(p.connection, Convolution) or p.precision != "float32"):
         fix = "use one delay"
         raise BuildError(f"{p.label}.delay", "one a synapse", "goes with spikes through float32 weights", fix)
-    if p.precision != "float32" and (pre.graded or pre.many or isinstance(p.connection, Convolution)):
+    if p.precision != "float32" and (pre.graded or pre.multiplicity or isinstance(p.connection, Convolution)):
         rule = "is for spikes, one a step, through dense, sparse and one_to_one connections"
         raise BuildError(f"{p.label}.precision", p.precision, rule)
     if pre.graded:
@@ -148,7 +148,7 @@ def _graded(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
 def _spikes(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
     p, lay = b.network.projections[index], b.layout
     n_pre, n_post, name = b.nodes[p.pre].size, y.shape[0], f"{p.pre}->{p.post}.weights"
-    count = partial(b.counter, p.label, once=b.nodes[p.pre].many == 0, precision=p.precision)
+    count = partial(b.counter, p.label, once=b.nodes[p.pre].multiplicity == 0, precision=p.precision)
 
     def emit(kernel: str, **words: int | Place) -> None:
         b.emit(STEP, kernel, n_post=n_post, **source, **words, label=p.label)

@@ -171,7 +171,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
     rule, post = plastic.rule, plastic.post
     words = plastic.words()
     for node in (plastic.pre, post):
-        if node.graded or node.many:
+        if node.graded or node.multiplicity:
             what = "is graded" if node.graded else "may fire several times in a step"
             raise plastic.wrong("", type(rule).__name__, f"is for neurons that fire once a step: {node.name} {what}")
     low, high = plastic.bounds()
@@ -221,7 +221,7 @@ def _pes(b: Builder, plastic: Plastic) -> None:
 def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
     """The description of the postsynaptic neurons, and their kernel's parameters by name, float64, (n,) or (1,)."""
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
-    if not isinstance(model, IF) or plastic.post.many:
+    if not isinstance(model, IF) or plastic.post.multiplicity:
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"
         raise plastic.wrong("", "EProp", f"{rule}: {plastic.post.name} is {type(model).__name__}")
     if model.reset != "subtract":

@@ -33,10 +33,10 @@ def add_counts(past, step, sign, counts, x):
     """counts += sign times the spikes of one step's list; x is the same as float32."""
     slot = slot_of_step(past.base, past.stride, past.slots, step)
     n = i64(slot, 1)[0]
-    spikes, many = u32(slot + HEADER, n), u16(slot + past.many, n)
+    spikes, multiplicity = u32(slot + HEADER, n), u16(slot + past.multiplicity, n)
     for k in range(n):
         i = spikes[k]
-        counts[i] += sign * (np.int64(1) if past.many == 0 else np.int64(many[k]))
+        counts[i] += sign * (np.int64(1) if past.multiplicity == 0 else np.int64(multiplicity[k]))
         x[i] = np.float32(counts[i])
 
 
@@ -66,7 +66,7 @@ def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written
 @kernel()
 def first_spike(
     m: count, out: written("f32", "m"), weights: read("f32", "n * m"), n: count,
-    past: PastSpikes("n", "steps", many=False), steps: count, window: count, state: written("i64", 2),
+    past: PastSpikes("n", "steps", multiplicity=False), steps: count, window: count, state: written("i64", 2),
 ):  # fmt: skip
     """out += the weights of the neuron that fired first in the newest window in which one fired.
 

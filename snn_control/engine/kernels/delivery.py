@@ -140,17 +140,17 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 
 @register_jitable(forceinline=True)
-def add_multiple_rows(y, weights, spikes, many, count):
+def add_multiple_rows(y, weights, spikes, multiplicity, count):
     """Rows of the neurons that fired, each as often as it fired."""
     for k in range(count):
-        add_scaled_row(y, f32(weights + 4 * y.size * np.int64(spikes[k]), y.size), np.float32(many[k]))
+        add_scaled_row(y, f32(weights + 4 * y.size * np.int64(spikes[k]), y.size), np.float32(multiplicity[k]))
 
 
 @register_jitable(forceinline=True)
-def add_multiple_sparse_rows(y, pointers, synapses, spikes, many, count):
+def add_multiple_sparse_rows(y, pointers, synapses, spikes, multiplicity, count):
     used = 0
     for k in range(count):
-        i, a = spikes[k], np.float32(many[k])
+        i, a = spikes[k], np.float32(multiplicity[k])
         first = np.int64(pointers[i])
         m = np.int64(pointers[i + 1]) - first
         target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)

@@ -3,7 +3,7 @@
 integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     v <- decay v + gain current + gain_syn isyn + leak;  then isyn <- decay_syn isyn
     fire, at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; nothing for `refractory`
-    steps; with ``many``, v / reset spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
+    steps; with a ``multiplicity``, v / reset spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
 leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded output v
     v <- decay v + gain current + gain_syn isyn + (leak - loss v), from a v of at least `floor`
 adex, izhikevich    see `snn_control.network`
@@ -35,7 +35,7 @@ MOST = np.float32(65535)  # spikes in a step
 Population = namedtuple("Population", "n p params each step current bias")
 #: who fired: a byte each, and their address; the ring of spike lists and where the multiplicities stand in a slot; a
 #: counter of spikes; refractory period in steps
-Fired = namedtuple("Fired", "flags at spikes stride slots clock many counter refractory")
+Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity counter refractory")
 
 
 class Neurons(Word):
@@ -90,7 +90,7 @@ class Neurons(Word):
 
 
 class Firing(Word):
-    """`Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock; counter; many; refractory.
+    """`Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock; counter; multiplicity; refractory.
 
     once : the kernel takes no multiplicities
     """
@@ -101,22 +101,22 @@ class Firing(Word):
         self.once = once
 
     def names(self, parameter):
-        return ("flags", "spikes", "stride", "slots", "clock", "counter", "many", "refractory")
+        return ("flags", "spikes", "stride", "slots", "clock", "counter", "multiplicity", "refractory")
 
     def code(self, parameter, w):
-        ring = ", ".join(w[name] for name in ("spikes", "stride", "slots", "clock", "many"))
+        ring = ", ".join(w[name] for name in ("spikes", "stride", "slots", "clock", "multiplicity"))
         flags, counter = f"u8({w['flags']}, {w['n']}), {w['flags']}", f"i64({w['counter']}, 1)"
         return [f"{parameter} = Fired({flags}, {ring}, {counter}, {w['refractory']})"]
 
     def check(self, parameter, w):
         need(-(-w.n // 64) * 64, 1, w.flags)
         need(1, 8, w.counter)
-        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.many, w.n)
+        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.multiplicity, w.n)
         writable(w.flags, w.counter, w.spikes)
         if not 0 <= w.refractory <= 65535:
             raise ProgramError(f"refractory period of {w.refractory} steps: must be at most 65535")
-        if self.once and w.many:
-            raise ProgramError(f"many {w.many}: this kernel takes one spike a neuron and step")
+        if self.once and w.multiplicity:
+            raise ProgramError(f"multiplicity {w.multiplicity}: this kernel takes one spike a neuron and step")
 
 
 #: steps that each neuron has still to wait
@@ -133,16 +133,16 @@ def emit(n, fired):
 
 
 @register_jitable(forceinline=True)
-def emit_several(n, fired, counts):
+def emit_multiple(n, fired, counts):
     """`emit` with the multiplicities, from the counts of all neurons."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
-    indices, many = u32(slot + HEADER, n), u16(slot + fired.many, n)
+    indices, multiplicity = u32(slot + HEADER, n), u16(slot + fired.multiplicity, n)
     count = flags_to_indices(fired.at, n, indices)
     i64(slot, 1)[0] = count
     total = 0
     for k in range(count):
-        many[k] = counts[indices[k]]
-        total += np.int64(many[k])
+        multiplicity[k] = counts[indices[k]]
+        total += np.int64(multiplicity[k])
     fired.counter[0] += total
 
 
@@ -188,7 +188,7 @@ def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
 def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
     """Everything else that integrate_and_fire can do."""
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
-    subtract, delayed, several = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.many != 0
+    subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
     for i in range(cells.n):
         one_by_one()
@@ -221,7 +221,7 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
             fires = u >= threshold
         if fires:
             flags[i] = 1
-            if several:
+            if multiple:
                 share = u / reset
                 counts[i] = np.uint16(share if share < MOST else MOST)
                 u = u - np.float32(counts[i]) * reset
@@ -238,10 +238,10 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
 def integrate_and_fire(
     cells: LINEAR, fired: Firing(once=False), mode: Number(0, 7), v: written("f32", "n"),
     isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
-    counts: written("u16", "n", when="many"),
+    counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
     """Neurons that are linear below their threshold."""
-    if (cells.step > 0) | (adapt.size > 0) | (fired.many != 0) | (mode > SUBTRACT):
+    if (cells.step > 0) | (adapt.size > 0) | (fired.multiplicity != 0) | (mode > SUBTRACT):
         general_steps(cells, fired, mode, v, isyn, adapt, wait, counts)
     elif isyn.size > 0:
         if fired.refractory > 0:
@@ -253,8 +253,8 @@ def integrate_and_fire(
     else:
         plain_steps(cells, fired, mode, v, isyn, wait, False, False)
     restart_current(cells)
-    if fired.many != 0:
-        emit_several(cells.n, fired, counts)
+    if fired.multiplicity != 0:
+        emit_multiple(cells.n, fired, counts)
     else:
         emit(cells.n, fired)
 

@@ -184,7 +184,7 @@ def pairs(weights, e, source, post, x, y, p, connections, eligible, low, high):
     return used
 
 
-arriving, firing = Spikes("n_pre"), Spikes("n_post", delay=False, many=False, prefix="post_")
+arriving, firing = Spikes("n_pre"), Spikes("n_post", delay=False, multiplicity=False, prefix="post_")
 arriving_once = Spikes("n_pre", once=True)
 pair_parameters = Scalars("f32", "decay_plus", "decay_minus", "a_plus", "a_minus", "low", "high", "decay_e", "rate")
 

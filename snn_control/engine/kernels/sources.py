@@ -8,7 +8,7 @@ from ..random import uniform4
 from ..rows import Number, count, flag, kernel, written
 from . import ONE, ZERO
 from .functions import exponential
-from .neurons import Firing, Neurons, emit, emit_several, restart_current
+from .neurons import Firing, Neurons, emit, emit_multiple, restart_current
 
 MOST_MEAN = np.float32(64)  # spikes a step; exp(-64) is far from the smallest float32
 
@@ -38,24 +38,24 @@ def poisson_count(u, mean):
 @kernel()
 def stochastic(
     cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
-    counts: written("u16", "n", when="many"),
+    counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Fires with the probability rate dt current (Bernoulli), or with ``many`` as often as a Poisson process of that
-    mean; ``number`` is that of the operation."""
-    n, p, current, flags, several = cells.n, cells.p, cells.current, fired.flags, fired.many != 0
+    """Fires with the probability rate dt current (Bernoulli), or with a ``multiplicity`` as often as a Poisson process
+    of that mean; ``number`` is that of the operation."""
+    n, p, current, flags, multiple = cells.n, cells.p, cells.current, fired.flags, fired.multiplicity != 0
     now = i64(fired.clock, 2)[1]
     for first in range(0, n, 4):
         u = uniform4(seed, number, now, first >> 2)
         for i in range(first, min(first + 4, n)):
             mean = p.rate[i * cells.step] * current[i]
-            if several:
+            if multiple:
                 counts[i] = poisson_count(u[i - first], within(mean, MOST_MEAN))
                 flags[i] = counts[i] > 0
             else:
                 flags[i] = u[i - first] < within(mean, ONE)
     restart_current(cells)
-    if several:
-        emit_several(n, fired, counts)
+    if multiple:
+        emit_multiple(n, fired, counts)
     else:
         emit(n, fired)
 

@@ -1,7 +1,7 @@
 """Spike lists and vectors of past steps. A population keeps its last `slots` lists in a ring, one slot a step.
 
-A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, ``many`` bytes behind the slot's
-start, their uint16 multiplicities, where a model can fire several times in a step (``many`` = 0: each fired once).
+A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, where a model can fire several times
+in a step, ``multiplicity`` bytes behind the slot's start their uint16 multiplicities (0: each fired once).
 A graded signal keeps its last vectors in the same way, without a header.
 """
 
@@ -20,7 +20,7 @@ HEADER = 64  # bytes
 #: of one step: who fired (uint32 view), how often each (uint16 view, empty where each fired once); the step that runs
 SpikeList = namedtuple("SpikeList", "fired times now")
 #: a ring of lists or vectors and the step that runs, for `slot_of_step`
-Past = namedtuple("Past", "base stride slots now many")
+Past = namedtuple("Past", "base stride slots now multiplicity")
 
 
 @register_jitable(forceinline=True)
@@ -64,27 +64,31 @@ def flags_to_indices(flags, n, out):
 
 # words of rows --------------------------------------------------------------------------------------------------
 class Spikes(Word):
-    """The list of a step, a `SpikeList`. Words: spikes, stride, slots, clock, delay, many.
+    """The list of a step, a `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
 
     of : how many neurons the source has
     delay : the row has this word, the steps that the list is old; else it is the newest
-    many : the row has this word; else each neuron fires once a step
+    multiplicity : the row has this word; else each neuron fires once a step
     once : the kernel takes no multiplicities
     prefix : of the words of a second list, which has the clock of the first
     """
 
     uses = (slot_address, SpikeList)
 
-    def __init__(self, of, delay=True, many=True, once=False, prefix=""):
-        self.of, self.delay, self.many, self.once, self.prefix = of, delay, many, once, prefix
+    def __init__(self, of, delay=True, multiplicity=True, once=False, prefix=""):
+        self.of, self.delay, self.multiplicity, self.once, self.prefix = of, delay, multiplicity, once, prefix
 
     def names(self, parameter):
         words = [self.prefix + name for name in ("spikes", "stride", "slots")]
-        return (*words, *["clock"] * (not self.prefix), *["delay"] * self.delay, *["many"] * self.many)
+        return (*words, *["clock"] * (not self.prefix), *["delay"] * self.delay, *["multiplicity"] * self.multiplicity)
 
     def code(self, parameter, w):
         base, stride, slots = (w[self.prefix + name] for name in ("spikes", "stride", "slots"))
-        times = f"u16(slot + {w['many']}, length if {w['many']} != 0 else 0)" if self.many else "u16(slot, 0)"
+        times = (
+            f"u16(slot + {w['multiplicity']}, length if {w['multiplicity']} != 0 else 0)"
+            if self.multiplicity
+            else "u16(slot, 0)"
+        )
         return [
             f"slot = slot_address({base}, {stride}, {slots}, {w['clock']}, {w['delay'] if self.delay else 0})",
             "length = i64(slot, 1)[0]",
@@ -93,34 +97,34 @@ class Spikes(Word):
 
     def check(self, parameter, w):
         lists, stride, slots = (getattr(w, self.prefix + name) for name in ("spikes", "stride", "slots"))
-        many = w.many if self.many else 0
-        ring(lists, stride, slots, w.clock, w.delay if self.delay else 0, many, size_of(self.of, w))
+        multiplicity = w.multiplicity if self.multiplicity else 0
+        ring(lists, stride, slots, w.clock, w.delay if self.delay else 0, multiplicity, size_of(self.of, w))
         if self.once:
-            once(many)
+            once(multiplicity)
 
 
 class PastSpikes(Word):
-    """The lists of the last steps, a `Past`. Words: spikes, stride, slots, clock, many.
+    """The lists of the last steps, a `Past`. Words: spikes, stride, slots, clock, multiplicity.
 
     of : how many neurons the source has
     steps : how many lists the kernel looks back
-    many : the row has this word; else each neuron fires once a step
+    multiplicity : the row has this word; else each neuron fires once a step
     """
 
     uses = (Past,)
 
-    def __init__(self, of, steps, many=True):
-        self.of, self.steps, self.many = of, steps, many
+    def __init__(self, of, steps, multiplicity=True):
+        self.of, self.steps, self.multiplicity = of, steps, multiplicity
 
     def names(self, parameter):
-        return ("spikes", "stride", "slots", "clock", *["many"] * self.many)
+        return ("spikes", "stride", "slots", "clock", *["multiplicity"] * self.multiplicity)
 
     def code(self, parameter, w):
-        now, many = f"i64({w['clock']}, 2)[1]", w["many"] if self.many else 0
-        return [f"{parameter} = Past({w['spikes']}, {w['stride']}, {w['slots']}, {now}, {many})"]
+        now, multiplicity = f"i64({w['clock']}, 2)[1]", w["multiplicity"] if self.multiplicity else 0
+        return [f"{parameter} = Past({w['spikes']}, {w['stride']}, {w['slots']}, {now}, {multiplicity})"]
 
     def check(self, parameter, w):
-        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.many if self.many else 0, size_of(self.of, w))
+        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.multiplicity if self.multiplicity else 0, size_of(self.of, w))
         needed = size_of(self.steps, w)
         if w.slots < needed:
             raise ProgramError(f"{w.slots} slots: the kernel looks at {needed} steps")
