@@ -10,12 +10,14 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from .controller_file import ControllerSpec, load_spec, nearest
 from .engine.bound import Bound, events_taker, value_taker
+from .engine.build import build
 from .engine.control import LEARNING, RELEASE, RESTART, UPDATES
 from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from .engine.kernels import encoders, outputs
@@ -23,14 +25,37 @@ from .engine.program import Program
 from .engine.slots import AGE, ARRIVAL, STAMP
 from .engine.spike_ring import SpikeRing
 from .engine.workload import workload
-from .errors import InputError, ProgramError, SnnControlError, counted
+from .errors import DescriptionError, InputError, ProgramError, SnnControlError, counted
 from .files import Arrays, replace_file
 from .resources import controller_path
 from .spaces import parts_of
 
-__all__ = ["Controller", "alone", "give_events", "give_value"]
+__all__ = ["Controller", "alone", "build_program", "give_events", "give_value"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def build_program(spec: ControllerSpec) -> Program:
+    """A controller file compiled for its own dt and period; raises DescriptionError, with the file's name in front."""
+    try:
+        program = build(
+            spec.network,
+            spec.inputs,
+            spec.outputs,
+            dt=spec.dt,
+            period=spec.period,
+            guard=spec.guard,
+            seed=spec.seed,
+            reset_each_tick=spec.reset_each_tick,
+        )
+    except DescriptionError as error:
+        if error.path.startswith(("populations", "projections")):  # as the file says it
+            error = error.within("network")
+        raise error.in_file(spec.path) from None
+    except MemoryError:
+        rule = "does not fit into this machine's memory"
+        raise DescriptionError("network", "its size", rule).in_file(spec.path) from None
+    return replace(program, facts=replace(program.facts, repeat=spec.repeat))
 
 
 def give_value(path: str, data: np.ndarray, value: Any) -> None:
@@ -148,7 +173,7 @@ class Controller:
     @classmethod
     def from_spec(cls, spec: ControllerSpec) -> Controller:
         """From a parsed controller file."""
-        return cls(spec.build(), spec.repeat)
+        return cls(build_program(spec), spec.repeat)
 
     # stepping ------------------------------------------------------------------------------------------------
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:

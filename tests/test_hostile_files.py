@@ -13,6 +13,7 @@ from snn_control import Controller
 from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.cli import main
 from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, ValueInput
+from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.engine.build import build
 from snn_control.engine.program import Program
@@ -66,7 +67,7 @@ def test_a_hostile_controller_file_is_refused_in_a_line_within_a_second(folder, 
     (folder / "c.yaml").write_text(text)
     begin = time.process_time()
     with pytest.raises(DescriptionError) as caught:
-        load_spec(folder / "c.yaml").build()
+        build_program(load_spec(folder / "c.yaml"))
     assert time.process_time() - begin < 1.5
     message = str(caught.value)
     assert message.startswith(str(folder / "c.yaml"))
@@ -79,7 +80,7 @@ def test_a_reference_that_repeats_a_little_and_a_byte_order_mark_are_read(folder
     (folder / "c.yaml").write_text("\ufeff" + text)
     spec = load_spec(folder / "c.yaml")
     assert [output.name for output in spec.outputs] == ["z", "y"]
-    assert spec.build().facts.period == 0.001
+    assert build_program(spec).facts.period == 0.001
 
 
 def test_what_is_no_file_is_refused_with_exit_code_2(folder, capsys):
@@ -178,4 +179,4 @@ def test_a_damaged_copy_is_refused_in_a_line_or_read(tmp_path, controller, name)
 def test_an_array_of_nothing_is_refused_in_words(folder):
     np.savez(folder / "w.npz", w=np.zeros((0, 3)))
     with pytest.raises(DescriptionError, match=r"projections\[x -> a\]\.weights = 'shape \(0, 3\)'"):
-        load_spec(folder / "c.yaml").build()
+        build_program(load_spec(folder / "c.yaml"))

@@ -92,6 +92,13 @@ def test_a_file_imports_only_what_its_room_may(path):
             assert room in OWNERS[first], f"line {line}: only {', '.join(sorted(OWNERS[first]))} may import {first}"
 
 
+def test_of_the_engine_the_controller_file_knows_the_registry_alone():
+    for path in (ROOT / "snn_control" / "controller_file").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "engine":
+                assert (node.module, [alias.name for alias in node.names]) == ("engine", ["registry"]), path.name
+
+
 def test_no_import_leads_back():
     """Those within functions and for types included; a package's ``__init__`` and its modules are files like others."""
     files = {module_name(path): path for path in FILES}

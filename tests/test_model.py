@@ -8,6 +8,7 @@ import pytest
 
 from snn_control import Controller, Model, nef
 from snn_control.coding import ArgmaxDecoder, DirectEncoder, MembraneDecoder, PoolEncoder, SpikeDecoder
+from snn_control.controller import build_program
 from snn_control.errors import DescriptionError
 from snn_control.network import IF, LI, LIF, Bernoulli
 
@@ -36,7 +37,7 @@ def test_a_model_is_the_controller_that_its_descriptions_are():
     m.output("u", b, np.eye(2), size=2)
     m.output("choice", decoder=ArgmaxDecoder(2, (SpikeDecoder("a", np.ones((3, 2)), 0.02),)))
     assert isinstance(m.controller(), Controller)
-    assert m.controller().program.digest == m.spec().build().digest
+    assert m.controller().program.digest == build_program(m.spec()).digest
     assert m.controller().program.facts.period == 2e-3
 
 

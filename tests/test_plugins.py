@@ -155,12 +155,13 @@ ASK = """
     from snn_control.engine.registry import kernel
     from snn_control.errors import SnnControlError
     from snn_control.network import Population, Network, NeuronModel
+    from snn_control.controller import build_program
     from snn_control.controller_file import parse_spec
     NEURON = "version: 1\\nperiod: 0.01\\nnetwork: {populations: {a: {size: 1, neuron: {type: %s}}}}\\n"
     REST = "outputs: {u: {decoder: {type: linear, from: a, weights: 1.0, tau: 0.1}}}"
     def ask(name):
         spec = parse_spec(yaml.safe_load(NEURON % name + REST))
-        spec.build()
+        build_program(spec)
         return spec
     def told(function, *arguments):
         try:

@@ -26,6 +26,7 @@ from ..network.checks import (
     Real,
     Seconds,
     Size,
+    Whole,
 )  # fmt: skip
 from ..network.neurons import NeuronModel, Threshold
 
@@ -44,6 +45,9 @@ __all__ = [
 
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
 
+FIELDS = Whole(2, MOST)  # along a dimension
+Fields = Annotated[int, FIELDS]
+Cells = tuple[Size, Size]
 Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 
 
@@ -62,7 +66,7 @@ class Encoder(Checked):
 class _GridEncoder(Encoder):
     """Base of the encoders that pool the events of a sensor over the cells of a grid."""
 
-    grid: tuple[int, int]
+    grid: Cells
 
     def __post_init__(self) -> None:
         for k in (0, 1):
@@ -90,7 +94,11 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """current = x W + bias, with W (dimensions, neurons); the encoders, gains and biases of the NEF."""
+    """current = x W + bias, with W (dimensions, neurons); the encoders, gains and biases of the NEF.
+
+    weights : W, (dimensions, neurons)
+    bias : a number or (neurons,)
+    """
 
     weights: Any
     bias: Any = 0.0
@@ -108,17 +116,12 @@ class PopulationEncoder(Encoder):
     neuron : spiking model driven by the fields; None leaves the graded current
     """
 
-    neurons: Size
+    neurons: Fields
     low: Any = None
     high: Any = None
     sigma: Any = None
     drive: Real = 4.0
     neuron: NeuronModel | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.neurons < 2:
-            raise self.wrong("neurons", "must be at least 2 a dimension")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,7 @@ class FieldsEncoder(Encoder):
     drive : current at a field's centre
     """
 
-    grid: tuple[int, ...] | None = None
+    grid: tuple[Fields, ...] | None = None
     centres: Annotated[Any, Numbers(ndim=2)] = None
     low: Any = None
     high: Any = None
@@ -159,9 +162,7 @@ class FieldsEncoder(Encoder):
         if not isinstance(self.grid, tuple | list) or not self.grid:
             raise self.wrong("grid", "must be a list of one number a dimension")
         for k, n in enumerate(self.grid):
-            SIZE(f"grid[{k}]", n)
-            if n < 2:
-                raise DescriptionError(f"grid[{k}]", n, "must be at least 2")
+            FIELDS(f"grid[{k}]", n)
         if math.prod(self.grid) > MOST:
             raise self.wrong("grid", f"must be at most {MOST:,} fields")
 
@@ -210,6 +211,7 @@ class PoolEncoder(_GridEncoder):
     grid : (columns, rows)
     polarity : "signed" (ON adds ``on_weight``, OFF takes ``off_weight`` away), "merge" (both add 1), "split" (OFF
         cells, then ON cells: a picture of 2 channels as a `Convolution` takes it)
+    on_weight, off_weight : of one event, with "signed"
     response : "sum"; "binary": the sign of the sum, so 1 where there were events; "saturate": the sum, at most
         ``ceiling`` on both sides of 0
     ceiling : goes with "saturate"
@@ -217,7 +219,7 @@ class PoolEncoder(_GridEncoder):
         acts in all steps of a tick; without tau it acts in the first one
     """
 
-    grid: tuple[int, int]
+    grid: Cells
     polarity: Polarity = "signed"
     on_weight: Real = 1.0
     off_weight: Real = 1.0
@@ -243,7 +245,7 @@ class SurfaceEncoder(_GridEncoder):
     polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, the sign of the last event)
     """
 
-    grid: tuple[int, int]
+    grid: Cells
     tau: Seconds
     polarity: Polarity = "merge"
     neuron: NeuronModel | None = None

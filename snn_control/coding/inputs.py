@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError, close_match
-from ..network.checks import SIZE, Checked, Flag, Size, check_name
+from ..network.checks import SIZE, Checked, Flag, Numbers, Size, check_name
 from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
 
@@ -29,7 +29,7 @@ class Input(Checked):
     """
 
     name: str
-    stale: float = math.inf
+    stale: Annotated[float, Numbers(least=0, strict=True, unit="s", finite=False)] = math.inf
     required: Flag = True
 
     @property
@@ -39,7 +39,7 @@ class Input(Checked):
     def __post_init__(self) -> None:
         check_name("name", self.name)
         super().__post_init__()
-        if not (0 < self.stale <= LONGEST or (math.isinf(self.stale) and self.stale > 0)):
+        if LONGEST < self.stale < math.inf:
             rule = f"must be > 0 s and at most {LONGEST:g} s, or infinite"
             raise self.wrong("stale", rule)
 
@@ -48,6 +48,9 @@ class Input(Checked):
 class ValueInput(Input):
     """A vector of numbers; the newest sample is used.
 
+    size : how many numbers
+    encoder : makes currents of them; without one the numbers are a graded signal
+    unit : a text for readers, e.g. rad/s
     range : (low, high), numbers or (size,); values beyond are clamped and counted
     plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
     not_finite : how a number that is not finite is treated, for all or one a number: "reject" the sample; "high" and
@@ -99,11 +102,12 @@ class EventsInput(Input):
     """A stream of camera events.
 
     size : (width, height) in pixels
+    encoder : one of events
     capacity : events a tick; what comes beyond is cut and counted
     filters : run in this order, in front of the encoder
     """
 
-    size: tuple[int, int] = (128, 128)
+    size: tuple[Size, Size] = (128, 128)
     encoder: Any = field(default_factory=lambda: PoolEncoder((16, 16)))  # an Encoder of events
     capacity: Size = 16384
     filters: tuple[EventFilter, ...] = ()

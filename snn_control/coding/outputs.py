@@ -48,8 +48,9 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Linear in a graded population's output (LI): v W, weights a number, (n,) or (n, size).
+    """Linear in a graded population's output (LI): v W.
 
+    weights : W, a number, (n,) or (n, size)
     window : v is the mean over the last ``window`` seconds, whole steps; it is 0 before the first step. None takes the
         newest value
     """
@@ -108,7 +109,11 @@ class FirstSpikeDecoder(Decoder):
 
 @dataclass(frozen=True)
 class ArgmaxDecoder(Checked):
-    """A discrete action: the index of the largest of ``actions`` decoded values."""
+    """A discrete action: the index of the largest of ``actions`` decoded values.
+
+    actions : how many there are to choose from
+    terms : decoders, summed
+    """
 
     actions: Annotated[int, Whole(2, MOST)]
     terms: tuple[Decoder, ...]
@@ -123,10 +128,14 @@ class ArgmaxDecoder(Checked):
 class Output(Checked):
     """A command of ``size`` numbers: the sum of its decoders' terms and a bias, guarded.
 
+    decoder : one or several whose terms are summed, or an `ArgmaxDecoder`
+    size : how many numbers
+    bias : added to the sum, a number or (size,)
     limits : (low, high), numbers or (size,)
     slew : largest change a second, inf for none
     safe : the command when something is wrong
     ramp : go to the safe value along the slew limit instead of at once
+    unit : a text for readers, e.g. rad/s
     """
 
     name: str

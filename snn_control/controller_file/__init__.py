@@ -1,77 +1,67 @@
 """The controller file: one strict YAML, read into descriptions and written from them.
 
-Every mistake is a DescriptionError that names the path, the value, the rule and the nearest valid key.
-``controller.schema.json`` in the package says the same to editors.
+Every mistake is a DescriptionError that names the path, the value, the rule and the nearest valid key. What keys there
+are is declared by the descriptions and `keys`; `schema` says the same to editors.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
 from ..coding import Guard, Input, Output
-from ..engine.build import build
-from ..engine.program import Program
-from ..engine.random import check_seed
 from ..errors import NO_VALUE, DescriptionError
 from ..files import read_text, reason
 from ..network import Network
-from .coding import read_input, read_output
-from .network import read_network
+from ..network.checks import Seconds, Whole, check_seed
+from .descriptions import read_fields
 from .reader import VERSION, Loader, Reader, nearest
 from .ros import RosTopic, read_topics
+from .sections import read_input, read_network, read_output
 from .writing import save_spec
 
 __all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
 
 
-MOST_TICKS = 1_000_000  # in one `Controller.step`
+REPEAT = Whole(1, 1_000_000)  # ticks in one `Controller.step`
 
 
 @dataclass(frozen=True)
 class ControllerSpec:
     """A whole controller file.
 
-    period, dt : control period and network step [s]
+    period : control period [s], one tick
+    dt : step of the network [s]; the period is a whole number of them. In a file, without it, the period
     repeat : ticks in one `Controller.step`
-    seed : of all random numbers, a whole number >= 0
+    seed : of all random numbers in a tick, a whole number >= 0 and below 2^63
     reset_each_tick : populations begin each tick as after a reset
-    ros : name of an input or output -> RosTopic
+    ros_inputs, ros_outputs : name of an input or output -> RosTopic
+    path : of the file that it was read from; empty where it was not
+
+    Raises DescriptionError where `repeat` or `seed` is none.
     """
 
-    period: float
-    dt: float
+    period: Seconds
+    dt: Seconds
     inputs: tuple[Input, ...]
     network: Network
     outputs: tuple[Output, ...]
     guard: Guard = field(default_factory=Guard)
-    repeat: int = 1
-    seed: int = 0
+    repeat: Annotated[int, REPEAT] = 1
+    seed: Annotated[int, check_seed] = 0
     reset_each_tick: bool = False
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
     path: str = ""
 
-    def build(self) -> Program:
-        """Compile for its own dt and period."""
-        try:
-            same: dict[str, Any] = {
-                key: getattr(self, key) for key in ("dt", "period", "guard", "seed", "reset_each_tick")
-            }
-            program = build(self.network, self.inputs, self.outputs, **same)
-        except DescriptionError as error:
-            if error.path.startswith(("populations", "projections")):  # as the file says it
-                error = error.within("network")
-            raise error.in_file(self.path) from None
-        except MemoryError:
-            rule = "does not fit into this machine's memory"
-            raise DescriptionError("network", "its size", rule).in_file(self.path) from None
-        return replace(program, facts=replace(program.facts, repeat=self.repeat))
+    def __post_init__(self) -> None:
+        REPEAT("repeat", self.repeat)
+        check_seed("seed", self.seed)
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
         """Write it as a controller file, see `save_spec`."""
@@ -89,36 +79,15 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     network = read_network(r.child("network", {}), dt)
     inputs = tuple(read_input(name, child) for name, child in r.children("inputs", {}))
     outputs = tuple(read_output(name, child) for name, child in r.children("outputs"))
-    guard = Guard()
-    if r.has("guard"):
-        g = r.child("guard")
-        guard = g.make(Guard, release=g.take("release", 5))
+    guard = read_fields(r.child("guard", {}), Guard)
     ros = r.child("ros", {})
     topics = {
         "ros_inputs": read_topics(ros, "inputs", inputs),
         "ros_outputs": read_topics(ros, "outputs", outputs),
     }
     ros.done()
-    repeat = r.take("repeat", 1)
-    if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= MOST_TICKS:
-        raise DescriptionError("repeat", repeat, f"must be a whole number >= 1, at most {MOST_TICKS:,}")
-    seed = r.take("seed", 0)
-    check_seed(seed)
-    restart = r.flag("reset_each_tick", False)
-    return r.make(
-        ControllerSpec,
-        period=period,
-        dt=dt,
-        repeat=repeat,
-        seed=seed,
-        reset_each_tick=restart,
-        inputs=inputs,
-        network=network,
-        outputs=outputs,
-        guard=guard,
-        path=path,
-        **topics,
-    )
+    sections = {"inputs": inputs, "network": network, "outputs": outputs, "guard": guard, **topics}
+    return read_fields(r, ControllerSpec, period=period, dt=dt, path=path, **sections)
 
 
 def load_spec(path: str | os.PathLike) -> ControllerSpec:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..engine import registry
 from ..errors import NO_VALUE, DescriptionError, nearest
 from ..files import Arrays, reason
 
@@ -129,7 +128,7 @@ class Reader:
             raise DescriptionError(self.at(key), value, "must be a text")
         return value
 
-    def flag(self, key: str, default: bool) -> bool:
+    def flag(self, key: str, default: Any = MISSING) -> bool:
         value = self.take(key, default)
         if not isinstance(value, bool):
             raise DescriptionError(self.at(key), value, "must be true or false")
@@ -154,7 +153,7 @@ class Reader:
             raise DescriptionError(self.at(key), value, "must be finite numbers of float32")
         return numbers
 
-    def bounds(self, key: str, default: Any) -> tuple[Any, Any]:
+    def bounds(self, key: str, default: Any = MISSING) -> tuple[Any, Any]:
         """``[low, high]``, each of them a number, a list of numbers or ``file.npz#name``."""
         sides = self.pair(key, default)
         if sides is default:
@@ -211,20 +210,6 @@ class Reader:
             raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", nearest(value, table))
         return value
 
-    def type_of(self, kind: str, fits: Callable[[type], bool] = lambda cls: True, *also: str) -> Any:
-        """The description that ``type`` names, one of ours or of a plug-in, among those that fit.
-
-        kind : as `snn_control.engine.lowering.Plugin` calls it; also : other names that could stand here
-        """
-        value = self.values.get("type")
-        known = registry.types(kind, value)
-        try:
-            return known[self.kind([*(name for name, cls in known.items() if fits(cls)), *also])]
-        except DescriptionError as error:
-            if value in list(known) or not (broken := registry.faults(kind)):
-                raise
-            raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
-
     def done(self) -> None:
         for key in self.values:
             raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", nearest(key, self.known))
@@ -237,5 +222,5 @@ class Reader:
         except DescriptionError as error:
             if error.path.startswith("populations."):
                 raise error.within("network") from None
-            known = error.path.startswith(("inputs.", "outputs.", "projections[", "guard."))
-            raise error if known else error.within(self.path) from None
+            whole = error.path.startswith(("inputs.", "outputs.", "projections[", "guard."))
+            raise error if whole or not self.path else error.within(self.path) from None

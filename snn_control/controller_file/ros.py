@@ -5,24 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from ..coding import EventsInput, Input, Output
 from ..errors import DescriptionError
+from ..network.checks import Checked, Numbers, OneOf, Whole
+from .descriptions import read_fields
 from .reader import Reader, nearest
 
-__all__ = ["RosTopic", "read_topics", "usual_depth"]
+__all__ = ["ONLY_WITH", "OUTPUTS", "RosTopic", "end_kind", "read_topics", "usual_values"]
+
+VALUES, EVENTS, OUTPUTS = "value inputs", "events inputs", "outputs"
+#: keys that only some ends have
+ONLY_WITH = {"age": (VALUES, EVENTS), "reduce": (VALUES,), "pace": (EVENTS,), "late": (EVENTS,), "values": (OUTPUTS,)}
+TYPE = re.compile(r"\w+/msg/\w+")
+
+
+def check_type(path: str, value: Any) -> None:
+    """A type of messages."""
+    if not isinstance(value, str) or not TYPE.fullmatch(value):
+        raise DescriptionError(path, value, "must look like 'sensor_msgs/msg/JointState'")
 
 
 @dataclass(frozen=True)
-class RosTopic:
+class RosTopic(Checked):
     """One end on a ROS topic.
 
     topic : relative topic name
     type : message type, e.g. ``sensor_msgs/msg/JointState``
     field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
-    depth : queue length; in a file, without it, `usual_depth`
+    depth : how many messages may wait; in a file, without it, as `usual_values` has it
     age : of an input, from when its age counts in real time: "arrival", when the message was published as far as the
         middleware knows; "stamp", its own stamp; "older", the earlier of the two
     pace : of an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", when its
@@ -34,63 +47,52 @@ class RosTopic:
     """
 
     topic: str
-    type: str
+    type: Annotated[str, check_type]
     field: str = ""
-    reliability: str = "best_effort"
-    depth: int = 5
-    age: str = "arrival"
-    pace: str = "arrival"
-    late: float = 0.01
-    reduce: str = ""
+    reliability: Annotated[str, OneOf("best_effort", "reliable")] = "best_effort"
+    depth: Annotated[int, Whole(1, 1000)] = 5
+    age: Annotated[str, OneOf("arrival", "stamp", "older")] = "arrival"
+    pace: Annotated[str, OneOf("arrival", "sensor")] = "arrival"
+    late: Annotated[float, Numbers(least=0, most=3600, unit="s")] = 0.01
+    reduce: Annotated[str, OneOf("", "min", "mean", "max")] = ""
     values: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for key in self.values or ():
             if not isinstance(key, str):
-                raise DescriptionError("values", key, "must be the name of a field, e.g. 'name' or 'header.frame_id'")
-        if not re.fullmatch(r"\w+/msg/\w+", self.type):
-            raise DescriptionError("type", self.type, "must look like 'sensor_msgs/msg/JointState'")
-        if self.reliability not in ("best_effort", "reliable"):
-            raise DescriptionError("reliability", self.reliability, "must be 'best_effort' or 'reliable'")
-        if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= 1000:
-            raise DescriptionError("depth", self.depth, "must be a whole number in [1, 1000]")
-        if self.age not in ("arrival", "stamp", "older"):
-            raise DescriptionError("age", self.age, "must be 'arrival', 'stamp' or 'older'")
-        if self.pace not in ("arrival", "sensor"):
-            raise DescriptionError("pace", self.pace, "must be 'arrival' or 'sensor'")
-        if self.reduce not in ("", "min", "mean", "max"):
-            raise DescriptionError("reduce", self.reduce, "must be 'min', 'mean' or 'max'")
-        if not 0 <= self.late <= 3600:
-            raise DescriptionError("late", self.late, "must be from 0 to 3600 s")
+                raise self.wrong("values", "must be the name of a field, e.g. 'name' or 'header.frame_id'", value=key)
 
 
-def usual_depth(type: str, output: bool) -> int:
-    """Queue length of a topic where the file says none: an event camera's driver sends a packet a millisecond."""
+def end_kind(end: Input | Output) -> str:
+    """Which of the ends named in `ONLY_WITH` an input or output is."""
+    return OUTPUTS if isinstance(end, Output) else EVENTS if isinstance(end, EventsInput) else VALUES
+
+
+def usual_values(kind: str, type: str) -> dict[str, Any]:
+    """Fields of a topic that the file does not say, where they depend on the end: an event camera's driver sends a
+    packet a millisecond."""
+    if kind == OUTPUTS:
+        return {"reliability": "reliable", "depth": 1}
     packets = type.startswith(("event_camera_msgs/", "event_array_msgs/"))
-    return 1 if output else 64 if packets else 5
+    return {"reliability": "best_effort", "depth": 64 if packets else 5}
 
 
-def _topic(r: Reader, output: bool, events: bool = False) -> RosTopic:
-    values: dict[str, Any] = {"topic": r.text("topic"), "type": r.text("type"), "field": r.text("field", "")}
-    values["reliability"] = r.text("reliability", "reliable" if output else "best_effort")
-    if output:
-        fixed = r.child("values", {})
-        values["values"] = fixed.values
-    else:
-        values["age"] = r.text("age", RosTopic.age)
-    if not (output or events):
-        values["reduce"] = r.text("reduce", "")
-    if events:
-        values |= {"pace": r.text("pace", RosTopic.pace), "late": r.number("late", RosTopic.late)}
-    return r.make(RosTopic, depth=r.take("depth", usual_depth(values["type"], output)), **values)
+def _read_topic(r: Reader, kind: str) -> RosTopic:
+    usual = usual_values(kind, str(r.values.get("type")))
+    given = {key: r.take(key, default) for key, default in usual.items()}
+    if kind == OUTPUTS:
+        given["values"] = r.child("values", {}).values
+    skip = [key for key, kinds in ONLY_WITH.items() if kind not in kinds]
+    return read_fields(r, RosTopic, skip, **given)
 
 
 def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str, RosTopic]:
-    """``ros.inputs`` or ``ros.outputs``, for these inputs or outputs."""
+    """``ros.inputs`` or ``ros.outputs``, for these inputs or outputs; raises DescriptionError."""
     found, by_name = {}, {end.name: end for end in ends}
     for name, child in r.children(key, {}):
         if name not in by_name:
             fix = nearest(name, list(by_name))
             raise DescriptionError(child.path, name, f"is not one of the controller's {key}", fix)
-        found[name] = _topic(child, key == "outputs", isinstance(by_name[name], EventsInput))
+        found[name] = _read_topic(child, end_kind(by_name[name]))
     return found

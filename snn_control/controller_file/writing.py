@@ -10,52 +10,29 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 import yaml
 
-from ..coding import (
-    ArgmaxDecoder,
-    EventsInput,
-    ValueInput,
-)
 from ..engine import registry
-from ..engine.lowering import BASES
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, read_text, replace_files
-from ..network import AllToAll, FromArrays, Grid, OneToOne, Projection
-from ..network.convolution import Convolution
-from .connectors import CONNECTORS, DISTRIBUTIONS
+from ..network import Projection
+from ..network.graph import CONNECTIONS
+from .keys import INPUTS, OWN, PLUGINS, keys, members, type_of, types_at
 from .reader import VERSION, Loader
-from .ros import RosTopic, usual_depth
+from .ros import ONLY_WITH, RosTopic, end_kind, usual_values
 
-__all__ = ["TYPES", "save_spec"]
+__all__ = ["save_spec"]
 
 INLINE = 64  # numbers of an array that still reads well in the YAML
 COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
 
-#: description -> its ``type`` in the file, beside those of the registry; an empty one has none, as there is only one
-#: that can stand there
-TYPES: dict[type, str] = {
-    **{cls: name for table in (CONNECTORS, DISTRIBUTIONS) for name, cls in table.items()},
-    ArgmaxDecoder: "argmax",
-    Convolution: "convolution",
-    Grid: "",
-}
-KINDS: dict[type, str] = {ValueInput: "value", EventsInput: "events"}
-#: connections that the file says by a word
-WORDS: dict[type, str] = {AllToAll: "dense", OneToOne: "one_to_one", FromArrays: "sparse"}
-#: keys that the file calls otherwise than the descriptions do
-RENAMED = {"source": "from"}
-#: keys that the file needs though the description has a default
-NEEDED: dict[type, tuple[str, ...]] = {EventsInput: ("size", "encoder")}
-#: fields of a ControllerSpec that are no keys of the file, or have a way of their own into it
+#: fields of a ControllerSpec that have a way of their own into the file, and one that is no key of it
 SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "path")
-#: defaults of a command's topic, where they are not those of the description
-COMMANDED = {"reliability": "reliable"}
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
     "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "not_finite", "stale",
@@ -73,28 +50,29 @@ class _Writer:
 
     def described(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
         """One that ``type`` tells from its like: a neuron, an encoder, a decoder, a connection."""
-        kind = _type_of(type(value))
+        kind = type_of(type(value))
         if kind is None:
-            plugged = [cls for one in BASES for cls in registry.types(one).values()]
-            known = ", ".join(cls.__name__ for cls in (*plugged, *TYPES))
-            fix = "; ".join([known, *sorted({registry.faults(one) for one in BASES} - {""})])
+            kinds = PLUGINS.values()
+            known = ", ".join(cls.__name__ for place in (*kinds, *OWN) for cls in types_at(place).values())
+            fix = "; ".join([known, *sorted({registry.faults(one) for one in kinds} - {""})])
             raise DescriptionError(".".join(path), type(value).__name__, "has no name in the controller file", fix)
         return ({"type": kind} if kind else {}) | self.fields(value, path)
 
     def fields(
-        self, value: Any, path: tuple[str, ...], skip: tuple[str, ...] = (), defaults: Mapping[str, Any] | None = None
+        self, value: Any, path: tuple[str, ...], skip: Collection[str] = (), defaults: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Field by field, without what stands at its default."""
+        """Field by field, without what stands at its default.
+
+        defaults : those of the file, where they are not those of the description
+        """
         found: dict[str, Any] = {}
-        for f in fields(value):
-            one = getattr(value, f.name)
-            default = f.default_factory() if f.default_factory is not MISSING else f.default
-            default = (defaults or {}).get(f.name, default)
-            needed = f.name in NEEDED.get(type(value), ())
-            if f.name in skip or (not needed and _same(one, default)):
-                continue
-            one_by_one = str(f.type).startswith("tuple")
-            found[RENAMED.get(f.name, f.name)] = self.value(one, (*path, f.name), one_by_one)
+        cls: Any = type(value)
+        for key in keys(cls):
+            one, default = getattr(value, key.field), (defaults or {}).get(key.field, key.default)
+            if key.field not in skip and not _same(one, default):
+                found[key.name] = self.value(
+                    one, (*path, key.field), any(get_origin(one) is tuple for one in members(key.hint))
+                )
         rank = {key: k for k, key in enumerate(ORDER)}
         return dict(sorted(found.items(), key=lambda item: rank.get(item[0], len(rank))))
 
@@ -103,7 +81,7 @@ class _Writer:
             return self.described(value, path)
         if value is None or isinstance(value, str | bool | np.bool_ | Mapping):
             return _plain(value)
-        if one_by_one:
+        if one_by_one and isinstance(value, tuple | list):
             return [self.value(v, (*path, str(k))) for k, v in enumerate(value)]
         return self.numbers(value, path)
 
@@ -136,20 +114,20 @@ class _Writer:
         found["outputs"] = outputs
         if guard := self.fields(spec.guard, ("guard",)):
             found["guard"] = guard
-        cameras = [one.name for one in spec.inputs if isinstance(one, EventsInput)]
         ros = {
-            "inputs": self.topics(spec.ros_inputs, {}, cameras),
-            "outputs": self.topics(spec.ros_outputs, COMMANDED, ()),
+            "inputs": self.topics("inputs", spec.ros_inputs, spec.inputs),
+            "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs),
         }
         if ros := {side: topics for side, topics in ros.items() if topics}:
             found["ros"] = ros
         return found
 
     def input(self, one: Any) -> dict[str, Any]:
-        if type(one) not in KINDS:
-            rule = f"must be one of {', '.join(cls.__name__ for cls in KINDS)}"
+        kinds = {cls: kind for kind, cls in INPUTS.items()}
+        if type(one) not in kinds:
+            rule = f"must be one of {', '.join(cls.__name__ for cls in kinds)}"
             raise DescriptionError(f"inputs.{one.name}", type(one).__name__, rule)
-        return {"kind": KINDS[type(one)]} | self.fields(one, ("inputs", one.name), skip=("name",))
+        return {"kind": kinds[type(one)]} | self.fields(one, ("inputs", one.name), skip=("name",))
 
     def network(self, network: Any) -> dict[str, Any]:
         populations = {
@@ -169,26 +147,17 @@ class _Writer:
             found["decoder"] = decoder[0]
         return found
 
-    def topics(
-        self, topics: Mapping[str, RosTopic], defaults: Mapping[str, Any], cameras: Collection[str]
-    ) -> dict[str, Any]:
+    def topics(self, section: str, topics: Mapping[str, RosTopic], ends: Iterable[Any]) -> dict[str, Any]:
+        kinds, found = {end.name: end_kind(end) for end in ends}, {}
         for name, topic in topics.items():
-            if topic.values and defaults is not COMMANDED:
-                raise DescriptionError(f"ros.inputs.{name}.values", topic.values, "goes with outputs only")
-            if name not in cameras and (topic.pace, topic.late) != (RosTopic.pace, RosTopic.late):
-                raise DescriptionError(f"ros.*.{name}.pace", topic.pace, "pace and late go with events inputs only")
-            if topic.reduce and (name in cameras or defaults is COMMANDED):
-                raise DescriptionError(f"ros.*.{name}.reduce", topic.reduce, "goes with value inputs only")
-        output = defaults is COMMANDED
-        return {
-            name: self.fields(topic, ("ros", name), defaults={**defaults, "depth": usual_depth(topic.type, output)})
-            for name, topic in topics.items()
-        }
-
-
-def _type_of(cls: type) -> str | None:
-    """The ``type`` of a description in the file, ours or a plug-in's."""
-    return TYPES[cls] if cls in TYPES else registry.name_of(cls)
+            kind = kinds.get(name, "")
+            for key, which in ONLY_WITH.items():
+                value = getattr(topic, key)
+                if kind not in which and (value or None) != (getattr(RosTopic, key) or None):
+                    rule = f"goes with {' and '.join(which)} only"
+                    raise DescriptionError(f"ros.{section}.{name}.{key}", value, rule)
+            found[name] = self.fields(topic, ("ros", name), defaults=usual_values(kind, topic.type))
+        return found
 
 
 def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
@@ -200,11 +169,12 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _in_words(one: Projection) -> Projection:
-    """The same projection, its connection a word where there is one."""
-    if type(one.connection) not in WORDS:
+    """A projection whose connection is a word, where there is one for it."""
+    word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
+    if not word:
         return one
     index: dict[str, Any] = {key: getattr(one.connection, key, None) for key in ("pre_index", "post_index")}
-    return replace(one, connection=WORDS[type(one.connection)], **index)
+    return replace(one, connection=word, **index)
 
 
 def _same(value: Any, default: Any) -> bool:

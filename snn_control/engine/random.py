@@ -9,25 +9,16 @@ give the same numbers, and there is no state to save.
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..errors import BuildError
-
-__all__ = ["check_seed", "operation_number", "philox", "uniform4"]
+__all__ = ["operation_number", "philox", "uniform4"]
 
 MULTIPLY_0, MULTIPLY_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 WORD, HALF_WORD, EIGHT = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(8)
 UNIT = np.float32(2.0**-24)
-
-
-def check_seed(seed: Any) -> None:
-    """Raise BuildError where ``seed`` is not a whole number of 63 bits."""
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
-        raise BuildError("seed", seed, "must be a whole number >= 0 and below 2^63")
 
 
 def operation_number(name: str) -> int:

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -19,10 +19,12 @@ from ..errors import DescriptionError, close_match
 
 __all__ = [
     "EACH", "MOST", "SIZE", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag", "Name",
-    "Numbers", "OneOf", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name",
+    "Numbers", "OneOf", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name", "check_seed",
 ]  # fmt: skip
 
 MOST = 100_000_000  # neurons, numbers
+MOST_SEED = (1 << 63) - 1
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Rule = Callable[[str, Any], None]
 
@@ -96,8 +98,14 @@ def check_flag(path: str, value: Any) -> None:
 
 def check_name(path: str, value: Any) -> None:
     """A name of an input, a population, an output."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise DescriptionError(path, value, "must be a name: a letter, then letters, digits and underscores")
+
+
+def check_seed(path: str, value: Any) -> None:
+    """A seed of a controller's random numbers."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 0 <= value <= MOST_SEED:
+        raise DescriptionError(path, value, "must be a whole number >= 0 and below 2^63")
 
 
 EACH = Numbers(ndim=1)
@@ -137,8 +145,10 @@ class Checked:
         hints = get_type_hints(cls, include_extras=True)
         found = {}
         for f in fields(cls):  # type: ignore[arg-type]
-            declared = (hints[f.name], *get_args(hints[f.name]))  # Annotated[X, rule], or that with `| None`
-            rules = [hint.__metadata__[0] for hint in declared if hasattr(hint, "__metadata__")]
+            hint = hints[f.name]
+            # Annotated[X, rule], or that with `| None`; what elements of a tuple must be is checked by the class
+            declared = [hint] if get_origin(hint) is tuple else [hint, *get_args(hint)]
+            rules = [one.__metadata__[0] for one in declared if hasattr(one, "__metadata__")]
             if rule := (rules[0] if rules else cls.usual):
                 found[f.name] = rule
         return found

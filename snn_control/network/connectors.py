@@ -67,7 +67,10 @@ def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.nda
 
 
 class Connector:
-    """Base of all connectors: subclasses are frozen dataclasses."""
+    """Base of all connectors: subclasses are frozen dataclasses.
+
+    allow_self : where pre and post are one population, a neuron may connect to itself
+    """
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         """Pointers (n_pre + 1,) and targets (k,), uint32; raises DescriptionError where the sizes do not allow it."""
@@ -147,7 +150,10 @@ def check_range(key: str, index: np.ndarray, n: int) -> None:
 
 @dataclass(frozen=True)
 class FixedProbability(Seeded, Connector):
-    """Each pair is connected with probability p, independently of the others."""
+    """Each pair is connected with probability p, independently of the others.
+
+    p : probability of each pair, in [0, 1]
+    """
 
     p: Probability
     seed: Seed
@@ -169,6 +175,12 @@ class FixedProbability(Seeded, Connector):
 
 @dataclass(frozen=True)
 class _FixedNumber(Seeded, Connector):
+    """Base of those with as many synapses for every neuron of one side.
+
+    n : synapses of each neuron
+    with_replacement : a neuron can be chosen more than once
+    """
+
     n: Annotated[int, Whole(1)]
     seed: Seed
     allow_self: Flag = True
@@ -228,10 +240,7 @@ def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray
 
 @dataclass(frozen=True)
 class FixedIndegree(_FixedNumber):
-    """Each postsynaptic neuron gets ``n`` synapses from presynaptic ones chosen at random.
-
-    with_replacement : a neuron can be chosen more than once
-    """
+    """Each postsynaptic neuron gets ``n`` synapses from presynaptic ones chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         self._check(n_post, n_pre, recurrent)
@@ -245,10 +254,7 @@ class FixedIndegree(_FixedNumber):
 
 @dataclass(frozen=True)
 class FixedOutdegree(_FixedNumber):
-    """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random.
-
-    with_replacement : a neuron can be chosen more than once
-    """
+    """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         self._check(n_pre, n_post, recurrent)

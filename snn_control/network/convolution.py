@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DescriptionError
-from .checks import Checked
+from .checks import Checked, Whole
 
 __all__ = ["Convolution", "pooling"]
 
 
-def _pair(path: str, value: Any, least: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if np.ndim(value) else ()
-    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
-        raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
-    if min(pair) < least:
-        raise DescriptionError(path, value, f"must be >= {least}")
-    return int(pair[0]), int(pair[1])
+Channels = Annotated[int, Whole(1)]
+Shape = tuple[Channels, Annotated[int, Whole(1)], Annotated[int, Whole(1)]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A whole number >= ``least``, or two of them, for rows and columns; or the ``word``."""
+
+    least: int
+    word: str = ""
+
+    def __call__(self, path: str, value: Any) -> Any:
+        """(rows, columns), or the word; raises DescriptionError."""
+        if isinstance(value, str) and value == self.word:
+            return value
+        pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if np.ndim(value) else ()
+        if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
+            raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
+        if min(pair) < self.least:
+            raise DescriptionError(path, value, f"must be >= {self.least}")
+        return int(pair[0]), int(pair[1])
+
+
+STEPS = Pair(1)
+Steps = Annotated[Any, STEPS]
 
 
 @dataclass(frozen=True)
@@ -32,24 +50,22 @@ class Convolution(Checked):
     groups : channels in and out are divided into this many groups, each connected with itself only
     """
 
-    shape: tuple[int, int, int]
-    stride: Any = 1
-    padding: Any = 0
-    dilation: Any = 1
-    groups: int = 1
+    shape: Shape
+    stride: Steps = 1
+    padding: Annotated[Any, Pair(0, "same")] = 0
+    dilation: Steps = 1
+    groups: Channels = 1
 
     def __post_init__(self) -> None:
         shape = tuple(self.shape)
         if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
             raise self.wrong("shape", "must be [channels, rows, columns], whole numbers >= 1")
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
-        for key, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
-            value = getattr(self, key)
-            if key == "padding" and isinstance(value, str) and value == "same":
-                if self.stride != (1, 1):
-                    raise self.wrong("padding", "goes with stride 1")
-                continue
-            object.__setattr__(self, key, _pair(key, value, least))
+        for key, rule in self.checks().items():
+            if isinstance(rule, Pair):
+                object.__setattr__(self, key, rule(key, getattr(self, key)))
+        if self.padding == "same" and self.stride != (1, 1):
+            raise self.wrong("padding", "goes with stride 1")
         if self.groups < 1 or shape[0] % self.groups:
             raise self.wrong("groups", f"must divide the {shape[0]} channels")
 
@@ -111,14 +127,19 @@ class Convolution(Checked):
 
 
 def pooling(
-    shape: tuple[int, int, int], kernel: Any, stride: Any = None, padding: Any = 0, average: bool = False
+    shape: Shape,
+    kernel: Steps,
+    stride: Steps = None,
+    padding: Annotated[Any, Pair(0)] = 0,
+    average: bool = False,
 ) -> tuple[Convolution, np.ndarray]:
     """Sum or average pooling as a `Convolution` of each channel with itself, and its weights.
 
-    kernel, stride (default: the kernel), padding : numbers, or (rows, columns); an average counts the padding, as NIR's
-    AvgPool2d and PyTorch do.
+    shape : (channels, rows, columns) of the presynaptic side
+    kernel, stride, padding : numbers, or (rows, columns); the default of stride is the kernel
+    average : divide by the size of the kernel; the padding counts, as in NIR's AvgPool2d and PyTorch
     """
-    rows, columns = _pair("kernel", kernel, 1)
+    rows, columns = STEPS("kernel", kernel)
     weight = 1.0 / (rows * columns) if average else 1.0
     convolution = Convolution(shape, (rows, columns) if stride is None else stride, padding, groups=shape[0])
     return convolution, np.full((shape[0], 1, rows, columns), weight, np.float32)

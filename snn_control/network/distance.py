@@ -16,8 +16,6 @@ from .distributions import Seeded
 
 __all__ = ["DistanceDependent", "Grid"]
 
-Positions = Any  # a Grid, or (n, axes) numbers
-
 ROUNDING = 1e-9  # relative: a distance that equals the width but for rounding counts as equal
 NEVER = 64  # halvings of the probability after which a pair is left out: 1e-19 of the peak
 
@@ -30,8 +28,8 @@ class Grid(Checked):
     extent : length along each axis, from 0; without it the spacing is 1. Grids of one extent cover the same space.
     """
 
-    shape: tuple[int, ...]
-    extent: tuple[float, ...] | None = None
+    shape: tuple[Annotated[int, Whole(1)], ...]
+    extent: tuple[Positive, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.shape, tuple | list) or not 1 <= len(self.shape) <= 3:
@@ -41,6 +39,8 @@ class Grid(Checked):
             Whole(1)(f"shape[{k}]", n)
         if self.extent is not None:
             check_lengths("extent", self.extent, len(self.shape))
+            object.__setattr__(self, "extent", tuple(self.extent))
+        object.__setattr__(self, "shape", tuple(self.shape))
 
     @property
     def positions(self) -> np.ndarray:
@@ -68,6 +68,9 @@ def positions_of(path: str, value: Any) -> np.ndarray:
     return array.astype(np.float64)
 
 
+Positions = Annotated[Any, positions_of]
+
+
 @dataclass(frozen=True, eq=False)
 class DistanceDependent(Seeded, Connector):
     """Each pair is connected with a probability that falls with its distance d, independently of the others.
@@ -75,6 +78,8 @@ class DistanceDependent(Seeded, Connector):
     kind : "gaussian" p = peak exp(-d^2 / (2 width^2)), "exponential" p = peak exp(-d / width), "step" p = peak where
         d <= width, else 0
     pre_positions, post_positions : a Grid, or (n, axes) numbers
+    width : standard deviation, decay length or radius, in the unit of the positions
+    peak : probability at distance 0, in [0, 1]
     period : length of each axis after which space repeats itself; None: space has borders
 
     Pairs are drawn from bounds of their probabilities and kept with the ratio of the two (thinning: Lewis and Shedler

@@ -16,6 +16,8 @@ __all__ = ["Distribution", "Normal", "Uniform"]
 class Seeded(Checked):
     """Base of the descriptions that draw random numbers.
 
+    seed : of these numbers, a whole number >= 0
+
     The numbers are NumPy's: one seed gives the same ones in every run; another release of NumPy may draw others. A
     saved Program holds what was drawn.
     """
@@ -41,7 +43,10 @@ class Distribution(Seeded):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Numbers uniform in [low, high)."""
+    """Numbers uniform in [low, high).
+
+    low, high : where they lie
+    """
 
     low: Real
     high: Real
@@ -59,7 +64,10 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """Gaussian numbers of the given mean and standard deviation."""
+    """Gaussian numbers.
+
+    mean, std : mean and standard deviation
+    """
 
     mean: Real
     std: Annotated[float, Numbers(least=0)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .checks import EACH, Checked, Each, Numbers, OneOf, Positive, Rule, Seconds, Size, check_name
+from .checks import EACH, Checked, Each, Numbers, OneOf, Positive, Seconds, Size, check_name
 from .connectors import AllToAll, Connector, FromArrays, OneToOne
 from .convolution import Convolution
 from .distributions import Distribution
@@ -17,18 +17,27 @@ from .plasticity import LearningRule
 
 __all__ = ["Network", "Population", "Projection"]
 
-CONNECTIONS = ("dense", "sparse", "one_to_one")
+#: connections that have a name
+CONNECTIONS: dict[str, type[Connector]] = {"dense": AllToAll, "sparse": FromArrays, "one_to_one": OneToOne}
 
 
-def or_drawn(rule: Numbers) -> Rule:
-    """The rule of numbers that may also be drawn from a Distribution."""
-    return lambda path, value: None if isinstance(value, Distribution) else rule(path, value)
+@dataclass(frozen=True)
+class Drawn:
+    """Numbers that may also be drawn from a Distribution."""
+
+    rule: Numbers
+
+    def __call__(self, path: str, value: Any) -> None:
+        if not isinstance(value, Distribution):
+            self.rule(path, value)
 
 
 @dataclass(frozen=True)
 class Population(Checked):
     """``size`` neurons of one model.
 
+    size : how many
+    neuron : their model
     bias : scalar, (size,) or a Distribution: a constant current into every membrane
     v_init : membrane at reset, scalar, (size,) or a Distribution; None is where the model rests
     """
@@ -36,8 +45,8 @@ class Population(Checked):
     name: str
     size: Size
     neuron: NeuronModel
-    bias: Annotated[Any, or_drawn(EACH)] = 0.0
-    v_init: Annotated[Any, or_drawn(EACH)] = None
+    bias: Annotated[Any, Drawn(EACH)] = 0.0
+    v_init: Annotated[Any, Drawn(EACH)] = None
 
     @property
     def where(self) -> str:
@@ -61,6 +70,7 @@ class Population(Checked):
 class Projection(Checked):
     """Connections from ``pre`` (a population or an input) to ``post``.
 
+    pre, post : the source, an input or a population; the target, a population
     weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); else (k,), in the order of
         pre_index and post_index, or by pre, then by post; of a convolution only the array (channels out, channels in /
         groups, rows, columns)
@@ -71,6 +81,7 @@ class Projection(Checked):
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn; models that have one);
         empty takes "synaptic" where the model has it
     tau_syn : time constant [s] of an exponential current of the projection's own, for any model; adds to the current
+    pre_index, post_index : (k,) neurons of each synapse, with connection "sparse"
     bias : scalar or (n_post,), added in every step, as in NIR's Affine; of a convolution also (channels out,)
     precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
     scale : of int8 weights; None takes the largest weight / 127
@@ -79,7 +90,7 @@ class Projection(Checked):
 
     pre: str
     post: str
-    weights: Annotated[Any, or_drawn(Numbers(ndim=4))] = 1.0
+    weights: Annotated[Any, Drawn(Numbers(ndim=4))] = 1.0
     connection: str | Connector | Convolution = "dense"
     pre_index: Any = None
     post_index: Any = None
@@ -106,7 +117,7 @@ class Projection(Checked):
             return self.connection
         if self.connection == "sparse":
             return FromArrays(self.pre_index, self.post_index)
-        return AllToAll() if self.connection == "dense" else OneToOne()
+        return CONNECTIONS[self.connection]()
 
     def __post_init__(self) -> None:
         for key in ("pre", "post"):

@@ -163,7 +163,10 @@ class LIF(IF):
 
 @dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
-    """LIF with an exponential synaptic current of time constant tau_syn [s]: a spike of weight w adds w to it."""
+    """LIF with an exponential synaptic current: a spike of weight w adds w to it.
+
+    tau_syn : time constant of the synaptic current [s]
+    """
 
     tau_syn: EachSeconds = 0.005
 
@@ -173,6 +176,9 @@ class ALIF(LIF):
     """LIF with an adaptive threshold v_threshold + beta a, where tau_adapt da/dt = -a and a spike adds 1 to a.
 
     From Bellec et al. 2020, Nature Communications 11:3625; a reset by subtraction takes v_threshold away.
+
+    tau_adapt : time constant of the threshold's adaptation [s]
+    beta : rise of the threshold with a spike
     """
 
     tau_adapt: EachSeconds = 0.2
@@ -191,10 +197,14 @@ class AdEx(SpikingModel):
     tau_mem dv/dt = (v_leak - v) + delta_t exp((v - v_rheobase) / delta_t) + r (I - w)
     tau_w dw/dt = a (v - v_leak) - w;  v >= v_threshold: v = v_reset, w += b
 
-    tau_mem, tau_w : [s]
+    tau_mem : membrane time constant [s]
+    tau_w : time constant of the adaptation current [s]
+    v_leak : where the membrane rests
+    r : membrane resistance, 1 over the leak conductance
     v_rheobase : where the upstroke begins (V_T of the paper); v_threshold is where it is cut
     delta_t : slope of the upstroke [V]
-    a : adaptation below threshold [A/V]; b : of a spike [A]
+    a : adaptation below threshold [A/V]
+    b : adaptation of a spike [A]
     integration : of the linear part, "exponential_euler" or "euler"
     """
 
@@ -217,6 +227,10 @@ class Izhikevich(SpikingModel):
 
     dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d.
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
+
+    r : factor of the current
+    a, b : rate and sensitivity of the recovery variable u
+    d : rise of u with a spike
     """
 
     v_threshold: Each = 30.0
@@ -233,7 +247,11 @@ class Izhikevich(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Threshold(NeuronModel):
-    """Fires in each step in which its input reaches v_threshold (``strict``: exceeds it); it has no memory."""
+    """Fires in each step in which its input reaches v_threshold (``strict``: exceeds it); it has no memory.
+
+    v_threshold : current at which it fires
+    strict : it fires above the threshold, not at it
+    """
 
     v_threshold: Each = 1.0
     strict: Flag = False
@@ -243,8 +261,12 @@ class Threshold(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integrator: graded output v, no spikes.
+    """Leaky integrator: graded output v, no spikes; tau_mem dv/dt = (v_leak - v) + r I.
 
+    tau_mem : membrane time constant [s]
+    v_leak : where the membrane rests
+    r : membrane resistance
+    integration : "exact", "exponential_euler" or "euler", see `LIF`
     v_min : lower bound of what the next step starts from; the output itself may be below, as in sinabs
     """
 
@@ -257,14 +279,20 @@ class LI(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class CubaLI(LI):
-    """Leaky integrator with an exponential synaptic current of time constant tau_syn [s]."""
+    """Leaky integrator with an exponential synaptic current.
+
+    tau_syn : time constant of the synaptic current [s]
+    """
 
     tau_syn: EachSeconds = 0.005
 
 
 @dataclass(frozen=True, eq=False)
 class Integrator(NeuronModel):
-    """dv/dt = r I, graded output v; NIR's I."""
+    """dv/dt = r I, graded output v; NIR's I.
+
+    r : gain of the current [1/s]
+    """
 
     r: Each = 1.0
 

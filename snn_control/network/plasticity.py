@@ -36,7 +36,7 @@ class LearningRule(Checked):
 
     enabled : it learns from the start; `Controller.learning` switches it
     name : by which it is switched, several rules may share one; empty is ``"pre->post"``
-    w_min, w_max : bounds of the weights
+    w_min, w_max : smallest and largest weight
     """
 
     enabled: Flag = True
@@ -65,7 +65,8 @@ class STDP(LearningRule):
     that arrives t after it takes ``a_minus exp(-t / tau_minus)`` away. In units of the weight: PyNN's A_plus is a part
     of w_max. It arrives after the projection's delay.
 
-    tau_plus, tau_minus : [s]
+    a_plus, a_minus : change of a weight by a pair of spikes at t = 0
+    tau_plus, tau_minus : time constants of these changes [s]
     """
 
     a_plus: float = 0.01
@@ -81,7 +82,7 @@ class RewardSTDP(STDP):
     """STDP whose changes go into an eligibility, de/dt = -e / tau_e; dw/dt = learning_rate reward e.
 
     reward : name of a graded input or population of size 1
-    tau_e : [s]
+    tau_e : time constant of the eligibility [s]
     learning_rate : [1/s] for a reward of 1; 0 learns nothing, for a control, as in every rule
     """
 
@@ -98,7 +99,8 @@ class PES(LearningRule):
     d / dt, as `snn_control.nef` has it; its change is that of d, divided by dt.
 
     error : name of a graded input or population of the size of post: the actual value minus the desired one
-    pre_tau : [s] of the activity's filter
+    learning_rate : as in nengo; 0 learns nothing
+    pre_tau : time constant of the activity's filter [s]
     """
 
     error: Name

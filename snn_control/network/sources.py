@@ -60,6 +60,8 @@ class Latency(NeuronModel):
 
     window : [s], the same for all; windows follow each other from step 0 on
     tau : [s]; None takes the one whose last spike falls into the window's last step
+    threshold : least current that fires, in (0, 1)
+    linear : tau (1 - x) instead of tau ln(x / (x - threshold))
     """
 
     window: Seconds = 0.02

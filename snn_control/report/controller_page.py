@@ -17,6 +17,7 @@ from ..analysis.reach import driven
 from ..analysis.stimulus import Stimulus
 from ..analysis.synapses import sizes_of
 from ..coding import Input
+from ..controller import build_program
 from ..controller_file import ControllerSpec, nearest
 from ..controller_file.names import number_names
 from ..engine import registry
@@ -160,7 +161,7 @@ def write_controller_page(
     DescriptionError : a name in ``only`` that is not there, a folder that cannot be made
     RuntimeFault : matplotlib or Jinja2 is not installed
     """
-    program, folder = spec.build(), Path(folder)
+    program, folder = build_program(spec), Path(folder)
     activity = probe(program, stimulus)
     chosen = choose(views(spec, program, activity), only)
     pictures = [(view, paint(view.title, view.fill, suffix)) for view in chosen]

@@ -15,6 +15,7 @@ from snn_control.analysis.event_replay import fit
 from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import Stimulus, default_stimulus
 from snn_control.analysis.stimulus_files import load_stimulus
+from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.events.writing import write_npz
 from snn_control.record.input_log import InputLog
@@ -45,7 +46,7 @@ def controller(populations, projections, outputs=None, **x):
 def health_of(values, x=MOVING, synthetic=False):
     spec = parse_spec(values)
     stimulus = Stimulus("a test", spec.period, InputLog.of(spec.period, len(x), {"x": np.asarray(x)}, {}), synthetic)
-    return diagnose(spec, probe(spec.build(), stimulus, keep=False))
+    return diagnose(spec, probe(build_program(spec), stimulus, keep=False))
 
 
 def lines_of(health, where):
@@ -162,7 +163,7 @@ def test_identical_neurons(change, groups):
         values["network"]["projections"] = [{"pre": "x", "post": "b", "weights": 0.0, "learning": rule}]
         values["outputs"]["y"]["decoder"] = {"type": "membrane", "from": "b", "weights": 1.0}
         spec = parse_spec(values)
-        health = diagnose(spec, probe(spec.build(), default_stimulus(spec, 0.1), keep=False))
+        health = diagnose(spec, probe(build_program(spec), default_stimulus(spec, 0.1), keep=False))
         assert health.populations[-1].identical == ()
         return
     health = health_of(controller({"a": change}, projections, {"y": {"decoder": decoder}}), synthetic=True)
@@ -423,7 +424,7 @@ def test_what_ships_is_not_accused_with_the_default_stimulus(name):
     for seed in range(2):
         stimulus = default_stimulus(spec, 0.3, seed)
         assert stimulus.synthetic
-        activity = probe(spec.build(), stimulus, keep=False)
+        activity = probe(build_program(spec), stimulus, keep=False)
         assert diagnose(spec, activity).warnings() == []
         if name == "cartpole":  # nor if it were real
             activity.stimulus = replace(stimulus, synthetic=False)
@@ -434,7 +435,7 @@ def test_the_shipped_motion_is_not_accused_of_a_bar_that_moves_one_way(tmp_path)
     events = bar(400.0)
     write_npz(tmp_path / "bar.npz", lambda: [events], events.unit, None, None)
     spec = fit(load_spec(shipped("motion")), (128, 128)).spec
-    health = diagnose(spec, probe(spec.build(), load_stimulus(tmp_path / "bar.npz", spec), keep=False))
+    health = diagnose(spec, probe(build_program(spec), load_stimulus(tmp_path / "bar.npz", spec), keep=False))
     assert health.outputs[0].span[0] < -0.1
     assert health.outputs[0].span[1] <= 0.01
     assert sum(p.silent for p in health.populations) > 10_000

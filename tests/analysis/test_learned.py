@@ -7,7 +7,7 @@ import pytest
 
 from snn_control.analysis.learned import with_learned
 from snn_control.analysis.synapses import sizes_of
-from snn_control.controller import Controller
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import parse_spec
 from snn_control.errors import ProgramError
 from snn_control.report.connections import synapses_of
@@ -38,7 +38,7 @@ def test_the_weights_are_those_that_were_learned(tmp_path):
         controller.step({"x": 1.0})
     controller.save_state(tmp_path / "state.npz")
     learned = with_learned(spec, tmp_path / "state.npz")
-    dense, fixed, sparse = (synapses_of(p, sizes_of(spec.build()), spec.dt) for p in learned.network.projections)
+    dense, fixed, sparse = (synapses_of(p, sizes_of(build_program(spec)), spec.dt) for p in learned.network.projections)
     assert np.array_equal(dense.weights.reshape(3, 4), controller.weights("x", "a"))
     assert np.unique(dense.weights).size > 1
     assert np.unique(fixed.weights).tolist() == [0.7]

@@ -8,7 +8,7 @@ import yaml
 
 from snn_control.analysis.probe import Probed, probe, sample
 from snn_control.analysis.stimulus import default_stimulus
-from snn_control.controller import Controller
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.resources import shipped
 from tests.engine import zoo
@@ -45,7 +45,7 @@ outputs:
 @pytest.mark.parametrize("name", ["cartpole", "pan_tilt", "mixed"])
 def test_a_watched_controller_has_the_same_bits(name):
     spec = parse_spec(yaml.safe_load(MIXED)) if name == "mixed" else load_spec(shipped(name))
-    program, stimulus = spec.build(), default_stimulus(spec, 0.4, seed=2)
+    program, stimulus = build_program(spec), default_stimulus(spec, 0.4, seed=2)
     plain, probed = Controller(program), Probed(program)
     for observation in stimulus.log.observations():
         one, other = plain.step(observation), probed.step(observation)
@@ -70,7 +70,7 @@ def test_it_has_the_same_bits_with_every_kernel():
 
 def test_what_is_seen_is_what_happened():
     spec = parse_spec(yaml.safe_load(MIXED))
-    program, stimulus = spec.build(), default_stimulus(spec, 0.4, seed=2)
+    program, stimulus = build_program(spec), default_stimulus(spec, 0.4, seed=2)
     activity, plain = probe(program, stimulus), Controller(program)
     commands, membranes, last = [], [], []
     for k, observation in enumerate(stimulus.log.observations(), 1):
@@ -98,7 +98,7 @@ def test_what_is_seen_is_what_happened():
 
 def test_without_keeping_the_counts_are_the_same():
     spec = parse_spec(yaml.safe_load(MIXED))
-    program, stimulus = spec.build(), default_stimulus(spec, 0.2)
+    program, stimulus = build_program(spec), default_stimulus(spec, 0.2)
     full, short = probe(program, stimulus), probe(program, stimulus, keep=False)
     for name, seen in full.populations.items():
         assert np.array_equal(seen.spikes, short.populations[name].spikes)
@@ -113,7 +113,7 @@ def test_of_a_large_population_some_neurons_are_kept():
     del values["network"]["projections"][1:]  # the rest of them would not fit
     values["outputs"]["y"]["decoder"] = [{"type": "linear", "from": "a", "tau": 0.02, "weights": 0.01}]
     spec = parse_spec(values)
-    seen = probe(spec.build(), default_stimulus(spec, 0.2)).populations["a"]
+    seen = probe(build_program(spec), default_stimulus(spec, 0.2)).populations["a"]
     assert len(seen.kept) == 10_000
     assert np.array_equal(np.unique(seen.spike_neuron), seen.kept)
     assert seen.lost_spikes == 0
@@ -126,7 +126,7 @@ def test_several_spikes_in_a_step_are_seen():
         "size": 3, "bias": [0.3, 1.0, 3.0], "neuron": {"type": "if", "r": 1e3, "reset": "subtract", "several": True},
     }  # fmt: skip
     spec = parse_spec(values)
-    program, stimulus = spec.build(), default_stimulus(spec, 0.2)
+    program, stimulus = build_program(spec), default_stimulus(spec, 0.2)
     seen, plain = probe(program, stimulus).populations["last"], Controller(program)
     for observation in stimulus.log.observations():
         plain.step(observation)

@@ -22,7 +22,7 @@ from snn_control.coding import (
     SpikeDecoder,
     ValueInput,
 )
-from snn_control.controller import Controller
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import ControllerSpec
 from snn_control.network import (
     IF,
@@ -61,7 +61,7 @@ def test_no_random_network_leaves_its_bounds(description, seed):
     network, inputs, outputs, dt, period, guard = description
     network = replace(network, populations=tuple(replace(p, v_init=None) for p in network.populations))
     spec = ControllerSpec(period, dt, tuple(inputs), network, tuple(outputs), guard, seed=seed)
-    program, rng = spec.build(), np.random.default_rng(seed)
+    program, rng = build_program(spec), np.random.default_rng(seed)
     bounds = reach(spec, program, all_synapses(spec, program))
     probed = Probed(program)
     raw = np.array([np.inf, -np.inf])[:, None] * np.ones(sum(o.size for o in outputs))
@@ -97,7 +97,7 @@ def bounds_of(neuron, *projections, size=2, bias=0.0, x=(0.0, 1.0), encoder=None
     network = Network((Population("a", size, neuron, bias), *more), projections)
     outputs = outputs or (Output("y", (SpikeDecoder("a", 1.0, 0.05),)),)
     spec = ControllerSpec(dt, dt, inputs, network, outputs)
-    program = spec.build()
+    program = build_program(spec)
     return reach(spec, program, all_synapses(spec, program))
 
 
@@ -165,7 +165,7 @@ def test_a_rule_may_move_weights_to_its_bounds():
     for w_max, fires in ((2.0, True), (0.02, False)):
         changed = replace(spec.network.projections[0], learning=replace(rule, w_max=w_max))
         one = replace(spec, network=replace(spec.network, projections=(changed,)))
-        program = one.build()
+        program = build_program(one)
         assert reach(one, program, all_synapses(one, program)).populations["a"].fires.tolist() == [fires]
 
 
@@ -178,7 +178,7 @@ def test_the_synapses_of_a_convolution_are_those_that_deliver():
         network = Network((Population("a", out, Relay()),), (Projection("x", "a", weights, c),))
         inputs = (ValueInput("x", size=n),)
         spec = ControllerSpec(DT, DT, inputs, network, (Output("y", (MembraneDecoder("a", np.eye(out)),), size=out),))
-        program = spec.build()
+        program = build_program(spec)
         (found,) = all_synapses(spec, program)
         dense = np.zeros((n, out))
         np.add.at(dense, (found.pre, found.post), found.weight)
@@ -192,7 +192,7 @@ def test_the_synapses_of_a_convolution_are_those_that_deliver():
 def test_too_many_synapses_are_not_looked_at(monkeypatch):
     network = Network((Population("a", 30, LEAKY),), (Projection("x", "a", Uniform(0, 1, seed=1)),))
     spec = ControllerSpec(DT, DT, (ValueInput("x", size=9),), network, (Output("y", (SpikeDecoder("a", 1.0, 0.1),)),))
-    program = spec.build()
+    program = build_program(spec)
     assert sizes_of(program) == {"x": 9, "a": 30}
     assert len(all_synapses(spec, program)[0].weight) == 270
     monkeypatch.setattr("snn_control.analysis.synapses.MOST", 269)
@@ -221,7 +221,7 @@ def test_events_and_encoders_without_a_bound_reach_everything():
     spec = ControllerSpec(DT, DT, (camera,), network, (Output("y", (SpikeDecoder("a", 1.0, 0.1),)),))
     for encoder, fires in ((camera.encoder, True), (replace(camera.encoder, response="binary"), False)):
         one = replace(spec, inputs=(replace(camera, encoder=encoder),))
-        program = one.build()
+        program = build_program(one)
         assert (reach(one, program, all_synapses(one, program)).populations["a"].fires == fires).all()
     direct = bounds_of(LEAKY, Projection("x", "a", 1.0), encoder=DirectEncoder(gain=-0.5, bias=0.6))
     assert direct.populations["a"].drive[1] == pytest.approx([0.6, 0.6])

@@ -13,6 +13,7 @@ import yaml
 
 from snn_control.cli.check import rough_cost
 from snn_control.coding import LinearEncoder
+from snn_control.controller import build_program
 from snn_control.controller_file import load_spec
 from snn_control.resources import shipped
 from tests.cli.common import FLOATS, ROS, TERM, VALUE, call, described
@@ -49,7 +50,7 @@ def test_check_names_the_projections_that_learn_and_what_that_costs(tmp_path, ca
 def test_the_rough_cost_knows_the_fields_of_an_encoder():
     spec = load_spec(shipped("cartpole"))
     plain = [replace(i, encoder=LinearEncoder(np.ones((4, 32)), neuron=i.encoder.neuron)) for i in spec.inputs]
-    costs = [rough_cost(s, s.build()) for s in (spec, replace(spec, inputs=tuple(plain)))]
+    costs = [rough_cost(s, build_program(s)) for s in (spec, replace(spec, inputs=tuple(plain)))]
     assert costs[0] - costs[1] == pytest.approx(32 * 10e-3, abs=0.02)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import gymnasium
+import jsonschema
 import numpy as np
 import pytest
 
@@ -65,6 +66,18 @@ def test_what_new_writes_is_as_good_as_it_says(tmp_path, capsys):
     assert result["return"]["worst"] > chance
     assert result["better_than_chance"]["interval"][0] > 800
     assert mean > -200  # energy and PD reach -146
+
+
+def test_schema_is_printed_or_written_for_editors(tmp_path, capsys):
+    path = tmp_path / "controller.schema.json"
+    code, out, _ = call(capsys, "schema", path)
+    assert (code, out) == (0, f"{path}: written\n")
+    written = json.loads(path.read_text())
+    jsonschema.Draft202012Validator.check_schema(written)
+    code, out, _ = call(capsys, "schema")
+    assert (code, json.loads(out)) == (0, written)
+    code, _, err = call(capsys, "schema", path)
+    assert (code, err) == (2, f"snn_control: FILE = '{path}': exists already; choose another name, or remove it\n")
 
 
 def test_new_overwrites_nothing(tmp_path, capsys):

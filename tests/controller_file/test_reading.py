@@ -2,7 +2,6 @@
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 import copy
-import json
 import math
 import re
 from pathlib import Path
@@ -21,7 +20,10 @@ from snn_control.coding import (
     SpikeDecoder,
     ValueInput,
 )
-from snn_control.controller_file import load_spec, parse_spec
+from snn_control.controller import build_program
+from snn_control.controller_file import RosTopic, load_spec, parse_spec
+from snn_control.controller_file.schema import schema
+from snn_control.controller_file.writing import SECTIONS
 from snn_control.engine import registry
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
@@ -39,7 +41,7 @@ from snn_control.network import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = json.loads((ROOT / "snn_control" / "controller.schema.json").read_text())
+SCHEMA = schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 INFINITY = float("inf")
 
@@ -175,11 +177,11 @@ STRUCTURAL = [
     (f"{JOINTS}.range", ["low", 1], f"inputs.joints.range[0] = 'low': {NUMBERS}"),
     (f"{JOINTS}.not_finite", "hihg", "inputs.joints.not_finite = 'hihg': must be one of reject, high, low, hold, or a list of 2 of them; did you mean 'high'?"),
     (f"{JOINTS}.plausible", [None, 1], f"inputs.joints.plausible[0] = None: {NUMBERS}"),
-    (f"{JOINTS}.encoder.neurons", 1, "inputs.joints.encoder.neurons = 1: must be at least 2 a dimension"),
+    (f"{JOINTS}.encoder.neurons", 1, "inputs.joints.encoder.neurons = 1: must be a whole number >= 2, at most"),
     (f"{JOINTS}.encoder.tau", 1, "inputs.joints.encoder.tau = 1: is not a known key"),
     (f"{POSE}.encoder.type", "field", "inputs.pose.encoder.type = 'field': must be one of population, linear, direct, fields, signed, delta, step_forward; did you mean 'fields'?"),
     (f"{POSE}.encoder.grid", MISSING, "inputs.pose.encoder.grid = None: give a grid or centres"),
-    (f"{POSE}.encoder.grid", [3, 1], "inputs.pose.encoder.grid[1] = 1: must be at least 2"),
+    (f"{POSE}.encoder.grid", [3, 1], "inputs.pose.encoder.grid[1] = 1: must be a whole number >= 2"),
     (f"{POSE}.encoder.grid", 3, "inputs.pose.encoder.grid = 3: must be a list of one number a dimension"),
     (f"{POSE}.encoder.centres", [[0, 0]], "inputs.pose.encoder.grid = [3, 2]: give a grid or centres"),
     (f"{POSE}.encoder.neuron.rate", 0, "inputs.pose.encoder.neuron.rate = 0: must be > 0"),
@@ -252,12 +254,12 @@ STRUCTURAL = [
     ("guard.delay", 1, "guard.delay = 1: is not a known key"),
     ("ros.topics", {}, "ros.topics = {}: is not a known key; "),
     ("ros.outputs.pan.type", "Float64", "ros.outputs.pan.type = 'Float64': must look like 'sensor_msgs/msg/JointState'"),
-    ("ros.outputs.pan.depth", 0, "ros.outputs.pan.depth = 0: must be a whole number in [1, 1000]"),
+    ("ros.outputs.pan.depth", 0, "ros.outputs.pan.depth = 0: must be a whole number >= 1, at most 1,000"),
     ("ros.outputs.pan.reliability", "best", "ros.outputs.pan.reliability = 'best': must be 'best_effort' or 'reliable'"),
     ("ros.outputs.pan.values", ["a"], "ros.outputs.pan.values = ['a']: must be a mapping (key: value)"),
     ("ros.inputs.joints.values", {"name": ["a"]}, "ros.inputs.joints.values = {'name': ['a']}: is not a known key"),
     ("ros.inputs.camera", EVENTS | {"pace": "fast"}, "ros.inputs.camera.pace = 'fast': must be 'arrival' or 'sensor'"),
-    ("ros.inputs.camera", EVENTS | {"late": -1}, "ros.inputs.camera.late = -1: must be from 0 to 3600 s"),
+    ("ros.inputs.camera", EVENTS | {"late": -1}, "ros.inputs.camera.late = -1: must be >= 0 s and at most 3600 s"),
     ("ros.inputs.joints.reduce", "median", "ros.inputs.joints.reduce = 'median': must be 'min', 'mean' or 'max'"),
     ("ros.outputs.pan.reduce", "min", "ros.outputs.pan.reduce = 'min': is not a known key"),
     ("ros.outputs.pan.pace", "sensor", "ros.outputs.pan.pace = 'sensor': is not a known key"),
@@ -354,7 +356,7 @@ def test_a_wrong_whole_is_told_what_and_how(case):
     path, value, expected = case
     spec = parse_spec(with_value(path, value), path="controller.yaml")
     with pytest.raises(DescriptionError) as caught:
-        spec.build()
+        build_program(spec)
     assert str(caught.value).startswith("controller.yaml: ")
     assert expected in str(caught.value)
 
@@ -368,7 +370,7 @@ def test_there_must_be_an_output():
     document = with_value("outputs", {})
     del document["ros"]["outputs"]
     with pytest.raises(DescriptionError, match=r"outputs = \[\]: at least one output is needed"):
-        parse_spec(document).build()
+        build_program(parse_spec(document))
 
 
 def test_delay_0_may_not_form_a_cycle():
@@ -378,7 +380,7 @@ def test_delay_0_may_not_form_a_cycle():
     with pytest.raises(
         DescriptionError, match="projections = 'motor -> slow': projections of delay 0 form a cycle; give one"
     ):
-        parse_spec(document).build()
+        build_program(parse_spec(document))
 
 
 @pytest.mark.parametrize("case", STRUCTURAL, ids=identify)
@@ -403,7 +405,7 @@ def test_the_schema_is_one_and_accepts_what_the_parser_accepts():
         (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_outdegree", "n": 5, "seed": 1, "with_replacement": True}}),
         (SECOND, MOTOR_TO_SLOW | {"connection": SHEET | {"pre_positions": {"shape": [2, 2], "extent": [1, 1]}, "post_positions": [[1, 1], [0, 0.5]], "period": [2, 2]}}),
     ]:  # fmt: skip
-        parse_spec(with_value(path, value)).build()
+        build_program(parse_spec(with_value(path, value)))
         VALIDATOR.validate(with_value(path, value))
 
 
@@ -423,7 +425,6 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
     import dataclasses
 
     from snn_control import coding, network
-    from snn_control import controller_file as spec
 
     closed = [set(o["properties"]) for o in objects(SCHEMA)]
     for cls, renamed, extra in [
@@ -432,12 +433,26 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
         *((cls, {}, {"type"}) for cls in registry.types("encoders").values()),
         *((cls, {"source": "from"}, {"type"}) for cls in registry.types("decoders").values()), (ArgmaxDecoder, {}, {"type"}),
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
-        (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()), (spec.RosTopic, {}, set()),
+        (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()),
         (network.Uniform, {}, {"type"}), (network.Normal, {}, {"type"}), (network.FixedProbability, {}, {"type"}),
         (network.FixedIndegree, {}, {"type"}), (network.DistanceDependent, {}, {"type"}), (network.Grid, {}, set()),
     ]:  # fmt: skip
         names = {renamed.get(f.name, f.name) for f in dataclasses.fields(cls)} - {None} | extra
         assert names in closed, f"{cls.__name__}: {names}"
+    topic = {f.name for f in dataclasses.fields(RosTopic)}
+    sides = {
+        side: set(one["additionalProperties"]["properties"])
+        for side, one in SCHEMA["properties"]["ros"]["properties"].items()
+    }
+    assert sides == {"inputs": topic - {"values"}, "outputs": topic - {"age", "reduce", "pace", "late"}}
+
+
+def test_the_schema_explains_every_key():
+    """To a reader who sees it in an editor; a key of a description refers to what that says of itself."""
+    for one in objects(SCHEMA):
+        for key, said in one["properties"].items():
+            known = {"const", "description", "$ref"} & set(said) or said.get("items", {}).get("$ref")
+            assert known or key in {*SECTIONS, "ros", "populations", "projections"}, (one.get("description"), key)
 
 
 # reading -------------------------------------------------------------------------------------------------------
@@ -560,7 +575,7 @@ def test_yaml_numbers_and_words_are_those_of_yaml_1_2(folder):
     assert spec.outputs[0].limits == (-INFINITY, INFINITY)
     assert spec.network.projections[0].weights.tolist() == [[1.0, 2.0]]
     controller = Controller.load(folder / "c.yaml")
-    assert controller.program.digest == spec.build().digest
+    assert controller.program.digest == build_program(spec).digest
 
 
 @pytest.mark.parametrize(
@@ -607,7 +622,7 @@ def test_files_that_cannot_be_read(folder):
         load_spec(folder / "b.yaml")
 
 
-SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
+SHIPPED = sorted([*(ROOT / "config").glob("*.yaml"), *(ROOT / "snn_control" / "templates").glob("*.yaml")])
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)

@@ -29,7 +29,7 @@ from snn_control.coding import (
     SurfaceEncoder,
     ValueInput,
 )
-from snn_control.controller import Controller
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import ControllerSpec
 from snn_control.network import (
     ALIF,
@@ -90,7 +90,7 @@ def models(rng):
 
 
 def program():
-    return description().build()
+    return build_program(description())
 
 
 def description():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.controller import Controller
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.nir import import_nir
@@ -69,7 +69,7 @@ def test_mistakes_name_the_place(folder, was, now, says):
         )
     )
     with pytest.raises(DescriptionError) as caught:
-        load_spec(folder / "mine.yaml").build()
+        build_program(load_spec(folder / "mine.yaml"))
     assert says in str(caught.value)
     assert str(caught.value).startswith(str(folder / "mine.yaml"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snn_control.analysis.stimulus_files import load_stimulus
-from snn_control.controller import Controller
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import parse_spec
 from snn_control.record.input_log import InputLogRecorder
 from snn_control.resources import shipped
@@ -66,7 +66,7 @@ def test_a_recording_shown_again_gives_the_same_commands(tmp_path):
 
 def test_every_tick_of_a_step_is_recorded(tmp_path):
     spec = parse_spec(SPEC)
-    controller = Controller(spec.build(), repeat=3)
+    controller = Controller(build_program(spec), repeat=3)
     recorder = InputLogRecorder(controller.bound)
     controller.observers.append(recorder)
     for k in range(2):

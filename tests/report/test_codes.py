@@ -11,6 +11,7 @@ from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.analysis.synapses import sizes_of
 from snn_control.coding import DeltaEncoder
+from snn_control.controller import build_program
 from snn_control.controller_file import parse_spec
 from snn_control.engine import registry
 from snn_control.engine.lowering import Plugin
@@ -43,7 +44,7 @@ def spec():
 
 
 def test_all_pictures_can_be_drawn(spec):
-    program = spec.build()
+    program = build_program(spec)
     found = views(spec, program, probe(program, default_stimulus(spec, 0.1)))
     names = [view.name for view in found]
     assert names == ["graph", "f_i", "tuning-pose", "tuning-both", "decoders", "activity"]  # pulses have no curve
@@ -54,12 +55,12 @@ def test_all_pictures_can_be_drawn(spec):
 
 
 def test_the_arrows_say_time_constants_and_windows(spec):
-    texts = {arrow.end: arrow.text for arrow in boxes_and_arrows(spec, spec.build())[1]}
+    texts = {arrow.end: arrow.text for arrow in boxes_and_arrows(spec, build_program(spec))[1]}
     assert texts == {"> way": "τ 10 ms", "> count": "window 30 ms", "> choice": "window 10 ms, τ 20 ms"}
 
 
 def test_the_panels_show_what_each_neuron_stands_for(spec):
-    way, count, choice = _panels(spec, sizes_of(spec.build()))
+    way, count, choice = _panels(spec, sizes_of(build_program(spec)))
     assert (way.unit, way.labels) == ("m/s", ["way[0], τ = 10 ms", "way[1], τ = 10 ms"])
     assert (count.unit, count.labels) == ("N per spike", ["window = 30 ms"])
     assert count.weights.tolist() == [[0.5], [0.5]]
@@ -89,7 +90,7 @@ def test_an_encoder_of_a_plug_in_brings_its_picture(spec, monkeypatch, encoder):
     registry.add(Plugin(encoders={"moves": (Moves, drawn)}))
     inputs = tuple(replace(one, encoder=encoder) if one.name == "moves" else one for one in spec.inputs)
     with_moves = replace(spec, inputs=inputs)
-    program = with_moves.build()
+    program = build_program(with_moves)
     found = views(with_moves, program, probe(program, default_stimulus(with_moves, 0.1)))
     view = next(view for view in found if view.name == "tuning-moves")
     figure = Figure()

@@ -21,6 +21,7 @@ from snn_control.analysis.reach import driven
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.analysis.synapses import sizes_of
 from snn_control.coding import MembraneDecoder, Output, SignedEncoder, ValueInput
+from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
@@ -98,7 +99,7 @@ def everything(tmp_path_factory):
 @pytest.fixture(scope="module", params=["all", "cartpole", "pan_tilt"])
 def shown(request, everything):
     spec = everything if request.param == "all" else load_spec(shipped(request.param))
-    program = spec.build()
+    program = build_program(spec)
     activity = probe(program, default_stimulus(spec, 0.1))
     return request.param, spec, views(spec, program, activity)
 
@@ -230,7 +231,7 @@ def test_of_neurons_that_differ_some_are_drawn():
 
 
 def test_synapses_are_those_of_the_description(everything):
-    sizes = sizes_of(everything.build())
+    sizes = sizes_of(build_program(everything))
     assert sizes == {"camera": 30, "x": 10, "l": 2, "plain": 12, "a": 30, "b": 30, "picture": 16, "g": 12}
     one, dense, sparse, back, none, *_ = (synapses_of(p, sizes, 0.002) for p in everything.network.projections)
     assert np.array_equal(one.pre_index, one.post_index)
@@ -244,7 +245,7 @@ def test_synapses_are_those_of_the_description(everything):
     assert sparse.out.sum() == 4
     assert back.weights.min() == back.weights.max() == -0.05
     assert len(none.weights) == 0  # weights of 0 are no synapses
-    arrows = boxes_and_arrows(everything, everything.build())[1]
+    arrows = boxes_and_arrows(everything, build_program(everything))[1]
     assert next(a for a in arrows if (a.start, a.end) == ("a", "b")).text == "4 syn., 2 to 6 ms"
 
 
@@ -292,7 +293,7 @@ def test_kernels_of_a_convolution_stand_side_by_side(everything):
     p = next(p for p in everything.network.projections if p.post == "picture")
     figure = Figure()
     FigureCanvasAgg(figure)
-    draw_weights(figure, [synapses_of(p, sizes_of(everything.build()), 0.002)])
+    draw_weights(figure, [synapses_of(p, sizes_of(build_program(everything)), 0.002)])
     picture = np.asarray(figure.axes[0].images[0].get_array())
     assert picture.shape == (4, 8)
     assert np.array_equal(picture[:2, 4:], KERNELS[1, 0])  # output channels from left to right
@@ -333,9 +334,9 @@ def test_a_projection_with_zeros_is_drawn_and_counted_as_what_it_holds():
             "outputs": {"o": {"decoder": {"type": "linear", "from": "q", "tau": 0.02, "weights": 0.01}}},
         }
     )
-    (facts,) = spec.build().facts.projections
+    (facts,) = build_program(spec).facts.projections
     assert (facts.used, facts.synapses) == (12, 24)
-    assert boxes_and_arrows(spec, spec.build())[1][0].text == "12 syn."
+    assert boxes_and_arrows(spec, build_program(spec))[1][0].text == "12 syn."
 
 
 def test_large_dense_weights_are_averaged_and_large_sparse_ones_counted():
@@ -379,7 +380,7 @@ def test_tuning_curves_that_are_alike_are_drawn_once():
 def test_the_axis_of_a_rate_reaches_what_the_encoder_drives(everything):
     (label, _, curve), *_ = f_i_curves(LIF(), 0.001, 50.0)
     assert (label, curve.current[0], curve.current[-1]) == ("", 0.0, 50.0)
-    sizes = sizes_of(everything.build())
+    sizes = sizes_of(build_program(everything))
     assert driven(everything, sizes).keys() == {"x"}  # of the others ranges say nothing
 
 
@@ -412,13 +413,13 @@ def test_learning_is_marked_and_an_arrow_comes_from_what_teaches_it():
         {"pre": "x", "post": "a", "weights": 0.1},
     ]
     spec = parse_spec(values)
-    boxes, found = boxes_and_arrows(spec, spec.build())
+    boxes, found = boxes_and_arrows(spec, build_program(spec))
     assert next(a for a in found if (a.start, a.end) == ("a", "g")).text == "360 syn.\nlearns: PES"
     assert [a for a in found if a.dashed] == [Arrow("wrong", "g", "error", dashed=True)]
     assert next(b for b in boxes if b.name == "one").lines[0] == "1 number"
     figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
-    caption, _ = draw_diagram(figure, spec, spec.build())
+    caption, _ = draw_diagram(figure, spec, build_program(spec))
     assert "Dashed: the error or reward" in caption
     assert sum(patch.get_linestyle() not in ("solid", "-") for patch in figure.axes[0].patches) == 1
 
@@ -443,13 +444,13 @@ def with_camera(filters="[]", polarity="split"):
 
 def test_an_inputs_box_names_its_filters_in_their_order():
     spec = with_camera("[{type: hot_pixels, pixels: [[3, 4]]}, {type: refractory, period: 0.001}]")
-    lines = boxes_and_arrows(spec, spec.build())[0][0].lines
+    lines = boxes_and_arrows(spec, build_program(spec))[0][0].lines
     assert lines == ("24 × 18 px, pool", "filters: hot pixels, refractory", "24 graded")
     figure = Figure()
     FigureCanvasAgg(figure)
-    assert "Filters of eye: hot pixels, refractory." in draw_diagram(figure, spec, spec.build())[0]
+    assert "Filters of eye: hot pixels, refractory." in draw_diagram(figure, spec, build_program(spec))[0]
     plain = with_camera()
-    assert boxes_and_arrows(plain, plain.build())[0][0].lines == ("24 × 18 px, pool", "24 graded")
+    assert boxes_and_arrows(plain, build_program(plain))[0][0].lines == ("24 × 18 px, pool", "24 graded")
 
 
 @pytest.mark.parametrize("polarity", ["split", "signed", "merge"])

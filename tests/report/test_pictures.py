@@ -13,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
+from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.controller_file.names import number_names, output_names
 from snn_control.network import Projection
@@ -63,7 +64,7 @@ def robot(tmp_path_factory):
 @pytest.fixture(scope="module")
 def figures(robot):
     """Every picture of it, drawn."""
-    program, drawn = robot.build(), {}
+    program, drawn = build_program(robot), {}
     for view in views(robot, program, probe(program, default_stimulus(robot, 0.2))):
         with matplotlib.rc_context(STYLE):
             figure = Figure(layout="constrained")
@@ -100,7 +101,7 @@ def test_no_word_at_an_arrow_stands_in_a_box():
     spec = load_spec(shipped("pan_tilt"))  # two arrows to and fro in one gap
     figure = Figure()
     FigureCanvasAgg(figure)
-    draw_diagram(figure, spec, spec.build())
+    draw_diagram(figure, spec, build_program(spec))
     (axes,) = figure.axes
     boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
     words = [text for text in axes.texts if "syn." in text.get_text()]
@@ -157,7 +158,7 @@ def test_a_population_has_one_colour_in_every_picture(robot, figures):
     colours = colours_of(robot)
     assert list(colours) == ["scan", "joints", "few", "seen", "turn"]
     assert list(colours.values()) == PALETTE[:5]
-    boxes = {box.name: box.colour for box in boxes_and_arrows(robot, robot.build())[0]}
+    boxes = {box.name: box.colour for box in boxes_and_arrows(robot, build_program(robot))[0]}
     assert boxes == colours | {"> arm": OUTPUT, "> grip": OUTPUT}
     for name in ("joints", "seen"):
         spikes = next(a for a in figures["activity"].axes if a.get_title(loc="left").startswith(f"{name}: "))

@@ -3,8 +3,10 @@
 import math
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
+import yaml
 from snn_control_example.lif_again import LifAgain
 from snn_control_example.oja import Oja
 from snn_control_example.quadratic import Quadratic
@@ -12,7 +14,10 @@ from snn_control_example.weber import WeberEncoder
 
 from snn_control import Controller
 from snn_control.coding import MembraneDecoder, Output, SpikeDecoder, ValueInput
+from snn_control.controller import build_program
 from snn_control.controller_file import load_spec
+from snn_control.controller_file.reader import Loader
+from snn_control.controller_file.schema import schema
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LIF, Network, Population, Projection
@@ -97,7 +102,7 @@ def test_oja_keeps_what_fires_together_and_forgets_the_rest():
 
 def test_a_controller_file_with_all_three(tmp_path):
     spec = load_spec(FILE)
-    controller = Controller(spec.build())
+    controller = Controller(build_program(spec))
     quiet = [controller.step({"light": [100.0, 100.0]})["turn"][0] for _ in range(20)]
     before = controller.bound.array("light->eye.weights").copy()
     bright = [controller.step({"light": [180.0, 100.0]})["turn"][0] for _ in range(60)]
@@ -105,7 +110,9 @@ def test_a_controller_file_with_all_three(tmp_path):
     assert max(bright) > 0.1
     assert (controller.bound.array("light->eye.weights") != before).any()
     saved = spec.save(tmp_path / "again.yaml")
-    assert load_spec(saved).build().digest == controller.program.digest
+    for one in (FILE, saved):
+        jsonschema.Draft202012Validator(schema()).validate(yaml.load(one.read_text(), Loader))
+    assert build_program(load_spec(saved)).digest == controller.program.digest
     controller.program.save(tmp_path / "program.npz")
     again = Controller.load(tmp_path / "program.npz")
     twice = [again.step({"light": [180.0, 100.0]})["turn"][0] for _ in range(60)]

@@ -15,6 +15,7 @@ import numpy as np
 from ...coding import EventsInput, Guard, Input, Output
 from ...errors import BuildError
 from ...network import Network
+from ...network.checks import check_seed
 from .inputs import add_input, end_pulses
 from .outputs import add_guard, add_output, look_back, terms_of
 from .projections import connect
@@ -23,7 +24,6 @@ from .builder import Builder
 from ..facts import Facts, InputFacts, OutputFacts, PopulationFacts, ProjectionFacts, RuleFacts
 from ..program import element
 from ..program import POST, PRE, PROGRAM, STATE, STEP, Program
-from ..random import check_seed
 
 __all__ = ["build"]
 
@@ -84,7 +84,7 @@ def build(
         naming the path, the value, the rule and the fix
     """
     steps = _steps_of(dt, period)
-    check_seed(seed)
+    check_seed("seed", seed)
     if not outputs:
         raise BuildError("outputs", [], "at least one output is needed")
     for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):

@@ -1,0 +1,205 @@
+"""The keys of a controller file: from them follow how it is read, how it is written, and its JSON Schema.
+
+A mapping in the file is a description, and its keys are the description's fields: names, annotations with rules
+(`snn_control.network.checks`), defaults and docstring lines are read from the class. This file adds what a class does
+not say itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, ValueInput
+from ..engine import registry
+from ..network import (
+    Connector,
+    DistanceDependent,
+    Distribution,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedProbability,
+    Grid,
+    LearningRule,
+    NeuronModel,
+    Normal,
+    Uniform,
+)
+from ..network.checks import Checked, Numbers
+from ..network.convolution import Convolution, pooling
+from ..network.distance import positions_of
+from ..network.graph import Drawn
+
+__all__ = ["EVENTS_ENCODERS", "INPUTS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
+__all__ += ["members", "type_of", "types_at"]
+
+INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``kind``
+#: base of descriptions -> the place where they stand, by the name that `snn_control.engine.registry` has for them; an
+#: events input's encoder stands at `EVENTS_ENCODERS`
+PLUGINS: dict[Any, str] = {
+    NeuronModel: "neurons",
+    Encoder: "encoders",
+    EventFilter: "filters",
+    LearningRule: "rules",
+    Decoder: "decoders",
+}
+EVENTS_ENCODERS = "events_encoders"
+#: place -> ``type`` -> description, where plug-ins bring none; `pooling` makes a Convolution and its weights
+OWN: dict[str, dict[str, Any]] = {
+    "connection": {
+        "fixed_probability": FixedProbability,
+        "fixed_indegree": FixedIndegree,
+        "fixed_outdegree": FixedOutdegree,
+        "distance_dependent": DistanceDependent,
+        "convolution": Convolution,
+        "pooling": pooling,
+    },
+    "distribution": {"uniform": Uniform, "normal": Normal},
+    "argmax": {"argmax": ArgmaxDecoder},
+}
+#: place -> the only description that can stand there, without a ``type``
+SINGLE: dict[str, type] = {"grid": Grid}
+#: annotation of a field -> place of the descriptions that may stand there
+PLACES: dict[Any, str] = PLUGINS | {
+    Connector: "connection",
+    Convolution: "connection",
+    Distribution: "distribution",
+    Grid: "grid",
+    ArgmaxDecoder: "argmax",
+}
+#: keys that the file calls otherwise than the descriptions do
+RENAMED = {"source": "from"}
+#: keys that the file needs though the description has a default
+NEEDED: dict[Any, tuple[str, ...]] = {EventsInput: ("size", "encoder")}
+
+LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
+
+
+def types_at(place: str, name: Any = None) -> dict[str, Any]:
+    """``type`` -> description of all that can stand in a place, those of plug-ins included; ours alone if these have
+    ``name``."""
+    if place in OWN:
+        return OWN[place]
+    if place not in ("encoders", EVENTS_ENCODERS):
+        return registry.types(place, name)
+    known = registry.types("encoders", name)
+    lowerings = {key: registry.lowering("encoders", cls) for key, cls in known.items()}
+    events = place == EVENTS_ENCODERS
+    return {key: known[key] for key, one in lowerings.items() if one is not None and one.events == events}
+
+
+def type_of(cls: type) -> str | None:
+    """The ``type`` of a description in the file: empty where only one can stand there, None where it has none."""
+    if cls in SINGLE.values():
+        return ""
+    own = {described: name for table in OWN.values() for name, described in table.items()}
+    return own.get(cls) or registry.name_of(cls)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a mapping.
+
+    name, field : in the file, and in the description
+    hint : the field's annotation, with its rule
+    default : MISSING where the file needs the key
+    text : of the docstring; empty where that says nothing
+    place : of descriptions that may stand there; empty where there are none
+    kind : what other values are read as; None where the description checks them as they stand
+    """
+
+    name: str
+    field: str
+    hint: Any
+    default: Any
+    text: str
+    place: str
+    kind: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def optional(self) -> bool:
+        """``null`` may stand there."""
+        return self.default is None or type(None) in members(self.hint)
+
+
+@functools.cache
+def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
+    """The keys of a description's class, or of a function that makes one."""
+    texts, found = _texts(described), []
+    hints = get_type_hints(described, include_extras=True)
+    rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
+    for field, default in _defaults(described):
+        hint, rule = hints[field], rules.get(field)
+        if rule is not None and _bare(hint) is hint:  # that of fields which declare none
+            hint = Annotated[hint, rule]
+        place = next((PLACES[one] for one in _inner(hint) if one in PLACES), "")
+        if described is EventsInput and field == "encoder":
+            hint, place = Encoder, EVENTS_ENCODERS
+        default = MISSING if field in NEEDED.get(described, ()) else default
+        name, text = RENAMED.get(field, field), texts.get(field, "")
+        found.append(Key(name, field, hint, default, text, place, _kind(hint, rule)))
+    return tuple(found)
+
+
+def _defaults(described: Any) -> Iterator[tuple[str, Any]]:
+    """(field, default) of all fields or parameters."""
+    if not is_dataclass(described):
+        for name, one in inspect.signature(described).parameters.items():
+            yield name, MISSING if one.default is one.empty else one.default
+        return
+    for f in fields(described):
+        yield f.name, f.default if f.default_factory is MISSING else f.default_factory()
+
+
+def _kind(hint: Any, rule: Any) -> Any:
+    """What the values of a field are read as, see `Key`."""
+    if isinstance(rule, Numbers) and rule.ndim:
+        return Any
+    found = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
+    checked = len(found) != 1 or (found[0] is str and rule is not None)
+    return None if checked else found[0]
+
+
+def _texts(described: Any) -> dict[str, str]:
+    """Field -> its text in the docstrings of a class and its bases: ``tau, window : [s]``, and lines further in."""
+    found: dict[str, str] = {}
+    docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
+    for doc in docs:
+        names: list[str] = []
+        for line in inspect.cleandoc(doc or "").splitlines():
+            if start := LINE.match(line):
+                margin, names = start[1] + " ", start[2].split(", ")
+                found |= dict.fromkeys(names, start[3])
+            elif names and line.startswith(margin):
+                found |= {name: f"{found[name]} {line.strip()}" for name in names}
+            else:
+                names = []
+    return {name: text.replace("``", "`") for name, text in found.items()}
+
+
+def members(hint: Any) -> list[Any]:
+    """What an annotation allows: the members of a union, or itself."""
+    return list(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else [hint]
+
+
+def _bare(hint: Any) -> Any:
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    return tuple[tuple(map(_bare, get_args(hint)))] if get_origin(hint) is tuple else hint  # type: ignore[misc]
+
+
+def _inner(hint: Any) -> Iterator[Any]:
+    """The members of an annotation, those of its sequences, and the descriptions that its rules allow."""
+    for one in members(hint):
+        yield from get_args(one) if get_origin(one) is tuple else [one]
+        for rule in getattr(one, "__metadata__", ()):
+            yield Distribution if isinstance(rule, Drawn) else Grid if rule is positions_of else None

@@ -1,0 +1,239 @@
+"""The JSON Schema of controller files, for editors: made from the keys by which they are read.
+
+Of rules between keys it knows those of `TOGETHER`; the others only the reader knows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+from ..coding import FieldsEncoder, Guard, HotPixels, Output, PoolEncoder, ValueInput
+from ..coding.inputs import NOT_FINITE
+from ..network import Population, Projection
+from ..network.checks import MOST_SEED, NAME, Numbers, OneOf, Whole, check_name, check_seed
+from ..network.convolution import Pair
+from ..network.distance import positions_of
+from ..network.graph import CONNECTIONS, Drawn
+from . import VERSION, ControllerSpec
+from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, members, types_at
+from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type
+from .writing import SECTIONS
+
+__all__ = ["schema"]
+
+Schema = dict[str, Any]
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _with(*names: str) -> Schema:
+    return {"required": list(names)}
+
+
+REFERENCE = {
+    "type": "string",
+    "pattern": r"\.npz#.+",
+    "description": "An array in a file beside this one: file.npz#name.",
+}
+LISTS = {"type": "array", "items": {"anyOf": [{"type": "number"}, _ref("lists")]}}
+#: what a field holds -> the schema of its values
+VALUES: dict[Any, Schema] = {
+    float: {"type": "number"},
+    int: {"type": "integer"},
+    str: {"type": "string"},
+    bool: {"type": "boolean"},
+    Any: {"anyOf": [{"type": "number"}, _ref("reference"), _ref("lists")]},
+    Mapping[str, Any]: {"type": "object"},
+    type(None): {"type": "null"},
+}
+ARRAY: Schema = {"anyOf": [_ref("reference"), _ref("lists")]}
+#: keys whose values the annotation of the field does not tell, or that the file can say in a shorter way
+SPECIAL: dict[Any, Schema] = {
+    (HotPixels, "mask"): ARRAY,
+    (HotPixels, "pixels"): ARRAY,
+    (ValueInput, "not_finite"): {
+        "anyOf": [{"enum": list(NOT_FINITE)}, {"type": "array", "minItems": 1, "items": {"enum": list(NOT_FINITE)}}]
+    },
+    (Projection, "connection"): {"anyOf": [{"enum": list(CONNECTIONS)}, _ref("connection")]},
+    (Output, "decoder"): {
+        "anyOf": [_ref("argmax"), _ref("decoders"), {"type": "array", "minItems": 1, "items": _ref("decoders")}]
+    },
+}
+#: rules between the keys of one mapping
+TOGETHER: dict[Any, Schema] = {
+    FieldsEncoder: {
+        "oneOf": [_with("grid") | {"not": _with("centres")}, _with("centres", "sigma") | {"not": _with("grid")}]
+    },
+    HotPixels: {"oneOf": [_with("mask"), _with("pixels")]},
+    PoolEncoder: {
+        "if": _with("response") | {"properties": {"response": {"const": "saturate"}}},
+        "then": _with("ceiling"),
+        "else": {"not": _with("ceiling")},
+    },
+    Projection: {
+        "if": _with("connection") | {"properties": {"connection": {"const": "sparse"}}},
+        "then": _with("pre_index", "post_index"),
+        "else": {"not": {"anyOf": [_with("pre_index"), _with("post_index")]}},
+    },
+}
+
+
+def schema() -> Schema:
+    """The whole schema (JSON Schema, draft 2020-12), types that plug-ins bring included."""
+    from ..nir import DIALECTS
+
+    nir = {
+        "nir": {"type": "string", "description": "A NIR file beside this one that holds the network."},
+        "dialect": {
+            "enum": list(DIALECTS),
+            "description": "Whose numbers it has; a file of 'snn_control export' says it itself.",
+        },
+        "options": {
+            "type": "object",
+            "description": "What the file leaves open, in the framework's words, e.g. {reset_mechanism: zero}.",
+        },
+    }
+    network = {
+        "populations": _by_name(_mapping(Population, ("name",))),
+        "projections": {"type": "array", "items": _mapping(Projection)},
+    }
+    sections = {
+        "inputs": _by_name(_choice("kind", INPUTS, ("name",))),
+        "network": {"type": "object", "if": _with("nir"), "then": _closed(nir), "else": _closed(network)},
+        "outputs": _by_name(_mapping(Output, ("name",))),
+        "guard": _mapping(Guard),
+        "ros": {"type": "object"} | _closed({"inputs": _topics(output=False), "outputs": _topics(output=True)}),
+    }
+    whole = _mapping(ControllerSpec, SECTIONS)
+    version = {"version": {"const": VERSION, "description": "Version of this format."}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"snn_control controller file, version {VERSION}",
+        **whole,
+        "description": "Inputs with encoders, a spiking network, outputs with decoders and limits, and ROS topics. "
+        "SI units.",
+        "required": ["version", "period", "outputs"],
+        "properties": version | whole["properties"] | sections,
+        "$defs": _definitions(),
+    }
+
+
+def _definitions() -> Schema:
+    """What several places refer to: families of descriptions by their name, arrays."""
+    families = {place: _choice("type", types_at(place)) for place in (*PLUGINS.values(), EVENTS_ENCODERS, *OWN)}
+    single = {place: _mapping(cls) for place, cls in SINGLE.items()}
+    return families | single | {"reference": REFERENCE, "lists": LISTS}
+
+
+def _closed(properties: Schema) -> Schema:
+    return {"additionalProperties": False, "properties": properties}
+
+
+def _by_name(item: Schema) -> Schema:
+    """A mapping from names to items."""
+    names = {"type": "string", "pattern": _whole(NAME)}
+    return {"type": "object", "propertyNames": names, "additionalProperties": item}
+
+
+def _whole(pattern: re.Pattern[str]) -> str:
+    """A pattern for all of a text, as JSON Schema writes it."""
+    return f"^{pattern.pattern}$"
+
+
+def _choice(key: str, types: dict[str, Any], skip: Collection[str] = ()) -> Schema:
+    """Mappings that one key tells apart."""
+    cases = []
+    for name, described in types.items():
+        case = _mapping(described, skip)
+        cases.append(case | {"properties": {key: {"const": name}} | case["properties"]})
+    return {"type": "object", **_with(key), "properties": {key: {"enum": list(types)}}, "oneOf": cases}
+
+
+def _mapping(described: Any, skip: Collection[str] = ()) -> Schema:
+    """The mapping of a description's class, or of a function that makes one."""
+    used = [key for key in keys(described) if key.field not in skip]
+    properties = {key.name: _key(described, key) for key in used}
+    summary = " ".join(inspect.cleandoc(described.__doc__ or "").partition("\n\n")[0].split())
+    needed = [key.name for key in used if key.required]
+    said = {"type": "object", "description": summary.replace("``", "`"), **_closed(properties)}
+    return said | (_with(*needed) if needed else {}) | TOGETHER.get(described, {})
+
+
+def _topics(output: bool) -> Schema:
+    """Topics by the name of an input or output."""
+    skip = [key for key, kinds in ONLY_WITH.items() if (OUTPUTS in kinds) != output]
+    return {"type": "object", "additionalProperties": _mapping(RosTopic, skip)}
+
+
+def _key(described: Any, key: Key) -> Schema:
+    """The values that one key takes, with what its documentation says."""
+    said = SPECIAL.get((described, key.field)) or _any_of([_value(one, key.place) for one in _allowed(key)])
+    if key.text:
+        said = said | {"description": key.text}
+    return said | {"default": key.default} if _sayable(key.default) else said
+
+
+def _allowed(key: Key) -> list[Any]:
+    """Annotations of all that may stand there, null among them."""
+    found = members(key.hint)
+    return [*found, type(None)] if key.optional and type(None) not in found else found
+
+
+def _any_of(cases: list[Schema]) -> Schema:
+    return cases[0] if len(cases) == 1 else {"anyOf": cases}
+
+
+def _value(hint: Any, place: str = "") -> Schema:
+    """The schema of one annotation; ``place`` is what descriptions in it refer to."""
+    arguments = get_args(hint)
+    if get_origin(hint) is Annotated:
+        return _ruled(arguments[1], arguments[0], place)
+    if get_origin(hint) is not tuple:
+        return VALUES.get(hint) or (_ref(place) if hint in PLACES else {})
+    items = {"type": "array", "items": _value(arguments[0], place)}
+    if arguments[-1] is not Ellipsis:
+        return items | {"minItems": len(arguments), "maxItems": len(arguments)}
+    return items | {"minItems": 1} if place == "decoders" else items
+
+
+def _ruled(rule: Any, base: Any, place: str) -> Schema:
+    """The schema of values of a base type that a rule of `snn_control.network.checks` checks."""
+    said = _value(base)
+    if isinstance(rule, Drawn):
+        return _any_of([_ruled(rule.rule, base, place), _ref(place)])
+    if isinstance(rule, Numbers):
+        bounds = _bounds("exclusiveMinimum" if rule.strict else "minimum", rule.least, rule.most)
+        number, *arrays = VALUES[Any]["anyOf"]
+        return {"anyOf": [number | bounds, *arrays]} if rule.ndim else said | bounds
+    if isinstance(rule, Whole):
+        return said | _bounds("minimum", rule.least, rule.most)
+    if isinstance(rule, OneOf):
+        return {"enum": list(rule.words)}
+    if isinstance(rule, Pair):
+        one = {"type": "integer", "minimum": rule.least}
+        cases = [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]
+        return _any_of([*cases, {"const": rule.word}] if rule.word else cases)
+    known: dict[Any, Schema] = {
+        check_name: {"pattern": _whole(NAME)},
+        check_type: {"pattern": _whole(TYPE)},
+        check_seed: {"minimum": 0, "maximum": MOST_SEED},
+        positions_of: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
+    }
+    return said | known.get(rule, {})
+
+
+def _bounds(low: str, least: float, most: float | None) -> Schema:
+    bounds = {low: least, "maximum": most}
+    return {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
+
+
+def _sayable(default: Any) -> bool:
+    """Whether a default says something to readers."""
+    number = isinstance(default, int | float) and math.isfinite(default)
+    return number or (isinstance(default, str) and default != "")
