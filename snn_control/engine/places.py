@@ -16,14 +16,12 @@ __all__ = [
     "Array",
     "apart",
     "clocked",
-    "flag",
     "followed",
     "graded",
     "need",
     "once",
     "pointers_of",
     "positive",
-    "present",
     "ring",
     "writable",
 ]
@@ -85,11 +83,6 @@ def positive(*numbers: Any) -> None:
     for n in numbers:
         if isinstance(n, Array) or not 1 <= n < 1 << 40:
             raise ProgramError(f"operand {n!r}: must be a number >= 1")
-
-
-def flag(word: Any) -> None:
-    if isinstance(word, Array) or word not in (0, 1):
-        raise ProgramError(f"operand {word!r}: must be 0 or 1")
 
 
 def once(multiplicity: Any) -> None:
@@ -169,8 +162,3 @@ def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
     if rows[0] != 0 or (rows[1:] < rows[:-1]).any() or rows[-1] > synapses:
         raise ProgramError("row pointers: must ascend from 0 to the number of synapses")
     return int(rows[-1])
-
-
-def present(*states: Any) -> list[Array]:
-    """Those that are not 0."""
-    return [s for s in states if isinstance(s, Array) or s != 0]

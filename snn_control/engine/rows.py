@@ -52,14 +52,16 @@ UNKNOWN = str(1 << 40)  # more than any array has
 class Word:
     """What one parameter of a kernel stands for: one word of the row, or a few that belong together.
 
-    A subclass says which words these are (`names`), how the parameter's value is made of them (`code`), and what must
-    hold for them (`check`). ``uses`` are the functions and types that the code names.
+    A subclass says which words these are (``words``; none: one word, called as the parameter), how the parameter's
+    value is made of them (`code`), and what must hold for them (`check`). ``uses`` are the functions and types that the
+    code names.
     """
 
     uses: tuple[Any, ...] = ()
+    words: tuple[str, ...] = ()
 
     def names(self, parameter: str) -> tuple[str, ...]:
-        return (parameter,)
+        return self.words or (parameter,)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
         """Statements that bind ``parameter``; ``w``: word -> the variable that has it, an int64."""

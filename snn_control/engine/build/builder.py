@@ -50,11 +50,13 @@ def bounded(path: str, value: Any, n: int) -> np.ndarray:
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
-def lowering_of(path: str, neuron: NeuronModel) -> NeuronLowering:
-    """The lowering of a neuron model, which stands at ``path``; raises BuildError where none is registered."""
-    lowering = registry.lowering("neurons", type(neuron))
+def lowering_of(
+    path: str, description: Any, kind: str = "neurons", rule: str = "no kernel is registered for this model"
+) -> Any:
+    """The lowering of a description of that kind, which stands at ``path``; raises BuildError where there is none."""
+    lowering = registry.lowering(kind, type(description))
     if lowering is None:
-        raise BuildError(path, type(neuron).__name__, "no kernel is registered for this model", registry.faults())
+        raise BuildError(path, type(description).__name__, rule, registry.faults())
     return lowering
 
 

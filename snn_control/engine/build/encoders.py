@@ -112,7 +112,7 @@ def _fields(b: Builder, spec: ValueInput, held: Place) -> Place:
     b.emit(
         PRE, "fields", dimensions=n, m=m, values=held, out=drive,
         centres=lay.constant(f"{spec.name}.centres", centres.astype(np.float32)), inverse=lay.constant("", inverse),
-        drive=lay.constant("", np.array([encoder.drive], np.float32)), label=spec.name,
+        drive=lay.floats(encoder.drive), label=spec.name,
     )  # fmt: skip
     return drive
 
@@ -138,7 +138,7 @@ def _cells(b: Builder, spec: EventsInput, on: float, off: float) -> dict[str, in
     split = encoder.polarity == "split"
     if encoder.polarity != "signed":
         on = off = 1.0
-    weights, scratch = lay.constant("", np.array([off, on], np.float32)), lay.io("", "uint32", spec.capacity)
+    weights, scratch = lay.floats(off, on), lay.io("", "uint32", spec.capacity)
     return {
         "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
         "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "of_on": cells * split, "weights": weights,
@@ -167,7 +167,7 @@ def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
 def _surface(b: Builder, spec: EventsInput, slot: Place) -> Place:
     grid = _cells(b, spec, 1.0, -1.0)
     out = b.layout.state(f"{spec.name}.pooled", "float32", grid["n"])
-    decay = b.layout.constant("", np.array([_decay(b, spec.encoder.tau)], np.float32))
+    decay = b.layout.floats(_decay(b, spec.encoder.tau))
     b.emit(PRE, "surface", **grid, out=out, decay=decay, label=spec.name)
     return out
 

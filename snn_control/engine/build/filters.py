@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...coding import BackgroundActivity, EventsInput, HotPixels, Polarity, RateLimit, Refractory, Region
-from ...errors import BuildError
-from .. import registry
-from .builder import Builder
+from .builder import Builder, lowering_of
 from ..lowering import FilterLowering
 from ..kernels.filters import TOKEN
 from ..program import element
@@ -62,10 +60,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def _add_filter(b: Builder, spec: EventsInput, one: Any, columns: EventColumns, removed: Place, first: bool) -> None:
-    lowering = registry.lowering("filters", type(one))
-    if lowering is None:
-        where = f"inputs.{spec.name}.filters"
-        raise BuildError(where, type(one).__name__, "is no filter of events", registry.faults())
+    lowering = lowering_of(f"inputs.{spec.name}.filters", one, "filters", "is no filter of events")
     c, own = columns, lowering.operands(b, spec, one, columns)
     if lowering.kernel == "region":
         own["first"] = first

@@ -46,6 +46,10 @@ class Layout:
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
+    def floats(self, *values: float) -> Place:
+        """Numbers without a name, float32, in the Program; raises BuildError as `constant` does."""
+        return self.constant("", np.array(values, np.float32))
+
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:

@@ -21,7 +21,7 @@ from ...coding import (
 from ...errors import BuildError
 from .. import registry
 from .projections import fan_out, product, zeros
-from .builder import Builder, Node, matrix, vector
+from .builder import Builder, Node, lowering_of, matrix, vector
 from ..lowering import DecoderLowering
 from ..control import LEARNING
 from ..kernels import outputs
@@ -46,7 +46,7 @@ def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float
     decay, m = math.exp(-b.dt / tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
-    values, decay_ = lay.constant("", scaled), lay.constant("", np.array([decay], np.float32))
+    values, decay_ = lay.constant("", scaled), lay.floats(decay)
     counter = b.counter(path, scaled.size, once=node.multiplicity == 0, zeros=zeros(scaled))
     words = {"y": y, "weights": values, "decay": decay_, "counter": counter, "fan_out": fan_out(b, scaled)}
     b.emit(STEP, "trace", m=m, **b.spikes(node), **words, label=path)
@@ -86,7 +86,7 @@ def _population_vector(b: Builder, path: str, term: PopulationVectorDecoder, nod
     lay, m = b.layout, into.shape[0]
     directions = _weights(f"{path}.directions", term.directions, node, m)
     y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
-    least = lay.constant("", np.array([SILENT * ((1 - math.exp(-b.dt / term.tau)) / b.dt)], np.float32))
+    least = lay.floats(SILENT * ((1 - math.exp(-b.dt / term.tau)) / b.dt))
     words = {"out": into, "y": y, "last": lay.state("", "float32", m), "least": least, "hold": term.hold}
     b.emit(POST, "population_vector", m=m, **words, label=path)
 
@@ -148,9 +148,7 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
-        lowering = registry.lowering("decoders", type(term))
-        if lowering is None:
-            raise BuildError(path, type(term).__name__, "is no decoder that can be built", registry.faults())
+        lowering = lowering_of(path, term, "decoders", "is no decoder that can be built")
         if term.source not in b.nodes:
             raise BuildError(f"{path}.from", term.source, f"must be a population: {', '.join(b.nodes)}")
         node = b.nodes[term.source]

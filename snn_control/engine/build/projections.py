@@ -49,7 +49,7 @@ def connect(b: Builder) -> None:
             if p.post == name and delay == 0:
                 deliver(b, index)
         for tau, isyn in node.synapses.items():
-            decay = b.layout.constant("", np.array([np.exp(-b.dt / tau)], np.float32))
+            decay = b.layout.floats(np.exp(-b.dt / tau))
             b.emit(STEP, "synapse", n=node.size, y=node.target["current"], isyn=isyn, decay=decay, label=name)
             b.updates += node.size
         b.sections[STEP].append(node.operation)
@@ -165,7 +165,7 @@ def _spikes(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
     b.synapse_counts[index] = weights.size
     if p.precision == "int8":
         whole, scale = _quantised(p, weights)
-        own = {"scale": scale_of(b, scale), "sums": lay.state("", "int32", n_post), "fan_out": fan_out(b, whole)}
+        own = {"scale": lay.floats(scale), "sums": lay.state("", "int32", n_post), "fan_out": fan_out(b, whole)}
         counter = count(whole.size, zeros=zeros(whole))
         emit("dense_spikes_int8", y=y, weights=lay.constant(name, whole), counter=counter, **own)
     else:
@@ -196,7 +196,7 @@ def _sparse_spikes(
     common = {"counter": counter, "pointers": pointers, "n_pointers": n_pre + 1}
     if p.precision == "int8":
         words = lay.reserve(name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
-        emit("csr_spikes_int8", y=y, weights=words, scale=scale_of(b, scale), **common)
+        emit("csr_spikes_int8", y=y, weights=words, scale=lay.floats(scale), **common)
         return
     bits = weight_words(path, weights, shape)
     synapses = keep_synapses(b, index, rows, bits, source, pointers)
@@ -224,10 +224,6 @@ def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post:
     if steps * n_post >= 1 << 32:
         raise BuildError(f"{label}.delay", steps, f"steps of delays for {n_post} neurons: too many")
     return rows.delayed(extra, n_post), steps
-
-
-def scale_of(b: Builder, scale: float) -> Place:
-    return b.layout.constant("", np.array([scale], np.float32))
 
 
 def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:

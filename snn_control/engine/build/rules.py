@@ -13,7 +13,6 @@ import numpy as np
 
 from ...errors import BuildError
 from ...network import IF, PES, STDP, EProp, Projection, RewardSTDP
-from .. import registry
 from .builder import Builder, Node, bounded, lowering_of, matrix
 from .connectivity import Rows
 from ..program import PROGRAM, STATE, STEP, Place
@@ -151,16 +150,8 @@ def add_rules(b: Builder) -> None:
             rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
         plastic = b.plastic[index]
-        lowering = registry.lowering("rules", type(plastic.rule))
-        if lowering is None:
-            raise plastic.wrong(
-                "", type(plastic.rule).__name__, "no lowering is registered for this rule", registry.faults()
-            )
-        lowering(b, plastic)
-
-
-def _floats(b: Builder, *values: float) -> Place:
-    return b.layout.constant("", np.array(values, np.float32))
+        rule = "no lowering is registered for this rule"
+        lowering_of(f"{p.label}.learning", p.learning, "rules", rule)(b, plastic)
 
 
 def _decay(b: Builder, tau: float) -> float:
@@ -178,7 +169,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
     eligible = isinstance(rule, RewardSTDP)
     decay_e, rate = (_decay(b, rule.tau_e), rule.learning_rate * b.dt) if eligible else (0.0, 0.0)
     decays = _decay(b, rule.tau_plus), _decay(b, rule.tau_minus)
-    params = _floats(b, *decays, rule.a_plus, rule.a_minus, low, high, decay_e, rate)
+    params = b.layout.floats(*decays, rule.a_plus, rule.a_minus, low, high, decay_e, rate)
     words |= plastic.fired() | {"params": params}
     words |= {name: b.layout.state("", "float32", node.size) for name, node in (("x", plastic.pre), ("y", post))}
     words |= _incoming(b, plastic)
@@ -212,7 +203,7 @@ def _pes(b: Builder, plastic: Plastic) -> None:
     rule, (n_pre, n_post) = plastic.rule, (plastic.pre.size, plastic.post.size)
     plastic.dense()
     error, decay = plastic.graded(b, "error", n_post).signal, _decay(b, rule.pre_tau)
-    params = _floats(b, decay, (1 - decay) / b.dt, rule.learning_rate / n_pre, *plastic.bounds())
+    params = b.layout.floats(decay, (1 - decay) / b.dt, rule.learning_rate / n_pre, *plastic.bounds())
     activity = b.layout.state(f"{plastic.title}.activity", "float32", n_pre)
     words = plastic.words() | {"activity": activity, "error": error, "params": params}
     b.emit(STEP, "pes", **words, label=plastic.title)
@@ -263,7 +254,7 @@ def _eprop(b: Builder, plastic: Plastic) -> None:
     b.emit(
         STEP, "eprop", **words, filters=filters, post=rows, each=lay.constant("", constants), eligibility=eligibility,
         slow=slow, feedback=lay.constant("", np.ascontiguousarray(feedback.T)), error=error.signal, n_error=error.size,
-        params=_floats(b, *scalars, *plastic.bounds()), label=title,
+        params=b.layout.floats(*scalars, *plastic.bounds()), label=title,
     )  # fmt: skip
 
 

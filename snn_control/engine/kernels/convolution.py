@@ -30,9 +30,7 @@ class Geometry(Word):
     """
 
     uses = (Picture,)
-
-    def names(self, parameter):
-        return Picture._fields
+    words = Picture._fields
 
     def code(self, parameter, w):
         *words, fan_out = (w[name] for name in Picture._fields)

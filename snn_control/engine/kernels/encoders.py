@@ -191,9 +191,7 @@ class Grid(Word):
     """
 
     uses = (Cells,)
-
-    def names(self, parameter):
-        return Cells._fields
+    words = Cells._fields
 
     def code(self, parameter, w):
         views = {"slot": f"i64({w['slot']}, {SLOT_WORDS})", "x": "u16", "y": "u16", "p": "u8", "cells": "u32"}

@@ -17,9 +17,7 @@ class Events(Word):
     """
 
     uses = (EventList,)
-
-    def names(self, parameter):
-        return EventList._fields
+    words = EventList._fields
 
     def code(self, parameter, w):
         slot, kept, capacity, x, y, width, height, removed = (w[name] for name in EventList._fields)

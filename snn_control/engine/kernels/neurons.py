@@ -19,7 +19,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import f32, i64, one_by_one, u16, u32
-from ..places import need, positive, ring, writable
+from ..places import need, once, positive, ring, writable
 from ..rows import Number, Word, kernel, optional, written
 from . import ONE, ZERO, bounded, flush, settle
 from .functions import exponential
@@ -44,12 +44,11 @@ class Neurons(Word):
     parameters : their names, in the order of their rows
     """
 
+    words = ("n", "params", "each", "current", "bias")
+
     def __init__(self, *parameters):
         self.parameters = parameters
         self.uses = (Population, namedtuple("Parameters", parameters))
-
-    def names(self, parameter):
-        return ("n", "params", "each", "current", "bias")
 
     def __str__(self):
         return f"{super().__str__()}. Parameters: {', '.join(self.parameters) or 'levels'}"
@@ -96,12 +95,10 @@ class Firing(Word):
     """
 
     uses = (Fired,)
+    words = ("flags", "spikes", "stride", "slots", "clock", "counter", "multiplicity", "refractory")
 
     def __init__(self, once=True):
         self.once = once
-
-    def names(self, parameter):
-        return ("flags", "spikes", "stride", "slots", "clock", "counter", "multiplicity", "refractory")
 
     def code(self, parameter, w):
         ring = ", ".join(w[name] for name in ("spikes", "stride", "slots", "clock", "multiplicity"))
@@ -115,8 +112,8 @@ class Firing(Word):
         writable(w.flags, w.counter, w.spikes)
         if not 0 <= w.refractory <= 65535:
             raise ProgramError(f"refractory period of {w.refractory} steps: must be at most 65535")
-        if self.once and w.multiplicity:
-            raise ProgramError(f"multiplicity {w.multiplicity}: this kernel takes one spike a neuron and step")
+        if self.once:
+            once(w.multiplicity)
 
 
 #: steps that each neuron has still to wait

@@ -113,15 +113,13 @@ class ByPairs(Word):
     """`Connections`. Words: pointers, to_post, incoming; 0, 0, 0 where the weights are a matrix."""
 
     uses = (Connections, synapses_in)
-
-    def names(self, parameter):
-        return ("pointers", "to_post", "incoming")
+    words = ("pointers", "to_post", "incoming")
 
     def default(self, parameter):
-        return dict.fromkeys(self.names(parameter), 0)
+        return dict.fromkeys(self.words, 0)
 
     def code(self, parameter, w):
-        pointers, to_post, incoming, n_pre, n_post = (w[k] for k in (*self.names(parameter), "n_pre", "n_post"))
+        pointers, to_post, incoming, n_pre, n_post = (w[k] for k in (*self.words, "n_pre", "n_post"))
         return [
             f"synapses = synapses_in({pointers}, {n_pre}, {n_post})",
             f"{parameter} = Connections(u32({pointers}, {n_pre} + 1 if {pointers} != 0 else 0), "

@@ -134,9 +134,7 @@ class Signal(Word):
     """The vector of a graded source that arrives now, float32. Words: x, n_pre, stride, slots, clock, delay."""
 
     uses = (slot_address,)
-
-    def names(self, parameter):
-        return ("x", "n_pre", "stride", "slots", "clock", "delay")
+    words = ("x", "n_pre", "stride", "slots", "clock", "delay")
 
     def code(self, parameter, w):
         words = ", ".join(w[name] for name in ("x", "stride", "slots", "clock", "delay"))
@@ -149,8 +147,7 @@ class Signal(Word):
 class Clock(Word):
     """The number of the step that runs, int64. Word: clock."""
 
-    def names(self, parameter):
-        return ("clock",)
+    words = ("clock",)
 
     def code(self, parameter, w):
         return [f"{parameter} = i64({w['clock']}, 2)[1]"]
@@ -166,15 +163,13 @@ class Line(Word):
     """
 
     uses = (slot_address,)
+    words = ("line", "stride", "slots", "clock")
 
     def __init__(self, of):
         self.of = of
 
-    def names(self, parameter):
-        return ("line", "stride", "slots", "clock")
-
     def code(self, parameter, w):
-        words = ", ".join(w[name] for name in self.names(parameter))
+        words = ", ".join(w[name] for name in self.words)
         return [f"{parameter} = f32(slot_address({words}, 0), {in_words(self.of, w)})"]
 
     def check(self, parameter, w):
@@ -195,12 +190,10 @@ class PastLine(Word):
     """
 
     uses = (Past,)
+    words = ("line", "stride", "slots", "clock")
 
     def __init__(self, of, steps):
         self.of, self.steps = of, steps
-
-    def names(self, parameter):
-        return ("line", "stride", "slots", "clock")
 
     def code(self, parameter, w):
         return [f"{parameter} = Past({w['line']}, {w['stride']}, {w['slots']}, i64({w['clock']}, 2)[1], 0)"]
