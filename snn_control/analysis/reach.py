@@ -96,7 +96,9 @@ class Reach:
 def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) -> Reach:
     """Bounds of everything; ``synapses`` of `snn_control.analysis.synapses.all_synapses`."""
     sizes, found = sizes_of(program), {}
-    most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}  # in a step
+    most = {
+        p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations
+    }  # in a step
     signals: dict[str, Span] = {}
     periods = {name: np.ones(n) for name, n in sizes.items()}  # least steps between two spikes
     with np.errstate(invalid="ignore", over="ignore"):

@@ -60,12 +60,17 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
         found = kernel(operation.kernel, operation.version)
         table[k, 0] = found.address
         for word, operand in enumerate(operation.operands, 1):
-            if isinstance(operand, Place):
-                table[k, word], kinds[k, word] = address_of(operand, blocks), operand.kind
-            else:
-                table[k, word] = operand
+            _put(table[k], kinds[k], word, operand, blocks)
     _fill_header(program, blocks, sections, table[0], kinds[0])
     return table, kinds
+
+
+def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
+    """A word of a row of the table: a number, or the address of a place and its kind of block."""
+    if isinstance(value, Place):
+        row[word], kinds[word] = address_of(value, blocks), value.kind
+    else:
+        row[word] = value
 
 
 def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: np.ndarray, kinds: np.ndarray) -> None:
@@ -79,11 +84,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
         values |= {"state": Place(STATE, 0, "|u1", program.initial_state.shape)}
         values |= {"initial": int(program.initial_state.ctypes.data)}
     for name, value in values.items():
-        word = HEADER.index(name)
-        if isinstance(value, Place):
-            header[word], kinds[word] = address_of(value, blocks), value.kind
-        else:
-            header[word] = value
+        _put(header, kinds, HEADER.index(name), value, blocks)
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,17 +67,21 @@ def workload(bound: Bound) -> Workload:
     rows, facts = counted(bound), program.facts
     weights = sum(c.weights for c in facts.counted)
     zeros = sum(c.zeros for c in facts.counted)
-    operations = {
-        "dense": sum(c.dense for c in rows),
-        "accumulates": sum(c.effective for c in rows if c.kind == "accumulate"),
-        "multiply_accumulates": sum(c.effective for c in rows if c.kind == "multiply_accumulate"),
-    }
     return Workload(
         {"constants": int(program.constants.size), "state": int(program.initial_state.size), "io": program.io_bytes},
         zeros / weights if weights else 0.0,
         _activation_sparsity(bound, steps),
-        {key: n / max(1, steps) for key, n in operations.items()},
+        _operations(rows, max(1, steps)),
     )
+
+
+def _operations(rows: Sequence[Counted], steps: int) -> dict[str, float]:
+    """Synaptic operations a step."""
+    return {
+        "dense": sum(row.dense for row in rows) / steps,
+        "accumulates": sum(row.effective for row in rows if row.kind == "accumulate") / steps,
+        "multiply_accumulates": sum(row.effective for row in rows if row.kind != "accumulate") / steps,
+    }
 
 
 def _activation_sparsity(bound: Bound, steps: int) -> float | None:
@@ -116,9 +121,7 @@ def stages(bound: Bound) -> dict[str, dict[str, Any]]:
         found[stage] = {
             "neurons": sum(neurons.values()),
             "spikes": sum(spikes[name] for name in neurons) / steps,
-            "dense": sum(row.dense for row in rows) / steps,
-            "accumulates": sum(row.effective for row in rows if row.kind == "accumulate") / steps,
-            "multiply_accumulates": sum(row.effective for row in rows if row.kind != "accumulate") / steps,
+            **_operations(rows, steps),
             "most": {most.label: most.effective / done} if most is not None and done else {},
         }
     return found

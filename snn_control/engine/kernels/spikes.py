@@ -84,11 +84,9 @@ class Spikes(Word):
 
     def code(self, parameter, w):
         base, stride, slots = (w[self.prefix + name] for name in ("spikes", "stride", "slots"))
-        times = (
-            f"u16(slot + {w['multiplicity']}, length if {w['multiplicity']} != 0 else 0)"
-            if self.multiplicity
-            else "u16(slot, 0)"
-        )
+        times = "u16(slot, 0)"
+        if self.multiplicity:
+            times = f"u16(slot + {w['multiplicity']}, length if {w['multiplicity']} != 0 else 0)"
         return [
             f"slot = slot_address({base}, {stride}, {slots}, {w['clock']}, {w['delay'] if self.delay else 0})",
             "length = i64(slot, 1)[0]",
