@@ -6,19 +6,7 @@ import math
 
 import numpy as np
 
-from ...coding import (
-    DeltaEncoder,
-    DirectEncoder,
-    EventsInput,
-    FieldsEncoder,
-    LinearEncoder,
-    PoolEncoder,
-    PopulationEncoder,
-    SignedEncoder,
-    StepForwardEncoder,
-    SurfaceEncoder,
-    ValueInput,
-)
+from ... import coding
 from ...errors import BuildError
 from .filters import event_columns
 from .projections import product
@@ -30,17 +18,17 @@ from ..program import PRE, Place
 __all__ = ["ENCODERS"]
 
 
-def _currents(b: Builder, spec: ValueInput, n: int) -> Place:
+def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
     return b.layout.state(f"{spec.name}.drive", "float32", n)
 
 
-def _numbers(b: Builder, spec: ValueInput, key: str) -> Place:
+def _numbers(b: Builder, spec: coding.ValueInput, key: str) -> Place:
     """(size,) float32 constants of a field that is a number or one number a dimension."""
     path = f"inputs.{spec.name}.encoder.{key}"
     return b.layout.constant("", matrix(path, getattr(spec.encoder, key), (spec.size,)))
 
 
-def _direct(b: Builder, spec: ValueInput, held: Place) -> Place:
+def _direct(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     n, drive = spec.size, _currents(b, spec, spec.size)
     b.emit(PRE, "copy", n=n, y=drive, x=_numbers(b, spec, "bias"), label=spec.name)
     counter = b.counter(spec.name, n, once=False, steps=False)
@@ -51,9 +39,9 @@ def _direct(b: Builder, spec: ValueInput, held: Place) -> Place:
     return drive
 
 
-def _linear(b: Builder, spec: ValueInput, held: Place) -> Place:
+def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, LinearEncoder)
+    assert isinstance(encoder, coding.LinearEncoder)
     weights = np.asarray(encoder.weights, np.float64)
     if weights.ndim != 2 or weights.shape[0] != n:
         raise BuildError(f"{where}.weights", f"shape {weights.shape}", f"must be ({n}, neurons)")
@@ -65,10 +53,10 @@ def _linear(b: Builder, spec: ValueInput, held: Place) -> Place:
     return drive
 
 
-def _span(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
+def _span(spec: coding.ValueInput) -> tuple[np.ndarray, np.ndarray]:
     """First and last centre of receptive fields, (size,) each."""
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, PopulationEncoder | FieldsEncoder)
+    assert isinstance(encoder, coding.PopulationEncoder | coding.FieldsEncoder)
     low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
     high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
     if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
@@ -76,9 +64,9 @@ def _span(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _population(b: Builder, spec: ValueInput, held: Place) -> Place:
+def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, PopulationEncoder)
+    assert isinstance(encoder, coding.PopulationEncoder)
     (low, high), m = _span(spec), encoder.neurons
     centres = np.linspace(low, high, m, axis=1)
     sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
@@ -92,9 +80,9 @@ def _population(b: Builder, spec: ValueInput, held: Place) -> Place:
     return drive
 
 
-def _fields(b: Builder, spec: ValueInput, held: Place) -> Place:
+def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, FieldsEncoder)
+    assert isinstance(encoder, coding.FieldsEncoder)
     sigma = encoder.sigma
     if encoder.grid is None:
         centres = np.asarray(encoder.centres, np.float64)
@@ -117,21 +105,21 @@ def _fields(b: Builder, spec: ValueInput, held: Place) -> Place:
     return drive
 
 
-def _signed(b: Builder, spec: ValueInput, held: Place) -> Place:
+def _signed(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     drive = _currents(b, spec, 2 * spec.size)
     b.emit(PRE, "signed", n=spec.size, values=held, out=drive, gain=_numbers(b, spec, "gain"), label=spec.name)
     return drive
 
 
-def _changes(b: Builder, spec: ValueInput, held: Place) -> Place:
+def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     drive, sent = _currents(b, spec, 2 * spec.size), b.layout.state(f"{spec.name}.sent", "float32", spec.size)
-    whole = int(isinstance(spec.encoder, DeltaEncoder))
+    whole = int(isinstance(spec.encoder, coding.DeltaEncoder))
     words = {"values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold"), "whole": whole}
     b.emit(PRE, "changes", n=spec.size, **words, label=spec.name)
     return drive
 
 
-def _cells(b: Builder, spec: EventsInput, on: float, off: float) -> dict[str, int | Place]:
+def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
     """The words of a row that lead an event to its cell of a grid over the sensor; n: how many cells there are."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
@@ -146,9 +134,9 @@ def _cells(b: Builder, spec: EventsInput, on: float, off: float) -> dict[str, in
     }  # fmt: skip
 
 
-def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
+def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     lay, encoder = b.layout, spec.encoder
-    assert isinstance(encoder, PoolEncoder)
+    assert isinstance(encoder, coding.PoolEncoder)
     grid = _cells(b, spec, encoder.on_weight, -encoder.off_weight)
     n = grid["n"]
     plain = encoder.response == "sum" and encoder.tau is None
@@ -164,7 +152,7 @@ def _pool(b: Builder, spec: EventsInput, slot: Place) -> Place:
     return out
 
 
-def _surface(b: Builder, spec: EventsInput, slot: Place) -> Place:
+def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     grid = _cells(b, spec, 1.0, -1.0)
     out = b.layout.state(f"{spec.name}.pooled", "float32", grid["n"])
     decay = b.layout.floats(_decay(b, spec.encoder.tau))
@@ -179,16 +167,16 @@ def _decay(b: Builder, tau: float) -> float:
 
 CURVES = "snn_control.report.curves"
 ENCODERS = {
-    "population": (PopulationEncoder, EncoderLowering(_population)),
-    "linear": (LinearEncoder, EncoderLowering(_linear, drawing=f"{CURVES}:draw_linear")),
-    "direct": (DirectEncoder, EncoderLowering(_direct)),
-    "fields": (FieldsEncoder, EncoderLowering(_fields)),
-    "signed": (SignedEncoder, EncoderLowering(_signed)),
-    "delta": (DeltaEncoder, EncoderLowering(_changes, pulse=True)),
-    "step_forward": (StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
+    "population": (coding.PopulationEncoder, EncoderLowering(_population)),
+    "linear": (coding.LinearEncoder, EncoderLowering(_linear, drawing=f"{CURVES}:draw_linear")),
+    "direct": (coding.DirectEncoder, EncoderLowering(_direct)),
+    "fields": (coding.FieldsEncoder, EncoderLowering(_fields)),
+    "signed": (coding.SignedEncoder, EncoderLowering(_signed)),
+    "delta": (coding.DeltaEncoder, EncoderLowering(_changes, pulse=True)),
+    "step_forward": (coding.StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
     "pool": (
-        PoolEncoder,
+        coding.PoolEncoder,
         EncoderLowering(_pool, pulse=lambda e: e.tau is None, events=True, drawing=f"{CURVES}:draw_pool"),
     ),
-    "surface": (SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_surface")),
+    "surface": (coding.SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_surface")),
 }

@@ -8,23 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...network import (
-    ALIF,
-    IF,
-    LI,
-    LIF,
-    AdEx,
-    Bernoulli,
-    CubaLI,
-    CubaLIF,
-    Integrator,
-    Izhikevich,
-    Latency,
-    Phase,
-    Poisson,
-    Relay,
-    Threshold,
-)
+from ... import network
 from ..lowering import NeuronLowering, Numbers
 from ..kernels import neurons
 from .times import whole_steps
@@ -56,7 +40,7 @@ def _linear(model: Any, dt: float) -> Parameters:
     """Of a model that is linear below its threshold."""
     found: Parameters = {"decay": 0.0, "gain": 1.0, "leak": 0.0, "gain_syn": 0.0, "decay_syn": 0.0}
     found["floor"] = getattr(model, "v_min", -math.inf)
-    if isinstance(model, Relay | Threshold):
+    if isinstance(model, network.Relay | network.Threshold):
         return found
     r = np.asarray(model.r, np.float64)
     if not hasattr(model, "tau_mem"):
@@ -71,7 +55,7 @@ def _linear(model: Any, dt: float) -> Parameters:
 
 def _firing(model: Any, dt: float) -> Parameters:
     beta = decay_adapt = 0.0
-    if isinstance(model, ALIF):
+    if isinstance(model, network.ALIF):
         beta, decay_adapt = model.beta, coefficients(model.integration, dt, model.tau_adapt)[0]
     threshold: Numbers = model.v_threshold
     reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
@@ -98,7 +82,7 @@ def _firing_states(model: Any) -> dict[str, str | None]:
     return {
         "v": "float32",
         "isyn": "float32" if hasattr(model, "tau_syn") else None,
-        "adapt": "float32" if isinstance(model, ALIF) else None,
+        "adapt": "float32" if isinstance(model, network.ALIF) else None,
         "wait": "uint16" if getattr(model, "refractory", 0) else None,
         "counts": "uint16" if getattr(model, "several", False) else None,
     }
@@ -108,7 +92,7 @@ def _graded_states(model: Any) -> dict[str, str | None]:
     return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
 
 
-def _adex(model: AdEx, dt: float) -> Parameters:
+def _adex(model: network.AdEx, dt: float) -> Parameters:
     decay, rise = coefficients(model.integration, dt, model.tau_mem)
     decay_w, rise_w = coefficients(model.integration, dt, model.tau_w)
     delta = np.asarray(model.delta_t, np.float64)
@@ -120,7 +104,7 @@ def _adex(model: AdEx, dt: float) -> Parameters:
     }  # fmt: skip
 
 
-def _izhikevich(model: Izhikevich, dt: float) -> Parameters:
+def _izhikevich(model: network.Izhikevich, dt: float) -> Parameters:
     ms = 1e3 * dt
     return {
         "half": 0.5 * ms, "gain": model.r, "threshold": model.v_threshold, "reset": model.v_reset,
@@ -132,18 +116,18 @@ def _two_states(second: str) -> Callable[[Any], dict[str, str | None]]:
     return lambda model: {"v": "float32", second: "float32", "wait": "uint16" if model.refractory else None}
 
 
-def _rate(model: Bernoulli | Poisson, dt: float) -> Parameters:
+def _rate(model: network.Bernoulli | network.Poisson, dt: float) -> Parameters:
     return {"rate": np.multiply(model.rate, dt)}
 
 
 def _drawn(model: Any) -> dict[str, str | None]:
-    return {"counts": "uint16" if isinstance(model, Poisson) else None}
+    return {"counts": "uint16" if isinstance(model, network.Poisson) else None}
 
 
 LATEST = 1e-7  # what is nearer to the threshold fires as if it were that far above it; snnTorch's epsilon
 
 
-def _latency_levels(model: Latency, dt: float) -> list[Numbers]:
+def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
     """The least x that fires by step j, j = 0 .. window - 1: its time is at most (j + 1/2) dt."""
     steps = whole_steps("window", model.window, dt)
     theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
@@ -158,11 +142,11 @@ def _latency_levels(model: Latency, dt: float) -> list[Numbers]:
     return list(np.where(levels <= theta + LATEST, theta, levels))
 
 
-def _latency_window(model: Latency, dt: float) -> dict[str, int]:
+def _latency_window(model: network.Latency, dt: float) -> dict[str, int]:
     return {"window": whole_steps("window", model.window, dt), "subtract": 0}
 
 
-def _phase_levels(model: Phase, dt: float) -> list[Numbers]:
+def _phase_levels(model: network.Phase, dt: float) -> list[Numbers]:
     return [2.0 ** -(k + 1) for k in range(model.phases)]
 
 
@@ -173,23 +157,23 @@ def _latched(model: Any) -> dict[str, str | None]:
 _FIRING = NeuronLowering("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
 _GRADED = NeuronLowering("leaky_integrator", _graded, _graded_states)
 NEURONS = {
-    "if": (IF, _FIRING),
-    "lif": (LIF, _FIRING),
-    "cuba_lif": (CubaLIF, _FIRING),
-    "alif": (ALIF, _FIRING),
-    "adex": (AdEx, NeuronLowering("adex", _adex, _two_states("w"))),
+    "if": (network.IF, _FIRING),
+    "lif": (network.LIF, _FIRING),
+    "cuba_lif": (network.CubaLIF, _FIRING),
+    "alif": (network.ALIF, _FIRING),
+    "adex": (network.AdEx, NeuronLowering("adex", _adex, _two_states("w"))),
     "izhikevich": (
-        Izhikevich, NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
+        network.Izhikevich, NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
     ),
-    "threshold": (Threshold, _FIRING),
-    "li": (LI, _GRADED),
-    "cuba_li": (CubaLI, _GRADED),
-    "integrator": (Integrator, _GRADED),
-    "relay": (Relay, _GRADED),
-    "bernoulli": (Bernoulli, NeuronLowering("stochastic", _rate, _drawn, random=True)),
-    "poisson": (Poisson, NeuronLowering("stochastic", _rate, _drawn, multiple=lambda m: True, random=True)),
-    "latency": (Latency, NeuronLowering("temporal", _latency_levels, _latched, _latency_window)),
+    "threshold": (network.Threshold, _FIRING),
+    "li": (network.LI, _GRADED),
+    "cuba_li": (network.CubaLI, _GRADED),
+    "integrator": (network.Integrator, _GRADED),
+    "relay": (network.Relay, _GRADED),
+    "bernoulli": (network.Bernoulli, NeuronLowering("stochastic", _rate, _drawn, random=True)),
+    "poisson": (network.Poisson, NeuronLowering("stochastic", _rate, _drawn, multiple=lambda m: True, random=True)),
+    "latency": (network.Latency, NeuronLowering("temporal", _latency_levels, _latched, _latency_window)),
     "phase": (
-        Phase, NeuronLowering("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
+        network.Phase, NeuronLowering("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
     ),
 }  # fmt: skip

@@ -8,16 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...coding import (
-    ArgmaxDecoder,
-    FirstSpikeDecoder,
-    Input,
-    MembraneDecoder,
-    Output,
-    PopulationVectorDecoder,
-    SpikeCountDecoder,
-    SpikeDecoder,
-)
+from ... import coding
 from ...errors import BuildError
 from .. import registry
 from .projections import fan_out, product, zeros
@@ -32,7 +23,7 @@ from .times import whole_steps
 __all__ = ["DECODERS", "add_guard", "add_output", "look_back", "terms_of"]
 
 
-def _values(path: str, term: MembraneDecoder, dt: float) -> int:
+def _values(path: str, term: coding.MembraneDecoder, dt: float) -> int:
     return 1 if term.window is None else whole_steps(f"{path}.window", term.window, dt)
 
 
@@ -54,13 +45,13 @@ def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float
     return y
 
 
-def _rates(b: Builder, path: str, term: SpikeDecoder, node: Node, into: Place) -> None:
+def _rates(b: Builder, path: str, term: coding.SpikeDecoder, node: Node, into: Place) -> None:
     weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
     y = _filtered(b, path, weights, node, term.tau)
     b.emit(POST, "add", n=into.shape[0], y=into, x=y, label=path)
 
 
-def _membrane(b: Builder, path: str, term: MembraneDecoder, node: Node, into: Place) -> None:
+def _membrane(b: Builder, path: str, term: coding.MembraneDecoder, node: Node, into: Place) -> None:
     weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
     if b.steps > 1 and node.operation is None and node.pulse is not None:
         rule = "what it gives is gone after a tick's first step"
@@ -68,7 +59,7 @@ def _membrane(b: Builder, path: str, term: MembraneDecoder, node: Node, into: Pl
     product(b, POST, into, weights, _mean(b, path, term, node), path)
 
 
-def _mean(b: Builder, path: str, term: MembraneDecoder, node: Node) -> Place:
+def _mean(b: Builder, path: str, term: coding.MembraneDecoder, node: Node) -> Place:
     """What a membrane decoder reads: the newest values, or their mean over its window."""
     steps = _values(path, term, b.dt)
     if steps == 1:
@@ -82,7 +73,7 @@ def _mean(b: Builder, path: str, term: MembraneDecoder, node: Node) -> Place:
 SILENT = math.exp(-5)  # of what one spike adds to the sum of rates
 
 
-def _population_vector(b: Builder, path: str, term: PopulationVectorDecoder, node: Node, into: Place) -> None:
+def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecoder, node: Node, into: Place) -> None:
     lay, m = b.layout, into.shape[0]
     directions = _weights(f"{path}.directions", term.directions, node, m)
     y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
@@ -91,11 +82,11 @@ def _population_vector(b: Builder, path: str, term: PopulationVectorDecoder, nod
     b.emit(POST, "population_vector", m=m, **words, label=path)
 
 
-def _window(path: str, term: SpikeCountDecoder, dt: float) -> int:
+def _window(path: str, term: coding.SpikeCountDecoder, dt: float) -> int:
     return whole_steps(f"{path}.window", term.window, dt) + 1
 
 
-def _spike_count(b: Builder, path: str, term: SpikeCountDecoder, node: Node, into: Place) -> None:
+def _spike_count(b: Builder, path: str, term: coding.SpikeCountDecoder, node: Node, into: Place) -> None:
     lay, n, steps = b.layout, node.size, _window(path, term, b.dt) - 1
     weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
     counts, x = lay.state("", "int64", n), lay.state("", "float32", n)
@@ -103,7 +94,7 @@ def _spike_count(b: Builder, path: str, term: SpikeCountDecoder, node: Node, int
     product(b, POST, into, weights, x, path)
 
 
-def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, into: Place) -> None:
+def _first_spike(b: Builder, path: str, term: coding.FirstSpikeDecoder, node: Node, into: Place) -> None:
     lay, n, m, weights = b.layout, node.size, into.shape[0], term.weights
     if weights is None:
         if m not in (1, n):
@@ -119,20 +110,20 @@ def _first_spike(b: Builder, path: str, term: FirstSpikeDecoder, node: Node, int
 
 
 DECODERS = {
-    "linear": (SpikeDecoder, DecoderLowering(_rates)),
-    "membrane": (MembraneDecoder, DecoderLowering(_membrane, graded=True, lists=_values)),
-    "population_vector": (PopulationVectorDecoder, DecoderLowering(_population_vector)),
-    "spike_count": (SpikeCountDecoder, DecoderLowering(_spike_count, lists=_window)),
-    "first_spike": (FirstSpikeDecoder, DecoderLowering(_first_spike)),
+    "linear": (coding.SpikeDecoder, DecoderLowering(_rates)),
+    "membrane": (coding.MembraneDecoder, DecoderLowering(_membrane, graded=True, lists=_values)),
+    "population_vector": (coding.PopulationVectorDecoder, DecoderLowering(_population_vector)),
+    "spike_count": (coding.SpikeCountDecoder, DecoderLowering(_spike_count, lists=_window)),
+    "first_spike": (coding.FirstSpikeDecoder, DecoderLowering(_first_spike)),
 }
 
 
-def terms_of(output: Output) -> tuple[Any, ...]:
+def terms_of(output: coding.Output) -> tuple[Any, ...]:
     """The decoders of an output."""
-    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else tuple(output.decoder)
+    return output.decoder.terms if isinstance(output.decoder, coding.ArgmaxDecoder) else tuple(output.decoder)
 
 
-def look_back(outputs: Sequence[Output], dt: float) -> dict[str, int]:
+def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
     """Population -> how many of its newest spike lists or graded vectors its decoders look at."""
     lists: dict[str, int] = {}
     for output in outputs:
@@ -159,9 +150,9 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
         lowering.build(b, path, term, node, into)
 
 
-def add_output(b: Builder, spec: Output, raw: Place) -> None:
+def add_output(b: Builder, spec: coding.Output, raw: Place) -> None:
     where = f"outputs.{spec.name}"
-    if isinstance(spec.decoder, ArgmaxDecoder):
+    if isinstance(spec.decoder, coding.ArgmaxDecoder):
         scores = b.layout.state(f"{spec.name}.scores", "float32", spec.decoder.actions)
         _terms(b, where, terms_of(spec), np.zeros(spec.decoder.actions), scores)
         b.emit(POST, "argmax", n=spec.decoder.actions, x=scores, y=raw, label=where)
@@ -170,14 +161,14 @@ def add_output(b: Builder, spec: Output, raw: Place) -> None:
 
 
 def add_guard(
-    b: Builder, inputs: Sequence[Input], specs: Sequence[Output], validity: Place, raw: Place, release: int
+    b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], validity: Place, raw: Place, release: int
 ) -> None:
     lay, m = b.layout, raw.shape[0]
     command = lay.io("command", "float64", m)
     columns = []
     for spec in specs:
         low, high = spec.limits
-        if isinstance(spec.decoder, ArgmaxDecoder):
+        if isinstance(spec.decoder, coding.ArgmaxDecoder):
             low, high = 0, spec.decoder.actions - 1
         slew = vector(f"outputs.{spec.name}.slew", spec.slew, spec.size) * b.dt * b.steps
         columns.append([vector(f"outputs.{spec.name}.limits", v, spec.size) for v in (low, high, slew, spec.safe)])
