@@ -157,7 +157,11 @@ class World(gymnasium.Env):
         self.dt, self.steps, self.render_mode = dt, round(duration / dt), render_mode
         self.action_space = robot.action_space
         self._parts: tuple[EventSensor | Robot, ...] = (*sensors, robot)
-        self.observation_space = spaces.Dict({n: s for p in self._parts for n, s in p.observation_spaces.items()})
+        observed = [item for part in self._parts for item in part.observation_spaces.items()]
+        if len(dict(observed)) < len(observed):
+            rule = "two parts of a world must not observe under one name"
+            raise DescriptionError("sensors", sorted(name for name, _ in observed), rule, "give each sensor a name")
+        self.observation_space = spaces.Dict(dict(observed))
         client.setTimeStep(dt)
         client.setGravity(0.0, 0.0, -9.81)
         self._start = client.saveState()

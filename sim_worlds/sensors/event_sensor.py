@@ -14,19 +14,19 @@ __all__ = ["EventSensor"]
 
 
 class EventSensor(ABC):
-    """Observes the events of each step as ``camera`` and ``camera_count``, see `EventCamera.observe`.
+    """Observes the events of each step as ``<name>`` and ``<name>_count``, see `EventCamera.observe`.
 
     A derived class draws what the camera sees. ``picture`` is the newest: (height, width) float32, log intensity.
 
     scene : what it is drawn with; ``close()`` ends it
     """
 
-    def __init__(self, camera: EventCamera, scene: Any) -> None:
-        self.camera, self.scene, (width, height) = camera, scene, camera.size
+    def __init__(self, camera: EventCamera, scene: Any, name: str = "camera") -> None:
+        self.name, self.camera, self.scene, (width, height) = name, camera, scene, camera.size
         top = np.tile(np.array([camera.period, width - 1, height - 1, 1], np.float32), (camera.capacity, 1))
         self.observation_spaces: dict[str, spaces.Space] = {
-            "camera": spaces.Box(np.zeros_like(top), top, dtype=np.float32),
-            "camera_count": spaces.Box(0, camera.capacity, (1,), np.int64),
+            name: spaces.Box(np.zeros_like(top), top, dtype=np.float32),
+            f"{name}_count": spaces.Box(0, camera.capacity, (1,), np.int64),
         }
         self.picture = np.zeros((height, width), np.float32)
 
@@ -46,7 +46,7 @@ class EventSensor(ABC):
         self._seen = self.camera.observe(self.picture)
 
     def observe(self) -> dict[str, np.ndarray]:
-        return {"camera": self._seen[0], "camera_count": np.array([self._seen[1]], np.int64)}
+        return {self.name: self._seen[0], f"{self.name}_count": np.array([self._seen[1]], np.int64)}
 
     def info(self) -> dict[str, Any]:
         return {"events": self._seen[1], "dropped_events": self._seen[2]}

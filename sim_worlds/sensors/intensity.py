@@ -15,13 +15,14 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (ITU-
 
 
 def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
-    """``ln((I + 0.02) / 1.02)`` with ``I = (value / 255) ** gamma``: 0 is white, -3.93 black.
+    """Log intensity of an 8-bit image: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0 (white).
+
+    ``I``, from 0 to 1, is the linear luminance: ``(value / 255) ** gamma``, of a colour image the weighted sum.
 
     Parameters
     ----------
     image : (rows, columns) grey or (rows, columns, 3) red, green, blue, uint8
-    gamma : of the numbers; 1: they are linear in the light, as a renderer's; 2.2: they are meant for a screen, as
-        those of photographs and videos
+    gamma : exponent that makes pixel values linear in the light: 1 for a renderer's, 2.2 for photographs and videos
 
     Returns
     -------

@@ -38,7 +38,7 @@ SELECTIVE = (PopulationEncoder, FieldsEncoder, DeltaEncoder, StepForwardEncoder)
 
 @dataclass(frozen=True)
 class PopulationHealth:
-    """Of one population.
+    """How one population fired with the stimulus, and whether it can fire with any.
 
     where : its path in the controller file
     rate_hz, slowest_hz, fastest_hz : mean over all neurons, and of those that fired least and most
@@ -213,7 +213,7 @@ def _saturated(p: PopulationHealth) -> list[str]:
 
 
 def _silent(p: PopulationHealth) -> str:
-    """Of a population that might have fired."""
+    """Finding for a population that did not fire although it can: the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
     if p.membrane is None or p.threshold is None:
         why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"

@@ -63,7 +63,7 @@ def synaptic(rows: Iterable[Counted]) -> float:
 
 
 def estimate(bound: Bound) -> Energy:
-    """Of what ``bound`` did since its reset."""
+    """Energy of a tick of ``bound``, averaged over all ticks since its reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")
     return Energy(synaptic(counted(bound)) / ticks, neurons, facts.period)

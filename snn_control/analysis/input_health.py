@@ -18,7 +18,7 @@ MOST = 0.50  # of the ticks beyond the range
 
 @dataclass(frozen=True)
 class InputHealth:
-    """Of one value input.
+    """How many samples of one value input were rejected or clamped.
 
     ticks : in which it arrived
     rejected : of these, in how many the engine took it for not plausible

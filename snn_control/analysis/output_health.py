@@ -210,7 +210,7 @@ def _swings(o: OutputHealth) -> str:
 
 
 def _one_sided(o: OutputHealth) -> str:
-    """Where weights do not say: what it has been in a long time."""
+    """Finding that a command never had one sign in many ticks; empty where weights bound it on that side."""
     if o.ticks < ENOUGH or not o.never or math.isfinite(o.possible[0 if o.never == "negative" else 1]):
         return ""
     other = ">= 0" if o.never == "negative" else "<= 0"

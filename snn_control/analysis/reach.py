@@ -152,7 +152,7 @@ def _times(weight: Any, span: Span) -> Span:
 
 
 def _encoded(one: Input, n: int, period: float) -> Span:
-    """Of the signals (n,) that an encoder gives."""
+    """Lowest and highest of each of the signals (n,) that an input gives."""
     none, e = np.zeros(n), getattr(one, "encoder", None)
     if isinstance(one, EventsInput):
         least, most = _pooled(e, period)
@@ -181,7 +181,7 @@ def _encoded(one: Input, n: int, period: float) -> Span:
 
 
 def _pooled(e: Any, period: float) -> tuple[float, float]:
-    """Of a cell of events."""
+    """Lowest and highest value of a cell of an events encoder; infinite for other than pool and surface."""
     if not isinstance(e, PoolEncoder | SurfaceEncoder):
         return -math.inf, math.inf
     most = 1.0
@@ -194,7 +194,7 @@ def _pooled(e: Any, period: float) -> tuple[float, float]:
 def _drive(
     p: Population, into: Sequence[Synapses], signals: dict[str, Span], periods: dict[str, np.ndarray], dt: float
 ) -> Span:
-    """Of the current into each neuron."""
+    """Lowest and highest current into each neuron of a population."""
     bias = vector("bias", p.bias, p.size)
     low, high = bias.copy(), bias.copy()
     for s in into:
@@ -271,7 +271,7 @@ def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: 
 
 
 def _command(spec: Output, signals: dict[str, Span], periods: dict[str, np.ndarray], dt: float) -> Span:
-    """Of each number of an output, before its limits."""
+    """Lowest and highest of each number of an output, before its limits."""
     if isinstance(spec.decoder, ArgmaxDecoder):
         return np.full(1, -np.inf), np.full(1, np.inf)
     low = np.broadcast_to(np.asarray(spec.bias, np.float64), spec.size).copy()
@@ -283,7 +283,7 @@ def _command(spec: Output, signals: dict[str, Span], periods: dict[str, np.ndarr
 
 
 def _term(term: Any, signal: Span, period: np.ndarray, m: int, dt: float) -> Span:
-    """Of what one decoder adds, (m,)."""
+    """Lowest and highest of what one decoder adds to an output of m numbers."""
     n = signal[0].size
 
     def rows(values: Any) -> np.ndarray:

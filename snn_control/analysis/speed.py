@@ -61,7 +61,7 @@ class _TimedTicks(Controller):
 
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Of a tick that Python calls, its inputs in place [us]."""
+    """Time of a tick called from Python, without writing its inputs [us]."""
     one = _TimedTicks(program)
     step_times(one, stimulus)
     return summary(one.times)

@@ -34,11 +34,11 @@ class Decoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class SpikeDecoder(Decoder):
-    """Linear in the filtered rates [Hz]: sum over neurons of weights x rate.
+    """Sum over neurons of weight times firing rate [Hz], exponentially filtered.
 
-    source : population
-    weights : a number, (n,) or (n, size)
-    tau : time constant of the exponential filter [s]; its area is one, so a steady rate reads as that rate
+    source : name of a population
+    weights : (neurons, size of the output), (neurons,) where the size is 1, or one number for all; output units a Hz
+    tau : time constant of the filter [s]; its area is one, so a steady rate reads as that rate
     """
 
     source: str

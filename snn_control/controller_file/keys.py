@@ -81,8 +81,11 @@ LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
 
 
 def types_at(place: str, name: Any = None) -> dict[str, Any]:
-    """``type`` -> description of all that can stand in a place, those of plug-ins included; ours alone if these have
-    ``name``."""
+    """What ``type`` may say at a place of the file, each with its class (a function for "pooling").
+
+    place : a key of `OWN`, a value of `PLUGINS`, or `EVENTS_ENCODERS`
+    name : the ``type`` that is wanted, if known: plug-ins are loaded only where snn_control has none of that name
+    """
     if place in OWN:
         return OWN[place]
     if place not in ("encoders", EVENTS_ENCODERS):

@@ -224,7 +224,7 @@ class Bound:
         self._ask_for_nothing()
 
     def _ask_for_nothing(self) -> None:
-        """The control words as the state has taken them."""
+        """Set the control words of the io block to those the state has taken, so that no request is pending."""
         if "control" in self.program.names:
             self.array("control")[:] = as_taken(self.array("controlled"))
 

@@ -1,6 +1,7 @@
 """Control words: what is changed while a controller runs, an input of the tick as others are.
 
-They stand in the io block (``control``), where any thread may write them. At the beginning of a tick they are copied
+They stand in the io block (``control``). The first two are written by who drives the ticks, the loop say; the others by
+any thread. At the beginning of a tick they are copied
 into the state (``controlled``), and all that the tick does, and what is recorded of it, follows the copy.
 
 driver    what the driver reports: bits of the guard's reasons

@@ -101,7 +101,7 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Of a controller for one dt and period [s], both 0 where nothing is known.
+    """Facts of a controller built for one dt and period [s]; both are 0 where nothing is known.
 
     spiking : populations that fire, in the order of their counters
     updates : state variables that decay in a step
@@ -130,7 +130,7 @@ class Facts:
 
     @classmethod
     def of(cls, data: Any) -> Facts:
-        """Of `data`; raises ProgramError for what has another form."""
+        """Facts from the JSON data that `data` gives; raises ProgramError where its form is wrong."""
         return _made(cls, "facts", data)
 
 

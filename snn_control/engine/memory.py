@@ -126,7 +126,7 @@ prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # ask for the cache line at
 
 @intrinsic
 def one_by_one(typingctx):
-    """Nothing, which the compiler cannot see through: a loop that has it is not turned into one over vectors. For loops
+    """An empty statement that the compiler must keep: it does not vectorise a loop that contains it. For loops
     of many branches and arrays, where the comparisons of all addresses would cost more than short vectors bring."""
 
     def gen(context, builder, sig, args):

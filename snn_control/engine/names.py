@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN, InputFacts, OutputFacts
-from .kernels.outputs import GUARD_WORDS
+from .kernels.outputs import GUARD_WORDS, guard
 from .places import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
@@ -20,11 +20,15 @@ __all__ = ["check_names"]
 
 
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
-    """Raises ProgramError where a name or a fact promises what is not there.
+    """Check the named arrays and the facts of a Program against its blocks.
 
-    array : a place as checks see it; raises ProgramError where it lies outside of its block
+    array : makes the checked `Array` of a place; raises ProgramError where it lies outside of its block
 
-    Returns what is written or followed from outside of the rows, which rows must not mistake for something else.
+    Returns the named arrays that other code than kernels writes to, or takes indices from (clock, guard, spike lists,
+    control words, switches of learning), so that `apart` can refuse kernels that use them otherwise.
+
+    Raises ProgramError where a named array is missing, has another dtype or shape than the facts say, or the facts are
+    malformed.
     """
     facts, names = program.facts, _Names(program, array)
     clock = names.get("clock", STATE, "<i8", (2,))
@@ -102,11 +106,10 @@ def _check_outputs(names: _Names, outputs: Sequence[OutputFacts]) -> Array:
     command, safe = (names.place(*one, "<f8", (size,)) for one in (("command", IO), ("safe", PROGRAM)))
     words = names.place("guard", STATE, "<i8", (GUARD_WORDS,))
     last = names.program.operations[-1] if names.program.operations else None
-    if last is None or last.kernel != "guard" or (last.operands[3], last.operands[5], last.operands[9]) != (
-        size, command, words,
-    ):  # fmt: skip
+    row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}
+    if not row or (row["m"], row["command"], row["words"]) != (size, command, words):
         raise ProgramError("the last operation must be the guard of all commands")
-    limits = names.array(last.operands[7]).data  # type: ignore[arg-type]
+    limits = names.array(row["limits"]).data  # type: ignore[arg-type]
     if limits[24 * size : 32 * size].tobytes() != names.array(safe).data.tobytes():
         raise ProgramError("the safe command must be the guard's")
     first = 0

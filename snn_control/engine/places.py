@@ -115,7 +115,7 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Whether the rows of a Program agree about what they share.
+    """Raises ProgramError where the rows of a Program disagree about what they share.
 
     rows : operands of each, after their checks, in the order they run; raises ProgramError where a ring is taken for
     two kinds of ring, a list of a tick is followed before it is made, or where one may write among the counts and

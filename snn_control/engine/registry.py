@@ -96,7 +96,7 @@ def add(plugin: Plugin) -> None:
 
 
 def _tables() -> Iterator[_Table]:
-    """In the order in which they are asked; the others are loaded only when one gets there."""
+    """Tables in the order of search: ours, those added in this process, then entry points, loaded when reached."""
     yield _ours()
     yield _added
     yield _others()

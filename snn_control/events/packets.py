@@ -32,7 +32,10 @@ for _k, _name in enumerate(ENCODINGS):
 
 @register_jitable
 def unsigned(message, at, size, big):
-    """The unsigned number of ``size`` bytes at byte ``at``, as int64."""
+    """The unsigned integer of ``size`` bytes at byte ``at``, as int64: of 8 bytes from 2^63 on negative.
+
+    big : big endian, else little endian
+    """
     value = np.int64(0)
     for k in range(size):
         value = value << 8 | np.int64(message[at + (k if big else size - 1 - k)])

@@ -109,7 +109,7 @@ def _ages_by_count(table, newest):
 
 @register_jitable
 def _newest_stamp(table):
-    """Of the samples of this tick; -1 where none has a stamp."""
+    """Newest stamp [ns] of this tick's samples; -1 where none has a stamp."""
     newest = -1
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
@@ -153,7 +153,7 @@ def _measure_latency(table):
 
 @register_jitable
 def _tick(table):
-    """Compute; CLOCK_MONOTONIC at the end."""
+    """Run one tick and record how long it took; returns CLOCK_MONOTONIC [ns] at its end."""
     begin = _clock(table)
     call_kernel(get(table, words.TICK), get(table, words.TICK_TABLE))
     end = _clock(table)

@@ -367,7 +367,7 @@ class Loop:
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Refuse while it runs, or another thread has it."""
+        """Context with sole control of the loop; raises RuntimeFault while it runs or another thread controls it."""
         if not self._lock.acquire(blocking=False):
             raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: one at a time")
         try:

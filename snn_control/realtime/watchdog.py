@@ -56,7 +56,7 @@ _exit = types.ExternalFunction("_exit", types.void(types.int32))
 
 
 def watch(table):
-    """Until END is set; see the module."""
+    """Body of the watchdog's thread: handle signals and check the loop's heartbeat until END is set."""
     o = i64(table, WORDS)
     while load_acquire(table + 8 * END) == 0:
         store_release(table + 8 * ROUNDS, o[ROUNDS] + 1)

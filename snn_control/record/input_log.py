@@ -18,7 +18,7 @@ from numba.extending import register_jitable
 
 from ..controller import Controller
 from ..engine.bound import Bound
-from ..engine.control import LEARNING, SWITCH_WORDS
+from ..engine.control import DRIVER, ELAPSED, LEARNING, SWITCH_WORDS
 from ..engine.kernels.outputs import FAULTED
 from ..engine.memory import i64, u8, u16
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
@@ -154,7 +154,7 @@ class InputLogRecorder(Observer):
         return int(self._words[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
-        """Whether so many more ticks overwrite nothing, however many events they have."""
+        """Whether ``ticks`` more ticks overwrite nothing, even with every events input full in each of them."""
         full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
         return self.total + ticks <= len(self._ring) and not full
 
@@ -275,7 +275,7 @@ class InputLog:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> InputLog:
-        """Of a file that `save` wrote; raises InputError for any other."""
+        """Read an input log from a file that `save` wrote; raises InputError for any other."""
         try:
             with Arrays(path) as file:
                 arrays = dict(file)
@@ -334,10 +334,14 @@ class InputLog:
 
         Raises InputError where the controller has other control words.
         """
-        control = controller.bound.array("control")
+        control, guard = controller.bound.array("control"), controller.bound.array("guard")
         if self.control.shape[1] not in (0, control.size):
             raise InputError(f"the log has {self.control.shape[1]} control words a tick, the controller {control.size}")
+        if self.faulted:
+            guard[FAULTED] = 1
         for words, observation in zip(self.control, self.observations(), strict=True):
             if words.size:
                 control[:] = words
             yield controller.step(observation)
+        if self.control.shape[1]:
+            control[[DRIVER, ELAPSED]] = 0

@@ -28,7 +28,7 @@ def take(arrays: Mapping[str, np.ndarray], name: str, *shape: int | None) -> np.
 
 
 def names_in(arrays: Mapping[str, np.ndarray], name: str, n: int, otherwise: str) -> list[str]:
-    """n names; where the array is missing or does not fit, ``otherwise`` with an index."""
+    """The n strings of array ``name``; "<otherwise> 0", "<otherwise> 1", ... where it is missing or does not fit."""
     if name in arrays and arrays[name].shape == (n,):
         return [str(item) for item in arrays[name]]
     return [f"{otherwise} {i}" for i in range(n)]

@@ -43,7 +43,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
-    """Of a loop; ``p50`` of a histogram becomes ``p50_ns``."""
+    """Statistics of a loop with units in the histograms' keys: ``p50`` becomes ``p50_ns``."""
     times = {k: {key if key == "count" else f"{key}_ns": n for key, n in stats[k].items()} for k in HISTOGRAMS}
     return {**stats, **times}
 

@@ -136,7 +136,7 @@ def node_arguments(process: NodeProcess) -> dict[str, Any]:
 
 
 def _in_workspace(executable: str) -> bool:
-    """launch takes the first prefix that has the package, and there ``lib/snn_control``."""
+    """Whether launch finds the executable: in ``lib/snn_control`` of the first prefix that has the package."""
     for prefix in map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))):
         if (prefix / "share/ament_index/resource_index/packages" / PACKAGE).is_file():
             return (prefix / "lib" / PACKAGE / executable).is_file()

@@ -334,7 +334,7 @@ MAY_BLOCK = (
 
 
 def _spin(node: Any, executor: Any, stop: Stop) -> None:
-    """Until the end. What a callback raises (ours, or rclpy's own on a message it cannot take) ends nothing."""
+    """Spin until ``stop()`` or ``node.finished``; an exception in a callback is logged and does not end the node."""
     told = ""
     while not stop() and not node.finished:
         try:

@@ -43,7 +43,7 @@ def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element
 
 
 def _limited_to_this_machine() -> bool:
-    """Whether ROS limits discovery so; if it did, it does not any more."""
+    """Whether ROS limited discovery to this machine; if so, lifts that limit in the environment."""
     limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
     limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
     if limited:

@@ -202,7 +202,7 @@ class WorldNode(Node):
         self.finished = True
 
     def _tell_end(self) -> None:
-        """How it went, where anything did."""
+        """Log the steps, episodes and return of the run, if any step ran."""
         if self.steps:
             over = self.episodes if self.over else self.episodes - 1
             now, all_over = self._returns

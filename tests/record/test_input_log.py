@@ -146,6 +146,9 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     ports = record.ports(again.bound)
     Loop(tick_address(), again.bound.table, again.period_ns, ports, [plain], mode="free", keep=again).run(n)
     np.testing.assert_array_equal(plain.read()[2].view(np.int64), commands.view(np.int64))
+    stepped = direct(slew=10.0)
+    assert [command["u"][0] for command in record.replay(stepped)] == commands[:, 0].tolist()
+    assert stepped.bound.array("control")[[DRIVER, ELAPSED]].tolist() == [0, 0]
 
 
 def test_what_an_operator_did_is_repeated_to_the_bit():

@@ -50,6 +50,14 @@ class Turning(World):
         super().__init__(client, robot, Turn(robot), dt=0.01, duration=duration, render_mode=render_mode)
 
 
+def test_two_parts_of_a_world_do_not_observe_under_one_name():
+    client = Client()
+    robot = Head(client, URDF, ["tilt"])
+    with pytest.raises(DescriptionError, match="must not observe under one name; give each sensor a name"):
+        World(client, robot, Turn(robot), [robot], dt=0.01, duration=1.0)
+    client.close()
+
+
 def test_an_episode_ends_by_the_task_or_by_time_and_then_has_a_score():
     world = Turning()
     for speed in (1.0, -1.0):

@@ -188,7 +188,7 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        """In steps; a learning rule reads what arrived after the source has written the next."""
+        """Longest delay [steps] of a projection from ``name``, plus 1 where that one learns; 0 without any."""
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 

@@ -161,7 +161,7 @@ def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
 
 
 def _decay(b: Builder, tau: float) -> float:
-    """Of a tick."""
+    """Factor by which a trace with time constant ``tau`` [s] decays in one tick."""
     return math.exp(-b.dt * b.steps / tau)
 
 

@@ -50,7 +50,7 @@ class Plastic:
 
     @property
     def name(self) -> str:
-        """By which the rule is switched."""
+        """Name by which the rule is switched on and off."""
         return self.rule.name or f"{self.projection.pre}->{self.projection.post}"
 
     def wrong(self, key: str, value: Any, rule: str, fix: str = "") -> BuildError:

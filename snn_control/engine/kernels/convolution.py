@@ -38,7 +38,7 @@ class Geometry(Word):
 
     def check(self, parameter, w):
         positive(w.area, w.width, w.rows, w.columns, w.out_area, w.group_in, w.group_out)
-        n_pre = pixels_of(w) if "n_pre" not in vars(w) else w.n_pre
+        n_pre = presynaptic_neurons(w) if "n_pre" not in vars(w) else w.n_pre
         channels = n_pre // w.area
         if channels * w.area != n_pre or w.area % w.width or channels % w.group_in:
             raise ProgramError(f"a picture of {n_pre} neurons, area {w.area}, width {w.width}: does not fit together")
@@ -55,8 +55,8 @@ class Geometry(Word):
             raise ProgramError("a convolution that leaves its picture")
 
 
-def pixels_of(w):
-    """Neurons of the presynaptic picture: one small matrix a channel."""
+def presynaptic_neurons(w):
+    """Presynaptic neurons, channels times pixels, from the size of the weights; ProgramError where there are none."""
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
     return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area
@@ -85,7 +85,7 @@ def stamp(y, weights, g, i, a):
 
 @kernel()
 def conv_spikes(
-    n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), source: Spikes(pixels_of),
+    n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), source: Spikes(presynaptic_neurons),
     counter: counter, geometry: Geometry(),
 ):  # fmt: skip
     """Spikes through a convolution."""

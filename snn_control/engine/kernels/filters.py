@@ -28,7 +28,7 @@ U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 @register_jitable(forceinline=True)
 def end(events, n):
-    """``n`` is where the next would stand in the list."""
+    """Set the length of the list to ``n`` - 1 and count the removed events; ``n``: index after the last entry."""
     left = np.int64(n) - 1
     events.removed[0] += np.int64(events.kept[0]) - left
     events.kept[0] = np.uint32(left)
@@ -124,10 +124,15 @@ def keep_if_free(last, pixel, now, before, span):
 
 @register_jitable(forceinline=True)
 def free_ones(kept, t, last, at, before, span, most):
-    """What `refractory` does to the first ``most`` events of a list of pixel numbers; returns where it stopped, and n.
+    """The fast part of `refractory`: keep the events whose pixel had its last event at least a period ago.
 
-    Many events in a row have one time. It stops at one that is so near to 0 that a pixel without an event, which has a
-    last time of 0, might seem to have had one: elsewhere nobody needs to ask.
+    kept : in: pixel number of each event, from index 1 on; out: places of the events kept, from index 1 on
+    last, at : time of the last event of each pixel [us], and the address of that array, for prefetching
+    before, span : period - 1 and 2 period - 1 [us]: a pixel is free where ``now - last + before >= span``, modulo 2^32
+    most : index of the last event to look at
+
+    Returns the index of the first event that is left, and the index behind the last one kept. It stops at a time within
+    a period of 0, modulo 2^32: there a pixel that never had an event (last 0) looks like one that just had.
     """
     j, n, time, now = U64_1, U64_1, t[0] - 1, U32_0
     while j <= most:

@@ -320,12 +320,12 @@ def adex(
     emit(cells.n, fired)
 
 
-SQUARE, LINEAR, CONSTANT = np.float32(0.04), np.float32(5), np.float32(140)
+SQUARE, SLOPE, CONSTANT = np.float32(0.04), np.float32(5), np.float32(140)
 
 
 @register_jitable(forceinline=True)
 def quadratic(v, u, drive, half):
-    return v + half * ((((SQUARE * v + LINEAR) * v + CONSTANT) - u) + drive)
+    return v + half * ((((SQUARE * v + SLOPE) * v + CONSTANT) - u) + drive)
 
 
 @kernel()

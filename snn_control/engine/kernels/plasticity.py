@@ -42,7 +42,7 @@ def fade(x, decay):
 
 @register_jitable(forceinline=True)
 def state_of(switch):
-    """0 off; 1 on, but not in the last step: what the rule remembers is of another time; 2 on."""
+    """State of a rule, noted for the next step: 0 off; 1 just switched on, its traces are stale; 2 on."""
     before, on = switch[RUNS], switch[ON] != 0
     switch[RUNS] = on
     return (2 if before != 0 else 1) if on else 0
@@ -299,7 +299,10 @@ def keep_for_the_next_step(post, adapt, wait):
 
 @register_jitable(forceinline=True)
 def learning_signal(signal, error, feedback, rate):
-    """signal = rate (feedback . error), errors in their order."""
+    """e-prop's learning signal, (n_post,): signal[j] = rate * sum over k of error[k] feedback[k, j], k ascending.
+
+    feedback : address of float32 (n_error, n_post)
+    """
     n = signal.size
     fill(signal, ZERO)
     for k in range(error.size):

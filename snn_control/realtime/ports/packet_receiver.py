@@ -197,7 +197,7 @@ def _used_up(context, o):
 
 @register_jitable
 def _first_event(o, t):
-    """The time of a packet's first event is known: is it a jump, and how do the clocks lie to each other?"""
+    """From sensor time ``t`` of a packet's first event, count a jump in time and update the offset of the clocks."""
     o[FIRST] = 0
     arrival = o[PACKET_ARRIVAL]
     offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
