@@ -29,5 +29,8 @@ WORLDS: dict[str, dict[str, Any]] = {
 
 if gymnasium is not None:
     for name, registration in WORLDS.items():
-        if name not in gymnasium.registry:
+        known = gymnasium.registry.get(name)
+        if known is None:
             gymnasium.register(name, **registration)
+        elif known.entry_point != registration["entry_point"]:
+            raise ImportError(f"a world of sim_worlds and {known.entry_point} are both called {name}: rename ours")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN, InputFacts, OutputFacts
-from .kernels.outputs import GUARD_WORDS, guard
+from .kernels.outputs import GUARD_WORDS, LIMITS, guard
 from .places import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
@@ -109,8 +109,8 @@ def _check_outputs(names: _Names, outputs: Sequence[OutputFacts]) -> Array:
     row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}
     if not row or (row["m"], row["command"], row["words"]) != (size, command, words):
         raise ProgramError("the last operation must be the guard of all commands")
-    limits = names.array(row["limits"]).data  # type: ignore[arg-type]
-    if limits[24 * size : 32 * size].tobytes() != names.array(safe).data.tobytes():
+    limits = LIMITS.rows_of(names.array(row["limits"]).data, size)  # type: ignore[arg-type]
+    if limits.safe.tobytes() != names.array(safe).data.tobytes():
         raise ProgramError("the safe command must be the guard's")
     first = 0
     for name, n in ((one.name, one.size) for one in outputs):

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from numba.extending import register_jitable
 
 from ..errors import ProgramError
@@ -201,6 +202,11 @@ class Table(Word):
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
         self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
         self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
+
+    def rows_of(self, data: np.ndarray, n: int) -> Any:
+        """Its rows by name, views into the bytes ``data`` of the matrix, of ``n`` elements each."""
+        rows = data[: len(self.rows) * n * BYTES[self.dtype]].view(f"{self.dtype[0]}{BYTES[self.dtype]}")
+        return self.uses[0](*rows.reshape(len(self.rows), n))
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
         n, at, step = in_words(self.size, w), w[parameter], BYTES[self.dtype]

@@ -19,8 +19,7 @@ class Decoder:
 
     Parameters
     ----------
-    encoding : one of `snn_control.events.codecs.ENCODINGS`: "evt3", "evt2", "evt21", "evt21_legacy", "libcaer",
-        "libcaer_cmp", "mono" or "trigger"
+    encoding : one of `snn_control.events.codecs.ENCODINGS`
     width, height : of the sensor; None: not known, and then no event is out of the frame
 
     Raises DescriptionError for an encoding that is not known. Nothing in a packet raises: what is wrong is counted.

@@ -50,8 +50,11 @@ def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
     y[0] = np.float32(best) if finite else NAN
 
 
+LIMITS = Table("f64", "m", "low", "high", "slew", "safe")
+
+
 def _guarded(w):
-    low, high, slew, safe = w.limits.data[: 32 * w.m].view(np.float64).reshape(4, w.m)
+    low, high, slew, safe = LIMITS.rows_of(w.limits.data, w.m)
     if not ((low <= safe) & (safe <= high) & (slew >= 0) & np.isfinite(safe)).all():
         raise ProgramError("limits: must be low <= safe <= high, and slew >= 0")
     before = w.previous.data[: 8 * w.m].view(np.float64)
@@ -88,7 +91,7 @@ def within(value, low, high):
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), previous: written("f64", "m"),
-    limits: Table("f64", "m", "low", "high", "slew", "safe"), ramp: read("u8", "m"),
+    limits: LIMITS, ramp: read("u8", "m"),
     words: written("i64", GUARD_WORDS), control: read("i64", LEARNING), release: number,
 ):  # fmt: skip
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
