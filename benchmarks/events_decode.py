@@ -4,7 +4,7 @@ Three streams of a 1280x720 sensor, synthesized with the statistics of recorded 
 event: 64 % of the words single events, 19 % rows, 14 % groups of masks with two events each), a sparse one (about 7:
 time, row and event by turns, the high time said again every 16 us), and one of well filled masks; or a RAW file
 (``--file``). Each other decoder runs in turn with ours in one process; what counts is the median of nine pairs of times
-of the processor, so that others on the machine matter less; time on the wall is told as well. Decoders that give
+of the processor, so that others on the machine matter less; time on the wall is printed as well. Decoders that give
 records are charged for making columns of them. Decoders that are not installed are named, and left out.
 """
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .controller import alone, give_events, give_value
+from .controller import alone
 from .controller_file import nearest
 from .engine.bound import bind, check_rows, events_taker
 from .engine.control import as_taken
 from .engine.facts import InputFacts
+from .engine.give import give_events, give_value
 from .engine.program import ALIGN, IO, PROGRAM, STATE, Program, aligned
 from .engine.slots import AGE, ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from .engine.tick import tables_function

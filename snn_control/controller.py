@@ -20,6 +20,7 @@ from .engine.bound import Bound, events_taker, value_taker
 from .engine.build import build
 from .engine.control import LEARNING, RELEASE, RESTART, UPDATES
 from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
+from .engine.give import give_events, give_value
 from .engine.kernels import encoders, outputs
 from .engine.program import Program
 from .engine.slots import AGE, ARRIVAL, STAMP
@@ -30,7 +31,7 @@ from .files import Arrays, replace_file
 from .resources import controller_path
 from .spaces import parts_of
 
-__all__ = ["Controller", "alone", "build_program", "give_events", "give_value"]
+__all__ = ["Controller", "alone", "build_program"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -56,50 +57,6 @@ def build_program(spec: ControllerSpec) -> Program:
         rule = "does not fit into this machine's memory"
         raise DescriptionError("network", "its size", rule).in_file(spec.path) from None
     return replace(program, facts=replace(program.facts, repeat=spec.repeat))
-
-
-def give_value(path: str, data: np.ndarray, value: Any) -> None:
-    """``data`` [float64] = the numbers of a value that stands at ``path``; raises InputError where they do not fit."""
-    rule = f"must be {counted(data.size)}"
-    try:
-        given = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        shown = " ".join(repr(value).split())
-        raise InputError(f"{path} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {rule}") from None
-    if given.size != data.size:
-        raise InputError(f"{path}: shape {given.shape}: {rule}")
-    data[:] = given.reshape(data.shape)
-
-
-def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
-    """Events that stand at ``path`` into their io slot.
-
-    take : of an input, see `snn_control.engine.take_events.taker`
-    value : (n, 4) rows of t, x, y, p, or a tuple of the four arrays; t as in `Controller.step`
-
-    Raises InputError where the shapes do not fit.
-    """
-    if isinstance(value, tuple) and len(value) == 4:
-        columns = value
-    else:
-        rows = np.asarray(value)
-        if rows.ndim != 2 or rows.shape[1] != 4:
-            raise InputError(f"{path}: shape {rows.shape}: must be (n, 4) rows of t, x, y, p")
-        columns = tuple(rows.T)
-    if not take(*columns):
-        take(*_usual_columns(path, columns))
-
-
-def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """What no compiled code reads (lists, float16, uint64, ...), or an InputError."""
-    t, x, y, p = (np.asarray(column) for column in columns)
-    if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
-        shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
-        raise InputError(f"{path}: shapes {shapes}: t, x, y and p must have one length")
-    if any(column.dtype.kind not in "biuf" for column in (t, x, y, p)):
-        raise InputError(f"{path}: t, x, y and p must be numbers")
-    t = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
-    return t, x.astype(np.float64), y.astype(np.float64), p > 0
 
 
 def alone(method: Method) -> Method:

@@ -30,7 +30,7 @@ SHARED: dict[str, dict[str, Any]] = {
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """An argument of `SHARED`; ``other`` replaces what argparse is told of it."""
+    """Add the argument ``name`` of `SHARED`; ``other``: options of ``add_argument`` that replace its own."""
     parser.add_argument(name, **{**SHARED[name], **other})
 
 

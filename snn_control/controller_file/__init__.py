@@ -1,7 +1,7 @@
 """The controller file: one strict YAML, read into descriptions and written from them.
 
 Every mistake is a DescriptionError that names the path, the value, the rule and the nearest valid key. What keys there
-are is declared by the descriptions and `keys`; `schema` says the same to editors.
+are is declared by the descriptions and `keys`; `schema` makes the JSON Schema for editors of them.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ class Loop:
     inputs, outputs, observers : ports, called in this order; see `port`
     safe : (command address, address of the safe values, n) for every output: n float64 each
     mode : "realtime", "lockstep" or "free"
-    control : address of the control words in the io block, by which the guard is told of periods that passed
-        without a tick, of late publications and of the coming end; 0: there are none
+    control : address of the control words in the io block, which the loop writes for the guard: periods that
+        passed without a tick, late publications, the coming end; 0: there are none
     guard : address of the guard's words in the state; 0: there is no guard
     ramps : an output ramps to its safe value: when the loop stops, it ticks on until that is reached
     publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no

@@ -20,11 +20,12 @@ from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.control import DRIVER, ELAPSED, LEARNING, SWITCH_WORDS
 from ..engine.kernels.outputs import FAULTED
-from ..engine.memory import i64, u8, u16
+from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError
 from ..files import Arrays, reason, replace_file
+from ..realtime.ports.columns import copy_events
 from ..realtime.ports.memory import ReplayControl, ReplayInput
 from .observer import Observer, newest
 
@@ -43,14 +44,13 @@ FACTS = ("period_ns", "first_tick", "overwritten")
 
 
 @register_jitable
-def _keep_events(o, n):
-    rows = o[EVENTS]
-    t, x, y, p = i64(o[T], n), u16(o[X], n), u16(o[Y], n), u8(o[P], n)
-    to_t, to_x, to_y, to_p = i64(o[KEPT_T], rows), u16(o[KEPT_X], rows), u16(o[KEPT_Y], rows), u8(o[KEPT_P], rows)
-    at = o[EVENTS_TOTAL] % rows
-    for k in range(n):
-        to_t[at], to_x[at], to_y[at], to_p[at] = t[k], x[k], y[k], p[k]
-        at = at + 1 if at + 1 < rows else 0
+def _keep_events(row, n):
+    """Copy the ``n`` events of a tick behind those that are kept; at the end of the ring, on from its beginning."""
+    o = i64(row, INPUT_WORDS)
+    at = o[EVENTS_TOTAL] % o[EVENTS]
+    first = min(n, o[EVENTS] - at)
+    copy_events(row + 8 * KEPT_T, at, row + 8 * T, 0, first)
+    copy_events(row + 8 * KEPT_T, 0, row + 8 * T, first, n - first)
     o[EVENTS_TOTAL] += n
 
 
@@ -65,13 +65,14 @@ def keep_inputs(context, stamp_ns, now_ns):
     for i in range(rules):
         row[CONTROL + LEARNING + i] = controlled[LEARNING + SWITCH_WORDS * i]
     for k in range(c[N_INPUTS]):
-        o = i64(c[INPUTS] + 8 * INPUT_WORDS * k, INPUT_WORDS)
+        port = c[INPUTS] + 8 * INPUT_WORDS * k
+        o = i64(port, INPUT_WORDS)
         slot, at, words = i64(o[SLOT], o[SLOT_SIZE]), o[AT], o[SLOT_SIZE]
         for i in range(words):
             row[at + i] = slot[i]
         row[at + words] = o[EVENTS_TOTAL]
         if o[T] != 0:
-            _keep_events(o, max(min(slot[COUNT], o[CAPACITY]), 0))
+            _keep_events(port, max(min(slot[COUNT], o[CAPACITY]), 0))
     c[TOTAL] += 1
     return 0
 

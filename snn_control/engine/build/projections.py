@@ -209,7 +209,7 @@ def _sparse_spikes(
 
 
 def _as_matrix(p: Projection, synapses: int, used: int, pairs: int) -> dict[str, int]:
-    """What `Builder.counter` is told of a matrix of all pairs; but one to one needs no matrix."""
+    """Keywords of `Builder.counter` for sparse synapses, counted as a matrix of all pairs; of one to one as themselves."""
     dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, pairs)
     return {"synapses": dense, "zeros": dense - used}
 

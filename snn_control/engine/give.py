@@ -1,0 +1,56 @@
+"""Python values that no compiled code reads (lists, other dtypes) into the io slot of an input, or an InputError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, counted
+
+__all__ = ["give_events", "give_value"]
+
+
+def give_value(path: str, data: np.ndarray, value: Any) -> None:
+    """``data`` [float64] = the numbers of a value that stands at ``path``; raises InputError where they do not fit."""
+    rule = f"must be {counted(data.size)}"
+    try:
+        given = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        shown = " ".join(repr(value).split())
+        raise InputError(f"{path} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {rule}") from None
+    if given.size != data.size:
+        raise InputError(f"{path}: shape {given.shape}: {rule}")
+    data[:] = given.reshape(data.shape)
+
+
+def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
+    """Events that stand at ``path`` into their io slot.
+
+    take : of an input, see `snn_control.engine.take_events.taker`
+    value : (n, 4) rows of t, x, y, p, or a tuple of the four arrays; t as in `Controller.step`
+
+    Raises InputError where the shapes do not fit.
+    """
+    if isinstance(value, tuple) and len(value) == 4:
+        columns = value
+    else:
+        rows = np.asarray(value)
+        if rows.ndim != 2 or rows.shape[1] != 4:
+            raise InputError(f"{path}: shape {rows.shape}: must be (n, 4) rows of t, x, y, p")
+        columns = tuple(rows.T)
+    if not take(*columns):
+        take(*_usual_columns(path, columns))
+
+
+def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
+    """What no compiled code reads (lists, float16, uint64, ...), or an InputError."""
+    t, x, y, p = (np.asarray(column) for column in columns)
+    if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
+        shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
+        raise InputError(f"{path}: shapes {shapes}: t, x, y and p must have one length")
+    if any(column.dtype.kind not in "biuf" for column in (t, x, y, p)):
+        raise InputError(f"{path}: t, x, y and p must be numbers")
+    t = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
+    return t, x.astype(np.float64), y.astype(np.float64), p > 0
