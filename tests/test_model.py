@@ -36,6 +36,8 @@ def test_a_model_is_the_controller_that_its_descriptions_are():
     m.connect("a", "b", 0.5, delay=1e-3)
     m.output("u", b, np.eye(2), size=2)
     m.output("choice", decoder=ArgmaxDecoder(2, (SpikeDecoder("a", np.ones((3, 2)), 0.02),)))
+    m.output("squashed", b, [3.0, 4.0], limits=(-1, 1), squash=True)
+    assert m.outputs[-1].squash
     assert isinstance(m.controller(), Controller)
     assert m.controller().program.digest == build_program(m.spec()).digest
     assert m.controller().program.facts.period == 2e-3

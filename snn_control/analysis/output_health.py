@@ -14,6 +14,7 @@ __all__ = ["OutputHealth", "certain_findings", "observed_findings", "output_heal
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # of the ticks, at one limit, at the other: full speed may be meant, but not always
+NEAR = 0.01  # of its limits' distance: a squashed command that comes so near is at its limit
 FAR = 0.25  # of its limits' distance: a command that turns round by more has swung
 SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # more swings a second, a tick (of slow controllers) and in all are many
 SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which it is warned of
@@ -24,7 +25,8 @@ class OutputHealth:
     """Of one number of an output, over the ticks in which its command was not the safe one.
 
     ticks : how many these are
-    at_low, at_high : share of the ticks at a limit
+    squash : it is squashed into its limits
+    at_low, at_high : share of the ticks at a limit, or of a squashed one within a hundredth of the way to it
     slewed : share of the ticks in which it changed by all that its slew limit allows
     seconds : how long these are
     swings_hz : how often a second it went there and back, each way by more than a quarter of its limits' distance,
@@ -33,11 +35,13 @@ class OutputHealth:
     low, high, unit : the limits, infinite where there are none
     rest : the command while all that it decodes is silent
     span : smallest and largest command
-    possible : smallest and largest number that weights allow before the limits; infinite where they do not say
+    possible : smallest and largest number that weights allow before the limits, squashed where the output squashes;
+        infinite, or a limit, where they do not say
     """
 
     where: str
     ticks: int
+    squash: bool
     at_low: float
     at_high: float
     slewed: float
@@ -97,12 +101,15 @@ def output_health(
     def share(hits: np.ndarray) -> float:
         return float(hits.sum() / ticks) if ticks and not choice else 0.0
 
+    near = NEAR * (high - low) if spec.squash else 0.0
+    bias = float(np.broadcast_to(spec.squashed(spec.bias) if spec.squash else np.asarray(spec.bias), spec.size)[j])
     ways = _ways(commanded, FAR * (high - low)) if math.isfinite(high - low) and ticks and not choice else np.zeros(0)
     return OutputHealth(
         where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
         ticks=ticks,
-        at_low=share(commanded <= low),
-        at_high=share(commanded >= high),
+        squash=spec.squash,
+        at_low=share(commanded <= low + near),
+        at_high=share(commanded >= high - near),
         slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)),
         seconds=ticks * period,
         swings_hz=len(ways) / 2 / (ticks * period) if ticks else 0.0,
@@ -110,7 +117,7 @@ def output_health(
         low=low,
         high=high,
         unit=spec.unit,
-        rest=min(max(float(np.broadcast_to(np.asarray(spec.bias, np.float64), spec.size)[j]), low), high),
+        rest=min(max(bias, low), high),
         span=(float(commanded.min()), float(commanded.max())) if ticks else (math.nan, math.nan),
         possible=possible,
     )
@@ -185,7 +192,8 @@ def _at_limit(o: OutputHealth) -> str:
     if o.stuck <= AT_LIMIT if both else o.stuck < ONLY:
         return ""
     where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
-    return f"at {where} in {_hits(o)} of {o.ticks:,} ticks: wider limits or smaller decoder weights"
+    at = "next to" if o.squash else "at"
+    return f"{at} {where} in {_hits(o)} of {o.ticks:,} ticks: wider limits or smaller decoder weights"
 
 
 def _slewed(o: OutputHealth) -> str:
@@ -211,7 +219,9 @@ def _swings(o: OutputHealth) -> str:
 
 def _one_sided(o: OutputHealth) -> str:
     """Finding that a command never had one sign in many ticks; empty where weights bound it on that side."""
-    if o.ticks < ENOUGH or not o.never or math.isfinite(o.possible[0 if o.never == "negative" else 1]):
+    possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
+    bound = possible != limit if o.squash else math.isfinite(possible)
+    if o.ticks < ENOUGH or not o.never or bound:
         return ""
     other = ">= 0" if o.never == "negative" else "<= 0"
     return (

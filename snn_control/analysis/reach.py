@@ -86,7 +86,8 @@ class Bounds:
 @dataclass(frozen=True)
 class Reach:
     """populations : name -> Bounds, inputs whose encoder has neurons among them
-    commands : lowest and highest number of every output before its limits, in their order; those of a choice infinite
+    commands : lowest and highest number of every output before its limits, in their order, squashed where the output
+        squashes; those of a choice infinite
     """
 
     populations: dict[str, Bounds]
@@ -279,7 +280,7 @@ def _command(spec: Output, signals: dict[str, Span], periods: dict[str, np.ndarr
     for term in spec.decoder:
         part = _term(term, signals[term.source], periods[term.source], spec.size, dt)
         low, high = low + part[0], high + part[1]
-    return low, high
+    return (spec.squashed(low), spec.squashed(high)) if spec.squash else (low, high)
 
 
 def _term(term: Any, signal: Span, period: np.ndarray, m: int, dt: float) -> Span:

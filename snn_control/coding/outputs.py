@@ -128,6 +128,8 @@ class ArgmaxDecoder(Checked):
 class Output(Checked):
     """A command of ``size`` numbers: the sum of its decoders' terms and a bias, guarded.
 
+    With ``squash`` it is centre + half tanh(sum), of the centre and half the width of its limits.
+
     decoder : one or several whose terms are summed, or an `ArgmaxDecoder`
     size : how many numbers
     bias : added to the sum, a number or (size,)
@@ -136,6 +138,7 @@ class Output(Checked):
     safe : the command when something is wrong
     ramp : go to the safe value along the slew limit instead of at once
     unit : a text for readers, e.g. rad/s
+    squash : squash the sum smoothly into limits, which must be finite, by tanh; without it, it is cut off at them
     """
 
     name: str
@@ -147,6 +150,7 @@ class Output(Checked):
     safe: Any = 0.0
     ramp: Flag = False
     unit: str = ""
+    squash: Flag = False
 
     @property
     def where(self) -> str:
@@ -163,12 +167,20 @@ class Output(Checked):
             self._check_action(self.decoder.actions)
         if not (low < high).all():
             raise self.wrong("limits", "low must be < high", value=list(self.limits))
+        if self.squash and not (np.maximum(np.abs(low), np.abs(high)) <= np.finfo(np.float32).max).all():
+            rule = "must be finite on both sides, as float32, where the sum is squashed into them"
+            raise self.wrong("limits", rule, "give limits, or leave squash out", value=list(self.limits))
         if not ((safe >= low) & (safe <= high) & np.isfinite(safe)).all():
             raise self.wrong("safe", f"must be finite and within limits {list(self.limits)}")
         if not (slew > 0).all():
             raise self.wrong("slew", "must be > 0 a second")
         if self.ramp and not np.isfinite(slew).all():
             raise self.wrong("slew", "must be finite where safe is 'ramp'", "give a slew")
+
+    def squashed(self, x: Any) -> np.ndarray:
+        """(size,) float64: centre + half tanh(x), of what `squash` makes of a sum."""
+        low, high = (np.asarray(side, np.float64) for side in self.limits)
+        return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def _check_action(self, actions: int) -> None:
         """An index of an action has no bias, no limits of its own and no slew."""
@@ -180,6 +192,7 @@ class Output(Checked):
             ("limits[0]", low, -math.inf),
             ("limits[1]", high, math.inf),
             ("slew", self.slew, math.inf),
+            ("squash", self.squash, False),
         ):
             if np.any(np.asarray(value) != none):
                 raise self.wrong(key, "does not go with arg-max", "leave it out", value=value)

@@ -88,6 +88,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
         names, choice = term_names(spec, output), isinstance(output.decoder, ArgmaxDecoder)
+        unit_of_sum = "a.u." if choice or output.squash else output.unit or NO_UNIT
         for source in dict.fromkeys(t.source for t in terms_of(output)):
             terms = [t for t in terms_of(output) if t.source == source]
             columns, labels = [], []
@@ -96,7 +97,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
                 time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
                 labels += [", ".join(([name] if len(names) > 1 else []) + time) for name in names]
             per = {_per(term) for term in terms}
-            unit = ("a.u." if choice else output.unit or NO_UNIT) + (per.pop() if len(per) == 1 else " per a.u.")
+            unit = unit_of_sum + (per.pop() if len(per) == 1 else " per a.u.")
             grid = grid_of(spec, source)
             title, blocks = f"{source} → {output.name}", _blocks(spec, source)
             panel = _Panel(title, source, unit, np.hstack(columns), labels, grid, blocks)

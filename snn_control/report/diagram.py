@@ -79,7 +79,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     arrows = _merged(arrows) + _teachers(spec)
     for o in spec.outputs:
         terms = terms_of(o)
-        lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded"]
+        lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded, squashed" if o.squash else "decoded"]
         if isinstance(o.decoder, ArgmaxDecoder):
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
         boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT, _pale(OUTPUT)))

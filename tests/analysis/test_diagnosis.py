@@ -211,6 +211,9 @@ def test_a_sign_that_weights_do_not_decide_is_what_was_seen_in_a_long_time():
         health = health_of(values, x)
         said = lines_of(health, "outputs.y: was never negative in 1,200 ticks")
         assert len(said) == says
+        squashed = {"y": outputs["y"] | {"squash": True}}
+        said = lines_of(health_of(values | {"outputs": squashed}, x), "outputs.y: was never negative in 1,200 ticks")
+        assert len(said) == says
         assert health.numbers()["outputs"][0]["never"] == ("negative" if x[0] > 0.4 else "")  # of 400 ticks a figure
     assert health_of(values, MOVING[:199]).outputs[0].never == ""
 
@@ -318,6 +321,15 @@ def test_commands_at_a_limit_most_of_the_time():
     both = commanding(10.0 * RAMP, limits=[-1.0, 1.0])
     assert "outputs.y: at its limits in 360 of 400 ticks" in both.warnings()[0]
     assert commanding(10.0 * RAMP, synthetic=True, limits=[-1.0, 1.0]).warnings() == []
+
+
+def test_a_squashed_command_is_at_a_limit_where_it_comes_next_to_it():
+    most = commanding(np.full(400, 3.0), limits=[-2.0, 2.0], squash=True)  # 1.99
+    assert (most.outputs[0].at_high, most.outputs[0].rest) == (1, 0)
+    (line,) = most.warnings()
+    assert "outputs.y: next to its limit of 2 in 400 of 400 ticks" in line
+    assert commanding(np.full(400, 1.5), limits=[-2.0, 2.0], squash=True).outputs[0].at_high == 0  # 1.81
+    assert commanding(RAMP, limits=[0.0, 2.0], squash=True, bias=0.5).outputs[0].rest == pytest.approx(1.462, abs=1e-3)
 
 
 @pytest.mark.parametrize(

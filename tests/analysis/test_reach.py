@@ -215,6 +215,15 @@ def test_what_a_command_can_be(decoder, possible):
     assert (found.commands[0][0], found.commands[1][0]) == pytest.approx(possible)
 
 
+def test_a_squashed_command_stays_within_its_limits():
+    for weight, possible in ((0.5, (1.0, 1 + np.tanh(0.5))), (-1.0, (1 - np.tanh(1), 1.0)), (1e3, (1.0, 2.0))):
+        output = Output("y", (MembraneDecoder("x", weight),), limits=(0, 2), squash=True)
+        found = bounds_of(LEAKY, Projection("x", "a", 3.0), outputs=(output,))
+        assert (found.commands[0][0], found.commands[1][0]) == pytest.approx(possible)
+    unbounded = bounds_of(LEAKY, Projection("x", "a", 3.0), x=(-np.inf, np.inf), outputs=(output,))
+    assert (unbounded.commands[0][0], unbounded.commands[1][0]) == (0, 2)
+
+
 def test_events_and_encoders_without_a_bound_reach_everything():
     camera = EventsInput("x", size=(8, 8), encoder=PoolEncoder((2, 2)))
     network = Network((Population("a", 4, LEAKY),), (Projection("x", "a", 1e-3, "one_to_one"),))

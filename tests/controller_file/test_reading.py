@@ -78,7 +78,7 @@ GOOD = {
     "outputs": {
         "pan": {
             "decoder": [{"type": "linear", "from": "motor", "tau": 0.01, "weights": 0.01}, {"type": "membrane", "from": "slow", "weights": 1}],
-            "unit": "rad/s", "limits": [-6, 6], "slew": 60, "safe": 0, "ramp": True,
+            "unit": "rad/s", "limits": [-6, 6], "slew": 60, "safe": 0, "ramp": True, "squash": True,
         },
         "mode": {"decoder": {"type": "argmax", "actions": 2, "terms": [{"type": "membrane", "from": "slow", "weights": [[1, 0], [0, 1]]}]}},
         "way": {
@@ -250,6 +250,7 @@ STRUCTURAL = [
     ("outputs.way.decoder.2.tau", 1, "outputs.way.decoder[2].tau = 1: is not a known key"),
     (f"{PAN}.limit", [0, 1], "outputs.pan.limit = [0, 1]: is not a known key; did you mean 'limits'?"),
     (f"{PAN}.ramp", 1, "outputs.pan.ramp = 1: must be true or false"),
+    (f"{PAN}.squash", "tanh", "outputs.pan.squash = 'tanh': must be true or false"),
     ("guard.release", -1, "guard.release = -1: must be a whole number >= 0"),
     ("guard.delay", 1, "guard.delay = 1: is not a known key"),
     ("ros.topics", {}, "ros.topics = {}: is not a known key; "),
@@ -287,6 +288,7 @@ MEANING = [
     (f"{SECOND}.learning", {"type": "stdp", "w_min": 2}, "network.projections[1].learning.w_min = 2: must be < w_max (1.0)"),
     (f"{SECOND}.learning", {"type": "stdp", "a_plus": INFINITY}, "network.projections[1].learning.a_plus = inf: must be finite"),
     (f"{PAN}.limits", [6, -6], "outputs.pan.limits = [6, -6]: low must be < high"),
+    (f"{PAN}.limits", MISSING, "outputs.pan.limits = [-inf, inf]: must be finite on both sides, as float32, where the sum is squashed into them; give limits, or leave squash out"),
     (f"{PAN}.safe", 7, "outputs.pan.safe = 7: must be finite and within limits [-6, 6]"),
     (f"{PAN}.slew", 0, "outputs.pan.slew = 0: must be > 0 a second"),
     (f"{PAN}.slew", INFINITY, "outputs.pan.slew = inf: must be finite where safe is 'ramp'; give a slew"),

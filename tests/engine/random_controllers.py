@@ -302,7 +302,8 @@ def descriptions(draw):
             continue
         slew = draw(st.sampled_from([np.inf, 90.0]))
         ramp = bool(np.isfinite(slew)) and draw(st.booleans())
-        outputs.append(Output(f"out{k}", tuple(terms), m, 0.1, (-0.7, 0.7), slew, safe=0.3, ramp=ramp))
+        more = {"safe": 0.3, "ramp": ramp, "squash": draw(st.booleans())}
+        outputs.append(Output(f"out{k}", tuple(terms), m, 0.1, (-0.7, 0.7), slew, **more))
     guard = Guard(draw(st.integers(0, 3)))
     return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, guard
 

@@ -155,6 +155,7 @@ def description():
                        FirstSpikeDecoder("both", 0.012, rng.normal(size=(4, 2)))), 2),
         Output("choice", ArgmaxDecoder(3, (SpikeDecoder("y", rng.normal(size=(16, 3)), 0.02),
                                            MembraneDecoder("z", rng.normal(size=(10, 3)))))),
+        Output("squashed", (MembraneDecoder("li", 0.05),), limits=(-0.1, 0.3), squash=True),
     ]  # fmt: skip
     return ControllerSpec(
         2 * DT, DT, tuple(inputs), Network(tuple(populations), tuple(projections)), tuple(outputs), seed=8

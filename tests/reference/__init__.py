@@ -34,6 +34,8 @@ from tests.reference.coding import (
     sample_case,
     signed,
     signed_case,
+    squash,
+    squash_case,
     stochastic,
     stochastic_case,
     temporal,
@@ -162,5 +164,6 @@ REFERENCES: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Opera
     "window_mean": (window_mean, window_mean_case),
     "first_spike": (first_spike, first_spike_case),
     "argmax": (argmax, argmax_case),
+    "squash": (squash, squash_case),
     "guard": (guard, guard_case),
 }

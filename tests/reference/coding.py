@@ -168,6 +168,12 @@ def argmax(n, x, y):
     y[0] = f32(best) if np.isfinite(x).all() else f32(np.nan)
 
 
+def squash(n, x, y, centre, half):
+    for i in range(n):
+        t = ONE - f32(2) / (exponential(f32(2) * abs(x[i])) + ONE)
+        y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else f32(np.nan)
+
+
 def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, control, release):
     reason, elapsed = int(control[0]), min(max(int(control[1]), 1), 10)
     if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
@@ -340,6 +346,11 @@ def first_spike_case(rng, m):
 def argmax_case(rng, n):
     x = floats(rng, n)
     return [n, np.round(x, 1) if rng.random() < 0.5 else x, np.zeros(1, np.float32)]
+
+
+def squash_case(rng, n):
+    x = floats(rng, n, scale=float(rng.choice([0.1, 3.0, 30.0])))
+    return [n, x, np.zeros(n, np.float32), floats(rng, n, special=False), floats(rng, n, special=False)]
 
 
 def guard_case(rng, m):

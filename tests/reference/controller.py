@@ -34,7 +34,7 @@ from snn_control.coding import (
 from snn_control.coding.inputs import NOT_FINITE
 from snn_control.network import Network, Population
 from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
-from tests.reference.coding import changes, fields, finite, guard, population_vector, sample
+from tests.reference.coding import changes, fields, finite, guard, population_vector, sample, squash
 from tests.reference.delivery import synapse
 from tests.reference.filters import SlowFilters, responded
 from tests.reference.populations import SlowPopulation, SlowRule
@@ -404,6 +404,20 @@ class SlowController:
                     for j in range(m):
                         x[j] += signal[i] * w[i, j]
 
+    @staticmethod
+    def squashed(output: Output, x: np.ndarray) -> np.ndarray:
+        """What the output makes of its sums (m,): the nearest float32 ends that are within its limits."""
+        if not output.squash:
+            return x
+        y, m = np.zeros_like(x), x.size
+        for j, (low, high) in enumerate(zip(*(np.broadcast_to(side, m) for side in output.limits), strict=True)):
+            centre, half = f32(low + (high - low) / 2), f32((high - low) / 2)
+            for _ in range(4):
+                if float(centre + half) > high or float(centre - half) < low:
+                    half -= np.spacing(max(abs(centre), half))
+            squash(1, x[j : j + 1], y[j : j + 1], [centre], [max(half, ZERO)])
+        return y
+
     def decide(self, drives: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         raw = []
         for output in self.outputs:
@@ -411,7 +425,7 @@ class SlowController:
             x = np.array(np.broadcast_to(0.0 if is_index else np.asarray(output.bias, np.float64), (m,)), np.float32)
             for k, term in enumerate(self.terms(output)):
                 self.term(output, k, term, x)
-            raw.append(np.array([np.argmax(x)], np.float32) if is_index else x)
+            raw.append(np.array([np.argmax(x)], np.float32) if is_index else self.squashed(output, x))
         raw, command = np.concatenate(raw), np.zeros(self.previous.size)
         required = np.array([i.required for i in self.inputs] or [0])
         guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.ramp,

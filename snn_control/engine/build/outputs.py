@@ -150,14 +150,29 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
         lowering.build(b, path, term, node, into)
 
 
+def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:
+    """centre, half: (size,) float32, of limits; centre + half and centre - half lie within these, rounded as they are."""
+    low, high = (vector(f"outputs.{spec.name}.limits", side, spec.size).astype(np.float64) for side in spec.limits)
+    centre = (low + (high - low) / 2).astype(np.float32)
+    half = ((high - low) / 2).astype(np.float32)
+    for _ in range(4):  # each rounding may have taken it beyond by a last digit
+        beyond = (centre + half > high) | (centre - half < low)
+        half = np.where(beyond, half - np.spacing(np.maximum(np.abs(centre), half)), half)
+    return centre, np.maximum(half, np.float32(0))
+
+
 def add_output(b: Builder, spec: coding.Output, raw: Place) -> None:
     where = f"outputs.{spec.name}"
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         scores = b.layout.state(f"{spec.name}.scores", "float32", spec.decoder.actions)
         _terms(b, where, terms_of(spec), np.zeros(spec.decoder.actions), scores)
         b.emit(POST, "argmax", n=spec.decoder.actions, x=scores, y=raw, label=where)
-    else:
-        _terms(b, where, terms_of(spec), vector(f"{where}.bias", spec.bias, spec.size), raw)
+        return
+    total = b.layout.state(f"{spec.name}.sum", "float32", spec.size) if spec.squash else raw
+    _terms(b, where, terms_of(spec), vector(f"{where}.bias", spec.bias, spec.size), total)
+    if spec.squash:
+        centre, half = (b.layout.constant("", one) for one in squashed_to(spec))
+        b.emit(POST, "squash", n=spec.size, x=total, y=raw, centre=centre, half=half, label=where)
 
 
 def add_guard(

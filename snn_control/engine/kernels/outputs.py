@@ -10,8 +10,9 @@ from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
 from ..places import need
 from ..rows import Number, Table, address, count, counter, kernel, number, read, scalar, written
-from . import NAN, settle
+from . import NAN, ONE, ZERO, settle
 from .delivery import add_dense_spikes, fan_out_of, synapses_of
+from .functions import exponential
 from .spikes import Spikes
 
 # words of the guard's state
@@ -48,6 +49,18 @@ def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
         if x[i] > x[best]:
             best = i
     y[0] = np.float32(best) if finite else NAN
+
+
+TWO = np.float32(2)
+
+
+@kernel()
+def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
+    """y = centre + half tanh(x), with tanh |x| = 1 - 2 / (exp(2 |x|) + 1); NaN, which the guard sees, where x is not
+    finite."""
+    for i in range(n):
+        t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)
+        y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else NAN
 
 
 LIMITS = Table("f64", "m", "low", "high", "slew", "safe")
