@@ -36,8 +36,8 @@ from . import memory
 from .places import Array, followed, need, writable
 
 __all__ = [
-    "WORDS", "Kernel", "Number", "Scalars", "Table", "View", "Word", "address", "count", "counter", "flag", "in_words",
-    "kernel", "number", "optional", "read", "scalar", "size_of", "written",
+    "WORDS", "Kernel", "Number", "Record", "Scalars", "Table", "View", "Word", "address", "count", "counter",
+    "flag", "in_words", "kernel", "number", "optional", "read", "scalar", "size_of", "written",
 ]  # fmt: skip
 
 #: words of a row in the bound table, the kernel's own address included
@@ -243,6 +243,36 @@ class Scalars(Word):
         return f"{self.dtype}[{len(self.fields)}], read: {', '.join(self.fields)}"
 
 
+class Record(Word):
+    """Words that belong together: the parameter is a named tuple, whose fields are declared as parameters are."""
+
+    def __init__(self, **fields: Word) -> None:
+        self.fields, self.tuple = fields, namedtuple("_".join(("Record", *fields)), fields)
+        self.uses = (self.tuple, *(one for word in fields.values() for one in word.uses))
+
+    def names(self, parameter: str) -> tuple[str, ...]:
+        return tuple(one for name, word in self.fields.items() for one in word.names(name))
+
+    def statements(self, w: Mapping[str, str]) -> list[str]:
+        """Those that bind the fields, each to its name."""
+        return [line for name, word in self.fields.items() for line in word.code(name, w)]
+
+    def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
+        return [*self.statements(w), f"{parameter} = {self.tuple.__name__}({', '.join(self.fields)})"]
+
+    def check(self, parameter: str, w: Any) -> None:
+        for numbers in (True, False):  # first: arrays are measured with them
+            for name, word in self.fields.items():
+                if isinstance(word, Number) is numbers:
+                    word.check(name, w)
+
+    def default(self, parameter: str) -> dict[str, int]:
+        return {one: n for name, word in self.fields.items() for one, n in word.default(name).items()}
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Words: {'; '.join(f'{name} {word}' for name, word in self.fields.items())}"
+
+
 count, flag, number = Number(1, (1 << 40) - 1), Number(0, 1), Number()
 #: int64[1] that a kernel counts up
 counter = written("i64", 1)
@@ -266,9 +296,14 @@ class Kernel:
     must: Callable[[Any], None] | None = None
 
     @functools.cached_property
+    def record(self) -> Record:
+        """The whole row."""
+        return Record(**self.row)
+
+    @functools.cached_property
     def words(self) -> tuple[str, ...]:
         """Names of the words in their order; word 0 of a row, the kernel's own address, is not among them."""
-        return tuple(name for parameter, word in self.row.items() for name in word.names(parameter))
+        return self.record.names("")
 
     @functools.cached_property
     def address(self) -> int:
@@ -282,13 +317,11 @@ class Kernel:
         """``entry(row)``: makes views of the words and calls the function."""
         w = {name: f"_{name}" for name in self.words}
         lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
-        for parameter, word in self.row.items():
-            lines += word.code(parameter, w)
+        lines += self.record.statements(w)
         lines.append(f"function({', '.join(self.row)})")
         source = f"def {self.name}(row):\n" + "".join(f"    {line}\n" for line in lines)
         scope: dict[str, Any] = {name: getattr(memory, name) for name in ("word", *BYTES)}
-        for word in self.row.values():
-            scope |= {one.__name__: one for one in word.uses}
+        scope |= {one.__name__: one for one in self.record.uses}
         scope["function"] = register_jitable(forceinline=True)(self.function)
         exec(compile(source, f"<row of {self.name}>", "exec"), scope)
         entry = scope[self.name]
@@ -297,10 +330,7 @@ class Kernel:
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
         """The operands of a row from keywords; TypeError names what is missing or not known."""
-        found: dict[str, Any] = {}
-        for parameter, word in self.row.items():
-            found |= word.default(parameter)
-        found |= given
+        found: dict[str, Any] = {**self.record.default(""), **given}
         if set(found) != set(self.words):
             missing, unknown = sorted(set(self.words) - set(found)), sorted(set(found) - set(self.words))
             raise TypeError(f"kernel '{self.name}': missing {missing}, not known {unknown}")
@@ -311,10 +341,7 @@ class Kernel:
         if len(operands) != len(self.words):
             raise ProgramError(f"{len(operands)} operands: must be {len(self.words)}: {', '.join(self.words)}")
         w = SimpleNamespace(**dict(zip(self.words, operands)))
-        for kind in (True, False):  # numbers first: arrays are measured with them
-            for parameter, word in self.row.items():
-                if isinstance(word, Number) is kind:
-                    word.check(parameter, w)
+        self.record.check("", w)
         if self.must is not None:
             self.must(w)
 

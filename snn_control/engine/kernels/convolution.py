@@ -3,52 +3,41 @@
 Weights are float32 (channels in, channels out of a group, rows, columns).
 """
 
-from collections import namedtuple
-
 import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import f32, i32
-from ..places import followed, need, positive
-from ..rows import Word, address, count, counter, kernel, written
+from ..places import need, positive
+from ..rows import Record, address, count, counter, kernel, read, written
 from . import ONE, ZERO
 from .delivery import synapses_of
 from .spikes import Signal, Spikes
 
-#: of a picture: its area and width; rows and columns of the kernel; area of the postsynaptic picture; channels in and
-#: out of a group; addresses of lines int32 (rows of the picture, rows of the kernel) and places int32 (columns ..),
-#: where a place of the picture lands under a place of the kernel (lines in neurons), or -1; weights that are not 0 of
-#: each neuron
-Picture = namedtuple("Picture", "area width rows columns out_area group_in group_out lines places fan_out")
 
-
-class Geometry(Word):
-    """A `Picture`. Words: its fields.
-
-    n_pre : how many neurons the source has, where a word says so; else it is what the weights are for
+class Geometry(Record):
+    """A convolution of pictures: area and width of the presynaptic one; ``rows`` and ``columns`` of the kernel; area of
+    the postsynaptic one; channels in and out of a group; ``lines`` (rows of the picture, rows of the kernel) and
+    ``places`` (columns of both) say where a place of the picture lands under a place of the kernel, in neurons, or -1;
+    ``fan_out`` is how many weights of each neuron are not 0.
     """
 
-    uses = (Picture,)
-    words = Picture._fields
-
-    def code(self, parameter, w):
-        *words, fan_out = (w[name] for name in Picture._fields)
-        return [f"{parameter} = Picture({', '.join(words)}, u32({fan_out}, {w.get('n_pre', 1 << 40)}))"]
+    def __init__(self):
+        super().__init__(
+            area=count, width=count, rows=count, columns=count, out_area=count, group_in=count, group_out=count,
+            lines=address("i32", "area // width * rows", followed=True),
+            places=address("i32", "width * columns", followed=True), fan_out=read("u32", presynaptic_neurons),
+        )  # fmt: skip
 
     def check(self, parameter, w):
-        positive(w.area, w.width, w.rows, w.columns, w.out_area, w.group_in, w.group_out)
-        n_pre = presynaptic_neurons(w) if "n_pre" not in vars(w) else w.n_pre
+        super().check(parameter, w)
+        n_pre = getattr(w, "n_pre", presynaptic_neurons(w))
         channels = n_pre // w.area
         if channels * w.area != n_pre or w.area % w.width or channels % w.group_in:
             raise ProgramError(f"a picture of {n_pre} neurons, area {w.area}, width {w.width}: does not fit together")
         if channels // w.group_in * w.group_out * w.out_area != w.n_post:
             raise ProgramError(f"{w.n_post} neurons: no picture of area {w.out_area}")
         need(channels * w.group_out * w.rows * w.columns, 4, w.weights)
-        need(w.area // w.width * w.rows, 4, w.lines)
-        need(w.width * w.columns, 4, w.places)
-        followed(w.lines, w.places)
-        need(n_pre, 4, w.fan_out)
         down, across = (a.data.view(np.int32) for a in (w.lines, w.places))
         down, across = down[: w.area // w.width * w.rows], across[: w.width * w.columns]
         if min(int(down.min()), int(across.min())) < -1 or int(down.max()) + int(across.max()) >= w.out_area:

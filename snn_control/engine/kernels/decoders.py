@@ -5,7 +5,7 @@ from numba.extending import register_jitable
 
 from ..memory import f32, i64, u16, u32
 from ..rows import count, flag, kernel, read, scalar, written
-from . import ZERO, bounded
+from . import ONE, ZERO, bounded
 from .delivery import add_row
 from .spikes import HEADER, PastLine, PastSpikes, slot_of_step
 
@@ -81,4 +81,4 @@ def first_spike(
             state[IN_WINDOW] = 1
     if (state[DECIDED] >= 0) & (state[DECIDED] < n):
         first = m * state[DECIDED]
-        add_row(out, weights[first : first + m])
+        add_row(out, weights[first : first + m], ONE)

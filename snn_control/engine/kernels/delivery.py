@@ -13,7 +13,7 @@ from ..memory import f32, i8, i32, prefetch, prefetch_far, u32, u64
 from ..places import followed, need, pointers_of, positive
 from ..rows import Word, address, count, counter, in_words, kernel, optional, read, scalar, size_of, written
 from . import ONE, ZERO, settle
-from .spikes import Clock, Signal, Spikes
+from .spikes import Signal, Spikes, clock
 
 TARGET = np.uint64(0xFFFFFFFF)
 TARGET24, TARGET32 = np.uint32(0xFFFFFF), np.uint32(0xFFFFFFFF)
@@ -22,45 +22,48 @@ CACHED = 1 << 24  # bytes of synapses that are taken to stay in some cache
 
 
 @register_jitable(forceinline=True)
-def add_row(y, w):
-    for i in range(y.size):
-        y[i] += w[i]
+def part(address, n, k):
+    """Row k of a float32 matrix with rows of n."""
+    return f32(address + 4 * n * np.int64(k), n)
 
 
 @register_jitable(forceinline=True)
-def add_rows4(y, w0, w1, w2, w3):
-    for i in range(y.size):
-        y[i] = (((y[i] + w0[i]) + w1[i]) + w2[i]) + w3[i]
-
-
-@register_jitable(forceinline=True)
-def add_scaled_row(y, w, a):
+def add_row(y, w, a):
     for i in range(y.size):
         y[i] += a * w[i]
 
 
 @register_jitable(forceinline=True)
-def add_scaled_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
+def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
     for i in range(y.size):
         y[i] = (((y[i] + a0 * w0[i]) + a1 * w1[i]) + a2 * w2[i]) + a3 * w3[i]
 
 
 @register_jitable(forceinline=True)
-def add_spiking_rows(y, weights, spikes, count):
-    """y += the weight rows (address, (n_pre, n_post) float32) of the neurons that fired."""
-    n, q, k = y.size, 4 * y.size, 0
+def add_spiking_rows(y, weights, source, several):
+    """y += the rows of the neurons that fired, each as often as it fired; ``several``, a literal: more than once."""
+    n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
-        add_rows4(
-            y,
-            f32(weights + q * np.int64(spikes[k]), n),
-            f32(weights + q * np.int64(spikes[k + 1]), n),
-            f32(weights + q * np.int64(spikes[k + 2]), n),
-            f32(weights + q * np.int64(spikes[k + 3]), n),
-        )
+        if several:
+            a0, a1, a2, a3 = np.float32(a[k]), np.float32(a[k + 1]), np.float32(a[k + 2]), np.float32(a[k + 3])
+        else:
+            a0 = a1 = a2 = a3 = ONE
+        w0, w1 = part(weights, n, i[k]), part(weights, n, i[k + 1])
+        w2, w3 = part(weights, n, i[k + 2]), part(weights, n, i[k + 3])
+        add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3)
         k += 4
     while k < count:
-        add_row(y, f32(weights + q * np.int64(spikes[k]), n))
+        add_row(y, part(weights, n, i[k]), np.float32(a[k]) if several else ONE)
         k += 1
+
+
+@register_jitable(forceinline=True)
+def add_dense_spikes(y, weights, source):
+    """y += the weight rows (address, (n_pre, n_post) float32) of the neurons in a list."""
+    if source.times.size == 0:
+        add_spiking_rows(y, weights, source, False)
+    else:
+        add_spiking_rows(y, weights, source, True)
 
 
 @register_jitable(forceinline=True)
@@ -72,12 +75,12 @@ def add_product(y, weights, x):
         active = np.int64(a0 != ZERO) + np.int64(a1 != ZERO) + np.int64(a2 != ZERO) + np.int64(a3 != ZERO)
         if active > 0:
             w = weights + j * q
-            add_scaled_rows4(y, f32(w, n), f32(w + q, n), f32(w + 2 * q, n), f32(w + 3 * q, n), a0, a1, a2, a3)
+            add_rows4(y, f32(w, n), f32(w + q, n), f32(w + 2 * q, n), f32(w + 3 * q, n), a0, a1, a2, a3)
             used += active
         j += 4
     while j < m:
         if x[j] != ZERO:
-            add_scaled_row(y, f32(weights + j * q, n), x[j])
+            add_row(y, part(weights, n, j), x[j])
             used += 1
         j += 1
     return used
@@ -140,24 +143,14 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 
 @register_jitable(forceinline=True)
-def add_multiple_rows(y, weights, spikes, multiplicity, count):
-    """Rows of the neurons that fired, each as often as it fired."""
-    for k in range(count):
-        add_scaled_row(y, f32(weights + 4 * y.size * np.int64(spikes[k]), y.size), np.float32(multiplicity[k]))
-
-
-@register_jitable(forceinline=True)
-def add_multiple_sparse_rows(y, pointers, synapses, spikes, multiplicity, count):
-    used = 0
-    for k in range(count):
-        i, a = spikes[k], np.float32(multiplicity[k])
-        first = np.int64(pointers[i])
-        m = np.int64(pointers[i + 1]) - first
-        target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
-        for j in range(m):
-            y[target[2 * j]] += a * weight[2 * j + 1]
-        used += m
-    return used
+def add_sparse_row(y, pointers, synapses, i, a):
+    """y[target] += a weight over the synapses of neuron ``i``; returns how many."""
+    first = np.int64(pointers[i])
+    m = np.int64(pointers[i + 1]) - first
+    target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
+    for s in range(m):
+        y[target[2 * s]] += a * weight[2 * s + 1]
+    return m
 
 
 @register_jitable(forceinline=True)
@@ -172,23 +165,25 @@ def synapses_of(n_post, fan_out, fired):
 
 
 @register_jitable(forceinline=True)
-def add_dense_spikes(y, weights, source):
-    """y += the weight rows of the neurons in a list."""
-    if source.times.size == 0:
-        add_spiking_rows(y, weights, source.fired, source.fired.size)
-    else:
-        add_multiple_rows(y, weights, source.fired, source.times, source.fired.size)
+def active(fan_out, x):
+    """Synapses whose source is not 0."""
+    used = 0
+    for j in range(x.size):
+        used += np.int64(fan_out[j]) if x[j] != ZERO else 0
+    return used
 
 
-def n_pre_of(w):
-    """How many rows a matrix of n_post columns has."""
-    need(w.n_post, 4, w.weights)
-    return w.weights.data.nbytes // (4 * w.n_post)
+def rows_of(columns, size=4):
+    """How many rows the matrix of weights has: a size, by the word of its columns and the bytes of a weight."""
+
+    def n_pre(w):
+        need(getattr(w, columns), size, w.weights)
+        return w.weights.data.nbytes // (size * getattr(w, columns))
+
+    return n_pre
 
 
-def n_pre_of_int8(w):
-    need(w.n_post, 1, w.weights)
-    return w.weights.data.nbytes // w.n_post
+n_pre, n_pre_int8 = rows_of("n_post"), rows_of("n_post", size=1)
 
 
 def fan_out_of(n_pre):
@@ -198,8 +193,8 @@ def fan_out_of(n_pre):
 
 @kernel()
 def dense_spikes(
-    n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre_of),
-    counter: counter, fan_out: fan_out_of(n_pre_of),
+    n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre),
+    counter: counter, fan_out: fan_out_of(n_pre),
 ):  # fmt: skip
     """Spikes through a dense (n_pre, n_post) matrix."""
     if source.fired.size > 0:
@@ -233,7 +228,8 @@ class Synapses(Word):
         positive(n_pointers)
         need(0, 4 * self.of, w.weights)
         followed(w.weights)
-        targets = w.weights.data.view(np.uint32).reshape(-1, self.of)[:, 0]
+        words = w.weights.data.nbytes // (4 * self.of) * self.of
+        targets = w.weights.data[: 4 * words].view(np.uint32)[:: self.of]
         pointers_of(w.pointers, n_pointers, len(targets))
         last = int((targets & (TARGET24 if self.of == 1 else TARGET32)).max(initial=0))
         if len(targets) and last >= size_of(self.targets, w):
@@ -249,7 +245,9 @@ def csr_spikes(
     fired, times, n = source.fired, source.times, source.fired.size
     if n > 0:
         if times.size > 0:
-            used = add_multiple_sparse_rows(y, pointers, weights, fired, times, n)
+            used = 0
+            for k in range(n):
+                used += add_sparse_row(y, pointers, weights, fired[k], np.float32(times[k]))
         elif 8 * np.int64(pointers[pointers.size - 1]) > CACHED:
             used = add_sparse_rows(y, pointers, weights, fired, n, True)
         else:
@@ -260,8 +258,8 @@ def csr_spikes(
 @kernel()
 def dense_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("i8", "n_post"),
-    source: Spikes(n_pre_of_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
-    fan_out: fan_out_of(n_pre_of_int8),
+    source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
+    fan_out: fan_out_of(n_pre_int8),
 ):  # fmt: skip
     """Spikes through a dense matrix of whole numbers: summed exactly, scaled once."""
     fired = source.fired
@@ -319,10 +317,10 @@ def csr_delayed(
 
 @kernel()
 def release(
-    n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, now: Clock()
+    n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, clock: clock
 ):
     """y += what arrives in this step; its place in the line is empty again."""
-    arrived = f32(line + 4 * n * (now % steps), n)
+    arrived = f32(line + 4 * n * (clock[1] % steps), n)
     for i in range(n):
         y[i] += arrived[i]
         arrived[i] = ZERO
@@ -343,11 +341,7 @@ def dense_graded(
 ):  # fmt: skip
     """A graded vector through a dense (n_pre, n_post) matrix."""
     used = add_product(y, weights, x) * n_post
-    if fan_out.size > 0:
-        used = 0
-        for j in range(x.size):
-            used += np.int64(fan_out[j]) if x[j] != ZERO else 0
-    counter[0] += used
+    counter[0] += used if fan_out.size == 0 else active(fan_out, x)
 
 
 def _one_each(w):

@@ -1,14 +1,11 @@
 """Inputs: check what arrived, then turn it into currents or pooled counts, once a tick."""
 
-from collections import namedtuple
-
 import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import f32, u32
-from ..places import need, positive, writable
-from ..rows import Number, Scalars, Table, Word, address, count, flag, kernel, number, read, scalar, written
+from ..rows import Number, Record, Scalars, Table, address, count, flag, kernel, number, read, scalar, written
 from ..slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 from . import ONE, ZERO, settle
 from .events import listed
@@ -26,9 +23,6 @@ SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
 WHOLE = 1 << 24  # below it a float32 counts exactly
 # indices are uint64: of a signed one the compiled code would ask at each use whether it counts from the end
 U64_1, U64_32 = np.uint64(1), np.uint64(32)
-
-#: what leads the events of a tick to the cells of a grid, see `Grid`
-Cells = namedtuple("Cells", "slot kept capacity x y width height p cells columns rows of_on weights counters")
 
 
 @kernel()
@@ -182,39 +176,25 @@ def to_cell(out, cell, weight, how):
         out[cell] = weight
 
 
-class Grid(Word):
-    """Events of a tick and the grid of cells over the sensor, as `Cells`.
-
-    Words: slot; kept (0: all events of the slot, else the list of `filters`), capacity; x, y, width, height, p (io);
-    cells uint32[capacity] (io, scratch); columns, rows; how far the cells of ON stand behind those of OFF; weights of
-    OFF and of ON; counters int64[2] of events in the frame and out of it. ``n`` is how many cells there are.
+class Grid(Record):
+    """The events of a tick and the grid of cells over the sensor, ``n`` in all: ``kept`` is the list of `filters`, or 0
+    for all events of the slot; ``of_on`` how far the cells of ON stand behind those of OFF; ``weights`` those of OFF
+    and of ON; ``counters`` of events in the frame and out of it.
     """
 
-    uses = (Cells,)
-    words = Cells._fields
-
-    def code(self, parameter, w):
-        views = {"slot": f"i64({w['slot']}, {SLOT_WORDS})", "x": "u16", "y": "u16", "p": "u8", "cells": "u32"}
-        views |= {"weights": f"f32({w['weights']}, 2)", "counters": f"i64({w['counters']}, 2)"}
-        views["kept"] = f"u32({w['kept']}, {w['capacity']} + 1 if {w['kept']} != 0 else 0)"
-        parts = []
-        for name in Cells._fields:
-            view = views.get(name, w[name])
-            parts.append(view if name not in ("x", "y", "p", "cells") else f"{view}({w[name]}, {w['capacity']})")
-        return [f"{parameter} = Cells({', '.join(parts)})"]
+    def __init__(self):
+        super().__init__(
+            slot=read("i64", SLOT_WORDS), kept=written("u32", "1 + capacity", missing=True), capacity=count,
+            x=read("u16", "capacity"), y=read("u16", "capacity"), width=count, height=count, p=read("u8", "capacity"),
+            cells=written("u32", "capacity"), columns=count, rows=count, of_on=Number(0), weights=read("f32", 2),
+            counters=written("i64", 2),
+        )  # fmt: skip
 
     def check(self, parameter, w):
+        super().check(parameter, w)
         if w.kept:
             listed(w)
-        positive(w.width, w.height, w.capacity, w.columns, w.rows)
-        need(SLOT_WORDS, 8, w.slot)
-        need(w.capacity, 4, w.cells)
-        need(w.capacity, 2, w.x, w.y)
-        need(w.capacity, 1, w.p)
-        need(2, 4, w.weights)
-        need(2, 8, w.counters)
-        writable(w.counters, w.cells)
-        if w.columns > w.width or w.rows > w.height or not 0 <= w.of_on <= w.n - w.columns * w.rows:
+        if w.columns > w.width or w.rows > w.height or w.of_on > w.n - w.columns * w.rows:
             raise ProgramError(
                 f"a grid of {w.columns} x {w.rows} and {w.of_on} on {w.width} x {w.height}: only {w.n} cells"
             )

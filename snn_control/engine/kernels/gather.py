@@ -5,42 +5,14 @@ saves the pass in which the neurons would have done so.
 """
 
 import numpy as np
-from numba.extending import register_jitable
 
 from ...errors import ProgramError
-from ..memory import f32, u32
+from ..memory import f32
 from ..places import need
 from ..rows import address, count, counter, kernel, read, scalar, written
-from . import ZERO
-from .delivery import Synapses
+from . import ONE, ZERO
+from .delivery import Synapses, active, add_row, add_sparse_row
 from .spikes import Signal
-
-
-@register_jitable(forceinline=True)
-def active(fan_out, x):
-    """Synapses whose source is not 0."""
-    used = 0
-    for j in range(x.size):
-        used += np.int64(fan_out[j]) if x[j] != ZERO else 0
-    return used
-
-
-@register_jitable(forceinline=True)
-def set_sum(y, start, x):
-    for i in range(y.size):
-        y[i] = start[i] + x[i]
-
-
-@register_jitable(forceinline=True)
-def add_vector(y, x):
-    for i in range(y.size):
-        y[i] += x[i]
-
-
-@register_jitable(forceinline=True)
-def copy_vector(y, x):
-    for i in range(y.size):
-        y[i] = x[i]
 
 
 def _channels(w):
@@ -78,15 +50,19 @@ def tile_graded(
     filled = x.size
     while filled < size:  # twice as many each time
         more = min(filled, size - filled)
-        copy_vector(tile[filled : filled + more], tile[:more])
+        copied, into = tile[:more], tile[filled : filled + more]
+        for j in range(more):
+            into[j] = copied[j]
         filled += more
     for first in range(0, n_post, size):
         m = min(size, n_post - first)
         part = f32(y + 4 * first, m)
         if start == y:
-            add_vector(part, tile[:m])
+            add_row(part, tile[:m], ONE)
         else:
-            set_sum(part, f32(start + 4 * first, m), tile[:m])
+            before = f32(start + 4 * first, m)
+            for i in range(m):
+                part[i] = before[i] + tile[i]
     counter[0] += active(fan_out, x)
 
 
@@ -99,10 +75,5 @@ def csr_graded(
     used = 0
     for j in range(x.size):
         if x[j] != ZERO:
-            first = np.int64(pointers[j])
-            m = np.int64(pointers[j + 1]) - first
-            target, weight = u32(weights + 8 * first, 2 * m), f32(weights + 8 * first, 2 * m)
-            for s in range(m):
-                y[target[2 * s]] += x[j] * weight[2 * s + 1]
-            used += m
+            used += add_sparse_row(y, pointers, weights, j, x[j])
     counter[0] += used

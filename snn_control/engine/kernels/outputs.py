@@ -8,10 +8,9 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
-from ..places import need
 from ..rows import Number, Table, address, count, counter, kernel, number, read, scalar, written
 from . import NAN, ONE, ZERO, settle
-from .delivery import add_dense_spikes, fan_out_of, synapses_of
+from .delivery import add_dense_spikes, fan_out_of, rows_of, synapses_of
 from .functions import exponential
 from .spikes import Spikes
 
@@ -21,15 +20,13 @@ INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE = 1, 2, 4, 8  # bits of REASON; 
 MOST_ELAPSED = 10  # periods that a slew makes up for at once: after a long pause it begins gently
 
 
-def _n_pre(w):
-    need(w.m, 4, w.weights)
-    return w.weights.data.nbytes // (4 * w.m)
+n_pre = rows_of("m")
 
 
 @kernel()
 def trace(
-    m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(_n_pre, delay=False),
-    decay: scalar("f32"), counter: counter, fan_out: fan_out_of(_n_pre),
+    m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
+    decay: scalar("f32"), counter: counter, fan_out: fan_out_of(n_pre),
 ):  # fmt: skip
     """Exponentially filtered, decoded spikes: y <- decay y + sum of the rows (weights float32 (n_pre, m)) of those that
     fired."""

@@ -4,8 +4,6 @@ Weights are in the state: a matrix (n_pre, n_post), or pairs {target, weight} of
 switched on again has forgotten its traces.
 """
 
-from collections import namedtuple
-
 import numpy as np
 from numba.extending import register_jitable
 
@@ -13,8 +11,9 @@ from ...errors import ProgramError
 from ..control import ON, RUNS, SWITCH_WORDS, UPDATES
 from ..memory import f32, u32
 from ..places import Array, followed, need, pointers_of
-from ..rows import Scalars, Table, Word, address, count, kernel, optional, read, scalar, written
+from ..rows import Record, Scalars, Table, address, count, kernel, optional, read, scalar, written
 from . import HUGE, ONE, ZERO, bounded, flush, settle
+from .delivery import Synapses, part
 from .spikes import Spikes
 
 switched = written("i64", SWITCH_WORDS)
@@ -98,56 +97,37 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
     return used
 
 
-#: of sparse synapses: row pointers, those of the order of post, and {synapse, pre} in that order; and how many synapses
-#: there are, of a matrix too
-Connections = namedtuple("Connections", "pointers to_post incoming synapses")
-
-
 @register_jitable(forceinline=True)
-def synapses_in(pointers, n_pre, n_post):
-    """How many synapses there are; ``pointers`` is their address."""
-    return n_pre * n_post if pointers == 0 else np.int64(u32(pointers, n_pre + 1)[n_pre])
+def synapses_in(connections, n_pre, n_post):
+    """How many synapses there are."""
+    return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
-class ByPairs(Word):
-    """`Connections`. Words: pointers, to_post, incoming; 0, 0, 0 where the weights are a matrix."""
+class ByPairs(Record):
+    """Row pointers of sparse synapses, those of the order of post, and {synapse, pre} in that order; 0 where the
+    weights are a matrix.
+    """
 
-    uses = (Connections, synapses_in)
-    words = ("pointers", "to_post", "incoming")
-
-    def default(self, parameter):
-        return dict.fromkeys(self.words, 0)
-
-    def code(self, parameter, w):
-        pointers, to_post, incoming, n_pre, n_post = (w[k] for k in (*self.words, "n_pre", "n_post"))
-        return [
-            f"synapses = synapses_in({pointers}, {n_pre}, {n_post})",
-            f"{parameter} = Connections(u32({pointers}, {n_pre} + 1 if {pointers} != 0 else 0), "
-            f"u32({to_post}, {n_post} + 1), u32({incoming}, 2 * synapses), synapses)",
-        ]
+    def __init__(self):
+        super().__init__(
+            pointers=optional(read("u32", "n_pre + 1")), to_post=optional(read("u32", "n_post + 1")),
+            incoming=optional(read("u32", 0)),
+        )  # fmt: skip
 
     def check(self, parameter, w):
+        super().check(parameter, w)
         if not isinstance(w.pointers, Array):
-            if w.pointers:
-                raise ProgramError(f"row pointers {w.pointers!r}: must be a place, or 0")
             need(w.n_pre * w.n_post, 4, w.weights)
             return
-        synapses = pairs_in(w.weights, "a synapse onto neuron", (w.n_post, 0))
-        k = pointers_of(w.pointers, w.n_pre + 1, len(synapses))
-        into = pairs_in(w.incoming, "a synapse or neuron", (max(1, k), w.n_pre))
-        if len(into) < k or pointers_of(w.to_post, w.n_post + 1, len(into)) != k:
-            raise ProgramError(f"{len(into)} incoming synapses: must be {k}")
-
-
-def pairs_in(array, name, limits):
-    """Pairs of uint32, the second of which may be a weight (limit 0)."""
-    need(0, 8, array)
-    followed(array)
-    found = array.data[: array.data.nbytes // 8 * 8].view(np.uint32).reshape(-1, 2)
-    for column, limit in enumerate(limits):
-        if limit and len(found) and int(found[:, column].max()) >= limit:
-            raise ProgramError(f"{name} {int(found[:, column].max())}: only {limit}")
-    return found
+        Synapses(pointers="n_pre + 1").check(parameter, w)
+        k = synapses_of(w)
+        need(k, 8, w.incoming)
+        followed(w.incoming)
+        into = w.incoming.data[: w.incoming.data.nbytes // 8 * 8].view(np.uint32).reshape(-1, 2)
+        if (into >= (max(1, k), w.n_pre)).any():
+            raise ProgramError(f"a synapse or neuron {into.max(axis=0).tolist()}: only {k} and {w.n_pre}")
+        if pointers_of(w.to_post, w.n_post + 1, len(into)) != k:
+            raise ProgramError(f"incoming synapses: must be {k}")
 
 
 def synapses_of(w):
@@ -158,13 +138,13 @@ def synapses_of(w):
 
 
 @register_jitable(forceinline=True)
-def pairs(weights, e, source, post, x, y, p, connections, eligible, low, high):
+def pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
     """The pairs of this step, on the weights or on their eligibility (addresses); returns how many were visited.
 
     Traces decay, then what arrives adds to x and meets y, then who fires meets x and adds to y.
     """
-    fade(x, p.decay_plus)
-    fade(y, p.decay_minus)
+    fade(x, p.decay_plus if state == 2 else ZERO)
+    fade(y, p.decay_minus if state == 2 else ZERO)
     for k in range(source.fired.size):
         x[source.fired[k]] += ONE
     if connections.pointers.size == 0:
@@ -172,7 +152,7 @@ def pairs(weights, e, source, post, x, y, p, connections, eligible, low, high):
         used = depress(changes, y.size, y, p.a_minus, low, high, source.fired)
         used += potentiate(changes, y.size, x, p.a_plus, low, high, post.fired)
     else:
-        pointers, to_post, k = connections.pointers, connections.to_post, connections.synapses
+        pointers, to_post, k = connections.pointers, connections.to_post, synapses_in(connections, x.size, y.size)
         synapses, incoming = u32(weights, 2 * k), connections.incoming
         changes, step, first = f32(e if eligible else weights, 2 * k), 1 if eligible else 2, 0 if eligible else 1
         used = depress_sparse(changes, step, first, synapses, pointers, y, p.a_minus, low, high, source.fired)
@@ -194,12 +174,9 @@ def stdp(
     connections: ByPairs(),
 ):  # fmt: skip
     """Pairs change the weights."""
-    state = state_of(switch)
-    if state == 1:
-        fill(x, ZERO)
-        fill(y, ZERO)
+    p, state = params, state_of(switch)
     if state > 0:
-        switch[UPDATES] += pairs(weights, 0, source, post, x, y, params, connections, False, params.low, params.high)
+        switch[UPDATES] += pairs(weights, 0, source, post, x, y, p, connections, state, False, p.low, p.high)
 
 
 @kernel()
@@ -209,14 +186,12 @@ def reward_stdp(
     connections: ByPairs(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
     """Pairs change the eligibility, and the reward turns that into weight: w += rate reward e, then e decays."""
-    k, state = connections.synapses, state_of(switch)
+    k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
     if state == 1:
-        fill(x, ZERO)
-        fill(y, ZERO)
         fill(e, ZERO)
     if state > 0:
-        pairs(weights, eligibility, source, post, x, y, params, connections, True, -HUGE, HUGE)
+        pairs(weights, eligibility, source, post, x, y, params, connections, state, True, -HUGE, HUGE)
         rate = bounded(params.rate * reward)
         if rate == ZERO:
             fade(e, params.decay_e)
@@ -270,12 +245,6 @@ def pes(
                 for j in range(n_post):
                     w[j] = changed(w[j], -(c * error[j]), p.low, p.high)
                 switch[UPDATES] += n_post
-
-
-@register_jitable(forceinline=True)
-def part(address, n, k):
-    """Row k of a float32 matrix with rows of n."""
-    return f32(address + 4 * n * k, n)
 
 
 # eligibility propagation ---------------------------------------------------------------------------------------

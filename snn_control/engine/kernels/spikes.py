@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 from ...errors import ProgramError
 from ..memory import flags64, i64, lowest_bit
 from ..places import clocked, graded, need, once, positive, ring, writable
-from ..rows import Word, in_words, size_of
+from ..rows import Word, in_words, read, size_of
 
 HEADER = 64  # bytes
 
@@ -101,31 +101,28 @@ class Spikes(Word):
             once(multiplicity)
 
 
-class PastSpikes(Word):
-    """The lists of the last steps, a `Past`. Words: spikes, stride, slots, clock, multiplicity.
-
-    of : how many neurons the source has
-    steps : how many lists the kernel looks back
-    multiplicity : the row has this word; else each neuron fires once a step
-    """
+class PastSpikes(Spikes):
+    """The lists of the last ``steps`` steps, a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
 
     uses = (Past,)
 
     def __init__(self, of, steps, multiplicity=True):
-        self.of, self.steps, self.multiplicity = of, steps, multiplicity
-
-    def names(self, parameter):
-        return ("spikes", "stride", "slots", "clock", *["multiplicity"] * self.multiplicity)
+        super().__init__(of, delay=False, multiplicity=multiplicity)
+        self.steps = steps
 
     def code(self, parameter, w):
         now, multiplicity = f"i64({w['clock']}, 2)[1]", w["multiplicity"] if self.multiplicity else 0
         return [f"{parameter} = Past({w['spikes']}, {w['stride']}, {w['slots']}, {now}, {multiplicity})"]
 
     def check(self, parameter, w):
-        ring(w.spikes, w.stride, w.slots, w.clock, 0, w.multiplicity if self.multiplicity else 0, size_of(self.of, w))
-        needed = size_of(self.steps, w)
-        if w.slots < needed:
-            raise ProgramError(f"{w.slots} slots: the kernel looks at {needed} steps")
+        super().check(parameter, w)
+        reaches_back(w, self.steps)
+
+
+def reaches_back(w, steps):
+    needed = size_of(steps, w)
+    if w.slots < needed:
+        raise ProgramError(f"{w.slots} slots: the kernel looks at {needed} steps")
 
 
 class Signal(Word):
@@ -142,16 +139,8 @@ class Signal(Word):
         graded(w.x, w.n_pre, w.stride, w.slots, w.clock, w.delay)
 
 
-class Clock(Word):
-    """The number of the step that runs, int64. Word: clock."""
-
-    words = ("clock",)
-
-    def code(self, parameter, w):
-        return [f"{parameter} = i64({w['clock']}, 2)[1]"]
-
-    def check(self, parameter, w):
-        clocked(w.clock)
+#: the clock: [tick, step that runs]
+clock = read("i64", 2, followed=True)
 
 
 class Line(Word):
@@ -180,23 +169,18 @@ class Line(Word):
             raise ProgramError(f"stride {w.stride}: no line for {n} numbers")
 
 
-class PastLine(Word):
-    """The vectors of the last steps, a `Past`. Words: line, stride, slots, clock.
-
-    of : how many numbers a vector has
-    steps : how many vectors the kernel looks back
-    """
+class PastLine(Line):
+    """The vectors of the last ``steps`` steps, a `Past`. Words: line, stride, slots, clock."""
 
     uses = (Past,)
-    words = ("line", "stride", "slots", "clock")
 
     def __init__(self, of, steps):
-        self.of, self.steps = of, steps
+        super().__init__(of)
+        self.steps = steps
 
     def code(self, parameter, w):
         return [f"{parameter} = Past({w['line']}, {w['stride']}, {w['slots']}, i64({w['clock']}, 2)[1], 0)"]
 
     def check(self, parameter, w):
-        positive(w.slots, w.stride)
-        need(w.slots * w.stride, 1, w.line)
-        graded(w.line, size_of(self.of, w), w.stride, w.slots, w.clock, size_of(self.steps, w))
+        super().check(parameter, w)
+        reaches_back(w, self.steps)
