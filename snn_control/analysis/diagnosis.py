@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from ..coding import DeltaEncoder, FieldsEncoder, PopulationEncoder, StepForwardEncoder, ValueInput
+from ..coding import ValueInput
 from ..controller_file import ControllerSpec
 from ..network import IF, NeuronModel, Threshold
+from . import input_health, output_health
 from .identical import Groups, identical
-from .input_health import InputHealth, input_findings, input_health
-from .output_health import OutputHealth, certain_findings, observed_findings, output_health
+from .input_health import InputHealth
+from .output_health import OutputHealth
 from .probe import Activity, PopulationProbe
 from .reach import Bounds, reach
 from .stimulus import Stimulus
@@ -32,8 +34,6 @@ __all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
 SATURATED = 0.95  # of the spikes that the refractory period leaves room for
 SOME = 0.10  # of a population: fewer dead, saturated or identical neurons are no finding
 UNKNOWN = (-math.inf, math.inf)
-#: encoders of which a neuron stands for a value, or fires for a change: at its value it fires as fast as it can
-SELECTIVE = (PopulationEncoder, FieldsEncoder, DeltaEncoder, StepForwardEncoder)
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class Health:
 
     def warnings(self) -> list[str]:
         """One line a finding: path, what was found, likely causes and fixes."""
-        lines = [line for p in self.populations for line in _of_population(p, self.steps)]
-        lines += certain_findings(self.outputs)
+        lines = [line for p in self.populations for line in _certain(p, self.steps)]
+        lines += output_health.findings(self.outputs, output_health.certain)
         if self.not_finite_ticks:
             lines.append(
                 f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
@@ -127,7 +127,7 @@ class Health:
         if self.safe_ticks == self.ticks:
             lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
                          "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
-        lines += input_findings(self.inputs)
+        lines += [line for i in self.inputs for line in input_health.findings(i)]
         return lines if self.synthetic else lines + self._observed()
 
     def _observed(self) -> list[str]:
@@ -135,7 +135,7 @@ class Health:
         lines = [line for p in self.populations for line in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return lines
-        lines += observed_findings(self.outputs)
+        lines += output_health.findings(self.outputs, output_health.observed)
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
@@ -147,75 +147,65 @@ class Health:
         return lines
 
 
-def _of_population(p: PopulationHealth, steps: int) -> list[str]:
+def _certain(p: PopulationHealth, steps: int) -> Iterator[str]:
     """Findings that hold for any stimulus."""
-    lines = []
     if p.bad_steps:
-        lines.append(
+        yield (
             f"{p.where}: a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
             "with this stimulus and was reset: weights too large, or a loop that excites itself"
         )
     if p.dead > SOME * p.size:
-        lines.append(f"{p.where}: {_cannot(p)}: {_why_dead(p)}")
-    else:
-        lines += _alike(p)
+        yield _dead(p)
+    elif sum(p.together) - len(p.together) > SOME * p.size:
+        yield _alike(p)
     if p.always > SOME * p.size:
-        lines.append(
+        yield (
             f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, whatever is shown: a smaller "
             "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
         )
-    return lines
 
 
-def _alike(p: PopulationHealth) -> list[str]:
+def _dead(p: PopulationHealth) -> str:
+    many = f"none of its {p.size:,} neurons can ever fire" if p.size > 1 else "its neuron can never fire"
+    if p.dead < p.size:
+        many = f"{p.dead:,} of {p.size:,} neurons can never fire"
+    if p.way > 0:
+        why = f"inputs and weights allow a drive of {p.possible_drive:.3g} at most, {_percent(p.way)} of the way to "
+        why += f"threshold; {_more(p.way)}"
+    elif p.bias < 0:
+        why = f"a bias of {p.bias:.6g} holds them down, and all else adds {p.possible_drive - p.bias:.3g} at most: "
+        why += "raise the bias, or add projections or larger positive weights"
+    else:
+        why = "nothing excites them: add projections, positive weights or a bias, or remove them"
+    return f"{p.where}: {many}: {why}"
+
+
+def _alike(p: PopulationHealth) -> str:
     groups = p.together
-    if sum(groups) - len(groups) <= SOME * p.size:
-        return []
     sizes = " + ".join(f"{n:,}" for n in groups[:3]) + (" + ..." if len(groups) > 3 else "")
     what = "are identical, with the same parameters, weights in and weights out"
     if p.identical != groups:
         what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
-    return [
+    return (
         f"{p.where}: {sizes} of its {p.size:,} neurons {what}: they do the work of "
         f"{'one' if len(groups) == 1 else f'{len(groups):,}'}: give each weights of its own into it, as "
         "{type: uniform, low, high, seed}"
-    ]
-
-
-def _cannot(p: PopulationHealth) -> str:
-    if p.dead < p.size:
-        return f"{p.dead:,} of {p.size:,} neurons can never fire"
-    return f"none of its {p.size:,} neurons can ever fire" if p.size > 1 else "its neuron can never fire"
-
-
-def _why_dead(p: PopulationHealth) -> str:
-    if not p.way > 0 and p.bias < 0:
-        return (
-            f"a bias of {p.bias:.6g} holds them down, and all else adds {p.possible_drive - p.bias:.3g} at most: raise "
-            "the bias, or add projections or larger positive weights"
-        )
-    if not p.way > 0:
-        return "nothing excites them: add projections, positive weights or a bias, or remove them"
-    return (
-        f"inputs and weights allow a drive of {p.possible_drive:.3g} at most, {_percent(p.way)} of the way to "
-        f"threshold; weights or drive x {_factor(p.way)} or more, or a lower v_threshold"
     )
 
 
-def _saturated(p: PopulationHealth) -> list[str]:
-    if p.selective or p.saturated <= SOME * p.size or p.always:
-        return []
-    return [
-        f"{p.where}: {p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they "
-        f"could with this stimulus (the fastest at {p.fastest_hz:.4g} Hz): lower the weights or drive into it, "
-        "raise v_threshold, or give a refractory period"
-    ]
+def _saturated(p: PopulationHealth) -> Iterator[str]:
+    if p.saturated > SOME * p.size and not p.selective and not p.always:
+        yield (
+            f"{p.where}: {p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they "
+            f"could with this stimulus (the fastest at {p.fastest_hz:.4g} Hz): lower the weights or drive into it, "
+            "raise v_threshold, or give a refractory period"
+        )
 
 
 def _silent(p: PopulationHealth) -> str:
     """Finding for a population that did not fire although it can: the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
-    if p.membrane is None or p.threshold is None:
+    if p.membrane is None:
         why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
     elif p.membrane[0] <= 0:
         why = "only inhibition reached them: lower it, or add excitation or a bias"
@@ -223,8 +213,7 @@ def _silent(p: PopulationHealth) -> str:
         best, median = p.membrane
         why = (
             f"drive up to {p.largest_drive:.3g} took the best membrane {_percent(best)} of the way to threshold "
-            f"{p.threshold:.3g}, the median {_percent(median)}; weights or drive x {_factor(best)} or more, or a lower "
-            "v_threshold"
+            f"{p.threshold:.3g}, the median {_percent(median)}; {_more(best)}"
         )
     return f"{p.where}: {many} with this stimulus: {why}"
 
@@ -234,8 +223,9 @@ def _percent(share: float) -> str:
     return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
 
 
-def _factor(share: float) -> str:
-    return f"{math.ceil(100 / share) / 100:.3g}"
+def _more(share: float) -> str:
+    """What takes a membrane that comes to this share of the way all the way."""
+    return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
@@ -251,22 +241,23 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     """Judge a controller by its description, and by what it did with a stimulus."""
     stimulus, neurons = activity.stimulus, neurons_of(spec)
-    selective = {one.name for one in spec.inputs if isinstance(getattr(one, "encoder", None), SELECTIVE)}
+    selective = {one.name for one in spec.inputs if getattr(getattr(one, "encoder", None), "selective", False)}
     synapses = all_synapses(spec, activity.program)
     bounds = reach(spec, activity.program, synapses) if synapses is not None else None
     alike = identical(spec, synapses) if synapses is not None else {}
-    outputs: list[OutputHealth] = []
-    for one in spec.outputs:
-        for j in range(one.size):
-            k = len(outputs)
-            allowed = (float(bounds.commands[0][k]), float(bounds.commands[1][k])) if bounds else UNKNOWN
-            outputs.append(output_health(one, j, activity.command[:, k], ~activity.safe, activity.period, allowed))
+    numbers = [(one, j) for one in spec.outputs for j in range(one.size)]
+    allowed = bounds.commands.T.tolist() if bounds else [UNKNOWN] * len(numbers)
+    outputs = [
+        output_health.measure(one, j, command, ~activity.safe, activity.period, possible)
+        for (one, j), command, possible in zip(numbers, activity.command.T, allowed, strict=True)
+    ]
     populations = []
     for name, found in activity.populations.items():
         reached = bounds.populations[name] if bounds else None
         groups = alike.get(name, ((), ()))
         populations.append(_population(*neurons[name], found, activity, reached, name in selective, groups))
-    inputs = (input_health(i, stimulus, activity.inputs[i.name]) for i in spec.inputs if isinstance(i, ValueInput))
+    values = (one for one in spec.inputs if isinstance(one, ValueInput))
+    inputs = (input_health.measure(one, stimulus, activity.inputs[one.name]) for one in values)
     return Health(
         stimulus=stimulus.text,
         seconds=stimulus.seconds,

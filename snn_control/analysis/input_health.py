@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ..coding import ValueInput
 from .stimulus import Stimulus
 
-__all__ = ["InputHealth", "input_findings", "input_health"]
+__all__ = ["InputHealth", "findings", "measure"]
 
 MOST = 0.50  # of the ticks beyond the range
 
@@ -38,7 +38,7 @@ class InputHealth:
     span: tuple[float, float]
 
 
-def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
+def measure(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
     """Health of an input; None where nothing arrived at it. ``counters`` : of `Controller.counters`, of this input."""
     logged = stimulus.log.inputs.get(spec.name)
     if logged is None:
@@ -67,19 +67,16 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     )
 
 
-def input_findings(inputs: Sequence[InputHealth]) -> list[str]:
+def findings(i: InputHealth) -> Iterator[str]:
     """A line a finding."""
-    lines = []
-    for i in inputs:
+    if i.rejected:
+        yield (
+            f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
+            "`plausible`, or mend the unit or the sensor"
+        )
+    if i.clamped > MOST:
         unit = f" {i.unit}" if i.unit else ""
-        if i.rejected:
-            lines.append(
-                f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
-                "`plausible`, or mend the unit or the sensor"
-            )
-        if i.clamped > MOST:
-            lines.append(
-                f"{i.worst}: beyond its range [{i.low:g}, {i.high:g}]{unit} in {i.clamped:.0%} of {i.ticks:,} ticks "
-                f"(from {i.span[0]:.4g} to {i.span[1]:.4g}): widen `range`, or mend the unit"
-            )
-    return lines
+        yield (
+            f"{i.worst}: beyond its range [{i.low:g}, {i.high:g}]{unit} in {i.clamped:.0%} of {i.ticks:,} ticks "
+            f"(from {i.span[0]:.4g} to {i.span[1]:.4g}): widen `range`, or mend the unit"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, BackgroundActivity, EventsInput, Output, RateLimit, ValueInput
+from ..coding import ArgmaxDecoder, BackgroundActivity, EventsInput, RateLimit, ValueInput
 from ..controller_file import ControllerSpec
 from ..network import NeuronModel, Projection
 
@@ -30,27 +30,7 @@ def lint(spec: ControllerSpec) -> list[str]:
     """One line a weak spot: times that look like ms, rates that look like millions, what is without any connection,
     and of the inputs and outputs on ROS topics what a fault would not stop at, or what would stop them without one.
     Empty where there is none."""
-    found = [line for path, value, most in _times(spec) for line in _too_long(path, value, most)]
-    found += [
-        f"network.populations.{name}: nothing reaches it and nothing reads it: connect it, or remove it"
-        for name in _alone(spec)
-    ]
-    found += unconnected(spec)
-    for one in spec.inputs:
-        if isinstance(one, EventsInput):
-            found += [*_next_to_nothing(one), *_cut_before(one, spec.period)]
-    for one in spec.inputs:
-        if one.name in spec.ros_inputs and one.required and not np.isfinite(one.stale):
-            found.append(f"inputs.{one.name}: a dead sensor would not be noticed: give it a `stale` limit")
-        kind = spec.ros_inputs[one.name].type if one.name in spec.ros_inputs else ""
-        if kind in RANGES and isinstance(one, ValueInput) and "reject" in one.rules():
-            why = f"a {kind.rpartition('/')[2]} is inf where nothing was hit, which rejects the whole sample"
-            found.append(f"inputs.{one.name}: {why}: give it a `range` and `not_finite: high`")
-    for output in spec.outputs:
-        unlimited = not all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
-        if output.name in spec.ros_outputs and unlimited and not isinstance(output.decoder, ArgmaxDecoder):
-            found.append(f"outputs.{output.name}: the command may become any number: give it finite `limits`")
-    return found
+    return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
 def unconnected(spec: ControllerSpec) -> list[str]:
@@ -76,24 +56,76 @@ def unconnected(spec: ControllerSpec) -> list[str]:
     return lines
 
 
-def _too_long(path: str, value: Any, most: float) -> list[str]:
-    longest = float(np.max(value, initial=0.0))
-    if longest <= most:
-        return []
-    return [f"{path} = {longest:g} s: times are in seconds; {longest:g} ms is {longest / 1e3:g}"]
+def _too_long(spec: ControllerSpec) -> Iterator[str]:
+    for path, value, most in _times(spec):
+        longest = float(np.max(value, initial=0.0))
+        if longest > most:
+            yield f"{path} = {longest:g} s: times are in seconds; {longest:g} ms is {longest / 1e3:g}"
+
+
+def _alone(spec: ControllerSpec) -> Iterator[str]:
+    """Populations that no projection reaches or leaves, itself aside, and that no decoder and no rule reads."""
+    others = [p for p in spec.network.projections if p.pre != p.post]
+    used = _read(others, spec) | {p.post for p in others}
+    for p in spec.network.populations:
+        if p.name not in used:
+            yield f"network.populations.{p.name}: nothing reaches it and nothing reads it: connect it, or remove it"
+
+
+def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
+    """Names of what these projections, the decoders and the learning rules read."""
+    used = {p.pre for p in projections} | {term.source for output in spec.outputs for term in output.terms}
+    rules = [p.learning for p in spec.network.projections if p.learning is not None]
+    return used | {getattr(rule, key) for rule in rules for key in rule.signals()}
+
+
+def _limited(spec: ControllerSpec) -> Iterator[str]:
+    """Rate limits that leave a camera, which sends 10,000 to 100,000,000 events a second, almost none; and those of
+    which the capacity would cut off the end of a tick before they can thin it evenly."""
+    for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
+        for k, used in enumerate(one.filters):
+            if not isinstance(used, RateLimit):
+                continue
+            where, most = f"inputs.{one.name}.filters[{k}]", round(used.rate * spec.period)
+            if used.rate < FEW_EVENTS:
+                yield (
+                    f"{where}.rate = {used.rate:g} events/s: lets next to nothing through: it is events a second; "
+                    f"{used.rate:g} million are {used.rate:g}e+6"
+                )
+            if used.rate * spec.period >= one.capacity:
+                yield (
+                    f"inputs.{one.name}.capacity = {one.capacity}: cuts a tick before {where} can thin it evenly, "
+                    f"which lets {most} events through: raise it to some times {most}, or lower the rate"
+                )
+
+
+def _on_topics(spec: ControllerSpec) -> Iterator[str]:
+    """Inputs and outputs on topics that a fault would not stop at, or that would stop without one."""
+    for one in spec.inputs:
+        topic = spec.ros_inputs.get(one.name)
+        if topic is None:
+            continue
+        if one.required and not np.isfinite(one.stale):
+            yield f"inputs.{one.name}: a dead sensor would not be noticed: give it a `stale` limit"
+        if topic.type in RANGES and isinstance(one, ValueInput) and "reject" in one.rules():
+            why = f"a {topic.type.rpartition('/')[2]} is inf where nothing was hit, which rejects the whole sample"
+            yield f"inputs.{one.name}: {why}: give it a `range` and `not_finite: high`"
+    for output in spec.outputs:
+        limited = all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
+        if output.name in spec.ros_outputs and not limited and not isinstance(output.decoder, ArgmaxDecoder):
+            yield f"outputs.{output.name}: the command may become any number: give it finite `limits`"
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
     """Path, value [s] and what it should not exceed, of every time constant, filter, delay and period."""
     yield "period", spec.period, LONG_WAIT
-    for one in spec.inputs:
-        yield from _times_of(f"inputs.{one.name}", one)
-    for p in spec.network.populations:
-        yield from _times_of(f"network.populations.{p.name}", p)
+    for room, those in (
+        ("inputs", spec.inputs), ("network.populations", spec.network.populations), ("outputs", spec.outputs),
+    ):  # fmt: skip
+        for one in those:
+            yield from _times_of(f"{room}.{one.name}", one)
     for k, q in enumerate(spec.network.projections):
         yield from _times_of(f"network.projections[{k}]", q)
-    for o in spec.outputs:
-        yield from _times_of(f"outputs.{o.name}", o)
     for name, topic in spec.ros_inputs.items():
         yield f"ros.inputs.{name}.late", topic.late, LONG_WAIT
 
@@ -112,45 +144,3 @@ def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]
                 yield from _times_of(f"{path}[{k}]" if len(value) > 1 or name != "decoder" else path, one)
         elif time and value is not None and np.isfinite(value).all():
             yield path, value, LONG_WAIT if isinstance(described, BackgroundActivity) else MOST.get(name, LONG)
-
-
-def _next_to_nothing(one: EventsInput) -> Iterator[str]:
-    """Rate limits that leave a camera, which sends 10,000 to 100,000,000 events a second, almost none."""
-    for k, used in enumerate(one.filters):
-        if isinstance(used, RateLimit) and used.rate < FEW_EVENTS:
-            yield (
-                f"inputs.{one.name}.filters[{k}].rate = {used.rate:g} events/s: lets next to nothing through: it is "
-                f"events a second; {used.rate:g} million are {used.rate:g}e+6"
-            )
-
-
-def _cut_before(one: EventsInput, period: float) -> Iterator[str]:
-    """Where the capacity would cut off the end of a tick before a rate limit can thin it evenly."""
-    for k, used in enumerate(one.filters):
-        if isinstance(used, RateLimit) and used.rate * period >= one.capacity:
-            most, where = round(used.rate * period), f"inputs.{one.name}.filters[{k}]"
-            yield (
-                f"inputs.{one.name}.capacity = {one.capacity}: cuts a tick before {where} can thin it evenly, which "
-                f"lets {most} events through: raise it to some times {most}, or lower the rate"
-            )
-
-
-def _terms(output: Output) -> tuple[Any, ...]:
-    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else output.decoder
-
-
-def _alone(spec: ControllerSpec) -> list[str]:
-    """Populations that no projection reaches or leaves, itself aside, and that no decoder and no rule reads."""
-    others = [p for p in spec.network.projections if p.pre != p.post]
-    used = _read(others, spec) | {p.post for p in others}
-    return [p.name for p in spec.network.populations if p.name not in used]
-
-
-def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
-    """Names of what these projections, the decoders and the learning rules read."""
-    used = {p.pre for p in projections}
-    used |= {term.source for output in spec.outputs for term in _terms(output)}
-    for p in spec.network.projections:
-        if p.learning is not None:
-            used |= {getattr(p.learning, key) for key in p.learning.signals()}
-    return used

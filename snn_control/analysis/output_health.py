@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..coding import ArgmaxDecoder, Output
 
-__all__ = ["OutputHealth", "certain_findings", "observed_findings", "output_health"]
+__all__ = ["OutputHealth", "certain", "findings", "measure", "observed"]
 
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # of the ticks, at one limit, at the other: full speed may be meant, but not always
@@ -22,7 +22,7 @@ SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, an
 
 @dataclass(frozen=True)
 class OutputHealth:
-    """Of one number of an output, over the ticks in which its command was not the safe one.
+    """What one number of an output did in the ticks in which its command was not the safe one.
 
     ticks : how many these are
     squash : it is squashed into its limits
@@ -65,24 +65,28 @@ class OutputHealth:
         return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
 
     @property
+    def signed(self) -> bool:
+        """Its limits are finite, and allow commands of both signs."""
+        return self.low < 0 < self.high and math.isfinite(self.high - self.low)
+
+    @property
     def one_sided(self) -> str:
         """ ">= 0" or "<= 0" where weights allow no other command though the limits do, else ""."""
-        if self.low < 0 < self.high and math.isfinite(self.high - self.low) and self.possible[0] != self.possible[1]:
-            return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
-        return ""
+        if not self.signed or self.possible[0] == self.possible[1]:
+            return ""
+        return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
 
     @property
     def never(self) -> str:
         """ "negative" or "positive" where a command that moved was never so in many ticks though its limits allow it,
         else ""."""
-        both = self.low < 0 < self.high and math.isfinite(self.high - self.low)
-        if not both or self.ticks < SOME or not self.moved:
+        if not self.signed or self.ticks < SOME or not self.moved:
             return ""
         return "negative" if self.span[0] >= 0 else "positive" if self.span[1] <= 0 else ""
 
 
-def output_health(
-    spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: tuple[float, float]
+def measure(
+    spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: Sequence[float]
 ) -> OutputHealth:
     """Health of number j of an output.
 
@@ -91,19 +95,17 @@ def output_health(
     period : [s] of a tick
     possible : see `OutputHealth`
     """
-    choice = isinstance(spec.decoder, ArgmaxDecoder)
-    low, high, slew = (
-        float(np.broadcast_to(np.asarray(value, np.float64), spec.size)[j]) for value in (*spec.limits, spec.slew)
-    )
+    given = (*spec.limits, spec.slew, spec.squashed(spec.bias) if spec.squash else spec.bias)
+    low, high, slew, bias = (float(np.broadcast_to(np.asarray(side, np.float64), spec.size)[j]) for side in given)
     commanded, ticks = command[live], int(live.sum())
     change = np.diff(command)[live[1:] & live[:-1]]
+    near = NEAR * (high - low) if spec.squash else 0.0
+    judged = ticks > 0 and not isinstance(spec.decoder, ArgmaxDecoder)
 
     def share(hits: np.ndarray) -> float:
-        return float(hits.sum() / ticks) if ticks and not choice else 0.0
+        return float(hits.sum() / ticks) if judged else 0.0
 
-    near = NEAR * (high - low) if spec.squash else 0.0
-    bias = float(np.broadcast_to(spec.squashed(spec.bias) if spec.squash else np.asarray(spec.bias), spec.size)[j])
-    ways = _ways(commanded, FAR * (high - low)) if math.isfinite(high - low) and ticks and not choice else np.zeros(0)
+    ways = _ways(commanded, FAR * (high - low)) if judged and math.isfinite(high - low) else np.zeros(0)
     return OutputHealth(
         where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
         ticks=ticks,
@@ -119,7 +121,7 @@ def output_health(
         unit=spec.unit,
         rest=min(max(bias, low), high),
         span=(float(commanded.min()), float(commanded.max())) if ticks else (math.nan, math.nan),
-        possible=possible,
+        possible=(possible[0], possible[1]),
     )
 
 
@@ -136,27 +138,60 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
     return np.abs(np.diff(ends))
 
 
-def certain_findings(outputs: Sequence[OutputHealth]) -> list[str]:
-    """Lines on what weights allow, whatever the stimulus."""
-    return _lines(outputs, _impossible)
-
-
-def observed_findings(outputs: Sequence[OutputHealth]) -> list[str]:
-    """Lines on what outputs did with a stimulus."""
-    return [line for find in (_at_limit, _slewed, _swings, _one_sided) for line in _lines(outputs, find)]
-
-
-def _lines(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], str]) -> list[str]:
-    """A line for each output and finding, of as many of its numbers as share it."""
-    found: dict[tuple[str, str], list[OutputHealth]] = {}
+def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[str]]) -> list[str]:
+    """A line for each output and finding (`certain` or `observed`), of as many of its numbers as share it."""
+    found: dict[tuple[str, str], list[str]] = {}
     for o in outputs:
-        finding = find(o)
-        if finding:
-            found.setdefault((o.where.partition("[")[0], finding), []).append(o)
+        for finding in find(o):
+            found.setdefault((o.where.partition("[")[0], finding), []).append(o.where)
     return [
-        f"{those[0].where if len(those) == 1 else f'{where}, {len(those)} of its numbers'}: {finding}"
+        f"{those[0] if len(those) == 1 else f'{where}, {len(those)} of its numbers'}: {finding}"
         for (where, finding), those in found.items()
     ]
+
+
+def certain(o: OutputHealth) -> Iterator[str]:
+    """What weights allow, whatever the stimulus."""
+    if o.possible[0] == o.possible[1]:
+        yield (
+            f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire or "
+            "move, or its weights are 0: mend what it decodes, or give it weights"
+        )
+    if o.one_sided:
+        sign = "negative" if o.one_sided == ">= 0" else "positive"
+        yield (
+            f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part: give some of "
+            f"what it decodes {sign} weights, or limits that say so"
+        )
+
+
+def observed(o: OutputHealth) -> Iterator[str]:
+    """What it did with a stimulus."""
+    hits = f"in {round((o.at_low + o.at_high) * o.ticks):,} of {o.ticks:,} ticks"
+    both = min(o.at_low, o.at_high) > OTHER
+    if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
+        where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
+        yield f"{'next to' if o.squash else 'at'} {where} {hits}: wider limits or smaller decoder weights"
+    if o.slewed > SLEWED:
+        yield (
+            f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
+            "behind what the network wants: a larger slew, or a longer tau of its decoder"
+        )
+    swings = o.swings_hz * o.seconds
+    if swings >= LEAST and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
+        yield (
+            f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, and at a "
+            f"limit of {_limits(o)} {hits}: if the task does not want that, a slew limit, a longer tau of its decoder, "
+            "smaller decoder weights, or more neurons"
+        )
+    possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
+    bounded = possible != limit if o.squash else math.isfinite(possible)  # by weights, which are looked at above
+    if o.never and o.ticks >= ENOUGH and not bounded:
+        other = ">= 0" if o.never == "negative" else "<= 0"
+        yield (
+            f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}: look for what should give "
+            f"{o.never} parts, or give it limits that say {other}"
+        )
 
 
 def _unit(o: OutputHealth) -> str:
@@ -165,66 +200,3 @@ def _unit(o: OutputHealth) -> str:
 
 def _limits(o: OutputHealth) -> str:
     return f"[{o.low:g}, {o.high:g}]{_unit(o)}"
-
-
-def _impossible(o: OutputHealth) -> str:
-    if o.possible[0] == o.possible[1]:
-        only = min(max(o.possible[0], o.low), o.high)
-        return (
-            f"can only be {only:.4g}{_unit(o)}: nothing that it decodes can fire or move, or its weights are 0: "
-            "mend what it decodes, or give it weights"
-        )
-    if o.one_sided:
-        sign = "negative" if o.one_sided == ">= 0" else "positive"
-        return (
-            f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part: give some of "
-            f"what it decodes {sign} weights, or limits that say so"
-        )
-    return ""
-
-
-def _hits(o: OutputHealth) -> str:
-    return f"{round((o.at_low + o.at_high) * o.ticks):,}"
-
-
-def _at_limit(o: OutputHealth) -> str:
-    both = min(o.at_low, o.at_high) > OTHER
-    if o.stuck <= AT_LIMIT if both else o.stuck < ONLY:
-        return ""
-    where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
-    at = "next to" if o.squash else "at"
-    return f"{at} {where} in {_hits(o)} of {o.ticks:,} ticks: wider limits or smaller decoder weights"
-
-
-def _slewed(o: OutputHealth) -> str:
-    if o.slewed <= SLEWED:
-        return ""
-    return (
-        f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags behind "
-        "what the network wants: a larger slew, or a longer tau of its decoder"
-    )
-
-
-def _swings(o: OutputHealth) -> str:
-    if not o.seconds or o.swings_hz <= min(SWINGS_HZ, A_TICK * o.ticks / o.seconds):
-        return ""
-    if o.swings_hz * o.seconds < LEAST:
-        return ""
-    return (
-        f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, and at a "
-        f"limit of {_limits(o)} in {_hits(o)} of {o.ticks:,} ticks: if the task does not want that, a slew limit, a "
-        "longer tau of its decoder, smaller decoder weights, or more neurons"
-    )
-
-
-def _one_sided(o: OutputHealth) -> str:
-    """Finding that a command never had one sign in many ticks; empty where weights bound it on that side."""
-    possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
-    bound = possible != limit if o.squash else math.isfinite(possible)
-    if o.ticks < ENOUGH or not o.never or bound:
-        return ""
-    other = ">= 0" if o.never == "negative" else "<= 0"
-    return (
-        f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}: look for what should give "
-        f"{o.never} parts, or give it limits that say {other}"
-    )

@@ -18,43 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import (
-    ArgmaxDecoder,
-    DeltaEncoder,
-    DirectEncoder,
-    EventsInput,
-    FieldsEncoder,
-    FirstSpikeDecoder,
-    Input,
-    LinearEncoder,
-    MembraneDecoder,
-    Output,
-    PoolEncoder,
-    PopulationEncoder,
-    PopulationVectorDecoder,
-    SignedEncoder,
-    SpikeCountDecoder,
-    SpikeDecoder,
-    StepForwardEncoder,
-    SurfaceEncoder,
-    ValueInput,
-)
+from .. import coding, network
 from ..controller_file import ControllerSpec
 from ..engine.build.builder import vector
 from ..engine.program import Program
-from ..network import (
-    ALIF,
-    IF,
-    LI,
-    LIF,
-    CubaLI,
-    CubaLIF,
-    Distribution,
-    NeuronModel,
-    Population,
-    Relay,
-    Threshold,
-)
+from ..network import Distribution, NeuronModel, Population
 from .synapses import Synapses, sizes_of
 
 __all__ = ["Bounds", "Reach", "driven", "reach"]
@@ -62,7 +30,7 @@ __all__ = ["Bounds", "Reach", "driven", "reach"]
 SLACK = 1e-5  # a drive so close below the threshold may reach it in float32
 ROUNDS = 10  # every one narrows the bounds, none is needed for them to be right
 
-Span = tuple[np.ndarray, np.ndarray]  # lowest and highest, (n,) float64
+Span = np.ndarray  # (2, n) float64, lowest and highest
 
 
 @dataclass(frozen=True)
@@ -97,37 +65,30 @@ class Reach:
 def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) -> Reach:
     """Bounds of everything; ``synapses`` of `snn_control.analysis.synapses.all_synapses`."""
     sizes, found = sizes_of(program), {}
-    most = {
-        p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations
-    }  # in a step
+    most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
     signals: dict[str, Span] = {}
-    periods = {name: np.ones(n) for name, n in sizes.items()}  # least steps between two spikes
+    periods = dict.fromkeys(sizes, 1.0)  # least steps between two spikes
     with np.errstate(invalid="ignore", over="ignore"):
         for one in spec.inputs:
-            n = sizes[one.name]
-            span = _encoded(one, n, spec.period)
+            span = _encoded(one, sizes[one.name], spec.period)
             model = getattr(getattr(one, "encoder", None), "neuron", None)
             if model is not None:
-                found[one.name] = _bounds(model, span, n, spec.dt, most[one.name])
-                span, periods[one.name] = found[one.name].output, _steps_between(model, n, spec.dt)
-            signals[one.name] = _from_start(span)
+                found[one.name] = _bounds(model, span, spec.dt, most[one.name])
+                span, periods[one.name] = found[one.name].output, _steps_between(model, spec.dt)
+            signals[one.name] = _hull(span, 0.0)  # which is there before anything arrives
         for p in spec.network.populations:
-            highest = np.full(p.size, most[p.name])
-            signals[p.name] = (-highest if p.neuron.graded else np.zeros(p.size)), highest
-            periods[p.name] = _steps_between(p.neuron, p.size, spec.dt)
+            signals[p.name] = _constant(-most[p.name] if p.neuron.graded else 0.0, most[p.name], p.size)
+            periods[p.name] = _steps_between(p.neuron, spec.dt)
         for _ in range(ROUNDS):  # what cannot fire drives nothing, so others may turn out not to fire either
-            changed = False
+            before = dict(signals)
             for p in spec.network.populations:
-                into = [s for s in synapses if s.of.post == p.name]
-                drive = _drive(p, into, signals, periods, spec.dt)
-                found[p.name] = _bounds(p.neuron, drive, p.size, spec.dt, most[p.name])
-                new = _from_start(found[p.name].output)
-                changed |= not all(np.array_equal(a, b) for a, b in zip(new, signals[p.name]))
-                signals[p.name] = new
-            if not changed:
+                drive = _drive(p, [s for s in synapses if s.of.post == p.name], signals, periods, spec.dt)
+                found[p.name] = _bounds(p.neuron, drive, spec.dt, most[p.name])
+                signals[p.name] = _hull(found[p.name].output, 0.0)
+            if all(np.array_equal(span, before[name]) for name, span in signals.items()):
                 break
-        spans = [_command(o, signals, periods, spec.dt) for o in spec.outputs]
-    return Reach(found, (np.concatenate([s[0] for s in spans]), np.concatenate([s[1] for s in spans])))
+        commands = [_command(o, signals, periods, spec.dt) for o in spec.outputs]
+    return Reach(found, np.concatenate(commands, axis=1))
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
@@ -137,183 +98,158 @@ def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
     return {name: current for name, current in most.items() if math.isfinite(current)}
 
 
-def _from_start(span: Span) -> Span:
-    """With the 0 that is there before anything arrives."""
-    return np.minimum(span[0], 0.0), np.maximum(span[1], 0.0)
+def _constant(low: float, high: float, n: int) -> Span:
+    return np.array([np.full(n, low), np.full(n, high)])
 
 
-def _steps_between(model: NeuronModel, n: int, dt: float) -> np.ndarray:
-    return np.full(n, max(1.0, round(float(getattr(model, "refractory", 0.0)) / dt)))
+def _hull(span: Span, value: Any) -> Span:
+    """The span that holds ``value`` as well."""
+    return np.array([np.minimum(span[0], value), np.maximum(span[1], value)])
 
 
 def _times(weight: Any, span: Span) -> Span:
     """Lowest and highest of weight x, an infinite x times 0 being 0."""
-    one, other = (np.nan_to_num(weight * side, nan=0.0, posinf=np.inf, neginf=-np.inf) for side in span)
-    return np.minimum(one, other), np.maximum(one, other)
+    ends = np.nan_to_num(np.asarray(weight, np.float64) * span, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return np.sort(ends, axis=0)
 
 
-def _encoded(one: Input, n: int, period: float) -> Span:
+def _steps_between(model: NeuronModel, dt: float) -> float:
+    return max(1.0, round(float(getattr(model, "refractory", 0.0)) / dt))
+
+
+def _encoded(one: coding.Input, n: int, period: float) -> Span:
     """Lowest and highest of each of the signals (n,) that an input gives."""
-    none, e = np.zeros(n), getattr(one, "encoder", None)
-    if isinstance(one, EventsInput):
-        least, most = _pooled(e, period)
-        return none + least, none + most
-    if isinstance(one, ValueInput):
-        sides = zip(one.range, one.plausible)
-        low, high = (np.broadcast_to(pick(*s), one.size) for pick, s in zip((np.maximum, np.minimum), sides))
-        x = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    e = getattr(one, "encoder", None)
+    if isinstance(e, coding.PoolEncoder | coding.SurfaceEncoder):
+        most = _most_pooled(e, period)
+        return _constant(-most if e.polarity == "signed" else 0.0, most, n)
+    if isinstance(e, coding.PopulationEncoder | coding.FieldsEncoder):
+        return _constant(min(e.drive, 0), max(e.drive, 0), n)
+    if isinstance(e, coding.DeltaEncoder | coding.StepForwardEncoder):
+        return _constant(0.0, 1.0, n)
+    if isinstance(one, coding.ValueInput):
+        within = np.maximum(one.range[0], one.plausible[0]), np.minimum(one.range[1], one.plausible[1])
+        x = np.array([np.broadcast_to(side, one.size) for side in within], np.float64)
         if e is None:
             return x
-        if isinstance(e, DirectEncoder):
-            span = _times(np.asarray(e.gain, np.float64), x)
-            return span[0] + e.bias, span[1] + e.bias
-        if isinstance(e, LinearEncoder):
-            parts = _times(np.asarray(e.weights, np.float64), (x[0][:, None], x[1][:, None]))
-            return parts[0].sum(0) + e.bias, parts[1].sum(0) + e.bias
-        if isinstance(e, SignedEncoder):
-            low, high = _times(np.asarray(e.gain, np.float64), x)
-            both = [np.concatenate([np.maximum(a, 0), np.maximum(-b, 0)]) for a, b in ((low, high), (high, low))]
-            return both[0], both[1]
-        if isinstance(e, PopulationEncoder | FieldsEncoder):
-            return none + min(e.drive, 0), none + max(e.drive, 0)
-        if isinstance(e, DeltaEncoder | StepForwardEncoder):
-            return none, none + 1
-    return none - np.inf, none + np.inf
+        if isinstance(e, coding.DirectEncoder):
+            return _times(e.gain, x) + e.bias
+        if isinstance(e, coding.LinearEncoder):
+            return _times(e.weights, x[:, :, None]).sum(1) + e.bias
+        if isinstance(e, coding.SignedEncoder):
+            on = _times(e.gain, x)
+            return np.maximum(np.concatenate([on, -on[::-1]], axis=1), 0)
+    return _constant(-np.inf, np.inf, n)
 
 
-def _pooled(e: Any, period: float) -> tuple[float, float]:
-    """Lowest and highest value of a cell of an events encoder; infinite for other than pool and surface."""
-    if not isinstance(e, PoolEncoder | SurfaceEncoder):
-        return -math.inf, math.inf
-    most = 1.0
-    if isinstance(e, PoolEncoder):
-        most = {"sum": math.inf, "binary": 1.0, "saturate": e.ceiling or 0.0}[e.response]
-        most /= 1 - math.exp(-period / e.tau) if e.tau is not None else 1.0
-    return (-most if e.polarity == "signed" else 0.0), most
+def _most_pooled(e: coding.PoolEncoder | coding.SurfaceEncoder, period: float) -> float:
+    """Highest value of a cell."""
+    if isinstance(e, coding.SurfaceEncoder):
+        return 1.0
+    most = {"sum": math.inf, "binary": 1.0, "saturate": e.ceiling or 0.0}[e.response]
+    return most / (1 - math.exp(-period / e.tau)) if e.tau is not None else most
 
 
 def _drive(
-    p: Population, into: Sequence[Synapses], signals: dict[str, Span], periods: dict[str, np.ndarray], dt: float
+    p: Population, into: Sequence[Synapses], signals: dict[str, Span], periods: dict[str, float], dt: float
 ) -> Span:
     """Lowest and highest current into each neuron of a population."""
-    bias = vector("bias", p.bias, p.size)
-    low, high = bias.copy(), bias.copy()
+    drive = np.tile(vector("bias", p.bias, p.size), (2, 1))
     for s in into:
         tau = s.of.tau_syn
         if tau is None and s.of.receptor != "current":
             tau = getattr(p.neuron, "tau_syn", None)
-        x = signals[s.of.pre][0][s.pre], signals[s.of.pre][1][s.pre]
+        x = signals[s.of.pre][:, s.pre]
         if tau is not None:
-            lasts = np.broadcast_to(np.asarray(tau, np.float64), p.size)[s.post]
-            gain = 1 / (1 - np.exp(-periods[s.of.pre][s.pre] * dt / lasts))
-            x = x[0] * gain, x[1] * gain
+            x = x * (1 / (1 - np.exp(-periods[s.of.pre] * dt / vector("tau_syn", tau, p.size)[s.post])))
         span = _times(s.weight, x)
         if s.of.learning is not None:
-            ends = [_times(np.float64(w), x) for w in (s.of.learning.w_min, s.of.learning.w_max)]
-            span = np.minimum(ends[0][0], ends[1][0]), np.maximum(ends[0][1], ends[1][1])
-        low += np.bincount(s.post, span[0], p.size)
-        high += np.bincount(s.post, span[1], p.size)
+            ends = np.concatenate([_times(w, x) for w in (s.of.learning.w_min, s.of.learning.w_max)])
+            span = np.array([ends.min(0), ends.max(0)])
+        drive += [np.bincount(s.post, side, p.size) for side in span]
         if s.of.bias is not None:
             given = np.asarray(s.of.bias, np.float64)
-            given = np.repeat(given, p.size // given.size) if given.ndim and given.size != p.size else given
+            given = np.repeat(given, p.size // given.size)
             given = given if tau is None else given / (1 - np.exp(-dt / np.asarray(tau, np.float64)))
-            low, high = low + np.minimum(given, 0), high + np.maximum(given, 0)
-    return low, high
+            drive += _hull(np.zeros((2, p.size)), given)
+    return drive
 
 
-def _membrane(model: Any, drive: Span, n: int, dt: float) -> Span | None:
+def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
     """Where the membrane of a model that leaks can be held; None where it is not bounded by that."""
     stable = model.integration != "euler" or bool((np.asarray(model.tau_mem) >= dt).all())
-    if not stable:
-        return None
-    rest = np.broadcast_to(np.asarray(model.v_leak, np.float64), n)
-    span = _times(np.asarray(model.r, np.float64), drive)
-    return rest + span[0], rest + span[1]
+    return np.asarray(model.v_leak, np.float64) + _times(model.r, drive) if stable else None
 
 
-def _bounds(model: NeuronModel, drive: Span, n: int, dt: float, most: float) -> Bounds:
+def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
     """Of a population; ``most`` : spikes of a neuron in a step."""
+    n = drive.shape[1]
     no, yes, unknown = np.zeros(n, bool), np.ones(n, bool), np.full(n, np.inf)
     if model.graded:
-        output = (-unknown, unknown)
-        if isinstance(model, Relay):
+        output = _constant(-np.inf, np.inf, n)
+        if isinstance(model, network.Relay):
             output = drive
-        elif isinstance(model, LI | CubaLI):
-            held, rest = _membrane(model, drive, n, dt), np.asarray(model.v_leak, np.float64)
-            output = (np.minimum(held[0], rest), np.maximum(held[1], rest)) if held is not None else output
+        elif isinstance(model, network.LI | network.CubaLI) and (held := _membrane(model, drive, dt)) is not None:
+            output = _hull(held, np.asarray(model.v_leak, np.float64))
         return Bounds(drive, output, yes, no, unknown)
     fires, always, way = yes, no, unknown
-    if isinstance(model, IF | Threshold):
+    if isinstance(model, network.IF | network.Threshold):
         limit = np.broadcast_to(np.asarray(model.v_threshold, np.float64), n)
         rest = np.broadcast_to(np.asarray(getattr(model, "v_leak", 0.0), np.float64), n)
-        held = _membrane(model, drive, n, dt) if isinstance(model, LIF) else drive
-        if type(model) in (LIF, CubaLIF, ALIF, Threshold) and held is not None:
+        held = _membrane(model, drive, dt) if isinstance(model, network.LIF) else drive
+        if type(model) in (network.LIF, network.CubaLIF, network.ALIF, network.Threshold) and held is not None:
             way = np.where(limit > rest, (held[1] - rest) / np.where(limit > rest, limit - rest, 1.0), np.inf)
-        elif type(model) is IF:  # it gathers whatever is above 0
-            way = np.where(_times(np.asarray(model.r, np.float64), drive)[1] > 0, np.inf, 0.0)
-        if not (isinstance(model, ALIF) and np.min(model.beta) < 0):
+        elif type(model) is network.IF:  # it gathers whatever is above 0
+            way = np.where(_times(model.r, drive)[1] > 0, np.inf, 0.0)
+        if not (isinstance(model, network.ALIF) and np.min(model.beta) < 0):
             fires = ~(way < 1 - SLACK)
         always = _at_once(model, drive, limit, held, dt)
-    return Bounds(drive, (np.zeros(n), np.where(fires, most, 0.0)), fires, always, way)
+    return Bounds(drive, np.array([np.zeros(n), np.where(fires, most, 0.0)]), fires, always, way)
 
 
 def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: float) -> np.ndarray:
     """Whether the lowest drive takes the membrane from its reset to the threshold within a step."""
-    if type(model) is Threshold:
+    if type(model) is network.Threshold:
         return drive[0] >= limit
-    plain = type(model) in (IF, LIF, CubaLIF) and not model.reset_delay and model.reset != "subtract_snntorch"
-    if not plain or held is None:
+    plain = type(model) in (network.IF, network.LIF, network.CubaLIF) and not model.reset_delay
+    if not plain or model.reset == "subtract_snntorch" or held is None:
         return np.zeros(limit.size, bool)
     after = np.asarray(model.v_reset if model.reset == "value" else 0.0, np.float64)
-    if type(model) is IF:
+    if type(model) is network.IF:
         return after + np.asarray(model.r) * dt * drive[0] >= limit
     decay = np.exp(-dt / np.asarray(model.tau_mem, np.float64))
     return held[0] * (1 - decay) + after * decay >= limit
 
 
-def _command(spec: Output, signals: dict[str, Span], periods: dict[str, np.ndarray], dt: float) -> Span:
+def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, float], dt: float) -> Span:
     """Lowest and highest of each number of an output, before its limits."""
-    if isinstance(spec.decoder, ArgmaxDecoder):
-        return np.full(1, -np.inf), np.full(1, np.inf)
-    low = np.broadcast_to(np.asarray(spec.bias, np.float64), spec.size).copy()
-    high = low.copy()
+    if isinstance(spec.decoder, coding.ArgmaxDecoder):
+        return _constant(-np.inf, np.inf, 1)
+    found = np.tile(vector("bias", spec.bias, spec.size), (2, 1))
     for term in spec.decoder:
-        part = _term(term, signals[term.source], periods[term.source], spec.size, dt)
-        low, high = low + part[0], high + part[1]
-    return (spec.squashed(low), spec.squashed(high)) if spec.squash else (low, high)
+        found += _term(term, signals[term.source], periods[term.source], spec.size, dt)
+    return spec.squashed(found) if spec.squash else found
 
 
-def _term(term: Any, signal: Span, period: np.ndarray, m: int, dt: float) -> Span:
+def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
     """Lowest and highest of what one decoder adds to an output of m numbers."""
-    n = signal[0].size
-
-    def rows(values: Any) -> np.ndarray:
-        array = values.sample((n, m)) if isinstance(values, Distribution) else np.asarray(values, np.float64)
-        return np.broadcast_to(array[:, None] if array.ndim == 1 else array, (n, m))
-
-    if isinstance(term, MembraneDecoder):
-        parts = _times(rows(term.weights), (signal[0][:, None], signal[1][:, None]))
-    elif isinstance(term, SpikeDecoder | SpikeCountDecoder):
-        trace = 1 / dt / period
-        if isinstance(term, SpikeDecoder):  # right after a spike the filter is above the mean rate
-            trace = (1 - math.exp(-dt / term.tau)) / dt / (1 - np.exp(-period * dt / term.tau))
-        else:
-            trace = np.ceil(round(term.window / dt) / period)
-        parts = _times(rows(term.weights), ((signal[0] * trace)[:, None], (signal[1] * trace)[:, None]))
-    elif isinstance(term, PopulationVectorDecoder | FirstSpikeDecoder):
-        return _one_of(term, rows, signal[1] > 0, m)
-    else:
-        return np.full(m, -np.inf), np.full(m, np.inf)
-    return parts[0].sum(0), parts[1].sum(0)
+    n = signal.shape[1]
+    if isinstance(term, coding.PopulationVectorDecoder | coding.FirstSpikeDecoder):
+        values = term.directions if isinstance(term, coding.PopulationVectorDecoder) else term.weights
+        if values is None:
+            values = np.arange(n) if m == 1 else np.eye(n)
+        rows = np.where(signal[1, :, None] > 0, _rows(values, n, m), 0.0)
+        return np.array([np.minimum(rows.min(0), 0.0), np.maximum(rows.max(0), 0.0)])  # 0 while none fired
+    if isinstance(term, coding.SpikeDecoder):  # right after a spike the filter is above the mean rate
+        signal = signal * ((1 - math.exp(-dt / term.tau)) / dt / (1 - np.exp(-period * dt / term.tau)))
+    elif isinstance(term, coding.SpikeCountDecoder):
+        signal = signal * np.ceil(round(term.window / dt) / period)
+    elif not isinstance(term, coding.MembraneDecoder):
+        return _constant(-np.inf, np.inf, m)
+    return _times(_rows(term.weights, n, m), signal[:, :, None]).sum(1)
 
 
-def _one_of(term: Any, rows: Any, fires: np.ndarray, m: int) -> Span:
-    """Of a mean of directions, or of the weights of the first that fires; 0 while none did."""
-    if isinstance(term, PopulationVectorDecoder):
-        values = rows(term.directions)
-    elif term.weights is not None:
-        values = rows(term.weights)
-    else:
-        values = rows(np.arange(fires.size) if m == 1 else np.eye(fires.size))
-    values = np.where(fires[:, None], values, 0.0)
-    return np.minimum(values.min(0), 0.0), np.maximum(values.max(0), 0.0)
+def _rows(values: Any, n: int, m: int) -> np.ndarray:
+    """(n, m) of a decoder's weights: a number, (n,) or (n, m), or how they are drawn."""
+    array = values.sample((n, m)) if isinstance(values, Distribution) else np.asarray(values, np.float64)
+    return np.broadcast_to(array[:, None] if array.ndim == 1 else array, (n, m))

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
-from ..coding import ValueInput
+from ..coding import EventsInput, ValueInput
 from ..controller_file import ControllerSpec, nearest
 from ..engine.slots import EVENT_COLUMNS
 from ..errors import NO_VALUE, DescriptionError
-from ..events import open_recording
+from ..events import Events, open_recording
+from ..events.slicing import MOST_TICKS, Slicer, part
 from ..files import Arrays, open_file, reason
 from ..record.input_log import FACTS, InputLog
-from .recorded_events import recorded_events
-from .stimulus import MOST_TICKS, Stimulus
+from .stimulus import Stimulus
 
 __all__ = ["load_stimulus"]
+
+MOST_EVENTS = 30_000_000  # of a recording, held in memory
 
 
 def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
@@ -27,8 +30,9 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     values : (ticks, size) numbers, a row a tick
     events : (n, 4) rows of t, x, y, p; t from 0 on, in seconds, or in nanoseconds if the array is of whole numbers
 
-    or the `InputLog` of a controller with the same inputs and period, or any recording of an event camera (see
-    `recorded_events`).
+    or the `InputLog` of a controller with the same inputs and period, or any recording of an event camera that
+    `open_recording` reads, for a controller with one input of events: cut into ticks as ``snn_control events replay``
+    does, without events out of the controller's frame; the other inputs are 0.
 
     seconds : only so much of it; None: all
 
@@ -38,7 +42,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     """
     names = _array_names(path)
     if names is None or EVENT_COLUMNS.keys() <= names - {one.name for one in spec.inputs}:
-        return recorded_events(path, spec, seconds)
+        return _recorded(path, spec, seconds)
     if {"format", *FACTS} <= names:
         return _logged(path, spec, seconds)
     with _reading(path), Arrays(path) as archive:
@@ -59,16 +63,20 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
         raise DescriptionError(str(path), lengths, "every value input must have as many rows (a row a tick)")
     last = max((float(columns[0][-1]) * 1e-9 for columns in events.values() if len(columns[0])), default=0.0)
     whole = min(lengths.values()) if lengths else int(last / spec.period) + 1
-    ticks = whole if seconds is None else max(1, round(seconds / spec.period))
-    if lengths and ticks > whole:
-        rule = f"must be at most the {whole * spec.period:g} s that {path} lasts"
-        raise DescriptionError("--seconds", seconds, rule)
-    if ticks > MOST_TICKS:
-        rule = f"must last at most {MOST_TICKS:,} ticks of {spec.period} s"
-        raise DescriptionError(str(path), f"{ticks * spec.period:g} s", rule, "let t begin at 0, or give --seconds")
-    values = {name: rows[:ticks] for name, rows in values.items()}
-    log = InputLog.of(spec.period, ticks, values, events)
+    ticks = _ticks(path, spec.period, whole, seconds, fixed=bool(lengths))
+    log = InputLog.of(spec.period, ticks, {name: rows[:ticks] for name, rows in values.items()}, events)
     return Stimulus(f"stimulus of {os.path.basename(path)}", spec.period, log)
+
+
+def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | None, fixed: bool = True) -> int:
+    """How many ticks to take of a file that lasts ``whole`` ticks; ``fixed``: no more than these."""
+    ticks = whole if seconds is None else max(1, round(seconds / period))
+    if fixed and not 1 <= ticks <= whole:
+        raise DescriptionError("--seconds", seconds, f"must be at most the {whole * period:g} s that {path} lasts")
+    if ticks > MOST_TICKS:
+        rule = f"lasts {ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
+        raise DescriptionError("--input", str(path), rule, "let t begin at 0, or give --seconds")
+    return ticks
 
 
 @contextmanager
@@ -114,10 +122,7 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
     if log.period_ns != round(spec.period * 1e9):
         rule = f"must be the controller's, {spec.period:g} s"
         raise DescriptionError(f"{path}#period", f"{log.period_ns * 1e-9:g} s", rule, "record it again, or run it so")
-    ticks = log.ticks if seconds is None else max(1, round(seconds / spec.period))
-    if not 1 <= ticks <= log.ticks:
-        rule = f"must be at most the {log.ticks * spec.period:g} s that {path} lasts"
-        raise DescriptionError("--seconds", seconds, rule)
+    ticks = _ticks(path, spec.period, log.ticks, seconds)
     for one in spec.inputs:
         kept = log.inputs.get(one.name)
         if kept is None or ("values" in kept) != isinstance(one, ValueInput):
@@ -125,6 +130,35 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
         if isinstance(one, ValueInput):
             _rows(f"{path}#{one.name}", kept["values"], one.size)
     return Stimulus(f"record of {os.path.basename(path)}", spec.period, log.up_to(ticks))
+
+
+def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
+    """The recording of an event camera; the stimulus' text says how many events were out of the frame."""
+    cameras = [one for one in spec.inputs if isinstance(one, EventsInput)]
+    if len(cameras) != 1:
+        rule = "is a recording of events, and the controller must have one input of events"
+        raise DescriptionError("--input", str(path), rule, f"it has {len(cameras)}")
+    (width, height), pieces, kept, outside = cameras[0].size, [], 0, 0
+    period_ns, end = round(spec.period * 1e9), math.inf if seconds is None else seconds * 1e9
+    for piece in Slicer(period_ns, 1).timed(part(open_recording(path).chunks())):
+        early = piece[piece.t < end]
+        pieces.append(early[(early.x < width) & (early.y < height)])
+        kept, outside = kept + len(pieces[-1]), outside + len(early) - len(pieces[-1])
+        if kept > MOST_EVENTS:
+            raise DescriptionError("--input", str(path), f"has more than {MOST_EVENTS:,} events", "give --seconds")
+        if piece.t[-1] >= end:
+            break
+    events = Events.concatenate(pieces)
+    if not len(events):
+        rule = f"holds no events within the {width}x{height} pixels of input '{cameras[0].name}'"
+        raise DescriptionError("--input", str(path), rule)
+    ticks = _ticks(path, spec.period, int(events.t.max()) // period_ns + 1, seconds, fixed=False)
+    order = np.argsort(events.t, kind="stable")
+    columns = tuple(getattr(events, name)[order] for name in "txyp")
+    values = {one.name: np.zeros((ticks, one.size)) for one in spec.inputs if isinstance(one, ValueInput)}
+    text = f"recording {os.path.basename(path)}" + (", other inputs 0" if values else "")
+    text += f", {outside:,} events out of the frame left out" if outside else ""
+    return Stimulus(text, spec.period, InputLog.of(spec.period, ticks, values, {cameras[0].name: columns}))
 
 
 def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -55,9 +55,11 @@ class Encoder(Checked):
     """Base of all encoder descriptions; subclasses are frozen dataclasses.
 
     neuron : driven by the currents; None leaves them as a graded signal
+    selective : a neuron stands for a value, or fires for a change: at its value it is meant to fire as fast as it can
     """
 
     neuron: NeuronModel | None
+    selective: ClassVar[bool] = False
 
     def check(self, path: str, size: Any) -> None:
         """Raise DescriptionError where it does not fit its input: ``size`` numbers, or a sensor of (width, height)."""
@@ -123,6 +125,8 @@ class PopulationEncoder(Encoder):
     drive: Real = 4.0
     neuron: NeuronModel | None = None
 
+    selective: ClassVar[bool] = True
+
 
 @dataclass(frozen=True, eq=False)
 class FieldsEncoder(Encoder):
@@ -142,6 +146,8 @@ class FieldsEncoder(Encoder):
     sigma: EachPositive = None
     drive: Real = 4.0
     neuron: NeuronModel | None = None
+
+    selective: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -190,6 +196,8 @@ class DeltaEncoder(Encoder):
     threshold: EachPositive = 0.1
     neuron: NeuronModel | None = ONCE
 
+    selective: ClassVar[bool] = True
+
 
 @dataclass(frozen=True, eq=False)
 class StepForwardEncoder(Encoder):
@@ -202,6 +210,8 @@ class StepForwardEncoder(Encoder):
 
     threshold: EachPositive = 0.1
     neuron: NeuronModel | None = ONCE
+
+    selective: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,11 @@ class Output(Checked):
     def where(self) -> str:
         return f"outputs.{self.name}."
 
+    @property
+    def terms(self) -> tuple[Decoder, ...]:
+        """The decoders, of an arg-max too."""
+        return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else self.decoder
+
     def __post_init__(self) -> None:
         check_name("name", self.name)
         super().__post_init__()
