@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..controller import Controller
 from ..engine.compile import compile_function
 from ..engine.memory import call_kernel, i64
 from ..engine.program import STEP, Program
-from ..engine.tick import AFTER, BEFORE, CLOCK, IN_STEP, ROW, STEPS, tick_address
+from ..engine.tick import AFTER, BEFORE, CLOCK, IN_STEP, ROW, STEPS
 from ..realtime.clock import now_monotonic
 
 __all__ = ["Profiled", "Share"]
@@ -55,53 +56,32 @@ def timed_tick(table, spent_at, scratch):
     clock[0] += 1
 
 
-def whole_tick(table, spent_at, scratch, tick):
-    """A tick, and its nanoseconds in the first int64 at ``spent_at``."""
-    begin = now_monotonic(scratch)
-    call_kernel(tick, table)
-    i64(spent_at, 1)[0] = now_monotonic(scratch) - begin
-
-
 class Profiled(Controller):
-    """A controller whose `step` is one tick (``repeat`` means nothing here), timed operation by operation.
-
-    Reading the clock takes as long as a small operation. So only every other tick, at random, is timed so; the others
-    are timed as a whole, and say how much the readings added.
-    """
+    """A controller whose `step` is one tick (``repeat`` means nothing here), timed operation by operation."""
 
     def __init__(self, program: Program) -> None:
         self._spent, self._scratch = np.zeros(len(program.operations), np.int64), np.zeros(2, np.int64)
-        self._parts: list[np.ndarray] = []
-        self._wholes: list[int] = []
-        self._rng = np.random.default_rng(0)  # a stimulus may alternate as well
-        self._timed = compile_function(timed_tick, "void(int64,int64,int64)")
-        self._whole = compile_function(whole_tick, "void(int64,int64,int64,int64)")
+        self._times: list[np.ndarray] = []
+        self._tick = compile_function(timed_tick, "void(int64,int64,int64)")
         super().__init__(program)
 
     def _run(self) -> None:
-        at = self.bound.table, int(self._spent.ctypes.data), int(self._scratch.ctypes.data)
         self._spent[:] = 0
-        if len(self._parts) < MOST_TICKS and self._rng.random() < 0.5:
-            self._timed(*at)
-            self._parts.append(self._spent.copy())
-        else:
-            self._whole(*at, tick_address())
-            self._wholes.append(int(self._spent[0]))
+        self._tick(self.bound.table, int(self._spent.ctypes.data), int(self._scratch.ctypes.data))
+        if len(self._times) < MOST_TICKS:
+            self._times.append(self._spent.copy())
 
-    def shares(self) -> list[Share]:
-        """Of the ticks so far, the longest first; without the slowest hundredth, which the machine disturbed."""
-        program = self.program
-        parts = np.array(self._parts, np.float64).reshape(-1, len(program.operations))
-        parts, wholes = (usual(times) for times in (parts, np.array(self._wholes, np.float64)[:, None]))
-        calls = np.array([program.steps if o.section == STEP else 1 for o in program.operations])
-        reading = max(parts.sum() - wholes.mean(), 0) / calls.sum() if len(self._wholes) else 0.0
-        us = np.maximum(parts - calls * reading, 0) / 1e3
+    def shares(self, tick_us: float = math.inf) -> list[Share]:
+        """Of the ticks so far, the longest first; without the slowest hundredth, which the machine disturbed.
+
+        tick_us : time of a whole tick [us]. Reading the clock takes as long as a small operation: what the operations
+            take longer together is taken off them
+        """
+        program, times = self.program, np.array(self._times, np.float64)
+        ticks = times.sum(axis=1)
+        us = times[ticks <= np.quantile(ticks, USUAL)].mean(axis=0) / 1e3
+        readings = np.array([program.steps if o.section == STEP else 1 for o in program.operations])
+        us = np.maximum(us - readings * max(us.sum() - tick_us, 0) / readings.sum(), 0)
         total = us.sum() or 1.0
         found = [Share(o.label, o.kernel, float(t), float(t / total)) for o, t in zip(program.operations, us)]
         return sorted(found, key=lambda share: -share.us)
-
-
-def usual(times: np.ndarray) -> np.ndarray:
-    """Mean over the ticks (rows), without those that took longest."""
-    totals = times.sum(axis=1)
-    return times[totals <= np.quantile(totals, USUAL)].mean(axis=0) if len(times) else np.zeros(times.shape[1])

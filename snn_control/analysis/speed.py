@@ -16,6 +16,7 @@ from ..controller import Controller
 from ..engine.program import Program
 from ..engine.tick import tick_address
 from ..realtime.loop import Loop
+from ..realtime.rights import Rights
 from .stimulus import Stimulus
 
 __all__ = ["call_times", "largest_rate", "loop_times", "step_times", "wake_up"]
@@ -104,7 +105,6 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
 
 def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
     """How late the loop wakes at the controller's rate [us]; ``hog``: beside a thread that never lets Python go."""
-    loop = Loop(tick_address(), controller.bound.table, controller.period_ns, name="bench", keep=controller)
     quit_hog = threading.Event()
 
     def waste() -> None:
@@ -114,11 +114,8 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
     thread = threading.Thread(target=waste, daemon=True)
     if hog:
         thread.start()
-    rights = loop.start()
-    time.sleep(seconds)
-    loop.stop()
+    stats, rights = _run_loop(controller, controller.period_ns, seconds)
     quit_hog.set()
-    stats = loop.stats()
     micro = {key: round(stats["wake"][key] / 1e3, 1) for key in ("p50", "p99", "p99.9", "max")}
     return {
         "ticks": stats["ticks"], "missed": stats["missed"], **micro,
@@ -151,10 +148,15 @@ def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[s
 
 def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
     """How a loop keeps a period [ns]."""
-    loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
-    loop.start()
-    time.sleep(max(seconds, min(2000 * period * 1e-9, 2.0)))
-    loop.stop()
-    stats = loop.stats()
+    stats, _ = _run_loop(controller, period, max(seconds, min(2000 * period * 1e-9, 2.0)))
     late = stats["overruns"] / max(1, stats["ticks"])
     return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}
+
+
+def _run_loop(controller: Controller, period: int, seconds: float) -> tuple[dict[str, Any], Rights]:
+    """Statistics of a loop that ran with a period [ns], and the rights that it had."""
+    loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
+    rights = loop.start()
+    time.sleep(seconds)
+    loop.stop()
+    return loop.stats(), rights

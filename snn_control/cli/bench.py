@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
     profiled = Profiled(program)
     for observation in stimulus.log.observations():
         profiled.step(observation)
-    result |= counts(profiled) | {"operations": [asdict(share) for share in profiled.shares()]}
+    result |= counts(profiled)
     times: dict[str, Any] = {}
     for key, text, of in (
         ("loop", "ticks in the loop", lambda: speed.loop_times(program, stimulus)),
@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
     ):
         phase(text)
         times[key] = of()
-    result["time_us"] = times
+    result |= {"operations": [asdict(share) for share in profiled.shares(times["loop"]["mean"])], "time_us": times}
     result |= limits(controller, times["loop"], options.wake_up, phase)
     result["advice"] = advice(result)
     return result

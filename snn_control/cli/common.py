@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import DescriptionError, SnnControlError, how_to_install
+from ..files import replace_text, writing
 from ..spaces import check_action, check_observation
 
 if TYPE_CHECKING:
@@ -32,6 +34,18 @@ SHARED: dict[str, dict[str, Any]] = {
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
     """Add the argument ``name`` of `SHARED`; ``other``: options of ``add_argument`` that replace its own."""
     parser.add_argument(name, **{**SHARED[name], **other})
+
+
+def write_new(file: str | None, text: str) -> bool:
+    """Write a text to a new file, or print it where there is no name; returns whether it was written."""
+    if file is None:
+        sys.stdout.write(text)
+        return False
+    with writing("FILE", file):
+        if os.path.exists(file):
+            raise DescriptionError("FILE", file, "exists already", "choose another name, or remove it")
+        replace_text(file, text)
+    return True
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from ..errors import DescriptionError
-from ..files import replace_text, writing
-from .common import add_command
+from .common import add_command, add_shared, write_new
 
 MORE = """\
 Each file works as it is, and says in its first lines what it does and how well.
@@ -38,7 +34,7 @@ def camera_size(text: str) -> tuple[int, int]:
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "new", run, "write a commented controller file", MORE)
-    parser.add_argument("file", nargs="?", metavar="FILE", help="where to write it; without it, it is printed")
+    add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
     text = "for an event camera of so many pixels, e.g. 640x480"
     parser.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
 
@@ -56,18 +52,10 @@ def template(size: tuple[int, int] | None) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    text = template(options.events)
-    if options.file is None:
-        sys.stdout.write(text)
-        return 0
-    path = Path(options.file)
-    with writing("FILE", path):
-        if path.exists():
-            raise DescriptionError("FILE", str(path), "exists already", "choose another name")
-        replace_text(path, text)
-    print(f"{path}: written. Next: snn_control check {path}")
-    if options.events:
-        print(f"with a recording: snn_control events replay RECORDING --controller {path}")
-    else:
-        print(f"what it does: snn_control run --env Pendulum-v1 {path}")
+    if write_new(options.file, template(options.events)):
+        print(f"{options.file}: written. Next: snn_control check {options.file}")
+        more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
+        if options.events:
+            more = f"with a recording: snn_control events replay RECORDING --controller {options.file}"
+        print(more)
     return 0

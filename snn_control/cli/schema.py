@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import json
 from typing import Any
 
-from .common import add_command, print_json
+from .common import add_command, add_shared, write_new
 
 MORE = """\
 An editor that knows it completes keys, explains them and marks mistakes while you type. It holds what is installed,
@@ -21,21 +21,12 @@ examples:
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "schema", run, "write the JSON Schema of controller files for editors", MORE)
-    parser.add_argument("file", nargs="?", metavar="FILE", help="where to write it; without it, it is printed")
+    add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
 
 
 def run(options: argparse.Namespace) -> int:
-    import json
-
     from ..controller_file.schema import schema
-    from ..errors import DescriptionError
-    from ..files import replace_text
 
-    if options.file is None:
-        print_json(schema())
-        return 0
-    if Path(options.file).exists():
-        raise DescriptionError("FILE", options.file, "exists already", "choose another name, or remove it")
-    replace_text(options.file, json.dumps(schema(), indent=1) + "\n")
-    print(f"{options.file}: written")
+    if write_new(options.file, json.dumps(schema(), indent=1) + "\n"):
+        print(f"{options.file}: written")
     return 0
