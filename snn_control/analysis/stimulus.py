@@ -1,6 +1,6 @@
-"""A stimulus: what a controller gets at its inputs when it is analysed. The default one reaches every input.
+"""A stimulus: what a controller gets at its inputs when it is analysed, by default or in an environment.
 
-The default stimulus, the same for the same seed and duration T:
+The default stimulus reaches every input, and is the same for the same seed and duration T:
 
 - a value input of n numbers: a sinusoid each over the whole range, 1 to 2 periods in T, frequency and phase at random
 - an events input: a bright disc wanders over the whole frame (4 periods in T along one axis, 5 along the other); its
@@ -11,22 +11,25 @@ The default stimulus, the same for the same seed and duration T:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..coding import EventsInput, FieldsEncoder, PopulationEncoder, ValueInput
+from ..coding import EventsInput, ValueInput
+from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..engine.slots import EVENT_COLUMNS
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..events.slicing import MOST_TICKS
-from ..record.input_log import InputLog
+from ..record.input_log import InputLog, InputLogRecorder
 
-__all__ = ["MOST_TICKS", "Stimulus", "default_stimulus", "value_range"]
+__all__ = ["MOST_TICKS", "Stimulus", "closed_loop", "default_stimulus", "value_range"]
 
 EVENTS_A_PIXEL = 2.0  # 1/s
 NOISE = 0.2  # share of the events that do not come from the disc
 RADIUS = 0.1  # of the disc, in shorter sides of the frame
 LAPS = (4, 5)  # periods of its path along x and y
+MOST_EVENTS = 4_000_000  # of an environment's cameras, a camera
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,9 @@ def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
     """(size,) low and high of what an input means: its range, else what its encoder covers, else what is plausible,
     else -1 to 1; where one side alone is known, 2 from there."""
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
-    others = [spec.plausible]
-    e = spec.encoder
-    if isinstance(e, PopulationEncoder | FieldsEncoder) and e.low is not None and e.high is not None:
-        others.insert(0, (e.low, e.high))
-    for least, most in others:
+    e: Any = spec.encoder
+    covers = getattr(e, "low", None) is not None and getattr(e, "high", None) is not None
+    for least, most in [(e.low, e.high), spec.plausible] if covers else [spec.plausible]:
         low = np.where(np.isfinite(low), low, least)
         high = np.where(np.isfinite(high), high, most)
     known_low, known_high = np.isfinite(low), np.isfinite(high)
@@ -119,3 +120,28 @@ def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random
         outwards += laps * reach * np.cos(angle) * part
     p[disc] = outwards > 0
     return np.rint(t * 1e9).astype(np.int64), x, y, p
+
+
+def closed_loop(env: Any, controller: Controller, title: str, ticks: int, seed: int = 0) -> Stimulus:
+    """What arrives at the inputs of a controller that acts in an environment, about ``ticks`` ticks long.
+
+    An episode that ends is followed by the next, with the next seed; the controller runs on. Given to a controller that
+    was just reset, it makes the same commands again.
+
+    env : a ``gymnasium.Env`` that fits the controller; it is not closed
+    title : of the environment
+    seed : of the first episode
+    """
+    controller.reset()
+    most = max((one.capacity for one in controller.inputs.values()), default=0)
+    recorder = InputLogRecorder(controller.bound, ticks + controller.repeat, max(most, min(most * ticks, MOST_EVENTS)))
+    controller.observers.append(recorder)
+    episodes, ended = 0, True
+    while recorder.total < ticks and recorder.has_room(controller.repeat):
+        if ended:
+            observation, _ = env.reset(seed=seed + episodes)
+            episodes += 1
+        observation, _, terminated, truncated, _ = env.step(controller.predict(observation)[0])
+        ended = terminated or truncated
+    text = f"{title}, seed {seed}, {counted(episodes, 'episode')}"
+    return Stimulus(text, controller.program.facts.period, recorder.log())

@@ -13,7 +13,8 @@ from ..coding import FieldsEncoder, PopulationEncoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
-from ..errors import DescriptionError
+from ..engine.workload import workload
+from ..errors import DescriptionError, counted
 from ..resources import controller_path
 from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
@@ -59,22 +60,17 @@ def add_to(commands: Any) -> None:
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
     """Microseconds a tick, from counts alone, with every neuron firing at 20 Hz."""
-    facts = program.facts
-    sizes = {p.name: p.size for p in facts.populations}
-    spiking = set(facts.spiking)
-    synaptic = 0.0
-    for p in facts.projections:
-        share = ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0
-        synaptic += p.synapses * share
+    facts, spiking = program.facts, set(program.facts.spiking)
+    neurons = sum(p.size for p in facts.populations)
+    delivered = sum(p.synapses * (ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0) for p in facts.projections)
     learning = sum(r.synapses * LEARNING_NS.get(r.rule, 0.0) for r in facts.learning)
-    operations = len(program.operations) * CALL_NS + learning
+    step = len(program.operations) * CALL_NS + neurons * NEURON_NS + delivered * SYNAPSE_NS + learning
     fields = sum(
         program.names[f"{one.name}.drive"].shape[0]
         for one in spec.inputs
         if isinstance(getattr(one, "encoder", None), FieldsEncoder | PopulationEncoder)
     )
-    steps = program.steps * (operations + sum(sizes.values()) * NEURON_NS + synaptic * SYNAPSE_NS)
-    return (steps + fields * FIELD_NS) / 1e3
+    return (program.steps * step + fields * FIELD_NS) / 1e3
 
 
 def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
@@ -98,8 +94,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     ros, missing = check_ros(spec)
     controller = Controller.from_spec(spec)
     controller.step({})  # compiles what is missing, runs once
-    program = controller.program
-    facts = program.facts
+    program, facts = controller.program, controller.program.facts
     plain = facts.data()
     health = diagnose(spec, probe(program, stimulus_of(options, spec), keep=False))
     return {
@@ -118,11 +113,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "neurons": sum(p.size for p in facts.populations),
         "synapses": sum(p.synapses for p in facts.projections),
         "operations": len(program.operations),
-        "memory": {
-            "constants": int(program.constants.size),
-            "state": int(program.initial_state.size),
-            "io": program.io_bytes,
-        },
+        "memory": workload(controller.bound).footprint,
         "rough_us_a_tick": round(rough_cost(spec, program), 2),
         "ros": ros,
         "health": health.numbers(),
@@ -137,21 +128,17 @@ def _once(weak: list[str], seen: list[str]) -> list[str]:
     return weak + [line for line in seen if line.partition(":")[0] not in alone]
 
 
-def show_stimulus(health: dict[str, Any]) -> None:
-    """Print the stimulus of the figures, and how much it proves."""
-    print(f"rates, silent, saturated, commands: {health['seconds']:g} s of {health['stimulus']}")
-    if health["synthetic"]:
-        print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")
-    if not health["weighed"]:
-        print("  too many synapses to look at one by one: not looked for dead, identical and one-sided")
-
-
 def run(options: argparse.Namespace) -> int:
-    d = describe(str(controller_path(options.file, "FILE")), options)
-    code = 1 if options.strict and d["warnings"] else 0
+    found = describe(str(controller_path(options.file, "FILE")), options)
     if options.json:
-        print_json(d)
-        return code
+        print_json(found)
+    else:
+        show(found, options.file)
+    return 1 if options.strict and found["warnings"] else 0
+
+
+def show(d: dict[str, Any], file: str) -> None:
+    """Print the facts as tables and lines, then the warnings."""
     table("inputs", ["name", "kind", "required"], [[i["name"], i["kind"], i["required"]] for i in d["inputs"]])
     keys = ("rate_hz", "slowest_hz", "fastest_hz", "silent", "dead", "saturated")
     table("populations", ["name", "neurons", "Hz", "least", "most", "silent", "dead", "saturated"], [
@@ -183,12 +170,15 @@ def run(options: argparse.Namespace) -> int:
     )
     share = d["rough_us_a_tick"] / (d["period"] * 1e6)
     print(f"about {d['rough_us_a_tick']:g} us a tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz a neuron; "
-          f"measure it: snn_control bench {options.file}")  # fmt: skip
+          f"measure it: snn_control bench {file}")  # fmt: skip
     if d["ros"].startswith("not checked"):
         print(f"ros section {d['ros']}")
-    show_stimulus(d["health"])
+    health = d["health"]
+    print(f"rates, silent, saturated, commands: {health['seconds']:g} s of {health['stimulus']}")
+    if health["synthetic"]:
+        print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")
+    if not health["weighed"]:
+        print("  too many synapses to look at one by one: not looked for dead, identical and one-sided")
     for line in d["warnings"]:
         print(f"warning: {line}")
-    n = len(d["warnings"])
-    print(f"ok, {n} warning{'s' if n > 1 else ''}" if n else "ok")
-    return code
+    print(f"ok, {counted(len(d['warnings']), 'warning')}" if d["warnings"] else "ok")

@@ -49,52 +49,49 @@ def baselines_of(env: Any) -> Mapping[str, Any]:
 
 
 class Player:
-    """A controller and an environment, in this process.
-
-    before_step : called with the observation before each step of the controller; its time is not counted
-    """
+    """A controller and an environment, in this process."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.controller = Controller.load(controller_path(world.file, "FILE"))
         self.env = make_environment(world.environment, world.arguments)
-        self.before_step: Callable[[Any], object] | None = None
 
     def others(self) -> tuple[str, ...]:
         """Whom the controller is compared with: chance, and the baselines that the environment names for it."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
-    def play(self, who: str, seed: int) -> dict[str, Any]:
+    def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
         """An episode: seed, steps, return and, where the environment tells them, scores; of the controller also what
-        it cost. Raises DescriptionError where Gymnasium raises an error."""
+        it cost. Raises DescriptionError where Gymnasium raises an error.
+
+        before_step : called before each step of the controller; its time is not counted
+        """
         try:
-            return self._controller(seed) if who == CONTROLLER else self._other(who, seed)
+            if who == CONTROLLER:
+                return self._controller(seed, before_step)
+            return _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
         except import_extra("gymnasium", "sim").error.Error as error:
             reason = " ".join(str(error).split())
             raise DescriptionError("--env", self.world.environment, f"cannot be played: {reason}") from None
 
-    def _other(self, who: str, seed: int) -> dict[str, Any]:
+    def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:
             space = self.env.action_space
             space.seed(seed)
-            return _row(seed, *play(self.env, lambda observation, info: space.sample(), seed, self.world.steps))
+            return lambda observation, info: space.sample()
         baseline = baselines_of(self.env)[who]
+        return lambda observation, info: baseline.predict(observation, info)[0]
 
-        def choose(observation: Any, info: Mapping[str, Any]) -> Any:
-            return baseline.predict(observation, info)[0]
-
-        return _row(seed, *play(self.env, choose, seed, self.world.steps))
-
-    def _controller(self, seed: int) -> dict[str, Any]:
+    def _controller(self, seed: int, before_step: Callable[[], object] | None) -> dict[str, Any]:
         controller, shape, observing = self.controller, self.env.action_space.shape, 0.0
         whole = shape is not None and len(shape) != 1 and not hasattr(self.env.action_space, "n")  # a matrix, a scalar
 
         def choose(observation: Any, info: Mapping[str, Any]) -> Any:
             nonlocal observing
-            if self.before_step is not None:
+            if before_step is not None:
                 begin = time.perf_counter()
-                self.before_step(observation)
+                before_step()
                 observing += time.perf_counter() - begin
             action = controller.predict(observation)[0]
             return np.reshape(action, shape) if whole else action
@@ -104,13 +101,13 @@ class Player:
         rewards, info = play(self.env, choose, seed, self.world.steps)
         seconds, counted = time.perf_counter() - start - observing, controller.counters()
         simulated = counted["ticks"] * controller.program.facts.period
-        spikes = sum(counted["spikes"].values())
+        spikes, operations = sum(counted["spikes"].values()), counted["synaptic_operations"]
         return _row(seed, rewards, info) | {
             "us_a_step": seconds / max(1, len(rewards)) * 1e6,
             "spikes": spikes,
-            "synaptic_operations": counted["synaptic_operations"],
+            "synaptic_operations": operations,
             "spikes_a_second": spikes / simulated,
-            "synaptic_operations_a_second": counted["synaptic_operations"] / simulated,
+            "synaptic_operations_a_second": operations / simulated,
             "faults": counted["guard"]["faults"],
             "safe_ticks": counted["guard"]["safe_ticks"],
         }

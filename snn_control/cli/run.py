@@ -94,22 +94,17 @@ def _check(options: argparse.Namespace, player: Player) -> None:
         if path:
             check_free(flag, path, options.force)
     if options.keep_learning and not player.controller.program.facts.learning:
-        raise DescriptionError(
-            "--keep-learning", options.file, "no projection of it learns", "leave --keep-learning out"
-        )
+        fix = "leave --keep-learning out"
+        raise DescriptionError("--keep-learning", options.file, "no projection of it learns", fix)
     if options.keep_learning and (options.jobs or 1) > 1:
-        raise DescriptionError(
-            "--jobs", options.jobs, "must be 1 with --keep-learning: an episode needs the one before"
-        )
+        rule = "must be 1 with --keep-learning: an episode needs the one before"
+        raise DescriptionError("--jobs", options.jobs, rule)
 
 
 def _play(
-    options: argparse.Namespace,
-    player: Player,
-    tasks: list[Task],
-    rows: dict[Task, dict[str, Any]],
+    options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]],
     recording: _Recording,
-) -> int:
+) -> int:  # fmt: skip
     """Fill ``rows``; returns how many processes played. An interrupt keeps the finished ones."""
     from rich.console import Console
     from rich.progress import Progress
@@ -124,7 +119,7 @@ def _play(
 
         begin = time.perf_counter()
         with recording:
-            keep(tasks[0], player.play(*tasks[0]))
+            keep(tasks[0], player.play(*tasks[0], recording.before_step))
         left, seconds = tasks[1:], time.perf_counter() - begin
         cores = len(os.sched_getaffinity(0)) if seconds * len(left) > WORTH else 1
         jobs = 1 if options.keep_learning else max(1, min(options.jobs or cores, len(left)))
@@ -142,7 +137,7 @@ class _Recording:
     """A context in which the first episode is recorded: its inputs, a video."""
 
     def __init__(self, options: argparse.Namespace, player: Player) -> None:
-        self._player, self._path = player, options.record
+        self._path = options.record
         self._controller = controller = player.controller
         self.recorder = InputLogRecorder(controller.bound) if options.record else None
         self.video: EpisodeVideo | None = None
@@ -158,17 +153,14 @@ class _Recording:
     def __enter__(self) -> None:
         if self.recorder:
             self._controller.observers.append(self.recorder)
-        if self.recorder or self.video:
-            self._player.before_step = self._before_step
 
-    def _before_step(self, observation: Any) -> None:
+    def before_step(self) -> None:
         if self.recorder and not self.recorder.has_room(self._controller.repeat):
             self._controller.observers.clear()
         if self.video:
             self.video.add()
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._player.before_step = None
         self._controller.observers.clear()
         if self.video:
             self.video.close(whole=kind is None)
@@ -192,6 +184,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))
+    changed = options.arg or options.steps  # a threshold is for whole episodes of the unchanged environment
     return {
         "environment": options.env,
         "arguments": options.arg,
@@ -200,10 +193,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         **_figures(rows),
         "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
         "better_than_chance": _spread(gains, "worst", "best") if gains else None,
-        # defined for whole episodes of the unchanged environment
-        "reward_threshold": None
-        if options.arg or options.steps
-        else getattr(player.env.spec, "reward_threshold", None),
+        "reward_threshold": None if changed else getattr(player.env.spec, "reward_threshold", None),
         "score_units": dict(player.env.metadata.get("score_units") or {}),
         "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
         "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
@@ -246,9 +236,8 @@ def _print(options: argparse.Namespace, result: dict[str, Any], recording: _Reco
         print("each episode began with the weights of the file; --keep-learning carries what was learned on")
     spikes, operations = result["spikes_a_step"], result["synaptic_operations_a_step"]
     processes = f" in {result['jobs']} processes" if (result["jobs"] or 1) > 1 else ""
-    print(
-        f"a step: {spikes:.4g} spikes, {operations:.4g} synaptic operations; {result['wall_time_s']:.3g} s{processes}"
-    )
+    cost = f"{spikes:.4g} spikes, {operations:.4g} synaptic operations"
+    print(f"a step: {cost}; {result['wall_time_s']:.3g} s{processes}")
     if safe := sum(row["safe_ticks"] for row in rows):
         print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
     if recording.recorder is not None:
@@ -264,10 +253,8 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
     of, steps = one["return"], one["steps"]
     half, std = ("-", "-") if of["std"] is None else (0.5 * (of["interval"][1] - of["interval"][0]), of["std"])
     numbers = [of["mean"], half, std, of["worst"], of["best"], steps["mean"]]
-    whole = [
-        round(n) if isinstance(n, float) and 1000 <= abs(n) < 1e9 else n for n in numbers
-    ]  # shorter than 1.234e+04
-    return [who, len(one["episodes"]), *whole]
+    short = [round(n) if isinstance(n, float) and 1000 <= abs(n) < 1e9 else n for n in numbers]  # not 1.234e+04
+    return [who, len(one["episodes"]), *short]
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
@@ -283,7 +270,6 @@ def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
     if len(rows) <= MOST_ROWS:
         table("scores", columns, [[row["seed"], *(row.get(key, "-") for key in scores)] for row in rows])
         return
-    all_of = {key: [row[key] for row in rows if key in row] for key in scores}
-    spreads = [Spread.of(values) for values in all_of.values()]
+    spreads = [Spread.of([row[key] for row in rows if key in row]) for key in scores]
     shown = [[name, *(getattr(s, name) for s in spreads)] for name in ("mean", "least", "most")]
     table("scores", ["", *columns[1:]], shown)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..analysis.closed_loop import closed_loop
-from ..analysis.stimulus import Stimulus, default_stimulus
+from ..analysis.stimulus import Stimulus, closed_loop, default_stimulus
 from ..analysis.stimulus_files import load_stimulus
 from ..controller import Controller
 from ..controller_file import ControllerSpec

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.analysis.closed_loop import closed_loop
 from snn_control.analysis.diagnosis import diagnose
 from snn_control.analysis.probe import probe
+from snn_control.analysis.stimulus import closed_loop
 from snn_control.controller import Controller, build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.resources import shipped
