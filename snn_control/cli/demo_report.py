@@ -136,15 +136,13 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
     """What the network did and cost: of the counters of `snn_control.controller.Controller.counters`."""
-    load = counters["workload"]
+    load, events = counters["workload"], sum(one.get("events", 0) for one in counters["inputs"].values())
     silent = load["activation_sparsity"]  # None if nothing spikes
-    events = sum(one["events"] for one in counters["inputs"].values() if "events" in one)
-    operations = {f"{key}_per_s": round(n * steps_per_s, 1) for key, n in load["synaptic_operations"].items()}
     return {
         "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
         "events_per_s": round(events / seconds, 1),
         "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
-        **operations,
+        **{f"{key}_per_s": round(n * steps_per_s, 1) for key, n in load["synaptic_operations"].items()},
         "connection_sparsity": round(load["connection_sparsity"], 4),
         "activation_sparsity": None if silent is None else round(silent, 5),
         "footprint_bytes": sum(load["footprint"].values()),
@@ -164,11 +162,12 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 def about_the_guard(between: int) -> str:
     """When the faults and safe ticks of the guard were, which count from the controller's start to its end."""
-    when = "while it waits, before its first command and after its last, the controller gives the safe command: "
     # the camera is required: a stale tick is a safe one
     rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
-    when += rest
-    return f"{when}; clamped: values beyond an output's limits, held there"
+    return (
+        "while it waits, before its first command and after its last, the controller gives the safe command: "
+        f"{rest}; clamped: values beyond an output's limits, held there"
+    )
 
 
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -291,19 +290,19 @@ class Finished:
         sizes = {p.name: p.size for p in self.controller.program.facts.populations}
         begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
         spike_t = (activity["spike_step"] - begin) * spec.dt
+        during = (spike_t >= 0) & (spike_t <= self.options.duration)
         arrays: dict[str, Any] = {
             "t": t,
             "command": self.commands,
             "command_names": np.array(output_names(spec)),
             "command_unit": np.array(self.command_unit),
-            "spike_t": spike_t,
+            "spike_t": spike_t[during],
+            "spike_population": activity["spike_population"][during],
+            "spike_neuron": activity["spike_neuron"][during],
             "population_names": activity["population_names"],
             "population_sizes": np.array([sizes[name] for name in names]),
             "population_colours": np.array([colour_places(spec)[name] for name in names]),
         }
-        during = (spike_t >= 0) & (spike_t <= self.options.duration)
-        arrays |= {"spike_t": spike_t[during]}
-        arrays |= {key: activity[key][during] for key in ("spike_population", "spike_neuron")}
         if self.tracking is not None:
             arrays["target"] = world[f"info.{self.tracking.target}"]
             arrays["head"] = world[f"observation.{self.tracking.head}"]
@@ -338,7 +337,7 @@ class Finished:
             return {}
         env = make_environment(self.options.env, self.settings, disable_env_checker=True, render_mode="rgb_array")
         actions = self.world["action"].astype(env.action_space.dtype)
-        wanted = {round(len(actions) * share) for share in FRAMES}
+        wanted = sorted({round(len(actions) * share) for share in FRAMES})
         frames, steps = [], iter(range(len(actions)))
 
         def again(observation: Any, info: Any) -> Any:
@@ -347,6 +346,6 @@ class Finished:
                 frames.append(env.render())
             return actions[k]
 
-        play(env, again, self.options.seed, max(wanted) + 1)
+        play(env, again, self.options.seed, wanted[-1] + 1)
         env.close()
-        return {"frames": np.array(frames), "frame_t": np.array(sorted(wanted)[: len(frames)]) * self.step}
+        return {"frames": np.array(frames), "frame_t": np.array(wanted[: len(frames)]) * self.step}
