@@ -228,7 +228,7 @@ def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, f
     found = np.tile(vector("bias", spec.bias, spec.size), (2, 1))
     for term in spec.decoder:
         found += _term(term, signals[term.source], periods[term.source], spec.size, dt)
-    return spec.squashed(found) if spec.squash else found
+    return np.array([spec.squashed(side) for side in found]) if spec.squash else found
 
 
 def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
