@@ -7,11 +7,10 @@ counted, says docs/measuring.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..engine.bound import Bound
-from ..engine.workload import Counted, counted
+from ..engine.workload import counted
 
 __all__ = ["LABEL", "PICOJOULE", "Energy", "estimate", "price"]
 
@@ -57,13 +56,9 @@ def price(kind: str, precision: str = "float32") -> float:
     return add if kind == "accumulate" else PICOJOULE["multiply", precision] + add
 
 
-def synaptic(rows: Iterable[Counted]) -> float:
-    """pJ of effective synaptic operations."""
-    return sum(row.effective * price(row.kind, row.precision) for row in rows)
-
-
 def estimate(bound: Bound) -> Energy:
     """Energy of a tick of ``bound``, averaged over all ticks since its reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
+    synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")
-    return Energy(synaptic(counted(bound)) / ticks, neurons, facts.period)
+    return Energy(synapses / ticks, neurons, facts.period)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 from ..controller import Controller
 from ..controller_file import ControllerSpec
@@ -18,16 +19,12 @@ def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpe
     """
     controller = Controller.from_spec(spec)
     controller.load_state(path)
-    rules = iter(controller.program.facts.learning)  # in the order of the projections
-    found = []
-    for p in spec.network.projections:
-        if p.learning is not None:
-            rule = next(rules)
-            weights = controller.rule_weights(rule)
-            if rule.sparse:
-                pre, post, weights = weights
-                p = replace(p, connection="sparse", pre_index=pre, post_index=post, weights=weights)
-            else:
-                p = replace(p, connection="dense", weights=weights)
-        found.append(p)
-    return replace(spec, network=replace(spec.network, projections=tuple(found)))
+    projections = list(spec.network.projections)
+    learning = [k for k, p in enumerate(projections) if p.learning is not None]
+    for k, rule in zip(learning, controller.program.facts.learning, strict=True):
+        weights: Any = controller.rule_weights(rule)
+        changed = {"connection": "dense", "weights": weights}
+        if rule.sparse:
+            changed = dict(zip(("pre_index", "post_index", "weights"), weights), connection="sparse")
+        projections[k] = replace(projections[k], **changed)
+    return replace(spec, network=replace(spec.network, projections=tuple(projections)))

@@ -77,8 +77,7 @@ def measurement_steps(model: NeuronModel, dt: float) -> int:
 def pick(model: NeuronModel, index: Any) -> NeuronModel:
     """The model with parameters of the neurons ``index``, where a parameter is one a neuron."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
-    each = {name: value[index] for name, value in each.items() if value.ndim == 1}
-    return replace(model, **each) if each else model
+    return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
 
 
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
@@ -118,18 +117,13 @@ def rheobase(model: NeuronModel, dt: float) -> float:
     """
     if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
-    found = firing_rates(model, SPANS, dt)
-    if found[0] > 0:
-        silent = firing_rates(model, -SPANS, dt) == 0
-        if not silent.any():
-            return math.nan
-        k = int(np.argmax(silent))
-        low, high = -SPANS[k], -SPANS[k - 1]
-    elif (found > 0).any():
-        k = int(np.argmax(found > 0))
-        low, high = SPANS[k - 1], SPANS[k]
-    else:
+    always = firing_rates(model, np.zeros(1), dt)[0] > 0
+    grid = -SPANS if always else SPANS
+    changed = (firing_rates(model, grid, dt) > 0) != always
+    if not changed.any():
         return math.nan
+    k = int(np.argmax(changed))
+    low, high = sorted(grid[[k - 1, k]])
     for _ in range(3):
         grid = np.linspace(low, high, 101)
         fires = firing_rates(model, grid, dt) > 0

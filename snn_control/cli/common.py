@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import json
 import math
@@ -133,14 +132,6 @@ def keywords(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def import_extra(module: str, extra: str) -> Any:
-    """A module of an optional dependency, or one line that says how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise SnnControlError(f"this needs {error.name}: {how_to_install(extra)}") from None
-
-
 def need_extra(module: str, extra: str) -> None:
     """One line that says how to install an optional dependency, if it is missing; imports nothing."""
     if importlib.util.find_spec(module) is None:
@@ -149,7 +140,9 @@ def need_extra(module: str, extra: str) -> None:
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """``gymnasium.make`` with one-line errors."""
-    gymnasium = import_extra("gymnasium", "sim")
+    need_extra("gymnasium", "sim")
+    import gymnasium
+
     try:
         return gymnasium.make(identity, **arguments, **more)
     except Exception as error:  # environments raise any exception for a wrong argument

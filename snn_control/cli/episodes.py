@@ -18,7 +18,7 @@ from ..controller import Controller
 from ..errors import DescriptionError, RuntimeFault
 from ..resources import controller_path
 from ..training.rollout import play
-from .common import import_extra, make_environment
+from .common import make_environment
 from .processes import end_with_parent
 
 __all__ = ["CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "in_processes"]
@@ -67,11 +67,13 @@ class Player:
 
         before_step : called before each step of the controller; its time is not counted
         """
+        from gymnasium.error import Error
+
         try:
             if who == CONTROLLER:
                 return self._controller(seed, before_step)
             return _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
-        except import_extra("gymnasium", "sim").error.Error as error:
+        except Error as error:
             reason = " ".join(str(error).split())
             raise DescriptionError("--env", self.world.environment, f"cannot be played: {reason}") from None
 
