@@ -33,7 +33,6 @@ __all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
 
 SATURATED = 0.95  # of the spikes that the refractory period leaves room for
 SOME = 0.10  # of a population: fewer dead, saturated or identical neurons are no finding
-UNKNOWN = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -243,18 +242,16 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     stimulus, neurons = activity.stimulus, neurons_of(spec)
     selective = {one.name for one in spec.inputs if getattr(getattr(one, "encoder", None), "selective", False)}
     synapses = all_synapses(spec, activity.program)
-    bounds = reach(spec, activity.program, synapses) if synapses is not None else None
+    bounds = reach(spec, activity.program, synapses)
     alike = identical(spec, synapses) if synapses is not None else {}
     numbers = [(one, j) for one in spec.outputs for j in range(one.size)]
-    allowed = bounds.commands.T.tolist() if bounds else [UNKNOWN] * len(numbers)
     outputs = [
         output_health.measure(one, j, command, ~activity.safe, activity.period, possible)
-        for (one, j), command, possible in zip(numbers, activity.command.T, allowed, strict=True)
+        for (one, j), command, possible in zip(numbers, activity.command.T, bounds.commands.T.tolist(), strict=True)
     ]
     populations = []
     for name, found in activity.populations.items():
-        reached = bounds.populations[name] if bounds else None
-        groups = alike.get(name, ((), ()))
+        reached, groups = bounds.populations[name], alike.get(name, ((), ()))
         populations.append(_population(*neurons[name], found, activity, reached, name in selective, groups))
     values = (one for one in spec.inputs if isinstance(one, ValueInput))
     inputs = (input_health.measure(one, stimulus, activity.inputs[one.name]) for one in values)
@@ -263,7 +260,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
         seconds=stimulus.seconds,
         synthetic=stimulus.synthetic,
         changes=_changes(stimulus),
-        weighed=bounds is not None,
+        weighed=synapses is not None,
         steps=activity.steps,
         ticks=stimulus.ticks,
         inputs=tuple(i for i in inputs if i is not None),
@@ -280,7 +277,7 @@ def _changes(stimulus: Stimulus) -> bool:
 
 
 def _population(
-    where: str, model: NeuronModel, found: PopulationProbe, activity: Activity, bounds: Bounds | None,
+    where: str, model: NeuronModel, found: PopulationProbe, activity: Activity, bounds: Bounds,
     selective: bool, groups: tuple[Groups, Groups],
 ) -> PopulationHealth:  # fmt: skip
     rates = found.spikes / (activity.steps * activity.dt)
@@ -288,18 +285,19 @@ def _population(
     silent = (found.spikes == 0) & found.spiking
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / activity.dt)
     saturated = found.fired > SATURATED * activity.steps / np.maximum(refractory, 1)
+    reached &= silent
     membrane = threshold = None
-    if (silent & reached).any() and isinstance(model, IF | Threshold):  # linear below the threshold
-        limit, rest = (
-            np.broadcast_to(np.asarray(getattr(model, key, 0.0), np.float64), found.size)
-            for key in ("v_threshold", "v_leak")
-        )
-        share = (found.highest[silent & reached] - rest[silent & reached]) / (limit - rest)[silent & reached]
+    if reached.any() and isinstance(model, IF | Threshold):  # linear below the threshold
+        values = (np.asarray(getattr(model, key, 0.0), np.float64) for key in ("v_threshold", "v_leak"))
+        limit, rest = (np.broadcast_to(value, found.size)[reached] for value in values)
+        share = (found.highest[reached] - rest) / (limit - rest)
         membrane = float(share.max()), float(np.median(share))
-        threshold = float(limit[silent & reached][np.argmax(share)])
-    dead, always = (~bounds.fires, bounds.always) if bounds else (np.zeros(found.size, bool),) * 2
-    highest = np.where(dead, bounds.drive[1], -np.inf) if bounds and dead.any() else None
-    best = int(np.argmax(highest)) if highest is not None else 0
+        threshold = float(limit[np.argmax(share)])
+    dead = ~bounds.fires
+    possible_drive = way = bias = math.nan
+    if dead.any():
+        best = int(np.argmax(np.where(dead, bounds.drive[1], -np.inf)))
+        possible_drive, way, bias = float(bounds.drive[1, best]), float(bounds.way[dead].max()), float(found.bias[best])
     return PopulationHealth(
         where=where,
         size=found.size,
@@ -309,10 +307,10 @@ def _population(
         fastest_hz=float(rates.max()),
         silent=int(silent.sum()),
         dead=int(dead.sum()),
-        possible_drive=float(highest[best]) if highest is not None else math.nan,
-        way=float(bounds.way[dead].max()) if bounds and dead.any() else math.nan,
-        bias=float(found.bias[best]) if highest is not None else math.nan,
-        always=int(always.sum()),
+        possible_drive=possible_drive,
+        way=way,
+        bias=bias,
+        always=int(bounds.always.sum()),
         saturated=int(saturated.sum()),
         selective=selective,
         together=groups[0],

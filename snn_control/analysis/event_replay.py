@@ -76,21 +76,20 @@ def fit(
         fix = "give --input" if cameras else "take a controller that sees events, e.g. motion"
         raise DescriptionError("inputs", list(cameras), "must be one input of events", fix)
     camera = cameras[name or next(iter(cameras))]
-    notes = []
+    notes, unknown = [], "the recording does not say how large its camera is:"
     if size is None:
-        notes.append(f"the recording does not say how large its camera is: {_of(camera.size)} as {camera.name}'s")
+        notes.append(f"{unknown} {_of(camera.size)} as {camera.name}'s")
     elif guessed:
-        text = f"the recording does not say how large its camera is: {_of(size)} guessed from the coordinates"
-        notes.append(f"{text}; --width and --height for another")
+        notes.append(f"{unknown} {_of(size)} guessed from the coordinates; --width and --height for another")
     if size is not None and size != tuple(camera.size):
         notes.append(f"{camera.name} is for {_of(camera.size)} pixels, the recording of {_of(size)}: size changed")
         camera = _resized(camera, size)
-    filled, more = _values(spec, values or {})
+    filled = _values(spec, values or {}, notes)
     inputs = tuple(camera if i.name == camera.name else i for i in spec.inputs)
     silent = tuple(other for other in cameras if other != camera.name)
-    more += [f"{other}, another camera, sees nothing" for other in silent]
+    notes += [f"{other}, another camera, sees nothing" for other in silent]
     changed = dataclasses.replace(spec, inputs=inputs, repeat=1, path="")
-    return Fitted(changed, camera.name, filled, silent, (*notes, *more))
+    return Fitted(changed, camera.name, filled, silent, tuple(notes))
 
 
 def _of(size: Any) -> str:
@@ -110,14 +109,14 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
         raise DescriptionError(error.path, error.value, rule, fix) from None
 
 
-def _values(spec: ControllerSpec, given: Mapping[str, Any]) -> tuple[dict[str, list[float]], list[str]]:
-    """The numbers of every value input, and notes on those that were assumed."""
+def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) -> dict[str, list[float]]:
+    """The numbers of every value input; ``notes`` gets what was assumed."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
             fix = nearest(name, inputs) if inputs else "this controller has none"
             raise DescriptionError(f"--value {name}", NO_VALUE, "is not an input of numbers", fix)
-    filled, notes = {}, []
+    filled = {}
     for name, one in inputs.items():
         numbers = np.asarray(given.get(name, np.zeros(one.size)), np.float64).reshape(-1)
         if numbers.size != one.size or not np.isfinite(numbers).all():
@@ -125,7 +124,7 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any]) -> tuple[dict[str, l
         filled[name] = numbers.tolist()
         if name not in given:
             notes.append(f"{name} is not in the recording: {one.size} x 0 in every tick; --value {name}=... for others")
-    return filled, notes
+    return filled
 
 
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:

@@ -62,8 +62,8 @@ class Reach:
     commands: Span
 
 
-def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) -> Reach:
-    """Bounds of everything; ``synapses`` of `snn_control.analysis.synapses.all_synapses`."""
+def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] | None) -> Reach:
+    """Bounds of everything; ``synapses`` of `snn_control.analysis.synapses.all_synapses`, None: not known."""
     sizes, found = sizes_of(program), {}
     most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
     signals: dict[str, Span] = {}
@@ -82,7 +82,9 @@ def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses]) 
         for _ in range(ROUNDS):  # what cannot fire drives nothing, so others may turn out not to fire either
             before = dict(signals)
             for p in spec.network.populations:
-                drive = _drive(p, [s for s in synapses if s.of.post == p.name], signals, periods, spec.dt)
+                drive = _constant(-np.inf, np.inf, p.size)
+                if synapses is not None:
+                    drive = _drive(p, [s for s in synapses if s.of.post == p.name], signals, periods, spec.dt)
                 found[p.name] = _bounds(p.neuron, drive, spec.dt, most[p.name])
                 signals[p.name] = _hull(found[p.name].output, 0.0)
             if all(np.array_equal(span, before[name]) for name, span in signals.items()):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,12 @@ def summary(times_ns: Iterable[float]) -> Summary:
     return {key: round(float(value) / 1e3, 4) for key, value in found.items()}
 
 
-def repeat(once: Callable[[], int]) -> None:
-    """``once()`` runs ticks and returns how many; called until enough of them are timed."""
+def passes(stimulus: Stimulus) -> Iterator[None]:
+    """Passes through a stimulus, until enough ticks are timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
-        ticks += once()
+        yield
+        ticks += stimulus.ticks
 
 
 class _TimedTicks(Controller):
@@ -72,16 +73,12 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
     """Of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
     times: list[int] = []
     clock = time.perf_counter_ns
-
-    def once() -> int:
+    for _ in passes(stimulus):
         controller.reset()
         for observation in stimulus.log.observations():
             begin = clock()
             controller.step(observation)
             times.append(clock() - begin)
-        return stimulus.ticks
-
-    repeat(once)
     return summary(times)
 
 
@@ -90,15 +87,11 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
-
-    def once() -> int:
+    for _ in passes(stimulus):
         one.reset()
         for port in ports:
             port.rewind()
         loop.run(stimulus.ticks)
-        return stimulus.ticks
-
-    repeat(once)
     found = loop.stats()["tick"]
     return {key: round(found[key] / 1e3, 4) for key in ("mean", "p50", "p99", "p99.9", "max")}
 

@@ -47,14 +47,12 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
     """Of all projections, in their order; None where they are too many to be examined in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MOST:
         return None
-    sizes = sizes_of(program)
-    return [_of(p, sizes[p.pre], sizes[p.post]) for p in spec.network.projections]
-
-
-def _of(p: Projection, n_pre: int, n_post: int) -> Synapses:
-    pre, post, weight, delay = given_synapses(p, n_pre, n_post)
-    there = weight != 0 if p.learning is None else np.ones(weight.size, bool)
-    return Synapses(p, pre[there], post[there], weight[there], delay[there])
+    sizes, found = sizes_of(program), []
+    for p in spec.network.projections:
+        columns = given_synapses(p, sizes[p.pre], sizes[p.post])
+        there = columns[2] != 0 if p.learning is None else slice(None)  # a weight of 0 may be learned
+        found.append(Synapses(p, *(column[there] for column in columns)))
+    return found
 
 
 def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from ..controller_file import load_spec
 from ..engine.compile import compilations
 from ..engine.workload import workload
 from ..resources import DEFAULT_CONTROLLER, controller_path
-from .common import SHARED, add_command, add_shared, number, print_json, table
+from .common import add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
@@ -48,13 +48,8 @@ def add_to(commands: Any) -> None:
     parser = add_command(
         commands, "bench", run, "what a controller costs: time, memory, operations, energy by estimate", MORE
     )
-    add_shared(
-        parser,
-        "file",
-        nargs="?",
-        default=DEFAULT_CONTROLLER,
-        help=f"{SHARED['file']['help']} (default {DEFAULT_CONTROLLER})",
-    )
+    text = f"controller file, or the name of a shipped one (default {DEFAULT_CONTROLLER})"
+    add_shared(parser, "file", nargs="?", default=DEFAULT_CONTROLLER, help=text)
     add_stimulus(parser)
     parser.add_argument("--wake-up", type=number(0.1, " s"), default=3.0, metavar="SECONDS",
                         help="how long each wake-up measurement takes (default 3)")  # fmt: skip
@@ -82,14 +77,12 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
     for observation in stimulus.log.observations():
         profiled.step(observation)
     result |= counts(profiled)
-    times: dict[str, Any] = {}
-    for key, text, of in (
-        ("loop", "ticks in the loop", lambda: speed.loop_times(program, stimulus)),
-        ("call", "ticks called from Python", lambda: speed.call_times(program, stimulus)),
-        ("step", "Controller.step", lambda: speed.step_times(controller, stimulus)),
-    ):
-        phase(text)
-        times[key] = of()
+    phase("ticks in the loop")
+    times = {"loop": speed.loop_times(program, stimulus)}
+    phase("ticks called from Python")
+    times["call"] = speed.call_times(program, stimulus)
+    phase("Controller.step")
+    times["step"] = speed.step_times(controller, stimulus)
     result |= {"operations": [asdict(share) for share in profiled.shares(times["loop"]["mean"])], "time_us": times}
     result |= limits(controller, times["loop"], options.wake_up, phase)
     result["advice"] = advice(result)
@@ -177,9 +170,8 @@ def show(result: dict[str, Any]) -> None:
     table("time of a tick, us", ["tick", *keys], rows)
     shown = [o for o in result["operations"][:MOST_OPERATIONS] if o["share"] >= 0.005]
     rows = [[o["label"], o["kernel"], o["us"], f"{o['share']:.0%}"] for o in shown]
-    table(f"where it goes: {len(shown)} of {len(result['operations'])} operations", [
-        "of", "kernel", "us a tick", "share"
-    ], rows)  # fmt: skip
+    title = f"where it goes: {len(shown)} of {len(result['operations'])} operations"
+    table(title, ["of", "kernel", "us a tick", "share"], rows)
     names = {"dense": "dense", "accumulates": "accumulates (AC)", "multiply_accumulates": "multiply-accumulates (MAC)"}
     rows = [[names[k], n["a_tick"], n["a_second"]] for k, n in result["synaptic_operations"].items()]
     table("synaptic operations", ["kind", "a tick", "a second"], rows)

@@ -178,7 +178,7 @@ def show(d: dict[str, Any], file: str) -> None:
     if health["synthetic"]:
         print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")
     if not health["weighed"]:
-        print("  too many synapses to look at one by one: not looked for dead, identical and one-sided")
+        print("  too many synapses to look at one by one: not looked for dead and identical neurons")
     for line in d["warnings"]:
         print(f"warning: {line}")
     print(f"ok, {counted(len(d['warnings']), 'warning')}" if d["warnings"] else "ok")

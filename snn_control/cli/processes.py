@@ -22,12 +22,10 @@ __all__ = ["failure", "run_processes"]
 def failure(folder: Path, codes: Mapping[str, int]) -> str:
     """Which process failed, and the last line that it wrote."""
     said = []
-    for name, code in codes.items():
-        if code:
-            path = folder / f"{name}.log"
-            lines = path.read_text(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
-            said.append(f"{name} ended with code {code} ({path}): {last}")
+    for name in (name for name, code in codes.items() if code):
+        path = folder / f"{name}.log"
+        last = (path.read_text(errors="replace").strip() or "it wrote nothing").split("\n")[-1].strip()
+        said.append(f"{name} ended with code {codes[name]} ({path}): {last}")
     return "; ".join(said)
 
 
