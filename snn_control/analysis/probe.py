@@ -19,21 +19,14 @@ from ..engine.compile import compile_function
 from ..engine.facts import PopulationFacts
 from ..engine.kernels import HUGE, outputs
 from ..engine.program import POST, PRE, STEP, Program
-from ..engine.rows import WORDS
 from ..engine.spike_ring import SpikeRing
-from ..engine.tick import run_rows
+from ..engine.tick import ROW, run_rows
 from .stimulus import Stimulus
 
 __all__ = ["Activity", "PopulationProbe", "Probed", "probe", "sample"]
 
-ROW = 8 * WORDS  # bytes
 MOST_NEURONS, MOST_TRACES = 10_000, 8  # of a population whose spikes, whose membranes are kept
 MOST_SPIKES = 2_000_000  # of a population that are kept
-
-
-def rows(first, count):
-    """Run ``count`` operations of a bound table from the address ``first`` on."""
-    run_rows(first, count)
 
 
 class PopulationProbe:
@@ -144,7 +137,7 @@ class Probed(Controller):
     """
 
     def __init__(self, program: Program, keep_steps: int = 0) -> None:
-        self._rows = compile_function(rows, "void(int64,int64)")
+        self._rows = compile_function(run_rows, "int64(int64,int64)")
         sections = [o.section for o in program.operations]
         self._counts = {section: sections.count(section) for section in (PRE, STEP, POST)}
         super().__init__(program)
@@ -160,20 +153,18 @@ class Probed(Controller):
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)
 
     def _run(self) -> None:
-        row = self.bound.table + ROW
-        self._rows(row, self._counts[PRE])
-        row += ROW * self._counts[PRE]
+        row = first_step = self._rows(self.bound.table + ROW, self._counts[PRE])
         for _ in range(self.program.steps):
-            done = 0
+            row, done = first_step, 0
             for at, one in self._stops:
-                self._rows(row + ROW * done, at - done)
+                row = self._rows(row, at - done)
                 one.before()
-                self._rows(row + ROW * at, 1)
+                row = self._rows(row, 1)
                 one.after()
                 done = at + 1
-            self._rows(row + ROW * done, self._counts[STEP] - done)
+            row = self._rows(row, self._counts[STEP] - done)
             self._clock[1] += 1
-        self._rows(row + ROW * self._counts[STEP], self._counts[POST])
+        self._rows(row, self._counts[POST])
         self._clock[0] += 1
 
 
