@@ -164,10 +164,8 @@ def show(d: dict[str, Any], file: str) -> None:
     zeros = f" (of {places:,} places: weights of 0 are no synapses)" if used < places else ""
     print(f"{d['neurons']:,} neurons, {used:,} synapses{zeros}, {d['operations']} operations")
     print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
-    print(
-        f"memory: {memory['constants']:,} B constants, {memory['state']:,} B state, "
-        f"{memory['io']:,} B inputs and outputs"
-    )
+    sizes = f"{memory['constants']:,} B constants, {memory['state']:,} B state, {memory['io']:,} B inputs and outputs"
+    print(f"memory: {sizes}")
     share = d["rough_us_a_tick"] / (d["period"] * 1e6)
     print(f"about {d['rough_us_a_tick']:g} us a tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz a neuron; "
           f"measure it: snn_control bench {file}")  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..controller_file import ControllerSpec, load_spec
 from ..errors import DescriptionError, RuntimeFault
 from ..resources import DEFAULT_WORLD, shipped
-from .common import add_command, add_shared, keywords, make_environment, need_extra, number, whole
+from .common import add_command, add_shared, keywords, make_environment, need_extra, number, print_json, whole
 from .demo_report import Finished
 from .episodes import baselines_of
 from .processes import failure, run_processes
@@ -32,13 +32,11 @@ stays within the bounds that the world names. Else exit code 1.
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(
-        commands, "demo", run, "close a loop over ROS 2 between a simulated robot and a controller", MORE
-    )
+    text = "close a loop over ROS 2 between a simulated robot and a controller"
+    parser = add_command(commands, "demo", run, text, MORE)
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
-    parser.add_argument(
-        "--env", default=DEFAULT_WORLD, metavar="ID", help=f"world for which a controller ships ({DEFAULT_WORLD})"
-    )
+    text = f"world for which a controller ships ({DEFAULT_WORLD})"
+    parser.add_argument("--env", default=DEFAULT_WORLD, metavar="ID", help=text)
     add_shared(parser, "--arg", help="argument of the world")
     for name in ("frequency", "motion", "background"):
         given = partial("{}={}".format, name)
@@ -95,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     write_report(folder)
     env.close()
     if options.json:
-        print(json.dumps(summary, indent=1))
+        print_json(summary)
     else:
         from ..report.table import print_summary
 
@@ -124,8 +122,6 @@ def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
     env.reset(seed=0)
     env.step(env.action_space.sample())
     compiled = sum(how == "compiled" for how in compilations.values())
-    say(
-        f"{compiled} functions compiled, {len(compilations) - compiled} from the cache: "
-        f"{time.monotonic() - start:.1f} s"
-    )
+    cached = f"{len(compilations) - compiled} from the cache"
+    say(f"{compiled} functions compiled, {cached}: {time.monotonic() - start:.1f} s")
     return controller

@@ -44,7 +44,7 @@ ABOUT_THE_STEPS = "skipped: periods of real time that the world was too late for
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
-    """Of the errors, one a step [s], from ``tracking.scored_from`` on."""
+    """How large the errors are, one a step [s], from ``tracking.scored_from`` on."""
     scored = np.asarray(error)[round(tracking.scored_from / step) :] * tracking.scale
     return {
         f"rms_{tracking.unit}": round(float(np.sqrt(np.mean(scored**2))), 3),
@@ -61,10 +61,8 @@ def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dic
     """
     given = np.asarray(commands, np.float64)[round(scored_from / step) :]
     change = np.diff(given, axis=0)
-    swings = 0
-    for axis, end in zip(given.T, np.broadcast_to(limit, given.shape[1:]), strict=True):
-        ends = np.sign(axis[np.abs(axis) >= end])
-        swings += np.count_nonzero(ends[1:] != ends[:-1])
+    ends = np.sign(given) * (np.abs(given) >= limit)
+    swings = sum(np.count_nonzero(np.diff(axis[axis != 0])) for axis in ends.T)
     return {
         "change_rms": round(float(np.sqrt(np.mean(np.sum(change**2, axis=1)))), 3),
         "full_swings_per_s": round(swings / given.shape[1] / (len(given) * step), 2),
@@ -77,8 +75,8 @@ def commanded(actions: Any) -> float:
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Of the commands (ticks, axes): the first that is not the safe one, 0, which is when the world began, and how many
-    safe ones lie between it and the last."""
+    """Index of the first of the commands (ticks, axes) that is not the safe one, 0, which is when the world began, and
+    how many safe ones lie between it and the last."""
     moving = np.flatnonzero(np.any(commands != 0, axis=1))
     return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
 

@@ -61,9 +61,8 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(
-        commands, "import", run, "read a NIR file in a framework's dialect; compare it spike by spike", MORE
-    )
+    text = "read a NIR file in a framework's dialect; compare it spike by spike"
+    parser = add_command(commands, "import", run, text, MORE)
     parser.add_argument("file", metavar="FILE", help="a NIR file (.nir)")
     parser.add_argument("--dialect", metavar="D", default="", help="whose numbers the file has")
     parser.add_argument("--dt", type=number(1e-9, " s"), metavar="DT", help="step of the original simulation [s]")
