@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import DescriptionError
 from ..files import writing
@@ -14,9 +14,6 @@ from ..record.input_log import InputLogRecorder
 from ..training.rollout import Spread
 from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes
-
-if TYPE_CHECKING:
-    from ..report.episode_video import EpisodeVideo
 
 MORE = """\
 Beside the controller stands chance: the same episodes with random actions; and the classical controller that the
@@ -69,9 +66,9 @@ def run(options: argparse.Namespace) -> int:
     seeds = range(options.seed, options.seed + options.episodes)
     tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
     rows: dict[Task, dict[str, Any]] = {}
-    recording = _Recording(options, player)
+    notes: list[str] = []
     try:
-        jobs = _play(options, player, tasks, rows, recording)
+        jobs = _play(options, player, tasks, rows, notes)
     except KeyboardInterrupt:
         if not rows:
             raise
@@ -83,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result)
     else:
-        _print(options, result, recording)
+        _print(options, result, notes)
     return 130 if jobs is None else 0
 
 
@@ -102,79 +99,68 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 
 
 def _play(
-    options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]],
-    recording: _Recording,
-) -> int:  # fmt: skip
-    """Fill ``rows``; returns how many processes played. An interrupt keeps the finished ones."""
+    options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], notes: list[str]
+) -> int:
+    """Fill ``rows``, and ``notes`` with what was written; returns how many processes played. An interrupt keeps the
+    finished ones."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=options.json or not console.is_terminal) as progress:
         bar = progress.add_task("episodes", total=len(tasks))
-
-        def keep(task: Task, row: dict[str, Any]) -> None:
-            rows[task] = row
-            progress.update(bar, advance=1)
-
         begin = time.perf_counter()
-        with recording:
-            keep(tasks[0], player.play(*tasks[0], recording.before_step))
+        rows[tasks[0]] = _first(options, player, tasks[0], notes)
+        progress.update(bar, advance=1)
         left, seconds = tasks[1:], time.perf_counter() - begin
         cores = len(os.sched_getaffinity(0)) if seconds * len(left) > WORTH else 1
         jobs = 1 if options.keep_learning else max(1, min(options.jobs or cores, len(left)))
-        if jobs == 1:
-            for task in left:
-                keep(task, player.play(*task))
-        else:
-            with closing(in_processes(player.world, left, jobs)) as played:
-                for task, row in played:
-                    keep(task, row)
+        here = ((task, player.play(*task)) for task in left)
+        with closing(in_processes(player.world, left, jobs) if jobs > 1 else here) as played:
+            for task, row in played:
+                rows[task] = row
+                progress.update(bar, advance=1)
     return jobs
 
 
-class _Recording:
-    """A context in which the first episode is recorded: its inputs, a video."""
+def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
+    """Play the first episode, and record it: its inputs, a video. ``notes`` gets what was written."""
+    controller, world, video = player.controller, player.world, None
+    recorder = InputLogRecorder(controller.bound) if options.record else None
+    if options.video:
+        from ..report.episode_video import EpisodeVideo, check_draws
 
-    def __init__(self, options: argparse.Namespace, player: Player) -> None:
-        self._path = options.record
-        self._controller = controller = player.controller
-        self.recorder = InputLogRecorder(controller.bound) if options.record else None
-        self.video: EpisodeVideo | None = None
-        if options.video:
-            from ..report.episode_video import EpisodeVideo, check_draws
+        check_draws(player.env, options.video)
+        player.env.close()
+        player.env = make_environment(world.environment, world.arguments, render_mode="rgb_array")
+        video = EpisodeVideo(options.video, player.env)
 
-            world, env = player.world, player.env
-            check_draws(env, options.video)
-            env.close()
-            player.env = make_environment(world.environment, world.arguments, render_mode="rgb_array")
-            self.video = EpisodeVideo(options.video, player.env)
+    def before_step() -> None:
+        if recorder and not recorder.has_room(controller.repeat):
+            controller.observers.clear()
+        if video:
+            video.add()
 
-    def __enter__(self) -> None:
-        if self.recorder:
-            self._controller.observers.append(self.recorder)
-
-    def before_step(self) -> None:
-        if self.recorder and not self.recorder.has_room(self._controller.repeat):
-            self._controller.observers.clear()
-        if self.video:
-            self.video.add()
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._controller.observers.clear()
-        if self.video:
-            self.video.close(whole=kind is None)
-        if self.recorder and kind is None:
-            with writing("--record", self._path):
-                self.recorder.save(self._path)
-
-    @property
-    def recorded(self) -> str:
-        """How much was recorded, in words."""
-        assert self.recorder is not None
-        ticks, repeat = self.recorder.total, self._controller.repeat
-        lasts = f"{ticks // repeat:,} steps, {ticks * self._controller.program.facts.period:g} s"
-        return lasts if self.recorder.has_room(repeat) else f"{lasts}, then its memory was full"
+    if recorder:
+        controller.observers.append(recorder)
+    whole = False
+    try:
+        row = player.play(*task, before_step)
+        whole = True
+    finally:
+        controller.observers.clear()
+        if video:
+            video.close(whole=whole)
+    if recorder:
+        with writing("--record", options.record):
+            recorder.save(options.record)
+        ticks, repeat = recorder.total, controller.repeat
+        lasts = f"{ticks // repeat:,} steps, {ticks * controller.program.facts.period:g} s"
+        full = "" if recorder.has_room(repeat) else ", then its memory was full"
+        notes.append(f"recorded: {options.record}, {lasts}{full}")
+    if video:
+        notes.append(f"video: {video.text}")
+    return row
 
 
 # output -------------------------------------------------------------------------------------------------------
@@ -214,7 +200,7 @@ def _spread(values: list[float], least: str, most: str) -> dict[str, Any]:
     return {"mean": s.mean, "std": s.std, "interval": interval, least: s.least, most: s.most}
 
 
-def _print(options: argparse.Namespace, result: dict[str, Any], recording: _Recording) -> None:
+def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]) -> None:
     rows, title = result["episodes"], f"{options.file} in {options.env}"
     if len(rows) <= MOST_ROWS:
         table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
@@ -240,10 +226,8 @@ def _print(options: argparse.Namespace, result: dict[str, Any], recording: _Reco
     print(f"a step: {cost}; {result['wall_time_s']:.3g} s{processes}")
     if safe := sum(row["safe_ticks"] for row in rows):
         print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
-    if recording.recorder is not None:
-        print(f"recorded: {options.record}, {recording.recorded}")
-    if recording.video is not None:
-        print(f"video: {recording.video.text}")
+    for note in notes:
+        print(note)
     if result["interrupted"]:
         others = "".join(f", {len(one['episodes'])} of {who}" for who, one in result["compared"].items())
         print(f"interrupted: after {len(rows)} of {options.episodes} episodes{others}; the figures are of these")
