@@ -74,14 +74,14 @@ class Profiled(Controller):
     def shares(self, tick_us: float = math.inf) -> list[Share]:
         """Of the ticks so far, the longest first; without the slowest hundredth, which the machine disturbed.
 
-        tick_us : time of a whole tick [us]. Reading the clock takes as long as a small operation: what the operations
-            take longer together is taken off them
+        tick_us : time of a whole tick [us], the median. Reading the clock takes as long as a small operation: what the
+            median here is longer is taken off the operations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)
         us = times[ticks <= np.quantile(ticks, USUAL)].mean(axis=0) / 1e3
         readings = np.array([program.steps if o.section == STEP else 1 for o in program.operations])
-        us = np.maximum(us - readings * max(us.sum() - tick_us, 0) / readings.sum(), 0)
+        us = np.maximum(us - readings * max(np.median(ticks) / 1e3 - tick_us, 0) / readings.sum(), 0)
         total = us.sum() or 1.0
         found = [Share(o.label, o.kernel, float(t), float(t / total)) for o, t in zip(program.operations, us)]
         return sorted(found, key=lambda share: -share.us)

@@ -83,7 +83,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
     times["call"] = speed.call_times(program, stimulus)
     phase("Controller.step")
     times["step"] = speed.step_times(controller, stimulus)
-    result |= {"operations": [asdict(share) for share in profiled.shares(times["loop"]["mean"])], "time_us": times}
+    result |= {"operations": [asdict(share) for share in profiled.shares(times["loop"]["p50"])], "time_us": times}
     result |= limits(controller, times["loop"], options.wake_up, phase)
     result["advice"] = advice(result)
     return result
