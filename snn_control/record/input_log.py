@@ -26,7 +26,7 @@ from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError
 from ..files import Arrays, reason, replace_file
 from ..realtime.ports.columns import copy_events
-from ..realtime.ports.memory import ReplayControl, ReplayInput
+from ..realtime.ports.memory import ReplayInput
 from .observer import Observer, newest
 
 __all__ = ["InputLog", "InputLogRecorder"]
@@ -301,11 +301,11 @@ class InputLog:
             raise InputError(f"{path}: is damaged: its arrays do not fit together")
         return cls(period_ns, first_tick, overwritten, inputs, control, faulted)
 
-    def ports(self, bound: Bound) -> list[ReplayInput | ReplayControl]:
+    def ports(self, bound: Bound) -> list[ReplayInput]:
         """Input ports that replay it in a loop, a tick a tick; raises InputError where an input is not the bound's."""
-        ports: list[ReplayInput | ReplayControl] = []
+        ports: list[ReplayInput] = []
         if self.control.shape[1]:
-            ports.append(ReplayControl(bound, self.control, self.faulted))
+            ports.append(ReplayInput.control(bound, self.control, self.faulted))
         for name, one in self.inputs.items():
             record = one["values"] if "values" in one else [one[key] for key in ("offsets", *EVENT_COLUMNS)]
             marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}

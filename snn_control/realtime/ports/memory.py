@@ -1,4 +1,4 @@
-"""Input ports over memory, for replay and benchmarks: recorded inputs, and recorded control words."""
+"""Input ports over memory, for replay and benchmarks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from ..atomics import load_acquire, read_word, store_release
 from ..port import SIGNATURE
 from .columns import addresses_of, copy_events
 
-__all__ = ["ReplayControl", "ReplayInput"]
+__all__ = ["ReplayInput"]
 
-# Context of a replay input: addresses of the record, 0 where a column is absent, and of where it goes
+# Context of a replay input: addresses of the record, 0 where a column is absent, and of where it goes; R_BEGIN: of a
+# word that the first record sets to 1, or 0
 (
-    R_SLOT, R_LENGTH, R_POSITION, R_FRESH, R_STAMPS, R_AGES, R_WIDTH, R_VALUES, R_OFFSETS,
+    R_SLOT, R_LENGTH, R_POSITION, R_FRESH, R_STAMPS, R_AGES, R_WIDTH, R_VALUES, R_TO_VALUES, R_BEGIN, R_OFFSETS,
     R_T, R_X, R_Y, R_P, R_TO_T, R_TO_X, R_TO_Y, R_TO_P, R_CAPACITY, R_DROPPED, R_WORDS,
-) = range(20)  # fmt: skip
+) = range(22)  # fmt: skip
 
 
 @register_jitable
 def _replay_values(o, k):
     width = o[R_WIDTH]
-    values, to = i64(o[R_VALUES] + 8 * width * k, width), i64(o[R_SLOT] + 8 * SLOT_WORDS, width)
-    for i in range(width):  # the bits of float64
+    values, to = i64(o[R_VALUES] + 8 * width * k, width), i64(o[R_TO_VALUES], width)
+    for i in range(width):  # the bits, of float64 or int64
         to[i] = values[i]
 
 
@@ -54,6 +55,8 @@ def take_record(context, now, mode):
     clear_marks(slot)
     if k >= load_acquire(context + 8 * R_LENGTH):
         return 0
+    if k == 0 and o[R_BEGIN] != 0:
+        i64(o[R_BEGIN], 1)[0] = 1
     fresh = i64(o[R_FRESH], k + 1)[k]
     if o[R_AGES] != 0:
         slot[AGE] = i64(o[R_AGES], k + 1)[k]
@@ -73,8 +76,9 @@ class ReplayInput:
     A record with ``fresh`` 0 is a tick in which no sample came: it counts as one message with nothing in it, so that
     lockstep goes on. After the last record nothing comes any more.
 
-    Use ``ReplayInput.of`` for an input of a controller. ``ReplayInput.values`` and ``ReplayInput.events`` write to
-    addresses: who gives them answers for the room there. All take these marks:
+    Use ``ReplayInput.of`` for an input of a controller, ``ReplayInput.control`` for its control words.
+    ``ReplayInput.values`` and ``ReplayInput.events`` write to addresses: who gives them answers for the room there. All
+    but ``control`` take these marks:
 
     fresh : (T,) int64, messages that arrived in each tick; None: 1 for values, for events 1 where a tick has some
     stamps : (T,) int64 ns, -1 unstamped; None: all unstamped
@@ -136,7 +140,28 @@ class ReplayInput:
             raise DescriptionError(f"{name}.values", values.shape, "must have shape (ticks, n)")
         fresh = np.ones(len(values)) if fresh is None else fresh
         port = cls(slot, len(values), {R_VALUES: values}, fresh, name=name, **marks)
-        port._context[R_WIDTH] = values.shape[1]
+        port._context[[R_WIDTH, R_TO_VALUES]] = values.shape[1], slot + 8 * SLOT_WORDS
+        return port
+
+    @classmethod
+    def control(cls, bound: Bound, record: np.ndarray, faulted: bool = False) -> ReplayInput:
+        """Recorded control words; after the last record the driver reports nothing.
+
+        record : (T, words) int64, see `snn_control.engine.control`
+        faulted : the guard begins in a fault
+
+        Raises InputError where the controller has other control words.
+        """
+        words, slot = bound.array("control"), np.array(EMPTY, np.int64)
+        if record.shape[1:] != words.shape:
+            rule = f"must be (ticks, {words.size}), for as many learning rules as the controller has"
+            raise InputError(f"record of control words: shape {record.shape}: {rule}")
+        rows = np.vstack([record, record[-1:] if len(record) else words[None]])
+        rows[-1, [DRIVER, ELAPSED]] = 0
+        port = cls.values(slot.ctypes.data, rows.view(np.float64), name="control")
+        port.length, port._held[R_SLOT] = len(record), slot
+        port._context[R_TO_VALUES] = words.ctypes.data
+        port._context[R_BEGIN] = bound.address("guard") + 8 * FAULTED if faulted else 0
         return port
 
     @classmethod
@@ -178,58 +203,3 @@ def _column(name: str, array: Any, length: int, dtype: Any = np.int64) -> np.nda
     if array.shape != (length,):
         raise DescriptionError(name, array.shape, f"must have shape ({length},), one entry for each tick or event")
     return array
-
-
-# Context of recorded control words: where they go, the record, its shape, whether the guard begins in a fault
-C_CONTROL, C_RECORD, C_LENGTH, C_WIDTH, C_GUARD, C_FAULTED, C_POSITION, C_WORDS = range(8)
-
-
-def take_control(context, now, mode):
-    """``take`` of a `ReplayControl`."""
-    o = i64(context, C_WORDS)
-    control, k = i64(o[C_CONTROL], o[C_WIDTH]), o[C_POSITION]
-    if k == o[C_LENGTH]:
-        control[DRIVER] = control[ELAPSED] = 0
-        return 0
-    record = i64(o[C_RECORD] + 8 * o[C_WIDTH] * k, o[C_WIDTH])
-    for i in range(control.size):
-        control[i] = record[i]
-    if k == 0 and o[C_FAULTED] != 0:
-        i64(o[C_GUARD], FAULTED + 1)[FAULTED] = 1
-    o[C_POSITION] = k + 1
-    return 1
-
-
-class ReplayControl:
-    """An input port that writes recorded control words, a row a tick; it brings no message.
-
-    record : (T, words) int64, see `snn_control.engine.control`
-    faulted : the guard begins in a fault
-
-    Raises InputError where the controller has other control words.
-    """
-
-    name, writes_age = "control", True
-
-    def __init__(self, bound: Bound, record: np.ndarray, faulted: bool = False) -> None:
-        self._record, control = np.array(record, np.int64, order="C"), bound.array("control")
-        if self._record.shape[1:] != control.shape:
-            rule = f"must be (ticks, {control.size}), for as many learning rules as the controller has"
-            raise InputError(f"record of control words: shape {self._record.shape}: {rule}")
-        self.length = len(self._record)
-        self._slot = np.array(EMPTY, np.int64)
-        self.slot = int(self._slot.ctypes.data)
-        self._context = np.zeros(C_WORDS, np.int64)
-        self._context[:C_POSITION] = (
-            control.ctypes.data, self._record.ctypes.data, *self._record.shape, bound.address("guard"), faulted,
-        )  # fmt: skip
-        self.context = int(self._context.ctypes.data)
-        self.function = compile_callback(take_control, SIGNATURE)
-
-    def rewind(self) -> None:
-        """Begin again. Not while a loop runs."""
-        self._context[C_POSITION] = 0
-
-    def counters(self) -> dict[str, int]:
-        """``delivered`` ticks."""
-        return {"delivered": int(self._context[C_POSITION])}
