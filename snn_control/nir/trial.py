@@ -17,7 +17,7 @@ from .graph import Graph
 from .importing import import_nir
 from .options import ASK
 from .reading import read_graph
-from .verification import agrees
+from .verification import verify
 
 __all__ = ["Trial", "fitting", "other_readings", "try_others"]
 
@@ -107,7 +107,8 @@ def try_others(
         if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
             continue  # the same with another step
         try:
-            if agrees(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, until):
+            verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, until)
+            if verdict.identical and verdict.steps == len(arrays["input"]):
                 found.append(trial)
         except SnnControlError:  # the dialect's exporter cannot have written the file
             continue

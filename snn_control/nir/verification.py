@@ -18,7 +18,7 @@ from ..files import Arrays, reason
 from .importing import Imported
 from .surroundings import value_inputs
 
-__all__ = ["Difference", "Verdict", "agrees", "load_activity", "run", "verify"]
+__all__ = ["Difference", "Verdict", "load_activity", "run", "verify"]
 
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
@@ -128,31 +128,19 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
     return name, rows
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """A population and what the original's did: (steps, n), and how far ours may be from it."""
+def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
+    """The populations to compare: name, (steps, n) float64 activity of the original, and how far ours may be from it.
 
-    population: str
-    expected: np.ndarray
-    tolerance: float
-
-    def wrong(self, step: int, got: np.ndarray) -> list[Difference]:
-        expected = self.expected[step].astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            far = np.flatnonzero(~(np.abs(expected - got) <= self.tolerance))
-        return [Difference(step, self.population, int(n), float(expected[n]), float(got[n])) for n in far]
-
-
-def _pairs(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[_Pair]:
-    """The populations to compare. The input is checked first: its error is the most helpful one."""
+    The input is checked first: its error is the most helpful one.
+    """
     _, given = _the_input(imported, arrays["input"])
-    compared = {"hidden": imported.hidden} if "hidden" in arrays else {}
+    names = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:
         if len(imported.outputs) != 1:
             raise DescriptionError("outputs", list(imported.outputs), "must be one, to compare it")
-        compared["output"] = next(iter(imported.outputs.values()))
-    populations, steps, pairs = {p.name: p for p in imported.network.populations}, len(given), []
-    for key, name in compared.items():
+        names["output"] = next(iter(imported.outputs.values()))
+    populations, steps, found = {p.name: p for p in imported.network.populations}, len(given), []
+    for key, name in names.items():
         if name not in populations:
             raise DescriptionError(key, arrays[key].shape, "the network has no neurons to compare it with")
         rows = _rows(arrays[key], imported.shapes[name])
@@ -160,8 +148,8 @@ def _pairs(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[_Pair]:
             forms = _forms(imported.shapes[name], steps)
             rule = f"must be {forms}: the steps of input, and the neurons of '{name}'"
             raise DescriptionError(key, arrays[key].shape, rule)
-        pairs.append(_Pair(name, rows, TOLERANCE if populations[name].neuron.graded else 0.0))
-    return pairs
+        found.append((name, rows.astype(np.float64), TOLERANCE if populations[name].neuron.graded else 0.0))
+    return found
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
@@ -175,32 +163,25 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
         yield [activity() for activity in activities]
 
 
-def differences(imported: Imported, pairs: Sequence[_Pair], inputs: np.ndarray) -> Iterator[list[Difference]]:
-    """Run on the input; the differences in each step, in the order of the pairs."""
-    for k, step in enumerate(run(imported, inputs, [pair.population for pair in pairs])):
-        yield [difference for pair, got in zip(pairs, step, strict=True) for difference in pair.wrong(k, got)]
-
-
-def verify(imported: Imported, arrays: Mapping[str, np.ndarray]) -> Verdict:
+def verify(imported: Imported, arrays: Mapping[str, np.ndarray], until: float | None = None) -> Verdict:
     """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``, which may be missing.
 
     arrays : each (steps, n) or (steps, *shape) as `Imported.shapes` has it, or either with a batch of one behind steps
+    until : a time of `time.monotonic`, to stop then, or after the first step that differs; None compares all steps
 
     Raises DescriptionError where shapes do not fit.
     """
-    pairs = _pairs(imported, arrays)
+    compared = _compared(imported, arrays)
     first: Difference | None = None
-    wrong = 0
-    for found in differences(imported, pairs, arrays["input"]):
-        wrong += len(found)
-        first = first or next(iter(found), None)
-    return Verdict(len(arrays["input"]), first, wrong, sum(pair.expected.size for pair in pairs))
-
-
-def agrees(imported: Imported, arrays: Mapping[str, np.ndarray], until: float) -> bool:
-    """Whether `verify` would find it identical; stops at the first difference, and gives up (False) at ``until``, a
-    time of `time.monotonic`."""
-    for found in differences(imported, _pairs(imported, arrays), arrays["input"]):
-        if found or time.monotonic() > until:
-            return False
-    return True
+    step = wrong = 0
+    for step, activity in enumerate(run(imported, arrays["input"], [name for name, _, _ in compared])):
+        for (name, expected, tolerance), got in zip(compared, activity, strict=True):
+            with np.errstate(invalid="ignore"):
+                far = np.flatnonzero(~(np.abs(expected[step] - got) <= tolerance))
+            wrong += far.size
+            if far.size and first is None:
+                neuron = int(far[0])
+                first = Difference(step, name, neuron, float(expected[step, neuron]), float(got[neuron]))
+        if until is not None and (first or time.monotonic() > until):
+            break
+    return Verdict(step + 1, first, wrong, sum(expected.size for _, expected, _ in compared))
