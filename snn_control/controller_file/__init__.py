@@ -19,10 +19,10 @@ from ..errors import NO_VALUE, DescriptionError
 from ..files import read_text, reason
 from ..network import Network
 from ..network.checks import Seconds, Whole, check_seed
-from .descriptions import read_fields
+from .descriptions import read_fields, read_network, read_output
+from .keys import INPUTS
 from .reader import VERSION, Loader, Reader, nearest
 from .ros import RosTopic, read_topics
-from .sections import read_input, read_network, read_output
 from .writing import save_spec
 
 __all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
@@ -74,10 +74,12 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     version = r.take("version")
     if version != VERSION or isinstance(version, bool):
         raise DescriptionError("version", version, f"must be {VERSION}")
-    period = r.number("period")
-    dt = r.number("dt", period)
+    period = r.plain("period", float)
+    dt = r.plain("dt", float, period)
     network = read_network(r.child("network", {}), dt)
-    inputs = tuple(read_input(name, child) for name, child in r.children("inputs", {}))
+    inputs = tuple(
+        read_fields(child, INPUTS[child.kind(INPUTS, "kind")], name=name) for name, child in r.children("inputs", {})
+    )
     outputs = tuple(read_output(name, child) for name, child in r.children("outputs"))
     guard = read_fields(r.child("guard", {}), Guard)
     ros = r.child("ros", {})

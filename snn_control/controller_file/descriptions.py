@@ -1,23 +1,23 @@
-"""Descriptions read from mappings, key by key, as `keys` declares them."""
+"""Descriptions read from mappings, key by key, as `keys` declares them; outputs and networks have shorter ways."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_origin
 
+from ..coding import ArgmaxDecoder, Decoder, Output
 from ..engine import registry
 from ..errors import DescriptionError
+from ..network import Network, Population, Projection
 from .keys import EVENTS_ENCODERS, PLUGINS, SINGLE, Key, keys, types_at
-from .reader import Reader
+from .reader import PLAIN, Reader
 
-__all__ = ["read_fields", "read_place", "type_at"]
+__all__ = ["read_fields", "read_network", "read_output"]
 
 #: what a field holds -> how it is read; what is of another kind is checked by the description alone
 READERS: dict[Any, Callable[..., Any]] = {
     Any: Reader.array,
-    float: Reader.number,
-    str: Reader.text,
-    bool: Reader.flag,
     tuple[int, int]: Reader.pair,
     tuple[Any, Any]: Reader.bounds,
 }
@@ -66,4 +66,61 @@ def _value(r: Reader, key: Key) -> Any:
         return tuple(read_place(one, key.place) for one in r.items(key.name))
     if key.place and (isinstance(value, Mapping) or key.kind is None):
         return read_place(r.child(key.name), key.place)
+    if key.kind in PLAIN:
+        return r.plain(key.name, key.kind)
     return READERS.get(key.kind, Reader.take)(r, key.name)
+
+
+def read_output(name: str, r: Reader) -> Output:
+    """The output of a mapping; raises DescriptionError."""
+    return read_fields(r, Output, name=name, decoder=_decoder(r))
+
+
+def _decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
+    """One decoder, a list of them, or the choice among their sums."""
+    value = r.values.get("decoder")
+    if isinstance(value, list):
+        if not value:
+            raise DescriptionError(r.at("decoder"), value, "must hold at least one decoder")
+        return tuple(read_place(one, "decoders") for one in r.items("decoder"))
+    inner = r.child("decoder")
+    if inner.values.get("type") == "argmax":
+        return read_place(inner, "argmax")
+    return (read_fields(inner, type_at(inner, "decoders", "argmax")),)
+
+
+def read_network(r: Reader, dt: float) -> Network:
+    """The whole section, for a step of ``dt`` [s] where it is a NIR file's; raises DescriptionError."""
+    if r.has("nir"):
+        return _read_nir(r, dt)
+    populations = tuple(read_fields(child, Population, name=name) for name, child in r.children("populations", {}))
+    projections = tuple(_read_projection(child) for child in r.items("projections"))
+    return r.make(Network, populations=populations, projections=projections)
+
+
+def _read_projection(r: Reader) -> Projection:
+    given: dict[str, Any] = {}
+    if not isinstance(r.values.get("connection"), dict):
+        given["connection"] = r.plain("connection", str, "dense")
+    else:
+        made = read_place(r.child("connection"), "connection")
+        given = dict(zip(("connection", "weights"), made if isinstance(made, tuple) else [made]))
+    try:
+        return read_fields(r, Projection, **given)
+    except DescriptionError as error:
+        path = re.sub(r"^projections\[[^]]*\]", lambda _: r.path, error.path)
+        raise DescriptionError(path, error.value, error.rule, error.fix) from None
+
+
+def _read_nir(r: Reader, dt: float) -> Network:
+    """``nir: net.nir``, its ``dialect`` and ``options``; the network's inputs have the names of its Input nodes."""
+    from ..nir import import_nir
+
+    file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
+    r.done()
+    try:
+        return import_nir(r.folder / file, dialect, dt, options.values).network
+    except DescriptionError as error:
+        if error.path == "FILE":
+            raise DescriptionError(r.at("nir"), file, error.rule, error.fix) from None
+        raise (error.within(r.path) if error.path.startswith(("dialect", "options")) else error) from None

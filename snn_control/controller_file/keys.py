@@ -12,7 +12,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, ValueInput
@@ -140,27 +140,18 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
     texts, found = _texts(described), []
     hints = get_type_hints(described, include_extras=True)
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
-    for field, default in _defaults(described):
+    for field, parameter in inspect.signature(described).parameters.items():
         hint, rule = hints[field], rules.get(field)
         if rule is not None and _bare(hint) is hint:  # that of fields which declare none
             hint = Annotated[hint, rule]
         place = next((PLACES[one] for one in _inner(hint) if one in PLACES), "")
         if described is EventsInput and field == "encoder":
             hint, place = Encoder, EVENTS_ENCODERS
-        default = MISSING if field in NEEDED.get(described, ()) else default
+        needed = parameter.default is parameter.empty or field in NEEDED.get(described, ())
+        default = MISSING if needed else parameter.default
         name, text = RENAMED.get(field, field), texts.get(field, "")
         found.append(Key(name, field, hint, default, text, place, _kind(hint, rule)))
     return tuple(found)
-
-
-def _defaults(described: Any) -> Iterator[tuple[str, Any]]:
-    """(field, default) of all fields or parameters."""
-    if not is_dataclass(described):
-        for name, one in inspect.signature(described).parameters.items():
-            yield name, MISSING if one.default is one.empty else one.default
-        return
-    for f in fields(described):
-        yield f.name, f.default if f.default_factory is MISSING else f.default_factory()
 
 
 def _kind(hint: Any, rule: Any) -> Any:

@@ -23,8 +23,13 @@ __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
 VERSION = 1  # of the file
 FLOAT_MAX = float(np.finfo(np.float32).max)
-
-
+#: kind of a plain value -> its types in Python, and what it is called
+PLAIN: dict[type, tuple[Any, str]] = {
+    float: (int | float, "a number"),
+    str: (str, "a text"),
+    bool: (bool, "true or false"),
+    list: (list, "a list"),
+}
 MOST_VALUES = 1_000_000  # of a file, what its references repeat counted again
 DEEPEST = 50  # lists and mappings in one another
 
@@ -114,51 +119,35 @@ class Reader:
             return default
         return self.values.pop(key)
 
-    def number(self, key: str, default: Any = MISSING) -> float:
+    def plain(self, key: str, kind: type, default: Any = MISSING) -> Any:
+        """A value of a ``kind`` of `PLAIN`."""
         value = self.take(key, default)
-        if value is not default and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise DescriptionError(self.at(key), value, "must be a number")
-        if value is not default and FLOAT_MAX < abs(value) < math.inf:
+        types, what = PLAIN[kind]
+        if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
+            raise DescriptionError(self.at(key), value, f"must be {what}")
+        if kind is float and FLOAT_MAX < abs(value) < math.inf:
             raise DescriptionError(self.at(key), value, f"must be finite, at most {FLOAT_MAX:.3g}")
         return value
 
-    def text(self, key: str, default: Any = MISSING) -> str:
-        value = self.take(key, default)
-        if value is not default and not isinstance(value, str):
-            raise DescriptionError(self.at(key), value, "must be a text")
-        return value
-
-    def flag(self, key: str, default: Any = MISSING) -> bool:
-        value = self.take(key, default)
-        if not isinstance(value, bool):
-            raise DescriptionError(self.at(key), value, "must be true or false")
-        return value
-
-    def pair(self, key: str, default: Any = MISSING) -> tuple[Any, Any]:
-        value = self.take(key, default)
-        if value is default:
-            return value
+    def pair(self, key: str) -> tuple[Any, Any]:
+        value = self.take(key)
         if not isinstance(value, list) or len(value) != 2:
             raise DescriptionError(self.at(key), value, "must be two values [a, b]")
         return value[0], value[1]
 
-    def array(self, key: str, default: Any = MISSING) -> Any:
+    def array(self, key: str) -> Any:
         """A number, nested lists, or ``file.npz#name``."""
-        value = self.take(key, default)
-        if value is default:
-            return value
+        value = self.take(key)
         numbers = self._numbers(self.at(key), value)
         found = np.asarray(numbers)
         if found.size and found.dtype == np.float64 and FLOAT_MAX < max(found.max(), -found.min()) < math.inf:
             raise DescriptionError(self.at(key), value, "must be finite numbers of float32")
         return numbers
 
-    def bounds(self, key: str, default: Any = MISSING) -> tuple[Any, Any]:
+    def bounds(self, key: str) -> tuple[Any, Any]:
         """``[low, high]``, each of them a number, a list of numbers or ``file.npz#name``."""
-        sides = self.pair(key, default)
-        if sides is default:
-            return sides
-        return self._numbers(f"{self.at(key)}[0]", sides[0]), self._numbers(f"{self.at(key)}[1]", sides[1])
+        low, high = self.pair(key)
+        return self._numbers(f"{self.at(key)}[0]", low), self._numbers(f"{self.at(key)}[1]", high)
 
     def _numbers(self, path: str, value: Any) -> Any:
         if isinstance(value, str):
@@ -195,10 +184,8 @@ class Reader:
         return Reader(self.take(key, default), self.at(key), self.folder)
 
     def items(self, key: str) -> list[Reader]:
-        value = self.take(key, [])
-        if not isinstance(value, list):
-            raise DescriptionError(self.at(key), value, "must be a list")
-        return [Reader(v, f"{self.at(key)}[{k}]", self.folder) for k, v in enumerate(value)]
+        values = self.plain(key, list, [])
+        return [Reader(value, f"{self.at(key)}[{k}]", self.folder) for k, value in enumerate(values)]
 
     def children(self, key: str, default: Any = MISSING) -> list[tuple[str, Reader]]:
         inner = self.child(key, default)

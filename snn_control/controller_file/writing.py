@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_origin
@@ -240,21 +240,13 @@ def _check_own(path: Path, beside: Path) -> None:
     except (OSError, ValueError):
         held = {beside.name}  # whatever it is, it is not ours
     try:
-        known = set(_texts(yaml.load(read_text(path), Loader)))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        events = yaml.parse(read_text(path), Loader)
+        known = {event.value for event in events if isinstance(event, yaml.ScalarEvent)}
+    except (OSError, ValueError, yaml.YAMLError):
         known = set()
     if other := sorted(name for name in held if f"{beside.name}#{name}" not in known):
         rule = f"holds what {path.name} does not refer to ({', '.join(other[:3])}) and would be replaced"
         raise DescriptionError(str(beside), NO_VALUE, rule, "choose another name, or move it away")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts of plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for one in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(one)
 
 
 def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
