@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import DescriptionError
 from ..network import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel
 from .graph import Graph, Node
-from .neurons import FIELDS, MODELS, NEURONS
+from .neurons import FIELDS, MODELS, NEURONS, TAUS
 from .options import ASK, FLAG, Choices, Option
 
 __all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]
@@ -94,6 +94,9 @@ def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, *
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
+    """The fields of a spiking neuron, with these; a graded one has none of them."""
+    if MODELS[node.kind].graded:
+        return {}
     return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
 
 
@@ -144,10 +147,9 @@ def _snntorch(r: Reading, node: Node) -> Cell:
         _require(node, tau, t >= step * (1 - 1e-6), rule)
         return step / t, _one(gain)
 
-    if node.kind == "LIF":
-        return Cell(_leaky(LI if membrane else LIF, r, *part("tau", "r"), **values), v_init=0.0)
-    (loss, gain), (loss_syn, _) = part("tau_mem", "r"), part("tau_syn", "w_in")
-    return Cell(_leaky(CubaLI if membrane else CubaLIF, r, loss, gain, loss_syn, **values), v_init=0.0)
+    (loss, gain), *synapse = (part(*keys) for keys in zip(TAUS[node.kind], ("r", "w_in")))
+    model = {"LIF": LI, "CubaLIF": CubaLI}[node.kind] if membrane else MODELS[node.kind]
+    return Cell(_leaky(model, r, loss, gain, *(loss for loss, _ in synapse), **values), v_init=0.0)
 
 
 def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
@@ -167,11 +169,10 @@ def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
 def _norse(r: Reading, node: Node) -> Cell:
     """v += dt / tau ((v_leak - v) + x), where the file says dt tau; LIFCell's x is a current that its input adds to."""
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
+    firing = _firing(node, strict=True)
     if node.kind == "IF":
-        model = _model(IF, **_firing(node, strict=True), r=node.each("r") / r.dt)
-        return Cell(model, v_init=plain(node.each("v_reset")))
+        return Cell(_model(IF, **firing, r=node.each("r") / r.dt), v_init=plain(node.each("v_reset")))
     step = float(F(r.file_dt))  # norse multiplies a float32 by it
-    rest, gain = node.each("v_leak"), node.each("r")
 
     def loss(key: str) -> np.ndarray:
         share = step * step / node.each(key)
@@ -183,15 +184,9 @@ def _norse(r: Reading, node: Node) -> Cell:
             r.notes.append(f"{node.name}: {key} is {1 / np.min(share):.4g} steps; {odd}")
         return share
 
-    if node.kind == "LI":
-        share = loss("tau")
-        return Cell(_leaky(LI, r, share, gain * share, v_leak=rest))
-    values = _firing(node, strict=True, v_leak=rest)
-    if node.kind == "LIF":
-        share = loss("tau")
-        return Cell(_leaky(LIF, r, share, gain * share, **values))
-    share = loss("tau_mem")
-    return Cell(_leaky(CubaLIF, r, share, gain * share, loss("tau_syn"), **values))
+    share, *share_syn = (loss(key) for key in TAUS[node.kind])
+    gain = node.each("r") * share
+    return Cell(_leaky(MODELS[node.kind], r, share, gain, *share_syn, v_leak=node.each("v_leak"), **firing))
 
 
 # sinabs ------------------------------------------------------------------------------------------------------------
@@ -200,29 +195,26 @@ def _sinabs(r: Reading, node: Node) -> Cell:
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as sinabs writes it")
     _no_reset(node, "sinabs")
     floor = r.choices.ask(node, "min_v_mem")
-    v_min = -np.inf if floor is None else floor
-    firing = {"reset": "subtract", "several": True, "v_min": v_min}
+    values = _firing(node, reset="subtract", several=True) | {"v_min": -np.inf if floor is None else floor}
     if node.kind == "IF":
-        return Cell(_model(IF, **_firing(node, **firing), r=1 / r.dt), v_init=0.0)
+        return Cell(_model(IF, **values, r=1 / r.dt), v_init=0.0)
     tau = node.each("tau")
     _require(node, "tau", tau > 0.05, "must count steps, as sinabs writes it")
     alpha = np.exp((F(-1) / tau.astype(F)).astype(np.float64)).astype(F)  # rounded where PyTorch rounds
     share = -np.log(np.clip(alpha.astype(np.float64), np.exp(-FASTEST), 1))
     gain = (F(1) - alpha).astype(np.float64) if r.choices.ask(node, "norm_input") else np.ones_like(share)
-    if node.kind == "LI":
-        return Cell(_leaky(LI, r, share, gain, integration="exact", v_min=v_min), v_init=0.0)
-    return Cell(_leaky(LIF, r, share, gain, integration="exact", **_firing(node, **firing)), v_init=0.0)
+    return Cell(_leaky(MODELS[node.kind], r, share, gain, integration="exact", **values), v_init=0.0)
 
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
     """The step is in the file wherever a gain holds it: r = 1 / dt of IF, tau / dt of what does not decay its input."""
     for node in graph.of_kind("IF", "CubaLIF", "LIF"):
-        r, tau = node.each("r"), {"LIF": "tau", "CubaLIF": "tau_mem"}.get(node.kind)
-        if tau is None:
+        r = node.each("r")
+        if node.kind == "IF":
             return float(1 / r[0])
         if node.kind == "CubaLIF" or not _near(r, 1).all():
-            return float(node.each(tau)[0] / r[0])
+            return float(node.each(TAUS[node.kind][0])[0] / r[0])
     return None
 
 
@@ -257,34 +249,33 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
-def _as_written(r: Reading, node: Node) -> tuple[type[NeuronModel], dict[str, Any]]:
-    """Our model of a node, and its fields as the file has them."""
+def _as_written(r: Reading, node: Node) -> dict[str, Any]:
+    """The fields of our model of a node, as the file has them."""
     model = MODELS[node.kind]
     values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
     if not model.graded:
         values["strict"] = True
     if "v_reset" in values:
         values["reset"] = "subtract" if r.choices.ask(node, "reset_mechanism") == "subtract" else "value"
-    return model, values
+    return values
 
 
 def _nir_euler(r: Reading, node: Node) -> Cell:
     """Forward Euler; the new synaptic current drives the membrane, as in LI -> LIF without a delay."""
-    model, values = _as_written(r, node)
+    values, inputs = _as_written(r, node), Cell.inputs
     if "tau_mem" in values:
         values["integration"] = "euler"
         if (r.dt > values["tau_mem"]).any():
             r.notes.append(f"{node.name}: the step is longer than its time constant; the Euler step overshoots")
-    cell = Cell(_model(model, **values), 0.0)
-    if "tau_syn" not in values:
-        return cell
-    return replace(cell, inputs=(("synaptic", plain(node.each("w_in") * r.dt / values["tau_syn"])),))
+    if "tau_syn" in values:
+        inputs = (("synaptic", plain(node.each("w_in") * r.dt / values["tau_syn"])),)
+    return Cell(_model(MODELS[node.kind], **values), 0.0, inputs=inputs)
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
     """The exact solution for what is constant over a step; the threshold is compared once a step."""
-    model, values = _as_written(r, node)
-    cell = Cell(_model(model, **values), 0.0)
+    values = _as_written(r, node)
+    cell = Cell(_model(MODELS[node.kind], **values), 0.0)
     if "tau_syn" not in values:
         return cell
     tau_mem, tau_syn, w_in = values["tau_mem"], values["tau_syn"], node.each("w_in")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, Input, Output, ValueInput
 from ..engine.build import build
+from ..engine.build.builder import matrix
 from ..errors import DescriptionError
 from ..files import replace_file
 from ..network import AllToAll, Network, OneToOne, Population, Projection
@@ -25,7 +26,7 @@ from ..network.distributions import Distribution
 from . import own
 from .neurons import FIELDS
 from .reading import library
-from .weights import MOST, as_node, natural, picture
+from .weights import MOST, as_node, natural, picture, plain
 
 __all__ = ["export_graph", "export_nir"]
 
@@ -64,11 +65,8 @@ def _no_more(path: str, description: Any) -> None:
     """Refuse fields of a description that this exporter does not know, unless they have their default."""
     known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
     for f in fields(description):
-        if f.name in known:
-            continue
         value = getattr(description, f.name)
-        default = f.default_factory() if f.default_factory is not MISSING else f.default
-        if value is not default and value != default:
+        if f.name not in known and value is not f.default and value != f.default:
             raise DescriptionError(f"{path}.{f.name}", value, "has no place in NIR", "leave it out")
 
 
@@ -144,17 +142,17 @@ class _Export:
             return np.broadcast_to(_array(value, n), (n,)).reshape(shape).copy()
 
         metadata: dict[str, Any] = {"model": type(model).__name__.lower(), "order": order}
-        metadata |= {key: _plain(getattr(model, key)) for key in model.names() if key not in held}
+        metadata |= {key: plain(getattr(model, key)) for key in model.names() if key not in held}
         values = {word: each(getattr(model, key)) for key, word in held.items()}
         bias = _array(population.bias, n)
         if np.any(bias):
             if "v_leak" not in values:
                 rule = f"NIR has no constant current into an {kind}"
                 raise DescriptionError(f"{where}.bias", population.bias, rule, "give it to a projection as its bias")
-            metadata |= {"bias": _plain(bias), "v_leak": _plain(model.v_leak)}  # type: ignore[attr-defined]
+            metadata |= {"bias": plain(bias), "v_leak": plain(model.v_leak)}  # type: ignore[attr-defined]
             values["v_leak"] = values["v_leak"] + values["r"] * each(bias)
         if population.v_init is not None:
-            metadata["v_init"] = _plain(_array(population.v_init, n))
+            metadata["v_init"] = plain(_array(population.v_init, n))
         if "tau_syn" in values:
             values["w_in"] = values["tau_syn"] / self.dt  # a spike of weight w adds w to the current
         if kind == "Scale":
@@ -204,18 +202,16 @@ class _Export:
     def _resolved(p: Projection, n_pre: int, n_post: int) -> Projection:
         """The projection with arrays in the place of what is drawn."""
         connector = p.connector
-        values: dict[str, Any] = {}
-        if isinstance(connector, AllToAll | OneToOne):
-            values["connection"] = "dense" if isinstance(connector, AllToAll) else "one_to_one"
-            shape: Any = (n_pre, n_post) if isinstance(connector, AllToAll) else (n_pre,)
-        elif isinstance(connector, Convolution):
+        if isinstance(connector, Convolution):
             return p
+        if isinstance(connector, AllToAll | OneToOne):
+            values: dict[str, Any] = {"connection": "dense" if isinstance(connector, AllToAll) else "one_to_one"}
+            shape = (n_pre, n_post) if isinstance(connector, AllToAll) else (n_pre,)
         else:
             pre, post = connector.pairs(n_pre, n_post, p.pre == p.post)
-            values |= {"connection": "sparse", "pre_index": pre, "post_index": post}
+            values = {"connection": "sparse", "pre_index": pre, "post_index": post}
             shape = pre.shape
-        weights = p.weights.sample(shape) if isinstance(p.weights, Distribution) else np.asarray(p.weights)
-        values["weights"] = np.broadcast_to(weights, shape).astype(np.float32)
+        values["weights"] = matrix(p.label, p.weights, shape)
         return replace(p, **values)
 
     @staticmethod
@@ -240,9 +236,3 @@ class _Export:
         for name in read:
             node = self.nir.Output(np.array(self.shapes[name]))
             self.edges.append((name, self._add("output" if len(read) == 1 else f"{name}_output", node)))
-
-
-def _plain(value: Any) -> Any:
-    """A value as HDF5 stores it: an array, or a number, text or truth value of Python."""
-    array = np.asarray(value)
-    return array if array.ndim else array.item()

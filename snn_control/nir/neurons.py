@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Relay, Threshold
 
-__all__ = ["FIELDS", "MODELS", "NEURONS", "SPIKING"]
+__all__ = ["FIELDS", "MODELS", "NEURONS", "SPIKING", "TAUS"]
 
 LEAK = {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}
 SYNAPSE = {"tau_mem": "tau_mem", "tau_syn": "tau_syn", "r": "r", "v_leak": "v_leak"}
@@ -22,5 +22,7 @@ FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
 }
 #: NIR's kind -> our model
 MODELS = {kind: model for model, (kind, _) in FIELDS.items() if model is not Relay}
+#: NIR's kind -> its words for the time constants, that of the membrane first
+TAUS = {kind: tuple(word for word in held.values() if "tau" in word) for kind, held in FIELDS.values()}
 SPIKING = tuple(kind for kind, model in MODELS.items() if not model.graded)
 NEURONS = tuple(MODELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,6 @@ from .graph import Node
 __all__ = ["ASK", "FLAG", "Choices", "Option"]
 
 ASK = object()  # no default: the user must choose
-
-
 FLAG = ("true", "false")
 MEANING = {"true": True, "false": False}
 
@@ -42,22 +41,13 @@ class Option:
         """The value of a text, or of what YAML made of it; raises ValueError with the rule."""
         word = str(value).lower()
         if self.number:
-            return _bound(word)
+            with suppress(ValueError):
+                if word == "none" or -math.inf < float(word) <= 0:
+                    return None if word == "none" else float(word)
+            raise ValueError("must be a number <= 0, or none")
         if word not in self.words:
             raise ValueError(f"must be {', '.join(self.words[:-1])} or {self.words[-1]}")
         return MEANING.get(word, word)
-
-
-def _bound(word: str) -> float | None:
-    if word == "none":
-        return None
-    try:
-        number = float(word)
-    except ValueError:
-        number = math.nan
-    if not -math.inf < number <= 0:
-        raise ValueError("must be a number <= 0, or none")
-    return number
 
 
 @dataclass

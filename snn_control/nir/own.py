@@ -7,6 +7,7 @@ the graph: ``dialect`` and ``dt``.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,7 @@ def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
     elif connection == "one_to_one" and np.ndim(weights) == 2:
         values |= {"connection": "one_to_one", "weights": np.diagonal(weights).copy()}
     elif connection == "convolution" and "kernel" in m:  # it was written out as a matrix
-        shape, stride, dilation = (tuple(int(n) for n in m[key]) for key in ("shape", "stride", "dilation"))
-        padding = m["padding"] if isinstance(m["padding"], str) else tuple(int(n) for n in m["padding"])
-        values["connection"] = Convolution(shape, stride, padding, dilation, int(m["groups"]))  # type: ignore[arg-type]
+        values["connection"] = Convolution(**{f.name: m[f.name] for f in fields(Convolution)})
         values["weights"] = m["kernel"]
     if "scale" in m:
         values |= {"precision": "int8", "scale": float(m["scale"])}

@@ -50,18 +50,15 @@ def read_graph(path: str | os.PathLike) -> Graph:
         raise DescriptionError("FILE", str(path), f"cannot be read: {reason(error)}") from None
     if not h5py.is_hdf5(path):
         raise DescriptionError("FILE", str(path), "is not an HDF5 file, which NIR files are")
-    content: Any = {}
     try:
         if not whole:
             raise ValueError("one of its heaps of texts is damaged")
         with h5py.File(path, "r") as opened:
-            content = _content(opened["node"], h5py, size, count())
-        _without_check(content)
-        graph = nir.dict2NIRNode(content)
+            graph = _made(_content(opened["node"], h5py, size, count()))
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"it holds a {type(graph).__name__}, not a graph")
-    except Exception as error:  # h5py, the library's assertions and NumPy each have their own
-        rule = f"cannot be read as a NIR file: {_culprit(content) or _reason(error)}"
+    except Exception as error:  # of h5py, or of `_made`
+        rule = f"cannot be read as a NIR file: {_reason(error)}"
         raise DescriptionError(str(path), NO_VALUE, rule, "it may be cut or damaged: write it again") from None
     return flatten(graph)
 
@@ -122,28 +119,24 @@ def _reason(error: Exception) -> str:
     return f"it has no {missing[1]}" if missing else reason(error)
 
 
-def _culprit(content: Any, path: str = "nodes") -> str:
-    """Which node cannot be made, and why; empty where each can be."""
-    nodes = content.get("nodes") if isinstance(content, dict) else None
-    for name, node in nodes.items() if isinstance(nodes, dict) else ():
-        if not isinstance(node, dict) or not isinstance(node.get("type"), str):
-            return f"{path}.{name} has no type"
-        if inner := _culprit(node, f"{path}.{name}.nodes"):
-            return inner
-        try:
-            library().dict2NIRNode(dict(node))
-        except Exception as error:
-            return f"{path}.{name} ({node['type']}): {_reason(error)}"
-    return ""
+def _made(content: Any, where: str = "") -> Any:
+    """The library's object of what a group of the file holds; graphs without the library's check of their types.
 
-
-def _without_check(content: Any) -> None:
-    """The library does not pass ``type_check`` to nested graphs: set it in each."""
-    if isinstance(content, dict):
-        for value in content.values():
-            _without_check(value)
-        if content.get("type") == "NIRGraph":
-            content["type_check"] = False
+    where : the group's name; raises ValueError that begins with it
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
+        raise ValueError(f"{where or 'it'} has no type")
+    kind, inner = content["type"], content.get("nodes")
+    prefix = f"{where}.nodes." if where else "nodes."
+    nodes = {k: _made(node, prefix + k) for k, node in inner.items()} if isinstance(inner, dict) else {}
+    nir = library()
+    try:
+        if kind != "NIRGraph":
+            return nir.dict2NIRNode(content)
+        edges = [(a.decode(), b.decode()) for a, b in content["edges"]]
+        return nir.NIRGraph(nodes, edges, content.get("metadata", {}), type_check=False)
+    except Exception as error:  # the library's assertions and NumPy each have their own
+        raise ValueError(f"{where} ({kind}): {_reason(error)}" if where else _reason(error)) from None
 
 
 def flatten(graph: Any) -> Graph:

@@ -6,6 +6,7 @@ matrix, and the metadata keep the kernel.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..errors import DescriptionError
 from ..network import Projection
 from ..network.convolution import Convolution
 
-__all__ = ["MOST", "as_node", "picture"]
+__all__ = ["MOST", "as_node", "natural", "picture", "plain"]
 
 MOST = 1 << 26  # weights of a matrix
 Shape = tuple[int, ...]
@@ -45,6 +46,12 @@ def _pool(p: Projection) -> str:
         return ""
     one = np.float32(w.flat[0])
     return {np.float32(1): "SumPool2d", np.float32(1 / w[0].size): "AvgPool2d"}.get(one, "")
+
+
+def plain(value: Any) -> Any:
+    """A value as HDF5 stores it: an array, or a number, text or truth value of Python."""
+    array = np.asarray(value)
+    return array if array.ndim else array.item()
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
@@ -130,9 +137,7 @@ def _unrolled(
     pre, post, weight = c.synapses(weights)
     matrix = np.zeros((n_post, n_pre), np.float32)
     matrix[post, pre] = weight
-    metadata |= {"kernel": weights, "shape": np.array(c.shape), "stride": np.array(c.stride)}
-    metadata |= {"dilation": np.array(c.dilation), "groups": int(c.groups)}
-    metadata["padding"] = c.padding if isinstance(c.padding, str) else np.array(c.padding)
+    metadata |= {"kernel": weights} | {f.name: plain(getattr(c, f.name)) for f in fields(c)}
     if bias is not None:
         bias = np.repeat(bias, n_post // bias.size)
     return _matrix(nir, matrix, bias, metadata), (n_pre,), (n_post,)
