@@ -18,7 +18,7 @@ from ..coding import Guard, Input, Output
 from ..errors import NO_VALUE, DescriptionError
 from ..files import read_text, reason
 from ..network import Network
-from ..network.checks import Seconds, Whole, check_seed
+from ..network.checks import Checked, Seconds, Whole, check_seed
 from .descriptions import read_fields, read_network, read_output
 from .keys import INPUTS
 from .reader import VERSION, Loader, Reader, nearest
@@ -28,11 +28,8 @@ from .writing import save_spec
 __all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
 
 
-REPEAT = Whole(1, 1_000_000)  # ticks in one `Controller.step`
-
-
 @dataclass(frozen=True)
-class ControllerSpec:
+class ControllerSpec(Checked):
     """A whole controller file.
 
     period : control period [s], one tick
@@ -43,7 +40,7 @@ class ControllerSpec:
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
     path : of the file that it was read from; empty where it was not
 
-    Raises DescriptionError where `repeat` or `seed` is none.
+    Raises DescriptionError where a number is none of these.
     """
 
     period: Seconds
@@ -52,16 +49,12 @@ class ControllerSpec:
     network: Network
     outputs: tuple[Output, ...]
     guard: Guard = field(default_factory=Guard)
-    repeat: Annotated[int, REPEAT] = 1
+    repeat: Annotated[int, Whole(1, 1_000_000)] = 1
     seed: Annotated[int, check_seed] = 0
     reset_each_tick: bool = False
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
     path: str = ""
-
-    def __post_init__(self) -> None:
-        REPEAT("repeat", self.repeat)
-        check_seed("seed", self.seed)
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
         """Write it as a controller file, see `save_spec`."""

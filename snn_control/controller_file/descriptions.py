@@ -10,7 +10,7 @@ from ..coding import ArgmaxDecoder, Decoder, Output
 from ..engine import registry
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection
-from .keys import EVENTS_ENCODERS, PLUGINS, SINGLE, Key, keys, types_at
+from .keys import EVENTS_ENCODERS, OUTPUT_DECODERS, PLUGINS, SINGLE, Key, keys, types_at
 from .reader import PLAIN, Reader
 
 __all__ = ["read_fields", "read_network", "read_output"]
@@ -23,25 +23,20 @@ READERS: dict[Any, Callable[..., Any]] = {
 }
 
 
-def read_place(r: Reader, place: str) -> Any:
+def _read_place(r: Reader, place: str) -> Any:
     """The description that ``type`` names, of those that can stand in a place; raises DescriptionError."""
-    return read_fields(r, SINGLE[place] if place in SINGLE else type_at(r, place))
-
-
-def type_at(r: Reader, place: str, *also: str) -> Any:
-    """The class that ``type`` names, one of ours or of a plug-in; raises DescriptionError.
-
-    also : other names that could stand there, for the message
-    """
+    if place in SINGLE:
+        return read_fields(r, SINGLE[place])
     value = r.values.get("type")
     known = types_at(place, value)
     try:
-        return known[r.kind([*known, *also])]
+        described = known[r.kind(known)]
     except DescriptionError as error:
-        kind = "encoders" if place == EVENTS_ENCODERS else place
+        kind = {EVENTS_ENCODERS: "encoders", OUTPUT_DECODERS: "decoders"}.get(place, place)
         if kind not in PLUGINS.values() or value in list(registry.types(kind)) or not (broken := registry.faults(kind)):
             raise
         raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
+    return read_fields(r, described)
 
 
 def read_fields(r: Reader, described: Any, skip: Collection[str] = (), **given: Any) -> Any:
@@ -63,9 +58,9 @@ def _value(r: Reader, key: Key) -> Any:
     if value is None and key.optional:
         return r.take(key.name)
     if key.place and get_origin(key.kind) is tuple:
-        return tuple(read_place(one, key.place) for one in r.items(key.name))
+        return tuple(_read_place(one, key.place) for one in r.items(key.name))
     if key.place and (isinstance(value, Mapping) or key.kind is None):
-        return read_place(r.child(key.name), key.place)
+        return _read_place(r.child(key.name), key.place)
     if key.kind in PLAIN:
         return r.plain(key.name, key.kind)
     return READERS.get(key.kind, Reader.take)(r, key.name)
@@ -82,11 +77,9 @@ def _decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
     if isinstance(value, list):
         if not value:
             raise DescriptionError(r.at("decoder"), value, "must hold at least one decoder")
-        return tuple(read_place(one, "decoders") for one in r.items("decoder"))
-    inner = r.child("decoder")
-    if inner.values.get("type") == "argmax":
-        return read_place(inner, "argmax")
-    return (read_fields(inner, type_at(inner, "decoders", "argmax")),)
+        return tuple(_read_place(one, "decoders") for one in r.items("decoder"))
+    made = _read_place(r.child("decoder"), OUTPUT_DECODERS)
+    return made if isinstance(made, ArgmaxDecoder) else (made,)
 
 
 def read_network(r: Reader, dt: float) -> Network:
@@ -103,7 +96,7 @@ def _read_projection(r: Reader) -> Projection:
     if not isinstance(r.values.get("connection"), dict):
         given["connection"] = r.plain("connection", str, "dense")
     else:
-        made = read_place(r.child("connection"), "connection")
+        made = _read_place(r.child("connection"), "connection")
         given = dict(zip(("connection", "weights"), made if isinstance(made, tuple) else [made]))
     try:
         return read_fields(r, Projection, **given)

@@ -35,7 +35,7 @@ from ..network.convolution import Convolution, pooling
 from ..network.distance import positions_of
 from ..network.graph import Drawn
 
-__all__ = ["EVENTS_ENCODERS", "INPUTS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
+__all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
 __all__ += ["members", "type_of", "types_at"]
 
 INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``kind``
@@ -49,6 +49,7 @@ PLUGINS: dict[Any, str] = {
     Decoder: "decoders",
 }
 EVENTS_ENCODERS = "events_encoders"
+OUTPUT_DECODERS = "output_decoders"  # one that is an output's whole decoder
 #: place -> ``type`` -> description, where plug-ins bring none; `pooling` makes a Convolution and its weights
 OWN: dict[str, dict[str, Any]] = {
     "connection": {
@@ -83,11 +84,13 @@ LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
 def types_at(place: str, name: Any = None) -> dict[str, Any]:
     """What ``type`` may say at a place of the file, each with its class (a function for "pooling").
 
-    place : a key of `OWN`, a value of `PLUGINS`, or `EVENTS_ENCODERS`
+    place : a key of `OWN`, a value of `PLUGINS`, `EVENTS_ENCODERS` or `OUTPUT_DECODERS`
     name : the ``type`` that is wanted, if known: plug-ins are loaded only where snn_control has none of that name
     """
     if place in OWN:
         return OWN[place]
+    if place == OUTPUT_DECODERS:
+        return registry.types("decoders", name) | OWN["argmax"]
     if place not in ("encoders", EVENTS_ENCODERS):
         return registry.types(place, name)
     known = registry.types("encoders", name)

@@ -106,21 +106,19 @@ class _Writer:
     def document(self, spec: Any) -> dict[str, Any]:
         """A ControllerSpec as the YAML says it."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
-        found: dict[str, Any] = {"version": VERSION} | numbers
-        inputs = {one.name: self.input(one) for one in _named("inputs", spec.inputs)}
-        network = self.network(spec.network)
-        outputs = {one.name: self.output(one) for one in _named("outputs", spec.outputs)}
-        found |= {key: values for key, values in (("inputs", inputs), ("network", network)) if values}
-        found["outputs"] = outputs
-        if guard := self.fields(spec.guard, ("guard",)):
-            found["guard"] = guard
-        ros = {
+        topics = {
             "inputs": self.topics("inputs", spec.ros_inputs, spec.inputs),
             "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs),
         }
-        if ros := {side: topics for side, topics in ros.items() if topics}:
-            found["ros"] = ros
-        return found
+        sections = {
+            "inputs": {one.name: self.input(one) for one in _named("inputs", spec.inputs)},
+            "network": self.network(spec.network),
+            "outputs": {one.name: self.output(one) for one in _named("outputs", spec.outputs)},
+            "guard": self.fields(spec.guard, ("guard",)),
+            "ros": {side: found for side, found in topics.items() if found},
+        }
+        found = {key: section for key, section in sections.items() if section or key == "outputs"}
+        return {"version": VERSION, **numbers, **found}
 
     def input(self, one: Any) -> dict[str, Any]:
         kinds = {cls: kind for kind, cls in INPUTS.items()}

@@ -138,6 +138,7 @@ STRUCTURAL = [
     ("period", MISSING, "period: is missing; add 'period'"),
     ("period", "fast", "period = 'fast': must be a number"),
     ("dt", [0.001], "dt = [0.001]: must be a number"),
+    ("period", -1, "period = -1: must be > 0 s"),
     ("repeat", 0, "repeat = 0: must be a whole number >= 1"),
     ("repeat", 1.5, "repeat = 1.5: must be a whole number >= 1"),
     ("seed", -1, "seed = -1: must be a whole number >= 0 and below 2^63"),
@@ -303,7 +304,6 @@ MEANING = [
 #: rules that need the whole and dt: told by build()
 BUILD = [
     ("dt", 0.0015, "dt = 0.0015: must divide the period (0.002 s); use dt = 0.001 or 0.002, or period = 0.0015"),
-    ("period", -1, "period = -1: must be > 0 s"),
     (f"{FIRST}.pre", "joint", "projections[joint -> motor].pre = 'joint': must be an input or a population: camera, joints"),
     (f"{FIRST}.post", "camera", "projections[joints -> camera].post = 'camera': must be a population"),
     (f"{FIRST}.delay", 1e-5, "projections[joints -> motor].delay = 1e-05: rounds to no step of 0.001 s"),
