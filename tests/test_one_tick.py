@@ -108,7 +108,7 @@ def looped(folder, record):
     t = np.zeros(record["offsets"][-1], np.int64)
     events = [record["offsets"], t, record["x"], record["y"], record["p"]]
     camera = ReplayInput.of(bound, "camera", events, fresh=np.ones(TICKS))
-    joints = ReplayInput.values(bound.address("joints.slot"), record["values"], fresh=record["valid"].astype(int))
+    joints = ReplayInput(bound.address("joints.slot"), record["values"], fresh=record["valid"].astype(int))
     out = RecordOutput(bound.address("command"), 3, TICKS)
     loop = Loop(
         tick_address(), bound.table, controller.period_ns, [camera, joints], [out], mode="free", keep=controller

@@ -87,7 +87,7 @@ def tried_again(test):
 
 def value_input(fresh, stamps=None, name="input", available=None):
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
-    port = ReleasedInput.values(slot.ctypes.data, np.zeros((len(fresh), 1)), fresh=fresh, stamps=stamps, name=name)
+    port = ReleasedInput(slot.ctypes.data, np.zeros((len(fresh), 1)), fresh=fresh, stamps=stamps, name=name)
     port.words = slot  # keeps it alive
     if available is not None:
         port.hold_back(available)
@@ -573,7 +573,7 @@ def test_lockstep_is_as_fast_as_its_messages_and_free_running_to_the_bit():
     for mode in ("lockstep", "free"):
         slot, command = np.zeros(SLOT_WORDS + 1, np.int64), np.zeros(2)
         values = np.random.default_rng(4).normal(size=(len(fresh), 1))
-        port = ReplayInput.values(slot.ctypes.data, values, fresh=fresh, stamps=np.arange(len(fresh)) * MS)
+        port = ReplayInput(slot.ctypes.data, values, fresh=fresh, stamps=np.arange(len(fresh)) * MS)
         recorder = RecordOutput(command.ctypes.data, 2, 4096)
         table = np.array([slot.ctypes.data, command.ctypes.data, 2, 0], np.int64)
         loop = Loop(ticks.tick("follow"), table.ctypes.data, MS, [port], [recorder], mode=mode)

@@ -23,7 +23,7 @@ def make_loop(inputs, outputs, mode="free", **options):
 def test_values_fresh_ages_and_stamps():
     slot = np.zeros(SLOT_WORDS + 2, np.int64)
     values = np.arange(10.0).reshape(5, 2)
-    replay = ReplayInput.values(slot.ctypes.data, values, fresh=[0, 2, 0, 0, 1], stamps=[5, 6, 7, 8, 9], name="joints")
+    replay = ReplayInput(slot.ctypes.data, values, fresh=[0, 2, 0, 0, 1], stamps=[5, 6, 7, 8, 9], name="joints")
     headers = RecordOutput(slot.ctypes.data, SLOT_WORDS, 8, dtype=np.int64)
     data = RecordOutput(slot[SLOT_WORDS:].ctypes.data, 2, 8)
     make_loop([replay], [headers, data]).run(6)
@@ -42,7 +42,7 @@ def test_values_fresh_ages_and_stamps():
 def test_recorded_ages_are_replayed_as_they_were():
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
     ages = [-1, 17, 1_000_017, 3]
-    replay = ReplayInput.values(slot.ctypes.data, np.zeros((4, 1)), fresh=[0, 1, 0, 1], ages=ages)
+    replay = ReplayInput(slot.ctypes.data, np.zeros((4, 1)), fresh=[0, 1, 0, 1], ages=ages)
     headers = RecordOutput(slot.ctypes.data, SLOT_WORDS, 8, dtype=np.int64)
     make_loop([replay], [headers]).run(4)
     assert headers.read()[2][:, 1].tolist() == ages
@@ -55,8 +55,8 @@ def test_events_are_cut_at_the_capacity_and_counted():
     addresses = (t.ctypes.data, x.ctypes.data, y.ctypes.data, p.ctypes.data)
     offsets = [0, 2, 2, 8]
     source = np.arange(8)
-    replay = ReplayInput.events(
-        slot.ctypes.data, addresses, capacity, [offsets, source * 10, source, source + 60_000, source % 2]
+    replay = ReplayInput(
+        slot.ctypes.data, [offsets, source * 10, source, source + 60_000, source % 2], addresses, capacity
     )
     headers = RecordOutput(slot.ctypes.data, SLOT_WORDS, 8, dtype=np.int64)
     times = RecordOutput(t.ctypes.data, capacity, 8, dtype=np.int64)
@@ -76,7 +76,7 @@ def test_events_are_cut_at_the_capacity_and_counted():
 def test_a_replay_can_be_repeated_to_the_bit():
     slot, command = np.zeros(SLOT_WORDS + 1, np.int64), np.zeros(3)
     values = np.random.default_rng(0).normal(size=(50, 1))
-    replay = ReplayInput.values(slot.ctypes.data, values, fresh=np.arange(50) % 3 == 0)
+    replay = ReplayInput(slot.ctypes.data, values, fresh=np.arange(50) % 3 == 0)
     recorder = RecordOutput(command.ctypes.data, 3, 100)
     table = np.array([slot.ctypes.data, command.ctypes.data, 3, 0], np.int64)
     loop = Loop(ticks.tick("follow"), table.ctypes.data, PERIOD, [replay], [recorder], mode="free")
@@ -121,18 +121,18 @@ def test_wrong_shapes_are_refused():
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
     address = slot.ctypes.data
     with pytest.raises(DescriptionError, match=r"joints\.values"):
-        ReplayInput.values(address, np.zeros(3), name="joints")
+        ReplayInput(address, np.zeros(3), name="joints")
     with pytest.raises(DescriptionError, match="stamps"):
-        ReplayInput.values(address, np.zeros((3, 1)), stamps=[1])
+        ReplayInput(address, np.zeros((3, 1)), stamps=[1])
     with pytest.raises(DescriptionError, match="offsets"):
-        ReplayInput.events(address, (1, 1, 1, 1), 4, [[0, 9], [1], [1], [1], [1]])
+        ReplayInput(address, [[0, 9], [1], [1], [1], [1]], (1, 1, 1, 1), 4)
     with pytest.raises(DescriptionError, match="capacity"):
-        ReplayInput.events(address, (1, 1, 1, 1), -1, [[0, 1], [1], [1], [1], [1]])
+        ReplayInput(address, [[0, 1], [1], [1], [1], [1]], (1, 1, 1, 1), -1)
 
 
 def test_no_record_beyond_the_last_is_ever_there():
     slot = np.zeros(SLOT_WORDS + 1, np.int64)
-    replay = ReplayInput.values(slot.ctypes.data, np.zeros((3, 1)))
+    replay = ReplayInput(slot.ctypes.data, np.zeros((3, 1)))
     for _ in range(2):
         make_loop([replay], []).run(9)
         assert replay.counters()["delivered"] == 3

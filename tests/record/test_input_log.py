@@ -58,7 +58,7 @@ def run_live(pace: str, **sizes):
     controller = patient()
     bound = controller.bound
     queue = PacketQueue(PacketReceiver.of(bound, "camera", Pacing(pace)), "camera")
-    joints = ReplayInput.values(
+    joints = ReplayInput(
         bound.address("joint_velocity.slot"),
         np.random.default_rng(2).normal(0, 2, (TICKS, 2)),
         np.arange(TICKS) % 3 == 0,

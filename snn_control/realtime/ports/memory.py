@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,19 @@ class ReplayInput:
     A record with ``fresh`` 0 is a tick in which no sample came: it counts as one message with nothing in it, so that
     lockstep goes on. After the last record nothing comes any more.
 
-    Use ``ReplayInput.of`` for an input of a controller, ``ReplayInput.control`` for its control words.
-    ``ReplayInput.values`` and ``ReplayInput.events`` write to addresses: who gives them answers for the room there. All
-    but ``control`` take these marks:
+    Use ``ReplayInput.of`` for an input of a controller, ``ReplayInput.control`` for its control words. The class itself
+    writes to addresses: who gives them answers for the room there.
 
+    Parameters
+    ----------
+    slot : address of the io slot
+    record : of a value input (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied.
+        Of an events input offsets, t, x, y, p. offsets (T + 1,) int64: events of tick k are
+        ``offsets[k]:offsets[k + 1]``; what exceeds the capacity is dropped and counted. t (N,) int64 ns; x, y (N,)
+        uint16; p (N,) uint8, ON = 1
+    to : address of the n float64 of a value input, by default behind the slot's header; addresses where t, x, y and p
+        of an events input stand
+    capacity : events that each of these holds
     fresh : (T,) int64, messages that arrived in each tick; None: 1 for values, for events 1 where a tick has some
     stamps : (T,) int64 ns, -1 unstamped; None: all unstamped
     ages : (T,) int64 ns, ages at each tick, replayed as they were recorded; None: the loop's own rule
@@ -89,31 +98,38 @@ class ReplayInput:
     def __init__(
         self,
         slot: int,
-        length: int,
-        columns: Mapping[int, np.ndarray],
-        fresh: Any,
+        record: np.ndarray | Sequence[Any],
+        to: int | Sequence[int] = 0,
+        capacity: int = 0,
+        fresh: Any = None,
         stamps: Any = None,
         ages: Any = None,
         name: str = "recorded",
     ) -> None:
-        self.name, self.slot, self.length, self.writes_age = name, slot, length, ages is not None
-        stamps = np.full(length, -1) if stamps is None else stamps
-        marks = {R_FRESH: _column("fresh", fresh, length), R_STAMPS: _column("stamps", stamps, length)}
-        if ages is not None:
-            marks[R_AGES] = _column("ages", ages, length)
-        self._held = {**columns, **marks}
-        self._context = np.zeros(R_WORDS, np.int64)
+        self.name, self.slot, self.writes_age = name, slot, ages is not None
+        context = self._context = np.zeros(R_WORDS, np.int64)
+        if isinstance(record, np.ndarray):
+            self._held = _values(name, record)
+            usual = np.ones(len(record))
+            context[[R_WIDTH, R_TO_VALUES]] = record.shape[1], to or slot + 8 * SLOT_WORDS
+        else:
+            self._held = _events(name, record, capacity)
+            usual = np.diff(self._held[R_OFFSETS]) > 0
+            context[R_TO_T : R_TO_P + 1], context[R_CAPACITY] = to, capacity
+        self.length = len(usual)
+        fresh, stamps = usual if fresh is None else fresh, np.full(self.length, -1) if stamps is None else stamps
+        for word, key, marks in ((R_FRESH, "fresh", fresh), (R_STAMPS, "stamps", stamps), (R_AGES, "ages", ages)):
+            if marks is not None:
+                self._held[word] = _column(key, marks, self.length)
         for word, array in self._held.items():
-            self._context[word] = array.ctypes.data
-        self._context[R_SLOT], self._context[R_LENGTH] = slot, length
-        self.context = int(self._context.ctypes.data)
+            context[word] = array.ctypes.data
+        context[R_SLOT], context[R_LENGTH] = slot, self.length
+        self.context = int(context.ctypes.data)
         self.function = compile_callback(take_record, SIGNATURE)
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
-        """Into the input ``name`` of a controller's `Bound`.
-
-        record : of a value input (T, n) float64; of an events input offsets, t, x, y and p, as `events` has them
+        """Into the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages.
 
         Raises InputError where the controller has no such input, or one of another size.
         """
@@ -125,23 +141,9 @@ class ReplayInput:
             slot, data = io_arrays(bound.program, bound.io, "a value input", name, slot="<i8", data="<f8")
             if record.shape[1:] != data.shape:
                 raise InputError(f"record of input '{name}': shape {record.shape}: must be (ticks, {data.size})")
-            return cls.values(slot.ctypes.data, record, name=name, **marks)
-        return cls.events(*addresses_of(bound, name), record, name=name, **marks)
-
-    @classmethod
-    def values(cls, slot: int, values: Any, fresh: Any = None, name: str = "values", **marks: Any) -> ReplayInput:
-        """A value input.
-
-        slot : address of the io slot; its data, float64[n], follow the header
-        values : (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied
-        """
-        values = np.ascontiguousarray(values, np.float64)
-        if values.ndim != 2:
-            raise DescriptionError(f"{name}.values", values.shape, "must have shape (ticks, n)")
-        fresh = np.ones(len(values)) if fresh is None else fresh
-        port = cls(slot, len(values), {R_VALUES: values}, fresh, name=name, **marks)
-        port._context[[R_WIDTH, R_TO_VALUES]] = values.shape[1], slot + 8 * SLOT_WORDS
-        return port
+            return cls(slot.ctypes.data, record, name=name, **marks)
+        address, columns, capacity = addresses_of(bound, name)
+        return cls(address, record, columns, capacity, name=name, **marks)
 
     @classmethod
     def control(cls, bound: Bound, record: np.ndarray, faulted: bool = False) -> ReplayInput:
@@ -158,35 +160,9 @@ class ReplayInput:
             raise InputError(f"record of control words: shape {record.shape}: {rule}")
         rows = np.vstack([record, record[-1:] if len(record) else words[None]])
         rows[-1, [DRIVER, ELAPSED]] = 0
-        port = cls.values(slot.ctypes.data, rows.view(np.float64), name="control")
+        port = cls(slot.ctypes.data, rows.view(np.float64), words.ctypes.data, name="control")
         port.length, port._held[R_SLOT] = len(record), slot
-        port._context[R_TO_VALUES] = words.ctypes.data
         port._context[R_BEGIN] = bound.address("guard") + 8 * FAULTED if faulted else 0
-        return port
-
-    @classmethod
-    def events(
-        cls, slot: int, addresses: Sequence[int], capacity: int, record: Sequence[Any], fresh: Any = None,
-        name: str = "events", **marks: Any,
-    ) -> ReplayInput:  # fmt: skip
-        """An event stream.
-
-        addresses : where t, x, y and p of the io slot stand; each holds ``capacity`` events
-        record : offsets, t, x, y, p. offsets (T + 1,) int64: events of tick k are ``offsets[k]:offsets[k + 1]``; what
-            exceeds the capacity is dropped and counted. t (N,) int64 ns; x, y (N,) uint16; p (N,) uint8, ON = 1
-        """
-        offsets, n = np.ascontiguousarray(record[0], np.int64), len(record[1])
-        if capacity < 0:
-            raise DescriptionError(f"{name}.capacity", capacity, "must not be negative")
-        if offsets.ndim != 1 or len(offsets) < 1 or offsets[0] < 0 or offsets[-1] > n or (np.diff(offsets) < 0).any():
-            raise DescriptionError(f"{name}.offsets", offsets, f"must ascend within 0 .. {n}, the number of events")
-        columns = {R_OFFSETS: offsets}
-        for word, (key, dtype), array in zip((R_T, R_X, R_Y, R_P), EVENT_COLUMNS.items(), record[1:], strict=True):
-            columns[word] = _column(key, array, n, dtype)
-        fresh = np.diff(offsets) > 0 if fresh is None else fresh
-        port = cls(slot, len(offsets) - 1, columns, fresh, name=name, **marks)
-        port._context[R_TO_T : R_TO_P + 1] = addresses
-        port._context[R_CAPACITY] = capacity
         return port
 
     def rewind(self) -> None:
@@ -196,6 +172,24 @@ class ReplayInput:
     def counters(self) -> dict[str, int]:
         """``delivered`` records and ``dropped`` stream elements."""
         return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._context[R_DROPPED])}
+
+
+def _values(name: str, record: np.ndarray) -> dict[int, np.ndarray]:
+    if record.ndim != 2:
+        raise DescriptionError(f"{name}.values", record.shape, "must have shape (ticks, n)")
+    return {R_VALUES: np.ascontiguousarray(record, np.float64)}
+
+
+def _events(name: str, record: Sequence[Any], capacity: int) -> dict[int, np.ndarray]:
+    offsets, n = np.ascontiguousarray(record[0], np.int64), len(record[1])
+    if capacity < 0:
+        raise DescriptionError(f"{name}.capacity", capacity, "must not be negative")
+    if offsets.ndim != 1 or len(offsets) < 1 or offsets[0] < 0 or offsets[-1] > n or (np.diff(offsets) < 0).any():
+        raise DescriptionError(f"{name}.offsets", offsets, f"must ascend within 0 .. {n}, the number of events")
+    columns = {R_OFFSETS: offsets}
+    for word, (key, dtype), array in zip((R_T, R_X, R_Y, R_P), EVENT_COLUMNS.items(), record[1:], strict=True):
+        columns[word] = _column(key, array, n, dtype)
+    return columns
 
 
 def _column(name: str, array: Any, length: int, dtype: Any = np.int64) -> np.ndarray:

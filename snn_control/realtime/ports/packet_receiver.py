@@ -9,20 +9,10 @@ A port holds packets as bytes (of DDS, of a ring) and calls, in a tick::
 
 A packet is decoded as far as its events are due and the budget lasts; what is left stays in hand for the next tick.
 
-Pace
-----
-arrival : what has arrived is due.
-sensor : an event is due when its sensor time, mapped to the host's clock, has come: this spreads a long packet over the
-    ticks that it lasts. The mapping is the least difference seen between a packet's arrival and the time of its first
-    event; it is let go by 100 us a second, for the drift of the clocks. Nothing waits longer than 0.1 s: an event
-    that is due later than that is due now (a jump), and the mapping begins anew with the next packet.
-In lockstep a packet is decoded whole in its tick: neither pace nor budget hold. In mode free there is no budget.
-
-Late events: an event whose time is more than ``late`` before the newest one seen is counted and given all the same.
-A packet whose first event is more than 0.1 s before the newest one, or whose first event went ahead by 1 s more than
-the host's clock did, is a jump of the sensor's clock: counted, and "newest" begins anew.
-
-Capacity: the first events of a tick are kept, those beyond are decoded, counted and dropped.
+With the pace ``sensor`` an event is due when its sensor time, mapped to the host's clock, has come. The mapping is the
+least difference seen between a packet's arrival and the time of its first event; it is let go slowly, for the drift of
+the clocks, and begins anew where a clock jumped. docs/events_realtime.md says which events belong to a tick, what is
+late, what a jump is, and what happens beyond the capacity.
 
 Sensor time (column t, ns) and host time (arrival and stamp of the slot) are never mixed.
 """
@@ -137,8 +127,10 @@ def decode_due(context):
     """Decode what is due of the packet in hand; 1 where the next may be offered, 0 where the tick is over."""
     o = i64(context, WORDS)
     while o[HAND] != 0:
-        if o[LEFT] <= 0:
-            _used_up(context, o)
+        if o[LEFT] <= 0:  # its bytes are free, and its latency is known
+            o[HAND] = 0
+            if o[PACKET_STAMP] >= 0 and not record_since(o[LATENCY], o[PACKET_STAMP], context + 8 * TIMESPEC):
+                o[UNRELATED] += 1
             break
         if o[SPENT] != 0:
             return 0
@@ -182,14 +174,6 @@ def _use_codec(o, encoding):
         state[k] = 0
     o[ENCODING_CHANGES] += o[ENCODING] >= 0
     o[ENCODING] = encoding
-
-
-@register_jitable
-def _used_up(context, o):
-    """The packet is decoded to its end: its bytes are free, and its latency is known."""
-    o[HAND] = 0
-    if o[PACKET_STAMP] >= 0 and not record_since(o[LATENCY], o[PACKET_STAMP], context + 8 * TIMESPEC):
-        o[UNRELATED] += 1
 
 
 # ---------------------------------------------------------------- clocks
@@ -387,12 +371,10 @@ class PacketReceiver:
         self._block[NOW:] = 0
         self._block[ENCODING] = -1
         self._state[:] = words.new_state(1, int(self._block[WIDTH]), int(self._block[HEIGHT]))
-        histogram.clear(self.latency)
+        self.latency[:] = 0
 
     def counters(self) -> dict[str, int]:
-        """What was counted: packets, gaps (lost packets by seq), reordered, jumps, unknown_encoding and big_endian
-        (refused), encoding_changes, geometry (packets of another size than the input's), events given, dropped beyond
-        the capacity, late, budget_exhausted (ticks), stamps_unrelated, newest_t [ns, sensor], and the decoder's."""
+        """What was counted, by the receiver and the decoder: docs/events_realtime.md ("What is counted")."""
         block, state = self._block.copy(), self._state.copy()
         own = {name: int(block[word]) for name, word in COUNTED_BY_RECEIVER.items()}
         return own | {name: int(state[word]) for name, word in words.COUNTERS.items()}
