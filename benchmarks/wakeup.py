@@ -51,14 +51,14 @@ def run_loop(seconds: float, cpu: int) -> None:
     while loop.running:
         time.sleep(0.05)
     loop.stop()
-    values = histogram.percentile(loop.wake, list(QUANTILES.values())) / 1e3
+    stats, values = loop.stats(), histogram.percentile(loop.wake, list(QUANTILES.values())) / 1e3
     print(
         json.dumps(
             {
                 **dict(zip(QUANTILES, values.tolist(), strict=True)),
-                "max": histogram.maximum(loop.wake) / 1e3,
-                "count": histogram.count(loop.wake),
-                "missed": loop.stats()["missed"],
+                "max": stats["wake"]["max"] / 1e3,
+                "count": stats["wake"]["count"],
+                "missed": stats["missed"],
                 "priority": rights.priority,
                 "memory_locked": rights.memory_locked,
             }

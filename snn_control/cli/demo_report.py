@@ -279,7 +279,7 @@ class Finished:
     def arrays(self) -> dict[str, Any]:
         """What the report draws."""
         from ..controller_file.names import output_names
-        from ..realtime.histogram import buckets, edges
+        from ..realtime.histogram import HEADER, edges
         from ..report.event_run import event_arrays, events_of_episode
         from ..report.kit import colour_places
 
@@ -312,7 +312,8 @@ class Finished:
             arrays |= event_arrays(events_of_episode(world, camera.name, step, *camera.size))
         for name, key in (("wakeup", "wake"), ("latency", "latency"), ("tick", "tick")):
             if self.report["stats"][key]["count"]:
-                arrays[f"{name}_edges_ns"], arrays[f"{name}_counts"] = edges(), buckets(activity[f"{key}_histogram"])
+                arrays[f"{name}_edges_ns"] = edges()
+                arrays[f"{name}_counts"] = activity[f"{key}_histogram"][HEADER:].copy()
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:

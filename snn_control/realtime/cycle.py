@@ -144,14 +144,6 @@ def _call_all(table, rows, stamp, now):
 
 
 @register_jitable
-def _measure_latency(table):
-    """From the newest stamp of this tick's samples to now, after publishing."""
-    newest = _newest_stamp(table)
-    if newest >= 0 and not record_since(get(table, words.LATENCY_HISTOGRAM), newest, table + 8 * words.TIMESPEC):
-        add(table, words.STAMPS_UNRELATED, 1)
-
-
-@register_jitable
 def _tick(table):
     """Run one tick and record how long it took; returns CLOCK_MONOTONIC [ns] at its end."""
     begin = _clock(table)
@@ -162,16 +154,11 @@ def _tick(table):
 
 
 @register_jitable
-def _beat(table, now):
-    store_release(table + 8 * words.HEARTBEAT, now)
-
-
-@register_jitable
 def _ticked(table):
     now = _clock(table)
     put(table, words.LAST_TICK, now)
     store_release(table + 8 * words.TICKS, get(table, words.TICKS) + 1)
-    _beat(table, now)
+    store_release(table + 8 * words.HEARTBEAT, now)
 
 
 @register_jitable
@@ -201,7 +188,7 @@ def _wait_deadline(table, deadline, stops):
         now = _clock(table)
         if now >= deadline:
             return now
-        _beat(table, now)
+        store_release(table + 8 * words.HEARTBEAT, now)
         if now < wake:
             sleep_until(min(wake, now + CHUNK_NS), table + 8 * words.TIMESPEC)
     return -1
@@ -259,7 +246,9 @@ def _realtime_tick(table, now, deadline):
     stamp = now_realtime(table + 8 * words.TIMESPEC)
     _call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
     _call_all(table, words.OBSERVERS, stamp, end)
-    _measure_latency(table)
+    newest = _newest_stamp(table)
+    if newest >= 0 and not record_since(get(table, words.LATENCY_HISTOGRAM), newest, table + 8 * words.TIMESPEC):
+        add(table, words.STAMPS_UNRELATED, 1)
     _ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
     deadline += period
@@ -306,7 +295,7 @@ def _run_realtime(table):
         _go_safe(table, deadline)
 
 
-# ---------------------------------------------------------------- lockstep
+# ---------------------------------------------------------------- lockstep and free
 
 
 @register_jitable
@@ -329,7 +318,7 @@ def _gather(table):
         if missing == 0:
             put(table, words.STARVED, 0)
             return True
-        _beat(table, now)
+        store_release(table + 8 * words.HEARTBEAT, now)
         if now - since >= get(table, words.TIMEOUT):
             since = now
             add(table, words.TIMEOUTS, 1)
@@ -342,41 +331,26 @@ def _gather(table):
 
 
 @register_jitable
-def _advance_stamp(table, newest):
-    """Stamp of the tick: its messages', else one period after the last tick's."""
-    stamp = newest if newest >= 0 else get(table, words.TICK_STAMP) + get(table, words.PERIOD)
-    put(table, words.TICK_STAMP, stamp)
-    return stamp
-
-
-@register_jitable
-def _run_lockstep(table):
-    while not _finished(table):
-        if not _gather(table):
-            break
-        newest = _newest_stamp(table)
-        _check_stamps(table, newest)
-        _ages_by_count(table, newest)
-        stamp = _advance_stamp(table, newest)
-        end = _tick(table)
-        for k in range(get(table, words.N_INPUTS)):  # before publishing: the answer may already be the next message
-            put(input_row(table, k), words.IN_GOT, 0)
-        _call_all(table, words.OUTPUTS, stamp, end)
-        _call_all(table, words.OBSERVERS, stamp, end)
-        _ticked(table)
-
-
-# ---------------------------------------------------------------- free
-
-
-@register_jitable
-def _run_free(table):
+def _run_without_clock(table):
+    """Lockstep and free: ages and stamps are those of messages and ticks."""
+    lockstep = get(table, words.MODE) == LOCKSTEP
     while not _finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
-        _take_all(table, now)
-        _ages_by_count(table, -1)
-        stamp = _advance_stamp(table, _newest_stamp(table))
-        _tick(table)
+        if not lockstep:
+            _take_all(table, now)
+        elif not _gather(table):
+            break
+        newest = _newest_stamp(table)
+        if lockstep:
+            _check_stamps(table, newest)
+        _ages_by_count(table, newest if lockstep else -1)
+        stamp = newest if newest >= 0 else get(table, words.TICK_STAMP) + get(table, words.PERIOD)
+        put(table, words.TICK_STAMP, stamp)
+        end = _tick(table)
+        if lockstep:
+            now = end
+        for k in range(get(table, words.N_INPUTS)):  # before publishing: the answer may already be the next message
+            put(input_row(table, k), words.IN_GOT, 0)
         _call_all(table, words.OUTPUTS, stamp, now)
         _call_all(table, words.OBSERVERS, stamp, now)
         _ticked(table)
@@ -385,16 +359,14 @@ def _run_free(table):
 def run(table):
     """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
     if get(table, words.WARM) != 0:  # the first call: touches what the loop uses, calls no port
-        _beat(table, _clock(table))
+        store_release(table + 8 * words.HEARTBEAT, _clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)
         return
     store_release(table + 8 * words.RUNNING, 1)
     if get(table, words.MODE) == REALTIME:
         _run_realtime(table)
-    elif get(table, words.MODE) == LOCKSTEP:
-        _run_lockstep(table)
     else:
-        _run_free(table)
+        _run_without_clock(table)
     if get(table, words.FINAL_COMMAND) != 0:
         _publish_final(table)
     store_release(table + 8 * words.RUNNING, 0)

@@ -26,14 +26,14 @@ def note_faults(context, stamp_ns, now_ns):
     """An observer: a row for each fault that the guard counts, completed while it lasts."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
-    if guard[FAULTS] != o[SEEN]:
-        o[SEEN] = guard[FAULTS]
-        o[TOTAL] += 1
-        row = i64(o[RING] + 8 * ROW_WORDS * ((o[TOTAL] - 1) % o[ROWS]), ROW_WORDS)
-        row[BEGIN], row[END], row[CAUSES], row[INVALID] = stamp_ns, -1, 0, 0
+    new = guard[FAULTS] != o[SEEN]
+    o[SEEN] = guard[FAULTS]
+    o[TOTAL] += new
     if o[TOTAL] == 0:
         return 0
     row = i64(o[RING] + 8 * ROW_WORDS * ((o[TOTAL] - 1) % o[ROWS]), ROW_WORDS)
+    if new:
+        row[BEGIN], row[END], row[CAUSES], row[INVALID] = stamp_ns, -1, 0, 0
     if row[END] >= 0:
         return 0
     if guard[FAULTED] == 0:

@@ -1,8 +1,8 @@
 """Histogram of latencies that a compiled loop fills without allocation.
 
-One int64 array: a header (count, largest, sum, overflow), then the buckets. Values below 32 ns have a
-bucket each; above, every octave has 32 of equal width, found by counting leading zeros, so that a bucket
-is never wider than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) count as overflow.
+One int64 array: a header (count, largest, sum, overflow), from word `HEADER` on the buckets. Values below 32 ns have a
+bucket each; above, every octave has 32 of equal width, found by counting leading zeros, so that a bucket is never wider
+than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) count as overflow.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.memory import leading_zeros, load_i64, store_i64
+from ..engine.memory import leading_zeros
 from .clock import now_realtime
+from .table import add, get, put
 
-__all__ = ["LIMIT_NS", "WORDS", "buckets", "clear", "count", "edges", "maximum", "new", "percentile", "record",
-           "record_since", "summary"]  # fmt: skip
+__all__ = ["HEADER", "LIMIT_NS", "WORDS", "edges", "new", "percentile", "record", "record_since", "summary"]
 
 COUNT, MAX, SUM, OVERFLOW = 0, 1, 2, 3
 HEADER = 8  # words before the buckets
@@ -36,19 +36,18 @@ def record(address, ns):
     """Count ``ns`` in the histogram at ``address``; a negative value counts as 0."""
     if ns < 0:
         ns = 0
-    store_i64(address + 8 * COUNT, load_i64(address + 8 * COUNT) + 1)
-    store_i64(address + 8 * SUM, load_i64(address + 8 * SUM) + ns)
-    if ns > load_i64(address + 8 * MAX):
-        store_i64(address + 8 * MAX, ns)
+    add(address, COUNT, 1)
+    add(address, SUM, ns)
+    put(address, MAX, max(ns, get(address, MAX)))
     if ns >= LIMIT_NS:
-        word = address + 8 * OVERFLOW
+        word = OVERFLOW
     elif ns < SUB:
-        word = address + 8 * (HEADER + ns)
+        word = HEADER + ns
     else:
         shift = 63 - leading_zeros(ns) - SUB_BITS
         # (ns >> shift) lies in 32 .. 63: its leading one is the +1 of the octave
-        word = address + 8 * (HEADER + shift * SUB + (ns >> shift))
-    store_i64(word, load_i64(word) + 1)
+        word = HEADER + shift * SUB + (ns >> shift)
+    add(address, word, 1)
 
 
 @register_jitable
@@ -65,15 +64,10 @@ def record_since(address, stamp, scratch):
 
 
 def new() -> np.ndarray:
-    """(WORDS,) int64, empty; written once so that its pages exist before the loop starts."""
+    """(WORDS,) int64, zeros; written once so that its pages exist before the loop starts."""
     array = np.empty(WORDS, np.int64)
-    clear(array)
-    return array
-
-
-def clear(array: np.ndarray) -> None:
-    """Forget everything, in place."""
     array[:] = 0
+    return array
 
 
 def edges() -> np.ndarray:
@@ -83,50 +77,31 @@ def edges() -> np.ndarray:
     return np.where(k < SUB, k, (k - shift * SUB) << shift)
 
 
-def buckets(array: np.ndarray) -> np.ndarray:
-    """(BUCKETS,) int64, how many values each bucket of `edges` holds."""
-    return array[HEADER:].copy()
-
-
-def count(array: np.ndarray) -> int:
-    """Values recorded, overflow included."""
-    return int(array[COUNT])
-
-
-def maximum(array: np.ndarray) -> int:
-    """Largest value recorded [ns], exact; 0 when empty."""
-    return int(array[MAX])
-
-
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
     """Percentile(s) ``q`` in 0 .. 100 as numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty.
 
     The value is the middle of the bucket, never above the largest value. Among the overflow it is the largest.
     """
-    snapshot = array.copy()  # the loop may go on counting
-    counts = np.append(snapshot[HEADER:], snapshot[OVERFLOW])
-    cumulative = np.cumsum(counts)
-    total, largest, low = int(cumulative[-1]), int(snapshot[MAX]), edges()
-    wanted = np.atleast_1d(np.asarray(q, np.float64))
-    result = np.full(len(wanted), np.nan)
-    for k, one in enumerate(wanted if total else ()):
-        rank = min(max(math.ceil(one / 100.0 * total), 1), total)
-        bucket = int(np.searchsorted(cumulative, rank))
-        middle = largest if bucket == BUCKETS else (low[bucket] + low[bucket + 1] - 1) / 2
-        result[k] = min(middle, largest)
-    return float(result[0]) if np.ndim(q) == 0 else result
+    snapshot, low = array.copy(), edges()  # the loop may go on counting
+    cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
+    total, largest = int(cumulative[-1]), int(snapshot[MAX])
+    if total == 0:
+        return np.full(np.shape(q), np.nan)[()]
+    rank = np.clip(np.ceil(np.asarray(q) / 100.0 * total), 1, total)
+    middles = np.append((low[:-1] + low[1:] - 1) / 2, largest)
+    return np.minimum(middles[np.searchsorted(cumulative, rank)], largest)
 
 
 def summary(array: np.ndarray) -> dict[str, float]:
     """count, mean, p50, p99, p99.9, max and overflow; times in ns, NaN when empty."""
-    n = count(array)
-    p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9))  # type: ignore[misc]
+    n = int(array[COUNT])
+    p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]
     return {
         "count": n,
         "mean": int(array[SUM]) / n if n else math.nan,
-        "p50": float(p50),
-        "p99": float(p99),
-        "p99.9": float(p999),
-        "max": float(maximum(array)) if n else math.nan,
+        "p50": p50,
+        "p99": p99,
+        "p99.9": p999,
+        "max": float(array[MAX]) if n else math.nan,
         "overflow": int(array[OVERFLOW]),
     }

@@ -38,7 +38,7 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
@@ -74,27 +74,27 @@ def _check(mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Seque
         raise DescriptionError("tick.address", tick, NULL)
 
 
-def _rows(name: str, width: int, rows: Sequence[Mapping[str, int]]) -> np.ndarray:
-    """Rows of the loop's table, (n, width) int64, zeros behind what they say. Raises DescriptionError for a null."""
+def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Rows of the loop's table, (n, width) int64, zeros behind the keys. Raises DescriptionError for a null."""
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
-        for word, (key, value) in enumerate(row.items()):
+        for key, value in zip(keys, row, strict=True):
             if value <= 0:
                 raise DescriptionError(f"{name}[{k}].{key}", value, NULL)
-            table[k, word] = value
+        table[k, : len(keys)] = row
     return table
 
 
 def _rows_of_inputs(inputs: Sequence[InputPort]) -> np.ndarray:
-    ports = [{"function": port.function, "context": port.context, "slot": port.slot} for port in inputs]
-    table = _rows("inputs", words.IN_WORDS, ports)
+    ports = [(port.function, port.context, port.slot) for port in inputs]
+    table = _rows("inputs", words.IN_WORDS, ("function", "context", "slot"), ports)
     for row, port in zip(table, inputs, strict=False):
         row[words.IN_OWN_AGE], row[words.IN_LIMIT] = getattr(port, "writes_age", False), getattr(port, "limit_ns", 0)
     return table
 
 
 def _rows_of_ports(name: str, ports: Sequence[Port]) -> np.ndarray:
-    return _rows(name, words.OUT_WORDS, [{"function": port.function, "context": port.context} for port in ports])
+    return _rows(name, words.OUT_WORDS, ("function", "context"), [(port.function, port.context) for port in ports])
 
 
 class Loop:
@@ -166,12 +166,11 @@ class Loop:
         self._address = int(self._table.ctypes.data)
         self._write_settings(tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, halt)
         self._inputs = _rows_of_inputs(inputs)
-        commands = [{"command": command, "values": values, "length": n} for command, values, n in safe]
         self._rows = {
             words.INPUTS: self._inputs,
             words.OUTPUTS: _rows_of_ports("outputs", outputs),
             words.OBSERVERS: _rows_of_ports("observers", observers),
-            words.SAFES: _rows("safe", words.SAFE_WORDS, commands),
+            words.SAFES: _rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
         }
         for word, rows in self._rows.items():
             self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
@@ -237,7 +236,7 @@ class Loop:
             for port in self.inputs:
                 (ctypes.c_int64 * SLOT_WORDS).from_address(port.slot)[:] = EMPTY
             for array in (self.wake, self.duration, self.latency):
-                histogram.clear(array)
+                array[:] = 0
 
     def run(self, ticks: int) -> None:
         """Run ``ticks`` more ticks in the calling thread and return; no rights, no final safe command, no reset."""
@@ -329,15 +328,10 @@ class Loop:
         return tuple(port.name for port, one in zip(self.inputs, got, strict=False) if not one)
 
     def stats(self) -> dict:
-        """What the loop counted since it was started.
+        """What the loop counted since it was started: docs/safety.md ("Seen from outside") says what each key means.
 
-        mode, running; ticks; missed periods in ``overruns`` places; ``wake``, ``tick`` and ``latency``, each
-        with count, mean, p50, p99, p99.9, max [ns] (latency: CLOCK_REALTIME after publishing minus the newest
-        stamp of the tick; stamps of another clock are ``stamps_unrelated`` instead); published,
-        publish_errors, take_errors and the last code of each; late_publications and
-        longest_publication_ns; withheld ticks, whose data grew too old meanwhile; taken messages; ``inputs``: for each
-        by name taken, errors, timeouts and the port's own counters; lockstep: stamp_mismatch, stamp_backwards,
-        timeouts, starved (timed out now), waiting (names); heartbeat_age_ns, tick_age_ns.
+        ``wake``, ``tick`` and ``latency`` have count, mean, p50, p99, p99.9, max and overflow, times in ns. ``inputs``
+        has by name taken, errors, timeouts and the port's own counters.
         """
         now = time.monotonic_ns()
         table, rows = self._table.copy(), self._inputs.copy()

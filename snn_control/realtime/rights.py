@@ -63,17 +63,21 @@ def _has_capability(bit: int) -> bool:
     return False
 
 
+def _fifo(priority: int, flags: int = 0) -> bool:
+    """SCHED_FIFO for the calling thread; True if granted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | flags, os.sched_param(priority))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def set_fifo(priority: int) -> int:
     """SCHED_FIFO for the calling thread; the priority granted: ``priority``, what the limit allows, or 0."""
     allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     for one in (priority, min(priority, allowed)):
-        if one > 0:
-            try:
-                # threads that this one starts do not inherit
-                os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(one))
-                return one
-            except (OSError, ValueError):
-                continue
+        if one > 0 and _fifo(one, os.SCHED_RESET_ON_FORK):  # threads that this one starts do not inherit
+            return one
     return 0
 
 
@@ -84,13 +88,7 @@ def priority_of_new_threads(priority: int) -> Iterator[int]:
     Afterwards the calling thread is scheduled as before.
     """
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    granted = 0
-    if priority > 0:
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-            granted = priority
-        except (OSError, ValueError):
-            pass
+    granted = priority if priority > 0 and _fifo(priority) else 0
     try:
         yield granted
     finally:
@@ -110,10 +108,11 @@ def lock_memory() -> bool:
     return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
 
 
-def set_affinity(cpus: Iterable[int]) -> tuple[int, ...]:
-    """Run the calling thread on ``cpus`` only; the CPUs it may run on now."""
+def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
+    """Run the calling thread on ``cpus`` only, None: as before; the CPUs it may run on now."""
     try:
-        os.sched_setaffinity(0, set(cpus))
+        if cpus is not None:
+            os.sched_setaffinity(0, set(cpus))
     except (OSError, ValueError):
         pass
     return tuple(sorted(os.sched_getaffinity(0)))
@@ -181,13 +180,13 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     if slack != 1 and priority <= 0:
         missing.append(f"timer slack of 1 ns (got {slack}): wake-ups are late by up to that much")
     wanted = None if cpus is None else tuple(sorted(set(cpus)))
-    on = set_affinity(wanted) if wanted is not None else tuple(sorted(os.sched_getaffinity(0)))
+    on = set_affinity(wanted)
     if wanted is not None and on != wanted:
         missing.append(
             f"CPUs {list(wanted)} (runs on {list(on)}): choose among these, or widen the set with "
             f"sudo taskset -cp <cpus> {os.getpid()} or the container's --cpuset-cpus"
         )
-    locked = lock_memory() if memory else False
+    locked = memory and lock_memory()
     if memory and not locked:
         missing.append(_why_memory())
     granted = set_fifo(priority) if priority > 0 else 0  # last: from here on this thread displaces others

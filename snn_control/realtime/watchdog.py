@@ -113,15 +113,15 @@ class Watchdog:
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         self._poll = np.array([self._signals, 1, self._pipe[0], 1], np.int32)  # two struct pollfd; POLLIN
         self._started = np.zeros(1, np.int32)  # pid_t
-        self._texts = [b"snn_control: signalled, and does not end by itself: ended\n", b""]
+        self._grace_text = np.frombuffer(b"snn_control: signalled, and does not end by itself: ended\n", np.uint8)
         self._table = np.zeros(WORDS, np.int64)
         environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         for word, value in {
             POLL: self._poll.ctypes.data,
             PROCESS: self._started.ctypes.data,
             ENVIRONMENT: ctypes.addressof(environment),
-            GRACE_TEXT: self._address(0),
-            GRACE_LENGTH: len(self._texts[0]),
+            GRACE_TEXT: self._grace_text.ctypes.data,
+            GRACE_LENGTH: self._grace_text.size,
             HALT: not signal.sigpending().isdisjoint(signals),  # what came before the thread began
         }.items():
             self._table[word] = value
@@ -142,9 +142,6 @@ class Watchdog:
         self._thread.start()
         begun.wait()
         atexit.register(self.close)
-
-    def _address(self, text: int) -> int:
-        return ctypes.cast(ctypes.c_char_p(self._texts[text]), ctypes.c_void_p).value or 0
 
     def allow(self, seconds: float, code: int = 1) -> None:
         """From now on, a signalled process may take so long to end [s]; else it ends with this exit code."""
@@ -167,12 +164,13 @@ class Watchdog:
         program : what is started then, path and arguments; empty: nothing
         """
         self.release()
-        self._texts[1] = f"snn_control: the loop gave no sign of life for {hangs_s:g} s: ended\n".encode()
+        text = f"snn_control: the loop gave no sign of life for {hangs_s:g} s: ended\n"
+        self._hang_text = np.frombuffer(text.encode(), np.uint8)
         words = [os.fsencode(word) for word in program]
         array = (ctypes.c_char_p * (len(words) + 1))(*words)
         self._arguments = (words, array)
         self._table[HANGS] = max(1, round(hangs_s * 1000 / WAIT_MS))
-        self._table[HANG_TEXT], self._table[HANG_LENGTH] = self._address(1), len(self._texts[1])
+        self._table[[HANG_TEXT, HANG_LENGTH]] = self._hang_text.ctypes.data, self._hang_text.size
         self._table[PROGRAM] = ctypes.cast(ctypes.c_char_p(words[0]), ctypes.c_void_p).value if words else 0
         self._table[ARGUMENTS] = ctypes.addressof(array) if words else 0
         self._table[STILL] = 0
