@@ -328,10 +328,11 @@ class Loop:
         return tuple(port.name for port, one in zip(self.inputs, got, strict=False) if not one)
 
     def stats(self) -> dict:
-        """What the loop counted since it was started: docs/safety.md ("Seen from outside") says what each key means.
+        """What the loop counted since it was started.
 
-        ``wake``, ``tick`` and ``latency`` have count, mean, p50, p99, p99.9, max and overflow, times in ns. ``inputs``
-        has by name taken, errors, timeouts and the port's own counters.
+        docs/safety.md ("Seen from outside") says what each key means. ``wake``, ``tick`` and ``latency`` have count,
+        mean, p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has by name taken, errors, timeouts and the
+        port's own counters.
         """
         now = time.monotonic_ns()
         table, rows = self._table.copy(), self._inputs.copy()
