@@ -19,8 +19,7 @@ from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
 from . import own
 from .dialects import Cell, plain
-from .graph import PASSING, WEIGHTS, Graph, Node, natural, reached
-from .neurons import SPIKING
+from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural, reached
 from .shapes import matrix_of, picture_of
 
 __all__ = ["Contraction"]

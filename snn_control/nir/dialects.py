@@ -17,8 +17,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel
-from .graph import Graph, Node
-from .neurons import FIELDS, MODELS, NEURONS, TAUS
+from .graph import FIELDS, MODELS, NEURONS, TAUS, Graph, Node
 from .options import ASK, FLAG, Choices, Option
 
 __all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]

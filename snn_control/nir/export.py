@@ -24,7 +24,7 @@ from ..network import AllToAll, Network, OneToOne, Population, Projection
 from ..network.convolution import Convolution
 from ..network.distributions import Distribution
 from . import own
-from .neurons import FIELDS
+from .graph import FIELDS
 from .reading import library
 from .weights import MOST, as_node, natural, picture, plain
 

@@ -1,4 +1,4 @@
-"""A flat NIR graph: nodes with their parameters as the file has them, and edges."""
+"""A flat NIR graph: nodes with their parameters as the file has them, and edges; which kinds of nodes are which."""
 
 from __future__ import annotations
 
@@ -10,10 +10,32 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .neurons import NEURONS
+from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Relay, Threshold
 
-__all__ = ["PASSING", "WEIGHTS", "Graph", "Node", "natural", "reached"]
+__all__ = [
+    "FIELDS", "MODELS", "NEURONS", "PASSING", "SPIKING", "TAUS", "WEIGHTS", "Graph", "Node", "natural", "reached",
+]  # fmt: skip
 
+LEAK = {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}
+SYNAPSE = {"tau_mem": "tau_mem", "tau_syn": "tau_syn", "r": "r", "v_leak": "v_leak"}
+FIRING = {"v_threshold": "v_threshold", "v_reset": "v_reset"}
+#: our model -> NIR's kind, and each of our fields that it holds -> NIR's word for it
+FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
+    IF: ("IF", {"r": "r", **FIRING}),
+    LIF: ("LIF", LEAK | FIRING),
+    CubaLIF: ("CubaLIF", SYNAPSE | FIRING),
+    LI: ("LI", LEAK),
+    CubaLI: ("CubaLI", SYNAPSE),
+    Integrator: ("I", {"r": "r"}),
+    Threshold: ("Threshold", {"v_threshold": "threshold"}),
+    Relay: ("Scale", {}),  # only in files of our own
+}
+#: NIR's kind -> our model
+MODELS = {kind: model for model, (kind, _) in FIELDS.items() if model is not Relay}
+#: NIR's kind -> its words for the time constants, that of the membrane first
+TAUS = {kind: tuple(word for word in held.values() if "tau" in word) for kind, held in FIELDS.values()}
+SPIKING = tuple(kind for kind, model in MODELS.items() if not model.graded)
+NEURONS = tuple(MODELS)
 WEIGHTS = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
 #: nodes that pass their input on; "Pass" is an Input or Output of a nested graph
 PASSING = ("Flatten", "Pass")
@@ -53,22 +75,20 @@ class Node:
             raise self.wrong(key, self.values.get(key), "must be numbers")
         return value
 
-    def each(self, key: str) -> np.ndarray:
-        """(size,) float64: a parameter, one number for each number of the output."""
-        return spread(self, key, self.shape)
+    def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """(size,) float64: a parameter, row by row, one number for each of a signal of ``shape``, or of the output.
 
-
-def spread(node: Node, key: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A parameter in row-major order, for a signal of ``shape``: exporters omit dimensions, or add some of size 1."""
-    value = node.numbers(key).astype(np.float64)
-    while value.ndim > len(shape) and value.shape[0] == 1:
-        value = value[0]
-    if value.size == np.prod(shape, dtype=np.int64):
-        return value.reshape(-1).copy()
-    try:
-        return np.broadcast_to(value, shape).reshape(-1).copy()
-    except ValueError:
-        raise node.wrong(key, f"shape {value.shape}", f"must fit what arrives, of shape {shape}") from None
+        Exporters omit dimensions, or add some of size 1.
+        """
+        shape, value = self.shape if shape is None else shape, self.numbers(key).astype(np.float64)
+        while value.ndim > len(shape) and value.shape[0] == 1:
+            value = value[0]
+        if value.size == np.prod(shape, dtype=np.int64):
+            return value.reshape(-1).copy()
+        try:
+            return np.broadcast_to(value, shape).reshape(-1).copy()
+        except ValueError:
+            raise self.wrong(key, f"shape {value.shape}", f"must fit what arrives, of shape {shape}") from None
 
 
 @dataclass

@@ -15,8 +15,7 @@ import numpy as np
 from ..network import NeuronModel
 from ..network.convolution import Convolution
 from .dialects import Cell, Dialect, Reading, plain
-from .graph import Graph, Node
-from .neurons import FIELDS, NEURONS
+from .graph import FIELDS, NEURONS, Graph, Node
 
 __all__ = ["DIALECT", "MODELS", "NAME", "projection"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network.convolution import Convolution, pooling
-from .graph import PASSING, Graph, Node, spread
+from .graph import PASSING, Graph, Node
 
 __all__ = ["infer", "matrix_of", "picture_of"]
 
@@ -95,7 +95,7 @@ def _shape_out(node: Node) -> Shape:
         return (weight.shape[0],)
     if kind in SIZED_BY:
         value = node.numbers(SIZED_BY[kind])
-        spread(node, SIZED_BY[kind], shape)
+        node.each(SIZED_BY[kind], shape)
         return value.shape if value.size == size and value.ndim > len(shape) and 1 not in value.shape else shape
     if kind in DIMENSIONS:
         convolution, weights = picture_of(node)

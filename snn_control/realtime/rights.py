@@ -125,13 +125,9 @@ def _least_timer_slack() -> int:
     return int(libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
 
 
-def block_signals() -> bool:
-    """Leave all signals but the thread's own faults to the other threads; True if so."""
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - SYNCHRONOUS)
-    except (OSError, ValueError):
-        return False
-    return True
+def block_signals() -> None:
+    """Leave all signals but the thread's own faults to the other threads."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - SYNCHRONOUS)
 
 
 def _grant(limit: str, container: str) -> str:
@@ -174,9 +170,8 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     memory : lock the process' memory
     """
     missing = []
-    blocked, slack = block_signals(), _least_timer_slack()
-    if not blocked:
-        missing.append("signal mask: signals may interrupt the loop's waits")
+    block_signals()
+    slack = _least_timer_slack()
     if slack != 1 and priority <= 0:
         missing.append(f"timer slack of 1 ns (got {slack}): wake-ups are late by up to that much")
     wanted = None if cpus is None else tuple(sorted(set(cpus)))
@@ -192,4 +187,4 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     granted = set_fifo(priority) if priority > 0 else 0  # last: from here on this thread displaces others
     if priority > 0 and granted != priority:
         missing.append(_why_priority(priority, granted))
-    return Rights(granted, locked, on, slack, blocked, tuple(missing))
+    return Rights(granted, locked, on, slack, True, tuple(missing))
