@@ -110,6 +110,8 @@ def schema() -> Schema:
         "guard": _mapping(Guard),
         "ros": {"type": "object"} | _closed({"inputs": _topics(output=False), "outputs": _topics(output=True)}),
     }
+    families = {place: _choice("type", types_at(place)) for place in (*PLUGINS.values(), EVENTS_ENCODERS, *OWN)}
+    single = {place: _mapping(cls) for place, cls in SINGLE.items()}
     whole = _mapping(ControllerSpec, SECTIONS)
     version = {"version": {"const": VERSION, "description": "Version of this format."}}
     return {
@@ -120,15 +122,8 @@ def schema() -> Schema:
         "SI units.",
         "required": ["version", "period", "outputs"],
         "properties": version | whole["properties"] | sections,
-        "$defs": _definitions(),
+        "$defs": families | single | {"reference": REFERENCE, "lists": LISTS},
     }
-
-
-def _definitions() -> Schema:
-    """What several places refer to: families of descriptions by their name, arrays."""
-    families = {place: _choice("type", types_at(place)) for place in (*PLUGINS.values(), EVENTS_ENCODERS, *OWN)}
-    single = {place: _mapping(cls) for place, cls in SINGLE.items()}
-    return families | single | {"reference": REFERENCE, "lists": LISTS}
 
 
 def _closed(properties: Schema) -> Schema:
@@ -173,16 +168,13 @@ def _topics(output: bool) -> Schema:
 
 def _key(described: Any, key: Key) -> Schema:
     """The values that one key takes, with what its documentation says."""
-    said = SPECIAL.get((described, key.field)) or _any_of([_value(one, key.place) for one in _allowed(key)])
+    allowed = members(key.hint)
+    if key.optional and type(None) not in allowed:
+        allowed.append(type(None))
+    said = SPECIAL.get((described, key.field)) or _any_of([_value(one, key.place) for one in allowed])
     if key.text:
         said = said | {"description": key.text}
     return said | {"default": key.default} if _sayable(key.default) else said
-
-
-def _allowed(key: Key) -> list[Any]:
-    """Annotations of all that may stand there, null among them."""
-    found = members(key.hint)
-    return [*found, type(None)] if key.optional and type(None) not in found else found
 
 
 def _any_of(cases: list[Schema]) -> Schema:

@@ -95,13 +95,11 @@ def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | fl
 def summary(array: np.ndarray) -> dict[str, float]:
     """count, mean, p50, p99, p99.9, max and overflow; times in ns, NaN when empty."""
     n = int(array[COUNT])
-    p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]
+    percentiles = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]
     return {
         "count": n,
         "mean": int(array[SUM]) / n if n else math.nan,
-        "p50": p50,
-        "p99": p99,
-        "p99.9": p999,
+        **dict(zip(("p50", "p99", "p99.9"), percentiles, strict=True)),
         "max": float(array[MAX]) if n else math.nan,
         "overflow": int(array[OVERFLOW]),
     }

@@ -30,14 +30,6 @@ __all__ = ["ReplayInput"]
 
 
 @register_jitable
-def _replay_values(o, k):
-    width = o[R_WIDTH]
-    values, to = i64(o[R_VALUES] + 8 * width * k, width), i64(o[R_TO_VALUES], width)
-    for i in range(width):  # the bits, of float64 or int64
-        to[i] = values[i]
-
-
-@register_jitable
 def _replay_events(context, o, slot, k):
     offsets = i64(o[R_OFFSETS] + 8 * k, 2)
     first, n = offsets[0], offsets[1] - offsets[0]
@@ -62,7 +54,9 @@ def take_record(context, now, mode):
         slot[AGE] = i64(o[R_AGES], k + 1)[k]
     if fresh > 0:
         if o[R_VALUES] != 0:
-            _replay_values(o, k)
+            values, to = i64(o[R_VALUES] + 8 * o[R_WIDTH] * k, o[R_WIDTH]), i64(o[R_TO_VALUES], o[R_WIDTH])
+            for i in range(values.size):  # the bits, of float64 or int64
+                to[i] = values[i]
         else:
             _replay_events(context, o, slot, k)
         slot[FRESH], slot[ARRIVAL], slot[STAMP] = fresh, now, i64(o[R_STAMPS], k + 1)[k]
