@@ -61,7 +61,7 @@ def run_live(pace: str, **sizes):
     joints = ReplayInput(
         bound.address("joint_velocity.slot"),
         np.random.default_rng(2).normal(0, 2, (TICKS, 2)),
-        np.arange(TICKS) % 3 == 0,
+        fresh=np.arange(TICKS) % 3 == 0,
     )
     commands = RecordOutput(bound.address("command"), 2, TICKS + 1)
     recorder = InputLogRecorder(bound, **sizes)
