@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_origin
 
-from ..coding import ArgmaxDecoder, Decoder, Output
+from ..coding import ArgmaxDecoder, Decoder
 from ..engine import registry
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection
 from .keys import EVENTS_ENCODERS, OUTPUT_DECODERS, PLUGINS, SINGLE, Key, keys, types_at
 from .reader import PLAIN, Reader
 
-__all__ = ["read_fields", "read_network", "read_output"]
+__all__ = ["read_decoder", "read_fields", "read_network"]
 
 #: what a field holds -> how it is read; what is of another kind is checked by the description alone
 READERS: dict[Any, Callable[..., Any]] = {
@@ -66,13 +66,8 @@ def _value(r: Reader, key: Key) -> Any:
     return READERS.get(key.kind, Reader.take)(r, key.name)
 
 
-def read_output(name: str, r: Reader) -> Output:
-    """The output of a mapping; raises DescriptionError."""
-    return read_fields(r, Output, name=name, decoder=_decoder(r))
-
-
-def _decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
-    """One decoder, a list of them, or the choice among their sums."""
+def read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
+    """What an output is made of: one decoder, a list of them, or the choice among their sums."""
     value = r.values.get("decoder")
     if isinstance(value, list):
         if not value:

@@ -78,15 +78,6 @@ def usual_values(kind: str, type: str) -> dict[str, Any]:
     return {"reliability": "best_effort", "depth": 64 if packets else 5}
 
 
-def _read_topic(r: Reader, kind: str) -> RosTopic:
-    usual = usual_values(kind, str(r.values.get("type")))
-    given = {key: r.take(key, default) for key, default in usual.items()}
-    if kind == OUTPUTS:
-        given["values"] = r.child("values", {}).values
-    skip = [key for key, kinds in ONLY_WITH.items() if kind not in kinds]
-    return read_fields(r, RosTopic, skip, **given)
-
-
 def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str, RosTopic]:
     """``ros.inputs`` or ``ros.outputs``, for these inputs or outputs; raises DescriptionError."""
     found, by_name = {}, {end.name: end for end in ends}
@@ -94,5 +85,11 @@ def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str
         if name not in by_name:
             fix = nearest(name, list(by_name))
             raise DescriptionError(child.path, name, f"is not one of the controller's {key}", fix)
-        found[name] = _read_topic(child, end_kind(by_name[name]))
+        kind = end_kind(by_name[name])
+        usual = usual_values(kind, str(child.values.get("type")))
+        given = {field: child.take(field, value) for field, value in usual.items()}
+        if kind == OUTPUTS:
+            given["values"] = child.child("values", {}).values
+        skip = [field for field, kinds in ONLY_WITH.items() if kind not in kinds]
+        found[name] = read_fields(child, RosTopic, skip, **given)
     return found

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 __all__ = ["Rights", "ask", "block_signals", "lock_memory", "priority_of_new_threads", "set_affinity", "set_fifo"]
@@ -53,13 +53,10 @@ class Rights:
 
 
 def _has_capability(bit: int) -> bool:
-    try:
-        with open("/proc/thread-self/status", "rb") as status:
-            for line in status:
-                if line.startswith(b"CapEff:"):
-                    return bool(int(line.split()[1], 16) >> bit & 1)
-    except OSError:
-        pass
+    with suppress(OSError), open("/proc/thread-self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"CapEff:"):
+                return bool(int(line.split()[1], 16) >> bit & 1)
     return False
 
 
@@ -110,11 +107,9 @@ def lock_memory() -> bool:
 
 def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
     """Run the calling thread on ``cpus`` only, None: as before; the CPUs it may run on now."""
-    try:
-        if cpus is not None:
+    if cpus is not None:
+        with suppress(OSError, ValueError):
             os.sched_setaffinity(0, set(cpus))
-    except (OSError, ValueError):
-        pass
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
