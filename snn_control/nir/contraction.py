@@ -43,8 +43,7 @@ class Contraction:
         self.graph, self.dt = graph, dt
         self.names: dict[str, str] = {}
         self.populations: dict[str, Population] = {}
-        self.projections: list[Projection] = []
-        self.made_from: list[str] = []  # node of weights of each projection, or empty
+        self.projections: list[tuple[Projection, str]] = []  # and the node of weights that it is made from, or empty
         self.outputs: dict[str, str] = {}
         for node in graph.nodes.values():
             if node.kind == "Input" or node.neuron:
@@ -72,14 +71,9 @@ class Contraction:
         def before(node: str) -> Any:
             return nodes[node].metadata.get("order", 0) if node in nodes else 0
 
-        def rank(k: int) -> Any:
-            p = self.projections[k]
-            return before(self.made_from[k]), place(p.post), place(p.pre)
-
         populations = sorted(self.populations.values(), key=lambda p: (before(node_of.get(p.name, "")), place(p.name)))
-        return Network(
-            tuple(populations), tuple(self.projections[k] for k in sorted(range(len(self.projections)), key=rank))
-        )
+        made = sorted(self.projections, key=lambda one: (before(one[1]), place(one[0].post), place(one[0].pre)))
+        return Network(tuple(populations), tuple(p for p, _ in made))
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
@@ -202,8 +196,7 @@ class Contraction:
     def _connect(self, pre: str, steps: Steps, post: str, node: str = "", **values: Any) -> None:
         if np.any(steps):
             values["delay"] = steps * self.dt
-        self.projections.append(Projection(pre, post, **values))
-        self.made_from.append(node)
+        self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
         """A source and the delay of its signal. Delays of one a neuron: spikes through weights take them as they are;
@@ -220,7 +213,7 @@ class Contraction:
     def _depth(self) -> dict[str, int]:
         """How many projections lie between an input and each population."""
         after: dict[str, list[str]] = {}
-        for p in self.projections:
+        for p, _ in self.projections:
             after.setdefault(p.pre, []).append(p.post)
         depth = {self.names[n.name]: 0 for n in self.graph.of_kind("Input")}
         todo = list(depth)
@@ -236,12 +229,12 @@ class Contraction:
         """A projection that leads only back, to itself or to neurons of its cycle that are no farther from the
         input, arrives a step later: the frameworks' recurrence. A Delay in the cycle is enough by itself."""
         at_once: dict[str, list[str]] = {}
-        for p in self.projections:
+        for p, _ in self.projections:
             if _at_once(p):
                 at_once.setdefault(p.pre, []).append(p.post)
         depth, relays = self._depth(), {n for n, p in self.populations.items() if isinstance(p.neuron, Relay)}
 
-        for k, p in enumerate(self.projections):
+        for k, (p, node) in enumerate(self.projections):
             if p.pre in relays or p.pre not in self.populations or not _at_once(p):
                 continue
             if p.pre not in reached([p.post], lambda name: at_once.get(name, ())):
@@ -249,11 +242,11 @@ class Contraction:
             through = reached([p.post], lambda name: at_once.get(name, ()) if name in relays else ())
             next_neurons = through - relays
             if all(depth.get(n, 0) <= depth.get(p.pre, 0) for n in next_neurons):
-                self.projections[k] = replace(p, delay=p.delay + self.dt)
+                self.projections[k] = replace(p, delay=p.delay + self.dt), node
 
     def _check_cycles(self) -> None:
         left = {p.name for p in self.populations.values()}
-        edges = [(p.pre, p.post) for p in self.projections if _at_once(p)]
+        edges = [(p.pre, p.post) for p, _ in self.projections if _at_once(p)]
         while ready := left - {b for a, b in edges if a in left}:
             left -= ready
         if left:
