@@ -5,42 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.memory import (
-    load_f32,
-    load_f64,
-    load_i8,
-    load_i16,
-    load_i32,
-    load_i64,
-    load_u8,
-    load_u16,
-    load_u32,
-    store_f32,
-    store_f64,
-    store_i64,
-    store_u8,
-    store_u16,
-    store_u32,
-)
+from ..engine import memory
 
-__all__ = [
-    "FLOAT32",
-    "FLOAT64",
-    "KINDS",
-    "KIND_SIZES",
-    "get_number",
-    "kind_size",
-    "nearest_whole",
-    "put_number",
-]
+__all__ = ["FLOAT32", "FLOAT64", "KINDS", "KIND_SIZES", "get_number", "kind_size", "nearest_whole", "put_number"]
 
 #: element types by number; the number is what stands in a program
 KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 KIND_SIZES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8)
-FLOAT32, FLOAT64 = 9, 10  # those before them are whole numbers
-#: the smallest and the largest number of the kinds up to int32
-LEAST = np.array([0, *(np.iinfo(kind).min for kind in KINDS[1:7])], np.float64)
-MOST = np.array([1, *(np.iinfo(kind).max for kind in KINDS[1:7])], np.float64)
+UINT64, FLOAT32, FLOAT64 = 7, 9, 10  # the first nine are whole numbers
+#: the smallest and the largest of the whole numbers; of uint64 the largest that is an int64
+LEAST = np.array([0, *(np.iinfo(kind).min for kind in KINDS[1:9])], np.int64)
+MOST = np.array([1, *(min(np.iinfo(kind).max, 2**63 - 1) for kind in KINDS[1:9])], np.int64)
 
 
 @register_jitable
@@ -61,30 +36,30 @@ def get_number(address, kind, big, swap):
     if big:
         v = 0
         for k in range(kind_size(kind)):
-            v = (v << 8) | load_u8(address + k)
-        store_i64(swap, v)
+            v = (v << 8) | memory.load_u8(address + k)
+        memory.store_i64(swap, v)
         address = swap
     if kind == 10:
-        return load_f64(address)
+        return memory.load_f64(address)
     if kind == 9:
-        return np.float64(load_f32(address))
+        return np.float64(memory.load_f32(address))
     if kind == 0:
-        return 1.0 if load_u8(address) != 0 else 0.0
+        return 1.0 if memory.load_u8(address) != 0 else 0.0
     if kind == 1:
-        return np.float64(load_u8(address))
+        return np.float64(memory.load_u8(address))
     if kind == 2:
-        return np.float64(load_i8(address))
+        return np.float64(memory.load_i8(address))
     if kind == 3:
-        return np.float64(load_u16(address))
+        return np.float64(memory.load_u16(address))
     if kind == 4:
-        return np.float64(load_i16(address))
+        return np.float64(memory.load_i16(address))
     if kind == 5:
-        return np.float64(load_u32(address))
+        return np.float64(memory.load_u32(address))
     if kind == 6:
-        return np.float64(load_i32(address))
+        return np.float64(memory.load_i32(address))
     if kind == 7:
-        return np.float64(np.uint64(load_i64(address)))
-    return np.float64(load_i64(address))
+        return np.float64(np.uint64(memory.load_i64(address)))
+    return np.float64(memory.load_i64(address))
 
 
 @register_jitable
@@ -98,46 +73,35 @@ def nearest_whole(value):
 
 
 @register_jitable
-def _to_integer(value, low, high):
-    """``value`` rounded to the nearest integer, ties to even, within [low, high]; NaN becomes 0."""
-    if value != value:
-        value = 0.0
-    if value <= low:
-        return np.int64(low)
-    if value >= high:
-        return np.int64(high)
-    return np.int64(nearest_whole(value))
-
-
-@register_jitable
 def put_number(address, kind, value):
-    """Write float64 ``value`` as a little-endian ``kind``: rounded and saturated to its range."""
-    if kind == 10:
-        store_f64(address, value)
-    elif kind == 9:
+    """Write float64 ``value`` as a little-endian ``kind``: rounded, ties to even, and saturated to its range; a NaN
+    becomes a whole 0."""
+    if kind == FLOAT64:
+        memory.store_f64(address, value)
+    elif kind == FLOAT32:
         if value > 3.4028234663852886e38:
             value = 3.4028234663852886e38
         if value < -3.4028234663852886e38:
             value = -3.4028234663852886e38
-        store_f32(address, np.float32(value))
-    elif kind < 7:
-        whole = _to_integer(value, LEAST[kind], MOST[kind])
-        if kind_size(kind) == 1:
-            store_u8(address, whole)
-        elif kind_size(kind) == 2:
-            store_u16(address, whole)
-        else:
-            store_u32(address, whole)
-    elif kind == 7:
-        if value >= 18446744073709551616.0:
-            store_i64(address, -1)
-        elif value >= 9223372036854775808.0:  # the upper half, as the two's complement that it shares its bits with
-            store_i64(address, np.int64(value - 18446744073709551616.0))
-        else:
-            store_i64(address, _to_integer(value, 0.0, 9223372036854774784.0))  # largest float64 below 2**63
-    elif value >= 9223372036854775808.0:
-        store_i64(address, 0x7FFFFFFFFFFFFFFF)
-    elif value <= -9223372036854775808.0:
-        store_i64(address, -0x7FFFFFFFFFFFFFFF - 1)
+        memory.store_f32(address, np.float32(value))
+    elif kind == UINT64 and value >= 9223372036854775808.0:
+        # the upper half, as the two's complement that it shares its bits with
+        top = value >= 18446744073709551616.0
+        memory.store_i64(address, np.int64(-1) if top else np.int64(value - 18446744073709551616.0))
     else:
-        store_i64(address, _to_integer(value, -9223372036854775808.0, 9223372036854774784.0))
+        whole = np.int64(0)
+        if value >= np.float64(MOST[kind]):
+            whole = MOST[kind]
+        elif value <= np.float64(LEAST[kind]):
+            whole = LEAST[kind]
+        elif value == value:
+            whole = np.int64(nearest_whole(value))
+        size = kind_size(kind)
+        if size == 1:
+            memory.store_u8(address, whole)
+        elif size == 2:
+            memory.store_u16(address, whole)
+        elif size == 4:
+            memory.store_u32(address, whole)
+        else:
+            memory.store_i64(address, whole)

@@ -38,14 +38,15 @@ def rules_of(spec: ValueInput) -> np.ndarray:
 
 @register_jitable
 def _sector(first, n, how, rule):
-    """One number of the ``n`` at address ``first``; ``rule`` is the address of its rule."""
-    result, count = 0.0, 0
+    """One number of the ``n`` at address ``first``, and how many of them the rule at ``rule`` replaced and failed."""
+    result, count, replaced, failed, kind = 0.0, 0, 0, 0, load_i64(rule + 8 * RULE)
     for k in range(n):
         value = load_f64(first + 8 * k)
         if not np.isfinite(value):
-            kind = load_i64(rule + 8 * RULE)
             if kind == REJECT:
-                return np.nan
+                return np.nan, 0, 0
+            replaced += 1
+            failed += kind == HOLD or value != value
             if kind == HOLD:
                 continue
             up = value > 0.0 if value == value else kind == HIGH
@@ -56,38 +57,27 @@ def _sector(first, n, how, rule):
             result = value
         count += 1
     if count == 0:
-        return np.nan
-    return result / count if how == MEAN else result
-
-
-@register_jitable
-def _count(values, n, size, rules, counters):
-    """Count what goes by its rule, as the tick does -> whether anything was measured."""
-    replaced, failed = 0, 0
-    for k in range(size):
-        kind = load_i64(rules + 8 * (RULE_WORDS * k + RULE))
-        for i in range(k * n // size, (k + 1) * n // size):
-            value = load_f64(values + 8 * i)
-            if not np.isfinite(value) and kind != REJECT:
-                replaced += 1
-                failed += kind == HOLD or value != value
-    words = i64(counters, 3)
-    words[NUMBERS] += n
-    if failed == n:
-        return False
-    words[REPLACED] += replaced
-    words[FAILED] += failed
-    return True
+        return np.nan, replaced, failed
+    return (result / count if how == MEAN else result), replaced, failed
 
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
     """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size. ``counters``: those of `finite`."""
-    measured = _count(values, n, size, rules, counters)
+    all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):
         first, last = k * n // size, (k + 1) * n // size
-        value = _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k) if measured else np.nan
+        value, replaced, failed = _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k)
         store_f64(out + 8 * k, value)
+        all_replaced += replaced
+        all_failed += failed
+    words[NUMBERS] += n
+    if all_failed == n:  # nothing was measured
+        for k in range(size):
+            store_f64(out + 8 * k, np.nan)
+    else:
+        words[REPLACED] += all_replaced
+        words[FAILED] += all_failed
 
 
 def reduced(values: np.ndarray, spec: ValueInput, how: str, counters: np.ndarray | None = None) -> np.ndarray:
