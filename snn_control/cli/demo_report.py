@@ -171,7 +171,7 @@ def about_the_guard(between: int) -> str:
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
     """The part of the summary about this machine and what is installed on it; rights : of the loop."""
     from ..record.provenance import commit, machine, software
-    from ..ros.middleware import middleware
+    from ..ros.transport import middleware
 
     versions = software("numpy", "numba", "rclpy", "pybullet", "gymnasium")
     return {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import DescriptionError
 
-__all__ = ["shared_memory", "use_udp"]
+__all__ = ["middleware", "shared_memory", "use_udp"]
 
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3 and of 2
 BEFORE_3 = ("humble", "iron", "jazzy")
@@ -30,6 +30,10 @@ BUFFER = 4 << 20  # bytes that a socket may hold for a packet of a camera; the k
 NAME = "snn_control_udp"
 PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
 EMPTY = "<dds><profiles/></dds>"
+#: variables that have a say in how messages travel
+CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
+USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
+DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # of rclpy's first number
 
 
 def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
@@ -162,3 +166,22 @@ def shared_memory() -> bool:
     except OSError:
         return False
     return "/dev/shm/fastdds_" in maps or "/dev/shm/fastrtps_" in maps
+
+
+def middleware(rclpy_version: str) -> dict[str, str]:
+    """Over which ROS 2 and which middleware messages go, in words: ``ROS distribution``, ``rmw`` and ``transport`` of
+    processes that are started from this one."""
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    name = os.environ.get("ROS_DISTRO")
+    first = rclpy_version.partition(".")[0]
+    guess = DISTRIBUTIONS.get(int(first)) if first.isdigit() else None
+    rmw = get_rmw_implementation_identifier()
+    chosen = [f"{key}={os.environ[key]}" for key in CHOICES if os.environ.get(key)]
+    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # as launching.environment_of_child has it
+    usual = USUAL.get(rmw, f"default of {rmw}")
+    return {
+        "ROS distribution": name or f"{guess or 'unknown'}, as rclpy {rclpy_version} is",
+        "rmw": rmw,
+        "transport": "; ".join([usual, *chosen, f"discovery {reach}"]),
+    }
