@@ -35,7 +35,7 @@ __all__ = ["walk"]
 # `pick`, is named by its word in the table behind the operations.
 SKIP = 0  # align to a, pass b bytes
 READ = 1  # b values of kind a
-NUMBERS = 2  # register b elements of kind a: the values that record c names
+NUMBERS = 2  # register a elements of kind b: the values that record c names
 SET = 3  # register a = b
 IF_ZERO = 4  # if register a is 0 go to target
 NEXT = 5  # register a -= 1; if it is not 0 go to target
@@ -74,39 +74,34 @@ def _emit(position, offset, kind, n, stride, out, filled, big, swap, offsets):
 
 
 @register_jitable
-def _fits(filled, n, capacity, scratch):
-    """Whether there is room for ``n`` numbers more: 0, or EXTRA."""
-    if filled + n <= capacity:
-        return np.int64(0)
-    detail(scratch, filled + n, 0)
-    return np.int64(pick.EXTRA)
-
-
-@register_jitable
 def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
     """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart -> how many values there are, or EXTRA."""
-    code = _fits(filled, n, capacity, scratch)
-    if code < 0:
-        return code
+    if filled + n > capacity:
+        detail(scratch, filled + n, 0)
+        return np.int64(pick.EXTRA)
     _emit(base + at, at, kind, n, stride, out, filled, big, scratch + 8, offsets)
     return filled + n
 
 
 @register_jitable
-def _picked(record, base, o, kind, n, out, filled, capacity, big, scratch, offsets):
-    """Append what a record names of ``n`` numbers at offset ``o`` -> how many values there are, or negative."""
-    how = load_i64(record)
+def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
+    """Append what a record names of the numbers at offset ``o``, whose number is in register ``r`` -> how many values
+    there are, or negative."""
+    n, how, size = load_i64(r), load_i64(record), kind_size(kind)
+    before, turn, more = filled, 0, how == pick.ANGLES
+    if not more:
+        code = pick.choose(record, r, filled, capacity, scratch)
+        if code < 0:
+            return np.int64(code)
     if how == NAMED:
-        return _picked_by_name(record, base, o, kind, n, out, filled, capacity, big, scratch, offsets)
-    size = kind_size(kind)
+        for k in range(load_i64(record + 8)):
+            at = o + size * load_i64(scratch + 8 * (pick.INDEX + k))
+            _emit(base + at, at, kind, 1, size, out, filled + k, big, scratch + 8, offsets)
+        return filled + load_i64(record + 8)
     if how == SLICE:
-        step = load_i64(record + 24)
-        first, count = pick.slice_of(n, load_i64(record + 8), load_i64(record + 16), step)
-        if count == 0:
-            detail(scratch, n, 0)
-            return np.int64(MISSING)
-        return _run(base, o + size * first, kind, count, step * size, out, filled, capacity, big, scratch, offsets)
-    before, turn, more = filled, 0, True
+        at, count = o + size * load_i64(r + 8 * pick.NAMED_NEXT), load_i64(r + 8 * pick.NAMED_LEFT)
+        stride = size * load_i64(record + 24)
+        return _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
     while more and filled < before + n:
         first, count, direction, more = pick.beams_of(record, n, scratch, turn)
         turn += 1
@@ -117,22 +112,6 @@ def _picked(record, base, o, kind, n, out, filled, capacity, big, scratch, offse
             if filled < 0:
                 return filled
     return filled if filled > before else np.int64(pick.NO_BEAM)
-
-
-@register_jitable
-def _picked_by_name(record, base, o, kind, n, out, filled, capacity, big, scratch, offsets):
-    """`_picked`, of numbers whose names stand in the message's list of names."""
-    wanted, named, size = load_i64(record + 8), load_i64(scratch + 8 * pick.COUNT_OF_NAMES), kind_size(kind)
-    if named != n:
-        detail(scratch, n, named)
-        return np.int64(pick.UNEVEN)
-    code = _fits(filled, wanted, capacity, scratch)
-    if code < 0:
-        return code
-    for k in range(wanted):
-        at = o + size * load_i64(scratch + 8 * (pick.INDEX + k))
-        _emit(base + at, at, kind, 1, size, out, filled + k, big, scratch + 8, offsets)
-    return filled + wanted
 
 
 @register_jitable
@@ -188,12 +167,11 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
             if code >= 0:
                 code = filled = _run(base, o - b * size, a, b, size, out, filled, capacity, big, scratch, offsets)
         elif operation == NUMBERS:
-            n = load_i64(scratch + 8 * (2 + b))
-            if n > 0:
-                code = o = behind(o, kind_size(a), n * kind_size(a), end)
-            if n > 0 and code >= 0:
-                at = o - n * kind_size(a)
-                code = filled = _picked(record, base, at, a, n, out, filled, capacity, big, scratch, offsets)
+            size = load_i64(r) * kind_size(b)
+            if size > 0:
+                code = o = behind(o, kind_size(b), size, end)
+            if size > 0 and code >= 0:
+                code = filled = _picked(record, r, base, o - size, b, out, filled, capacity, big, scratch, offsets)
         elif operation == SET or operation == IF_ZERO or operation == NEXT or operation == MARK or operation == BACK:
             o, pc = _count(operation, r, b, o, pc, target)
         elif operation == CHOOSE or operation == CHOSEN or operation == TAKEN or operation == ALL:

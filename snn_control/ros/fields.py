@@ -6,13 +6,15 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
+from rosidl_parser.definition import AbstractNestedType, AbstractSequence, AbstractString, BasicType, NamespacedType
+
 from ..errors import DescriptionError, close_match
 from .kinds import KIND_SIZES, KINDS
 from .paths import Named, Segment
 
 __all__ = [
-    "begins_with_stamp", "class_of", "fields_of", "has_name", "is_basic", "is_nested", "is_struct", "is_text",
-    "is_wide", "kind_number", "least_size", "owner_of_names", "says", "type_name",
+    "begins_with_stamp", "class_of", "fields_of", "has_name", "kind_number", "least_size", "owner_of_names", "says",
+    "type_name",
 ]  # fmt: skip
 
 #: rosidl's name of a basic type -> its number in KINDS
@@ -52,28 +54,6 @@ def class_of(kind: Any) -> type:
     return getattr(importlib.import_module(".".join(kind.namespaces)), kind.name)
 
 
-def is_struct(kind: Any) -> bool:
-    return hasattr(kind, "namespaces")
-
-
-def is_basic(kind: Any) -> bool:
-    return hasattr(kind, "typename")
-
-
-def is_nested(kind: Any) -> bool:
-    """An array or a sequence."""
-    return hasattr(kind, "value_type")
-
-
-def is_text(kind: Any) -> bool:
-    """A string, not of wide characters."""
-    return not (is_basic(kind) or is_struct(kind) or is_nested(kind) or is_wide(kind))
-
-
-def is_wide(kind: Any) -> bool:
-    return any(base.__name__ == "AbstractWString" for base in type(kind).__mro__)
-
-
 def kind_number(kind: Any, where: str) -> int:
     try:
         return _KIND_OF[kind.typename]
@@ -83,11 +63,11 @@ def kind_number(kind: Any, where: str) -> int:
 
 def says(kind: Any) -> str:
     """A rosidl type in words."""
-    if is_basic(kind):
+    if isinstance(kind, BasicType):
         return kind.typename
-    if is_struct(kind):
+    if isinstance(kind, NamespacedType):
         return "/".join([*kind.namespaces, kind.name])
-    if is_nested(kind):
+    if isinstance(kind, AbstractNestedType):
         size = getattr(kind, "size", None)
         return f"{'sequence' if size is None else f'array of {size}'} of {says(kind.value_type)}"
     return "string"
@@ -95,10 +75,15 @@ def says(kind: Any) -> str:
 
 def has_name(element: Any, key: str) -> bool:
     """Whether elements of a type have a text ``key`` of their own."""
-    if not is_struct(element):
-        return False
-    kind = fields_of(class_of(element)).get(key)
-    return kind is not None and is_text(kind)
+    return isinstance(element, NamespacedType) and key in _texts_of(class_of(element), lists=False)
+
+
+def _texts_of(message_class: type, lists: bool) -> list[str]:
+    """Names of the fields that are texts, or lists of texts."""
+    kinds = fields_of(message_class).items()
+    if lists:
+        kinds = {n: k.value_type for n, k in kinds if isinstance(k, AbstractSequence)}.items()
+    return [name for name, kind in kinds if isinstance(kind, AbstractString)]
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
@@ -115,14 +100,13 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
             if has_name(element, key):
                 return -1
             for outer in range(level, -1, -1):
-                found = fields_of(classes[outer]).get(key)
-                if is_nested(found) and not hasattr(found, "size") and is_text(found.value_type):
+                if key in _texts_of(classes[outer], lists=True):
                     return outer
-            lists = [n for one in classes for n, k in fields_of(one).items() if is_nested(k) and is_text(k.value_type)]
-            own = [n for n, k in fields_of(class_of(element)).items() if is_text(k)] if is_struct(element) else []
-            fix = close_match(key, own + lists) or f"names stand in {', '.join(own + lists) or 'no field of it'}"
+            near = [name for one in classes for name in _texts_of(one, lists=True)]
+            near = (_texts_of(class_of(element), lists=False) if isinstance(element, NamespacedType) else []) + near
+            fix = close_match(key, near) or f"names stand in {', '.join(near) or 'no field of it'}"
             raise DescriptionError("field", segment.name, f"there are no names {key!r} of its elements", fix)
-        if not is_struct(element):
+        if not isinstance(element, NamespacedType):
             return -1
         classes.append(class_of(element))
     return -1
@@ -138,10 +122,10 @@ def begins_with_stamp(message_class: type) -> bool:
 
 def least_size(kind: Any) -> int:
     """The fewest bytes that one value of a type takes, padding not counted: at least 1."""
-    if is_basic(kind):
+    if isinstance(kind, BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
-    if is_struct(kind):
+    if isinstance(kind, NamespacedType):
         return max(1, sum(least_size(inner) for inner in fields_of(class_of(kind)).values()))
-    if is_nested(kind) and getattr(kind, "size", None) is not None:
+    if isinstance(kind, AbstractNestedType) and getattr(kind, "size", None) is not None:
         return kind.size * least_size(kind.value_type)
     return 4  # the length of a string or a sequence

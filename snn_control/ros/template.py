@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rosidl_parser.definition import BasicType, NamespacedType
 
 from ..errors import DescriptionError
 from .fields import class_of, fields_of, has_name, owner_of_names
@@ -40,9 +41,9 @@ class Template:
 
 def _fresh(kind: Any) -> Any:
     """A value for a new element of a sequence."""
-    if hasattr(kind, "namespaces"):
+    if isinstance(kind, NamespacedType):
         return class_of(kind)()
-    if not hasattr(kind, "typename"):
+    if not isinstance(kind, BasicType):
         return ""
     return {"boolean": False, "octet": b"\0", "float": 0.0, "double": 0.0}.get(kind.typename, 0)
 
@@ -144,10 +145,7 @@ def make_message(
     for path, value in (values or {}).items():
         _assign(message, path, value)
     for path, n in [*fields, *fields]:  # twice: a list of names may have become longer
-        program = compile_path(message_class, path)
-        if program.size >= 0 and program.size != n:
-            raise DescriptionError("field", path, f"names {program.size} numbers, the output has {n}")
-        _lengthen([message], program.segments, n, path)
+        _lengthen([message], compile_path(message_class, path).segments, n, path)
     return message
 
 

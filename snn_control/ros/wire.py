@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rosidl_parser.definition import AbstractNestedType, AbstractWString, BasicType, NamespacedType
 
 from ..engine.compile import compile_function
 from ..errors import DescriptionError, InputError, close_match
@@ -23,10 +24,6 @@ from .fields import (
     class_of,
     fields_of,
     has_name,
-    is_basic,
-    is_nested,
-    is_struct,
-    is_wide,
     kind_number,
     least_size,
     owner_of_names,
@@ -123,31 +120,20 @@ class _Assembler:
                 return
         self.add(cdr.SKIP, align, size)
 
-    def loop(self, register: int, body: Any) -> None:
-        """``body()`` as often as the register says, which may be 0."""
-        leave = self.add(cdr.IF_ZERO, register)
-        again = self.label()
-        body()
-        self.add(cdr.NEXT, register, target=again)
-        leave[4] = self.label()
-
     # -- what the path does not want
 
-    def pass_struct(self, message_class: type, depth: int) -> None:
-        fields = fields_of(message_class)
-        for kind in fields.values():
-            self.pass_type(kind, depth)
-        if not fields:
-            self.skip(1, 1)
-
     def pass_type(self, kind: Any, depth: int) -> None:
-        if is_basic(kind):
+        if isinstance(kind, BasicType):
             size = KIND_SIZES[kind_number(kind, kind.typename)]
             self.skip(size, size)
-        elif is_struct(kind):
-            self.pass_struct(class_of(kind), depth)
-        elif not is_nested(kind):
-            self.add(cdr.STRING, 4 if is_wide(kind) else 1)
+        elif isinstance(kind, NamespacedType):
+            fields = fields_of(class_of(kind))
+            for inner in fields.values():
+                self.pass_type(inner, depth)
+            if not fields:
+                self.skip(1, 1)
+        elif not isinstance(kind, AbstractNestedType):
+            self.add(cdr.STRING, 4 if isinstance(kind, AbstractWString) else 1)
         else:
             self.pass_elements(kind, depth)
 
@@ -169,7 +155,11 @@ class _Assembler:
             self.add(cdr.COUNT, register, least_size(element))
         else:
             self.add(cdr.SET, register, size)
-        self.loop(register, lambda: self.pass_type(element, depth + 1))
+        leave = self.add(cdr.IF_ZERO, register)
+        again = self.label()
+        self.pass_type(element, depth + 1)
+        self.add(cdr.NEXT, register, target=again)
+        leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int = SLICE) -> int:
         """Write down what is picked -> its word in the table."""
@@ -233,7 +223,7 @@ class _Assembler:
         self, kind: Any, segment: Segment, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
         pick = segment.pick
-        if not is_nested(kind):
+        if not isinstance(kind, AbstractNestedType):
             if pick is not None:
                 raise DescriptionError("field", path, f"is a {says(kind)}, which takes no index", f"write {path}")
             return self.want_one(kind, rest, path, depth, level)
@@ -247,9 +237,9 @@ class _Assembler:
             self.add(cdr.COUNT, total, least_size(element))
         else:
             self.add(cdr.SET, total, size)
-        if is_basic(element) and not rest:
+        if isinstance(element, BasicType) and not rest:
             number = kind_number(element, path)
-            self.add(cdr.NUMBERS, number, total, self.record(pick, NAMED))
+            self.add(cdr.NUMBERS, total, number, self.record(pick, NAMED))
             self.label()
             return number, count
         return self.want_elements(element, pick, count, rest, path, depth, level)
@@ -290,7 +280,7 @@ class _Assembler:
         return number, count * each if count >= 0 and each >= 0 else -1
 
     def want_one(self, kind: Any, rest: Sequence[Segment], path: str, depth: int, level: int) -> tuple[int, int]:
-        if is_struct(kind):
+        if isinstance(kind, NamespacedType):
             message_class = class_of(kind)
             if not rest:
                 names = ", ".join(f"{path}.{name}" for name in fields_of(message_class))
@@ -298,7 +288,7 @@ class _Assembler:
             return self.walk_path(message_class, rest, path, depth, level + 1)
         if rest:
             raise DescriptionError("field", path, f"is a {says(kind)}, which has no field {rest[0].name!r}")
-        if not is_basic(kind):
+        if not isinstance(kind, BasicType):
             raise DescriptionError("field", path, f"is a {says(kind)}, not a number")
         number = kind_number(kind, path)
         self.label()
@@ -342,7 +332,7 @@ def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, 
     fields, hooks = fields_of(message_class), {}
     for k, name in enumerate(("angle_min", "angle_increment")):
         kind = fields.get(name)
-        if not is_basic(kind) or kind_number(kind, name) < FLOAT32:
+        if not isinstance(kind, BasicType) or kind_number(kind, name) < FLOAT32:
             rule = f"cannot be picked by angle: {type_name(message_class)} has no number {name!r}"
             raise DescriptionError("field", segment.name, rule, "as LaserScan has")
         hooks[name] = (cdr.KEEP, ANGLE + k, kind_number(kind, name))
