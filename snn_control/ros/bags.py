@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections import Counter
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..analysis.stimulus import MOST_TICKS, Stimulus
-from ..coding import EventsInput as EventsDescription
-from ..coding import ValueInput
+from ..coding import EventsInput, ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import NO_VALUE, DescriptionError, InputError, counted, how_to_install, nearest
 from ..events.columns import FURTHEST
@@ -46,7 +47,7 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
     types are not installed here.
     """
     bag = _Bag(path, spec)
-    received = {name: rows for one in spec.inputs if (rows := bag.read(name := one.name)) is not None}
+    received = {one.name: rows for one in spec.inputs if (rows := bag.read(one)) is not None}
     times = [t for t, _ in received.values() if len(t)]
     if not times:
         raise DescriptionError("--input", str(path), "has no message that an input could take")
@@ -93,32 +94,33 @@ class _Bag:
         for storage in self.storages:
             self.topics = storage.topics() | self.topics
 
-    def read(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
         """Times of receipt (n,) int64 [ns], ascending, and rows: values (n, size), or x, y, p (n, 3), a row an event.
 
         None for an input that is not required and that the bag has no topic for.
         """
-        one = next(one for one in self.spec.inputs if one.name == name)
-        topic = self.spec.ros_inputs.get(name)
+        where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
         if topic is None or full is None:
             if not one.required:
                 return None
             if topic is None:
-                raise DescriptionError(f"ros.inputs.{name}", NO_VALUE, "is missing", "say on which topic it comes")
+                raise DescriptionError(where, NO_VALUE, "is missing", "say on which topic it comes")
             fix = nearest(topic.topic, list(self.topics))
-            raise DescriptionError(f"ros.inputs.{name}.topic", topic.topic, f"is not in {self.path}", fix)
+            raise DescriptionError(f"{where}.topic", topic.topic, f"is not in {self.path}", fix)
         if self.topics[full] != topic.type:
             rule = f"must be that of the bag's topic {full}, {self.topics[full]}"
-            raise DescriptionError(f"ros.inputs.{name}.type", topic.type, rule)
-        rows = self._events(topic, full, one) if isinstance(one, EventsDescription) else self._values(topic, full, one)
-        t = np.array([log for log, _ in rows], np.int64)
-        order = np.argsort(t, kind="stable")
-        kept = [rows[k][1] for k in order]
-        if isinstance(one, EventsDescription):
-            lengths = [len(part) for part in kept]
-            return np.repeat(t[order], lengths), np.concatenate(kept) if kept else np.empty((0, 3), np.int64)
-        return t[order], np.array(kept).reshape(len(kept), one.size)
+            raise DescriptionError(f"{where}.type", topic.type, rule)
+        found, held = [], 0
+        for log_time, rows in (self._values if isinstance(one, ValueInput) else self._events)(topic, full, one):
+            found.append((log_time, rows))
+            held += rows.size
+            if held > MOST_NUMBERS:
+                raise DescriptionError("--input", self.path, f"has more than {MOST_NUMBERS:,} numbers on {full}")
+        found.sort(key=itemgetter(0))
+        width = one.size if isinstance(one, ValueInput) else 3
+        parts = [rows for _, rows in found] or [np.empty((0, width), np.int64)]
+        return np.repeat([t for t, _ in found], [len(rows) for _, rows in found]), np.concatenate(parts)
 
     def _messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
         for storage in self.storages:
@@ -128,22 +130,16 @@ class _Bag:
                 else:
                     self.malformed += 1
 
-    def _values(self, topic: RosTopic, full: str, one: Any) -> list[tuple[int, np.ndarray]]:
+    def _values(self, topic: RosTopic, full: str, one: ValueInput) -> Iterator[tuple[int, np.ndarray]]:
+        """(1, size) float64 a message."""
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
-        from .ports import check_size
         from .sectors import reduced
-        from .topics import message_class
-        from .wire import compile_path, read_values
+        from .topics import value_field
+        from .wire import read_values
 
-        where = f"ros.inputs.{one.name}"
-        try:
-            program = compile_path(message_class(where, topic.type), topic.field)
-            check_size(program, one.size, topic.reduce)
-        except DescriptionError as error:
-            raise (error if error.path.startswith(where) else error.within(where)) from None
-        rows: list[tuple[int, np.ndarray]] = []
+        _, program = value_field(f"ros.inputs.{one.name}", topic, one.size)
         for log_time, message in self._messages(full):
             try:
                 values = read_values(program, message)[0]
@@ -151,34 +147,21 @@ class _Bag:
                 values = np.empty(0)
             if topic.reduce and len(values) >= one.size:
                 values = reduced(values, one, topic.reduce)
-            if len(values) != one.size:  # an empty sequence is no measurement, but no mistake either
+            if len(values) == one.size:
+                yield log_time, values[None].copy()
+            else:  # an empty sequence is no measurement, but no mistake either
                 self.malformed += 1
-                continue
-            rows.append((log_time, values.copy()))
-            if len(rows) * one.size > MOST_NUMBERS:
-                raise DescriptionError("--input", self.path, f"has more than {MOST_NUMBERS:,} numbers on {full}")
-        return rows
 
-    def _events(self, topic: RosTopic, full: str, one: Any) -> list[tuple[int, np.ndarray]]:
+    def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
         """Events within the input's frame, as (n, 3) rows of x, y, p a message."""
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is no type of events")
-        counts: dict[str, int] = {}
-
-        def count(name: str, n: int) -> None:
-            counts[name] = counts.get(name, 0) + n
-
-        reader = reader_of(topic.type, count, lambda encoding: Decoder(encoding, *one.size))
-        rows, held = [], 0
+        counts: Counter[str] = Counter()
+        reader = reader_of(topic.type, lambda name, n: counts.update({name: n}), lambda e: Decoder(e, *one.size))
         for log_time, message in self._messages(full):
             columns = reader.read(log_time, message)
-            if columns is None:
-                continue
-            _, x, y, p = columns
-            inside = (x < one.size[0]) & (y < one.size[1])
-            rows.append((log_time, np.stack([x, y, p], axis=1)[inside]))
-            held += 3 * len(rows[-1][1])
-            if held > MOST_NUMBERS:
-                raise DescriptionError("--input", self.path, f"has more than {MOST_NUMBERS:,} numbers on {full}")
-        self.malformed += counts.get("malformed", 0)
-        return rows
+            if columns is not None:
+                _, x, y, p = columns
+                inside = (x < one.size[0]) & (y < one.size[1])
+                yield log_time, np.stack([x, y, p], axis=1)[inside]
+        self.malformed += counts["malformed"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
@@ -14,14 +13,10 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from ..coding import ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import DescriptionError
-from .ports import check_size
 from .template import make_template
-from .topics import check_events, command_bounds, fixed_values, groups, message_class
-from .wire import compile_path
+from .topics import check_events, command_bounds, fixed_values, groups, message_class, value_field, within
 
 __all__ = ["check_topics", "need_types"]
-
-_IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces/__main__.py"
 
 
 def need_types(spec: ControllerSpec) -> None:
@@ -31,8 +26,7 @@ def need_types(spec: ControllerSpec) -> None:
         try:
             message_class(where, topic.type)
         except DescriptionError as error:
-            fix = error.fix + _from_checkout(topic)
-            raise DescriptionError(error.path, error.value, error.rule, fix).in_file(spec.path) from None
+            raise error.in_file(spec.path) from None
 
 
 def check_topics(spec: ControllerSpec) -> list[str]:
@@ -48,13 +42,10 @@ def check_topics(spec: ControllerSpec) -> list[str]:
         _check_name(where, topic)
         if not _installed(topic):
             continue
-        cls = message_class(where, topic.type)
-        if not isinstance(one, ValueInput):
-            continue
-        try:
-            check_size(compile_path(cls, topic.field), one.size, topic.reduce)
-        except DescriptionError as error:
-            raise error.within(where) from None
+        if isinstance(one, ValueInput):
+            value_field(where, topic, one.size)
+        else:
+            message_class(where, topic.type)
     for names in groups(spec.ros_outputs, "outputs").values():
         where, topic = f"ros.outputs.{names[0]}", spec.ros_outputs[names[0]]
         _check_name(where, topic)
@@ -62,12 +53,9 @@ def check_topics(spec: ControllerSpec) -> list[str]:
             continue
         cls = message_class(where, topic.type)
         fields = [(spec.ros_outputs[name].field, outputs[name].size) for name in names]
-        values = fixed_values(spec.ros_outputs, names)
-        try:
-            make_template(cls, fields, values, serialize_message)
+        with within(where):
+            make_template(cls, fields, fixed_values(spec.ros_outputs, names), serialize_message)
             command_bounds(spec, names, cls)
-        except DescriptionError as error:
-            raise (error if error.path.startswith("outputs.") else error.within(where)) from None
     return [_not_installed(where, topic) for where, topic in _ends(spec) if not _installed(topic)]
 
 
@@ -90,17 +78,9 @@ def _not_installed(where: str, topic: RosTopic) -> str:
     try:
         message_class(where, topic.type)
     except DescriptionError as error:
-        fix = error.fix + _from_checkout(topic)
-        return (
-            f"{error.path} = {topic.type}: not installed here: its fields are not checked, no node would start; {fix}"
-        )
+        rule = "not installed here: its fields are not checked, no node would start"
+        return f"{error.path} = {topic.type}: {rule}; {error.fix}"
     return ""
-
-
-def _from_checkout(topic: RosTopic) -> str:
-    """How a checkout makes the packages of event cameras, which no index of wheels has."""
-    folder = _IN_CHECKOUT.parent / topic.type.partition("/")[0]
-    return ', or in this checkout: eval "$(python -m tests.ros.interfaces)"' if folder.is_dir() else ""
 
 
 def _check_name(where: str, topic: RosTopic) -> None:

@@ -14,7 +14,6 @@ from .diagnostics import describe_causes
 
 __all__ = ["Console"]
 
-
 DISCOVERY = 1.0  # s: before, a sensor may only not be known yet
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import sys
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -33,23 +34,12 @@ from ..record.input_log import InputLogRecorder
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
-from .process import (
-    Stop,
-    check_record,
-    dds_threads,
-    declare,
-    io_node,
-    missing_rights,
-    run_node,
-    steady_timer,
-    warn_of_unknown_parameters,
-)
+from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
 from .topics import at_rate, command_ports, drain, input_ports
 
 __all__ = ["ControllerNode", "input_log_file", "main"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-NEEDS_FILE = "write --ros-args -p controller_file:=FILE"
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a sign of life for so long, the longer of both, the loop hangs
@@ -69,7 +59,7 @@ def unused(record: Path) -> Path:
     return next(path for path in chain([record], names) if not path.exists())
 
 
-class ControllerNode(LifecycleNode):
+class ControllerNode(ProcessNode, LifecycleNode):
     """A controller file between topics; see the README for topics, parameters and services.
 
     In lockstep an active controller's loop begins when its outputs are matched: the world waits for an answer to
@@ -77,28 +67,22 @@ class ControllerNode(LifecycleNode):
     """
 
     NAME, PRIORITY, guarded = "controller", 80, True
+    EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
+    PARAMETERS: Mapping[str, Parameter] = {
+        "controller_file": Parameter("", "Controller file (.yaml)"),
+        "mode": Parameter("realtime", "realtime, or lockstep with a simulated world", words=("realtime", "lockstep")),
+        "rate": Parameter(0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0),
+        "phase": Parameter(0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0),
+        "priority": Parameter(PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98),
+        "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
+        "publish_budget": Parameter(0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0),
+        "record": Parameter("", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"),
+        "autostart": Parameter(True, "Configure and activate at the start"),
+    }
 
     def __init__(self, stop: Stop, **options: Any) -> None:
-        with dds_threads():
-            super().__init__(self.NAME, **options)
-        self.exit_code, self.finished = 0, False
-        self._stop = stop
-        self.file = declare(self, "controller_file", "", "Controller file (.yaml)")
-        self.mode = declare(self, "mode", "realtime", "realtime, or lockstep with a simulated world")
-        self.rate = declare(self, "rate", 0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0)
-        self.phase = declare(self, "phase", 0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0)
-        self.priority = declare(self, "priority", self.PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98)
-        self.cpu = declare(self, "cpu", -1, "CPU of the loop; -1: any", -1, 1023)
-        self.publish_budget = declare(
-            self, "publish_budget", 0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0
-        )
-        self.record = declare(
-            self, "record", "", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"
-        )
-        autostart = declare(self, "autostart", True, "Configure and activate at the start")
-        if self.mode not in ("realtime", "lockstep"):
-            raise DescriptionError("mode", self.mode, "must be 'realtime' or 'lockstep'")
-        warn_of_unknown_parameters(self)
+        super().__init__(stop, **options)
+        self.file, self.mode, self.record = self.given.controller_file, self.given.mode, self.given.record
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.controller: Controller | None = None
@@ -111,13 +95,13 @@ class ControllerNode(LifecycleNode):
         self._first_matched = 0.0
         self.spec: ControllerSpec | None = None
         self._reporter, self._console = Reporter(self), Console(self)
-        steady_timer(self, 1.0, self._diagnose)
-        self._matching = steady_timer(self, 0.02, self._start_when_matched)
+        self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
+        self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
-        self.create_service(Trigger, "~/release", self._release)
-        self.create_service(Trigger, "~/restart", self._restart)
-        self.create_service(SetBool, "~/learning", self._learning)
-        transitions = (self.trigger_configure, self.trigger_activate) if autostart else ()
+        self._offer(Trigger, "release", self._release)
+        self._offer(Trigger, "restart", self._restart)
+        self._offer(SetBool, "learning", self._learning)
+        transitions = (self.trigger_configure, self.trigger_activate) if self.given.autostart else ()
         # a signal may come at any moment: where it came during one transition, the next is left out
         if not all(stop() or begin() == SUCCESS for begin in transitions):
             self.exit_code, self.finished = 2, True
@@ -137,9 +121,10 @@ class ControllerNode(LifecycleNode):
 
     def _configure(self) -> None:
         if not self.file:
-            raise DescriptionError("controller_file", "", "must name a controller file", NEEDS_FILE)
+            fix = "write --ros-args -p controller_file:=FILE"
+            raise DescriptionError("controller_file", "", "must name a controller file", fix)
         check_record(self.record)
-        self.spec = at_rate(load_spec(self.file), self.rate)
+        self.spec = at_rate(load_spec(self.file), self.given.rate)
         lockstep = self.mode == "lockstep"
         if not lockstep and self.get_parameter("use_sim_time").value:
             self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")
@@ -177,11 +162,11 @@ class ControllerNode(LifecycleNode):
             control=bound.address("control"),
             guard=bound.address("guard"),
             ramps=any(o.ramp for o in self.spec.outputs),
-            publish_budget_s=self.publish_budget,
+            publish_budget_s=self.given.publish_budget,
             halt=self._stop.halt,
-            phase_ns=round(self.phase * 1e9),
-            priority=self.priority,
-            cpus=None if self.cpu < 0 else [self.cpu],
+            phase_ns=round(self.given.phase * 1e9),
+            priority=self.given.priority,
+            cpus=None if self.given.cpu < 0 else [self.given.cpu],
             hold=[*self.inputs, *self.outputs],
             keep=self.controller,
             name=self.get_name(),
@@ -208,7 +193,7 @@ class ControllerNode(LifecycleNode):
                 port.clear()
             self.faults.restart()
             if self.mode == "realtime":
-                program = self._last_resort()
+                program = self._last_resort(self.controller, self.spec)
                 self._stop.begins()
                 rights = self.loop.start()
                 self._stop.guard(self.loop.table, self._hangs, program)
@@ -234,14 +219,12 @@ class ControllerNode(LifecycleNode):
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
-    def _last_resort(self) -> list[str]:
+    def _last_resort(self, controller: Controller, spec: ControllerSpec) -> list[str]:
         """The program that publishes the safe command for us if this process hangs."""
-        assert self.controller is not None
-        assert self.spec is not None
-        commands = self.controller.bound.array("command")
+        commands = controller.bound.array("command")
         before = commands.copy()
-        commands[:] = self.controller.bound.array("safe")
-        topics = [self.spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
+        commands[:] = controller.bound.array("safe")
+        topics = [spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
         program = last_resort.program(self, self.outputs, topics)
         commands[:] = before
         if len(program[-1]) > LONGEST_ARGUMENT:
@@ -300,29 +283,21 @@ class ControllerNode(LifecycleNode):
         self._stop.release()
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        if self.recorder is not None and self.recorder.total > 0:
-            self._save_record()
+        if self.recorder is not None and self.input_log is not None and self.recorder.total > 0:
+            self._save_record(self.recorder, self.input_log)
         return True
 
-    def _save_record(self) -> None:
+    def _save_record(self, recorder: ActivityRecorder, inputs: InputLogRecorder) -> None:
         """Save what ran since the last time beside what is there already."""
-        assert self.recorder is not None
-        assert self.input_log is not None
         file = unused(Path(self.record))
-        self._stop.saves(True)
-        try:
+        with self.saving(file):
             power = estimate(self.controller.bound).microwatt
-            self.recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
-            self.input_log.save(input_log_file(str(file)))
-        except OSError as error:
-            self.get_logger().error(f"record = {file}: cannot be written: {error.strerror}")
-            self.exit_code = 1
-        else:
+            recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
+            inputs.save(input_log_file(str(file)))
             if file != Path(self.record):
                 self.get_logger().info(f"record = {self.record} is there: this one is {file}")
-            for recorder in (self.recorder, self.input_log):
-                recorder.clear()
-        self._stop.saves(False)
+            recorder.clear()
+            inputs.clear()
 
     def _release_resources(self) -> bool:
         if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
@@ -343,40 +318,37 @@ class ControllerNode(LifecycleNode):
             self._release_resources()
 
     # services and diagnostics --------------------------------------------------------------------------------
-    def _release(self, request: Any, response: Any) -> Any:
-        """Operator's release of a fault (std_srvs/srv/Trigger): whether the controller commands again."""
-        if self.controller is None or self.loop is None or not self.loop.running:
+    def _offer(self, kind: Any, name: str, answer: Callable[[Controller, Loop, Any], tuple[bool, str]]) -> None:
+        """A service ``~/name`` that a running loop answers with success and message."""
+
+        def respond(request: Any, response: Any) -> Any:
             response.success, response.message = False, "not active"
+            if self.controller is not None and self.loop is not None and self.loop.running:
+                response.success, response.message = answer(self.controller, self.loop, request)
             return response
-        end, last = time.monotonic() + 0.5, self.loop.ticks + 2  # of two ticks one is whole
-        self.controller.release()
-        while self.controller.safe and self.loop.ticks < last and time.monotonic() < end:
+
+        self.create_service(kind, f"~/{name}", respond)
+
+    def _release(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
+        """Operator's release of a fault (std_srvs/srv/Trigger): whether the controller commands again."""
+        end, last = time.monotonic() + 0.5, loop.ticks + 2  # of two ticks one is whole
+        controller.release()
+        while controller.safe and loop.ticks < last and time.monotonic() < end:
             time.sleep(0.001)
-        response.success = not self.controller.safe
-        response.message = "commands" if response.success else f"still the safe command: {guard_reason(self)}"
-        return response
+        return (False, f"still the safe command: {guard_reason(self)}") if controller.safe else (True, "commands")
 
-    def _restart(self, request: Any, response: Any) -> Any:
+    def _restart(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
         """The network begins anew with the loop's next tick (std_srvs/srv/Trigger)."""
-        response.success, response.message = False, "not active"
-        if self.controller is not None and self.loop is not None and self.loop.running:
-            self.controller.restart()
-            response.success, response.message = True, "the network begins anew"
-        return response
+        controller.restart()
+        return True, "the network begins anew"
 
-    def _learning(self, request: Any, response: Any) -> Any:
+    def _learning(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
         """Switches all learning rules (std_srvs/srv/SetBool), from the loop's next tick on."""
-        response.success, response.message = False, "not active"
-        if self.controller is not None and self.loop is not None and self.loop.running:
-            try:
-                self.controller.learning(request.data)
-                response.success, response.message = True, learning_switches(self.controller)
-            except InputError as error:
-                response.message = str(error)
-        return response
-
-    def _diagnose(self) -> None:
-        self._console.tell(self._reporter.report())
+        try:
+            controller.learning(request.data)
+        except InputError as error:
+            return False, str(error)
+        return True, learning_switches(controller)
 
 
 #: entry point of the executable ``controller_node``: exit code

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.qos import QoSProfile
+from rclpy.duration import Infinite
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from ..engine.kernels import encoders, outputs
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ..engine.slots import AGE
 from ..realtime.faults import Fault
-from .graph import describe_mismatch
 from .topics import qos_of
 
-__all__ = ["Reporter", "describe_causes", "guard_reason", "learning_switches", "status"]
+__all__ = ["Reporter", "describe_causes", "describe_mismatch", "guard_reason", "learning_switches", "status"]
 
 HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
 MOST_FAULTS = 10  # of the last ones in a report
@@ -48,27 +47,49 @@ def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
     return {**stats, **times}
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a report is made of.
+def _full_name(end: Any) -> str:
+    return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
 
-    now : statistics of the loop, with counters of the outputs; empty without a loop
-    before : of the last report; empty in the first
-    seconds : between the two
+
+def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
+    """Why our end of ``topic`` is not served, naming both sides; None if somebody fits.
+
+    Parameters
+    ----------
+    node : rclpy node, whose name stands for our side
+    topic : name as given to the subscription or publisher, before remapping
+    expected_type : e.g. ``sensor_msgs/msg/Imu``
+    qos : the QoSProfile of our end
+    publishing : our end is a publisher, the others are subscriptions
     """
+    # what was left open is without limit, as those that the graph reports say it
+    qos = QoSProfile(
+        depth=qos.depth, reliability=qos.reliability, durability=qos.durability,
+        deadline=qos.deadline if qos.deadline.nanoseconds else Infinite,
+        liveliness_lease_duration=Infinite,
+    )  # fmt: skip
+    full = node.resolve_topic_name(topic)
+    ours = f"{node.get_fully_qualified_name()} {'publishes' if publishing else 'expects'} {expected_type}"
+    # the query expands and remaps the name itself: a name that is remapped already must not be remapped again
+    others = (node.get_subscriptions_info_by_topic if publishing else node.get_publishers_info_by_topic)(topic)
+    if not others:
+        return f"{full}: {ours}, nobody {'subscribes' if publishing else 'publishes'}"
+    faults = []
+    for other in others:
+        theirs = _full_name(other)
+        if other.topic_type != expected_type:
+            faults.append(f"{theirs} {'expects' if publishing else 'publishes'} {other.topic_type}")
+            continue
+        pair = (qos, other.qos_profile) if publishing else (other.qos_profile, qos)
+        verdict, reason = qos_check_compatible(*pair)
+        if verdict != QoSCompatibility.ERROR:
+            return None
+        reason = reason.replace("ERROR: ", "").strip(" ;")
+        faults.append(f"the QoS of {theirs} is incompatible ({reason})")
+    return f"{full}: {ours}, but {'; '.join(faults)}"
 
-    node: Any
-    now: dict[str, Any]
-    before: dict[str, Any]
-    seconds: float
-    senders: dict[str, Senders]
 
-    def input(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Counts of an input, now and before."""
-        return self.now["inputs"][name], self.before["inputs"][name] if self.before else {}
-
-
-def _loop(report: Report) -> DiagnosticStatus:
+def _loop(report: Reporter) -> DiagnosticStatus:
     node, now, before = report.node, report.now, report.before
     values = {k: v for k, v in now.items() if k not in ("inputs", "outputs", "mode")}
     level, message = OK, "runs"
@@ -115,14 +136,14 @@ def _why_invalid(node: Any, name: str, age: int, sample_good: bool) -> str:
     return f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s"
 
 
-def _input(report: Report, k: int, port: Any) -> DiagnosticStatus:
+def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
     node, name = report.node, port.name
     bound, topic = node.controller.bound, node.spec.ros_inputs[name]
     age, validity = int(bound.array(f"{name}.slot")[AGE]), bound.array("validity")[k]
     valid, problems = bool(validity[encoders.VALID]), []
     if not valid:
         problems.append(_why_invalid(node, name, age, bool(validity[encoders.SAMPLE_GOOD])))
-    counts, earlier = report.input(name)
+    counts, earlier = report.counts("inputs", name)
     values: dict[str, Any] = {**node.controller.counters()["inputs"][name], **counts}
     values["age_s"] = age * 1e-9 if age >= 0 else "never"
     if earlier:
@@ -138,10 +159,6 @@ def _input(report: Report, k: int, port: Any) -> DiagnosticStatus:
     required = node.controller.program.facts.inputs[k].required
     level = OK if not problems else ERROR if failed or (required and (mismatch or others or not valid)) else WARN
     return status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
-
-
-def _full_name(end: Any) -> str:
-    return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
 
 
 class Senders:
@@ -206,7 +223,7 @@ def _history(faults: Sequence[Fault]) -> dict[str, str]:
     return told
 
 
-def _guard(report: Report) -> DiagnosticStatus:
+def _guard(report: Reporter) -> DiagnosticStatus:
     node, counted = report.node, report.node.controller.counters()
     values: dict[str, Any] = {**counted["guard"], "synaptic_operations": counted["synaptic_operations"]}
     values |= {f"spikes.{name}": n for name, n in counted["spikes"].items()}
@@ -232,13 +249,13 @@ def _learning(node: Any) -> list[DiagnosticStatus]:
     return [status(node, "learning", OK, learning_switches(node.controller), values)] if rules else []
 
 
-def _output(report: Report, port: Any) -> DiagnosticStatus:
+def _output(report: Reporter, port: Any) -> DiagnosticStatus:
     node = report.node
     topic = node.spec.ros_outputs[port.name.split(",")[0]]
     qos = qos_of(topic, node.mode == "lockstep")
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos, publishing=True)
-    counts = report.now["outputs"][port.name]
-    failed = _rcl_errors(counts, report.before["outputs"][port.name] if report.before else {})
+    counts, earlier = report.counts("outputs", port.name)
+    failed = _rcl_errors(counts, earlier)
     others = _other_publishers(node, topic.topic) if node.guarded else ""
     level = OK if not mismatch else WARN if mismatch.endswith("nobody subscribes") else ERROR
     if failed or others:
@@ -247,37 +264,36 @@ def _output(report: Report, port: Any) -> DiagnosticStatus:
     return status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counts)
 
 
-def _statuses(report: Report) -> list[DiagnosticStatus]:
-    """Loop, guard and learning (if there are any), each input and each output; levels OK, WARN, ERROR."""
-    node = report.node
-    if not report.now:
-        return [status(node, "loop", WARN, "not configured", {})]
-    guard = [_guard(report), *_learning(node)] if node.guarded else []
-    inputs = [_input(report, k, port) for k, port in enumerate(node.inputs)]
-    return [_loop(report), *guard, *inputs, *(_output(report, port) for port in node.outputs)]
-
-
 class Reporter:
     """Publishes on /diagnostics; remembers the last report, for rates and what has come since.
+
+    now, before : statistics of the loop, with counters of the outputs, and those of the last report; empty without a
+        loop, and in the first report
+    seconds : between the two
 
     The node has ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, whether it is ``guarded``,
     and why its loop does not run yet in ``held_up``.
     """
 
     def __init__(self, node: Any) -> None:
-        self._node = node
+        self.node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
-        self._senders: defaultdict[str, Senders] = defaultdict(Senders)
+        self.senders: defaultdict[str, Senders] = defaultdict(Senders)
+        self.now: dict[str, Any] = {}
         self.forget()
 
     def forget(self) -> None:
         """Begin again, as the loop's counts do."""
-        self._at, self._before = 0.0, {}
-        self._senders.clear()
+        self._at, self.now, self.before, self.seconds = 0.0, {}, {}, 0.0
+        self.senders.clear()
+
+    def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Counts of one of the inputs or outputs, now and before."""
+        return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:
         """What has been counted so far; empty without a loop."""
-        node = self._node
+        node = self.node
         if node.loop is None:
             return {}
         found = node.loop.stats()
@@ -291,15 +307,20 @@ class Reporter:
         return found
 
     def report(self) -> list[DiagnosticStatus]:
-        """Publish the statuses of a node with a loop; what was published."""
-        now, statistics = time.monotonic(), self._statistics()
-        found = _statuses(Report(self._node, statistics, self._before, now - self._at, self._senders))
-        self._at, self._before = now, statistics
+        """Publish the statuses of a node with a loop, levels OK, WARN, ERROR; what was published."""
+        node, at = self.node, time.monotonic()
+        self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
+        if self.now:
+            inputs = [_input(self, k, port) for k, port in enumerate(node.inputs)]
+            guard = [_guard(self), *_learning(node)] if node.guarded else []
+            found = [_loop(self), *guard, *inputs, *(_output(self, port) for port in node.outputs)]
+        else:
+            found = [status(node, "loop", WARN, "not configured", {})]
         self.publish(found)
         return found
 
     def publish(self, found: list[DiagnosticStatus]) -> None:
         """Publish statuses, stamped now."""
         message = DiagnosticArray(status=found)
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.header.stamp = self.node.get_clock().now().to_msg()
         self._publisher.publish(message)

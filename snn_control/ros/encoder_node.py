@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
 from ..coding import Output, SpikeDecoder
@@ -23,65 +22,58 @@ from ..events.files.messages import CLOUD_TYPE
 from ..network import Network
 from ..realtime.loop import Loop
 from .diagnostics import Reporter
-from .process import (
-    Stop,
-    dds_threads,
-    declare,
-    io_node,
-    missing_rights,
-    run_node,
-    steady_timer,
-    warn_of_unknown_parameters,
-)
+from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .spikes import SpikesOutput
 from .topics import at_rate, input_ports, qos_of, resolved
 
 __all__ = ["EncoderNode", "encoders_only", "main"]
 
 
+def _spikes(one: Any) -> bool:
+    return getattr(one.encoder, "neuron", None) is not None
+
+
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
-    """A controller file without its network: the inputs of these names, none required."""
+    """A controller file without its network: the inputs of these names, or all that spike; none is required."""
     known = [i.name for i in spec.inputs]
     for name in names:
         if name not in known:
             raise DescriptionError("inputs", name, f"is not an input of the file: {', '.join(known)}")
-    chosen = tuple(dataclasses.replace(i, required=False) for i in spec.inputs if i.name in names or not names)
+    chosen = [i for i in spec.inputs if (i.name in names if names else _spikes(i))]
+    if not chosen:
+        raise DescriptionError("inputs", "", "no input of the file has an encoder that spikes")
     for i in chosen:
-        if getattr(i.encoder, "neuron", None) is None:  # type: ignore[attr-defined]
+        if not _spikes(i):
             fix = "give its encoder a neuron, or leave it out of the parameter 'inputs'"
             raise DescriptionError(f"inputs.{i.name}.encoder", None, "must make spikes", fix)
     unused = Output("unused", (SpikeDecoder(chosen[0].name, 0.0, 1.0),))
     ros = {i.name: spec.ros_inputs[i.name] for i in chosen if i.name in spec.ros_inputs}
+    inputs = tuple(dataclasses.replace(i, required=False) for i in chosen)
     return dataclasses.replace(
-        spec, inputs=chosen, network=Network(), outputs=(unused,), ros_inputs=ros, ros_outputs={}
+        spec, inputs=inputs, network=Network(), outputs=(unused,), ros_inputs=ros, ros_outputs={}
     )
 
 
-class EncoderNode(Node):
+class EncoderNode(ProcessNode):
     """See the README for topics and parameters."""
 
     NAME, PRIORITY, guarded = "encoder", 70, False
+    EXAMPLE = "-p controller_file:=my_robot.yaml -r events:=event_camera/events"
+    PARAMETERS: Mapping[str, Parameter] = {
+        "controller_file": Parameter(
+            "", "Controller file whose inputs are encoded", required="must name a controller file"
+        ),
+        "inputs": Parameter("", "Names of the inputs, separated by commas; empty: all that spike"),
+        "rate": Parameter(0.0, "Rate of the spike messages [Hz]; 0: the file's period", 0.0, 20000.0),
+        "priority": Parameter(PRIORITY, "SCHED_FIFO priority; 0: none", 0, 98),
+    }
     mode, held_up = "realtime", ""
 
     def __init__(self, stop: Stop, **options: Any) -> None:
-        with dds_threads():
-            super().__init__(self.NAME, **options)
-        self.exit_code, self.finished = 0, False
-        file = declare(self, "controller_file", "", "Controller file whose inputs are encoded")
-        wanted = declare(self, "inputs", "", "Names of the inputs, separated by commas; empty: all that spike")
-        rate = declare(self, "rate", 0.0, "Rate of the spike messages [Hz]; 0: the file's period", 0.0, 20000.0)
-        priority = declare(self, "priority", self.PRIORITY, "SCHED_FIFO priority; 0: none", 0, 98)
-        warn_of_unknown_parameters(self)
-        if not file:
-            fix = "write --ros-args -p controller_file:=FILE"
-            raise DescriptionError("controller_file", "", "must name a controller file", fix)
-        spec = at_rate(load_spec(file), rate)
-        names = [name.strip() for name in wanted.split(",") if name.strip()]
-        if not names:
-            names = [i.name for i in spec.inputs if getattr(i.encoder, "neuron", None) is not None]  # type: ignore[attr-defined]
-        if not names:
-            raise DescriptionError("inputs", wanted, "no input of the file has an encoder that spikes")
-        spec = encoders_only(spec, names)
+        super().__init__(stop, **options)
+        file, wanted, priority = self.given.controller_file, self.given.inputs, self.given.priority
+        spec = at_rate(load_spec(file), self.given.rate)
+        spec = encoders_only(spec, [name.strip() for name in wanted.split(",") if name.strip()])
         spikes = {
             i.name: RosTopic(f"spikes/{i.name}", CLOUD_TYPE, reliability="reliable", depth=10) for i in spec.inputs
         }
@@ -96,13 +88,11 @@ class EncoderNode(Node):
                 self.inputs = input_ports(self, self._io, spec, bound, lockstep=False)
             except DescriptionError as error:
                 raise error.in_file(file) from None
-            publishers = {
-                name: self._io.create_publisher(
-                    PointCloud2, resolved(self, f"inputs.{name}", topic.topic), qos_of(topic, lockstep=False)
-                )
-                for name, topic in spikes.items()
-            }
-        self.outputs = [SpikesOutput(publisher, bound, name) for name, publisher in publishers.items()]
+            self.outputs = []
+            for name, topic in spikes.items():
+                full = resolved(self, f"inputs.{name}", topic.topic)
+                publisher = self._io.create_publisher(PointCloud2, full, qos_of(topic, lockstep=False))
+                self.outputs.append(SpikesOutput(publisher, bound, name))
         self.loop = Loop(
             tick_address(),
             bound.table,
@@ -110,17 +100,17 @@ class EncoderNode(Node):
             self.inputs,
             observers=self.outputs,
             priority=priority,
-            hold=[*self.inputs, *(port.hold() for port in self.outputs)],
+            hold=[*self.inputs, *self.outputs],
             keep=self.controller,
             name="encoder",
         )
         self._reporter = Reporter(self)
-        steady_timer(self, 1.0, self._reporter.report)
+        self.steady_timer(1.0, self._reporter.report)
         rights = self.loop.start()
         rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
         if priority and rights.missing:
             self.get_logger().warning(rights.warnings())
-        self.get_logger().info(f"{', '.join(publishers)} -> spikes, {1e9 / self.controller.period_ns:g} messages/s")
+        self.get_logger().info(f"{', '.join(spikes)} -> spikes, {1e9 / self.controller.period_ns:g} messages/s")
 
     def finish(self) -> None:
         """End the loop, then the io node."""

@@ -111,13 +111,12 @@ def viewers(file: str) -> list[NodeProcess]:
     """What shows the events of a controller file's first events input, and the spikes of its inputs: at ordinary
     priority, and nobody needs it."""
     spec = load_spec(file)
-    cameras = [i.name for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
+    cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
     if not cameras:
         raise DescriptionError("view", "true", f"{file} has no events input with a topic", "leave it out")
-    topic = spec.ros_inputs[cameras[0]]
+    topic, (width, height) = spec.ros_inputs[cameras[0].name], cameras[0].size
     spiking = [i.name for i in spec.inputs if getattr(getattr(i, "encoder", None), "neuron", None) is not None]
     spikes = ",".join(f"spikes/{name}" for name in spiking)
-    width, height = next(i.size for i in spec.inputs if i.name == cameras[0] and isinstance(i, EventsInput))
     parameters = {"topic": topic.topic, "type": topic.type, "spikes": spikes, "width": width, "height": height}
     nodes = [NodeProcess("view_node", "view", parameters, needed=False)]
     if spiking:

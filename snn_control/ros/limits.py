@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numba.extending import register_jitable
@@ -23,7 +22,7 @@ from ..engine.memory import load_f64, load_i64, store_f64, store_i64
 from ..errors import DescriptionError
 from .kinds import FLOAT32, FLOAT64, KINDS, nearest_whole, put_number
 
-__all__ = ["ROW", "Bounds", "fit_bounds", "put_row", "rows_of"]
+__all__ = ["BOUNDS", "ROW", "fit_bounds", "put_row", "rows_of"]
 
 # Words of a row, which is one number of a message:
 PLACE, KIND, COMMAND = 0, 1, 2  # address in the message, type, address of the command
@@ -36,19 +35,8 @@ ROW = 10
 ROUNDING = 1e-9  # of slew x period, which is 2.9999999999999996 where 3 was meant
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """Bounds of one output's numbers in the type of their field: low, high, step, safe (n,) float64, wait (n,) int64.
-
-    ramp : the slew holds for the way to the safe value too
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-    step: np.ndarray
-    safe: np.ndarray
-    wait: np.ndarray
-    ramp: bool
+#: bounds of one number in the type of its field; ramp: its slew holds for the way to the safe value too
+BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8"), ("wait", "i8"), ("ramp", "?")])
 
 
 def _inside32(value: float, towards: float) -> float:
@@ -58,26 +46,20 @@ def _inside32(value: float, towards: float) -> float:
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
 
 
-def _range_of(kind: int) -> tuple[int, int]:
-    """The whole numbers that a field of ``kind`` holds."""
-    if KINDS[kind] == "bool":
-        return 0, 1
-    info = np.iinfo(KINDS[kind])
-    return int(info.min), int(info.max)
-
-
 def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
     """The smallest and the largest number of a field of ``kind`` within [low, high]; low > high where there is none."""
     if kind == FLOAT64:
         return low, high
     if kind == FLOAT32:
         return _inside32(low, math.inf), _inside32(high, -math.inf)
-    least, most = _range_of(kind)
+    least, most = (0, 1) if KINDS[kind] == "bool" else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
     return max(float(least), np.ceil(low)), min(float(most), np.floor(high))
 
 
-def fit_bounds(output: Output, kind: int, field: str, period: float) -> Bounds:
-    """Bounds of ``output`` in a field of ``kind``. Raises DescriptionError where the field cannot honour them.
+def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
+    """(n,) BOUNDS of the numbers of ``output`` in a field of ``kind``.
+
+    Raises DescriptionError where the field cannot honour them.
 
     period : of the ticks, each of which publishes [s]
     """
@@ -104,12 +86,11 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> Bounds:
         elif kind == FLOAT64:
             step = np.inf
         safe = min(max(float(np.float32(safe)), least), most) if kind == FLOAT32 else safe
-        rows.append((least, most, step, safe, wait))
-    low, high, step, safe, wait = (np.array(column) for column in zip(*rows, strict=True))
-    return Bounds(low, high, step, safe, wait.astype(np.int64), output.ramp)
+        rows.append((least, most, step, safe, wait, output.ramp))
+    return np.array(rows, BOUNDS)
 
 
-def rows_of(places: Sequence[int], kind: int, command: int, bounds: Bounds | None, faulted: int) -> np.ndarray:
+def rows_of(places: Sequence[int], kind: int, command: int, bounds: np.ndarray | None, faulted: int) -> np.ndarray:
     """Rows (n, ROW) int64 of one output: ``places`` are addresses of its numbers, ``command`` is that of float64[n].
 
     faulted : address of the guard's word that says that the command is the safe one
@@ -119,10 +100,10 @@ def rows_of(places: Sequence[int], kind: int, command: int, bounds: Bounds | Non
     rows[:, COMMAND] = command + 8 * np.arange(len(places))
     if bounds is not None:
         floats = rows.view(np.float64)
-        floats[:, LOW], floats[:, HIGH], floats[:, STEP] = bounds.low, bounds.high, bounds.step
-        floats[:, LAST] = bounds.safe
-        rows[:, WAIT], rows[:, WAITED] = bounds.wait, 1
-        rows[:, FREE] = 0 if bounds.ramp else faulted
+        floats[:, LOW], floats[:, HIGH], floats[:, STEP] = bounds["low"], bounds["high"], bounds["step"]
+        floats[:, LAST] = bounds["safe"]
+        rows[:, WAIT], rows[:, WAITED] = bounds["wait"], 1
+        rows[:, FREE] = np.where(bounds["ramp"], 0, faulted)
     return rows
 
 

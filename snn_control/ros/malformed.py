@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numba.extending import register_jitable
-
-from ..engine.memory import load_i64, store_i64
 from ..errors import counted
 from ..events.cdr import ENCAPSULATION, MISSING, TRUNCATED
 from ..events.clouds import BAD_LAYOUT
 from .paths import Named
 from .pick import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
 
-__all__ = ["ABOUT", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "by_reason", "explain", "note_malformed"]
+__all__ = ["ABOUT", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "explain"]
 
 FEW = -10  # fewer numbers than the input takes, beside what the readers of messages return
 
@@ -27,21 +23,6 @@ REASONS = {
 # Words: the newest code and two numbers about it; then how often each code, 0 first, came
 CODE, ABOUT, COUNTS = 0, 1, 3
 REASON_WORDS = COUNTS + 1 - min(REASONS)
-
-
-@register_jitable
-def note_malformed(words, code, a, b):
-    """Count a malformed message; ``words`` is the address of int64[REASON_WORDS]."""
-    store_i64(words + 8 * CODE, code)
-    store_i64(words + 8 * ABOUT, a)
-    store_i64(words + 8 * (ABOUT + 1), b)
-    at = words + 8 * (COUNTS - code)
-    store_i64(at, load_i64(at) + 1)
-
-
-def by_reason(words: np.ndarray) -> dict[str, int]:
-    """``malformed.truncated`` and its like -> how often; those that never came are left out."""
-    return {f"malformed.{text}": int(words[COUNTS - code]) for code, text in REASONS.items() if words[COUNTS - code]}
 
 
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:

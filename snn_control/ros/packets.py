@@ -25,7 +25,7 @@ from ..realtime.clock import now_monotonic, now_realtime
 from ..realtime.histogram import percentile
 from ..realtime.ports.packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, offer
 from . import port_base as base
-from .port_base import NOT_BELIEVED, NOTHING, Input, begin_take, check_type, known_since, next_message, refuse
+from .port_base import Input, check_type
 
 __all__ = ["PacketInput", "take_packets"]
 
@@ -47,18 +47,17 @@ def take_packets(context, now_ns, mode):
     c = i64(context, base.WORDS)
     receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
     begin_tick(receiver, now_ns, mode)
-    before, end = c[base.TAKEN], begin_take(c, now_ns, mode)
+    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
     while decode_due(receiver) != 0:
-        length = next_message(c, end)
-        if length == NOTHING:
+        address, length = base.next_message(c, end)
+        if length == base.NOTHING:
             break
-        address = base.message_address(c)
         code = header.parse_packet(u8(address, length), head)
         if code != 0:
-            refuse(c, code, 0, 0)
+            base.refuse(c, code, 0, 0)
             continue
-        known = known_since(context, slot, head[header.STAMP], now_ns, mode)
-        if known == NOT_BELIEVED:
+        known = base.known_since(context, slot, head[header.STAMP], now_ns, mode)
+        if known == base.NOT_BELIEVED:
             continue
         c[base.WIDTH], c[base.HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
         offer(

@@ -24,27 +24,26 @@ or the executor takes its messages, and while the port runs its handle must be h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.compile import compile_callback
-from ..engine.memory import call_int1, call_int4, i64
-from ..engine.slots import ARRIVAL, FRESH, STAMP
+from ..engine.memory import call_int1, call_int3, call_int4, i64
+from ..engine.slots import STAMP
 from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import now_realtime
 from ..realtime.port import LOCKSTEP, REALTIME, SIGNATURE
+from . import malformed
 from .fields import type_name
-from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, by_reason, explain, note_malformed
-from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, address_of, count_matched, new_message_wakes
+from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, explain
+from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, SendBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
-    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Input", "Port", "arrived", "begin_take", "check_type",
-    "known_since", "message_address", "next_message",
-    "refuse",
+    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Input", "Output", "Port", "begin_take",
+    "check_type", "known_since", "next_message", "refuse", "send",
 ]  # fmt: skip
 
 #: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
@@ -57,6 +56,9 @@ HANDLE = 2  # rcl_subscription_t * or rcl_publisher_t *
 MESSAGE = 3  # rcl_serialized_message_t *
 SCRATCH = 4
 ERRORS, LAST_ERROR = 5, 6
+# Outputs:
+PUBLISHED = 7
+OWN_OF_OUTPUT = 8  # from here on, words of the kind of output
 # Inputs:
 REASONS = 7  # address of what `malformed` counts
 INFO = 8
@@ -70,7 +72,7 @@ SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; ho
 LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # least delay [ns] in this window and the last; when this began
 UNSTAMPED, FUTURE, BACKWARDS = 28, 29, 30
 TIMESPEC = 31  # two words
-OWN = 33  # from here on, words of the kind of port; outputs have theirs from INFO on
+OWN = 33  # from here on, words of the kind of input
 WORDS = 48
 
 # Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 where the middleware does not say; two sequence
@@ -98,7 +100,7 @@ def begin_take(c, now_ns, mode):
 
 @register_jitable
 def next_message(c, end):
-    """Take the next message -> its length; NOTHING if there is none, or ``end`` have been taken.
+    """Take the next message -> its address and length; length NOTHING if there is none, or ``end`` have been taken.
 
     Messages longer than LONGEST are counted and left out.
     """
@@ -109,23 +111,17 @@ def next_message(c, end):
                 c[ERRORS] += 1
                 c[LAST_ERROR] = code
             call_int1(c[RESET_ERROR], np.int64(0))
-            return NOTHING
+            break
         c[TAKEN] += 1
         info = i64(c[INFO], GID + 2)
         if info[GID] != c[SENDER] or info[GID + 1] != c[SENDER + 1]:
             c[SENDER], c[SENDER + 1], c[SINCE] = info[GID], info[GID + 1], 0
             c[SWITCHES] += 1
-        length = i64(c[MESSAGE], 2)[1]
-        if length <= c[LONGEST]:
-            return length
+        message = i64(c[MESSAGE], 2)  # rcl may move the buffer with each
+        if message[1] <= c[LONGEST]:
+            return message[0], message[1]
         c[OVERSIZED] += 1
-    return NOTHING
-
-
-@register_jitable
-def message_address(c):
-    """Where the message is that was just taken: rcl may move the buffer with each."""
-    return i64(c[MESSAGE], 1)[0]
+    return np.int64(0), NOTHING
 
 
 @register_jitable
@@ -175,16 +171,25 @@ def known_since(context, slot, stamp, now_ns, mode):
 
 
 @register_jitable
-def arrived(slot, stamp, known, fresh):
-    """Mark the header: ``fresh`` messages so far, the newest with this stamp and known since then."""
-    slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, stamp, known
-
-
-@register_jitable
 def refuse(c, code, a, b):
     """Count a malformed message, by the code of its reason and two numbers about it."""
     c[MALFORMED] += 1
-    note_malformed(c[REASONS], code, a, b)
+    words = i64(c[REASONS], REASON_WORDS)
+    words[CODE], words[ABOUT], words[ABOUT + 1] = code, a, b
+    words[COUNTS - code] += 1
+
+
+@register_jitable
+def send(c):
+    """Publish an output's message as it stands -> 0 or rcl's error code."""
+    code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
+    if code == 0:
+        c[PUBLISHED] += 1
+    else:
+        c[ERRORS] += 1
+        c[LAST_ERROR] = code
+        call_int1(c[RESET_ERROR], np.int64(0))
+    return code
 
 
 class Port:
@@ -194,7 +199,6 @@ class Port:
 
     def __init__(self, entity: Any, function: Any, call: str, scratch_words: int, name: str) -> None:
         self._entity = entity
-        self._held = 0
         self.name = name or entity.topic_name
         self.function = compile_callback(function, SIGNATURE)
         self._block = np.zeros(WORDS, np.int64)
@@ -220,18 +224,9 @@ class Port:
     def __enter__(self) -> None:
         """Keep rcl's handle alive: destroying the subscription or publisher waits for the exit. May be nested."""
         self._entity.handle.__enter__()
-        self._held += 1
 
     def __exit__(self, *exc: object) -> None:
-        try:
-            if self._held == 1:
-                self._before_release()
-        finally:
-            self._held -= 1
-            self._entity.handle.__exit__(None, None, None)
-
-    def _before_release(self) -> None:
-        """Called before the last exit, while the handle is still good."""
+        self._entity.handle.__exit__(None, None, None)
 
 
 class Input(Port):
@@ -265,7 +260,7 @@ class Input(Port):
             raise DescriptionError("max_bytes", max_bytes, "must be at least 4")
         super().__init__(subscription, function, "rcl_take_serialized_message", scratch_words, name)
         self.slot = slot
-        self._semaphore = 0
+        self._wakes = False
         self._buffer = ReceiveBuffer(max_bytes)
         self._info = np.zeros(INFO_BYTES, np.uint8)
         self._reasons = np.zeros(REASON_WORDS, np.int64)
@@ -289,7 +284,8 @@ class Input(Port):
 
     def counters(self) -> dict[str, Any]:
         """What was counted since the port was made, see the class, and ``malformed.REASON`` for each that came."""
-        return {**super().counters(), **by_reason(self._reasons)}
+        reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in malformed.REASONS.items()}
+        return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
     def why_malformed(self) -> str:
         """What was wrong with the newest malformed message, in words; "" where there was none."""
@@ -315,34 +311,38 @@ class Input(Port):
     def attach_semaphore(self, address: int) -> None:
         """Post the ``sem_t`` at ``address`` whenever a message arrives (also for those that wait already).
 
-        The semaphore must live until `detach`.
+        Until `detach` the semaphore must live, and rcl's handle is held.
         """
-        if not self._alive(lambda: new_message_wakes(int(self._block[HANDLE]), address)):
-            raise RuntimeFault(f"the subscription of {self.name} was destroyed")
-        self._semaphore = address
-
-    def detach(self) -> None:
-        """End `attach_semaphore`. No fault without it, or after the subscription was destroyed."""
-        if self._semaphore:
-            end = partial(new_message_wakes, int(self._block[HANDLE]), 0)
-            if not self._alive(end) and self._held:
-                end()  # destroying it waits for the hold to end: the pointer is still good
-            self._semaphore = 0
-
-    def _alive(self, action: Callable[[], None]) -> bool:
-        """Run ``action`` with the handle held, unless the subscription was destroyed."""
         from rclpy.impl.implementation_singleton import rclpy_implementation
 
+        self.detach()
         try:
-            with self._entity.handle:
-                action()
+            self.__enter__()
         except rclpy_implementation.InvalidHandle:
-            return False
-        return True
+            raise RuntimeFault(f"the subscription of {self.name} was destroyed") from None
+        self._wakes = True
+        new_message_wakes(int(self._block[HANDLE]), address)
 
-    def _before_release(self) -> None:
-        if not self._alive(lambda: None):
-            self.detach()
+    def detach(self) -> None:
+        """End `attach_semaphore`. No fault without it."""
+        if self._wakes:
+            self._wakes = False
+            new_message_wakes(int(self._block[HANDLE]), 0)
+            self.__exit__()
+
+
+class Output(Port):
+    """A port that publishes one message, in which a compiled ``function`` changes numbers.
+
+    Counters: published (messages), errors of rcl and last_error.
+    """
+
+    _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
+
+    def __init__(self, publisher: Any, function: Any, message: np.ndarray, name: str) -> None:
+        super().__init__(publisher, function, "rcl_publish_serialized_message", 2, name)
+        self._buffer = SendBuffer(message)
+        self._block[MESSAGE] = self._buffer.address
 
 
 def check_type(entity: Any, *wanted: str) -> None:

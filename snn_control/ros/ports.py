@@ -10,8 +10,8 @@ from numba.extending import register_jitable
 
 from ..engine.compile import compile_function
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
-from ..engine.memory import call_int1, call_int3, f64, i64, store_u32, u8, u16
-from ..engine.slots import COUNT, DROPPED, SLOT_WORDS, clear_marks
+from ..engine.memory import f64, i64, store_u32, u8, u16
+from ..engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ..errors import DescriptionError, counted
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
 from ..events.event_array import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
@@ -23,24 +23,10 @@ from . import port_base as base
 from .cdr import walk
 from .fields import type_name
 from .kinds import KIND_SIZES
-from .limits import ROW, Bounds, put_row, rows_of
+from .limits import ROW, put_row, rows_of
 from .malformed import ABOUT, CODE, COUNTS, FEW, explain
 from .pick import DETAIL, SCRATCH_WORDS
-from .port_base import (
-    NOT_BELIEVED,
-    NOTHING,
-    OWN,
-    Input,
-    Port,
-    arrived,
-    begin_take,
-    check_type,
-    known_since,
-    message_address,
-    next_message,
-    refuse,
-)
-from .rcl import SendBuffer
+from .port_base import OWN, OWN_OF_OUTPUT, Input, Output, check_type
 from .sectors import REDUCTIONS, reduce_sectors
 from .template import make_template
 from .wire import PathProgram
@@ -53,9 +39,8 @@ _ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # numbers that a message may h
 _BEAMS = OWN + 7  # three words: what `sectors` counts
 _T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Of an output:
-_ROWS, _ROW_COUNT = base.INFO, base.INFO + 1  # one a number; see `limits`
-_STAMP_AT = base.INFO + 2  # address of header.stamp in the message, 0 if there is none
-_PUBLISHED = base.INFO + 3
+_ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one a number; see `limits`
+_STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
 
 
 def take_numbers(context, now_ns, mode):
@@ -63,24 +48,24 @@ def take_numbers(context, now_ns, mode):
     c = i64(context, base.WORDS)
     slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
     clear_marks(slot)
-    before, end = c[base.TAKEN], begin_take(c, now_ns, mode)
+    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
     fresh = 0
     while True:
-        length = next_message(c, end)
-        if length == NOTHING:
+        address, length = base.next_message(c, end)
+        if length == base.NOTHING:
             break
-        n = walk(c[_PROGRAM], message_address(c), length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
+        n = walk(c[_PROGRAM], address, length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
         if n < 0:
-            refuse(c, n, scratch[DETAIL], scratch[DETAIL + 1])
+            base.refuse(c, n, scratch[DETAIL], scratch[DETAIL + 1])
             continue
         if n == 0:
             c[base.EMPTY] += 1
             continue
         if n < size:
-            refuse(c, np.int64(FEW), n, 0)
+            base.refuse(c, np.int64(FEW), n, 0)
             continue
-        known = known_since(context, slot, scratch[0], now_ns, mode)
-        if known == NOT_BELIEVED:
+        known = base.known_since(context, slot, scratch[0], now_ns, mode)
+        if known == base.NOT_BELIEVED:
             continue
         if c[_REDUCE] == 0:
             data, staging = f64(c[_DATA], size), f64(c[_STAGING], size)
@@ -89,7 +74,7 @@ def take_numbers(context, now_ns, mode):
         else:
             reduce_sectors(c[_STAGING], n, c[_DATA], size, c[_REDUCE], c[_RULES], context + 8 * _BEAMS)
         fresh += 1
-        arrived(slot, scratch[0], known, fresh)
+        slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, scratch[0], known
     return c[base.TAKEN] - before
 
 
@@ -111,19 +96,19 @@ def take_events(context, now_ns, mode):
     c = i64(context, base.WORDS)
     slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
     clear_marks(slot)
-    before, end = c[base.TAKEN], begin_take(c, now_ns, mode)
+    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
     fresh = 0
     while True:
-        length = next_message(c, end)
-        if length == NOTHING:
+        address, length = base.next_message(c, end)
+        if length == base.NOTHING:
             break
         room = c[_CAPACITY] - slot[COUNT]
-        n = _read_events(c, message_address(c), length, slot[COUNT], room)
+        n = _read_events(c, address, length, slot[COUNT], room)
         if n < 0:
-            refuse(c, n, 0, 0)
+            base.refuse(c, n, 0, 0)
             continue
-        known = known_since(context, slot, scratch[0], now_ns, mode)
-        if known == NOT_BELIEVED:
+        known = base.known_since(context, slot, scratch[0], now_ns, mode)
+        if known == base.NOT_BELIEVED:
             continue
         if n == 0:  # a scene at rest: fresh all the same
             c[base.EMPTY] += 1
@@ -131,7 +116,7 @@ def take_events(context, now_ns, mode):
         slot[COUNT] += written
         slot[DROPPED] += n - written
         fresh += 1
-        arrived(slot, scratch[0], known, fresh)
+        slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, scratch[0], known
     c[_CUT] += slot[DROPPED]
     return c[base.TAKEN] - before
 
@@ -159,14 +144,7 @@ def publish_command(context, stamp_ns, now_ns):
         stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # as ROS time is without a simulation
         store_u32(c[_STAMP_AT], stamp // 1000000000)
         store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
-    code = call_int3(c[base.CALL], c[base.HANDLE], c[base.MESSAGE], np.int64(0))
-    if code == 0:
-        c[_PUBLISHED] += 1
-    else:
-        c[base.ERRORS] += 1
-        c[base.LAST_ERROR] = code
-        call_int1(c[base.RESET_ERROR], np.int64(0))
-    return code
+    return base.send(c)
 
 
 def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
@@ -273,7 +251,7 @@ class EventsInput(Input):
         self._block[[_T, _X, _Y, _P, _CAPACITY, _ARRAYS]] = *columns, capacity, arrays
 
 
-class CommandOutput(Port):
+class CommandOutput(Output):
     """One topic's command message, with the numbers of one or several outputs in it.
 
     Parameters
@@ -282,16 +260,14 @@ class CommandOutput(Port):
     message_class : its type
     fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
         narrowed to their type (integers rounded and saturated)
-    bounds : for each output those of its numbers, or None; without any, what fits the type is published
+    bounds : for each output those of its numbers, see `limits.fit_bounds`, or None; without any, what fits the type is
+        published
     faulted : address of the guard's word that says that the command is the safe one
     values : what else the message says, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     name : for reports; the topic by default
 
-    Its header.stamp is the stamp that the loop gives or, if that is 0 or -1, the time. Counters: published, errors
-    of rcl and last_error.
+    Its header.stamp is the stamp that the loop gives or, if that is 0 or -1, the time.
     """
-
-    _counts: Mapping[str, int] = {"published": _PUBLISHED, "errors": base.ERRORS, "last_error": base.LAST_ERROR}
 
     def __init__(
         self,
@@ -299,7 +275,7 @@ class CommandOutput(Port):
         message_class: type,
         fields: Sequence[tuple[str, int, int]],
         *,
-        bounds: Sequence[Bounds | None] = (),
+        bounds: Sequence[np.ndarray | None] = (),
         faulted: int = 0,
         values: Mapping[str, Any] | None = None,
         name: str = "",
@@ -308,13 +284,11 @@ class CommandOutput(Port):
 
         check_type(publisher, type_name(message_class))
         template = make_template(message_class, [(path, n) for path, _, n in fields], values, serialize_message)
-        super().__init__(publisher, publish_command, "rcl_publish_serialized_message", 2, name)
-        self._buffer = SendBuffer(template.data)
+        super().__init__(publisher, publish_command, template.data, name)
         start = template.data.ctypes.data
         outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
         rows = [rows_of(start + places, kind, cell, bound, faulted) for (_, cell, _), places, kind, bound in outputs]
         self._rows = np.concatenate(rows)
-        self._block[base.MESSAGE] = self._buffer.address
         self._block[_ROWS] = self._rows.ctypes.data
         self._block[_ROW_COUNT] = len(self._rows)
         self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0

@@ -11,37 +11,32 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import rclpy
 import yaml
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
-from ..controller_file import nearest
-from ..errors import DescriptionError, SnnControlError
+from ..errors import DescriptionError, SnnControlError, close_match, nearest
 from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, Watchdog
 from . import block_ends
 from .transport import shared_memory, use_udp
 
 __all__ = [
-    "DDS_PRIORITY",
-    "Stop",
-    "check_record",
-    "dds_threads",
-    "declare",
-    "given_priority",
-    "io_node",
-    "missing_rights",
-    "run_node",
-    "start_rclpy",
-    "steady_timer",
-    "warn_of_unknown_parameters",
-]
+    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "check_record", "dds_threads", "given_priority", "io_node",
+    "missing_rights", "run_node", "start_rclpy",
+]  # fmt: skip
 
 DDS_PRIORITY = 60  # at most
 SAVES_WITHIN = 600.0  # s
@@ -69,10 +64,6 @@ class Stop(Watchdog):
         """From now on something may be commanded, and an end in order matters. Before, a signal just ends the process,
         in the middle of a compilation if need be."""
         self.allow(GRACE_S)
-
-    def saves(self, begins: bool) -> None:
-        """A record is being written, which may take long; or that is over."""
-        self.allow(SAVES_WITHIN if begins else GRACE_S)
 
 
 class _Dds:
@@ -119,15 +110,11 @@ def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
 
 def _priorities_in(file: str, name: str) -> list[Any]:
     try:
-        nodes = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        nodes = yaml.safe_load(Path(file).read_text(encoding="utf-8")).items()
+        found = [v["ros__parameters"] for node, v in nodes if str(node).rpartition("/")[2] in ("*", "**", name)]
+        return [parameters["priority"] for parameters in found if "priority" in parameters]
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError):
         return []
-    found = []
-    for node, values in nodes.items() if isinstance(nodes, dict) else ():
-        parameters = values.get("ros__parameters") if isinstance(values, dict) else None
-        if str(node).rpartition("/")[2] in ("*", "**", name) and isinstance(parameters, dict):
-            found += [parameters["priority"]] if "priority" in parameters else []
-    return found
 
 
 def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority: int = DDS_PRIORITY + 1) -> Stop:
@@ -135,8 +122,6 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
 
     The threads of DDS get a priority below the node's: that in the arguments for the node ``name``, else ``priority``.
     """
-    from rclpy.utilities import remove_ros_args
-
     given = sys.argv[1:] if arguments is None else list(arguments)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, given_priority(given, name, priority) - 1))
     # before rclpy, whose default handler would shut the context down before the final safe command
@@ -161,8 +146,6 @@ def io_node(node: Any) -> Any:
 
     It takes no command-line arguments: give it names from ``node.resolve_topic_name``, which remaps them once.
     """
-    from rclpy.node import Node
-
     with dds_threads():
         return Node(
             f"{node.get_name()}_io",
@@ -174,104 +157,110 @@ def io_node(node: Any) -> Any:
         )
 
 
-def steady_timer(node: Any, seconds: float, callback: Callable[[], None]) -> Any:
-    """A timer on CLOCK_MONOTONIC: one of the node's clock would never fire where use_sim_time waits for a /clock."""
-    from rclpy.clock import Clock, ClockType
+@dataclass(frozen=True)
+class Parameter:
+    """A read-only parameter of a node.
 
-    return node.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    low, high : range of a number; None: any
+    words : what a text may be; empty: anything
+    required : the rule that an empty value breaks; empty: it may be left out
+    """
 
-
-class _Listed(SnnControlError):
-    """Ends the making of a node whose parameters were only to be listed."""
-
-
-class _Help:
-    """Rows of the parameters that nodes declare, while they are listed: name, default, description."""
-
-    rows: list[tuple[str, str, str]] | None = None
-
-
-#: of the nodes' --help, after "--ros-args", by their default names
-EXAMPLES = {
-    "controller": "-p controller_file:=my_robot.yaml -p mode:=realtime",
-    "encoder": "-p controller_file:=my_robot.yaml -r events:=event_camera/events",
-    "world": "-p world:=my_worlds:MyRobot-v0 -p controller_file:=my_robot.yaml",
-    "view": "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket",
-}
+    default: Any
+    description: str
+    low: Any = None
+    high: Any = None
+    words: Sequence[str] = ()
+    required: str = ""
 
 
-def help_of(make: Any) -> str:
-    """What a node is, its parameters with their defaults, and an example; ``make`` as for `run_node`."""
-    what = (sys.modules[make.__module__].__doc__ or make.__doc__ or "").strip()
-    _Help.rows, stop = [], Stop()
-    try:
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        make(stop)
-    except _Listed:
-        pass
-    finally:
-        rclpy.try_shutdown()
-        stop.close()
-        rows, _Help.rows = _Help.rows, None
-    width = max((len(name) for name, _, _ in rows), default=0)
-    lines = [f"  {name:<{width}}  {text} (default {default})" for name, default, text in rows]
-    example = EXAMPLES.get(make.NAME, "-p NAME:=VALUE")
+class ProcessNode(Node):
+    """What our nodes share: a process of their own, and parameters that are set at the start.
+
+    NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
+    PARAMETERS : by name; their values are attributes of ``given``
+    EXAMPLE : arguments behind ``--ros-args``, for --help
+    """
+
+    NAME, PRIORITY, EXAMPLE = "", 0, ""
+    PARAMETERS: Mapping[str, Parameter] = {}
+
+    def __init__(self, stop: Stop, **options: Any) -> None:
+        with dds_threads():
+            super().__init__(self.NAME, **options)
+        self._stop, self.exit_code, self.finished = stop, 0, False
+        values = {name: _declare(self, name, one) for name, one in self.PARAMETERS.items()}
+        self.given: Any = SimpleNamespace(**values)
+        known = sorted(self.get_parameters_by_prefix(""))
+        # rclpy is silent about a misspelt one; a file may hold parameters for several nodes, so this is no error
+        for name in getattr(self, "_parameter_overrides", {}):
+            if name not in known and not name.startswith("qos_overrides."):
+                self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
+        for name, one in self.PARAMETERS.items():
+            if one.required and not values[name]:
+                raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
+
+    def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
+        """A timer on CLOCK_MONOTONIC: one of ROS time would never fire where use_sim_time waits for a /clock."""
+        return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @contextmanager
+    def saving(self, file: str | Path) -> Iterator[None]:
+        """A record is written within it, which may take long; where it cannot be, that is said and the node fails."""
+        self._stop.allow(SAVES_WITHIN)
+        try:
+            yield
+        except OSError as error:
+            self.get_logger().error(f"record = {file}: cannot be written: {error.strerror}")
+            self.exit_code = 1
+        self._stop.allow(GRACE_S)
+
+    def finish(self) -> None:
+        """End in order."""
+
+
+def help_of(node: type[ProcessNode]) -> str:
+    """What a node is, its parameters with their defaults, and an example."""
+    what = (sys.modules[node.__module__].__doc__ or node.__doc__ or "").strip()
+    width = max(map(len, node.PARAMETERS), default=0)
+    lines = []
+    for name, one in node.PARAMETERS.items():
+        default = str(one.default).lower() if isinstance(one.default, bool) else one.default
+        lines.append(f"  {name:<{width}}  {one.description} (default {'empty' if default == '' else default})")
     return (
-        f"usage: {make.NAME}_node [--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n{what}\n\n"
-        "parameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {make.NAME}_node --ros-args {example}\n"
+        f"usage: {node.NAME}_node [--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n{what}\n\n"
+        "parameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {node.NAME}_node --ros-args {node.EXAMPLE}\n"
     )
 
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def declare(node: Any, name: str, default: Any, description: str, low: Any = None, high: Any = None) -> Any:
-    """Declare a read-only parameter with its description and range; returns its value.
+def _declare(node: Node, name: str, one: Parameter) -> Any:
+    """Declare a parameter; returns its value.
 
-    A whole number is taken for a floating-point parameter. Raises DescriptionError for any other type, and for
-    a value out of the range.
+    A whole number is taken for a floating-point parameter. Raises DescriptionError for any other type, for a value out
+    of the range, and for a word that is not known.
     """
-    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-    from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-
-    if _Help.rows is not None:
-        shown = str(default).lower() if isinstance(default, bool) else default if default != "" else "empty"
-        _Help.rows.append((name, str(shown), description))
-    descriptor = ParameterDescriptor(description=description, read_only=True)
-    if low is not None and isinstance(default, float):
-        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-    elif low is not None:
-        descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
-    try:
-        return node.declare_parameter(name, default, descriptor).value
-    except (InvalidParameterTypeException, InvalidParameterValueException):
-        value = _given(node, name)
-    if isinstance(default, float) and type(value) is int and (low is None or low <= value <= high):
-        return node.declare_parameter(name, float(value), descriptor, ignore_override=True).value
-    limits = "" if low is None else f" in [{low:g}, {high:g}]"
-    fix = f"write {name}:=\"'{value}'\"" if isinstance(default, str) else ""
-    raise DescriptionError(name, value, f"must be {KINDS[type(default)]}{limits}", fix)
-
-
-def _given(node: Any, name: str) -> Any:
-    """What was given for a parameter, of whatever type."""
-    from rcl_interfaces.msg import ParameterDescriptor
-
-    value = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
+    given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
+    value = one.default if given is None else given
+    if isinstance(one.default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(one.default) or (one.low is not None and not one.low <= value <= one.high):
+        limits = "" if one.low is None else f" in [{one.low:g}, {one.high:g}]"
+        fix = f"write {name}:=\"'{given}'\"" if isinstance(one.default, str) else ""
+        raise DescriptionError(name, given, f"must be {KINDS[type(one.default)]}{limits}", fix)
+    if one.words and value not in one.words:
+        rule = f"is not known: it must be {' or '.join(map(repr, one.words))}"
+        raise DescriptionError(name, value, rule, close_match(value, one.words))
+    descriptor = ParameterDescriptor(description=one.description, read_only=True)
+    if one.low is not None and isinstance(one.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=one.low, to_value=one.high)]
+    elif one.low is not None:
+        descriptor.integer_range = [IntegerRange(from_value=one.low, to_value=one.high)]
+    node.declare_parameter(name, value, descriptor, ignore_override=True)
     return value
-
-
-def warn_of_unknown_parameters(node: Any) -> None:
-    """Say which given parameters nobody declared: rclpy is silent about a misspelt one. To be called when all are
-    declared, before anything else: `help_of` a node ends here."""
-    if _Help.rows is not None:
-        raise _Listed(node.get_name())
-    known = sorted(node.get_parameters_by_prefix(""))
-    # a file may hold parameters for several nodes, so this is no error
-    for name in getattr(node, "_parameter_overrides", {}):
-        if name not in known and not name.startswith("qos_overrides."):
-            node.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
 
 
 def check_record(path: str) -> None:
@@ -289,11 +278,10 @@ def check_record(path: str) -> None:
         raise DescriptionError("record", path, "must be a file in a folder that can be written to")
 
 
-def run_node(make: Any, arguments: Sequence[str] | None = None) -> int:
+def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, make a node, spin it until a signal or ``node.finished``; returns the exit code.
 
-    ``make`` is a class of nodes with its default NAME and PRIORITY; the node has ``finish()``, which ends it in
-    order, and ``exit_code``. With --help among the arguments, that is printed instead.
+    With --help among the arguments, that is printed instead.
     """
     if {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
         print(help_of(make), end="")

@@ -66,10 +66,7 @@ def _library(name: str) -> ctypes.CDLL:
 @cache
 def address_of(library: str, function: str) -> int:
     """Address of a function of librcl, librcutils or libc ("c")."""
-    try:
-        address = ctypes.cast(getattr(_library(library), function), ctypes.c_void_p).value
-    except AttributeError:
-        address = None
+    address = ctypes.cast(getattr(_library(library), function, None), ctypes.c_void_p).value
     if not address:
         raise RuntimeFault(f"lib{library} has no function {function}; this ROS distribution is older than Humble")
     return address

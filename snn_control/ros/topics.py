@@ -7,10 +7,15 @@ import importlib
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rclpy.exceptions import NameValidationException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from ..controller_file import ControllerSpec, RosTopic
 from ..engine.bound import Bound
@@ -21,27 +26,19 @@ from ..events.packets import PACKET_TYPES
 from ..realtime.port import LOCKSTEP, caller
 from ..realtime.ports.columns import addresses_of
 from ..realtime.ports.packet_receiver import Pacing, PacketReceiver
-from .limits import Bounds, fit_bounds
+from .limits import fit_bounds
 from .packets import PacketInput
-from .ports import CommandOutput, EventsInput, NumericInput
+from .ports import CommandOutput, EventsInput, NumericInput, check_size
 from .sectors import rules_of
-from .wire import compile_path
+from .wire import PathProgram, compile_path
 
 __all__ = [
-    "at_rate",
-    "check_events",
-    "command_bounds",
-    "command_ports",
-    "drain",
-    "fixed_values",
-    "groups",
-    "host_of",
-    "input_ports",
-    "message_class",
-    "need_topics",
-    "qos_of",
-    "resolved",
-]
+    "at_rate", "check_events", "command_bounds", "command_ports", "drain", "fixed_values", "groups", "host_of",
+    "input_ports", "message_class", "need_topics", "qos_of", "resolved", "value_field", "within",
+]  # fmt: skip
+
+#: packages that only a checkout can make: those of event cameras, which no index of wheels has
+IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
@@ -57,8 +54,6 @@ def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
 
 def resolved(node: Any, where: str, topic: str) -> str:
     """Full name of a topic of ``node``, remapped; raises DescriptionError where it is no name."""
-    from rclpy.exceptions import NameValidationException
-
     try:
         return node.resolve_topic_name(topic)
     except (NameValidationException, RuntimeError) as error:  # the latter is rcl's
@@ -81,7 +76,27 @@ def message_class(path: str, name: str) -> Any:
         if name in EVENT_TYPES:
             distribution = os.environ.get("ROS_DISTRO", "<distro>")
             fix = f"install ros-{distribution}-{package.replace('_', '-')}, or publish {CLOUD_TYPE}"
+        if (IN_CHECKOUT / package).is_dir():
+            fix += ', or in this checkout: eval "$(python -m tests.ros.interfaces)"'
         raise DescriptionError(f"{path}.type", name, "is not an installed message type", fix) from None
+
+
+@contextmanager
+def within(where: str) -> Iterator[None]:
+    """A context: mistakes of a topic are told with its place in the file."""
+    try:
+        yield
+    except DescriptionError as error:
+        raise (error if error.path.startswith(("ros.", "outputs.")) else error.within(where)) from None
+
+
+def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
+    """The class of a topic's messages, and its field as numbers of an input. Raises DescriptionError."""
+    cls = message_class(where, topic.type)
+    with within(where):
+        program = compile_path(cls, topic.field)
+        check_size(program, size, topic.reduce)
+    return cls, program
 
 
 def check_events(path: str, topic: RosTopic) -> None:
@@ -127,7 +142,7 @@ def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[s
     return merged
 
 
-def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[Bounds]:
+def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[np.ndarray]:
     """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError where they do not fit."""
     outputs, found = {o.name: o for o in spec.outputs}, []
     for name in names:
@@ -164,22 +179,20 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
         if fact.kind == "events":
             check_events(where, topic)
-        cls = message_class(where, topic.type)
+            cls = message_class(where, topic.type)
+        else:
+            cls, program = value_field(where, topic, fact.size)
+            if topic.age != "arrival" and not program.stamped:
+                rule = f"a {topic.type} has no stamp"
+                raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
         if fact.kind == "events":
             ports.append(_events_port(subscription, topic, bound, fact))
         else:
-            try:
-                program, data = compile_path(cls, topic.field), bound.address(f"{name}.data")
-                options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
-                port = NumericInput(subscription, program, bound.address(f"{name}.slot"), data, fact.size, **options)
-            except DescriptionError as error:
-                raise error.within(where) from None
-            if topic.age != "arrival" and not program.stamped:
-                rule = f"a {topic.type} has no stamp"
-                raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
-            ports.append(port)
+            at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
+            options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
+            ports.append(NumericInput(subscription, program, *at, fact.size, **options))
         ports[-1].judge_ages(topic.age, host_of(io, full))
         if described[name].required and math.isfinite(described[name].stale):
             ports[-1].limit_ns = round(described[name].stale * 1e9)
@@ -191,8 +204,6 @@ def host_of(node: Any, topic: str) -> int:
 
     ``topic`` is one that ``node`` subscribes to. In Fast DDS an id begins with the vendor's number and the host's.
     """
-    from rclpy.utilities import get_rmw_implementation_identifier
-
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
             if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
@@ -210,12 +221,10 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
         cls = message_class(where, topic.type)
         publisher = io.create_publisher(cls, resolved(node, where, topic.topic), qos_of(topic, lockstep))
         fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
-        try:
+        with within(where):
             values = fixed_values(spec.ros_outputs, names)
             options: dict[str, Any] = {"values": values, "name": ",".join(names), "faulted": faulted}
             ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))
-        except DescriptionError as error:
-            raise (error if error.path.startswith("outputs.") else error.within(where)) from None
     return ports
 
 

@@ -9,23 +9,20 @@ from __future__ import annotations
 import array
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 
-from ..controller_file import nearest
-from ..errors import DescriptionError
 from ..events import Decoder, Events
-from ..events.files.messages import EVENT_TYPES, reader_of
+from ..events.files.messages import CLOUD_TYPE, EVENT_TYPES, reader_of
 from ..events.frames import OFF, ON, STYLES, fitting, likely_size, painter
-from .clouds import SPIKE, cloud_cdr, spikes_cdr
-from .process import Stop, dds_threads, declare, run_node, steady_timer, warn_of_unknown_parameters
+from .clouds import SPIKE, cloud_cdr
+from .process import Parameter, ProcessNode, Stop, dds_threads, run_node
 from .topics import message_class, resolved
 
 __all__ = ["EventReader", "ViewNode", "event_points", "main", "read_spikes", "spike_points"]
@@ -46,12 +43,11 @@ class EventReader:
     """
 
     def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
-        self.counters: dict[str, int] = {}
+        self.counters: Counter[str] = Counter()
         self._given, self._seen = (width, height), (0, 0)
-        self._reader = reader_of(kind, self._count, lambda encoding: Decoder(encoding, *self._known()))
-
-    def _count(self, name: str, n: int) -> None:
-        self.counters[name] = self.counters.get(name, 0) + n
+        self._reader = reader_of(
+            kind, lambda name, n: self.counters.update({name: n}), lambda encoding: Decoder(encoding, *self._known())
+        )
 
     def _known(self) -> tuple[int | None, int | None]:
         said = self._reader.size()
@@ -101,7 +97,7 @@ def read_spikes(message: bytes) -> np.ndarray:
     """(n,) SPIKE of a serialized message of ours (`ros.spikes`); none where it is another."""
     length = int.from_bytes(message[12:16], "little")  # of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
-    start = len(spikes_cdr([], [], np.zeros((0, 3)), 0, name)) - 1  # before is_dense
+    start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # before is_dense
     size = int.from_bytes(message[start - 4 : start], "little")  # of the data; behind it there may be padding
     if len(message) <= start + size or size % SPIKE.itemsize:
         return np.empty(0, SPIKE)
@@ -114,43 +110,37 @@ def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
     return _coloured(places, np.tile(SPIKE_COLOURS[place % len(SPIKE_COLOURS)], (len(spikes), 1)))
 
 
-class ViewNode(Node):
+class ViewNode(ProcessNode):
     """Subscribes to a camera's events and to spikes; publishes ``~/image`` (rgb8), ``~/cloud`` and ``~/spikes``."""
 
-    NAME, PRIORITY = "view", 0
+    NAME = "view"
+    EXAMPLE = "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket"
+    PARAMETERS: Mapping[str, Parameter] = {
+        "topic": Parameter("events", "Topic of the camera's events"),
+        "type": Parameter(CLOUD_TYPE, f"Its type: {', '.join(EVENT_TYPES)}", words=EVENT_TYPES),
+        "rate": Parameter(30.0, "Images a second [Hz]", 0.1, 240.0),
+        "style": Parameter("polarity", f"Of the image: {', '.join(STYLES)}", words=list(STYLES)),
+        "width": Parameter(0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535),
+        "height": Parameter(0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535),
+        "image_width": Parameter(640, "Columns of the image at most [pixel]: larger sensors are pooled", 16, 65535),
+        "points": Parameter(20000, "Most points of the cloud of an image; 0: no cloud", 0, 1000000),
+        "spikes": Parameter("", "Topics of spikes to show beside the events, separated by commas"),
+        "frame": Parameter("snn_view", "frame_id of image and clouds"),
+    }
 
     def __init__(self, stop: Stop, **options: Any) -> None:
-        with dds_threads():
-            super().__init__(self.NAME, **options)
-        self.exit_code, self.finished = 0, False
-        topic = declare(self, "topic", "events", "Topic of the camera's events")
-        kind = declare(self, "type", "sensor_msgs/msg/PointCloud2", f"Its type: {', '.join(EVENT_TYPES)}")
-        rate = declare(self, "rate", 30.0, "Images a second [Hz]", 0.1, 240.0)
-        self.style = declare(self, "style", "polarity", f"Of the image: {', '.join(STYLES)}")
-        width = declare(self, "width", 0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535)
-        height = declare(
-            self, "height", 0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535
-        )
-        self.columns = declare(
-            self, "image_width", 640, "Columns of the image at most [pixel]: larger sensors are pooled", 16, 65535
-        )
-        self.points = declare(self, "points", 20000, "Most points of the cloud of an image; 0: no cloud", 0, 1000000)
-        spikes = declare(self, "spikes", "", "Topics of spikes to show beside the events, separated by commas")
-        self.frame = declare(self, "frame", "snn_view", "frame_id of image and clouds")
-        warn_of_unknown_parameters(self)
-        for name, value, known in (("style", self.style, list(STYLES)), ("type", kind, EVENT_TYPES)):
-            if value not in known:
-                raise DescriptionError(name, value, "is not known", nearest(value, known))
-        self.reader = EventReader(kind, width, height)
-        self.seconds = 1.0 / rate
+        super().__init__(stop, **options)
+        given = self.given
+        self.reader = EventReader(given.type, given.width, given.height)
+        self.seconds = 1.0 / given.rate
         self._painter: Any = None
         self._size: tuple[int, int] | None = None
         self._kept: list[Events] = []
         self._newest = self._came = 0
         self._spikes: list[deque[bytes]] = []
-        self._listen(topic, message_class("view", kind), [name for name in spikes.replace(",", " ").split() if name])
-        steady_timer(self, self.seconds, self._publish)
-        self.get_logger().info(f"{topic} -> {self.get_name()}/image, {rate:g} images/s")
+        self._listen(given.topic, message_class("view", given.type), given.spikes.replace(",", " ").split())
+        self.steady_timer(self.seconds, self._publish)
+        self.get_logger().info(f"{given.topic} -> {self.get_name()}/image, {given.rate:g} images/s")
 
     def _listen(self, topic: str, cls: Any, spikes: Sequence[str]) -> None:
         qos = QoSProfile(depth=EVENTS_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -173,12 +163,13 @@ class ViewNode(Node):
         if self.reader.size != self._size:
             self._size = self.reader.size
             assert self._size is not None
-            self._painter = painter(self.style, *self._size, fitting(*self._size, (self.columns, self._size[1]))[0])
+            pooled = fitting(*self._size, (self.given.image_width, self._size[1]))[0]
+            self._painter = painter(self.given.style, *self._size, pooled)
         self._painter.add(events)
         self._newest, self._came = int(events.ns.max()), time.monotonic_ns()
-        if self.points:
+        if self.given.points:
             self._kept.append(events)
-            if sum(map(len, self._kept)) > 4 * self.points and len(self._kept) > 1:
+            if sum(map(len, self._kept)) > 4 * self.given.points and len(self._kept) > 1:
                 self._kept = [Events.concatenate(self._kept)[::2]]
 
     def _publish(self) -> None:
@@ -187,19 +178,19 @@ class ViewNode(Node):
             # without events the sensor's clock goes on as ours does: what is old fades
             picture = self._painter.image(self._newest + time.monotonic_ns() - self._came)
             message = Image(height=picture.shape[0], width=picture.shape[1], encoding="rgb8", step=3 * picture.shape[1])
-            message.header.stamp, message.header.frame_id = stamp.to_msg(), self.frame
+            message.header.stamp, message.header.frame_id = stamp.to_msg(), self.given.frame
             message.data = array.array("B", picture.tobytes())  # of an array it is one copy, of bytes very many
             self._images.publish(message)
         if self._kept and self._size is not None:
-            points = event_points(Events.concatenate(self._kept), self._size, self.seconds, self.points)
-            self._clouds.publish(cloud_cdr(points, stamp.nanoseconds, self.frame))
+            points = event_points(Events.concatenate(self._kept), self._size, self.seconds, self.given.points)
+            self._clouds.publish(cloud_cdr(points, stamp.nanoseconds, self.given.frame))
             self._kept.clear()
         parts = []
         for place, waiting in enumerate(self._spikes):
             messages = [waiting.popleft() for _ in range(len(waiting))]
             parts += [spike_points(read_spikes(message), place) for message in messages]
         if parts:
-            self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.frame))
+            self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.given.frame))
 
     def finish(self) -> None:
         """Say what could not be read."""

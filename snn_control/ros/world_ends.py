@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 
-from ..coding import EventsInput
+from ..coding import EventsInput, ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..engine.program import aligned
 from ..engine.slots import EMPTY, SLOT_WORDS
@@ -20,7 +20,7 @@ from ..events.packets import PACKET_TYPES, packet_cdr
 from ..realtime.port import caller
 from .clouds import events_cdr
 from .ports import CommandOutput, NumericInput
-from .topics import message_class, qos_of, resolved
+from .topics import message_class, qos_of, resolved, value_field, within
 from .wire import compile_path
 
 __all__ = ["Camera", "Commands", "Sensors"]
@@ -31,7 +31,7 @@ class Commands:
 
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
         topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
-        cls = message_class(where, topic.type)
+        cls, program = value_field(where, topic, size)
         self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, self.qos)
@@ -40,11 +40,7 @@ class Commands:
         self.values = self.memory[8 * SLOT_WORDS :].view(np.float64)
         self.slot[:] = EMPTY
         at = int(self.slot.ctypes.data)
-        try:
-            program = compile_path(cls, topic.field)
-            self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
-        except DescriptionError as error:
-            raise error.within(where) from None
+        self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
         self._take = caller(self.port)
 
     def take(self, mode: int) -> int:
@@ -52,31 +48,24 @@ class Commands:
         return self._take(time.monotonic_ns(), mode)
 
 
-def _numbers_of(cls: Any, topic: RosTopic, size: int) -> int:
-    """How many numbers of a message an input of ``size`` is published as: more where they are reduced to it."""
-    return max(size, compile_path(cls, topic.field).size) if topic.reduce else size
-
-
 class Sensors:
     """The numeric inputs of one topic, published from one template."""
 
-    def __init__(
-        self, node: Node, io: Node, names: list[str], spec: ControllerSpec, sizes: dict[str, int], lockstep: bool
-    ) -> None:
+    def __init__(self, node: Node, io: Node, names: list[str], spec: ControllerSpec, lockstep: bool) -> None:
         topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
         cls = message_class(where, topic.type)
-        self.names, self.topic, self.qos, self._sizes = names, topic, qos_of(topic, lockstep), sizes
-        try:
-            rooms = {n: _numbers_of(cls, spec.ros_inputs[n], sizes[n]) for n in names}
-        except DescriptionError as error:
-            raise error.within(where) from None
+        self.names, self.topic, self.qos = names, topic, qos_of(topic, lockstep)
+        self._sizes = {one.name: one.size for one in spec.inputs if isinstance(one, ValueInput)}
+        rooms = {n: self._sizes[n] for n in names}
+        with within(where):
+            for n in names:
+                if spec.ros_inputs[n].reduce:  # what is reduced to the input's size may be more
+                    rooms[n] = max(rooms[n], compile_path(cls, spec.ros_inputs[n].field).size)
         self.values = {name: aligned(8 * room).view(np.float64) for name, room in rooms.items()}
         self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
         fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), rooms[n]) for n in names]
-        try:
+        with within(where):
             self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
-        except DescriptionError as error:
-            raise error.within(where) from None
         self.stamped = hasattr(cls(), "header")
         self._publish = caller(self.port)
 

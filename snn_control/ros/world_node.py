@@ -13,13 +13,13 @@ import ctypes
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import yaml
-from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
 
 from ..coding import EventsInput
 from ..controller_file import load_spec, nearest
@@ -31,18 +31,8 @@ from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
 from ..spaces import check_action
-from .diagnostics import OK, WARN, Reporter, status
-from .graph import describe_mismatch
-from .process import (
-    Stop,
-    check_record,
-    dds_threads,
-    declare,
-    io_node,
-    run_node,
-    steady_timer,
-    warn_of_unknown_parameters,
-)
+from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
+from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, run_node
 from .topics import groups, need_topics
 from .world_ends import Camera, Commands, Sensors
 
@@ -59,43 +49,37 @@ def wait_semaphore(semaphore, deadline, scratch):
     return posted
 
 
-class WorldNode(Node):
+class WorldNode(ProcessNode):
     """See the README for topics and parameters."""
 
-    NAME, PRIORITY = "world", 0
+    NAME = "world"
+    EXAMPLE = "-p world:=my_worlds:MyRobot-v0 -p controller_file:=my_robot.yaml"
+    PARAMETERS: Mapping[str, Parameter] = {
+        "world": Parameter("", "Gymnasium id, or module:id", required="must be given"),
+        "arguments": Parameter("{}", ARGUMENTS),
+        "controller_file": Parameter(
+            "", "Controller file whose ros section names topics and fields", required="must be given"
+        ),
+        "mode": Parameter("realtime", "realtime or lockstep", words=("realtime", "lockstep")),
+        "seed": Parameter(0, "Seed of the first episode", 0, 2**31 - 1),
+        "duration": Parameter(0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6),
+        "episodes": Parameter(0, "Episodes to run; 0: until stopped", 0, 2**31 - 1),
+        "step": Parameter(0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0),
+        "priority": Parameter(0, "SCHED_FIFO priority of the simulation; 0: none", 0, 98),
+        "encoding": Parameter("mono", "Of the event packets that are sent: mono or evt3", words=("mono", "evt3")),
+        "patience": Parameter(60.0, "How long to wait for the controller [s]", 0.1, 1e6),
+        "record": Parameter("", "File (.npz) for what happened; empty: none"),
+    }
 
     def __init__(self, stop: Stop, **options: Any) -> None:
-        with dds_threads():
-            super().__init__(self.NAME, **options)
-        self.exit_code, self.finished = 0, False
-        self._stop = stop
-        world = declare(self, "world", "", "Gymnasium id, or module:id")
-        arguments = declare(self, "arguments", "{}", ARGUMENTS)
-        file = declare(self, "controller_file", "", "Controller file whose ros section names topics and fields")
-        self.mode = declare(self, "mode", "realtime", "realtime or lockstep")
-        self.seed = declare(self, "seed", 0, "Seed of the first episode", 0, 2**31 - 1)
-        self.duration = declare(self, "duration", 0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6)
-        self.most_episodes = declare(self, "episodes", 0, "Episodes to run; 0: until stopped", 0, 2**31 - 1)
-        self.step_time = declare(self, "step", 0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0)
-        self.priority = declare(
-            self, "priority", self.PRIORITY, "SCHED_FIFO priority of the simulation; 0: none", 0, 98
-        )
-        self.encoding = declare(self, "encoding", "mono", "Of the event packets that are sent: mono or evt3")
-        self.patience = declare(self, "patience", 60.0, "How long to wait for the controller [s]", 0.1, 1e6)
-        self.record = declare(self, "record", "", "File (.npz) for what happened; empty: none")
-        if self.mode not in ("realtime", "lockstep"):
-            raise DescriptionError("mode", self.mode, "must be 'realtime' or 'lockstep'")
-        if self.encoding not in ("mono", "evt3"):
-            raise DescriptionError("encoding", self.encoding, "must be 'mono' or 'evt3'")
-        warn_of_unknown_parameters(self)
-        for name, value in (("world", world), ("controller_file", file)):
-            if not value:
-                raise DescriptionError(name, value, "must be given", f"write --ros-args -p {name}:=...")
+        super().__init__(stop, **options)
+        given, file = self.given, self.given.controller_file
+        self.mode, self.record = given.mode, given.record
         check_record(self.record)
         self.spec = load_spec(file)
         self.lockstep = self.mode == "lockstep"
-        self.env = self._make(world, arguments)
-        self.step_ns = round((self.step_time or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
+        self.env = self._make(given.world, given.arguments)
+        self.step_ns = round((given.step or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
         self._io = io_node(self)
         try:
             self._check_spaces()
@@ -111,7 +95,7 @@ class WorldNode(Node):
         self._stamped = any(sensor.stamped for sensor in self.sensors)
         self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
         self._begun = self.over = False
-        steady_timer(self, 0.001, self._run)
+        self.steady_timer(0.001, self._run)
 
     def _make(self, world: str, arguments: str) -> Any:
         import gymnasium
@@ -158,17 +142,16 @@ class WorldNode(Node):
     def _connect(self) -> None:
         spec, lockstep = self.spec, self.lockstep
         events = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
-        sizes = {i.name: getattr(i, "size", 0) for i in spec.inputs if i.name not in events}
         numeric = {n: t for n, t in spec.ros_inputs.items() if n not in events}
         need_topics("inputs", [i.name for i in spec.inputs], spec.ros_inputs)
         need_topics("outputs", [o.name for o in spec.outputs], spec.ros_outputs)
         io, together = self._io, groups(numeric, "inputs").values()
         self.sensors: list[Any] = [
-            Camera(self, io, events[name], topic, self.encoding, lockstep)
+            Camera(self, io, events[name], topic, self.given.encoding, lockstep)
             for name, topic in spec.ros_inputs.items()
             if name in events
         ]
-        self.sensors += [Sensors(self, io, names, spec, sizes, lockstep) for names in together]
+        self.sensors += [Sensors(self, io, names, spec, lockstep) for names in together]
         self.commands = [Commands(self, io, o.name, spec, o.size, lockstep) for o in spec.outputs]
         self._semaphore = np.zeros(8, np.int64)
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self._semaphore.ctypes.data), 0, 0)
@@ -176,8 +159,6 @@ class WorldNode(Node):
             command.port.attach_semaphore(int(self._semaphore.ctypes.data))
         self._wait = compile_function(wait_semaphore, "int64(int64,int64,int64)")
         if lockstep:
-            from rosgraph_msgs.msg import Clock
-
             self._clock_message = Clock()
             self._clock_publisher = self._io.create_publisher(Clock, "/clock", 10)
 
@@ -187,8 +168,8 @@ class WorldNode(Node):
         if self._begun:
             return
         self._begun = True
-        if self.priority and set_fifo(self.priority) != self.priority:
-            self.get_logger().warning(f"SCHED_FIFO {self.priority} was not granted to the simulation")
+        if self.given.priority and set_fifo(self.given.priority) != self.given.priority:
+            self.get_logger().warning(f"SCHED_FIFO {self.given.priority} was not granted to the simulation")
         try:
             if self._meet():
                 self._lockstep() if self.lockstep else self._realtime()
@@ -212,17 +193,13 @@ class WorldNode(Node):
 
     def _missing(self) -> str | None:
         """What is not matched yet; None when everything is."""
-        for end in self.sensors:
-            if end.publisher.get_subscription_count() == 0:
-                return self._why(end, publishing=True)
-        for command in self.commands:
-            if command.port.matched() == 0:
-                return self._why(command, publishing=False)
+        sensors = [(end, True, end.publisher.get_subscription_count()) for end in self.sensors]
+        for end, publishing, matched in [*sensors, *((end, False, end.port.matched()) for end in self.commands)]:
+            if matched == 0:
+                topic = end.topic
+                why = describe_mismatch(self, topic.topic, topic.type, end.qos, publishing=publishing)
+                return why or f"{self.resolve_topic_name(topic.topic)}: the other end is there, not matched yet"
         return None
-
-    def _why(self, end: Any, *, publishing: bool) -> str:
-        why = describe_mismatch(self, end.topic.topic, end.topic.type, end.qos, publishing=publishing)
-        return why or f"{self.resolve_topic_name(end.topic.topic)}: the other end is there, not matched yet"
 
     def _meet(self) -> bool:
         """Wait until all ends are matched; False if stopped meanwhile."""
@@ -232,8 +209,8 @@ class WorldNode(Node):
                 return False
             self._report(missing)
             now = time.monotonic()
-            if now - begin > self.patience:
-                raise RuntimeFault(f"waited {self.patience:g} s: {missing}")
+            if now - begin > self.given.patience:
+                raise RuntimeFault(f"waited {self.given.patience:g} s: {missing}")
             if now - told > 2.0:
                 self.get_logger().info(f"waiting: {missing}")
                 told = now
@@ -259,7 +236,7 @@ class WorldNode(Node):
             sensor.publish(observation, stamp_ns)
 
     def _reset(self) -> Any:
-        observation, _ = self.env.reset(seed=self.seed + self.episodes)
+        observation, _ = self.env.reset(seed=self.given.seed + self.episodes)
         self.episodes += 1
         return observation
 
@@ -273,7 +250,7 @@ class WorldNode(Node):
         if terminated or truncated:
             self.recorder.end_of_episode(self.steps)
             self._returns[:] = 0.0, self._returns.sum()
-            self.over = self.episodes == self.most_episodes
+            self.over = self.episodes == self.given.episodes
             return observation if self.over else self._reset()
         return observation
 
@@ -292,7 +269,7 @@ class WorldNode(Node):
         self._reporter.publish([status(self, "world", level, text, values)])
 
     def _more(self) -> bool:
-        over = self.duration > 0 and self.steps * self.step_ns >= self.duration * 1e9
+        over = self.given.duration > 0 and self.steps * self.step_ns >= self.given.duration * 1e9
         return not over and not self.over and not self._stop()
 
     def _realtime(self) -> None:
@@ -352,20 +329,16 @@ class WorldNode(Node):
                 return False
             topic = left[0].topic.topic
             self._report(f"{status} {topic}")
-            if time.monotonic() - begin > self.patience:
-                raise RuntimeFault(f"no command on {topic} for {self.patience:g} s{where}")
+            if time.monotonic() - begin > self.given.patience:
+                raise RuntimeFault(f"no command on {topic} for {self.given.patience:g} s{where}")
             self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)
 
     def finish(self) -> None:
         """Save what happened and close the world."""
         if self.record:
-            self._stop.saves(True)
             facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
-            try:
+            with self.saving(self.record):
                 self.recorder.save(self.record, facts)
-            except OSError as error:
-                self.get_logger().error(f"record = {self.record}: cannot be written: {error.strerror}")
-                self.exit_code = 1
             self.record = ""
         for command in self.commands:
             command.port.detach()

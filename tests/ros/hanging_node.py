@@ -10,7 +10,7 @@ from snn_control.engine.memory import i64
 from snn_control.realtime.clock import sleep_until
 from snn_control.ros import ports
 from snn_control.ros.controller_node import ControllerNode
-from snn_control.ros.port_base import SCRATCH, WORDS
+from snn_control.ros.port_base import PUBLISHED, SCRATCH, WORDS
 from snn_control.ros.process import run_node
 
 NEVER = 1 << 62
@@ -19,7 +19,7 @@ publish = register_jitable(ports.publish_command)
 
 def publish_or_hang(context, stamp_ns, now_ns):
     c = i64(context, WORDS)
-    if c[ports._PUBLISHED] == 99:
+    if c[PUBLISHED] == 99:
         sleep_until(NEVER, c[SCRATCH])
     return publish(context, stamp_ns, now_ns)
 

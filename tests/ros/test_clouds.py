@@ -151,7 +151,7 @@ GOOD = [field("x", 0, 4), field("y", 2, 4), field("p", 4, 2), field("t", 5, 6)]
     ],
 )
 def test_layouts(changes, code):
-    data = clouds.pack_events([1, 2], [3, 4], [5, 6], [0, 1])
+    data = np.array([(3, 5, 0, 1), (4, 6, 1, 2)], clouds.EVENT)
     message = PointCloud2(height=1, width=2, fields=GOOD, point_step=9, row_step=18, data=data.tobytes())
     for name, value in changes.items():
         setattr(message, name, value)
@@ -174,7 +174,8 @@ def test_the_written_bytes_are_a_point_cloud():
     assert (message.height, message.width, message.point_step, message.row_step) == (1, 3, 9, 27)
     assert message.is_dense
     assert not message.is_bigendian
-    assert bytes(message.data) == clouds.pack_events(t, x, y, p, STAMP).tobytes()
+    after = [0, 7, 2**32 - 1]
+    assert np.frombuffer(bytes(message.data), clouds.EVENT).tolist() == list(zip(x, y, p, after))
     events = Events(3)
     assert events.parse(data) == 3
     assert [column.tolist() for column in events.columns(3)] == [x, y, [1, 0, 1], t]
@@ -183,14 +184,13 @@ def test_the_written_bytes_are_a_point_cloud():
 def test_written_spikes():
     from rclpy.serialization import deserialize_message
 
-    position = np.array([[0, 0, 0], [1, 2, 3]], np.float32)
-    data = clouds.spikes_cdr([STAMP, STAMP + 9], [1, 0], position, STAMP, "motor")
+    spikes = np.array([(1, 2, 3, 1, 0), (0, 0, 0, 0, 9)], clouds.SPIKE)
+    data = clouds.cloud_cdr(spikes, STAMP, "motor")
     message = deserialize_message(data, PointCloud2)
     assert message.header.frame_id == "motor"
     assert [(f.name, f.datatype) for f in message.fields] == [("x", 7), ("y", 7), ("z", 7), ("neuron", 6), ("t", 6)]
-    spikes = np.frombuffer(bytes(message.data), clouds.SPIKE)
-    assert spikes.tolist() == [(1, 2, 3, 1, 0), (0, 0, 0, 0, 9)]
-    assert deserialize_message(clouds.spikes_cdr([], [], position, 0, "x"), PointCloud2).width == 0
+    assert bytes(message.data) == spikes.tobytes()
+    assert deserialize_message(clouds.cloud_cdr(spikes[:0], 0, "x"), PointCloud2).width == 0
 
 
 @pytest.mark.parametrize(

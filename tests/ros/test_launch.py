@@ -17,23 +17,21 @@ import pytest
 import yaml
 
 from snn_control.errors import DescriptionError
-from snn_control.ros import controller_node, encoder_node, launching, view_node, world_node
+from snn_control.ros import launching
+from snn_control.ros.controller_node import ControllerNode
+from snn_control.ros.encoder_node import EncoderNode
 from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
+from snn_control.ros.view_node import ViewNode
+from snn_control.ros.world_node import WorldNode
 from tests.ros.robot import CHECKOUT, child_environment, wait
 
 LAUNCH = CHECKOUT / "launch"
 NODES = {
-    "controller_node": controller_node,
-    "world_node": world_node,
-    "encoder_node": encoder_node,
-    "view_node": view_node,
+    "controller_node": ControllerNode,
+    "world_node": WorldNode,
+    "encoder_node": EncoderNode,
+    "view_node": ViewNode,
 }
-
-
-def declared(module) -> set[str]:
-    """Names of the parameters that a node declares, read from its source."""
-    calls = [n for n in ast.walk(ast.parse(Path(module.__file__).read_text())) if isinstance(n, ast.Call)]
-    return {c.args[1].value for c in calls if getattr(c.func, "id", "") == "declare"}
 
 
 def test_the_processes_of_a_closed_loop():
@@ -45,7 +43,7 @@ def test_the_processes_of_a_closed_loop():
     assert world.parameters["mode"] == controlled.parameters["mode"] == "realtime"
     assert controlled.parameters["phase"] == 0.0006
     for process in (world, controlled, controller()):
-        assert set(process.parameters) <= declared(NODES[process.executable])
+        assert set(process.parameters) <= NODES[process.executable].PARAMETERS.keys()
 
     world, controlled = closed_loop(lockstep="true", record="/runs/a", seed="7", priority="0", cpu="1")
     assert world.parameters["mode"] == controlled.parameters["mode"] == "lockstep"
@@ -69,7 +67,7 @@ def test_viewers_are_started_on_demand_and_nobody_needs_them():
     assert controlled.needed
     for process in (view, encoder):
         assert not process.needed
-        assert set(process.parameters) <= declared(NODES[process.executable])
+        assert set(process.parameters) <= NODES[process.executable].PARAMETERS.keys()
     assert view.parameters["topic"] == "events"
     assert view.parameters["type"] == "sensor_msgs/msg/PointCloud2"
     assert (view.parameters["width"], view.parameters["spikes"]) == (128, "spikes/joint_velocity")

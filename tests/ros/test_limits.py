@@ -63,7 +63,7 @@ def test_what_leaves_is_within_limits_and_slew(kind):
         assert (heard >= low).all()
         assert (heard <= high).all()
         if faulted[0]:
-            np.testing.assert_array_equal(heard, bounds.safe)
+            np.testing.assert_array_equal(heard, bounds["safe"])
         elif last is not None:
             change = abs(heard - last)
             assert (change <= np.where(whole & (allowed < 1), 1, allowed)).all()

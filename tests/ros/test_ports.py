@@ -19,7 +19,7 @@ from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.realtime.port import FREE, LOCKSTEP
 from snn_control.ros.clouds import events_cdr
-from snn_control.ros.graph import describe_mismatch
+from snn_control.ros.diagnostics import describe_mismatch
 from snn_control.ros.port_base import MOST_MESSAGES
 from snn_control.ros.ports import CommandOutput, EventsInput, NumericInput
 from snn_control.ros.template import make_message
@@ -79,8 +79,10 @@ class Numbers:
 @pytest.fixture
 def arrived(nodes):
     """Wait until everything published so far on a semaphore's port lies in the reader."""
+    attached = []
 
     def make(source):
+        attached.append(source.port)
         semaphore = (ctypes.c_uint8 * 64)()
         libc = ctypes.CDLL(None)
         libc.sem_init(semaphore, 0, 0)
@@ -93,7 +95,9 @@ def arrived(nodes):
 
         return lambda n: wait(lambda: enough(n))
 
-    return make
+    yield make
+    for port in attached:
+        port.detach()
 
 
 def test_values_arrive_with_stamp_and_time(nodes):
@@ -406,7 +410,7 @@ def test_from_a_thread_and_in_flat_memory(nodes):
     stop.set()
     libc.sem_post(semaphore)
     thread.join(5)
-    source.port.detach()  # did end with hold()
+    source.port.detach()  # only now the subscription goes
     assert not thread.is_alive()
     assert peak[1] - peak[0] < 2_000  # kB
 

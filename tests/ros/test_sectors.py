@@ -134,7 +134,7 @@ def test_the_examples_of_the_page_fit_their_messages():
 
 def test_a_simulated_scan_says_each_number_in_its_whole_sector(nodes, ros):
     io, other = nodes
-    sensors = Sensors(io, io, ["scan"], controller("ranges[2:12]", reduce="min"), {"scan": 4}, False)
+    sensors = Sensors(io, io, ["scan"], controller("ranges[2:12]", reduce="min"), False)
     heard = []
     other.create_subscription(LaserScan, "scan", heard.append, sensors.qos)
     for _ in range(500):

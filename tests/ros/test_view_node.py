@@ -16,7 +16,7 @@ from snn_control.events import Events
 from snn_control.events.files.messages import EVENT_TYPES
 from snn_control.events.frames import OFF, ON
 from snn_control.events.packets import packet_cdr
-from snn_control.ros.clouds import events_cdr, spikes_cdr
+from snn_control.ros.clouds import SPIKE, cloud_cdr, events_cdr
 from snn_control.ros.spikes import grid_places
 from snn_control.ros.topics import message_class
 from snn_control.ros.view_node import EventReader, event_points, read_spikes, spike_points
@@ -82,17 +82,25 @@ def test_points_of_events_stand_upright_with_their_age_as_depth():
     assert len(event_points(events[:0], (64, 48), 0.002, 2)) == 0
 
 
+def spikes_cdr(t, neuron, places, name):
+    """A message of spikes, as `snn_control.ros.spikes` makes it."""
+    spikes = np.empty(len(t), SPIKE)
+    spikes["x"], spikes["y"], spikes["z"] = places[neuron].reshape(-1, 3).T
+    spikes["neuron"], spikes["t"] = neuron, t
+    return cloud_cdr(spikes, 0, name)
+
+
 @pytest.mark.parametrize("name", ["a", "image", "joint_velocity"])
 def test_spikes_of_ours_are_read_back(name):
     places = grid_places(100)
-    spikes = read_spikes(spikes_cdr([10, 20], [3, 99], places, 0, name))
+    spikes = read_spikes(spikes_cdr([10, 20], [3, 99], places, name))
     assert spikes["neuron"].tolist() == [3, 99]
     assert spikes["t"].tolist() == [10, 20]
     points = spike_points(spikes, 1)
     assert points["y"] == pytest.approx(-0.6 - 0.4 * places[[3, 99], 0])
     assert len(set(colours(points))) == 1
-    assert len(read_spikes(spikes_cdr([], [], places, 0, name))) == 0
-    padded = spikes_cdr([10], [3], places, 0, name) + b"\0\0\0"
+    assert len(read_spikes(spikes_cdr([], np.empty(0, int), places, name))) == 0
+    padded = spikes_cdr([10], [3], places, name) + b"\0\0\0"
     assert read_spikes(padded)["neuron"].tolist() == [3]
 
 
@@ -138,7 +146,7 @@ def test_a_viewer_gets_images_and_clouds(start, robot):
 
     def publish():
         events.publish(events_cdr(T * 1000, X, Y, P, 5_000_000, "camera"))
-        fired.publish(spikes_cdr([0, 0], [3, 99], grid_places(100), 0, "image"))
+        fired.publish(spikes_cdr([0, 0], [3, 99], grid_places(100), "image"))
         return images and clouds and spikes and np.asarray(images[-1].data).any()
 
     wait(publish, what="images and clouds")
