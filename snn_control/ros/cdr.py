@@ -191,7 +191,7 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 
 @register_jitable(forceinline=True)
 def _count(operation, r, b, o, pc, target):
-    """What changes registers, and jumps by what they hold -> the offset and the next operation."""
+    """Run an operation on registers, or a jump that depends on one -> the offset and the next operation."""
     if operation == SET:
         store_i64(r, b)
     elif operation == MARK:
@@ -211,7 +211,7 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """What a loop over elements does of which a record names some -> 0 or a code, the values, the next operation."""
+    """Run an operation of a loop over picked elements -> 0 or a code, the number of values, the next operation."""
     code = np.int64(0)
     if operation == CHOOSE:
         if load_i64(r) == 0:
@@ -237,7 +237,7 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Pass what begins with a length -> the offset behind it, or a code."""
+    """Pass a string, a sequence or a list of names -> the offset behind it, or a code."""
     if operation == LIST:
         return pick.find_names(program, record, base, (o + 3) & -4, end, big, scratch)
     o = ((o + 3) & -4) + 4

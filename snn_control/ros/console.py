@@ -1,4 +1,4 @@
-"""What the controller's node says on the console of its faults: at most once with each report, a second apart."""
+"""The controller node's messages about faults on the console: at most one with each report, a second apart."""
 
 from __future__ import annotations
 

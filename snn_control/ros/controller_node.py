@@ -48,7 +48,7 @@ ACKNOWLEDGED = Duration(seconds=0.2)  # how long readers of the final safe comma
 
 
 def input_log_file(record: str) -> Path:
-    """Where the inputs are saved beside a record: ``a/b.npz`` -> ``a/b_shown.npz``."""
+    """File beside a record in which the inputs are saved: ``a/b.npz`` -> ``a/b_shown.npz``."""
     path = Path(record)
     return path.with_name(f"{path.name.removesuffix('.npz')}_shown.npz")
 
@@ -215,7 +215,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     @property
     def _hangs(self) -> float:
-        """After how long without a sign of life the loop hangs [s]."""
+        """Time without a sign of life after which the loop counts as hanging [s]."""
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 

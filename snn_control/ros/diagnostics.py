@@ -1,4 +1,4 @@
-"""What the nodes say about themselves on /diagnostics."""
+"""Status of the nodes, published on /diagnostics."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _loop(report: Reporter) -> DiagnosticStatus:
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
-    """What went wrong with an input's messages since the last report, by how far its counts grew."""
+    """Problems with an input's messages since the last report; ``more``: how far its counts grew."""
     problems = []
     for key, what in port.problems.items():
         if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing is missed
@@ -180,7 +180,7 @@ class Senders:
 
 
 def _other_publishers(node: Any, topic: str) -> str:
-    """Who commands beside us."""
+    """Names of other nodes that publish on a command's topic."""
     found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
     if f"{node.get_fully_qualified_name()}_io" in found:
         found.remove(f"{node.get_fully_qualified_name()}_io")
@@ -188,7 +188,7 @@ def _other_publishers(node: Any, topic: str) -> str:
 
 
 def _rcl_errors(now: dict, before: dict) -> list[str]:
-    """What rcl refused since the last report."""
+    """Errors that rcl returned since the last report."""
     more = now["errors"] - before.get("errors", 0)
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
@@ -292,7 +292,7 @@ class Reporter:
         return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:
-        """What has been counted so far; empty without a loop."""
+        """All counts so far; empty without a loop."""
         node = self.node
         if node.loop is None:
             return {}

@@ -1,4 +1,4 @@
-"""What leaves is checked after its last rounding: limits and slew of a command in the type of its field.
+"""Commands are checked after their last rounding: limits and slew in the type of the message's field.
 
 The guard bounds a command in float64. A field of whole numbers, or of float32, rounds it once more, and what was 3.5 or
 0.1 would leave as 4 or 0.10000000149. So the limits of each number are drawn in to what its field can say, once, and

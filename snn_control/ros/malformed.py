@@ -1,4 +1,4 @@
-"""Why a message was malformed: counted by reason, and said in words with what it was about."""
+"""Reasons for malformed messages: their codes, counters and descriptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REASON_WORDS = COUNTS + 1 - min(REASONS)
 
 
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
-    """What is wrong with a message, in words, e.g. ``'gripper' is not in name``; "" for no code.
+    """Description of what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
 
     about : the two numbers that were noted with the code
     field, named : the path that was read in it, and its part that picks by name

@@ -1,4 +1,4 @@
-"""What all ports between DDS and the io block are made of.
+"""Base of all ports between DDS and the io block.
 
 The objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
 
@@ -144,7 +144,7 @@ def _waited(c, now_real):
 
 @register_jitable
 def known_since(context, slot, stamp, now_ns, mode):
-    """Since when the world knew the message that was just taken [ns, CLOCK_MONOTONIC]; NOT_BELIEVED, and counted.
+    """Time since when the message that was just taken was known [ns, CLOCK_MONOTONIC]; else NOT_BELIEVED, and counted.
 
     slot : header of the input; stamp : of the message [ns], -1 or 0 none; now_ns, mode : of the loop
     """
@@ -214,7 +214,7 @@ class Port:
         return self._entity.topic_name
 
     def counters(self) -> dict[str, int]:
-        """What was counted since the port was made; see the class."""
+        """Counts since the port was made; see the class."""
         return {name: int(self._block[word]) for name, word in self._counts.items()}
 
     def matched(self) -> int:
@@ -272,7 +272,7 @@ class Input(Port):
         self.judge_ages("arrival")
 
     def judge_ages(self, rule: str, host: int = -1) -> None:
-        """How old a message is: by a rule of `AGES`.
+        """Set the rule of `AGES` by which a message's age is counted.
 
         host : the first four bytes of the ids of this machine's publishers, little-endian; -1: they do not tell
         """
@@ -283,7 +283,7 @@ class Input(Port):
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
-        """What was counted since the port was made, see the class, and ``malformed.REASON`` for each that came."""
+        """Counts since the port was made, see the class, and ``malformed.REASON`` for each that came."""
         reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in malformed.REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 

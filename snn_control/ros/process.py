@@ -1,4 +1,4 @@
-"""What belongs to a node's process: how rclpy starts, how signals end it, and the loop that spins.
+"""Process of a node: how rclpy starts, how signals end it, its parameters, and the loop that spins.
 
 The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority
 below that of the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine
@@ -67,7 +67,7 @@ class Stop(Watchdog):
 
 
 class _Dds:
-    """Of this process: the priority that DDS threads are to have, and what they were granted last."""
+    """SCHED_FIFO priority of this process's DDS threads: wanted, and granted last."""
 
     wanted, granted = DDS_PRIORITY, DDS_PRIORITY
 
@@ -83,7 +83,7 @@ def dds_threads() -> Iterator[None]:
 
 
 def missing_rights(missing: Sequence[str]) -> tuple[str, ...]:
-    """What a loop's thread was not granted, and what the threads of DDS were not."""
+    """Rights that were not granted: ``missing`` of the loop's thread, and those of the DDS threads."""
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
     return (*missing, f"SCHED_FIFO priority {_Dds.wanted} of the DDS threads: granted as the loop's is")
@@ -175,7 +175,7 @@ class Parameter:
 
 
 class ProcessNode(Node):
-    """What our nodes share: a process of their own, and parameters that are set at the start.
+    """Base of our nodes: each has a process of its own, and parameters that are set at the start.
 
     NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
     PARAMETERS : by name; their values are attributes of ``given``
@@ -220,7 +220,7 @@ class ProcessNode(Node):
 
 
 def help_of(node: type[ProcessNode]) -> str:
-    """What a node is, its parameters with their defaults, and an example."""
+    """Text of --help: the node's purpose, its parameters with their defaults, and an example."""
     what = (sys.modules[node.__module__].__doc__ or node.__doc__ or "").strip()
     width = max(map(len, node.PARAMETERS), default=0)
     lines = []

@@ -1,4 +1,4 @@
-"""What the real-time thread needs of rcl: addresses of functions and the structures that they take.
+"""Parts of rcl that the real-time thread calls: addresses of functions and the structures that they take.
 
 rclpy creates the nodes, subscriptions and publishers; a port then calls rcl itself with their handles, so
 that no Python stands between a message and a command. The shared objects are found by name, since rclpy

@@ -132,7 +132,7 @@ def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
 
 
 def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[str, Any]:
-    """What the one message of these outputs says beside their numbers: their ``values`` together."""
+    """The fixed ``values`` of all outputs that share one message."""
     merged: dict[str, Any] = {}
     for name in names:
         for key, value in (topics[name].values or {}).items():

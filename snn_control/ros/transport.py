@@ -1,4 +1,4 @@
-"""Which way messages take between processes: one that cannot block who publishes.
+"""Transport of messages between processes: one that cannot block the publisher.
 
 Fast DDS sends over shared memory between processes of one machine unless it is told otherwise. A reader that dies while
 it holds a lock there blocks every writer for ever: the loop would stand in its publish, with the last command standing

@@ -328,7 +328,7 @@ def _check_slice(pick: Elements, kind: Any, path: str) -> int:
 
 
 def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, ...]]:
-    """How the angles of a scan are read."""
+    """Operations that read the angles of a scan, by field."""
     fields, hooks = fields_of(message_class), {}
     for k, name in enumerate(("angle_min", "angle_increment")):
         kind = fields.get(name)
