@@ -23,10 +23,11 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, eq=False)
 class Decoder(Checked):
-    """Base of all decoder descriptions: what one population adds to an output, a term of a sum.
+    """Base of all decoder descriptions, frozen dataclasses: what one population adds to an output, a term of a sum.
 
-    source : population
+    source : name of a population
     """
 
     source: str
@@ -36,12 +37,10 @@ class Decoder(Checked):
 class SpikeDecoder(Decoder):
     """Sum over neurons of weight times firing rate [Hz], exponentially filtered.
 
-    source : name of a population
     weights : (neurons, size of the output), (neurons,) where the size is 1, or one number for all; output units a Hz
     tau : time constant of the filter [s]; its area is one, so a steady rate reads as that rate
     """
 
-    source: str
     weights: Any
     tau: Seconds
 
@@ -55,7 +54,6 @@ class MembraneDecoder(Decoder):
         newest value
     """
 
-    source: str
     weights: Any
     window: Seconds | None = None
 
@@ -70,7 +68,6 @@ class PopulationVectorDecoder(Decoder):
         leaves after 5 tau
     """
 
-    source: str
     directions: Any
     tau: Seconds
     hold: Flag = False
@@ -84,7 +81,6 @@ class SpikeCountDecoder(Decoder):
     window : [s], whole steps; it slides with every step
     """
 
-    source: str
     weights: Any
     window: Seconds
 
@@ -102,7 +98,6 @@ class FirstSpikeDecoder(Decoder):
         with arg-max, an action a neuron
     """
 
-    source: str
     window: Seconds
     weights: Any = None
 

@@ -19,15 +19,7 @@ from ..errors import DescriptionError
 from .checks import Flag, Numbers, Seed, Whole
 from .distributions import Seeded
 
-__all__ = [
-    "AllToAll",
-    "Connector",
-    "FixedIndegree",
-    "FixedOutdegree",
-    "FixedProbability",
-    "FromArrays",
-    "OneToOne",
-]
+__all__ = ["AllToAll", "Connector", "FixedIndegree", "FixedOutdegree", "FixedProbability", "FromArrays", "OneToOne"]
 
 MOST_SYNAPSES = (1 << 32) - 1  # of a projection: pointers are uint32
 CHUNK = 1 << 18  # synapses that are drawn at a time: temporaries stay small
@@ -137,15 +129,10 @@ class FromArrays(Connector):
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         pre, post = self.arrays()
         for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
-            check_range(key, index, n)
+            if index.size and (index.min() < 0 or index.max() >= n):
+                wrong = int(index.min() if index.min() < 0 else index.max())
+                raise DescriptionError(key, wrong, f"must lie in [0, {n})")
         return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[self.order()].astype(np.uint32)
-
-
-def check_range(key: str, index: np.ndarray, n: int) -> None:
-    """Raises DescriptionError where an index is not one of ``n`` neurons."""
-    if index.size and (index.min() < 0 or index.max() >= n):
-        wrong = int(index.min() if index.min() < 0 else index.max())
-        raise DescriptionError(key, wrong, f"must lie in [0, {n})")
 
 
 @dataclass(frozen=True)
@@ -186,31 +173,26 @@ class _FixedNumber(Seeded, Connector):
     allow_self: Flag = True
     with_replacement: Flag = False
 
-    def _check(self, n_rows: int, among: int, recurrent: bool) -> None:
+    def _choices(self, n_rows: int, among: int, recurrent: bool) -> np.ndarray:
+        """(n_rows, n) uint32: what each row chooses among ``among`` neurons, ascending; raises DescriptionError."""
         check_count(n_rows * self.n)
-        available = among - self._without_self(recurrent)
+        without_self = recurrent and not self.allow_self
+        available = among - without_self
         if self.n > available and not (self.with_replacement and available):
             rule = f"must be at most {available}, the neurons to choose from"
             raise self.wrong("n", rule, "or draw with_replacement" if available else "")
-
-    def _without_self(self, recurrent: bool) -> bool:
-        return recurrent and not self.allow_self
-
-    def _choices(self, n_rows: int, among: int, recurrent: bool) -> Iterator[tuple[slice, np.ndarray]]:
-        """The choices of each row among ``among`` neurons, in chunks of rows: (rows, (m, n) uint32 ascending)."""
-        without_self = self._without_self(recurrent)
-        available = among - without_self
         rng, step = self.generator(), max(1, CHUNK // self.n)
+        choices = np.empty((n_rows, self.n), np.uint32)
         for first in range(0, n_rows, step):
-            rows = np.arange(first, min(first + step, n_rows), dtype=np.uint32)
+            rows = choices[first : first + step]
             if self.with_replacement:
-                chosen = rng.integers(0, available, (rows.size, self.n), np.uint32)
-                chosen.sort(axis=1)
+                rows[:] = rng.integers(0, available, rows.shape, np.uint32)
+                rows.sort(axis=1)
             else:
-                chosen = distinct(rng, rows.size, self.n, available)
+                rows[:] = distinct(rng, len(rows), self.n, available)
             if without_self:
-                chosen += chosen >= rows[:, None]
-            yield slice(first, first + rows.size), chosen
+                rows += rows >= np.arange(first, first + len(rows), dtype=np.uint32)[:, None]
+        return choices
 
 
 def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
@@ -243,12 +225,9 @@ class FixedIndegree(_FixedNumber):
     """Each postsynaptic neuron gets ``n`` synapses from presynaptic ones chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        self._check(n_post, n_pre, recurrent)
-        keys = np.empty((n_post, self.n), np.uint64)
-        for rows, chosen in self._choices(n_post, n_pre, recurrent):
-            keys[rows] = chosen
-            keys[rows] <<= np.uint64(32)
-            keys[rows] |= np.arange(rows.start, rows.stop, dtype=np.uint64)[:, None]
+        keys = self._choices(n_post, n_pre, recurrent).astype(np.uint64)
+        keys <<= np.uint64(32)
+        keys |= np.arange(n_post, dtype=np.uint64)[:, None]
         return sorted_rows(keys.reshape(-1), n_pre)
 
 
@@ -257,8 +236,5 @@ class FixedOutdegree(_FixedNumber):
     """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        self._check(n_pre, n_post, recurrent)
-        targets = np.empty((n_pre, self.n), np.uint32)
-        for rows, chosen in self._choices(n_pre, n_post, recurrent):
-            targets[rows] = chosen
+        targets = self._choices(n_pre, n_post, recurrent)
         return pointers_of(np.full(n_pre, self.n, np.int64)), targets.reshape(-1)

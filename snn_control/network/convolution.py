@@ -104,12 +104,12 @@ class Convolution(Checked):
         channels, rows, columns = self.output_shape(weights.shape)
         group_in, group_out = self.shape[0] // self.groups, channels // self.groups
         found = []
+        down, across = self.landing(0, weights.shape[2], rows), self.landing(1, weights.shape[3], columns)
         for row, column in np.ndindex(weights.shape[2:]):
             out, within = np.nonzero(weights[:, :, row, column])
-            y, to_y = self._under(0, weights.shape[2], row, rows)
-            x, to_x = self._under(1, weights.shape[3], column, columns)
+            y, x = np.flatnonzero(down[:, row] >= 0), np.flatnonzero(across[:, column] >= 0)
             place = (y[:, None] * self.shape[2] + x).reshape(-1)
-            to = (to_y[:, None] * columns + to_x).reshape(-1)
+            to = (down[y, row, None] * columns + across[x, column]).reshape(-1)
             source = out // group_out * group_in + within
             pre = source[:, None] * (self.shape[1] * self.shape[2]) + place
             post = out[:, None] * (rows * columns) + to
@@ -118,12 +118,14 @@ class Convolution(Checked):
         pre, post, weight = (np.concatenate(parts) for parts in zip(*found))
         return pre, post, weight
 
-    def _under(self, axis: int, kernel: int, at: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (axis 0) or columns of the picture that a place of the kernel meets, and those of the output there."""
-        to = np.arange(outputs)
-        place = to * self.stride[axis] - self.pads(axis, kernel)[0] + at * self.dilation[axis]
-        inside = (place >= 0) & (place < self.shape[1 + axis])
-        return place[inside], to[inside]
+    def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
+        """(size, kernel) int64: in which of so many rows of the output (axis 0) or columns (1) a place of the picture
+        lands under a place of the kernel, or -1."""
+        place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
+        place = place - self.dilation[axis] * np.arange(kernel)
+        landed = place // self.stride[axis]
+        inside = (place >= 0) & (place % self.stride[axis] == 0) & (landed < outputs)
+        return np.where(inside, landed, -1)
 
 
 def pooling(

@@ -1,18 +1,7 @@
 """Neuron models: what NIR defines (Pedersen et al. 2024, Nature Communications 15:8122), and what its peers add.
 
 Every parameter is a number or one number a neuron, (n,). ``I`` is the current that arrives, ``isyn`` a synaptic
-current.
-
-spiking   IF          dv/dt = r I
-          LIF         tau_mem dv/dt = (v_leak - v) + r I
-          CubaLIF     LIF on I + isyn, where tau_syn disyn/dt = -isyn and a spike of weight w adds w to isyn
-          ALIF        LIF whose threshold rises by beta with a spike and falls back with tau_adapt
-          AdEx        LIF with an exponential upstroke and an adaptation current (Brette and Gerstner 2005)
-          Izhikevich  two variables, quadratic (Izhikevich 2003)
-          Threshold   fires in each step in which I reaches the threshold
-graded    LI, CubaLI  LIF and CubaLIF without a threshold; the output is v
-          Integrator  NIR's I: dv/dt = r I; the output is v
-          Relay       the output is I itself: for projections that add up without a neuron
+current. Those that fire are `SpikingModel` and `Threshold`; the output of the others is graded, their v.
 """
 
 from __future__ import annotations
@@ -163,7 +152,7 @@ class LIF(IF):
 
 @dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
-    """LIF with an exponential synaptic current: a spike of weight w adds w to it.
+    """LIF on I + isyn, where tau_syn disyn/dt = -isyn and a spike of weight w adds w to isyn.
 
     tau_syn : time constant of the synaptic current [s]
     """

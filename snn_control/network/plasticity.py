@@ -1,12 +1,5 @@
 """Learning rules of a projection: how its weights change while the controller runs. The equations in discrete form
 stand in ``docs/plasticity.md``.
-
-STDP        pairs of spikes, all to all, additive (Song, Miller and Abbott 2000, Nature Neuroscience 3:919; Morrison,
-            Diesmann and Gerstner 2008, Biol. Cybern. 98:459); names of PyNN
-RewardSTDP  STDP that waits for a reward (Izhikevich 2007, Cerebral Cortex 17:2443; Frémaux and Gerstner 2016, Frontiers
-            in Neural Circuits 9:85)
-PES         decoders follow an error (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885); nengo's rule
-EProp       eligibility propagation (Bellec et al. 2020, Nature Communications 11:3625)
 """
 
 from __future__ import annotations
@@ -59,7 +52,8 @@ class LearningRule(Checked):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class STDP(LearningRule):
-    """Spike-timing dependent plasticity of pairs, all to all, additive.
+    """Spike-timing dependent plasticity of pairs, all to all, additive (Song, Miller and Abbott 2000, Nature
+    Neuroscience 3:919; Morrison, Diesmann and Gerstner 2008, Biol. Cybern. 98:459); names of PyNN.
 
     A presynaptic spike that arrives t before a postsynaptic one adds ``a_plus exp(-t / tau_plus)``, t = 0 included; one
     that arrives t after it takes ``a_minus exp(-t / tau_minus)`` away. In units of the weight: PyNN's A_plus is a part
@@ -79,7 +73,8 @@ class STDP(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RewardSTDP(STDP):
-    """STDP whose changes go into an eligibility, de/dt = -e / tau_e; dw/dt = learning_rate reward e.
+    """STDP whose changes go into an eligibility, de/dt = -e / tau_e; dw/dt = learning_rate reward e (Izhikevich 2007,
+    Cerebral Cortex 17:2443; Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85).
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
@@ -93,7 +88,8 @@ class RewardSTDP(STDP):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PES(LearningRule):
-    """Prescribed error sensitivity: decoders d, in units a Hz, change by -learning_rate dt / n error (x) activity.
+    """Prescribed error sensitivity, nengo's rule (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885): decoders d, in units
+    a Hz, change by -learning_rate dt / n error (x) activity.
 
     The activity [Hz] of the n presynaptic neurons is their filtered spikes. A weight here acts for one step and so is
     d / dt, as `snn_control.nef` has it; its change is that of d, divided by dt.
@@ -110,7 +106,8 @@ class PES(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EProp(LearningRule):
-    """e-prop for LIF, CubaLIF and ALIF neurons: dw/dt = -learning_rate L e, with the learning signal L = B error.
+    """e-prop (Bellec et al. 2020, Nature Communications 11:3625) for LIF, CubaLIF and ALIF neurons: dw/dt =
+    -learning_rate L e, with the learning signal L = B error.
 
     e is the eligibility of a synapse, pseudo-derivative times filtered presynaptic spikes, and the threshold's
     adaptation, low-passed with the readout's time constant. Bellec's eta is learning_rate dt.

@@ -1,10 +1,5 @@
 """Stochastic and temporal codes as neuron models: they make spikes of the current that arrives, a graded signal.
 
-Bernoulli  at most one spike a step, with the probability rate I dt
-Poisson    as many as a Poisson process of rate I makes in a step
-Latency    one spike a window, the earlier the larger I was when it began
-Phase      the binary digits of I, one a step
-
 They stand behind an encoder or in a network like any other neuron.
 """
 

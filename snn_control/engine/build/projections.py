@@ -256,10 +256,9 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
     group_in, group_out = c.shape[0] // c.groups, channels // c.groups
     grouped = weights.reshape(c.groups, group_out, group_in, *weights.shape[2:])
     by_input = np.ascontiguousarray(grouped.transpose(0, 2, 1, 3, 4)).reshape(c.shape[0], group_out, *weights.shape[2:])
-    down = _landing(c.shape[1], weights.shape[2], height, c, 0)
-    across = _landing(c.shape[2], weights.shape[3], width, c, 1)
+    down, across = c.landing(0, weights.shape[2], height), c.landing(1, weights.shape[3], width)
     lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
-    columns = b.layout.constant("", across)
+    columns = b.layout.constant("", across.astype(np.int32))
     used = b.layout.constant("", picture_fan_out(by_input, down, across))
     geometry = {
         "area": c.shape[1] * c.shape[2], "width": c.shape[2], "rows": weights.shape[2], "columns": weights.shape[3],
@@ -270,18 +269,10 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
     return by_input, geometry, int(synapses)
 
 
-def _landing(size: int, kernel: int, out: int, c: Convolution, axis: int) -> np.ndarray:
-    """(size, kernel) int32: where a place of the picture lands under a place of the kernel, or -1."""
-    place = np.arange(size)[:, None] + c.pads(axis, kernel)[0] - c.dilation[axis] * np.arange(kernel)
-    landed = place // c.stride[axis]
-    inside = (place >= 0) & (place % c.stride[axis] == 0) & (landed < out)
-    return np.where(inside, landed, -1).astype(np.int32)
-
-
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
     """(neurons,) uint32: weights that are not 0 of each presynaptic neuron, borders left out.
 
-    weights : (channels in, channels out of a group, rows, columns); down, across : from `_landing`
+    weights : (channels in, channels out of a group, rows, columns); down, across : from `Convolution.landing`
     """
     used = np.count_nonzero(weights, axis=1)
     return np.einsum("yr,xc,irc->iyx", down >= 0, across >= 0, used, optimize=True).reshape(-1).astype(np.uint32)

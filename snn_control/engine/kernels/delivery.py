@@ -2,7 +2,8 @@
 
 Spikes cost work only for the neurons that fired. Sums run over the presynaptic neurons in ascending order; rows are
 taken four at a time where that does not change the order. Sparse synapses are pairs {target uint32, weight float32} in
-the order of the presynaptic neurons, whose first synapses the row pointers tell.
+the order of the presynaptic neurons, whose first synapses the row pointers tell. ``fan_out`` is how many weights of
+each presynaptic neuron are not 0; there is none where all are, or may be.
 """
 
 import numpy as np
@@ -186,25 +187,15 @@ def rows_of(columns, size=4):
 n_pre, n_pre_int8 = rows_of("n_post"), rows_of("n_post", size=1)
 
 
-def fan_out_of(n_pre):
-    """Weights that are not 0 of each presynaptic neuron; none where all are, or may be."""
-    return optional(read("u32", n_pre))
-
-
 @kernel()
 def dense_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre),
-    counter: counter, fan_out: fan_out_of(n_pre),
+    counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
     """Spikes through a dense (n_pre, n_post) matrix."""
     if source.fired.size > 0:
         add_dense_spikes(y, weights, source)
         counter[0] += synapses_of(n_post, fan_out, source.fired)
-
-
-def neurons_with_rows(w):
-    """Neurons that have a row pointer of their own: all but the last pointer."""
-    return w.n_pointers - 1
 
 
 class Synapses(Word):
@@ -238,7 +229,7 @@ class Synapses(Word):
 
 @kernel()
 def csr_spikes(
-    n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes(neurons_with_rows),
+    n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes("n_pointers - 1"),
     counter: counter, pointers: Synapses(),
 ):  # fmt: skip
     """Spikes through sparse rows, index and weight side by side."""
@@ -259,7 +250,7 @@ def csr_spikes(
 def dense_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("i8", "n_post"),
     source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
-    fan_out: fan_out_of(n_pre_int8),
+    fan_out: optional(read("u32", n_pre_int8)),
 ):  # fmt: skip
     """Spikes through a dense matrix of whole numbers: summed exactly, scaled once."""
     fired = source.fired
@@ -278,7 +269,7 @@ def dense_spikes_int8(
 @kernel()
 def csr_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
-    source: Spikes(neurons_with_rows, once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
+    source: Spikes("n_pointers - 1", once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
 ):  # fmt: skip
     """Spikes through sparse rows of one word a synapse: 24 bits of target, 8 of weight."""
     fired, used = source.fired, 0
@@ -296,7 +287,7 @@ def csr_spikes_int8(
 @kernel()
 def csr_delayed(
     n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
-    source: Spikes(neurons_with_rows), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
+    source: Spikes("n_pointers - 1"), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
 ):  # fmt: skip
     """Spikes through sparse rows with a delay of each synapse: into a line of ``steps`` vectors that `release` reads. A
     synapse's target counts in it from the vector of the step in which the spike arrives."""
@@ -337,7 +328,7 @@ def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: 
 @kernel()
 def dense_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_pre * n_post"), x: Signal(),
-    counter: counter, fan_out: fan_out_of("n_pre"),
+    counter: counter, fan_out: optional(read("u32", "n_pre")),
 ):  # fmt: skip
     """A graded vector through a dense (n_pre, n_post) matrix."""
     used = add_product(y, weights, x) * n_post

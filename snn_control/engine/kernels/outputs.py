@@ -8,9 +8,9 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
-from ..rows import Number, Table, address, count, counter, kernel, number, read, scalar, written
+from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
 from . import NAN, ONE, ZERO, settle
-from .delivery import add_dense_spikes, fan_out_of, rows_of, synapses_of
+from .delivery import add_dense_spikes, rows_of, synapses_of
 from .functions import exponential
 from .spikes import Spikes
 
@@ -26,7 +26,7 @@ n_pre = rows_of("m")
 @kernel()
 def trace(
     m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
-    decay: scalar("f32"), counter: counter, fan_out: fan_out_of(n_pre),
+    decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
     """Exponentially filtered, decoded spikes: y <- decay y + sum of the rows (weights float32 (n_pre, m)) of those that
     fired."""
