@@ -68,6 +68,6 @@ def test_every_type_that_the_tables_name_is_there():
     known = {*(name for kind in ("encoders", "decoders", "neurons") for name in registry.types(kind)), "argmax"}
     here = [line.split("|")[2] for line in TEXT.split("to here\n")[1].split("\n## ")[0].splitlines()[3:] if "|" in line]
     named = {word for cell in here for word in re.findall(r"`(\w+)`", cell)}
-    keys = {"gain", "bias", "tau", "clip", "window", "threshold"}
+    keys = {"gain", "bias", "tau", "clip", "window", "threshold", "limits"}
     assert named - keys <= known
     assert len(named & known) > 12

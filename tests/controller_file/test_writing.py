@@ -289,7 +289,7 @@ def test_both_files_stay_as_they_were_where_one_cannot_be_written(tmp_path):
 
 def test_every_description_can_be_written():
     """A new neuron, encoder or decoder needs a line in what is ours, another description one in `keys`."""
-    bases = {coding.Input, NeuronModel, network.SpikingModel, network.LearningRule}
+    bases = {coding.Input, coding.Decoder, NeuronModel, network.SpikingModel, network.LearningRule}
     sections = {*INPUTS.values(), *CONNECTIONS.values(), *bases, Output, Guard, Network, Population, Projection}
     for module in (coding, network):
         for name, cls in vars(module).items():
