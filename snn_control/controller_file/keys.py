@@ -90,7 +90,7 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
     if place in OWN:
         return OWN[place]
     if place == OUTPUT_DECODERS:
-        return registry.types("decoders", name) | OWN["argmax"]
+        return OWN["argmax"] if name == "argmax" else registry.types("decoders", name) | OWN["argmax"]
     if place not in ("encoders", EVENTS_ENCODERS):
         return registry.types(place, name)
     known = registry.types("encoders", name)

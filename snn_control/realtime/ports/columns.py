@@ -27,6 +27,6 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """Of an events input: address of its slot, of its columns, and how many events each holds."""
+    """The address of an events input's slot, those of its columns, and how many events each column holds."""
     slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

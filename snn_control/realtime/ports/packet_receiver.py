@@ -359,7 +359,7 @@ class PacketReceiver:
 
     @classmethod
     def of(cls, bound: Bound, name: str, pacing: Pacing | None = None) -> PacketReceiver:
-        """Of the events input ``name`` of a controller's `Bound`."""
+        """The receiver for the events input ``name`` of a controller's `Bound`."""
         found = {i.name: i for i in bound.program.facts.inputs if i.kind == "events"}
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
