@@ -26,7 +26,6 @@ from .input_health import InputHealth
 from .output_health import OutputHealth
 from .probe import Activity, PopulationProbe
 from .reach import Bounds, reach
-from .stimulus import Stimulus
 from .synapses import all_synapses
 
 __all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
@@ -254,12 +253,14 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
         reached, groups = bounds.populations[name], alike.get(name, ((), ()))
         populations.append(_population(*neurons[name], found, activity, reached, name in selective, groups))
     values = (one for one in spec.inputs if isinstance(one, ValueInput))
+    changes = any(len(t) for t, *_ in stimulus.events.values())
+    changes |= any(bool((rows != rows[0]).any()) for rows in stimulus.values.values())
     inputs = (input_health.measure(one, stimulus, activity.inputs[one.name]) for one in values)
     return Health(
         stimulus=stimulus.text,
         seconds=stimulus.seconds,
         synthetic=stimulus.synthetic,
-        changes=_changes(stimulus),
+        changes=changes,
         weighed=synapses is not None,
         steps=activity.steps,
         ticks=stimulus.ticks,
@@ -269,11 +270,6 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
         safe_ticks=int(activity.safe.sum()),
         not_finite_ticks=int(activity.not_finite.sum()),
     )
-
-
-def _changes(stimulus: Stimulus) -> bool:
-    events = any(len(t) for t, *_ in stimulus.events.values())
-    return events or any(bool((rows != rows[0]).any()) for rows in stimulus.values.values())
 
 
 def _population(

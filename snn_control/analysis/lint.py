@@ -37,22 +37,16 @@ def unconnected(spec: ControllerSpec) -> list[str]:
     """One line an input that nothing reads, and an input or output without a topic where others have one; empty where
     none is."""
     used = _read(spec.network.projections, spec)
-    lines = [
-        f"inputs.{one.name}: nothing reads it: add a projection from it, or remove it"
-        for one in spec.inputs
-        if one.name not in used
-    ]
-    on_ros = bool(spec.ros_inputs or spec.ros_outputs)
-    for kind, ends, topics, way in (
-        ("inputs", spec.inputs, spec.ros_inputs, "comes"),
-        ("outputs", spec.outputs, spec.ros_outputs, "goes"),
-    ):
-        lines += [
-            f"ros.{kind}.{end.name}: is missing: the controller node does not start without it: say on which topic it "
-            f"{way}, or remove {kind}.{end.name}"
-            for end in ends
-            if on_ros and end.name not in topics
-        ]
+    unread = [one.name for one in spec.inputs if one.name not in used]
+    lines = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in unread]
+    ends = [("inputs", one.name, spec.ros_inputs, "comes") for one in spec.inputs]
+    ends += [("outputs", one.name, spec.ros_outputs, "goes") for one in spec.outputs]
+    for kind, name, topics, way in ends if spec.ros_inputs or spec.ros_outputs else ():
+        if name not in topics:
+            lines.append(
+                f"ros.{kind}.{name}: is missing: the controller node does not start without it: say on which topic it "
+                f"{way}, or remove {kind}.{name}"
+            )
     return lines
 
 

@@ -54,6 +54,8 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
         if array is None:
             if one.required:
                 raise DescriptionError(where, NO_VALUE, "is missing", "every required input needs an array of its name")
+        elif array.dtype.kind not in "biuf":
+            raise DescriptionError(where, f"dtype {array.dtype}", "must be numbers")
         elif isinstance(one, ValueInput):
             values[one.name] = _rows(where, array, one.size)
         else:
@@ -165,16 +167,12 @@ def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:
     rows = array[:, None] if array.ndim == 1 and size == 1 else array
     if rows.ndim != 2 or rows.shape[1] != size or not len(rows):
         raise DescriptionError(where, f"shape {array.shape}", f"must be (ticks, {size}): a row a tick")
-    if rows.dtype.kind not in "biuf":
-        raise DescriptionError(where, f"dtype {rows.dtype}", "must be numbers")
     return rows.astype(np.float64)
 
 
 def _columns(where: str, array: np.ndarray) -> tuple[np.ndarray, ...]:
     if array.ndim != 2 or array.shape[1] != 4:
         raise DescriptionError(where, f"shape {array.shape}", "must be (n, 4): rows of t, x, y, p")
-    if array.dtype.kind not in "biuf":
-        raise DescriptionError(where, f"dtype {array.dtype}", "must be numbers")
     t = array[:, 0] if array.dtype.kind != "f" else np.rint(array[:, 0].astype(np.float64) * 1e9)
     if not (np.isfinite(array).all() and (t >= 0).all() and (t < 2.0**62).all()):
         raise DescriptionError(where, "NaN, infinite or negative", "t, x, y and p must be finite, and t >= 0")

@@ -49,17 +49,10 @@ def run_processes(
     child = environment_of_child()
     child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # apart from other runs on this machine
     logs = [(folder / f"{p.name}.log").open("w") for p in processes]
-    running = [
-        subprocess.Popen(
-            command_line(p),
-            env=child,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # this process passes Ctrl-C on
-            preexec_fn=end_with_parent,
-        )
-        for p, log in zip(processes, logs, strict=True)
-    ]
+    # in sessions of their own: this process passes Ctrl-C on
+    how: Any = {"stderr": subprocess.STDOUT, "start_new_session": True, "preexec_fn": end_with_parent}
+    started = zip(processes, logs, strict=True)
+    running = [subprocess.Popen(command_line(p), env=child, stdout=log, **how) for p, log in started]
     say(f"started: {', '.join(p.executable for p in processes)}; logs in {folder}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     try:
