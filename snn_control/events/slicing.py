@@ -12,8 +12,8 @@ not in order are kept and counted:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class Tick:
     x: np.ndarray
     y: np.ndarray
     p: np.ndarray
-    dropped: int = 0
+    dropped: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -117,18 +117,21 @@ class Slicer:
 
     def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
         """All ticks from the first event's to the last one's, those without events too."""
-        open_tick = _Open(0, self.capacity)
+        nothing = empty_columns(0)
+        tick = Tick(0, *nothing)
         for events in chunks:
             ticks, offsets = self._place(events)
-            ends = [*(np.flatnonzero(np.diff(ticks)) + 1).tolist(), len(events)]
-            for begin, end in zip([0, *ends], ends, strict=False):
-                for index in range(open_tick.index, int(ticks[begin]) if end > begin else 0):
-                    yield open_tick.close()
-                    open_tick = _Open(index + 1, self.capacity)
-                self.dropped += open_tick.add(offsets, events, begin, end)
-            open_tick.keep()
+            columns, begin = (offsets, events.x, events.y, events.p), 0
+            while begin < len(events):
+                end = int(ticks.searchsorted(tick.index, "right"))
+                tick = self._filled(tick, [column[begin:end] for column in columns])
+                if end < len(events):
+                    yield tick
+                    tick = Tick(tick.index + 1, *nothing)
+                begin = end
+            tick = replace(tick, **{name: getattr(tick, name).copy() for name in "txyp"})  # the piece goes
         if self._state[BEGUN]:
-            yield open_tick.close()
+            yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
         """The pieces with the time of the run in place of the sensor's: ns since the begin of tick 0."""
@@ -145,6 +148,16 @@ class Slicer:
                 columns, rows = max(columns, int(events.x.max()) + 1), max(rows, int(events.y.max()) + 1)
         ticks = int(self._state[TICK]) + 1 if self._state[BEGUN] else 0
         return Extent(self.events, ticks, columns, rows)
+
+    def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
+        """The tick with as many of the events in columns t, x, y, p as it has room for."""
+        room = self.capacity - len(tick.t)
+        dropped = max(0, len(columns[0]) - room)
+        self.dropped += dropped
+        kept = [column[:room] for column in columns]
+        if len(tick.t):
+            kept = [np.concatenate(both) for both in zip((tick.t, tick.x, tick.y, tick.p), kept)]
+        return Tick(tick.index, *kept, dropped=tick.dropped + dropped)
 
     def _place(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
         """Tick of each event, and its time in the tick [ns]."""
@@ -172,31 +185,3 @@ def part(chunks: Iterable[Events], begin: float | None = None, end: float | None
             yield events[wanted]
         if end is not None and after.min() >= most:
             return
-
-
-class _Open:
-    """A tick that is being filled."""
-
-    def __init__(self, index: int, capacity: int) -> None:
-        self.index, self.room, self.dropped = index, capacity, 0
-        self.parts: list[tuple[np.ndarray, ...]] = []
-
-    def add(self, offsets: np.ndarray, events: Events, begin: int, end: int) -> int:
-        """Take these rows; returns how many were dropped."""
-        n = min(end - begin, self.room)
-        self.room -= n
-        self.dropped += end - begin - n
-        if n:
-            self.parts.append(tuple(c[begin : begin + n] for c in (offsets, events.x, events.y, events.p)))
-        return end - begin - n
-
-    def keep(self) -> None:
-        """Copy what stands in the arrays of a piece that goes."""
-        self.parts = [tuple(column.copy() for column in part) for part in self.parts]
-
-    def close(self) -> Tick:
-        if len(self.parts) == 1:
-            t, x, y, p = self.parts[0]
-        else:
-            t, x, y, p = (np.concatenate(column) for column in zip(empty_columns(0), *self.parts, strict=True))
-        return Tick(self.index, t, x, y, p, self.dropped)
