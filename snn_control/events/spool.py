@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from ..engine.slots import EVENT_COLUMNS
 from .columns import Events
 
-__all__ = ["Digest", "Spool"]
+__all__ = ["Spool"]
 
 IN_MEMORY = 1 << 26  # bytes of a column that are not yet written to the disk
 BLOCK = 1 << 22
@@ -32,9 +31,6 @@ class Spool:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         for file in self._files.values():
             file.close()
 
@@ -50,26 +46,3 @@ class Spool:
         while block := file.read(BLOCK):
             yield block
         file.seek(0, 2)
-
-
-class Digest:
-    """`Events.digest` of events that come in chunks: the times are hashed as they come, the other columns spooled."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._rest = Spool("xyp")
-
-    def add(self, events: Events) -> None:
-        self._hash.update(np.ascontiguousarray(events.t, EVENT_COLUMNS["t"]).data)
-        self._rest.add(events)
-
-    def finish(self) -> str:
-        """16 hex digits; nothing can be added after it."""
-        for name in "xyp":
-            for block in self._rest.blocks(name):
-                self._hash.update(block)
-        self.close()
-        return self._hash.hexdigest()[:16]
-
-    def close(self) -> None:
-        self._rest.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 import numpy as np
 
+from ..engine.slots import EVENT_COLUMNS
 from .columns import MOST_PIXELS, NANOSECONDS, Events
-from .spool import Digest
+from .spool import Spool
 
 __all__ = ["Summary", "summarize"]
 
@@ -19,7 +21,7 @@ class Summary:
 
     events, on, off : how many
     first_t, last_t : times of the first and the last event in ``unit``; None without events
-    digest : see `Events.digest`; set by `finish`
+    digest : see `Events.digest`; set by `summarize`
     duration : from the earliest to the latest event [s]
     mean_rate : events a second over the duration
     peak_rate : in the busiest 10 ms of those that begin at whole 10 ms, but at least the mean: a recording of a few of
@@ -32,14 +34,12 @@ class Summary:
         self.first_t: int | None = None
         self.last_t: int | None = None
         self.digest = ""
-        self._digest = Digest()
         self._least, self._most = 0, 0
         self._window, self._in_window, self._peak = -1, 0, 0
         self._pixels: np.ndarray | None = np.zeros((1, 1), np.int64)
 
     def add(self, events: Events) -> None:
-        if not len(events):
-            return
+        """The next events, at least one."""
         least, most = int(events.t.min()), int(events.t.max())
         if self.first_t is None:
             self.first_t, self._least, self._most = int(events.t[0]), least, most
@@ -47,18 +47,8 @@ class Summary:
         self._least, self._most = min(self._least, least), max(self._most, most)
         self.events += len(events)
         self.on += int(np.count_nonzero(events.p))
-        self._digest.add(events)
         self._count_windows(events.ns // WINDOW)
         self._count_pixels(events)
-
-    def finish(self) -> Summary:
-        """Compute the digest; nothing can be added after it."""
-        self.digest = self._digest.finish()
-        return self
-
-    def close(self) -> None:
-        """Delete the temporary files of the digest; `finish` has done so."""
-        self._digest.close()
 
     @property
     def off(self) -> int:
@@ -116,11 +106,16 @@ class Summary:
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
-    """The finished `Summary` of all chunks."""
-    summary = Summary(unit)
-    try:
+    """The `Summary` of all chunks. For the digest the times are hashed as they come, the other columns are spooled."""
+    summary, digest = Summary(unit), hashlib.sha256()
+    with Spool("xyp") as rest:
         for events in chunks:
-            summary.add(events)
-        return summary.finish()
-    finally:
-        summary.close()
+            if len(events):
+                summary.add(events)
+                digest.update(np.ascontiguousarray(events.t, EVENT_COLUMNS["t"]).data)
+                rest.add(events)
+        for name in "xyp":
+            for block in rest.blocks(name):
+                digest.update(block)
+    summary.digest = digest.hexdigest()[:16]
+    return summary
