@@ -34,17 +34,21 @@ class Decoder:
         self._triggers = np.empty((ROOM, 2), np.int64)
         self._seen: list[np.ndarray] = []
 
-    def decode(self, packet: bytes | np.ndarray, time_base: int = 0) -> Events:
+    def decode(self, packet: bytes | np.ndarray, time_base: int = 0, big_endian: bool = False) -> Events:
         """The events of the next packet.
 
         packet : bytes, or an array that is seen as bytes; those behind the last whole word are dropped and counted
         time_base : ns, that of its EventPacket, taken for the nearer end where it is not from -2^61 to 2^62; only
             encodings with times relative to it use it
+        big_endian : whether the bytes of each word come in this order
         """
         raw = np.frombuffer(packet, np.uint8)
         rest = len(raw) % self.codec.word
         self.state[words.PARTIAL] += rest
-        data = np.require(raw[: len(raw) - rest].view(self.codec.item), requirements=["C", "A"])
+        whole = raw[: len(raw) - rest]
+        if big_endian:
+            whole = whole.view(f"<u{self.codec.word}").byteswap()
+        data = np.require(whole.view(self.codec.item), requirements=["C", "A"])
         self.state[words.TIME_BASE] = min(max(time_base, -words.NEVER), words.NEVER)
         self.state[words.FRESH] = 1
         columns, n = self._columns, 0

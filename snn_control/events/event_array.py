@@ -10,14 +10,13 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from .cdr import TRUNCATED
-from .packets import header_end, time_at, unsigned
+from .packets import HEIGHT, STAMP, WIDTH, header_end, time_at, unsigned
 
 __all__ = ["ARRAY_TYPES", "ARRAY_WORDS", "parse_event_array"]
 
 ARRAY_TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
 
-#: what `parse_event_array` writes beside the events: header.stamp [ns], height, width
-STAMP, HEIGHT, WIDTH = range(3)
+#: what `parse_event_array` writes beside the events: STAMP, HEIGHT, WIDTH, as of a packet
 ARRAY_WORDS = 3
 
 

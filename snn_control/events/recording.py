@@ -52,7 +52,7 @@ class Recording:
     def _begin(self) -> None:
         self.bytes_read = 0
         self._counts = dict.fromkeys((*COUNTERS, *OWN_COUNTERS), 0)
-        self._decoders: list[Decoder] = []
+        self._decoders: dict[str, Decoder] = {}  # by encoding
         self._seen_triggers: list[np.ndarray] = []
 
     def _pieces(self) -> Iterator[Events]:
@@ -85,7 +85,7 @@ class Recording:
     def counters(self) -> dict[str, int]:
         """Name -> how often; what a decoder counts and `OWN_COUNTERS`."""
         total = dict(self._counts)
-        for decoder in self._decoders:
+        for decoder in self._decoders.values():
             for name, n in decoder.counters.items():
                 total[name] = total.get(name, 0) + n
         return total
@@ -93,13 +93,13 @@ class Recording:
     @property
     def triggers(self) -> np.ndarray:
         """(n, 3) int64, external triggers: t in ``unit``, id, edge (1: rising)."""
-        parts = [*self._seen_triggers, *(decoder.triggers for decoder in self._decoders)]
+        parts = [*self._seen_triggers, *(decoder.triggers for decoder in self._decoders.values())]
         return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
     def _decoder(self) -> Decoder:
         """A new decoder of the encoding, whose counters and triggers belong to this recording."""
-        self._decoders.append(Decoder(self.encoding, self.width, self.height))
-        return self._decoders[-1]
+        self._decoders[self.encoding] = Decoder(self.encoding, self.width, self.height)
+        return self._decoders[self.encoding]
 
     def _events(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
         return Events(t, x, y, p, self.unit, self.width, self.height)

@@ -22,8 +22,7 @@ from ..coding import EventsInput, ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import NO_VALUE, DescriptionError, InputError, counted, how_to_install, nearest
 from ..events.columns import FURTHEST
-from ..events.decoder import Decoder
-from ..events.files.bags import Storage, is_bag, storages_of
+from ..events.files.bags import is_bag, storages_of, topics_of
 from ..events.files.messages import EVENT_TYPES, reader_of
 from ..record.input_log import InputLog
 
@@ -89,10 +88,8 @@ class _Bag:
 
     def __init__(self, path: str | os.PathLike, spec: ControllerSpec) -> None:
         self.path, self.spec, self.malformed = str(path), spec, 0
-        self.storages: list[Storage] = storages_of(Path(path))[0]
-        self.topics: dict[str, str] = {}
-        for storage in self.storages:
-            self.topics = storage.topics() | self.topics
+        self.storages = storages_of(Path(path))[0]
+        self.topics = topics_of(self.storages)
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
         """Times of receipt (n,) int64 [ns], ascending, and rows: values (n, size), or x, y, p (n, 3), a row an event.
@@ -157,9 +154,9 @@ class _Bag:
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is no type of events")
         counts: Counter[str] = Counter()
-        reader = reader_of(topic.type, lambda name, n: counts.update({name: n}), lambda e: Decoder(e, *one.size))
+        reader = reader_of(topic.type, counts, *one.size)
         for log_time, message in self._messages(full):
-            columns = reader.read(log_time, message)
+            columns = reader.read(message)
             if columns is not None:
                 _, x, y, p = columns
                 inside = (x < one.size[0]) & (y < one.size[1])

@@ -18,7 +18,7 @@ import numpy as np
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 
-from ..events import Decoder, Events
+from ..events import Events
 from ..events.files.messages import CLOUD_TYPE, EVENT_TYPES, reader_of
 from ..events.frames import OFF, ON, STYLES, fitting, likely_size, painter
 from .clouds import SPIKE, cloud_cdr
@@ -44,26 +44,20 @@ class EventReader:
 
     def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
         self.counters: Counter[str] = Counter()
-        self._given, self._seen = (width, height), (0, 0)
-        self._reader = reader_of(
-            kind, lambda name, n: self.counters.update({name: n}), lambda encoding: Decoder(encoding, *self._known())
-        )
-
-    def _known(self) -> tuple[int | None, int | None]:
-        said = self._reader.size()
-        return self._given[0] or said[0], self._given[1] or said[1]
+        self._seen = (0, 0)
+        self._reader = reader_of(kind, self.counters, width, height)
 
     @property
     def size(self) -> tuple[int, int] | None:
         """(width, height) of the sensor; None as long as nothing was seen. May grow where nobody says it."""
-        width, height = self._known()
+        width, height = self._reader.size
         if width and height:
             return width, height
         return likely_size(*self._seen) if self._seen[0] else None
 
     def read(self, message: bytes) -> Events:
         """The events of a message; their t is in the unit of its encoding."""
-        columns = self._reader.read(0, message)
+        columns = self._reader.read(message)
         if columns is None:
             return Events()
         t, x, y, p = columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,14 @@ Open = Callable[[Path, "str | None", "int | None", "int | None"], Recording]
 
 ACCEPTED = "known are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder, .db3 or .mcap, and .npz of events"
 
+#: the first bytes of a file, its suffix where that decides, and the module that reads it with what opens it there
+READERS = (
+    *((first, "", "bags", "BagRecording") for first in BAGS),
+    (b"#!AER-DAT4", "", "aedat4", "Aedat4Recording"),
+    (b"%", "", "prophesee", "open_prophesee"),
+    (b"PK", ".npz", "npz", "NpzRecording"),
+)
+
 #: the first bytes of files that people try -> what they are, what to do
 OTHERS = {
     b"#ROSBAG V": ("a bag of ROS 1", "convert it: rosbags-convert --src FILE --dst FOLDER"),
@@ -31,36 +40,18 @@ OTHERS = {
 
 def kind_of_file(path: Path) -> Open:
     """What opens the file or folder; raises DescriptionError for what is no recording."""
-    if path.is_dir():
-        from .bags import open_bag
-
-        return open_bag
-    if not path.is_file():
+    if path.is_dir():  # which only a bag can be
+        head = BAGS[0]
+    elif not path.is_file():
         raise refused(path, "is neither a file nor a folder", ACCEPTED)
-    with open(path, "rb") as file:
-        head = file.read(16)
+    else:
+        with open(path, "rb") as file:
+            head = file.read(16)
     if not head:
         raise refused(path, "is empty", ACCEPTED)
-    return _by_header(path, head)
-
-
-def _by_header(path: Path, head: bytes) -> Open:
-    if head.startswith(BAGS):
-        from .bags import open_bag
-
-        return open_bag
-    if head.startswith(b"#!AER-DAT4"):
-        from .aedat4 import Aedat4Recording
-
-        return Aedat4Recording
-    if head.startswith(b"%"):
-        from .prophesee import open_prophesee
-
-        return open_prophesee
-    if head.startswith(b"PK") and path.suffix == ".npz":
-        from .npz import NpzRecording
-
-        return NpzRecording
+    for first, suffix, module, name in READERS:
+        if head.startswith(first) and path.name.endswith(suffix):
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     for first, (what, fix) in OTHERS.items():
         if head.startswith(first):
             raise refused(path, f"is {what}, which is not read", fix)

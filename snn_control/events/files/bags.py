@@ -9,17 +9,15 @@ from pathlib import Path
 from ...errors import DescriptionError, counted
 from ...files import open_file
 from ..columns import NANOSECONDS, Events
-from ..decoder import Decoder
-from ..packets import PACKET_TYPES
 from ..recording import Recording, refused
 from .mcap_storage import McapStorage
-from .messages import CLOUD_TYPE, EVENT_TYPES, Jumps, encoding_of, reader_of
+from .messages import CLOUD_TYPE, EVENT_TYPES, MessageReader, PacketReader, reader_of
 from .sqlite_storage import SqliteStorage
-from .storage import BAGS
+from .storage import BAGS, Storage
 
-__all__ = ["BagRecording", "Storage", "is_bag", "open_bag", "storages_of"]
+__all__ = ["BagRecording", "is_bag", "storages_of", "topics_of"]
 
-Storage = SqliteStorage | McapStorage
+BACK, APART = 1_000_000, 1_000_000_000  # ns, see `_is_jump`
 
 
 def is_bag(path: Path) -> bool:
@@ -38,11 +36,6 @@ def storages_of(path: Path) -> tuple[list[Storage], bool]:
         return _folder(path)
     with open_file(path) as file:
         return [(SqliteStorage if file.read(16).startswith(b"SQLite") else McapStorage)(path)], False
-
-
-def open_bag(path: Path, topic: str | None, width: int | None, height: int | None) -> BagRecording:
-    storages, cut = storages_of(path)
-    return BagRecording(path, storages, topic, width, height, cut)
 
 
 def _folder(path: Path) -> tuple[list[Storage], bool]:
@@ -70,21 +63,14 @@ class BagRecording(Recording):
 
     topic: str
 
-    def __init__(
-        self,
-        path: Path,
-        storages: Sequence[Storage],
-        topic: str | None,
-        width: int | None,
-        height: int | None,
-        cut: bool = False,
-    ) -> None:
-        self._storages, self._cut, self._given = storages, cut, (width, height)
-        self.topics = _merged(storages)
+    def __init__(self, path: Path, topic: str | None, width: int | None, height: int | None) -> None:
+        self._storages, self._cut = storages_of(path)
+        self._given = width, height
+        self.topics = topics_of(self._storages)
         self.topic = self._choose(str(path), topic)
         self.type = self.topics[self.topic]
         super().__init__(path, width, height)
-        self.size_bytes = sum(storage.size_bytes for storage in storages)
+        self.size_bytes = sum(storage.size_bytes for storage in self._storages)
         self._look()
 
     def packets(self) -> Iterator[tuple[int, str, bytes]]:
@@ -98,44 +84,32 @@ class BagRecording(Recording):
 
     def _look(self) -> None:
         """Encoding, unit and size, from the first message that is whole."""
-        first = ""
-        self._reader = reader_of(self.type, self._count, self._new_decoder)
-        for _, _, message in self.packets():
-            first = first or (encoding_of(message) if self.type in PACKET_TYPES else "")
-            if self._reader.read(0, message) is not None:
-                break
-        else:
-            if first:
-                rule = f"has packets of the encoding {first!r}, which is not known"
-                raise refused(self.path, rule)
-        self._describe()
+        reader = reader_of(self.type, self._counts, *self._given)
+        whole = any(reader.read(message) is not None for _, _, message in self.packets())
+        if not whole and isinstance(reader, PacketReader) and reader.unknown:
+            raise refused(self.path, f"has packets of the encoding {reader.unknown!r}, which is not known")
+        self._describe(reader)
         self._begin()
 
-    def _describe(self) -> None:
-        said = self._reader.size()
-        self.width, self.height = self._given[0] or said[0], self._given[1] or said[1]
-        self.encoding, self.unit = self._reader.encoding, self._reader.unit
-
-    def _count(self, name: str, n: int) -> None:
-        self._counts[name] += n
-
-    def _new_decoder(self, encoding: str) -> Decoder:
-        said = self._reader.size()
-        self._decoders.append(Decoder(encoding, self._given[0] or said[0], self._given[1] or said[1]))
-        return self._decoders[-1]
+    def _describe(self, reader: MessageReader) -> None:
+        self.width, self.height = reader.size
+        self.encoding, self.unit = reader.encoding, reader.unit
 
     def _pieces(self) -> Iterator[Events]:
-        self._reader = reader_of(self.type, self._count, self._new_decoder)
-        jumps, self.messages = Jumps(self._count), 0
+        reader = reader_of(self.type, self._counts, *self._given)
+        self._decoders, self.messages = reader.decoders, 0
+        before: tuple[int, int] | None = None
         for log_time, _, message in self.packets():
             self.messages += 1
-            columns = self._reader.read(log_time, message)
+            columns = reader.read(message)
             if columns is None:
                 continue
-            self._describe()
+            self._describe(reader)
             if len(columns[0]):
-                to_ns = NANOSECONDS[self.unit]
-                jumps.watch(log_time, int(columns[0][0]) * to_ns, int(columns[0][-1]) * to_ns)
+                first, last = (int(t) * NANOSECONDS[self.unit] for t in columns[0][[0, -1]])
+                if before is not None:
+                    self._counts["jumps"] += _is_jump(first - before[1], log_time - before[0])
+                before = log_time, last
             yield self._in_frame(*columns)
         self._counts["truncated"] = int(self._cut or any(storage.truncated for storage in self._storages))
         self._counts["malformed"] += sum(storage.malformed for storage in self._storages)
@@ -171,10 +145,14 @@ class BagRecording(Recording):
         )
 
 
-def _merged(storages: Sequence[Storage]) -> dict[str, str]:
-    """Topic -> type over all files of a bag."""
+def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
+    """Topic -> type over all files of a bag; of a topic with several types, the first."""
     topics: dict[str, str] = {}
     for storage in storages:
-        for name, kind in storage.topics().items():
-            topics.setdefault(name, kind)
+        topics = {**topics, **storage.topics, **topics}
     return topics
+
+
+def _is_jump(sensor: int, bag: int) -> bool:
+    """Whether from one message to the next the sensor's clock went back, or the two clocks parted by a second [ns]."""
+    return sensor < -BACK or abs(sensor - bag) > APART

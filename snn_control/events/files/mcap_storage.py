@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import SnnControlError, how_to_install
-from .storage import full_type, room, unpacked
+from .storage import Storage, full_type, room, unpacked
 
 __all__ = ["McapStorage"]
 
@@ -23,39 +23,26 @@ FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 2, 3, 4, 5, 6, 15
 MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 
 
-class McapStorage:
-    """One .mcap file.
-
-    truncated : whether `messages` met the end of the file before the end of its data
-    malformed : chunks and messages that `messages` could not unpack
-    """
+class McapStorage(Storage):
+    """One .mcap file."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size_bytes, self.bytes_read = path.stat().st_size, 0
-        self.truncated, self.malformed = False, 0
+        super().__init__(path)
         try:
             import mcap.records
         except ModuleNotFoundError:
             raise SnnControlError(f"MCAP needs mcap: {how_to_install('events')}") from None
         self._contents = mcap.records
-        self._topics: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         if not self._summary():
             for topic, kind, _, _ in self._walk():
-                self._topics.setdefault(topic, kind)
+                self.topics.setdefault(topic, kind)
                 self._counts[topic] = self._counts.get(topic, 0) + 1
 
-    def topics(self) -> dict[str, str]:
-        """Topic -> type; only those in CDR."""
-        return self._topics
-
     def counts(self) -> dict[str, int]:
-        """Topic -> number of messages, of those that can be read."""
         return self._counts
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        """Log time [ns] and bytes of a topic's messages, in the order of the file."""
         for name, _, log_time, data in self._walk():
             if name == topic:
                 message = unpacked(data)
@@ -75,7 +62,7 @@ class McapStorage:
                 return False
             for number, channel in summary.channels.items():
                 if channel.message_encoding == "cdr" and channel.schema_id in summary.schemas:
-                    self._topics.setdefault(channel.topic, full_type(summary.schemas[channel.schema_id].name))
+                    self.topics.setdefault(channel.topic, full_type(summary.schemas[channel.schema_id].name))
                     n = summary.statistics.channel_message_counts.get(number, 0)
                     self._counts[channel.topic] = self._counts.get(channel.topic, 0) + n
         except Exception:  # the library raises what it likes at bytes that are no summary: a file that was cut

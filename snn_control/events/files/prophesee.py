@@ -132,24 +132,19 @@ class RawRecording(Recording):
         with open(self.path, "rb") as file:
             file.seek(self._header)
             while block := file.read(BLOCK):
-                yield decoder.decode(self._swapped(block) if self._big else block)
+                yield decoder.decode(block, big_endian=self._big)
                 self.bytes_read += len(block)
                 self._counts["truncated"] = int(len(block) % self._word > 0)
 
     def read(self) -> Events:
         """All events at once; the file is mapped, and decoded as a whole."""
-        if self._big or self.size_bytes == self._header:
+        if self.size_bytes == self._header:
             return super().read()
         self._begin()
         data = np.memmap(self.path, np.uint8, "r", self._header)
-        events = self._decoder().decode(data)
+        events = self._decoder().decode(data, big_endian=self._big)
         self.bytes_read, self._counts["truncated"] = len(data), int(len(data) % self._word > 0)
         return events
-
-    def _swapped(self, block: bytes) -> bytes:
-        """Words in little-endian order."""
-        whole = len(block) // self._word * self._word
-        return np.frombuffer(block[:whole], f"<u{self._word}").byteswap().tobytes() + block[whole:]
 
 
 class DatRecording(Recording):

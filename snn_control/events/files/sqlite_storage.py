@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..recording import refused
-from .storage import full_type, unpacked
+from .storage import Storage, full_type, unpacked
 
 __all__ = ["SqliteStorage"]
 
@@ -21,25 +21,22 @@ __all__ = ["SqliteStorage"]
 TURN, START, PER_BYTE = 100_000, 100, 16
 
 
-class SqliteStorage:
-    """One .db3 file.
-
-    truncated : whether `messages` met the end of the file, or a page that is damaged, before the last message
-    malformed : messages that `messages` could not unpack
-    """
+class SqliteStorage(Storage):
+    """One .db3 file."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size_bytes, self.bytes_read = path.stat().st_size, 0
-        self.truncated, self.malformed = False, 0
+        super().__init__(path)
         try:
             with closing(self._open()) as bag:
                 (self._page,) = bag.execute("PRAGMA page_size").fetchone()
                 self._check(bag)
-                self._topics = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
+                rows = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
                 bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
         except sqlite3.DatabaseError as error:
             raise refused(path, f"is an SQLite file, but no bag that can be read: {error}") from None
+
+        self._names = {number: name for number, name, _, _ in rows}
+        self.topics = {name: full_type(kind) for _, name, kind, form in rows if form in ("cdr", "")}
 
     def _open(self) -> sqlite3.Connection:
         bag = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
@@ -57,32 +54,25 @@ class SqliteStorage:
         if not {"topics", "messages"} <= stored:
             raise sqlite3.DatabaseError("it has no tables topics and messages")
 
-    def topics(self) -> dict[str, str]:
-        """Topic -> type; only those in CDR."""
-        return {name: full_type(kind) for _, name, kind, form in self._topics if form in ("cdr", "")}
-
     def counts(self) -> dict[str, int]:
-        """Topic -> number of messages, of those that can be read."""
-        counts = {name: 0 for _, name, _, _ in self._topics}
-        names = {number: name for number, name, _, _ in self._topics}
+        counts = dict.fromkeys(self._names.values(), 0)
         try:
             with closing(self._open()) as bag:
                 for (number,) in bag.execute("SELECT topic_id FROM messages"):
-                    if number in names:
-                        counts[names[number]] += 1
+                    if number in self._names:
+                        counts[self._names[number]] += 1
         except sqlite3.DatabaseError:
             pass  # cut: `messages` says so
         return counts
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        """Log time [ns] and bytes of a topic's messages, in the order of arrival."""
         log = self.path.with_name(self.path.name + "-wal")  # messages that wait in it are not seen
         self.truncated, self.malformed, self.bytes_read = log.is_file() and log.stat().st_size > 0, 0, 0
         messages = self._rows(topic)
         return messages if self.size_bytes % self._page == 0 else self._held_back(messages)
 
     def _rows(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        numbers = [number for number, name, _, _ in self._topics if name == topic]
+        numbers = [number for number, name in self._names.items() if name == topic]
         marks = ",".join("?" * len(numbers))
         query = f"SELECT timestamp, data FROM messages WHERE topic_id IN ({marks}) ORDER BY id"
         try:

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-__all__ = ["BAGS", "full_type", "room", "unpacked"]
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["BAGS", "Storage", "full_type", "room", "unpacked"]
 
 #: the first bytes of the files of bags
 BAGS = (b"SQLite format 3\0", b"\x89MCAP0\r\n")
 ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class Storage:
+    """One file of a bag; one storage format a subclass.
+
+    topics : topic -> type; only those in CDR
+    truncated : whether `messages` met the end of the file, or damage, before the last message
+    malformed : chunks and messages that `messages` could not unpack
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes, self.bytes_read = path.stat().st_size, 0
+        self.truncated, self.malformed = False, 0
+        self.topics: dict[str, str] = {}
+
+    def counts(self) -> dict[str, int]:
+        """Topic -> number of messages, of those that can be read."""
+        raise NotImplementedError
+
+    def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
+        """Log time [ns] and bytes of a topic's messages, in the order of arrival."""
+        raise NotImplementedError
 
 
 def room(packed: int) -> int:
