@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from os import PathLike
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from ..engine.slots import EVENT_COLUMNS
 from ..errors import InputError, SnnControlError, how_to_install
 from ..files import replace_file
 from .codecs import codec
@@ -16,7 +20,7 @@ from .columns import NANOSECONDS, Events
 from .packets import PACKET_TYPES, packet_cdr
 from .spool import Spool
 
-__all__ = ["write_mcap", "write_npz", "write_raw"]
+__all__ = ["write_mcap", "write_npz", "write_raw", "write_recording"]
 
 Chunks = Callable[[], Iterable[Events]]
 
@@ -24,6 +28,7 @@ PERIODS = {"evt3": 1 << 24, "evt2": 1 << 34}  # us, after which the clock of an 
 STEP = 1 << 22  # us: the pause after which a word of EVT3's clock is written, well below a period
 LATEST = 2**31 * 10**9  # ns: the first time that builtin_interfaces/Time cannot say
 TOPIC = "/event_camera/events"
+PACKET = 1_000_000  # ns that a packet lasts at most
 
 SCHEMA = """\
 std_msgs/Header header
@@ -45,14 +50,42 @@ uint32 nanosec
 """
 
 
+def write_recording(
+    path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None, encoding: str = "evt3"
+) -> tuple[int, str, int]:
+    """Write .npz, .mcap or .raw, whichever the suffix says; ``encoding`` is that of a .raw.
+
+    Returns the number of events, the encoding ("" of .npz), and what was taken off every time [us], see `write_raw`.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".npz":
+        return write_npz(path, chunks, unit, width, height), "", 0
+    if suffix == ".mcap":
+        return *write_mcap(path, chunks, width, height), 0
+    count, shift = write_raw(path, chunks, width, height, encoding)
+    return count, encoding, shift
+
+
 def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None) -> int:
     """Write an .npz of arrays t, x, y, p and width, height (0: not known), unit; returns the number of events."""
-    from .files.npz import write_npz as write
-
+    numbers = {"width": width or 0, "height": height or 0, "unit": unit}
     with Spool() as spool:
         for events in chunks():
             spool.add(events)
-        replace_file(path, lambda file: write(file, spool, unit, width, height))
+
+        def write(file: IO[bytes]) -> None:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                for name, dtype in EVENT_COLUMNS.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                        header = {"descr": dtype, "fortran_order": False, "shape": (spool.count,)}
+                        np.lib.format.write_array_header_1_0(member, header)
+                        for block in spool.blocks(name):
+                            member.write(block)
+                for name, value in numbers.items():
+                    with archive.open(f"{name}.npy", "w") as member:
+                        np.lib.format.write_array(member, np.asanyarray(value), allow_pickle=False)
+
+        replace_file(path, write)
         return spool.count
 
 
@@ -79,7 +112,8 @@ def write_raw(
             if last < 0:
                 shift = int(t[0]) // PERIODS[encoding] * PERIODS[encoding]
             file.write(_bridge(encoding, last, int(t[0]) - shift))
-            file.write(_encoded(encoding, _earlier(events, shift)))
+            earlier = replace(events, t=events.t - shift * 1000 // NANOSECONDS[events.unit])
+            file.write(codec(encoding).encode(earlier))
             last, count = int(t[-1]) - shift, count + len(events)
 
     replace_file(path, write)
@@ -102,21 +136,6 @@ def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
     return "".join(f"% {key} {value}\n" for key, value in lines.items() if value).encode() + b"% end\n"
 
 
-def _earlier(events: Events, shift: int) -> Events:
-    """The events, their times less by ``shift`` [us]."""
-    if not shift:
-        return events
-    t = events.t - shift * 1000 // NANOSECONDS[events.unit]
-    return Events(t, events.x, events.y, events.p, events.unit, events.width, events.height)
-
-
-def _encoded(encoding: str, events: Events, *time_base: int) -> bytes:
-    encode = codec(encoding).encode
-    if encode is None:
-        raise InputError(f"encoding = {encoding!r}: is read, but not written")
-    return encode(events, *time_base)
-
-
 def _bridge(encoding: str, last: int, first: int) -> bytes:
     """Words of EVT3's clock over a pause [us] in which it could begin anew unseen."""
     if encoding != "evt3" or last < 0:
@@ -125,36 +144,19 @@ def _bridge(encoding: str, last: int, first: int) -> bytes:
     return (8 << 12 | highs).astype("<u2").tobytes()
 
 
-def write_mcap(
-    path: str | PathLike,
-    chunks: Chunks,
-    width: int | None,
-    height: int | None,
-    packet: float = 0.001,
-    topic: str = TOPIC,
-) -> tuple[int, str]:
+def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: int | None) -> tuple[int, str]:
     """Write an .mcap bag of event_camera_msgs/msg/EventPacket; returns the number of events and the encoding.
 
     The encoding is evt3 where times are in us and it can carry every event exactly, else mono (8 bytes an event, ns).
     Stamps and log times are those of the sensor's clock. ``chunks`` may be called twice.
-
-    packet : longest duration of a packet [s]
     """
     try:
-        return _write_mcap(path, chunks, width, height, packet, topic, "evt3"), "evt3"
+        return _write_mcap(path, chunks, width, height, "evt3"), "evt3"
     except InputError:
-        return _write_mcap(path, chunks, width, height, packet, topic, "mono"), "mono"
+        return _write_mcap(path, chunks, width, height, "mono"), "mono"
 
 
-def _write_mcap(
-    path: str | PathLike,
-    chunks: Chunks,
-    width: int | None,
-    height: int | None,
-    packet: float,
-    topic: str,
-    encoding: str,
-) -> int:
+def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str) -> int:
     try:
         from mcap.writer import Writer
     except ModuleNotFoundError:
@@ -166,9 +168,9 @@ def _write_mcap(
         bag: Any = Writer(file)
         bag.start(profile="ros2")
         schema = bag.register_schema(name=PACKET_TYPES[0], encoding="ros2msg", data=SCHEMA.encode())
-        channel = bag.register_channel(topic=topic, message_encoding="cdr", schema_id=schema)
+        channel = bag.register_channel(topic=TOPIC, message_encoding="cdr", schema_id=schema)
         last = -1
-        for seq, events in enumerate(packets_of(chunks(), round(packet * 1e9))):
+        for seq, events in enumerate(packets_of(chunks(), PACKET)):
             times = events.ns
             first, newest = int(times.min()), int(times.max())
             late = last < 0 and first // 1000 >= PERIODS["evt3"]
@@ -177,7 +179,7 @@ def _write_mcap(
             if first < 0 or newest >= LATEST:
                 raise InputError(f"events.t = {events.t.min()} .. {events.t.max()} {events.unit}: no stamp can say it")
             base = (first,) if encoding == "mono" else ()
-            data = _bridge(encoding, last, first // 1000) + _encoded(encoding, events, *base)
+            data = _bridge(encoding, last, first // 1000) + codec(encoding).encode(events, *base)
             message = packet_cdr(data, encoding, width or 0, height or 0, seq, first, *base)
             bag.add_message(channel, log_time=newest, data=message, publish_time=newest, sequence=seq)
             last, count = newest // 1000, count + len(events)

@@ -125,8 +125,8 @@ class Camera:
         """A serialized EventPacket; evt3 carries microseconds, mono nanoseconds."""
         columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
         if self.encoding == "evt3":
-            data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0  # type: ignore[misc]
+            data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0
         else:
-            data, base = codec("mono").encode(Events(t, *columns, unit="ns"), stamp_ns), stamp_ns  # type: ignore[misc]
+            data, base = codec("mono").encode(Events(t, *columns, unit="ns"), stamp_ns), stamp_ns
         self._seq += 1
         return packet_cdr(data, self.encoding, *self.size, self._seq, stamp_ns, base, self.name)

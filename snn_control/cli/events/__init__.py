@@ -17,7 +17,6 @@ __all__ = [
     "add_recording",
     "add_to",
     "check_part",
-    "guessed",
     "open_from",
     "output_suffix",
     "progress",
@@ -81,16 +80,11 @@ def size_of(recording: Any) -> tuple[int, int] | None:
     return (recording.width, recording.height) if recording.width and recording.height else None
 
 
-def guessed(size: tuple[int, int]) -> str:
-    """What is said of a size that was guessed."""
-    return f"{size[0]}x{size[1]}: guessed from the coordinates, the file does not say it; --width and --height do"
-
-
-def add_part(parser: argparse.ArgumentParser) -> None:
-    """``--from S`` and ``--to S``; see `check_part`."""
-    text = "leave out what is earlier than S seconds after the first event"
+def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
+    """``--from S`` and ``--to S``, counted from the first event or frame; see `check_part`."""
+    text = f"leave out what is earlier than S seconds after the first {first}"
     parser.add_argument("--from", dest="begin", type=number(0, " s"), default=None, metavar="S", help=text)
-    text = "leave out what comes S seconds after the first event, or later"
+    text = f"leave out what comes S seconds after the first {first}, or later"
     parser.add_argument("--to", dest="end", type=number(0, " s"), default=None, metavar="S", help=text)
 
 

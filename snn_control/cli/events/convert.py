@@ -73,22 +73,20 @@ def _write(
     options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
 ) -> tuple[int, str]:
     """Number of events, and what is to be said of the file."""
-    from ...events.writing import write_mcap, write_npz, write_raw
+    from ...events.writing import write_recording
 
     more = ""
     if options.round:
         chunks, more = _rounded(chunks)
-    if out.suffix.lower() == ".npz":
-        return write_npz(out, chunks, unit, *size), more
-    if out.suffix.lower() == ".mcap":
-        count, encoding = write_mcap(out, chunks, *size)
-        return count, f", {encoding}{more}"
     try:
-        count, shift = write_raw(out, chunks, *size, options.encoding)
+        count, encoding, shift = write_recording(out, chunks, unit, *size, options.encoding)
     except InputError as error:
+        if out.suffix.lower() != ".raw":
+            raise
         fix = "" if options.round else "; give --round, or write"
         raise InputError(f"{error}{fix or ';'} .mcap or .npz, which carry every recording") from None
-    return count, f", {options.encoding}{more}" + (f", all times less by {shift:,} us" if shift else "")
+    more = (f", {encoding}" if encoding else "") + more
+    return count, more + (f", all times less by {shift:,} us" if shift else "")
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:

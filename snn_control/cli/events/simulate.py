@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, number, whole
-from . import check_part, output_suffix, progress
+from . import add_part, check_part, output_suffix, progress
 
 MORE = """\
 The grey of a video (its luma) is taken to the power of 2.2 for the light it stands for, and ln((I + 0.02) / 1.02) is
@@ -43,10 +43,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--fps", type=number(0.1, " Hz"), default=None, metavar="F", help=text)
     text = "of the camera [pixel]; the video is scaled to it (default the video's)"
     parser.add_argument("--size", type=_size, default=None, metavar="WxH", help=text)
-    text = "leave out what is earlier than S seconds after the first frame"
-    parser.add_argument("--from", dest="begin", type=number(0, " s"), default=0.0, metavar="S", help=text)
-    text = "leave out what comes S seconds after the first frame, or later"
-    parser.add_argument("--to", dest="end", type=number(0, " s"), default=None, metavar="S", help=text)
+    add_part(parser, "frame")
     text = "longest step between pictures [s] (default 0.001)"
     parser.add_argument("--step", type=number(1e-5, " s"), default=1e-3, metavar="S", help=text)
 
@@ -63,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from sim_worlds.sensors.frames import simulate
 
     from ...events.video import Video
+    from ...events.writing import write_recording
 
     out = Path(options.out)
     output_suffix("--out", options.out)
@@ -71,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if options.threshold is not None:
         model = replace(model, threshold_on=options.threshold, threshold_off=options.threshold)
     check_part(options)
-    film = Video(options.video, options.size, options.fps, options.begin, options.end)
+    film = Video(options.video, options.size, options.fps, options.begin or 0.0, options.end)
     counts = {"frames": 0, "on": 0, "off": 0, "dropped": 0}
 
     def chunks() -> Iterator[Any]:
@@ -88,9 +86,8 @@ def run(options: argparse.Namespace) -> int:
             rule = f"has {counts['frames']} frames in this part: what moves needs two and more"
             raise DescriptionError(options.video, NO_VALUE, rule)
 
-    _write(out, chunks, film.size)
+    total, _, _ = write_recording(out, chunks, "us", *film.size)
     seconds = film.duration
-    total = counts["on"] + counts["off"]
     rate = total / seconds / (film.size[0] * film.size[1]) if seconds else 0.0
     print(f"{out}: {total:,} events, {counts['on']:,} on, {counts['off']:,} off, {rate:.3g} Hz a pixel")
     print(f"from {counts['frames']:,} frames of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
@@ -100,17 +97,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"dropped: {counts['dropped']:,} crossings, more than four a pixel in one step; take a smaller --step")
     print(f"next: snn_control events info {out}")
     return 0
-
-
-def _write(out: Path, chunks: Any, size: tuple[int, int]) -> None:
-    from ...events.writing import write_mcap, write_npz, write_raw
-
-    if out.suffix.lower() == ".npz":
-        write_npz(out, chunks, "us", *size)
-    elif out.suffix.lower() == ".mcap":
-        write_mcap(out, chunks, *size)
-    else:
-        write_raw(out, chunks, *size)
 
 
 def _tracked(film: Any, counts: dict[str, int]) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, need_extra, number
-from . import add_recording, guessed, open_from, progress
+from . import add_part, add_recording, check_part, open_from, progress
 from .faults import warn
 
 MORE = """\
@@ -37,10 +37,7 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "view", run, "make a video or a figure of a recording", MORE)
     add_recording(parser)
     add_out(parser, "FILE", "what to write: .mp4, .gif or .png (default: the recording's name .mp4, here)")
-    text = "begin so long after the first event [s]"
-    parser.add_argument("--from", dest="start", type=number(0.0, " s"), default=0.0, metavar="S", help=text)
-    text = "end so long after the first event [s]"
-    parser.add_argument("--to", dest="stop", type=number(0.0, " s"), default=math.inf, metavar="S", help=text)
+    add_part(parser)
     text = "0.1: slow motion (default 1, and slower where a video would be shorter than 4 s)"
     parser.add_argument("--speed", type=number(1e-9), default=None, metavar="X", help=text)
     parser.add_argument("--fps", type=number(0.1), default=30.0, metavar="N", help="pictures a second (default 30)")
@@ -57,8 +54,9 @@ def run(options: argparse.Namespace) -> int:
     if suffix not in SUFFIXES:
         raise DescriptionError("--out", options.out, f"must end in {', '.join(SUFFIXES)}")
     check_out(options)
-    if options.stop <= options.start:
-        raise DescriptionError("--to", options.stop, f"must be after --from = {options.start:g}")
+    check_part(options)
+    options.start = options.begin or 0.0
+    options.stop = math.inf if options.end is None else options.end
     need_extra("av", "events") if suffix == ".mp4" else need_extra("matplotlib", "report")
     need_extra("PIL", "report")
     recording = open_from(options)
@@ -75,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     options.size = size or likely_size(columns, rows)
     survey.grow(options.size[1], options.size[0])
     if size is None:
-        print(f"note: sensor {guessed(options.size)}", file=sys.stderr)
+        guessed = f"{options.size[0]}x{options.size[1]}: guessed from the coordinates, the file does not say it"
+        print(f"note: sensor {guessed}; --width and --height do", file=sys.stderr)
     options.speed = options.speed or speed_for(survey.seconds)
     print((figure if suffix == ".png" else video)(options, recording, survey))
     return 0

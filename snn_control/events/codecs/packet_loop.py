@@ -11,7 +11,9 @@ from numba.extending import register_jitable
 
 from ...engine.compile import compile_callback, compile_function
 from ...engine.memory import i64, u8, u16, u32
+from ...errors import InputError
 from .. import state as words
+from ..columns import Events
 from .common import STOP, uncounted
 
 __all__ = ["Codec", "word_codec"]
@@ -44,6 +46,11 @@ def _of_module(function: Callable, module: str) -> Callable:
     return function
 
 
+def _not_written(events: Events, time_base: int = 0) -> bytes:
+    """For encodings of which we make no packets."""
+    raise InputError("the encoding is read, but not written")
+
+
 @dataclass(frozen=True)
 class Codec:
     """An encoding.
@@ -53,7 +60,7 @@ class Codec:
     item : what ``decode`` takes the bytes as, "<u2" or "<u4"
     word : bytes of a whole word, a multiple of the item's
     decode : see `snn_control.events.codecs`
-    encode : of Events to a packet's bytes, where we make such packets
+    encode : of Events to a packet's bytes; raises InputError for an encoding of which we make no packets
     """
 
     name: str
@@ -61,7 +68,7 @@ class Codec:
     item: str
     word: int
     decode: Callable
-    encode: Callable[..., bytes] | None = None
+    encode: Callable[..., bytes] = _not_written
 
     def compiled(self) -> Callable:
         """``decode``, compiled, for Python."""
@@ -96,7 +103,7 @@ def word_codec(
     word: int,
     decode_word: Callable,
     begin: Callable = _keep,
-    encode: Callable[..., bytes] | None = None,
+    encode: Callable[..., bytes] = _not_written,
 ) -> Codec:
     """The codec of an encoding whose words are decoded one after the other; arguments as of `Codec`.
 

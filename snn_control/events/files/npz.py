@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -15,9 +13,8 @@ from ...errors import NO_VALUE, DescriptionError
 from ...files import Arrays
 from ..columns import FURTHEST, NANOSECONDS, Events
 from ..recording import PIECE, Recording, refused
-from ..spool import Spool
 
-__all__ = ["NpzRecording", "write_npz"]
+__all__ = ["NpzRecording"]
 
 
 class NpzRecording(Recording):
@@ -97,17 +94,3 @@ def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
     if value.ndim or value.dtype.kind not in "iu" or not 0 <= value < 1 << 16:
         raise DescriptionError(f"{path}: {name}", value, "must be a whole number below 65536")
     return int(value) or None
-
-
-def write_npz(file: IO[bytes], spool: Spool, unit: str, width: int | None, height: int | None) -> None:
-    """Write spooled events as such a file, compressed."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, dtype in EVENT_COLUMNS.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                header = {"descr": dtype, "fortran_order": False, "shape": (spool.count,)}
-                np.lib.format.write_array_header_1_0(member, header)
-                for block in spool.blocks(name):
-                    member.write(block)
-        for name, value in {"width": width or 0, "height": height or 0, "unit": unit}.items():
-            with archive.open(f"{name}.npy", "w") as member:
-                np.lib.format.write_array(member, np.asanyarray(value), allow_pickle=False)
