@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DescriptionError
-from ..common import number, whole
+from ..common import add_command, number, whole
 
 __all__ = [
     "add_part",
@@ -39,13 +39,8 @@ a recording is RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder or its si
 
 
 def add_to(commands: Any) -> None:
-    summary = "recordings of event cameras: what is in them, pictures, replay"
-    parser = commands.add_parser(
-        "events",
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        commands, "events", None, "recordings of event cameras: what is in them, pictures, replay", MORE
     )
     parts = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
     for name in SUBCOMMANDS:

@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from ...analysis.event_replay import Fitted, command_digest, fit, replay
 from ...coding import EventsInput
 from ...controller_file.names import output_names
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
+from ...events.slicing import LONGEST_GAP, MOST_TICKS, Slicer, part
 from ..common import add_command, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, progress, size_of, tracked
 from .faults import warn
-from .replay_topics import SHORT_GAP, check_topics, longest_gap, on_topics, save_controller
+from .replay_topics import check_topics, on_topics
 
 if TYPE_CHECKING:
     from ...controller import Controller
@@ -40,10 +42,12 @@ examples:
 The run folder holds summary.json, data.npz (times, commands, spikes, events a tick), controller.yaml,
 activity.png, report.html and, off topics, shown.npz: what the inputs were given, for check and plot --input.
 """
+SHORT_GAP = 0.1  # s, of --skip-gaps
 SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # the newest are kept
 MOST_RANGES = 12  # numbers of the command whose ranges are printed
 
 Say = Callable[..., None]
+Arrays = dict[str, np.ndarray]
 
 
 def add_to(commands: Any) -> None:
@@ -58,9 +62,9 @@ def add_to(commands: Any) -> None:
     text = "of --real-time and of the video: 0.1 is ten times slower (default 1, and a video of a short part slower)"
     parser.add_argument("--speed", type=number(1e-3), default=None, metavar="S", help=text)
     add_part(parser)
-    parser.add_argument(
-        "--skip-gaps", action="store_true", help=f"cut silences of more than {SHORT_GAP} s out, not 10 s"
-    )
+    text = f"cut silences of more than {SHORT_GAP} s out, not {LONGEST_GAP:g} s"
+    gap: dict[str, Any] = {"action": "store_const", "const": SHORT_GAP, "default": LONGEST_GAP}
+    parser.add_argument("--skip-gaps", dest="longest_gap", help=text, **gap)
     parser.add_argument("--ros", action="store_true", help="over ROS 2: a node plays it to a controller node")
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/replay-NAME-DATE-TIME)")
     parser.add_argument("--force", action="store_true", help="replace what --out and --video name")
@@ -70,7 +74,6 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ...controller import Controller
     from ...controller_file import load_spec
     from ...events import open_recording
     from ...events.frames import likely_size
@@ -93,19 +96,14 @@ def run(options: argparse.Namespace) -> int:
     for note in fitted.notes:
         say(f"note: {note}")
     folder.mkdir(parents=True, exist_ok=True)
-    controller = Controller.from_spec(fitted.spec)
-    controller.step({})  # compiles what is not compiled yet
-    controller.reset()
-    recording = open_recording(options.file, options.topic, *size)  # so that what is out of the frame takes no room
+    head = f"Made by: snn_control events replay {options.file} --controller {options.controller}"
+    fitted.spec.save(folder / "controller.yaml", head)  # as it runs
+    recording = open_recording(options.file, options.topic, *size)
+    this = Replay(options, fitted, looked, recording, extent, folder, say)
     start = time.perf_counter()
-    if options.ros:
-        arrays, sliced, counters = on_topics(options, fitted, folder, say)
-    else:
-        arrays, sliced = _off_topics(options, fitted, controller, recording, extent, folder)
-        counters = controller.counters()
-    seconds = time.perf_counter() - start
-    summary = _summary(options, fitted, looked, arrays, sliced, counters, seconds)
-    _finish(options, fitted, controller, recording, folder, summary, arrays, say)
+    arrays, sliced, counters = on_topics(options, fitted, folder, say) if options.ros else this.off_topics()
+    summary = this.summary(time.perf_counter() - start, arrays, sliced, counters)
+    this.finish(summary, arrays)
     if options.json:
         print_json(summary)
     else:
@@ -116,9 +114,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> Extent:
     """How much there is to replay, from one look at all of it; raises where it is nothing, or far too much."""
-    from ...events.slicing import MOST_TICKS, Slicer, part
-
-    slicer = Slicer(round(period * 1e9), 1, longest_gap(options))
+    slicer = Slicer(round(period * 1e9), 1, options.longest_gap)
     extent = slicer.extent(part(tracked(recording, "reading"), options.begin, options.end))
     if not extent.events:
         where = "" if options.begin is None and options.end is None else " in this part"
@@ -127,13 +123,6 @@ def _look(options: argparse.Namespace, recording: Recording, period: float) -> E
         rule = f"its times span {extent.ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
         raise DescriptionError(options.file, NO_VALUE, rule, "replay a part with --from and --to, or give --skip-gaps")
     return extent
-
-
-def _pieces(options: argparse.Namespace, recording: Recording) -> Callable[[], Iterator[Events]]:
-    """What gives the events that are replayed, from the beginning each time."""
-    from ...events.slicing import part
-
-    return lambda: part(recording.chunks(), options.begin, options.end)
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -174,88 +163,147 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
     return found
 
 
-@contextmanager
-def _progress(what: str, recording: Recording, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar of how much of the file was read, moved with every tick."""
-    with progress(what, recording.size_bytes, "ticks", quiet) as bar:
+@dataclass
+class Replay:
+    """A replay as it was asked for, and what it works with.
 
-        def move(index: int) -> None:
-            if index % 256 == 0:
-                bar(recording.bytes_read, index)
+    looked : the recording as it says itself
+    recording : opened with the size of the fitted camera, so that what is out of the frame takes no room
+    extent : how much there is to replay
+    folder : of the run
+    """
 
-        yield move
+    options: argparse.Namespace
+    fitted: Fitted
+    looked: Recording
+    recording: Recording
+    extent: Extent
+    folder: Path
+    say: Say
+    controller: Controller = field(init=False)
 
+    def __post_init__(self) -> None:
+        from ...controller import Controller
 
-def _off_topics(
-    options: argparse.Namespace,
-    fitted: Fitted,
-    controller: Controller,
-    recording: Recording,
-    extent: Extent,
-    folder: Path,
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Arrays of `replay` and what the slicer counted; the inputs are saved for ``check`` and ``plot --input``."""
-    from ...events.slicing import Slicer
-    from ...record.input_log import InputLogRecorder
+        self.controller = Controller.from_spec(self.fitted.spec)
+        self.controller.step({})  # compiles what is not compiled yet
+        self.controller.reset()
 
-    room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
-    input_log = InputLogRecorder(controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
-    slicer = Slicer(fitted.period_ns, fitted.camera.capacity, longest_gap(options))
-    speed = (options.speed or 1.0) if options.real_time else 0.0
-    with _progress("replay", recording, options.json) as move:
-        arrays = replay(controller, fitted, slicer.ticks(_pieces(options, recording)()), speed, move, input_log)
-    input_log.save(folder / "shown.npz")
-    return arrays, slicer.counters
+    def chunks(self) -> Iterator[Events]:
+        """The events that are replayed, from the beginning each time."""
+        return part(self.recording.chunks(), self.options.begin, self.options.end)
 
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int], None]]:
+        """A bar of how much of the file was read, moved with every tick."""
+        with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
-def _summary(
-    options: argparse.Namespace,
-    fitted: Fitted,
-    recording: Recording,
-    arrays: Mapping[str, np.ndarray],
-    sliced: Mapping[str, int],
-    counters: Mapping[str, Any],
-    seconds: float,
-) -> dict[str, Any]:
-    from ... import __version__
+            def move(index: int) -> None:
+                if index % 256 == 0:
+                    bar(self.recording.bytes_read, index)
 
-    ticks, spec = len(arrays["command"]), fitted.spec
-    lasts = ticks * spec.period
-    how = f"in real time x {options.speed or 1:g}" if options.real_time else "as fast as possible"
-    where = "over ROS 2" if options.ros else "in one process"
-    name = Path(options.file).name
-    seen = counters["inputs"][fitted.events]
-    events = dict(sliced) | {key: seen[key] for key in ("out_of_frame", "filtered")}
-    summary: dict[str, Any] = {
-        "title": f"{options.controller} on {name}, {where}, {how}",
-        "controller": str(options.controller),
-        "recording": {
-            "file": name, "topic": recording.topic, "encoding": recording.encoding,
-            "width": fitted.camera.size[0], "height": fitted.camera.size[1],
-            "counters": {key: n for key, n in recording.counters.items() if n},
-        },
-        "over_ros": options.ros,
-        "notes": list(fitted.notes),
-        "duration_s": round(lasts, 9),
-        "ticks": ticks,
-        "commands": command_digest(arrays["command"]),
-        "command_ranges": _ranges(spec, arrays["command"]),
-        "events": {fitted.events: events},
-        "spikes": counters["spikes"],
-        "guard": counters["guard"],
-        "network": {
-            "events_per_s": round(sliced["events"] / lasts, 1),
-            "spikes_per_s": round(sum(counters["spikes"].values()) / lasts, 1),
-            "synaptic_operations_per_s": round(counters["synaptic_operations"] / lasts, 1),
-        },
-        "late_ticks": int(arrays["late_ticks"]),
-        "seconds": round(seconds, 3),
-        "versions": {"snn_control": __version__, "numpy": np.__version__},
-    }  # fmt: skip
-    if not options.ros and not options.real_time:
-        summary["loop_seconds"] = round(float(arrays["loop_seconds"]), 3)
-        summary["ticks_per_s"] = round(ticks / float(arrays["loop_seconds"]))
-    return summary
+            yield move
+
+    def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
+        """Arrays of `replay`, what the slicer and the controller counted; the inputs are saved for ``check`` and
+        ``plot --input``."""
+        from ...record.input_log import InputLogRecorder
+
+        options, fitted, extent = self.options, self.fitted, self.extent
+        room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
+        input_log = InputLogRecorder(self.controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
+        slicer = Slicer(fitted.period_ns, fitted.camera.capacity, options.longest_gap)
+        speed = (options.speed or 1.0) if options.real_time else 0.0
+        with self.progress("replay") as move:
+            arrays = replay(self.controller, fitted, slicer.ticks(self.chunks()), speed, move, input_log)
+        input_log.save(self.folder / "shown.npz")
+        return arrays, slicer.counters, self.controller.counters()
+
+    def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
+        """What is printed and saved of a run that took so long."""
+        from ... import __version__
+
+        options, fitted, looked = self.options, self.fitted, self.looked
+        ticks, spec = len(arrays["command"]), fitted.spec
+        lasts = ticks * spec.period
+        how = f"in real time x {options.speed or 1:g}" if options.real_time else "as fast as possible"
+        where = "over ROS 2" if options.ros else "in one process"
+        name = Path(options.file).name
+        seen = counters["inputs"][fitted.events]
+        events = dict(sliced) | {key: seen[key] for key in ("out_of_frame", "filtered")}
+        summary: dict[str, Any] = {
+            "title": f"{options.controller} on {name}, {where}, {how}",
+            "controller": str(options.controller),
+            "recording": {
+                "file": name, "topic": looked.topic, "encoding": looked.encoding,
+                "width": fitted.camera.size[0], "height": fitted.camera.size[1],
+                "counters": {key: n for key, n in looked.counters.items() if n},
+            },
+            "over_ros": options.ros,
+            "notes": list(fitted.notes),
+            "duration_s": round(lasts, 9),
+            "ticks": ticks,
+            "commands": command_digest(arrays["command"]),
+            "command_ranges": _ranges(spec, arrays["command"]),
+            "events": {fitted.events: events},
+            "spikes": counters["spikes"],
+            "guard": counters["guard"],
+            "network": {
+                "events_per_s": round(sliced["events"] / lasts, 1),
+                "spikes_per_s": round(sum(counters["spikes"].values()) / lasts, 1),
+                "synaptic_operations_per_s": round(counters["synaptic_operations"] / lasts, 1),
+            },
+            "late_ticks": int(arrays["late_ticks"]),
+            "seconds": round(seconds, 3),
+            "versions": {"snn_control": __version__, "numpy": np.__version__},
+        }  # fmt: skip
+        if not options.ros and not options.real_time:
+            summary["loop_seconds"] = round(float(arrays["loop_seconds"]), 3)
+            summary["ticks_per_s"] = round(ticks / float(arrays["loop_seconds"]))
+        return summary
+
+    def finish(self, summary: dict[str, Any], arrays: Arrays) -> None:
+        """Write the run folder, its picture and the video."""
+        from ...files import replace_file
+        from ...record.run_folder import write_run
+        from ...report.kit import colour_places
+
+        options, fitted, folder, spec = self.options, self.fitted, self.folder, self.fitted.spec
+        t = np.arange(len(arrays["command"])) * spec.period
+        every = max(1, round(0.01 / spec.period))
+        binned = np.add.reduceat(arrays["tick_events"], np.arange(0, len(t), every))
+        lengths = np.diff(np.append(np.arange(0, len(t), every), len(t)))
+        sizes = {p.name: p.size for p in self.controller.program.facts.populations}
+        names, units = arrays["population_names"].tolist(), {o.unit for o in spec.outputs}
+        more = {
+            "command_t": t,
+            "command_names": np.array(output_names(spec)),
+            "command_unit": np.array(units.pop() if len(units) == 1 else ""),
+            "rate_t": (np.arange(len(binned)) + 0.5) * every * spec.period,
+            "event_rate": binned / (lengths * spec.period),
+            "spike_t": arrays["spike_step"] * spec.dt,
+            "population_sizes": np.array([sizes[name] for name in names], np.int64),
+            "population_colours": np.array([colour_places(spec)[name] for name in names], np.int64),
+        }
+        self.say("drawing the report ...")
+        try:
+            from ...report.event_run import recording_arrays
+            from ...report.page import write_report
+            from ...report.run_pictures import draw
+
+            picture = draw("activity", summary, arrays | more).png
+            write_run(folder, summary, arrays | more | recording_arrays(fitted, self.chunks, options.longest_gap))
+            replace_file(folder / "activity.png", lambda file: file.write(picture))
+            write_report(folder)
+        except RuntimeFault as error:
+            write_run(folder, summary, arrays | more)
+            self.say(f"note: no pictures: {error}")
+        if options.video:
+            from ...report.replay_video import write_replay_video
+
+            with self.progress("video") as move:
+                write_replay_video(options.video, fitted, self.chunks, arrays, options.longest_gap, options.speed,
+                                   summary["title"], move)  # fmt: skip
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -267,61 +315,6 @@ def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, An
         for name, unit, c in columns
         if c.size
     }
-
-
-def _finish(
-    options: argparse.Namespace,
-    fitted: Fitted,
-    controller: Controller,
-    recording: Recording,
-    folder: Path,
-    summary: dict[str, Any],
-    arrays: dict[str, np.ndarray],
-    say: Say,
-) -> None:
-    """Write the run folder, its picture and the video."""
-    from ...files import replace_file
-    from ...record.run_folder import write_run
-    from ...report.kit import colour_places
-
-    spec, chunks = fitted.spec, _pieces(options, recording)
-    t = np.arange(len(arrays["command"])) * spec.period
-    every = max(1, round(0.01 / spec.period))
-    binned = np.add.reduceat(arrays["tick_events"], np.arange(0, len(t), every))
-    lengths = np.diff(np.append(np.arange(0, len(t), every), len(t)))
-    sizes = {p.name: p.size for p in controller.program.facts.populations}
-    names, units = arrays["population_names"].tolist(), {o.unit for o in spec.outputs}
-    more = {
-        "command_t": t,
-        "command_names": np.array(output_names(spec)),
-        "command_unit": np.array(units.pop() if len(units) == 1 else ""),
-        "rate_t": (np.arange(len(binned)) + 0.5) * every * spec.period,
-        "event_rate": binned / (lengths * spec.period),
-        "spike_t": arrays["spike_step"] * spec.dt,
-        "population_sizes": np.array([sizes[name] for name in names], np.int64),
-        "population_colours": np.array([colour_places(spec)[name] for name in names], np.int64),
-    }
-    if not options.ros:  # else the node has read it
-        save_controller(options, fitted, folder)
-    say("drawing the report ...")
-    try:
-        from ...report.event_run import recording_arrays
-        from ...report.page import write_report
-        from ...report.run_pictures import draw
-
-        picture = draw("activity", summary, arrays | more).png
-        write_run(folder, summary, arrays | more | recording_arrays(fitted, chunks, longest_gap(options)))
-        replace_file(folder / "activity.png", lambda file: file.write(picture))
-        write_report(folder)
-    except RuntimeFault as error:
-        write_run(folder, summary, arrays | more)
-        say(f"note: no pictures: {error}")
-    if options.video:
-        from ...report.replay_video import write_replay_video
-
-        with _progress("video", recording, options.json) as move:
-            write_replay_video(options.video, fitted, chunks, arrays, longest_gap(options), options.speed,
-                               summary["title"], move)  # fmt: skip
 
 
 def _print(summary: Mapping[str, Any], folder: Path, video: str | None) -> None:

@@ -15,25 +15,9 @@ from ...analysis.event_replay import Fitted
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault
 from ..common import need_extra
 
-__all__ = ["SHORT_GAP", "check_topics", "longest_gap", "on_topics", "save_controller"]
+__all__ = ["check_topics", "on_topics"]
 
-SHORT_GAP = 0.1  # s, of --skip-gaps
 WORLD = "sim_worlds:EventReplay-v0"
-
-Say = Callable[..., None]
-
-
-def longest_gap(options: argparse.Namespace) -> float:
-    """A silence that is longer [s] is cut out."""
-    from ...events.slicing import LONGEST_GAP
-
-    return SHORT_GAP if options.skip_gaps else LONGEST_GAP
-
-
-def save_controller(options: argparse.Namespace, fitted: Fitted, folder: Path) -> None:
-    """The controller as it runs, into the run folder."""
-    head = f"Made by: snn_control events replay {options.file} --controller {options.controller}"
-    fitted.spec.save(folder / "controller.yaml", head)
 
 
 def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
@@ -58,9 +42,10 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
 
 
 def on_topics(
-    options: argparse.Namespace, fitted: Fitted, folder: Path, say: Say
+    options: argparse.Namespace, fitted: Fitted, folder: Path, say: Callable[..., None]
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """From what the two nodes saved: arrays as of `replay`, the slicer's counters and the controller's."""
+    """Run the controller.yaml of the folder: arrays as of `replay`, the slicer's counters and the controller's, from
+    what the two nodes saved."""
     from ...record.activity import unpack
     from ...record.episode import load_episode
     from ...ros.launching import closed_loop
@@ -73,10 +58,9 @@ def on_topics(
         "height": height, "input": fitted.events, "period": fitted.spec.period,
         "capacity": fitted.camera.capacity, "values": dict(fitted.values), "silent": list(fitted.silent),
         "actions": sum(o.size for o in fitted.spec.outputs), "discrete": discrete[0] if discrete else 0,
-        "longest_gap": longest_gap(options), "speed": (options.speed or 1.0) if options.real_time else 1.0,
+        "longest_gap": options.longest_gap, "speed": (options.speed or 1.0) if options.real_time else 1.0,
         "begin": options.begin, "end": options.end,
     }  # fmt: skip
-    save_controller(options, fitted, folder)
     nodes = folder.resolve() / "nodes"  # apart: the record of the controller is called as the arrays of its file are
     nodes.mkdir(exist_ok=True)
     for name in ("world.npz", "controller.npz"):
