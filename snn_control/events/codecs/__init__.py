@@ -1,7 +1,7 @@
-"""Packet codecs: one file an encoding, which is named in `ENCODINGS`.
+"""Packet codecs: one file an encoding, or two that are alike.
 
-Such a file holds a ``CODEC``, made by `packet_loop.word_codec` of a function that decodes one word, and, where we make
-such packets, an ``encode``. Of any codec:
+Such a file holds a codec, named as its encoding in capitals and made by `packet_loop.word_codec` of a function that
+decodes one word, and, where we make such packets, an ``encode``. Of any codec:
 
 ``decode(state, data, t, x, y, p, triggers) -> events written``
     state : (32,) int64, see `snn_control.events.state`
@@ -29,8 +29,10 @@ from .packet_loop import Codec
 __all__ = ["ENCODINGS", "Codec", "codec"]
 
 
-#: encoding -> module; in the order of their numbers in a port
+#: in the order of their numbers in a port
 ENCODINGS = ("evt3", "evt2", "evt21", "evt21_legacy", "libcaer", "libcaer_cmp", "mono", "trigger")
+#: those whose module is not named as they are
+MODULES = {"evt21_legacy": "evt21", "trigger": "mono"}
 
 
 @cache
@@ -38,4 +40,4 @@ def codec(name: str) -> Codec:
     """The codec of an encoding; raises DescriptionError for one that is not known."""
     if name not in ENCODINGS:
         raise DescriptionError("encoding", name, f"must be one of {', '.join(ENCODINGS)}")
-    return importlib.import_module(f"{__name__}.{name}").CODEC
+    return getattr(importlib.import_module(f"{__name__}.{MODULES.get(name, name)}"), name.upper())

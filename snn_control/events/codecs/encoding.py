@@ -7,10 +7,11 @@ import numpy as np
 from ...errors import InputError
 from ..columns import NANOSECONDS, Events
 
-__all__ = ["checked", "packed"]
+__all__ = ["checked", "refuse"]
 
 
-def _refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
+def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
+    """Raise InputError for the first of the values that is wrong."""
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"events.{name}[{at}] = {values[at]}: {rule}")
@@ -29,19 +30,12 @@ def checked(
         raise InputError(
             f"events: columns of {len(t)}, {len(x)}, {len(y)}, {len(p)} numbers; they must be equally long"
         )
-    _refuse((x < 0) | (x >= columns), "x", x, f"{encoding} carries columns under {columns}")
-    _refuse((y < 0) | (y >= rows), "y", y, f"{encoding} carries rows under {rows}")
-    _refuse((p < 0) | (p > 1), "p", p, "must be 0 (OFF) or 1 (ON)")
-    _refuse(t < 0, "t", t, "must not be negative")
+    refuse((x < 0) | (x >= columns), "x", x, f"{encoding} carries columns under {columns}")
+    refuse((y < 0) | (y >= rows), "y", y, f"{encoding} carries rows under {rows}")
+    refuse((p < 0) | (p > 1), "p", p, "must be 0 (OFF) or 1 (ON)")
+    refuse(t < 0, "t", t, "must not be negative")
     if ordered:
-        _refuse(np.diff(t, prepend=t[:1]) < 0, "t", t, f"{encoding} needs times in order; sort the events first")
+        refuse(np.diff(t, prepend=t[:1]) < 0, "t", t, f"{encoding} needs times in order; sort the events first")
     many, one = NANOSECONDS[events.unit], NANOSECONDS[unit]
-    _refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, that are in {events.unit}")
+    refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, that are in {events.unit}")
     return t * many // one, x, y, p
-
-
-def packed(encoding: str, t: np.ndarray, time_base: int, upper: np.ndarray) -> bytes:
-    """64-bit words of ns after ``time_base`` and an upper half, both int64 here."""
-    after = t - time_base
-    _refuse((after < 0) | (after >= 1 << 32), "t", t, f"{encoding} reaches from time_base = {time_base} 2^32 ns on")
-    return np.stack([after, upper], axis=1).astype("<u4").tobytes()

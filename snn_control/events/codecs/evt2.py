@@ -11,14 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ...errors import InputError
 from .. import state as words
 from ..columns import Events
 from .common import put, put_trigger
-from .encoding import checked
+from .encoding import checked, refuse
 from .packet_loop import word_codec
 
-__all__ = ["CODEC", "decode_rest", "encode", "time_of"]
+__all__ = ["EVT2", "decode_rest", "encode", "time_of"]
 
 HIGH, LOOPS, KNOWN = range(words.OWN, words.OWN + 3)
 HALF = 1 << 27  # of the range of the high time
@@ -75,13 +74,11 @@ def encode(events: Events) -> bytes:
     """
     t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
     step = np.diff(t, prepend=t[:1])
-    if (step >= 1 << 33).any():
-        at = int(np.argmax(step >= 1 << 33))
-        raise InputError(f"events.t[{at}] = {t[at]}: 2^33 us or more behind the one before; evt2 would lose count")
+    refuse(step >= 1 << 33, "t", t, "2^33 us or more behind the one before; evt2 would lose count")
     high = t >> 6
     new = np.flatnonzero(np.diff(high, prepend=-1))
     packed = p << 28 | (t & 0x3F) << 22 | x << 11 | y
     return np.insert(packed, new, 8 << 28 | high[new] & 0xFFFFFFF).astype("<u4").tobytes()
 
 
-CODEC = word_codec("evt2", "us", "<u4", 4, _word, encode=encode)
+EVT2 = word_codec("evt2", "us", "<u4", 4, _word, encode=encode)

@@ -1,6 +1,7 @@
 """EVT2.1: 64-bit words: the upper half as in EVT2, the lower a mask of 32 pixels (Prophesee, "EVT 2.1 format").
 
 State of its own: that of EVT2. Words are read as two 32-bit halves, since a payload lies at a multiple of 4 bytes.
+Older firmware writes the halves swapped ("endianness=legacy" in RAW headers): evt21_legacy.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from .evt2 import KNOWN, decode_rest, time_of
 from .lanes import set_bits
 from .packet_loop import word_codec
 
-__all__ = ["CODEC", "decode_halves"]
+__all__ = ["EVT21", "EVT21_LEGACY"]
 
 
 @register_jitable
-def decode_halves(state, word, mask, n, t, x, y, p, triggers):
+def _decode_halves(state, word, mask, n, t, x, y, p, triggers):
     """Decode a word given as its upper half and its mask; returns how many events were written, or STOP."""
     kind, row = word >> 28, word & 0x7FF
     if kind > 1:
@@ -30,7 +31,12 @@ def decode_halves(state, word, mask, n, t, x, y, p, triggers):
 
 
 def _word(state, data, k, n, t, x, y, p, triggers):
-    return decode_halves(state, np.int64(data[k + 1]), np.int64(data[k]), n, t, x, y, p, triggers)
+    return _decode_halves(state, np.int64(data[k + 1]), np.int64(data[k]), n, t, x, y, p, triggers)
 
 
-CODEC = word_codec("evt21", "us", "<u4", 8, _word)
+def _swapped_word(state, data, k, n, t, x, y, p, triggers):
+    return _decode_halves(state, np.int64(data[k]), np.int64(data[k + 1]), n, t, x, y, p, triggers)
+
+
+EVT21 = word_codec("evt21", "us", "<u4", 8, _word)
+EVT21_LEGACY = word_codec("evt21_legacy", "us", "<u4", 8, _swapped_word)

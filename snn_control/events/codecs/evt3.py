@@ -20,7 +20,7 @@ from .evt3_encoder import encode
 from .lanes import WINDOW, quad, run_of_common, set_bits
 from .packet_loop import Codec
 
-__all__ = ["CODEC"]
+__all__ = ["EVT3"]
 
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
 MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
@@ -202,4 +202,4 @@ def decode(state, data, t, x, y, p, triggers):
     return n
 
 
-CODEC = Codec("evt3", "us", "<u2", 2, decode, encode)
+EVT3 = Codec("evt3", "us", "<u2", 2, decode, encode)

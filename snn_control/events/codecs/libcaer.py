@@ -13,7 +13,7 @@ from .. import state as words
 from .common import STOP, put
 from .packet_loop import word_codec
 
-__all__ = ["CODEC"]
+__all__ = ["LIBCAER"]
 
 LAST, TURNS = words.OWN, words.OWN + 1
 MOST_TURNS = 1 << 20  # 71 years
@@ -37,4 +37,4 @@ def _word(state, data, k, n, t, x, y, p, triggers):
     return written
 
 
-CODEC = word_codec("libcaer", "ns", "<u4", 8, _word, _begin)
+LIBCAER = word_codec("libcaer", "ns", "<u4", 8, _word, _begin)

@@ -14,7 +14,7 @@ from .. import state as words
 from .common import STOP, put, put_mask
 from .packet_loop import word_codec
 
-__all__ = ["CODEC"]
+__all__ = ["LIBCAER_CMP"]
 
 HIGH, LOW, COLUMN, BASE, POLARITY = range(words.OWN, words.OWN + 5)
 
@@ -56,4 +56,4 @@ def _begin(state):
     state[HIGH], state[LOW] = 0, 0
 
 
-CODEC = word_codec("libcaer_cmp", "ns", "<u2", 2, _word, _begin)
+LIBCAER_CMP = word_codec("libcaer_cmp", "ns", "<u2", 2, _word, _begin)

@@ -1,25 +1,36 @@
-"""mono: 64-bit words: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63 (event_camera_codecs, mono).
+"""mono and trigger: 64-bit words of events, and of external triggers (event_camera_codecs).
 
-No state of its own. Words are read as two 32-bit halves, since a payload lies at a multiple of 4 bytes.
+mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63; trigger: the same ns, id 48..62, edge 63.
+No state of their own. Words are read as two 32-bit halves, since a payload lies at a multiple of 4 bytes.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numba.extending import register_jitable
 
 from .. import state as words
 from ..columns import Events
-from .common import put
-from .encoding import checked, packed
+from .common import put, put_trigger
+from .encoding import checked, refuse
 from .packet_loop import word_codec
 
-__all__ = ["CODEC", "encode"]
+__all__ = ["MONO", "TRIGGER", "encode"]
+
+
+@register_jitable
+def _time(state, data, k):
+    return (state[words.TIME_BASE] + np.int64(data[k])) * state[words.SCALE]
 
 
 def _word(state, data, k, n, t, x, y, p, triggers):
-    now = (state[words.TIME_BASE] + np.int64(data[k])) * state[words.SCALE]
     d = np.int64(data[k + 1])
-    return put(state, now, d & 0xFFFF, d >> 16 & 0x7FFF, d >> 31, n, t, x, y, p)
+    return put(state, _time(state, data, k), d & 0xFFFF, d >> 16 & 0x7FFF, d >> 31, n, t, x, y, p)
+
+
+def _trigger(state, data, k, n, t, x, y, p, triggers):
+    d = np.int64(data[k + 1])
+    return put_trigger(state, _time(state, data, k), d >> 16 & 0x7FFF, d >> 31, triggers)
 
 
 def encode(events: Events, time_base: int = 0) -> bytes:
@@ -28,7 +39,10 @@ def encode(events: Events, time_base: int = 0) -> bytes:
     Raises InputError for rows of 32768 and more, and times that are not within 2^32 ns (4.3 s) from ``time_base`` on.
     """
     t, x, y, p = checked(events, "mono", "ns", 1 << 16, 1 << 15, ordered=False)
-    return packed("mono", t, time_base, p << 31 | y << 16 | x)
+    after = t - time_base
+    refuse((after < 0) | (after >= 1 << 32), "t", t, f"mono reaches from time_base = {time_base} 2^32 ns on")
+    return np.stack([after, p << 31 | y << 16 | x], axis=1).astype("<u4").tobytes()
 
 
-CODEC = word_codec("mono", "ns", "<u4", 8, _word, encode=encode)
+MONO = word_codec("mono", "ns", "<u4", 8, _word, encode=encode)
+TRIGGER = word_codec("trigger", "ns", "<u4", 8, _trigger)

@@ -40,9 +40,9 @@ def _count_rest(state, size, word):
         state[words.CONSUMED] = size
 
 
-def _of_module(function: Callable, module: str) -> Callable:
+def _named(function: Callable, encoding: str, module: str) -> Callable:
     """``function``, made here for a codec's module: the name and the digest of its compiled code are those of it."""
-    function.__module__ = module
+    function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
     return function
 
 
@@ -93,7 +93,7 @@ class Codec:
             _count_rest(s, size, word)
             return n
 
-        return _of_module(decode_at, decode.__module__)
+        return _named(decode_at, self.name, decode.__module__)
 
 
 def word_codec(
@@ -132,4 +132,4 @@ def word_codec(
         state[words.CONSUMED] = item_bytes * k
         return n
 
-    return Codec(name, unit, item, word, register_jitable(_of_module(decode, decode_word.__module__)), encode)
+    return Codec(name, unit, item, word, register_jitable(_named(decode, name, decode_word.__module__)), encode)
