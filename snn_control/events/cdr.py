@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.memory import load_u8, load_u32
+from ..engine.memory import load_u8, load_u16, load_u32
 
 __all__ = [
     "ENCAPSULATION",
@@ -21,7 +21,10 @@ __all__ = [
     "begin",
     "behind",
     "behind_text",
+    "get_i64",
     "get_stamp",
+    "get_time",
+    "get_u16",
     "get_u32",
     "is_big",
 ]
@@ -40,12 +43,30 @@ def get_u32(address, big):
 
 
 @register_jitable
+def get_u16(address, big):
+    """uint16 at ``address`` as int64."""
+    v = load_u16(address)
+    return (v & 0xFF) << 8 | v >> 8 if big else v
+
+
+@register_jitable
+def get_i64(address, big):
+    """The 8 bytes at ``address`` as int64: a uint64 from 2^63 on is negative."""
+    first, second = get_u32(address, big), get_u32(address + 4, big)
+    return first << 32 | second if big else second << 32 | first
+
+
+@register_jitable
+def get_time(address, big):
+    """builtin_interfaces/Time at ``address`` in ns; its seconds are signed."""
+    seconds = get_u32(address, big)
+    return (seconds - (seconds >> 31 << 32)) * 1000000000 + get_u32(address + 4, big)
+
+
+@register_jitable
 def get_stamp(address, big):
     """builtin_interfaces/Time at ``address`` in ns; -1 if it lies before 0."""
-    seconds = get_u32(address, big)
-    if seconds >= 0x80000000:
-        return np.int64(-1)
-    return seconds * 1000000000 + get_u32(address + 4, big)
+    return get_time(address, big) if get_u32(address, big) < 0x80000000 else np.int64(-1)
 
 
 @register_jitable

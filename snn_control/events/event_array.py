@@ -7,10 +7,12 @@ y stand 4 bytes before the time in the first event, and 6 bytes before it in all
 
 from __future__ import annotations
 
+import numpy as np
 from numba.extending import register_jitable
 
-from .cdr import TRUNCATED
-from .packets import HEIGHT, STAMP, WIDTH, header_end, time_at, unsigned
+from ..engine.memory import i64, load_u8, store_i64, store_u8, store_u16
+from .cdr import TRUNCATED, begin, behind, behind_text, get_time, get_u16, get_u32, is_big
+from .packets import HEIGHT, STAMP, WIDTH
 
 __all__ = ["ARRAY_TYPES", "ARRAY_WORDS", "parse_event_array"]
 
@@ -21,31 +23,35 @@ ARRAY_WORDS = 3
 
 
 @register_jitable
-def parse_event_array(message, t, x, y, p, out):
-    """Read the events of a serialized EventArray.
+def parse_event_array(address, length, capacity, x, y, p, t, words):
+    """Read the events of a serialized EventArray; all arguments are int64.
 
-    message : (n,) uint8, encapsulation included
-    t, x, y, p : int64 [ns], uint16, uint16, uint8, of equal length; events beyond it are counted only
-    out : (ARRAY_WORDS,) int64
+    address, length : the message, encapsulation included [bytes]
+    capacity : most events to write; those after it are counted only
+    x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t in ns)
+    words : address of int64[ARRAY_WORDS]
 
-    Returns the number of events in the message, which may exceed the columns; or ENCAPSULATION or TRUNCATED, and then
+    Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION or TRUNCATED, and then
     nothing was written to the columns.
     """
-    at, end = header_end(message), message.size
-    if at < 0:
-        return at
-    big = message[1] == 0
-    if at + 12 > end:
-        return TRUNCATED
-    out[STAMP] = time_at(message, 4, big)
-    out[HEIGHT], out[WIDTH] = unsigned(message, at, 4, big), unsigned(message, at + 4, 4, big)
-    count, at = unsigned(message, at + 8, 4, big), at + 12
-    if count > end or (count > 0 and at + 16 * count - 3 > end):
-        return TRUNCATED
-    for k in range(min(count, t.size)):
-        here = at + 16 * k
-        begin = here - 2 if k > 0 else here  # the first follows a uint32, the others a bool
-        x[k], y[k] = unsigned(message, begin, 2, big), unsigned(message, begin + 2, 2, big)
-        t[k] = time_at(message, here + 4, big)
-        p[k] = 1 if message[here + 12] != 0 else 0
+    o = begin(address, length)
+    if o < 0:
+        return o
+    big, base, end = is_big(address), address + 4, length - 4
+    o = behind(behind_text(base, behind(o, 4, 8, end), end, big), 4, 12, end)  # stamp, frame_id; sides, count
+    if o < 0:
+        return o
+    count = get_u32(base + o - 4, big)
+    if count > 0 and 16 * count - 3 > end - o:
+        return np.int64(TRUNCATED)
+    out = i64(words, ARRAY_WORDS)
+    out[STAMP] = get_time(base, big)
+    out[HEIGHT], out[WIDTH] = get_u32(base + o - 12, big), get_u32(base + o - 8, big)
+    for k in range(min(count, capacity)):
+        time = base + o + 16 * k + 4
+        begins = time - 6 if k > 0 else time - 4  # the first follows a uint32, the others a bool
+        store_u16(x + 2 * k, get_u16(begins, big))
+        store_u16(y + 2 * k, get_u16(begins + 2, big))
+        store_u8(p + k, 1 if load_u8(time + 8) != 0 else 0)
+        store_i64(t + 8 * k, get_time(time, big))
     return count

@@ -11,104 +11,70 @@ import struct
 import numpy as np
 from numba.extending import register_jitable
 
-from .cdr import ENCAPSULATION, TRUNCATED
+from ..engine.memory import i64, load_u8
+from .cdr import begin, behind, behind_text, get_i64, get_time, get_u32, is_big
 from .codecs import ENCODINGS
 
 __all__ = ["PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_packet", "payload"]
 
 PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 
-#: what it writes: stamp [ns], height, width, seq, time_base [ns], number of the encoding in ENCODINGS (-1: unknown),
-#: whether the events are big endian, where they begin [byte of the message], how many bytes, where the name of the
-#: encoding begins
+#: what `parse_packet` writes: stamp [ns], height, width, seq, time_base [ns], number of the encoding in ENCODINGS (-1:
+#: unknown), whether the events are big endian, where they begin [byte of the message], how many bytes, where the name
+#: of the encoding begins
 STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE, NAME = range(10)
 PACKET_WORDS = 10
 
-LONGEST = 16
-_NAMES = np.zeros((len(ENCODINGS), LONGEST), np.uint8)
+_NAMES = np.zeros((len(ENCODINGS), 16), np.uint8)  # each closed by a NUL
 for _k, _name in enumerate(ENCODINGS):
     _NAMES[_k, : len(_name)] = np.frombuffer(_name.encode(), np.uint8)
 
 
 @register_jitable
-def unsigned(message, at, size, big):
-    """The unsigned integer of ``size`` bytes at byte ``at``, as int64: of 8 bytes from 2^63 on negative.
-
-    big : big endian, else little endian
-    """
-    value = np.int64(0)
-    for k in range(size):
-        value = value << 8 | np.int64(message[at + (k if big else size - 1 - k)])
-    return value
-
-
-@register_jitable
-def encoding_number(message, at, size):
-    """Place of the string at ``at`` in ENCODINGS, -1 where it is none; ``size`` counts the closing NUL."""
+def encoding_number(address, size):
+    """Place of a string in ENCODINGS, -1 where it is none; ``size`` counts the closing NUL."""
     for k in range(_NAMES.shape[0]):
-        same = 0 < size <= LONGEST
-        for i in range(min(size, LONGEST)):
-            same = same and message[at + i] == _NAMES[k, i]
-        if same and (size == LONGEST or _NAMES[k, size] == 0) and message[at + size - 1] == 0:
+        same = 0 < size <= _NAMES.shape[1]
+        for i in range(min(size, _NAMES.shape[1])):
+            same = same and load_u8(address + i) == _NAMES[k, i]
+        if same and _NAMES[k, size - 1] == 0:
             return k
     return -1
 
 
 @register_jitable
-def time_at(message, at, big):
-    """builtin_interfaces/Time at byte ``at`` in ns; its seconds are signed."""
-    seconds = unsigned(message, at, 4, big)
-    seconds = seconds - (1 << 32) if seconds >= 1 << 31 else seconds
-    return seconds * 1000000000 + unsigned(message, at + 4, 4, big)
+def parse_packet(address, length, words):
+    """Read all but the events of a serialized packet; all arguments are int64.
 
-
-@register_jitable
-def header_end(message):
-    """The first byte of a message behind its std_msgs/Header, at a multiple of 4; or ENCAPSULATION, TRUNCATED."""
-    if message.size < 4 or message[0] != 0 or message[1] > 1:
-        return ENCAPSULATION
-    if message.size < 16:
-        return TRUNCATED
-    length = unsigned(message, 12, 4, message[1] == 0)  # of frame_id
-    return 4 + ((12 + length + 3) & -4) if length <= message.size else TRUNCATED  # offsets count from byte 4
-
-
-@register_jitable
-def parse_packet(message, out):
-    """Read all but the events of a serialized packet.
-
-    message : (n,) uint8, encapsulation included
-    out : (PACKET_WORDS,) int64
+    address, length : the message, encapsulation included [bytes]
+    words : address of int64[PACKET_WORDS]
 
     Returns 0, or ENCAPSULATION or TRUNCATED for what is no such message.
     """
-    at, end = header_end(message), message.size
-    if at < 0:
-        return at
-    big = message[1] == 0
-    if at + 8 > end:
-        return TRUNCATED
-    out[STAMP] = time_at(message, 4, big)
-    out[HEIGHT], out[WIDTH] = unsigned(message, at, 4, big), unsigned(message, at + 4, 4, big)
-    at = 4 + ((at - 4 + 8 + 7) & -8)
-    if at + 20 > end:
-        return TRUNCATED
-    out[SEQ], out[TIME_BASE] = unsigned(message, at, 8, big), unsigned(message, at + 8, 8, big)
-    length, at = unsigned(message, at + 16, 4, big), at + 20
-    if length > end or at + length + 1 > end:
-        return TRUNCATED
-    out[ENCODING], out[NAME] = encoding_number(message, at, length), at
-    out[BIG_ENDIAN] = message[at + length]
-    at = 4 + ((at - 4 + length + 1 + 3) & -4)
-    if at + 4 > end:
-        return TRUNCATED
-    out[BEGIN], out[SIZE] = at + 4, unsigned(message, at, 4, big)
-    return 0 if out[BEGIN] + out[SIZE] <= end else TRUNCATED
+    o = begin(address, length)
+    if o < 0:
+        return o
+    big, base, end = is_big(address), address + 4, length - 4
+    sides = behind(behind_text(base, behind(o, 4, 8, end), end, big), 4, 8, end)  # behind stamp, frame_id
+    clock = behind(sides, 8, 16, end)  # seq, time_base
+    name = behind(clock, 4, 4, end)
+    flag = behind(behind_text(base, clock, end, big), 1, 1, end)
+    data = behind(flag, 4, 4, end)
+    if data < 0:
+        return data
+    out = i64(words, PACKET_WORDS)
+    out[STAMP] = get_time(base, big)
+    out[HEIGHT], out[WIDTH] = get_u32(base + sides - 8, big), get_u32(base + sides - 4, big)
+    out[SEQ], out[TIME_BASE] = get_i64(base + clock - 16, big), get_i64(base + clock - 8, big)
+    out[ENCODING], out[NAME] = encoding_number(base + name, get_u32(base + name - 4, big)), name + 4
+    out[BIG_ENDIAN] = load_u8(base + flag - 1)
+    out[BEGIN], out[SIZE] = data + 4, get_u32(base + data - 4, big)
+    return min(behind(data, 1, out[SIZE], end), 0)
 
 
-def payload(message: bytes, out: np.ndarray) -> np.ndarray:
-    """The events' bytes of a message that `parse_packet` read into ``out``."""
-    return np.frombuffer(message, np.uint8)[out[BEGIN] : out[BEGIN] + out[SIZE]]
+def payload(message: bytes, words: np.ndarray) -> np.ndarray:
+    """The events' bytes of a message that `parse_packet` read into ``words``."""
+    return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
 def packet_cdr(

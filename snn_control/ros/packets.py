@@ -18,7 +18,7 @@ from typing import Any
 
 from numba.extending import register_jitable
 
-from ..engine.memory import i64, u8
+from ..engine.memory import i64
 from ..engine.slots import SLOT_WORDS
 from ..events import packets as header
 from ..realtime.clock import now_monotonic, now_realtime
@@ -52,7 +52,7 @@ def take_packets(context, now_ns, mode):
         address, length = base.next_message(c, end)
         if length == base.NOTHING:
             break
-        code = header.parse_packet(u8(address, length), head)
+        code = header.parse_packet(address, length, c[base.SCRATCH])
         if code != 0:
             base.refuse(c, code, 0, 0)
             continue

@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 
 from ..engine.compile import compile_function
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
-from ..engine.memory import f64, i64, store_u32, u8, u16
+from ..engine.memory import f64, i64, store_u32
 from ..engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ..errors import DescriptionError, counted
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
@@ -84,9 +84,9 @@ def _read_events(c, address, length, count, room):
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
         return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
-    out = i64(c[base.SCRATCH], ARRAY_WORDS)
-    n = parse_event_array(u8(address, length), i64(t, room), u16(x, room), u16(y, room), u8(p, room), out)
+    n = parse_event_array(address, length, room, x, y, p, t, c[base.SCRATCH])
     if n >= 0:
+        out = i64(c[base.SCRATCH], ARRAY_WORDS)
         c[base.WIDTH], c[base.HEIGHT] = out[ARRAY_WIDTH], out[ARRAY_HEIGHT]
     return n
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_control.engine import slots
+from snn_control.engine.compile import compile_function
 from snn_control.errors import DescriptionError
 from snn_control.events import Decoder, Events
 from snn_control.events.codecs import ENCODINGS
@@ -394,9 +395,11 @@ def test_a_recording_comes_out_whole(pace):
         messages = [bytes(row[0]) for row in database.execute("SELECT data FROM messages ORDER BY id")]
     assert len(messages) == 517
     rig, out, words = Rig(1 << 16, Pacing(pace), (640, 480)), [], np.zeros(PACKET_WORDS, np.int64)
+    parse = compile_function(parse_packet, "int64(int64,int64,int64)")
     start = now = None
     for message in messages:
-        assert parse_packet(np.frombuffer(message, np.uint8), words) == 0
+        data = np.frombuffer(message, np.uint8)
+        assert parse(data.ctypes.data, len(data), words.ctypes.data) == 0
         stamp = int(words[STAMP])
         start = stamp if start is None else start
         arrival = stamp - start + 10**10

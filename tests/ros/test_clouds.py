@@ -15,7 +15,8 @@ from snn_control.errors import InputError
 from snn_control.events import cdr
 from snn_control.events import clouds as reader
 from snn_control.ros import clouds
-from tests.ros.reference import Guarded, encode
+from tests.guarded import Guarded
+from tests.ros.reference import encode
 from tests.ros.test_wire import mutate
 
 STAMP = 5_000_000_123

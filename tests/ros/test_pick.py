@@ -19,7 +19,8 @@ from snn_control.ros.malformed import explain
 from snn_control.ros.pick import DETAIL, NO_NAME, REPEATED, SCRATCH_WORDS, UNEVEN
 from snn_control.ros.template import make_message, make_template
 from snn_control.ros.wire import compile_path, read_values, walker
-from tests.ros.reference import Guarded, declare, encode
+from tests.guarded import Guarded
+from tests.ros.reference import declare, encode
 from tests.ros.test_wire import mutate
 
 JOINTS = ["pan", "tilt", "arm/shoulder_lift_joint", "arm/elbow.joint-2", "wrist", "gripper", "pa", "pann", "tilT", ""]

@@ -30,8 +30,9 @@ from snn_control.ros import cdr, pick
 from snn_control.ros.kinds import KINDS
 from snn_control.ros.pick import SCRATCH_WORDS
 from snn_control.ros.wire import compile_path, locate, message_end, read_values, walker
+from tests.guarded import Guarded
 from tests.ros.calling import put
-from tests.ros.reference import Guarded, declare, encode, lookup, paths, random_message
+from tests.ros.reference import declare, encode, lookup, paths, random_message
 
 NAMES = """
     sensor_msgs/Imu sensor_msgs/JointState sensor_msgs/LaserScan sensor_msgs/Range sensor_msgs/Image

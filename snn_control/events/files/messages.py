@@ -26,9 +26,6 @@ EVENT_TYPES = (CLOUD_TYPE, *PACKET_TYPES, *ARRAY_TYPES)
 Counts = MutableMapping[str, int]
 Columns = tuple[np.ndarray, ...]
 
-BYTES = "Array(uint8,1,'C',readonly=True)"
-COLUMNS = "int64[::1],uint16[::1],uint16[::1],uint8[::1]"
-
 
 class MessageReader:
     """Decodes the messages of a topic, one after the other.
@@ -78,7 +75,8 @@ class PacketReader(MessageReader):
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         words = self._words
-        if compile_function(parse_packet, f"int64({BYTES},int64[::1])")(raw, words) < 0:
+        parse = compile_function(parse_packet, "int64(int64,int64,int64)")
+        if parse(raw.ctypes.data, len(raw), words.ctypes.data) < 0:
             return None
         if words[packets.ENCODING] < 0:
             name = message[words[packets.NAME] :].partition(b"\0")[0]
@@ -112,34 +110,25 @@ class PacketReader(MessageReader):
 
 
 class EventsReader(MessageReader):
-    """EventArrays of dvs_msgs and of prophesee_event_msgs."""
+    """EventArrays of dvs_msgs and of prophesee_event_msgs, and PointCloud2, which says nothing of the sensor's size."""
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         n = self._parse(raw, empty_columns(0))
-        if n < 0:
-            return None
-        columns = empty_columns(n)
-        self._parse(raw, columns)
-        return columns
+        columns = empty_columns(max(n, 0))
+        return columns if self._parse(raw, columns) >= 0 else None
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
         """How many events there are, or a negative code; as many as the columns have room for are written."""
-        return compile_function(parse_event_array, f"int64({BYTES},{COLUMNS},int64[::1])")(raw, *columns, self._words)
-
-
-class CloudReader(EventsReader):
-    """PointCloud2 with x, y, p and t; it does not say how large the sensor is."""
-
-    def _parse(self, raw: np.ndarray, columns: Columns) -> int:
+        parse = parse_events if self.encoding == CLOUD_TYPE else parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
-        parse = compile_function(parse_events, f"int64({','.join(['int64'] * 8)})")
-        return parse(raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._words.ctypes.data)
+        arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._words.ctypes.data)
+        return compile_function(parse, f"int64({','.join(['int64'] * 8)})")(*arguments)
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
     """The reader of a message type of `EVENT_TYPES`; other arguments as of `MessageReader`."""
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
-    reader = (CloudReader if kind == CLOUD_TYPE else EventsReader)(counts, width, height)
+    reader = EventsReader(counts, width, height)
     reader.encoding = kind
     return reader
