@@ -46,25 +46,23 @@ def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(back + light), 0, 255).astype(np.uint8)
 
 
-def _brightness(n: np.ndarray) -> np.ndarray:
-    """Of n events: 1 - 0.3^n, so that one is well seen and many do not differ."""
-    return 1.0 - 0.3 ** n.astype(np.float32)
-
-
 class Painter:
     """Pictures of one sensor.
 
     width, height : of the sensor [pixel]; events outside are left out
     shrink : so many rows and columns of the sensor are one of the picture
+    tau : time constant of styles that fade [s]
 
     ``shape`` is (rows, columns) of the picture; ``memory`` how old an event may be and still be seen [s].
     """
 
     memory = 0.0
 
-    def __init__(self, width: int, height: int, shrink: int = 1) -> None:
+    def __init__(self, width: int, height: int, shrink: int = 1, tau: float = 1.0) -> None:
         if width < 1 or height < 1 or shrink < 1:
             raise InputError(f"width, height, shrink = {width}, {height}, {shrink}: must be at least 1")
+        if not 0 < tau < np.inf:
+            raise InputError(f"tau = {tau!r}: must be positive and finite [s]")
         self.width, self.height, self.shrink = width, height, shrink
         self.shape = -(-height // shrink), -(-width // shrink)
 
@@ -72,7 +70,7 @@ class Painter:
         """(n,) places of the events in the flat picture, and the events that lie in the frame."""
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
-            events = Events(events.t[inside], events.x[inside], events.y[inside], events.p[inside], events.unit)
+            events = events[inside]
         x, y = events.x, events.y
         if self.shrink > 1:
             x, y = x // self.shrink, y // self.shrink
@@ -92,38 +90,28 @@ class Polarity(Painter):
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
-        steps = _brightness(np.arange(MOST + 1))
+        steps = 1.0 - 0.3 ** np.arange(MOST + 1, dtype=np.float32)  # one is well seen, and many do not differ
         self._colours = mixed(steps[:, None], steps[None, :]).reshape(-1, 3)
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all events."""
-        self._on, self._off = (np.zeros(self.shape[0] * self.shape[1], np.int32) for _ in range(2))
+        self._counts = np.zeros((2, self.shape[0] * self.shape[1]), np.int32)  # OFF, ON
 
     def add(self, events: Events) -> None:
         places, events = self._places(events)
-        for counts, chosen in ((self._on, events.p != 0), (self._off, events.p == 0)):
+        for counts, chosen in zip(self._counts, (events.p == 0, events.p != 0)):
             np.add.at(counts, places[chosen], np.int32(1))  # of the sums' own type: forty times as fast
 
     def image(self, t_ns: int = 0) -> np.ndarray:
-        codes = np.minimum(self._on, MOST)
-        codes *= MOST + 1
-        codes += np.minimum(self._off, MOST)
-        picture = np.take(self._colours, codes, axis=0).reshape(*self.shape, 3)
-        self.clear()
+        off, on = np.minimum(self._counts, MOST, out=self._counts)
+        on *= MOST + 1
+        picture = np.take(self._colours, on + off, axis=0).reshape(*self.shape, 3)
+        self._counts[:] = 0
         return picture
 
 
 class Surface(Painter):
-    """Time surface: the last event of each pixel, fading as exp(-age / tau).
-
-    tau : time constant [s]
-    """
+    """Time surface: the last event of each pixel, fading as exp(-age / tau)."""
 
     def __init__(self, width: int, height: int, shrink: int = 1, tau: float = 0.03) -> None:
-        super().__init__(width, height, shrink)
-        if not 0 < tau < np.inf:
-            raise InputError(f"tau = {tau!r}: must be positive and finite [s]")
+        super().__init__(width, height, shrink, tau)
         self.memory = FADE * tau
         self._step = max(1, round(tau * 1e9 * FADE / AGES))  # ns an age
         fading = np.exp(-FADE * np.arange(AGES) / AGES)
@@ -147,14 +135,11 @@ class Surface(Painter):
 class Grey(Painter):
     """Leaky sum of the polarities, as a grey picture: what the camera would see, without what stands still.
 
-    tau : time constant of the leak [s]
     contrast : grey levels an event
     """
 
     def __init__(self, width: int, height: int, shrink: int = 1, tau: float = 0.1, contrast: float = 24.0) -> None:
-        super().__init__(width, height, shrink)
-        if not 0 < tau < np.inf:
-            raise InputError(f"tau = {tau!r}: must be positive and finite [s]")
+        super().__init__(width, height, shrink, tau)
         self.tau, self.contrast, self.memory = tau, contrast / shrink, 5 * tau
         self._sum = np.zeros(self.shape[0] * self.shape[1], np.float32)
         self._t: int | None = None

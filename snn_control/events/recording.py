@@ -78,8 +78,7 @@ class Recording:
     def read(self) -> Events:
         """All events at once."""
         self._begin()
-        parts = [piece for piece in self._pieces() if len(piece)]
-        return Events.concatenate(parts) if parts else self._none()
+        return Events.concatenate([self._none(), *self._pieces()])
 
     @property
     def counters(self) -> dict[str, int]:
@@ -101,9 +100,6 @@ class Recording:
         self._decoders[self.encoding] = Decoder(self.encoding, self.width, self.height)
         return self._decoders[self.encoding]
 
-    def _events(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        return Events(t, x, y, p, self.unit, self.width, self.height)
-
     def _none(self) -> Events:
         return Events(unit=self.unit, width=self.width, height=self.height)
 
@@ -114,4 +110,4 @@ class Recording:
             if outside := len(inside) - int(np.count_nonzero(inside)):
                 self._counts["out_of_frame"] += outside
                 t, x, y, p = t[inside], x[inside], y[inside], p[inside]
-        return self._events(t, x, y, p)
+        return Events(t, x, y, p, self.unit, self.width, self.height)

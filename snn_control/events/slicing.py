@@ -21,7 +21,7 @@ from ..engine.compile import compile_function
 from ..errors import DescriptionError
 from .columns import FURTHEST, Events, empty_columns
 
-__all__ = ["LONGEST_GAP", "MOST_TICKS", "Extent", "Slicer", "Tick", "assign", "part"]
+__all__ = ["LONGEST_GAP", "MOST_TICKS", "Slicer", "Tick", "assign", "part"]
 
 BACK = 1_000_000_000  # ns
 LONGEST_GAP = 10.0  # s: a longer silence is cut out
@@ -77,16 +77,6 @@ class Tick:
     dropped: int = field(default=0, kw_only=True)
 
 
-@dataclass(frozen=True)
-class Extent:
-    """events, ticks : how many; columns, rows : of the sensor, at least, by the events' coordinates"""
-
-    events: int
-    ticks: int
-    columns: int
-    rows: int
-
-
 class Slicer:
     """Cuts the pieces of a recording into ticks; memory is bounded by a piece and the capacity.
 
@@ -138,16 +128,6 @@ class Slicer:
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
-
-    def extent(self, chunks: Iterable[Events]) -> Extent:
-        """How much `ticks` would give, from one look at all events; the slicer is used up by it."""
-        columns = rows = 0
-        for events in chunks:
-            self._place(events)
-            if len(events):
-                columns, rows = max(columns, int(events.x.max()) + 1), max(rows, int(events.y.max()) + 1)
-        ticks = int(self._state[TICK]) + 1 if self._state[BEGUN] else 0
-        return Extent(self.events, ticks, columns, rows)
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
         """The tick with as many of the events in columns t, x, y, p as it has room for."""

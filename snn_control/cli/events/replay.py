@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ...controller import Controller
     from ...controller_file import ControllerSpec
     from ...events import Events, Recording
-    from ...events.slicing import Extent
 
 MORE = """\
 The recording is cut into the controller's ticks by the sensor's time, and the controller is fitted to the camera. Off
@@ -112,17 +111,30 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+@dataclass
+class Extent:
+    """Events and ticks of a replay, columns and rows of the sensor at least, by the events' coordinates."""
+
+    events: int = 0
+    ticks: int = 0
+    columns: int = 0
+    rows: int = 0
+
+
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> Extent:
     """How much there is to replay, from one look at all of it; raises where it is nothing, or far too much."""
-    slicer = Slicer(round(period * 1e9), 1, options.longest_gap)
-    extent = slicer.extent(part(tracked(recording, "reading"), options.begin, options.end))
-    if not extent.events:
+    slicer, found = Slicer(round(period * 1e9), 1, options.longest_gap), Extent()
+    for piece in slicer.timed(part(tracked(recording, "reading"), options.begin, options.end)):
+        found.events, found.ticks = slicer.events, int(piece.t[-1]) // slicer.period_ns + 1
+        found.columns = max(found.columns, int(piece.x.max()) + 1)
+        found.rows = max(found.rows, int(piece.y.max()) + 1)
+    if not found.events:
         where = "" if options.begin is None and options.end is None else " in this part"
         raise DescriptionError(options.file, NO_VALUE, f"holds no events{where}", "see: snn_control events info")
-    if extent.ticks > MOST_TICKS:
-        rule = f"its times span {extent.ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
+    if found.ticks > MOST_TICKS:
+        rule = f"its times span {found.ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
         raise DescriptionError(options.file, NO_VALUE, rule, "replay a part with --from and --to, or give --skip-gaps")
-    return extent
+    return found
 
 
 def _folder(options: argparse.Namespace) -> Path:
