@@ -1,21 +1,26 @@
-"""Events as four columns."""
+"""Events as four columns, in memory or, where they are very many, on the disk."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ..engine.slots import EVENT_COLUMNS
 
-__all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events", "empty_columns"]
+__all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events", "Spool", "empty_columns"]
 
 NANOSECONDS = {"us": 1000, "ns": 1}
 FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: as far as times may reach: differences stay within int64
 
 MOST_PIXELS = 1 << 24  # no camera has more; what counts by pixel needs memory for each
+
+IN_MEMORY = 1 << 26  # bytes of a column that are not yet written to the disk
+BLOCK = 1 << 22
 
 
 def empty_columns(n: int) -> tuple[np.ndarray, ...]:
@@ -68,3 +73,34 @@ class Events:
         for name, dtype in EVENT_COLUMNS.items():
             digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
         return digest.hexdigest()[:16]
+
+
+class Spool:
+    """Appends chunks of events and gives each column back as a whole, in blocks of bytes.
+
+    Memory stays below 64 MB a column; beyond that they lie in temporary files, which nobody else sees.
+    """
+
+    def __init__(self, names: str = "txyp") -> None:
+        self._files: dict[str, Any] = {name: tempfile.SpooledTemporaryFile(IN_MEMORY) for name in names}
+        self.count = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def add(self, events: Events) -> None:
+        for name, file in self._files.items():
+            file.write(np.ascontiguousarray(getattr(events, name), EVENT_COLUMNS[name]))
+        self.count += len(events)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The bytes of a column, from its beginning."""
+        file = self._files[name]
+        file.seek(0)
+        while block := file.read(BLOCK):
+            yield block
+        file.seek(0, 2)

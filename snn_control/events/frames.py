@@ -14,21 +14,7 @@ import numpy as np
 from ..errors import InputError, nearest
 from .columns import Events
 
-__all__ = [
-    "BACK",
-    "OFF",
-    "ON",
-    "STYLES",
-    "Grey",
-    "Painter",
-    "Polarity",
-    "Surface",
-    "enlarge",
-    "fitting",
-    "likely_size",
-    "mixed",
-    "painter",
-]
+__all__ = ["BACK", "OFF", "ON", "STYLES", "Painter", "enlarge", "fitting", "likely_size", "mixed", "painter"]
 
 ON, OFF, BACK = (255, 150, 40), (60, 130, 255), (14, 17, 22)
 MOST = 7  # events of one polarity a pixel and picture; more look the same

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..engine.slots import EVENT_COLUMNS
-from .columns import MOST_PIXELS, NANOSECONDS, Events
-from .spool import Spool
+from .columns import MOST_PIXELS, NANOSECONDS, Events, Spool
 
 __all__ = ["Summary", "summarize"]
 
@@ -77,10 +76,7 @@ class Summary:
 
     def _count_windows(self, windows: np.ndarray) -> None:
         """Events come nearly in order: only the newest window stays open."""
-        if (windows[1:] < windows[:-1]).any():
-            windows = np.sort(windows)
-        begins = np.concatenate([[0], np.flatnonzero(windows[1:] != windows[:-1]) + 1])
-        numbers, counts = windows[begins], np.diff(begins, append=len(windows))
+        numbers, counts = np.unique(windows, return_counts=True)
         if int(numbers[0]) == self._window:
             counts[0] += self._in_window
         self._peak = max(self._peak, self._in_window, int(counts.max()))
@@ -95,14 +91,9 @@ class Summary:
             self._pixels = None
             return
         if shape != old:
-            grown = np.zeros(shape, np.int64)
-            grown[: old[0], : old[1]] = self._pixels
-            self._pixels = grown
+            self._pixels = np.pad(self._pixels, [(0, new - now) for new, now in zip(shape, old)])
         places = events.y.astype(np.int64) * shape[1] + events.x
-        if len(events) > self._pixels.size // 8:
-            self._pixels += np.bincount(places, minlength=self._pixels.size).reshape(shape)
-        else:
-            np.add.at(self._pixels.ravel(), places, 1)
+        self._pixels += np.bincount(places, minlength=self._pixels.size).reshape(shape)
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:

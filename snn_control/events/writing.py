@@ -16,9 +16,8 @@ from ..engine.slots import EVENT_COLUMNS
 from ..errors import InputError, SnnControlError, how_to_install
 from ..files import replace_file
 from .codecs import codec
-from .columns import NANOSECONDS, Events
+from .columns import NANOSECONDS, Events, Spool
 from .packets import PACKET_TYPES, packet_cdr
-from .spool import Spool
 
 __all__ = ["write_mcap", "write_npz", "write_raw", "write_recording"]
 

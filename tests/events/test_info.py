@@ -13,8 +13,8 @@ from snn_control.cli.events.faults import faults
 from snn_control.errors import InputError
 from snn_control.events import Events, open_recording
 from snn_control.events.codecs import codec
+from snn_control.events.columns import Spool
 from snn_control.events.packets import PACKET_TYPES
-from snn_control.events.spool import Spool
 from snn_control.events.summary import summarize
 from snn_control.events.writing import packets_of, write_mcap, write_npz, write_raw
 from tests.events.recordings import TABLE, packets, same, some_events, told, write_bag, write_db3
@@ -145,7 +145,7 @@ def test_pixels_of_a_frame_too_large_are_not_counted():
 
 
 def test_a_spool_beyond_its_memory(monkeypatch):
-    monkeypatch.setattr("snn_control.events.spool.IN_MEMORY", 1000)
+    monkeypatch.setattr("snn_control.events.columns.IN_MEMORY", 1000)
     events = some_events(10_000)
     chunks = [events[k : k + 999] for k in range(0, 10_000, 999)]
     with Spool() as spool:

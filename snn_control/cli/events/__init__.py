@@ -17,8 +17,8 @@ __all__ = [
     "add_recording",
     "add_to",
     "check_part",
+    "check_suffix",
     "open_from",
-    "output_suffix",
     "progress",
     "size_of",
     "tracked",
@@ -113,9 +113,7 @@ def tracked(recording: Any, what: str) -> Iterator[Any]:
             move(recording.bytes_read, events)
 
 
-def output_suffix(option: str, out: str) -> str:
-    """The suffix of a recording to write; raises DescriptionError for one that is not written."""
-    suffix = Path(out).suffix.lower()
-    if suffix not in (".raw", ".mcap", ".npz"):
+def check_suffix(option: str, out: str) -> None:
+    """Raise DescriptionError for the name of a recording that cannot be written."""
+    if Path(out).suffix.lower() not in (".raw", ".mcap", ".npz"):
         raise DescriptionError(option, out, "must end with .raw, .mcap or .npz")
-    return suffix

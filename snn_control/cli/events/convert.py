@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import NO_VALUE, DescriptionError, InputError
 from ..common import add_command
-from . import add_part, add_recording, check_part, open_from, output_suffix, size_of, tracked
+from . import add_part, add_recording, check_part, check_suffix, open_from, size_of, tracked
 from .faults import warn
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
-    output_suffix("OUT", options.out)
+    check_suffix("OUT", options.out)
     if out.exists() and not options.force:
         raise DescriptionError("OUT", options.out, "exists already", "choose another name, or give --force")
     check_part(options)

@@ -66,12 +66,12 @@ def _print(recording: Any, summary: Any, triggers: int, counters: dict[str, int]
     table = Table(title=escape(recording.path), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in [*_rows(recording, summary, triggers), *_wrongs(counters)]:
+    for name, text in _rows(recording, summary, triggers, counters):
         table.add_row(name, escape(text))
     Console(soft_wrap=False).print(table)
 
 
-def _rows(recording: Any, summary: Any, triggers: int) -> list[tuple[str, str]]:
+def _rows(recording: Any, summary: Any, triggers: int, counters: dict[str, int]) -> list[tuple[str, str]]:
     unit = recording.unit
     size = f"{recording.width or '?'} x {recording.height or '?'}"
     unknown = "" if recording.width and recording.height else "; the file does not say it: give --width and --height"
@@ -90,11 +90,7 @@ def _rows(recording: Any, summary: Any, triggers: int) -> list[tuple[str, str]]:
             ("rate", f"{summary.mean_rate:,.0f} events/s{peak}"),
             ("hottest pixels", ", ".join(hottest) or "not counted: the frame is too large"),
         ]
-    return [*rows, ("digest", summary.digest)]
-
-
-def _wrongs(counters: dict[str, int]) -> list[tuple[str, str]]:
-    rows = [("wrong", line) for line in faults(counters)]
+    rows += [("digest", summary.digest), *(("wrong", line) for line in faults(counters))]
     if counters["wraps"]:
         rows.append(("wraps", f"{counters['wraps']:,} of the sensor's clock, accounted for"))
     return rows

@@ -17,7 +17,7 @@ from ...coding import EventsInput
 from ...controller_file.names import output_names
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
 from ...events.slicing import LONGEST_GAP, MOST_TICKS, Slicer, part
-from ..common import add_command, need_extra, number, print_json
+from ..common import add_command, check_free, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, progress, size_of, tracked
 from .faults import warn
 from .replay_topics import check_topics, on_topics
@@ -141,17 +141,17 @@ def _folder(options: argparse.Namespace) -> Path:
     """The run folder; raises DescriptionError for what cannot be written, or be replaced without ``--force``."""
     name = Path(options.file).name.partition(".")[0]
     folder = Path(options.out or time.strftime(f"runs/replay-{name}-%Y%m%d-%H%M%S"))
-    wanted = {"--out": folder if folder.is_file() or (folder.is_dir() and any(folder.iterdir())) else None}
+    taken = folder.is_dir() and any(folder.iterdir())
+    if folder.is_file() or (taken and not options.force):
+        raise DescriptionError("--out", str(folder), "exists already", "choose another name, or give --force")
     if options.video:
-        wanted["--video"] = _video(Path(options.video))
-    for flag, path in wanted.items():
-        if path is not None and (not options.force or (flag == "--out" and path.is_file())):
-            raise DescriptionError(flag, str(path), "exists already", "choose another name, or give --force")
+        _check_video(Path(options.video))
+        check_free("--video", options.video, options.force)
     return folder
 
 
-def _video(path: Path) -> Path | None:
-    """The video where it exists already; raises for what would fail only after the replay."""
+def _check_video(path: Path) -> None:
+    """Raise for what would fail only after the replay."""
     from ...report.video_file import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
@@ -160,7 +160,6 @@ def _video(path: Path) -> Path | None:
         raise DescriptionError("--video", str(path), "must lie in a folder that exists")
     if path.suffix.lower() == ".mp4":
         need_extra("av", "events")
-    return path if path.exists() else None
 
 
 def _values(pairs: list[str]) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, number, whole
-from . import add_part, check_part, output_suffix, progress
+from . import add_part, check_part, check_suffix, progress
 
 MORE = """\
 The grey of a video (its luma) is taken to the power of 2.2 for the light it stands for, and ln((I + 0.02) / 1.02) is
@@ -63,23 +63,21 @@ def run(options: argparse.Namespace) -> int:
     from ...events.writing import write_recording
 
     out = Path(options.out)
-    output_suffix("--out", options.out)
+    check_suffix("--out", options.out)
     check_out(options)
     model = PRESETS[options.preset]
     if options.threshold is not None:
         model = replace(model, threshold_on=options.threshold, threshold_off=options.threshold)
     check_part(options)
     film = Video(options.video, options.size, options.fps, options.begin or 0.0, options.end)
-    counts = {"frames": 0, "on": 0, "off": 0, "dropped": 0}
+    counts = {"frames": 0, "events": 0, "on": 0, "dropped": 0}
 
     def chunks() -> Iterator[Any]:
         counts.update(dict.fromkeys(counts, 0))
         frames = _tracked(film, counts)
         for events, dropped in simulate(frames, model, options.seed, options.step):
-            on = int(events.p.sum())
-            counts["on"] += on
-            counts["off"] += len(events) - on
-            counts["dropped"] += dropped
+            for name, n in (("events", len(events)), ("on", int(events.p.sum())), ("dropped", dropped)):
+                counts[name] += n
             if len(events):
                 yield replace(events, t=events.t // 1000, unit="us")
         if counts["frames"] < 2:
@@ -89,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     total, _, _ = write_recording(out, chunks, "us", *film.size)
     seconds = film.duration
     rate = total / seconds / (film.size[0] * film.size[1]) if seconds else 0.0
-    print(f"{out}: {total:,} events, {counts['on']:,} on, {counts['off']:,} off, {rate:.3g} Hz a pixel")
+    print(f"{out}: {total:,} events, {counts['on']:,} on, {total - counts['on']:,} off, {rate:.3g} Hz a pixel")
     print(f"from {counts['frames']:,} frames of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
     if counts["frames"] < film.frames and not options.begin and options.end is None:
         print(f"cut short: the file says that it has {film.frames:,} frames")
@@ -105,4 +103,4 @@ def _tracked(film: Any, counts: dict[str, int]) -> Iterator[Any]:
         for frame in film:
             counts["frames"] += 1
             yield frame
-            move(counts["frames"], counts["on"] + counts["off"])
+            move(counts["frames"], counts["events"])
