@@ -75,7 +75,6 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from ...controller_file import load_spec
     from ...events import open_recording
-    from ...events.frames import likely_size
     from ...resources import controller_path
 
     say: Say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
@@ -83,9 +82,9 @@ def run(options: argparse.Namespace) -> int:
     looked = open_from(options)
     folder = _folder(options)
     spec = load_spec(controller_path(options.controller, "--controller"))
-    extent = _look(options, looked, spec.period)
+    events, ticks, likely = _look(options, looked, spec.period)
     said = size_of(looked)
-    size = said or likely_size(extent.columns, extent.rows)
+    size = said or likely
     try:
         fitted = fit(spec, size, options.input, _values(options.value), guessed=said is None)
     except DescriptionError as error:
@@ -98,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     head = f"Made by: snn_control events replay {options.file} --controller {options.controller}"
     fitted.spec.save(folder / "controller.yaml", head)  # as it runs
     recording = open_recording(options.file, options.topic, *size)
-    this = Replay(options, fitted, looked, recording, extent, folder, say)
+    this = Replay(options, fitted, looked, recording, events, ticks, folder, say)
     start = time.perf_counter()
     arrays, sliced, counters = on_topics(options, fitted, folder, say) if options.ros else this.off_topics()
     summary = this.summary(time.perf_counter() - start, arrays, sliced, counters)
@@ -111,30 +110,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass
-class Extent:
-    """Events and ticks of a replay, columns and rows of the sensor at least, by the events' coordinates."""
+def _look(options: argparse.Namespace, recording: Recording, period: float) -> tuple[int, int, tuple[int, int]]:
+    """Events and ticks to replay and the likely size of the sensor, from one look at all of it; raises where there is
+    nothing, or far too much."""
+    from ...events.frames import likely_size
 
-    events: int = 0
-    ticks: int = 0
-    columns: int = 0
-    rows: int = 0
-
-
-def _look(options: argparse.Namespace, recording: Recording, period: float) -> Extent:
-    """How much there is to replay, from one look at all of it; raises where it is nothing, or far too much."""
-    slicer, found = Slicer(round(period * 1e9), 1, options.longest_gap), Extent()
+    slicer = Slicer(round(period * 1e9), 1, options.longest_gap)
+    ticks = columns = rows = 0
     for piece in slicer.timed(part(tracked(recording, "reading"), options.begin, options.end)):
-        found.events, found.ticks = slicer.events, int(piece.t[-1]) // slicer.period_ns + 1
-        found.columns = max(found.columns, int(piece.x.max()) + 1)
-        found.rows = max(found.rows, int(piece.y.max()) + 1)
-    if not found.events:
+        ticks = int(piece.t[-1]) // slicer.period_ns + 1
+        columns, rows = max(columns, int(piece.x.max()) + 1), max(rows, int(piece.y.max()) + 1)
+    if not slicer.events:
         where = "" if options.begin is None and options.end is None else " in this part"
         raise DescriptionError(options.file, NO_VALUE, f"holds no events{where}", "see: snn_control events info")
-    if found.ticks > MOST_TICKS:
-        rule = f"its times span {found.ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
+    if ticks > MOST_TICKS:
+        rule = f"its times span {ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
         raise DescriptionError(options.file, NO_VALUE, rule, "replay a part with --from and --to, or give --skip-gaps")
-    return found
+    return slicer.events, ticks, likely_size(columns, rows)
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -180,7 +172,7 @@ class Replay:
 
     looked : the recording as it says itself
     recording : opened with the size of the fitted camera, so that what is out of the frame takes no room
-    extent : how much there is to replay
+    events, ticks : how many there are to replay
     folder : of the run
     """
 
@@ -188,7 +180,8 @@ class Replay:
     fitted: Fitted
     looked: Recording
     recording: Recording
-    extent: Extent
+    events: int
+    ticks: int
     folder: Path
     say: Say
     controller: Controller = field(init=False)
@@ -220,9 +213,9 @@ class Replay:
         ``plot --input``."""
         from ...record.input_log import InputLogRecorder
 
-        options, fitted, extent = self.options, self.fitted, self.extent
-        room = max(extent.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
-        input_log = InputLogRecorder(self.controller.bound, min(extent.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
+        options, fitted = self.options, self.fitted
+        room = max(self.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
+        input_log = InputLogRecorder(self.controller.bound, min(self.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
         slicer = Slicer(fitted.period_ns, fitted.camera.capacity, options.longest_gap)
         speed = (options.speed or 1.0) if options.real_time else 0.0
         with self.progress("replay") as move:
