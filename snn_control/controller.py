@@ -202,7 +202,7 @@ class Controller:
                     have = f"observation has {list(observation)}"
                     raise InputError(f"{have}: no '{name}'; the inputs are {', '.join(self.inputs)}")
             for name in given:
-                if f"{name}_count" in observation:
+                if self.inputs[name].kind == "events" and f"{name}_count" in observation:
                     given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
             return given
         return self._cut(observation)
