@@ -35,14 +35,19 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None
     parser.add_argument(name, **{**SHARED[name], **other})
 
 
+def check_new(file: str | None) -> None:
+    """Raise DescriptionError where there is a file of this name already."""
+    if file is not None and os.path.exists(file):
+        raise DescriptionError("FILE", file, "exists already", "choose another name, or remove it")
+
+
 def write_new(file: str | None, text: str) -> bool:
     """Write a text to a new file, or print it where there is no name; returns whether it was written."""
     if file is None:
         sys.stdout.write(text)
         return False
     with writing("FILE", file):
-        if os.path.exists(file):
-            raise DescriptionError("FILE", file, "exists already", "choose another name, or remove it")
+        check_new(file)
         replace_text(file, text)
     return True
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 from importlib.resources import files
 from typing import Any
 
-from .common import add_command, add_shared, write_new
+from ..errors import DescriptionError
+from .common import add_command, add_shared, check_new, keywords, make_environment, whole, write_new
 
 MORE = """\
-Each file works as it is, and says in its first lines what it does and how well.
+Each file works as it is, and says in its first lines what it does.
 For numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
+With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
+random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not say are measured with
+random and with held actions. An environment of your own is 'module:ID', where importing the module registers ID.
 
 examples:
   snn_control new my.yaml
   snn_control new eye.yaml --events 640x480
+  snn_control new cartpole.yaml --env CartPole-v1
+  snn_control new lander.yaml --env LunarLander-v3 --arg continuous=true
 """
 LEAST, MOST = 8, 65535  # pixels of a side: the template has 8 x 8 cells
 SIZE, WEIGHT = (640, 480), 0.3  # as they stand in the template
@@ -36,7 +43,14 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "new", run, "write a commented controller file", MORE)
     add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
     text = "for an event camera of so many pixels, e.g. 640x480"
-    parser.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
+    made = parser.add_mutually_exclusive_group()
+    made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
+    made.add_argument("--env", metavar="ID", help="for any registered environment, or module:ID")
+    add_shared(parser, "--arg")
+    text = "with --env: of the weights and of the episodes in which ranges are measured (default 0)"
+    parser.add_argument("--seed", type=whole(0), help=text)
+    text = "with --env: so many with random actions, and as many with held ones, to measure ranges (default 2000)"
+    parser.add_argument("--steps", type=whole(1), help=text)
 
 
 def template(size: tuple[int, int] | None) -> str:
@@ -51,11 +65,44 @@ def template(size: tuple[int, int] | None) -> str:
     return text.replace(f"weights: {WEIGHT}}}", f"weights: {weight:.2g}}}")
 
 
+def named(options: argparse.Namespace) -> str:
+    """The options that name the environment."""
+    return " ".join([f"--env {shlex.quote(options.env)}", *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
+
+
+def for_environment(options: argparse.Namespace) -> str:
+    """The text of a controller file that fits the environment of ``--env``."""
+    from ..training.starting_point import STEPS, starting_point
+
+    env = make_environment(options.env, keywords(options.arg))
+    environment = named(options)
+    given = [("seed", options.seed), ("steps", options.steps)]
+    command = " ".join(["snn_control new", environment, *(f"--{k} {v}" for k, v in given if v is not None)])
+    try:
+        return starting_point(env, command, environment, options.seed or 0, options.steps or STEPS)
+    except DescriptionError as error:
+        raise error.within(f"--env {options.env}") from None
+    except Exception as error:  # environments raise any exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DescriptionError("--env", options.env, f"cannot be played: {reason}") from None
+    finally:
+        env.close()
+
+
 def run(options: argparse.Namespace) -> int:
-    if write_new(options.file, template(options.events)):
+    for flag, value in (("--arg", options.arg), ("--seed", options.seed), ("--steps", options.steps)):
+        if value not in (None, []) and options.env is None:
+            raise DescriptionError(flag, value, "goes with --env", "say for which environment")
+    check_new(options.file)  # now, not after an environment was played
+    text = for_environment(options) if options.env is not None else template(options.events)
+    if write_new(options.file, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
         if options.events:
             more = f"with a recording: snn_control events replay RECORDING --controller {options.file}"
+        if options.env is not None:
+            environment = named(options)
+            more = f"train it: snn_control train {options.file} {environment}\n"
+            more += f"play it:  snn_control run {environment} {options.file}"
         print(more)
     return 0

@@ -22,8 +22,8 @@ class Odd(gymnasium.Env):
     metadata: ClassVar[dict] = {"render_modes": [], "render_fps": 100}
 
     def __init__(self, action=None, observation=None, steps=20, at=None, what=None):
-        self.action_space = action or gymnasium.spaces.Box(-1, 1, (1,))
-        self.observation_space = observation or gymnasium.spaces.Box(-1, 1, (1,))
+        self.action_space = gymnasium.spaces.Box(-1, 1, (1,)) if action is None else action
+        self.observation_space = gymnasium.spaces.Box(-1, 1, (1,)) if observation is None else observation
         self.steps, self.at, self.what = steps, at, what
         self.left = 0
         self.usual = observation is None

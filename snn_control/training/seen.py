@@ -1,0 +1,161 @@
+"""What an environment's observations are like under random and held actions, and ranges of inputs that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .rollout import play
+
+__all__ = ["Actions", "Seen", "actions_of", "ranges", "seen_in"]
+
+SPANS = (10, 50)  # steps for which an action is held
+EPISODES = 5  # at least so many with random actions, and so many for each way of holding one
+MOST_CONSTANT = 16  # actions that are tried from the beginning to the end of an episode
+WIDE = 3.0  # times what was seen, beyond which bounds of a space are no range
+
+
+@dataclass
+class Seen:
+    """Of one array of numbers, flattened: (n,) float64 each.
+
+    low, high : smallest and largest finite number; NaN where there was none
+    finite : all were
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    finite: bool = True
+
+    @classmethod
+    def nothing(cls, n: int) -> Seen:
+        return cls(np.full(n, np.nan), np.full(n, np.nan))
+
+    def add(self, values: Any) -> None:
+        x = np.asarray(values, np.float64).reshape(-1)
+        if not np.isfinite(x).all():
+            self.finite = False
+            x = np.where(np.isfinite(x), x, np.nan)
+        np.fmin(self.low, x, out=self.low)
+        np.fmax(self.high, x, out=self.high)
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions of a space, drawn by a generator of ours: what a space samples has bounds of its own.
+
+    any : a random one
+    constant : those that are held for whole episodes
+    """
+
+    any: Callable[[np.random.Generator], Any]
+    constant: tuple[Any, ...]
+
+
+def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) -> Actions:
+    """Of a Discrete, MultiDiscrete, MultiBinary or, within ``limits``, low and high of (n,), a Box."""
+    if limits is not None:
+        low, high = limits
+        rest = np.clip(np.zeros(low.size), low, high)
+        ends = [rest, low, high]
+        if low.size > 1:  # one number alone, there and back
+            alone = np.eye(low.size, dtype=bool)[: MOST_CONSTANT // 2]
+            ends += [np.where(this, end, rest) for this in alone for end in (low, high)]
+
+        def shaped(action: np.ndarray) -> np.ndarray:
+            return action.astype(space.dtype).reshape(space.shape)
+
+        return Actions(lambda rng: shaped(rng.uniform(low, high)), tuple(map(shaped, ends)))
+    if space.shape == () and hasattr(space, "n"):
+        n, start = int(space.n), int(getattr(space, "start", 0))
+        return Actions(lambda rng: start + int(rng.integers(n)), tuple(range(start, start + min(n, MOST_CONSTANT))))
+    nvec = np.asarray(getattr(space, "nvec", np.full(space.shape, 2)))
+    constant = tuple(np.minimum(k, nvec - 1).astype(space.dtype) for k in range(min(int(nvec.max()), MOST_CONSTANT)))
+    return Actions(lambda rng: rng.integers(nvec).astype(space.dtype), constant)
+
+
+def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Callable[[Any, Any], Any]:
+    """An actor that draws an action for so many steps at a time."""
+    left, action = 0, None
+
+    def choose(observation: Any, info: Any) -> Any:
+        nonlocal left, action
+        if left == 0:
+            left, action = steps, actions.any(rng)
+        left -= 1
+        return action
+
+    return choose
+
+
+def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[Any, Any], Any]]:
+    """Actors of episodes that hold their actions, in turn and without end."""
+    while True:
+        for k, constant in enumerate(actions.constant):
+            yield lambda observation, info, constant=constant: constant
+            yield _held(actions, rng, SPANS[k % len(SPANS)])
+
+
+def seen_in(
+    env: Any, sizes: Mapping[str | None, int], actions: Actions, steps: int, seed: int
+) -> tuple[dict[str | None, Seen], int]:
+    """Play ``steps`` steps with random actions and as many with held ones.
+
+    sizes : key of an observation -> how many numbers; None is the key of one that is no Dict
+    seed : of the first episode, the next has the next one; and of the actions
+
+    Returns key -> Seen, and the seed after the last.
+    """
+    rng, seen = np.random.default_rng([seed, 0x5EE]), {key: Seen.nothing(n) for key, n in sizes.items()}
+
+    def look(observation: Any) -> None:
+        for key, one in seen.items():
+            one.add(observation if key is None else observation[key])
+
+    def watched(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def looking(observation: Any, info: Any) -> Any:
+            look(observation)
+            return choose(observation, info)
+
+        return looking
+
+    scripts = _scripts(actions, rng)
+    for random in (True, False):
+        left = steps
+        while left > 0:
+            choose = _held(actions, rng, 1) if random else next(scripts)
+            most = max(1, min(left, steps // EPISODES if random else steps // (EPISODES * len(SPANS))))
+            left -= len(play(env, watched(choose), seed, most)[0])
+            seed += 1
+    return seen, seed
+
+
+def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ranges, (n,) each: the space's bounds, or what was seen where these are infinite or far beyond it.
+
+    low, high : the space's
+
+    Returns low < high, and which of them are of what was seen.
+    """
+    least, most = _around(seen)
+    least, most = np.maximum(least, low), np.minimum(most, high)
+    with np.errstate(invalid="ignore", over="ignore"):
+        measured = ~(high - low <= WIDE * (most - least)) & (least < most)
+    least, most = np.where(measured, least, low), np.where(measured, most, high)
+    same = ~(least < most)  # a space of one number
+    return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
+
+
+def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+    """Ends a tenth wider than what was seen, symmetrical where it has both signs, rounded to about two digits."""
+    low, high = np.nan_to_num(seen.low), np.nan_to_num(seen.high)
+    far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), low == high
+    low, high = np.where(both, -far, low), np.where(both, far, high)
+    room = np.where(still, np.maximum(np.abs(low), 1.0), 0.05 * (high - low))
+    least = np.where((low >= 0) & ~still, np.maximum(low - room, 0.0), low - room)
+    most = np.where((high <= 0) & ~still, np.minimum(high + room, 0.0), high + room)
+    step = 10.0 ** np.floor(np.log10(most - least) - 1.5)
+    return np.floor(least / step) * step, np.ceil(most / step) * step

@@ -1,0 +1,396 @@
+"""A controller file for an environment, to train from: inputs and outputs fit its spaces, weights are drawn.
+
+| space | as an observation | as an action |
+|---|---|---|
+| Box | eight Gaussian fields over the range of each number | a read-out neuron a number, squashed into the limits |
+| Discrete, MultiDiscrete, MultiBinary | a field for each value | a read-out neuron an action, the largest is taken |
+| Dict of these | an input a key; rows of events (KEY and KEY_count) drive the cells of a surface | |
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..controller import build_program
+from ..controller_file import parse_spec
+from ..controller_file.reader import Loader
+from ..errors import NO_VALUE, DescriptionError
+from ..network.checks import NAME
+from .seen import actions_of, ranges, seen_in
+
+__all__ = ["STEPS", "starting_point"]
+
+STEPS = 2000  # of random actions in which a range is measured, and again of held ones
+MOST = 1024  # numbers of an observation, actions of an output
+TICKS, LAYER, BIAS = 4, 64, 0.15  # steps a period, neurons of a layer and their bias
+KEPT = 0.75  # what a membrane keeps of itself in a step
+FIELDS = 8  # of a number
+PERIOD = 0.02  # s, of a step of an environment that does not say how long it is
+SIGMA = 0.4  # of the fields of whole numbers: neighbours hardly see each other
+GRID = 8  # columns and rows of a camera's cells
+#: how much an input drives a layer, a number: sum of the squares of its fields, times sqrt(2)
+DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
+UNBOUNDED = 1e6  # bounds of an action beyond it are none
+
+WRAP = "register one that is wrapped"  # as docs/training.md shows
+FLATTEN = f"{WRAP} in gymnasium.wrappers.FlattenObservation (docs/training.md)"
+CHANGE_ACTION = f"{WRAP} in gymnasium.wrappers.TransformAction (docs/training.md)"
+CHANGE = f"{WRAP} in gymnasium.wrappers.TransformObservation (docs/training.md)"
+SHRINK = (
+    f"{WRAP} in gymnasium.wrappers.GrayscaleObservation and ResizeObservation, to (32, 32) or less; or let it see "
+    "numbers, or a camera's events ('snn_control new --events')"
+)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """key : of a Dict observation; None where the observation is one array
+    kind : numbers, choices or events
+    low, high : (size,) float64, bounds of the space; of events the last column and row of the camera
+    """
+
+    name: str
+    key: str | None
+    kind: str
+    space: Any
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return self.low.size
+
+
+@dataclass(frozen=True)
+class _Output:
+    """neurons : of the read-out, one a number or an action
+    limits : low and high, (neurons,) float64, of numbers; None for a choice
+    bounded : these are the space's
+    """
+
+    name: str
+    neurons: int
+    limits: tuple[np.ndarray, np.ndarray] | None = None
+    bounded: bool = True
+
+
+def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
+    """The text of a controller file for a Gymnasium environment, which is played to measure ranges.
+
+    command : that makes it, for the file's first line
+    environment : options that name the environment, ``--env ID --arg KEY=VALUE``
+    seed : of the weights, and of the first episode
+    steps : with random actions, and as many with held ones
+
+    Raises DescriptionError where a controller cannot have one of the environment's spaces.
+    """
+    inputs, outputs = _inputs(env.observation_space), _outputs(env.action_space)
+    period, says = _period(env)
+    lines = [
+        f"# Made by: {command}",
+        "# A spiking actor that is not trained: inputs and outputs fit the environment, weights are drawn. Next:",
+        f"#   snn_control train THIS_FILE {environment}",
+        f"#   snn_control run {environment} THIS_FILE",
+        "version: 1",
+        f"period: {period:.12g} # s, one step of the environment: {says}",
+        f"dt: {period / TICKS:.12g} # s, one step of the network, {TICKS} a period",
+        *_inputs_text(env, inputs, outputs, period, seed, steps),
+        *_network_text(inputs, outputs, period / TICKS, seed),
+        *_outputs_text(outputs, _readouts(inputs, outputs)),
+    ]
+    text = "\n".join(lines) + "\n"
+    build_program(parse_spec(yaml.load(text, Loader)))  # what is written can be built
+    return text
+
+
+def _period(env: Any) -> tuple[float, str]:
+    """Seconds of a step, and who says so."""
+    for key in ("dt", "tau"):
+        value = getattr(env.unwrapped, key, None)
+        if _is_time(value):
+            return float(value), f"its `{key}`"
+    rate = (env.metadata or {}).get("render_fps")
+    if _is_time(rate):
+        return 1 / float(rate), "1 / its `render_fps`"
+    return PERIOD, "it does not say how long that is; what is written here scales all times"
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and 1e-6 <= value <= 1e6
+
+
+# what comes in -----------------------------------------------------------------------------------------------
+def _inputs(space: Any) -> list[_Input]:
+    from gymnasium import spaces
+
+    if not isinstance(space, spaces.Dict):
+        found = [_value("observation", None, space)]
+    else:
+        cameras = [key for key, part in space.spaces.items() if _is_events(part) and f"{key}_count" in space.spaces]
+        counts = [f"{key}_count" for key in cameras]
+        found = [
+            _camera(key, part) if key in cameras else _value(key, key, part)
+            for key, part in space.spaces.items()
+            if key not in counts
+        ]
+    numbers = [one for one in found if one.kind != "events"]
+    size = sum(one.size for one in numbers)
+    if len(found) == len(numbers) and size == 0:
+        raise DescriptionError("observation_space", space, "must have a number")
+    if size > MOST:
+        pictures = any(one.space.dtype == np.uint8 and len(one.space.shape) > 1 for one in numbers)
+        rule = f"must be at most {MOST:,} numbers, and has {size:,}"
+        raise DescriptionError("observation_space", space, rule, SHRINK if pictures else CHANGE)
+    return found
+
+
+def _value(name: str, key: str | None, space: Any) -> _Input:
+    from gymnasium import spaces
+
+    path = "observation_space" if key is None else f"observation_space[{key!r}]"
+    if not NAME.fullmatch(str(name)):
+        rule = "names an input, so it must be a letter, then letters, digits and underscores"
+        raise DescriptionError(path, NO_VALUE, rule, f"{CHANGE} with another key")
+    if isinstance(space, spaces.Box):
+        low, high = space.low, space.high
+    elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        low = space.start
+        high = low + (space.n if isinstance(space, spaces.Discrete) else space.nvec) - 1
+    elif isinstance(space, spaces.MultiBinary):
+        low, high = np.zeros(space.shape), np.ones(space.shape)
+    else:
+        dict_of = ", or a Dict of these" if key is None else ""
+        rule = f"must be a Box, Discrete, MultiDiscrete or MultiBinary{dict_of}"
+        raise DescriptionError(path, space, rule, FLATTEN)
+    kind = "numbers" if isinstance(space, spaces.Box) else "choices"
+    return _Input(name, key, kind, space, *(np.array(side, np.float64).reshape(-1) for side in (low, high)))
+
+
+def _is_events(space: Any) -> bool:
+    return space.shape is not None and len(space.shape) == 2 and space.shape[1] == 4 and hasattr(space, "high")
+
+
+def _camera(key: str, space: Any) -> _Input:
+    last = np.array(space.high[0, 1:3], np.float64)
+    if not (last < 65535).all():
+        rule = "has no bounds that say how many columns and rows the camera has"
+        fix = "'snn_control new FILE --events WIDTHxHEIGHT' writes what to start from"
+        raise DescriptionError(f"observation_space[{key!r}]", space, rule, fix)
+    return _Input(key, key, "events", space, np.zeros(2), last)
+
+
+def _inputs_text(
+    env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], period: float, seed: int, steps: int
+) -> list[str]:
+    numbers = [one for one in inputs if one.kind == "numbers"]
+    found: dict[str | None, Any] = {}
+    head: list[str] = []
+    if numbers:
+        actions = actions_of(env.action_space, outputs[0].limits)
+        seen, last = seen_in(env, {one.key: one.size for one in numbers}, actions, steps, seed)
+        found = {one.key: (*ranges(one.low, one.high, seen[one.key]), seen[one.key].finite) for one in numbers}
+        if any(measured.any() for _, _, measured, _ in found.values()):
+            head = _comment(
+                f"measured: what was seen in {steps:,} steps of random actions and {steps:,} of held ones, in episodes "
+                f"of the seeds {seed} to {last - 1}, a tenth wider. Numbers beyond a range are clamped: widen it where "
+                "a trained controller gets further",
+                2,
+            )
+    lines = ["", "inputs:", *head]
+    for one in inputs:
+        space = str(one.space).replace("[ ", "[").replace(" ]", "]")
+        lines.append(f"  {one.name}: # {textwrap.shorten(space, 90, placeholder=' ...')}")
+        if one.kind == "events":
+            lines += _camera_text(one, period)
+        elif one.kind == "choices":
+            lines += _choices_text(one)
+        else:
+            lines += _numbers_text(one, *found[one.key])
+    return lines
+
+
+def _numbers_text(one: _Input, low: np.ndarray, high: np.ndarray, measured: np.ndarray, finite: bool) -> list[str]:
+    lines = ["    kind: value", f"    size: {one.size}"]
+    lines += [*_comment(f"range: {_whose(measured)}"), *_wrapped("range", _pair(low, high))]
+    if not finite:
+        lines.append("    not_finite: high # some were seen: they count as the high end of the range")
+    return [*lines, f"    encoder: {{type: population, neurons: {FIELDS}, drive: 1}} # Gaussian fields over the range"]
+
+
+def _whose(measured: np.ndarray) -> str:
+    """The comment on a range."""
+    if not measured.any():
+        return "the space's"
+    why = "the space has no bounds, or far wider ones"
+    if measured.all():
+        return f"measured, {why}"
+    which = ", ".join(map(str, np.flatnonzero(measured)[:20].tolist())) + (", ..." if measured.sum() > 20 else "")
+    return f"the space's, but for [{which}] measured: {why}"
+
+
+def _choices_text(one: _Input) -> list[str]:
+    """Fields at whole numbers; they are as many for each number of the input, so some may stand beyond its values."""
+    n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MOST // one.size)
+    ends, says = f"sigma: {SIGMA}, ", "a field for each value"
+    if one.size > 1:
+        ends = f"low: {_flow(one.low)}, high: {_flow(one.low + n - 1)}, " + ends
+    if n > most:
+        n, ends, says = most, "", "fewer fields than values: neighbours share them"
+    return [
+        "    kind: value",
+        f"    size: {one.size}",
+        *_wrapped("range", _pair(one.low, np.maximum(one.high, one.low + 1))),
+        *_comment(says),
+        *_wrapped("encoder", f"{{type: population, neurons: {n}, {ends}drive: 1}}"),
+    ]
+
+
+def _camera_text(one: _Input, period: float) -> list[str]:
+    width, height = (one.high + 1).astype(int).tolist()
+    grid, tau = [min(GRID, width), min(GRID, height)], max(0.02, 4 * period)
+    return [
+        "    kind: events",
+        f"    size: [{width}, {height}]",
+        f"    capacity: {one.space.shape[0]}",
+        "    # cells are 1 at an event and decay",
+        f"    encoder: {{type: surface, grid: {grid}, tau: {tau:.4g}, polarity: split}}",
+    ]
+
+
+# the network -------------------------------------------------------------------------------------------------
+def _free(inputs: Sequence[_Input], name: str) -> str:
+    """A name of a population that no input has."""
+    while any(one.name == name for one in inputs):
+        name += "_"
+    return name
+
+
+def _readouts(inputs: Sequence[_Input], outputs: Sequence[_Output]) -> list[str]:
+    return [_free(inputs, one.name.replace("action", "readout")) for one in outputs]
+
+
+def _network_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: float, seed: int) -> list[str]:
+    membrane = f"tau_mem: {-dt / math.log(KEPT):.9g}, r: {1 / (1 - KEPT):g}"
+    first, second = (_free(inputs, name) for name in ("hidden_1", "hidden_2"))
+    readouts = _readouts(inputs, outputs)
+    drive = sum(DRIVE[one.kind] * (1 if one.kind == "events" else one.size) for one in inputs)
+    wires = [(one.name, first, 1.2 / math.sqrt(drive)) for one in inputs]
+    wires.append((first, second, 0.6 / math.sqrt(0.25 * LAYER)))
+    wires += [(second, name, 0.1 / math.sqrt(LAYER)) for name in readouts]
+    hidden = f"{{size: {LAYER}, neuron: {{type: lif, {membrane}, reset: subtract}}, bias: {BIAS}}}"
+    return [
+        "",
+        "network:",
+        "  populations:",
+        *_comment(f"membranes keep {KEPT} of themselves a step: tau_mem = -dt / ln {KEPT}, r = 1 / (1 - {KEPT})"),
+        *(f"    {name}: {hidden}" for name in (first, second)),
+        "    # no spikes: the membranes are read",
+        *(
+            f"    {name}: {{size: {one.neurons}, neuron: {{type: li, {membrane}}}}}"
+            for name, one in zip(readouts, outputs, strict=True)
+        ),
+        "  projections: # from all to all",
+        *(
+            f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}}}"
+            for k, (pre, post, std) in enumerate(wires)
+        ),
+    ]
+
+
+def _normal(std: float, seed: int) -> str:
+    return f"{{type: normal, mean: 0, std: {std:.4g}, seed: {seed}}}"
+
+
+# what goes out -----------------------------------------------------------------------------------------------
+def _outputs(space: Any) -> list[_Output]:
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Box):
+        return [_numbers(space)]
+    if isinstance(space, spaces.Discrete):
+        choices = {"action": int(space.n)}
+    elif isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
+        each = getattr(space, "nvec", np.full(space.shape, 2))
+        choices = {f"action_{k}": int(n) for k, n in enumerate(np.ravel(each))}
+    else:
+        raise DescriptionError(
+            "action_space", space, "must be a Box, Discrete, MultiDiscrete or MultiBinary", CHANGE_ACTION
+        )
+    if np.any(getattr(space, "start", 0)):
+        rule = "must have actions that begin with 0, as those of arg-max do"
+        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
+    if min(choices.values(), default=0) < 2 or sum(choices.values()) > MOST:
+        rule = f"must be choices among 2 actions or more, at most {MOST:,} in all"
+        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
+    return [_Output(name, n) for name, n in choices.items()]
+
+
+def _numbers(space: Any) -> _Output:
+    low, high = (np.array(side, np.float64).reshape(-1) for side in (space.low, space.high))
+    if space.dtype.kind != "f" or not 0 < low.size <= MOST:
+        rule = f"must be 1 to {MOST:,} floating-point numbers, as commands are"
+        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
+    bounded = [np.abs(side) < UNBOUNDED for side in (low, high)]
+    limits = np.where(bounded[0], low, np.minimum(-1.0, high - 2)), np.where(bounded[1], high, np.maximum(1.0, low + 2))
+    if not (limits[0] < limits[1]).all():
+        rule = "must leave room between low and high"
+        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
+    return _Output("action", low.size, limits, bool(np.all(bounded)))
+
+
+def _outputs_text(outputs: Sequence[_Output], readouts: Sequence[str]) -> list[str]:
+    lines = ["", "outputs:"]
+    for one, source in zip(outputs, readouts, strict=True):
+        rows = "1" if one.neurons == 1 else str(np.eye(one.neurons, dtype=int).tolist())
+        term = f"{{type: membrane, from: {source}, weights: {rows}}}"
+        if one.limits is None:
+            lines.append(f"  {one.name}: # which membrane is the largest")
+            lines += _wrapped("decoder", f"{{type: argmax, actions: {one.neurons}, terms: [{term}]}}")
+            continue
+        low, high = one.limits
+        lines += [f"  {one.name}:", f"    size: {one.neurons}", *_wrapped("decoder", term)]
+        whose = "the space's" if one.bounded else "the space has no bounds, write what the task needs"
+        lines += [*_comment(f"limits: {whose}"), *_wrapped("limits", _pair(low, high))]
+        if not ((low <= 0) & (high >= 0)).all():
+            lines += _wrapped("safe", _flow((low + high) / 2))
+        lines.append("    squash: true # smoothly, by tanh; without it, commands are cut off at the limits")
+    return lines
+
+
+# text --------------------------------------------------------------------------------------------------------
+def _number(x: float) -> str:
+    """As short as it can be: a bound of float32 as float32 says it."""
+    short = float(str(np.float32(x)))
+    x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
+    return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
+
+
+def _flow(values: np.ndarray) -> str:
+    return f"[{', '.join(_number(float(x)) for x in values)}]"
+
+
+def _pair(low: np.ndarray, high: np.ndarray) -> str:
+    """``[low, high]``: of numbers where all are the same, else of lists."""
+    if (low == low[0]).all() and (high == high[0]).all():
+        return f"[{_number(float(low[0]))}, {_number(float(high[0]))}]"
+    return f"[{_flow(low)}, {_flow(high)}]"
+
+
+def _comment(text: str, indent: int = 4) -> list[str]:
+    start = " " * indent + "# "
+    return textwrap.wrap(text, 116, initial_indent=start, subsequent_indent=start)
+
+
+def _wrapped(key: str, value: str) -> list[str]:
+    """A key of an input or an output, in lines that are not too long."""
+    return textwrap.wrap(
+        f"{key}: {value}", 116, initial_indent="    ", subsequent_indent="      ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Ranges of inputs: the space's, or of what random and held actions show."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from snn_control.training.seen import Seen, actions_of, ranges, seen_in
+
+INF = np.inf
+
+
+class Wheel(gymnasium.Env):
+    """Turns as it is pushed, and is told by numbers of every kind.
+
+    angle and speed; how far it ever was; a constant; one that is not finite now and then; a flag
+    """
+
+    observation_space = spaces.Box(-INF, INF, (5,), np.float64)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self):
+        self.seeds = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seeds.append(seed)
+        self.angle, self.speed, self.far, self.steps = float(self.np_random.uniform(-0.1, 0.1)), 0.0, 0.0, 0
+        return self.see(), {}
+
+    def see(self):
+        odd = (np.nan, INF, 0.25)[self.steps % 3]
+        return np.array([self.angle, self.speed, self.far, 7.0, odd])
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.steps += 1
+        self.speed += 0.1 * float(action[0])
+        self.angle += 0.1 * self.speed
+        self.far = max(self.far, abs(self.angle))
+        return self.see(), 0.0, self.steps == 300, False, {}
+
+
+LIMITS = (-np.ones(1), np.ones(1))
+
+
+def look(steps=500, seed=3, world=Wheel):
+    env = world()
+    return seen_in(env, {None: 5}, actions_of(env.action_space, LIMITS), steps, seed)[0][None], env
+
+
+def test_held_actions_show_more_than_random_ones_and_a_seed_repeats_them():
+    seen, env = look()
+    again, _ = look()
+    assert (seen.low.tobytes(), seen.high.tobytes()) == (again.low.tobytes(), again.high.tobytes())
+    assert env.seeds == list(range(3, 3 + len(env.seeds)))
+    assert len(env.seeds) >= 10  # several episodes, for all of them
+    assert seen.high[1] > 4  # held for 50 steps, where random ones reach 1
+    assert seen.low[1] < -4
+    assert not seen.finite
+    assert (seen.low[3:] == [7, 0.25]).all()
+    other, _ = look(seed=4)
+    assert other.high[0] != seen.high[0]
+
+
+def test_what_was_seen_becomes_a_range_a_little_wider():
+    seen, _ = look()
+    low, high, measured = ranges(np.full(5, -INF), np.full(5, INF), seen)
+    assert measured.all()
+    assert np.isfinite([low, high]).all()
+    assert (low < high).all()
+    both = slice(0, 2)  # with both signs
+    assert (low[both] == -high[both]).all()
+    most = np.maximum(-seen.low, seen.high)[both]
+    assert (high[both] >= most).all()
+    assert (high[both] <= 1.25 * most).all()
+    assert (low[2], low[3], high[3]) == (0, 0, 14)  # never negative; constant
+    assert high[2] >= seen.high[2]
+
+
+def of(low, high):
+    return Seen(np.array([float(low)]), np.array([float(high)]))
+
+
+@pytest.mark.parametrize(
+    ("space", "seen", "expected", "measured"),
+    [
+        ((-1, 1), (-0.5, 0.7), (-1, 1), False),
+        ((-1, 1), (-0.4, 0.2), (-1, 1), False),
+        ((-10, 10), (-0.5, 0.7), (-0.77, 0.77), True),  # far beyond what was seen
+        ((-3.4e38, 3.4e38), (-2, 1), (-2.2, 2.2), True),
+        ((-(2**63), 2**63), (3, 9), (2.7, 9.3), True),
+        ((0, INF), (0, 50), (0, 53), True),
+        ((0.5, INF), (0.5, 50), (0.5, 53), True),
+        ((-INF, 0), (-20, -10), (-20.5, -9.5), True),
+        ((-INF, INF), (0, 0), (-1, 1), True),
+        ((-1, 1), (0.3, 0.3), (-1, 1), False),
+        ((-INF, INF), (1000, 1000.5), (999.97, 1000.53), True),
+        ((-INF, INF), (np.nan, np.nan), (-1, 1), True),
+        ((2, 2), (2, 2), (1, 3), False),
+        ((5, 6), (-1, 1), (5, 6), False),  # a space that is wrong
+        ((0, 255), (3, 200), (0, 255), False),
+    ],
+)
+def test_the_spaces_bounds_are_taken_where_they_are_sensible(space, seen, expected, measured):
+    low, high, which = ranges(np.array([float(space[0])]), np.array([float(space[1])]), of(*seen))
+    assert (low[0], high[0]) == pytest.approx(expected)
+    assert which.tolist() == [measured]
+
+
+@pytest.mark.parametrize(
+    ("space", "limits", "constant"),
+    [
+        (spaces.Discrete(3), None, [0, 1, 2]),
+        (spaces.MultiDiscrete([2, 3]), None, [[0, 0], [1, 1], [1, 2]]),
+        (spaces.MultiBinary(2), None, [[0, 0], [1, 1]]),
+        (spaces.Box(-2, 1, (1,)), (-2, 1), [[0], [-2], [1]]),
+        (spaces.Box(1, 3, (), np.float64), (1, 3), [1, 1, 3]),
+        (spaces.Box(-INF, INF, (1, 2)), (-1, 1),
+         [[[0, 0]], [[-1, -1]], [[1, 1]], [[-1, 0]], [[1, 0]], [[0, -1]], [[0, 1]]]),
+    ],
+)  # fmt: skip
+def test_actions_of_every_space_are_its_own(space, limits, constant):
+    n = int(np.prod(space.shape))
+    actions = actions_of(space, None if limits is None else tuple(np.full(n, float(side)) for side in limits))
+    assert [np.asarray(one).tolist() for one in actions.constant] == constant
+    rng = np.random.default_rng(0)
+    drawn = [actions.any(rng) for _ in range(50)]
+    assert all(space.contains(one) for one in [*drawn, *actions.constant])
+    assert limits is None or all(one.shape == space.shape for one in drawn)
+    assert len({np.asarray(one).tobytes() for one in drawn}) > 1
