@@ -106,10 +106,10 @@ class BagRecording(Recording):
                 continue
             self._describe(reader)
             if len(columns[0]):
-                first, last = (int(t) * NANOSECONDS[self.unit] for t in columns[0][[0, -1]])
+                t, to_ns = columns[0], NANOSECONDS[self.unit]
                 if before is not None:
-                    self._counts["jumps"] += _is_jump(first - before[1], log_time - before[0])
-                before = log_time, last
+                    self._counts["jumps"] += _is_jump(int(t[0]) * to_ns - before[1], log_time - before[0])
+                before = log_time, int(t[-1]) * to_ns
             yield self._in_frame(*columns)
         self._counts["truncated"] = int(self._cut or any(storage.truncated for storage in self._storages))
         self._counts["malformed"] += sum(storage.malformed for storage in self._storages)

@@ -42,6 +42,7 @@ class MessageReader:
         self.counts, self._given = counts, (width, height)
         self.decoders: dict[str, Decoder] = {}  # of packets, by encoding
         self._words = np.zeros(PACKET_WORDS, np.int64)
+        self._address = self._words.ctypes.data  # asking for it costs as much as reading a header
 
     @property
     def size(self) -> tuple[int | None, int | None]:
@@ -76,7 +77,7 @@ class PacketReader(MessageReader):
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         words = self._words
         parse = compile_function(parse_packet, "int64(int64,int64,int64)")
-        if parse(raw.ctypes.data, len(raw), words.ctypes.data) < 0:
+        if parse(raw.ctypes.data, len(raw), self._address) < 0:
             return None
         if words[packets.ENCODING] < 0:
             name = message[words[packets.NAME] :].partition(b"\0")[0]
@@ -121,7 +122,7 @@ class EventsReader(MessageReader):
         """How many events there are, or a negative code; as many as the columns have room for are written."""
         parse = parse_events if self.encoding == CLOUD_TYPE else parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
-        arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._words.ctypes.data)
+        arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._address)
         return compile_function(parse, f"int64({','.join(['int64'] * 8)})")(*arguments)
 
 
