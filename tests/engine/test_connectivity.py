@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from snn_control.coding import Output, SpikeDecoder, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.engine.build.connectivity import rows_of, sort_rows, weight_words
-from snn_control.engine.compile import compile_function
+from snn_control.engine.build.connectivity import rows_of, weight_words
 from snn_control.errors import BuildError
 from snn_control.network import (
     LI,
@@ -88,18 +87,6 @@ def test_long_and_ordered_inputs(order):
     pointers, out = synapses(FromArrays(pre, post), weights, 50, 70_000)
     expected = lexsort_rows(pre, post, weights, 50)
     assert (pointers.tobytes(), out.tobytes()) == (expected[0].tobytes(), expected[1].tobytes())
-
-
-@given(st.lists(st.lists(st.integers(0, 9), max_size=40), min_size=1, max_size=5))
-def test_rows_are_sorted_apart_and_stably(rows):
-    packed = np.array([[t, s] for row in rows for s, t in enumerate(row)], np.uint32).reshape(-1, 2)
-    pointers = np.cumsum([0, *map(len, rows)])
-    spare = np.empty(max(map(len, rows)), np.uint64)
-    compile_function(sort_rows, "void(int64[::1], uint64[::1], uint64[::1])")(
-        pointers, packed.reshape(-1).view(np.uint64), spare
-    )
-    expected = [[t, s] for row in rows for t, s in sorted((t, s) for s, t in enumerate(row))]
-    assert packed.tolist() == expected
 
 
 def test_views_lists_and_read_only_arrays_are_taken():
