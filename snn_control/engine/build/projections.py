@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from ...errors import BuildError, DescriptionError
 from ...network import AllToAll, LearningRule, OneToOne, Projection
 from ...network.convolution import Convolution
-from .gather import deliver_graded_sparse
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words, without_zeros
 from ..program import STEP, Place
@@ -20,6 +18,7 @@ from .rules import add_rules, keep_synapses, keep_weights
 __all__ = ["connect", "product"]
 
 MOST_TARGETS = 1 << 24  # of a synapse in one word
+TILE = 256  # numbers of a tile, at least where the signal is shorter: it stays in the first cache
 
 
 def connect(b: Builder) -> None:
@@ -76,6 +75,37 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
     return b.layout.constant("", np.count_nonzero(weights, axis=1).astype(np.uint32))
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What one projection adds to ``y`` in a step; ``source``: the words of what arrives."""
+
+    b: Builder
+    index: int
+    pre: Node
+    y: Place
+    source: dict[str, Any]
+
+    @property
+    def p(self) -> Projection:
+        return self.b.network.projections[self.index]
+
+    @property
+    def kind(self) -> str:
+        return "graded" if self.pre.graded else "spikes"
+
+    @property
+    def name(self) -> str:
+        return f"{self.p.pre}->{self.p.post}.weights"
+
+    def counter(self, synapses: int, **more: int) -> Place:
+        once = not self.pre.graded and self.pre.multiplicity == 0
+        return self.b.counter(self.p.label, synapses, once, precision=self.p.precision, **more)
+
+    def emit(self, kernel: str, **words: int | Place) -> None:
+        words = {"n_post": self.y.shape[0], "y": self.y} | self.source | words
+        self.b.emit(STEP, kernel, **words, label=self.p.label)
+
+
 def deliver(b: Builder, index: int) -> None:
     """Emit what one projection adds to its target in a step."""
     p, delay = b.network.projections[index], b.delays[index]
@@ -89,10 +119,15 @@ def deliver(b: Builder, index: int) -> None:
     if p.precision != "float32" and (pre.graded or pre.multiplicity or isinstance(p.connection, Convolution)):
         rule = "is for spikes, one a step, through dense, sparse and one_to_one connections"
         raise BuildError(f"{p.label}.precision", p.precision, rule)
-    if pre.graded:
-        _graded(b, index, y, b.signal(pre, delay))
+    d = Delivery(b, index, pre, y, b.signal(pre, delay) if pre.graded else b.spikes(pre, delay))
+    if isinstance(p.connector, Convolution):
+        _convolution(d)
+    elif (isinstance(p.connector, AllToAll) and not np.ndim(p.delay)) or (
+        isinstance(p.connector, OneToOne) and pre.graded
+    ):
+        _dense(d)
     else:
-        _spikes(b, index, y, b.spikes(pre, delay))
+        _sparse(d)
     b.used_counts[index] = b.synapse_counts[index]
     if p.learning is None and not isinstance(p.connector, Convolution):
         b.used_counts[index] = b.counted[-1].synapses - b.counted[-1].zeros
@@ -117,73 +152,35 @@ def _bias(p: Projection, n: int) -> np.ndarray:
     return matrix(f"{p.label}.bias", bias, (n,))
 
 
-def _graded(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
-    p = b.network.projections[index]
-    n_pre, n_post, lay, name = source["n_pre"], y.shape[0], b.layout, f"{p.pre}->{p.post}.weights"
-    if isinstance(p.connection, Convolution):
-        weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
-        counter = b.counter(p.label, b.synapse_counts[index], False, zeros=zeros(weights), weights=weights.size)
-        own = {"weights": lay.constant(name, weights), "counter": counter, **geometry}
-        b.emit(STEP, "conv_graded", n_post=n_post, y=y, **source, **own, label=p.label)
-        return
+def _dense(d: Delivery) -> None:
+    """A weight for each pair of neurons, or for each neuron."""
+    b, p, n_post = d.b, d.p, d.y.shape[0]
     one_to_one = isinstance(p.connector, OneToOne)
-    if not one_to_one and not isinstance(p.connector, AllToAll):
-        rows = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post)
-        b.synapse_counts[index] = rows.size
-        rows, weights, _ = without_zeros(rows, p.weights, (rows.size,))
-        counter = b.counter(p.label, once=False, **_as_matrix(p, b.synapse_counts[index], rows.size, n_pre * n_post))
-        deliver_graded_sparse(b, index, y, source, counter, rows, weights)
-        return
-    shape = (n_post,) if one_to_one else (n_pre, n_post)
-    weights = matrix(f"{p.label}.weights", p.weights, shape)
-    b.synapse_counts[index] = weights.size
-    counter = b.counter(p.label, weights.size, once=False, zeros=zeros(weights))
-    words = {"n_post": n_post, "y": y, "weights": keep_weights(b, index, weights, source), **source, "counter": counter}
-    if one_to_one:
-        b.emit(STEP, "one_to_one_graded", **words, label=p.label)
-    else:
-        b.emit(STEP, "dense_graded", **words, fan_out=fan_out(b, weights, p.learning), label=p.label)
-
-
-def _spikes(b: Builder, index: int, y: Place, source: dict[str, Any]) -> None:
-    p, lay = b.network.projections[index], b.layout
-    n_pre, n_post, name = b.nodes[p.pre].size, y.shape[0], f"{p.pre}->{p.post}.weights"
-    count = partial(b.counter, p.label, once=b.nodes[p.pre].multiplicity == 0, precision=p.precision)
-
-    def emit(kernel: str, **words: int | Place) -> None:
-        b.emit(STEP, kernel, n_post=n_post, **source, **words, label=p.label)
-
-    if isinstance(p.connector, Convolution):
-        weights, geometry, b.synapse_counts[index] = _convolution(b, p, n_pre, n_post)
-        counter = count(b.synapse_counts[index], zeros=zeros(weights), weights=weights.size)
-        emit("conv_spikes", y=y, weights=lay.constant(name, weights), counter=counter, **geometry)
-        return
-    if not isinstance(p.connector, AllToAll) or np.ndim(p.delay):
-        _sparse_spikes(b, index, y, source, emit, count)
-        return
-    weights = matrix(f"{p.label}.weights", p.weights, (n_pre, n_post))
-    b.synapse_counts[index] = weights.size
+    weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
+    b.synapse_counts[d.index] = weights.size
     if p.precision == "int8":
         whole, scale = _quantised(p, weights)
-        own = {"scale": lay.floats(scale), "sums": lay.state("", "int32", n_post), "fan_out": fan_out(b, whole)}
-        counter = count(whole.size, zeros=zeros(whole))
-        emit("dense_spikes_int8", y=y, weights=lay.constant(name, whole), counter=counter, **own)
+        own = {"scale": b.layout.floats(scale), "sums": b.layout.state("", "int32", n_post), "fan_out": fan_out(b, whole)}
+        counter = d.counter(whole.size, zeros=zeros(whole))
+        d.emit("dense_spikes_int8", weights=b.layout.constant(d.name, whole), counter=counter, **own)
+        return
+    words = {"counter": d.counter(weights.size, zeros=zeros(weights))}
+    words["weights"] = keep_weights(b, d.index, weights, d.source)
+    if one_to_one:
+        d.emit("one_to_one_graded", **words)
     else:
-        counter, used = count(weights.size, zeros=zeros(weights)), keep_weights(b, index, weights, source)
-        emit("dense_spikes", y=y, weights=used, counter=counter, fan_out=fan_out(b, weights, p.learning))
+        d.emit(f"dense_{d.kind}", **words, fan_out=fan_out(b, weights, p.learning))
 
 
-def _sparse_spikes(
-    b: Builder, index: int, y: Place, source: dict[str, Any], emit: Callable[..., None], count: Callable[..., Place]
-) -> None:
+def _sparse(d: Delivery) -> None:
     """Rows of the synapses whose weight is not 0, or can become so."""
-    p, lay = b.network.projections[index], b.layout
-    n_pre, n_post, name, path = b.nodes[p.pre].size, y.shape[0], f"{p.pre}->{p.post}.weights", f"{p.label}.weights"
-    rows, steps, weights = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post), 1, p.weights
+    b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
+    path, steps, weights = f"{p.label}.weights", 1, p.weights
+    rows = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post)
     shape: tuple[int, ...] = (n_pre, n_post) if isinstance(p.connector, AllToAll) else (rows.size,)
-    b.synapse_counts[index] = rows.size
+    synapses = b.synapse_counts[d.index] = rows.size
     if np.ndim(p.delay):
-        rows, steps = _delayed(b, index, rows, shape, n_post)
+        rows, steps = _delayed(b, d.index, rows, shape, n_post)
     if p.precision == "int8":
         if n_post > MOST_TARGETS:
             raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
@@ -191,27 +188,64 @@ def _sparse_spikes(
         shape = weights.shape
     if p.learning is None:
         rows, weights, shape = without_zeros(rows, weights, shape)
-    counter = count(**_as_matrix(p, b.synapse_counts[index], rows.size, n_pre * n_post))
+    # counted as a matrix of all pairs; one to one as itself
+    dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, n_pre * n_post)
+    counter = d.counter(dense, zeros=dense - rows.size)
+    if d.pre.graded:
+        _graded_rows(d, counter, rows, weights)
+        return
     pointers = lay.constant("", rows.pointers)
     common = {"counter": counter, "pointers": pointers, "n_pointers": n_pre + 1}
     if p.precision == "int8":
-        words = lay.reserve(name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
-        emit("csr_spikes_int8", y=y, weights=words, scale=lay.floats(scale), **common)
+        words = lay.reserve(d.name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
+        d.emit("csr_spikes_int8", weights=words, scale=lay.floats(scale), **common)
         return
-    bits = weight_words(path, weights, shape)
-    synapses = keep_synapses(b, index, rows, bits, source, pointers)
+    kept = keep_synapses(b, d.index, rows, weight_words(path, weights, shape), d.source, pointers)
     if steps == 1:
-        emit("csr_spikes", y=y, weights=synapses, **common)
+        d.emit("csr_spikes", weights=kept, **common)
         return
     line = lay.state("", "float32", steps * n_post)
-    emit("csr_delayed", line=line, weights=synapses, steps=steps, **common)
-    b.emit(STEP, "release", n=n_post, y=y, line=line, steps=steps, clock=b.clock, label=p.label)
+    words = d.source | common | {"n_post": n_post, "line": line, "weights": kept, "steps": steps}
+    b.emit(STEP, "csr_delayed", **words, label=p.label)
+    b.emit(STEP, "release", n=n_post, y=d.y, line=line, steps=steps, clock=b.clock, label=p.label)
 
 
-def _as_matrix(p: Projection, synapses: int, used: int, pairs: int) -> dict[str, int]:
-    """Keywords of `Builder.counter` for sparse synapses, counted as a matrix of all pairs; of one to one as themselves."""
-    dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, pairs)
-    return {"synapses": dense, "zeros": dense - used}
+def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
+    """Sparse synapses of a graded signal, by the quickest kernel that their connections allow."""
+    b, p, lay, n, n_pre = d.b, d.p, d.b.layout, d.y.shape[0], d.pre.size
+    words = weight_words(f"{p.label}.weights", weights, (rows.size,))
+    if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
+        synapses = lay.reserve(d.name, "uint32", (rows.size, 2), lambda pairs: rows.fill(pairs, words))
+        d.emit("csr_graded", weights=synapses, counter=counter, pointers=lay.constant("", rows.pointers))
+        return
+    pairs, used = np.empty((n, 2), np.uint32), np.diff(rows.pointers)
+    rows.fill(pairs, words)
+    channels, each = np.empty(n, np.uint32), np.empty(n, np.float32)
+    channels[pairs[:, 0]] = np.repeat(np.arange(n_pre), used)
+    each[pairs[:, 0]] = pairs[:, 1].copy().view(np.float32)
+    own = {"counter": counter, "fan_out": lay.constant("", used), "start": _start(d)}
+    if (channels == np.arange(n) % n_pre).all() and (each == each[0]).all():
+        size = min(max(1, TILE // n_pre), -(-n // n_pre)) * n_pre
+        tile = lay.state("", "float32", size)
+        d.emit("tile_graded", **own, weight=lay.constant(d.name, each[:1]), tile=tile, size=size)
+    else:
+        d.emit("gather_graded", **own, weights=lay.constant(d.name, each), channels=lay.constant("", channels))
+
+
+def _start(d: Delivery) -> Place:
+    """Where the sum of a projection that reaches every target starts: at y; or at the bias, where it is the first in a
+    step that comes to the current. The neurons then need not set the current to the bias, and their row says so."""
+    b, p = d.b, d.p
+    node = b.nodes[p.post]
+    if d.y is not node.target["current"] or p.bias is not None or node.operation is None:
+        return d.y
+    others = enumerate(b.network.projections)
+    into = [k for k, q in others if q.post == p.post and q.tau_syn is None and b.receptor(q) == "current"]
+    if d.index != next((k for k in into if b.delays[k] >= 1), into[0]):
+        return d.y
+    operands = tuple(d.y if operand is node.bias else operand for operand in node.operation.operands)
+    node.operation = replace(node.operation, operands=operands)
+    return node.bias  # type: ignore[return-value]
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
@@ -238,8 +272,9 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
     return whole.astype(np.int8), scale
 
 
-def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, dict[str, Any], int]:
-    """Weights (channels in, channels out of a group, rows, columns), the words of the geometry, and the synapses."""
+def _convolution(d: Delivery) -> None:
+    """Weights (channels in, channels out of a group, rows, columns), and where they land."""
+    b, p, n_pre, n_post = d.b, d.p, d.pre.size, d.y.shape[0]
     c = p.connection
     assert isinstance(c, Convolution)
     weights = np.asarray(p.weights)
@@ -260,13 +295,14 @@ def _convolution(b: Builder, p: Projection, n_pre: int, n_post: int) -> tuple[np
     lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
     columns = b.layout.constant("", across.astype(np.int32))
     used = b.layout.constant("", picture_fan_out(by_input, down, across))
-    geometry = {
-        "area": c.shape[1] * c.shape[2], "width": c.shape[2], "rows": weights.shape[2], "columns": weights.shape[3],
-        "out_area": height * width, "group_in": group_in, "group_out": group_out, "lines": lines, "places": columns,
-        "fan_out": used,
-    }  # fmt: skip
     synapses = c.shape[0] * group_out * np.count_nonzero(down >= 0) * np.count_nonzero(across >= 0)
-    return by_input, geometry, int(synapses)
+    b.synapse_counts[d.index] = int(synapses)
+    counter = d.counter(synapses, zeros=zeros(by_input), weights=by_input.size)
+    d.emit(
+        f"conv_{d.kind}", weights=b.layout.constant(d.name, by_input), counter=counter, area=c.shape[1] * c.shape[2],
+        width=c.shape[2], rows=weights.shape[2], columns=weights.shape[3], out_area=height * width, group_in=group_in,
+        group_out=group_out, lines=lines, places=columns, fan_out=used,
+    )  # fmt: skip
 
 
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
