@@ -95,10 +95,10 @@ def counts(controller: Controller) -> dict[str, Any]:
     steps_a_second = 1 / controller.program.facts.dt
     estimate = energy.estimate(controller.bound)
     return {
-        "workload": found.plain(),
+        "workload": found,
         "synaptic_operations": {
             key: {"a_tick": n * controller.program.steps, "a_second": n * steps_a_second}
-            for key, n in found.synaptic_operations.items()
+            for key, n in found["synaptic_operations"].items()
         },
         "spikes_a_second": sum(controller.counters()["spikes"].values()) / (ticks * controller.program.facts.period),
         "energy": {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin, get_type_hints
 
 from ..errors import ProgramError
 
@@ -135,39 +135,21 @@ class Facts:
 
 
 NOTHING_KNOWN = Facts()
-_OF = {
-    "inputs": InputFacts, "outputs": OutputFacts, "populations": PopulationFacts, "counted": CountedFacts,
-    "projections": ProjectionFacts, "learning": RuleFacts,
-}  # fmt: skip
 
 
-def _made(cls: type, where: str, data: Any) -> Any:
-    if not isinstance(data, dict) or set(data) != {f.name for f in fields(cls)}:
-        raise ProgramError(f"{where}: has not the fields of {cls.__name__}")
-    values = dict(data)
-    for f in fields(cls):
-        path, value = f"{where}.{f.name}", data[f.name]
-        if f.name in _OF and cls is Facts:
-            if not isinstance(value, list):
-                raise ProgramError(f"{path}: must be a list")
-            values[f.name] = tuple(_made(_OF[f.name], f"{path}[{k}]", one) for k, one in enumerate(value))
-            continue
-        if isinstance(value, list):
-            values[f.name] = value = tuple(value)
-        hint = get_type_hints(cls)[f.name]
-        if not _is(value, hint):
-            raise ProgramError(f"{path} = {value!r}: must be {hint}")
-    return cls(**values)
-
-
-def _is(value: Any, hint: Any) -> bool:
-    """Whether a value of JSON, lists as tuples, is of a field's type; a whole number is a float too."""
-    if hint in (str, bool, int):
-        return type(value) is hint
-    if hint is float:
-        return type(value) in (int, float)
-    if hint == tuple[str, ...]:
-        return isinstance(value, tuple) and all(type(one) is str for one in value)
-    return type(value) is int or (  # the size of an input
-        isinstance(value, tuple) and len(value) == 2 and all(type(n) is int for n in value)
-    )
+def _made(hint: Any, where: str, data: Any) -> Any:
+    """Data of JSON as a value of an annotation: a dataclass, a tuple of any length, a word or a number."""
+    if dataclasses.is_dataclass(hint):
+        hints = get_type_hints(hint)
+        if not isinstance(data, dict) or set(data) != set(hints):
+            raise ProgramError(f"{where}: has not the fields of {hint.__name__}")  # type: ignore[union-attr]
+        return hint(**{name: _made(one, f"{where}.{name}", data[name]) for name, one in hints.items()})
+    if hint is Any:  # the size of an input
+        hint = tuple[int, ...] if isinstance(data, list) and len(data) == 2 else int
+    if get_origin(hint) is tuple:
+        if not isinstance(data, list):
+            raise ProgramError(f"{where}: must be a list")
+        return tuple(_made(get_args(hint)[0], f"{where}[{k}]", one) for k, one in enumerate(data))
+    if type(data) is not hint and not (hint is float and type(data) is int):
+        raise ProgramError(f"{where} = {data!r}: must be {hint}")
+    return data

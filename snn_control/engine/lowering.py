@@ -33,18 +33,6 @@ FLOAT_MAX = float(np.finfo(np.float32).max)
 Numbers = Any  # a number, or (n,) numbers
 
 
-def _no_options(model: Any, dt: float) -> dict[str, int]:
-    return {}
-
-
-def _once(model: Any) -> bool:
-    return False
-
-
-def _zeros(model: Any, v: np.ndarray) -> dict[str, Numbers]:
-    return {}
-
-
 @dataclass(frozen=True)
 class NeuronLowering:
     """How a neuron description becomes a kernel's row.
@@ -63,9 +51,9 @@ class NeuronLowering:
     kernel: str
     parameters: Callable[[Any, float], Mapping[str, Numbers] | Sequence[Numbers]]
     states: Callable[[Any], dict[str, str | None]]
-    options: Callable[[Any, float], dict[str, int]] = _no_options
-    multiple: Callable[[Any], bool] = _once
-    initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = _zeros
+    options: Callable[[Any, float], dict[str, int]] = lambda model, dt: {}
+    multiple: Callable[[Any], bool] = lambda model: False
+    initial: Callable[[Any, np.ndarray], dict[str, Numbers]] = lambda model, v: {}
     random: bool = False
 
     def synaptic(self, model: NeuronModel) -> bool:
@@ -121,10 +109,6 @@ class FilterLowering:
     operands: Callable[[Any, Any, Any, Any], dict[str, int | Place]]
 
 
-def _newest(path: str, term: Any, dt: float) -> int:
-    return 1
-
-
 @dataclass(frozen=True)
 class DecoderLowering:
     """How a decoder description becomes operations.
@@ -137,7 +121,7 @@ class DecoderLowering:
 
     build: Callable[[Any, str, Any, Any, Place], None]
     graded: bool = False
-    lists: Callable[[str, Any, float], int] = _newest
+    lists: Callable[[str, Any, float], int] = lambda path, term, dt: 1
 
 
 #: (builder, plastic projection) emits the operations of a learning rule into section STEP

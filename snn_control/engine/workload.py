@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from .bound import Bound
 
-__all__ = ["Counted", "Workload", "counted", "stages", "workload"]
+__all__ = ["Counted", "counted", "stages", "workload"]
 
 
 @dataclass(frozen=True)
 class Counted:
     """Synaptic operations of one projection, linear encoder or decoder since the reset.
 
-    label : where it stands in the controller
-    kind : "accumulate" where a source is 0 or 1, else "multiply_accumulate"
-    precision : of the weights, "float32" or "int8"
+    label, kind, precision : as `CountedFacts` has them
     dense : operations if nothing were skipped
     effective : those whose source and whose weight are not 0
     """
@@ -27,27 +25,6 @@ class Counted:
     precision: str
     dense: int
     effective: int
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Metrics of NeuroBench's algorithm track; one execution of the model is one network step.
-
-    footprint : [bytes] "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
-    connection_sparsity : share of the weights that are 0; a sparse projection counts as the matrix it stands for
-    activation_sparsity : share of the neurons that do not fire in a step, of those that fire at most once; None where
-        there are none, or before the first step
-    synaptic_operations : a step, on average since the reset: "dense", "accumulates" and "multiply_accumulates"
-    """
-
-    footprint: dict[str, int]
-    connection_sparsity: float
-    activation_sparsity: float | None
-    synaptic_operations: dict[str, float]
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
 
 
 def counted(bound: Bound) -> list[Counted]:
@@ -60,19 +37,25 @@ def counted(bound: Bound) -> list[Counted]:
     ]
 
 
-def workload(bound: Bound) -> Workload:
-    """The metrics of what ``bound`` did since its reset."""
-    program = bound.program
-    steps = int(bound.array("clock")[1])
-    rows, facts = counted(bound), program.facts
-    weights = sum(c.weights for c in facts.counted)
-    zeros = sum(c.zeros for c in facts.counted)
-    return Workload(
-        {"constants": int(program.constants.size), "state": int(program.initial_state.size), "io": program.io_bytes},
-        zeros / weights if weights else 0.0,
-        _activation_sparsity(bound, steps),
-        _operations(rows, max(1, steps)),
-    )
+def workload(bound: Bound) -> dict[str, Any]:
+    """Metrics of NeuroBench's algorithm track since the reset; one execution of the model is one network step.
+
+    footprint : [bytes] "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
+    connection_sparsity : share of the weights that are 0; a sparse projection counts as the matrix it stands for
+    activation_sparsity : share of the neurons that do not fire in a step, of those that fire at most once; None where
+        there are none, or before the first step
+    synaptic_operations : a step, on average: "dense", "accumulates" and "multiply_accumulates"
+    """
+    program, steps = bound.program, int(bound.array("clock")[1])
+    weights = sum(c.weights for c in program.facts.counted)
+    zeros = sum(c.zeros for c in program.facts.counted)
+    state = int(program.initial_state.size)
+    return {
+        "footprint": {"constants": int(program.constants.size), "state": state, "io": program.io_bytes},
+        "connection_sparsity": zeros / weights if weights else 0.0,
+        "activation_sparsity": _activation_sparsity(bound, steps),
+        "synaptic_operations": _operations(counted(bound), max(1, steps)),
+    }
 
 
 def _operations(rows: Sequence[Counted], steps: int) -> dict[str, float]:
