@@ -15,6 +15,7 @@ from snn_control.coding import EventsInput, MembraneDecoder, Output, PoolEncoder
 from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.engine.program import Program
+from snn_control.engine.tick import tables_function
 from snn_control.network import LI, Network, Population, Projection
 
 from .engine import undisturbed
@@ -43,7 +44,7 @@ def ways() -> dict[str, tuple[Callable[[], Any], int]]:
     events = tuple(c.astype(dtype) for c, dtype in zip(columns, ("i8", "u2", "u2", "u1"), strict=True))
     rows = np.stack([columns[0] * 1e-9, *columns[1:]], axis=1)
     step, data = values.bound.stepper("x"), values.bound.array("x.data")
-    run, table = batch._run, values.bound.table
+    run, table = tables_function(), values.bound.table
     values.step({"x": x})
     camera.step({"x": x, "camera": events})
 

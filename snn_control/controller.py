@@ -16,11 +16,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from .controller_file import ControllerSpec, load_spec, nearest
-from .engine.bound import Bound, events_taker, value_taker
+from .engine.bound import Bound, input_taker
 from .engine.build import build
 from .engine.control import LEARNING, RELEASE, RESTART, UPDATES
 from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
-from .engine.give import give_events, give_value
+from .engine.give import give
 from .engine.kernels import encoders, outputs
 from .engine.program import Program
 from .engine.slots import AGE, ARRIVAL, STAMP
@@ -31,7 +31,7 @@ from .files import Arrays, replace_file
 from .resources import controller_path
 from .spaces import parts_of
 
-__all__ = ["Controller", "alone", "build_program"]
+__all__ = ["Controller", "Stepped", "alone", "build_program"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -70,7 +70,57 @@ def alone(method: Method) -> Method:
     return cast(Method, locked)
 
 
-class Controller:
+class Stepped:
+    """What a `Controller` and a `snn_control.batch.Batch` have in common: the inputs and states of a bound Program."""
+
+    def __init__(self, program: Program, repeat: int, rows: int | None = None) -> None:
+        self.program, self.repeat = program, repeat
+        self.bound = Bound(program, rows)
+        self.period_ns = program.facts.period_ns
+        self.inputs: dict[str, InputFacts] = {i.name: i for i in program.facts.inputs}
+        self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
+        self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i.kind == "value"}
+        self._commands = {o.name: self.bound.array(f"{o.name}.command") for o in program.facts.outputs}
+        self._control = self.bound.array("control")
+        self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
+        self._lock = threading.RLock()
+        self._reset(...)
+
+    def _check_names(self, observation: Mapping[str, Any]) -> None:
+        for name in observation:
+            if name not in self.inputs:
+                raise InputError(f"observation['{name}']: is not an input; {nearest(name, self.inputs)}")
+
+    @alone
+    def _reset(self, rows: Any) -> None:
+        self.bound.reset(rows)
+        for slot in self._slots.values():
+            for word in (AGE, STAMP, ARRIVAL):
+                slot[rows, word] = -1
+
+    @alone
+    def _state(self, rows: Any) -> np.ndarray:
+        """(..., bytes) uint8: the Program's mark, the state, the ages of the inputs."""
+        states = self.bound.state[rows]
+        marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))
+        ages = [np.ascontiguousarray(slot[rows, AGE, None]).view(np.uint8) for slot in self._slots.values()]
+        return np.concatenate([marks, states, *ages], axis=-1)
+
+    @alone
+    def _restore(self, state: np.ndarray, rows: Any) -> None:
+        state = np.array(state)
+        start = self._mark.size
+        end = start + self.bound.state.shape[-1]
+        fits = state.dtype == np.uint8 and state.shape[-1:] == (end + 8 * len(self._slots),)
+        if not fits or state.ndim > self.bound.state[rows].ndim or (state[..., :start] != self._mark).any():
+            raise ProgramError("state: is not one of this Program")
+        self.bound.restore(state[..., start:end], rows)
+        ages = np.ascontiguousarray(state[..., end:]).view(np.int64)
+        for k, slot in enumerate(self._slots.values()):
+            slot[rows, AGE] = ages[..., k]
+
+
+class Controller(Stepped):
     """A Program with its state, stepped from Python.
 
     One `step` is one tick (or ``repeat`` ticks, where the controller file says so): the same compiled tick,
@@ -90,28 +140,14 @@ class Controller:
     """
 
     def __init__(self, program: Program, repeat: int = 1) -> None:
-        self.program, self.repeat = program, repeat
-        self.bound = Bound(program)
-        self.period_ns = program.facts.period_ns
-        self.inputs: dict[str, InputFacts] = {i.name: i for i in program.facts.inputs}
+        super().__init__(program, repeat)
+        bound = self.bound
         self.outputs: dict[str, OutputFacts] = {o.name: o for o in program.facts.outputs}
-        self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
-        self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i.kind == "value"}
-        self._take = {
-            n: value_taker(program, self.bound.io, n)
-            if i.kind == "value"
-            else events_taker(program, self.bound.io, self.bound.state, n)
-            for n, i in self.inputs.items()
-        }
-        self._command = self.bound.array("command")
-        self._commands = {name: self.bound.array(f"{name}.command") for name in self.outputs}
+        self._take = {name: input_taker(program, bound.io, bound.state, one) for name, one in self.inputs.items()}
+        self._command, self._guard = bound.array("command"), bound.array("guard")
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
-        self._guard, self._control = self.bound.array("guard"), self.bound.array("control")
         self._rules = program.facts.learning
         self.observers: list[Callable[[], object]] = []
-        self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
-        self._lock = threading.RLock()
-        self.reset()
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
@@ -145,18 +181,12 @@ class Controller:
         if type(observation) is not dict and not isinstance(observation, Mapping):
             rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
             raise InputError(f"observation, a {type(observation).__name__}: {rule}")
-        for name in observation:
-            if name not in self.inputs:
-                raise InputError(f"observation['{name}']: is not an input; {nearest(name, self.inputs)}")
+        self._check_names(observation)
         with self._lock:
             for name, take in self._take.items():
                 value = observation.get(name)
-                if value is None or name in self._data:
-                    if not take(value):  # what no compiled code reads
-                        give_value(f"observation['{name}']", self._data[name], value)
-                        take(self._data[name])
-                else:
-                    give_events(f"observation['{name}']", take, value)
+                if not take(value):
+                    give(f"observation['{name}']", take, self._data.get(name), value)
             self._run()
             return {name: command.copy() for name, command in self._commands.items()}
 
@@ -222,30 +252,17 @@ class Controller:
         """Back to the start: the state a fresh controller has, but for the learned weights with ``keep_learning``."""
         learned = [self.bound.array(f"{rule.title}.weights") for rule in self._rules] if keep_learning else []
         kept = [weights.copy() for weights in learned]
-        self.bound.reset()
+        self._reset(...)
         for weights, old in zip(learned, kept, strict=True):
             weights[:] = old
-        for slot in self._slots.values():
-            slot[AGE] = slot[STAMP] = slot[ARRIVAL] = -1
 
-    @alone
     def state(self) -> np.ndarray:
         """(bytes,) uint8: a copy of everything that changes, ages of the inputs included, marked with the Program."""
-        ages = np.array([slot[AGE] for slot in self._slots.values()], np.int64)
-        return np.concatenate([self._mark, self.bound.state, ages.view(np.uint8)])
+        return self._state(...)
 
-    @alone
     def restore(self, state: np.ndarray) -> None:
         """Continue from a `state`; raises ProgramError where it is another Program's, or was changed."""
-        mark, n = self._mark.size, self.bound.state.size
-        state = np.array(state)
-        fits = state.dtype == np.uint8 and state.shape == (mark + n + 8 * len(self._slots),)
-        if not fits or (state[:mark] != self._mark).any():
-            raise ProgramError("state: is not one of this Program")
-        self.bound.restore(state[mark : mark + n])
-        ages = state[mark + n :].copy().view(np.int64)
-        for slot, age in zip(self._slots.values(), ages, strict=True):
-            slot[AGE] = age
+        self._restore(state, ...)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or a pickle is a controller of its own that goes on from this one's state."""
@@ -418,7 +435,7 @@ class Controller:
                 "clamped": int(guard[outputs.CLAMPS]),
                 "slew_limited": int(guard[outputs.SLEWED]),
             },
-            "workload": workload(self.bound).plain(),
+            "workload": workload(self.bound),
         }  # fmt: skip
 
     def _seen(self, name: str, filters: Sequence[str]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_rows_are_reset_alone(rows):
         controller.reset()
     assert same(batch, alone)
     for k in range(4):
-        assert batch._io[k].tobytes() == alone[k].bound.io.tobytes() or alone[k].counters()["ticks"] > 0
+        assert batch.bound.io[k].tobytes() == alone[k].bound.io.tobytes() or alone[k].counters()["ticks"] > 0
     drive(batch, alone, 20, seed=1)
     assert same(batch, alone)
 
@@ -185,9 +185,9 @@ def test_others_run_while_it_steps():
     thread = threading.Thread(target=count)
     thread.start()
     ready.wait()
-    run, first, stride = batch._run, int(batch._tables.ctypes.data), batch._tables.strides[0]
+    run = batch._tick
     before = counted[0]
-    run(first, stride, batch.n)
+    run()
     during = counted[0] - before
     done.set()
     thread.join()

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ProgramError
 from . import calls
 from .control import LEARNING, as_taken
+from .facts import InputFacts
 from .names import check_names
 from .places import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
@@ -23,7 +24,7 @@ from .slots import EVENT_COLUMNS, SLOT_WORDS
 from .take_events import taker
 from .tick import HEADER
 
-__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "events_taker", "io_arrays", "value_taker"]
+__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_taker", "io_arrays"]
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
@@ -154,25 +155,26 @@ def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: 
     return arrays
 
 
-def value_taker(program: Program, io: np.ndarray, name: str) -> Callable[[Any], bool]:
-    """``take(x)`` into the value input ``name`` of an io block, see `snn_control.engine.calls`."""
-    slot, data = io_arrays(program, io, "a value input", name, slot="<i8", data="<f8")
-    return calls.value_taker(slot, data, program.facts.period_ns, io)
-
-
-def events_taker(program: Program, io: np.ndarray, state: np.ndarray, name: str) -> Callable[..., bool]:
-    """``take(t, x, y, p)`` into the events input ``name`` of an io block, see `snn_control.engine.take_events`."""
-    slot, *columns = io_arrays(program, io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
-    clock = program.names["clock"].view(state)
-    return taker(slot, columns, clock, program.facts.period_ns, io, state)
+def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
+    """``take(x)`` into a value input (`snn_control.engine.calls`), ``take(t, x, y, p)`` into an events input
+    (`snn_control.engine.take_events`)."""
+    period = program.facts.period_ns
+    if one.kind == "value":
+        slot, data = io_arrays(program, io, "a value input", one.name, slot="<i8", data="<f8")
+        return calls.value_taker(slot, data, period, io)
+    slot, *columns = io_arrays(program, io, "an events input", one.name, slot="<i8", **EVENT_COLUMNS)
+    return taker(slot, columns, program.names["clock"].view(state), period, io, state)
 
 
 class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
-    state, io : (bytes,) uint8 blocks; `array(name)` gives named views into them
+    rows : None, or of how many states and io blocks side by side, each with a table of its own
+
+    state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
     constants : the Program's own, read-only
-    table : address of the bound table
+    tables : (1 or rows, 1 + operations, WORDS) int64
+    table : address of the first of them, which `tick` and steppers run
     tick : ``tick()`` runs one tick on what stands in the io block. It is a builtin that holds the interpreter lock for
         as long as the tick takes, and costs 0.03 us; nothing is left to check in it. It keeps the blocks alive, not
         this object. For long runs without the lock there are `snn_control.batch.Batch` and the loop's mode "free".
@@ -181,23 +183,29 @@ class Bound:
     are not: hold a lock, as `snn_control.controller.Controller` does. While a loop runs the table nobody else ticks.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, rows: int | None = None) -> None:
+        self.program, self.rows = program, rows
         self.constants = program.constants
-        self.state = aligned(program.initial_state.size)
+        shape = () if rows is None else (rows,)
+        self.state = aligned(program.initial_state.size, *shape)
         self.state[:] = program.initial_state
         if not 0 <= program.io_bytes < 1 << 40:
             raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
-        self.io = aligned(program.io_bytes)
-        self._blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
-        self._table, _ = bind(program, self._blocks)
-        self.table = int(self._table.ctypes.data)
-        self.tick = calls.ticker(self._table, program.initial_state, *self._blocks.values())
+        self.io = aligned(program.io_bytes, *shape)
+        first = {PROGRAM: self.constants, STATE: np.atleast_2d(self.state)[0], IO: np.atleast_2d(self.io)[0]}
+        table, kinds = bind(program, first)
+        n, step = rows or 1, (kinds == STATE) * self.state.strides[0] + (kinds == IO) * self.io.strides[0]
+        self.tables = aligned(n * table.nbytes).view(np.int64).reshape(n, *table.shape)
+        self.tables[:] = table + np.arange(n)[:, None, None] * step
+        self._blocks = first
+        self.table = int(self.tables.ctypes.data)
+        self._kept = program.initial_state, self.constants, self.state, self.io
+        self.tick = calls.ticker(self.tables[0], *self._kept)
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or a pickle gets a table of its own: addresses lead into one object's blocks alone."""
-        return _again, (self.program, self.state, self.io)
+        return _again, (self.program, self.rows, self.state, self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
         """``step(x)``: give the value input ``name`` a sample that arrives now, then one tick.
@@ -206,40 +214,47 @@ class Bound:
         `tick` is, for drivers whose input is an array already. Raises ProgramError if there is no such input.
         """
         slot, data = io_arrays(self.program, self.io, "a value input", name, slot="<i8", data="<f8")
-        return calls.stepper(self._table, name, slot, data, self.program.initial_state, *self._blocks.values())
+        return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
         """Address of a named array, bounds checked."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str) -> np.ndarray:
-        """The named array, a live view (read-only for constants)."""
+        """The named array, a live view; with rows that of each, (rows, ...). A constant is shared and read-only."""
         place = self.program.names[name]
-        return place.view(self._blocks[place.kind])
+        block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
+        part = block[..., place.offset : place.offset + place.n_bytes]
+        return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
-    def reset(self) -> None:
-        """Back to the initial state; the io block is cleared."""
-        self.state[:] = self.program.initial_state
-        self.io[:] = 0
-        self._ask_for_nothing()
+    def reset(self, rows: Any = ...) -> None:
+        """Back to the initial state, all ``rows`` or those of an index; the io block is cleared."""
+        self.state[rows] = self.program.initial_state
+        self.io[rows] = 0
+        self._ask_for_nothing(rows)
 
-    def _ask_for_nothing(self) -> None:
+    def _ask_for_nothing(self, rows: Any = ...) -> None:
         """Set the control words of the io block to those the state has taken, so that no request is pending."""
         if "control" in self.program.names:
-            self.array("control")[:] = as_taken(self.array("controlled"))
+            self.array("control")[rows] = as_taken(self.array("controlled")[rows])
 
-    def restore(self, state: np.ndarray) -> None:
-        """Continue from a copy of `state`; raises ProgramError where it does not fit, and is then as it was."""
+    def restore(self, state: np.ndarray, rows: Any = ...) -> None:
+        """Continue from a copy of `state`; raises ProgramError where it does not fit, and is then as it was.
+
+        With rows: from as many states, or from one for all.
+        """
         state = np.array(state)  # nobody changes it between the check and the copy
-        if state.dtype != np.uint8 or state.shape != self.state.shape:
-            raise ProgramError(f"a state of {state.size} {state.dtype}: this Program's has {self.state.size} uint8")
-        check_rows(self.program, {**self._blocks, STATE: state})  # what kernels follow, and the guard's last command
-        self.state[:] = state
-        self._ask_for_nothing()
+        size = self.program.initial_state.size
+        if state.dtype != np.uint8 or state.shape[-1:] != (size,) or state.ndim > self.state[rows].ndim:
+            raise ProgramError(f"a state of {state.shape} {state.dtype}: this Program's has {size} uint8")
+        for one in state.reshape(-1, size):  # what kernels follow, and the guard's last command
+            check_rows(self.program, {**self._blocks, STATE: one})
+        self.state[rows] = state
+        self._ask_for_nothing(rows)
 
 
-def _again(program: Program, state: np.ndarray, io: np.ndarray) -> Bound:
-    bound = Bound(program)
+def _again(program: Program, rows: int | None, state: np.ndarray, io: np.ndarray) -> Bound:
+    bound = Bound(program, rows)
     bound.restore(state)
     bound.io[:] = io
     return bound

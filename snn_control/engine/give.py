@@ -1,4 +1,4 @@
-"""Python values that no compiled code reads (lists, other dtypes) into the io slot of an input, or an InputError."""
+"""What compiled code does not take of Python (lists, other dtypes) into the io slot of an input, or an InputError."""
 
 from __future__ import annotations
 
@@ -9,30 +9,20 @@ import numpy as np
 
 from ..errors import InputError, counted
 
-__all__ = ["give_events", "give_value"]
+__all__ = ["give", "give_numbers"]
 
 
-def give_value(path: str, data: np.ndarray, value: Any) -> None:
-    """``data`` [float64] = the numbers of a value that stands at ``path``; raises InputError where they do not fit."""
-    rule = f"must be {counted(data.size)}"
-    try:
-        given = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        shown = " ".join(repr(value).split())
-        raise InputError(f"{path} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {rule}") from None
-    if given.size != data.size:
-        raise InputError(f"{path}: shape {given.shape}: {rule}")
-    data[:] = given.reshape(data.shape)
+def give(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
+    """Give an input a value that stands at ``path``; raises InputError where it does not fit.
 
-
-def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
-    """Events that stand at ``path`` into their io slot.
-
-    take : of an input, see `snn_control.engine.take_events.taker`
-    value : (n, 4) rows of t, x, y, p, or a tuple of the four arrays; t as in `Controller.step`
-
-    Raises InputError where the shapes do not fit.
+    take : of the input, see `snn_control.engine.bound.input_taker`
+    data : the numbers of a value input, float64; None of an events input
+    value : numbers; of events (n, 4) rows of t, x, y, p, or a tuple of the four arrays, t as in `Controller.step`
     """
+    if data is not None:
+        give_numbers(path, data, value)
+        take(data)
+        return
     if isinstance(value, tuple) and len(value) == 4:
         columns = value
     else:
@@ -42,6 +32,19 @@ def give_events(path: str, take: Callable[..., bool], value: Any) -> None:
         columns = tuple(rows.T)
     if not take(*columns):
         take(*_usual_columns(path, columns))
+
+
+def give_numbers(path: str, data: np.ndarray, value: Any) -> None:
+    """``data`` [float64] = the numbers of a value; raises InputError where they do not fit."""
+    rule = f"must be {counted(data.size)}"
+    try:
+        given = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        shown = " ".join(repr(value).split())
+        raise InputError(f"{path} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {rule}") from None
+    if given.size != data.size:
+        raise InputError(f"{path}: shape {given.shape}: {rule}")
+    data[:] = given.reshape(data.shape)
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:

@@ -21,7 +21,7 @@ from ..errors import ProgramError
 from ..files import Arrays, replace_file
 from .facts import NOTHING_KNOWN, Facts
 
-__all__ = ["ALIGN", "Operation", "Place", "Program", "aligned", "element"]
+__all__ = ["ALIGN", "Operation", "Place", "Program", "aligned", "element", "up"]
 
 SCHEMA = 2
 ALIGN = 64
@@ -30,14 +30,20 @@ NUMBER, PROGRAM, STATE, IO = range(4)  # kinds of operand
 PRE, STEP, POST = range(3)  # sections of a tick
 
 
-def aligned(n_bytes: int) -> np.ndarray:
-    """(n_bytes,) uint8 of zeros whose first byte lies at a multiple of 64.
+def up(n_bytes: int) -> int:
+    """The next multiple of 64."""
+    return -(-n_bytes // ALIGN) * ALIGN
+
+
+def aligned(n_bytes: int, *rows: int) -> np.ndarray:
+    """(*rows, n_bytes) uint8 of zeros, of which every row begins at a multiple of 64 bytes.
 
     NumPy asks for huge pages where a block is large, and the system gives memory when it is first written.
     """
-    block = np.zeros(n_bytes + ALIGN, np.uint8)
+    size = math.prod(rows) * up(n_bytes)
+    block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
-    return block[start : start + n_bytes]
+    return block[start : start + size].reshape(*rows, up(n_bytes))[..., :n_bytes]
 
 
 @dataclass(frozen=True)

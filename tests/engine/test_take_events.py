@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_control.engine.give import give_events
+from snn_control.engine.give import give as give_input
 from snn_control.engine.take_events import taker
 from snn_control.errors import InputError
 
@@ -72,7 +72,7 @@ def test_every_dtype_and_stride_is_taken_as_numpy_converts_it(seed, n, dtypes, s
         for dtype, bounds in zip(dtypes, ((0, 30000), (-3, 140), (-3, 140), (-2, 3)))
     )
     got, want = Slot(), expected(columns)
-    give_events("here", got.take, columns)
+    give_input("here", got.take, None, columns)
     assert got.slot.tolist() == want.slot.tolist()
     for a, b in zip(got.columns, want.columns):
         assert a.tobytes() == b.tobytes(), (a, b)
@@ -83,7 +83,7 @@ def test_rows_of_one_dtype_are_taken_as_their_columns(dtype):
     rng = np.random.default_rng(0)
     rows = rng.uniform(0, 140, (30, 4)).astype(dtype)
     got, want = Slot(), expected(tuple(rows.T))
-    give_events("here", got.take, rows)
+    give_input("here", got.take, None, rows)
     for a, b in zip((got.slot, *got.columns), (want.slot, *want.columns)):
         assert a.tobytes() == b.tobytes()
 
@@ -129,5 +129,5 @@ def test_what_it_cannot_read_is_left_to_the_caller():
 def test_what_nobody_can_read_is_an_error(value, text):
     slot = Slot()
     with pytest.raises(InputError, match=text):
-        give_events("here", slot.take, value)
+        give_input("here", slot.take, None, value)
     assert slot.slot.tolist() == [-1] * 8

@@ -22,8 +22,7 @@ from .projections import connect
 from .restart import add_restart, restarts
 from .builder import Builder
 from ..facts import Facts, InputFacts, OutputFacts, PopulationFacts, ProjectionFacts, RuleFacts
-from ..program import element
-from ..program import POST, PRE, PROGRAM, STATE, STEP, Program
+from ..program import POST, PRE, PROGRAM, STATE, STEP, Program, element
 
 __all__ = ["build"]
 

@@ -15,9 +15,8 @@ from ..facts import CountedFacts
 from ..control import LEARNING, ON, SWITCH_WORDS, words_of
 from ..lowering import FLOAT_MAX, NeuronLowering
 from ..kernels.spikes import HEADER
-from ..program import element
 from .layout import Layout
-from ..program import POST, PRE, STEP, Operation, Place
+from ..program import POST, PRE, STEP, Operation, Place, element, up
 from ..random import operation_number
 from ..registry import kernel
 from .times import whole_steps
@@ -58,10 +57,6 @@ def lowering_of(
     if lowering is None:
         raise BuildError(path, type(description).__name__, rule, registry.faults())
     return lowering
-
-
-def _up(n: int) -> int:
-    return -(-n // 64) * 64
 
 
 @dataclass
@@ -274,13 +269,13 @@ class Builder:
         """The spike lists of a population; as many as a delay needs, and a tick, for who reads all of them after it."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
         multiplicity = HEADER + 4 * n if multiple else 0
-        stride = _up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
+        stride = up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
         ring = self.layout.state(f"{name}.spikes", "uint8", slots * stride)
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
         """The words of a row of neurons that fire, from the flags to the refractory period."""
-        flags = self.layout.state("", "uint8", _up(node.size))
+        flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
             raise BuildError(f"{where}.refractory", refractory, "must be at most 65535 steps")
@@ -294,7 +289,7 @@ class Builder:
         node = Node(name, signal.shape[0], True, signal)
         seen = self.seen.get(name, 1)
         if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
-            node.stride, node.slots = _up(4 * node.size), slots
+            node.stride, node.slots = up(4 * node.size), slots
             node.line = self.layout.state(f"{name}.line", "uint8", slots * node.stride)
         return node
 

@@ -13,8 +13,7 @@ from ...coding import BackgroundActivity, EventsInput, HotPixels, Polarity, Rate
 from .builder import Builder, lowering_of
 from ..lowering import FilterLowering
 from ..kernels.filters import TOKEN
-from ..program import element
-from ..program import PRE, Place
+from ..program import PRE, Place, element
 
 __all__ = ["FILTERS", "EventColumns", "add_columns", "event_columns"]
 

@@ -10,13 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ...errors import NO_VALUE, BuildError
-from ..program import ALIGN, IO, PROGRAM, STATE, Place, aligned
+from ..program import IO, PROGRAM, STATE, Place, aligned, up
 
 __all__ = ["Layout"]
-
-
-def _up(n: int) -> int:
-    return -(-n // ALIGN) * ALIGN
 
 
 def _axes(shape: tuple[int, ...] | int) -> tuple[int, ...]:
@@ -34,7 +30,7 @@ class Layout:
 
     def _place(self, kind: int, name: str, dtype: str, shape: tuple[int, ...]) -> Place:
         place = Place(kind, self._size[kind], dtype, tuple(int(n) for n in shape))
-        self._size[kind] += _up(place.n_bytes)
+        self._size[kind] += up(place.n_bytes)
         if name:
             self.names[name] = place
         return place

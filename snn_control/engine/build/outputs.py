@@ -16,8 +16,7 @@ from .builder import Builder, Node, lowering_of, matrix, vector
 from ..lowering import DecoderLowering
 from ..control import LEARNING
 from ..kernels import outputs
-from ..program import element
-from ..program import POST, STEP, Place
+from ..program import POST, STEP, Place, element
 from .times import whole_steps
 
 __all__ = ["DECODERS", "add_guard", "add_output", "look_back", "terms_of"]

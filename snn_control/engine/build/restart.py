@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import BuildError
 from .builder import Builder
-from ..program import ALIGN, PRE, STATE, Place
+from ..program import PRE, STATE, Place, up
 
 __all__ = ["add_restart", "restarts"]
 
@@ -50,9 +50,8 @@ def restarts(b: Builder, first: int) -> np.ndarray:
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())
     parts: list[list[int]] = []
     for offset, n_bytes in starts:
-        n_bytes = -(-n_bytes // ALIGN) * ALIGN  # every array has the room up to the next
         if parts and sum(parts[-1]) == offset:
-            parts[-1][1] += n_bytes
+            parts[-1][1] += up(n_bytes)  # every array has the room up to the next
         else:
-            parts.append([offset, n_bytes])
+            parts.append([offset, up(n_bytes)])
     return np.array(parts, np.int64).reshape(-1, 2)
