@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -34,6 +34,14 @@ from .spaces import parts_of
 __all__ = ["Controller", "Stepped", "alone", "build_program"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+#: what is counted of an input, and of the guard -> which of its words has it
+OF_INPUT = {
+    "clamped": encoders.CLAMPED, "rejected": encoders.REJECTED, "stale_ticks": encoders.STALE, "cut": encoders.CUT
+}  # fmt: skip
+OF_GUARD = {
+    "faults": outputs.FAULTS, "safe_ticks": outputs.SAFE_TICKS, "clamped": outputs.CLAMPS,
+    "slew_limited": outputs.SLEWED,
+}  # fmt: skip
 
 
 def build_program(spec: ControllerSpec) -> Program:
@@ -400,27 +408,12 @@ class Controller(Stepped):
         """What was counted since the reset: ticks, spikes, synaptic operations, what the guard and inputs saw, and the
         `workload` in NeuroBench's terms. Under ``learning`` whether each rule is on, and how many weights it visited.
         """
-        a = self.bound.array
-        spiking = self.program.facts.spiking
-        guard = self._guard
+        a, spiking = self.bound.array, self.program.facts.spiking
         return {
             "ticks": int(a("clock")[0]),
             "spikes": dict(zip(spiking, a("spike_counts")[: len(spiking)].tolist(), strict=True)),
             "synaptic_operations": int(a("synaptic_operations").sum()),
-            "inputs": {
-                name: {
-                    key: int(a(f"{name}.counters")[word])
-                    for key, word in (
-                        ("clamped", encoders.CLAMPED),
-                        ("rejected", encoders.REJECTED),
-                        ("stale_ticks", encoders.STALE),
-                        ("cut", encoders.CUT),
-                    )
-                }
-                | ({"replaced": int(a(f"{name}.replaced")[0])} if f"{name}.replaced" in self.program.names else {})
-                | (self._seen(name, spec.filters) if spec.kind == "events" else {})
-                for name, spec in self.inputs.items()
-            },
+            "inputs": {name: self._counted(one) for name, one in self.inputs.items()},
             "learning": {
                 rule.title: {
                     "name": rule.name,
@@ -429,20 +422,21 @@ class Controller(Stepped):
                 }
                 for k, rule in enumerate(self._rules)
             },
-            "guard": {
-                "faults": int(guard[outputs.FAULTS]),
-                "safe_ticks": int(guard[outputs.SAFE_TICKS]),
-                "clamped": int(guard[outputs.CLAMPS]),
-                "slew_limited": int(guard[outputs.SLEWED]),
-            },
+            "guard": {key: int(self._guard[word]) for key, word in OF_GUARD.items()},
             "workload": workload(self.bound),
-        }  # fmt: skip
+        }
 
-    def _seen(self, name: str, filters: Sequence[str]) -> dict[str, Any]:
-        """What became of the events of an input; ``filtered`` is what each filter removed of those in the frame."""
-        events, out = self.bound.array(f"{name}.events").tolist()
-        removed = self.bound.array(f"{name}.removed").tolist()[-len(filters) :] if filters else []
-        return {"events": events, "out_of_frame": out, "filtered": dict(zip(filters, removed, strict=True))}
+    def _counted(self, one: InputFacts) -> dict[str, Any]:
+        """What was counted of an input; ``filtered`` is what each filter removed of the events in the frame."""
+        name, a = one.name, self.bound.array
+        found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
+        if f"{name}.replaced" in self.program.names:
+            found["replaced"] = int(a(f"{name}.replaced")[0])
+        if one.kind == "events":
+            found["events"], found["out_of_frame"] = a(f"{name}.events").tolist()
+            removed = a(f"{name}.removed").tolist()[-len(one.filters) :] if one.filters else []
+            found["filtered"] = dict(zip(one.filters, removed, strict=True))
+        return found
 
 
 def _again(cls: type[Controller], program: Program, repeat: int, state: np.ndarray) -> Controller:

@@ -224,23 +224,18 @@ class Table(Word):
         return f"{self.dtype}[{len(self.rows)}, {self.size}], {kind}: rows {', '.join(self.rows)}"
 
 
-class Scalars(Word):
+class Scalars(Table):
     """Numbers with names, in one array: the parameter is a named tuple of them."""
 
     def __init__(self, dtype: str, *names: str) -> None:
-        self.dtype, self.fields = dtype, names
-        self.uses = (namedtuple("_".join(("Scalars", *names)), names),)
+        super().__init__(dtype, 1, *names)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        n = len(self.fields)
-        values = ", ".join(f"{self.dtype}({w[parameter]}, {n})[{k}]" for k in range(n))
+        values = ", ".join(f"{self.dtype}({w[parameter]}, {len(self.rows)})[{k}]" for k in range(len(self.rows)))
         return [f"{parameter} = {self.uses[0].__name__}({values})"]
 
-    def check(self, parameter: str, w: Any) -> None:
-        View(self.dtype, len(self.fields)).check(parameter, w)
-
     def __str__(self) -> str:
-        return f"{self.dtype}[{len(self.fields)}], read: {', '.join(self.fields)}"
+        return f"{self.dtype}[{len(self.rows)}], read: {', '.join(self.rows)}"
 
 
 class Record(Word):

@@ -39,19 +39,15 @@ def times_fired(spikes, k):
     return np.int64(spikes.times[k]) if spikes.times.size > 0 else 1
 
 
-def copy_spikes(words, first, end, rows, room):
-    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``.
-
-    Returns how many rows there are, of which no more than ``room`` are written.
-    """
-    out, total = i64(rows, 3 * room), 0
+def copy_spikes(words, first, end, rows):
+    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``; count
+    them."""
+    total = 0
     for step in range(first, end):
         spikes = spikes_of_step(words, step)
         for k in range(spikes.fired.size):
-            if total < room:
-                out[3 * total] = step
-                out[3 * total + 1] = spikes.fired[k]
-                out[3 * total + 2] = times_fired(spikes, k)
+            row = i64(rows + 24 * total, 3)
+            row[0], row[1], row[2] = step, spikes.fired[k], times_fired(spikes, k)
             total += 1
     return total
 
@@ -60,10 +56,9 @@ class SpikeRing:
     """The ring of spike lists of a population of a bound Program (`snn_control.engine.kernels.spikes`)."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
-        self._bound = bound  # which holds the ring
+        self._bound, self._size = bound, facts.size  # it holds the ring
         self._words = np.array(ring_words(bound, facts), np.int64)
-        self._rows = np.empty((256, 3), np.int64)
-        self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64,int64)")
+        self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64)")
 
     def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Who fired in the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
@@ -71,12 +66,7 @@ class SpikeRing:
         Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron: a neuron that fired in a
         step, and how often it did.
         """
-        total = self._copied(first, end)
-        if total > len(self._rows):
-            self._rows = np.empty((total, 3), np.int64)
-            self._copied(first, end)
-        step, neuron, times = self._rows[:total].T.copy()
+        rows = np.empty((max(0, end - first) * self._size, 3), np.int64)
+        total = self._copy(self._words.ctypes.data, first, end, rows.ctypes.data)
+        step, neuron, times = rows[:total].T.copy()
         return step, neuron, times
-
-    def _copied(self, first: int, end: int) -> int:
-        return int(self._copy(self._words.ctypes.data, first, end, self._rows.ctypes.data, len(self._rows)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.build.times import whole_steps
+from ..engine.build.builder import whole_steps
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import BuildError, DescriptionError
 from ...network import Connector, Distribution, FromArrays
+from ...network.connectors import pointers_of
 from ..lowering import FLOAT_MAX
 
 __all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
@@ -54,7 +55,8 @@ class Rows:
     def kept(self, keep: np.ndarray) -> Rows:
         """Those of the synapses that ``keep`` (k,) bool, in the caller's order, is true for."""
         pre = self.sources()[keep]
-        return Rows(_pointers(pre, self.pointers.size - 1), None if self.pre is None else pre, self.post[keep])
+        counts = np.bincount(pre.astype(np.int64), minlength=self.pointers.size - 1)
+        return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
         """Write (k, 2) uint32: targets, ascending within a row, and their words."""
@@ -99,19 +101,13 @@ def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent
             low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
             if low < 0 or high >= n:
                 raise BuildError(f"{label}.{key}", low if low < 0 else high, f"must lie in [0, {n})")
-        return Rows(_pointers(pre, n_pre), pre, post)
+        return Rows(pointers_of(np.bincount(pre.astype(np.int64, copy=False), minlength=n_pre)), pre, post)
     try:
         pointers, targets = connector.rows(n_pre, n_post, recurrent)
     except DescriptionError as error:
         path = f"{label}.connection" + (f".{error.path}" if error.path else "")
         raise BuildError(path, error.value, error.rule, error.fix) from None
     return Rows(pointers, None, targets)
-
-
-def _pointers(pre: np.ndarray, n_pre: int) -> np.ndarray:
-    """Row pointers (n_pre + 1,) uint32 of synapses by their presynaptic neurons."""
-    counts = np.bincount(pre.astype(np.int64, copy=False), minlength=n_pre)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:

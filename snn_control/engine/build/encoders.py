@@ -41,7 +41,6 @@ def _direct(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, coding.LinearEncoder)
     weights = np.asarray(encoder.weights, np.float64)
     if weights.ndim != 2 or weights.shape[0] != n:
         raise BuildError(f"{where}.weights", f"shape {weights.shape}", f"must be ({n}, neurons)")
@@ -56,7 +55,6 @@ def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 def _span(spec: coding.ValueInput) -> tuple[np.ndarray, np.ndarray]:
     """First and last centre of receptive fields, (size,) each."""
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, coding.PopulationEncoder | coding.FieldsEncoder)
     low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
     high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
     if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
@@ -66,7 +64,6 @@ def _span(spec: coding.ValueInput) -> tuple[np.ndarray, np.ndarray]:
 
 def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, coding.PopulationEncoder)
     (low, high), m = _span(spec), encoder.neurons
     centres = np.linspace(low, high, m, axis=1)
     sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
@@ -82,7 +79,6 @@ def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    assert isinstance(encoder, coding.FieldsEncoder)
     sigma = encoder.sigma
     if encoder.grid is None:
         centres = np.asarray(encoder.centres, np.float64)
@@ -136,7 +132,6 @@ def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[
 
 def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     lay, encoder = b.layout, spec.encoder
-    assert isinstance(encoder, coding.PoolEncoder)
     grid = _cells(b, spec, encoder.on_weight, -encoder.off_weight)
     n = grid["n"]
     plain = encoder.response == "sum" and encoder.tau is None

@@ -11,7 +11,7 @@ import numpy as np
 from ... import network
 from ..lowering import NeuronLowering, Numbers
 from ..kernels import neurons
-from .times import whole_steps
+from .builder import whole_steps
 
 __all__ = ["NEURONS"]
 

@@ -12,12 +12,11 @@ from ... import coding
 from ...errors import BuildError
 from .. import registry
 from .projections import fan_out, product, zeros
-from .builder import Builder, Node, lowering_of, matrix, vector
+from .builder import Builder, Node, lowering_of, matrix, vector, whole_steps
 from ..lowering import DecoderLowering
 from ..control import LEARNING
 from ..kernels import outputs
 from ..program import POST, STEP, Place, element
-from .times import whole_steps
 
 __all__ = ["DECODERS", "add_guard", "add_output", "look_back", "terms_of"]
 

@@ -13,7 +13,7 @@ from ...network.convolution import Convolution
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words, without_zeros
 from ..program import STEP, Place
-from .rules import add_rules, keep_synapses, keep_weights
+from .rules import add_rules, keep_weights
 
 __all__ = ["connect", "product"]
 
@@ -165,7 +165,7 @@ def _dense(d: Delivery) -> None:
         d.emit("dense_spikes_int8", weights=b.layout.constant(d.name, whole), counter=counter, **own)
         return
     words = {"counter": d.counter(weights.size, zeros=zeros(weights))}
-    words["weights"] = keep_weights(b, d.index, weights, d.source)
+    words["weights"] = keep_weights(b, d.index, weights.shape, lambda to: np.copyto(to, weights), d.source)
     if one_to_one:
         d.emit("one_to_one_graded", **words)
     else:
@@ -200,7 +200,8 @@ def _sparse(d: Delivery) -> None:
         words = lay.reserve(d.name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
         d.emit("csr_spikes_int8", weights=words, scale=lay.floats(scale), **common)
         return
-    kept = keep_synapses(b, d.index, rows, weight_words(path, weights, shape), d.source, pointers)
+    bits = weight_words(path, weights, shape)
+    kept = keep_weights(b, d.index, (rows.size, 2), lambda to: rows.fill(to, bits), d.source, rows, pointers)
     if steps == 1:
         d.emit("csr_spikes", weights=kept, **common)
         return

@@ -45,8 +45,7 @@ def restarts(b: Builder, first: int) -> np.ndarray:
     These are the states of all populations, and those handed out from ``first`` on: what projections, rules and
     decoders remember. What has been learned, and which rules are on, stays.
     """
-    learned = {f"{plastic.title}.weights" for plastic in b.plastic.values()}
-    later = [place for name, place, _ in b.layout.states[first:] if name not in learned]
+    later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())
     parts: list[list[int]] = []
     for offset, n_bytes in starts:

@@ -6,6 +6,7 @@ A lowering is a function (builder, plastic projection) that emits operations int
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ from ...errors import BuildError
 from ...network import IF, PES, STDP, EProp, Projection, RewardSTDP
 from .builder import Builder, Node, bounded, lowering_of, matrix
 from .connectivity import Rows
-from ..program import PROGRAM, STATE, STEP, Place
+from ..program import STATE, STEP, Place
 from ..registry import kernel
 
-__all__ = ["RULES", "Plastic", "add_rules", "keep_synapses", "keep_weights"]
+__all__ = ["RULES", "Plastic", "add_rules", "keep_weights"]
 
 Words = dict[str, Any]
 
@@ -91,54 +92,38 @@ class Plastic:
         return node
 
 
-def keep_weights(b: Builder, index: int, values: np.ndarray, source: Words) -> Place:
-    """Where the weights of a projection stand: in the Program, or in the State where a rule learns them."""
-    p, title = b.network.projections[index], _title(b, index)
-    if p.learning is None:
-        return b.layout.constant(f"{title}.weights", values)
-    _check_bounds(p, values)
-    place = b.layout.state(f"{title}.weights", values.dtype.str, values.shape, values)
-    _remember(b, index, title, place, source)
-    return place
+def keep_weights(
+    b: Builder, index: int, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], source: Words,
+    rows: Rows | None = None, pointers: Place | None = None,
+) -> Place:
+    """Where the weights of a projection stand: in the Program, or in the State where a rule learns them.
 
-
-def keep_synapses(b: Builder, index: int, rows: Rows, words: Any, source: Words, pointers: Place) -> Place:
-    """`keep_weights` for the pairs of sparse synapses; ``words`` as `Rows.fill` takes them."""
-    p, title = b.network.projections[index], _title(b, index)
-
-    def fill(pairs: np.ndarray) -> None:
-        rows.fill(pairs, words)
-        if p.learning is not None:
-            _check_bounds(p, pairs[:, 1].view(np.float32))
-
-    kind = PROGRAM if p.learning is None else STATE
-    place = b.layout.reserve(f"{title}.weights", "uint32", (rows.size, 2), fill, kind)
-    if p.learning is not None:
-        b.layout.names[f"{title}.pointers"] = pointers
-        _remember(b, index, title, place, source, rows, pointers)
-    return place
-
-
-def _title(b: Builder, index: int) -> str:
-    projections, p = b.network.projections, b.network.projections[index]
+    shape : of float32 weights; of the pairs of sparse synapses, whose ``rows`` and ``pointers`` are given
+    fill : writes them
+    source : words of what arrives
+    """
+    lay, projections, p = b.layout, b.network.projections, b.network.projections[index]
     before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
-    return f"{p.pre}->{p.post}" + (f"#{before + 1}" if before else "")
+    title, dtype = f"{p.pre}->{p.post}" + (f"#{before + 1}" if before else ""), "float32" if rows is None else "uint32"
+    rule = p.learning
+    if rule is None:
+        return lay.reserve(f"{title}.weights", dtype, shape, fill)
 
+    def fill_within(array: np.ndarray) -> None:
+        fill(array)
+        weights = array if rows is None else array[:, 1].view(np.float32)
+        low, high = bounded("", [rule.w_min, rule.w_max], 2)
+        if weights.size and not (low <= weights.min() and weights.max() <= high):
+            beyond = float(weights.min() if weights.min() < low else weights.max())
+            limits = f"must lie in the rule's [w_min, w_max] = [{low:g}, {high:g}]"
+            raise BuildError(f"{p.label}.weights", beyond, limits)
 
-def _check_bounds(p: Projection, weights: np.ndarray) -> None:
-    assert p.learning is not None
-    low, high = bounded("", [p.learning.w_min, p.learning.w_max], 2)
-    if weights.size and not (low <= weights.min() and weights.max() <= high):
-        beyond = float(weights.min() if weights.min() < low else weights.max())
-        raise BuildError(f"{p.label}.weights", beyond, f"must lie in the rule's [w_min, w_max] = [{low:g}, {high:g}]")
-
-
-def _remember(b: Builder, index: int, title: str, weights: Place, source: Words, *sparse: Any) -> None:
-    p = b.network.projections[index]
-    assert p.learning is not None
-    rows, pointers = sparse or (None, None)
-    switch = b.layout.names[f"{title}.learning"] = b.switches[index]
-    b.plastic[index] = Plastic(p, title, b.nodes[p.pre], b.nodes[p.post], weights, source, pointers, rows, switch)
+    place = lay.reserve(f"{title}.weights", dtype, shape, fill_within, STATE)
+    if pointers is not None:
+        lay.names[f"{title}.pointers"] = pointers
+    switch = lay.names[f"{title}.learning"] = b.switches[index]
+    b.plastic[index] = Plastic(p, title, b.nodes[p.pre], b.nodes[p.post], place, source, pointers, rows, switch)
+    return place
 
 
 def add_rules(b: Builder) -> None:
