@@ -14,8 +14,9 @@ from snn_control.batch import Batch
 from snn_control.coding import EventsInput, MembraneDecoder, Output, PoolEncoder, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.engine.compile import compile_function
 from snn_control.engine.program import Program
-from snn_control.engine.tick import tables_function
+from snn_control.engine.tick import TABLES, run_tables
 from snn_control.network import LI, Network, Population, Projection
 
 from .engine import undisturbed
@@ -44,7 +45,7 @@ def ways() -> dict[str, tuple[Callable[[], Any], int]]:
     events = tuple(c.astype(dtype) for c, dtype in zip(columns, ("i8", "u2", "u2", "u1"), strict=True))
     rows = np.stack([columns[0] * 1e-9, *columns[1:]], axis=1)
     step, data = values.bound.stepper("x"), values.bound.array("x.data")
-    run, table = tables_function(), values.bound.table
+    run, table = compile_function(run_tables, TABLES), values.bound.table
     values.step({"x": x})
     camera.step({"x": x, "camera": events})
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from .controller import Stepped, alone
 from .engine.bound import input_taker
+from .engine.compile import compile_function
 from .engine.give import give, give_numbers
 from .engine.program import Program
 from .engine.slots import AGE, FRESH
-from .engine.tick import tables_function
+from .engine.tick import TABLES, run_tables
 from .errors import InputError, ProgramError
 
 __all__ = ["Batch"]
@@ -43,7 +44,7 @@ class Batch(Stepped):
         self.n = n
         blocks = list(zip(self.bound.io, self.bound.state, strict=True))
         self._take = {k: [input_taker(program, *row, one) for row in blocks] for k, one in self.inputs.items()}
-        self._run_tables = tables_function()
+        self._run_tables = compile_function(run_tables, TABLES)
 
     # stepping ------------------------------------------------------------------------------------------------
     @alone

@@ -63,7 +63,11 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
     if isinstance(parts, Mapping):
         for name, one in inputs.items():
             if name in parts:
-                _check_part(name, one, parts[name])
+                where = f"inputs.{name}.size"
+                if one.kind == "value":
+                    _check_size(where, one.size, f"environment's observation['{name}']", parts[name])
+                else:
+                    _check_sensor(where, one.size, parts[name])
             elif one.required:
                 raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
         return
@@ -88,13 +92,6 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
             if sizes and sum(sizes.values()) == numbers:
                 return sizes
     return {}
-
-
-def _check_part(name: str, one: Any, space: Any) -> None:
-    if one.kind == "value":
-        _check_size(f"inputs.{name}.size", one.size, f"environment's observation['{name}']", space)
-    else:
-        _check_sensor(f"inputs.{name}.size", one.size, space)
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from dataclasses import asdict
 from typing import Any
 
 from ..analysis.diagnosis import diagnose
@@ -95,7 +96,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     controller = Controller.from_spec(spec)
     controller.step({})  # compiles what is missing, runs once
     program, facts = controller.program, controller.program.facts
-    plain = facts.data()
+    plain = asdict(facts)
     health = diagnose(spec, probe(program, stimulus_of(options, spec), keep=False))
     return {
         "file": str(path),

@@ -20,11 +20,11 @@ from .places import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
 from .rows import WORDS, Kernel
-from .slots import EVENT_COLUMNS, SLOT_WORDS
+from .slots import EVENT_COLUMNS
 from .take_events import taker
 from .tick import HEADER
 
-__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_taker", "io_arrays"]
+__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker"]
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
@@ -142,28 +142,24 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
     return seen
 
 
-def io_arrays(program: Program, io: np.ndarray, kind: str, name: str, **dtypes: str) -> list[np.ndarray]:
-    """Arrays of input ``name`` that compiled code writes to; raises ProgramError where they are not as they must."""
-    places = {key: program.names.get(f"{name}.{key}") for key in dtypes}
-    for key, place in places.items():
-        if place is None or place.kind != IO or np.dtype(place.dtype) != dtypes[key]:
-            raise ProgramError(f"'{name}' is not {kind}")
-        address_of(place, {IO: io})
-    arrays = [place.view(io) for place in places.values()]  # type: ignore[union-attr]
-    if arrays[0].size < SLOT_WORDS or len({a.size for a in arrays[1:]}) != 1:
-        raise ProgramError(f"'{name}' is not {kind}")
-    return arrays
+def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
+    """Slot and numbers of a value input, or slot and columns of an events input, in an io block.
+
+    Raises ProgramError where the Program has no such input.
+    """
+    if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
+        raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
+    keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
+    return [program.names[f"{name}.{key}"].view(io) for key in keys]
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
     """``take(x)`` into a value input (`snn_control.engine.calls`), ``take(t, x, y, p)`` into an events input
     (`snn_control.engine.take_events`)."""
-    period = program.facts.period_ns
+    period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
-        slot, data = io_arrays(program, io, "a value input", one.name, slot="<i8", data="<f8")
-        return calls.value_taker(slot, data, period, io)
-    slot, *columns = io_arrays(program, io, "an events input", one.name, slot="<i8", **EVENT_COLUMNS)
-    return taker(slot, columns, program.names["clock"].view(state), period, io, state)
+        return calls.value_taker(slot, *data, period, io)
+    return taker(slot, data, program.names["clock"].view(state), period, io, state)
 
 
 class Bound:
@@ -213,7 +209,7 @@ class Bound:
         x : (size,) float32 or float64, C-contiguous; anything else raises InputError and nothing happens. A builtin as
         `tick` is, for drivers whose input is an array already. Raises ProgramError if there is no such input.
         """
-        slot, data = io_arrays(self.program, self.io, "a value input", name, slot="<i8", data="<f8")
+        slot, data = input_arrays(self.program, self.io, name, "value")
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:

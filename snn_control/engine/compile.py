@@ -30,8 +30,8 @@ from numba.core.compiler import CompileResult
 from numba.core.sigutils import normalize_signature
 from numba.core.typing.ctypes_utils import to_ctypes
 
+from . import machine_code
 from .code_cache import CodeFile, usable_folder
-from .machine_code import Callback
 
 __all__ = ["compilations", "compile_callback", "compile_function", "source_digest"]
 
@@ -144,10 +144,10 @@ def compile_callback(function: Callable, signature: str) -> int:
     or taken from the cache; it stays alive as long as the process.
     """
 
-    def make(file: CodeFile) -> Callback:
-        return file.read(Callback.loaded) or Callback.compiled(function, signature, OPTIONS, file)
+    def make(file: CodeFile) -> machine_code.Callback:
+        return file.read(machine_code.loaded) or machine_code.compiled(function, signature, OPTIONS, file)
 
-    return _once(function, signature, make).address
+    return _once(function, signature, make)[0]
 
 
 @functools.cache  # it is asked for again at each call of some

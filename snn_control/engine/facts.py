@@ -10,7 +10,7 @@ from ..errors import ProgramError
 
 __all__ = [
     "NOTHING_KNOWN", "CountedFacts", "Facts", "InputFacts", "OutputFacts", "PopulationFacts", "ProjectionFacts",
-    "RuleFacts",
+    "RuleFacts", "from_json",
 ]  # fmt: skip
 
 
@@ -124,32 +124,26 @@ class Facts:
     def period_ns(self) -> int:
         return round(self.period * 1e9)
 
-    def data(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def of(cls, data: Any) -> Facts:
-        """Facts from the JSON data that `data` gives; raises ProgramError where its form is wrong."""
-        return _made(cls, "facts", data)
-
 
 NOTHING_KNOWN = Facts()
 
 
-def _made(hint: Any, where: str, data: Any) -> Any:
-    """Data of JSON as a value of an annotation: a dataclass, a tuple of any length, a word or a number."""
+def from_json(hint: Any, where: str, data: Any) -> Any:
+    """Data of JSON as a value of an annotation: a dataclass, a tuple of any length, a word or a number.
+
+    Raises ProgramError where its form is another; ``where`` it stands.
+    """
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         if not isinstance(data, dict) or set(data) != set(hints):
             raise ProgramError(f"{where}: has not the fields of {hint.__name__}")  # type: ignore[union-attr]
-        return hint(**{name: _made(one, f"{where}.{name}", data[name]) for name, one in hints.items()})
+        return hint(**{name: from_json(one, f"{where}.{name}", data[name]) for name, one in hints.items()})
     if hint is Any:  # the size of an input
         hint = tuple[int, ...] if isinstance(data, list) and len(data) == 2 else int
     if get_origin(hint) is tuple:
         if not isinstance(data, list):
             raise ProgramError(f"{where}: must be a list")
-        return tuple(_made(get_args(hint)[0], f"{where}[{k}]", one) for k, one in enumerate(data))
+        return tuple(from_json(get_args(hint)[0], f"{where}[{k}]", one) for k, one in enumerate(data))
     if type(data) is not hint and not (hint is float and type(data) is int):
         raise ProgramError(f"{where} = {data!r}: must be {hint}")
     return data

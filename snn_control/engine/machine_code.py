@@ -7,7 +7,6 @@ in a millisecond.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -19,44 +18,38 @@ from numba.core.sigutils import normalize_signature
 
 from .code_cache import CodeFile
 
-__all__ = ["Callback"]
+__all__ = ["compiled", "loaded"]
+
+Callback = tuple[int, Any]  # address of a C function, and what owns its code
 
 
-@dataclass(frozen=True)
-class Callback:
-    """A C function: its address, and what owns its code."""
+def compiled(function: Callable, signature: str, options: dict, file: CodeFile) -> Callback:
+    """``function`` as a C function of ``signature``, whose machine code is then in ``file``."""
+    made = CFunc(function, normalize_signature(signature), locals={}, options={"nopython": True, **options})
+    made.compile()
+    library = made._library
+    if not library.has_dynamic_globals:
+        module = library._final_module
+        names = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+        needed = [name for name in names if not name.startswith("llvm.")]
+        file.write((made.native_name, needed, library._get_compiled_object()))
+    return made.address, made
 
-    address: int
-    owner: Any
 
-    @classmethod
-    def compiled(cls, function: Callable, signature: str, options: dict, file: CodeFile) -> Callback:
-        """``function`` as a C function of ``signature``, whose machine code is then in ``file``."""
-        compiled = CFunc(function, normalize_signature(signature), locals={}, options={"nopython": True, **options})
-        compiled.compile()
-        library = compiled._library
-        if not library.has_dynamic_globals:
-            module = library._final_module
-            names = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
-            needed = [name for name in names if not name.startswith("llvm.")]
-            file.write((compiled.native_name, needed, library._get_compiled_object()))
-        return cls(compiled.address, compiled)
-
-    @classmethod
-    def loaded(cls, name: str, needed: Sequence[str], code: bytes) -> Callback:
-        """The function ``name`` of an object file that `compiled` wrote; raises ValueError where it cannot be."""
-        numba_itself = cpu_target.target_context  # makes LLVM ready, and knows the functions of numba's that it needs
-        if not all(map(llvm.address_of_symbol, needed)):
-            rtsys.initialize(numba_itself)  # of a function that allocates
-        unknown = [one for one in needed if not llvm.address_of_symbol(one)]
-        if unknown:  # LLVM would end the process
-            raise ValueError(f"it needs {', '.join(unknown)}, which are not there")
-        machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine()
-        module = llvm.parse_assembly("")
-        engine = llvm.create_mcjit_compiler(module, machine, use_lmm=config.USE_LLVMLITE_MEMORY_MANAGER)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        address = engine.get_function_address(name)
-        if not address:
-            raise ValueError(f"it has no function {name}")
-        return cls(address, engine)
+def loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
+    """The function ``name`` of an object file that `compiled` wrote; raises ValueError where it cannot be."""
+    numba_itself = cpu_target.target_context  # makes LLVM ready, and knows the functions of numba's that it needs
+    if not all(map(llvm.address_of_symbol, needed)):
+        rtsys.initialize(numba_itself)  # of a function that allocates
+    unknown = [one for one in needed if not llvm.address_of_symbol(one)]
+    if unknown:  # LLVM would end the process
+        raise ValueError(f"it needs {', '.join(unknown)}, which are not there")
+    machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine()
+    module = llvm.parse_assembly("")
+    engine = llvm.create_mcjit_compiler(module, machine, use_lmm=config.USE_LLVMLITE_MEMORY_MANAGER)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    address = engine.get_function_address(name)
+    if not address:
+        raise ValueError(f"it has no function {name}")
+    return address, engine

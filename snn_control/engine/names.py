@@ -6,17 +6,19 @@ facts say. A Program can come from a file, so nothing of it is believed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
-from .facts import NOTHING_KNOWN, InputFacts, OutputFacts
+from .facts import NOTHING_KNOWN
 from .kernels.outputs import GUARD_WORDS, LIMITS, guard
 from .places import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 
 __all__ = ["check_names"]
+
+Promise = tuple[str, int, str, tuple[int, ...] | None]  # name, kind of block, dtype, shape if it is known
 
 
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
@@ -30,93 +32,84 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
     Raises ProgramError where a named array is missing, has another dtype or shape than the facts say, or the facts are
     malformed.
     """
-    facts, names = program.facts, _Names(program, array)
-    clock = names.get("clock", STATE, "<i8", (2,))
-    clocked(clock)
-    found = [clock]
+    arrays: dict[str, Array] = {}
     try:
-        if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:
-            raise ProgramError(f"period = {facts.period}: must be > 0 s")
-        for named in (*facts.inputs, *facts.outputs, *facts.populations):
-            if not isinstance(named.name, str):
-                raise ProgramError(f"a name is {named.name!r}: must be a word")
-        for one in facts.inputs:
-            _check_input(names, one)
-        if facts.outputs:
-            found.append(_check_outputs(names, facts.outputs))
-        for one in facts.populations:
-            if one.spiking:
-                lists = names.get(f"{one.name}.spikes", STATE, "|u1", (one.stride * one.slots,))
-                ring(lists, one.stride, one.slots, clock, 0, one.multiplicity, one.size)
-                found.append(lists)
-        if "control" in program.names:
-            found.append(_check_control(names, *words_of(len(facts.learning))))
-        for one in facts.learning:
-            found.append(names.get(f"{one.title}.learning", STATE, "<i8", (SWITCH_WORDS,)))
-            names.get(f"{one.title}.weights", STATE, "<u4" if one.sparse else "<f4")
+        for name, kind, dtype, shape in _promises(program):
+            place = program.names.get(name)
+            if place is None or (place.kind, place.dtype) != (kind, dtype) or shape not in (None, place.shape):
+                raise ProgramError(f"'{name}' is {place}: the facts of the Program say otherwise")
+            arrays[name] = array(place)
+        _check_facts(program, arrays)
+        if program.facts.outputs:
+            _check_outputs(program, array)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ProgramError(f"facts have the wrong form: {type(error).__name__}: {error}") from None
-    return found
+    learned = [f"{one.title}.weights" for one in program.facts.learning]
+    return [one for name, one in arrays.items() if program.names[name].kind == STATE and name not in learned]
 
 
-class _Names:
-    """The names of a Program, each asked for with what it must be."""
+def _promises(program: Program) -> Iterator[Promise]:
+    """The arrays that drivers follow."""
+    facts = program.facts
+    for named in (*facts.inputs, *facts.outputs, *facts.populations):
+        if not isinstance(named.name, str):
+            raise ProgramError(f"a name is {named.name!r}: must be a word")
+    yield "clock", STATE, "<i8", (2,)
+    for one in facts.inputs:
+        yield f"{one.name}.slot", IO, "<i8", (SLOT_WORDS,)
+        columns = EVENT_COLUMNS if one.kind == "events" else {"data": "<f8"}
+        for key, dtype in columns.items():
+            yield f"{one.name}.{key}", IO, dtype, (one.capacity if one.kind == "events" else one.size,)
+    if facts.outputs:
+        size = sum(output.size for output in facts.outputs)
+        yield from (("command", IO, "<f8", (size,)), ("safe", PROGRAM, "<f8", (size,)))
+        yield "guard", STATE, "<i8", (GUARD_WORDS,)
+    for pop in facts.populations:
+        if pop.spiking:
+            yield f"{pop.name}.spikes", STATE, "|u1", (pop.stride * pop.slots,)
+    if "control" in program.names:
+        asked, taken = words_of(len(facts.learning))
+        yield from (("control", IO, "<i8", (asked,)), ("restarts", PROGRAM, "<i8", None))
+        yield "controlled", STATE, "<i8", (taken,)
+    for rule in facts.learning:
+        yield f"{rule.title}.learning", STATE, "<i8", (SWITCH_WORDS,)
+        yield f"{rule.title}.weights", STATE, "<u4" if rule.sparse else "<f4", None
 
-    def __init__(self, program: Program, array: Callable[[Place], Array]) -> None:
-        self.program, self.array = program, array
 
-    def place(self, name: str, kind: int, dtype: str, shape: tuple[int, ...] | None = None) -> Place:
-        place = self.program.names.get(name)
-        if place is None or (place.kind, place.dtype) != (kind, dtype) or shape not in (None, place.shape):
-            raise ProgramError(f"'{name}' is {place}: the facts of the Program say otherwise")
-        return place
-
-    def get(self, name: str, kind: int, dtype: str, shape: tuple[int, ...] | None = None) -> Array:
-        return self.array(self.place(name, kind, dtype, shape))
-
-
-def _check_control(names: _Names, asked: int, taken: int) -> Array:
-    """The control words; as they are taken, which the tick writes."""
-    names.get("control", IO, "<i8", (asked,))
-    restarts = names.get("restarts", PROGRAM, "<i8")
-    if restarts.data.size % 16 or len(names.program.names["restarts"].shape) != 2:
+def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
+    """What must hold beside dtypes and shapes."""
+    facts, names = program.facts, program.names
+    clocked(arrays["clock"])
+    if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:
+        raise ProgramError(f"period = {facts.period}: must be > 0 s")
+    for one in facts.inputs:
+        slot = names[f"{one.name}.slot"]
+        if one.kind == "events":
+            width, height = one.size
+            if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
+                raise ProgramError(f"input '{one.name}': size {width} x {height}: must be pixels")
+        elif names[f"{one.name}.data"].offset != slot.offset + slot.n_bytes:
+            raise ProgramError(f"input '{one.name}': its numbers must follow its slot")
+    for pop in facts.populations:
+        if pop.spiking:
+            ring(arrays[f"{pop.name}.spikes"], pop.stride, pop.slots, arrays["clock"], 0, pop.multiplicity, pop.size)
+    if "restarts" in arrays and (arrays["restarts"].data.size % 16 or len(names["restarts"].shape) != 2):
         raise ProgramError("restarts: must be pairs of an offset and a size")
-    return names.get("controlled", STATE, "<i8", (taken,))
 
 
-def _check_input(names: _Names, one: InputFacts) -> None:
-    name, slot = one.name, names.place(f"{one.name}.slot", IO, "<i8", (SLOT_WORDS,))
-    names.array(slot)
-    if one.kind == "events":
-        width, height = one.size  # type: ignore[misc]
-        for key, dtype in EVENT_COLUMNS.items():
-            names.get(f"{name}.{key}", IO, dtype, (one.capacity,))
-        if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
-            raise ProgramError(f"input '{name}': size {width} x {height}: must be pixels")
-    else:
-        data = names.place(f"{name}.data", IO, "<f8", (one.size,))
-        names.array(data)
-        if data.offset != slot.offset + slot.n_bytes:
-            raise ProgramError(f"input '{name}': its numbers must follow its slot")
-
-
-def _check_outputs(names: _Names, outputs: Sequence[OutputFacts]) -> Array:
-    """Commands are what the guard gives, as the last operation; its words."""
-    size = sum(one.size for one in outputs)
-    command, safe = (names.place(*one, "<f8", (size,)) for one in (("command", IO), ("safe", PROGRAM)))
-    words = names.place("guard", STATE, "<i8", (GUARD_WORDS,))
-    last = names.program.operations[-1] if names.program.operations else None
+def _check_outputs(program: Program, array: Callable[[Place], Array]) -> None:
+    """Commands are what the guard gives, as the last operation."""
+    names, last = program.names, program.operations[-1] if program.operations else None
+    command, safe = names["command"], names["safe"]
     row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}
-    if not row or (row["m"], row["command"], row["words"]) != (size, command, words):
+    if not row or (row["m"], row["command"], row["words"]) != (command.shape[0], command, names["guard"]):
         raise ProgramError("the last operation must be the guard of all commands")
-    limits = LIMITS.rows_of(names.array(row["limits"]).data, size)  # type: ignore[arg-type]
-    if limits.safe.tobytes() != names.array(safe).data.tobytes():
+    limits = LIMITS.rows_of(array(row["limits"]).data, command.shape[0])  # type: ignore[arg-type]
+    if limits.safe.tobytes() != array(safe).data.tobytes():
         raise ProgramError("the safe command must be the guard's")
     first = 0
-    for name, n in ((one.name, one.size) for one in outputs):
-        if n < 1 or (names.place(f"{name}.command", IO, "<f8"), names.place(f"{name}.safe", PROGRAM, "<f8")) != (
-            element(command, first, n), element(safe, first, n),
-        ):  # fmt: skip
-            raise ProgramError(f"output '{name}': must be its {n} numbers of the command")
-        first += n
-    return names.array(words)
+    for one in program.facts.outputs:
+        own = element(command, first, one.size), element(safe, first, one.size)
+        if one.size < 1 or (names.get(f"{one.name}.command"), names.get(f"{one.name}.safe")) != own:
+            raise ProgramError(f"output '{one.name}': must be its {one.size} numbers of the command")
+        first += one.size

@@ -52,17 +52,14 @@ class Array:
     indices: bool = False
     made: int = LASTING
 
-    def need(self, n: int, size: int) -> None:
-        """The kernel touches ``n`` elements of ``size`` bytes."""
-        if n < 0 or n * size > self.data.nbytes:
-            raise ProgramError(f"an operand of {self.data.nbytes} bytes: the kernel touches {n} x {size}")
-
 
 def need(n: int, size: int, *arrays: Any) -> None:
+    """The kernel touches ``n`` elements of ``size`` bytes."""
     for array in arrays:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
-        array.need(n, size)
+        if n < 0 or n * size > array.data.nbytes:
+            raise ProgramError(f"an operand of {array.data.nbytes} bytes: the kernel touches {n} x {size}")
 
 
 def writable(*arrays: Any) -> None:

@@ -12,14 +12,14 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from ..errors import ProgramError
 from ..files import Arrays, replace_file
-from .facts import NOTHING_KNOWN, Facts
+from .facts import NOTHING_KNOWN, Facts, from_json
 
 __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned", "element", "up"]
 
@@ -131,7 +131,7 @@ class Program:
             "schema": SCHEMA,
             "steps": self.steps,
             "io_bytes": self.io_bytes,
-            "facts": self.facts.data(),
+            "facts": asdict(self.facts),
             "names": {name: place(p) for name, p in self.names.items()},
             "operations": [
                 [o.kernel, o.version, o.section, o.label, [place(w) if isinstance(w, Place) else w for w in o.operands]]
@@ -171,7 +171,7 @@ class Program:
                     d["io_bytes"],
                     {name: place(p) for name, p in d["names"].items()},
                     d["steps"],
-                    Facts.of(d["facts"]),
+                    from_json(Facts, "facts", d["facts"]),
                 )
                 if not 0 <= program.io_bytes <= MOST_IO:
                     raise ProgramError(f"{path}: io_bytes = {program.io_bytes}: must be at most {MOST_IO:,}")

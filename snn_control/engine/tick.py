@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from .compile import compile_callback, compile_function
+from .compile import compile_callback
 from .control import LEARNING, RESTART, SWITCH_WORDS
 from .memory import call_kernel, i64
 from .rows import WORDS
 
-__all__ = ["HEADER", "tables_function", "tick_address"]
+__all__ = ["HEADER", "TABLES", "run_tables", "tick_address"]
+
+TABLES = "void(int64,int64,int64)"
 
 HEADER = (
     "before", "in_step", "after", "steps", "clock", "asked", "taken", "rules", "restarts", "n_restarts", "state",
@@ -75,14 +77,9 @@ def tick(table):
 
 
 def run_tables(first, stride, count):
-    """A tick of each of ``count`` tables, ``stride`` bytes apart."""
+    """A tick of each of ``count`` tables, ``stride`` bytes apart; to be compiled as `TABLES`."""
     for k in range(count):
         tick(first + k * stride)
-
-
-def tables_function():
-    """``run(first, stride, count)`` for tables in a row, callable from Python; it lets the interpreter lock go."""
-    return compile_function(run_tables, "void(int64,int64,int64)")
 
 
 def tick_address() -> int:

@@ -85,6 +85,7 @@ def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)
+    firing = [p for p in facts.populations if p.spiking]
     spikes = dict(zip(facts.spiking, bound.array("spike_counts").tolist(), strict=False))
 
     def stage_of(label: str) -> str:
@@ -97,13 +98,12 @@ def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     found = {}
     for stage in ("encoder", "network", "decoder"):
         rows = [row for row in counted(bound) if stage_of(row.label) == stage]
-        neurons = {p.name: p.size for p in facts.populations if p.spiking and stage != "decoder"
-                   and (p.name in inputs) == (stage == "encoder")}  # fmt: skip
+        members = [p for p in firing if stage == ("encoder" if p.name in inputs else "network")]
         done = sum(row.effective for row in rows)
         most = max(rows, key=lambda row: row.effective, default=None)
         found[stage] = {
-            "neurons": sum(neurons.values()),
-            "spikes": sum(spikes[name] for name in neurons) / steps,
+            "neurons": sum(p.size for p in members),
+            "spikes": sum(spikes[p.name] for p in members) / steps,
             **_operations(rows, steps),
             "most": {most.label: most.effective / done} if most is not None and done else {},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -168,6 +169,10 @@ class Builder:
         )
         return element(self.synaptic_operations, len(self.counted) - 1)
 
+    def decay(self, tau: float, steps: int = 1) -> float:
+        """Factor by which what decays with time constant ``tau`` [s] does so in ``steps`` network steps."""
+        return math.exp(-self.dt * steps / tau)
+
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
         """The words of a spike list: the newest, or with a delay [steps] that which arrives now."""
@@ -216,14 +221,9 @@ class Builder:
         return projection.receptor or ("synaptic" if synaptic else "current")
 
     def population(self, pop: Population, driven: bool = False) -> Node:
-        """Allocate a population and prepare its operation."""
-        first = len(self.layout.states)
-        node = self._population(pop, driven)
-        self.network_states += [place for _, place, _ in self.layout.states[first:]]
-        return node
-
-    def _population(self, pop: Population, driven: bool) -> Node:
+        """Allocate a population and prepare its operation; ``driven``: by an encoder."""
         name, n, model, lay = pop.name, int(pop.size), pop.neuron, self.layout
+        first = len(lay.states)
         where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
@@ -254,6 +254,7 @@ class Builder:
             words |= {"seed": self.seed, "number": self.random(name)}
         node.operation = self.operation(STEP, lowering.kernel, name, words | options | states)
         self.nodes[name] = node
+        self.network_states += [place for _, place, _ in lay.states[first:]]
         return node
 
     def random(self, name: str) -> int:

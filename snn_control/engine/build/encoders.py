@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ... import coding
@@ -140,7 +138,7 @@ def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     if plain:
         return counts
     out = lay.state(f"{spec.name}.pooled", "float32", n)
-    numbers = np.array([_decay(b, encoder.tau) if encoder.tau else 0.0, encoder.ceiling or 0.0], np.float32)
+    numbers = np.array([b.decay(encoder.tau, b.steps) if encoder.tau else 0.0, encoder.ceiling or 0.0], np.float32)
     response = RESPONSES.index(encoder.response)
     words = {"sums": counts, "out": out, "numbers": lay.constant("", numbers), "response": response}
     b.emit(PRE, "respond", n=n, **words, label=spec.name)
@@ -150,14 +148,9 @@ def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
 def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     grid = _cells(b, spec, 1.0, -1.0)
     out = b.layout.state(f"{spec.name}.pooled", "float32", grid["n"])
-    decay = b.layout.floats(_decay(b, spec.encoder.tau))
+    decay = b.layout.floats(b.decay(spec.encoder.tau, b.steps))
     b.emit(PRE, "surface", **grid, out=out, decay=decay, label=spec.name)
     return out
-
-
-def _decay(b: Builder, tau: float) -> float:
-    """Factor by which a trace with time constant ``tau`` [s] decays in one tick."""
-    return math.exp(-b.dt * b.steps / tau)
 
 
 CURVES = "snn_control.report.curves"

@@ -52,19 +52,15 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
     starts = isinstance(filters[0], Region)  # its operation begins the list; without one the whole frame does
     chain = filters if starts else [whole, *filters]
     removed = lay.state(f"{name}.removed", "int64", len(chain))
-    columns = event_columns(b, spec)
+    c, (width, height) = event_columns(b, spec), spec.size
+    words = {"slot": c.slot, "kept": c.kept, "capacity": n, "x": c.x, "y": c.y, "width": width, "height": height}
     for k, one in enumerate(chain):
-        _add_filter(b, spec, one, columns, element(removed, k), k == 0)
+        lowering = lowering_of(f"inputs.{name}.filters", one, "filters", "is no filter of events")
+        own = lowering.operands(b, spec, one, c) | {"removed": element(removed, k)}
+        if lowering.kernel == "region":
+            own["first"] = k == 0
+        b.emit(PRE, lowering.kernel, **words, **own, label=name)
     return _names(filters)
-
-
-def _add_filter(b: Builder, spec: EventsInput, one: Any, columns: EventColumns, removed: Place, first: bool) -> None:
-    lowering = lowering_of(f"inputs.{spec.name}.filters", one, "filters", "is no filter of events")
-    c, own = columns, lowering.operands(b, spec, one, columns)
-    if lowering.kernel == "region":
-        own["first"] = first
-    events = {"slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "removed": removed}
-    b.emit(PRE, lowering.kernel, width=spec.size[0], height=spec.size[1], **events, **own, label=spec.name)
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:

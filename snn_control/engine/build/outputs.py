@@ -32,7 +32,7 @@ def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
 
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
     """Rates [Hz], filtered with tau, times weights: float32 (m,), new in each step."""
-    decay, m = math.exp(-b.dt / tau), weights.shape[1]
+    decay, m = b.decay(tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
     values, decay_ = lay.constant("", scaled), lay.floats(decay)
@@ -54,18 +54,11 @@ def _membrane(b: Builder, path: str, term: coding.MembraneDecoder, node: Node, i
     if b.steps > 1 and node.operation is None and node.pulse is not None:
         rule = "what it gives is gone after a tick's first step"
         raise BuildError(f"{path}.from", term.source, rule, "let a li population read it")
-    product(b, POST, into, weights, _mean(b, path, term, node), path)
-
-
-def _mean(b: Builder, path: str, term: coding.MembraneDecoder, node: Node) -> Place:
-    """What a membrane decoder reads: the newest values, or their mean over its window."""
-    steps = _values(path, term, b.dt)
-    if steps == 1:
-        return node.signal
-    assert node.line is not None
-    x = b.layout.state("", "float32", node.size)
-    b.emit(POST, "window_mean", n=node.size, **b.line(node), steps=steps, x=x, label=path)
-    return x
+    x, steps = node.signal, _values(path, term, b.dt)
+    if steps > 1:
+        x = b.layout.state("", "float32", node.size)
+        b.emit(POST, "window_mean", n=node.size, **b.line(node), steps=steps, x=x, label=path)
+    product(b, POST, into, weights, x, path)
 
 
 SILENT = math.exp(-5)  # of what one spike adds to the sum of rates
@@ -75,7 +68,7 @@ def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecod
     lay, m = b.layout, into.shape[0]
     directions = _weights(f"{path}.directions", term.directions, node, m)
     y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
-    least = lay.floats(SILENT * ((1 - math.exp(-b.dt / term.tau)) / b.dt))
+    least = lay.floats(SILENT * ((1 - b.decay(term.tau)) / b.dt))
     words = {"out": into, "y": y, "last": lay.state("", "float32", m), "least": least, "hold": term.hold}
     b.emit(POST, "population_vector", m=m, **words, label=path)
 

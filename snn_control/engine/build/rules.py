@@ -5,7 +5,6 @@ A lowering is a function (builder, plastic projection) that emits operations int
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -139,10 +138,6 @@ def add_rules(b: Builder) -> None:
         lowering_of(f"{p.label}.learning", p.learning, "rules", rule)(b, plastic)
 
 
-def _decay(b: Builder, tau: float) -> float:
-    return math.exp(-b.dt / tau)
-
-
 def _stdp(b: Builder, plastic: Plastic) -> None:
     rule, post = plastic.rule, plastic.post
     words = plastic.words()
@@ -152,8 +147,8 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
             raise plastic.wrong("", type(rule).__name__, f"is for neurons that fire once a step: {node.name} {what}")
     low, high = plastic.bounds()
     eligible = isinstance(rule, RewardSTDP)
-    decay_e, rate = (_decay(b, rule.tau_e), rule.learning_rate * b.dt) if eligible else (0.0, 0.0)
-    decays = _decay(b, rule.tau_plus), _decay(b, rule.tau_minus)
+    decay_e, rate = (b.decay(rule.tau_e), rule.learning_rate * b.dt) if eligible else (0.0, 0.0)
+    decays = b.decay(rule.tau_plus), b.decay(rule.tau_minus)
     params = b.layout.floats(*decays, rule.a_plus, rule.a_minus, low, high, decay_e, rate)
     words |= plastic.fired() | {"params": params}
     words |= {name: b.layout.state("", "float32", node.size) for name, node in (("x", plastic.pre), ("y", post))}
@@ -187,7 +182,7 @@ def _incoming(b: Builder, plastic: Plastic) -> Words:
 def _pes(b: Builder, plastic: Plastic) -> None:
     rule, (n_pre, n_post) = plastic.rule, (plastic.pre.size, plastic.post.size)
     plastic.dense()
-    error, decay = plastic.graded(b, "error", n_post).signal, _decay(b, rule.pre_tau)
+    error, decay = plastic.graded(b, "error", n_post).signal, b.decay(rule.pre_tau)
     params = b.layout.floats(decay, (1 - decay) / b.dt, rule.learning_rate / n_pre, *plastic.bounds())
     activity = b.layout.state(f"{plastic.title}.activity", "float32", n_pre)
     words = plastic.words() | {"activity": activity, "error": error, "params": params}
@@ -219,11 +214,11 @@ def _eprop(b: Builder, plastic: Plastic) -> None:
     tau_syn = plastic.projection.tau_syn
     gain, decay_syn = p["gain"][0], 0.0
     if tau_syn is not None:
-        decay_syn = _decay(b, tau_syn)
+        decay_syn = b.decay(tau_syn)
     elif b.receptor(plastic.projection) == "synaptic":
         gain, decay_syn = p["gain_syn"][0], p["decay_syn"][0]
     error = plastic.graded(b, "error", None)
-    scalars = (decay_syn, p["decay"][0], gain, _decay(b, rule.tau_out), rule.learning_rate * b.dt)
+    scalars = (decay_syn, p["decay"][0], gain, b.decay(rule.tau_out), rule.learning_rate * b.dt)
     threshold = np.broadcast_to(np.asarray(model.v_threshold, np.float64), p["decay"].shape)
     subtracted = np.zeros_like(threshold) if model.reset_delay else threshold
     each = (threshold, 1 / threshold, rule.gamma / threshold, subtracted, p["beta"], p["decay_adapt"])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from ...engine.bound import Bound, io_arrays
+from ...engine.bound import Bound, input_arrays
 from ...engine.memory import i64, u8, u16
-from ...engine.slots import EVENT_COLUMNS
 
 __all__ = ["addresses_of", "copy_events"]
 
@@ -28,5 +27,5 @@ def copy_events(to, at, source, begin, n):
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
     """The address of an events input's slot, those of its columns, and how many events each column holds."""
-    slot, *columns = io_arrays(bound.program, bound.io, "an events input", name, slot="<i8", **EVENT_COLUMNS)
+    slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

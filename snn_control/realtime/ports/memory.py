@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from ...engine.bound import Bound, io_arrays
+from ...engine.bound import Bound, input_arrays
 from ...engine.compile import compile_callback
 from ...engine.control import DRIVER, ELAPSED
 from ...engine.kernels.outputs import FAULTED
@@ -132,7 +132,7 @@ class ReplayInput:
         if kinds.get(name) != kind:
             raise InputError(f"record of input '{name}': the controller has no such input")
         if isinstance(record, np.ndarray):
-            slot, data = io_arrays(bound.program, bound.io, "a value input", name, slot="<i8", data="<f8")
+            slot, data = input_arrays(bound.program, bound.io, name, "value")
             if record.shape[1:] != data.shape:
                 raise InputError(f"record of input '{name}': shape {record.shape}: must be (ticks, {data.size})")
             return cls(slot.ctypes.data, record, name=name, **marks)
