@@ -15,10 +15,6 @@ from ..program import IO, PROGRAM, STATE, Place, aligned, up
 __all__ = ["Layout"]
 
 
-def _axes(shape: tuple[int, ...] | int) -> tuple[int, ...]:
-    return tuple(np.atleast_1d(shape).tolist())
-
-
 class Layout:
     """Hands out places and keeps what stands in them at the start."""
 
@@ -28,8 +24,8 @@ class Layout:
         self._size = {PROGRAM: 0, STATE: 0, IO: 0}
         self._content: dict[int, list[tuple[Place, Callable[[np.ndarray], object]]]] = {PROGRAM: [], STATE: []}
 
-    def _place(self, kind: int, name: str, dtype: str, shape: tuple[int, ...]) -> Place:
-        place = Place(kind, self._size[kind], dtype, tuple(int(n) for n in shape))
+    def _place(self, kind: int, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
+        place = Place(kind, self._size[kind], np.dtype(dtype).str, tuple(int(n) for n in np.atleast_1d(shape)))
         self._size[kind] += up(place.n_bytes)
         if name:
             self.names[name] = place
@@ -53,13 +49,13 @@ class Layout:
 
         kind : PROGRAM, or STATE: what a reset writes
         """
-        place = self._place(kind, name, np.dtype(dtype).str, shape)
+        place = self._place(kind, name, dtype, shape)
         self._content[kind].append((place, fill))
         return place
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
         """Array in the State; ``initial`` is what a reset writes."""
-        place = self._place(STATE, name, np.dtype(dtype).str, _axes(shape))
+        place = self._place(STATE, name, dtype, shape)
         self.states.append((name, place, initial))
         if np.any(initial):
             self._content[STATE].append((place, lambda array: np.copyto(array, np.asarray(initial, dtype))))
@@ -67,7 +63,7 @@ class Layout:
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
         """Array through which a driver gives inputs or takes commands."""
-        return self._place(IO, name, np.dtype(dtype).str, _axes(shape))
+        return self._place(IO, name, dtype, shape)
 
     def block(self, kind: int) -> np.ndarray:
         """The finished block; what it was filled from is let go on the way, so that it can be asked for once."""
