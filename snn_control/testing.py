@@ -41,13 +41,7 @@ SPECIAL = np.array(
 
 def slow(function: Callable) -> Callable:
     """Run with overflow and invalid operations silent, as compiled code is."""
-
-    def quiet(*args: Any, **kwargs: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return function(*args, **kwargs)
-
-    quiet.__name__, quiet.__doc__ = function.__name__, function.__doc__
-    return quiet
+    return np.errstate(all="ignore")(function)
 
 
 def check_kernel(name: str, references: References, runs: int = 72) -> None:
