@@ -114,7 +114,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "neurons": sum(p.size for p in facts.populations),
         "synapses": sum(p.synapses for p in facts.projections),
         "operations": len(program.operations),
-        "memory": workload(controller.bound).footprint,
+        "memory": workload(controller.bound)["footprint"],
         "rough_us_a_tick": round(rough_cost(spec, program), 2),
         "ros": ros,
         "health": health.numbers(),
