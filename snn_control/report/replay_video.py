@@ -20,15 +20,14 @@ from ..events.frames import fitting, mixed, painter
 from ..events.slicing import LONGEST_GAP, Slicer
 from .event_video import SILENCE, decimals_for, picture_ns, rate_text, speed_for, speed_text, style_for
 from .kit import colour_places
-from .video_file import VideoWriter, import_pillow
-from .video_panels import INK, MUTED, Box, Pen, Raster, Strips, blank
+from .video_file import VideoWriter
+from .video_panels import INK, MUTED, Box, Raster, Strips, blank, paste, write
 
 __all__ = ["ReplayVideo", "command_ranges", "write_replay_video"]
 
 WIDTH, HEIGHT = 1280, 720
 EVENTS, POOLED = Box(12, 66, 792, 392), Box(816, 66, 452, 392)
 SPIKES, COMMANDS = Box(12, 490, 716, 210), Box(740, 490, 528, 210)
-HEADING = Box(0, 0, WIDTH, EVENTS.y)
 SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s; in slow motion less, no more than this many seconds of the video:
 SPIKES_SHOWN, COMMANDS_SHOWN = 2.5, 10.0
 
@@ -161,25 +160,13 @@ class ReplayVideo:
         self._spans = min(SPIKES_SPAN, SPIKES_SHOWN * speed), min(COMMANDS_SPAN, COMMANDS_SHOWN * speed)
         self._raster = Raster(SPIKES, populations, self._spans[0], colours)
         self._strips = Strips(COMMANDS, outputs, self._spans[1], limits)
-        self._ground = self._draw_ground(title)
+        self._title = title or "replay"
         self._pooled: np.ndarray | None = None
         self._brightest = 0.0
         self._first = self._last = -1
         self._drawn = self._count = self._counted_from = 0
         self._silence = round(SILENCE * fps)
         self._writer = VideoWriter(path, fps)
-
-    def _draw_ground(self, title: str) -> np.ndarray:
-        canvas = blank(WIDTH, HEIGHT)
-        pen = Pen(canvas)
-        self._raster.ground(pen)
-        self._strips.ground(pen)
-        pen.text(12, 8, title or "replay", INK, 20)
-        for box, what, span in zip((SPIKES, COMMANDS), ("spikes", "commands"), self._spans):
-            last = f"{span:g} s" if span >= 0.1 else f"{span * 1e3:.3g} ms"
-            pen.text(box.x, box.y - 7, f"{what}, last {last}", MUTED, 17, "ls")
-        pen.done()
-        return canvas
 
     @property
     def pictures(self) -> int:
@@ -240,21 +227,22 @@ class ReplayVideo:
             self._pooled[:] = 0
 
     def _compose(self, t: float, rate: float) -> np.ndarray:
-        canvas = self._ground.copy()
-        left = [_paste(canvas, EVENTS, self._painter.image(round(t * 1e9))), POOLED.x]
+        picture = blank(WIDTH, HEIGHT)
+        left = [paste(picture, EVENTS, self._painter.image(round(t * 1e9))), POOLED.x]
         if self._pooled is not None:
-            left[1] = _paste(canvas, POOLED, self._pooled_picture(self._pooled))
-        self._raster.draw(canvas, t)
-        pen = Pen(canvas, COMMANDS)
-        self._strips.draw(pen, t)
-        pen.done()
-        pen = Pen(canvas, HEADING)
+            left[1] = paste(picture, POOLED, self._pooled_picture(self._pooled))
+        self._raster.draw(picture, t)
+        self._strips.draw(picture, t)
         seen = f"events, {self.size[0]} x {self.size[1]}, {rate_text(rate)}"
         for x, text in zip(left, (seen, "input of the network")):
-            pen.text(x, EVENTS.y - 7, text, MUTED, 17, "ls")
-        pen.text(WIDTH - 12, 8, f"{t:.{decimals_for(self._window)}f} s   {speed_text(self.speed)}", INK, 20, "ra")
-        pen.done()
-        return canvas
+            write(picture, x, EVENTS.y - 7, text, MUTED, 17, "ls")
+        for box, what, span in zip((SPIKES, COMMANDS), ("spikes", "commands"), self._spans):
+            last = f"{span:g} s" if span >= 0.1 else f"{span * 1e3:.3g} ms"
+            write(picture, box.x, box.y - 7, f"{what}, last {last}", MUTED, 17, "ls")
+        write(picture, 12, 8, self._title, INK, 20)
+        now = f"{t:.{decimals_for(self._window)}f} s   {speed_text(self.speed)}"
+        write(picture, WIDTH - 12, 8, now, INK, 20, "ra")
+        return np.asarray(picture)
 
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
         """Full brightness is the 95th percentile of the fields, the highest so far; negative values have the colour of
@@ -278,14 +266,3 @@ class ReplayVideo:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.close() if kind is None else self._writer.discard()
-
-
-def _paste(canvas: np.ndarray, box: Box, image: np.ndarray) -> int:
-    """The picture as large as fits into the box, in its middle; returns the column at which it begins."""
-    rows, columns = image.shape[:2]
-    scale = min(box.width / columns, box.height / rows)
-    rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
-    y, x = box.y + (box.height - rows) // 2, box.x + (box.width - columns) // 2
-    Image = import_pillow().Image
-    canvas[y : y + rows, x : x + columns] = Image.fromarray(image).resize((columns, rows), Image.NEAREST)
-    return x

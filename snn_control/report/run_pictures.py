@@ -5,7 +5,8 @@ A picture whose arrays are missing or do not fit raises `Missing` with the reaso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,9 @@ import numpy as np
 from ..record.run_folder import HISTOGRAMS
 from .canvas import Picture, paint
 from .event_run import draw_events
-from .kit import INK, MUTED, PALETTE, WIDTH, legend_above, photo, thin
-from .run_activity import activity
-from .run_arrays import Missing, names_in, take
+from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, legend_above, photo, thin
 from .table import mapping, number, rms_of, scored_from
+from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +30,30 @@ TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
 ON, OFF = (230, 120, 10), (37, 99, 235)  # as in the pictures of events, for pale ground
 MOST_POINTS = 6_000  # of a line: finer than the picture's pixels all the same
 MOST_FRAMES = 5
+
+
+class Missing(Exception):
+    """A picture cannot be drawn; the text says why."""
+
+
+def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
+    """The array of that name, checked against ``shape`` (None: any length); empty ones count as missing."""
+    if name not in arrays:
+        raise Missing(f"the run holds no array “{name}”")
+    array = arrays[name]
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape))
+    if not fits:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise Missing(f"array “{name}” has shape {array.shape}, expected ({wanted})")
+    if array.size == 0:
+        raise Missing(f"array “{name}” is empty")
+    return array
+
+
+def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
+    """The items of the array of that name; ``otherwise`` where it is missing or has another length."""
+    array = arrays.get(name)
+    return array.tolist() if array is not None and array.shape == (len(otherwise),) else list(otherwise)
 
 
 def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
@@ -96,7 +120,10 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
     count = target.shape[1]
-    head, names = take(arrays, "head", len(t), count), names_in(arrays, "axis_names", count, "axis")
+    head, names = (
+        take(arrays, "head", len(t), count),
+        take_or(arrays, "axis_names", [f"axis {i}" for i in range(count)]),
+    )
     part, (lines, unit) = thin(len(t), MOST_POINTS), rms_of(summary)
     figure.set_size_inches(WIDTH, 2.4 * (count + 1))
     *above, below = figure.subplots(count + 1, 1, sharex=True, gridspec_kw={"height_ratios": [1] * count + [1.15]})
@@ -137,6 +164,71 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     caption = f"Horizontal lines: root mean square{counted}, of this controller and of the baselines.{left_out}{cut}"
     alt = f"{', '.join(names)} and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error{since}: {said}."
     return caption, alt
+
+
+# --- activity -------------------------------------------------------------------------------------
+
+
+def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
+    """Spikes, event rate and command on one time axis; whichever of them there are."""
+    parts = {"spike_t": _spikes, "event_rate": _event_rate, "command": _command}
+    there = [name for name in parts if name in arrays and arrays[name].size]
+    if not there:
+        raise Missing("the run holds none of the arrays “spike_t”, “event_rate”, “command”")
+    times = [arrays[name] for name in ("t", "command_t", "rate_t", "spike_t") if name in arrays and arrays[name].size]
+    begin, end = min(float(t.min()) for t in times), max(float(t.max()) for t in times)
+    rows, said = zip(*(parts[name](arrays, end - begin) for name in there))
+    draw_rows(figure, list(chain(*rows)), begin, end + 0.002 * (end - begin))
+    missing = [name for name in parts if name not in there]
+    note = f" Not in this run: {', '.join(missing)}." if missing else ""
+    caption = "; ".join(said)
+    return f"{caption[0].upper()}{caption[1:]}.{note}", f"Activity over time on one axis: {caption}.{note}"
+
+
+def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
+    """A row a population; where fewer than half of its neurons fired, of those that did, in their order."""
+    spike_t = take(arrays, "spike_t", None)
+    n = len(spike_t)
+    population, neuron = (take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
+    count = max(int(population.max()) + 1, len(arrays.get("population_names", ())))
+    names = take_or(arrays, "population_names", [f"population {i}" for i in range(count)])
+    sizes = take_or(arrays, "population_sizes", [1] * count)
+    colours = take_or(arrays, "population_colours", range(count))
+    rows = []
+    for p, name in enumerate(names[:MOST_POPULATIONS]):
+        own = population == p
+        fired, rank, counts = np.unique(neuron[own], return_inverse=True, return_counts=True)
+        size = max(sizes[p], int(fired.max(initial=0)) + 1)
+        row = rank
+        if len(fired) >= size / 2 or not len(fired):
+            row, counts = neuron[own], np.bincount(neuron[own], minlength=size)
+        spikes, colour = (spike_t[own], row), PALETTE[colours[p] % len(PALETTE)]
+        rows.append(spikes_row(name, size, spikes, counts, seconds or 1.0, colour))
+    more = f", {count - MOST_POPULATIONS} more populations are not drawn" if count > MOST_POPULATIONS else ""
+    return rows, f"{number(n)} spikes; a row is a neuron, of a population of which few fired those that did{more}"
+
+
+def _event_rate(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
+    t = take(arrays, "rate_t", None)
+    rate = take(arrays, "event_rate", len(t))
+    part = thin(len(t), MOST_POINTS)
+    middle = t[part]
+    bin_width = (middle[-1] - middle[0]) / (len(middle) - 1) if len(middle) > 1 else 1.0
+    edges = np.append(middle, middle[-1] + bin_width) - bin_width / 2
+    return [rate_row("Camera events", edges, rate[part], PALETTE[0])], f"up to {number(float(rate.max()))} events/s"
+
+
+def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
+    t = take(arrays, "command_t" if "command_t" in arrays else "t", None)
+    command = take(arrays, "command", len(t), None)
+    count = command.shape[1]
+    names = take_or(arrays, "command_names", [f"output {i}" for i in range(count)])
+    unit, free = str(arrays.get("command_unit", "")) or NO_UNIT, np.full(count, np.inf)
+    numbers = Numbers("Command", "command", unit, t, command, names, OUTPUT, -free, free)
+    said = f"{count} output{'s' if count != 1 else ''}"
+    if numbers.every > 1:
+        said += f", means of {numbers.every} commands" + (" and, pale, their range" if count <= MOST_LINES else "")
+    return numbers.rows(), said
 
 
 # --- latency --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from .kit import thin
 from .table import number
 from .video_file import import_pillow
 
-__all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Pen", "Raster", "Strips", "blank", "with_words"]
+__all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Raster", "Strips", "blank", "paste", "with_words", "write"]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
 #: the colours of `canvas.PALETTE`, in its order, light enough for a dark ground
@@ -31,7 +31,7 @@ LINES = [
 COMMAND = (240, 228, 66)  # no population has it
 MOST_STRIPS = 6  # numbers of a command that are drawn
 HEAD = 22  # pixels for the words of a strip
-NAMES = 136  # pixels for the names of populations, left of their spikes
+NAMES, VALUES = 136, 52  # pixels for words left of spikes and commands
 
 
 class Box(NamedTuple):
@@ -43,46 +43,71 @@ class Box(NamedTuple):
     height: int
 
 
+def blank(width: int, height: int) -> Any:
+    """A picture of the ground between the panels, of Pillow."""
+    return import_pillow().Image.new("RGB", (width, height), GROUND)
+
+
 @lru_cache(maxsize=8)
 def font(size: int) -> Any:
     """The typeface that Pillow brings."""
-    import_pillow()
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
 
 
-class Pen:
-    """Text and lines on a part of a picture: the part is copied, and written back by `done`. In pixels of the picture.
+def pen(picture: Any) -> Any:
+    """What draws on a picture."""
+    from PIL import ImageDraw
 
-    canvas : (rows, columns, 3) uint8
+    return ImageDraw.Draw(picture)
+
+
+def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
+    """``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
+    text = text.replace("\u202f", " ")  # not in this typeface
+    pen(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
+
+
+def paste(picture: Any, box: Box, image: np.ndarray) -> int:
+    """An image as large as fits into the box, in its middle; returns the column at which it begins."""
+    rows, columns = image.shape[:2]
+    scale = min(box.width / columns, box.height / rows)
+    rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
+    x, y = box.x + (box.width - columns) // 2, box.y + (box.height - rows) // 2
+    Image = import_pillow().Image
+    picture.paste(Image.fromarray(image).resize((columns, rows), Image.NEAREST), (x, y))
+    return x
+
+
+def with_words(
+    image: np.ndarray, height: int, size: int, words: Sequence[tuple[str, tuple, str]], width: int = 0
+) -> np.ndarray:
+    """The image, and below it a strip of so many pixels with words in it.
+
+    words : (text, colour, anchor); "lm" stands at the left, "mm" in the middle, "rm" at the right
+    width : of the whole at least [pixel]; the image then stands in its middle
     """
+    rows, columns = image.shape[:2]
+    picture = blank(max(columns, width), rows + height)
+    picture.paste(import_pillow().Image.fromarray(image), ((picture.width - columns) // 4 * 2, 0))
+    places = {"lm": 8, "mm": picture.width / 2, "rm": picture.width - 8}
+    for text, colour, anchor in words:
+        write(picture, places[anchor], rows + height / 2, text, colour, size, anchor)
+    return np.asarray(picture)
 
-    def __init__(self, canvas: np.ndarray, box: Box | None = None) -> None:
-        from PIL import ImageDraw
 
-        box = box or Box(0, 0, canvas.shape[1], canvas.shape[0])
-        self._part = canvas[box.y : box.y + box.height, box.x : box.x + box.width]
-        self._corner = np.array([box.x, box.y])
-        self._image = import_pillow().Image.fromarray(self._part)
-        self._draw = ImageDraw.Draw(self._image)
+class Recent(deque):
+    """(time [s], what came) of the last ``span`` seconds."""
 
-    def text(self, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
-        """``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
-        text = text.replace("\u202f", " ")  # not in this typeface
-        place = (x - self._corner[0], y - self._corner[1])
-        self._draw.text(place, text, fill=colour, font=font(size), anchor=anchor)
+    def __init__(self, span: float) -> None:
+        super().__init__()
+        self.span = span
 
-    def line(self, points: np.ndarray, colour: tuple, width: int = 1) -> None:
-        """Through (n, 2) points x, y."""
-        self._draw.line((points - self._corner).reshape(-1).tolist(), fill=colour, width=width)
-
-    def fill(self, box: Box, colour: tuple) -> None:
-        x, y = (int(side) for side in (box.x, box.y) - self._corner)
-        self._draw.rectangle((x, y, x + box.width - 1, y + box.height - 1), fill=colour)
-
-    def done(self) -> None:
-        self._part[:] = np.asarray(self._image)
+    def add(self, t: float, what: Any) -> None:
+        while self and self[0][0] <= t - self.span:
+            self.popleft()
+        self.append((t, what))
 
 
 class Raster:
@@ -95,54 +120,47 @@ class Raster:
     def __init__(
         self, box: Box, populations: Mapping[str, int], span: float, colours: Mapping[str, int] | None = None
     ) -> None:
-        self.box, self.span, self.populations = box, span, dict(populations)
-        self.inner = Box(box.x + NAMES, box.y, box.width - NAMES, box.height)
+        self.box, self.populations = box, dict(populations)
         sizes = np.maximum(np.array(list(self.populations.values()) or [1]), 1)
         gap = 3
         shares = np.maximum(np.sqrt(sizes), 0.1 * np.sqrt(sizes).sum())
         self._heights = np.maximum(1, np.floor((box.height - gap * len(sizes)) * shares / shares.sum())).astype(int)
-        self._tops = box.y + np.concatenate([[0], np.cumsum(self._heights + gap)[:-1]])
+        self._tops = np.concatenate([[0], np.cumsum(self._heights + gap)[:-1]])
         self._scale = self._heights / sizes
-        places = [(colours or {}).get(name, k) % len(LINES) for k, name in enumerate(self.populations)]
-        self._colours = np.array([LINES[k] for k in places] or LINES[:1], np.uint8)
-        self._places = {name: k for k, name in enumerate(self.populations)}
-        self._spikes: deque[tuple[float, int, np.ndarray]] = deque()  # time, colour, rows
+        self._colours = [LINES[(colours or {}).get(name, k) % len(LINES)] for k, name in enumerate(self.populations)]
+        self._spikes = Recent(span)  # rows and colours
 
     def add(self, t: float, spikes: Mapping[str, np.ndarray]) -> None:
         """The spikes at the time t [s]: name -> (n,) indices."""
-        while self._spikes and self._spikes[0][0] <= t - self.span:
-            self._spikes.popleft()
-        for name, neurons in spikes.items():
-            if len(neurons):
-                k = self._places[name]
+        for k, name in enumerate(self.populations):
+            if len(neurons := spikes.get(name, ())):
                 rows = self._tops[k] + (np.asarray(neurons) * self._scale[k]).astype(np.int32)
-                self._spikes.append((t, k, rows))
+                self._spikes.add(t, (rows, np.full((len(rows), 3), self._colours[k], np.uint8)))
 
-    def ground(self, pen: Pen) -> None:
-        """What does not change: bands and names."""
-        for k, (name, size) in enumerate(self.populations.items()):
-            x, y, height = self.inner.x, int(self._tops[k]), int(self._heights[k])
-            pen.fill(Box(x, y, self.inner.width, height), BACK)
+    def draw(self, picture: Any, t: float) -> None:
+        """The bands with their names, and the dots up to the time t [s] at the right."""
+        dots = np.full((self.box.height, self.box.width - NAMES, 3), GROUND, np.uint8)
+        for name, top, height, colour in zip(self.populations, self._tops, self._heights, self._colours):
+            dots[top : top + height] = BACK
+            x, y = self.box.x + NAMES - 8, self.box.y + top + height / 2
             text, small = (name if len(name) <= 14 else name[:13] + "…"), height < 36
-            pen.text(x - 8, y + height / 2 - (0 if small else 9), text, tuple(self._colours[k].tolist()), 16, "rm")
+            write(picture, x, y - (0 if small else 9), text, colour, 16, "rm")
             if not small:
-                pen.text(x - 8, y + height / 2 + 9, number(size), MUTED, 14, "rm")
+                write(picture, x, y + 9, number(self.populations[name]), MUTED, 14, "rm")
+        if self._spikes:
+            self._draw_dots(dots, t)
+        picture.paste(import_pillow().Image.fromarray(dots), (self.box.x + NAMES, self.box.y))
 
-    def draw(self, canvas: np.ndarray, t: float) -> None:
-        """The dots, up to the time t [s] at the right."""
-        if not self._spikes:
-            return
-        lengths = [len(rows) for _, _, rows in self._spikes]
-        rows = np.concatenate([rows for _, _, rows in self._spikes])
-        ages = np.repeat([t - when for when, _, _ in self._spikes], lengths)
-        colours = self._colours[np.repeat([k for _, k, _ in self._spikes], lengths)]
-        columns = self.inner.width - 2 - (ages / self.span * self.inner.width).astype(np.int64)
+    def _draw_dots(self, dots: np.ndarray, t: float) -> None:
+        rows, colours = (np.concatenate(parts) for parts in zip(*(what for _, what in self._spikes)))
+        ages = np.repeat([t - when for when, _ in self._spikes], [len(what[0]) for _, what in self._spikes])
+        height, width = dots.shape[:2]
+        columns = width - 2 - (ages / self._spikes.span * width).astype(np.int64)
         seen = columns >= 0
-        rows, columns, colours = rows[seen], columns[seen] + self.inner.x, colours[seen]
+        rows, columns, colours = rows[seen], columns[seen], colours[seen]
         side = 1 if len(rows) >= 4000 else 2 if len(rows) >= 800 else 3  # fewer spikes, larger dots
-        bottom, right = self.box.y + self.box.height - 1, self.box.x + self.box.width - 1
         for y, x in np.ndindex(side, side):
-            canvas[np.minimum(rows + y, bottom), np.minimum(columns + x, right)] = colours
+            dots[np.minimum(rows + y, height - 1), np.minimum(columns + x, width - 1)] = colours
 
 
 class Strips:
@@ -155,79 +173,46 @@ class Strips:
     def __init__(
         self, box: Box, labels: Sequence[str], span: float, limits: Sequence[tuple[float, float]] = ()
     ) -> None:
-        self.box, self.labels, self.span = box, list(labels[:MOST_STRIPS]), span
-        self.inner = Box(box.x + 52, box.y, box.width - 52, box.height)
+        self.box, self.labels = box, list(labels[:MOST_STRIPS])
         self._left_out = len(labels) - len(self.labels)
-        self._given: deque[tuple[float, np.ndarray]] = deque()  # time, numbers
-        self._low, self._high = (np.zeros(len(self.labels)) for _ in range(2))
-        for k, (low, high) in enumerate(limits[: len(self.labels)]):
-            self._low[k] = min(0.0, low) if np.isfinite(low) else 0.0
-            self._high[k] = max(0.0, high) if np.isfinite(high) else 0.0
+        self._given = Recent(span)  # numbers
+        ends, given = np.zeros((len(self.labels), 2)), np.array(limits[: len(self.labels)]).reshape(-1, 2)
+        ends[: len(given)] = np.where(np.isfinite(given), given, 0.0)
+        self._low, self._high = np.minimum(ends[:, 0], 0.0), np.maximum(ends[:, 1], 0.0)
 
     def add(self, t: float, values: np.ndarray) -> None:
         """The numbers from the time t [s] on."""
-        while self._given and self._given[0][0] <= t - self.span:
-            self._given.popleft()
-        self._given.append((t, values[: len(self.labels)].copy()))
-        np.minimum(self._low, self._given[-1][1], out=self._low)
-        np.maximum(self._high, self._given[-1][1], out=self._high)
+        values = values[: len(self.labels)].copy()
+        self._given.add(t, values)
+        np.minimum(self._low, values, out=self._low)
+        np.maximum(self._high, values, out=self._high)
 
-    def _strip(self, k: int) -> Box:
-        height = self.box.height // len(self.labels)
-        return Box(self.inner.x, self.box.y + k * height, self.inner.width, height - 4)
-
-    def ground(self, pen: Pen) -> None:
-        """What does not change."""
-        for k in range(len(self.labels)):
-            pen.fill(self._strip(k), BACK)
-
-    def draw(self, pen: Pen, t: float) -> None:
+    def draw(self, picture: Any, t: float) -> None:
         """Lines, names and the values of now, up to the time t [s] at the right."""
         times, values = np.array([when for when, _ in self._given]), np.array([row for _, row in self._given])
-        x = self.inner.x + self.inner.width - 2 - (t - times) / self.span * self.inner.width
+        ages = (t - times) / self._given.span
         for k in range(len(self.labels)):
-            self._draw_strip(pen, k, x, values[:, k])
+            height = self.box.height // len(self.labels)
+            strip = Box(self.box.x + VALUES, self.box.y + k * height, self.box.width - VALUES, height - 4)
+            self._draw_strip(picture, strip, k, ages, values[:, k])
         if self._left_out:
-            pen.text(self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 14, "rs")
+            write(picture, self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 14, "rs")
 
-    def _draw_strip(self, pen: Pen, k: int, x: np.ndarray, values: np.ndarray) -> None:
-        box, low, high = self._strip(k), float(self._low[k]), float(self._high[k])
-        pen.text(box.x + 6, box.y + 2, self.labels[k], COMMAND, 16)
+    def _draw_strip(self, picture: Any, box: Box, k: int, ages: np.ndarray, values: np.ndarray) -> None:
+        draw, low, high, right = pen(picture), float(self._low[k]), float(self._high[k]), box.x + box.width
+        draw.rectangle((box.x, box.y, right - 1, box.y + box.height - 1), fill=BACK)
+        write(picture, box.x + 6, box.y + 2, self.labels[k], COMMAND, 16)
+        write(picture, right - 6, box.y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
         if box.height >= 2 * HEAD:  # the words have a place of their own
             box = Box(box.x, box.y + HEAD, box.width, box.height - HEAD)
         room = 0.08 * (high - low) or 1.0
         y = np.interp(np.append(values, 0.0), [low - room, high + room], [box.y + box.height - 1, box.y])
-        pen.line(np.array([[box.x, y[-1]], [box.x + box.width - 1, y[-1]]]), GRID)
-        if len(x) > 1:
-            pen.line(np.stack([x, y[:-1]], axis=1)[thin(len(x), self.inner.width)], COMMAND, 2)
-        pen.text(box.x - 6, y[-1], "0", MUTED, 14, "rm")
+        draw.line((box.x, y[-1], right - 1, y[-1]), fill=GRID)
+        if len(ages) > 1:
+            line = np.stack([right - 2 - ages * box.width, y[:-1]], axis=1)[thin(len(ages), box.width)]
+            draw.line(line.reshape(-1).tolist(), fill=COMMAND, width=2)
+        write(picture, box.x - 6, y[-1], "0", MUTED, 14, "rm")
         if box.height >= 50:
             for value, at in ((high, box.y + 7), (low, box.y + box.height - 7)):
                 if abs(at - y[-1]) > 14:
-                    pen.text(box.x - 6, at, number(value), MUTED, 14, "rm")
-        pen.text(box.x + box.width - 6, self._strip(k).y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
-
-
-def with_words(
-    image: np.ndarray, height: int, size: int, words: Sequence[tuple[str, tuple, str]], width: int = 0
-) -> np.ndarray:
-    """The picture, and below it a strip of so many pixels with words in it.
-
-    words : (text, colour, anchor); "lm" stands at the left, "mm" in the middle, "rm" at the right
-    width : of the whole at least [pixel]; the picture then stands in its middle
-    """
-    rows, columns = image.shape[:2]
-    canvas = blank(max(columns, width), rows + height)
-    width = canvas.shape[1]
-    left = (width - columns) // 4 * 2
-    canvas[:rows, left : left + columns] = image
-    pen, places = Pen(canvas, Box(0, rows, width, height)), {"lm": 8, "mm": width / 2, "rm": width - 8}
-    for text, colour, anchor in words:
-        pen.text(places[anchor], rows + height / 2, text, colour, size, anchor)
-    pen.done()
-    return canvas
-
-
-def blank(width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8 of the ground between the panels."""
-    return np.full((height, width, 3), GROUND, np.uint8)
+                    write(picture, box.x - 6, at, number(value), MUTED, 14, "rm")

@@ -22,7 +22,7 @@ from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.controller_page import views
 from snn_control.report.diagram import boxes_and_arrows, draw_diagram
 from snn_control.report.kit import EXCITES, INHIBITS, OUTPUT, PALETTE, colours_of
-from snn_control.report.stimulus_activity import Numbers
+from snn_control.report.time_rows import Numbers
 from snn_control.resources import shipped
 
 #: three ranges in one input, a scan most of whose beams drive nothing, few numbers of which some drive nothing
