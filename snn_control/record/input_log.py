@@ -77,12 +77,6 @@ def keep_inputs(context, stamp_ns, now_ns):
     return 0
 
 
-def _touched(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
-    array = np.empty(shape, dtype)
-    array[:] = 0  # its pages are there before the loop runs
-    return array
-
-
 class InputLogRecorder(Observer):
     """An observer that writes the input log of a loop or a `Controller`.
 
@@ -116,13 +110,15 @@ class InputLogRecorder(Observer):
         self._inputs_from = CONTROL + LEARNING + rules
         ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
         ticks, events = self._room(ticks, events, most_bytes, 8 * int(ends[-1]))
-        self._ring = _touched((ticks, int(ends[-1])), np.int64)
+        self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # its pages are there before the loop runs
         self._events: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
         for row, one, size, at in zip(self._table, self._inputs, sizes, ends):
             row[[SLOT, SLOT_SIZE, AT]] = bound.address(f"{one.name}.slot"), size, at
             if one.kind == "events":
-                columns = self._events[one.name] = {key: _touched(events, kind) for key, kind in EVENT_COLUMNS.items()}
+                columns = self._events[one.name] = {
+                    key: np.full(events, 0, kind) for key, kind in EVENT_COLUMNS.items()
+                }
                 row[[CAPACITY, EVENTS]] = one.capacity, events
                 row[T : P + 1] = [bound.address(f"{one.name}.{key}") for key in columns]
                 row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in columns.values()]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,20 +85,6 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 # --- weights --------------------------------------------------------------------------------------
 
 
-class Column(NamedTuple):
-    """A column of the picture.
-
-    draw : draws a projection on axes
-    varied : whether there is something to draw of a projection
-    otherwise : the text in its place where there is not
-    """
-
-    width: float
-    draw: Callable[[Axes, Synapses], None]
-    varied: Callable[[Synapses], bool]
-    otherwise: Callable[[Synapses], str]
-
-
 def _one(values: np.ndarray) -> bool:
     """Whether all values are equal, so that a histogram would show nothing."""
     return len(values) == 0 or bool((values == values[0]).all())
@@ -126,19 +112,12 @@ def draw_weights(
     colours : of inputs and populations
     """
     rows, bars = [s for s in projections if not alike(s)], [s for s in projections if alike(s)]
-    columns = [
-        Column(1.5, _matrix, lambda s: True, _count),
-        Column(1.0, _weight_histogram, lambda s: not _one(s.weights), lambda s: f"all weights {_span(s.weights)}"),
-        Column(1.0, _delay_histogram, lambda s: not _one(s.delays), _delay_text),
-        Column(1.2, partial(_degrees, colours=colours or {}), _degrees_vary, _degree_text),
-    ]
-    columns = [c for c in columns if any(c.varied(s) for s in rows)]
     height = 0.9 + 0.44 * len(bars) if bars else 0.0
     figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(rows) + height)
     keep_apart(figure)
     parts: Any = figure.subfigures(2, 1, height_ratios=[2.6 * len(rows), height]) if rows and bars else [figure, figure]
     if rows:
-        _panels(parts[0], rows, columns)
+        _panels(parts[0], rows, colours or {})
     if bars:
         _bars(parts[1].add_subplot(), bars)
     said = [f"{s.title}: {_count(s)}, weights {_span(s.weights)}" for s in projections]
@@ -152,16 +131,23 @@ def draw_weights(
     return caption + "a.u.: the unit of the membrane over r.", f"Weights. {'; '.join(said)}."
 
 
-def _panels(figure: Figure | SubFigure, rows: Sequence[Synapses], columns: Sequence[Column]) -> None:
-    """A row a projection; words where there is nothing to see."""
-    widths = {"width_ratios": [column.width for column in columns]}
+def _panels(figure: Figure | SubFigure, rows: Sequence[Synapses], colours: Mapping[str, str]) -> None:
+    """A row a projection; words where all values are one, and no column where they are so in every row."""
+    columns: list[tuple[float, Any, Any, Any]] = [  # width, what draws it, whether values differ, else the words
+        (1.5, _matrix, lambda s: True, _count),
+        (1.0, _weight_histogram, lambda s: not _one(s.weights), lambda s: f"all weights {_span(s.weights)}"),
+        (1.0, _delay_histogram, lambda s: not _one(s.delays), _delay_text),
+        (1.2, partial(_degrees, colours=colours), _degrees_vary, _degree_text),
+    ]
+    columns = [column for column in columns if any(column[2](s) for s in rows)]
+    widths = {"width_ratios": [width for width, *_ in columns]}
     grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw=widths)
-    for axes, (s, column) in zip(grid.flat, product(rows, columns)):
-        if column.varied(s):
-            column.draw(axes, s)
+    for axes, (s, (_, draw, vary, words)) in zip(grid.flat, product(rows, columns)):
+        if vary(s):
+            draw(axes, s)
         else:
             axes.axis("off")
-            axes.text(0.5, 0.5, column.otherwise(s), ha="center", va="center", color=MUTED, fontsize=10)
+            axes.text(0.5, 0.5, words(s), ha="center", va="center", color=MUTED, fontsize=10)
 
 
 def _span(values: np.ndarray, scale: float = 1.0) -> str:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ControllerPage", "View", "views", "write_controller_page"]
 
-Fill = Callable[["Figure"], tuple[str, str]]  # puts axes into a figure, returns caption and alternative text
+Text = tuple[str, str]  # caption and alternative text of a picture
 
 PAGE, HEAD = "index.html", 100_000  # characters in which its list of files stands
 ROWS = 6  # projections in one picture
@@ -53,12 +53,13 @@ class View:
 
     name : of its file, without the ending; begins with its kind
     line : what it shows, in one line
+    fill : puts axes into a figure
     """
 
     name: str
     title: str
     line: str
-    fill: Fill
+    fill: Callable[[Figure], Text]
 
     @property
     def kind(self) -> str:
@@ -107,12 +108,6 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
     return View(f"tuning-{one.name}", f"Input {one.name}: {title}", line, lambda f: draw(f, one, spec.dt, names))
 
 
-def _too_large(spec: ControllerSpec, program: Program) -> list[tuple[str, int]]:
-    """Projections with too many weights to draw, with their numbers of synapses."""
-    pairs = zip(spec.network.projections, program.facts.projections, strict=True)
-    return [(f"{p.pre} → {p.post}", f.synapses) for p, f in pairs if f.synapses > MOST_SYNAPSES]
-
-
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
     """A picture for every `ROWS` projections, of those that are not too large to draw."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
@@ -127,9 +122,7 @@ def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> l
     return found
 
 
-def _draw_weights(
-    figure: Figure, spec: ControllerSpec, part: Sequence[Projection], sizes: dict[str, int]
-) -> tuple[str, str]:
+def _draw_weights(figure: Figure, spec: ControllerSpec, part: Sequence[Projection], sizes: dict[str, int]) -> Text:
     return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part], colours_of(spec))
 
 
@@ -222,21 +215,18 @@ def _page(
     columns = ("population", "neurons", "rate [Hz]", "fastest [Hz]", "dead", "saturated")
     rows = []
     for name, p in zip(activity.populations, health.populations, strict=True):
-        seen = (p.rate_hz, p.fastest_hz, p.dead, p.saturated)
-        rows.append(
-            (name, number(p.size), *([number(value) for value in seen] if p.spiking else ["graded", "", "", ""]))
-        )
-    projections = [
-        (f"{p.pre} → {p.post}", number(f.used), delay_text(p, spec.dt))
-        for p, f in zip(spec.network.projections, facts.projections, strict=True)
-    ]
-    tables = [Section(f"Populations, {number(stimulus.seconds)} s of {stimulus.text}", columns, tuple(rows))]
+        seen = [number(value) for value in (p.rate_hz, p.fastest_hz, p.dead, p.saturated)]
+        rows.append((name, number(p.size), *(seen if p.spiking else ["graded", "", "", ""])))
+    projections, omitted = [], []
+    for one, f in zip(spec.network.projections, facts.projections, strict=True):
+        title = f"{one.pre} → {one.post}"
+        projections.append((title, number(f.used), delay_text(one, spec.dt)))
+        if f.synapses > MOST_SYNAPSES:
+            omitted.append(Omitted(f"Weights of {title}", f"{number(f.synapses)} are too many to look at"))
+    said = f"{number(stimulus.seconds)} s of {stimulus.text}"
+    tables = [Section(f"Populations, {said}", columns, tuple(rows))]
     if projections:
         tables.append(Section("Projections", ("projection", "synapses", "delay [ms]"), tuple(projections)))
-    said = [f"{number(stimulus.seconds)} s of {stimulus.text}", f"digest {program.digest[:12]}"]
-    omitted = [
-        Omitted(f"Weights of {name}", f"{number(synapses)} are too many to look at")
-        for name, synapses in _too_large(spec, program)
-    ]
     files = " ".join(f"{name}:{mark}" for name, mark in written.items())
-    return Page(title, said, tiles, [*pictures, *omitted], tables, notes=health.warnings(), files=files).html()
+    about = [said, f"digest {program.digest[:12]}"]
+    return Page(title, about, tiles, [*pictures, *omitted], tables, notes=health.warnings(), files=files).html()

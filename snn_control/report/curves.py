@@ -41,6 +41,7 @@ __all__ = ["draw_f_i", "draw_linear", "draw_pool", "draw_surface", "draw_tuning"
 
 MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
 CURRENT = "constant current [a.u.]"
+NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis without its yellow, hard to see on white
 
 
 def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
@@ -123,10 +124,6 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
     """Response of each neuron against the value, axes for each dimension to which one responds."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    colours = ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))  # its yellow is hard to see on white
     tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
@@ -140,7 +137,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         axes.set_xlabel(f"{name} [{spec.unit or NO_UNIT}]")
         axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
         axes.set_title(f"{name}: {count}{_where(spec, one, names)}{_same(same, names)}")
-        _tuning_curves(axes, one, colours)
+        _tuning_curves(axes, one)
         if spiking:
             _from_zero(axes)
         which = ", ".join(names[t.dimension] for t in (one, *same))
@@ -166,43 +163,31 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 def _alike(tunings: Sequence[Tuning]) -> list[list[Tuning]]:
     """Those that differ only in which neurons respond, together."""
-    found: list[list[Tuning]] = []
+    found: dict[Any, list[Tuning]] = {}
     for one in tunings:
-        group = next((group for group in found if _match(group[0], one)), None)
-        if group is None:
-            found.append([one])
-        else:
-            group.append(one)
-    return found
+        found.setdefault((one.of, one.x.tobytes(), one.response.round(4).tobytes()), []).append(one)
+    return list(found.values())
 
 
-def _match(a: Tuning, b: Tuning) -> bool:
-    same = a.of == b.of and a.response.shape == b.response.shape and np.array_equal(a.x, b.x)
-    return same and np.allclose(a.response, b.response)
-
-
-def _same(same: Sequence[Tuning], names: Sequence[str], most: int = 2) -> str:
+def _same(same: Sequence[Tuning], names: Sequence[str]) -> str:
     """Which other numbers look the same, as a further line of a title."""
     said = [names[t.dimension] for t in same]
-    if not said:
-        return ""
-    which = ", ".join(said) if len(said) <= most else f"{said[0]}, … {said[-1]}"
-    return f"\nthe same, of neurons of its own: {which}"
+    which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
+    return f"\nthe same, of neurons of its own: {which}" if said else ""
 
 
-def _tuning_curves(axes: Axes, tuning: Tuning, colours: Any) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+def _tuning_curves(axes: Axes, tuning: Tuning) -> None:
+    from matplotlib.collections import LineCollection
     from matplotlib.ticker import MaxNLocator
 
-    low, high = int(tuning.neurons[0]), int(tuning.neurons[-1])
-    scale = Normalize(low, max(high, low + 1))
-    for k, neuron in enumerate(tuning.neurons):
-        axes.plot(tuning.x, tuning.response[:, k], color=colours(scale(neuron)), lw=1.1)
+    curves = LineCollection([np.column_stack([tuning.x, y]) for y in tuning.response.T], linewidths=1.1)
+    curves.set(array=tuning.neurons, cmap=ramp(*NEURONS))
+    axes.add_collection(curves)
+    axes.autoscale_view()
     axes.set_xlim(tuning.x[0], tuning.x[-1])
     axes.xaxis.set_major_locator(MaxNLocator(6))
     if len(tuning.neurons) > 1:
-        colour_bar(axes, ScalarMappable(scale, colours), "neuron [index]", ticks=MaxNLocator(6, integer=True))
+        colour_bar(axes, curves, "neuron [index]", ticks=MaxNLocator(6, integer=True))
 
 
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:

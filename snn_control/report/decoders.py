@@ -101,7 +101,11 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
             grid = grid_of(spec, source)
             title, blocks = f"{source} → {output.name}", _blocks(spec, source)
             panel = _Panel(title, source, unit, np.hstack(columns), labels, grid, blocks)
-            panels += _apart(panel) if grid else [panel]
+            apart = [
+                replace(panel, title=f"{title}, {label}" if label else title, weights=panel.weights[:, [k]])
+                for k, label in enumerate(labels)
+            ]
+            panels += apart if grid else [panel]
     return panels
 
 
@@ -111,14 +115,6 @@ def _blocks(spec: ControllerSpec, source: str) -> list[str]:
         if one.name == source and isinstance(getattr(one, "encoder", None), PopulationEncoder):
             return number_names(spec, one)
     return []
-
-
-def _apart(panel: _Panel) -> list[_Panel]:
-    """A panel for each of its lines."""
-    return [
-        replace(panel, title=f"{panel.title}{', ' if label else ''}{label}", weights=panel.weights[:, k : k + 1])
-        for k, label in enumerate(panel.labels)
-    ]
 
 
 def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:

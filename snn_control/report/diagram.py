@@ -31,6 +31,7 @@ BOX = (2.1, 0.98)  # width and height of a box [inch]
 GAP = (1.6, 0.4)  # between two of them
 LETTER = 0.075  # width of one at an arrow, about [inch]
 LANE = 0.42  # height of an arrow that passes a column
+PALE = 0.88  # of a tint that black words can be read on
 
 
 @dataclass(frozen=True)
@@ -66,43 +67,28 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         lines.append(f"{number(sizes.get(one.name, 0))} {type(neuron).__name__ if neuron else 'graded'}")
         if filters := _filters(one):
             lines.insert(1, textwrap.shorten(f"filters: {filters}", 38, placeholder=" …"))
-        boxes.append(Box(one.name, tuple(lines), colours[one.name], _pale(colours[one.name])))
+        boxes.append(Box(one.name, tuple(lines), colours[one.name], tint(colours[one.name], PALE)))
     for p in spec.network.populations:
         boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), colours[p.name]))
-    arrows = []
+    arrows, teachers = [], []  # of every error or reward to the target of the projection that it teaches
     for projection, facts in zip(spec.network.projections, program.facts.projections, strict=True):
-        text = delay_text(projection, spec.dt)
+        text, rule = delay_text(projection, spec.dt), projection.learning
         text = f"{number(facts.used)} syn." + (f", {text} ms" if text != "0" else "")
-        if projection.learning is not None:
-            text += f"\nlearns: {type(projection.learning).__name__}"
+        if rule is not None:
+            text += f"\nlearns: {type(rule).__name__}"
+            teachers += [Arrow(getattr(rule, key), projection.post, key, dashed=True) for key in rule.signals()]
         arrows.append(Arrow(projection.pre, projection.post, text))
-    arrows = _merged(arrows) + _teachers(spec)
+    arrows = _merged(arrows) + list(dict.fromkeys(teachers))
     for o in spec.outputs:
         terms = terms_of(o)
         lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded, squashed" if o.squash else "decoded"]
         if isinstance(o.decoder, ArgmaxDecoder):
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
-        boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT, _pale(OUTPUT)))
+        boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT, tint(OUTPUT, PALE)))
         for source in dict.fromkeys(t.source for t in terms):
             texts = [f"{sign} {time * 1e3:g} ms" for t in terms if t.source == source for sign, time in times_of(t)]
             arrows.append(Arrow(source, f"> {o.name}", ", ".join(dict.fromkeys(texts)) or "membrane"))
     return boxes, arrows
-
-
-def _pale(colour: str) -> str:
-    """A tint that black words can be read on."""
-    return tint(colour, 0.88)
-
-
-def _teachers(spec: ControllerSpec) -> list[Arrow]:
-    """A dashed arrow from every error or reward to the target of the projection that it teaches."""
-    found = {}
-    for p in spec.network.projections:
-        if p.learning is not None:
-            for key in p.learning.signals():
-                start = getattr(p.learning, key)
-                found[start, p.post, key] = Arrow(start, p.post, key, dashed=True)
-    return list(found.values())
 
 
 def delay_text(p: Projection, dt: float) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,8 +79,7 @@ class Survey:
         self._count_rate(steady, events.p)
         if max(int(events.x.max()), int(events.y.max())) >= MOST_SIDE:
             inside = (events.x < MOST_SIDE) & (events.y < MOST_SIDE)
-            events = replace(events, t=events.t[inside], x=events.x[inside], y=events.y[inside], p=events.p[inside])
-            t, steady = t[inside], steady[inside]
+            events, t, steady = events[inside], t[inside], steady[inside]
             if not len(events):
                 return
         self.grow(int(events.y.max()) + 1, int(events.x.max()) + 1)

@@ -1,22 +1,19 @@
-"""The events of a run: from its record into arrays of bounded size for the run folder, and from those into pictures."""
+"""The events of a run: from its record into arrays of bounded size for the run folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..analysis.event_replay import Fitted
 from ..events import Events
 from ..events.slicing import Slicer
-from .event_plots import Survey, draw_recording
+from .event_plots import Survey
 from .event_video import event_moments
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["draw_events", "event_arrays", "event_counters", "events_of_episode", "recording_arrays"]
+__all__ = ["event_arrays", "event_counters", "events_of_episode", "recording_arrays"]
 
 MOMENTS, SECONDS = 5, 0.02  # pictures of events, and of how long each is
 PIECE = 500_000
@@ -85,17 +82,3 @@ def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 flat[key] = value
     return flat
-
-
-def draw_events(figure: Figure, arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
-    """The figure of `event_arrays`; raises KeyError or ValueError for arrays that are not of it."""
-    survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
-    frames, times = arrays["event_frames"], arrays["event_frame_t"]
-    if frames.ndim != 4 or len(frames) != len(times):
-        raise ValueError(f"event_frames has shape {frames.shape}")
-    caption, alt = draw_recording(figure, survey, list(zip(times.tolist(), frames, strict=True)))
-    caption += (
-        f". Above: the events of {SECONDS * 1e3:g} ms before each moment; ON (brighter) is orange, OFF blue, "
-        "brighter with their number. Intervals are those of every 4th row and column."
-    )
-    return caption, alt

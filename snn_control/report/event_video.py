@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..events import Events, Recording
 from ..events.frames import Painter, enlarge, fitting, likely_size, painter
+from ..events.slicing import part
 from .video_file import VideoWriter
 from .video_panels import INK, MUTED, with_words
 
@@ -62,7 +63,8 @@ def write_event_video(
     with VideoWriter(path, fps) as writer:
         shrink, times = fitting(*size, (most[0] // writer.dot, most[1] // writer.dot))
         drawn, times = painter(style, *size, shrink), times * writer.dot
-        for t, shown in _slices(pieces, drawn, window, start, stop, round(SILENCE * fps)):
+        seen = part_of(pieces, start, stop)
+        for t, shown in _slices(seen, origin, drawn, window, start, round(SILENCE * fps)):
             words = [
                 (f"{t * 1e-9:.{decimals_for(window * 1e-9)}f} s", INK, "lm"),
                 (rate_text(shown / (window * 1e-9)), INK, "mm"),
@@ -91,25 +93,26 @@ def event_moments(
         return []
     pieces, size, origin = opened
     painters = [painter(style, *size, fitting(*size, MOMENT)[0]) for _ in times]
-    for t, piece in _between(pieces):
+    for piece in pieces:
+        t = (piece.ns - origin) * 1e-9
         for moment, drawn in zip(times, painters):
-            begin = moment - max(seconds, drawn.memory)
-            low, high = np.searchsorted(t, [begin * 1e9, moment * 1e9])
-            if low < high:
-                drawn.add(piece[low:high])
+            drawn.add(piece[(t >= moment - max(seconds, drawn.memory)) & (t < moment)])
     return [(moment, drawn.image(origin + round(moment * 1e9))) for moment, drawn in zip(times, painters)]
 
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
-    """The events from ``start`` to before ``stop`` [s after the first event]."""
-    return (piece for _, piece in _between(_pieces(source), start, stop))
+    """The events from ``start`` to before ``stop`` [s after the first event], in pieces that are not empty."""
+    if isinstance(source, Recording):
+        source = source.chunks()
+    pieces = [source] if isinstance(source, Events) else source
+    return part(pieces, start or None, stop if math.isfinite(stop) else None)
 
 
 def _opened(
     source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
 ) -> tuple[Iterator[Events], tuple[int, int], int] | None:
     """Pieces of a source, (width, height) of its sensor and the time of its first event [ns]; None without events."""
-    pieces = _pieces(source)
+    pieces = part_of(source, 0.0, math.inf)
     first = next(pieces, None)
     if first is None:
         return None
@@ -117,34 +120,6 @@ def _opened(
         size = first.width, first.height
     size = size or likely_size(int(first.x.max()) + 1, int(first.y.max()) + 1)
     return chain([first], pieces), size, int(first.ns[0])
-
-
-def _pieces(source: Recording | Events | Iterable[Events]) -> Iterator[Events]:
-    if isinstance(source, Events):
-        source = [source]
-    elif isinstance(source, Recording):
-        source = source.chunks()
-    return (piece for piece in source if len(piece))
-
-
-def _between(
-    pieces: Iterable[Events], start: float = 0.0, stop: float = math.inf
-) -> Iterator[tuple[np.ndarray, Events]]:
-    """The events from ``start`` to before ``stop`` [s after the first one], with their times [ns after the first one]
-    on a clock that stands still where it would step back."""
-    origin = latest = None
-    for piece in pieces:
-        t = piece.ns
-        if origin is None or latest is None:
-            origin = latest = int(t[0])
-        t = np.maximum(np.maximum.accumulate(t), latest)
-        latest = int(t[-1])
-        t = t - origin
-        low, high = np.searchsorted(t, [start * 1e9, stop * 1e9])
-        if low < high:
-            yield t[low:high], piece[low:high]
-        if high < len(t):
-            return
 
 
 def picture_ns(fps: float, speed: float) -> float:
@@ -156,16 +131,18 @@ def picture_ns(fps: float, speed: float) -> float:
 
 
 def _slices(
-    pieces: Iterable[Events], drawn: Painter, window: float, start: float, stop: float, silence: int
+    pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Gives the painter the events of a picture, then says its end [ns after the first event] and how many they are."""
-    k = shown = quiet = 0
+    """Gives the painter the events of a picture, then says its end [ns after ``origin``] and how many they are. The
+    clock stands still where it would step back."""
+    k = shown = quiet = latest = 0
 
     def edge(k: int) -> int:
         return round(start * 1e9 + (k + 1) * window)
 
-    for t, piece in _between(pieces, start, stop):
-        low = 0
+    for piece in pieces:
+        t = np.maximum(np.maximum.accumulate(piece.ns - origin), latest)
+        low, latest = 0, int(t[-1])
         while low < len(t):
             if t[low] >= edge(k):  # this picture is whole
                 yield edge(k), shown

@@ -164,7 +164,7 @@ class ReplayVideo:
         self._pooled: np.ndarray | None = None
         self._brightest = 0.0
         self._first = self._last = -1
-        self._drawn = self._count = self._counted_from = 0
+        self._ticks = self._drawn = self._count = self._counted_from = 0
         self._silence = round(SILENCE * fps)
         self._writer = VideoWriter(path, fps)
 
@@ -198,9 +198,9 @@ class ReplayVideo:
             raise InputError(f"tick = {tick}: must be after the last one, {self._last}")
         if unknown := set(spikes) - set(self._raster.populations):
             raise InputError(f"spikes = {sorted(unknown)}: must be of {', '.join(self._raster.populations)}")
-        self._first = tick if self._first < 0 else self._first
-        self._last = tick
-        t = (tick - self._first + 1) * self.period  # its end
+        self._first, self._last = tick if self._first < 0 else self._first, tick
+        self._ticks = tick - self._first + 1
+        t = self._ticks * self.period  # its end
         if events is not None and len(events):
             self._painter.add(replace(events, t=np.full(len(events), round(t * 1e9)), unit="ns"))
             self._count += len(events)
@@ -214,15 +214,15 @@ class ReplayVideo:
         self._strips.add(t, np.asarray(command).reshape(-1))
         due = int((t + 0.5e-9) / self._window) - self._drawn
         if due > 0:
-            self._draw(t, due)
+            self._draw(due)
 
-    def _draw(self, t: float, due: int) -> None:
-        seconds = max(self.period, (self._last + 1 - self._first) * self.period - self._counted_from * self.period)
-        image = self._compose(t, self._count / seconds)
+    def _draw(self, due: int) -> None:
+        seconds = (self._ticks - self._counted_from) * self.period
+        image = self._compose(self._ticks * self.period, self._count / seconds)
         for _ in range(min(due, self._silence)):  # several where a tick is longer than a picture
             self._writer.add(image)
         self._drawn += due
-        self._count, self._counted_from = 0, self._last + 1 - self._first
+        self._count, self._counted_from = 0, self._ticks
         if self._pooled is not None:
             self._pooled[:] = 0
 
@@ -256,9 +256,8 @@ class ReplayVideo:
 
     def close(self) -> None:
         """Draw what is left and write the file."""
-        t = (self._last - self._first + 1) * self.period
-        if self._first >= 0 and self._counted_from < self._last - self._first + 1:
-            self._draw(t, 1)
+        if self._counted_from < self._ticks:
+            self._draw(1)
         self._writer.close()
 
     def __enter__(self) -> ReplayVideo:

@@ -13,12 +13,14 @@ import numpy as np
 
 from ..record.run_folder import HISTOGRAMS
 from .canvas import Picture, paint
-from .event_run import draw_events
+from .event_plots import Survey, draw_recording
+from .event_run import SECONDS
 from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, legend_above, photo, thin
 from .table import mapping, number, rms_of, scored_from
 from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["PICTURES", "Missing", "draw"]
@@ -30,6 +32,7 @@ TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
 ON, OFF = (230, 120, 10), (37, 99, 235)  # as in the pictures of events, for pale ground
 MOST_POINTS = 6_000  # of a line: finer than the picture's pixels all the same
 MOST_FRAMES = 5
+SHORTEST = 0.1  # of a latency that is told apart [µs]
 
 
 class Missing(Exception):
@@ -104,12 +107,18 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     """What the event camera gave: moments, rate, activity of the pixels, intervals, x-y-t."""
-    if "events_rate" not in arrays:
-        raise Missing("the run holds no array “events_rate”")
+    take(arrays, "events_rate", None, 2)
     try:
-        return draw_events(figure, arrays)
+        survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
+        moments = list(zip(arrays["event_frame_t"].tolist(), arrays["event_frames"], strict=True))
+        caption, alt = draw_recording(figure, survey, moments)
     except (KeyError, ValueError, IndexError) as error:
         raise Missing(f"the arrays of the events do not fit: {error}") from None
+    caption += (
+        f". Above: the events of {SECONDS * 1e3:g} ms before each moment; ON (brighter) is orange, OFF blue, "
+        "brighter with their number. Intervals are those of every 4th row and column."
+    )
+    return caption, alt
 
 
 # --- tracking -------------------------------------------------------------------------------------
@@ -242,90 +251,61 @@ def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
     return upper if np.isfinite(upper) else float(edges[k])
 
 
-def rebin_log(
-    edges: np.ndarray, counts: np.ndarray, a_decade: int = 24, shortest: float = 100.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coarser buckets, each of whole ones and at least 1 / ``a_decade`` wide on a logarithmic axis: edges [ns] and
-    counts, without empty ends. What is below ``shortest`` [ns] is in the first one.
-    """
-    used, ratio = np.flatnonzero(counts), 10 ** (1 / a_decade)
-    ends = np.where(np.isfinite(edges), edges, 2 * edges[-2]).astype(np.float64)
-    kept, last = [int(used[0])], int(used[-1]) + 1
-    for k in range(kept[0] + 1, last + 1):
-        if ends[k] >= max(ends[kept[-1]], shortest) * ratio * (1 - 1e-9):
-            kept.append(k)
-    if kept[-1] < last:
-        kept.append(last)
-    wide = ends[kept]
-    wide[-1] = max(wide[-1], wide[-2] * ratio)
-    wide[0] = max(wide[0], min(shortest, wide[1] / ratio))
-    return wide, np.add.reduceat(counts[:last], kept[:-1])
-
-
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """A histogram each for wake-up, sensor to command, and tick; both axes logarithmic."""
-    there: list[tuple[str, str, np.ndarray, np.ndarray]] = []
-    for name, what in HISTOGRAMS.items():
-        if f"{name}_counts" in arrays and arrays[f"{name}_counts"].sum() > 0:
-            counts = take(arrays, f"{name}_counts", None)
-            edges = take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
-            there.append((name, what, edges, counts))
+    """How many of the wake-ups, messages and ticks took longer than a time; both axes logarithmic."""
+    there = {name: what for name, what in HISTOGRAMS.items() if np.sum(arrays.get(f"{name}_counts", 0)) > 0}
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
-    figure.set_size_inches(WIDTH, 3.5)
-    said = []
-    for axes, (name, what, edges, counts), colour in zip(
-        figure.subplots(1, len(there), squeeze=False)[0], there, PALETTE
-    ):
-        marks = _histogram(axes, edges, counts, colour, mapping(mapping(summary, "loop"), f"{name}_us"))
-        what = what[0].upper() + what[1:]
-        axes.set_title(what)
-        said.append(f"{what}: {', '.join(marks)}")
-    figure.axes[0].set_ylabel("count in 1/24 of a decade")
-    missing = [what for name, what in HISTOGRAMS.items() if name not in {entry[0] for entry in there}]
-    note = f" Not in this run: {', '.join(missing)}." if missing else ""
-    caption = (
-        "Both axes are logarithmic, so that single late ticks can be seen; what took less than 0.1 µs is in the first "
-        f"bar. {'. '.join(said)}.{note}"
-    )
-    return caption, f"Histograms of latency. {'; '.join(said)}.{note}"
-
-
-def _histogram(axes: Any, edges: np.ndarray, counts: np.ndarray, colour: str, stated: Mapping) -> list[str]:
-    """One histogram with its percentiles, as stated or else as the buckets have them; what these are, in words."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    wide, coarse = rebin_log(edges, counts)
-    height = coarse / np.diff(np.log10(wide)) / 24  # buckets are not equally wide: as if they were
-    axes.stairs(height, wide / 1e3, fill=True, color=colour, alpha=0.75, lw=0)
-    axes.set_xscale("log")
+    figure.set_size_inches(WIDTH, 4.2)
+    axes, said, ends = figure.subplots(), [], []
+    for (name, what), colour in zip(there.items(), PALETTE):
+        counts = take(arrays, f"{name}_counts", None)
+        edges = take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
+        used = np.flatnonzero(counts)
+        times = np.where(np.isfinite(edges), edges, 2 * edges[-2])[used[0] : used[-1] + 2] / 1e3
+        longer = 1.0 - np.append(0.0, np.cumsum(counts[used[0] : used[-1] + 1])) / counts.sum()
+        axes.plot(times, longer, color=colour, drawstyle="steps-post", label=what)
+        marks = _percentiles(axes, edges, counts, colour, mapping(mapping(summary, "loop"), f"{name}_us"))
+        said.append(f"{what[0].upper()}{what[1:]}: {', '.join(marks)}")
+        ends += [max(times[0], SHORTEST), times[-1], counts.sum()]
+    _time_axis(axes, min(ends[::3]), max(ends[1::3]))
     axes.set_yscale("log")
-    axes.set_ylim(min(0.7, float(height[height > 0].min())), float(height.max()) * 12)
+    axes.set_ylim(0.5 / max(ends[2::3]), 1.5)
+    axes.set_ylabel("share that took longer [1]")
+    legend_above(axes, len(there))
+    missing = [what for name, what in HISTOGRAMS.items() if name not in there]
+    note = f" Not in this run: {', '.join(missing)}." if missing else ""
+    caption = f"Both axes are logarithmic, so that single late ticks can be seen. {'. '.join(said)}.{note}"
+    return caption, f"Share of latencies beyond each time. {'; '.join(said)}.{note}"
+
+
+def _percentiles(axes: Axes, edges: np.ndarray, counts: np.ndarray, colour: str, stated: Mapping) -> list[str]:
+    """Mark the percentiles, as stated or else as the buckets have them; what these are, in words."""
     marks = []
-    for place, (q, key, text) in enumerate(((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9"))):
+    for q, key, text in ((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9")):
         value = stated.get(key)
         micro = float(value) if isinstance(value, int | float) else percentile_ns(edges, counts, q) / 1e3
         marks.append(f"{text} {number(micro)} µs")
-        if micro > 0:
-            axes.axvline(micro, color=INK, lw=1.1, ls=("-", "--", ":")[place])
-            side, gap = ("right", -4) if key == "p50" else ("left", 4)
-            axes.annotate(
-                f"{text} {number(micro)}", (micro, 0.97 - 0.085 * (2 - place)), (gap, 0), ha=side, va="top",
-                xycoords=axes.get_xaxis_transform(), textcoords="offset points", fontsize=9,
-                bbox={"facecolor": "white", "lw": 0, "pad": 0.8},
-            )  # fmt: skip
-    largest = stated.get("max")
-    if isinstance(largest, int | float):
-        marks.append(f"max {number(largest)} µs")
-    low, high = wide[0] / 1e3, max(wide[-1], 10 * wide[0]) / 1e3
-    axes.set_xlim(low, high * (high / low) ** 0.3)  # room for the labels of the last marks
-    decades = axes.get_xlim()[1] > 100 * low  # at least two of them are labelled
+        axes.plot(micro, 1 - q, "o", ms=4, color=colour)
+        axes.annotate(f"{text} {number(micro)}", (micro, 1 - q), (5, 4), textcoords="offset points", color=colour)
+    if isinstance(stated.get("max"), int | float):
+        marks.append(f"max {number(stated['max'])} µs")
+    return marks
+
+
+def _time_axis(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic axis [µs] on which two ticks have a label at least, with room for words at its end."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    high = max(high, 10 * low)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high * (high / low) ** 0.1)
+    decades = axes.get_xlim()[1] > 100 * low
     axes.xaxis.set_major_locator(LogLocator(10, (1,) if decades else (1, 2, 5), numticks=6))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("time [µs]")
     axes.grid(False, which="minor")
-    return marks
 
 
 #: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order

@@ -147,28 +147,14 @@ def _pairs(title: str, values: Mapping[str, Any]) -> list[Section]:
     return [Section(title, (), rows)] if rows else []
 
 
-def _stages(summary: Mapping[str, Any]) -> list[Section]:
-    """Sparsity and cost of each stage, a column a stage."""
-    stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
-    keys = dict.fromkeys(key for one in stages.values() for key in one)
-    rows = tuple((label(key), *(number(one.get(key)) for one in stages.values())) for key in keys)
-    return [Section("Sparsity by stage", ("", *stages), rows, _note(summary, "stages"), wide=True)] if rows else []
-
-
-def _events(name: str, counters: Mapping[str, Any]) -> list[Section]:
-    """Counters of an input of events; those of nothing in one row."""
-    counted = {key: value for key, value in counters.items() if value}
-    if none := [label(key) for key, value in counters.items() if not value]:
-        counted["none of"] = ", ".join(none)
-    return _pairs(f"Events of {name}", counted)
-
-
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
     known = {"title", "verdict", "scored_from_s", "events", *NOTED, *PAIRS, *(f"about_the_{key}" for key in NOTED)}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))
     found = _grid("What PASS means", "", mapping(summary, "criteria"), note=criteria, wide=True)
-    found += _stages(summary)
+    stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
+    costs = {label(key): {name: one.get(key) for name, one in stages.items()} for one in stages.values() for key in one}
+    found += _grid("Sparsity by stage", "", costs, {name: name for name in stages}, _note(summary, "stages"), wide=True)
     found += _pairs("Run", {key: value for key, value in summary.items() if key not in known})
     title = f"Tracking error{scored_from(summary)}"
     found += _grid(title, "controller", mapping(summary, "tracking"), note=tracking, wide=bool(tracking))
@@ -176,7 +162,10 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     found += _grid("Loop", "", times, _PERCENTILES, loop)
     found += _pairs("Ticks", {key: value for key, value in mapping(summary, "loop").items() if key not in _LOOP})
     for name, counters in mapping(summary, "events").items():
-        found += _events(name, counters)
+        counted = {key: value for key, value in counters.items() if value}
+        if none := [label(key) for key, value in counters.items() if not value]:
+            counted["none of"] = ", ".join(none)
+        found += _pairs(f"Events of {name}", counted)
     for key in PAIRS:
         found += _pairs(key.capitalize(), mapping(summary, key))
     return found

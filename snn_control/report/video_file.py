@@ -30,38 +30,35 @@ def import_pillow() -> Any:
     return PIL
 
 
+def import_av() -> Any:
+    """The package av, or a RuntimeFault that says how to install it."""
+    try:
+        import av
+    except ImportError as error:
+        raise RuntimeFault(f"a video needs av (PyAV): {how_to_install('events')}") from error
+    return av
+
+
 class Mp4:
     """H.264 in 4:2:0, which every player shows; odd sizes get a row or column more."""
 
     dot = 2  # a colour is that of 2 x 2 pixels
 
-    def __init__(self, file: IO[bytes], fps: float) -> None:
-        try:
-            import av
-        except ImportError as error:
-            raise RuntimeFault(f"a video needs av (PyAV): {how_to_install('events')}") from error
-        self._av, self._file, self._fps = av, file, fps
-        self._container: Any = None
-        self._stream: Any = None
+    def __init__(self, file: IO[bytes], fps: float, rows: int, columns: int) -> None:
+        self._odd = (0, rows % 2), (0, columns % 2), (0, 0)
+        self._container = import_av().open(file, "w", format="mp4")
+        rate, options = Fraction(fps).limit_denominator(1000), {"crf": "20", "preset": "ultrafast"}
+        self._stream = self._container.add_stream("libx264", rate=rate, options=options)
+        self._stream.height, self._stream.width = rows + rows % 2, columns + columns % 2
+        self._stream.pix_fmt = "yuv420p"
 
     def add(self, image: np.ndarray) -> None:
-        rows, columns = image.shape[:2]
-        if rows % 2 or columns % 2:
-            image = np.pad(image, ((0, rows % 2), (0, columns % 2), (0, 0)), mode="edge")
-        if self._container is None:
-            self._container = self._av.open(self._file, "w", format="mp4")
-            options = {"crf": "20", "preset": "ultrafast"}
-            rate = Fraction(self._fps).limit_denominator(1000)
-            self._stream = self._container.add_stream("libx264", rate=rate, options=options)
-            self._stream.height, self._stream.width = image.shape[:2]
-            self._stream.pix_fmt = "yuv420p"
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._container.mux(self._stream.encode(frame))
+        image = np.ascontiguousarray(np.pad(image, self._odd, mode="edge"))
+        self._container.mux(self._stream.encode(import_av().VideoFrame.from_ndarray(image, format="rgb24")))
 
     def end(self) -> None:
-        if self._container is not None:
-            self._container.mux(self._stream.encode())
-            self._container.close()
+        self._container.mux(self._stream.encode())
+        self._container.close()
 
 
 class Gif:
@@ -69,7 +66,7 @@ class Gif:
 
     dot = 1
 
-    def __init__(self, file: IO[bytes], fps: float) -> None:
+    def __init__(self, file: IO[bytes], fps: float, rows: int, columns: int) -> None:
         self._file = file
         self._interval = max(2.0, 100 / fps)  # hundredths of a second; viewers slow down what is faster
         self._images: list[Any] = []
@@ -93,8 +90,8 @@ class ContactSheet:
 
     dot = 1
 
-    def __init__(self, file: IO[bytes], fps: float) -> None:
-        self._file, self._seen, self._every = file, 0, 1
+    def __init__(self, file: IO[bytes], fps: float, rows: int, columns: int) -> None:
+        self._file, self._size, self._seen, self._every = file, (rows, columns), 0, 1
         self._kept: list[np.ndarray] = []
         self.shown = 0
 
@@ -107,7 +104,7 @@ class ContactSheet:
         self._seen += 1
 
     def end(self) -> None:
-        rows, columns = self._kept[0].shape[:2]
+        rows, columns = self._size
         across = max(1, min(SHEET[0], WIDEST // columns, len(self._kept)))
         places = np.linspace(0, len(self._kept) - 1, min(len(self._kept), across * SHEET[1]))
         chosen = [self._kept[k] for k in places.round().astype(int)]
@@ -147,17 +144,15 @@ class VideoWriter:
         if not 0 < fps <= 1000:
             raise InputError(f"fps = {fps!r}: must be above 0 and at most 1000 [1/s]")
         import_pillow()
+        if suffix == ".mp4":
+            import_av()
         try:  # a file without a name: nothing is left of it, however this process ends
             self._file = tempfile.TemporaryFile(dir=self.path.parent)
         except OSError as error:
             raise DescriptionError("video", str(path), f"cannot be written: {error.strerror}") from None
+        self._fps, self.dot = fps, KINDS[suffix].dot
         self._shape: tuple[int, ...] = ()
-        self.dot = KINDS[suffix].dot
-        try:
-            self._kind = KINDS[suffix](self._file, fps)
-        except RuntimeFault:
-            self._file.close()
-            raise
+        self._kind: Mp4 | Gif | ContactSheet | None = None
 
     @property
     def text(self) -> str:
@@ -170,7 +165,9 @@ class VideoWriter:
         """The next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
-        self._shape = self._shape or image.shape
+        if self._kind is None:
+            self._shape, kind = image.shape, KINDS[self.path.suffix.lower()]
+            self._kind = kind(self._file, self._fps, *image.shape[:2])
         if image.shape != self._shape:
             raise InputError(f"picture = {image.shape}: must be {self._shape} as the first one")
         self._kind.add(image)
@@ -181,7 +178,7 @@ class VideoWriter:
         if self._file.closed:
             return
         with self._file:
-            if not self.pictures:
+            if self._kind is None:
                 return
             self._kind.end()
             self._file.seek(0)

@@ -33,7 +33,6 @@ from snn_control.report.run_pictures import (
     latency,
     overlay,
     percentile_ns,
-    rebin_log,
 )
 from snn_control.report.table import number, sections, verdict_kind
 
@@ -213,17 +212,13 @@ def test_a_histogram_of_any_width_has_two_labelled_ticks_at_least(spread):
     assert len(shown) >= 2
 
 
-def test_a_smooth_histogram_has_no_comb():
-    """Buckets of a ns each below 32 ns and 32 an octave above, as the loop's: neighbours differ little."""
-    k = np.arange(1, 30_000)
-    shift = np.maximum(k // 32 - 1, 0)
-    edges = np.concatenate([[0], np.where(k < 32, k, (k - shift * 32) << np.minimum(shift, 40))])[:1000]
-    sample = 10 ** np.random.default_rng(0).uniform(2.2, 5.5, 300_000)  # the same in each decade
-    wide, coarse = rebin_log(edges, np.histogram(sample, edges)[0])
-    assert set(wide[1:-1]) <= set(edges.tolist())
-    inside = slice(2, -2)
-    height = coarse[inside] / np.diff(np.log10(wide))[inside]
-    assert height.max() < 1.15 * height.min()
+def test_the_share_that_took_longer_is_that_of_the_samples(arrays):
+    edges, counts = arrays["tick_edges_ns"], arrays["tick_counts"]
+    figure = Figure()
+    latency(figure, {}, {"tick_edges_ns": edges, "tick_counts": counts})
+    line = next(line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post")
+    for time, share in zip(line.get_xdata()[::40], line.get_ydata()[::40]):
+        assert share == pytest.approx(counts[edges[:-1] >= time * 1e3 * (1 - 1e-9)].sum() / counts.sum())
 
 
 def test_of_a_large_population_those_that_fired_fill_the_raster(summary, arrays):
@@ -274,21 +269,18 @@ def test_the_page_says_where_and_with_what_a_run_was_made(tmp_path, summary):
                                 "numpy": np.__version__, "no such package": "not found"}  # fmt: skip
 
 
-def test_histograms_keep_every_count_and_never_flatter():
+def test_percentiles_of_a_histogram_never_flatter():
     rng = np.random.default_rng(2)
     sample = rng.lognormal(9, 1, 5000)
     edges = np.concatenate([[0.0], np.geomspace(10, 1e8, 400), [np.inf]])
     counts = np.histogram(sample, edges)[0]
-    wide, coarse = rebin_log(edges, counts)
-    assert coarse.sum() == counts.sum()
-    assert np.all(np.diff(np.log10(wide)) > 0)
     for q in (0.5, 0.99, 0.999):
         exact = np.sort(sample)[int(np.ceil(q * len(sample))) - 1]
         assert exact <= percentile_ns(edges, counts, q) <= 1.05 * exact
     one = np.zeros(len(counts), int)
     one[-1] = 3  # all in the open bucket
-    assert rebin_log(edges, one)[1].sum() == 3
     assert np.isfinite(percentile_ns(edges, one, 0.99))
+    latency(Figure(), {}, {"tick_edges_ns": edges, "tick_counts": one})
 
 
 def test_overlay_shows_both_polarities():
