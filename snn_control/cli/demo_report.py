@@ -225,7 +225,7 @@ class Finished:
 
     def summary(self) -> dict[str, Any]:
         """What the report says in words and numbers."""
-        from ..report.event_run import event_counters
+        from ..report.event_plots import event_counters
 
         options, facts = self.options, self.facts
         stats, counters = self.report["stats"], self.report["counters"]
@@ -280,7 +280,7 @@ class Finished:
         """What the report draws."""
         from ..controller_file.names import output_names
         from ..realtime.histogram import HEADER, edges
-        from ..report.event_run import event_arrays, events_of_episode
+        from ..report.event_plots import event_arrays, events_of_episode
         from ..report.kit import colour_places
 
         spec, world, activity, step = self.spec, self.world, self.activity, self.step

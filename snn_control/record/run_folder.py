@@ -103,11 +103,9 @@ HISTOGRAMS = {
 
 def _plain(value: Any, path: str) -> Any:
     """``value`` as JSON knows it: NumPy scalars and small arrays become Python's, a non-finite number null."""
-    if value is None or isinstance(value, str | bool):
-        return value
     if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist(), path)
-    if isinstance(value, int):
+        value = value.tolist()
+    if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -22,7 +22,7 @@ from ..controller_file import ControllerSpec, nearest
 from ..controller_file.names import number_names
 from ..engine import registry
 from ..engine.program import Program
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..files import replace_file, replace_text
 from ..network import Projection
 from .canvas import Picture, paint
@@ -82,7 +82,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
     found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
-        line = f"rate against constant current, {len(models)} neuron model{'s' if len(models) > 1 else ''}"
+        line = f"rate against constant current, {counted(len(models), 'neuron model')}"
         most, colours = driven(spec, sizes), colours_of(spec)
         fill = partial(draw_f_i, groups=models, dt=spec.dt, colours=colours, driven=most)
         found.append(View("f_i", "Rate against current", line, fill))
@@ -219,10 +219,10 @@ def _page(
         rows.append((name, number(p.size), *(seen if p.spiking else ["graded", "", "", ""])))
     projections, omitted = [], []
     for one, f in zip(spec.network.projections, facts.projections, strict=True):
-        title = f"{one.pre} → {one.post}"
-        projections.append((title, number(f.used), delay_text(one, spec.dt)))
+        ends = f"{one.pre} → {one.post}"
+        projections.append((ends, number(f.used), delay_text(one, spec.dt)))
         if f.synapses > MOST_SYNAPSES:
-            omitted.append(Omitted(f"Weights of {title}", f"{number(f.synapses)} are too many to look at"))
+            omitted.append(Omitted(f"Weights of {ends}", f"{number(f.synapses)} are too many to look at"))
     said = f"{number(stimulus.seconds)} s of {stimulus.text}"
     tables = [Section(f"Populations, {said}", columns, tuple(rows))]
     if projections:

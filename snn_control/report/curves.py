@@ -14,6 +14,7 @@ import numpy as np
 from ..analysis.probe import sample
 from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled, tuning
 from ..coding import EventsInput, FieldsEncoder, LinearEncoder, ValueInput
+from ..errors import counted
 from ..network import NeuronModel
 from .kit import (
     EVENT_OFF,
@@ -132,7 +133,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     said, sampled = [], False
     for axes, (one, *same) in zip(axes_in_rows(figure, len(shown), 2, 2.7) if shown else [], shown):
         n, name = len(one.neurons), names[one.dimension]
-        count = f"{n} neuron{'s' * (n != 1)}" if n == one.of else f"{n} of {number(one.of)} neurons"
+        count = counted(n, "neuron") if n == one.of else f"{n} of {number(one.of)} neurons"
         sampled |= n < one.of
         axes.set_xlabel(f"{name} [{spec.unit or NO_UNIT}]")
         axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")

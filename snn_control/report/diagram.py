@@ -16,6 +16,7 @@ from ..coding import ArgmaxDecoder, EventsInput
 from ..controller_file import ControllerSpec
 from ..engine.build.outputs import terms_of
 from ..engine.program import Program
+from ..errors import counted
 from ..network import Projection
 from .decoders import times_of
 from .kit import INK, MUTED, NO_UNIT, OUTPUT, colours_of, tint
@@ -59,9 +60,8 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     boxes, colours, sizes = [], colours_of(spec), sizes_of(program)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
-        what = (
-            f"{one.size[0]} × {one.size[1]} px" if isinstance(one, EventsInput) else _numbers(getattr(one, "size", 0))
-        )
+        size: Any = getattr(one, "size", 0)
+        what = f"{size[0]} × {size[1]} px" if isinstance(one, EventsInput) else counted(size)
         lines = [f"{what}, {type(encoder).__name__.removesuffix('Encoder').lower()}" if encoder else what]
         neuron = getattr(encoder, "neuron", None)
         lines.append(f"{number(sizes.get(one.name, 0))} {type(neuron).__name__ if neuron else 'graded'}")
@@ -81,7 +81,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     arrows = _merged(arrows) + list(dict.fromkeys(teachers))
     for o in spec.outputs:
         terms = terms_of(o)
-        lines = [f"{_numbers(o.size)} [{o.unit or NO_UNIT}]", "decoded, squashed" if o.squash else "decoded"]
+        lines = [f"{counted(o.size)} [{o.unit or NO_UNIT}]", "decoded, squashed" if o.squash else "decoded"]
         if isinstance(o.decoder, ArgmaxDecoder):
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
         boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT, tint(OUTPUT, PALE)))
@@ -102,10 +102,6 @@ def _filters(one: Any) -> str:
     """Those of an input in their order, in words: region, hot pixels."""
     names = [type(f).__name__ for f in getattr(one, "filters", ())]
     return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names)
-
-
-def _numbers(n: int) -> str:
-    return f"{number(n)} number{'s' if n != 1 else ''}"
 
 
 def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
@@ -256,13 +252,9 @@ def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
     lines = [b.name.removeprefix("> "), *b.lines]
     step = 0.26 if len(lines) < 4 else 0.21
     for k, line in enumerate(lines):
-        at = y + step * ((len(lines) - 1) / 2 - k)
-        style_of: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "color": INK}
-        if k:
-            style_of = {"fontsize": 11, "color": MUTED}
-        if len(line) > 22:
-            style_of["fontsize"] *= 22 / len(line)
-        axes.text(x, at, line, ha="center", va="center", zorder=4, **style_of)
+        size, weight, colour = (11, "normal", MUTED) if k else (13, "bold", INK)
+        axes.text(x, y + step * ((len(lines) - 1) / 2 - k), line, ha="center", va="center", zorder=4, color=colour,
+                  fontsize=size * 22 / max(22, len(line)), fontweight=weight)  # fmt: skip
 
 
 def _points(

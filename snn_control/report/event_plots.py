@@ -1,17 +1,19 @@
-"""A recording of events in one figure: moments, rate, activity of the pixels, intervals, x-y-t.
+"""Events of a recording or a run in one figure: moments, rate, activity of the pixels, intervals, x-y-t.
 
-`Survey` takes the events of any recording piece by piece in memory of bounded size; `draw_recording` draws it.
+`Survey` takes the events piece by piece in memory of bounded size, `survey_arrays` keeps it in a run folder, and
+`draw_recording` draws it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..events import Events
-from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, keep_apart, legend_above, photo, rate_unit
+from .event_video import event_moments
+from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, keep_apart, legend_above, photo, rate_prefix
 from .table import number
 
 if TYPE_CHECKING:
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
-__all__ = ["Survey", "draw_rate", "draw_recording"]
+__all__ = ["Survey", "draw_recording", "event_arrays", "event_counters", "events_of_episode", "survey_arrays"]
 
 BINS = 512  # of the rate over time, at most
 POINTS = 30_000  # of the x-y-t picture, at most
 LEAST_BIN = 1000  # ns
 MOST_SIDE = 4096  # rows and columns of a sensor; an event beyond them is a mistake of its recording
 INTERVALS = np.logspace(-6, 2, 97)  # s
+MOMENTS, SECONDS = 5, 0.02  # pictures of a run's events, and of how long each is
+PIECE = 500_000  # events that are counted at once
 EVERY = 4  # every 4th row and column of the sensor, for the intervals
 
 
@@ -178,6 +182,65 @@ class Survey:
         return [(self.begins + a * width, self.begins + b * width) for a, b in long.tolist()]
 
 
+# --- from a run's record ---------------------------------------------------------------------------
+
+
+def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
+    """The events of a camera, from the arrays of an episode (`record.episode`).
+
+    name : of the observation; step : of the world [s]; width, height : of the sensor [pixel]
+    """
+    rows = world.get(f"events.{name}", np.zeros((0, 4)))
+    steps = world.get(f"events.{name}.step", np.zeros(0, np.int64))
+    t = np.rint(((steps - 1) * step + rows[:, 0].astype(np.float64)) * 1e9).astype(np.int64)  # within its step
+    x, y, p = rows[:, 1].astype(np.uint16), rows[:, 2].astype(np.uint16), rows[:, 3].astype(np.uint8)
+    return Events(t, x, y, p, "ns", width, height)
+
+
+def event_arrays(events: Events) -> dict[str, np.ndarray]:
+    """`survey_arrays` of events whose t is the time of the run."""
+    begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
+    size = events.width or 0, events.height or 0
+    return survey_arrays(lambda: (events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
+
+
+def survey_arrays(
+    pieces: Callable[[], Iterable[Events]], size: tuple[int, int], begins: float = 0.0
+) -> dict[str, np.ndarray]:
+    """Arrays for a run folder, however many events there are (names: `record.run_folder`); none without events.
+
+    pieces : gives the events, piece by piece, from the first one on; is called twice
+    size : width and height of the sensor [pixel]; 0, 0: not known
+    begins : when the first event comes [s of the run]
+    """
+    survey = Survey(begins)
+    for piece in pieces():
+        survey.add(piece)
+    if survey.first is None:
+        return {}
+    survey.grow(size[1], size[0])
+    times = np.linspace(SECONDS, max(survey.seconds, SECONDS), MOMENTS)
+    moments = event_moments(pieces(), times.tolist(), SECONDS, size=size if all(size) else None)
+    arrays = {f"events_{key}": value for key, value in survey.arrays().items()}
+    pictures = np.stack([image for _, image in moments])
+    return arrays | {"event_frames": pictures, "event_frame_t": times + survey.begins}
+
+
+def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
+    """Counters of one input as one flat dictionary; nested ones are named like ``filters hot_pixels``."""
+    flat: dict[str, Any] = {}
+    for record in records:
+        for key, value in record.items():
+            if isinstance(value, Mapping):
+                flat.update({f"{key} {inner}": item for inner, item in event_counters(value).items()})
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                flat[key] = value
+    return flat
+
+
+# --- figure ---------------------------------------------------------------------------------------
+
+
 def draw_recording(
     figure: Figure, survey: Survey, moments: Sequence[tuple[float, np.ndarray]] = (), title: str = ""
 ) -> tuple[str, str]:
@@ -231,7 +294,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
     rates = survey.rate / width
     if len(rates) > 1:  # the last bin is not whole: a part of it is no rate
         rates[-1] = rates[-2]
-    scale, unit = rate_unit(rates.max(initial=0))
+    scale, prefix = rate_prefix(rates.max(initial=0))
     times, of_times = _unit(survey)
     edges = survey.begins + np.append(np.arange(len(rates)) * width, max(survey.seconds, width * (len(rates) - 0.99)))
     edges *= times
@@ -246,7 +309,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axes.set_title("Events over time")
-    axes.set_ylabel(f"OFF   rate [{unit}]   ON")
+    axes.set_ylabel(f"OFF   rate [{prefix or '1'}/s]   ON")
     axes.set_xlabel(f"time [{of_times}]")
     legend_above(axes, 4)
 

@@ -13,6 +13,8 @@ from ..errors import InputError
 from ..events import Events, Recording
 from ..events.frames import Painter, enlarge, fitting, likely_size, painter
 from ..events.slicing import part
+from .kit import rate_prefix
+from .table import number
 from .video_file import VideoWriter
 from .video_panels import INK, MUTED, with_words
 
@@ -164,10 +166,8 @@ def decimals_for(seconds: float) -> int:
 
 
 def rate_text(events_a_second: float) -> str:
-    for scale, unit in ((1e6, "M"), (1e3, "k")):
-        if events_a_second >= scale:
-            return f"{events_a_second / scale:.2f} {unit}events/s"
-    return f"{events_a_second:.0f} events/s"
+    scale, prefix = rate_prefix(events_a_second)
+    return f"{number(events_a_second / scale)} {prefix}events/s"
 
 
 def speed_text(speed: float) -> str:

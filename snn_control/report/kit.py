@@ -133,9 +133,9 @@ def thin(n: int, most: int) -> slice:
     return slice(None, None, max(1, -(-n // most)))
 
 
-def rate_unit(highest: float) -> tuple[float, str]:
-    """Scale and unit in which rates up to ``highest`` [1/s] are told."""
-    for scale, unit in ((1e6, "M/s"), (1e3, "k/s")):
+def rate_prefix(highest: float) -> tuple[float, str]:
+    """Scale and prefix in which rates up to ``highest`` [1/s] are told."""
+    for scale, prefix in ((1e6, "M"), (1e3, "k")):
         if highest >= scale:
-            return scale, unit
-    return 1.0, "1/s"
+            return scale, prefix
+    return 1.0, ""

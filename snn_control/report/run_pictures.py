@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import counted
 from ..record.run_folder import HISTOGRAMS
 from .canvas import Picture, paint
-from .event_plots import Survey, draw_recording
-from .event_run import SECONDS
+from .event_plots import SECONDS, Survey, draw_recording
 from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, legend_above, photo, thin
 from .table import mapping, number, rms_of, scored_from
 from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
@@ -234,7 +234,7 @@ def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
     names = take_or(arrays, "command_names", [f"output {i}" for i in range(count)])
     unit, free = str(arrays.get("command_unit", "")) or NO_UNIT, np.full(count, np.inf)
     numbers = Numbers("Command", "command", unit, t, command, names, OUTPUT, -free, free)
-    said = f"{count} output{'s' if count != 1 else ''}"
+    said = counted(count, "output")
     if numbers.every > 1:
         said += f", means of {numbers.every} commands" + (" and, pale, their range" if count <= MOST_LINES else "")
     return numbers.rows(), said

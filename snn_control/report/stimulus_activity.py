@@ -45,6 +45,8 @@ def draw_activity(figure: Figure, spec: ControllerSpec, activity: Activity) -> t
     )
     if activity.safe.any():
         caption += f" Grey: the command was the safe one ({activity.safe.mean():.0%} of the ticks)."
+    if missing := [i.name for i in spec.inputs if i.name not in stimulus.values and isinstance(i, ValueInput)]:
+        caption += f" Nothing arrived at {', '.join(missing)}."
     if len(inside) > MOST_POPULATIONS:
         caption += f" {len(inside) - MOST_POPULATIONS} more populations are not drawn."
     said = [f"{s.name} {number(int(s.spikes.sum()))} spikes" for s in inside[:MOST_POPULATIONS] if s.spiking]
@@ -60,7 +62,7 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
         return [rate_row(f"{title}: {number(int(events.sum()))} events", edges, events / np.diff(edges), colour)]
     assert isinstance(one, ValueInput)
     if one.name not in stimulus.values:
-        return [Row(0.4, lambda axes, beside: _nothing(axes, f"{title}: nothing arrived"))]
+        return []
     return _numbers(activity, spec, one, "value", one.unit, stimulus.values[one.name], one.range, colour).rows()
 
 
@@ -89,12 +91,6 @@ def _called(kind: str, name: str) -> str:
 
 def _of(shown: int, size: int, what: str) -> str:
     return f": {number(shown)} of {number(size)} {what} drawn" if shown < size else ""
-
-
-def _nothing(axes: Axes, title: str) -> None:
-    axes.set_title(title)
-    axes.set_yticks([])
-    axes.axhline(0, color=MUTED, lw=0.8)
 
 
 def _population(activity: Activity, spec: ControllerSpec, seen: PopulationProbe, colour: str) -> list[Row]:

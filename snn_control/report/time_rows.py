@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .kit import MUTED, WIDTH, ramp, rate_unit, shades, signed_scale, thin, whole_ticks
+from .kit import MUTED, WIDTH, ramp, rate_prefix, shades, signed_scale, thin, whole_ticks
 from .table import number
 
 if TYPE_CHECKING:
@@ -190,10 +190,10 @@ def rate_row(title: str, edges: np.ndarray, rate: np.ndarray, colour: str) -> Ro
     """The rate of events [1/s] between edges [s]."""
 
     def draw(axes: Axes, beside: Callable[[], Axes]) -> None:
-        scale, unit = rate_unit(rate.max(initial=0))
+        scale, prefix = rate_prefix(rate.max(initial=0))
         axes.stairs(rate / scale, edges, fill=True, color=colour, alpha=0.7)
         axes.set_title(title)
-        axes.set_ylabel(f"rate\n[{unit}]")
+        axes.set_ylabel(f"rate\n[{prefix or '1'}/s]")
         axes.set_ylim(bottom=0)
 
     return Row(0.75, draw)

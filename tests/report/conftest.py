@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_control.report.event_run import event_arrays
+from snn_control.report.event_plots import event_arrays
 from tests.report.moving_bar import bar
 
 

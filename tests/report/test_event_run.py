@@ -9,8 +9,7 @@ from snn_control.events import Events
 from snn_control.record import write_run
 from snn_control.record.episode import EpisodeRecorder, load_episode
 from snn_control.report import write_report
-from snn_control.report.event_plots import Survey
-from snn_control.report.event_run import event_arrays, event_counters, events_of_episode
+from snn_control.report.event_plots import Survey, event_arrays, event_counters, events_of_episode
 from snn_control.report.run_pictures import Missing, draw
 from snn_control.report.table import sections
 from tests.report.moving_bar import bar

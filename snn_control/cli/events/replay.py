@@ -291,12 +291,16 @@ class Replay:
         }
         self.say("drawing the report ...")
         try:
-            from ...report.event_run import recording_arrays
+            from ...events.slicing import Slicer
+            from ...report.event_plots import survey_arrays
             from ...report.page import write_report
             from ...report.run_pictures import draw
 
+            def given() -> Iterator[Events]:
+                return Slicer(fitted.period_ns, fitted.camera.capacity, options.longest_gap).timed(self.chunks())
+
             picture = draw("activity", summary, arrays | more).png
-            write_run(folder, summary, arrays | more | recording_arrays(fitted, self.chunks, options.longest_gap))
+            write_run(folder, summary, arrays | more | survey_arrays(given, fitted.camera.size))
             replace_file(folder / "activity.png", lambda file: file.write(picture))
             write_report(folder)
         except RuntimeFault as error:
