@@ -128,7 +128,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
     controller, world, video = player.controller, player.world, None
     recorder = InputLogRecorder(controller.bound) if options.record else None
     if options.video:
-        from ..report.episode_video import EpisodeVideo, check_draws
+        from ..report.video_file import EpisodeVideo, check_draws
 
         check_draws(player.env, options.video)
         player.env.close()

@@ -54,7 +54,6 @@ command_names           (m,) str                  their names
 command_unit            () str                    their unit, e.g. ``rad/s``
 frames                  (k, h, w, 3) uint8        camera images, RGB, moments of the run
 frame_t                 (k,) float64              their times [s]
-frame_on, frame_off     (k, h, w) uint16          events of either polarity just before each frame
 event_frames            (k, h, w, 3) uint8        pictures of the camera's events alone, moments of the run
 event_frame_t           (k,) float64              their times [s]
 events_*                                          what snn_control.report.event_plots.Survey counted: rate (ON,

@@ -13,7 +13,7 @@ import numpy as np
 from ..analysis.synapses import given_synapses
 from ..network import AllToAll, Projection
 from ..network.convolution import Convolution
-from .kit import EXCITES, INHIBITS, MUTED, WIDTH, colour_bar, keep_apart, signed_scale, whole_ticks
+from .kit import EXCITES, INHIBITS, MUTED, WIDTH, colour_bar, signed_scale, whole_ticks
 from .table import number
 
 if TYPE_CHECKING:
@@ -114,7 +114,6 @@ def draw_weights(
     rows, bars = [s for s in projections if not alike(s)], [s for s in projections if alike(s)]
     height = 0.9 + 0.44 * len(bars) if bars else 0.0
     figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(rows) + height)
-    keep_apart(figure)
     parts: Any = figure.subfigures(2, 1, height_ratios=[2.6 * len(rows), height]) if rows and bars else [figure, figure]
     if rows:
         _panels(parts[0], rows, colours or {})

@@ -25,12 +25,11 @@ from ..engine.program import Program
 from ..errors import DescriptionError, counted
 from ..files import replace_file, replace_text
 from ..network import Projection
-from .canvas import Picture, paint
 from .connections import draw_weights, synapses_of
 from .curves import draw_f_i, draw_tuning, same_models
 from .decoders import draw_decoders
 from .diagram import delay_text, draw_diagram
-from .kit import colours_of
+from .kit import Picture, colours_of, paint
 from .page import Omitted, Page
 from .stimulus_activity import draw_activity
 from .table import Section, number

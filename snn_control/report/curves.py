@@ -25,7 +25,6 @@ from .kit import (
     WIDTH,
     axes_in_rows,
     colour_bar,
-    keep_apart,
     ramp,
     shades,
     signed_image,
@@ -143,7 +142,6 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
             _from_zero(axes)
         which = ", ".join(names[t.dimension] for t in (one, *same))
         said.append(f"{which}: {count}, up to {number(float(one.response.max()))}")
-    keep_apart(figure)
     if not shown:
         figure.set_size_inches(WIDTH, 0.8)
         text = "No neuron responds to any number, the others held in the middle of their range."

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..events import Events
 from .event_video import event_moments
-from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, keep_apart, legend_above, photo, rate_prefix
+from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, legend_above, photo, rate_prefix
 from .table import number
 
 if TYPE_CHECKING:
@@ -251,7 +251,6 @@ def draw_recording(
     heights = [WIDTH / len(moments) * np.divide(*moments[0][1].shape[:2]) + 0.3] if moments else []
     heights += [2.2, 3.4, 4.2]
     figure.set_size_inches(WIDTH, sum(heights) + 0.6)
-    keep_apart(figure)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from ..errors import RuntimeFault, how_to_install
 from ..files import replace_text
 from ..record.run_folder import read_run
-from .canvas import Picture
+from .kit import Picture
 from .run_pictures import PICTURES, Missing, draw
 from .table import Section, mapping, number, rms_of, scored_from, sections, verdict_kind
 
@@ -85,12 +84,8 @@ class Page:
             loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        environment.filters |= {"base64": lambda data: base64.b64encode(data).decode("ascii"), "json": _json}
+        environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
         return environment.get_template("report.html.j2").render(vars(self))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def write_report(folder: str | Path) -> Path:

@@ -13,9 +13,8 @@ import numpy as np
 
 from ..errors import counted
 from ..record.run_folder import HISTOGRAMS
-from .canvas import Picture, paint
 from .event_plots import SECONDS, Survey, draw_recording
-from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, legend_above, photo, thin
+from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, Picture, legend_above, paint, photo, thin
 from .table import mapping, number, rms_of, scored_from
 from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
@@ -29,7 +28,6 @@ Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 
 TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
-ON, OFF = (230, 120, 10), (37, 99, 235)  # as in the pictures of events, for pale ground
 MOST_POINTS = 6_000  # of a line: finer than the picture's pixels all the same
 MOST_FRAMES = 5
 SHORTEST = 0.1  # of a latency that is told apart [µs]
@@ -74,35 +72,17 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
 # --- camera ---------------------------------------------------------------------------------------
 
 
-def overlay(frame: np.ndarray, on: np.ndarray | None, off: np.ndarray | None) -> np.ndarray:
-    """(h, w, 3) uint8: the image, paler, with ON events in orange and OFF events in blue on top."""
-    if on is None or off is None:
-        return frame
-    image = 0.55 * frame.astype(np.float32) + 0.45 * 255.0
-    for counts, colour in ((on, ON), (off, OFF)):
-        hit = counts > 0
-        image[hit] = 0.1 * image[hit] + 0.9 * np.array(colour, np.float32)
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
 def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     """Up to five moments, side by side."""
     frames = take(arrays, "frames", None, None, None, 3)
     k, h, w, _ = frames.shape
     t = take(arrays, "frame_t", k)
-    has_events = all(name in arrays and arrays[name].shape == (k, h, w) for name in ("frame_on", "frame_off"))
     shown = np.unique(np.linspace(0, k - 1, min(k, MOST_FRAMES)).round().astype(int))
-    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + (0.45 if has_events else 0.3))
+    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + 0.3)
     for axes, i in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown):
-        on, off = (arrays["frame_on"][i], arrays["frame_off"][i]) if has_events else (None, None)
-        photo(axes, overlay(frames[i], on, off), f"t = {t[i]:.2f} s")
-        axes.spines[:].set_visible(True)
-        if has_events and on is not None and off is not None:
-            text = f"{number(int(on.sum()))} ON, {number(int(off.sum()))} OFF"
-            axes.set_xlabel(text, fontsize=9.5)
-    colours = " ON events are orange (brighter), OFF events blue (darker)." if has_events else ""
-    caption = f"What the camera saw at {len(shown)} moments of the run.{colours}"
-    return caption, f"{len(shown)} camera images from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s.{colours}"
+        photo(axes, frames[i], f"t = {t[i]:.2f} s")
+    caption = f"What the camera saw at {len(shown)} moments of the run."
+    return caption, f"{len(shown)} camera images from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s."
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import RuntimeFault, how_to_install
 from ..events.frames import BACK
 from .kit import thin
 from .table import number
-from .video_file import import_pillow
 
 __all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Raster", "Strips", "blank", "paste", "with_words", "write"]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
-#: the colours of `canvas.PALETTE`, in its order, light enough for a dark ground
+#: the colours of `kit.PALETTE`, in its order, light enough for a dark ground
 LINES = [
     (70, 160, 240),
     (240, 110, 45),
@@ -32,6 +32,15 @@ COMMAND = (240, 228, 66)  # no population has it
 MOST_STRIPS = 6  # numbers of a command that are drawn
 HEAD = 22  # pixels for the words of a strip
 NAMES, VALUES = 136, 52  # pixels for words left of spikes and commands
+
+
+def import_pillow() -> Any:
+    """The package PIL, or a RuntimeFault that says how to install it."""
+    try:
+        import PIL.Image
+    except ImportError as error:
+        raise RuntimeFault(f"pictures of events need Pillow: {how_to_install('report')}") from error
+    return PIL
 
 
 class Box(NamedTuple):

@@ -59,15 +59,11 @@ def arrays() -> dict[str, np.ndarray]:
     frame_t = np.linspace(0.5, duration - 0.5, k)
     y, x = np.mgrid[:h, :w]
     frames = np.empty((k, h, w, 3), np.uint8)
-    on, off = np.zeros((k, h, w), np.uint16), np.zeros((k, h, w), np.uint16)
     for i in range(k):
         cx, cy = 64 + 30 * np.sin(i), 48 + 15 * np.cos(2 * i)
         ball = (x - cx) ** 2 + (y - cy) ** 2 < 12**2
         frames[i] = (120 + 40 * ((x // 16 + y // 16) % 2))[..., None]
         frames[i][ball] = (190, 60, 40)
-        edge = np.abs(np.hypot(x - cx, y - cy) - 12) < 1.5
-        on[i] = (edge & (x > cx)) * rng.integers(0, 4, (h, w)) + (rng.random((h, w)) < 0.004)
-        off[i] = (edge & (x < cx)) * rng.integers(0, 4, (h, w)) + (rng.random((h, w)) < 0.004)
     names, sizes = ["camera ON", "camera OFF", "map", "motor"], np.array([256, 256, 1024, 64])
     spike_population = rng.choice(4, spikes, p=[0.25, 0.25, 0.3, 0.2])
     spike_t = np.sort(rng.uniform(0, duration, spikes))
@@ -77,7 +73,7 @@ def arrays() -> dict[str, np.ndarray]:
     rate_t = np.arange(0.025, duration, 0.05)
     arrays: dict[str, Any] = {
         "t": t, "target": target, "head": head, "error": np.degrees(np.hypot(*(target - head).T)),
-        "axis_names": np.array(["Pan", "Tilt"]), "frames": frames, "frame_t": frame_t, "frame_on": on, "frame_off": off,
+        "axis_names": np.array(["Pan", "Tilt"]), "frames": frames, "frame_t": frame_t,
         "command": np.gradient(head, t, axis=0), "command_names": np.array(["pan", "tilt"]),
         "command_unit": np.array("rad/s"), "rate_t": rate_t,
         "event_rate": 180e3 * (1 + 0.6 * np.sin(2.2 * rate_t)) + rng.normal(0, 9e3, len(rate_t)),

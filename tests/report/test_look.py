@@ -28,12 +28,11 @@ from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Network, Population, Projection, Uniform
 from snn_control.network.convolution import Convolution
-from snn_control.report.canvas import STYLE, paint
 from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.controller_page import views, write_controller_page
 from snn_control.report.curves import draw_pool, draw_tuning, f_i_curves, same_models
 from snn_control.report.diagram import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_diagram, layers
-from snn_control.report.kit import EVENT_OFF, EVENT_ON, INK
+from snn_control.report.kit import EVENT_OFF, EVENT_ON, INK, STYLE, paint
 from snn_control.resources import shipped
 
 #: something of everything: encoders of all kinds, sparse and one-to-one, delays, a choice, several numbers, no units

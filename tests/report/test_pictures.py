@@ -17,11 +17,10 @@ from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.controller_file.names import number_names, output_names
 from snn_control.network import Projection
-from snn_control.report.canvas import STYLE, pointer_values
 from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.controller_page import views
 from snn_control.report.diagram import boxes_and_arrows, draw_diagram
-from snn_control.report.kit import EXCITES, INHIBITS, OUTPUT, PALETTE, colours_of
+from snn_control.report.kit import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE, colours_of, pointer_values
 from snn_control.report.time_rows import Numbers
 from snn_control.resources import shipped
 

@@ -31,7 +31,6 @@ from snn_control.report.run_pictures import (
     activity,
     draw,
     latency,
-    overlay,
     percentile_ns,
 )
 from snn_control.report.table import number, sections, verdict_kind
@@ -165,7 +164,7 @@ def test_parts_of_a_picture_may_be_missing(summary, arrays):
         "Not in this run: wake-up after the deadline, sensor message to command." in draw("latency", {}, kept).caption
     )
     plain = {name: arrays[name][:1] for name in ("frames", "frame_t")}
-    assert "ON events" not in draw("camera", summary, plain).alt
+    assert draw("camera", summary, plain).alt.startswith("1 camera images")
 
 
 @pytest.mark.parametrize("key", list(PICTURES))
@@ -281,15 +280,6 @@ def test_percentiles_of_a_histogram_never_flatter():
     one[-1] = 3  # all in the open bucket
     assert np.isfinite(percentile_ns(edges, one, 0.99))
     latency(Figure(), {}, {"tick_edges_ns": edges, "tick_counts": one})
-
-
-def test_overlay_shows_both_polarities():
-    frame = np.full((2, 2, 3), 100, np.uint8)
-    on, off = np.array([[1, 0], [0, 0]]), np.array([[0, 2], [0, 0]])
-    image = overlay(frame, on, off)
-    assert image[0, 0, 0] > image[0, 0, 2]  # ON: orange
-    assert image[0, 1, 2] > image[0, 1, 0]  # OFF: blue
-    assert image[1, 0, 0] == image[1, 1, 2] == 170
 
 
 def test_the_terminal_shows_what_the_page_shows(summary):

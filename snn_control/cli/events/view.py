@@ -100,9 +100,9 @@ def video(options: argparse.Namespace, recording: Any, survey: Any) -> str:
 
 def figure(options: argparse.Namespace, recording: Any, survey: Any) -> str:
     from ...files import replace_file
-    from ...report.canvas import paint
     from ...report.event_plots import draw_recording
     from ...report.event_video import event_moments
+    from ...report.kit import paint
 
     window = max(1e-6, min(1 / 30, survey.seconds / 15))
     first = options.start + window
