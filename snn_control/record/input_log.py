@@ -89,9 +89,7 @@ class InputLogRecorder(Observer):
     most_bytes : of all that is kept; events take half of it at most. Where inputs are so wide, or so many, that it does
         not hold ``ticks`` and ``events``, fewer are kept: `kept` says how many
 
-    Raises
-    ------
-    DescriptionError : no tick is to be kept, or fewer events than may arrive in a tick
+    Raises DescriptionError where no tick is to be kept, or fewer events than may arrive in a tick.
     """
 
     def __init__(

@@ -129,9 +129,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
     summary : see the module's docstring; non-finite numbers become null
     arrays : name -> array, see the module's docstring; without them no ``data.npz`` is left
 
-    Raises
-    ------
-    InputError : something that JSON or an array without pickle cannot hold; nothing is written then
+    Raises InputError for what JSON or an array without pickle cannot hold; nothing is written then.
     """
     folder = Path(folder)
     text = json.dumps(_plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -156,9 +154,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
 def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Summary and arrays of a run folder; no arrays if there is no ``data.npz``.
 
-    Raises
-    ------
-    RuntimeFault : no run folder, or a file that cannot be read
+    Raises RuntimeFault where this is no run folder, or a file cannot be read.
     """
     folder = Path(folder)
     try:

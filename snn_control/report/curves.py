@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["draw_f_i", "draw_linear", "draw_pool", "draw_surface", "draw_tuning", "f_i_curves", "same_models"]
 
 MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
-CURRENT = "constant current [a.u.]"
 NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis without its yellow, hard to see on white
 
 
@@ -87,17 +86,10 @@ def draw_f_i(
             axes.plot(curve.current, curve.rate, color=colour, label=label or "measured")
             if np.isfinite(curve.rheobase):
                 axes.axvline(curve.rheobase, color=colour, lw=0.9, ls=":")
-        names_text = _names(names)
-        first = curves[0][2]
+        names_text, first = _names(names), curves[0][2]
         edge = f"rheobase {number(first.rheobase)}" if np.isfinite(first.rheobase) else "no rheobase found"
-        if len(curves) == 1 and not np.isfinite(first.rheobase):
-            axes.text(0.5, 0.5, edge, ha="center", transform=axes.transAxes, fontsize=9, color=MUTED)
-        elif len(curves) == 1:
-            axes.annotate(edge, (first.rheobase, 1.0), (4, -2), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", va="top", fontsize=9, color=MUTED)  # fmt: skip
-        axes.set_title(f"{names_text}: {type(model).__name__}")
-        axes.set_xlabel(CURRENT)
-        axes.set_ylabel("rate [Hz]")
+        axes.set_title(f"{names_text}: {type(model).__name__}" + (f"\n{edge}" if len(curves) == 1 else ""))
+        axes.set(xlabel="constant current [a.u.]", ylabel="rate [Hz]")
         _from_zero(axes)
         axes.margins(x=0.01)
         axes.legend(loc="best", frameon=True, framealpha=0.8, edgecolor="none")
@@ -134,8 +126,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         n, name = len(one.neurons), names[one.dimension]
         count = counted(n, "neuron") if n == one.of else f"{n} of {number(one.of)} neurons"
         sampled |= n < one.of
-        axes.set_xlabel(f"{name} [{spec.unit or NO_UNIT}]")
-        axes.set_ylabel("rate [Hz]" if spiking else "drive [a.u.]")
+        axes.set(xlabel=f"{name} [{spec.unit or NO_UNIT}]", ylabel="rate [Hz]" if spiking else "drive [a.u.]")
         axes.set_title(f"{name}: {count}{_where(spec, one, names)}{_same(same, names)}")
         _tuning_curves(axes, one)
         if spiking:

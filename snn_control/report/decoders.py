@@ -123,11 +123,12 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
     panels = _panels(spec, sizes)
     shown = panels[:MOST_PANELS]
     for axes, panel in zip(axes_in_rows(figure, len(shown), 2, 2.6), shown):
-        axes.set_title(panel.title)
+        bars = not panel.grid and len(panel.labels) == 1 and len(panel.weights) <= MOST_BARS
+        axes.set_title(f"{panel.title}, {panel.labels[0]}" if bars and panel.labels[0] else panel.title)
         if panel.grid:
             _picture(axes, panel, panel.weights.reshape(panel.grid[1], panel.grid[0]))
             axes.set(xlabel="column [field]", ylabel="row [field]")
-        elif len(panel.labels) == 1 and len(panel.weights) <= MOST_BARS:
+        elif bars:
             _decoder_bars(axes, panel)
         else:
             _picture(axes, panel, panel.weights.T)
@@ -160,8 +161,6 @@ def _decoder_bars(axes: Axes, panel: _Panel) -> None:
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.set(xlabel=f"{panel.source} [neuron]", ylabel=f"weight [{panel.unit}]")
     axes.grid(False, axis="x")
-    if panel.labels[0]:
-        axes.set_title(f"{panel.title}, {panel.labels[0]}")
     whole_ticks(axes, "x")
     _name_blocks(axes, panel)
 

@@ -191,19 +191,24 @@ def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _ports(routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]]) -> dict[tuple[int, str, int], float]:
-    """(arrow, box, side: -1 left, 1 right) -> height at which it meets the box: in the order of where it comes from."""
+def _ports(
+    routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]]
+) -> tuple[dict[tuple[int, str, int], float], list[float]]:
+    """(arrow, box, side: -1 left, 1 right) -> height at which it meets the box, in the order of where it comes from;
+    and how far along its gap the label of each arrow stands: those of neighbours apart."""
     meets: dict[tuple[str, int], list[tuple[float, int]]] = {}
     for k, route in enumerate(routes):
         if route:
             meets.setdefault((route[0], 1), []).append((place[route[1]][1], k))
             meets.setdefault((route[-1], -1), []).append((place[route[-2]][1], k))
-    found = {}
+    heights, shares = {}, [0.5] * len(routes)
     for (box, side), those in meets.items():
         step = min(0.3, 0.85 * BOX[1] / len(those))
         for i, (_, k) in enumerate(sorted(those, reverse=True)):
-            found[k, box, side] = place[box][1] + step * ((len(those) - 1) / 2 - i)
-    return found
+            heights[k, box, side] = place[box][1] + step * ((len(those) - 1) / 2 - i)
+            if side == 1 and len(those) > 1:
+                shares[k] = (0.3, 0.68)[i % 2]
+    return heights, shares
 
 
 def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
@@ -220,8 +225,7 @@ def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tupl
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(-BOX[0] / 2 - 0.2, width - BOX[0] / 2 - 0.2), ylim=(bottom, top))
     axes.axis("off")
-    ports = _ports(routes, place)
-    shares = _label_shares(routes, ports)
+    ports, shares = _ports(routes, place)
     for k, (arrow, route) in enumerate(zip(arrows, routes)):
         if route:
             _arrow(axes, arrow, _points(k, route, place, ports), shares[k], back=route[0] == arrow.end)
@@ -266,20 +270,6 @@ def _points(
     for lane in route[1:-1]:
         points += [(place[lane][0] - half, place[lane][1]), (place[lane][0] + half, place[lane][1])]
     return [*points, (place[route[-1]][0] - half, ports[k, route[-1], -1])]
-
-
-def _label_shares(routes: Sequence[Sequence[str]], ports: dict[tuple[int, str, int], float]) -> list[float]:
-    """How far along its gap the label of an arrow to the next column stands: those of neighbours apart."""
-    shares = [0.5] * len(routes)
-    gaps: dict[str, list[tuple[float, int]]] = {}
-    for k, route in enumerate(routes):
-        if len(route) == 2:
-            gaps.setdefault(route[0], []).append((ports[k, route[0], 1], k))
-    for those in gaps.values():
-        if len(those) > 1:
-            for i, (_, k) in enumerate(sorted(those)):
-                shares[k] = (0.3, 0.68)[i % 2]
-    return shares
 
 
 def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:

@@ -308,8 +308,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axes.set_title("Events over time")
-    axes.set_ylabel(f"OFF   rate [{prefix or '1'}/s]   ON")
-    axes.set_xlabel(f"time [{of_times}]")
+    axes.set(xlabel=f"time [{of_times}]", ylabel=f"OFF   rate [{prefix or '1'}/s]   ON")
     legend_above(axes, 4)
 
 

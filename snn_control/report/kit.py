@@ -202,9 +202,7 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
     fill : puts axes into the figure, sets its size, returns caption and alternative text
 
-    Raises
-    ------
-    RuntimeFault : matplotlib is not installed
+    Raises RuntimeFault where matplotlib is not installed.
     """
     try:
         import matplotlib

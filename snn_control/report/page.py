@@ -91,11 +91,8 @@ class Page:
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Pictures whose arrays are missing are left out, and the page says so, but for `LIVE_ONLY` in a replay.
-
-    Raises
-    ------
-    RuntimeFault : no run in this folder, or matplotlib or Jinja2 is not installed
+    Pictures whose arrays are missing are left out, and the page says so, but for `LIVE_ONLY` in a replay. Raises
+    RuntimeFault where there is no run in this folder, or matplotlib or Jinja2 is not installed.
     """
     folder = Path(folder)
     summary, arrays = read_run(folder)

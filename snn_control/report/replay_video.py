@@ -190,9 +190,7 @@ class ReplayVideo:
         spikes : name -> (n,) indices of the neurons that fired in the tick, as often as they did
         command : (number of outputs,)
 
-        Raises
-        ------
-        InputError : a tick that is not after the last one, a population that was not named, another shape of pooled
+        Raises InputError for a tick that is not after the last one, an unknown population or another shape of pooled.
         """
         if tick <= self._last:
             raise InputError(f"tick = {tick}: must be after the last one, {self._last}")

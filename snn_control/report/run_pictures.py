@@ -60,10 +60,7 @@ def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
 def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
     """Draw one of `PICTURES`.
 
-    Raises
-    ------
-    Missing : an array is missing or does not fit
-    RuntimeFault : matplotlib is not installed
+    Raises Missing where an array is missing or does not fit, and what `paint` raises.
     """
     title, function = PICTURES[key]
     return paint(title, lambda figure: function(figure, summary, arrays))
@@ -138,9 +135,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
         style = "-" if i == 0 else (0, (5, 2))
         below.axhline(rms, color=colours[i % len(colours)], ls=style, lw=1.7, label=f"{name}: {rms:.2f}{unit} rms")
     below.set_title(f"{'Angle' if unit == '°' else 'Distance'} between head and target")
-    below.set_ylabel(f"error [{unit.strip()}]")
-    below.set_xlabel("time [s]")
-    below.set_xlim(t[0], t[-1] + 0.002 * (t[-1] - t[0]))
+    below.set(xlabel="time [s]", ylabel=f"error [{unit.strip()}]", xlim=(t[0], t[-1] + 0.002 * (t[-1] - t[0])))
     # below the axes: inside it would cover the curve, above it the heading
     handles = [line for line in below.lines if not line.get_label().startswith("_")]
     below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(2, len(lines)))
@@ -237,7 +232,7 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
     figure.set_size_inches(WIDTH, 4.2)
-    axes, said, ends = figure.subplots(), [], []
+    axes, said = figure.subplots(), []
     for (name, what), colour in zip(there.items(), PALETTE):
         counts = take(arrays, f"{name}_counts", None)
         edges = take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
@@ -247,11 +242,9 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
         axes.plot(times, longer, color=colour, drawstyle="steps-post", label=what)
         marks = _percentiles(axes, edges, counts, colour, mapping(mapping(summary, "loop"), f"{name}_us"))
         said.append(f"{what[0].upper()}{what[1:]}: {', '.join(marks)}")
-        ends += [max(times[0], SHORTEST), times[-1], counts.sum()]
-    _time_axis(axes, min(ends[::3]), max(ends[1::3]))
-    axes.set_yscale("log")
-    axes.set_ylim(0.5 / max(ends[2::3]), 1.5)
-    axes.set_ylabel("share that took longer [1]")
+    axes.set(xscale="log", yscale="log", xlabel="time [µs]", ylabel="share that took longer [1]")
+    axes.set_ylim(top=1.5)
+    _label_times(axes)
     legend_above(axes, len(there))
     missing = [what for name, what in HISTOGRAMS.items() if name not in there]
     note = f" Not in this run: {', '.join(missing)}." if missing else ""
@@ -273,19 +266,17 @@ def _percentiles(axes: Axes, edges: np.ndarray, counts: np.ndarray, colour: str,
     return marks
 
 
-def _time_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic axis [µs] on which two ticks have a label at least, with room for words at its end."""
+def _label_times(axes: Axes) -> None:
+    """Two ticks at least of the logarithmic axis have a label, and words have room at its end."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
+    low, high = axes.get_xlim()
+    low = max(low, SHORTEST)
     high = max(high, 10 * low)
-    axes.set_xscale("log")
     axes.set_xlim(low, high * (high / low) ** 0.1)
-    decades = axes.get_xlim()[1] > 100 * low
-    axes.xaxis.set_major_locator(LogLocator(10, (1,) if decades else (1, 2, 5), numticks=6))
+    axes.xaxis.set_major_locator(LogLocator(10, (1,) if high > 100 * low else (1, 2, 5), numticks=6))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("time [µs]")
-    axes.grid(False, which="minor")
 
 
 #: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order

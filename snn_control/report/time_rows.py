@@ -266,7 +266,6 @@ def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
     shown, ground = np.sqrt(rate), ramp("#f3f4f6", colour)
     axes.imshow(shown, cmap=ground, interpolation="nearest", vmin=0, vmax=max(float(shown.max()), 1.0))
     axes.set_title(f"rates, to {number(float(rate.max()))} Hz", fontsize=8.5, fontweight="normal", color=MUTED)
-    axes.set_xlabel("column [field]", fontsize=8.5)
-    axes.set_ylabel("row [field]", fontsize=8.5)
+    axes.set(xlabel="column [field]", ylabel="row [field]")
     axes.tick_params(labelsize=8)
     axes.grid(False)

@@ -18,16 +18,8 @@ __all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Raster", "Strips", "blank
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
 #: the colours of `kit.PALETTE`, in its order, light enough for a dark ground
-LINES = [
-    (70, 160, 240),
-    (240, 110, 45),
-    (0, 190, 140),
-    (226, 140, 188),
-    (242, 180, 40),
-    (130, 210, 245),
-    (172, 130, 215),
-    (175, 175, 175),
-]
+LIGHT = ("46a0f0", "f06e2d", "00be8c", "e28cbc", "f2b428", "82d2f5", "ac82d7", "afafaf")
+LINES = [tuple(bytes.fromhex(colour)) for colour in LIGHT]
 COMMAND = (240, 228, 66)  # no population has it
 MOST_STRIPS = 6  # numbers of a command that are drawn
 HEAD = 22  # pixels for the words of a strip
