@@ -139,7 +139,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
         if recorder and not recorder.has_room(controller.repeat):
             controller.observers.clear()
         if video:
-            video.add()
+            video.take()
 
     if recorder:
         controller.observers.append(recorder)
@@ -149,8 +149,11 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
         whole = True
     finally:
         controller.observers.clear()
-        if video:
-            video.close(whole=whole)
+        if video and whole:
+            video.take()
+            video.close()
+        elif video:
+            video.discard()
     if recorder:
         with writing("--record", options.record):
             recorder.save(options.record)

@@ -88,10 +88,7 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
 
     command : (ticks, outputs)
     """
-    low, high = (
-        np.concatenate([np.broadcast_to(np.asarray(o.limits[k], np.float64), o.size) for o in spec.outputs])
-        for k in range(2)
-    )
+    low, high = np.hstack([[np.broadcast_to(side, o.size) for side in o.limits] for o in spec.outputs])
     seen = command if len(command) else np.zeros((1, len(low)))
     least, most = seen.min(axis=0), seen.max(axis=0)
     little = np.isfinite(high - low) & (np.maximum(most, 0) - np.minimum(least, 0) < WIDE * (high - low))

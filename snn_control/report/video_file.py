@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import DescriptionError, InputError, RuntimeFault, how_to_install
-from ..files import replace_file
+from ..files import reason, replace_file
 from .video_panels import INK, import_pillow, with_words
 
 __all__ = ["SUFFIXES", "EpisodeVideo", "VideoWriter", "check_draws"]
@@ -203,33 +203,26 @@ def check_draws(env: Any, path: str | os.PathLike) -> None:
         raise DescriptionError("--video", str(path), rule, "leave --video out")
 
 
-class EpisodeVideo:
-    """Takes a picture before each step and after the last, in the environment's own time, at most 50 a second.
+class EpisodeVideo(VideoWriter):
+    """`take` a picture before each step and after the last, in the environment's own time, at most 50 a second.
 
-    path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     env : made with ``render_mode="rgb_array"``
 
     Raises DescriptionError where it cannot be drawn, and what `VideoWriter` raises.
     """
 
     def __init__(self, path: str | os.PathLike, env: Any) -> None:
-        fps = float(env.metadata.get("render_fps") or 30.0)
-        self._env, self._every, self._seen = env, max(1, round(fps / MOST_FPS)), 0
-        self._fps, self._writer = fps, VideoWriter(path, fps / self._every)
-        self._timed = self._writer.path.suffix.lower() == ".png"
+        self._step_fps = float(env.metadata.get("render_fps") or 30.0)
+        self._env, self._every, self._seen = env, max(1, round(self._step_fps / MOST_FPS)), 0
+        super().__init__(path, self._step_fps / self._every)
 
-    @property
-    def text(self) -> str:
-        """What was written, in words."""
-        return self._writer.text
-
-    def add(self) -> None:
+    def take(self) -> None:
         """The picture of now, if it is one to take."""
         if self._seen % self._every == 0:
             image = self._picture()
-            if self._timed:
-                image = with_words(image, STRIP, 16, [(f"{self._seen / self._fps:.2f} s", INK, "mm")])
-            self._writer.add(image)
+            if self.path.suffix.lower() == ".png":
+                image = with_words(image, STRIP, 16, [(f"{self._seen / self._step_fps:.2f} s", INK, "mm")])
+            self.add(image)
         self._seen += 1
 
     def _picture(self) -> np.ndarray:
@@ -238,13 +231,4 @@ class EpisodeVideo:
         try:
             return np.ascontiguousarray(self._env.render()[..., :3])
         except Exception as error:  # a missing library, or whatever a drawing library raises
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise DescriptionError("--video", str(self._writer.path), f"cannot be drawn: {reason}") from None
-
-    def close(self, whole: bool) -> None:
-        """Write the file; nothing of an episode that is not ``whole``."""
-        if whole:
-            self.add()
-            self._writer.close()
-        else:
-            self._writer.discard()
+            raise DescriptionError("--video", str(self.path), f"cannot be drawn: {reason(error)}") from None
