@@ -24,10 +24,11 @@ from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError
-from ..files import Arrays, reason, replace_file
+from ..files import replace_file
 from ..realtime.ports.columns import copy_events
 from ..realtime.ports.memory import ReplayInput
 from .observer import Observer, newest
+from .run_folder import read_arrays
 
 __all__ = ["InputLog", "InputLogRecorder"]
 
@@ -271,13 +272,7 @@ class InputLog:
     @classmethod
     def load(cls, path: str | os.PathLike) -> InputLog:
         """Read an input log from a file that `save` wrote; raises InputError for any other."""
-        try:
-            with Arrays(path) as file:
-                arrays = dict(file)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {reason(error)}") from None
-        except ValueError as error:
-            raise InputError(f"{path}: is not an .npz file of arrays: {error}") from None
+        arrays = read_arrays(path, InputError)
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is no input log")
         inputs: dict[str, dict[str, np.ndarray]] = {}

@@ -84,7 +84,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, RuntimeFault
+from ..errors import InputError, RuntimeFault, SnnControlError
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
 __all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_record", "read_run", "write_record", "write_run"]
@@ -165,15 +165,17 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
         raise RuntimeFault(f"{folder / SUMMARY}: cannot be read: {reason(error)}") from None
     if not isinstance(summary, dict):
         raise RuntimeFault(f"{folder / SUMMARY}: must be an object, is {type(summary).__name__}")
-    return summary, _arrays(folder / DATA) if (folder / DATA).exists() else {}
+    return summary, read_arrays(folder / DATA) if (folder / DATA).exists() else {}
 
 
-def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file; raises ``fault``."""
     try:
         with Arrays(path) as file:
             return dict(file)
     except (OSError, ValueError) as error:
-        raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
+        why = reason(error) if isinstance(error, OSError) else f"not an .npz file of arrays: {error}"
+        raise fault(f"{path}: cannot be read: {why}") from None
 
 
 def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
@@ -186,7 +188,7 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
 
 def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of a file of arrays in which ``facts`` is an object of JSON; raises RuntimeFault."""
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     try:
         facts = json.loads(str(arrays.pop("facts")))
     except KeyError:

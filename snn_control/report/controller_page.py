@@ -110,11 +110,10 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
     """A picture for every `ROWS` projections, of those that are not too large to draw."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
-    projections = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
+    drawn = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
     found = []
-    for k in range(0, len(projections), ROWS):
-        part = projections[k : k + ROWS]
-        name = "weights" + (f"-{k // ROWS + 1}" if len(projections) > ROWS else "")
+    for k, part in enumerate([drawn[k : k + ROWS] for k in range(0, len(drawn), ROWS)], 1):
+        name = "weights" if len(drawn) <= ROWS else f"weights-{k}"
         line = f"weights, delays and degrees of {', '.join(f'{p.pre} → {p.post}' for p in part)}"
         fill = partial(_draw_weights, spec=spec, part=part, sizes=sizes)
         found.append(View(name, "Weights, delays, degrees", line, fill))

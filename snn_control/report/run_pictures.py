@@ -106,10 +106,8 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
     count = target.shape[1]
-    head, names = (
-        take(arrays, "head", len(t), count),
-        take_or(arrays, "axis_names", [f"axis {i}" for i in range(count)]),
-    )
+    head = take(arrays, "head", len(t), count)
+    names = take_or(arrays, "axis_names", [f"axis {i}" for i in range(count)])
     part, (lines, unit) = thin(len(t), MOST_POINTS), rms_of(summary)
     figure.set_size_inches(WIDTH, 2.4 * (count + 1))
     *above, below = figure.subplots(count + 1, 1, sharex=True, gridspec_kw={"height_ratios": [1] * count + [1.15]})
@@ -143,9 +141,9 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     beyond = int(np.count_nonzero(error > top))
     cut = f" {beyond} of {len(error)} samples lie above the axis." if beyond else ""
     since = scored_from(summary)
-    counted = since or " over the run"
+    over = since or " over the run"
     left_out = " The time before, in which the target is found, is shaded and does not count." if since else ""
-    caption = f"Horizontal lines: root mean square{counted}, of this controller and of the baselines.{left_out}{cut}"
+    caption = f"Horizontal lines: root mean square{over}, of this controller and of the baselines.{left_out}{cut}"
     alt = f"{', '.join(names)} and tracking error over {t[-1] - t[0]:.1f} s. Root mean square error{since}: {said}."
     return caption, alt
 

@@ -184,8 +184,7 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         console.print(Text(str(summary["verdict"]), style=colour))
     for section in sections(summary):
         table = Table(box=None, show_header=bool(section.columns), header_style="dim", pad_edge=False, padding=(0, 2))
-        for index in range(len(section.columns) or 2):
-            heading = section.columns[index] if section.columns else ""
+        for index, heading in enumerate(section.columns or ("", "")):
             right = bool(section.columns) and index > 0
             table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
         for row in section.rows:
