@@ -32,13 +32,12 @@ SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s; in slow motion less, no more than th
 SPIKES_SHOWN, COMMANDS_SHOWN = 2.5, 10.0
 
 WIDE = 0.25  # of the way between limits: what uses less of it gets a scale of its own
-Chunks = Callable[[], Iterable[Events]]
 
 
 def write_replay_video(
     path: str | os.PathLike,
     fitted: Fitted,
-    chunks: Chunks,
+    chunks: Callable[[], Iterable[Events]],
     arrays: Mapping[str, np.ndarray],
     longest_gap: float = LONGEST_GAP,
     speed: float | None = None,

@@ -63,26 +63,23 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
     assert isinstance(one, ValueInput)
     if one.name not in stimulus.values:
         return []
-    return _numbers(activity, spec, one, "value", one.unit, stimulus.values[one.name], one.range, colour).rows()
+    return _numbers(activity, spec, one, stimulus.values[one.name]).rows()
 
 
-def _numbers(
-    activity: Activity,
-    spec: ControllerSpec,
-    one: ValueInput | Output,
-    what: str,
-    unit: str,
-    values: np.ndarray,
-    ends: tuple,
-    colour: str,
-) -> Numbers:
-    """The numbers of an input or output, some of many; values : (ticks, size); ends : low and high of each"""
+def _numbers(activity: Activity, spec: ControllerSpec, one: ValueInput | Output, values: np.ndarray) -> Numbers:
+    """The numbers of an input or output, some of many; values : (ticks, size)"""
     shown, names = sample(one.size, MOST_ROWS), number_names(spec, one)
+    kind, what, unit = "input", "value", one.unit or NO_UNIT
+    if isinstance(one, Output):
+        kind, what, ends, colour = "output", "command", one.limits, OUTPUT
+        if isinstance(one.decoder, ArgmaxDecoder):
+            what, unit = "action", "index"
+    else:
+        ends, colour = one.range, colours_of(spec)[one.name]
     low, high = (np.broadcast_to(np.asarray(side, np.float64), one.size)[shown] for side in ends)
-    kind = "output" if isinstance(one, Output) else "input"
     title = f"{_called(kind, one.name)}{_of(len(shown), one.size, 'numbers')}"
     t, names = np.arange(len(values)) * activity.period, [names[k] for k in shown]
-    return Numbers(title, what, unit or NO_UNIT, t, values[:, shown], names, colour, low, high)
+    return Numbers(title, what, unit, t, values[:, shown], names, colour, low, high)
 
 
 def _called(kind: str, name: str) -> str:
@@ -106,14 +103,11 @@ def _population(activity: Activity, spec: ControllerSpec, seen: PopulationProbe,
 
 
 def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int) -> list[Row]:
-    choice = isinstance(output.decoder, ArgmaxDecoder)
-    what, unit = ("action", "index") if choice else ("command", output.unit)
-    values = activity.command[:, place : place + output.size]
-    numbers = _numbers(activity, spec, output, what, unit, values, output.limits, OUTPUT)
+    numbers = _numbers(activity, spec, output, activity.command[:, place : place + output.size])
     stretches = np.flatnonzero(np.diff(np.concatenate([[0], activity.safe.astype(np.int8), [0]]))).reshape(-1, 2)
 
     def marks(axes: Axes) -> None:
-        if choice:
+        if isinstance(output.decoder, ArgmaxDecoder):
             whole_ticks(axes, "y")
         for side in (numbers.low, numbers.high):
             if len(np.unique(side)) == 1 and np.isfinite(side[0]):
