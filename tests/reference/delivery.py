@@ -223,11 +223,9 @@ def convolution_case(graded: bool):
         kernel = [int(rng.integers(1, side + 1)) for side in (height, width)]
         weights = floats(rng, groups * int(rng.integers(1, 3)), channels // groups, *kernel)
         outs, h, w = convolution.output_shape(weights.shape)
-        down, across = (
-            projections._landing(convolution.shape[1 + k], kernel[k], (h, w)[k], convolution, k) for k in (0, 1)
-        )
+        down, across = convolution.landing(0, kernel[0], h), convolution.landing(1, kernel[1], w)
         geometry = [height * width, width, *kernel, h * w, channels // groups, outs // groups,
-                    np.where(down >= 0, down * w, -1).astype(np.int32), across]  # fmt: skip
+                    np.where(down >= 0, down * w, -1).astype(np.int32), across.astype(np.int32)]  # fmt: skip
         weights = floats(rng, channels, outs // groups, *kernel)
         weights[rng.random(weights.shape) < 0.2] = 0
         geometry.append(projections.picture_fan_out(weights, down, across))
