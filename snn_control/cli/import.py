@@ -195,10 +195,12 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 def read(options: argparse.Namespace) -> Imported:
     """The network; raises DescriptionError, which names the dialects that can be meant where none was given."""
     from ..nir import import_nir
-    from ..nir.surroundings import step_of
+    from ..nir.importing import DIALECTS
     from ..nir.trial import fitting
 
-    dt = step_of(options.dialect, options.dt, options.period, options.steps_per_tick)
+    dt, table = options.dt, DIALECTS.get(options.dialect)
+    if not dt and options.period and options.steps_per_tick and table and table.counts:
+        dt = options.period / options.steps_per_tick  # the neurons count steps, so a step may last as long as fits
     try:
         return import_nir(options.file, options.dialect, dt, dict(options.option))
     except DescriptionError as error:

@@ -10,7 +10,7 @@ The equations were found with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and Spik
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,12 @@ class Reading:
 
     dt : step of the network [s]
     file_dt : step [s] that the file's numbers were made with
-    notes : warnings, a line each
     """
 
     graph: Graph
     choices: Choices
     dt: float
     file_dt: float = 0.0
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def _norse(r: Reading, node: Node) -> Cell:
         if (share < 1e-3).any() or (share > 1.0001).any():
             odd = "norse before 1.1 wrote the time constant itself: then use --dialect nir-euler"
             odd = odd if (share < 1e-3).any() else "is --dt the simulation's own?"
-            r.notes.append(f"{node.name}: {key} is {1 / np.min(share):.4g} steps; {odd}")
+            r.graph.notes.append(f"{node.name}: {key} is {1 / np.min(share):.4g} steps; {odd}")
         return share
 
     share, *share_syn = (loss(key) for key in TAUS[node.kind])
@@ -265,7 +263,7 @@ def _nir_euler(r: Reading, node: Node) -> Cell:
     if "tau_mem" in values:
         values["integration"] = "euler"
         if (r.dt > values["tau_mem"]).any():
-            r.notes.append(f"{node.name}: the step is longer than its time constant; the Euler step overshoots")
+            r.graph.notes.append(f"{node.name}: the step is longer than its time constant; the Euler step overshoots")
     if "tau_syn" in values:
         inputs = (("synaptic", plain(node.each("w_in") * r.dt / values["tau_syn"])),)
     return Cell(_model(MODELS[node.kind], **values), 0.0, inputs=inputs)

@@ -89,8 +89,8 @@ def import_graph(
     reading = _reading(graph, dialect, dt, choices)
     found = Contraction(graph, lambda node: table.cell(reading, node), reading.dt)
     network = found.network()
-    notes = [*graph.notes, *reading.notes]
-    notes += [f"option {name} matters for nothing in this file" for name in choices.unused()]
+    unused = [name for name in choices.given if name not in choices.used]
+    notes = [*graph.notes, *(f"option {name} matters for nothing in this file" for name in unused)]
     inputs = sorted(graph.of_kind("Input"), key=lambda node: node.metadata.get("order", 0))
     return Imported(
         dialect,
@@ -118,7 +118,6 @@ def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> 
         raise DescriptionError("dt", NO_VALUE, rule, "give --dt, the step of the original simulation [s]")
     if not dt and not file_dt:
         choices.taken["dt"] = step
-    reading = Reading(graph, choices, step, file_dt or step)
     if dt and file_dt and not table.counts and not math.isclose(dt, file_dt, rel_tol=1e-4):
-        reading.notes.append(f"the file was written with a step of {file_dt:.6g} s; a step lasts {dt:g} s here")
-    return reading
+        graph.notes.append(f"the file was written with a step of {file_dt:.6g} s; a step lasts {dt:g} s here")
+    return Reading(graph, choices, step, file_dt or step)

@@ -97,7 +97,3 @@ class Choices:
             raise DescriptionError(f"options.{name}", NO_VALUE, rule, self.options[name].asked)
         self.taken[f"{node.kind}.{name}"] = default
         return default
-
-    def unused(self) -> list[str]:
-        """Options that were given and matter for no node of the file."""
-        return [key for key in self.given if key not in self.used]

@@ -13,20 +13,14 @@ import numpy as np
 from ..coding import Decoder, DirectEncoder, MembraneDecoder, Output, SpikeCountDecoder, SpikeDecoder, ValueInput
 from ..errors import DescriptionError
 from ..network import Population
-from .importing import DIALECTS, Imported
+from .importing import Imported
 
-__all__ = ["READOUTS", "outputs_of", "step_of", "steps_of", "value_inputs"]
+__all__ = ["READOUTS", "outputs_of", "steps_of", "value_inputs"]
 
 #: how an output is read from its neurons' spikes, or graded values, in the steps of a tick
 READOUTS = ("rate", "last", "mean", "sum", "count")
 RATE_STEPS = 20  # time constant of the filtered rates, in steps
 UNBOUNDED = (-math.inf, math.inf)
-
-
-def step_of(dialect: str, dt: float | None, period: float | None, steps: int | None) -> float | None:
-    """The step [s] to import with: ``dt``, or a tick's share where the dialect's neurons count steps and it is free."""
-    table = DIALECTS.get(dialect)
-    return period / steps if not dt and period and steps and table and table.counts else dt
 
 
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
