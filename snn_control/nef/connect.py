@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DescriptionError
 from ..network import LI, Network, Population, Projection
 from ..network.checks import Checked, Numbers, Positive, check_name
+from ..network.graph import reached
 from .ensemble import MATRIX, Ensemble, Function, transformed
 
 __all__ = ["Connection", "network"]
@@ -107,21 +108,11 @@ def network(
             projections.append(replace(direct, weights=direct.weights @ encoding(c.post)))
             continue
         target = synapses[c.post.name, c.synapse]
-        projections.append(c.projection(target, delay=c.post.dt if reaches(projections, target, pre) else 0.0))
+        at_once = reached([target], lambda name: [p.post for p in projections if p.pre == name and p.delay == 0])
+        projections.append(c.projection(target, delay=c.post.dt if pre in at_once else 0.0))
     return Network(tuple(populations), tuple(projections))
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:
     """(dimensions, neurons): a value to currents, without the biases."""
     return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)
-
-
-def reaches(projections: Sequence[Projection], start: str, end: str) -> bool:
-    """A signal of ``start`` is at ``end`` within one step."""
-    seen, left = {start}, [start]
-    while left:
-        here = left.pop()
-        found = {p.post for p in projections if p.pre == here and p.delay == 0} - seen
-        seen |= found
-        left += found
-    return end in seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -161,3 +162,15 @@ class Network:
         for name in names:
             if names.count(name) > 1:
                 raise DescriptionError("populations", name, "every name must be there once")
+
+
+def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
+    """The starts, and what comes after them, directly or not."""
+    seen: set[str] = set()
+    todo = list(starts)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += after(name)
+    return seen

@@ -17,9 +17,10 @@ from ..engine.build.builder import whole_steps
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
+from ..network.graph import reached
 from . import own
 from .dialects import Cell, plain
-from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural, reached
+from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural
 from .shapes import matrix_of, picture_of
 
 __all__ = ["Contraction"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Relay, Threshold
+from ..network.graph import reached
 
 __all__ = [
-    "FIELDS", "MODELS", "NEURONS", "PASSING", "SPIKING", "TAUS", "WEIGHTS", "Graph", "Node", "natural", "reached",
+    "FIELDS", "MODELS", "NEURONS", "PASSING", "SPIKING", "TAUS", "WEIGHTS", "Graph", "Node", "natural",
 ]  # fmt: skip
 
 LEAK = {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}
@@ -96,7 +96,7 @@ class Graph:
     """A graph without nesting.
 
     metadata : the file's
-    notes : corrections made while reading, a line each
+    notes : corrections and warnings, a line each
     before, after : neighbours of each node
     """
 
@@ -118,18 +118,6 @@ class Graph:
 
     def on_a_cycle(self, name: str) -> bool:
         return name in reached(self.after[name], lambda node: self.after[node])
-
-
-def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """The starts, and what comes after them, directly or not."""
-    seen: set[str] = set()
-    todo = list(starts)
-    while todo:
-        name = todo.pop()
-        if name not in seen:
-            seen.add(name)
-            todo += after(name)
-    return seen
 
 
 def natural(name: str) -> list[Any]:
