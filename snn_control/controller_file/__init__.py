@@ -18,7 +18,7 @@ from ..coding import Guard, Input, Output
 from ..errors import NO_VALUE, DescriptionError
 from ..files import read_text, reason
 from ..network import Network
-from ..network.checks import Checked, Seconds, Whole, check_seed
+from ..network.checks import TICK_SEED, Checked, Seconds, Whole
 from .descriptions import read_decoder, read_fields, read_network
 from .keys import INPUTS
 from .reader import VERSION, Loader, Reader, nearest
@@ -50,7 +50,7 @@ class ControllerSpec(Checked):
     outputs: tuple[Output, ...]
     guard: Guard = field(default_factory=Guard)
     repeat: Annotated[int, Whole(1, 1_000_000)] = 1
-    seed: Annotated[int, check_seed] = 0
+    seed: Annotated[int, TICK_SEED] = 0
     reset_each_tick: bool = False
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)

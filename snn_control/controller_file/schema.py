@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 from ..coding import FieldsEncoder, Guard, HotPixels, Output, PoolEncoder, ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..network import Population, Projection
-from ..network.checks import MOST_SEED, NAME, Numbers, OneOf, Whole, check_name, check_seed
+from ..network.checks import NAME, Numbers, OneOf, Whole, check_name
 from ..network.convolution import Pair
 from ..network.distance import positions_of
 from ..network.graph import CONNECTIONS, Drawn
@@ -214,7 +214,6 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
     known: dict[Any, Schema] = {
         check_name: {"pattern": _whole(NAME)},
         check_type: {"pattern": _whole(TYPE)},
-        check_seed: {"minimum": 0, "maximum": MOST_SEED},
         positions_of: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
     }
     return said | known.get(rule, {})

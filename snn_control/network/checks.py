@@ -18,12 +18,11 @@ import numpy as np
 from ..errors import DescriptionError, close_match
 
 __all__ = [
-    "EACH", "MOST", "SIZE", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag", "Name",
-    "Numbers", "OneOf", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name", "check_seed",
+    "EACH", "MOST", "SIZE", "TICK_SEED", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag",
+    "Name", "Numbers", "OneOf", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name",
 ]  # fmt: skip
 
 MOST = 100_000_000  # neurons, numbers
-MOST_SEED = (1 << 63) - 1
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Rule = Callable[[str, Any], None]
@@ -65,15 +64,16 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from ``least`` to ``most``."""
+    """A whole number from ``least`` to ``most``; ``said``: the upper bound in the words of an error."""
 
     least: int
     most: int | None = None
+    said: str = ""
 
     def __call__(self, path: str, value: Any) -> None:
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or value < self.least or (self.most is not None and value > self.most):
-            most = "" if self.most is None else f", at most {self.most:,}"
+            most = self.said or ("" if self.most is None else f", at most {self.most:,}")
             raise DescriptionError(path, value, f"must be a whole number >= {self.least}{most}")
 
 
@@ -102,14 +102,9 @@ def check_name(path: str, value: Any) -> None:
         raise DescriptionError(path, value, "must be a name: a letter, then letters, digits and underscores")
 
 
-def check_seed(path: str, value: Any) -> None:
-    """A seed of a controller's random numbers."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 0 <= value <= MOST_SEED:
-        raise DescriptionError(path, value, "must be a whole number >= 0 and below 2^63")
-
-
 EACH = Numbers(ndim=1)
 SIZE = Whole(1, MOST)
+TICK_SEED = Whole(0, (1 << 63) - 1, " and below 2^63")  # of a controller's random numbers in a tick
 
 Flag = Annotated[bool, check_flag]
 Name = Annotated[str, check_name]

@@ -15,7 +15,7 @@ import numpy as np
 from ...coding import EventsInput, Guard, Input, Output
 from ...errors import BuildError
 from ...network import Network
-from ...network.checks import check_seed
+from ...network.checks import TICK_SEED
 from .inputs import add_input, end_pulses
 from .outputs import add_guard, add_output, look_back, terms_of
 from .projections import connect
@@ -83,7 +83,7 @@ def build(
         naming the path, the value, the rule and the fix
     """
     steps = _steps_of(dt, period)
-    check_seed("seed", seed)
+    TICK_SEED("seed", seed)
     if not outputs:
         raise BuildError("outputs", [], "at least one output is needed")
     for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):
