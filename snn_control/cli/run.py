@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 from ..errors import DescriptionError
@@ -143,17 +143,11 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
     if recorder:
         controller.observers.append(recorder)
-    whole = False
-    try:
+    with video or nullcontext():
         row = player.play(*task, before_step)
-        whole = True
-    finally:
-        controller.observers.clear()
-        if video and whole:
+        if video:
             video.take()
-            video.close()
-        elif video:
-            video.discard()
+    controller.observers.clear()
     if recorder:
         with writing("--record", options.record):
             recorder.save(options.record)
