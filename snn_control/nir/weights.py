@@ -110,8 +110,18 @@ def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[A
     c, weights = _convolution_of(p), np.asarray(p.weights, np.float32)
     metadata: dict[str, Any] = {"connection": "convolution"}
     bias, (takes, gives) = _channel_bias(p), picture(p)
-    if not natural(p, before):
-        return _unrolled(nir, p, weights, bias, n_post, metadata)
+    if not natural(p, before):  # written out as a matrix
+        n_pre = int(np.prod(c.shape))
+        if n_pre * n_post > MOST:
+            rule = "NIR's own check takes square kernels, one group and one bias a channel; as a matrix it is too large"
+            fix = "use a convolution of that kind"
+            raise DescriptionError(f"{p.label}.connection", f"{n_pre} x {n_post}", rule, fix)
+        pre, post, weight = c.synapses(weights)
+        matrix = np.zeros((n_post, n_pre), np.float32)
+        matrix[post, pre] = weight
+        metadata |= {"kernel": weights} | {f.name: plain(getattr(c, f.name)) for f in fields(c)}
+        bias = None if bias is None else np.repeat(bias, n_post // bias.size)
+        return _matrix(nir, matrix, bias, metadata), (n_pre,), (n_post,)
     if pool := _pool(p):
         node = getattr(nir, pool)(np.array(weights.shape[2:]), np.array(c.stride), np.array(c.padding))
         node.metadata = metadata
@@ -123,21 +133,3 @@ def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[A
     padding, kernel = c.padding if isinstance(c.padding, str) else c.padding[1], weights[:, :, 0]
     one = nir.Conv1d(takes[1], kernel, c.stride[1], padding, c.dilation[1], 1, bias, metadata=metadata)
     return one, takes, gives
-
-
-def _unrolled(
-    nir: Any, p: Projection, weights: np.ndarray, bias: np.ndarray | None, n_post: int, metadata: dict[str, Any]
-) -> tuple[Any, Shape, Shape]:
-    """A convolution as a matrix; the metadata keep its kernel."""
-    c = _convolution_of(p)
-    n_pre = int(np.prod(c.shape))
-    if n_pre * n_post > MOST:
-        rule = "NIR's own check takes square kernels, one group and one bias a channel, and as a matrix it is too large"
-        raise DescriptionError(f"{p.label}.connection", f"{n_pre} x {n_post}", rule, "use a convolution of that kind")
-    pre, post, weight = c.synapses(weights)
-    matrix = np.zeros((n_post, n_pre), np.float32)
-    matrix[post, pre] = weight
-    metadata |= {"kernel": weights} | {f.name: plain(getattr(c, f.name)) for f in fields(c)}
-    if bias is not None:
-        bias = np.repeat(bias, n_post // bias.size)
-    return _matrix(nir, matrix, bias, metadata), (n_pre,), (n_post,)
