@@ -20,10 +20,9 @@ import numpy as np
 from ..coding import ValueInput
 from ..controller_file import ControllerSpec
 from ..network import IF, NeuronModel, Threshold
-from . import input_health, output_health
+from . import health
+from .health import InputHealth, OutputHealth
 from .identical import Groups, identical
-from .input_health import InputHealth
-from .output_health import OutputHealth
 from .probe import Activity, PopulationProbe
 from .reach import Bounds, reach
 from .synapses import all_synapses
@@ -116,7 +115,7 @@ class Health:
     def warnings(self) -> list[str]:
         """One line a finding: path, what was found, likely causes and fixes."""
         lines = [line for p in self.populations for line in _certain(p, self.steps)]
-        lines += output_health.findings(self.outputs, output_health.certain)
+        lines += health.findings(self.outputs, health.certain)
         if self.not_finite_ticks:
             lines.append(
                 f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
@@ -125,7 +124,7 @@ class Health:
         if self.safe_ticks == self.ticks:
             lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
                          "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
-        lines += [line for i in self.inputs for line in input_health.findings(i)]
+        lines += [line for i in self.inputs for line in health.arrived(i)]
         return lines if self.synthetic else lines + self._observed()
 
     def _observed(self) -> list[str]:
@@ -133,7 +132,7 @@ class Health:
         lines = [line for p in self.populations for line in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return lines
-        lines += output_health.findings(self.outputs, output_health.observed)
+        lines += health.findings(self.outputs, health.observed)
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
@@ -245,7 +244,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     alike = identical(spec, synapses) if synapses is not None else {}
     numbers = [(one, j) for one in spec.outputs for j in range(one.size)]
     outputs = [
-        output_health.measure(one, j, command, ~activity.safe, activity.period, possible)
+        health.output_health(one, j, command, ~activity.safe, activity.period, possible)
         for (one, j), command, possible in zip(numbers, activity.command.T, bounds.commands.T.tolist(), strict=True)
     ]
     populations = []
@@ -255,7 +254,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     values = (one for one in spec.inputs if isinstance(one, ValueInput))
     changes = any(len(t) for t, *_ in stimulus.events.values())
     changes |= any(bool((rows != rows[0]).any()) for rows in stimulus.values.values())
-    inputs = (input_health.measure(one, stimulus, activity.inputs[one.name]) for one in values)
+    inputs = (health.input_health(one, stimulus, activity.inputs[one.name]) for one in values)
     return Health(
         stimulus=stimulus.text,
         seconds=stimulus.seconds,

@@ -1,23 +1,93 @@
-"""Output health: commands that are stuck, one-sided, swinging, at a limit or along a slew limit most of the time."""
+"""Health of inputs and outputs: what arrived clamped or rejected; commands that are stuck, one-sided, swinging, at a
+limit or along a slew limit most of the time.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, Output
+from ..coding import ArgmaxDecoder, Output, ValueInput
+from .stimulus import Stimulus
 
-__all__ = ["OutputHealth", "certain", "findings", "measure", "observed"]
+__all__ = ["InputHealth", "OutputHealth", "arrived", "certain", "findings", "input_health", "observed", "output_health"]
 
+BEYOND = 0.50  # of the ticks in which an input is beyond its range
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # of the ticks, at one limit, at the other: full speed may be meant, but not always
 NEAR = 0.01  # of its limits' distance: a squashed command that comes so near is at its limit
 FAR = 0.25  # of its limits' distance: a command that turns round by more has swung
 SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # more swings a second, a tick (of slow controllers) and in all are many
 SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which it is warned of
+
+
+@dataclass(frozen=True)
+class InputHealth:
+    """How many samples of one value input were rejected or clamped.
+
+    ticks : in which it arrived
+    rejected : of these, in how many the engine took it for not plausible
+    clamped : share of the ticks in which it was beyond ``range``, of the number ``worst`` that was so most often
+    low, high : the range of that number, infinite where there is none
+    span : smallest and largest finite value of that number
+    """
+
+    where: str
+    ticks: int
+    rejected: int
+    clamped: float
+    worst: str
+    low: float
+    high: float
+    unit: str
+    span: tuple[float, float]
+
+
+def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
+    """Health of an input; None where nothing arrived at it. ``counters`` : of `Controller.counters`, of this input."""
+    logged = stimulus.log.inputs.get(spec.name)
+    if logged is None:
+        return None
+    rows = logged["values"][logged["fresh"] != 0]
+    arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, NaN alone stands for nothing that arrived
+    rows, missing = rows[arrived], int((~arrived).sum())
+    if not len(rows):
+        return None
+    low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size) for side in spec.range)
+    with np.errstate(invalid="ignore"):
+        beyond = ((rows < low) | (rows > high)).mean(axis=0)
+    j = int(np.argmax(beyond))
+    known = rows[np.isfinite(rows[:, j]), j]
+    where = f"inputs.{spec.name}"
+    return InputHealth(
+        where=where,
+        ticks=len(rows),
+        rejected=max(0, counters["rejected"] - missing),
+        clamped=float(beyond[j]),
+        worst=where + (f"[{j}]" if spec.size > 1 else ""),
+        low=float(low[j]),
+        high=float(high[j]),
+        unit=spec.unit,
+        span=(float(known.min()), float(known.max())) if len(known) else (math.nan, math.nan),
+    )
+
+
+def arrived(i: InputHealth) -> Iterator[str]:
+    """What was wrong with what arrived at an input, a line a finding."""
+    if i.rejected:
+        yield (
+            f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
+            "`plausible`, or mend the unit or the sensor"
+        )
+    if i.clamped > BEYOND:
+        unit = f" {i.unit}" if i.unit else ""
+        yield (
+            f"{i.worst}: beyond its range [{i.low:g}, {i.high:g}]{unit} in {i.clamped:.0%} of {i.ticks:,} ticks "
+            f"(from {i.span[0]:.4g} to {i.span[1]:.4g}): widen `range`, or mend the unit"
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +155,7 @@ class OutputHealth:
         return "negative" if self.span[0] >= 0 else "positive" if self.span[1] <= 0 else ""
 
 
-def measure(
+def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: Sequence[float]
 ) -> OutputHealth:
     """Health of number j of an output.
