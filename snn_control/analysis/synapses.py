@@ -1,17 +1,20 @@
-"""The synapses that a description means, one by one, for analyses of weights."""
+"""The synapses that a description means, one by one, and the description with the weights that it has learned."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from ..network import AllToAll, Distribution, Projection
 from ..network.convolution import Convolution
 
-__all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of"]
+__all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of", "with_learned"]
 
 MOST = 4_000_000  # synapses of a controller that are examined one by one
 
@@ -72,3 +75,21 @@ def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
         scale = p.scale or float(np.abs(weight).max(initial=0)) / 127 or 1.0
         weight = np.rint(weight / scale) * scale
     return pre, post, weight, np.broadcast_to(np.asarray(p.delay, np.float64), shape).reshape(-1)
+
+
+def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpec:
+    """The description with the learned weights of a file of `Controller.save_state` in place of those it started from.
+
+    Raises ProgramError where the file is not one, or of another controller.
+    """
+    controller = Controller.from_spec(spec)
+    controller.load_state(path)
+    projections = list(spec.network.projections)
+    learning = [k for k, p in enumerate(projections) if p.learning is not None]
+    for k, rule in zip(learning, controller.program.facts.learning, strict=True):
+        weights: Any = controller.rule_weights(rule)
+        changed = {"connection": "dense", "weights": weights}
+        if rule.sparse:
+            changed = dict(zip(("pre_index", "post_index", "weights"), weights), connection="sparse")
+        projections[k] = replace(projections[k], **changed)
+    return replace(spec, network=replace(spec.network, projections=tuple(projections)))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..analysis.learned import with_learned
+from ..analysis.synapses import with_learned
 from ..controller_file import load_spec
 from ..errors import DescriptionError
 from ..resources import controller_path

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn_control.analysis.learned import with_learned
-from snn_control.analysis.synapses import sizes_of
+from snn_control.analysis.synapses import sizes_of, with_learned
 from snn_control.controller import Controller, build_program
 from snn_control.controller_file import parse_spec
 from snn_control.errors import ProgramError
