@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
@@ -15,20 +15,10 @@ from ..engine.program import STEP, Program
 from ..engine.tick import AFTER, BEFORE, CLOCK, IN_STEP, ROW, STEPS
 from ..realtime.clock import now_monotonic
 
-__all__ = ["Profiled", "Share"]
+__all__ = ["Profiled"]
 
 MOST_TICKS = 20_000  # that are timed operation by operation
 USUAL = 0.99  # share of the ticks that count
-
-
-@dataclass(frozen=True)
-class Share:
-    """Time of one operation [us a tick], and its share of all operations'."""
-
-    label: str
-    kernel: str
-    us: float
-    share: float
 
 
 @register_jitable
@@ -71,8 +61,9 @@ class Profiled(Controller):
         if len(self._times) < MOST_TICKS:
             self._times.append(self._spent.copy())
 
-    def shares(self, tick_us: float = math.inf) -> list[Share]:
-        """Of the ticks so far, the longest first; without the slowest hundredth, which the machine disturbed.
+    def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
+        """Time of each operation [us a tick] and its share of all, the longest first; without the slowest hundredth of
+        the ticks, which the machine disturbed.
 
         tick_us : time of a whole tick [us], the median. Reading the clock takes as long as a small operation: what the
             median here is longer is taken off the operations
@@ -83,5 +74,8 @@ class Profiled(Controller):
         readings = np.array([program.steps if o.section == STEP else 1 for o in program.operations])
         us = np.maximum(us - readings * max(np.median(ticks) / 1e3 - tick_us, 0) / readings.sum(), 0)
         total = us.sum() or 1.0
-        found = [Share(o.label, o.kernel, float(t), float(t / total)) for o, t in zip(program.operations, us)]
-        return sorted(found, key=lambda share: -share.us)
+        found = [
+            {"label": o.label, "kernel": o.kernel, "us": float(t), "share": float(t / total)}
+            for o, t in zip(program.operations, us)
+        ]
+        return sorted(found, key=lambda one: -one["us"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import asdict
 from typing import Any
 
 from ..analysis import energy, speed
@@ -83,7 +82,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
     times["call"] = speed.call_times(program, stimulus)
     phase("Controller.step")
     times["step"] = speed.step_times(controller, stimulus)
-    result |= {"operations": [asdict(share) for share in profiled.shares(times["loop"]["p50"])], "time_us": times}
+    result |= {"operations": profiled.shares(times["loop"]["p50"]), "time_us": times}
     result |= limits(controller, times["loop"], options.wake_up, phase)
     result["advice"] = advice(result)
     return result
