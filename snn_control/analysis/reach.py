@@ -123,7 +123,10 @@ def _encoded(one: coding.Input, n: int, period: float) -> Span:
     """Lowest and highest of each of the signals (n,) that an input gives."""
     e = getattr(one, "encoder", None)
     if isinstance(e, coding.PoolEncoder | coding.SurfaceEncoder):
-        most = _most_pooled(e, period)
+        most = 1.0  # of a surface
+        if isinstance(e, coding.PoolEncoder):
+            most = {"sum": math.inf, "binary": 1.0, "saturate": e.ceiling or 0.0}[e.response]
+            most = most / (1 - math.exp(-period / e.tau)) if e.tau is not None else most
         return _constant(-most if e.polarity == "signed" else 0.0, most, n)
     if isinstance(e, coding.PopulationEncoder | coding.FieldsEncoder):
         return _constant(min(e.drive, 0), max(e.drive, 0), n)
@@ -142,14 +145,6 @@ def _encoded(one: coding.Input, n: int, period: float) -> Span:
             on = _times(e.gain, x)
             return np.maximum(np.concatenate([on, -on[::-1]], axis=1), 0)
     return _constant(-np.inf, np.inf, n)
-
-
-def _most_pooled(e: coding.PoolEncoder | coding.SurfaceEncoder, period: float) -> float:
-    """Highest value of a cell."""
-    if isinstance(e, coding.SurfaceEncoder):
-        return 1.0
-    most = {"sum": math.inf, "binary": 1.0, "saturate": e.ceiling or 0.0}[e.response]
-    return most / (1 - math.exp(-period / e.tau)) if e.tau is not None else most
 
 
 def _drive(
