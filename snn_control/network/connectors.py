@@ -98,41 +98,33 @@ class OneToOne(Connector):
 class FromArrays(Connector):
     """The synapses one by one: synapse s goes from ``pre_index[s]`` to ``post_index[s]``.
 
-    pre_index, post_index : (k,) whole numbers, in any order. A projection's weights and delays are in this
-        order; of synapses between the same two neurons the first given acts first.
+    pre_index, post_index : (k,) whole numbers, in any order, kept as arrays. A projection's weights and delays are in
+        this order; of synapses between the same two neurons the first given acts first.
     """
 
     pre_index: Any
     post_index: Any
 
     def __post_init__(self) -> None:
-        pre, post = self.arrays()
+        pre, post = np.asarray(self.pre_index), np.asarray(self.post_index)
         for key, index in (("pre_index", pre), ("post_index", post)):
+            object.__setattr__(self, key, index)
             if index.ndim != 1 or index.shape != pre.shape or (index.dtype.kind not in "iu" and index.size):
                 wrong = f"shape {index.shape}, dtype {index.dtype}"
                 raise DescriptionError(key, wrong, f"must be whole numbers, one a synapse ({pre.size})")
         check_count(pre.size)
 
-    def arrays(self) -> Rows:
-        """(pre_index, post_index) as arrays."""
-        return np.asarray(self.pre_index), np.asarray(self.post_index)
-
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        pre, post = self.arrays()
-        return pre.astype(np.int64), post.astype(np.int64)
-
-    def order(self) -> np.ndarray:
-        """(k,) int64: for each place of the rows, the index of the given synapse."""
-        pre, post = self.arrays()
-        return np.lexsort((post, pre))
+        return self.pre_index.astype(np.int64), self.post_index.astype(np.int64)
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        pre, post = self.arrays()
+        pre, post = self.pre_index, self.post_index
         for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
             if index.size and (index.min() < 0 or index.max() >= n):
                 wrong = int(index.min() if index.min() < 0 else index.max())
                 raise DescriptionError(key, wrong, f"must lie in [0, {n})")
-        return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[self.order()].astype(np.uint32)
+        order = np.lexsort((post, pre))  # of each place of the rows, the index of the given synapse
+        return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[order].astype(np.uint32)
 
 
 @dataclass(frozen=True)

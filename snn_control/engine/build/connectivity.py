@@ -96,7 +96,7 @@ class Rows:
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
     """The rows of a connector; raises BuildError where it does not fit to the sizes."""
     if isinstance(connector, FromArrays):
-        pre, post = connector.arrays()
+        pre, post = connector.pre_index, connector.post_index
         for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
             low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
             if low < 0 or high >= n:
