@@ -16,6 +16,7 @@ and exits with code 2, or with 1 where it is a RuntimeFault.
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -97,6 +98,18 @@ class CacheWarning(UserWarning):
 def how_to_install(extra: str) -> str:
     """The command that brings an optional dependency."""
     return f"pip install '.[{extra}]' in a checkout, else 'snn_control[{extra}]'"
+
+
+def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = SnnControlError) -> Any:
+    """The module of an optional dependency; where it is not installed, ``fault`` says so.
+
+    need : e.g. "a report needs Jinja2"
+    extra : of snn_control, which brings it
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise fault(f"{need}: {how_to_install(extra)}") from error
 
 
 def nearest(word: Any, known: Any) -> str:

@@ -27,7 +27,7 @@ __all__ = ["Finished", "commanded", "judged", "roughness", "score", "span_of_com
 MATRIX = re.compile(r"projections\[(.+)\]")  # label of a projection
 CLOSED_SHARE = 0.9  # of the world's steps, whose action is zero unless a command of the last 0.1 s says otherwise
 FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # when pictures are drawn: shares of the run
-RATE_STEPS = 20  # of a bin of the event rate
+RATE_WINDOW = 0.02  # s, of the event rate
 
 ABOUT_THE_CRITERIA = "They tell a broken installation from a sound one and are no benchmark"
 ABOUT_THE_BASELINES = (
@@ -278,28 +278,21 @@ class Finished:
 
     def arrays(self) -> dict[str, Any]:
         """What the report draws."""
-        from ..controller_file.names import output_names
         from ..realtime.histogram import HEADER, edges
         from ..report.event_plots import event_arrays, events_of_episode
-        from ..report.kit import colour_places
+        from ..report.run_pictures import event_rate, named
 
         spec, world, activity, step = self.spec, self.world, self.activity, self.step
-        t, names = world["step"] * step, activity["population_names"].tolist()
-        sizes = {p.name: p.size for p in self.controller.program.facts.populations}
         begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
         spike_t = (activity["spike_step"] - begin) * spec.dt
         during = (spike_t >= 0) & (spike_t <= self.options.duration)
         arrays: dict[str, Any] = {
-            "t": t,
+            **named(spec, self.controller.program, activity["population_names"].tolist()),
+            "t": world["step"] * step,
             "command": self.commands,
-            "command_names": np.array(output_names(spec)),
-            "command_unit": np.array(self.command_unit),
             "spike_t": spike_t[during],
             "spike_population": activity["spike_population"][during],
             "spike_neuron": activity["spike_neuron"][during],
-            "population_names": activity["population_names"],
-            "population_sizes": np.array([sizes[name] for name in names]),
-            "population_colours": np.array([colour_places(spec)[name] for name in names]),
         }
         if self.tracking is not None:
             arrays["target"] = world[f"info.{self.tracking.target}"]
@@ -307,8 +300,7 @@ class Finished:
             arrays["error"] = world[f"info.{self.tracking.error}"] * self.tracking.scale
             arrays["axis_names"] = np.array(self.tracking.axes)
         for camera in self.cameras[:1]:
-            rate = np.add.reduceat(world["info.events"], np.arange(0, len(t), RATE_STEPS)) / (RATE_STEPS * step)
-            arrays |= {"rate_t": (np.arange(len(rate)) + 0.5) * RATE_STEPS * step, "event_rate": rate}
+            arrays |= event_rate(world["info.events"], step, RATE_WINDOW)
             arrays |= event_arrays(events_of_episode(world, camera.name, step, *camera.size))
         for name, key in (("wakeup", "wake"), ("latency", "latency"), ("tick", "tick")):
             if self.report["stats"][key]["count"]:

@@ -7,7 +7,6 @@ pictures a second of a 1280x720 sensor take a part of one core.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ ON, OFF, BACK = (255, 150, 40), (60, 130, 255), (14, 17, 22)
 MOST = 7  # events of one polarity a pixel and picture; more look the same
 AGES = 64  # steps of brightness of a time surface
 FADE = 5.0  # time constants after which an event is not seen any more
+CONTRAST = 24.0  # grey levels an event
 
 #: (width, height) of common sensors
 SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480), (1280, 720))
@@ -37,18 +37,15 @@ class Painter:
 
     width, height : of the sensor [pixel]; events outside are left out
     shrink : so many rows and columns of the sensor are one of the picture
-    tau : time constant of styles that fade [s]
 
     ``shape`` is (rows, columns) of the picture; ``memory`` how old an event may be and still be seen [s].
     """
 
     memory = 0.0
 
-    def __init__(self, width: int, height: int, shrink: int = 1, tau: float = 1.0) -> None:
+    def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         if width < 1 or height < 1 or shrink < 1:
             raise InputError(f"width, height, shrink = {width}, {height}, {shrink}: must be at least 1")
-        if not 0 < tau < np.inf:
-            raise InputError(f"tau = {tau!r}: must be positive and finite [s]")
         self.width, self.height, self.shrink = width, height, shrink
         self.shape = -(-height // shrink), -(-width // shrink)
 
@@ -96,10 +93,12 @@ class Polarity(Painter):
 class Surface(Painter):
     """Time surface: the last event of each pixel, fading as exp(-age / tau)."""
 
-    def __init__(self, width: int, height: int, shrink: int = 1, tau: float = 0.03) -> None:
-        super().__init__(width, height, shrink, tau)
-        self.memory = FADE * tau
-        self._step = max(1, round(tau * 1e9 * FADE / AGES))  # ns an age
+    tau = 0.03  # s
+    memory = FADE * tau
+
+    def __init__(self, width: int, height: int, shrink: int = 1) -> None:
+        super().__init__(width, height, shrink)
+        self._step = round(self.memory * 1e9 / AGES)  # ns an age
         fading = np.exp(-FADE * np.arange(AGES) / AGES)
         fading[-1] = 0.0
         nothing = np.zeros(AGES)
@@ -119,14 +118,14 @@ class Surface(Painter):
 
 
 class Grey(Painter):
-    """Leaky sum of the polarities, as a grey picture: what the camera would see, without what stands still.
+    """Leaky sum of the polarities, as a grey picture: what the camera would see, without what stands still."""
 
-    contrast : grey levels an event
-    """
+    tau = 0.1  # s
+    memory = FADE * tau
 
-    def __init__(self, width: int, height: int, shrink: int = 1, tau: float = 0.1, contrast: float = 24.0) -> None:
-        super().__init__(width, height, shrink, tau)
-        self.tau, self.contrast, self.memory = tau, contrast / shrink, 5 * tau
+    def __init__(self, width: int, height: int, shrink: int = 1) -> None:
+        super().__init__(width, height, shrink)
+        self.contrast = CONTRAST / shrink
         self._sum = np.zeros(self.shape[0] * self.shape[1], np.float32)
         self._t: int | None = None
 
@@ -155,11 +154,11 @@ class Grey(Painter):
 STYLES: dict[str, type[Painter]] = {"polarity": Polarity, "surface": Surface, "grey": Grey}
 
 
-def painter(style: str, width: int, height: int, shrink: int = 1, **options: Any) -> Painter:
+def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
     """The painter of a style; raises InputError for one that is not known."""
     if style not in STYLES:
         raise InputError(f"style = {style!r}: is not known; {nearest(style, STYLES)}")
-    return STYLES[style](width, height, shrink, **options)
+    return STYLES[style](width, height, shrink)
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:

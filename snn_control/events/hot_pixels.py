@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NO_VALUE, DescriptionError
+from ..errors import DescriptionError
 from ..files import replace_file
 from .columns import MOST_PIXELS, Events
 
@@ -62,47 +62,34 @@ class FoundPixels:
 
 
 def learn_hot_pixels(
-    chunks: Iterable[Events],
-    width: int | None = None,
-    height: int | None = None,
-    deviations: float = DEVIATIONS,
-    rate: float = RATE,
+    chunks: Iterable[Events], width: int, height: int, deviations: float = DEVIATIONS, rate: float = RATE
 ) -> FoundPixels:
     """Count the events of each pixel, and find those that have far too many.
 
     chunks : events in the order in which they came; what lies out of the frame is left out
-    width, height : of the sensor [pixel]; None: as the events say
+    width, height : of the sensor [pixel]
     rate : [1/s]
 
-    Raises DescriptionError where nobody says how large the sensor is, and where there are no events.
+    Raises DescriptionError where there are no events, or more pixels than a camera has.
     """
-    size: tuple[int, int] | None = None
-    counts, duration, last = np.zeros(0, np.int64), 0, 0
-    for events in chunks:
-        if not len(events):
-            continue
-        if size is None:
-            size = _size(width or events.width, height or events.height)
-            counts, last = np.zeros(size[0] * size[1], np.int64), int(events.ns[0])
-        inside = (events.x < size[0]) & (events.y < size[1])
-        pixel = events.y[inside].astype(np.int64) * size[0] + events.x[inside]
-        counts += np.bincount(pixel, minlength=counts.size)
-        duration += int(np.clip(np.diff(events.ns, prepend=last), 0, PAUSE).sum())
-        last = int(events.ns[-1])
-    if size is None or not counts.any():
-        raise DescriptionError("events", 0, "there is nothing to learn from")
-    threshold = max(_usual(counts, deviations), rate * duration / 1e9)
-    picture = counts.reshape(size[1], size[0])
-    return FoundPixels(picture > threshold, picture, duration / 1e9, threshold)
-
-
-def _size(width: int | None, height: int | None) -> tuple[int, int]:
-    if not width or not height:
-        raise DescriptionError("width", NO_VALUE, "of the sensor is not known", "give width and height")
     if width * height > MOST_PIXELS:
         rule = f"is more than {MOST_PIXELS:,} pixels, which no camera has"
         raise DescriptionError("width, height", (width, height), rule, "give width and height")
-    return width, height
+    counts, duration, last = np.zeros(width * height, np.int64), 0, None
+    for events in chunks:
+        if not len(events):
+            continue
+        inside = (events.x < width) & (events.y < height)
+        pixel = events.y[inside].astype(np.int64) * width + events.x[inside]
+        counts += np.bincount(pixel, minlength=counts.size)
+        before = events.ns[0] if last is None else last
+        duration += int(np.clip(np.diff(events.ns, prepend=before), 0, PAUSE).sum())
+        last = events.ns[-1]
+    if not counts.any():
+        raise DescriptionError("events", 0, "there is nothing to learn from")
+    threshold = max(_usual(counts, deviations), rate * duration / 1e9)
+    picture = counts.reshape(height, width)
+    return FoundPixels(picture > threshold, picture, duration / 1e9, threshold)
 
 
 def _usual(counts: np.ndarray, deviations: float) -> float:

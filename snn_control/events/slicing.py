@@ -13,13 +13,13 @@ not in order are kept and counted:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..engine.compile import compile_function
 from ..errors import DescriptionError
-from .columns import FURTHEST, Events, empty_columns
+from .columns import FURTHEST, Events
 
 __all__ = ["LONGEST_GAP", "MOST_TICKS", "Slicer", "Tick", "assign", "part"]
 
@@ -60,21 +60,16 @@ def assign(state, t, ticks, offsets):
 
 
 @dataclass(frozen=True, eq=False)
-class Tick:
-    """The events of one tick, in the order in which they came.
+class Tick(Events):
+    """The events of one tick; t is counted from its begin [ns].
 
     index : from 0 on
-    t : (n,) int64 [ns] after the begin of the tick
-    x, y, p : as in `Events`
     dropped : events that were left out, beyond the capacity
     """
 
-    index: int
-    t: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    p: np.ndarray
-    dropped: int = field(default=0, kw_only=True)
+    unit: str = "ns"
+    index: int = 0
+    dropped: int = 0
 
 
 class Slicer:
@@ -107,8 +102,7 @@ class Slicer:
 
     def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
         """All ticks from the first event's to the last one's, those without events too."""
-        nothing = empty_columns(0)
-        tick = Tick(0, *nothing)
+        tick = Tick()
         for events in chunks:
             ticks, offsets = self._place(events)
             columns, begin = (offsets, events.x, events.y, events.p), 0
@@ -117,7 +111,7 @@ class Slicer:
                 tick = self._filled(tick, [column[begin:end] for column in columns])
                 if end < len(events):
                     yield tick
-                    tick = Tick(tick.index + 1, *nothing)
+                    tick = Tick(index=tick.index + 1)
                 begin = end
             tick = replace(tick, **{name: getattr(tick, name).copy() for name in "txyp"})  # the piece goes
         if self._state[BEGUN]:
@@ -137,7 +131,8 @@ class Slicer:
         kept = [column[:room] for column in columns]
         if len(tick.t):
             kept = [np.concatenate(both) for both in zip((tick.t, tick.x, tick.y, tick.p), kept)]
-        return Tick(tick.index, *kept, dropped=tick.dropped + dropped)
+        t, x, y, p = kept
+        return Tick(t, x, y, p, index=tick.index, dropped=tick.dropped + dropped)
 
     def _place(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
         """Tick of each event, and its time in the tick [ns]."""

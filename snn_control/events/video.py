@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, SnnControlError, how_to_install
+from ..errors import InputError, optional
 
 __all__ = ["Video"]
 
@@ -47,10 +47,7 @@ class Video:
         self.duration = 0.0
 
     def _open(self) -> Any:
-        try:
-            import av
-        except ModuleNotFoundError:
-            raise SnnControlError(f"videos need av: {how_to_install('events')}") from None
+        av = optional("av", "videos need av", "events")
         if not self.path.is_file():
             raise InputError(f"{self.path}: there is no such file")
         try:

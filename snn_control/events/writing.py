@@ -8,12 +8,12 @@ from dataclasses import replace
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from ..engine.slots import EVENT_COLUMNS
-from ..errors import InputError, SnnControlError, how_to_install
+from ..errors import InputError, optional
 from ..files import replace_file
 from .codecs import codec
 from .columns import NANOSECONDS, Events, Spool
@@ -156,15 +156,12 @@ def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: 
 
 
 def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str) -> int:
-    try:
-        from mcap.writer import Writer
-    except ModuleNotFoundError:
-        raise SnnControlError(f"MCAP needs mcap: {how_to_install('events')}") from None
+    mcap = optional("mcap.writer", "MCAP needs mcap", "events")
     count = 0
 
     def write(file: IO[bytes]) -> None:
         nonlocal count
-        bag: Any = Writer(file)
+        bag = mcap.Writer(file)
         bag.start(profile="ros2")
         schema = bag.register_schema(name=PACKET_TYPES[0], encoding="ros2msg", data=SCHEMA.encode())
         channel = bag.register_channel(topic=TOPIC, message_encoding="cdr", schema_id=schema)

@@ -23,7 +23,7 @@ from ..controller_file.names import number_names
 from ..engine import registry
 from ..engine.program import Program
 from ..errors import DescriptionError, counted
-from ..files import replace_file, replace_text
+from ..files import replace_file, replace_text, writing
 from ..network import Projection
 from .connections import draw_weights, synapses_of
 from .curves import draw_f_i, draw_tuning, same_models
@@ -159,7 +159,7 @@ def write_controller_page(
     health = diagnose(spec, activity)
     written = {f"{view.name}.{suffix}": _mark(picture.files[suffix]) for view, picture in pictures}
     html = _page(title, spec, program, activity, health, [picture for _, picture in pictures], written)
-    try:
+    with writing("--out", folder):
         folder.mkdir(parents=True, exist_ok=True)
         files = []
         for view, picture in pictures:
@@ -168,8 +168,6 @@ def write_controller_page(
             files.append((view, path))
         _remove_old(folder, written)
         replace_text(folder / PAGE, html)
-    except OSError as error:
-        raise DescriptionError("--out", str(folder), f"cannot be written: {error.strerror}") from None
     return ControllerPage(folder / PAGE, files, health)
 
 

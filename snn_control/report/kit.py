@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import RuntimeFault, how_to_install
+from ..errors import RuntimeFault, optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -204,12 +204,10 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
     Raises RuntimeFault where matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeFault(f"a report needs matplotlib: {how_to_install('report')}") from error
+    matplotlib = optional("matplotlib", "a report needs matplotlib", "report", RuntimeFault)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     files = {}
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained", dpi=150)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RuntimeFault, how_to_install
+from ..errors import RuntimeFault, optional
 from ..files import replace_text
 from ..record.run_folder import read_run
 from .kit import Picture
@@ -76,12 +76,9 @@ class Page:
 
     def html(self) -> str:
         """Raises RuntimeFault where Jinja2 is not installed."""
-        try:
-            from jinja2 import Environment, PackageLoader, StrictUndefined
-        except ImportError as error:
-            raise RuntimeFault(f"a report needs Jinja2: {how_to_install('report')}") from error
-        environment = Environment(
-            loader=PackageLoader("snn_control.report"), autoescape=True, undefined=StrictUndefined,
+        jinja2 = optional("jinja2", "a report needs Jinja2", "report", RuntimeFault)
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("snn_control.report"), autoescape=True, undefined=jinja2.StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.event_replay import Fitted, play
+from ..analysis.synapses import sizes_of
 from ..coding import EventsInput
 from ..controller import Controller
 from ..controller_file import ControllerSpec
@@ -17,7 +18,7 @@ from ..controller_file.names import output_names
 from ..errors import InputError
 from ..events import Events
 from ..events.frames import fitting, mixed, painter
-from ..events.slicing import LONGEST_GAP, Slicer
+from ..events.slicing import Tick
 from .event_video import SILENCE, decimals_for, picture_ns, rate_text, speed_for, speed_text, style_for
 from .kit import colour_places
 from .video_file import VideoWriter
@@ -37,30 +38,26 @@ WIDE = 0.25  # of the way between limits: what uses less of it gets a scale of i
 def write_replay_video(
     path: str | os.PathLike,
     fitted: Fitted,
-    chunks: Callable[[], Iterable[Events]],
+    ticks: Iterable[Tick],
     arrays: Mapping[str, np.ndarray],
-    longest_gap: float = LONGEST_GAP,
     speed: float | None = None,
     title: str = "",
     progress: Callable[[int], Any] = lambda index: None,
 ) -> int:
     """Write a video of a controller's events, spikes and commands; returns the number of pictures.
 
-    chunks : gives the events that were replayed, again each time
+    ticks : of the events that were replayed, cut as the run had them
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
         what the network was given comes from another copy of the controller
-    longest_gap : as the run had it
     speed : seconds of the recording a second of the video; None: 1, and slower where the video would be short
 
     Raises as `ReplayVideo`.
     """
     spec, camera = fitted.spec, fitted.camera
     controller = Controller.from_spec(spec)
-    facts = controller.program.facts
-    names = [str(name) for name in arrays["population_names"]]
-    sizes = {p.name: p.size for p in facts.populations if p.name in names}
+    names = arrays["population_names"].tolist()
+    sizes = {name: size for name, size in sizes_of(controller.program).items() if name in names}
     tick_of = arrays["spike_step"] // controller.program.steps
-    slicer = Slicer(fitted.period_ns, camera.capacity, longest_gap)
     outputs = output_names(spec, units=True)
     limits = command_ranges(spec, arrays["command"])
     lasts = len(arrays["command"]) * spec.period
@@ -68,15 +65,13 @@ def write_replay_video(
     style = style_for(int(np.sum(arrays.get("tick_events", 0))), lasts, speed)
     with ReplayVideo(path, camera.size, outputs, sizes, spec.period, speed=speed, style=style, title=title,
                      limits=limits, colours=colour_places(spec)) as video:  # fmt: skip
-        for tick in play(controller, fitted, slicer.ticks(chunks())):
+        for tick in play(controller, fitted, ticks):
             if tick.index >= len(arrays["command"]):
                 break
             low, high = np.searchsorted(tick_of, (tick.index, tick.index + 1))
             which, neuron = arrays["spike_population"][low:high], arrays["spike_neuron"][low:high]
             spikes = {name: neuron[which == k] for k, name in enumerate(names) if (which == k).any()}
-            events = Events(tick.t, tick.x, tick.y, tick.p, "ns", *camera.size)
-            pooled = _pooled(controller, camera)
-            video.add(tick.index, events, pooled, spikes, arrays["command"][tick.index])
+            video.add(tick.index, tick, _pooled(controller, camera), spikes, arrays["command"][tick.index])
             progress(tick.index)
     return video.pictures
 

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.synapses import sizes_of
+from ..controller_file import ControllerSpec
+from ..controller_file.names import output_names
+from ..engine.program import Program
 from ..errors import counted
 from ..record.run_folder import HISTOGRAMS
 from .event_plots import SECONDS, Survey, draw_recording
-from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, Picture, legend_above, paint, photo, thin
+from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, Picture, colour_places, legend_above, paint, photo, thin
 from .table import mapping, number, rms_of, scored_from
 from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURES", "Missing", "draw"]
+__all__ = ["PICTURES", "Missing", "draw", "event_rate", "named"]
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
@@ -55,6 +59,27 @@ def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
     """The items of the array of that name; ``otherwise`` where it is missing or has another length."""
     array = arrays.get(name)
     return array.tolist() if array is not None and array.shape == (len(otherwise),) else list(otherwise)
+
+
+def named(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
+    """Arrays of a run that name what is drawn: the numbers of the command, and the populations that were recorded."""
+    sizes, colours, units = sizes_of(program), colour_places(spec), {output.unit for output in spec.outputs}
+    return {
+        "command_names": np.array(output_names(spec)),
+        "command_unit": np.array(units.pop() if len(units) == 1 else ""),
+        "population_names": np.array(populations),
+        "population_sizes": np.array([sizes[name] for name in populations], np.int64),
+        "population_colours": np.array([colours[name] for name in populations], np.int64),
+    }
+
+
+def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.ndarray]:
+    """Arrays of a run that hold the rate of its events in windows [s]; events : of each step [s]"""
+    every = max(1, round(window / step))
+    firsts = np.arange(0, len(events), every)
+    lengths = np.diff(np.append(firsts, len(events)))
+    rate = np.add.reduceat(events, firsts) / (lengths * step)
+    return {"rate_t": (np.arange(len(rate)) + 0.5) * every * step, "event_rate": rate}
 
 
 def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DescriptionError, InputError, RuntimeFault, how_to_install
-from ..files import reason, replace_file
+from ..errors import DescriptionError, InputError, RuntimeFault, optional
+from ..files import reason, replace_file, writing
 from .video_panels import INK, import_pillow, with_words
 
 __all__ = ["SUFFIXES", "EpisodeVideo", "VideoWriter", "check_draws"]
@@ -29,11 +29,7 @@ WIDEST = 2600  # of a contact sheet [pixel]: its words stay readable on a page
 
 def import_av() -> Any:
     """The package av, or a RuntimeFault that says how to install it."""
-    try:
-        import av
-    except ImportError as error:
-        raise RuntimeFault(f"a video needs av (PyAV): {how_to_install('events')}") from error
-    return av
+    return optional("av", "a video needs av (PyAV)", "events", RuntimeFault)
 
 
 class Mp4:
@@ -72,7 +68,7 @@ class Gif:
         if len(self._images) == MOST_GIF:
             fix = "write .mp4, or choose a shorter part or fewer pictures a second"
             raise DescriptionError("pictures", MOST_GIF + 1, f"a .gif takes {MOST_GIF}", fix)
-        picture = import_pillow().Image.fromarray(image)
+        picture = import_pillow().fromarray(image)
         self._images.append(picture.quantize(128, method=2, dither=0))  # method 2: the octree, which is fast
 
     def end(self) -> None:
@@ -111,7 +107,7 @@ class ContactSheet:
         for k, image in enumerate(chosen):
             y, x = (k // across) * (rows + GAP), (k % across) * (columns + GAP)
             sheet[y : y + rows, x : x + columns] = image
-        import_pillow().Image.fromarray(sheet).save(self._file, "png", optimize=True)
+        import_pillow().fromarray(sheet).save(self._file, "png", optimize=True)
 
 
 KINDS: dict[str, type[Mp4 | Gif | ContactSheet]] = {".mp4": Mp4, ".gif": Gif, ".png": ContactSheet}
@@ -143,10 +139,8 @@ class VideoWriter:
         import_pillow()
         if suffix == ".mp4":
             import_av()
-        try:  # a file without a name: nothing is left of it, however this process ends
+        with writing("video", path):  # a file without a name: nothing is left of it, however this process ends
             self._file = tempfile.TemporaryFile(dir=self.path.parent)
-        except OSError as error:
-            raise DescriptionError("video", str(path), f"cannot be written: {error.strerror}") from None
         self._fps, self.dot = fps, KINDS[suffix].dot
         self._shape: tuple[int, ...] = ()
         self._kind: Mp4 | Gif | ContactSheet | None = None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import RuntimeFault, how_to_install
+from ..errors import RuntimeFault, optional
 from ..events.frames import BACK
 from .kit import thin
 from .table import number
@@ -27,12 +27,8 @@ NAMES, VALUES = 136, 52  # pixels for words left of spikes and commands
 
 
 def import_pillow() -> Any:
-    """The package PIL, or a RuntimeFault that says how to install it."""
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise RuntimeFault(f"pictures of events need Pillow: {how_to_install('report')}") from error
-    return PIL
+    """The module PIL.Image, or a RuntimeFault that says how to install it."""
+    return optional("PIL.Image", "pictures of events need Pillow", "report", RuntimeFault)
 
 
 class Box(NamedTuple):
@@ -46,7 +42,7 @@ class Box(NamedTuple):
 
 def blank(width: int, height: int) -> Any:
     """A picture of the ground between the panels, of Pillow."""
-    return import_pillow().Image.new("RGB", (width, height), GROUND)
+    return import_pillow().new("RGB", (width, height), GROUND)
 
 
 @lru_cache(maxsize=8)
@@ -76,7 +72,7 @@ def paste(picture: Any, box: Box, image: np.ndarray) -> int:
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
     x, y = box.x + (box.width - columns) // 2, box.y + (box.height - rows) // 2
-    Image = import_pillow().Image
+    Image = import_pillow()
     picture.paste(Image.fromarray(image).resize((columns, rows), Image.NEAREST), (x, y))
     return x
 
@@ -91,7 +87,7 @@ def with_words(
     """
     rows, columns = image.shape[:2]
     picture = blank(max(columns, width), rows + height)
-    picture.paste(import_pillow().Image.fromarray(image), ((picture.width - columns) // 4 * 2, 0))
+    picture.paste(import_pillow().fromarray(image), ((picture.width - columns) // 4 * 2, 0))
     places = {"lm": 8, "mm": picture.width / 2, "rm": picture.width - 8}
     for text, colour, anchor in words:
         write(picture, places[anchor], rows + height / 2, text, colour, size, anchor)
@@ -150,7 +146,7 @@ class Raster:
                 write(picture, x, y + 9, number(self.populations[name]), MUTED, 14, "rm")
         if self._spikes:
             self._draw_dots(dots, t)
-        picture.paste(import_pillow().Image.fromarray(dots), (self.box.x + NAMES, self.box.y))
+        picture.paste(import_pillow().fromarray(dots), (self.box.x + NAMES, self.box.y))
 
     def _draw_dots(self, dots: np.ndarray, t: float) -> None:
         rows, colours = (np.concatenate(parts) for parts in zip(*(what for _, what in self._spikes)))

@@ -61,8 +61,6 @@ def test_a_jump_of_the_clock_makes_no_rate_small():
 def test_nothing_to_learn_from_is_said():
     with pytest.raises(DescriptionError, match="there is nothing to learn from"):
         learn_hot_pixels([Events()], WIDTH, HEIGHT)
-    with pytest.raises(DescriptionError, match="give width and height"):
-        learn_hot_pixels(recording()[0])
 
 
 def test_the_mask_goes_into_a_controller_file(tmp_path):

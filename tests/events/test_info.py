@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snn_control.cli import main
-from snn_control.cli.events.faults import faults
+from snn_control.cli.events import faults
 from snn_control.errors import InputError
 from snn_control.events import Events, open_recording
 from snn_control.events.codecs import codec

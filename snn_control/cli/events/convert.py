@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import NO_VALUE, DescriptionError, InputError
-from ..common import add_command
-from . import add_part, add_recording, check_part, check_suffix, open_from, size_of, tracked
-from .faults import warn
+from ..common import add_command, check_free
+from . import add_part, add_recording, check_part, check_suffix, open_from, size_of, tracked, warn
 
 if TYPE_CHECKING:
     from ...events import Events
@@ -52,8 +51,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     check_suffix("OUT", options.out)
-    if out.exists() and not options.force:
-        raise DescriptionError("OUT", options.out, "exists already", "choose another name, or give --force")
+    check_free("OUT", options.out, options.force)
     check_part(options)
     recording = open_from(options)
     size = size_of(recording) or (None, None)

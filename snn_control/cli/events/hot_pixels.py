@@ -9,8 +9,7 @@ from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, number
-from . import add_recording, open_from, size_of, tracked
-from .faults import warn
+from . import add_recording, open_from, size_of, tracked, warn
 
 MORE = """\
 a pixel is hot if it has more events than the median of the active pixels plus --deviations robust deviations, and more

@@ -6,8 +6,7 @@ import argparse
 from typing import Any
 
 from ..common import add_command, add_shared, print_json
-from . import add_recording, open_from, tracked
-from .faults import faults
+from . import add_recording, faults, open_from, tracked
 
 MORE = """\
 --json prints one object: events, on, off, triggers, first_t, last_t (null without events), unit ("us" or "ns", what the

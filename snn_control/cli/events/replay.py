@@ -18,8 +18,7 @@ from ...controller_file.names import output_names
 from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
 from ...events.slicing import LONGEST_GAP, MOST_TICKS, Slicer, part
 from ..common import add_command, check_free, need_extra, number, print_json
-from . import add_part, add_recording, check_part, open_from, progress, size_of, tracked
-from .faults import warn
+from . import add_part, add_recording, check_part, open_from, progress, size_of, tracked, warn
 from .replay_topics import check_topics, on_topics
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ activity.png, report.html and, off topics, shown.npz: what the inputs were given
 """
 SHORT_GAP = 0.1  # s, of --skip-gaps
 SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # the newest are kept
+RATE_WINDOW = 0.01  # s, of the event rate
 MOST_RANGES = 12  # numbers of the command whose ranges are printed
 
 Say = Callable[..., None]
@@ -197,6 +197,10 @@ class Replay:
         """The events that are replayed, from the beginning each time."""
         return part(self.recording.chunks(), self.options.begin, self.options.end)
 
+    def slicer(self) -> Slicer:
+        """What cuts the events into ticks."""
+        return Slicer(self.fitted.period_ns, self.fitted.camera.capacity, self.options.longest_gap)
+
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
         """A bar of how much of the file was read, moved with every tick."""
@@ -216,7 +220,7 @@ class Replay:
         options, fitted = self.options, self.fitted
         room = max(self.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)
         input_log = InputLogRecorder(self.controller.bound, min(self.ticks, SHOWN_TICKS), min(room, SHOWN_EVENTS))
-        slicer = Slicer(fitted.period_ns, fitted.camera.capacity, options.longest_gap)
+        slicer = self.slicer()
         speed = (options.speed or 1.0) if options.real_time else 0.0
         with self.progress("replay") as move:
             arrays = replay(self.controller, fitted, slicer.ticks(self.chunks()), speed, move, input_log)
@@ -270,48 +274,34 @@ class Replay:
         """Write the run folder, its picture and the video."""
         from ...files import replace_file
         from ...record.run_folder import write_run
-        from ...report.kit import colour_places
+        from ...report.event_plots import survey_arrays
+        from ...report.page import write_report
+        from ...report.run_pictures import draw, event_rate, named
 
         options, fitted, folder, spec = self.options, self.fitted, self.folder, self.fitted.spec
-        t = np.arange(len(arrays["command"])) * spec.period
-        every = max(1, round(0.01 / spec.period))
-        binned = np.add.reduceat(arrays["tick_events"], np.arange(0, len(t), every))
-        lengths = np.diff(np.append(np.arange(0, len(t), every), len(t)))
-        sizes = {p.name: p.size for p in self.controller.program.facts.populations}
-        names, units = arrays["population_names"].tolist(), {o.unit for o in spec.outputs}
-        more = {
-            "command_t": t,
-            "command_names": np.array(output_names(spec)),
-            "command_unit": np.array(units.pop() if len(units) == 1 else ""),
-            "rate_t": (np.arange(len(binned)) + 0.5) * every * spec.period,
-            "event_rate": binned / (lengths * spec.period),
+        arrays = {
+            **arrays,
+            **named(spec, self.controller.program, arrays["population_names"].tolist()),
+            **event_rate(arrays["tick_events"], spec.period, RATE_WINDOW),
+            "command_t": np.arange(len(arrays["command"])) * spec.period,
             "spike_t": arrays["spike_step"] * spec.dt,
-            "population_sizes": np.array([sizes[name] for name in names], np.int64),
-            "population_colours": np.array([colour_places(spec)[name] for name in names], np.int64),
         }
         self.say("drawing the report ...")
         try:
-            from ...events.slicing import Slicer
-            from ...report.event_plots import survey_arrays
-            from ...report.page import write_report
-            from ...report.run_pictures import draw
-
-            def given() -> Iterator[Events]:
-                return Slicer(fitted.period_ns, fitted.camera.capacity, options.longest_gap).timed(self.chunks())
-
-            picture = draw("activity", summary, arrays | more).png
-            write_run(folder, summary, arrays | more | survey_arrays(given, fitted.camera.size))
+            picture = draw("activity", summary, arrays).png
+            survey = survey_arrays(lambda: self.slicer().timed(self.chunks()), fitted.camera.size)
+            write_run(folder, summary, arrays | survey)
             replace_file(folder / "activity.png", lambda file: file.write(picture))
             write_report(folder)
         except RuntimeFault as error:
-            write_run(folder, summary, arrays | more)
+            write_run(folder, summary, arrays)
             self.say(f"note: no pictures: {error}")
         if options.video:
             from ...report.replay_video import write_replay_video
 
             with self.progress("video") as move:
-                write_replay_video(options.video, fitted, self.chunks, arrays, options.longest_gap, options.speed,
-                                   summary["title"], move)  # fmt: skip
+                ticks = self.slicer().ticks(self.chunks())
+                write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:

@@ -10,8 +10,7 @@ from typing import Any
 
 from ...errors import NO_VALUE, DescriptionError
 from ..common import add_command, add_out, check_out, need_extra, number
-from . import add_part, add_recording, check_part, open_from, progress
-from .faults import warn
+from . import add_part, add_recording, check_part, open_from, progress, warn
 
 MORE = """\
 --out X.mp4 or X.gif  a video: ON events (brighter) orange, OFF events blue, with time and rate

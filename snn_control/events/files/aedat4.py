@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DescriptionError, SnnControlError, how_to_install
+from ...errors import DescriptionError, optional
 from ..columns import Events
 from ..recording import Recording, refused
 
@@ -81,10 +81,7 @@ class Aedat4Recording(Recording):
 
     @staticmethod
     def _open(path: Path | str) -> Any:
-        try:
-            import aedat
-        except ModuleNotFoundError:
-            raise SnnControlError(f"AEDAT4 needs aedat: {how_to_install('events')}") from None
+        aedat = optional("aedat", "AEDAT4 needs aedat", "events")
         try:
             _check_header(path)
             return aedat.Decoder(str(path))

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...errors import SnnControlError, how_to_install
+from ...errors import optional
 from .storage import Storage, full_type, room, unpacked
 
 __all__ = ["McapStorage"]
@@ -28,11 +28,7 @@ class McapStorage(Storage):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        try:
-            import mcap.records
-        except ModuleNotFoundError:
-            raise SnnControlError(f"MCAP needs mcap: {how_to_install('events')}") from None
-        self._contents = mcap.records
+        self._contents = optional("mcap.records", "MCAP needs mcap", "events")
         self._counts: dict[str, int] = {}
         if not self._summary():
             for topic, kind, _, _ in self._walk():
