@@ -1,7 +1,10 @@
-"""event_camera_msgs/msg/EventPacket as CDR bytes: the header read by compiled code, whole messages written.
+"""Messages of event cameras as CDR bytes, read by compiled, bounded code; packets are written too.
 
-Older bags call the same layout event_array_msgs/msg/EventArray. Fields: header, uint32 height, uint32 width,
+event_camera_msgs/msg/EventPacket, in older bags event_array_msgs/msg/EventArray: header, uint32 height, uint32 width,
 uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
+
+dvs_msgs/msg/EventArray and prophesee_event_msgs/msg/EventArray: header, uint32 height, uint32 width, Event[] events;
+an Event is uint16 x, uint16 y, builtin_interfaces/Time ts, bool polarity.
 """
 
 from __future__ import annotations
@@ -11,12 +14,16 @@ import struct
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.memory import i64, load_u8
-from .cdr import begin, behind, behind_text, get_i64, get_time, get_u32, is_big
+from ..engine.memory import i64, load_u8, store_i64, store_u8, store_u16
+from .cdr import TRUNCATED, begin, behind, behind_text, get_i64, get_time, get_u16, get_u32, is_big
 from .codecs import ENCODINGS
 
-__all__ = ["PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_packet", "payload"]
+__all__ = [
+    "ARRAY_TYPES", "ARRAY_WORDS", "PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_event_array", "parse_packet",
+    "payload",
+]  # fmt: skip
 
+ARRAY_TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
 PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 
 #: what `parse_packet` writes: stamp [ns], height, width, seq, time_base [ns], number of the encoding in ENCODINGS (-1:
@@ -24,6 +31,8 @@ PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/Event
 #: of the encoding begins
 STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE, NAME = range(10)
 PACKET_WORDS = 10
+#: what `parse_event_array` writes beside the events: the first three of them
+ARRAY_WORDS = 3
 
 _NAMES = np.zeros((len(ENCODINGS), 16), np.uint8)  # each closed by a NUL
 for _k, _name in enumerate(ENCODINGS):
@@ -70,6 +79,44 @@ def parse_packet(address, length, words):
     out[BIG_ENDIAN] = load_u8(base + flag - 1)
     out[BEGIN], out[SIZE] = data + 4, get_u32(base + data - 4, big)
     return min(behind(data, 1, out[SIZE], end), 0)
+
+
+@register_jitable
+def parse_event_array(address, length, capacity, x, y, p, t, words):
+    """Read the events of a serialized EventArray; all arguments are int64.
+
+    In CDR its events' times stand 16 bytes apart; x and y stand 4 bytes before the time in the first event, and 6 bytes
+    before it in all others.
+
+    address, length : the message, encapsulation included [bytes]
+    capacity : most events to write; those after it are counted only
+    x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t in ns)
+    words : address of int64[ARRAY_WORDS]
+
+    Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION or TRUNCATED, and then
+    nothing was written to the columns.
+    """
+    o = begin(address, length)
+    if o < 0:
+        return o
+    big, base, end = is_big(address), address + 4, length - 4
+    o = behind(behind_text(base, behind(o, 4, 8, end), end, big), 4, 12, end)  # stamp, frame_id; sides, count
+    if o < 0:
+        return o
+    count = get_u32(base + o - 4, big)
+    if count > 0 and 16 * count - 3 > end - o:
+        return np.int64(TRUNCATED)
+    out = i64(words, ARRAY_WORDS)
+    out[STAMP] = get_time(base, big)
+    out[HEIGHT], out[WIDTH] = get_u32(base + o - 12, big), get_u32(base + o - 8, big)
+    for k in range(min(count, capacity)):
+        time = base + o + 16 * k + 4
+        begins = time - 6 if k > 0 else time - 4  # the first follows a uint32, the others a bool
+        store_u16(x + 2 * k, get_u16(begins, big))
+        store_u16(y + 2 * k, get_u16(begins + 2, big))
+        store_u8(p + k, 1 if load_u8(time + 8) != 0 else 0)
+        store_i64(t + 8 * k, get_time(time, big))
+    return count
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:

@@ -53,17 +53,12 @@ def font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def pen(picture: Any) -> Any:
-    """What draws on a picture."""
-    from PIL import ImageDraw
-
-    return ImageDraw.Draw(picture)
-
-
 def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
     """``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
+    from PIL import ImageDraw
+
     text = text.replace("\u202f", " ")  # not in this typeface
-    pen(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
+    ImageDraw.Draw(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
 
 
 def paste(picture: Any, box: Box, image: np.ndarray) -> int:
@@ -196,7 +191,9 @@ class Strips:
             write(picture, self.box.x + self.box.width, self.box.y - 4, f"{self._left_out} more", MUTED, 14, "rs")
 
     def _draw_strip(self, picture: Any, box: Box, k: int, ages: np.ndarray, values: np.ndarray) -> None:
-        draw, low, high, right = pen(picture), float(self._low[k]), float(self._high[k]), box.x + box.width
+        from PIL import ImageDraw
+
+        draw, low, high, right = ImageDraw.Draw(picture), float(self._low[k]), float(self._high[k]), box.x + box.width
         draw.rectangle((box.x, box.y, right - 1, box.y + box.height - 1), fill=BACK)
         write(picture, box.x + 6, box.y + 2, self.labels[k], COMMAND, 16)
         write(picture, right - 6, box.y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")

@@ -14,9 +14,9 @@ from ..engine.memory import f64, i64, store_u32
 from ..engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ..errors import DescriptionError, counted
 from ..events.clouds import EVENT_SCRATCH_WORDS, parse_events
-from ..events.event_array import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
-from ..events.event_array import HEIGHT as ARRAY_HEIGHT
-from ..events.event_array import WIDTH as ARRAY_WIDTH
+from ..events.packets import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
+from ..events.packets import HEIGHT as ARRAY_HEIGHT
+from ..events.packets import WIDTH as ARRAY_WIDTH
 from ..realtime.clock import now_realtime
 from ..realtime.port import FINAL, WITHHELD
 from . import port_base as base

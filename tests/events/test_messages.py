@@ -13,7 +13,7 @@ from snn_control.engine.compile import compile_function
 from snn_control.events import open_recording, packets
 from snn_control.events.cdr import ENCAPSULATION, TRUNCATED
 from snn_control.events.codecs import ENCODINGS
-from snn_control.events.event_array import (
+from snn_control.events.packets import (
     ARRAY_TYPES,
     ARRAY_WORDS,
     HEIGHT,

@@ -13,20 +13,6 @@ from typing import Any
 from ...errors import DescriptionError
 from ..common import add_command, number, whole
 
-__all__ = [
-    "add_part",
-    "add_recording",
-    "add_to",
-    "check_part",
-    "check_suffix",
-    "faults",
-    "open_from",
-    "progress",
-    "size_of",
-    "tracked",
-    "warn",
-]
-
 SUBCOMMANDS = ("info", "view", "replay", "convert", "simulate", "hot_pixels")
 
 #: counter -> what is counted, and what of it; "" where the number says nothing

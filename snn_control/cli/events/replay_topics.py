@@ -46,8 +46,7 @@ def on_topics(
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
     """Run the controller.yaml of the folder: arrays as of `replay`, the slicer's counters and the controller's, from
     what the two nodes saved."""
-    from ...record.activity import unpack
-    from ...record.episode import load_episode
+    from ...record.run_folder import read_record
     from ...ros.launching import closed_loop
     from ..processes import failure, run_processes
 
@@ -73,8 +72,8 @@ def on_topics(
     codes = run_processes(processes, nodes, say, options.json)
     if any(codes.values()):
         raise RuntimeFault(failure(nodes, codes))
-    world, facts = load_episode(nodes / "world.npz")
-    activity, report = unpack(nodes / "controller.npz")
+    world, facts = read_record(nodes / "world.npz")
+    activity, report = read_record(nodes / "controller.npz")
     if not len(world["ends"]):
         raise RuntimeFault(f"the replay was stopped before the recording's end: see {nodes}/*.log")
     if facts["dropped_steps"]:

@@ -8,7 +8,7 @@ from numba.extending import register_jitable
 from ...engine.compile import compile_function
 from ...errors import InputError
 from ..columns import Events
-from .encoding import checked
+from .common import checked
 
 __all__ = ["encode"]
 

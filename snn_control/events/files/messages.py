@@ -15,8 +15,7 @@ from ..clouds import parse_events
 from ..codecs import ENCODINGS
 from ..columns import NANOSECONDS, empty_columns
 from ..decoder import Decoder
-from ..event_array import ARRAY_TYPES, HEIGHT, WIDTH, parse_event_array
-from ..packets import PACKET_TYPES, PACKET_WORDS, parse_packet
+from ..packets import ARRAY_TYPES, HEIGHT, PACKET_TYPES, PACKET_WORDS, WIDTH, parse_event_array, parse_packet
 
 __all__ = ["CLOUD_TYPE", "EVENT_TYPES", "MessageReader", "reader_of"]
 
