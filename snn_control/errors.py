@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "close_match",
     "counted",
     "how_to_install",
+    "in_file",
     "nearest",
+    "within",
 ]
 
 #: of an error about something that is not there, or cannot be read
@@ -73,6 +76,24 @@ class DescriptionError(SnnControlError, ValueError):
     def in_file(self, file: str) -> DescriptionError:
         """This error with the file before its path; an empty name changes nothing."""
         return type(self)(f"{file}: {self.path}", self.value, self.rule, self.fix) if file else self
+
+
+@contextmanager
+def within(prefix: str, *whole: str) -> Iterator[None]:
+    """A context: `DescriptionError.within`, but for an error whose path begins with one of ``whole``."""
+    try:
+        yield
+    except DescriptionError as error:
+        raise (error if error.path.startswith(whole) else error.within(prefix)) from None
+
+
+@contextmanager
+def in_file(file: str, *whole: str) -> Iterator[None]:
+    """A context: `DescriptionError.in_file`, but for an error whose path begins with one of ``whole``."""
+    try:
+        yield
+    except DescriptionError as error:
+        raise (error if error.path.startswith(whole) else error.in_file(file)) from None
 
 
 class BuildError(DescriptionError):

@@ -15,7 +15,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
 from ..engine.workload import workload
-from ..errors import DescriptionError, counted
+from ..errors import counted, in_file
 from ..resources import controller_path
 from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
@@ -82,10 +82,8 @@ def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
         return "not checked: rclpy is not installed", []
     from ..ros.check import check_topics
 
-    try:
+    with in_file(spec.path):
         missing = check_topics(spec)
-    except DescriptionError as error:
-        raise error.in_file(spec.path) from None
     return "message types are missing" if missing else "ok", missing
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..errors import DescriptionError, SnnControlError, how_to_install
+from ..errors import DescriptionError, SnnControlError, how_to_install, in_file
 from ..files import replace_text, writing
 from ..spaces import check_action, check_observation
 
@@ -158,11 +158,9 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
 def check_fit(controller: Controller, env: Any, file: str) -> None:
     """Raise DescriptionError, with the file in front, where a controller does not fit an environment."""
     outputs = {name: (output.size, output.actions or None) for name, output in controller.outputs.items()}
-    try:
+    with in_file(file):
         check_action(outputs, env.action_space)
         check_observation(controller.inputs, env.observation_space)
-    except DescriptionError as error:
-        raise error.in_file(file) from None
 
 
 def print_json(value: Any) -> None:

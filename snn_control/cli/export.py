@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from ..controller_file import load_spec
-from ..errors import DescriptionError
+from ..errors import in_file
 from ..files import writing
 from ..resources import controller_path
 from .common import add_command, add_out, add_shared, check_out
@@ -29,11 +29,8 @@ def run(options: argparse.Namespace) -> int:
 
     check_out(options)
     spec = load_spec(controller_path(options.file, "FILE"))
-    with writing("--out", options.out):
-        try:
-            graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)
-        except DescriptionError as error:
-            raise error.in_file(spec.path) from None
+    with writing("--out", options.out), in_file(spec.path):
+        graph = export_nir(options.out, spec.network, spec.inputs, spec.outputs, spec.dt)
     print(f"{options.out}: {len(graph.nodes)} nodes, {len(graph.edges)} edges, written with a step of {spec.dt:g} s")
     print("not in it: decoders, limits, safe values, ROS topics")
     print(f"next: snn_control import {options.out}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DescriptionError, SnnControlError
+from ..errors import DescriptionError, SnnControlError, in_file
 from ..files import writing
 from .common import add_command, add_out, add_shared, check_out, number, print_json, table, whole
 
@@ -136,10 +136,8 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
     from ..nir.verification import load_activity, verify
 
     arrays = load_activity(options.verify)
-    try:
+    with in_file(options.verify):
         verdict = verify(imported, arrays)
-    except DescriptionError as error:
-        raise error.in_file(options.verify) from None
     first = verdict.first
     if options.json:
         difference = vars(first) if first else None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, within
 from ..network import LI, Network, Population, Projection
 from ..network.checks import Checked, Numbers, Positive, check_name
 from ..network.graph import reached
@@ -60,13 +60,11 @@ class Connection(Checked):
 
     def projection(self, target: str, delay: float = 0.0) -> Projection:
         """From pre to a graded population of post's dimensions; raises DescriptionError."""
-        try:
+        with within(self.label, "ensembles."):
             if isinstance(self.pre, Ensemble):
                 found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
             else:
                 found = Projection(self.pre, target, self._numbers(), delay=delay)
-        except DescriptionError as error:
-            raise error if error.path.startswith("ensembles.") else error.within(self.label) from None
         size, d = found.weights.shape[1], self.post.dimensions
         if size != d:
             raise DescriptionError(self.label, f"{size} numbers", f"must be {self.post.name}'s {d}", "give a transform")

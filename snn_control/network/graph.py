@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, within
 from .checks import EACH, Checked, Each, Numbers, OneOf, Positive, Seconds, Size, check_name
 from .connectors import AllToAll, Connector, FromArrays, OneToOne
 from .convolution import Convolution
@@ -135,10 +135,8 @@ class Projection(Checked):
         if indexed != {self.connection == "sparse"}:
             rule = "pre_index and post_index go with connection 'sparse', and both are needed there"
             raise self.wrong("connection", rule)
-        try:
+        with within(self.label):
             self.connector  # noqa: B018  (its arrays are checked)
-        except DescriptionError as error:
-            raise error.within(self.label) from None
 
     def _check_learning(self) -> None:
         if self.learning is None:

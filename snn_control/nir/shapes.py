@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, within
 from ..network.convolution import Convolution, pooling
 from .graph import PASSING, Graph, Node
 
@@ -99,10 +99,8 @@ def _shape_out(node: Node) -> Shape:
         return value.shape if value.size == size and value.ndim > len(shape) and 1 not in value.shape else shape
     if kind in DIMENSIONS:
         convolution, weights = picture_of(node)
-        try:
+        with within(f"nodes.{node.name}"):
             channels, rows, columns = convolution.output_shape(weights.shape)
-        except DescriptionError as error:
-            raise error.within(f"nodes.{node.name}") from None
         return (channels, columns) if kind == "Conv1d" else (channels, rows, columns)
     if kind == "Flatten":
         n = len(shape)
@@ -141,7 +139,7 @@ def _padding(node: Node) -> Any:
 
 def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
     """The convolution that a node is, and its weights (channels out, channels in a group, rows, columns)."""
-    try:
+    with within(f"nodes.{node.name}", "nodes."):
         shape = _picture(node)
         if node.kind in ("SumPool2d", "AvgPool2d"):
             kernel, stride = _pair(node, "kernel_size"), _pair(node, "stride")
@@ -151,8 +149,6 @@ def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
             raise node.wrong("weight", f"shape {weight.shape}", f"has the wrong number of dimensions for a {node.kind}")
         groups = int(np.ravel(node.values.get("groups", 1))[0])
         convolution = Convolution(shape, _pair(node, "stride"), _padding(node), _pair(node, "dilation"), groups)
-    except DescriptionError as error:
-        raise error if error.path.startswith("nodes.") else error.within(f"nodes.{node.name}") from None
     return convolution, weight[:, :, None, :] if node.kind == "Conv1d" else weight
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, within
 from ..network import Projection
 from ..network.convolution import Convolution
 
@@ -24,10 +24,8 @@ Shape = tuple[int, ...]
 def picture(p: Projection) -> tuple[Shape, Shape]:
     """The shapes before and behind a convolution: (channels, rows, columns), or of one dimension (channels, places)."""
     c, shape = _convolution_of(p), np.shape(p.weights)
-    try:
+    with within(p.label):
         behind = c.output_shape(shape)
-    except DescriptionError as error:
-        raise error.within(p.label) from None
     if c.shape[1] == 1 and shape[2:3] == (1,) and not _pool(p) and c.pads(0, 1) == (0, 0):
         return (c.shape[0], c.shape[2]), (behind[0], behind[2])
     return c.shape, behind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 
 from rclpy.exceptions import NameValidationException
@@ -12,9 +11,9 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from ..coding import ValueInput
 from ..controller_file import ControllerSpec, RosTopic
-from ..errors import DescriptionError
+from ..errors import DescriptionError, within
 from .template import make_template
-from .topics import check_events, command_bounds, fixed_values, groups, message_class, value_field, within
+from .topics import NotInstalled, command_bounds, fixed_values, groups, input_type, message_class
 
 __all__ = ["check_topics", "need_types"]
 
@@ -23,10 +22,7 @@ def need_types(spec: ControllerSpec) -> None:
     """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here: to be
     called before processes start that would end at it."""
     for where, topic in _ends(spec):
-        try:
-            message_class(where, topic.type)
-        except DescriptionError as error:
-            raise error.in_file(spec.path) from None
+        message_class(where, topic.type)
 
 
 def check_topics(spec: ControllerSpec) -> list[str]:
@@ -34,53 +30,34 @@ def check_topics(spec: ControllerSpec) -> list[str]:
     be for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse; that
     one is missing is for `snn_control.analysis.lint`."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
+    missing: dict[str, str] = {}  # type -> how to install it
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     for name, topic in spec.ros_inputs.items():
         where, one = f"ros.inputs.{name}", inputs[name]
-        if not isinstance(one, ValueInput):
-            check_events(where, topic)
         _check_name(where, topic)
-        if not _installed(topic):
-            continue
-        if isinstance(one, ValueInput):
-            value_field(where, topic, one.size)
-        else:
-            message_class(where, topic.type)
+        try:
+            input_type(where, topic, one.size if isinstance(one, ValueInput) else None)
+        except NotInstalled as error:
+            missing[topic.type] = error.fix
     for names in groups(spec.ros_outputs, "outputs").values():
         where, topic = f"ros.outputs.{names[0]}", spec.ros_outputs[names[0]]
         _check_name(where, topic)
-        if not _installed(topic):
-            continue
-        cls = message_class(where, topic.type)
         fields = [(spec.ros_outputs[name].field, outputs[name].size) for name in names]
-        with within(where):
-            make_template(cls, fields, fixed_values(spec.ros_outputs, names), serialize_message)
-            command_bounds(spec, names, cls)
-    return [_not_installed(where, topic) for where, topic in _ends(spec) if not _installed(topic)]
+        try:
+            cls = message_class(where, topic.type)
+            with within(where, "ros.", "outputs."):
+                make_template(cls, fields, fixed_values(spec.ros_outputs, names), serialize_message)
+                command_bounds(spec, names, cls)
+        except NotInstalled as error:
+            missing[topic.type] = error.fix
+    rule = "not installed here: its fields are not checked, no node would start"
+    return [f"{at}.type = {t.type}: {rule}; {missing[t.type]}" for at, t in _ends(spec) if t.type in missing]
 
 
 def _ends(spec: ControllerSpec) -> Iterator[tuple[str, RosTopic]]:
     for kind, topics in (("inputs", spec.ros_inputs), ("outputs", spec.ros_outputs)):
         for name, topic in topics.items():
             yield f"ros.{kind}.{name}", topic
-
-
-def _installed(topic: RosTopic) -> bool:
-    """Whether the package of a topic's type is there; a type that it does not have is a mistake."""
-    try:
-        importlib.import_module(f"{topic.type.partition('/')[0]}.msg")
-    except ImportError:
-        return False
-    return True
-
-
-def _not_installed(where: str, topic: RosTopic) -> str:
-    try:
-        message_class(where, topic.type)
-    except DescriptionError as error:
-        rule = "not installed here: its fields are not checked, no node would start"
-        return f"{error.path} = {topic.type}: {rule}; {error.fix}"
-    return ""
 
 
 def _check_name(where: str, topic: RosTopic) -> None:

@@ -17,7 +17,7 @@ from ..coding import Output, SpikeDecoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec, RosTopic, load_spec
 from ..engine.tick import tick_address
-from ..errors import DescriptionError
+from ..errors import DescriptionError, in_file
 from ..events.files.messages import CLOUD_TYPE
 from ..network import Network
 from ..realtime.loop import Loop
@@ -83,11 +83,8 @@ class EncoderNode(ProcessNode):
         self.controller.reset()
         bound = self.controller.bound
         self._io = io_node(self)
-        with dds_threads():
-            try:
-                self.inputs = input_ports(self, self._io, spec, bound, lockstep=False)
-            except DescriptionError as error:
-                raise error.in_file(file) from None
+        with in_file(file), dds_threads():
+            self.inputs = input_ports(self, self._io, spec, bound, lockstep=False)
             self.outputs = []
             for name, topic in spikes.items():
                 full = resolved(self, f"inputs.{name}", topic.topic)

@@ -28,6 +28,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from ..errors import DescriptionError, SnnControlError, close_match, nearest
+from ..files import writing
 from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, Watchdog
 from . import block_ends
@@ -268,12 +269,8 @@ def check_record(path: str) -> None:
     if not path:
         return
     file = Path(path)
-    try:
+    with writing("record", path):
         file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DescriptionError(
-            "record", path, f"cannot be written: {error.strerror}", "choose another folder"
-        ) from None
     if file.is_dir() or not os.access(file.parent, os.W_OK):
         raise DescriptionError("record", path, "must be a file in a folder that can be written to")
 

@@ -7,8 +7,7 @@ import importlib
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from ..controller_file import ControllerSpec, RosTopic
 from ..engine.bound import Bound
 from ..engine.kernels.outputs import FAULTED
-from ..errors import NO_VALUE, DescriptionError, close_match
+from ..errors import NO_VALUE, DescriptionError, close_match, within
 from ..events.files.messages import CLOUD_TYPE, EVENT_TYPES
 from ..events.packets import PACKET_TYPES
 from ..realtime.port import LOCKSTEP, caller
@@ -33,12 +32,16 @@ from .sectors import rules_of
 from .wire import PathProgram, compile_path
 
 __all__ = [
-    "at_rate", "check_events", "command_bounds", "command_ports", "drain", "fixed_values", "groups", "host_of",
-    "input_ports", "message_class", "need_topics", "qos_of", "resolved", "value_field", "within",
+    "NotInstalled", "at_rate", "command_bounds", "command_ports", "drain", "fixed_values", "groups", "host_of",
+    "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
 ]  # fmt: skip
 
 #: packages that only a checkout can make: those of event cameras, which no index of wheels has
 IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
+
+
+class NotInstalled(DescriptionError):
+    """The package of a message type is not installed here."""
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
@@ -78,16 +81,7 @@ def message_class(path: str, name: str) -> Any:
             fix = f"install ros-{distribution}-{package.replace('_', '-')}, or publish {CLOUD_TYPE}"
         if (IN_CHECKOUT / package).is_dir():
             fix += ', or in this checkout: eval "$(python -m tests.ros.interfaces)"'
-        raise DescriptionError(f"{path}.type", name, "is not an installed message type", fix) from None
-
-
-@contextmanager
-def within(where: str) -> Iterator[None]:
-    """A context: mistakes of a topic are told with its place in the file."""
-    try:
-        yield
-    except DescriptionError as error:
-        raise (error if error.path.startswith(("ros.", "outputs.")) else error.within(where)) from None
+        raise NotInstalled(f"{path}.type", name, "is not an installed message type", fix) from None
 
 
 def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
@@ -100,13 +94,30 @@ def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgra
 
 
 def check_events(path: str, topic: RosTopic) -> None:
-    """Raise DescriptionError where events cannot come so."""
+    """Raise DescriptionError where events cannot come that way."""
     if topic.type not in EVENT_TYPES:
         raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
     for key in ("pace", "late"):
         if topic.type not in PACKET_TYPES and (value := getattr(topic, key)) != getattr(RosTopic, key):
             rule = f"goes with packets only: {', '.join(PACKET_TYPES)}"
             raise DescriptionError(f"{path}.{key}", value, rule, "leave it out, or take packets")
+
+
+def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
+    """The class of an input's messages, and its field as ``size`` numbers.
+
+    size : None for events, which have no field
+
+    Raises DescriptionError.
+    """
+    if size is None:
+        check_events(where, topic)
+        return message_class(where, topic.type), None
+    cls, program = value_field(where, topic, size)
+    if topic.age != "arrival" and not program.stamped:
+        rule = f"a {topic.type} has no stamp"
+        raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
+    return cls, program
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
@@ -151,44 +162,32 @@ def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> lis
     return found
 
 
-def need_topics(kind: str, names: list[str], topics: Mapping[str, RosTopic]) -> None:
-    """Raise DescriptionError for the first of ``names`` (inputs, outputs) without a topic."""
-    for name in names:
-        if name not in topics:
-            raise DescriptionError(f"ros.{kind}.{name}", NO_VALUE, "is missing", "say on which topic it comes or goes")
-
-
-def _events_port(subscription: Any, topic: RosTopic, bound: Bound, fact: Mapping[str, Any]) -> Any:
-    """The port of an events input."""
-    name = fact.name
-    if topic.type in PACKET_TYPES:
-        receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
-        return PacketInput(subscription, receiver, fact.size, name=name)
-    return EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name)
+def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], or_else: str = "") -> None:
+    """Raise DescriptionError for the first of the inputs or outputs (``kind``) without a topic."""
+    for end in ends:
+        if end.name not in topics:
+            fix = f"say on which topic it comes or goes{or_else}"
+            raise DescriptionError(f"ros.{kind}.{end.name}", NO_VALUE, "is missing", fix)
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
     """A port an input, in the order of the inputs; names are those of ``node``, the subscriptions on ``io``."""
     facts = bound.program.facts.inputs
-    need_topics("inputs", [f.name for f in facts], spec.ros_inputs)
+    need_topics("inputs", facts, spec.ros_inputs)
     groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
     ports: list[Any] = []
     described: dict[str, Any] = {one.name: one for one in spec.inputs}
     for fact in facts:
         name = fact.name
         topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
-        if fact.kind == "events":
-            check_events(where, topic)
-            cls = message_class(where, topic.type)
-        else:
-            cls, program = value_field(where, topic, fact.size)
-            if topic.age != "arrival" and not program.stamped:
-                rule = f"a {topic.type} has no stamp"
-                raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
+        cls, program = input_type(where, topic, None if fact.kind == "events" else fact.size)
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
-        if fact.kind == "events":
-            ports.append(_events_port(subscription, topic, bound, fact))
+        if topic.type in PACKET_TYPES:
+            receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
+            ports.append(PacketInput(subscription, receiver, fact.size, name=name))
+        elif program is None:
+            ports.append(EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name))
         else:
             at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
             options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
@@ -214,14 +213,14 @@ def host_of(node: Any, topic: str) -> int:
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
     """A port a topic; outputs of one topic stand in one message. Nodes as in `input_ports`."""
     sizes = {o.name: o.size for o in bound.program.facts.outputs}
-    need_topics("outputs", list(sizes), spec.ros_outputs)
+    need_topics("outputs", spec.outputs, spec.ros_outputs)
     ports, faulted = [], bound.address("guard") + 8 * FAULTED
     for names in groups(spec.ros_outputs, "outputs").values():
         topic, where = spec.ros_outputs[names[0]], f"ros.outputs.{names[0]}"
         cls = message_class(where, topic.type)
         publisher = io.create_publisher(cls, resolved(node, where, topic.topic), qos_of(topic, lockstep))
         fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
-        with within(where):
+        with within(where, "ros.", "outputs."):
             values = fixed_values(spec.ros_outputs, names)
             options: dict[str, Any] = {"values": values, "name": ",".join(names), "faulted": faulted}
             ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))

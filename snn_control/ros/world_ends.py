@@ -12,7 +12,7 @@ from ..coding import EventsInput, ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..engine.program import aligned
 from ..engine.slots import EMPTY, SLOT_WORDS
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, within
 from ..events import Events
 from ..events.codecs import codec
 from ..events.files.messages import CLOUD_TYPE
@@ -20,7 +20,7 @@ from ..events.packets import PACKET_TYPES, packet_cdr
 from ..realtime.port import caller
 from .clouds import events_cdr
 from .ports import CommandOutput, NumericInput
-from .topics import message_class, qos_of, resolved, value_field, within
+from .topics import message_class, qos_of, resolved, value_field
 from .wire import compile_path
 
 __all__ = ["Camera", "Commands", "Sensors"]

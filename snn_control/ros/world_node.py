@@ -25,7 +25,7 @@ from ..coding import EventsInput
 from ..controller_file import load_spec, nearest
 from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
-from ..errors import DescriptionError, RuntimeFault, counted
+from ..errors import DescriptionError, RuntimeFault, counted, in_file
 from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
@@ -81,12 +81,8 @@ class WorldNode(ProcessNode):
         self.env = self._make(given.world, given.arguments)
         self.step_ns = round((given.step or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
         self._io = io_node(self)
-        try:
-            self._check_spaces()
-            with dds_threads():
-                self._connect()
-        except DescriptionError as error:
-            raise error.in_file(file) from None
+        with in_file(file), dds_threads():
+            self._connect()
         self.recorder = EpisodeRecorder([i.name for i in self.spec.inputs])
         self._scratch = np.zeros(2, np.int64)
         self.skipped = self.steps = self.episodes = self.outdated = 0
@@ -140,11 +136,12 @@ class WorldNode(ProcessNode):
             raise DescriptionError("period", self.spec.period, rule, "change it, or the world's parameter step")
 
     def _connect(self) -> None:
+        self._check_spaces()
         spec, lockstep = self.spec, self.lockstep
         events = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
         numeric = {n: t for n, t in spec.ros_inputs.items() if n not in events}
-        need_topics("inputs", [i.name for i in spec.inputs], spec.ros_inputs)
-        need_topics("outputs", [o.name for o in spec.outputs], spec.ros_outputs)
+        need_topics("inputs", spec.inputs, spec.ros_inputs)
+        need_topics("outputs", spec.outputs, spec.ros_outputs)
         io, together = self._io, groups(numeric, "inputs").values()
         self.sensors: list[Any] = [
             Camera(self, io, events[name], topic, self.given.encoding, lockstep)

@@ -15,7 +15,7 @@ import numpy as np
 from ...analysis.event_replay import Fitted, command_digest, fit, replay
 from ...coding import EventsInput
 from ...controller_file.names import output_names
-from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted
+from ...errors import NO_VALUE, DescriptionError, RuntimeFault, counted, in_file
 from ...events.slicing import LONGEST_GAP, MOST_TICKS, Slicer, part
 from ..common import add_command, check_free, need_extra, number, print_json
 from . import add_part, add_recording, check_part, open_from, progress, size_of, tracked, warn
@@ -85,10 +85,8 @@ def run(options: argparse.Namespace) -> int:
     events, ticks, likely = _look(options, looked, spec.period)
     said = size_of(looked)
     size = said or likely
-    try:
+    with in_file(str(options.controller), "--"):
         fitted = fit(spec, size, options.input, _values(options.value), guessed=said is None)
-    except DescriptionError as error:
-        raise error if error.path.startswith("--") else error.in_file(str(options.controller)) from None
     if options.ros:
         check_topics(options, fitted)
     for note in fitted.notes:

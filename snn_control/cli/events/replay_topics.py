@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...analysis.event_replay import Fitted
-from ...errors import NO_VALUE, DescriptionError, RuntimeFault
+from ...errors import RuntimeFault, in_file
 from ..common import need_extra
 
 __all__ = ["check_topics", "on_topics"]
@@ -25,20 +24,14 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
     from ...ros import check
+    from ...ros.topics import need_topics
 
-    for kind, ends, topics in (
-        ("inputs", fitted.spec.inputs, fitted.spec.ros_inputs),
-        ("outputs", fitted.spec.outputs, fitted.spec.ros_outputs),
-    ):
-        for end in ends:
-            if end.name not in topics:
-                fix = "say on which topic it comes or goes, or leave --ros out"
-                raise DescriptionError(f"{options.controller}: ros.{kind}.{end.name}", NO_VALUE, "is missing", fix)
-    try:
-        check.need_types(replace(fitted.spec, path=""))
-        check.check_topics(fitted.spec)
-    except DescriptionError as error:
-        raise error.in_file(str(options.controller)) from None
+    spec, or_else = fitted.spec, ", or leave --ros out"
+    with in_file(str(options.controller)):
+        need_topics("inputs", spec.inputs, spec.ros_inputs, or_else)
+        need_topics("outputs", spec.outputs, spec.ros_outputs, or_else)
+        check.need_types(spec)
+        check.check_topics(spec)
 
 
 def on_topics(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import BuildError, DescriptionError
+from ...errors import BuildError, DescriptionError, within
 from ...network import Distribution, Network, NeuronModel, Population, Projection
 from .. import registry
 from ..facts import CountedFacts
@@ -233,11 +233,9 @@ class Builder:
         current = bias
         if driven or self.has_current(name):
             current = lay.state(f"{name}.current", "float32", n, rest)
-        try:
+        with within(where):
             names = kernel(lowering.kernel).row["cells"].parameters
             params, options = lowering.matrix(model, self.dt, names), lowering.options(model, self.dt)
-        except DescriptionError as error:
-            raise error.within(where) from None
         words: dict[str, int | Place] = {
             "n": n, "params": lay.constant("", params), "each": params.shape[1], "current": current, "bias": bias
         }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import BuildError, DescriptionError
+from ...errors import BuildError, DescriptionError, within
 from ...network import AllToAll, LearningRule, OneToOne, Projection
 from ...network.convolution import Convolution
 from .builder import Builder, Node, matrix
@@ -279,10 +279,8 @@ def _convolution(d: Delivery) -> None:
     c = p.connection
     assert isinstance(c, Convolution)
     weights = np.asarray(p.weights)
-    try:
+    with within(p.label):
         channels, height, width = c.output_shape(weights.shape)
-    except DescriptionError as error:
-        raise error.within(p.label) from None
     if int(np.prod(c.shape)) != n_pre:
         raise BuildError(f"{p.label}.connection.shape", c.shape, f"must hold the {n_pre} neurons of {p.pre}")
     if channels * height * width != n_post:
