@@ -26,7 +26,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
-from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError
+from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError, in_file
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
@@ -87,8 +87,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.outputs: list[Any] = []
         self.controller: Controller | None = None
         self.loop: Loop | None = None
-        self.recorder: ActivityRecorder | None = None
-        self.input_log: InputLogRecorder | None = None
+        self.recorders: tuple[ActivityRecorder, InputLogRecorder] | tuple[()] = ()
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.held_up = ""  # why the loop of an active controller does not run yet
@@ -137,17 +136,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.controller.reset()
         bound = self.controller.bound
         self._io = io_node(self)
-        try:
-            with dds_threads():
-                self.inputs = input_ports(self, self._io, self.spec, bound, lockstep)
-                self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
-        except DescriptionError as error:
-            raise error.in_file(self.file) from None
+        with in_file(self.file), dds_threads():
+            self.inputs = input_ports(self, self._io, self.spec, bound, lockstep)
+            self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
         for line in lint(self.spec):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
-            self.recorder, self.input_log = ActivityRecorder(bound), InputLogRecorder(bound)
-            self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.input_log.kept}")
+            self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
+            self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.recorders[1].kept}")
         self.faults = FaultLog(bound)
         n = bound.array("command").size
         self.loop = Loop(
@@ -157,7 +153,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.inputs,
             self.outputs,
             [(bound.address("command"), bound.address("safe"), n)],
-            observers=[self.faults, *filter(None, (self.recorder, self.input_log))],
+            observers=[self.faults, *self.recorders],
             mode=self.mode,
             control=bound.address("control"),
             guard=bound.address("guard"),
@@ -181,7 +177,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.controller.reset()
         if self.mode == "realtime" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
             self.controller.bound.array("guard")[guard_words.FAULTED] = 1
-        for recorder in filter(None, (self.recorder, self.input_log)):
+        for recorder in self.recorders:
             recorder.clear()
         self._reporter.forget()
         self._console.restart()
@@ -283,8 +279,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._stop.release()
         for publisher in self._io.publishers:  # before anybody takes them apart
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        if self.recorder is not None and self.input_log is not None and self.recorder.total > 0:
-            self._save_record(self.recorder, self.input_log)
+        if self.recorders and self.recorders[0].total > 0:
+            self._save_record(*self.recorders)
         return True
 
     def _save_record(self, recorder: ActivityRecorder, inputs: InputLogRecorder) -> None:
@@ -305,8 +301,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.mode == "lockstep":
             for port in self.inputs:
                 port.detach()
-        self.loop = self.recorder = self.input_log = self.faults = self.controller = None
-        self.inputs, self.outputs = [], []
+        self.loop = self.faults = self.controller = None
+        self.inputs, self.outputs, self.recorders = [], [], ()
         if self._io is not None:
             self._io.destroy_node()
             self._io = None
