@@ -25,7 +25,7 @@ def start(context):
 
 def generate_launch_description():
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
+        DeclareLaunchArgument(name, default_value=str(default), description=text)
         for name, (default, text) in ARGUMENTS.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])

@@ -15,7 +15,7 @@ def start(context):
 
 def generate_launch_description():
     arguments = [
-        DeclareLaunchArgument(name, default_value=ARGUMENTS[name][0], description=ARGUMENTS[name][1])
+        DeclareLaunchArgument(name, default_value=str(ARGUMENTS[name][0]), description=ARGUMENTS[name][1])
         for name in CONTROLLER_ARGUMENTS
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,22 +27,22 @@ __all__ = [
 
 PACKAGE = "snn_control"
 
-#: launch arguments of a closed loop: name -> (default, description)
-ARGUMENTS: dict[str, tuple[str, str]] = {
+#: launch arguments of a closed loop: name -> (default, description); a given value, e.g. a text, becomes of its type
+ARGUMENTS: dict[str, tuple[Any, str]] = {
     "world": (DEFAULT_WORLD, "Gymnasium id of the world"),
     "world_arguments": ("{}", "arguments of the world, a YAML mapping"),
     "controller_file": (DEFAULT_CONTROLLER, "controller file, or the name of a shipped one"),
-    "rate": ("0.0", "control rate [Hz]; 0: the controller file's"),
-    "lockstep": ("false", "true: simulated time, deterministic; false: real time"),
-    "seed": ("0", "seed of the world"),
-    "duration": ("0.0", "simulated time to run [s]; 0: until stopped"),
-    "episodes": ("0", "episodes to run; 0: until stopped"),
-    "step": ("0.0", "time of a step of the world [s]; 0: its own"),
-    "phase": ("0.0006", "offset of the controller's ticks after the world's steps [s]"),
-    "priority": ("80", "SCHED_FIFO priority of the control loop; 0: none"),
-    "cpu": ("-1", "CPU of the control loop; -1: any"),
+    "rate": (0.0, "control rate [Hz]; 0: the controller file's"),
+    "lockstep": (False, "true: simulated time, deterministic; false: real time"),
+    "seed": (0, "seed of the world"),
+    "duration": (0.0, "simulated time to run [s]; 0: until stopped"),
+    "episodes": (0, "episodes to run; 0: until stopped"),
+    "step": (0.0, "time of a step of the world [s]; 0: its own"),
+    "phase": (0.0006, "offset of the controller's ticks after the world's steps [s]"),
+    "priority": (80, "SCHED_FIFO priority of the control loop; 0: none"),
+    "cpu": (-1, "CPU of the control loop; -1: any"),
     "record": ("", "folder for what happened; empty: none"),
-    "view": ("false", "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
+    "view": (False, "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
 }
 CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "record")
 
@@ -62,49 +62,44 @@ def _file(name: str) -> str:
     return str(path.resolve() if path.is_file() else shipped(name))
 
 
-def _flag(name: str, value: Any) -> bool:
-    text = str(value).lower()
-    if text not in ("true", "false"):
-        raise DescriptionError(name, value, "must be true or false")
-    return text == "true"
+def _values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments, each of the type of its default."""
+    found = {}
+    for name, (default, _) in ARGUMENTS.items():
+        value = given.get(name, default)
+        if isinstance(default, bool):
+            if str(value).lower() not in ("true", "false"):
+                raise DescriptionError(name, value, "must be true or false")
+            value = str(value).lower() == "true"
+        found[name] = type(default)(value)
+    return found
+
+
+def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
+    """World or controller; ``same``: the arguments that are parameters as they stand."""
+    parameters = {
+        "controller_file": _file(values["controller_file"]),
+        "mode": "lockstep" if values["lockstep"] else "realtime",
+        "record": f"{values['record']}/{name}.npz" if values["record"] else "",
+    }
+    return NodeProcess(f"{name}_node", name, parameters | {key: values[key] for key in same} | more)
 
 
 def controller(**given: Any) -> NodeProcess:
     """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`; others are as they are there."""
-    values = {name: default for name, (default, _) in ARGUMENTS.items()} | given
-    record = str(values["record"])
-    parameters = {
-        "controller_file": _file(str(values["controller_file"])),
-        "mode": "lockstep" if _flag("lockstep", values["lockstep"]) else "realtime",
-        "rate": float(values["rate"]),
-        "phase": float(values["phase"]) if "phase" in given else 0.0,
-        "priority": int(values["priority"]),
-        "cpu": int(values["cpu"]),
-        "record": f"{record}/controller.npz" if record else "",
-    }
-    return NodeProcess("controller_node", "controller", parameters)
+    return _node("controller", _values({"phase": 0.0} | given), ("rate", "phase", "priority", "cpu"))
 
 
 def closed_loop(**given: Any) -> list[NodeProcess]:
     """World and controller. Arguments as in `ARGUMENTS`."""
-    values = {name: default for name, (default, _) in ARGUMENTS.items()} | given
-    record, lockstep = str(values["record"]), _flag("lockstep", values["lockstep"])
-    if lockstep and float(values["rate"]) != 0:
-        raise DescriptionError("rate", values["rate"], "must be 0 in lockstep, where the world's step is the period")
-    world = {
-        "world": str(values["world"]),
-        "arguments": str(values["world_arguments"]),
-        "controller_file": _file(str(values["controller_file"])),
-        "mode": "lockstep" if lockstep else "realtime",
-        "seed": int(values["seed"]),
-        "duration": float(values["duration"]),
-        "episodes": int(values["episodes"]),
-        "step": float(values["step"]),
-        "priority": 0 if lockstep or int(values["priority"]) == 0 else 40,
-        "record": f"{record}/world.npz" if record else "",
-    }
-    nodes = viewers(world["controller_file"]) if _flag("view", values["view"]) else []
-    return [NodeProcess("world_node", "world", world), controller(**values), *nodes]
+    values = _values(given)
+    if values["lockstep"] and values["rate"] != 0:
+        raise DescriptionError("rate", given["rate"], "must be 0 in lockstep, where the world's step is the period")
+    priority = 0 if values["lockstep"] or values["priority"] == 0 else 40
+    same = ("world", "seed", "duration", "episodes", "step")
+    world = _node("world", values, same, arguments=values["world_arguments"], priority=priority)
+    nodes = viewers(world.parameters["controller_file"]) if values["view"] else []
+    return [world, controller(**values), *nodes]
 
 
 def viewers(file: str) -> list[NodeProcess]:
