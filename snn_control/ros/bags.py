@@ -143,7 +143,7 @@ class _Bag:
             except InputError:
                 values = np.empty(0)
             if topic.reduce and len(values) >= one.size:
-                values = reduced(values, one, topic.reduce)
+                values, _ = reduced(values, one, topic.reduce)
             if len(values) == one.size:
                 yield log_time, values[None].copy()
             else:  # an empty sequence is no measurement, but no mistake either

@@ -26,7 +26,7 @@ from ..events.cdr import (
     is_big,
 )
 from . import pick
-from .kinds import FLOAT32, FLOAT64, get_number, kind_size
+from .kinds import FLOAT32, FLOAT64, KIND_SIZES, get_number
 from .pick import NAMED, SLICE, detail
 
 __all__ = ["walk"]
@@ -87,7 +87,7 @@ def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets
 def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
     """Append what a record names of the numbers at offset ``o``, whose number is in register ``r`` -> how many values
     there are, or negative."""
-    n, how, size = load_i64(r), load_i64(record), kind_size(kind)
+    n, how, size = load_i64(r), load_i64(record), KIND_SIZES[kind]
     before, turn, more = filled, 0, how == pick.ANGLES
     if not more:
         code = pick.choose(record, r, filled, capacity, scratch)
@@ -162,14 +162,14 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
         if operation == SKIP:
             code = o = behind(o, a, b, end)
         elif operation == READ:
-            size = kind_size(a)
+            size = KIND_SIZES[a]
             code = o = behind(o, size, b * size, end)
             if code >= 0:
                 code = filled = _run(base, o - b * size, a, b, size, out, filled, capacity, big, scratch, offsets)
         elif operation == NUMBERS:
-            size = load_i64(r) * kind_size(b)
+            size = load_i64(r) * KIND_SIZES[b]
             if size > 0:
-                code = o = behind(o, kind_size(b), size, end)
+                code = o = behind(o, KIND_SIZES[b], size, end)
             if size > 0 and code >= 0:
                 code = filled = _picked(record, r, base, o - size, b, out, filled, capacity, big, scratch, offsets)
         elif operation == SET or operation == IF_ZERO or operation == NEXT or operation == MARK or operation == BACK:
@@ -177,9 +177,9 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
         elif operation == CHOOSE or operation == CHOSEN or operation == TAKEN or operation == ALL:
             code, filled, pc = _choose(operation, record, r, filled, capacity, scratch, pc, target)
         elif operation == KEEP:
-            code = o = behind(o, kind_size(b), kind_size(b), end)
+            code = o = behind(o, KIND_SIZES[b], KIND_SIZES[b], end)
             if code >= 0:
-                store_f64(scratch + 8 * a, get_number(base + o - kind_size(b), b, big, scratch + 8))
+                store_f64(scratch + 8 * a, get_number(base + o - KIND_SIZES[b], b, big, scratch + 8))
         else:
             code = o = _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch)
         if code < 0:

@@ -7,11 +7,11 @@ from numba.extending import register_jitable
 
 from ..engine import memory
 
-__all__ = ["FLOAT32", "FLOAT64", "KINDS", "KIND_SIZES", "get_number", "kind_size", "nearest_whole", "put_number"]
+__all__ = ["FLOAT32", "FLOAT64", "KINDS", "KIND_SIZES", "get_number", "nearest_whole", "put_number"]
 
 #: element types by number; the number is what stands in a program
 KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
-KIND_SIZES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8)
+KIND_SIZES = np.array([np.dtype(kind).itemsize for kind in KINDS])  # bytes of an element
 UINT64, FLOAT32, FLOAT64 = 7, 9, 10  # the first nine are whole numbers
 #: the smallest and the largest of the whole numbers; of uint64 the largest that is an int64
 LEAST = np.array([0, *(np.iinfo(kind).min for kind in KINDS[1:9])], np.int64)
@@ -19,23 +19,11 @@ MOST = np.array([1, *(min(np.iinfo(kind).max, 2**63 - 1) for kind in KINDS[1:9])
 
 
 @register_jitable
-def kind_size(kind):
-    """Bytes of one element of a kind."""
-    if kind <= 2:
-        return 1
-    if kind <= 4:
-        return 2
-    if kind <= 6 or kind == 9:
-        return 4
-    return 8
-
-
-@register_jitable
 def get_number(address, kind, big, swap):
     """The number of ``kind`` at ``address`` as float64; ``swap`` is a word of scratch memory."""
     if big:
         v = 0
-        for k in range(kind_size(kind)):
+        for k in range(KIND_SIZES[kind]):
             v = (v << 8) | memory.load_u8(address + k)
         memory.store_i64(swap, v)
         address = swap
@@ -96,7 +84,7 @@ def put_number(address, kind, value):
             whole = LEAST[kind]
         elif value == value:
             whole = np.int64(nearest_whole(value))
-        size = kind_size(kind)
+        size = KIND_SIZES[kind]
         if size == 1:
             memory.store_u8(address, whole)
         elif size == 2:

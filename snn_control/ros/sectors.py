@@ -80,16 +80,13 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
         words[FAILED] += all_failed
 
 
-def reduced(values: np.ndarray, spec: ValueInput, how: str, counters: np.ndarray | None = None) -> np.ndarray:
-    """`reduce_sectors` of arrays: (n,) float64 with n >= size -> (size,) float64; ``how`` is one of `REDUCTIONS`.
-
-    counters : (3,) int64 to count in, as `finite` does
-    """
+def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """`reduce_sectors` of (n,) float64, n >= size: (size,) float64, and (3,) int64 that counts as `finite` does."""
     given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
-    counted = np.zeros(3, np.int64) if counters is None else counters
+    counted = np.zeros(3, np.int64)
     run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")
     run(
         given.ctypes.data, len(given), out.ctypes.data, spec.size, REDUCTIONS.index(how), rules.ctypes.data,
         counted.ctypes.data,
     )  # fmt: skip
-    return out
+    return out, counted

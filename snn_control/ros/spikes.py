@@ -1,7 +1,6 @@
-"""Publishes the spikes of a population: one PointCloud2 a tick, a point a spike, made in the loop without Python.
+"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) a tick, made in the loop without Python.
 
-Fields ``x``, ``y``, ``z`` FLOAT32 (a place to draw at), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp];
-frame_id is the population's name. The stamp is the tick's, ``t`` the offset of the step within it.
+The stamp is the tick's, ``t`` the offset of the step within it.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def _check_named(
     if picked is None or owner_of_names(message_class, program.segments) < 0:
         return
     before, _, after = program.field.partition("[" + picked.key)
-    places, _ = locate(compile_path(message_class, f"{before}[:]{after.partition(']')[2]}"), raw)
+    places = locate(compile_path(message_class, f"{before}[:]{after.partition(']')[2]}"), raw)
     if before not in values and not set(places.tolist()) <= set(taken):
         rule = f"leaves others of {picked.key} without a number, which would be 0"
         raise DescriptionError("field", program.field, rule, f"command them too, or give values: {{{before}: [...]}}")
@@ -183,7 +183,7 @@ def make_template(
     places: list[np.ndarray] = []
     taken: dict[int, str] = {}
     for program, (path, n) in zip(programs, fields):
-        offsets, _ = locate(program, raw)
+        offsets = locate(program, raw)
         if len(offsets) != n:
             raise DescriptionError("field", path, f"names {len(offsets)} numbers, the output has {n}")
         for offset in offsets.tolist():

@@ -30,7 +30,7 @@ from .fields import (
     says,
     type_name,
 )
-from .kinds import FLOAT32, KIND_SIZES, KINDS
+from .kinds import FLOAT32, KIND_SIZES
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .pick import (
     ANGLE,
@@ -77,11 +77,6 @@ class PathProgram:
     @property
     def address(self) -> int:
         return self.code.ctypes.data
-
-    @property
-    def element(self) -> str:
-        """Name of the element type, e.g. ``float64``."""
-        return KINDS[self.kind]
 
     @property
     def named(self) -> Named | None:
@@ -392,9 +387,9 @@ def read_values(program: PathProgram, data: Any) -> tuple[np.ndarray, int]:
     return values, stamp
 
 
-def locate(program: PathProgram, data: Any) -> tuple[np.ndarray, str]:
-    """Byte offsets (n,) int64 of the values in a serialized message, and their element type."""
-    return _run(program, data, 1)[0], program.element
+def locate(program: PathProgram, data: Any) -> np.ndarray:
+    """Byte offsets (n,) int64 of the values in a serialized message."""
+    return _run(program, data, 1)[0]
 
 
 def message_end(program: PathProgram, data: Any) -> int:

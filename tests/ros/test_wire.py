@@ -124,8 +124,8 @@ def test_walk_equals_attribute_access(message_class, seed):
                 assert stamp == stamp_of(message)
             assert message_end(program, form) == len(forms[0])
         # the places found are those of the values, in the element type's own form
-        offsets, element = locate(program, forms[0])
-        dtype = np.dtype(element)
+        offsets = locate(program, forms[0])
+        dtype = np.dtype(KINDS[program.kind])
         found = [np.frombuffer(forms[0], dtype, 1, o)[0] for o in offsets]
         np.testing.assert_array_equal(np.asarray(found, np.float64), expected)
 
@@ -218,7 +218,7 @@ def test_sizes_known_beforehand():
     assert compile_path(JointState, "position[2:6]").size == 4
     assert compile_path(OWN[0], "transforms[1:3].transform.translation.x").size == 2
     program = compile_path(Imu, "angular_velocity.z")
-    assert (program.message_type, program.element, program.stamped) == ("sensor_msgs/msg/Imu", "float64", True)
+    assert (program.message_type, KINDS[program.kind], program.stamped) == ("sensor_msgs/msg/Imu", "float64", True)
 
 
 @pytest.mark.parametrize(
