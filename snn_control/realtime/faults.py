@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.bound import Bound
-from ..engine.compile import compile_callback
 from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, REASON
 from ..engine.memory import i64
-from .port import SIGNATURE
+from .port import CompiledPort, newest
 
 __all__ = ["Fault", "FaultLog"]
 
@@ -58,25 +57,18 @@ class Fault:
     invalid: tuple[str, ...]
 
 
-class FaultLog:
+class FaultLog(CompiledPort):
     """An observer of the loop that keeps the newest ``most`` faults."""
-
-    name = "faults"
 
     def __init__(self, bound: Bound, most: int = 32) -> None:
         inputs = bound.program.facts.inputs
         self._names = [one.name for one in inputs]
         self._required = np.array([one.required for one in inputs] or [0], np.int64)
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
-        self._block = np.array(
-            [
-                bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
-                most, self._ring.ctypes.data,
-            ],
-            np.int64,
-        )  # fmt: skip
-        self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(note_faults, SIGNATURE)
+        super().__init__("faults", note_faults, (
+            bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
+            most, self._ring.ctypes.data,
+        ))  # fmt: skip
 
     def restart(self) -> None:
         """The guard's count begins at 0 again; the faults that are kept stay, and are over. Not while a loop runs."""
@@ -86,9 +78,7 @@ class FaultLog:
 
     def faults(self) -> list[Fault]:
         """The newest first. While the loop runs, the newest may be half written."""
-        total, most = int(self._block[TOTAL]), len(self._ring)
-        rows = [self._ring[k % most].tolist() for k in range(total - 1, max(total - most, 0) - 1, -1)]
         return [
             Fault(begin, end, causes, tuple(n for k, n in enumerate(self._names[:MOST_INPUTS]) if invalid >> k & 1))
-            for begin, end, causes, invalid in rows
+            for begin, end, causes, invalid in newest(self._ring, int(self._block[TOTAL]))[::-1].tolist()
         ]

@@ -14,11 +14,18 @@ observer : ``observe(context, stamp_ns, now_ns)`` -> 0 or an error code: after e
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol
 
-__all__ = ["FINAL", "FREE", "LOCKSTEP", "MODES", "REALTIME", "SIGNATURE", "WITHHELD", "InputPort", "Port", "caller"]
+import numpy as np
+
+from ..engine.compile import compile_callback
+
+__all__ = [
+    "FINAL", "FREE", "LOCKSTEP", "MODES", "REALTIME", "SIGNATURE", "WITHHELD", "CompiledPort", "InputPort", "Port",
+    "newest",
+]  # fmt: skip
 
 REALTIME, LOCKSTEP, FREE = range(3)
 MODES = {"realtime": REALTIME, "lockstep": LOCKSTEP, "free": FREE}
@@ -51,6 +58,28 @@ class InputPort(Protocol):
     def counters(self) -> dict[str, int]: ...
 
 
-def caller(port: Port | InputPort) -> Callable[[int, int], int]:
-    """The function of a port, for Python: it takes what follows the context."""
-    return partial(ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(port.function), port.context)
+class CompiledPort:
+    """A port: a compiled function over a block of its own. Python may call it as the loop does.
+
+    name : for counters and messages
+    words : int64 words that the function reads and writes at ``context``
+    """
+
+    def __init__(self, name: str, function: Callable, words: Sequence[int] | np.ndarray) -> None:
+        self.name = name
+        self._block = np.array(words, np.int64)
+        self.context = int(self._block.ctypes.data)
+        self.function = compile_callback(function, SIGNATURE)
+
+    @cached_property
+    def _call(self) -> Callable[[int, int, int], int]:
+        return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.function)
+
+    def __call__(self, first: int = 0, second: int = 0) -> int:
+        """Call the function with what follows the context: for an observer the stamp and the time, 0 without a loop."""
+        return self._call(self.context, first, second)
+
+
+def newest(ring: np.ndarray, total: int) -> np.ndarray:
+    """The rows that a ring still holds of ``total`` that an observer wrote to it, oldest first; a copy."""
+    return ring[np.arange(max(total - len(ring), 0), total) % len(ring)]

@@ -14,11 +14,10 @@ from ..engine.memory import i64
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
-from .observer import Observer, newest
-from .run_folder import read_record as unpack
+from ..realtime.port import CompiledPort, newest
 from .run_folder import write_record
 
-__all__ = ["ActivityRecorder", "unpack"]
+__all__ = ["ActivityRecorder"]
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
@@ -57,7 +56,7 @@ def record(context, stamp_ns, now_ns):
     return 0
 
 
-class ActivityRecorder(Observer):
+class ActivityRecorder(CompiledPort):
     """An observer that keeps the commands and spikes of a loop or a `Controller`.
 
     ticks, spikes : how many of the newest are kept; what was overwritten is counted in the file
@@ -82,16 +81,16 @@ class ActivityRecorder(Observer):
     @property
     def total(self) -> int:
         """Ticks since it was cleared."""
-        return int(self._words[TICKS_TOTAL])
+        return int(self._block[TICKS_TOTAL])
 
     def clear(self) -> None:
         """Forget everything, as before the first tick. Not while the loop runs."""
-        self._words[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
+        self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything kept, oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population,
         spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. Not while the loop runs."""
-        totals = self._words[[TICKS_TOTAL, SPIKES_TOTAL]].tolist()
+        totals = self._block[[TICKS_TOTAL, SPIKES_TOTAL]].tolist()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
         return {
             "stamp_ns": ticks[:, STAMP].copy(),

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .run_folder import read_record as load_episode
 from .run_folder import write_record
 
-__all__ = ["EpisodeRecorder", "load_episode"]
+__all__ = ["EpisodeRecorder"]
 
 MOST_STEPS, MOST_EVENTS = 300_000, 4_000_000
 SMALL = 64  # numbers in an observation or info; larger ones (images) are not kept

@@ -25,9 +25,9 @@ from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError
 from ..files import replace_file
+from ..realtime.port import CompiledPort, newest
 from ..realtime.ports.columns import copy_events
 from ..realtime.ports.memory import ReplayInput
-from .observer import Observer, newest
 from .run_folder import read_arrays
 
 __all__ = ["InputLog", "InputLogRecorder"]
@@ -78,7 +78,7 @@ def keep_inputs(context, stamp_ns, now_ns):
     return 0
 
 
-class InputLogRecorder(Observer):
+class InputLogRecorder(CompiledPort):
     """An observer that writes the input log of a loop or a `Controller`.
 
     Parameters
@@ -147,7 +147,7 @@ class InputLogRecorder(Observer):
     @property
     def total(self) -> int:
         """Ticks that were recorded since it was cleared, those that were overwritten included."""
-        return int(self._words[TOTAL])
+        return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
         """Whether ``ticks`` more ticks overwrite nothing, even with every events input full in each of them."""
@@ -157,7 +157,7 @@ class InputLogRecorder(Observer):
     def clear(self) -> None:
         """Forget everything; call it when the state is the one to begin with. Not while a loop runs."""
         self._faulted = bool(self._guard[FAULTED])
-        self._words[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
+        self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
 
     def log(self) -> InputLog:
         """A copy of all that is kept, oldest first. Not while a loop runs."""

@@ -30,12 +30,11 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.compile import compile_callback
 from ..engine.memory import call_int1, call_int3, call_int4, i64
 from ..engine.slots import STAMP
 from ..errors import DescriptionError, RuntimeFault
 from ..realtime.clock import now_realtime
-from ..realtime.port import LOCKSTEP, REALTIME, SIGNATURE
+from ..realtime.port import LOCKSTEP, REALTIME, CompiledPort
 from . import malformed
 from .fields import type_name
 from .malformed import ABOUT, CODE, COUNTS, REASON_WORDS, explain
@@ -192,22 +191,19 @@ def send(c):
     return code
 
 
-class Port:
-    """Function, context and name; what inputs and outputs share."""
+class Port(CompiledPort):
+    """What inputs and outputs share: a subscription or publisher of rcl."""
 
     _counts: Mapping[str, int] = {}
 
     def __init__(self, entity: Any, function: Any, call: str, scratch_words: int, name: str) -> None:
+        super().__init__(name or entity.topic_name, function, np.zeros(WORDS, np.int64))
         self._entity = entity
-        self.name = name or entity.topic_name
-        self.function = compile_callback(function, SIGNATURE)
-        self._block = np.zeros(WORDS, np.int64)
         self._scratch = np.zeros(scratch_words, np.int64)
         self._block[RESET_ERROR] = address_of("rcutils", "rcutils_reset_error")
         self._block[CALL] = address_of("rcl", call)
         self._block[HANDLE] = entity.handle.pointer
         self._block[SCRATCH] = self._scratch.ctypes.data
-        self.context = self._block.ctypes.data
 
     @property
     def topic(self) -> str:

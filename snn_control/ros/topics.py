@@ -22,7 +22,7 @@ from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError, close_match, within
 from ..events.files.messages import CLOUD_TYPE, EVENT_TYPES
 from ..events.packets import PACKET_TYPES
-from ..realtime.port import LOCKSTEP, caller
+from ..realtime.port import LOCKSTEP
 from ..realtime.ports.columns import addresses_of
 from ..realtime.ports.packet_receiver import Pacing, PacketReceiver
 from .limits import fit_bounds
@@ -230,7 +230,6 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 def drain(ports: Sequence[Any]) -> None:
     """Take and forget what waits in the ports' subscriptions: it may be of long ago. Not while a loop runs."""
     for port in ports:
-        take = caller(port)
         end = time.monotonic() + 0.1  # a flood ends somewhere
-        while take(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:
+        while port(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:
             pass

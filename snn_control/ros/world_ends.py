@@ -17,7 +17,6 @@ from ..events import Events
 from ..events.codecs import codec
 from ..events.files.messages import CLOUD_TYPE
 from ..events.packets import PACKET_TYPES, packet_cdr
-from ..realtime.port import caller
 from .clouds import events_cdr
 from .ports import CommandOutput, NumericInput
 from .topics import message_class, qos_of, resolved, value_field
@@ -41,11 +40,10 @@ class Commands:
         self.slot[:] = EMPTY
         at = int(self.slot.ctypes.data)
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
-        self._take = caller(self.port)
 
     def take(self, mode: int) -> int:
         """Take what a loop in this ``mode`` of `realtime.port` would; messages taken."""
-        return self._take(time.monotonic_ns(), mode)
+        return self.port(time.monotonic_ns(), mode)
 
 
 class Sensors:
@@ -67,7 +65,6 @@ class Sensors:
         with within(where):
             self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
         self.stamped = hasattr(cls(), "header")
-        self._publish = caller(self.port)
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
         given = [observation.get(name) for name in self.names]
@@ -81,7 +78,7 @@ class Sensors:
                 raise RuntimeFault(f"the observation's '{name}' {rule}")
             k = np.arange(values.size)  # of a field that is reduced: each number in its whole sector
             values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
-        code = self._publish(stamp_ns, 0)
+        code = self.port(stamp_ns)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
 

@@ -13,12 +13,12 @@ import time
 import numpy as np
 from numba.extending import register_jitable
 
-from snn_control.engine.compile import compile_callback, compile_function
+from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import i64, u8
 from snn_control.errors import DescriptionError, InputError
 from snn_control.events.codecs import ENCODINGS
 from snn_control.realtime.atomics import load_acquire, read_word, store_release
-from snn_control.realtime.port import LOCKSTEP, SIGNATURE
+from snn_control.realtime.port import LOCKSTEP, CompiledPort
 from snn_control.realtime.ports.packet_receiver import HAND, PacketReceiver, begin_tick, decode_due, finish_tick, offer
 from snn_control.realtime.ports.packet_receiver import WORDS as RECEIVER_WORDS
 
@@ -84,7 +84,7 @@ def push_packet(context, address, size, encoding, time_base, seq, stamp, arrival
     return 1
 
 
-class PacketQueue:
+class PacketQueue(CompiledPort):
     """An input port that is fed packets by `push`.
 
     Parameters
@@ -103,17 +103,15 @@ class PacketQueue:
         for key, value in (("packets", packets), ("ring_bytes", ring_bytes // ALIGNED)):
             if value < 1:
                 raise DescriptionError(f"{name}.{key}", value, "must be at least 1 (8 bytes)")
-        self.receiver, self.name, self.slot = receiver, name, receiver.slot
+        super().__init__(name, take_packets, np.zeros(WORDS, np.int64))
+        self.receiver, self.slot = receiver, receiver.slot
         self._ring = np.empty(ring_bytes // ALIGNED, np.int64)
         self._rows = np.empty((packets, ROW_WORDS), np.int64)
         for array in (self._ring, self._rows):
             array[:] = 0  # its pages are there before the loop runs
-        self._block = np.zeros(WORDS, np.int64)
         self._block[: RING_BYTES + 1] = (
             receiver.context, self._rows.ctypes.data, packets, self._ring.ctypes.data, self._ring.nbytes,
         )  # fmt: skip
-        self.context = int(self._block.ctypes.data)
-        self.function = compile_callback(take_packets, SIGNATURE)
         self._push = compile_function(push_packet, f"int64({','.join(['int64'] * 8)})")
         self._semaphore, self._lock = 0, threading.Lock()
         self._seq = 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from snn_control.engine.slots import COUNT, DROPPED, FRESH, SLOT_WORDS
 from snn_control.events import Decoder
-from snn_control.realtime.port import REALTIME, caller
+from snn_control.realtime.port import REALTIME
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
 from tests.realtime.packet_queue import PacketQueue
 
@@ -42,11 +42,10 @@ class Rig:
         addresses = tuple(column.ctypes.data for column in self.columns)
         self.receiver = PacketReceiver(self.header.ctypes.data, addresses, capacity, size, pacing, period_ns)  # type: ignore[arg-type]
         self.queue = PacketQueue(self.receiver, "camera", **options)
-        self._take = caller(self.queue)
 
     def take(self, now: int, mode: int = REALTIME):
         """One tick: what the port returned, fresh, dropped, and rows of t [ns], x, y, p."""
-        taken = self._take(now, mode)
+        taken = self.queue(now, mode)
         n = int(self.header[COUNT])
         rows = np.stack([column[:n].astype(np.int64) for column in self.columns], axis=1)
         return taken, int(self.header[FRESH]), int(self.header[DROPPED]), rows

@@ -17,7 +17,7 @@ class ReleasedInput(ReplayInput):
 
     def release(self, n: int = 1) -> None:
         """Let ``n`` more records arrive."""
-        write_word(self.context + 8 * R_LENGTH, min(int(self._context[R_LENGTH]) + n, self.length))
+        write_word(self.context + 8 * R_LENGTH, min(int(self._block[R_LENGTH]) + n, self.length))
 
     @property
     def position(self) -> int:

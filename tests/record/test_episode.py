@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from snn_control.record import episode
-from snn_control.record.episode import EpisodeRecorder, load_episode
+from snn_control.record.episode import EpisodeRecorder
+from snn_control.record.run_folder import read_record
 
 
 def recorded(path, steps):
@@ -17,7 +18,7 @@ def recorded(path, steps):
         if k % 4 == 0:
             recorder.end_of_episode(k)
     recorder.save(path, {"steps": steps})
-    return load_episode(path)
+    return read_record(path)
 
 
 def test_what_was_added_comes_back(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from snn_control.events import Events
 from snn_control.record import write_run
-from snn_control.record.episode import EpisodeRecorder, load_episode
+from snn_control.record.episode import EpisodeRecorder
+from snn_control.record.run_folder import read_record
 from snn_control.report import write_report
 from snn_control.report.event_plots import Survey, event_arrays, event_counters, events_of_episode
 from snn_control.report.run_pictures import Missing, draw
@@ -33,7 +34,7 @@ def test_events_of_an_episode_have_the_time_of_the_run(tmp_path):
         observation = {"camera": rows, "camera_count": np.array([2 if step != 2 else 0])}
         recorder.add(step, np.zeros(1), 0.0, observation, {})
     recorder.save(tmp_path / "world.npz", {})
-    events = events_of_episode(load_episode(tmp_path / "world.npz")[0], "camera", 1e-3, 8, 8)
+    events = events_of_episode(read_record(tmp_path / "world.npz")[0], "camera", 1e-3, 8, 8)
     assert events.ns == pytest.approx([200_000, 900_000, 2_200_000, 2_900_000], abs=10)
     assert (events.x.tolist(), events.y.tolist(), events.p.tolist()) == ([3, 5] * 2, [4, 6] * 2, [1, 0] * 2)
     assert len(events_of_episode({}, "camera", 1e-3, 8, 8)) == 0

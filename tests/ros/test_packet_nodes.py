@@ -20,8 +20,8 @@ from snn_control.events import Events
 from snn_control.events.codecs import codec
 from snn_control.events.packets import packet_cdr
 from snn_control.realtime.loop import Loop
-from snn_control.record.episode import load_episode
 from snn_control.record.input_log import InputLog
+from snn_control.record.run_folder import read_record
 from snn_control.ros.check import check_topics, need_types
 from snn_control.ros.clouds import events_cdr
 from tests.realtime.record_output import RecordOutput
@@ -128,7 +128,7 @@ def test_a_world_is_seen_the_same_through_every_type(interfaces, tmp_path, start
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
     assert world.wait(40.0) == 0, world.text
     assert controller.end() == 0
-    arrays, facts = load_episode(record)
+    arrays, facts = read_record(record)
     assert facts["steps"] == 80
     plain, env = Controller.load(file), gymnasium.make("tests.ros.events_world:Events-v0")
     observation, _ = env.reset(seed=4)

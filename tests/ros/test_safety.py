@@ -14,8 +14,8 @@ from lifecycle_msgs.srv import ChangeState
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
-from snn_control.record.activity import unpack
 from snn_control.record.input_log import InputLog
+from snn_control.record.run_folder import read_record
 from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, wait, write
 
 
@@ -110,7 +110,7 @@ def test_no_record_replaces_another(tmp_path, start, robot):
 
     change(Transition.TRANSITION_DEACTIVATE)
     first = record.read_bytes()
-    assert len(unpack(record)[0]["command"]) > 5
+    assert len(read_record(record)[0]["command"]) > 5
     change(Transition.TRANSITION_CLEANUP)
     change(Transition.TRANSITION_CONFIGURE)
     change(Transition.TRANSITION_ACTIVATE)
@@ -119,7 +119,7 @@ def test_no_record_replaces_another(tmp_path, start, robot):
     assert process.end() == 0
     assert record.read_bytes() == first
     assert sorted(p.name for p in tmp_path.glob("*.npz")) == ["a.npz", "a_2.npz", "a_2_shown.npz", "a_shown.npz"]
-    assert len(unpack(tmp_path / "a_2.npz")[0]["command"]) > 5
+    assert len(read_record(tmp_path / "a_2.npz")[0]["command"]) > 5
     assert InputLog.load(tmp_path / "a_2_shown.npz").ticks > 5
 
 

@@ -17,7 +17,7 @@ from std_msgs.msg import Float64MultiArray
 
 from snn_control.controller import Controller
 from snn_control.errors import counted
-from snn_control.record.episode import load_episode
+from snn_control.record.run_folder import read_record
 from snn_control.resources import shipped
 from tests.ros.robot import OK, Mistakes, changed, stamp_of, wait, within, write
 
@@ -90,7 +90,7 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
     assert world.wait(30) == 0
     print(f"500 steps in lockstep, both starts included: {time.monotonic() - begin:.1f} s")
     assert controller.end() == 0
-    arrays, facts = load_episode(tmp_path / "world.npz")
+    arrays, facts = read_record(tmp_path / "world.npz")
     assert facts["steps"] == 500
     assert arrays["ends"].tolist() == [500]
     assert arrays["reward"].sum() == 500
@@ -143,7 +143,7 @@ def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, sta
         mode="lockstep", duration=n * STEP, record=str(record), patience=5.0,
     )  # fmt: skip
     assert wait_for.wait() == 0, wait_for.text
-    actions = load_episode(record)[0]["action"].ravel().tolist()
+    actions = read_record(record)[0]["action"].ravel().tolist()
     expected = [float(k) for k in range(n)]
     if not stamped:  # nothing tells it from the answer of its own step
         expected[odd] = -1.0
@@ -177,7 +177,7 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     within(0.1, reported)
     assert world.end(signal.SIGTERM) == 0
     assert controller.end(signal.SIGTERM) == 0
-    arrays, facts = load_episode(record)
+    arrays, facts = read_record(record)
     assert len(arrays["step"]) == facts["steps"] >= 100
     ends = arrays["ends"]
     says = f"ends after {facts['steps']} steps, {counted(len(ends), 'whole episode')}, "
@@ -214,7 +214,7 @@ def test_a_command_holds_for_a_tenth_of_a_second(tmp_path, start, robot):
         wait(lambda: len(seen) > 45)
         assert world.end() == 0
         wait(lambda: push.get_subscription_count() == 0)
-        actions = load_episode(record)[0]["action"].tolist()
+        actions = read_record(record)[0]["action"].tolist()
         last = max(k for k, action in enumerate(actions) if action == 1)
         assert not any(actions[last + 1 :])
         return 27 <= sum(actions) <= 31
@@ -252,5 +252,5 @@ def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
     controller.send(signal.SIGKILL)
     assert world.wait() == 1
     assert "no command on push for 2 s in lockstep" in world.text
-    assert load_episode(record)[1]["steps"] > 0
+    assert read_record(record)[1]["steps"] > 0
     assert "Traceback" not in world.text

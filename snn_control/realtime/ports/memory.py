@@ -9,14 +9,13 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...engine.bound import Bound, input_arrays
-from ...engine.compile import compile_callback
 from ...engine.control import DRIVER, ELAPSED
 from ...engine.kernels.outputs import FAULTED
 from ...engine.memory import i64
 from ...engine.slots import AGE, ARRIVAL, COUNT, DROPPED, EMPTY, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, InputError
 from ..atomics import load_acquire, read_word, store_release
-from ..port import SIGNATURE
+from ..port import CompiledPort
 from .columns import addresses_of, copy_events
 
 __all__ = ["ReplayInput"]
@@ -64,7 +63,7 @@ def take_record(context, now, mode):
     return max(fresh, 1)
 
 
-class ReplayInput:
+class ReplayInput(CompiledPort):
     """A recorded input: every take delivers the next record, one record a tick.
 
     A record with ``fresh`` 0 is a tick in which no sample came: it counts as one message with nothing in it, so that
@@ -100,8 +99,8 @@ class ReplayInput:
         ages: Any = None,
         name: str = "recorded",
     ) -> None:
-        self.name, self.slot, self.writes_age = name, slot, ages is not None
-        context = self._context = np.zeros(R_WORDS, np.int64)
+        super().__init__(name, take_record, np.zeros(R_WORDS, np.int64))
+        self.slot, self.writes_age, context = slot, ages is not None, self._block
         if isinstance(record, np.ndarray):
             self._held = _values(name, record)
             usual = np.ones(len(record))
@@ -118,8 +117,6 @@ class ReplayInput:
         for word, array in self._held.items():
             context[word] = array.ctypes.data
         context[R_SLOT], context[R_LENGTH] = slot, self.length
-        self.context = int(context.ctypes.data)
-        self.function = compile_callback(take_record, SIGNATURE)
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
@@ -156,16 +153,16 @@ class ReplayInput:
         rows[-1, [DRIVER, ELAPSED]] = 0
         port = cls(slot.ctypes.data, rows.view(np.float64), words.ctypes.data, name="control")
         port.length, port._held[R_SLOT] = len(record), slot
-        port._context[R_BEGIN] = bound.address("guard") + 8 * FAULTED if faulted else 0
+        port._block[R_BEGIN] = bound.address("guard") + 8 * FAULTED if faulted else 0
         return port
 
     def rewind(self) -> None:
         """Begin again with the first record. Not while a loop runs."""
-        self._context[R_POSITION] = self._context[R_DROPPED] = 0
+        self._block[R_POSITION] = self._block[R_DROPPED] = 0
 
     def counters(self) -> dict[str, int]:
         """``delivered`` records and ``dropped`` stream elements."""
-        return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._context[R_DROPPED])}
+        return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._block[R_DROPPED])}
 
 
 def _values(name: str, record: np.ndarray) -> dict[int, np.ndarray]:
