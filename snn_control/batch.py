@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .controller import Stepped, alone
+from .engine import sequences
 from .engine.bound import input_taker
 from .engine.compile import compile_function
 from .engine.give import give, give_numbers
-from .engine.program import Program
+from .engine.program import Place, Program
 from .engine.slots import AGE, FRESH
 from .engine.tick import TABLES, run_tables
 from .errors import InputError, ProgramError
@@ -45,6 +46,7 @@ class Batch(Stepped):
         blocks = list(zip(self.bound.io, self.bound.state, strict=True))
         self._take = {k: [input_taker(program, *row, one) for row in blocks] for k, one in self.inputs.items()}
         self._run_tables = compile_function(run_tables, TABLES)
+        self._first_io = self.bound.io[0].copy()
 
     # stepping ------------------------------------------------------------------------------------------------
     @alone
@@ -89,6 +91,58 @@ class Batch(Stepped):
         else:
             give_numbers(path, data, value)
             self._slots[name][:, FRESH], self._slots[name][:, AGE] = 1, 0
+
+    @alone
+    def run(
+        self,
+        observations: Mapping[str, np.ndarray],
+        starts: np.ndarray | None = None,
+        keep: Sequence[str | Place] = (),
+        encoded: Sequence[str | Place] = (),
+    ) -> dict[str | Place, np.ndarray]:
+        """Many steps of every row in one compiled call, and what was recorded of them.
+
+        observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not
+            arrive
+        starts : (steps, n) bool: the row begins anew, as after a `reset`, before that step
+        keep : what is recorded beside the commands: named arrays or places of the state or the io block, as they are
+            after each tick; of ``<population>.spikes`` how often each neuron fired in each network step
+        encoded : arrays that are recorded as they are before the network's steps
+
+        Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks a step; spikes ->
+        (ticks, network steps a tick, n, neurons) float32. Raises InputError for an unknown input, a wrong shape, and an
+        events input.
+        """
+        self._check_names(observations)
+        given = {name: self._sequence(name, value) for name, value in observations.items()}
+        if starts is not None:
+            starts = np.ascontiguousarray(starts, np.uint8)
+        arrays = [*given.values(), *([starts] if starts is not None else [])]
+        if len({a.shape[:2] for a in arrays}) != 1 or arrays[0].shape[1] != self.n:
+            shapes = ", ".join(str(a.shape) for a in arrays) or "none"
+            raise InputError(f"observations and starts of shapes {shapes}: must all begin with (steps, {self.n})")
+        names = self.program.names
+        rings = {f"{p.name}.spikes": p for p in self.program.facts.populations if p.spiking}
+        places = {one: one if isinstance(one, Place) else names[one] for one in [*keep, *encoded] if one not in rings}
+        commands = {name: names[f"{name}.command"] for name in self._commands}
+        wanted = [rings[one] for one in keep if one in rings]  # type: ignore[index]
+        kept = [*commands.values(), *(places[one] for one in keep if one in places)]
+        found = sequences.run(
+            self.bound, self._first_io, given, starts, len(arrays[0]) * self.repeat, self.repeat,
+            [places[one] for one in encoded], kept, wanted,
+        )  # fmt: skip
+        result: dict[str | Place, np.ndarray] = {one: found[place] for one, place in places.items()}
+        result |= {f"{p.name}.spikes": found[p.name] for p in wanted}
+        return result | {name: found[place][self.repeat - 1 :: self.repeat] for name, place in commands.items()}
+
+    def _sequence(self, name: str, value: Any) -> np.ndarray:
+        path, size = f"observations['{name}']", self.inputs[name].size
+        if name not in self._data:
+            raise InputError(f"{path}: is an events input; give events by step")
+        array = np.ascontiguousarray(value, np.float64)
+        if array.ndim < 2 or array.shape[1] != self.n or array[0, 0].size != size:
+            raise InputError(f"{path}: shape {array.shape}: must be (steps, {self.n}, {size})")
+        return array
 
     # state ---------------------------------------------------------------------------------------------------
     def reset(self, rows: Rows = None) -> None:

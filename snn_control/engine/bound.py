@@ -216,9 +216,10 @@ class Bound:
         """Address of a named array, bounds checked."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
-    def array(self, name: str) -> np.ndarray:
-        """The named array, a live view; with rows that of each, (rows, ...). A constant is shared and read-only."""
-        place = self.program.names[name]
+    def array(self, name: str | Place) -> np.ndarray:
+        """The array of that name, or at that place, a live view; with rows that of each, (rows, ...). A constant is
+        shared and read-only."""
+        place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
         part = block[..., place.offset : place.offset + place.n_bytes]
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)

@@ -61,19 +61,31 @@ def take_control(header):
 
 
 @register_jitable
-def tick(table):
-    """Take the control words and the inputs of the io block, encode, step, decode, guard: once."""
+def encode(table):
+    """Take the control words and the inputs of the io block, and encode. Returns the address of the next row."""
     header = i64(table, len(HEADER))
-    clock = i64(header[CLOCK], 2)
     if header[ASKED] != 0:
         take_control(header)
-    first_step = run_rows(table + ROW, header[BEFORE])
+    return run_rows(table + ROW, header[BEFORE])
+
+
+@register_jitable
+def run_steps(table, first_step):
+    """The network's steps, what decodes them, and the guard."""
+    header = i64(table, len(HEADER))
+    clock = i64(header[CLOCK], 2)
     row = first_step
     for _ in range(header[STEPS]):
         row = run_rows(first_step, header[IN_STEP])
         clock[1] += 1
     run_rows(row, header[AFTER])
     clock[0] += 1
+
+
+@register_jitable
+def tick(table):
+    """All of a tick: encode, step, decode, guard."""
+    run_steps(table, encode(table))
 
 
 def run_tables(first, stride, count):

@@ -1,0 +1,153 @@
+"""Sequences: many ticks of many states in one compiled call, with what is recorded of them.
+
+What comes into the io block of a row before a tick, and what is recorded after it, stands in tables of int64 rows, so
+that the compiled function knows no Program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numba.extending import register_jitable
+
+from .bound import Bound
+from .compile import compile_function
+from .facts import PopulationFacts
+from .kernels.spikes import HEADER, slot_of_step
+from .memory import f32, i64, u8, u16, u32
+from .program import STATE, Place
+from .slots import AGE, FRESH, SLOT_WORDS, clear_marks
+from .tick import encode, run_steps
+
+__all__ = ["run"]
+
+
+@register_jitable
+def copy_bytes(to, source, n):
+    words, rest = n // 8, n % 8
+    a, b = i64(to, words), i64(source, words)
+    for k in range(words):
+        a[k] = b[k]
+    c, d = u8(to + n - rest, rest), u8(source + n - rest, rest)
+    for k in range(rest):
+        c[k] = d[k]
+
+
+@register_jitable
+def copy_kept(lists, n, at, row):
+    for k in range(n):
+        keep = i64(lists + 32 * k, 4)
+        copy_bytes(keep[3] + keep[2] * at, keep[0] + row * keep[1], keep[2])
+
+
+@register_jitable
+def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
+    """The lists of the ``steps`` steps before ``end`` -> float32 (n,) each, ``row`` bytes apart."""
+    for k in range(steps):
+        slot = slot_of_step(row_of_ring, ring[1], ring[2], end - steps + k)
+        count, to = i64(slot, 1)[0], f32(target + k * row, n)
+        fired, times = u32(slot + HEADER, count), u16(slot + ring[3], count if ring[3] != 0 else 0)
+        for i in range(n):
+            to[i] = 0
+        for j in range(count):
+            to[fired[j]] = times[j] if times.size > 0 else 1
+
+
+def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
+    """See `run`, which makes the words; a table is ``stride`` bytes, of ``period`` [ns].
+
+    blocks : state and io block: address in the first row, bytes from row to row, bytes, address of what it begins with
+    counts : how many rows of inputs, of arrays before the steps, of arrays behind the tick, and of rings stand at
+        ``lists``, of 4, 4, 4 and 6 words
+    """
+    block, n = i64(blocks, 4 * n_blocks), i64(counts, 4)
+    early_at = lists + 32 * n[0]
+    keep_at = early_at + 32 * n[1]
+    ring_at = keep_at + 32 * n[2]
+    for t in range(ticks):
+        given = t // repeat if t % repeat == 0 else -1
+        for r in range(rows):
+            if given >= 0 and starts != 0 and u8(starts + given * rows, rows)[r] != 0:
+                for k in range(n_blocks):
+                    copy_bytes(block[4 * k] + r * block[4 * k + 1], block[4 * k + 3], block[4 * k + 2])
+            for k in range(n[0]):
+                give = i64(lists + 32 * k, 4)
+                slot = i64(give[0] + r * block[5], SLOT_WORDS)
+                clear_marks(slot)
+                if given >= 0 and give[3] != 0:
+                    slot[FRESH], slot[AGE] = 1, 0
+                    size = 8 * give[2]
+                    copy_bytes(give[1] + r * block[5], give[3] + size * (given * rows + r), size)
+                elif slot[AGE] >= 0:
+                    slot[AGE] += period
+            first_step = encode(tables + r * stride)
+            copy_kept(early_at, n[1], t * rows + r, r)
+            run_steps(tables + r * stride, first_step)
+            copy_kept(keep_at, n[2], t * rows + r, r)
+            end = i64(clock + r * block[1], 2)[1]
+            for k in range(n[3]):
+                ring = i64(ring_at + 48 * k, 6)
+                row = 4 * ring[4]
+                target = ring[5] + row * (t * steps * rows + r)
+                copy_spikes(ring, ring[0] + r * block[1], end, steps, target, row * rows, ring[4])
+
+
+SIGNATURE = f"void({','.join(['int64'] * 13)})"
+
+
+def run(
+    bound: Bound,
+    first_io: np.ndarray,
+    given: Mapping[str, np.ndarray],
+    starts: np.ndarray | None,
+    ticks: int,
+    repeat: int,
+    encoded: Iterable[Place],
+    kept: Iterable[Place],
+    rings: Iterable[PopulationFacts],
+) -> dict[Place | str, np.ndarray]:
+    """``ticks`` ticks of each row of a bound Program.
+
+    first_io : (bytes,) uint8, what the io block of a row begins with
+    given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick
+    starts : (ticks / repeat, rows) uint8: a row begins anew before that tick
+    encoded, kept : arrays that are recorded in each tick, before the network's steps and behind the tick
+    rings : spiking populations whose spikes are recorded
+
+    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, how often each neuron
+    fired in each step.
+    """
+    program, rows, found = bound.program, len(bound.state), {}  # type: ignore[var-annotated]
+    gives, early, late, lists = [], [], [], []
+    for one in program.facts.inputs:  # slot and data of the first row, numbers, and where they come from (0: nothing)
+        value = one.kind == "value"
+        data = bound.address(f"{one.name}.data") if value else 0
+        source = given[one.name].ctypes.data if one.name in given else 0
+        gives += [bound.address(f"{one.name}.slot"), data, one.size if value else 0, source]
+    for places, into in ((encoded, early), (kept, late)):
+        for place in places:  # array of the first row, bytes to that of the next, its bytes, and where they go to
+            block, found[place] = (
+                bound.state if place.kind == STATE else bound.io,
+                np.empty((ticks, rows, *place.shape), place.dtype),
+            )
+            into += [bound.address(place), block.strides[0], place.n_bytes, found[place].ctypes.data]
+    for p in rings:  # ring of the first row, bytes of a slot, slots, where multiplicities stand, neurons, and where to
+        found[p.name] = np.empty((ticks, program.steps, rows, p.size), np.float32)
+        ring = bound.address(f"{p.name}.spikes")
+        lists += [ring, p.stride, p.slots, p.multiplicity, p.size, found[p.name].ctypes.data]
+    words = np.array([*gives, *early, *late, *lists], np.int64)
+    counts = np.array([len(gives) // 4, len(early) // 4, len(late) // 4, len(lists) // 6], np.int64)
+    blocks = np.array(
+        [
+            (array.ctypes.data, array.strides[0], array.shape[1], initial.ctypes.data)
+            for array, initial in ((bound.state, program.initial_state), (bound.io, first_io))
+        ],
+        np.int64,
+    )
+    compile_function(run_sequences, SIGNATURE)(
+        bound.table, bound.tables.strides[0], rows, ticks, program.steps, repeat, program.facts.period_ns,
+        bound.address("clock"), 0 if starts is None else starts.ctypes.data, blocks.ctypes.data, len(blocks),
+        counts.ctypes.data, words.ctypes.data,
+    )  # fmt: skip
+    return found
