@@ -18,7 +18,7 @@ from ..control import LEARNING
 from ..kernels import outputs
 from ..program import POST, STEP, Place, element
 
-__all__ = ["DECODERS", "add_guard", "add_output", "look_back", "terms_of"]
+__all__ = ["DECODERS", "add_guard", "add_output", "look_back", "rate_factor", "terms_of"]
 
 
 def _values(path: str, term: coding.MembraneDecoder, dt: float) -> int:
@@ -30,10 +30,15 @@ def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
     return matrix(path, values, (node.size, m), (node.size,) if m == 1 else ())
 
 
+def rate_factor(dt: float, tau: float) -> float:
+    """By what a spike counts in a rate [Hz] that is filtered with tau."""
+    return (1 - math.exp(-dt / tau)) / dt
+
+
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
     """Rates [Hz], filtered with tau, times weights: float32 (m,), new in each step."""
     decay, m = b.decay(tau), weights.shape[1]
-    scaled = (weights.astype(np.float64) * ((1 - decay) / b.dt)).astype(np.float32)
+    scaled = (weights.astype(np.float64) * rate_factor(b.dt, tau)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
     values, decay_ = lay.constant("", scaled), lay.floats(decay)
     counter = b.counter(path, scaled.size, once=node.multiplicity == 0, zeros=zeros(scaled))
@@ -68,7 +73,7 @@ def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecod
     lay, m = b.layout, into.shape[0]
     directions = _weights(f"{path}.directions", term.directions, node, m)
     y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
-    least = lay.floats(SILENT * ((1 - b.decay(term.tau)) / b.dt))
+    least = lay.floats(SILENT * rate_factor(b.dt, term.tau))
     words = {"out": into, "y": y, "last": lay.state("", "float32", m), "least": least, "hold": term.hold}
     b.emit(POST, "population_vector", m=m, **words, label=path)
 

@@ -1,0 +1,37 @@
+"""Adjoints of kernels, by name: how gradients go back through the operations of a tick.
+
+The engine runs forward, and its spikes are recorded. An `Adjoint` goes over the recorded sequences twice: `forward`
+computes the membranes and graded signals that belong to these spikes, `backward` the derivatives of a loss by what an
+operation reads and by its constants, weights and biases. A package brings the adjoints of its own kernels as the
+companion "adjoint" of its plug-in (`snn_control.engine.lowering.Plugin`).
+"""
+
+from .adjoint import Adjoint
+from .delivery import Add, Copy, Dense, PopulationVector, Synapse, Trace, Window
+from .neurons import IntegrateAndFire, LeakyIntegrator
+from .synapses import Convolution, Delayed, Gather, OneToOne, Release, Sparse, Tiles
+
+__all__ = ["ADJOINTS"]
+
+ADJOINTS: dict[str, type[Adjoint]] = {
+    "add": Add,
+    "conv_graded": Convolution,
+    "conv_spikes": Convolution,
+    "copy": Copy,
+    "csr_delayed": Delayed,
+    "csr_graded": Sparse,
+    "csr_spikes": Sparse,
+    "dense_graded": Dense,
+    "dense_spikes": Dense,
+    "gather_graded": Gather,
+    "integrate_and_fire": IntegrateAndFire,
+    "leaky_integrator": LeakyIntegrator,
+    "one_to_one_graded": OneToOne,
+    "population_vector": PopulationVector,
+    "release": Release,
+    "synapse": Synapse,
+    "tile_graded": Tiles,
+    "trace": Trace,
+    "window_counts": Window,
+    "window_mean": Window,
+}

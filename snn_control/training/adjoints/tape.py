@@ -1,0 +1,90 @@
+"""Tape: what a run of sequences left behind, and the signals and gradients that adjoints make of it.
+
+A signal is an array of a Program's state over all steps and rows of a run: float32 (steps, rows, n)
+of what changes in each step (``"step"``), (ticks, rows, n) of what is written once a tick (``"tick"``: encoders write
+it before the steps, decoders behind them). The spikes are those that the engine recorded; everything else is computed
+again by the adjoints' `forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+__all__ = ["Signal", "Tape"]
+
+Signal = tuple[int, int]  # kind of block, offset
+
+
+class Tape:
+    """Signals of ``ticks`` ticks of ``steps`` steps each, in ``rows`` rows.
+
+    steps : network steps a tick
+    starts : (ticks, rows) bool, where a row begins anew, at its initial state, before that tick
+    recorded : signal -> spikes (ticks * steps, rows, n), or (ticks, rows, n) of what was written once a tick
+    past : signal -> (k, rows, n), its last k steps before the run, the newest last, where a delay looks back so far
+    """
+
+    def __init__(
+        self, steps: int, starts: np.ndarray, recorded: Mapping[Signal, np.ndarray], past: Mapping[Signal, np.ndarray]
+    ) -> None:
+        self.steps, self.starts, self.past = steps, starts, past
+        self.ticks, self.rows = starts.shape
+        self.values: dict[Signal, np.ndarray] = dict(recorded)
+        self.gradients: dict[Signal, np.ndarray] = {}
+        self.length = self.ticks * steps
+        #: (steps, rows) how many steps of its episode a row has behind it; before its first start more than any delay
+        self.age = np.empty((self.length, self.rows), np.int32)
+        age = np.full(self.rows, 1 << 30, np.int32)
+        for t in range(self.ticks):
+            age[starts[t]] = 0
+            self.age[t * steps : (t + 1) * steps] = age + np.arange(steps, dtype=np.int32)[:, None]
+            age += steps
+
+    def new(self, signal: Signal, n: int, once: bool = False, start: np.ndarray | float = 0.0) -> np.ndarray:
+        """A signal that begins at ``start``, a number or (n,); ``once``: written once a tick."""
+        value = np.empty((self.ticks if once else self.length, self.rows, n), np.float32)
+        value[:] = start
+        self.values[signal] = value
+        return value
+
+    def gradient(self, signal: Signal) -> np.ndarray:
+        """Derivative of the loss by a signal, of its shape: zeros when it is asked for first."""
+        if signal not in self.gradients:
+            self.gradients[signal] = np.zeros_like(self.values[signal])
+        return self.gradients[signal]
+
+    def in_steps(self, signal: Signal) -> bool:
+        """Whether a signal changes in each step, and not once a tick."""
+        return len(self.values[signal]) == self.length
+
+    def last(self, signal: Signal, gradient: bool = False) -> np.ndarray:
+        """(ticks, rows, n), a view: a signal, or its gradient, as it is at the end of each tick."""
+        array = self.gradient(signal) if gradient else self.values[signal]
+        return array[self.steps - 1 :: self.steps] if self.in_steps(signal) else array
+
+    # delays --------------------------------------------------------------------------------------------------
+    def delayed(self, signal: Signal, delay: int, first: int, stop: int) -> np.ndarray:
+        """(stop - first, rows, n): what arrives in these steps of a signal that is ``delay`` steps old; 0 of what was
+        before a row's start."""
+        value = self.values[signal]
+        if delay == 0:
+            return value[first:stop]
+        before = self.past.get(signal)
+        n = value.shape[-1]
+        if before is None:
+            before = np.zeros((delay, self.rows, n), np.float32)
+        early = before[len(before) - delay + first : len(before) - delay + stop] if first < delay else before[:0]
+        late = value[max(first - delay, 0) : max(stop - delay, 0)]
+        found = np.concatenate([early, late]) if len(early) else late
+        return np.where((self.age[first:stop] >= delay)[..., None], found, np.float32(0))
+
+    def add_delayed(self, signal: Signal, delay: int, first: int, stop: int, g: np.ndarray) -> None:
+        """Add a gradient of what `delayed` gave to that of the signal; what is older than the run is left out."""
+        into = self.gradient(signal)
+        if delay:
+            g = np.where((self.age[first:stop] >= delay)[..., None], g, np.float32(0))
+        skip = max(delay - first, 0)
+        if skip < stop - first:
+            into[first + skip - delay : stop - delay] += g[skip:]

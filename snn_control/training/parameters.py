@@ -1,0 +1,323 @@
+"""What of a controller is trained: weights, biases and neuron parameters by name, in the file and in the Program.
+
+Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
+``steering.weights``), of its shape there. Where its numbers lie in the constants of the Program is found by building
+the controller once more with other numbers in their place; so what `Parameters.write` writes is to the bit what a
+file with these numbers is built to.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, Output
+from ..controller import build_program
+from ..controller_file import ControllerSpec, nearest
+from ..engine import registry
+from ..engine.build.outputs import rate_factor
+from ..engine.lowering import FLOAT_MAX
+from ..engine.program import PROGRAM, Operation, Place, Program
+from ..engine.registry import kernel
+from ..errors import DescriptionError
+from ..network import AllToAll, Distribution, OneToOne, Projection
+from ..network.convolution import Convolution
+from .adjoints.adjoint import numbers, signal
+from .adjoints.tape import Signal
+from .student import writable
+
+__all__ = ["DEFAULT", "Parameter", "Parameters"]
+
+#: what is trained where nothing is said
+DEFAULT: dict[str, dict[str, float]] = {"*.weights": {}, "*.bias": {}}
+NOTHING = np.float32(1e-8)
+GROWTH = 1e-4  # relative step of differences, of a parameter of neurons
+
+
+@dataclass
+class Parameter:
+    """An array of a controller file that is trained.
+
+    name : e.g. ``hidden.bias``
+    values : as it is now, float32, or float64 of a neuron's parameter
+    low, high : between which it stays
+    put : (spec, values) -> the spec with these values
+    population : of a neuron's parameter the population it belongs to, else empty
+    """
+
+    name: str
+    values: np.ndarray
+    put: Callable[[ControllerSpec, np.ndarray], ControllerSpec]
+    low: float = -np.inf
+    high: float = np.inf
+    population: str = ""
+    place: Place = None  # type: ignore[assignment]
+    at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # numbers of the place that are of it
+    index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # which of ``values`` each of them is
+    factor: float = 1.0  # by which they are larger than ``values``
+
+    def clip(self) -> None:
+        """Keep the values between their limits."""
+        if self.low > -np.inf or self.high < np.inf:
+            np.clip(self.values, self.low, self.high, out=self.values)
+
+
+def _with_projection(k: int, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        projections = list(spec.network.projections)
+        changed: dict[str, Any] = {key: values}
+        projections[k] = replace(projections[k], **changed)
+        return replace(spec, network=replace(spec.network, projections=tuple(projections)))
+
+    return put
+
+
+def _with_population(k: int, key: str, neuron: bool) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        populations = list(spec.network.populations)
+        one = populations[k]
+        changed = {"neuron": replace(one.neuron, **{key: values})} if neuron else {key: values}
+        populations[k] = replace(one, **changed)
+        return replace(spec, network=replace(spec.network, populations=tuple(populations)))
+
+    return put
+
+
+def _with_output(k: int, term: int | None, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        outputs = list(spec.outputs)
+        one, changed = outputs[k], {key: values}  # type: tuple[Output, dict[str, Any]]
+        if term is not None:
+            terms = list(_terms(one))
+            terms[term] = replace(terms[term], **changed)
+            choice = isinstance(one.decoder, ArgmaxDecoder)
+            changed = {"decoder": replace(one.decoder, terms=tuple(terms)) if choice else tuple(terms)}  # type: ignore[type-var]
+        outputs[k] = replace(one, **changed)
+        return replace(spec, outputs=tuple(outputs))
+
+    return put
+
+
+def _terms(output: Output) -> tuple[Any, ...]:
+    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else tuple(output.decoder)
+
+
+def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """An array of its own; what a Distribution says is drawn from ``rng``."""
+    if isinstance(value, Distribution):
+        again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
+        value = again.sample(shape)
+    return np.array(np.broadcast_to(np.asarray(value, np.float32), shape))
+
+
+class Parameters:
+    """The trained parameters of a controller, and its Program, which may be written to.
+
+    spec : of the controller; weights that it draws are drawn anew, by ``rng``
+    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> ``low`` and ``high``; a later one goes before an earlier one
+
+    Raises DescriptionError where a pattern fits nothing, and for what cannot be trained.
+    """
+
+    def __init__(
+        self, spec: ControllerSpec, chosen: Mapping[str, Mapping[str, float]], rng: np.random.Generator
+    ) -> None:
+        sizes = {p.name: p.size for p in spec.network.populations}
+        sizes |= _sizes_of_inputs(build_program(spec), spec)
+        self.parameters = _choose(_known(spec, sizes, rng), chosen)
+        for p in self.parameters:
+            spec = p.put(spec, p.values)
+        self._spec = spec
+        self.program: Program = writable(build_program(spec))
+        for p in self.parameters:
+            self._find(p)
+        self.write()
+
+    @property
+    def spec(self) -> ControllerSpec:
+        """The controller with the values as they are now."""
+        spec = self._spec
+        for p in self.parameters:
+            spec = p.put(spec, p.values.copy())
+        return spec
+
+    @property
+    def places(self) -> list[Place]:
+        """Of the Program, whose gradients are wanted."""
+        return list({signal(p.place): p.place for p in self.parameters}.values())
+
+    def write(self) -> None:
+        """Write the values into the Program."""
+        for p in self.parameters:
+            p.clip()
+            if p.population:
+                p.place.view(self.program.constants)[:] = self._table(p.population)
+            else:
+                values = p.values.reshape(-1)[p.index]
+                if p.factor != 1:
+                    values = (values.astype(np.float64) * p.factor).astype(np.float32)
+                numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
+
+    def gradients(self, found: Mapping[Signal, np.ndarray]) -> list[np.ndarray]:
+        """Derivatives by the parameters of those by places (`snn_control.training.student.Student.backward`)."""
+        return [self._gradient(p, found[signal(p.place)]) for p in self.parameters]
+
+    def _gradient(self, p: Parameter, g: np.ndarray) -> np.ndarray:
+        if p.population:
+            return (self._slopes(p) * g).sum(0).astype(np.float32)
+        picked = g.reshape(-1)[p.at] * np.float32(p.factor)
+        if p.index.size == p.values.size:
+            into = np.empty(p.values.size, np.float32)
+            into[p.index] = picked
+        else:
+            into = np.bincount(p.index, picked, p.values.size).astype(np.float32)
+        return into.reshape(p.values.shape)
+
+    # neurons ---------------------------------------------------------------------------------------------------
+    def _table(self, population: str, moved: str = "", by: float = 0.0) -> np.ndarray:
+        """(rows, n) of a population's kernel; with ``moved`` of a model whose parameter of that name is larger."""
+        one = next(p for p in self._spec.network.populations if p.name == population)
+        values = {p.name.rpartition(".")[2]: p.values for p in self.parameters if p.population == population}
+        if moved:
+            values[moved] = values[moved] * (1 + by)
+        neuron, lowering = replace(one.neuron, **values), registry.lowering("neurons", type(one.neuron))  # type: Any, Any
+        cells: Any = kernel(lowering.kernel).row["cells"]
+        names = cells.parameters
+        given = lowering.parameters(neuron, self._spec.dt)
+        rows = [np.broadcast_to(np.asarray(given[name], np.float64), (one.size,)) for name in names]
+        return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
+
+    def _slopes(self, p: Parameter) -> np.ndarray:
+        """(rows, n) derivatives of the rows of a population's kernel by a parameter of its neurons."""
+        name = p.name.rpartition(".")[2]
+        above, below = self._table(p.population, name, GROWTH), self._table(p.population, name, -GROWTH)
+        return (above - below) / (2 * GROWTH * p.values)
+
+    # places ----------------------------------------------------------------------------------------------------
+    def _find(self, p: Parameter) -> None:
+        """Where the parameter's numbers lie in the constants."""
+        if p.population:
+            operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
+            p.place = _words(operation)["params"]
+            return
+        marks = (np.arange(p.values.size) / 2 + 1).astype(np.float32).reshape(p.values.shape)
+        one, other = (build_program(p.put(self._spec, marks + np.float32(k))) for k in (0, 1 << 20))
+        alike = len(one.operations) == len(self.program.operations) and one.constants.size == other.constants.size
+        differs = np.zeros(0, np.int64)
+        if alike:
+            differs = np.flatnonzero(one.constants.view(np.uint32) != other.constants.view(np.uint32))
+        for marked, own in zip(one.operations, self.program.operations):
+            for place, here in zip(marked.operands, own.operands):
+                if not isinstance(place, Place) or place.kind != PROGRAM or place.dtype not in ("<f4", "<u4"):
+                    continue
+                first, stop = place.offset // 4, (place.offset + place.n_bytes) // 4
+                inside = bool(differs.size) and first <= differs[0] and differs[-1] < stop
+                if inside and isinstance(here, Place) and here.shape == place.shape:
+                    p.place = here
+                    p.at = differs - first if place.dtype == "<f4" else (differs - first) // 2
+                    values = numbers(place.view(one.constants)).reshape(-1)[p.at]
+                    ranks, p.index = np.unique(values, return_inverse=True)
+                    if ranks.size == p.values.size:
+                        return
+        raise DescriptionError("training.trainable", p.name, "cannot be trained: its form depends on its values")
+
+
+def _words(operation: Operation) -> dict[str, Any]:
+    return dict(zip(kernel(operation.kernel).words, operation.operands, strict=True))
+
+
+def _sizes_of_inputs(program: Program, spec: ControllerSpec) -> dict[str, int]:
+    """How many neurons, or numbers of a graded signal, each input gives to the network."""
+    found = {}
+    for one in spec.inputs:
+        for name in (f"{one.name}.drive", f"{one.name}.pooled", f"{one.name}.held"):
+            if one.name not in found and name in program.names:
+                found[one.name] = program.names[name].shape[0]
+    return found
+
+
+# what there is to train ---------------------------------------------------------------------------------------------
+def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parameter]:
+    """Everything of a controller that can be trained."""
+    found: list[Parameter] = []
+    for k, p in enumerate(spec.network.projections):
+        title = f"{p.pre}->{p.post}"
+        same = sum(f"{q.pre}->{q.post}" == title for q in spec.network.projections[:k])
+        title += f"#{same + 1}" * (same > 0)
+        if p.precision == "float32" and p.learning is None:
+            values = _weights(p, sizes, rng)
+            found.append(Parameter(f"{title}.weights", values, _with_projection(k, "weights")))
+        if p.bias is not None:
+            found.append(
+                Parameter(
+                    f"{title}.bias",
+                    _float32(p.bias, np.shape(p.bias) or (sizes[p.post],), rng),
+                    _with_projection(k, "bias"),
+                )
+            )
+    for k, pop in enumerate(spec.network.populations):
+        found.append(
+            Parameter(f"{pop.name}.bias", _float32(pop.bias, (pop.size,), rng), _with_population(k, "bias", False))
+        )
+        for name in pop.neuron.arrays():
+            values = np.array(np.broadcast_to(np.asarray(getattr(pop.neuron, name), np.float64), (pop.size,)))
+            found.append(Parameter(f"{pop.name}.{name}", values, _with_population(k, name, True), population=pop.name))
+    for k, output in enumerate(spec.outputs):
+        terms = _terms(output)
+        for j, term in enumerate(terms):
+            title = output.name if len(terms) == 1 else f"{output.name}.decoder[{j}]"
+            key = "directions" if hasattr(term, "directions") else "weights"
+            if getattr(term, key, None) is None:
+                continue
+            size = getattr(output.decoder, "actions", output.size)
+            values = (
+                _float32(getattr(term, key), (sizes[term.source], size), rng)
+                if np.ndim(getattr(term, key)) != 1
+                else _float32(np.reshape(getattr(term, key), (-1, 1)), (sizes[term.source], size), rng)
+            )
+            factor = rate_factor(spec.dt, term.tau) if hasattr(term, "tau") else 1.0
+            found.append(Parameter(f"{title}.weights", values, _with_output(k, j, key), factor=factor))
+        if not isinstance(output.decoder, ArgmaxDecoder):
+            found.append(
+                Parameter(
+                    f"{output.name}.bias", _float32(output.bias, (output.size,), rng), _with_output(k, None, "bias")
+                )
+            )
+    return found
+
+
+def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
+    """Weights of a projection, an array of its own: one a synapse; of a convolution as they are given."""
+    n_pre, n_post = sizes[p.pre], sizes[p.post]
+    if isinstance(p.connector, Convolution):
+        shape = np.shape(p.weights)
+    elif isinstance(p.connector, AllToAll):
+        shape = (n_pre, n_post)
+    elif isinstance(p.connector, OneToOne):
+        shape = (n_post,)
+    else:
+        shape = (len(p.connector.pairs(n_pre, n_post, p.pre == p.post)[0]),)
+    values = _float32(p.weights, shape, rng)
+    if np.ndim(p.weights) == 0 and not isinstance(p.weights, Distribution):  # equal weights would learn the same
+        values *= (1 + 0.01 * rng.normal(size=shape)).astype(np.float32)
+    if not isinstance(p.connector, AllToAll | Convolution):
+        values[values == 0] = NOTHING  # a synapse of 0 is left out of a sparse row
+    return values
+
+
+def _choose(known: list[Parameter], chosen: Mapping[str, Mapping[str, float]]) -> list[Parameter]:
+    """Those that a pattern fits, with their limits."""
+    found: dict[str, Parameter] = {}
+    for pattern, limits in chosen.items():
+        names = {p.name for p in known if fnmatch.fnmatchcase(p.name, pattern)}
+        if not names:
+            rule = "fits nothing that can be trained"
+            raise DescriptionError("training.trainable", pattern, rule, nearest(pattern, [p.name for p in known]))
+        for p in known:
+            if p.name in names:
+                found[p.name] = replace(p, low=limits.get("low", -np.inf), high=limits.get("high", np.inf))
+    return [found[p.name] for p in known if p.name in found]

@@ -1,0 +1,97 @@
+"""Gradients on the engine's spikes against complex steps through an independent simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snn_control.engine.program import PROGRAM, Place
+from snn_control.engine.registry import companions, kernel
+from snn_control.training.adjoints.adjoint import numbers, signal
+from snn_control.training.student import Student, writable
+
+from .networks import NETWORKS
+from .oracle import TINY, Oracle
+
+LENGTH, ROWS, WARM = 4, 2, 2
+#: words of rows that are trained somewhere
+TRAINED = {"weights", "weight", "bias", "params"}
+
+
+def trained_places(program):
+    """Weights, biases and parameters of all operations that are no encoder's."""
+    found = {}
+    for o in program.operations:
+        words = dict(zip(kernel(o.kernel).words, o.operands, strict=True))
+        for name in TRAINED & set(words):
+            if isinstance(words[name], Place) and words[name].kind == PROGRAM and o.section > 0:
+                found[signal(words[name])] = words[name]
+        if o.kernel in ("add", "copy") and words["x"].kind == PROGRAM:
+            found[signal(words["x"])] = words["x"]
+    return found
+
+
+@pytest.fixture(params=NETWORKS, ids=lambda make: make.__name__)
+def program(request):
+    return writable(request.param(np.random.default_rng(1)).controller().program)
+
+
+def recorded_run(program, rng):
+    """A run behind some ticks, with a start in its middle -> student, heads, tape, what an oracle needs."""
+    student = Student(program, trained_places(program).values())
+    sizes = {i.name: i.size for i in program.facts.inputs}
+    draw = {k: rng.uniform(-1, 1, (WARM + LENGTH, ROWS, n)).astype(np.float32) for k, n in sizes.items()}
+    starts = np.zeros((WARM + LENGTH, ROWS), bool)
+    starts[WARM + 2, 1] = starts[1, 0] = True
+    batch = student.batch(ROWS)
+    warm_spikes = {s: f"{p.name}.spikes" for s, p in student._rings.items()}
+    once = {s: student._places[s] for s in student.gradient.once}
+    batch.reset()
+    everything = batch.run(draw, starts, list(warm_spikes.values()), list(once.values()))
+    batch.reset()
+    batch.run({k: v[:WARM] for k, v in draw.items()}, starts[:WARM])
+    memory = student.remember(batch)
+    batch.reset()
+    heads, tape = student.run({k: v[WARM:] for k, v in draw.items()}, starts[WARM:], memory)
+    spikes = {s[1]: everything[n].reshape(-1, *everything[n].shape[2:]) for s, n in warm_spikes.items()}
+    drives = {s[1]: everything[p] for s, p in once.items()}
+    return student, heads, tape, spikes, drives, starts
+
+
+def test_what_adjoints_compute_is_what_the_engine_gave(program):
+    student, heads, tape, *_ = recorded_run(program, np.random.default_rng(2))
+    computed = student.gradient.forward(tape, student._state)
+    for name, place in student.heads.items():
+        assert np.abs(heads[name]).max() > 1e-3
+        np.testing.assert_allclose(computed[signal(place)], heads[name], rtol=2e-5, atol=2e-6)
+
+
+def test_gradients_are_those_of_complex_steps(program):
+    rng = np.random.default_rng(2)
+    student, heads, tape, spikes, drives, starts = recorded_run(program, rng)
+    weights = {name: rng.normal(0, 1, h.shape).astype(np.float32) for name, h in heads.items()}
+    found = student.backward(tape, weights)
+    oracles = [
+        Oracle(program, {k: v[:, r] for k, v in spikes.items()}, {k: v[:, r] for k, v in drives.items()},
+               starts[:, r], WARM)
+        for r in range(ROWS)
+    ]  # fmt: skip
+    for key, place in trained_places(program).items():
+        shape, g = numbers(place.view(program.constants)).shape, found[key].reshape(-1)
+        chosen = rng.permutation(g.size)[:4]
+        expected = []
+        for k in chosen:
+            moved = np.zeros(g.size, complex)
+            moved[k] = TINY * 1j
+            loss = sum(
+                o.loss({student.heads[n]: w[:, r] for n, w in weights.items()}, {key[1]: moved.reshape(shape)})
+                for r, o in enumerate(oracles)
+            )
+            expected.append(loss.imag / TINY)
+        size = max(np.abs(expected).max(), np.abs(g).max(), 1e-6)
+        assert np.abs(g[chosen] - expected).max() <= 1e-5 * size, (place, g[chosen], expected)
+
+
+def test_every_adjoint_is_tested():
+    kernels = {o.kernel for make in NETWORKS for o in make(np.random.default_rng(1)).controller().program.operations}
+    assert set(companions("adjoint")) <= kernels
