@@ -1,39 +1,177 @@
-"""``snn_control train``: make a shipped controller again, or a better one."""
+"""``snn_control train``: train any controller file in any Gymnasium environment, or a shipped recipe."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .common import add_command, add_shared, keywords, make_environment, need_extra, whole
+from .common import add_command, add_shared, keywords, make_environment, need_extra, print_json, table, whole
+
+if TYPE_CHECKING:
+    from ..training.trainer import Phase, Trained
 
 MORE = """\
-The search (CMA-ES) can be stopped at any time and goes on where it was when started again.
-'--generations 0' writes the controller of the recipe's start values without a search.
+A controller file is trained in a Gymnasium environment on the spikes of the engine that will run it:
+  ppo       reinforcement learning; for actions that are chosen
+  sac       reinforcement learning; for actions that are numbers
+  imitate   a teacher shows what to do: --teacher
+  evolve    CMA-ES over the weights of what the outputs read; for few numbers, and rewards without a gradient
+Without --how, what suits the actions is taken, and imitate where there is a teacher. Ctrl-C ends training, and keeps
+the best controller so far; the same command goes on where it was, to the same bits.
+'new FILE --env ID' writes a controller file to start from.
+
+A recipe (cartpole, pan_tilt) is a family of controllers with a few numbers, which CMA-ES evolves.
 
 examples:
+  snn_control new my.yaml --env CartPole-v1
+  snn_control train my.yaml --env CartPole-v1 --out trained.yaml
+  snn_control train my.yaml --env LunarLander-v3 --teacher gymnasium.envs.box2d.lunar_lander:heuristic
   snn_control train cartpole --generations 30
   snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
 """
+LEARNED = ("rl", "ppo", "sac", "imitate", "evolve")
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "train", run, "evolve the parameters of a shipped recipe", MORE)
-    parser.add_argument("recipe", metavar="RECIPE", help="name of a shipped recipe, e.g. cartpole")
-    parser.add_argument("--out", metavar="FOLDER", help="where the controller file goes (default: the run's)")
-    parser.add_argument("--run", metavar="FOLDER", help="checkpoint (default runs/train-RECIPE)")
-    add_shared(parser, "--arg", help="argument of the environment, on top of the recipe's")
-    parser.add_argument("--generations", type=whole(0), default=15, help="how many in all (default 15)")
-    parser.add_argument(
+    parser = add_command(commands, "train", run, "train a controller in an environment", MORE)
+    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a recipe, e.g. cartpole")
+    parser.add_argument("--env", metavar="ID", help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID")
+    add_shared(parser, "--arg", help="argument of the environment; of a recipe, on top of its own")
+    parser.add_argument("--how", choices=LEARNED, help="way to train (default: what suits the actions)")
+    text = (
+        "who is imitated: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the environment"
+    )
+    parser.add_argument("--teacher", metavar="WHO", help=text)
+    parser.add_argument("--out", metavar="FILE", help="where the trained controller goes (default: the run's folder)")
+    parser.add_argument("--run", metavar="FOLDER", help="checkpoints and progress (default runs/train-NAME)")
+    parser.add_argument("--seed", type=whole(0), help="of all that is drawn (default 1)")
+    text = "steps of the environment, at most (default: that of the way to train)"
+    parser.add_argument("--steps", type=whole(1), metavar="N", help=text)
+    add_shared(parser, "--json", help="print one JSON object at the end")
+    evolve = parser.add_argument_group("of a recipe")
+    evolve.add_argument("--generations", type=whole(0), default=15, help="how many in all (default 15)")
+    evolve.add_argument(
         "--population", type=whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
     )
-    parser.add_argument("--episodes", type=whole(1), default=3, help="of each setting, a candidate (default 3)")
-    parser.add_argument("--seed", type=whole(1), help="of the search (default 1, or that of the checkpoint)")
+    evolve.add_argument("--episodes", type=whole(1), default=3, help="of each setting, a candidate (default 3)")
 
 
+def run(options: argparse.Namespace) -> int:
+    from ..training.recipes import recipes
+
+    if options.env is None:
+        return _recipe(options, recipes())
+    return _file(options)
+
+
+# a controller file -----------------------------------------------------------------------------------------------
+def _file(options: argparse.Namespace) -> int:
+    from ..resources import controller_path
+
+    need_extra("gymnasium", "sim")
+    path = Path(controller_path(options.file, "FILE"))
+    folder = Path(options.run or f"runs/train-{path.stem}")
+    out = Path(options.out) if options.out else folder / f"{path.stem}_trained.yaml"
+    out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
+    arguments = keywords(options.arg)
+    make_environment(options.env, arguments).close()  # raises now, in one line
+    trained = _trained(options, path, folder, arguments)
+    trained.spec.save(out, _head(options, trained))
+    _tell(options, trained, out, arguments)
+    if trained.ended:
+        print("ended before its time: the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _trained(options: argparse.Namespace, path: Path, folder: Path, arguments: dict[str, Any]) -> Trained:
+    """Train; progress is a bar on a terminal, and elsewhere a line a phase."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..training.trainer import train
+
+    console = Console(file=sys.stderr)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{path.stem}: compiling", total=None)
+
+        def show(phase: Phase) -> None:
+            state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes a step"
+            bar.update(task, total=phase.budget, completed=phase.steps, description=f"{path.stem}: {state}")
+            if not console.is_terminal:
+                print(f"{phase.steps} of {phase.budget} steps, {phase.seconds:.0f} s: {state}", file=sys.stderr)
+
+        return train(
+            path,
+            options.env,
+            arguments=arguments,
+            how=None if options.how == "rl" else options.how,
+            teacher=options.teacher,
+            seed=1 if options.seed is None else options.seed,
+            run=folder,
+            settings={"budget": options.steps} if options.steps else None,
+            progress=show,
+        )
+
+
+def _head(options: argparse.Namespace, trained: Trained) -> str:
+    """The first lines of the trained file: how it was made, and how good it is."""
+    given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
+    given += [
+        f"--{key} {getattr(options, key)}" for key in ("how", "teacher", "seed", "steps") if getattr(options, key)
+    ]
+    e = trained.evaluation
+    score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}, of {len(e.returns)} episodes"
+    return f"Made by: snn_control train {' '.join(given)}\n{options.env}: {score}; {e.spikes.mean():.3g} spikes a step"
+
+
+def _tell(options: argparse.Namespace, trained: Trained, out: Path, arguments: dict[str, Any]) -> None:
+    e = trained.evaluation
+    rows = {"controller": _spread(e.returns), **_others(out, options.env, arguments, e.seeds)}
+    if options.json:
+        found = {
+            "file": str(out), "env": options.env, "arguments": arguments, "how": trained.how, "steps": trained.steps,
+            "phases": len(trained.history), "episodes": len(e.returns), **rows.pop("controller"),
+            "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
+            "compared": rows,
+        }  # fmt: skip
+        print_json(json.loads(json.dumps(found)))
+        return
+    title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes a step"
+    table(title, ["", *rows["controller"]], [[who, *row.values()] for who, row in rows.items()])
+    where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
+    print(f"{out}: written. Next: snn_control run --env {where} {out}")
+
+
+def _spread(returns: Any) -> dict[str, float]:
+    return {
+        "mean": float(returns.mean()),
+        "std": float(returns.std()),
+        "worst": float(returns.min()),
+        "best": float(returns.max()),
+    }
+
+
+def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+    """What chance and the environment's own baselines get on the same episodes."""
+    import numpy as np
+
+    from .episodes import Player, World
+
+    player = Player(World(str(file), env, arguments))
+    return {
+        who: _spread(np.array([player.play(who, int(seed))["return"] for seed in seeds])) for who in player.others()
+    }
+
+
+# a recipe --------------------------------------------------------------------------------------------------------
 def command_of(options: argparse.Namespace) -> str:
     """The command that makes the same controller again, without options that do not change it."""
     given: list[tuple[str, int, int | None]] = [("generations", options.generations, 15)]
@@ -42,22 +180,23 @@ def command_of(options: argparse.Namespace) -> str:
         given += [("seed", options.seed, None)]
     arguments = [f"--arg {shlex.quote(pair)}" for pair in options.arg] if options.generations > 0 else []
     others = [f"--{k} {v}" for k, v, usual in given if v != usual]
-    return " ".join(["snn_control train", options.recipe, *arguments, *others])
+    return " ".join(["snn_control train", options.file, *arguments, *others])
 
 
-def run(options: argparse.Namespace) -> int:
+def _recipe(options: argparse.Namespace, known: Any) -> int:
     from rich.progress import Progress
 
     from ..controller import Controller
     from ..controller_file import nearest
     from ..errors import DescriptionError
     from ..spaces import check_observation
-    from ..training.recipes import recipes, write_controller
+    from ..training.recipes import write_controller
 
-    known = recipes()
-    if options.recipe not in known:
-        raise DescriptionError("RECIPE", options.recipe, "is not known", nearest(options.recipe, known))
-    recipe = known[options.recipe]
+    if options.file not in known:
+        if Path(options.file).exists() or options.file.endswith((".yaml", ".yml")):
+            raise DescriptionError("--env", None, "is needed to train a controller file", "give --env ID")
+        raise DescriptionError("RECIPE", options.file, "is not known", nearest(options.file, known))
+    recipe = known[options.file]
     arguments = keywords(options.arg)
     recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")

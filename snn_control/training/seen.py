@@ -91,11 +91,15 @@ def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Callable[[A
     return choose
 
 
+def _constant(action: Any) -> Callable[[Any, Any], Any]:
+    return lambda observation, info: action
+
+
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[Any, Any], Any]]:
     """Actors of episodes that hold their actions, in turn and without end."""
     while True:
         for k, constant in enumerate(actions.constant):
-            yield lambda observation, info, constant=constant: constant
+            yield _constant(constant)
             yield _held(actions, rng, SPANS[k % len(SPANS)])
 
 

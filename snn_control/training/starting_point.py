@@ -113,17 +113,17 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
 def _period(env: Any) -> tuple[float, str]:
     """Seconds of a step, and who says so."""
     for key in ("dt", "tau"):
-        value = getattr(env.unwrapped, key, None)
+        value: Any = getattr(env.unwrapped, key, None)
         if _is_time(value):
             return float(value), f"its `{key}`"
-    rate = (env.metadata or {}).get("render_fps")
+    rate: Any = (env.metadata or {}).get("render_fps")
     if _is_time(rate):
         return 1 / float(rate), "1 / its `render_fps`"
     return PERIOD, "it does not say how long that is; what is written here scales all times"
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and 1e-6 <= value <= 1e6
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(1e-6 <= value <= 1e6)
 
 
 # what comes in -----------------------------------------------------------------------------------------------

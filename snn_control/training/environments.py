@@ -1,0 +1,170 @@
+"""Copies of a Gymnasium environment side by side, as a controller sees them: inputs by name, actions by output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, ValueInput
+from ..controller_file import ControllerSpec
+from ..errors import DescriptionError
+from ..spaces import check_action, check_observation, parts_of
+
+__all__ = ["Environments", "Interface", "Transition"]
+
+
+class Interface:
+    """Between the spaces of an environment and the inputs and outputs of a controller, for many rows at once.
+
+    Raises DescriptionError where the two do not fit, and for an events input.
+
+    Attributes
+    ----------
+    choices : of each output how many actions it chooses among, 0 where it gives numbers
+    """
+
+    def __init__(self, spec: ControllerSpec, observation_space: Any, action_space: Any) -> None:
+        for one in spec.inputs:
+            if not isinstance(one, ValueInput):
+                rule = "cannot be trained on yet: what is recorded of a run are numbers"
+                raise DescriptionError(f"inputs.{one.name}.kind", "events", rule)
+        self.inputs: dict[str, ValueInput] = {one.name: one for one in spec.inputs}  # type: ignore[misc]
+        self.outputs = spec.outputs
+        self.choices = [o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0 for o in spec.outputs]
+        facts = {name: _Fact(one.size, one.required) for name, one in self.inputs.items()}
+        check_observation(facts, observation_space)
+        check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
+        self._parts = getattr(observation_space, "spaces", None)
+        if not isinstance(self._parts, Mapping):
+            self._sizes = parts_of(facts, int(np.prod(observation_space.shape, dtype=np.int64)))
+        self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._sizes)]
+        self._action, self._space = action_space, observation_space
+        self._scales = [self._scale(name) for name in self.given]
+
+    def observe(self, observation: Any) -> dict[str, np.ndarray]:
+        """Observations of n environments -> input -> (n, size) float32."""
+        if isinstance(observation, Mapping):
+            return {n: np.asarray(observation[n], np.float32).reshape(-1, self.inputs[n].size) for n in self.given}
+        flat = np.asarray(observation, np.float32)
+        flat = flat.reshape(len(flat), -1)
+        cuts = np.cumsum(list(self._sizes.values()))[:-1]
+        return {n: np.ascontiguousarray(x) for n, x in zip(self._sizes, np.split(flat, cuts, axis=1), strict=True)}
+
+    def observe_list(self, observations: Sequence[Any]) -> dict[str, np.ndarray]:
+        """As `observe`, of one observation of each environment."""
+        if isinstance(observations[0], Mapping):
+            return self.observe({name: [o[name] for o in observations] for name in self.given})
+        return self.observe(observations)
+
+    # what a critic looks at --------------------------------------------------------------------------------------
+    def _scale(self, name: str) -> Any:
+        """(centre, half) of an input's range; of a number that counts how many numbers there are, and the first."""
+        one = self.inputs[name]
+        space = self._parts[name] if isinstance(self._parts, Mapping) else self._space
+        if hasattr(space, "n") and space.shape == ():
+            return int(space.n), int(getattr(space, "start", 0))
+        low, high = (np.broadcast_to(np.asarray(side, np.float32), (one.size,)) for side in one.range)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
+        return (low + high) / 2, (high - low) / 2
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(..., k) float32: all inputs, within -1 .. 1 over their ranges, a choice as one number for each."""
+        found = []
+        for name, (a, b) in zip(self.given, self._scales, strict=True):
+            x = inputs[name]
+            if isinstance(a, int):
+                found.append((x[..., :1] - b == np.arange(a)).astype(np.float32))
+            else:
+                found.append(((x - a) / b).astype(np.float32))
+        return np.concatenate(found, axis=-1)
+
+    # actions -----------------------------------------------------------------------------------------------------
+    def act(self, commands: Sequence[np.ndarray]) -> Any:
+        """What each output commands, (n, size) -> actions of n environments, as `Controller.predict` gives them."""
+        whole = np.concatenate([np.asarray(c).reshape(len(c), -1) for c in commands], axis=1)
+        if hasattr(self._action, "n") and self._action.shape == ():
+            return whole[:, 0].astype(np.int64)
+        if any(self.choices):
+            return whole.astype(np.int64).reshape(-1, *self._action.shape)
+        return whole.astype(np.float32).reshape(-1, *self._action.shape)
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """What `snn_control.spaces` asks of a value input."""
+
+    size: int
+    required: bool
+    kind: str = "value"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a step of n environments gave.
+
+    inputs : input -> (n, size) float32, of the next step: where an episode is over those of a new one
+    last : the same, where an episode is over those of its end
+    reward, terminated, truncated : (n,) float32 and bool
+    """
+
+    inputs: dict[str, np.ndarray]
+    last: dict[str, np.ndarray]
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+    @property
+    def over(self) -> np.ndarray:
+        return self.terminated | self.truncated
+
+
+class Environments:
+    """``n`` copies of an environment in this process, each begun anew in the step in which its episode is over.
+
+    make : makes one copy
+    spec : of the controller that acts in them
+    """
+
+    def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
+        self.envs = [make() for _ in range(n)]
+        self.n, first = n, self.envs[0]
+        self.interface = Interface(spec, first.observation_space, first.action_space)
+        self.returns = np.zeros(n)
+        self.finished: list[float] = []  # returns of the episodes that were over, in their order
+
+    def reset(self, seed: int) -> dict[str, np.ndarray]:
+        """All copies begin anew, copy k with ``seed + k``."""
+        self.returns[:] = 0
+        self._now = [env.reset(seed=seed + k) for k, env in enumerate(self.envs)]
+        return self.interface.observe_list([observation for observation, _ in self._now])
+
+    def before(self, k: int) -> tuple[Any, Any, Any]:
+        """Environment, observation and info of copy k, before its next step."""
+        return self.envs[k], *self._now[k]
+
+    def step(self, commands: Sequence[np.ndarray]) -> Transition:
+        """One step of all copies; ``commands`` as `Interface.act` takes them."""
+        actions = self.interface.act(commands)
+        reward, terminated, truncated = np.zeros(self.n, np.float32), np.zeros(self.n, bool), np.zeros(self.n, bool)
+        now, last = [], []
+        for k, env in enumerate(self.envs):
+            observation, reward[k], terminated[k], truncated[k], info = env.step(actions[k])
+            last.append(observation)
+            self.returns[k] += reward[k]
+            if terminated[k] or truncated[k]:
+                self.finished.append(float(self.returns[k]))
+                self.returns[k] = 0
+                observation, info = env.reset()
+            self._now[k] = observation, info
+            now.append(observation)
+        inputs = self.interface.observe_list(now)
+        ends = self.interface.observe_list(last) if (terminated | truncated).any() else inputs
+        return Transition(inputs, ends, reward, terminated, truncated)
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()

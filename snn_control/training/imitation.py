@@ -1,0 +1,129 @@
+"""Imitation of a teacher by dataset aggregation: DAgger (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
+
+In each round the controller acts in the engine, at first mixed with the teacher; the teacher says for each step what it
+would have done. What was seen in all rounds is fitted in sequences that go on from the engine's states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .environments import Environments
+from .learner import Learner
+from .networks import Adam
+from .policy import distributions
+from .teachers import Teacher, labels, teacher_of
+
+__all__ = ["Imitation", "ImitationSettings"]
+
+
+@dataclass(frozen=True)
+class ImitationSettings:
+    """Settings of `Imitation`; ``budget``: steps of the environment.
+
+    steps : of each environment in a round
+    length : of a sequence; its first ``warm_up`` steps do not count, as it begins at a state of older weights
+    rows : sequences of an update; updates : in a round; mix : times by which the teacher's share shrinks in a round
+    rate : of Adam, down to a 20th; norm : of the gradients; spike_price : times the mean spikes of a neuron and step
+    """
+
+    environments: int = 8
+    steps: int = 256
+    length: int = 16
+    warm_up: int = 2
+    rows: int = 32
+    updates: int = 60
+    mix: float = 0.5
+    rate: float = 2e-3
+    norm: float = 1.0
+    spike_price: float = 0.5
+    budget: int = 25_000
+
+
+class Imitation(Learner):
+    """One of the learners, see `Learner`. ``teacher``: as `teacher_of` takes it."""
+
+    settings: ImitationSettings
+    kept = ("actor", "data", "rounds")
+    teacher: Any = None
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.settings.environments * self.settings.steps
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        self.policy = distributions(self.parameters.spec.outputs, 1.0)
+        self.actor = Adam([p.values for p in self.parameters.parameters], self.settings.rate, self.settings.norm)
+        self.data: dict[str, np.ndarray] = {}
+        self.rounds = 0
+        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        s = self.settings
+        self.collect(envs, seed, rng)
+        self.actor.rate = s.rate * max(left, 0.05)
+        losses, rates = [], []
+        for _ in range(s.updates):
+            loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.rows))
+            losses.append(loss)
+            rates.append(rate)
+        self.rounds += 1
+        return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
+
+    def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
+        s, n = self.settings, envs.n
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
+        self.student.refresh(batch)
+        batch.reset()
+        teachers, sizes = self.make_teachers(), [one.size for one in envs.interface.outputs]
+        share = s.mix**self.rounds if self.rounds < 6 else 0.0
+        kept: dict[str, list[np.ndarray]] = {f"inputs.{name}": [] for name in inputs}
+        kept |= {"start": [], "memory": []} | {f"label.{one.name}": [] for one in self.policy}
+        for t in range(s.steps):
+            if t % s.length == 0:
+                kept["memory"].append(self.student.remember(batch))
+                drives = rng.random(n) < share
+            kept["start"].append(start)
+            for name, value in inputs.items():
+                kept[f"inputs.{name}"].append(value)
+            heads = self.student.step(batch, inputs, start)
+            said = [labels(teacher(*envs.before(k)), sizes) for k, teacher in enumerate(teachers)]
+            commands = []
+            for k, one in enumerate(self.policy):
+                wanted = np.array([of[k] for of in said], np.float32)
+                kept[f"label.{one.name}"].append(wanted)
+                own = one.best(heads[one.name])
+                commands.append(np.where(drives[:, None], one.command_of(wanted), own))
+            found = envs.step(commands)
+            inputs, start = found.inputs, found.over
+        parts = s.steps // s.length
+        for key, values in kept.items():
+            array = np.array(values)
+            if key == "memory":
+                array = array.reshape(parts * n, -1)
+            else:  # (steps, n, ..) -> (sequences, length, ..)
+                array = array.reshape(parts, s.length, n, *array.shape[2:]).swapaxes(1, 2)
+                array = array.reshape(parts * n, s.length, *array.shape[3:])
+            self.data[key] = np.concatenate([self.data[key], array]) if key in self.data else array
+
+    def update(self, rows: np.ndarray) -> tuple[float, float]:
+        s, part = self.settings, {key: value[rows] for key, value in self.data.items()}
+        part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
+        inputs = {key[7:]: value for key, value in part.items() if key.startswith("inputs.")}
+        heads, tape = self.student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
+        counts = np.ones((s.length, 1, 1), np.float32)
+        counts[: s.warm_up] = 0
+        by_head, loss = {}, 0.0
+        for one in self.policy:
+            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"])
+            weight = counts / np.float32(counts.sum() * len(rows))
+            by_head[one.name] = (g * weight).astype(np.float32)
+            loss += float((cost[..., None] * weight).sum())
+        rate = self.price_spikes(tape, s.spike_price)
+        self.actor.step(self.parameters.gradients(self.student.backward(tape, by_head)))
+        self.parameters.write()
+        return loss, rate

@@ -1,0 +1,54 @@
+"""What the ways to train have in common: parameters that are trained, and phases from which a run can go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .adjoints.tape import Tape
+from .environments import Environments
+from .parameters import Parameters
+from .student import Student
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """Trains the parameters of a controller, phase by phase.
+
+    A phase begins with environments that are begun anew and random numbers of its own: what a run is at the end of a
+    phase is a function of the seed and of the phases before, and the parameters and what is `kept` are all that is
+    needed to go on.
+    """
+
+    #: names of attributes: arrays, numbers, and what is made of them
+    kept: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Parameters, settings: Any) -> None:
+        self.parameters, self.settings = parameters, settings
+        self.student = Student(parameters.program, parameters.places)
+        self.left_after = 1.0
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        """Of the environment."""
+        raise NotImplementedError
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        """Make what only the trainer needs."""
+        raise NotImplementedError
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        """Train for a phase. ``left``: part of the budget that is left when it begins, `left_after` when it is over.
+
+        Returns numbers for a report."""
+        raise NotImplementedError
+
+    def price_spikes(self, tape: Tape, price: float) -> float:
+        """Add a price times the mean spikes of a neuron in a step to the loss; returns that mean."""
+        spikes = self.student.trained_spikes
+        for one in spikes:
+            value = tape.values[one]
+            tape.gradient(one)[:] += np.float32(price / (value.size * len(spikes)))
+        return float(np.mean([tape.values[one].mean() for one in spikes])) if spikes else 0.0

@@ -1,0 +1,102 @@
+"""What only the trainer needs: a critic, and the optimiser of all weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+__all__ = ["Adam", "Perceptron"]
+
+
+class Adam:
+    """Kingma and Ba 2015 (arXiv:1412.6980), in place, for a list of float32 arrays.
+
+    clip : largest norm of all gradients together
+    """
+
+    def __init__(self, values: Sequence[np.ndarray], rate: float, clip: float = np.inf) -> None:
+        self.values, self.rate, self.clip, self.steps = list(values), rate, clip, 0
+        self.mean = [np.zeros(v.shape, np.float32) for v in values]
+        self.square = [np.zeros(v.shape, np.float32) for v in values]
+
+    def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
+        """One step against the gradients; returns their norm. rates : a factor of the rate for each array."""
+        self.steps += 1
+        norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
+        if not np.isfinite(norm):  # a step that nobody could come back from
+            return norm
+        scale = np.float32(min(1.0, self.clip / norm) if norm > 0 else 1.0)
+        rate = self.rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
+        for k, (value, g, m, s) in enumerate(zip(self.values, gradients, self.mean, self.square, strict=True)):
+            g = g * scale
+            m += np.float32(0.1) * (g - m)
+            s += np.float32(0.001) * (g * g - s)
+            step = np.float32(rate if rates is None else rate * rates[k]) * m / (np.sqrt(s) + np.float32(1e-8))
+            value -= step.astype(value.dtype)
+        return norm
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        found = {f"mean_{k}": m for k, m in enumerate(self.mean)} | {
+            f"square_{k}": s for k, s in enumerate(self.square)
+        }
+        return found | {"steps": np.array(self.steps)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        self.steps = int(arrays["steps"])
+        for k in range(len(self.values)):
+            self.mean[k][...], self.square[k][...] = arrays[f"mean_{k}"], arrays[f"square_{k}"]
+
+
+class Perceptron:
+    """A multilayer perceptron, float32. ``sizes``: of the input, the hidden layers and the output."""
+
+    def __init__(self, sizes: Sequence[int], rng: np.random.Generator, relu: bool = False) -> None:
+        self.relu, gain = relu, 2.0 if relu else 1.0
+        self.weights = [rng.normal(0, np.sqrt(gain / a), (a, b)).astype(np.float32) for a, b in pairwise(sizes)]
+        self.biases = [np.zeros(b, np.float32) for b in sizes[1:]]
+
+    @property
+    def values(self) -> list[np.ndarray]:
+        return [*self.weights, *self.biases]
+
+    def copy(self) -> Perceptron:
+        other = object.__new__(Perceptron)
+        other.relu = self.relu
+        other.weights, other.biases = [w.copy() for w in self.weights], [b.copy() for b in self.biases]
+        return other
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """(k, inputs) -> (k, outputs)."""
+        return self.layers(x)[-1]
+
+    def layers(self, x: np.ndarray) -> list[np.ndarray]:
+        """The input and what each layer makes of it, for `gradients`."""
+        found, last = [x], len(self.weights) - 1
+        for k, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = x @ w + b
+            if k < last:
+                x = np.maximum(x, 0) if self.relu else np.tanh(x)
+            found.append(x)
+        return found
+
+    def gradients(self, layers: list[np.ndarray], g: np.ndarray) -> list[np.ndarray]:
+        """Of a loss whose derivative by the output is ``g``: by `values`."""
+        weights, biases, _ = self._back(layers, g, by_weights=True)
+        return [*weights, *biases]
+
+    def gradient_of_input(self, layers: list[np.ndarray], g: np.ndarray) -> np.ndarray:
+        return self._back(layers, g, by_weights=False)[2]
+
+    def _back(self, layers: list[np.ndarray], g: np.ndarray, by_weights: bool) -> tuple[list, list, np.ndarray]:
+        weights, biases = [], []
+        for k in range(len(self.weights) - 1, -1, -1):
+            if k < len(self.weights) - 1:
+                g = g * (layers[k + 1] > 0) if self.relu else g * (1 - layers[k + 1] ** 2)
+            if by_weights:
+                weights.append(layers[k].T @ g)
+                biases.append(g.sum(0))
+            if k or not by_weights:
+                g = g @ self.weights[k].T
+        return weights[::-1], biases[::-1], g

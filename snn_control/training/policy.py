@@ -1,0 +1,125 @@
+"""A stochastic policy around a controller: what its heads say is the mean, or the scores, of what is tried.
+
+An arg-max output tries an action with the softmax of its scores. An output of numbers tries a Gaussian around its head,
+in units of half its limits: before it is squashed, where the output is, else before it is limited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..coding import ArgmaxDecoder, Output
+from ..errors import DescriptionError
+
+__all__ = ["Choice", "Gaussian", "distributions"]
+
+LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
+
+
+class Choice:
+    """One of ``n`` actions."""
+
+    def __init__(self, output: Output) -> None:
+        assert isinstance(output.decoder, ArgmaxDecoder)
+        self.name, self.n = output.name, output.decoder.actions
+        self.parameters: list[np.ndarray] = []
+
+    def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(rows, n) scores -> (rows, 1) float32, what is tried."""
+        return (head + rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
+
+    def command(self, tried: np.ndarray) -> np.ndarray:
+        return tried
+
+    def best(self, head: np.ndarray) -> np.ndarray:
+        """(rows, 1), the command of the controller itself."""
+        return head.argmax(-1)[..., None].astype(np.float32)
+
+    def command_of(self, action: np.ndarray) -> np.ndarray:
+        """A teacher's action, (rows, 1), as a command."""
+        return action
+
+    def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Derivative by the head of the cross entropy to a teacher's actions, and the cross entropy (...,)."""
+        cost = -self.log_probability(head, action)
+        return np.exp(self._log) - self._one, cost
+
+    def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        """(...,) of what was tried."""
+        self._log = head - head.max(-1, keepdims=True)
+        self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
+        self._one = tried.astype(np.int64) == np.arange(self.n)
+        return np.where(self._one, self._log, 0).sum(-1)
+
+    def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        """After `log_probability`: derivatives by the head, and by `parameters`, of sum g log p - entropy H, where
+        ``entropy`` is the price of an element."""
+        p = np.exp(self._log)
+        h = -(p * self._log).sum(-1, keepdims=True)
+        return g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h), []
+
+
+class Gaussian:
+    """Numbers around a head, with a deviation of their own that is learned.
+
+    deviation : at the start, in units of half the limits
+    """
+
+    def __init__(self, output: Output, deviation: float) -> None:
+        low, high = (np.broadcast_to(np.asarray(v, np.float32), (output.size,)) for v in output.limits)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            rule = "must be finite on both sides, for a range in which to try actions"
+            raise DescriptionError(f"outputs.{output.name}.limits", list(output.limits), rule)
+        self.name, self.n, self.low, self.high = output.name, output.size, low, high
+        self.centre, self.half = (low + high) / 2, (high - low) / 2
+        self.squash = bool(getattr(output, "squash", False))
+        self.unit = np.float32(1) if self.squash else self.half
+        self.offset = np.float32(0) if self.squash else self.centre
+        self.log_deviation = np.full(output.size, np.log(deviation), np.float32)
+        self.parameters = [self.log_deviation]
+
+    def mean(self, head: np.ndarray) -> np.ndarray:
+        return (head - self.offset) / self.unit
+
+    def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = rng.normal(size=head.shape).astype(np.float32)
+        return self.mean(head) + np.exp(self.log_deviation) * noise
+
+    def command(self, tried: np.ndarray) -> np.ndarray:
+        """What the controller would command, if its head said so."""
+        tried = np.tanh(tried) if self.squash else tried
+        return np.clip(self.centre + self.half * tried, self.low, self.high)
+
+    def best(self, head: np.ndarray) -> np.ndarray:
+        return self.command(self.mean(head))
+
+    def command_of(self, action: np.ndarray) -> np.ndarray:
+        return np.clip(action, self.low, self.high)
+
+    def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Choice.imitate`: of a squashed output the cross entropy of two outcomes, low and high, which has a slope
+        where tanh has none; of others the squared distance in units of half the limits."""
+        mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
+        if self.squash:
+            error = np.tanh(mean) - wanted
+            return error / self.unit, (error**2).sum(-1)
+        error = mean - wanted
+        return 2 * error / self.unit, (error**2).sum(-1)
+
+    def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        self._deviation = np.exp(self.log_deviation)
+        self._z = (tried - self.mean(head)) / self._deviation
+        return (-0.5 * self._z**2 - self.log_deviation - LOG_ROOT).sum(-1)
+
+    def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        by_head = g[..., None] * self._z / self._deviation / self.unit
+        axes = tuple(range(g.ndim))
+        by_deviation = (g[..., None] * (self._z**2 - 1)).sum(axes) - entropy * g.size
+        return by_head, [by_deviation.astype(np.float32)]
+
+
+def distributions(outputs: Sequence[Output], deviation: float) -> list[Choice | Gaussian]:
+    """One an output; raises DescriptionError for one of numbers without limits."""
+    return [Choice(o) if isinstance(o.decoder, ArgmaxDecoder) else Gaussian(o, deviation) for o in outputs]

@@ -1,0 +1,214 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of a spiking controller.
+
+The controller acts in the engine. What it did is cut into sequences; each goes on from the state that the engine had at
+its beginning, and is run again by the engine after every update, so that spikes and gradients are those of the
+weights as they are. The critic is a perceptron that only the trainer needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .environments import Environments
+from .learner import Learner
+from .networks import Adam, Perceptron
+from .policy import distributions
+
+__all__ = ["PPO", "PPOSettings"]
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Settings of `PPO`; ``budget``: steps of the environment, ``rounds``: of collecting and updating in a phase.
+
+    steps : of each environment between updates; length : of a sequence; rows : sequences of an update
+    epochs : passes over what was collected; discount, trace : gamma, and lambda of the advantages
+    clip : of the ratio; divergence : at which the passes are ended; entropy : its price, to 0 at the end
+    rate, critic_rate : of Adam, to a 20th at the end; norm : of the gradients
+    deviation : of what is tried at first; spike_price : times the mean spikes of a neuron and step
+    critic : hidden layers; frames : newest observations that it sees
+    """
+
+    environments: int = 16
+    steps: int = 128
+    length: int = 16
+    rows: int = 32
+    epochs: int = 6
+    discount: float = 0.99
+    trace: float = 0.95
+    clip: float = 0.2
+    divergence: float = 0.03
+    entropy: float = 0.01
+    rate: float = 1e-3
+    critic_rate: float = 1e-3
+    norm: float = 0.5
+    deviation: float = 0.6
+    spike_price: float = 0.3
+    critic: tuple[int, ...] = (64, 64)
+    frames: int = 3
+    rounds: int = 5
+    budget: int = 600_000
+
+
+def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
+    """(parts * length, n, ..) -> (length, parts * n, ..)."""
+    n, rest = value.shape[1], value.shape[2:]
+    return value.reshape(parts, length, n, *rest).swapaxes(0, 1).reshape(length, parts * n, *rest)
+
+
+class PPO(Learner):
+    """One of the learners, see `Learner`."""
+
+    settings: PPOSettings
+    kept = ("policy", "actor", "critic", "judge", "spread")
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        s = self.settings
+        self.policy = distributions(self.parameters.spec.outputs, s.deviation)
+        own = [value for one in self.policy for value in one.parameters]
+        self.actor = Adam([p.values for p in self.parameters.parameters] + own, s.rate, s.norm)
+        k = envs.interface.features({n: np.zeros((1, i.size)) for n, i in envs.interface.inputs.items()}).shape[1]
+        self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
+        self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
+        self.spread = np.array([0.0, 1.0, 1e-4])  # mean, variance and number of discounted returns
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.settings.environments * self.settings.steps * self.settings.rounds
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        s = self.settings
+        self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
+        self.batch = self.student.batch(envs.n)
+        self.student.refresh(self.batch)
+        self.batch.reset()
+        self.sums = np.zeros(envs.n)
+        self.seen = np.zeros((envs.n, 0), np.float32)
+        for k in range(s.rounds):
+            here = left - (left - self.left_after) * k / s.rounds
+            for adam, rate in ((self.actor, s.rate), (self.judge, s.critic_rate)):
+                adam.rate = rate * max(here, 0.05)
+            report = self.update(self.collect(envs, rng), rng, s.entropy * here)
+        return report
+
+    def look(self, features: np.ndarray, anew: np.ndarray) -> np.ndarray:
+        """The newest frames, (n, frames k): older ones of an episode that began are its first."""
+        frames, k = self.settings.frames, features.shape[1]
+        if not self.seen.size:
+            self.seen = np.tile(features, (1, frames))
+        self.seen = np.concatenate([self.seen[:, k:], features], axis=1)
+        self.seen[anew] = np.tile(features[anew], (1, frames))
+        return self.seen
+
+    def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Steps of the policy as it is: arrays (steps, n, ..), what the critic says of them, and states."""
+        s, n = self.settings, envs.n
+        kept: dict[str, list] = {
+            key: [] for key in ("start", "features", "reward", "over", "terminated", "log", "bootstrap")
+        }
+        inputs: dict[str, list] = {name: [] for name in self.inputs}
+        tried: list[list[np.ndarray]] = [[] for _ in self.policy]
+        memories = []
+        self.student.refresh(self.batch)
+        for t in range(s.steps):
+            if t % s.length == 0:
+                memories.append(self.student.remember(self.batch))
+            heads = self.student.step(self.batch, self.inputs, self.start)
+            seen = self.look(envs.interface.features(self.inputs), self.start)
+            log, commands = np.zeros(n, np.float32), []
+            for one, into in zip(self.policy, tried, strict=True):
+                action = one.sample(heads[one.name], rng)
+                log += one.log_probability(heads[one.name], action)
+                into.append(action)
+                commands.append(one.command(action))
+            for name, value in self.inputs.items():
+                inputs[name].append(value)
+            found = envs.step(commands)
+            cut = np.zeros(n, np.float32)
+            if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
+                k = seen.shape[1] // s.frames
+                last = envs.interface.features({name: v[rows] for name, v in found.last.items()})
+                cut[rows] = self.critic(np.concatenate([seen[rows, k:], last], axis=1))[:, 0]
+            now = (self.start, seen, found.reward, found.over, found.terminated, log, cut)
+            for key, value in zip(kept, now, strict=True):
+                kept[key].append(value.copy())
+            self.inputs, self.start = found.inputs, found.over
+            self.measure(found.reward, found.over)
+        data = {key: np.array(value) for key, value in kept.items()}
+        data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
+        data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
+        before = self.seen.copy()
+        next_value = self.critic(self.look(envs.interface.features(self.inputs), self.start))[:, 0]
+        self.seen = before
+        self.advantages(data, next_value)
+        data["memory"] = np.array(memories)
+        return data
+
+    def measure(self, reward: np.ndarray, over: np.ndarray) -> None:
+        """The variance of discounted returns, by which rewards are divided."""
+        self.sums = self.settings.discount * self.sums + reward
+        mean, variance, count = self.spread
+        n, d = self.sums.size, self.sums.mean() - mean
+        total = count + n
+        variance = (variance * count + self.sums.var() * n + d * d * count * n / total) / total
+        self.spread[:] = mean + d * n / total, variance, total
+        self.sums[over] = 0
+
+    def advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
+        """Generalised advantages (Schulman et al. 2016, arXiv:1506.02438), and what the critic should have said."""
+        s, steps = self.settings, len(data["reward"])
+        value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
+        reward = data["reward"] / np.float32(np.sqrt(self.spread[1] + 1e-8))
+        found, last = np.zeros_like(value), np.zeros(value.shape[1], np.float32)
+        for t in range(steps - 1, -1, -1):
+            ahead = value[t + 1] if t + 1 < steps else next_value
+            ahead = np.where(data["over"][t], np.where(data["terminated"][t], 0, data["bootstrap"][t]), ahead)
+            last = reward[t] + s.discount * ahead - value[t] + s.discount * s.trace * np.where(data["over"][t], 0, last)
+            found[t] = last
+        data["advantage"], data["target"] = found, found + value
+
+    def update(self, data: dict[str, np.ndarray], rng: np.random.Generator, entropy: float) -> dict[str, float]:
+        s, n = self.settings, data["reward"].shape[1]
+        parts = len(data["reward"]) // s.length
+        cut = {key: _in_sequences(value, parts, s.length) for key, value in data.items() if key != "memory"}
+        memory = data["memory"].reshape(parts * n, -1)
+        features, target = data["features"].reshape(-1, data["features"].shape[-1]), data["target"].reshape(-1)
+        report = {"divergence": 0.0, "rate": 0.0}
+        for _ in range(s.epochs):
+            order = rng.permutation(parts * n)
+            for first in range(0, parts * n, s.rows):
+                rows = order[first : first + s.rows]
+                report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
+                self.update_critic(features, target, rng.integers(0, target.size, rows.size * s.length))
+                if report["divergence"] > s.divergence:
+                    return report
+        return report
+
+    def update_actor(self, part: dict[str, np.ndarray], memory: np.ndarray, entropy: float) -> dict[str, float]:
+        s = self.settings
+        inputs = {name: part[f"inputs.{name}"] for name in self.inputs}
+        heads, tape = self.student.run(inputs, part["start"], memory)
+        advantage = part["advantage"]
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        new = np.zeros_like(part["log"])
+        for one in self.policy:
+            new += one.log_probability(heads[one.name], part[f"tried.{one.name}"])
+        ratio = np.exp(new - part["log"])
+        clipped = ((advantage > 0) & (ratio > 1 + s.clip)) | ((advantage < 0) & (ratio < 1 - s.clip))
+        g = np.where(clipped, 0, -advantage * ratio / ratio.size).astype(np.float32)
+        by_head, own = {}, []
+        for one in self.policy:
+            by_head[one.name], more = one.gradients(g, entropy / ratio.size)
+            own += more
+        rate = self.price_spikes(tape, s.spike_price)
+        found = self.parameters.gradients(self.student.backward(tape, by_head))
+        self.actor.step([*found, *own])
+        self.parameters.write()
+        return {"divergence": float((ratio - 1 - (new - part["log"])).mean()), "rate": rate}
+
+    def update_critic(self, features: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
+        layers = self.critic.layers(features[rows])
+        error = (layers[-1] - target[rows, None]) / rows.size
+        self.judge.step(self.critic.gradients(layers, error.astype(np.float32)))

@@ -1,0 +1,111 @@
+"""What a run of training leaves in its folder, so that it can go on: arrays and JSON, no pickles.
+
+``run.json``        what was asked for
+``checkpoint.npz``  everything that training needs to go on from the end of a phase
+``progress.csv``    a row a phase
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from ..files import Arrays, reason, replace_file, replace_text
+from .networks import Adam, Perceptron
+
+__all__ = ["Folder", "arrays_of", "restore"]
+
+FORMAT = "snn_control training 1"
+
+
+def arrays_of(value: Any) -> dict[str, np.ndarray]:
+    """The arrays that a part of a learner is: of an array itself, of an `Adam` or a `Perceptron`, of lists and
+    dictionaries of these."""
+    if isinstance(value, np.ndarray | int | float):
+        return {"": np.asarray(value)}
+    if isinstance(value, Adam):
+        value = value.arrays()
+    elif isinstance(value, Perceptron):
+        value = value.values
+    elif hasattr(value, "parameters"):
+        value = value.parameters
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    return {f"/{key}{rest}": array for key, one in items for rest, array in arrays_of(one).items()}
+
+
+def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """The inverse of `arrays_of`, in place where that can be; returns the value."""
+    if isinstance(value, np.ndarray):
+        value[...] = arrays[""]
+        return value
+    if isinstance(value, int | float):
+        return type(value)(arrays[""])
+    if isinstance(value, Adam):
+        value.restore({name[1:]: array for name, array in arrays.items()})
+        return value
+    if isinstance(value, dict):  # of arrays, which it may not have yet
+        value.clear()
+        value.update({name[1:]: array for name, array in arrays.items()})
+        return value
+    parts = value.values if isinstance(value, Perceptron) else getattr(value, "parameters", value)
+    for k, one in enumerate(parts):
+        start = f"/{k}"
+        inner = {n[len(start) :]: a for n, a in arrays.items() if n == start or n.startswith(start + "/")}
+        restore(one, inner)
+    return value
+
+
+class Folder:
+    """Of one run; made with the first checkpoint.
+
+    asked : what identifies the run, plain JSON data
+
+    Raises DescriptionError where the folder holds another run.
+    """
+
+    def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.asked = asked = json.loads(json.dumps(asked, default=str))
+        file = self.path / "run.json"
+        if file.is_file():
+            try:
+                before = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise DescriptionError("--run", str(file), f"cannot be read: {reason(error)}") from None
+            if before != asked:
+                keys = [key for key in {*before, *asked} if before.get(key) != asked.get(key)]
+                rule = f"holds a run of another {', '.join(sorted(keys))}"
+                raise DescriptionError("--run", str(self.path), rule, "choose another folder, or remove it")
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """The arrays of the last checkpoint, None where there is none."""
+        file = self.path / "checkpoint.npz"
+        if not file.is_file():
+            return None
+        try:
+            with Arrays(file) as arrays:
+                if str(arrays["format"]) != FORMAT:
+                    raise ValueError("it is of another release")
+                return dict(arrays)
+        except Exception as error:  # what stands in it is a stranger's
+            rule = f"is no checkpoint that can be read ({reason(error)})"
+            raise DescriptionError("--run", str(file), rule, "choose another folder, or remove it") from None
+
+    def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Checkpoint and progress, each whole or not at all."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
+        whole = {"format": np.array(FORMAT), **arrays}
+        replace_file(self.path / "checkpoint.npz", lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")
+        table.writeheader()
+        table.writerows(rows)
+        replace_text(self.path / "progress.csv", text.getvalue())

@@ -1,0 +1,254 @@
+"""Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller with numbers as outputs.
+
+The replay memory keeps with every step the state that the engine had before it. Sequences of a few steps are run again
+from there, so that membranes are those of the weights as they are now. Critics and the deviation of what is tried are
+perceptrons that only the trainer needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DescriptionError
+from .environments import Environments
+from .learner import Learner
+from .networks import Adam, Perceptron
+from .policy import LOG_ROOT, Gaussian, distributions
+
+__all__ = ["SAC", "SACSettings"]
+
+LOW, HIGH = np.float32(-4), np.float32(0.5)  # of the logarithm of the deviation
+
+
+@dataclass(frozen=True)
+class SACSettings:
+    """Settings of `SAC`; ``budget``: steps of the environment, of which ``steps`` are a phase.
+
+    length : of a sequence; rows : sequences of an update
+    every : steps of the environment between updates; random : steps at first without the policy
+    correlation : of what is tried in these, from step to step
+    discount, follow : gamma, and how fast the target critics follow
+    temperature : at first; it follows the entropy of -1 an output
+    rate, critic_rate : of Adam; norm : of the gradients
+    reward_spread : to which discounted rewards are scaled
+    spike_price : times the mean spikes of a neuron and step
+    critic : hidden layers; frames : newest observations that it sees; capacity : of the memory, in steps
+    """
+
+    environments: int = 4
+    length: int = 4
+    rows: int = 32
+    every: float = 1.0
+    random: int = 1500
+    correlation: float = 0.97
+    discount: float = 0.99
+    follow: float = 0.01
+    temperature: float = 0.1
+    rate: float = 1e-3
+    critic_rate: float = 1e-3
+    norm: float = 1.0
+    reward_spread: float = 10.0
+    spike_price: float = 0.3
+    critic: tuple[int, ...] = (128, 128)
+    deviation_layers: tuple[int, ...] = (64,)
+    frames: int = 1
+    capacity: int = 50_000
+    steps: int = 1000
+    budget: int = 200_000
+
+
+class SAC(Learner):
+    """One of the learners, see `Learner`."""
+
+    settings: SACSettings
+    kept = (
+        "actor",
+        "deviation",
+        "spread",
+        "critics",
+        "targets",
+        "judges",
+        "log_temperature",
+        "heat",
+        "returns",
+        "count",
+        "memory",
+    )
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.settings.steps
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        s = self.settings
+        found = distributions(self.parameters.spec.outputs, 1.0)
+        if not all(isinstance(one, Gaussian) for one in found):
+            rule = "is for outputs of numbers alone"
+            raise DescriptionError("--how", "sac", rule, "leave it out: what suits the actions is taken")
+        self.policy: list[Gaussian] = found  # type: ignore[assignment]
+        k = envs.interface.features({n: np.zeros((1, i.size)) for n, i in envs.interface.inputs.items()}).shape[1]
+        self.features, self.m = k, sum(one.n for one in self.policy)
+        self.actor = Adam([p.values for p in self.parameters.parameters], s.rate, s.norm)
+        self.deviation = Perceptron((k, *s.deviation_layers, self.m), rng)
+        self.deviation.weights[-1] *= 0.1
+        self.deviation.biases[-1] -= 0.5
+        self.spread = Adam(self.deviation.values, s.rate, s.norm)
+        self.critics = [Perceptron((k + self.m, *s.critic, 1), rng, relu=True) for _ in range(2)]
+        self.targets = [critic.copy() for critic in self.critics]
+        self.judges = [Adam(critic.values, s.critic_rate, s.norm * 10) for critic in self.critics]
+        self.log_temperature = np.full(1, np.log(s.temperature), np.float32)
+        self.heat = Adam([self.log_temperature], 3e-3)
+        self.returns = np.array([0.0, 1.0, 1e-4])
+        self.count = 0
+        self.memory: dict[str, np.ndarray] = {}
+
+    # collecting --------------------------------------------------------------------------------------------------
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        s, n = self.settings, envs.n
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
+        self.student.refresh(batch)
+        batch.reset()
+        noise, sums, owed, report = np.zeros((n, self.m), np.float32), np.zeros(n), 0.0, {}
+        for k in range(s.steps // n):
+            before = self.student.remember(batch)
+            heads = self.student.step(batch, inputs, start)
+            features = envs.interface.features(inputs)
+            fresh = rng.normal(size=noise.shape).astype(np.float32)
+            if self.count * n < s.random:
+                noise = np.where(start[:, None], fresh, s.correlation * noise + np.sqrt(1 - s.correlation**2) * fresh)
+                tried = np.tanh(1.5 * noise)
+            else:
+                tried = self.try_out(self.mean(heads), features, fresh)[0]
+            found = envs.step(self.commands(tried))
+            last_of_phase = k == s.steps // n - 1  # the next phase begins anew
+            self.keep(
+                n,
+                before=before,
+                start=start,
+                features=features,
+                next_features=envs.interface.features(found.last),
+                tried=tried,
+                reward=found.reward,
+                terminated=found.terminated,
+                over=found.over | last_of_phase,
+                **{f"inputs.{name}": value for name, value in inputs.items()},
+            )
+            sums = s.discount * sums + found.reward
+            self.measure(sums)
+            sums[found.over] = 0
+            inputs, start = found.inputs, found.over
+            if self.count * n >= s.random:
+                owed += n / s.every
+                while owed >= 1:
+                    owed -= 1
+                    report = self.update(rng, n)
+                self.student.refresh(batch)
+        return report
+
+    def mean(self, heads: dict[str, np.ndarray]) -> np.ndarray:
+        """(..., m), the heads of all outputs in units of half their limits."""
+        return np.concatenate([one.mean(heads[one.name]) for one in self.policy], axis=-1)
+
+    def commands(self, tried: np.ndarray) -> list[np.ndarray]:
+        cuts = np.cumsum([one.n for one in self.policy])[:-1]
+        return [one.centre + one.half * part for one, part in zip(self.policy, np.split(tried, cuts, axis=-1))]
+
+    def try_out(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
+        """What is tried, within -1 .. 1; logarithm of its density; layers and logarithm of the deviation."""
+        layers = self.deviation.layers(features.reshape(-1, self.features))
+        raw = layers[-1].reshape(mean.shape)
+        log = np.clip(raw, LOW, HIGH)
+        tried = np.tanh(mean + np.exp(log) * noise)
+        density = (-0.5 * noise**2 - log - LOG_ROOT - np.log(1 - tried**2 + 1e-6)).sum(-1)
+        return tried, density, layers, log, raw
+
+    def measure(self, sums: np.ndarray) -> None:
+        mean, variance, count = self.returns
+        n, d = sums.size, sums.mean() - mean
+        total = count + n
+        variance = (variance * count + sums.var() * n + d * d * count * n / total) / total
+        self.returns[:] = mean + d * n / total, variance, total
+
+    @property
+    def replay(self) -> dict[str, np.ndarray]:
+        """What the memory holds."""
+        return {name: value[: self.count] for name, value in self.memory.items()}
+
+    @replay.setter
+    def replay(self, arrays: dict[str, np.ndarray]) -> None:
+        self.memory = {}
+        for name, value in arrays.items():
+            self.memory[name] = np.zeros((self.settings.capacity // value.shape[1], *value.shape[1:]), value.dtype)
+            self.memory[name][: len(value)] = value
+
+    def keep(self, n: int, **step: np.ndarray) -> None:
+        size = self.settings.capacity // n
+        for name, value in step.items():
+            if name not in self.memory:
+                self.memory[name] = np.zeros((size, *value.shape), value.dtype)
+            self.memory[name][self.count % size] = value
+        self.count += 1
+
+    # updating ----------------------------------------------------------------------------------------------------
+    def update(self, rng: np.random.Generator, n: int) -> dict[str, float]:
+        s, m = self.settings, self.memory
+        size, length, rows = s.capacity // n, s.length, s.rows
+        held = min(self.count, size)
+        first = rng.integers(0, max(held - length - 1, 1), rows)
+        if self.count > size:
+            first = (first + self.count) % size
+        column = rng.integers(0, n, rows)
+        at = (first + np.arange(length + 1)[:, None]) % size
+        inputs = {k[7:]: v[at, column] for k, v in m.items() if k.startswith("inputs.")}
+        starts = m["start"][at, column]
+        heads, tape = self.student.run(inputs, starts, m["before"][first, column])
+        mean, features = self.mean(heads), m["features"][at, column]
+        noise = rng.normal(size=mean.shape).astype(np.float32)
+        tried, density, layers, log, raw = self.try_out(mean, features, noise)
+        temperature = float(np.exp(self.log_temperature[0]))
+        seen = slice(0, length)
+        ended, terminated = m["over"][at, column][seen], m["terminated"][at, column][seen]
+        use = (~ended | terminated).astype(np.float32).reshape(-1)
+        flat = features[seen].reshape(length * rows, -1)
+        ahead = np.concatenate([m["next_features"][at, column][seen], tried[1:]], axis=-1).reshape(length * rows, -1)
+        worth = np.minimum(*(target(ahead)[:, 0] for target in self.targets)) - temperature * density[1:].reshape(-1)
+        scale = np.float32(s.reward_spread / np.sqrt(self.returns[1] + 1e-8))
+        goal = m["reward"][at, column][seen].reshape(-1) * scale
+        goal = goal + np.float32(s.discount) * np.where(terminated.reshape(-1), 0, worth)
+        done = np.concatenate([flat, m["tried"][at, column][seen].reshape(length * rows, -1)], axis=1)
+        for critic, target, judge in zip(self.critics, self.targets, self.judges, strict=True):
+            found = critic.layers(done)
+            error = ((found[-1][:, 0] - goal) * use / use.size).astype(np.float32)
+            judge.step(critic.gradients(found, error[:, None]))
+            for old, new in zip(target.values, critic.values, strict=True):
+                old += np.float32(s.follow) * (new - old)
+        slope = self.slope_of_worth(flat, tried[seen].reshape(length * rows, -1)).reshape(length, rows, -1)
+        a, size_of = tried[seen], np.float32(length * rows)
+        by_sum = (temperature * 2 * a - slope * (1 - a * a)) / size_of  # what is tried, before tanh
+        by_log = by_sum * np.exp(log[seen]) * noise[seen] - np.float32(temperature) / size_of
+        by_log = np.where(((raw[seen] > LOW) | (by_log < 0)) & ((raw[seen] < HIGH) | (by_log > 0)), by_log, 0)
+        far = np.float32(1e-3) / size_of * mean[seen] * (np.abs(mean[seen]) > 2)  # a mean need not go where tanh ends
+        by_mean = np.zeros_like(mean)
+        by_mean[seen] = by_sum + far
+        cuts = np.cumsum([one.n for one in self.policy])[:-1]
+        parts = np.split(by_mean, cuts, axis=-1)
+        by_head = {one.name: (g / one.unit).astype(np.float32) for one, g in zip(self.policy, parts, strict=True)}
+        rate = self.price_spikes(tape, s.spike_price)
+        self.actor.step(self.parameters.gradients(self.student.backward(tape, by_head)))
+        self.parameters.write()
+        whole = np.zeros_like(raw)
+        whole[seen] = by_log
+        self.spread.step(self.deviation.gradients(layers, whole.reshape(-1, self.m).astype(np.float32)))
+        self.heat.step([np.array([-(density.mean() - self.m) * temperature], np.float32)])
+        return {"temperature": temperature, "rate": rate, "worth": float(goal.mean())}
+
+    def slope_of_worth(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        """Derivative of the lower critic by what is tried."""
+        x = np.concatenate([features, tried], axis=1)
+        a, b = (critic.layers(x) for critic in self.critics)
+        lower = (a[-1] < b[-1]).astype(np.float32)
+        g = self.critics[0].gradient_of_input(a, lower) + self.critics[1].gradient_of_input(b, 1 - lower)
+        return g[:, features.shape[1] :]

@@ -1,0 +1,90 @@
+"""Teachers: whatever says what should have been done, for a controller to imitate."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..controller import Controller
+from ..controller_file import nearest
+from ..errors import DescriptionError
+
+__all__ = ["Teacher", "teacher_of"]
+
+#: (environment, observation, info) -> the action that it would take
+Teacher = Callable[[Any, Any, Any], Any]
+
+ALGORITHMS = ("PPO", "SAC", "TD3", "DDPG", "A2C", "DQN")
+
+
+def teacher_of(what: Any, env: Any) -> Teacher:
+    """A teacher for one environment, with a state of its own where it has any.
+
+    what : a controller file (.yaml, or a saved Program .npz); a model of stable-baselines3 (.zip, e.g. ``sac.zip``);
+        the name of a baseline of the environment; ``module:function``; or a callable. A function takes the
+        observation; (observation, info); or (env, observation), whose names say so, and then may look at the
+        simulator's state
+
+    Raises DescriptionError where it is none of these.
+    """
+    if callable(what) and not isinstance(what, str):
+        return _of_callable(what)
+    text = str(what)
+    baselines = env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
+    if text in baselines:
+        return _of_predict(baselines[text], with_info=True)
+    if text.endswith(".zip"):
+        return _of_predict(_stable_baselines(text), with_info=False)
+    if text.endswith((".yaml", ".yml", ".npz")):
+        controller = Controller.load(text)
+        return lambda env, observation, info: controller.predict(observation)[0]
+    if ":" in text:
+        module, _, name = text.partition(":")
+        try:
+            return _of_callable(getattr(importlib.import_module(module), name))
+        except (ImportError, AttributeError) as error:
+            raise DescriptionError("--teacher", text, f"cannot be imported: {error}") from None
+    rule = "must be a .yaml controller, a .zip of stable-baselines3, module:function, or a baseline of the environment"
+    raise DescriptionError("--teacher", text, rule, nearest(text, baselines) if baselines else "")
+
+
+def _of_callable(function: Callable[..., Any]) -> Teacher:
+    names = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    if names[:1] == ["env"]:
+        return lambda env, observation, info: function(env.unwrapped, observation)
+    if len(names) > 1:
+        return lambda env, observation, info: function(observation, info)
+    return lambda env, observation, info: function(observation)
+
+
+def _of_predict(model: Any, with_info: bool) -> Teacher:
+    if with_info:
+        return lambda env, observation, info: model.predict(observation, info)[0]
+    return lambda env, observation, info: model.predict(observation, deterministic=True)[0]
+
+
+def _stable_baselines(path: str) -> Any:
+    try:
+        import stable_baselines3  # type: ignore[import-not-found]
+    except ImportError:
+        rule = "needs stable-baselines3"
+        raise DescriptionError("--teacher", path, rule, "pip install stable-baselines3") from None
+    if not Path(path).is_file():
+        raise DescriptionError("--teacher", path, "is no file")
+    for name in sorted(ALGORITHMS, key=lambda name: name.lower() not in Path(path).name.lower()):
+        try:
+            return getattr(stable_baselines3, name).load(path, device="cpu")
+        except Exception:  # of another algorithm: whatever its loading raises
+            continue
+    raise DescriptionError("--teacher", path, f"is no model of {', '.join(ALGORITHMS)}")
+
+
+def labels(action: Any, sizes: list[int]) -> list[np.ndarray]:
+    """An action of an environment -> for each output the numbers that it should have given."""
+    flat = np.asarray(action, np.float32).reshape(-1)
+    return np.split(flat, np.cumsum(sizes)[:-1])

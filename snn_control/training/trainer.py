@@ -1,0 +1,300 @@
+"""Training of any controller file in any Gymnasium environment, as ``snn_control train`` does it.
+
+>>> from snn_control.training import train
+>>> result = train("my.yaml", "CartPole-v1")
+>>> result.spec.save("trained.yaml")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..controller import build_program
+from ..controller_file import ControllerSpec, load_spec, nearest
+from ..engine.program import Program
+from ..errors import DescriptionError
+from .environments import Environments
+from .evaluation import Evaluation, in_parts
+from .evolution import Evolution, EvolutionSettings, near_the_output
+from .imitation import Imitation, ImitationSettings
+from .learner import Learner
+from .parameters import DEFAULT, Parameters
+from .ppo import PPO, PPOSettings
+from .progress import Folder, arrays_of, restore
+from .sac import SAC, SACSettings
+
+__all__ = ["LEARNERS", "Phase", "Trained", "train"]
+
+#: name -> (learner, settings)
+LEARNERS: dict[str, tuple[type[Learner], type]] = {
+    "ppo": (PPO, PPOSettings),
+    "sac": (SAC, SACSettings),
+    "imitate": (Imitation, ImitationSettings),
+    "evolve": (Evolution, EvolutionSettings),
+}
+#: seeds of episodes: of validation, which chooses among what training saw, and of the evaluation at the end, which
+#: nothing else sees; training itself counts up from 0
+VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
+PHASE_SEEDS = 10_000  # that a phase may use
+SHORT, LONG = 20, 100  # episodes of a validation, and of the evaluation
+CANDIDATES = 3  # that are looked at again at the end
+PATIENCE = 5  # phases without a better validation, after which training is over
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a callback is told at the end of a phase.
+
+    score, best : mean return of the validation, and the best so far
+    steps, budget : of the environment
+    seconds : since training began here
+    report : what the learner says of itself
+    """
+
+    number: int
+    steps: int
+    budget: int
+    score: float
+    best: float
+    spikes: float
+    seconds: float
+    report: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained controller.
+
+    how : of `LEARNERS`
+    ended : by Ctrl-C: it can go on
+    evaluation : on seeds that neither training nor its choice saw
+    history : a row a phase
+    """
+
+    spec: ControllerSpec
+    how: str
+    evaluation: Evaluation
+    history: list[dict[str, Any]] = field(default_factory=list)
+    steps: int = 0
+    ended: bool = False
+
+
+def train(
+    controller: str | Path | ControllerSpec,
+    env: str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    how: str | None = None,
+    teacher: Any = None,
+    seed: int = 1,
+    trainable: Mapping[str, Mapping[str, float]] | None = None,
+    run: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Callable[[Phase], object] = lambda phase: None,
+) -> Trained:
+    """Train a controller; see ``docs/training.md``.
+
+    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments
+    how : "ppo", "sac", "imitate" or "evolve"; None takes what suits the actions, or "imitate" where there is a teacher
+    teacher : as `snn_control.training.teachers.teacher_of` takes it
+    seed : of everything that is drawn
+    trainable : pattern -> limits, see `snn_control.training.parameters.Parameters`
+    run : folder of checkpoints, from which the same call goes on, to the same bits
+    settings : of the learner, by name
+    progress : called after each phase
+
+    Raises DescriptionError, naming what does not fit.
+    """
+    import gymnasium
+
+    spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller)
+    given = dict(arguments or {})
+
+    def make() -> Any:
+        try:
+            return gymnasium.make(env, disable_env_checker=True, **given)
+        except Exception as error:  # environments raise any exception for a wrong argument
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise DescriptionError("--env", env, f"cannot be made: {why}") from None
+
+    probe = make()
+    how = how or _suits(probe.action_space, teacher)
+    learner, chosen = _learner(spec, how, probe, seed, trainable, settings, teacher)
+    asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
+    asked |= {"controller": _digest(spec), "trainable": learner_names(learner), "teacher": str(teacher)}
+    probe.close()
+    folder = Folder(run, asked) if run is not None else None
+    return _Run(learner, chosen, make, folder, seed, how, progress).to_the_end()
+
+
+def _suits(space: Any, teacher: Any) -> str:
+    if teacher is not None:
+        return "imitate"
+    return "sac" if type(space).__name__ == "Box" else "ppo"
+
+
+def _learner(
+    spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, settings: Any, teacher: Any
+) -> tuple[Learner, Any]:
+    """The learner and its settings."""
+    if how not in LEARNERS:
+        raise DescriptionError("--how", how, "is not known", nearest(how, LEARNERS))
+    if how == "imitate" and teacher is None:
+        raise DescriptionError("--teacher", None, "is needed to imitate", "name one, or choose another --how")
+    cls, kind = LEARNERS[how]
+    limit = getattr(env.spec, "max_episode_steps", None)
+    defaults: dict[str, Any] = {}
+    if limit and hasattr(kind, "discount"):  # what comes within a quarter of an episode counts
+        defaults = {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
+    elif limit and hasattr(kind, "longest"):
+        defaults = {"longest": limit}
+    try:
+        chosen = kind(**{**defaults, **(settings or {})})
+    except TypeError:
+        wrong = next(name for name in settings or {} if not hasattr(kind, name))
+        rule = f"is no setting of {how}"
+        raise DescriptionError("settings", wrong, rule, nearest(wrong, list(asdict(kind())))) from None
+    usual = near_the_output(spec) if cls is Evolution else DEFAULT
+    parameters = Parameters(spec, trainable or usual, np.random.default_rng([seed, 0]))
+    made = cls(parameters, chosen)
+    if isinstance(made, Imitation):
+        made.teacher = teacher
+    return made, chosen
+
+
+def learner_names(learner: Learner) -> list[str]:
+    return [p.name for p in learner.parameters.parameters]
+
+
+def _digest(spec: ControllerSpec) -> str:
+    return hashlib.sha256(build_program(spec).digest.encode()).hexdigest()[:16]
+
+
+class _Run:
+    """Phase after phase, each with a validation and a checkpoint."""
+
+    def __init__(
+        self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
+    ) -> None:
+        self.learner, self.settings, self.make, self.folder = learner, settings, make, folder
+        self.seed, self.how, self.progress = seed, how, progress
+        self.envs = Environments(make, settings.environments, learner.parameters.spec)
+        self.validate = in_parts(make, [VALIDATION + k for k in range(SHORT)])
+        self.phases = max(1, settings.budget // learner.steps_of_a_phase)
+        self.history: list[dict[str, Any]] = []
+        self.candidates: list[tuple[float, list[np.ndarray]]] = []
+        self.begun = time.monotonic()
+
+    def to_the_end(self) -> Trained:
+        learner = self.learner
+        learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
+        self._resume()
+        ended = False
+        try:
+            while len(self.history) < self.phases and not self._is_over():
+                self._phase()
+        except KeyboardInterrupt:
+            ended = True
+        self._take(self.candidates[0][1] if ended and self.candidates else self._best())
+        spec = learner.parameters.spec
+        seeds = [FINAL + k for k in range(SHORT if ended else LONG)]
+        final = in_parts(self.make, seeds)(build_program(spec), self.envs.interface)
+        steps = len(self.history) * learner.steps_of_a_phase
+        return Trained(spec, self.how, final, self.history, steps, ended)
+
+    def _take(self, values: list[np.ndarray]) -> None:
+        for p, value in zip(self.learner.parameters.parameters, values, strict=True):
+            p.values[...] = value
+        self.learner.parameters.write()
+
+    def _phase(self) -> None:
+        learner, number = self.learner, len(self.history)
+        learner.left_after = 1 - (number + 1) / self.phases
+        rng = np.random.default_rng([self.seed, 2, number])
+        first = (self.seed * 7919 + number) * PHASE_SEEDS % VALIDATION
+        report = learner.phase(self.envs, first, rng, 1 - number / self.phases)
+        found = self.validate(self._program(), self.envs.interface)
+        self._consider(found.score)
+        row = {"phase": number + 1, "steps": (number + 1) * learner.steps_of_a_phase, "score": found.score}
+        row |= {"worst": float(found.returns.min()), "spikes_a_step": float(found.spikes.mean()), **report}
+        self.history.append(row)
+        self._save()
+        steps, best = (number + 1) * learner.steps_of_a_phase, self.candidates[0][0]
+        spikes, seconds = float(found.spikes.mean()), time.monotonic() - self.begun
+        self.progress(Phase(number + 1, steps, self.settings.budget, found.score, best, spikes, seconds, report))
+
+    def _program(self) -> Program:
+        self.learner.student.refresh(self.learner.student.batch(1))
+        return self.learner.parameters.program
+
+    def _consider(self, score: float) -> None:
+        """Keep the values that are there now if they are among the best; of equal ones the newest: the price of spikes
+        has had longer to act."""
+        values = [p.values.copy() for p in self.learner.parameters.parameters]
+        self.candidates = sorted([(score, values), *self.candidates], key=lambda c: -c[0])[:CANDIDATES]
+
+    def _is_over(self) -> bool:
+        """Whether more training promises nothing: no better validation for some phases, and the environment's own
+        threshold, where it names one, is reached."""
+        scores = [row["score"] for row in self.history]
+        if self.how == "imitate" or len(scores) <= PATIENCE:
+            return False
+        threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
+        best, spread = max(scores[:-PATIENCE]), max(scores) - min(scores)
+        if threshold is not None and max(scores) < threshold:
+            return False
+        return spread > 0 and max(scores[-PATIENCE:]) <= best + 0.01 * spread
+
+    def _best(self) -> list[np.ndarray]:
+        """The best of the candidates, on more episodes; what there is before a first validation."""
+        parameters = self.learner.parameters
+        if not self.candidates:
+            return [p.values for p in parameters.parameters]
+        if len(self.candidates) == 1:
+            return self.candidates[0][1]
+        look, scores = in_parts(self.make, [VALIDATION + SHORT + k for k in range(LONG)]), []
+        for _, values in self.candidates:
+            self._take(values)
+            scores.append(look(self._program(), self.envs.interface).score)
+        return self.candidates[int(np.argmax(scores))][1]
+
+    # checkpoints ---------------------------------------------------------------------------------------------
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        learner = self.learner
+        arrays = {f"parameter/{p.name}": p.values for p in learner.parameters.parameters}
+        for name in learner.kept:
+            arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
+        for k, (score, values) in enumerate(self.candidates):
+            arrays[f"candidate/{k}/score"] = np.array(score)
+            arrays |= {f"candidate/{k}/{j}": value for j, value in enumerate(values)}
+        arrays["history"] = np.array(json.dumps(self.history))
+        self.folder.save(arrays, self.history)
+
+    def _resume(self) -> None:
+        arrays = self.folder.load() if self.folder is not None else None
+        if arrays is None:
+            return
+        learner = self.learner
+        for p in learner.parameters.parameters:
+            p.values[...] = arrays[f"parameter/{p.name}"]
+        learner.parameters.write()
+        for name in learner.kept:
+            start = f"learner/{name}"
+            inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
+            setattr(learner, name, restore(getattr(learner, name), inner))
+        count = len(learner.parameters.parameters)
+        for k in range(CANDIDATES):
+            if f"candidate/{k}/score" in arrays:
+                values = [arrays[f"candidate/{k}/{j}"] for j in range(count)]
+                self.candidates.append((float(arrays[f"candidate/{k}/score"]), values))
+        self.history = json.loads(str(arrays["history"]))

@@ -1,0 +1,150 @@
+"""Training: from a controller file to a better one, from a checkpoint to the same bits, by the command line too."""
+
+from __future__ import annotations
+
+import json
+
+import gymnasium
+import numpy as np
+import pytest
+
+from snn_control import Model
+from snn_control.coding import ArgmaxDecoder, MembraneDecoder, PopulationEncoder
+from snn_control.controller import Controller
+from snn_control.errors import DescriptionError
+from snn_control.network import LI, LIF, Normal
+from snn_control.training import train, trainer
+from tests.cli.common import call
+
+DT, TAU = 0.005, 0.0174
+
+
+def small(env_id, squash=True, **arguments):
+    """A controller file's content for an environment with an array to observe."""
+    env = gymnasium.make(env_id, **arguments)
+    n, action = env.observation_space.shape[0], env.action_space
+    m = Model(dt=DT, period=4 * DT)
+    top = np.minimum(env.observation_space.high, 3.0).tolist()
+    x = m.input("x", n, range=([-v for v in top], top), encoder=PopulationEncoder(neurons=6, drive=1.0))
+    h = m.population("h", 24, LIF(tau_mem=TAU, r=4.0, reset="subtract"), bias=0.15)
+    choices = int(getattr(action, "n", 0))
+    out = m.population("out", choices or action.shape[0], LI(tau_mem=TAU, r=4.0))
+    m.connect(x, h, Normal(0, 0.3, seed=1))
+    m.connect(h, out, Normal(0, 0.02, seed=2))
+    if choices:
+        m.output("u", decoder=ArgmaxDecoder(choices, (MembraneDecoder("out", np.eye(choices)),)))
+    else:
+        limits = (float(action.low[0]), float(action.high[0]))
+        m.output("u", out, np.eye(action.shape[0]), size=action.shape[0], limits=limits, squash=squash)
+    return m.spec()
+
+
+QUICK = {"environments": 4, "steps": 64, "rounds": 1, "budget": 768}
+
+
+@pytest.fixture
+def few_episodes(monkeypatch):
+    """Validations and evaluations as short as can be."""
+    monkeypatch.setattr(trainer, "SHORT", 3)
+    monkeypatch.setattr(trainer, "LONG", 4)
+
+
+def test_a_cart_pole_is_balanced_for_longer():
+    settings = {"environments": 8, "rounds": 10, "budget": 21_000}
+    trained = train(small("CartPole-v1"), "CartPole-v1", seed=3, settings=settings)
+    scores = [row["score"] for row in trained.history]
+    assert max(scores) > 100
+    assert trained.evaluation.score > 100
+
+
+@pytest.mark.parametrize(
+    ("env", "how", "settings"),
+    [
+        ("CartPole-v1", "ppo", QUICK),
+        ("Pendulum-v1", "ppo", QUICK),
+        ("Pendulum-v1", "sac", {"steps": 40, "random": 40, "budget": 120}),
+        ("CartPole-v1", "imitate", {"environments": 4, "steps": 64, "updates": 5, "budget": 768}),
+        ("CartPole-v1", "evolve", {"environments": 2, "population": 3, "budget": 9_000}),
+    ],
+)
+@pytest.mark.usefixtures("few_episodes")
+def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, env, how, settings):
+    def once(run, stop=0):
+        def progress(phase):
+            if phase.number == stop:
+                raise KeyboardInterrupt
+
+        teacher = "tests.training.test_train:lean" if how == "imitate" else None
+        return train(small(env), env, how=how, teacher=teacher, seed=5, run=run, settings=settings, progress=progress)
+
+    whole = once(tmp_path / "whole")
+    first = once(tmp_path / "parts", stop=2)
+    assert first.ended
+    assert len(first.history) == 2
+    again = once(tmp_path / "parts")
+    assert not again.ended
+    assert again.history == whole.history
+    assert len(whole.history) > 2
+    one, other = again.spec.save(tmp_path / "a.yaml"), whole.spec.save(tmp_path / "b.yaml")
+    assert Controller.load(one).program.digest == Controller.load(other).program.digest
+    assert (again.evaluation.returns == whole.evaluation.returns).all()
+
+
+def lean(observation):
+    return int(observation[2] + 0.3 * observation[3] > 0)
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_the_trained_file_acts_as_the_trainer_saw_it(tmp_path):
+    trained = train(small("Pendulum-v1"), "Pendulum-v1", how="ppo", settings=QUICK)
+    controller = Controller.load(trained.spec.save(tmp_path / "trained.yaml"))
+    env = gymnasium.make("Pendulum-v1")
+    for k, expected in enumerate(trained.evaluation.returns[:3]):
+        observation, _ = env.reset(seed=1_500_000_000 + k)
+        controller.reset()
+        total, over = 0.0, False
+        while not over:
+            observation, reward, terminated, truncated, _ = env.step(controller.predict(observation)[0])
+            total, over = total + float(reward), terminated or truncated
+        assert total == expected
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsys):
+    file = small("CartPole-v1").save(tmp_path / "my.yaml")
+    common = ["train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--out", tmp_path / "trained.yaml"]
+    code, out, _ = call(capsys, *common, "--steps", 10_300, "--seed", 2, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["how"] == "ppo"
+    assert found["episodes"] == 4
+    assert found["worst"] <= found["mean"] <= found["best"]
+    assert 5 < found["compared"]["chance"]["mean"] < 60
+    text = (tmp_path / "trained.yaml").read_text()
+    assert f"# Made by: snn_control train {file} --env CartPole-v1 --seed 2 --steps 10300" in text
+    assert "of 4 episodes" in text
+    code, out, _ = call(capsys, "run", "--env", "CartPole-v1", "--episodes", 1, "--json", tmp_path / "trained.yaml")
+    assert code == 0
+    code, _, err = call(capsys, *common, "--seed", 3, "--steps", 10_300)
+    assert (code, "holds a run of another seed" in err) == (2, True)
+    assert (tmp_path / "run" / "progress.csv").read_text().startswith("phase,steps,score")
+
+
+def test_what_does_not_fit_is_said(tmp_path, capsys):
+    file = small("CartPole-v1").save(tmp_path / "my.yaml")
+    run = ["--run", tmp_path / "run", "--out", tmp_path / "out.yaml"]
+    for arguments, says in (
+        (["train", file], "--env = None: is needed to train a controller file"),
+        (["train", file, "--env", "CartPol-v1", *run], "--env = 'CartPol-v1': cannot be made"),
+        (["train", file, "--env", "Pendulum-v1", *run], "must be"),
+        (["train", file, "--env", "CartPole-v1", "--how", "imitate", *run], "--teacher = None: is needed to imitate"),
+        (["train", file, "--env", "CartPole-v1", "--how", "sac", *run], "--how = 'sac': is for outputs of numbers"),
+        (["train", file, "--env", "CartPole-v1", "--teacher", "x.zop", *run], "--teacher = 'x.zop': must be"),
+    ):
+        code, _, err = call(capsys, *arguments)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert says in err
+    assert not (tmp_path / "out.yaml").exists()
+    with pytest.raises(DescriptionError, match="is no setting of ppo"):
+        train(file, "CartPole-v1", settings={"stepps": 3})
