@@ -21,6 +21,7 @@ from ..controller import build_program
 from ..controller_file import ControllerSpec, load_spec, nearest
 from ..engine.program import Program
 from ..errors import DescriptionError
+from ..resources import controller_path
 from .environments import Environments
 from .evaluation import Evaluation, in_parts
 from .evolution import Evolution, EvolutionSettings, near_the_output
@@ -115,7 +116,7 @@ def train(
     """
     import gymnasium
 
-    spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller)
+    spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
     given = dict(arguments or {})
 
     def make() -> Any:
