@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Adam", "Perceptron"]
+__all__ = ["Adam", "Perceptron", "Variance"]
 
 
 class Adam:
@@ -47,6 +47,24 @@ class Adam:
         self.steps = int(arrays["steps"])
         for k in range(len(self.values)):
             self.mean[k][...], self.square[k][...] = arrays[f"mean_{k}"], arrays[f"square_{k}"]
+
+
+class Variance:
+    """Of numbers that come many at a time, over all so far; ``state``: mean, variance, how many."""
+
+    def __init__(self) -> None:
+        self.state = np.array([0.0, 1.0, 1e-4])
+
+    @property
+    def deviation(self) -> np.float32:
+        return np.float32(np.sqrt(self.state[1] + 1e-8))
+
+    def add(self, values: np.ndarray) -> None:
+        mean, variance, count = self.state
+        n, d = values.size, values.mean() - mean
+        total = count + n
+        variance = (variance * count + values.var() * n + d * d * count * n / total) / total
+        self.state[:] = mean + d * n / total, variance, total
 
 
 class Perceptron:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .environments import Environments
 from .learner import Learner
-from .networks import Adam, Perceptron
+from .networks import Adam, Perceptron, Variance
 from .policy import distributions
 
 __all__ = ["PPO", "PPOSettings"]
@@ -72,7 +72,7 @@ class PPO(Learner):
         k = envs.interface.features({n: np.zeros((1, i.size)) for n, i in envs.interface.inputs.items()}).shape[1]
         self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
         self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
-        self.spread = np.array([0.0, 1.0, 1e-4])  # mean, variance and number of discounted returns
+        self.spread = Variance()  # of discounted returns, by whose deviation rewards are divided
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -135,7 +135,9 @@ class PPO(Learner):
             for key, value in zip(kept, now, strict=True):
                 kept[key].append(value.copy())
             self.inputs, self.start = found.inputs, found.over
-            self.measure(found.reward, found.over)
+            self.sums = s.discount * self.sums + found.reward
+            self.spread.add(self.sums)
+            self.sums[found.over] = 0
         data = {key: np.array(value) for key, value in kept.items()}
         data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
         data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
@@ -146,21 +148,11 @@ class PPO(Learner):
         data["memory"] = np.array(memories)
         return data
 
-    def measure(self, reward: np.ndarray, over: np.ndarray) -> None:
-        """The variance of discounted returns, by which rewards are divided."""
-        self.sums = self.settings.discount * self.sums + reward
-        mean, variance, count = self.spread
-        n, d = self.sums.size, self.sums.mean() - mean
-        total = count + n
-        variance = (variance * count + self.sums.var() * n + d * d * count * n / total) / total
-        self.spread[:] = mean + d * n / total, variance, total
-        self.sums[over] = 0
-
     def advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
         """Generalised advantages (Schulman et al. 2016, arXiv:1506.02438), and what the critic should have said."""
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
-        reward = data["reward"] / np.float32(np.sqrt(self.spread[1] + 1e-8))
+        reward = data["reward"] / self.spread.deviation
         found, last = np.zeros_like(value), np.zeros(value.shape[1], np.float32)
         for t in range(steps - 1, -1, -1):
             ahead = value[t + 1] if t + 1 < steps else next_value

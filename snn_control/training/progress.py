@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..files import Arrays, reason, replace_file, replace_text
-from .networks import Adam, Perceptron
+from .networks import Adam, Perceptron, Variance
 
 __all__ = ["Folder", "arrays_of", "restore"]
 
@@ -34,6 +34,8 @@ def arrays_of(value: Any) -> dict[str, np.ndarray]:
         value = value.arrays()
     elif isinstance(value, Perceptron):
         value = value.values
+    elif isinstance(value, Variance):
+        return {"": value.state}
     elif hasattr(value, "parameters"):
         value = value.parameters
     items = value.items() if isinstance(value, Mapping) else enumerate(value)
@@ -42,8 +44,8 @@ def arrays_of(value: Any) -> dict[str, np.ndarray]:
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The inverse of `arrays_of`, in place where that can be; returns the value."""
-    if isinstance(value, np.ndarray):
-        value[...] = arrays[""]
+    if isinstance(value, np.ndarray | Variance):
+        (value if isinstance(value, np.ndarray) else value.state)[...] = arrays[""]
         return value
     if isinstance(value, int | float):
         return type(value)(arrays[""])

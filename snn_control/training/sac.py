@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DescriptionError
 from .environments import Environments
 from .learner import Learner
-from .networks import Adam, Perceptron
+from .networks import Adam, Perceptron, Variance
 from .policy import LOG_ROOT, Gaussian, distributions
 
 __all__ = ["SAC", "SACSettings"]
@@ -29,7 +29,7 @@ class SACSettings:
 
     length : of a sequence; rows : sequences of an update
     every : steps of the environment between updates; random : steps at first without the policy
-    correlation : of what is tried in these, from step to step
+    correlation : of what every other environment tries, from step to step: it gets further than steps of their own do
     discount, follow : gamma, and how fast the target critics follow
     temperature : at first; it follows the entropy of -1 an output
     rate, critic_rate : of Adam; norm : of the gradients
@@ -42,7 +42,7 @@ class SACSettings:
     length: int = 4
     rows: int = 32
     every: float = 1.0
-    random: int = 1500
+    random: int = 3000
     correlation: float = 0.97
     discount: float = 0.99
     follow: float = 0.01
@@ -101,7 +101,7 @@ class SAC(Learner):
         self.judges = [Adam(critic.values, s.critic_rate, s.norm * 10) for critic in self.critics]
         self.log_temperature = np.full(1, np.log(s.temperature), np.float32)
         self.heat = Adam([self.log_temperature], 3e-3)
-        self.returns = np.array([0.0, 1.0, 1e-4])
+        self.returns = Variance()
         self.count = 0
         self.memory: dict[str, np.ndarray] = {}
 
@@ -111,17 +111,18 @@ class SAC(Learner):
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
         self.student.refresh(batch)
         batch.reset()
+        keep = np.where(np.arange(n) % 2, 0, s.correlation)[:, None]
         noise, sums, owed, report = np.zeros((n, self.m), np.float32), np.zeros(n), 0.0, {}
         for k in range(s.steps // n):
             before = self.student.remember(batch)
             heads = self.student.step(batch, inputs, start)
             features = envs.interface.features(inputs)
             fresh = rng.normal(size=noise.shape).astype(np.float32)
+            noise = np.where(start[:, None], fresh, keep * noise + np.sqrt(1 - keep**2) * fresh).astype(np.float32)
             if self.count * n < s.random:
-                noise = np.where(start[:, None], fresh, s.correlation * noise + np.sqrt(1 - s.correlation**2) * fresh)
                 tried = np.tanh(1.5 * noise)
             else:
-                tried = self.try_out(self.mean(heads), features, fresh)[0]
+                tried = self.try_out(self.mean(heads), features, noise)[0]
             found = envs.step(self.commands(tried))
             last_of_phase = k == s.steps // n - 1  # the next phase begins anew
             self.keep(
@@ -137,7 +138,7 @@ class SAC(Learner):
                 **{f"inputs.{name}": value for name, value in inputs.items()},
             )
             sums = s.discount * sums + found.reward
-            self.measure(sums)
+            self.returns.add(sums)
             sums[found.over] = 0
             inputs, start = found.inputs, found.over
             if self.count * n >= s.random:
@@ -164,13 +165,6 @@ class SAC(Learner):
         tried = np.tanh(mean + np.exp(log) * noise)
         density = (-0.5 * noise**2 - log - LOG_ROOT - np.log(1 - tried**2 + 1e-6)).sum(-1)
         return tried, density, layers, log, raw
-
-    def measure(self, sums: np.ndarray) -> None:
-        mean, variance, count = self.returns
-        n, d = sums.size, sums.mean() - mean
-        total = count + n
-        variance = (variance * count + sums.var() * n + d * d * count * n / total) / total
-        self.returns[:] = mean + d * n / total, variance, total
 
     @property
     def replay(self) -> dict[str, np.ndarray]:
@@ -215,7 +209,7 @@ class SAC(Learner):
         flat = features[seen].reshape(length * rows, -1)
         ahead = np.concatenate([m["next_features"][at, column][seen], tried[1:]], axis=-1).reshape(length * rows, -1)
         worth = np.minimum(*(target(ahead)[:, 0] for target in self.targets)) - temperature * density[1:].reshape(-1)
-        scale = np.float32(s.reward_spread / np.sqrt(self.returns[1] + 1e-8))
+        scale = np.float32(s.reward_spread) / self.returns.deviation
         goal = m["reward"][at, column][seen].reshape(-1) * scale
         goal = goal + np.float32(s.discount) * np.where(terminated.reshape(-1), 0, worth)
         done = np.concatenate([flat, m["tried"][at, column][seen].reshape(length * rows, -1)], axis=1)

@@ -204,12 +204,8 @@ def fire_backward(
                     g = g + ga[i]
                 threshold = g * d  # minus the derivative by the threshold
                 after = gv[i]
-                if free_i < ZERO:
-                    gu = ZERO
-                elif delayed or subtract:
-                    gu = (after + threshold) * free_i
-                else:
-                    gu = (after * (ONE - s) + threshold) * free_i
+                kept_by_reset = ONE if delayed or subtract else ONE - s
+                gu = (after * kept_by_reset + threshold) * max(free_i, ZERO)
                 if want:
                     add_linear(gp, i, gu, threshold, before, current[t, r, i])
                     if not delayed:
