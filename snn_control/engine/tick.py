@@ -60,7 +60,7 @@ def take_control(header):
         restart(header)
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def encode(table):
     """Take the control words and the inputs of the io block, and encode. Returns the address of the next row."""
     header = i64(table, len(HEADER))
@@ -69,7 +69,7 @@ def encode(table):
     return run_rows(table + ROW, header[BEFORE])
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def run_steps(table, first_step):
     """The network's steps, what decodes them, and the guard."""
     header = i64(table, len(HEADER))
@@ -82,7 +82,7 @@ def run_steps(table, first_step):
     clock[0] += 1
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def tick(table):
     """All of a tick: encode, step, decode, guard."""
     run_steps(table, encode(table))
