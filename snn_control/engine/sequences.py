@@ -14,10 +14,10 @@ from numba.extending import register_jitable
 from .bound import Bound
 from .compile import compile_function
 from .facts import PopulationFacts
-from .kernels.spikes import HEADER, slot_of_step
-from .memory import f32, i64, u8, u16, u32
+from .memory import f32, i64, u8
 from .program import STATE, Place
 from .slots import AGE, FRESH, SLOT_WORDS, clear_marks
+from .spike_ring import spikes_in_ring, times_fired
 from .tick import encode, run_steps
 
 __all__ = ["run"]
@@ -45,13 +45,11 @@ def copy_kept(lists, n, at, row):
 def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
     """The lists of the ``steps`` steps before ``end`` -> float32 (n,) each, ``row`` bytes apart."""
     for k in range(steps):
-        slot = slot_of_step(row_of_ring, ring[1], ring[2], end - steps + k)
-        count, to = i64(slot, 1)[0], f32(target + k * row, n)
-        fired, times = u32(slot + HEADER, count), u16(slot + ring[3], count if ring[3] != 0 else 0)
+        spikes, to = spikes_in_ring(row_of_ring, ring[1], ring[2], ring[3], end - steps + k), f32(target + k * row, n)
         for i in range(n):
             to[i] = 0
-        for j in range(count):
-            to[fired[j]] = times[j] if times.size > 0 else 1
+        for j in range(spikes.fired.size):
+            to[spikes.fired[j]] = times_fired(spikes, j)
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):

@@ -14,7 +14,7 @@ from .facts import PopulationFacts
 from .kernels.spikes import HEADER, SpikeList, slot_of_step
 from .memory import i64, u16, u32
 
-__all__ = ["RING_WORDS", "SpikeRing", "ring_words", "spikes_of_step", "times_fired"]
+__all__ = ["RING_WORDS", "SpikeRing", "ring_words", "spikes_in_ring", "spikes_of_step", "times_fired"]
 
 RING_WORDS = 4  # address of the ring, bytes of a slot, slots, where in a slot the multiplicities stand (0: all are 1)
 
@@ -28,7 +28,13 @@ def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int
 def spikes_of_step(words, step):
     """The `SpikeList` of a step that is still in the ring; ``words`` is the address of its `ring_words`."""
     ring = i64(words, RING_WORDS)
-    slot, multiplicity = slot_of_step(ring[0], ring[1], ring[2], step), ring[3]
+    return spikes_in_ring(ring[0], ring[1], ring[2], ring[3], step)
+
+
+@register_jitable
+def spikes_in_ring(ring, stride, slots, multiplicity, step):
+    """The `SpikeList` of a step, of a ring of which the four words are given one by one."""
+    slot = slot_of_step(ring, stride, slots, step)
     count = i64(slot, 1)[0]
     return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
 

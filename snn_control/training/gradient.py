@@ -242,7 +242,6 @@ def _groups(steps: list[_Step], counts: Callable[[_Step, Signal], bool]) -> list
                 for read, delay in other.reads:
                     if read == write and counts(other, read):
                         follows[k].append((j, delay))
-    # those that add to the same signal
     found = []
     for members in _cycles(follows):
         inside = set(members)

@@ -126,6 +126,9 @@ class Parameters:
     def __init__(
         self, spec: ControllerSpec, chosen: Mapping[str, Mapping[str, float]], rng: np.random.Generator
     ) -> None:
+        if spec.reset_each_tick:
+            rule = "cannot be trained: gradients go over many ticks"
+            raise DescriptionError("reset_each_tick", True, rule, "leave it out")
         sizes = {p.name: p.size for p in spec.network.populations}
         sizes |= _sizes_of_inputs(build_program(spec), spec)
         self.parameters = _choose(_known(spec, sizes, rng), chosen)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..batch import Batch
 from ..engine.kernels.spikes import HEADER
-from ..engine.program import STATE, Place, Program
+from ..engine.program import STATE, Place, Program, aligned, element
 from ..engine.registry import kernel
 from .adjoints.adjoint import signal
 from .adjoints.tape import Signal, Tape
@@ -19,12 +19,11 @@ __all__ = ["Student", "heads_of", "writable"]
 
 
 def writable(program: Program) -> Program:
-    """The same Program with blocks of its own that may be written to."""
+    """A copy of a Program whose constants and initial state may be written to."""
     copy = Program(*program.__reduce__()[1])
     for name in ("constants", "initial_state"):
         block = getattr(program, name)
-        own = np.empty(block.size + 64, np.uint8)
-        own = own[-own.ctypes.data % 64 :][: block.size]
+        own = aligned(block.size)
         own[:] = block
         object.__setattr__(copy, name, own)
     return copy
@@ -38,13 +37,9 @@ def heads_of(program: Program) -> dict[str, Place]:
         inner = next(
             (f"{output.name}.{kind}" for kind in ("scores", "sum") if f"{output.name}.{kind}" in program.names), ""
         )
-        heads[output.name] = program.names[inner] if inner else _part(raw, first, output.size)
+        heads[output.name] = program.names[inner] if inner else element(raw, first, output.size)
         first += output.size
     return heads
-
-
-def _part(place: Place, first: int, size: int) -> Place:
-    return Place(place.kind, place.offset + 4 * first, place.dtype, (size,))
 
 
 class Student:

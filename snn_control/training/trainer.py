@@ -52,7 +52,7 @@ PATIENCE = 5  # phases without a better validation, after which training is over
 
 @dataclass(frozen=True)
 class Phase:
-    """What a callback is told at the end of a phase.
+    """A phase that is over, for a callback that shows progress.
 
     score, best : mean return of the validation, and the best so far
     steps, budget : of the environment

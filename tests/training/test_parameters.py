@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snn_control.controller import build_program
-from snn_control.errors import DescriptionError
-from snn_control.network import LIF
+from snn_control.errors import DescriptionError, ProgramError
+from snn_control.network import LIF, AdEx
 from snn_control.training.parameters import DEFAULT, Parameters
 from snn_control.training.student import Student
 
@@ -57,6 +59,23 @@ def test_a_gradient_by_the_time_constant_is_that_of_differences():
 def test_wrong_patterns_are_named():
     with pytest.raises(DescriptionError, match=r"hiden\.bias.*fits nothing"):
         Parameters(feedforward(np.random.default_rng(1)).spec(), {"hiden.bias": {}}, np.random.default_rng(0))
+
+
+def test_what_has_no_gradient_is_refused_by_name():
+    rng = np.random.default_rng(0)
+    spec = feedforward(rng).spec()
+    with pytest.raises(DescriptionError, match="reset_each_tick = True: cannot be trained"):
+        Parameters(replace(spec, reset_each_tick=True), DEFAULT, rng)
+    first, *others = spec.network.populations
+    for neuron, says in (
+        (AdEx(), "a: cannot be differentiated: kernel 'adex' has no adjoint"),
+        (replace(first.neuron, several=True), "a: cannot be differentiated: kernel 'integrate_and_fire' with several"),
+    ):
+        populations = (replace(first, neuron=neuron), *others)
+        changed = replace(spec, network=replace(spec.network, populations=populations))
+        parameters = Parameters(changed, {"x->a.weights": {}}, rng)
+        with pytest.raises(ProgramError, match=says):
+            Student(parameters.program, parameters.places)
 
 
 def test_values_stay_within_limits():
