@@ -171,7 +171,7 @@ def test_an_encoder_of_the_wrong_kind_of_input_is_refused():
 # of another package --------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Constant(Encoder):
-    """The same current whatever arrives."""
+    """Gives the same current for every input."""
 
     amount: float
     neuron: object = None
