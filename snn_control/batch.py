@@ -71,6 +71,8 @@ class Batch(Stepped):
     def _tick(self) -> None:
         tables = self.bound.tables
         self._run_tables(int(tables.ctypes.data), tables.strides[0], self.n)
+        for observe in self.observers:
+            observe()
 
     def _give(self, name: str, value: Any) -> None:
         path, takers, data = f"observation['{name}']", self._take[name], self._data.get(name)

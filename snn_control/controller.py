@@ -79,7 +79,12 @@ def alone(method: Method) -> Method:
 
 
 class Stepped:
-    """What a `Controller` and a `snn_control.batch.Batch` have in common: the inputs and states of a bound Program."""
+    """What a `Controller` and a `snn_control.batch.Batch` have in common: the inputs and states of a bound Program.
+
+    Attributes
+    ----------
+    observers : called after each tick of a step, as recorders of `snn_control.record` are
+    """
 
     def __init__(self, program: Program, repeat: int, rows: int | None = None) -> None:
         self.program, self.repeat = program, repeat
@@ -92,6 +97,7 @@ class Stepped:
         self._control = self.bound.array("control")
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._lock = threading.RLock()
+        self.observers: list[Callable[[], object]] = []
         self._reset(...)
 
     def _check_names(self, observation: Mapping[str, Any]) -> None:
@@ -141,10 +147,6 @@ class Controller(Stepped):
     ----------
     program : what to run
     repeat : ticks in one `step`; the inputs are given to the first
-
-    Attributes
-    ----------
-    observers : called after each tick, as recorders of `snn_control.record` are
     """
 
     def __init__(self, program: Program, repeat: int = 1) -> None:
@@ -155,7 +157,6 @@ class Controller(Stepped):
         self._command, self._guard = bound.array("command"), bound.array("guard")
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
         self._rules = program.facts.learning
-        self.observers: list[Callable[[], object]] = []
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:

@@ -27,7 +27,7 @@ from .probe import Activity, PopulationProbe
 from .reach import Bounds, reach
 from .synapses import all_synapses
 
-__all__ = ["Health", "PopulationHealth", "diagnose", "neurons_of"]
+__all__ = ["Health", "PopulationHealth", "diagnose", "fires_always", "neurons_of"]
 
 SATURATED = 0.95  # of the spikes that the refractory period leaves room for
 SOME = 0.10  # of a population: fewer dead, saturated or identical neurons are no finding
@@ -235,6 +235,12 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
     return found | {p.name: (f"network.populations.{p.name}", p.neuron) for p in spec.network.populations}
 
 
+def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
+    """(n,) bool: fired in more than 95 % of the steps that the refractory period leaves; ``fired``: in how many."""
+    refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / dt)
+    return fired > SATURATED * steps / np.maximum(refractory, 1)
+
+
 def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     """Judge a controller by its description, and by what it did with a stimulus."""
     stimulus, neurons = activity.stimulus, neurons_of(spec)
@@ -278,8 +284,7 @@ def _population(
     rates = found.spikes / (activity.steps * activity.dt)
     reached = (found.drive_high > found.bias) | (found.drive_low < found.bias)
     silent = (found.spikes == 0) & found.spiking
-    refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / activity.dt)
-    saturated = found.fired > SATURATED * activity.steps / np.maximum(refractory, 1)
+    saturated = fires_always(model, found.fired, activity.steps, activity.dt)
     reached &= silent
     membrane = threshold = None
     if reached.any() and isinstance(model, IF | Threshold):  # linear below the threshold

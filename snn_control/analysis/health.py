@@ -13,7 +13,10 @@ import numpy as np
 from ..coding import ArgmaxDecoder, Output, ValueInput
 from .stimulus import Stimulus
 
-__all__ = ["InputHealth", "OutputHealth", "arrived", "certain", "findings", "input_health", "observed", "output_health"]
+__all__ = [
+    "Arrivals", "InputHealth", "OutputHealth", "arrived", "certain", "findings", "input_health", "observed",
+    "output_health",
+]  # fmt: skip
 
 BEYOND = 0.50  # of the ticks in which an input is beyond its range
 AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
@@ -46,6 +49,50 @@ class InputHealth:
     span: tuple[float, float]
 
 
+class Arrivals:
+    """Samples of a value input, counted.
+
+    samples : how many
+    beyond : (size,) int64, of how many samples each number was beyond the range
+    lowest, highest : (size,) float64 of the finite values of each number, NaN where there was none
+    """
+
+    def __init__(self, spec: ValueInput) -> None:
+        self.spec, self.samples = spec, 0
+        self.low, self.high = (np.broadcast_to(np.asarray(side, np.float64), spec.size) for side in spec.range)
+        self.beyond = np.zeros(spec.size, np.int64)
+        self.lowest, self.highest = np.full(spec.size, np.nan), np.full(spec.size, np.nan)
+
+    def add(self, rows: np.ndarray) -> None:
+        """(k, size) numbers."""
+        if not len(rows):
+            return
+        self.samples += len(rows)
+        with np.errstate(invalid="ignore"):
+            self.beyond += ((rows < self.low) | (rows > self.high)).sum(axis=0)
+        known = rows if np.isfinite(rows).all() else np.where(np.isfinite(rows), rows, np.nan)
+        self.lowest = np.fmin(self.lowest, np.fmin.reduce(known))
+        self.highest = np.fmax(self.highest, np.fmax.reduce(known))
+
+    def health(self, rejected: int = 0) -> InputHealth | None:
+        """None where nothing arrived."""
+        if not self.samples:
+            return None
+        spec, j = self.spec, int(np.argmax(self.beyond))
+        where = f"inputs.{spec.name}"
+        return InputHealth(
+            where=where,
+            ticks=self.samples,
+            rejected=rejected,
+            clamped=float(self.beyond[j] / self.samples),
+            worst=where + (f"[{j}]" if spec.size > 1 else ""),
+            low=float(self.low[j]),
+            high=float(self.high[j]),
+            unit=spec.unit,
+            span=(float(self.lowest[j]), float(self.highest[j])),
+        )
+
+
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
     """Health of an input; None where nothing arrived at it. ``counters`` : of `Controller.counters`, of this input."""
     logged = stimulus.log.inputs.get(spec.name)
@@ -53,26 +100,9 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
         return None
     rows = logged["values"][logged["fresh"] != 0]
     arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, NaN alone stands for nothing that arrived
-    rows, missing = rows[arrived], int((~arrived).sum())
-    if not len(rows):
-        return None
-    low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size) for side in spec.range)
-    with np.errstate(invalid="ignore"):
-        beyond = ((rows < low) | (rows > high)).mean(axis=0)
-    j = int(np.argmax(beyond))
-    known = rows[np.isfinite(rows[:, j]), j]
-    where = f"inputs.{spec.name}"
-    return InputHealth(
-        where=where,
-        ticks=len(rows),
-        rejected=max(0, counters["rejected"] - missing),
-        clamped=float(beyond[j]),
-        worst=where + (f"[{j}]" if spec.size > 1 else ""),
-        low=float(low[j]),
-        high=float(high[j]),
-        unit=spec.unit,
-        span=(float(known.min()), float(known.max())) if len(known) else (math.nan, math.nan),
-    )
+    found = Arrivals(spec)
+    found.add(rows[arrived])
+    return found.health(max(0, counters["rejected"] - int((~arrived).sum())))
 
 
 def arrived(i: InputHealth) -> Iterator[str]:
@@ -102,6 +132,7 @@ class OutputHealth:
     swings_hz : how often a second it went there and back, each way by more than a quarter of its limits' distance,
         however many ticks that took; 0 without finite limits on both sides
     swing : median of these ways
+    changes_hz, sign_changes_hz : how often a second it became another, and of another sign, 0 being of none
     low, high, unit : the limits, infinite where there are none
     rest : the command while all that it decodes is silent
     span : smallest and largest command
@@ -118,6 +149,8 @@ class OutputHealth:
     seconds: float
     swings_hz: float
     swing: float
+    changes_hz: float
+    sign_changes_hz: float
     low: float
     high: float
     unit: str
@@ -175,6 +208,9 @@ def output_health(
     def share(hits: np.ndarray) -> float:
         return float(hits.sum() / ticks) if judged else 0.0
 
+    def a_second(times: int) -> float:
+        return times / (ticks * period) if ticks else 0.0
+
     ways = _ways(commanded, FAR * (high - low)) if judged and math.isfinite(high - low) else np.zeros(0)
     return OutputHealth(
         where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
@@ -184,8 +220,10 @@ def output_health(
         at_high=share(commanded >= high - near),
         slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)),
         seconds=ticks * period,
-        swings_hz=len(ways) / 2 / (ticks * period) if ticks else 0.0,
+        swings_hz=a_second(len(ways)) / 2,
         swing=float(np.median(ways)) if len(ways) else 0.0,
+        changes_hz=a_second(int(np.count_nonzero(change))),
+        sign_changes_hz=a_second(_sign_changes(command, live)),
         low=low,
         high=high,
         unit=spec.unit,
@@ -193,6 +231,13 @@ def output_health(
         span=(float(commanded.min()), float(commanded.max())) if ticks else (math.nan, math.nan),
         possible=(possible[0], possible[1]),
     )
+
+
+def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
+    """How often the sign changes, but not over ticks that are not live."""
+    at = np.flatnonzero(live & (command != 0))
+    positive, gaps = command[at] > 0, np.cumsum(~live)[at]
+    return int(np.count_nonzero(np.diff(positive) & (np.diff(gaps) == 0)))
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:

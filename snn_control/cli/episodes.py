@@ -14,14 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.conduct import Conduct, Watcher, conduct_rows
 from ..controller import Controller
+from ..controller_file import ControllerSpec, load_spec
+from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault
 from ..resources import controller_path
 from ..training.rollout import play
-from .common import make_environment
+from .common import make_environment, table
 from .processes import end_with_parent
 
-__all__ = ["CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "in_processes"]
+__all__ = [
+    "CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "conduct_of", "in_processes", "print_conduct",
+]  # fmt: skip
 
 CONTROLLER, CHANCE = "controller", "chance"
 #: who acts, seed of the episode
@@ -53,7 +58,9 @@ class Player:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.controller = Controller.load(controller_path(world.file, "FILE"))
+        path = controller_path(world.file, "FILE")
+        self.spec = None if path.suffix == ".npz" else load_spec(path)  # a saved Program has no description
+        self.controller = Controller.load(path) if self.spec is None else Controller.from_spec(self.spec)
         self.env = make_environment(world.environment, world.arguments)
 
     def others(self) -> tuple[str, ...]:
@@ -98,10 +105,13 @@ class Player:
             action = controller.predict(observation)[0]
             return np.reshape(action, shape) if whole else action
 
+        watcher = Watcher(controller)
+        controller.observers.append(watcher)
         start = time.perf_counter()
         controller.reset(self.world.keep_learning)
         rewards, info = play(self.env, choose, seed, self.world.steps)
         seconds, counted = time.perf_counter() - start - observing, controller.counters()
+        controller.observers.remove(watcher)
         simulated = counted["ticks"] * controller.program.facts.period
         spikes, operations = sum(counted["spikes"].values()), counted["synaptic_operations"]
         return _row(seed, rewards, info) | {
@@ -112,12 +122,39 @@ class Player:
             "synaptic_operations_a_second": operations / simulated,
             "faults": counted["guard"]["faults"],
             "safe_ticks": counted["guard"]["safe_ticks"],
+            "conduct": watcher.take(),
         }
 
 
 def _row(seed: int, rewards: np.ndarray, info: Mapping[str, Any]) -> dict[str, Any]:
     row = {"seed": seed, "steps": len(rewards), "return": float(rewards.sum())}
     return row | {f"score.{key}": float(value) for key, value in info.get("score", {}).items()}
+
+
+# conduct -----------------------------------------------------------------------------------------------------
+MOST_ROWS = 24  # numbers of the command, or populations, that are shown
+HEADINGS = {
+    "changes_hz": "changes/s", "sign_changes_hz": "sign changes/s", "at_a_limit": "at a limit", "neurons": "neurons",
+    "never": "never fired", "always": "always fired",
+}  # fmt: skip
+
+
+def conduct_of(spec: ControllerSpec | None, program: Program, episodes: Sequence[Conduct]) -> dict[str, Any]:
+    """`conduct_rows`, empty where there is no description or no episode."""
+    return conduct_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
+
+
+def print_conduct(found: Mapping[str, Any]) -> None:
+    """Tables of `conduct_of`."""
+    for title, columns in (
+        ("commands", ("changes_hz", "sign_changes_hz", "at_a_limit")),
+        ("neurons", ("neurons", "never", "always")),
+    ):
+        rows = found[title][:MOST_ROWS]
+        told = [key for key in columns if any(row[key] is not None for row in rows)]
+        shown = [[row["where"], *("-" if row[key] is None else row[key] for key in told)] for row in rows]
+        if rows:
+            table("", [title, *(HEADINGS[key] for key in told)], shown)
 
 
 # processes ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ..files import writing
 from ..record.input_log import InputLogRecorder
 from ..training.rollout import Spread
 from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
-from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes
+from .episodes import CHANCE, CONTROLLER, Player, Task, World, conduct_of, in_processes, print_conduct
 
 MORE = """\
 Beside the controller stands chance: the same episodes with random actions; and the classical controller that the
@@ -135,9 +135,13 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
         player.env = make_environment(world.environment, world.arguments, render_mode="rgb_array")
         video = EpisodeVideo(options.video, player.env)
 
+    def forget() -> None:
+        if recorder in controller.observers:
+            controller.observers.remove(recorder)
+
     def before_step() -> None:
         if recorder and not recorder.has_room(controller.repeat):
-            controller.observers.clear()
+            forget()
         if video:
             video.take()
 
@@ -147,7 +151,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
         row = player.play(*task, before_step)
         if video:
             video.take()
-    controller.observers.clear()
+    forget()
     if recorder:
         with writing("--record", options.record):
             recorder.save(options.record)
@@ -163,7 +167,8 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 # output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """The JSON object without times and processes."""
-    rows, learns = played[CONTROLLER], player.controller.program.facts.learning
+    rows, program = played[CONTROLLER], player.controller.program
+    conduct = [row.pop("conduct") for row in rows]
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))
@@ -172,7 +177,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         "environment": options.env,
         "arguments": options.arg,
         "controller": options.file,
-        "learning": ("kept" if options.keep_learning else "reset") if learns else "none",
+        "learning": ("kept" if options.keep_learning else "reset") if program.facts.learning else "none",
         **_figures(rows),
         "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
         "better_than_chance": _spread(gains, "worst", "best") if gains else None,
@@ -180,6 +185,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         "score_units": dict(player.env.metadata.get("score_units") or {}),
         "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
         "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
+        **conduct_of(player.spec, program, conduct),
     }
 
 
@@ -205,6 +211,7 @@ def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]
     shown = [_line(who, one) for who, one in [("controller", result), *result["compared"].items()]]
     columns = ["return", "episodes", "mean", "± 95 %", "std", "worst", "best", "steps"]
     table(title if len(rows) > MOST_ROWS else "", columns, shown)
+    print_conduct(result)
     gain, threshold = result["better_than_chance"], result["reward_threshold"]
     if gain and gain["interval"]:
         low, high = gain["interval"]

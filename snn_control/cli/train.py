@@ -133,19 +133,24 @@ def _head(options: argparse.Namespace, trained: Trained) -> str:
 
 
 def _tell(options: argparse.Namespace, trained: Trained, out: Path, arguments: dict[str, Any]) -> None:
+    from ..controller import build_program
+    from .episodes import conduct_of, print_conduct
+
     e = trained.evaluation
+    conduct = conduct_of(trained.spec, build_program(trained.spec), e.conduct)
     rows = {"controller": _spread(e.returns), **_others(out, options.env, arguments, e.seeds)}
     if options.json:
         found = {
             "file": str(out), "env": options.env, "arguments": arguments, "how": trained.how, "steps": trained.steps,
             "phases": len(trained.history), "episodes": len(e.returns), **rows.pop("controller"),
             "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
-            "compared": rows,
+            **conduct, "compared": rows,
         }  # fmt: skip
         print_json(json.loads(json.dumps(found)))
         return
     title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes a step"
     table(title, ["", *rows["controller"]], [[who, *row.values()] for who, row in rows.items()])
+    print_conduct(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     print(f"{out}: written. Next: snn_control run --env {where} {out}")
 

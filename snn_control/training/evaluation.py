@@ -3,67 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..analysis.conduct import Conduct, Watcher
+from ..analysis.health import Arrivals
 from ..batch import Batch
 from ..engine.program import Program
 from .environments import Interface
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "with_environments"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What episodes gave, an array an episode.
+    """What episodes gave, an array or list an episode.
 
-    seeds : of the episodes; returns : undiscounted; steps : of the environment; spikes, operations : in such a step
+    seeds : of the episodes; returns : undiscounted; steps : of the environment
+    spikes_of : population -> spikes in such a step; operations_of : label of a projection, linear encoder or decoder ->
+        its synaptic operations in such a step
+    conduct : commands, and who fired
+    arrivals : input of numbers -> what arrived at it in all episodes
     """
 
     seeds: np.ndarray
     returns: np.ndarray
     steps: np.ndarray
-    spikes: np.ndarray
-    operations: np.ndarray
+    spikes_of: dict[str, np.ndarray]
+    operations_of: dict[str, np.ndarray]
+    conduct: list[Conduct]
+    arrivals: dict[str, Arrivals]
 
     @property
     def score(self) -> float:
         return float(self.returns.mean())
 
+    @property
+    def spikes(self) -> np.ndarray:
+        """Of all populations."""
+        return sum(self.spikes_of.values(), np.zeros(len(self.seeds)))
+
+    @property
+    def operations(self) -> np.ndarray:
+        return sum(self.operations_of.values(), np.zeros(len(self.seeds)))
+
 
 def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
-    """An episode for each seed, side by side in as many environments; commands are those of the engine."""
-    n = len(seeds)
+    """An episode for each seed, side by side in the environments, of which each that is free takes the next; commands
+    are those of the engine."""
+    n, episodes = min(len(envs), len(seeds)), len(seeds)
     batch = Batch(program, n, program.facts.repeat)
-    observations = [env.reset(seed=int(seed))[0] for env, seed in zip(envs, seeds, strict=True)]
-    returns, steps, alive = np.zeros(n), np.zeros(n, np.int64), np.ones(n, bool)
-    counters = np.zeros((2, n))
-    while alive.any():
-        commands = batch.step(interface.observe_list(observations))
+    watcher = Watcher(batch)
+    batch.observers.append(watcher)
+    observations = [env.reset(seed=int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
+    plays, following = np.arange(n), n  # which episode each environment plays, -1: none any more
+    returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
+    facts = program.facts
+    spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
+    conduct: list[Conduct] = [None] * episodes  # type: ignore[list-item]
+    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items()}
+    while (plays >= 0).any():
+        inputs = interface.observe_list(observations)
+        for name, rows in inputs.items():
+            arrivals[name].add(rows[plays >= 0])
+        commands = batch.step(inputs)
         actions = interface.act([commands[one.name] for one in interface.outputs])
-        for k in np.flatnonzero(alive):
+        for k in np.flatnonzero(plays >= 0):
+            e = plays[k]
             observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
-            returns[k] += float(reward)
-            steps[k] += 1
+            returns[e] += float(reward)
+            steps[e] += 1
             if terminated or truncated:
-                alive[k] = False
-                counters[:, k] = batch.array("spike_counts")[k].sum(), batch.array("synaptic_operations")[k].sum()
-    return Evaluation(np.array(seeds), returns, steps, *(counters / steps))
+                spikes[e] = batch.array("spike_counts")[k, : len(facts.spiking)]
+                operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)]
+                conduct[e], plays[k] = watcher.take(k), -1
+                if following < episodes:
+                    batch.reset(int(k))
+                    observations[k] = envs[k].reset(seed=int(seeds[following]))[0]
+                    plays[k], following = following, following + 1
+    spikes, operations = spikes / steps[:, None], operations / steps[:, None]
+    operations_of: dict[str, np.ndarray] = {}
+    for one, column in zip(facts.counted, operations.T, strict=True):
+        operations_of[one.label] = column + operations_of.get(one.label, 0.0)  # projections may share their ends
+    spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
+    return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
 
 
-def in_parts(
+def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """``evaluate`` for many seeds with at most ``most`` environments, which are kept."""
+    """`evaluate` for these seeds with at most ``most`` environments, which are kept."""
     envs = [make() for _ in range(min(most, len(seeds)))]
-
-    def run(program: Program, interface: Interface) -> Evaluation:
-        parts = [
-            evaluate(program, interface, envs[: len(seeds[k : k + most])], seeds[k : k + most])
-            for k in range(0, len(seeds), most)
-        ]
-        return Evaluation(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Evaluation)))
-
-    return run
+    return lambda program, interface: evaluate(program, interface, envs, seeds)

@@ -23,7 +23,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError
 from ..resources import controller_path
 from .environments import Environments
-from .evaluation import Evaluation, in_parts
+from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings
 from .learner import Learner
@@ -188,7 +188,7 @@ class _Run:
         self.learner, self.settings, self.make, self.folder = learner, settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
-        self.validate = in_parts(make, [VALIDATION + k for k in range(SHORT)])
+        self.validate = with_environments(make, [VALIDATION + k for k in range(SHORT)])
         self.phases = max(1, settings.budget // learner.steps_of_a_phase)
         self.history: list[dict[str, Any]] = []
         self.candidates: list[tuple[float, list[np.ndarray]]] = []
@@ -207,7 +207,7 @@ class _Run:
         self._take(self.candidates[0][1] if ended and self.candidates else self._best())
         spec = learner.parameters.spec
         seeds = [FINAL + k for k in range(SHORT if ended else LONG)]
-        final = in_parts(self.make, seeds)(build_program(spec), self.envs.interface)
+        final = with_environments(self.make, seeds)(build_program(spec), self.envs.interface)
         steps = len(self.history) * learner.steps_of_a_phase
         return Trained(spec, self.how, final, self.history, steps, ended)
 
@@ -261,7 +261,7 @@ class _Run:
             return [p.values for p in parameters.parameters]
         if len(self.candidates) == 1:
             return self.candidates[0][1]
-        look, scores = in_parts(self.make, [VALIDATION + SHORT + k for k in range(LONG)]), []
+        look, scores = with_environments(self.make, [VALIDATION + SHORT + k for k in range(LONG)]), []
         for _, values in self.candidates:
             self._take(values)
             scores.append(look(self._program(), self.envs.interface).score)

@@ -123,8 +123,13 @@ def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsy
     text = (tmp_path / "trained.yaml").read_text()
     assert f"# Made by: snn_control train {file} --env CartPole-v1 --seed 2 --steps 10300" in text
     assert "of 4 episodes" in text
-    code, out, _ = call(capsys, "run", "--env", "CartPole-v1", "--episodes", 1, "--json", tmp_path / "trained.yaml")
-    assert code == 0
+    same = ("--episodes", 4, "--seed", 1_500_000_000, "--alone", "--json")
+    code, out, _ = call(capsys, "run", "--env", "CartPole-v1", *same, tmp_path / "trained.yaml")
+    run = json.loads(out)
+    assert (code, run["return"]["mean"], run["return"]["worst"]) == (0, found["mean"], found["worst"])
+    assert (run["commands"], run["neurons"]) == (found["commands"], found["neurons"])
+    assert found["neurons"][0]["where"] == "network.populations.h"
+    assert found["commands"][0]["changes_hz"] > 0
     code, _, err = call(capsys, *common, "--seed", 3, "--steps", 10_300)
     assert (code, "holds a run of another seed" in err) == (2, True)
     assert (tmp_path / "run" / "progress.csv").read_text().startswith("phase,steps,score")
