@@ -120,15 +120,18 @@ def guard(
             reason |= OUTPUT_NOT_FINITE
     faulted = latch(words, reason, release, control[RELEASE])
     elapsed = min(max(control[ELAPSED], 1), MOST_ELAPSED)
+    clamps = slewed = 0
     for j in range(m):
         low, high, slew, y = limits.low[j], limits.high[j], limits.slew[j] * elapsed, limits.safe[j]
         if not faulted:
             y = within(np.float64(raw[j]), low, high)
-            words[CLAMPS] += y != raw[j]
+            clamps += y != raw[j]
         if (not faulted) | (ramp[j] != 0):
             z = within(y, previous[j] - slew, previous[j] + slew)
-            words[SLEWED] += z != y
+            slewed += z != y
             y = z
         y = within(y, low, high)  # last of all, whatever the last command was
         previous[j] = y
         command[j] = y
+    words[CLAMPS] += clamps
+    words[SLEWED] += slewed
