@@ -21,9 +21,20 @@ from .engine.slots import AGE, FRESH
 from .engine.tick import TABLES, run_tables
 from .errors import InputError, ProgramError
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "encoded_of"]
 
 Rows = int | slice | np.ndarray | list | None
+
+
+def encoded_of(program: Program, name: str) -> Place | None:
+    """What an input gives to the network: (n,) float32 of the state, written by its encoder once a tick."""
+    found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
+    return next((place for place in found if place is not None), None)
+
+
+def _in_ticks(array: np.ndarray) -> np.ndarray:
+    """(steps, n, repeat, cells) -> (ticks, n, cells)."""
+    return np.ascontiguousarray(array.swapaxes(1, 2)).reshape(-1, array.shape[1], array.shape[3])
 
 
 class Batch(Stepped):
@@ -36,6 +47,10 @@ class Batch(Stepped):
     repeat : ticks in one `step`; the inputs are given to the first
 
     Threads may share a batch: each call is done alone.
+
+    Attributes
+    ----------
+    encoded : events input -> place of what its encoder gives to the network in a tick, (cells,) float32
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1) -> None:
@@ -47,32 +62,40 @@ class Batch(Stepped):
         self._take = {k: [input_taker(program, *row, one) for row in blocks] for k, one in self.inputs.items()}
         self._run_tables = compile_function(run_tables, TABLES)
         self._first_io = self.bound.io[0].copy()
+        places = {name: encoded_of(program, name) for name, one in self.inputs.items() if one.kind == "events"}
+        self.encoded = {name: place for name, place in places.items() if place is not None}
 
     # stepping ------------------------------------------------------------------------------------------------
     @alone
-    def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def step(self, observation: Mapping[str, Any], encoded: Sequence[Place] = ()) -> dict[Any, np.ndarray]:
         """One tick of every row.
 
         observation : input name -> values (n, size); or a list of n entries, each as `Controller.step` takes it (for
             events always a list). An entry that is None, like an input that is None or absent, did not arrive.
+        encoded : arrays that are recorded as they are before the network's steps
 
-        Returns output name -> (n, size) float64, a copy. Raises InputError for an unknown name or a wrong shape.
+        Returns output name -> (n, size) float64, a copy; and of ``encoded`` place -> (n, repeat, ...). Raises
+        InputError for an unknown name or a wrong shape.
         """
         self._check_names(observation)
-        for name in self.inputs:
-            self._give(name, observation.get(name))
-        self._tick()
-        for _ in range(self.repeat - 1):
+        seen = []
+        for k in range(self.repeat):
             for name in self.inputs:
-                self._give(name, None)
-            self._tick()
-        return {name: command.copy() for name, command in self._commands.items()}
+                self._give(name, observation.get(name) if k == 0 else None)
+            seen.append(self._tick(encoded))
+        found: dict[Any, np.ndarray] = {p: np.stack([tick[p][0] for tick in seen], axis=1) for p in encoded}
+        return found | {name: command.copy() for name, command in self._commands.items()}
 
-    def _tick(self) -> None:
-        tables = self.bound.tables
-        self._run_tables(int(tables.ctypes.data), tables.strides[0], self.n)
+    def _tick(self, encoded: Sequence[Place] = ()) -> dict[Place | str, np.ndarray]:
+        found: dict[Place | str, np.ndarray] = {}
+        if encoded:
+            found = sequences.run(self.bound, self._first_io, None, {}, None, 1, 1, encoded, (), ())
+        else:
+            tables = self.bound.tables
+            self._run_tables(int(tables.ctypes.data), tables.strides[0], self.n)
         for observe in self.observers:
             observe()
+        return found
 
     def _give(self, name: str, value: Any) -> None:
         path, takers, data = f"observation['{name}']", self._take[name], self._data.get(name)
@@ -105,24 +128,25 @@ class Batch(Stepped):
         """Many steps of every row in one compiled call, and what was recorded of them.
 
         observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not
-            arrive
+            arrive. Events input -> (steps, n, repeat, cells) float32, what its encoder gave in each tick when it was
+            recorded by `step`: that is given again, without the events
         starts : (steps, n) bool: the row begins anew, as after a `reset`, before that step
         keep : what is recorded beside the commands: named arrays or places of the state or the io block, as they are
             after each tick; of ``<population>.spikes`` how often each neuron fired in each network step
         encoded : arrays that are recorded as they are before the network's steps
 
         Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks a step; spikes ->
-        (ticks, network steps a tick, n, neurons) float32. Raises InputError for an unknown input, a wrong shape, and an
-        events input.
+        (ticks, network steps a tick, n, neurons) float32. Raises InputError for an unknown input and a wrong shape.
         """
         self._check_names(observations)
-        given = {name: self._sequence(name, value) for name, value in observations.items()}
+        given = {n: self._sequence(n, v) for n, v in observations.items() if n in self._data}
+        again = {n: self._cells(n, v) for n, v in observations.items() if n not in self._data}
         if starts is not None:
             starts = np.ascontiguousarray(starts, np.uint8)
-        arrays = [*given.values(), *([starts] if starts is not None else [])]
-        if len({a.shape[:2] for a in arrays}) != 1 or arrays[0].shape[1] != self.n:
-            shapes = ", ".join(str(a.shape) for a in arrays) or "none"
-            raise InputError(f"observations and starts of shapes {shapes}: must all begin with (steps, {self.n})")
+        shapes = [a.shape for a in [*given.values(), *again.values(), *([starts] if starts is not None else [])]]
+        if len({shape[:2] for shape in shapes}) != 1 or shapes[0][1] != self.n:
+            shown = ", ".join(map(str, shapes)) or "none"
+            raise InputError(f"observations and starts of shapes {shown}: must all begin with (steps, {self.n})")
         names = self.program.names
         rings = {f"{p.name}.spikes": p for p in self.program.facts.populations if p.spiking}
         places = {one: one if isinstance(one, Place) else names[one] for one in [*keep, *encoded] if one not in rings}
@@ -130,8 +154,8 @@ class Batch(Stepped):
         wanted = [rings[one] for one in keep if one in rings]  # type: ignore[index]
         kept = [*commands.values(), *(places[one] for one in keep if one in places)]
         found = sequences.run(
-            self.bound, self._first_io, given, starts, len(arrays[0]) * self.repeat, self.repeat,
-            [places[one] for one in encoded], kept, wanted,
+            self.bound, self._first_io, given, {self.encoded[n]: _in_ticks(a) for n, a in again.items()}, starts,
+            shapes[0][0] * self.repeat, self.repeat, [places[one] for one in encoded], kept, wanted,
         )  # fmt: skip
         result: dict[str | Place, np.ndarray] = {one: found[place] for one, place in places.items()}
         result |= {f"{p.name}.spikes": found[p.name] for p in wanted}
@@ -139,11 +163,17 @@ class Batch(Stepped):
 
     def _sequence(self, name: str, value: Any) -> np.ndarray:
         path, size = f"observations['{name}']", self.inputs[name].size
-        if name not in self._data:
-            raise InputError(f"{path}: is an events input; give events by step")
         array = np.ascontiguousarray(value, np.float64)
         if array.ndim < 2 or array.shape[1] != self.n or array[0, 0].size != size:
             raise InputError(f"{path}: shape {array.shape}: must be (steps, {self.n}, {size})")
+        return array
+
+    def _cells(self, name: str, value: Any) -> np.ndarray:
+        """(steps, n, repeat, cells), of an events input."""
+        array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
+        if array.shape[1:] != shape:
+            rule = f"must be (steps, {', '.join(map(str, shape))}), what its encoder gave; give events by step"
+            raise InputError(f"observations['{name}']: shape {array.shape}: {rule}")
         return array
 
     # state ---------------------------------------------------------------------------------------------------

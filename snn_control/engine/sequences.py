@@ -42,6 +42,13 @@ def copy_kept(lists, n, at, row):
 
 
 @register_jitable
+def copy_back(lists, n, at, row):
+    for k in range(n):
+        put = i64(lists + 32 * k, 4)
+        copy_bytes(put[0] + row * put[1], put[3] + put[2] * at, put[2])
+
+
+@register_jitable
 def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
     """The lists of the ``steps`` steps before ``end`` -> float32 (n,) each, ``row`` bytes apart."""
     for k in range(steps):
@@ -56,13 +63,14 @@ def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, sta
     """See `run`, which makes the words; a table is ``stride`` bytes, of ``period`` [ns].
 
     blocks : state and io block: address in the first row, bytes from row to row, bytes, address of what it begins with
-    counts : how many rows of inputs, of arrays before the steps, of arrays behind the tick, and of rings stand at
-        ``lists``, of 4, 4, 4 and 6 words
+    counts : how many rows of inputs, of arrays that are set before the steps, of those recorded before them, of arrays
+        behind the tick, and of rings stand at ``lists``, of 4, 4, 4, 4 and 6 words
     """
-    block, n = i64(blocks, 4 * n_blocks), i64(counts, 4)
-    early_at = lists + 32 * n[0]
-    keep_at = early_at + 32 * n[1]
-    ring_at = keep_at + 32 * n[2]
+    block, n = i64(blocks, 4 * n_blocks), i64(counts, 5)
+    put_at = lists + 32 * n[0]
+    early_at = put_at + 32 * n[1]
+    keep_at = early_at + 32 * n[2]
+    ring_at = keep_at + 32 * n[3]
     for t in range(ticks):
         given = t // repeat if t % repeat == 0 else -1
         for r in range(rows):
@@ -80,11 +88,12 @@ def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, sta
                 elif slot[AGE] >= 0:
                     slot[AGE] += period
             first_step = encode(tables + r * stride)
-            copy_kept(early_at, n[1], t * rows + r, r)
+            copy_back(put_at, n[1], t * rows + r, r)
+            copy_kept(early_at, n[2], t * rows + r, r)
             run_steps(tables + r * stride, first_step)
-            copy_kept(keep_at, n[2], t * rows + r, r)
+            copy_kept(keep_at, n[3], t * rows + r, r)
             end = i64(clock + r * block[1], 2)[1]
-            for k in range(n[3]):
+            for k in range(n[4]):
                 ring = i64(ring_at + 48 * k, 6)
                 row = 4 * ring[4]
                 target = ring[5] + row * (t * steps * rows + r)
@@ -97,7 +106,8 @@ SIGNATURE = f"void({','.join(['int64'] * 13)})"
 def run(
     bound: Bound,
     first_io: np.ndarray,
-    given: Mapping[str, np.ndarray],
+    given: Mapping[str, np.ndarray] | None,
+    put: Mapping[Place, np.ndarray],
     starts: np.ndarray | None,
     ticks: int,
     repeat: int,
@@ -108,7 +118,10 @@ def run(
     """``ticks`` ticks of each row of a bound Program.
 
     first_io : (bytes,) uint8, what the io block of a row begins with
-    given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick
+    given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: what stands in
+        the io block is taken, in one tick
+    put : array of the state -> (ticks, rows, ...), contiguous: what it is before the network's steps, whatever the
+        inputs were
     starts : (ticks / repeat, rows) uint8: a row begins anew before that tick
     encoded, kept : arrays that are recorded in each tick, before the network's steps and behind the tick
     rings : spiking populations whose spikes are recorded
@@ -117,32 +130,29 @@ def run(
     fired in each step.
     """
     program, rows, found = bound.program, len(bound.state), {}  # type: ignore[var-annotated]
-    gives, early, late, lists = [], [], [], []
-    for one in program.facts.inputs:  # slot and data of the first row, numbers, and where they come from (0: nothing)
+    gives, puts, early, late, lists = [], [], [], [], []
+    for one in (
+        program.facts.inputs if given is not None else ()
+    ):  # slot and data of the first row, numbers, and where they come from (0: nothing)
         value = one.kind == "value"
         data = bound.address(f"{one.name}.data") if value else 0
-        source = given[one.name].ctypes.data if one.name in given else 0
+        source = given[one.name].ctypes.data if one.name in given else 0  # type: ignore[operator,index]
         gives += [bound.address(f"{one.name}.slot"), data, one.size if value else 0, source]
+    for place, values in put.items():  # array of the first row, bytes to that of the next, its bytes, where they are
+        puts += [bound.address(place), bound.state.strides[0], place.n_bytes, values.ctypes.data]
     for places, into in ((encoded, early), (kept, late)):
         for place in places:  # array of the first row, bytes to that of the next, its bytes, and where they go to
-            block, found[place] = (
-                bound.state if place.kind == STATE else bound.io,
-                np.empty((ticks, rows, *place.shape), place.dtype),
-            )
+            block = bound.state if place.kind == STATE else bound.io
+            found[place] = np.empty((ticks, rows, *place.shape), place.dtype)
             into += [bound.address(place), block.strides[0], place.n_bytes, found[place].ctypes.data]
     for p in rings:  # ring of the first row, bytes of a slot, slots, where multiplicities stand, neurons, and where to
         found[p.name] = np.empty((ticks, program.steps, rows, p.size), np.float32)
         ring = bound.address(f"{p.name}.spikes")
         lists += [ring, p.stride, p.slots, p.multiplicity, p.size, found[p.name].ctypes.data]
-    words = np.array([*gives, *early, *late, *lists], np.int64)
-    counts = np.array([len(gives) // 4, len(early) // 4, len(late) // 4, len(lists) // 6], np.int64)
-    blocks = np.array(
-        [
-            (array.ctypes.data, array.strides[0], array.shape[1], initial.ctypes.data)
-            for array, initial in ((bound.state, program.initial_state), (bound.io, first_io))
-        ],
-        np.int64,
-    )
+    words = np.array([*gives, *puts, *early, *late, *lists], np.int64)
+    counts = np.array([*(len(rows_of) // 4 for rows_of in (gives, puts, early, late)), len(lists) // 6], np.int64)
+    whole = ((bound.state, program.initial_state), (bound.io, first_io))
+    blocks = np.array([(a.ctypes.data, a.strides[0], a.shape[1], start.ctypes.data) for a, start in whole], np.int64)
     compile_function(run_sequences, SIGNATURE)(
         bound.table, bound.tables.strides[0], rows, ticks, program.steps, repeat, program.facts.period_ns,
         bound.address("clock"), 0 if starts is None else starts.ctypes.data, blocks.ctypes.data, len(blocks),

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, ValueInput
+from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
-from ..errors import DescriptionError
 from ..spaces import check_action, check_observation, parts_of
 
 __all__ = ["Environments", "Interface", "Transition"]
@@ -19,22 +18,20 @@ __all__ = ["Environments", "Interface", "Transition"]
 class Interface:
     """Between the spaces of an environment and the inputs and outputs of a controller, for many rows at once.
 
-    Raises DescriptionError where the two do not fit, and for an events input.
+    Raises DescriptionError where the two do not fit.
 
     Attributes
     ----------
+    given : inputs that the environment observes
     choices : of each output how many actions it chooses among, 0 where it gives numbers
     """
 
     def __init__(self, spec: ControllerSpec, observation_space: Any, action_space: Any) -> None:
-        for one in spec.inputs:
-            if not isinstance(one, ValueInput):
-                rule = "cannot be trained on yet: what is recorded of a run are numbers"
-                raise DescriptionError(f"inputs.{one.name}.kind", "events", rule)
-        self.inputs: dict[str, ValueInput] = {one.name: one for one in spec.inputs}  # type: ignore[misc]
+        self.inputs: dict[str, Input] = {one.name: one for one in spec.inputs}
         self.outputs = spec.outputs
         self.choices = [o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0 for o in spec.outputs]
-        facts = {name: _Fact(one.size, one.required) for name, one in self.inputs.items()}
+        kinds = {name: "events" if isinstance(one, EventsInput) else "value" for name, one in self.inputs.items()}
+        facts = {n: _Fact(one.size, one.required, kinds[n]) for n, one in self.inputs.items()}  # type: ignore[attr-defined]
         check_observation(facts, observation_space)
         check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
         self._parts = getattr(observation_space, "spaces", None)
@@ -44,25 +41,32 @@ class Interface:
         self._action, self._space = action_space, observation_space
         self._scales = [self._scale(name) for name in self.given]
 
-    def observe(self, observation: Any) -> dict[str, np.ndarray]:
-        """Observations of n environments -> input -> (n, size) float32."""
-        if isinstance(observation, Mapping):
-            return {n: np.asarray(observation[n], np.float32).reshape(-1, self.inputs[n].size) for n in self.given}
-        flat = np.asarray(observation, np.float32)
+    def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
+        """One observation of each of n environments -> value input -> (n, size) float32; events input -> n arrays
+        (events, 4), as `Batch.step` takes them."""
+        if isinstance(observations[0], Mapping):
+            return {name: self._part(name, observations) for name in self.given}
+        flat = np.asarray(observations, np.float32)
         flat = flat.reshape(len(flat), -1)
         cuts = np.cumsum(list(self._sizes.values()))[:-1]
         return {n: np.ascontiguousarray(x) for n, x in zip(self._sizes, np.split(flat, cuts, axis=1), strict=True)}
 
-    def observe_list(self, observations: Sequence[Any]) -> dict[str, np.ndarray]:
-        """As `observe`, of one observation of each environment."""
-        if isinstance(observations[0], Mapping):
-            return self.observe({name: [o[name] for o in observations] for name in self.given})
-        return self.observe(observations)
+    def _part(self, name: str, observations: Sequence[Any]) -> Any:
+        one = self.inputs[name]
+        if not isinstance(one, EventsInput):
+            size = one.size  # type: ignore[attr-defined]
+            return np.asarray([o[name] for o in observations], np.float32).reshape(-1, size)
+        if f"{name}_count" not in observations[0]:
+            return [o[name] for o in observations]
+        return [o[name][: int(np.asarray(o[f"{name}_count"]).reshape(-1)[0])] for o in observations]
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """(centre, half) of an input's range; of a number that counts how many numbers there are, and the first."""
-        one = self.inputs[name]
+        """(centre, half) of an input's range; of a number that counts how many numbers there are, and the first; None
+        of events."""
+        one: Any = self.inputs[name]
+        if isinstance(one, EventsInput):
+            return None
         space = self._parts[name] if isinstance(self._parts, Mapping) else self._space
         if hasattr(space, "n") and space.shape == ():
             return int(space.n), int(getattr(space, "start", 0))
@@ -71,11 +75,19 @@ class Interface:
         low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
         return (low + high) / 2, (high - low) / 2
 
-    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(..., k) float32: all inputs, within -1 .. 1 over their ranges, a choice as one number for each."""
+    def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What was given to the network, (..., size), of events (..., repeat, cells) -> (..., k) float32.
+
+        All are within -1 .. 1: numbers over their ranges, a choice as one number for each, of events the newest cells.
+        """
         found = []
-        for name, (a, b) in zip(self.given, self._scales, strict=True):
-            x = inputs[name]
+        for name, scale in zip(self.given, self._scales, strict=True):
+            x = seen[name]
+            if scale is None:
+                cells = x[..., -1, :]
+                found.append(cells / (1 + np.abs(cells)))
+                continue
+            a, b = scale
             if isinstance(a, int):
                 found.append((x[..., :1] - b == np.arange(a)).astype(np.float32))
             else:
@@ -95,24 +107,24 @@ class Interface:
 
 @dataclass(frozen=True)
 class _Fact:
-    """What `snn_control.spaces` asks of a value input."""
+    """What `snn_control.spaces` asks of an input."""
 
-    size: int
+    size: Any
     required: bool
-    kind: str = "value"
+    kind: str
 
 
 @dataclass(frozen=True)
 class Transition:
     """What a step of n environments gave.
 
-    inputs : input -> (n, size) float32, of the next step: where an episode is over those of a new one
+    inputs : input -> what `Interface.observe` gives, of the next step: where an episode is over those of a new one
     last : the same, where an episode is over those of its end
     reward, terminated, truncated : (n,) float32 and bool
     """
 
-    inputs: dict[str, np.ndarray]
-    last: dict[str, np.ndarray]
+    inputs: dict[str, Any]
+    last: dict[str, Any]
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
@@ -136,11 +148,11 @@ class Environments:
         self.returns = np.zeros(n)
         self.finished: list[float] = []  # returns of the episodes that were over, in their order
 
-    def reset(self, seed: int) -> dict[str, np.ndarray]:
+    def reset(self, seed: int) -> dict[str, Any]:
         """All copies begin anew, copy k with ``seed + k``."""
         self.returns[:] = 0
         self._now = [env.reset(seed=seed + k) for k, env in enumerate(self.envs)]
-        return self.interface.observe_list([observation for observation, _ in self._now])
+        return self.interface.observe([observation for observation, _ in self._now])
 
     def before(self, k: int) -> tuple[Any, Any, Any]:
         """Environment, observation and info of copy k, before its next step."""
@@ -161,8 +173,8 @@ class Environments:
                 observation, info = env.reset()
             self._now[k] = observation, info
             now.append(observation)
-        inputs = self.interface.observe_list(now)
-        ends = self.interface.observe_list(last) if (terminated | truncated).any() else inputs
+        inputs = self.interface.observe(now)
+        ends = self.interface.observe(last) if (terminated | truncated).any() else inputs
         return Transition(inputs, ends, reward, terminated, truncated)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..analysis.conduct import Conduct, Watcher
 from ..analysis.health import Arrivals
 from ..batch import Batch
+from ..coding import ValueInput
 from ..engine.program import Program
 from .environments import Interface
 
@@ -63,11 +64,11 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     facts = program.facts
     spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
     conduct: list[Conduct] = [None] * episodes  # type: ignore[list-item]
-    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items()}
+    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
     while (plays >= 0).any():
-        inputs = interface.observe_list(observations)
-        for name, rows in inputs.items():
-            arrivals[name].add(rows[plays >= 0])
+        inputs = interface.observe(observations)
+        for name in arrivals.keys() & inputs.keys():
+            arrivals[name].add(inputs[name][plays >= 0])
         commands = batch.step(inputs)
         actions = interface.act([commands[one.name] for one in interface.outputs])
         for k in np.flatnonzero(plays >= 0):

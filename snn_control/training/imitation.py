@@ -6,6 +6,7 @@ would have done. What was seen in all rounds is fitted in sequences that go on f
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -81,16 +82,15 @@ class Imitation(Learner):
         batch.reset()
         teachers, sizes = self.make_teachers(), [one.size for one in envs.interface.outputs]
         share = s.mix**self.rounds if self.rounds < 6 else 0.0
-        kept: dict[str, list[np.ndarray]] = {f"inputs.{name}": [] for name in inputs}
-        kept |= {"start": [], "memory": []} | {f"label.{one.name}": [] for one in self.policy}
+        kept: dict[str, list[np.ndarray]] = defaultdict(list)
         for t in range(s.steps):
             if t % s.length == 0:
                 kept["memory"].append(self.student.remember(batch))
                 drives = rng.random(n) < share
             kept["start"].append(start)
-            for name, value in inputs.items():
+            heads, seen = self.student.step(batch, inputs, start)
+            for name, value in seen.items():
                 kept[f"inputs.{name}"].append(value)
-            heads = self.student.step(batch, inputs, start)
             said = [labels(teacher(*envs.before(k)), sizes) for k, teacher in enumerate(teachers)]
             commands = []
             for k, one in enumerate(self.policy):

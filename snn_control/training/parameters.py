@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batch import encoded_of
 from ..coding import ArgmaxDecoder, Output
 from ..controller import build_program
 from ..controller_file import ControllerSpec, nearest
@@ -235,12 +236,8 @@ def _words(operation: Operation) -> dict[str, Any]:
 
 def _sizes_of_inputs(program: Program, spec: ControllerSpec) -> dict[str, int]:
     """How many neurons, or numbers of a graded signal, each input gives to the network."""
-    found = {}
-    for one in spec.inputs:
-        for name in (f"{one.name}.drive", f"{one.name}.pooled", f"{one.name}.held"):
-            if one.name not in found and name in program.names:
-                found[one.name] = program.names[name].shape[0]
-    return found
+    places = {one.name: encoded_of(program, one.name) for one in spec.inputs}
+    return {name: place.shape[0] for name, place in places.items() if place is not None}
 
 
 # what there is to train ---------------------------------------------------------------------------------------------

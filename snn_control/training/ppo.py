@@ -69,7 +69,8 @@ class PPO(Learner):
         self.policy = distributions(self.parameters.spec.outputs, s.deviation)
         own = [value for one in self.policy for value in one.parameters]
         self.actor = Adam([p.values for p in self.parameters.parameters] + own, s.rate, s.norm)
-        k = envs.interface.features({n: np.zeros((1, i.size)) for n, i in envs.interface.inputs.items()}).shape[1]
+        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
+        k = envs.interface.features(nothing).shape[1]
         self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
         self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
         self.spread = Variance()  # of discounted returns, by whose deviation rewards are divided
@@ -108,28 +109,29 @@ class PPO(Learner):
         kept: dict[str, list] = {
             key: [] for key in ("start", "features", "reward", "over", "terminated", "log", "bootstrap")
         }
-        inputs: dict[str, list] = {name: [] for name in self.inputs}
+        inputs: dict[str, list] = {}
         tried: list[list[np.ndarray]] = [[] for _ in self.policy]
         memories = []
         self.student.refresh(self.batch)
         for t in range(s.steps):
             if t % s.length == 0:
                 memories.append(self.student.remember(self.batch))
-            heads = self.student.step(self.batch, self.inputs, self.start)
-            seen = self.look(envs.interface.features(self.inputs), self.start)
+            heads, given = self.student.step(self.batch, self.inputs, self.start)
+            seen = self.look(envs.interface.features(given), self.start)
             log, commands = np.zeros(n, np.float32), []
             for one, into in zip(self.policy, tried, strict=True):
                 action = one.sample(heads[one.name], rng)
                 log += one.log_probability(heads[one.name], action)
                 into.append(action)
                 commands.append(one.command(action))
-            for name, value in self.inputs.items():
-                inputs[name].append(value)
+            for name, value in given.items():
+                inputs.setdefault(name, []).append(value)
             found = envs.step(commands)
             cut = np.zeros(n, np.float32)
             if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
                 k = seen.shape[1] // s.frames
-                last = envs.interface.features({name: v[rows] for name, v in found.last.items()})
+                ends = self.student.look(self.batch, found.last, np.zeros(n, bool))
+                last = envs.interface.features({name: v[rows] for name, v in ends.items()})
                 cut[rows] = self.critic(np.concatenate([seen[rows, k:], last], axis=1))[:, 0]
             now = (self.start, seen, found.reward, found.over, found.terminated, log, cut)
             for key, value in zip(kept, now, strict=True):
@@ -142,7 +144,8 @@ class PPO(Learner):
         data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
         data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
         before = self.seen.copy()
-        next_value = self.critic(self.look(envs.interface.features(self.inputs), self.start))[:, 0]
+        ahead = self.student.look(self.batch, self.inputs, self.start)
+        next_value = self.critic(self.look(envs.interface.features(ahead), self.start))[:, 0]
         self.seen = before
         self.advantages(data, next_value)
         data["memory"] = np.array(memories)
@@ -180,7 +183,7 @@ class PPO(Learner):
 
     def update_actor(self, part: dict[str, np.ndarray], memory: np.ndarray, entropy: float) -> dict[str, float]:
         s = self.settings
-        inputs = {name: part[f"inputs.{name}"] for name in self.inputs}
+        inputs = {name[7:]: value for name, value in part.items() if name.startswith("inputs.")}
         heads, tape = self.student.run(inputs, part["start"], memory)
         advantage = part["advantage"]
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)

@@ -21,6 +21,7 @@ from .policy import LOG_ROOT, Gaussian, distributions
 __all__ = ["SAC", "SACSettings"]
 
 LOW, HIGH = np.float32(-4), np.float32(0.5)  # of the logarithm of the deviation
+LARGEST = 4 << 30  # bytes of the replay memory
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class SAC(Learner):
             rule = "is for outputs of numbers alone"
             raise DescriptionError("--how", "sac", rule, "leave it out: what suits the actions is taken")
         self.policy: list[Gaussian] = found  # type: ignore[assignment]
-        k = envs.interface.features({n: np.zeros((1, i.size)) for n, i in envs.interface.inputs.items()}).shape[1]
+        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
+        k = envs.interface.features(nothing).shape[1]
         self.features, self.m = k, sum(one.n for one in self.policy)
         self.actor = Adam([p.values for p in self.parameters.parameters], s.rate, s.norm)
         self.deviation = Perceptron((k, *s.deviation_layers, self.m), rng)
@@ -115,8 +117,8 @@ class SAC(Learner):
         noise, sums, owed, report = np.zeros((n, self.m), np.float32), np.zeros(n), 0.0, {}
         for k in range(s.steps // n):
             before = self.student.remember(batch)
-            heads = self.student.step(batch, inputs, start)
-            features = envs.interface.features(inputs)
+            heads, seen = self.student.step(batch, inputs, start)
+            features = envs.interface.features(seen)
             fresh = rng.normal(size=noise.shape).astype(np.float32)
             noise = np.where(start[:, None], fresh, keep * noise + np.sqrt(1 - keep**2) * fresh).astype(np.float32)
             if self.count * n < s.random:
@@ -124,18 +126,19 @@ class SAC(Learner):
             else:
                 tried = self.try_out(self.mean(heads), features, noise)[0]
             found = envs.step(self.commands(tried))
+            ahead = self.student.look(batch, found.last, np.zeros(n, bool))
             last_of_phase = k == s.steps // n - 1  # the next phase begins anew
             self.keep(
                 n,
                 before=before,
                 start=start,
                 features=features,
-                next_features=envs.interface.features(found.last),
+                next_features=envs.interface.features(ahead),
                 tried=tried,
                 reward=found.reward,
                 terminated=found.terminated,
                 over=found.over | last_of_phase,
-                **{f"inputs.{name}": value for name, value in inputs.items()},
+                **{f"inputs.{name}": value for name, value in seen.items()},
             )
             sums = s.discount * sums + found.reward
             self.returns.add(sums)
@@ -180,11 +183,21 @@ class SAC(Learner):
 
     def keep(self, n: int, **step: np.ndarray) -> None:
         size = self.settings.capacity // n
+        if not self.memory:
+            self._check_size(sum(value.nbytes for value in step.values()) // n)
         for name, value in step.items():
             if name not in self.memory:
                 self.memory[name] = np.zeros((size, *value.shape), value.dtype)
             self.memory[name][self.count % size] = value
         self.count += 1
+
+    def _check_size(self, step: int) -> None:
+        """``step``: bytes of one step in the memory."""
+        capacity = self.settings.capacity
+        if step * capacity > LARGEST:
+            rule = f"would need {step * capacity / 1e9:.1f} GB: {step:,} bytes a step, cells of events included"
+            fix = f"take at most {LARGEST // step:,}, fewer neurons or a coarser grid, or --how imitate"
+            raise DescriptionError("settings.capacity", capacity, rule, fix)
 
     # updating ----------------------------------------------------------------------------------------------------
     def update(self, rng: np.random.Generator, n: int) -> dict[str, float]:

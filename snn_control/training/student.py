@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..batch import Batch
+from ..batch import Batch, encoded_of
 from ..engine.kernels.spikes import HEADER
-from ..engine.program import STATE, Place, Program, aligned, element
+from ..engine.program import PRE, STATE, Place, Program, aligned, element
 from ..engine.registry import kernel
+from ..errors import NO_VALUE, DescriptionError
 from .adjoints.adjoint import signal
 from .adjoints.tape import Signal, Tape
 from .gradient import Gradient
 
-__all__ = ["Student", "heads_of", "writable"]
+__all__ = ["Seen", "Student", "heads_of", "writable"]
+
+Seen = dict[str, np.ndarray]  # input -> (rows, ...), what was given to the network
 
 
 def writable(program: Program) -> Program:
@@ -70,24 +73,50 @@ class Student:
                     self._places.setdefault(signal(word), word)
             if o.kernel == "remember":
                 self._lines[signal(words["x"])] = words
+        self.events = self._events()
         self._parts = self._remembered()
+
+    def _events(self) -> dict[str, Place]:
+        """Events input -> what its encoder gives."""
+        found = {}
+        for one in self.program.facts.inputs:
+            if one.kind == "events":
+                place = encoded_of(self.program, one.name)
+                if place is None:
+                    rule = "cannot be trained on: what its encoder gives has no name in the Program"
+                    raise DescriptionError(f"inputs.{one.name}.encoder", NO_VALUE, rule, "call it INPUT.drive")
+                found[one.name] = place
+        return found
+
+    @property
+    def seen_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Input -> shape of what `step` says that a row saw."""
+        repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
+        return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
         """Offset and bytes of the parts of a state that a sequence goes on from: all but currents, which begin at the
-        bias, rings that no delay reads, and counters of work."""
+        bias, rings that no delay reads, counters of work, and what filters and encoders of events keep."""
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
         left_out += [names[f"{p.name}.spikes"] for key, p in self._rings.items() if key not in self.gradient.past]
+        own: set[Signal] = set()
+        others: set[Signal] = set()
+        for o in self.program.operations:
+            of_events = o.section == PRE and o.label in self.events
+            (own if of_events else others).update(signal(w) for w in o.operands if isinstance(w, Place))
+        left_out += [place for key, place in self._places.items() if key in own - others]
+        left_out += list(self.events.values())
         parts, first = [], 0
         for place in sorted(left_out, key=lambda place: place.offset):
             parts.append((first, place.offset - first))
-            first = place.offset + place.n_bytes
+            first = max(first, place.offset + place.n_bytes)
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
         """The batch of so many rows that `run` uses."""
         if rows not in self._batches:
-            self._batches[rows] = Batch(self.program, rows)
+            self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
 
     def refresh(self, batch: Batch) -> None:
@@ -110,15 +139,30 @@ class Student:
             first += size
         self.refresh(batch)
 
-    def step(self, batch: Batch, inputs: Mapping[str, np.ndarray], starts: np.ndarray) -> dict[str, np.ndarray]:
-        """One step of a batch: inputs (rows, size) -> output -> (rows, m) float32, a copy, of its head.
+    def step(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> tuple[dict[str, np.ndarray], Seen]:
+        """One step of a batch.
 
+        inputs : value input -> (rows, size); events input -> list of rows of events, as `Batch.step` takes them
         starts : (rows,) bool, rows that begin anew before it
+
+        Returns output -> (rows, m) float32, a copy, of its head; and what `run` takes to do the same again: the
+        numbers of a value input, (rows, repeat, cells) float32 of an events input, what its encoder gave in each tick.
         """
         if starts.any():
             batch.reset(starts)
-        batch.step(inputs)
-        return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}
+        found = batch.step(inputs, list(self.events.values()))
+        seen = {n: v for n, v in inputs.items() if n not in self.events}
+        seen |= {name: found[place] for name, place in self.events.items()}
+        return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
+
+    def look(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
+        """What the controllers of a batch would see in a `step`, which is not made."""
+        if not self.events:
+            return dict(inputs)
+        state = batch.state()
+        seen = self.step(batch, inputs, starts)[1]
+        batch.restore(state)
+        return seen
 
     @property
     def trained_spikes(self) -> list[Signal]:
@@ -130,7 +174,7 @@ class Student:
     ) -> tuple[dict[str, np.ndarray], Tape]:
         """The engine over sequences.
 
-        observations : input -> (steps, rows, size)
+        observations : input -> (steps, rows, ...), what rows saw, as `step` gives it
         starts : (steps, rows) bool, a row begins anew before that step
         memory : (rows, bytes), what the rows go on from; None begins all of them anew
 

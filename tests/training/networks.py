@@ -8,12 +8,15 @@ from snn_control import Model
 from snn_control.coding import (
     DeltaEncoder,
     MembraneDecoder,
+    PoolEncoder,
     PopulationEncoder,
     PopulationVectorDecoder,
     SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
+    SurfaceEncoder,
 )
+from snn_control.coding.filters import Refractory
 from snn_control.network import ALIF, IF, LI, LIF, CubaLI, CubaLIF, Integrator
 from snn_control.network.convolution import Convolution
 
@@ -154,4 +157,21 @@ def pulses(rng):
     return m
 
 
-NETWORKS = [feedforward, recurrent, currents, sparse, pictures, channels, decoders, pulses]
+def cameras(rng):
+    """Events of two cameras: filtered and counted, in the first step of a tick; and a surface that makes spikes."""
+    m = Model(dt=DT, period=4 * DT)
+    eye = PoolEncoder((3, 2), polarity="split", response="saturate", ceiling=3.0)
+    one = m.events("one", (12, 8), encoder=eye, capacity=32, filters=(Refractory(0.03),))
+    two = m.events("two", (8, 8), encoder=SurfaceEncoder((2, 2), tau=0.03, neuron=lif()), capacity=32)
+    a = m.population("a", 9, lif(), bias=0.2)
+    out = m.population("out", 2, LI(tau_mem=0.02, r=3.0))
+    m.connect(one, a, draw(rng, 12, 9))
+    m.connect(two, a, draw(rng, 4, 9, scale=1))
+    m.connect(a, a, draw(rng, 9, 9), delay=2 * DT)
+    m.connect(one, out, draw(rng, 12, 2, scale=0.1), delay=DT)
+    m.connect(a, out, draw(rng, 9, 2))
+    m.output("u", out, draw(rng, 2, 2), size=2)
+    return m
+
+
+NETWORKS = [feedforward, recurrent, currents, sparse, pictures, channels, decoders, pulses, cameras]

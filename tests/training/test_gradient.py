@@ -10,7 +10,7 @@ from snn_control.engine.registry import companions, kernel
 from snn_control.training.adjoints.adjoint import numbers, signal
 from snn_control.training.student import Student, writable
 
-from .networks import NETWORKS
+from .networks import NETWORKS, cameras
 from .oracle import TINY, Oracle
 
 LENGTH, ROWS, WARM = 4, 2, 2
@@ -36,16 +36,32 @@ def program(request):
     return writable(request.param(np.random.default_rng(1)).controller().program)
 
 
+def drawn(one, rng):
+    """Inputs of a step: numbers, or events of each row."""
+    if one.kind == "value":
+        return rng.uniform(-1, 1, (ROWS, one.size)).astype(np.float32)
+    counts = rng.integers(0, 12, ROWS)
+    return [np.stack([np.sort(rng.uniform(0, 0.02, n)), *(rng.integers(0, s, n) for s in (*one.size, 2))], 1)
+            for n in counts]  # fmt: skip
+
+
+def seen_in_a_run(student, rng, starts):
+    """Input -> (steps, rows, ...), what rows saw, step by step."""
+    batch, inputs = student.batch(ROWS), student.program.facts.inputs
+    batch.reset()
+    steps = [student.step(batch, {one.name: drawn(one, rng) for one in inputs}, anew)[1] for anew in starts]
+    return {one.name: np.array([seen[one.name] for seen in steps]) for one in inputs}
+
+
 def recorded_run(program, rng):
     """A run behind some ticks, with a start in its middle -> student, heads, tape, what an oracle needs."""
     student = Student(program, trained_places(program).values())
-    sizes = {i.name: i.size for i in program.facts.inputs}
-    draw = {k: rng.uniform(-1, 1, (WARM + LENGTH, ROWS, n)).astype(np.float32) for k, n in sizes.items()}
     starts = np.zeros((WARM + LENGTH, ROWS), bool)
     starts[WARM + 2, 1] = starts[1, 0] = True
     batch = student.batch(ROWS)
     warm_spikes = {s: f"{p.name}.spikes" for s, p in student._rings.items()}
     once = {s: student._places[s] for s in student.gradient.once}
+    draw = seen_in_a_run(student, rng, starts)
     batch.reset()
     everything = batch.run(draw, starts, list(warm_spikes.values()), list(once.values()))
     batch.reset()
@@ -95,3 +111,27 @@ def test_gradients_are_those_of_complex_steps(program):
 def test_every_adjoint_is_tested():
     kernels = {o.kernel for make in NETWORKS for o in make(np.random.default_rng(1)).controller().program.operations}
     assert set(companions("adjoint")) <= kernels
+
+
+def test_a_run_repeats_the_steps_to_the_bit_without_the_events():
+    """Heads and membranes, from a memory that has nothing of filters and surfaces."""
+    rng, starts = np.random.default_rng(3), np.zeros((WARM + LENGTH, ROWS), bool)
+    starts[0], starts[WARM + 1, 0] = True, True
+    program = writable(cameras(rng).controller().program)
+    student = Student(program, trained_places(program).values())
+    student.heads |= {"membranes": student.program.names["a.v"]}
+    batch, inputs = student.batch(ROWS), student.program.facts.inputs
+    seen, heads = [], []
+    for t, anew in enumerate(starts):
+        if t == WARM:
+            memory = student.remember(batch)
+        found = student.step(batch, {one.name: drawn(one, rng) for one in inputs}, anew)
+        heads.append(found[0])
+        seen.append(found[1])
+    assert memory.shape[1] < student.program.initial_state.size - 4 * 12 * 8
+    again = {one.name: np.array([s[one.name] for s in seen[WARM:]]) for one in inputs}
+    assert all(np.abs(cells).max() > 0 for cells in again.values())
+    found, _ = student.run(again, starts[WARM:], memory)
+    for name, value in found.items():
+        assert (value == np.array([h[name] for h in heads[WARM:]])).all()
+        assert np.abs(value).max() > 0.01

@@ -1,0 +1,128 @@
+"""Training with the events of a camera: all learners take them, and what is trained is what the file does."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from snn_control.controller import Controller
+from snn_control.errors import DescriptionError
+from snn_control.training import train, trainer
+from tests.cli.common import call
+
+WIDTH, HEIGHT, MOST = 32, 16, 24
+
+
+class Stripe(gymnasium.Env):
+    """An eye that turns to a flickering stripe: the action is how far, the reward how near it came."""
+
+    metadata = {"render_modes": [], "render_fps": 50}  # noqa: RUF012 - as gymnasium declares it
+
+    def __init__(self):
+        top = np.tile(np.array([0.02, WIDTH - 1, HEIGHT - 1, 1], np.float32), (MOST, 1))
+        parts = {"eye": spaces.Box(0 * top, top), "eye_count": spaces.Box(0, MOST, (1,), np.int64)}
+        self.observation_space = spaces.Dict({**parts, "turned": spaces.Box(-1, 1, (1,))})
+        self.action_space = spaces.Box(-1, 1, (1,))
+
+    def _observe(self):
+        n, draw, events = int(self.np_random.integers(8, MOST)), self.np_random, np.zeros((MOST, 4), np.float32)
+        column = np.clip(WIDTH * (self.away + 1) / 2 + draw.normal(0, 1, n), 0, WIDTH - 1)
+        events[:n] = np.stack([np.sort(draw.uniform(0, 0.02, n)), column, *draw.integers(0, (HEIGHT, 2), (n, 2)).T], 1)
+        return {"eye": events, "eye_count": np.array([n]), "turned": self.turned}
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.away, self.turned, self.k = float(self.np_random.uniform(-0.9, 0.9)), np.zeros(1, np.float32), 0
+        return self._observe(), {}
+
+    def step(self, action):
+        self.turned = np.clip(np.asarray(action, np.float32), -1, 1)
+        self.away = float(np.clip(self.away - 0.2 * self.turned[0] + self.np_random.normal(0, 0.05), -0.95, 0.95))
+        self.k += 1
+        return self._observe(), -abs(self.away), False, self.k >= 40, {}
+
+
+gymnasium.register("Stripe-v0", entry_point=Stripe)
+ID = "tests.training.test_events:Stripe-v0"
+
+
+def sees_all(env, observation):
+    return np.clip([5 * env.away], -1, 1)
+
+
+@pytest.fixture
+def few_episodes(monkeypatch):
+    monkeypatch.setattr(trainer, "SHORT", 5)
+    monkeypatch.setattr(trainer, "LONG", 10)
+
+
+@pytest.fixture
+def file(tmp_path, capsys):
+    assert call(capsys, "new", tmp_path / "eye.yaml", "--env", ID)[0] == 0
+    return tmp_path / "eye.yaml"
+
+
+SETTINGS = {
+    "ppo": {"environments": 4, "steps": 64, "rounds": 1, "budget": 512},
+    "sac": {"steps": 40, "random": 40, "budget": 120},
+    "imitate": {"environments": 4, "steps": 64, "updates": 5, "budget": 768},
+    "evolve": {"environments": 2, "population": 3, "longest": 40, "budget": 480},
+}
+
+
+@pytest.mark.parametrize("how", SETTINGS)
+@pytest.mark.usefixtures("few_episodes")
+def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, file, how):
+    def once(run, stop=0):
+        def progress(phase):
+            if phase.number == stop:
+                raise KeyboardInterrupt
+
+        teacher = sees_all if how == "imitate" else None
+        return train(file, ID, how=how, teacher=teacher, run=run, settings=SETTINGS[how], progress=progress)
+
+    whole, first = once(tmp_path / "whole"), once(tmp_path / "parts", stop=1)
+    again = once(tmp_path / "parts")
+    assert first.ended
+    assert len(whole.history) > 1
+    assert again.history == whole.history
+    assert (again.evaluation.returns == whole.evaluation.returns).all()
+    controller, env = Controller.load(whole.spec.save(tmp_path / "trained.yaml")), gymnasium.make("Stripe-v0")
+    for k, expected in enumerate(whole.evaluation.returns[:3]):  # the file does what the trainer saw
+        observation, _ = env.reset(seed=trainer.FINAL + k)
+        controller.reset()
+        total, over = 0.0, False
+        while not over:
+            observation, reward, _, over, _ = env.step(controller.predict(observation)[0])
+            total += float(reward)
+        assert total == expected
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_a_teacher_that_sees_more_is_imitated(tmp_path, file, capsys):
+    run = ["--teacher", "tests.training.test_events:sees_all", "--run", tmp_path / "run", "--out", tmp_path / "t.yaml"]
+    assert call(capsys, "train", file, "--env", ID, *run, "--steps", 6000)[0] == 0
+    trained, env = Controller.load(tmp_path / "t.yaml"), gymnasium.make("Stripe-v0")
+    scores = {}
+    for name, choose in {
+        "controller": lambda o: trained.predict(o)[0],
+        "teacher": lambda o: sees_all(env.unwrapped, o),
+        "nothing": lambda o: [0.0],
+    }.items():
+        returns = []
+        for seed in range(10):
+            observation, _ = env.reset(seed=seed)
+            trained.reset()
+            returns.append(0.0)
+            for _ in range(40):
+                observation, reward, *_ = env.step(choose(observation))
+                returns[-1] += reward
+        scores[name] = np.mean(returns)
+    assert scores["controller"] > 0.75 * scores["teacher"] + 0.25 * scores["nothing"]
+
+
+def test_a_memory_that_would_not_fit_is_refused(file, monkeypatch):
+    with pytest.raises(DescriptionError, match=r"settings.capacity = 100000000: would need .* GB: .* take at most"):
+        train(file, ID, how="sac", settings={"capacity": 100_000_000})
