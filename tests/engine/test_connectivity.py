@@ -72,10 +72,11 @@ def test_given_synapses_come_as_the_reference_and_lexsort_order_them(n_pre, n_po
     assert (pointers.tobytes(), out.tobytes()) == (expected[0].tobytes(), expected[1].tobytes())
 
 
-@pytest.mark.parametrize("order", ["random", "sorted", "reversed", "equal", "one row"])
+@pytest.mark.parametrize("order", ["random", "sorted", "reversed", "equal", "one row", "wide"])
 def test_long_and_ordered_inputs(order):
     k, rng = 300_000, np.random.default_rng(0)  # more than is taken at a time
-    pre, post = rng.integers(0, 50, k), rng.integers(0, 70_000, k)
+    n_pre, n_post = (20_000, 1 << 32) if order == "wide" else (50, 70_000)  # wide: more than one sort's keys can hold
+    pre, post = rng.integers(0, n_pre, k), rng.integers(0, n_post, k)
     weights = rng.normal(size=k)
     if order in ("sorted", "reversed"):
         there = np.lexsort((post, pre))[:: 1 if order == "sorted" else -1]
@@ -84,8 +85,8 @@ def test_long_and_ordered_inputs(order):
         post[:] = 5
     elif order == "one row":
         pre[:] = 3
-    pointers, out = synapses(FromArrays(pre, post), weights, 50, 70_000)
-    expected = lexsort_rows(pre, post, weights, 50)
+    pointers, out = synapses(FromArrays(pre, post), weights, n_pre, n_post)
+    expected = lexsort_rows(pre, post, weights, n_pre)
     assert (pointers.tobytes(), out.tobytes()) == (expected[0].tobytes(), expected[1].tobytes())
 
 

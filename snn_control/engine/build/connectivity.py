@@ -21,7 +21,6 @@ __all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
 
 CHUNK = 1 << 18  # synapses taken at a time: temporaries stay small
 NOTHING = 2.0**-150  # up to here a number is 0 in float32
-WORD = np.uint64(32)  # bits
 
 Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the caller's order, asked for once, ascending
 
@@ -65,26 +64,32 @@ class Rows:
             for first, stop in chunks(self.size):
                 synapses[first:stop, 1] = words(first, stop)
             return
-        order, bits = self._order(self.pre), np.empty(self.size, np.uint32)
+        keys, bits = synapses.reshape(-1).view(np.uint64), np.empty(self.size, np.uint32)
+        place, targets = self._sort(self.pre, keys)
         for first, stop in chunks(self.size):
             bits[first:stop] = words(first, stop)
         for first, stop in chunks(self.size):
-            at = order[first:stop]
-            synapses[first:stop, 0], synapses[first:stop, 1] = self.post[at], bits[at]
+            key = keys[first:stop]
+            synapses[first:stop, 0], synapses[first:stop, 1] = key >> place & targets, bits[key & (1 << place) - 1]
 
-    def _order(self, pre: np.ndarray) -> np.ndarray:
-        """(k,) uint32: the synapses by row and target, as places in the caller's order."""
-        order = np.arange(self.size, dtype=np.uint32)
-        packed = np.empty(self.size, np.uint64)
-        for key in (self.post, pre):  # two stable sorts: of (key, place so far) in one number each
+    def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
+        """Write (k,) uint64, ascending: each synapse's row, target and place in the caller's order, in one number.
+
+        Rows that the number has no bits for are sorted in groups. Returns the bits of the place, and the target's mask.
+        """
+        place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
+        at_once = 1 << min(64 - place - target, 32)
+        for low in range(0, self.pointers.size - 1, at_once):
+            begin = end = int(self.pointers[low])
             for first, stop in chunks(self.size):
-                at = np.arange(first, stop, dtype=np.uint64)
-                packed[first:stop] = key[order[first:stop]].astype(np.uint64) << WORD | at
-            packed.sort()
-            before, order = order, np.empty_like(order)
-            for first, stop in chunks(self.size):
-                order[first:stop] = before[packed[first:stop].astype(np.uint32)]
-        return order
+                row, post = (index[first:stop].astype(np.uint64) for index in (pre, self.post))
+                row -= low
+                key = (row << target | post) << place | np.arange(first, stop, dtype=np.uint64)
+                key = key[row < at_once]
+                keys[end : end + key.size] = key
+                end += key.size
+            keys[begin:end].sort()
+        return place, (1 << target) - 1
 
     def fill_words(self, synapses: np.ndarray, weights: np.ndarray) -> None:
         """Write (k,) uint32: 24 bits of target, 8 of weight; ``weights`` (k,) int8."""
