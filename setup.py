@@ -43,6 +43,9 @@ EXTRAS = {
     "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
+# heavy, and only for training: several machines, and a look on with a tool of its own
+EXTRAS["ray"] = ["ray>=2.40"]
+EXTRAS["tensorboard"] = ["tensorboard>=2.15"]
 EXTRAS["decoders"] = ["evutils", "faery", "rosbags", "dv-processing"]  # that ours are compared with
 EXTRAS["test"] = [
     "brian2>=2.9",

@@ -6,15 +6,18 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import RuntimeFault
 from .common import add_command, add_shared, keywords, make_environment, need_extra, print_json, table, whole
+from .training_display import display
 
 if TYPE_CHECKING:
-    from ..training.trainer import Phase, Trained
+    from ..training.trainer import Trained
 
 MORE = """\
 A controller file is trained in a Gymnasium environment on the spikes of the engine that will run it:
@@ -23,7 +26,8 @@ A controller file is trained in a Gymnasium environment on the spikes of the eng
   imitate   a teacher shows what to do: --teacher
   evolve    CMA-ES over the weights of what the outputs read; for few numbers, and rewards without a gradient
 Without --how, what suits the actions is taken, and imitate where there is a teacher. Ctrl-C ends training, and keeps
-the best controller so far; the same command goes on where it was, to the same bits.
+the best controller so far; the same command goes on where it was, to the same bits. --seeds 5 trains with five seeds
+side by side, reports all of them, and writes the one that is best in validation.
 'new FILE --env ID' writes a controller file to start from.
 
 A recipe (cartpole, pan_tilt) is a family of controllers with a few numbers, which CMA-ES evolves.
@@ -32,6 +36,7 @@ examples:
   snn_control new my.yaml --env CartPole-v1
   snn_control train my.yaml --env CartPole-v1 --out trained.yaml
   snn_control train my.yaml --env LunarLander-v3 --teacher gymnasium.envs.box2d.lunar_lander:heuristic
+  snn_control train my.yaml --env CartPole-v1 --seeds 5
   snn_control train cartpole --generations 30
   snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
 """
@@ -51,6 +56,12 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--out", metavar="FILE", help="where the trained controller goes (default: the run's folder)")
     parser.add_argument("--run", metavar="FOLDER", help="checkpoints and progress (default runs/train-NAME)")
     parser.add_argument("--seed", type=whole(0), help="of all that is drawn (default 1)")
+    text = "train with so many seeds, the first being that of --seed (default 1)"
+    parser.add_argument("--seeds", type=whole(1), default=1, metavar="N", help=text)
+    text = "processes that train at a time, with a thread each (default: as many as there are cores)"
+    parser.add_argument("--workers", type=whole(1), metavar="N", help=text)
+    text = "train on the Ray cluster at this address, host:port; without one, on Ray on this machine"
+    parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=text)
     text = "steps of the environment, at most (default: that of the way to train)"
     parser.add_argument("--steps", type=whole(1), metavar="N", help=text)
     add_shared(parser, "--json", help="print one JSON object at the end")
@@ -73,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
 # a controller file -----------------------------------------------------------------------------------------------
 def _file(options: argparse.Namespace) -> int:
     from ..resources import controller_path
+    from ..training.trainer import train
 
     need_extra("gymnasium", "sim")
     path = Path(controller_path(options.file, "FILE"))
@@ -81,78 +93,114 @@ def _file(options: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
     arguments = keywords(options.arg)
     make_environment(options.env, arguments).close()  # raises now, in one line
-    trained = _trained(options, path, folder, arguments)
+    asked = {
+        "controller": path,
+        "env": options.env,
+        "arguments": arguments,
+        "how": None if options.how == "rl" else options.how,
+        "teacher": options.teacher,
+        "settings": {"budget": options.steps} if options.steps else None,
+    }
+    first = 1 if options.seed is None else options.seed
+    if options.seeds > 1 or options.ray is not None:
+        return _seeds(options, range(first, first + options.seeds), asked, folder, out)
+    with display([path.stem]) as shown:
+        trained = train(**asked, seed=first, run=folder, progress=lambda phase: shown.phase(path.stem, phase))
     trained.spec.save(out, _head(options, trained))
-    _tell(options, trained, out, arguments)
-    if trained.ended:
+    _tell(options, {first: trained}, first, out, arguments)
+    return _ended(trained.ended)
+
+
+def _ended(early: bool) -> int:
+    if early:
         print("ended before its time: the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return 130 if early else 0
 
 
-def _trained(options: argparse.Namespace, path: Path, folder: Path, arguments: dict[str, Any]) -> Trained:
-    """Train; progress is a bar on a terminal, and elsewhere a line a phase."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
+    """Train with several seeds: a file for each, and the one that is best in validation once more as ``out``."""
+    from ..training.seeds import train_seeds
 
-    from ..training.trainer import train
-
-    console = Console(file=sys.stderr)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{path.stem}: compiling", total=None)
-
-        def show(phase: Phase) -> None:
-            state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes a step"
-            bar.update(task, total=phase.budget, completed=phase.steps, description=f"{path.stem}: {state}")
-            if not console.is_terminal:
-                print(f"{phase.steps} of {phase.budget} steps, {phase.seconds:.0f} s: {state}", file=sys.stderr)
-
-        return train(
-            path,
-            options.env,
-            arguments=arguments,
-            how=None if options.how == "rl" else options.how,
-            teacher=options.teacher,
-            seed=1 if options.seed is None else options.seed,
-            run=folder,
-            settings={"budget": options.steps} if options.steps else None,
-            progress=show,
-        )
+    names = [f"seed-{seed}" for seed in seeds]
+    # Ray prints what it thinks of dead workers; the standard output is for the report
+    with redirect_stdout(sys.stderr), display(names) as shown:
+        where = {"run": folder, "workers": options.workers, "ray": options.ray}
+        outcomes = train_seeds(seeds=seeds, **asked, **where, progress=shown.phase, died=shown.died)
+    found = {seed: outcomes[name].trained for seed, name in zip(seeds, names, strict=True)}
+    trained = {seed: one for seed, one in found.items() if one is not None}
+    failed = [f"{name}: {outcomes[name].error}" for name in names if outcomes[name].error]
+    heads = {seed: _head(argparse.Namespace(**{**vars(options), "seed": seed}), one) for seed, one in trained.items()}
+    for seed, one in trained.items():
+        one.spec.save(folder / f"seed-{seed}" / f"{asked['controller'].stem}_trained.yaml", heads[seed])
+    if trained:
+        best = max(trained, key=lambda seed: trained[seed].validation)
+        trained[best].spec.save(out, heads[best])
+        _tell(options, trained, best, out, asked["arguments"])
+    if failed:
+        raise RuntimeFault("; ".join(failed))
+    return _ended(len(trained) < len(found) or any(one.ended for one in trained.values()))
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
     """The first lines of the trained file: how it was made, and how good it is."""
     given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
-    given += [
-        f"--{key} {getattr(options, key)}" for key in ("how", "teacher", "seed", "steps") if getattr(options, key)
-    ]
+    own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
+    given += [f"--{key} {value}" for key, value in own.items() if value is not None]
     e = trained.evaluation
     score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}, of {len(e.returns)} episodes"
     return f"Made by: snn_control train {' '.join(given)}\n{options.env}: {score}; {e.spikes.mean():.3g} spikes a step"
 
 
-def _tell(options: argparse.Namespace, trained: Trained, out: Path, arguments: dict[str, Any]) -> None:
-    from ..controller import build_program
-    from .episodes import conduct_of, print_conduct
+def _tell(
+    options: argparse.Namespace, trained: Mapping[int, Trained], best: int, out: Path, arguments: dict[str, Any]
+) -> None:
+    """How good the controller of the best seed is, and those of all seeds where there are several."""
+    import numpy as np
 
-    e = trained.evaluation
-    conduct = conduct_of(trained.spec, build_program(trained.spec), e.conduct)
-    rows = {"controller": _spread(e.returns), **_others(out, options.env, arguments, e.seeds)}
+    from .episodes import print_conduct
+
+    e = trained[best].evaluation
+    several = options.seeds > 1
+    others = _others(out, options.env, arguments, e.seeds)
+    means = _spread(np.array([one.evaluation.score for one in trained.values()]))
     if options.json:
         found = {
-            "file": str(out), "env": options.env, "arguments": arguments, "how": trained.how, "steps": trained.steps,
-            "phases": len(trained.history), "episodes": len(e.returns), **rows.pop("controller"),
-            "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
-            **conduct, "compared": rows,
+            "file": str(out), "env": options.env, "arguments": arguments, **_numbers(trained[best]), "compared": others,
         }  # fmt: skip
+        if several:
+            seeds = [
+                {"seed": seed, "validation": one.validation if one.history else None, **_numbers(one)}
+                for seed, one in trained.items()
+            ]
+            found |= {"seed": best, "seeds": seeds, "means": means}
         print_json(json.loads(json.dumps(found)))
         return
+    rows = {
+        f"seed {seed}" if several else "controller": _spread(one.evaluation.returns) for seed, one in trained.items()
+    }
+    rows |= ({"means of the seeds": means} if several else {}) | others
     title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes a step"
-    table(title, ["", *rows["controller"]], [[who, *row.values()] for who, row in rows.items()])
-    print_conduct(conduct)
+    table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
+    print_conduct(_conduct(trained[best]))
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
-    print(f"{out}: written. Next: snn_control run --env {where} {out}")
+    which = f" (seed {best}, the best in validation)" if several else ""
+    print(f"{out}: written{which}. Next: snn_control run --env {where} {out}")
+
+
+def _numbers(trained: Trained) -> dict[str, Any]:
+    e = trained.evaluation
+    return {
+        "how": trained.how, "steps": trained.steps, "phases": len(trained.history), "episodes": len(e.returns),
+        **_spread(e.returns), "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
+        **_conduct(trained),
+    }  # fmt: skip
+
+
+def _conduct(trained: Trained) -> dict[str, Any]:
+    from ..controller import build_program
+    from .episodes import conduct_of
+
+    return conduct_of(trained.spec, build_program(trained.spec), trained.evaluation.conduct)
 
 
 def _spread(returns: Any) -> dict[str, float]:

@@ -1,17 +1,18 @@
 """Training: any controller file in any Gymnasium environment, on the engine's own spikes."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .seeds import Outcome, train_seeds, train_tasks
     from .trainer import Trained, train
 
-__all__ = ["Trained", "train"]
+__all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]
 
 
 def __getattr__(name: str) -> Any:
-    """`train` and `Trained`, imported when they are asked for."""
+    """What `__all__` names, imported when it is asked for."""
     if name in __all__:
-        from . import trainer
-
-        return getattr(trainer, name)
+        module = "trainer" if name in ("Trained", "train") else "seeds"
+        return getattr(importlib.import_module(f".{module}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,8 +20,9 @@ from ..errors import DescriptionError
 from ..files import Arrays, reason, replace_file, replace_text
 from .networks import Adam, Perceptron, Variance
 
-__all__ = ["Folder", "arrays_of", "restore"]
+__all__ = ["FILES", "Folder", "arrays_of", "restore"]
 
+FILES = ("run.json", "checkpoint.npz", "progress.csv")
 FORMAT = "snn_control training 1"
 
 

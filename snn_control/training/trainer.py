@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -49,6 +50,8 @@ SHORT, LONG = 20, 100  # episodes of a validation, and of the evaluation
 CANDIDATES = 3  # that are looked at again at the end
 PATIENCE = 5  # phases without a better validation, after which training is over
 
+Candidate = tuple[float, list[np.ndarray]]  # a validation, and the values that it was of
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -77,6 +80,7 @@ class Trained:
     how : of `LEARNERS`
     ended : by Ctrl-C: it can go on
     evaluation : on seeds that neither training nor its choice saw
+    validation : mean return by which it was chosen, on episodes that are the same for all seeds; -inf without any
     history : a row a phase
     """
 
@@ -86,6 +90,7 @@ class Trained:
     history: list[dict[str, Any]] = field(default_factory=list)
     steps: int = 0
     ended: bool = False
+    validation: float = -math.inf
 
 
 def train(
@@ -191,7 +196,7 @@ class _Run:
         self.validate = with_environments(make, [VALIDATION + k for k in range(SHORT)])
         self.phases = max(1, settings.budget // learner.steps_of_a_phase)
         self.history: list[dict[str, Any]] = []
-        self.candidates: list[tuple[float, list[np.ndarray]]] = []
+        self.candidates: list[Candidate] = []
         self.begun = time.monotonic()
 
     def to_the_end(self) -> Trained:
@@ -202,14 +207,19 @@ class _Run:
         try:
             while len(self.history) < self.phases and not self._is_over():
                 self._phase()
+            validation, final = self._evaluated(self._best(), LONG)
         except KeyboardInterrupt:
             ended = True
-        self._take(self.candidates[0][1] if ended and self.candidates else self._best())
-        spec = learner.parameters.spec
-        seeds = [FINAL + k for k in range(SHORT if ended else LONG)]
-        final = with_environments(self.make, seeds)(build_program(spec), self.envs.interface)
+            validation, final = self._evaluated(self._first(), SHORT)
         steps = len(self.history) * learner.steps_of_a_phase
-        return Trained(spec, self.how, final, self.history, steps, ended)
+        return Trained(learner.parameters.spec, self.how, final, self.history, steps, ended, validation)
+
+    def _evaluated(self, candidate: Candidate, episodes: int) -> tuple[float, Evaluation]:
+        """Take the values of a candidate; its validation, and what it gets in new episodes."""
+        score, values = candidate
+        self._take(values)
+        program = build_program(self.learner.parameters.spec)
+        return score, with_environments(self.make, [FINAL + k for k in range(episodes)])(program, self.envs.interface)
 
     def _take(self, values: list[np.ndarray]) -> None:
         for p, value in zip(self.learner.parameters.parameters, values, strict=True):
@@ -254,18 +264,20 @@ class _Run:
             return False
         return spread > 0 and max(scores[-PATIENCE:]) <= best + 0.01 * spread
 
-    def _best(self) -> list[np.ndarray]:
-        """The best of the candidates, on more episodes; what there is before a first validation."""
-        parameters = self.learner.parameters
-        if not self.candidates:
-            return [p.values for p in parameters.parameters]
-        if len(self.candidates) == 1:
-            return self.candidates[0][1]
+    def _first(self) -> Candidate:
+        """The best so far; what there is before a first validation."""
+        before = -math.inf, [p.values for p in self.learner.parameters.parameters]
+        return self.candidates[0] if self.candidates else before
+
+    def _best(self) -> Candidate:
+        """The best of the candidates, on more episodes."""
+        if len(self.candidates) < 2:
+            return self._first()
         look, scores = with_environments(self.make, [VALIDATION + SHORT + k for k in range(LONG)]), []
         for _, values in self.candidates:
             self._take(values)
             scores.append(look(self._program(), self.envs.interface).score)
-        return self.candidates[int(np.argmax(scores))][1]
+        return max(scores), self.candidates[int(np.argmax(scores))][1]
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:

@@ -1,0 +1,47 @@
+"""How training gets on, on standard error: a bar a run on a terminal, and elsewhere a line a phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..training.trainer import Phase
+
+__all__ = ["Display", "display"]
+
+
+@contextmanager
+def display(names: Sequence[str]) -> Iterator[Display]:
+    """Show runs of these names while the context is open."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield Display(bars, names)
+
+
+class Display:
+    """See `display`."""
+
+    def __init__(self, bars: Any, names: Sequence[str]) -> None:
+        self._bars = bars
+        self._lines = {name: bars.add_task(f"{name}: compiling", total=None) for name in names}
+
+    def phase(self, name: str, phase: Phase) -> None:
+        """A run has got a phase further."""
+        state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes a step"
+        done = {"total": phase.budget, "completed": phase.steps}
+        self._bars.update(self._lines[name], description=f"{name}: {state}", **done)
+        if self._bars.disable:
+            self.say(f"{name}: {phase.steps} of {phase.budget} steps, {phase.seconds:.0f} s: {state}")
+
+    def died(self, name: str, why: str) -> None:
+        """A run's worker is gone, and will be replaced."""
+        self.say(f"{name}: its worker died ({why}); the next one goes on from its checkpoint")
+
+    def say(self, line: str) -> None:
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

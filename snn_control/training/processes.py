@@ -1,0 +1,110 @@
+"""Processes of this machine that train, each with one thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+from ..errors import SnnControlError
+from .places import MOMENT, ONE_THREAD, Died, LastWord
+from .trainer import Phase, train
+
+__all__ = ["Processes"]
+
+
+class Processes:
+    """A `places.Place`. What a worker writes to its standard streams is in ``worker.log`` of the task's folder."""
+
+    def __init__(self, tasks: int, workers: int | None) -> None:
+        self.most = workers or min(tasks, len(os.sched_getaffinity(0)))
+        self._running: dict[str, tuple[Any, connection.Connection, Path]] = {}
+
+    def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(there, folder, arguments), name=name)
+        with _environment_of_a_worker():
+            process.start()
+        there.close()
+        self._running[name] = process, here, folder
+
+    def heard(self) -> Iterator[tuple[str, Phase | LastWord]]:
+        connection.wait([here for _, here, _ in self._running.values()], MOMENT)
+        for name, (process, here, folder) in list(self._running.items()):
+            for said in _said(process, here, folder):
+                if not isinstance(said, Phase):
+                    process.join()
+                    here.close()
+                    del self._running[name]
+                yield name, said
+
+    def end(self) -> None:
+        for process, _, _ in self._running.values():
+            process.terminate()  # Ctrl-C to a worker, see `_work`
+
+    def close(self) -> None:
+        for process, here, _ in self._running.values():
+            process.kill()
+            process.join()
+            here.close()
+        self._running.clear()
+
+
+@contextmanager
+def _environment_of_a_worker() -> Iterator[None]:
+    """Threads are counted when libraries are loaded, and Ctrl-C of a terminal reaches all processes at any moment: what
+    is started in here inherits the numbers, and a mask that keeps the signal away until it is ignored."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
+    """What a worker does. It ends by SIGTERM as `train` does by Ctrl-C: only who started it says when."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with open(folder / "worker.log", "ab") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    try:
+        there.send(train(**arguments, run=folder, progress=there.send))
+    except SnnControlError as error:
+        there.send(error)
+
+
+def _said(process: Any, here: connection.Connection, folder: Path) -> Iterator[Phase | LastWord]:
+    """What a worker said since it was last asked."""
+    gone = process.exitcode is not None  # before it is listened to: what it said is all there then
+    try:
+        while here.poll():
+            said = here.recv()
+            yield said
+            if not isinstance(said, Phase):
+                return
+    except (EOFError, OSError):  # also in the middle of a message
+        gone = True
+    if gone:
+        process.join()
+        yield Died(_why(process.exitcode, folder))
+
+
+def _why(code: int, folder: Path) -> str:
+    if code < 0:
+        return f"killed by signal {-code} ({signal.Signals(-code).name})"
+    file = folder / "worker.log"
+    last = (file.read_text(errors="replace").strip() or "it wrote nothing").rpartition("\n")[2].strip()
+    return f"ended with code {code} ({file}): {last}"
