@@ -25,9 +25,11 @@ A controller file is trained in a Gymnasium environment on the spikes of the eng
   sac       reinforcement learning; for actions that are numbers
   imitate   a teacher shows what to do: --teacher
   evolve    CMA-ES over the weights of what the outputs read; for few numbers, and rewards without a gradient
-Without --how, what suits the actions is taken, and imitate where there is a teacher. Ctrl-C ends training, and keeps
-the best controller so far; the same command goes on where it was, to the same bits. --seeds 5 trains with five seeds
-side by side, reports all of them, and writes the one that is best in validation.
+Without --how, imitate is taken where there is a teacher, else what the file's section training says, else what suits
+the actions. That section also says what is trained, within which limits, and with which settings; what the command
+says goes before it. Ctrl-C ends training, and keeps the best controller so far; the same command goes on where it was,
+to the same bits. --seeds 5 trains with five seeds side by side, reports all of them, and writes the one that is best in
+validation.
 'new FILE --env ID' writes a controller file to start from.
 
 A recipe (cartpole, pan_tilt) is a family of controllers with a few numbers, which CMA-ES evolves.
@@ -97,7 +99,7 @@ def _file(options: argparse.Namespace) -> int:
         "controller": path,
         "env": options.env,
         "arguments": arguments,
-        "how": None if options.how == "rl" else options.how,
+        "how": options.how,
         "teacher": options.teacher,
         "settings": {"budget": options.steps} if options.steps else None,
     }

@@ -19,13 +19,15 @@ from ..errors import NO_VALUE, DescriptionError
 from ..files import read_text, reason
 from ..network import Network
 from ..network.checks import TICK_SEED, Checked, Seconds, Whole
-from .descriptions import read_decoder, read_fields, read_network
+from .descriptions import read_decoder, read_fields, read_network, read_training
 from .keys import INPUTS
 from .reader import VERSION, Loader, Reader, nearest
 from .ros import RosTopic, read_topics
+from .training import Limits, Surrogate, Training
 from .writing import save_spec
 
-__all__ = ["VERSION", "ControllerSpec", "Reader", "RosTopic", "load_spec", "nearest", "parse_spec", "save_spec"]
+__all__ = ["VERSION", "ControllerSpec", "Limits", "Reader", "RosTopic", "Surrogate", "Training"]
+__all__ += ["load_spec", "nearest", "parse_spec", "save_spec"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ControllerSpec(Checked):
     seed : of all random numbers in a tick, a whole number >= 0 and below 2^63
     reset_each_tick : populations begin each tick as after a reset
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
+    training : what of it is trained and how; no part of its Program
     path : of the file that it was read from; empty where it was not
 
     Raises DescriptionError where a number is none of these.
@@ -54,6 +57,7 @@ class ControllerSpec(Checked):
     reset_each_tick: bool = False
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
     path: str = ""
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
@@ -83,7 +87,15 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
         "ros_outputs": read_topics(ros, "outputs", outputs),
     }
     ros.done()
-    sections = {"inputs": inputs, "network": network, "outputs": outputs, "guard": guard, **topics}
+    training = read_training(r.child("training", {}))
+    sections = {
+        "inputs": inputs,
+        "network": network,
+        "outputs": outputs,
+        "guard": guard,
+        **topics,
+        "training": training,
+    }
     return read_fields(r, ControllerSpec, period=period, dt=dt, path=path, **sections)
 
 

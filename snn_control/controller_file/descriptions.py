@@ -12,8 +12,9 @@ from ..errors import DescriptionError
 from ..network import Network, Population, Projection
 from .keys import EVENTS_ENCODERS, OUTPUT_DECODERS, PLUGINS, SINGLE, Key, keys, types_at
 from .reader import PLAIN, Reader
+from .training import Limits, Training
 
-__all__ = ["read_decoder", "read_fields", "read_network"]
+__all__ = ["read_decoder", "read_fields", "read_limits", "read_network", "read_training"]
 
 #: what a field holds -> how it is read; what is of another kind is checked by the description alone
 READERS: dict[Any, Callable[..., Any]] = {
@@ -112,3 +113,14 @@ def _read_nir(r: Reader, dt: float) -> Network:
         if error.path == "FILE":
             raise DescriptionError(r.at("nir"), file, error.rule, error.fix) from None
         raise (error.within(r.path) if error.path.startswith(("dialect", "options")) else error) from None
+
+
+def read_training(r: Reader) -> Training:
+    """The section ``training``, but for what only the trainer knows; raises DescriptionError."""
+    settings = r.child("settings", {}).values
+    return read_fields(r, Training, trainable=read_limits(r), settings=settings)
+
+
+def read_limits(r: Reader) -> dict[str, Limits]:
+    """``trainable``: pattern -> limits."""
+    return {pattern: read_fields(child, Limits) for pattern, child in r.children("trainable", {})}

@@ -34,6 +34,7 @@ from ..network.checks import Checked, Numbers
 from ..network.convolution import Convolution, pooling
 from ..network.distance import positions_of
 from ..network.graph import Drawn
+from .training import Limits, Surrogate
 
 __all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
 __all__ += ["members", "type_of", "types_at"]
@@ -64,13 +65,14 @@ OWN: dict[str, dict[str, Any]] = {
     "argmax": {"argmax": ArgmaxDecoder},
 }
 #: place -> the only description that can stand there, without a ``type``
-SINGLE: dict[str, type] = {"grid": Grid}
+SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate}
 #: annotation of a field -> place of the descriptions that may stand there
 PLACES: dict[Any, str] = PLUGINS | {
     Connector: "connection",
     Convolution: "connection",
     Distribution: "distribution",
     Grid: "grid",
+    Surrogate: "surrogate",
     ArgmaxDecoder: "argmax",
 }
 #: keys that the file calls otherwise than the descriptions do

@@ -199,7 +199,8 @@ class Reader:
 
     def done(self) -> None:
         for key in self.values:
-            raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", nearest(key, self.known))
+            fix = nearest(key, dict.fromkeys(self.known))
+            raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", fix)
 
     def make(self, cls: Any, /, **values: Any) -> Any:
         """``cls(**values)`` after checking that all keys were taken; its errors are seen from this path."""

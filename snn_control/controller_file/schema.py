@@ -21,6 +21,7 @@ from ..network.graph import CONNECTIONS, Drawn
 from . import VERSION, ControllerSpec
 from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, members, types_at
 from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type
+from .training import Training
 from .writing import SECTIONS
 
 __all__ = ["schema"]
@@ -61,6 +62,7 @@ SPECIAL: dict[Any, Schema] = {
         "anyOf": [{"enum": list(NOT_FINITE)}, {"type": "array", "minItems": 1, "items": {"enum": list(NOT_FINITE)}}]
     },
     (Projection, "connection"): {"anyOf": [{"enum": list(CONNECTIONS)}, _ref("connection")]},
+    (Training, "trainable"): {"type": "object", "additionalProperties": _ref("limits")},
     (Output, "decoder"): {
         "anyOf": [_ref("argmax"), _ref("decoders"), {"type": "array", "minItems": 1, "items": _ref("decoders")}]
     },
@@ -108,6 +110,7 @@ def schema() -> Schema:
         "network": {"type": "object", "if": _with("nir"), "then": _closed(nir), "else": _closed(network)},
         "outputs": _by_name(_mapping(Output, ("name",))),
         "guard": _mapping(Guard),
+        "training": _mapping(Training),
         "ros": {"type": "object"} | _closed({"inputs": _topics(output=False), "outputs": _topics(output=True)}),
     }
     families = {place: _choice("type", types_at(place)) for place in (*PLUGINS.values(), EVENTS_ENCODERS, *OWN)}
@@ -118,8 +121,8 @@ def schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"snn_control controller file, version {VERSION}",
         **whole,
-        "description": "Inputs with encoders, a spiking network, outputs with decoders and limits, and ROS topics. "
-        "SI units.",
+        "description": "Inputs with encoders, a spiking network, outputs with decoders and limits, ROS topics, and "
+        "how it is trained. SI units.",
         "required": ["version", "period", "outputs"],
         "properties": version | whole["properties"] | sections,
         "$defs": families | single | {"reference": REFERENCE, "lists": LISTS},

@@ -25,6 +25,7 @@ from ..network.graph import CONNECTIONS
 from .keys import INPUTS, OWN, PLUGINS, keys, members, type_of, types_at
 from .reader import VERSION, Loader
 from .ros import ONLY_WITH, RosTopic, end_kind, usual_values
+from .training import Training
 
 __all__ = ["save_spec"]
 
@@ -32,7 +33,7 @@ INLINE = 64  # numbers of an array that still reads well in the YAML
 COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
 
 #: fields of a ControllerSpec that have a way of their own into the file, and one that is no key of it
-SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "path")
+SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "training", "path")
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
     "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "not_finite", "stale",
@@ -116,6 +117,7 @@ class _Writer:
             "outputs": {one.name: self.output(one) for one in _named("outputs", spec.outputs)},
             "guard": self.fields(spec.guard, ("guard",)),
             "ros": {side: found for side, found in topics.items() if found},
+            "training": self.training(spec.training),
         }
         found = {key: section for key, section in sections.items() if section or key == "outputs"}
         return {"version": VERSION, **numbers, **found}
@@ -144,6 +146,12 @@ class _Writer:
         if isinstance(decoder, list) and len(decoder) == 1:
             found["decoder"] = decoder[0]
         return found
+
+    def training(self, one: Training) -> dict[str, Any]:
+        found = self.fields(one, ("training",), skip=("trainable", "settings"))
+        limits = {pattern: self.fields(each, ("training", pattern)) for pattern, each in one.trainable.items()}
+        more = {"trainable": limits, "settings": _plain(one.settings)}
+        return found | {key: values for key, values in more.items() if values}
 
     def topics(self, section: str, topics: Mapping[str, RosTopic], ends: Iterable[Any]) -> dict[str, Any]:
         kinds, found = {end.name: end_kind(end) for end in ends}, {}

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..controller_file import ControllerSpec
+from ..controller_file import ControllerSpec, Limits
 from .environments import Environments
 from .evaluation import evaluate
-from .learner import Learner
+from .learner import Learner, Settings
 
 __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
 
@@ -21,7 +21,7 @@ MANY = 400  # numbers, from which on pairs are left out
 
 
 @dataclass(frozen=True)
-class EvolutionSettings:
+class EvolutionSettings(Settings):
     """Settings of `Evolution`; ``budget``: steps of the environment, at most.
 
     environments : episodes of a candidate, new ones in every generation
@@ -37,14 +37,13 @@ class EvolutionSettings:
     budget: int = 3_000_000
 
 
-def near_the_output(spec: ControllerSpec) -> dict[str, dict[str, float]]:
+def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
     """What is evolved where nothing is said: weights and biases of what the outputs read. What comes before is a
     random code, of which a read-out can make a lot, and whose numbers would be too many."""
     read = {term.source for output in spec.outputs for term in output.terms}
     graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
-    found: dict[str, dict[str, float]] = {f"*->{name}.weights": {} for name in sorted(graded)}
-    found |= {f"{name}.bias": {} for name in sorted(graded)}
-    return found or {f"{output.name}.*": {} for output in spec.outputs}
+    names = [f"*->{name}.weights" for name in sorted(graded)] + [f"{name}.bias" for name in sorted(graded)]
+    return dict.fromkeys(names or [f"{output.name}.*" for output in spec.outputs], Limits())
 
 
 class Evolution(Learner):

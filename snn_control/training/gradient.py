@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from ..controller_file import Surrogate
+from ..engine.build.restart import LABEL as EACH_TICK
 from ..engine.program import POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program
 from ..engine.registry import companions, kernel
 from ..engine.rows import View
@@ -50,7 +52,9 @@ class Gradient:
         self._heads = {signal(place): place for place in heads}
         self._names = {signal(place): name for name, place in program.names.items()}
         behind = [o for o in program.operations if o.section != PRE and o.kernel not in AFTER]
-        self._operations = [_Step(self, o) for o in behind]
+        first = (o.operands for o in program.operations if o.section == PRE and o.label == EACH_TICK)
+        anew = {signal(w) for words in first for w in words if isinstance(w, Place) and w.kind == STATE}
+        self._operations = [_Step(self, o, anew) for o in behind]
         self._choose()
         self._connect()
 
@@ -109,6 +113,11 @@ class Gradient:
     def trained_spikes(self) -> list[Signal]:
         """Spikes that have a gradient."""
         return [one for one in self.spikes if one in self._wanted]
+
+    def use(self, surrogate: Surrogate) -> None:
+        """Take another derivative of spikes from now on."""
+        for s in self.used:
+            s.adjoint.surrogate = surrogate
 
     # in which order ------------------------------------------------------------------------------------------
     def _connect(self) -> None:
@@ -177,7 +186,7 @@ class Gradient:
 class _Step:
     """An operation, its words by name, and its adjoint where it has one."""
 
-    def __init__(self, of: Gradient, operation: Operation) -> None:
+    def __init__(self, of: Gradient, operation: Operation, anew: set[Signal]) -> None:
         self.section, self.name, self.label = operation.section, operation.kernel, operation.label
         row = kernel(operation.kernel)
         self.w = SimpleNamespace(**dict(zip(row.words, operation.operands, strict=True)))
@@ -190,7 +199,8 @@ class _Step:
         kinds = companions("adjoint")
         if operation.kernel in kinds:
             try:
-                self._adjoint = kinds[operation.kernel](self.w, self.section == POST, of.constant)
+                made = self._adjoint = kinds[operation.kernel](self.w, self.section == POST, of.constant)
+                made.each_tick = not anew.isdisjoint(signal(w) for w in operation.operands if isinstance(w, Place))
             except TypeError as error:
                 self.why = f" {error}"
         places = [word for word in operation.operands if isinstance(word, Place)]

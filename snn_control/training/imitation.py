@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .environments import Environments
-from .learner import Learner
+from .learner import Learner, Settings
 from .networks import Adam
 from .policy import distributions
 from .teachers import Teacher, labels, teacher_of
@@ -23,7 +23,7 @@ __all__ = ["Imitation", "ImitationSettings"]
 
 
 @dataclass(frozen=True)
-class ImitationSettings:
+class ImitationSettings(Settings):
     """Settings of `Imitation`; ``budget``: steps of the environment.
 
     steps : of each environment in a round

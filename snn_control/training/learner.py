@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from ..controller_file import Surrogate
+from ..errors import DescriptionError
+from ..network.checks import Checked, Numbers, Rule, Whole
 from .adjoints.tape import Tape
 from .environments import Environments
 from .parameters import Parameters
 from .student import Student
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "Settings"]
+
+
+def check_layers(path: str, value: Any) -> None:
+    """Sizes of the layers of a perceptron."""
+    if not isinstance(value, list | tuple) or not all(type(size) is int and size > 0 for size in value):
+        raise DescriptionError(path, value, "must be a list of whole numbers >= 1")
+
+
+class Settings(Checked):
+    """Base of the settings of a learner. A field without a rule of its own is what its default is: a number >= 0, a
+    whole one from 1 on (from 0 on where the default is 0), or layers of a perceptron."""
+
+    @property
+    def where(self) -> str:
+        return "settings."
+
+    @classmethod
+    @functools.cache
+    def checks(cls) -> dict[str, Rule]:
+        found = dict(super().checks())
+        for one in fields(cls):  # type: ignore[arg-type]
+            usual: Any = one.default
+            rule = Whole(min(1, usual)) if isinstance(usual, int) else Numbers(least=0)
+            found.setdefault(one.name, check_layers if isinstance(usual, tuple) else rule)
+        return found
 
 
 class Learner:
@@ -24,6 +54,7 @@ class Learner:
 
     #: names of attributes: arrays, numbers, and what is made of them
     kept: tuple[str, ...] = ()
+    surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         self.parameters, self.settings = parameters, settings

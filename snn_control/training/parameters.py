@@ -18,14 +18,15 @@ import numpy as np
 from ..batch import encoded_of
 from ..coding import ArgmaxDecoder, Output
 from ..controller import build_program
-from ..controller_file import ControllerSpec, nearest
+from ..controller_file import ControllerSpec, Limits, nearest
 from ..engine import registry
 from ..engine.build.outputs import rate_factor
 from ..engine.lowering import FLOAT_MAX
 from ..engine.program import PROGRAM, Operation, Place, Program
 from ..engine.registry import kernel
 from ..errors import DescriptionError
-from ..network import AllToAll, Distribution, OneToOne, Projection
+from ..network import AllToAll, Distribution, NeuronModel, OneToOne, Projection
+from ..network.checks import Numbers
 from ..network.convolution import Convolution
 from .adjoints.adjoint import numbers, signal
 from .adjoints.tape import Signal
@@ -34,7 +35,7 @@ from .student import writable
 __all__ = ["DEFAULT", "Parameter", "Parameters"]
 
 #: what is trained where nothing is said
-DEFAULT: dict[str, dict[str, float]] = {"*.weights": {}, "*.bias": {}}
+DEFAULT = {"*.weights": Limits(), "*.bias": Limits()}
 NOTHING = np.float32(1e-8)
 GROWTH = 1e-4  # relative step of differences, of a parameter of neurons
 
@@ -44,27 +45,44 @@ class Parameter:
     """An array of a controller file that is trained.
 
     name : e.g. ``hidden.bias``
-    values : as it is now, float32, or float64 of a neuron's parameter
-    low, high : between which it stays
-    put : (spec, values) -> the spec with these values
+    values : as it is now in units of ``unit``, float32, or float64 of a neuron's parameter: those lie between
+        milliseconds and volts, and one rate of learning must do for all
+    put : (spec, `numbers`) -> the spec with these numbers
+    low, high : between which the numbers stay
     population : of a neuron's parameter the population it belongs to, else empty
     """
 
     name: str
     values: np.ndarray
     put: Callable[[ControllerSpec, np.ndarray], ControllerSpec]
-    low: float = -np.inf
-    high: float = np.inf
+    low: float | np.ndarray = -np.inf
+    high: float | np.ndarray = np.inf
+    unit: float = 1.0
     population: str = ""
     place: Place = None  # type: ignore[assignment]
     at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # numbers of the place that are of it
     index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # which of ``values`` each of them is
     factor: float = 1.0  # by which they are larger than ``values``
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """As the file has them."""
+        return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
+
+    def check(self, spec: ControllerSpec) -> None:
+        """Raise DescriptionError where a limit is no number that the description takes."""
+        for end, limit in (("low", self.low), ("high", self.high)):
+            if self.population and np.isfinite(limit).all():
+                try:
+                    self.put(spec, np.broadcast_to(limit, self.values.shape))
+                except DescriptionError as error:
+                    path = f"training.trainable.{self.name}.{end}"
+                    raise DescriptionError(path, np.unique(limit).tolist(), error.rule) from None
+
     def clip(self) -> None:
         """Keep the values between their limits."""
-        if self.low > -np.inf or self.high < np.inf:
-            np.clip(self.values, self.low, self.high, out=self.values)
+        if np.any(self.low > -np.inf) or np.any(self.high < np.inf):
+            np.clip(self.values, self.low / self.unit, self.high / self.unit, out=self.values)
 
 
 def _with_projection(k: int, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
@@ -119,23 +137,22 @@ class Parameters:
     """The trained parameters of a controller, and its Program, which may be written to.
 
     spec : of the controller; weights that it draws are drawn anew, by ``rng``
-    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> ``low`` and ``high``; a later one goes before an earlier one
+    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; a later one goes before an earlier one
 
-    Raises DescriptionError where a pattern fits nothing, and for what cannot be trained.
+    Raises DescriptionError where a pattern fits nothing, for limits that a neuron cannot have, and for what cannot be
+    trained.
     """
 
-    def __init__(
-        self, spec: ControllerSpec, chosen: Mapping[str, Mapping[str, float]], rng: np.random.Generator
-    ) -> None:
-        if spec.reset_each_tick:
-            rule = "cannot be trained: gradients go over many ticks"
-            raise DescriptionError("reset_each_tick", True, rule, "leave it out")
+    def __init__(self, spec: ControllerSpec, chosen: Mapping[str, Limits], rng: np.random.Generator) -> None:
         sizes = {p.name: p.size for p in spec.network.populations}
         sizes |= _sizes_of_inputs(build_program(spec), spec)
+        self.chosen = dict(chosen)
         self.parameters = _choose(_known(spec, sizes, rng), chosen)
         for p in self.parameters:
-            spec = p.put(spec, p.values)
+            spec = p.put(_with_start(spec, p), p.numbers)
         self._spec = spec
+        for p in self.parameters:
+            p.check(spec)
         self.program: Program = writable(build_program(spec))
         for p in self.parameters:
             self._find(p)
@@ -146,7 +163,7 @@ class Parameters:
         """The controller with the values as they are now."""
         spec = self._spec
         for p in self.parameters:
-            spec = p.put(spec, p.values.copy())
+            spec = p.put(spec, p.numbers.copy())
         return spec
 
     @property
@@ -158,6 +175,7 @@ class Parameters:
         """Write the values into the Program."""
         for p in self.parameters:
             p.clip()
+        for p in self.parameters:
             if p.population:
                 p.place.view(self.program.constants)[:] = self._table(p.population)
             else:
@@ -182,12 +200,12 @@ class Parameters:
         return into.reshape(p.values.shape)
 
     # neurons ---------------------------------------------------------------------------------------------------
-    def _table(self, population: str, moved: str = "", by: float = 0.0) -> np.ndarray:
+    def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
         """(rows, n) of a population's kernel; with ``moved`` of a model whose parameter of that name is larger."""
         one = next(p for p in self._spec.network.populations if p.name == population)
-        values = {p.name.rpartition(".")[2]: p.values for p in self.parameters if p.population == population}
+        values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
         if moved:
-            values[moved] = values[moved] * (1 + by)
+            values[moved] = values[moved] + by
         neuron, lowering = replace(one.neuron, **values), registry.lowering("neurons", type(one.neuron))  # type: Any, Any
         cells: Any = kernel(lowering.kernel).row["cells"]
         names = cells.parameters
@@ -196,10 +214,11 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """(rows, n) derivatives of the rows of a population's kernel by a parameter of its neurons."""
-        name = p.name.rpartition(".")[2]
-        above, below = self._table(p.population, name, GROWTH), self._table(p.population, name, -GROWTH)
-        return (above - below) / (2 * GROWTH * p.values)
+        """(rows, n) derivatives of the rows of a population's kernel by the values of a parameter of its neurons."""
+        name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
+        step = GROWTH * np.where(size > 0, size, p.unit)
+        above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
+        return (above - below) / (2 * step) * p.unit
 
     # places ----------------------------------------------------------------------------------------------------
     def _find(self, p: Parameter) -> None:
@@ -265,7 +284,10 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         )
         for name in pop.neuron.arrays():
             values = np.array(np.broadcast_to(np.asarray(getattr(pop.neuron, name), np.float64), (pop.size,)))
-            found.append(Parameter(f"{pop.name}.{name}", values, _with_population(k, name, True), population=pop.name))
+            if np.isfinite(values).all():  # a bound that is none stays so
+                put, unit = _with_population(k, name, True), float(np.abs(values).mean()) or 1.0
+                limits = _own_limits(pop.neuron, name, values)
+                found.append(Parameter(f"{pop.name}.{name}", values / unit, put, *limits, unit, pop.name))
     for k, output in enumerate(spec.outputs):
         terms = _terms(output)
         for j, term in enumerate(terms):
@@ -309,15 +331,40 @@ def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) 
     return values
 
 
-def _choose(known: list[Parameter], chosen: Mapping[str, Mapping[str, float]]) -> list[Parameter]:
+def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any, Any]:
+    """Within which a parameter of neurons stays where nothing is said: what must be > 0 above a hundredth of its least,
+    the threshold above a tenth of its way from the reset, and what must be below the threshold below that."""
+    rule = neuron.checks().get(name)
+    if isinstance(rule, Numbers) and rule.strict and rule.least == 0:
+        return values.min() / 100, np.inf
+    if not hasattr(neuron, "v_reset"):
+        return -np.inf, np.inf
+    if name == "v_threshold":
+        reset = neuron.v_reset if getattr(neuron, "reset", "value") == "value" else 0.0
+        return values - 0.9 * (values - np.asarray(reset)), np.inf
+    if name in ("v_reset", "v_min"):
+        return -np.inf, values + 0.05 * (np.asarray(neuron.v_threshold) - values)  # type: ignore[attr-defined]
+    return -np.inf, np.inf
+
+
+def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
+    """Where the membrane begins does not move with where it rests: no gradient goes there."""
+    k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
+    if k is None or spec.network.populations[k].v_init is not None:
+        return spec
+    return _with_population(k, "v_init", False)(spec, p.numbers)
+
+
+def _choose(known: list[Parameter], chosen: Mapping[str, Limits]) -> list[Parameter]:
     """Those that a pattern fits, with their limits."""
     found: dict[str, Parameter] = {}
     for pattern, limits in chosen.items():
-        names = {p.name for p in known if fnmatch.fnmatchcase(p.name, pattern)}
+        names = {p.name for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)}
         if not names:
             rule = "fits nothing that can be trained"
             raise DescriptionError("training.trainable", pattern, rule, nearest(pattern, [p.name for p in known]))
         for p in known:
             if p.name in names:
-                found[p.name] = replace(p, low=limits.get("low", -np.inf), high=limits.get("high", np.inf))
+                low = limits.low if limits.low > -np.inf else p.low
+                found[p.name] = replace(p, low=low, high=limits.high if limits.high < np.inf else p.high)
     return [found[p.name] for p in known if p.name in found]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .environments import Environments
-from .learner import Learner
+from .learner import Learner, Settings
 from .networks import Adam, Perceptron, Variance
 from .policy import distributions
 
@@ -20,7 +20,7 @@ __all__ = ["PPO", "PPOSettings"]
 
 
 @dataclass(frozen=True)
-class PPOSettings:
+class PPOSettings(Settings):
     """Settings of `PPO`; ``budget``: steps of the environment, ``rounds``: of collecting and updating in a phase.
 
     steps : of each environment between updates; length : of a sequence; rows : sequences of an update

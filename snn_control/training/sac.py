@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
+from ..network.checks import Positive
 from .environments import Environments
-from .learner import Learner
+from .learner import Learner, Settings
 from .networks import Adam, Perceptron, Variance
 from .policy import LOG_ROOT, Gaussian, distributions
 
@@ -25,7 +26,7 @@ LARGEST = 4 << 30  # bytes of the replay memory
 
 
 @dataclass(frozen=True)
-class SACSettings:
+class SACSettings(Settings):
     """Settings of `SAC`; ``budget``: steps of the environment, of which ``steps`` are a phase.
 
     length : of a sequence; rows : sequences of an update
@@ -42,7 +43,7 @@ class SACSettings:
     environments: int = 4
     length: int = 4
     rows: int = 32
-    every: float = 1.0
+    every: Positive = 1.0
     random: int = 3000
     correlation: float = 0.97
     discount: float = 0.99

@@ -12,16 +12,17 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..controller import build_program
-from ..controller_file import ControllerSpec, load_spec, nearest
+from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
+from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
-from ..errors import DescriptionError
+from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .environments import Environments
 from .evaluation import Evaluation, with_environments
@@ -101,7 +102,8 @@ def train(
     how: str | None = None,
     teacher: Any = None,
     seed: int = 1,
-    trainable: Mapping[str, Mapping[str, float]] | None = None,
+    trainable: Mapping[str, Any] | None = None,
+    surrogate: Surrogate | None = None,
     run: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[Phase], object] = lambda phase: None,
@@ -109,12 +111,15 @@ def train(
     """Train a controller; see ``docs/training.md``.
 
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments
-    how : "ppo", "sac", "imitate" or "evolve"; None takes what suits the actions, or "imitate" where there is a teacher
+    how : "ppo", "sac", "rl" for the one of them that suits the actions, "imitate" or "evolve"; None takes "imitate"
+        where there is a teacher, else that of the file, else "rl"
     teacher : as `snn_control.training.teachers.teacher_of` takes it
     seed : of everything that is drawn
-    trainable : pattern -> limits, see `snn_control.training.parameters.Parameters`
+    trainable : pattern of names -> ``low`` and ``high``; None takes what the file says, else all weights and biases
+        behind the encoders
+    surrogate : of spiking neurons; None takes the file's
     run : folder of checkpoints, from which the same call goes on, to the same bits
-    settings : of the learner, by name
+    settings : of the learner, by name; each goes before the file's
     progress : called after each phase
 
     Raises DescriptionError, naming what does not fit.
@@ -132,52 +137,66 @@ def train(
             raise DescriptionError("--env", env, f"cannot be made: {why}") from None
 
     probe = make()
-    how = how or _suits(probe.action_space, teacher)
-    learner, chosen = _learner(spec, how, probe, seed, trainable, settings, teacher)
+    with in_file(spec.path, "--", "settings", "trainable"):
+        how = _way(how, teacher, spec.training.how, probe.action_space)
+        learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
+    learner.surrogate = surrogate or spec.training.surrogate
     asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
-    asked |= {"controller": _digest(spec), "trainable": learner_names(learner), "teacher": str(teacher)}
+    asked |= {"controller": _digest(spec), "teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
+    asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     probe.close()
     folder = Folder(run, asked) if run is not None else None
     return _Run(learner, chosen, make, folder, seed, how, progress).to_the_end()
 
 
-def _suits(space: Any, teacher: Any) -> str:
-    if teacher is not None:
-        return "imitate"
-    return "sac" if type(space).__name__ == "Box" else "ppo"
+def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
+    """The name of a learner; raises DescriptionError."""
+    found = how or ("imitate" if teacher is not None else of_file or "rl")
+    if found == "rl":
+        found = "sac" if type(space).__name__ == "Box" else "ppo"
+    if found not in LEARNERS:
+        path = "training.how" if found == of_file and not how else "--how"
+        raise DescriptionError(path, found, "is not known", nearest(found, ["rl", *LEARNERS]))
+    if found == "imitate" and teacher is None:
+        raise DescriptionError("--teacher", None, "is needed to imitate", "name one, or choose another --how")
+    return found
 
 
 def _learner(
-    spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, settings: Any, teacher: Any
+    spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, given: Mapping[str, Any], teacher: Any
 ) -> tuple[Learner, Any]:
     """The learner and its settings."""
-    if how not in LEARNERS:
-        raise DescriptionError("--how", how, "is not known", nearest(how, LEARNERS))
-    if how == "imitate" and teacher is None:
-        raise DescriptionError("--teacher", None, "is needed to imitate", "name one, or choose another --how")
     cls, kind = LEARNERS[how]
-    limit = getattr(env.spec, "max_episode_steps", None)
-    defaults: dict[str, Any] = {}
-    if limit and hasattr(kind, "discount"):  # what comes within a quarter of an episode counts
-        defaults = {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
-    elif limit and hasattr(kind, "longest"):
-        defaults = {"longest": limit}
-    try:
-        chosen = kind(**{**defaults, **(settings or {})})
-    except TypeError:
-        wrong = next(name for name in settings or {} if not hasattr(kind, name))
-        rule = f"is no setting of {how}"
-        raise DescriptionError("settings", wrong, rule, nearest(wrong, list(asdict(kind())))) from None
+    chosen = _settings(how, kind, getattr(env.spec, "max_episode_steps", None), spec.training.settings, given)
     usual = near_the_output(spec) if cls is Evolution else DEFAULT
-    parameters = Parameters(spec, trainable or usual, np.random.default_rng([seed, 0]))
-    made = cls(parameters, chosen)
+    limits = _limits(trainable) if trainable else spec.training.trainable or usual
+    made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher
     return made, chosen
 
 
-def learner_names(learner: Learner) -> list[str]:
-    return [p.name for p in learner.parameters.parameters]
+def _settings(how: str, kind: Any, limit: int | None, of_file: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """Of a learner: what is given goes before the file's, and that before what suits episodes of ``limit`` steps."""
+    known, found = [one.name for one in fields(kind)], {}  # type: list[str], dict[str, Any]
+    if limit and "discount" in known:  # what comes within a quarter of an episode counts
+        found = {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
+    elif limit and "longest" in known:
+        found = {"longest": limit}
+    found |= {**of_file, **given}
+    try:
+        for name, value in found.items():
+            if name not in known:
+                raise DescriptionError(f"settings.{name}", value, f"is no setting of {how}", nearest(name, known))
+        return kind(**found)
+    except DescriptionError as error:
+        raise (error if error.path.partition(".")[2] in given else error.within("training")) from None
+
+
+def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
+    """Those of Python, which may be mappings as in a file."""
+    plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
+    return read_limits(Reader({"trainable": plain}, "", Path()))
 
 
 def _digest(spec: ControllerSpec) -> str:
@@ -229,6 +248,7 @@ class _Run:
     def _phase(self) -> None:
         learner, number = self.learner, len(self.history)
         learner.left_after = 1 - (number + 1) / self.phases
+        learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
         first = (self.seed * 7919 + number) * PHASE_SEEDS % VALIDATION
         report = learner.phase(self.envs, first, rng, 1 - number / self.phases)

@@ -23,6 +23,7 @@ from snn_control.coding import (
 from snn_control.controller import build_program
 from snn_control.controller_file import RosTopic, load_spec, parse_spec
 from snn_control.controller_file.schema import schema
+from snn_control.controller_file.training import Limits, Surrogate, Training
 from snn_control.controller_file.writing import SECTIONS
 from snn_control.engine import registry
 from snn_control.engine.build import build
@@ -91,6 +92,10 @@ GOOD = {
         },
     },
     "guard": {"release": 3},
+    "training": {
+        "how": "ppo", "trainable": {"*.weights": {}, "motor.tau_mem": {"low": 0.005, "high": 0.1}},
+        "surrogate": {"kind": "arctan", "slope": 2, "final_slope": 10}, "settings": {"budget": 100_000, "critic": [64, 64]},
+    },
     "ros": {
         "inputs": {"joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "field": "position[:]"}},
         "outputs": {"pan": {"topic": "command", "type": "std_msgs/msg/Float64", "field": "data", "reliability": "reliable", "depth": 2}},
@@ -145,6 +150,18 @@ STRUCTURAL = [
     ("seed", 0.5, "seed = 0.5: must be a whole number >= 0"),
     ("seed", True, "seed = True: must be a whole number >= 0"),
     ("seed", 1 << 63, "must be a whole number >= 0 and below 2^63"),
+    ("training", [], "training = []: must be a mapping (key: value)"),
+    ("training.budget", 9, "training.budget = 9: is not a known key; known: settings, trainable, how, surrogate"),
+    ("training.how", 3, "training.how = 3: must be a text"),
+    ("training.trainable", ["*"], "training.trainable = ['*']: must be a mapping (key: value)"),
+    ("training.trainable.x", None, "training.trainable.x = None: must be a mapping (key: value)"),
+    ("training.trainable.x", {"lo": 1}, "training.trainable.x.lo = 1: is not a known key; did you mean 'low'?"),
+    ("training.trainable.x", {"low": "1"}, "training.trainable.x.low = '1': must be a number"),
+    ("training.surrogate", "arctan", "training.surrogate = 'arctan': must be a mapping (key: value)"),
+    ("training.surrogate.kind", "arctn", "training.surrogate.kind = 'arctn': must be 'fast_sigmoid', 'triangle' or 'arctan'; did you mean 'arctan'?"),
+    ("training.surrogate.slope", 0, "training.surrogate.slope = 0: must be > 0"),
+    ("training.surrogate.final_slope", -1, "training.surrogate.final_slope = -1: must be > 0"),
+    ("training.settings", 1, "training.settings = 1: must be a mapping (key: value)"),
     ("inptus", {}, "inptus = {}: is not a known key; did you mean 'inputs'?"),
     ("outputs", MISSING, "outputs: is missing; add 'outputs'"),
     ("inputs", [], "inputs = []: must be a mapping (key: value)"),
@@ -270,6 +287,9 @@ STRUCTURAL = [
 
 #: rules between values, which only the parser knows
 MEANING = [
+    ("training.trainable.x", {"low": 1, "high": 1}, "training.trainable.x.low = 1: must be < high (1)"),
+    ("training.settings.rate", {"a": 1}, "training.settings.rate = {'a': 1}: must be a number, a text, true or false, or a list"),
+    ("training.settings.critic", [64, "b"], "training.settings.critic = [64, 'b']: must be a number, a text"),
     (f"{CAMERA}.filters", [{"type": "region", "x": 0, "y": 20, "width": 2, "height": 5}], "inputs.camera.filters[0].height = 5: must end within the sensor (32 x 24): at most 4 from 20"),
     (f"{CAMERA}.filters", [{"type": "hot_pixels", "mask": [[0, 1]]}], "inputs.camera.filters[0].mask = 'shape (1, 2)': must be (height, width)"),
     (f"{CAMERA}.encoder.grid", [33, 3], "inputs.camera.encoder.grid[0] = 33: must be at most the camera's size (32)"),
@@ -394,7 +414,7 @@ def test_the_schema_is_one_and_accepts_what_the_parser_accepts():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     VALIDATOR.validate(GOOD)
     for path, value in [
-        ("dt", 0.0005), ("repeat", MISSING), ("guard", MISSING), ("ros", MISSING), ("seed", MISSING), (f"{JOINTS}.plausible", MISSING),
+        ("dt", 0.0005), ("repeat", MISSING), ("guard", MISSING), ("ros", MISSING), ("training", MISSING), ("training.trainable.x", {"low": -INFINITY}), ("seed", MISSING), (f"{JOINTS}.plausible", MISSING),
         (f"{FIRST}.weights", MISSING), (f"{PAN}.decoder", GOOD["outputs"]["pan"]["decoder"][0]), (f"{PAN}.slew", [60.0]),
         (f"{FIRST}.receptor", ""), (f"{MOTOR}.bias", [1, 2, 3, 4]), (f"{JOINTS}.range", [[-1, -2], 2]),
         (f"{POSE}.encoder.sigma", [0.2, 0.3]), (f"{POSE}.encoder.neuron", {"type": "latency", "tau": 0.003, "linear": True}),
@@ -438,6 +458,7 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
         (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()),
         (network.Uniform, {}, {"type"}), (network.Normal, {}, {"type"}), (network.FixedProbability, {}, {"type"}),
         (network.FixedIndegree, {}, {"type"}), (network.DistanceDependent, {}, {"type"}), (network.Grid, {}, set()),
+        (Training, {}, set()), (Limits, {}, set()), (Surrogate, {}, set()),
     ]:  # fmt: skip
         names = {renamed.get(f.name, f.name) for f in dataclasses.fields(cls)} - {None} | extra
         assert names in closed, f"{cls.__name__}: {names}"
@@ -458,6 +479,18 @@ def test_the_schema_explains_every_key():
 
 
 # reading -------------------------------------------------------------------------------------------------------
+def test_how_it_is_trained_is_read_and_is_no_part_of_the_program():
+    one, other = parse_spec(GOOD), parse_spec(with_value("training", MISSING))
+    assert one.training == Training(
+        "ppo",
+        {"*.weights": Limits(), "motor.tau_mem": Limits(0.005, 0.1)},
+        Surrogate("arctan", 2, 10),
+        {"budget": 100_000, "critic": [64, 64]},
+    )
+    assert other.training == Training()
+    assert build_program(one).digest == build_program(other).digest
+
+
 def test_packets_of_an_event_camera_have_a_long_queue_and_a_pace():
     one = parse_spec(with_value("ros.inputs.camera", EVENTS)).ros_inputs["camera"]
     assert (one.depth, one.pace, one.late, one.reliability) == (64, "arrival", 0.01, "best_effort")

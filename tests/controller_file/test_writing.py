@@ -29,6 +29,7 @@ from snn_control.controller_file import ControllerSpec, RosTopic, load_spec, sav
 from snn_control.controller_file.keys import INPUTS, OWN, type_of
 from snn_control.controller_file.reader import Loader
 from snn_control.controller_file.schema import schema
+from snn_control.controller_file.training import SURROGATES, Limits, Surrogate, Training
 from snn_control.engine import registry
 from snn_control.engine.lowering import BASES
 from snn_control.errors import DescriptionError
@@ -69,6 +70,16 @@ words = st.text(max_size=12) | st.sampled_from(["rad/s", "yes", "1e3", "null", "
 values_of_a_message = st.dictionaries(st.text("abc.", min_size=1), words | st.lists(words, max_size=2), max_size=2)
 
 
+slopes, numbers = st.floats(1e-3, 1e3), st.floats(allow_nan=False, width=32) | st.integers()
+trainings = st.builds(
+    Training,
+    words,
+    st.dictionaries(words, st.builds(Limits, st.floats(-9, 0), st.floats(1, 9) | st.just(np.inf)), max_size=2),
+    st.builds(Surrogate, st.sampled_from(SURROGATES), slopes, slopes | st.none()),
+    st.dictionaries(words, words | st.booleans() | numbers | st.lists(numbers, max_size=2), max_size=2),
+)
+
+
 @st.composite
 def specs(draw):
     net, inputs, outputs, dt, period, guard = draw(descriptions())
@@ -89,7 +100,8 @@ def specs(draw):
         },
         "ros_outputs": {o.name: draw(commanded) for o in outputs if draw(st.booleans())},
     }
-    return spec(net, inputs, outputs, dt, period, guard, repeat=draw(st.integers(1, 3)), **ros)
+    more = {"repeat": draw(st.integers(1, 3)), "training": draw(trainings)}
+    return spec(net, inputs, outputs, dt, period, guard, **ros, **more)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -101,6 +113,7 @@ def test_what_is_written_is_read_back_as_the_same_program(one, tmp_path_factory)
     _, read = again(one, folder)
     digest = build_program(one).digest
     assert build_program(read).digest == digest
+    assert read.training == one.training
     assert read.ros_inputs == one.ros_inputs
     assert read.ros_outputs == {name: replace(t, values=t.values or {}) for name, t in one.ros_outputs.items()}
     assert [i.name for i in read.inputs] == [i.name for i in one.inputs]

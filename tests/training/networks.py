@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snn_control import Model
@@ -174,4 +176,46 @@ def cameras(rng):
     return m
 
 
+def staircases(rng):
+    """Several spikes in a step, and what fires again at twice the threshold only."""
+    m, x = start(rng)
+    a = m.population("a", 9, lif(several=True, r=8.0, v_min=-0.5), bias=draw(rng, 9) * 0.3 + 0.3)
+    b = m.population("b", 8, CubaLIF(tau_syn=0.01, r=1.5, v_threshold=0.4, reset="subtract", several=True), bias=0.2)
+    c = m.population("c", 6, lif(r=6.0, reset="subtract_snntorch"), bias=0.5)
+    d = m.population("d", 6, ALIF(tau_adapt=0.05, beta=0.3, r=6.0, reset="subtract_snntorch"), bias=0.5)
+    out = m.population("out", 2, LI(tau_mem=0.02, r=3.0, v_min=-0.02))
+    m.connect(x, a, draw(rng, 12, 9))
+    m.connect(a, b, draw(rng, 9, 8))
+    m.connect(a, a, draw(rng, 9, 9, scale=0.1), delay=DT)
+    m.connect(b, c, draw(rng, 8, 6))
+    m.connect(b, d, draw(rng, 8, 6))
+    m.connect(c, out, draw(rng, 6, 2))
+    m.connect(d, out, draw(rng, 6, 2))
+    m.output("u", out, draw(rng, 2, 2), size=2)
+    return m
+
+
+class EachTick(Model):
+    """Its populations begin each tick anew."""
+
+    def spec(self):
+        return replace(super().spec(), reset_each_tick=True)
+
+
+def samples(rng):
+    """What begins each tick anew, and decoders that go on."""
+    m = EachTick(dt=DT, period=5 * DT)
+    x = m.input("x", 3, range=([-1] * 3, [1] * 3), encoder=PopulationEncoder(neurons=4, drive=1.0))
+    a = m.population("a", 9, CubaLIF(tau_mem=0.02, tau_syn=0.01, r=6.0), bias=0.3, v_init=draw(rng, 9) * 0.3)
+    b = m.population("b", 6, ALIF(tau_mem=0.02, r=6.0, tau_adapt=0.05, beta=0.3, reset_delay=True), bias=0.4)
+    out = m.population("out", 2, CubaLI(tau_mem=0.02, tau_syn=0.01, r=2.0, v_leak=0.1), bias=0.05)
+    m.connect(x, a, draw(rng, 12, 9, scale=1))
+    m.connect(a, b, draw(rng, 9, 6), tau_syn=0.008)
+    m.connect(b, out, draw(rng, 6, 2))
+    terms = (SpikeDecoder("a", draw(rng, 9, 2) * 0.01, 0.03), MembraneDecoder("out", draw(rng, 2, 2), window=3 * DT))
+    m.output("u", decoder=terms, size=2)
+    return m
+
+
 NETWORKS = [feedforward, recurrent, currents, sparse, pictures, channels, decoders, pulses, cameras]
+NETWORKS += [staircases, samples]

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from snn_control.engine.program import POST, PROGRAM, STATE, STEP, Place
+from snn_control.engine.program import POST, PRE, PROGRAM, STATE, STEP, Place
 from snn_control.engine.registry import kernel
 
 TINY = 1e-30
@@ -62,6 +62,9 @@ class Oracle:
                 self.reset()
             if tick == self.warm:
                 self.begin_at_bias()
+            for o, w in self.operations:
+                if o.section == PRE and o.label == "reset_each_tick":
+                    self.begin_anew(w)
             for at, drive in self.drives.items():
                 self.state[at] = drive[tick].astype(complex)
             for step in range(self.program.steps):
@@ -94,8 +97,18 @@ class Oracle:
 
     def begin_at_bias(self):
         for o, w in self.operations:
-            if o.kernel in ("integrate_and_fire", "leaky_integrator") and w.bias.kind == PROGRAM:
-                self.state[w.current.offset] = self.of(w.bias) + 0
+            if o.kernel in ("integrate_and_fire", "leaky_integrator"):
+                self.start_current(w)
+
+    def start_current(self, w):
+        """Where it is an array of its own, and no projection brings the bias."""
+        if w.current.kind == STATE and w.bias.kind == PROGRAM:
+            self.state[w.current.offset] = self.of(w.bias) + 0
+
+    def begin_anew(self, w):
+        key = w.y.offset if ("before", w.y.offset) not in self.state else ("before", w.y.offset)
+        values = w.y.view(self.program.initial_state)
+        self.state[key] = values[: self.state[key].size].astype(complex)
 
     # arrays --------------------------------------------------------------------------------------------------
     def of(self, place):
@@ -150,6 +163,11 @@ class Oracle:
         u = pick(u.real > p["floor"].real, u, p["floor"])
         waits = self.of(w.wait).real > 0 if w.refractory else np.zeros(w.n, bool)
         scale = 1 / (p["threshold"] - (0 if subtract else p["reset"])).real
+        if w.multiplicity:  # the k-th spike comes at the threshold and k - 1 resets; the nearest of them
+            above = np.arange(70)[:, None] * p["reset"] + threshold
+            threshold = above[np.abs(u - above).argmin(0), np.arange(w.n)]
+        if w.mode & 4:
+            threshold = threshold + pick(before.real >= threshold.real, p["reset"], 0)
         x = (u - threshold) * scale
         smooth = recorded + primitive(x, *self.surrogate) - primitive(x.real + 0j, *self.surrogate)
         smooth = pick(waits, 0, smooth)
@@ -166,7 +184,7 @@ class Oracle:
             self.state[w.wait.offset] = pick(waits, wait - 1, pick(recorded != 0, w.refractory, 0)) + 0j
         self.state["before", w.flags.offset] = recorded
         self.fired_now[w.spikes.offset] = smooth
-        self.state[w.current.offset] = self.of(w.bias) + 0 if w.bias.kind == PROGRAM else self.state[w.current.offset]
+        self.start_current(w)
 
     def leaky_integrator(self, w):
         decay, gain, leak, gain_syn, decay_syn, loss, floor = self.of(w.params)
@@ -175,7 +193,7 @@ class Oracle:
         self.state[w.v.offset] = decay * before + gain * self.of(w.current) + gain_syn * q + (leak - loss * before)
         if w.isyn:
             self.state[w.isyn.offset] = q * decay_syn
-        self.state[w.current.offset] = self.of(w.bias) + 0 if w.bias.kind == PROGRAM else self.state[w.current.offset]
+        self.start_current(w)
 
     def dense_spikes(self, w):
         x = self.arrived(w)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snn_control.controller_file.training import SURROGATES, Surrogate
 from snn_control.engine.program import PROGRAM, Place
 from snn_control.engine.registry import companions, kernel
 from snn_control.training.adjoints.adjoint import numbers, signal
 from snn_control.training.student import Student, writable
 
-from .networks import NETWORKS, cameras
+from .networks import NETWORKS, cameras, recurrent
 from .oracle import TINY, Oracle
 
 LENGTH, ROWS, WARM = 4, 2, 2
@@ -26,7 +27,7 @@ def trained_places(program):
         for name in TRAINED & set(words):
             if isinstance(words[name], Place) and words[name].kind == PROGRAM and o.section > 0:
                 found[signal(words[name])] = words[name]
-        if o.kernel in ("add", "copy") and words["x"].kind == PROGRAM:
+        if o.kernel in ("add", "copy") and words["x"].kind == PROGRAM and o.section > 0:
             found[signal(words["x"])] = words["x"]
     return found
 
@@ -82,17 +83,19 @@ def test_what_adjoints_compute_is_what_the_engine_gave(program):
         np.testing.assert_allclose(computed[signal(place)], heads[name], rtol=2e-5, atol=2e-6)
 
 
-def test_gradients_are_those_of_complex_steps(program):
+def compare_with_oracle(program, surrogate, places):
+    """Gradients by numbers of these places, at most 1e-5 from those of complex steps."""
     rng = np.random.default_rng(2)
     student, heads, tape, spikes, drives, starts = recorded_run(program, rng)
+    student.gradient.use(surrogate)
     weights = {name: rng.normal(0, 1, h.shape).astype(np.float32) for name, h in heads.items()}
     found = student.backward(tape, weights)
     oracles = [
         Oracle(program, {k: v[:, r] for k, v in spikes.items()}, {k: v[:, r] for k, v in drives.items()},
-               starts[:, r], WARM)
+               starts[:, r], WARM, (surrogate.kind, surrogate.slope))
         for r in range(ROWS)
     ]  # fmt: skip
-    for key, place in trained_places(program).items():
+    for key, place in places.items():
         shape, g = numbers(place.view(program.constants)).shape, found[key].reshape(-1)
         chosen = rng.permutation(g.size)[:4]
         expected = []
@@ -106,6 +109,24 @@ def test_gradients_are_those_of_complex_steps(program):
             expected.append(loss.imag / TINY)
         size = max(np.abs(expected).max(), np.abs(g).max(), 1e-6)
         assert np.abs(g[chosen] - expected).max() <= 1e-5 * size, (place, g[chosen], expected)
+
+
+def test_gradients_are_those_of_complex_steps(program):
+    compare_with_oracle(program, Surrogate(), trained_places(program))
+
+
+@pytest.mark.parametrize("kind", SURROGATES)
+def test_each_surrogate_is_that_of_complex_steps(kind):
+    program = writable(recurrent(np.random.default_rng(1)).controller().program)
+    places = trained_places(program)
+    for slope in (0.7, 5.0):
+        compare_with_oracle(program, Surrogate(kind, slope), dict(list(places.items())[:3]))
+
+
+def test_the_slope_goes_to_its_end_while_the_budget_is_spent():
+    scheduled = Surrogate("arctan", 2.0, 10.0)
+    assert [scheduled.at(left) for left in (1.0, 0.25, 0.0)] == [Surrogate("arctan", s) for s in (2.0, 8.0, 10.0)]
+    assert Surrogate("triangle", 3.0).at(0.1) == Surrogate("triangle", 3.0)
 
 
 def test_every_adjoint_is_tested():

@@ -8,19 +8,23 @@ import numpy as np
 import pytest
 
 from snn_control.controller import build_program
+from snn_control.controller_file import Limits
 from snn_control.errors import DescriptionError, ProgramError
-from snn_control.network import LIF, AdEx
+from snn_control.network import LIF, AdEx, Izhikevich
+from snn_control.training.networks import Adam
 from snn_control.training.parameters import DEFAULT, Parameters
 from snn_control.training.student import Student
 
-from .networks import NETWORKS, feedforward
+from .networks import NETWORKS, currents, decoders, feedforward
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
 def test_what_is_written_into_the_program_is_what_the_file_is_built_to(make):
     rng = np.random.default_rng(3)
     spec = make(np.random.default_rng(1)).spec()
-    parameters = Parameters(spec, DEFAULT | {"*.tau_mem": {}, "*.v_threshold": {}}, rng)
+    neurons = [p.neuron for p in spec.network.populations]
+    own = {name for one in neurons for name in one.arrays() if np.isfinite(getattr(one, name)).all()}
+    parameters = Parameters(spec, DEFAULT | {f"*.{name}": Limits() for name in own}, rng)
     student = Student(parameters.program, parameters.places)
     assert {p.name.rpartition(".")[2] for p in parameters.parameters} >= {"weights", "bias"}
     for p in parameters.parameters:
@@ -36,7 +40,8 @@ def test_what_is_written_into_the_program_is_what_the_file_is_built_to(make):
 
 def test_a_gradient_by_the_time_constant_is_that_of_differences():
     """Of a smooth network, a leaky integrator alone, by differences of whole runs."""
-    parameters = Parameters(feedforward(np.random.default_rng(1)).spec(), {"out.tau_mem": {}}, np.random.default_rng(0))
+    spec = feedforward(np.random.default_rng(1)).spec()
+    parameters = Parameters(spec, {"out.tau_mem": Limits()}, np.random.default_rng(0))
     student = Student(parameters.program, parameters.places)
     rng = np.random.default_rng(2)
     x, starts = rng.uniform(-1, 1, (6, 4, 3)).astype(np.float32), np.zeros((6, 4), bool)
@@ -56,34 +61,70 @@ def test_a_gradient_by_the_time_constant_is_that_of_differences():
         assert slope == pytest.approx(found[k], rel=2e-3)
 
 
+def test_a_name_with_brackets_is_one():
+    spec = decoders(np.random.default_rng(1)).spec()
+    parameters = Parameters(spec, {"u.decoder[1].weights": Limits()}, np.random.default_rng(0))
+    assert [p.name for p in parameters.parameters] == ["u.decoder[1].weights"]
+
+
 def test_wrong_patterns_are_named():
     with pytest.raises(DescriptionError, match=r"hiden\.bias.*fits nothing"):
-        Parameters(feedforward(np.random.default_rng(1)).spec(), {"hiden.bias": {}}, np.random.default_rng(0))
+        Parameters(feedforward(np.random.default_rng(1)).spec(), {"hiden.bias": Limits()}, np.random.default_rng(0))
 
 
 def test_what_has_no_gradient_is_refused_by_name():
     rng = np.random.default_rng(0)
     spec = feedforward(rng).spec()
-    with pytest.raises(DescriptionError, match="reset_each_tick = True: cannot be trained"):
-        Parameters(replace(spec, reset_each_tick=True), DEFAULT, rng)
     first, *others = spec.network.populations
     for neuron, says in (
         (AdEx(), "a: cannot be differentiated: kernel 'adex' has no adjoint"),
-        (replace(first.neuron, several=True), "a: cannot be differentiated: kernel 'integrate_and_fire' with several"),
+        (Izhikevich(), "a: cannot be differentiated: kernel 'izhikevich' has no adjoint"),
     ):
         populations = (replace(first, neuron=neuron), *others)
         changed = replace(spec, network=replace(spec.network, populations=populations))
-        parameters = Parameters(changed, {"x->a.weights": {}}, rng)
+        parameters = Parameters(changed, {"x->a.weights": Limits()}, rng)
         with pytest.raises(ProgramError, match=says):
             Student(parameters.program, parameters.places)
 
 
 def test_values_stay_within_limits():
     spec = feedforward(np.random.default_rng(1)).spec()
-    parameters = Parameters(spec, {"a.tau_mem": {"low": 0.01, "high": 0.02}}, np.random.default_rng(0))
-    parameters.parameters[0].values[:] = np.linspace(0, 1, 9)
+    parameters = Parameters(spec, {"a.tau_mem": Limits(0.01, 0.02)}, np.random.default_rng(0))
+    parameters.parameters[0].values[:] = np.linspace(0, 2, 9)
     parameters.write()
     neuron = parameters.spec.network.populations[0].neuron
     assert isinstance(neuron, LIF)
     assert np.min(neuron.tau_mem) == 0.01
     assert np.max(neuron.tau_mem) == 0.02
+
+
+def test_limits_that_neurons_cannot_have_are_named():
+    spec = feedforward(np.random.default_rng(1)).spec()
+    for name, limits, says in (
+        ("a.tau_mem", Limits(low=-1.0), r"trainable\.a\.tau_mem\.low = \[-1\.0\]: must be > 0 s"),
+        ("b.v_reset", Limits(high=2.0), r"trainable\.b\.v_reset\.high = \[2\.0\]: must be < v_threshold"),
+    ):
+        with pytest.raises(DescriptionError, match=says):
+            Parameters(spec, {name: limits}, np.random.default_rng(0))
+
+
+def test_parameters_of_neurons_stay_what_neurons_can_have_without_limits():
+    spec = currents(np.random.default_rng(1)).spec()
+    chosen = {"*.tau_*": Limits(), "*.v_threshold": Limits(), "*.v_reset": Limits()}
+    parameters = Parameters(spec, chosen, np.random.default_rng(0))
+    for far in (-5, 5):
+        for p in parameters.parameters:
+            p.values[:] = far
+        parameters.write()
+        build_program(parameters.spec)
+
+
+def test_a_step_of_learning_is_one_of_the_size_of_a_parameter():
+    """Milliseconds and thresholds move by the same part of themselves."""
+    spec = feedforward(np.random.default_rng(1)).spec()
+    parameters = Parameters(spec, {"a.tau_mem": Limits(), "b.v_threshold": Limits()}, np.random.default_rng(0))
+    before = [p.numbers.copy() for p in parameters.parameters]
+    adam = Adam([p.values for p in parameters.parameters], 1e-2)
+    adam.step([np.ones(p.values.shape, np.float32) for p in parameters.parameters])
+    for old, p in zip(before, parameters.parameters, strict=True):
+        np.testing.assert_allclose(p.numbers, 0.99 * old, rtol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 from snn_control import Model
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder, PopulationEncoder
 from snn_control.controller import Controller
+from snn_control.controller_file import Limits, Surrogate, Training, load_spec
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Normal
 from snn_control.training import train, trainer
+from snn_control.training.gradient import Gradient
 from tests.cli.common import call
 
 DT, TAU = 0.005, 0.0174
@@ -97,16 +100,22 @@ def lean(observation):
 @pytest.mark.usefixtures("few_episodes")
 def test_the_trained_file_acts_as_the_trainer_saw_it(tmp_path):
     trained = train(small("Pendulum-v1"), "Pendulum-v1", how="ppo", settings=QUICK)
-    controller = Controller.load(trained.spec.save(tmp_path / "trained.yaml"))
-    env = gymnasium.make("Pendulum-v1")
-    for k, expected in enumerate(trained.evaluation.returns[:3]):
+    returns = returns_of(trained.spec.save(tmp_path / "trained.yaml"), "Pendulum-v1", 3)
+    assert returns == trained.evaluation.returns[:3].tolist()
+
+
+def returns_of(file, env_id, episodes):
+    """Of the first episodes of the evaluation at the end."""
+    controller, env, returns = Controller.load(file), gymnasium.make(env_id), []
+    for k in range(episodes):
         observation, _ = env.reset(seed=1_500_000_000 + k)
         controller.reset()
         total, over = 0.0, False
         while not over:
             observation, reward, terminated, truncated, _ = env.step(controller.predict(observation)[0])
             total, over = total + float(reward), terminated or truncated
-        assert total == expected
+        returns.append(total)
+    return returns
 
 
 @pytest.mark.usefixtures("few_episodes")
@@ -153,3 +162,70 @@ def test_what_does_not_fit_is_said(tmp_path, capsys):
     assert not (tmp_path / "out.yaml").exists()
     with pytest.raises(DescriptionError, match="is no setting of ppo"):
         train(file, "CartPole-v1", settings={"stepps": 3})
+
+
+SECTION = Training(
+    "ppo",
+    {"*.weights": Limits(), "h.tau_mem": Limits(0.0165, 0.0178), "h.v_threshold": Limits(low=0.9)},
+    Surrogate("arctan", 2.0, 6.0),
+    QUICK,
+)
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_the_section_of_the_file_says_what_is_trained_and_how(tmp_path, capsys):
+    spec = replace(small("Pendulum-v1"), training=SECTION)
+    file, out = spec.save(tmp_path / "my.yaml"), tmp_path / "trained.yaml"
+    command = ["train", file, "--env", "Pendulum-v1", "--run", tmp_path / "run", "--out", out]
+    code, text, _ = call(capsys, *command, "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert (found["how"], found["steps"]) == ("ppo", 768)
+    trained = load_spec(out)
+    assert trained.training == SECTION
+    neuron, bias = trained.network.populations[0].neuron, trained.network.populations[0].bias
+    assert len(np.unique(neuron.tau_mem)) > 4
+    assert np.ptp(neuron.tau_mem) > 1e-4
+    assert 0.0165 <= np.min(neuron.tau_mem) < np.max(neuron.tau_mem) <= 0.0178
+    assert np.min(neuron.v_threshold) >= 0.9
+    assert np.std(neuron.v_threshold) > 0
+    assert bias == 0.15
+    assert np.mean(returns_of(out, "Pendulum-v1", 4)) == pytest.approx(found["mean"], rel=1e-12)
+    asked = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert asked["surrogate"] == {"kind": "arctan", "slope": 2.0, "final_slope": 6.0}
+    code, _, err = call(capsys, *command, "--how", "sac")  # what the command says goes before the file
+    assert (code, "training.settings.rounds = 1: is no setting of sac" in err) == (2, True)
+    code, _, err = call(capsys, *command, "--steps", 200_000)
+    assert (code, "holds a run of another settings" in err) == (2, True)
+
+
+def test_what_the_section_says_wrong_is_named(tmp_path):
+    spec = small("CartPole-v1")
+    for section, says in (
+        (Training("pppo"), r"my\.yaml: training\.how = 'pppo': is not known; did you mean 'ppo'"),
+        (Training("imitate"), "--teacher = None: is needed"),
+        (Training(settings={"stepps": 3}), r"my\.yaml: training\.settings\.stepps = 3: is no .* mean 'steps'"),
+        (Training(settings={"steps": 0.5}), r"training\.settings\.steps = 0\.5: must be a whole number >= 1"),
+        (Training(settings={"rate": "fast"}), r"training\.settings\.rate = 'fast': must be a number"),
+        (Training(settings={"critic": [64, 0]}), r"training\.settings\.critic = \[64, 0\]: must be a list of whole"),
+        (
+            Training(trainable={"h.tau": Limits()}),
+            r"training\.trainable = 'h\.tau': fits nothing .*'h\.tau_mem'",
+        ),
+        (Training(trainable={"h.tau_mem": Limits(-1.0)}), r"h\.tau_mem\.low = \[-1\.0\]: must be > 0 s"),
+    ):
+        file = replace(spec, training=section).save(tmp_path / "my.yaml")
+        with pytest.raises(DescriptionError, match=says):
+            train(file, "CartPole-v1")
+    with pytest.raises(DescriptionError, match=r"^settings\.rate = -1: must be >= 0"):
+        train(file, "CartPole-v1", settings={"rate": -1}, trainable={"*.bias": {}})
+    with pytest.raises(DescriptionError, match=r"^trainable\.h\.bias\.lo = 1: is not a known key; did you mean 'low'"):
+        train(file, "CartPole-v1", trainable={"h.bias": {"lo": 1}})
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_the_slope_of_the_surrogate_follows_its_schedule(monkeypatch):
+    used, use = [], Gradient.use
+    monkeypatch.setattr(Gradient, "use", lambda self, surrogate: [used.append(surrogate), use(self, surrogate)])
+    train(small("CartPole-v1"), "CartPole-v1", surrogate=Surrogate("triangle", 1.0, 4.0), settings=QUICK)
+    assert used == [Surrogate("triangle", slope) for slope in (1.0, 2.0, 3.0)]

@@ -31,6 +31,8 @@ def add_restart(b: Builder, first: int) -> None:
     for name, place, initial in b.layout.states[first:]:
         if name.endswith((".spikes", ".line")):  # the past, for decoders and who looks at it
             continue
+        if name.endswith(".current"):  # begins each step at the bias
+            continue
         if np.any(initial):
             values = np.array(np.broadcast_to(initial, place.shape), np.float32)
             b.emit(PRE, "copy", n=values.size, y=place, x=b.layout.constant("", values), label=LABEL)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...controller_file import Surrogate
 from ...engine.program import Place
 from .tape import Signal, Tape
 
@@ -57,10 +58,13 @@ class Adjoint:
     reads : (signal, delay [steps]) that it computes from
     writes : signals that it sets or adds to
     wanted : signals whose gradients lead on to something that is trained
-    spiking : its output are spikes, which are on the tape
+    spiking : its output are spikes, which are on the tape; then ``surrogate`` stands for their derivative
+    each_tick : its state begins each tick anew
     """
 
     spiking = False
+    surrogate = Surrogate()
+    each_tick = False
 
     def __init__(self, w: Any, post: bool, constant: Callable[[Place], Constant]) -> None:
         self.w, self.post = w, post
@@ -71,6 +75,10 @@ class Adjoint:
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
         """Read the vectors of past steps, which ``lines`` keep, where they come from: line -> vector."""
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
+
+    def age(self, tape: Tape) -> np.ndarray:
+        """(steps, rows) int32, how many steps ago its state began anew."""
+        return tape.age_in_tick if self.each_tick else tape.age
 
     def begin(self, tape: Tape, state: Callable[[Place], np.ndarray], initial: Callable[[Place], np.ndarray]) -> None:
         """Make the signals that are begun here; ``state(place)``: (rows, ...) float32, an array of the state at the

@@ -129,13 +129,13 @@ class Filter:
         self.left, self.start = np.array(left, np.float32), np.array(start, np.float32)
         self.carry = np.zeros_like(self.left)
 
-    def forward(self, x: np.ndarray, tape: Tape, first: int, stop: int) -> None:
+    def forward(self, x: np.ndarray, age: np.ndarray, first: int, stop: int) -> None:
         decay = float(self.decay.values[0])
-        compile_function(filter_forward, FILTER_FORWARD)(x, tape.age, decay, self.left, self.start, first, stop)
+        compile_function(filter_forward, FILTER_FORWARD)(x, age, decay, self.left, self.start, first, stop)
 
-    def backward(self, g: np.ndarray, tape: Tape, first: int, stop: int) -> None:
+    def backward(self, g: np.ndarray, age: np.ndarray, first: int, stop: int) -> None:
         decay = float(self.decay.values[0])
-        compile_function(filter_backward, FILTER_BACKWARD)(g, tape.age, decay, self.carry, first, stop)
+        compile_function(filter_backward, FILTER_BACKWARD)(g, age, decay, self.carry, first, stop)
 
 
 class Synapse(Adjoint):
@@ -152,13 +152,13 @@ class Synapse(Adjoint):
         self.filter.begin(state(self.w.isyn), initial(self.w.isyn))
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        self.filter.forward(tape.values[self.isyn], tape, first, stop)
+        self.filter.forward(tape.values[self.isyn], self.age(tape), first, stop)
         tape.values[self.y][first:stop] += tape.values[self.isyn][first:stop]
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
         g = tape.gradient(self.isyn)
         g[first:stop] += tape.gradient(self.y)[first:stop]
-        self.filter.backward(g, tape, first, stop)
+        self.filter.backward(g, self.age(tape), first, stop)
 
 
 class Trace(Dense):
@@ -175,10 +175,10 @@ class Trace(Dense):
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
         super().forward(tape, first, stop)
-        self.filter.forward(tape.values[self.y], tape, first, stop)
+        self.filter.forward(tape.values[self.y], self.age(tape), first, stop)
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        self.filter.backward(tape.gradient(self.y), tape, first, stop)
+        self.filter.backward(tape.gradient(self.y), self.age(tape), first, stop)
         super().backward(tape, first, stop)
 
 

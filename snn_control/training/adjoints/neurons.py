@@ -2,52 +2,32 @@
 
 A spike is a step function of the membrane, whose derivative is 0 or infinite. In its place stands that of a surrogate
 (Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), a `Surrogate` of the distance between
-membrane and threshold. The spikes themselves are those that the engine recorded, and how a spike resets its own neuron
-has no derivative (Zenke and Vogels 2021, Neural Computation 33:899).
+membrane and threshold. Of a neuron that fires several times in a step it is the distance from the nearest step of the
+staircase. The spikes themselves are those that the engine recorded, and how a spike resets its own neuron has no
+derivative (Zenke and Vogels 2021, Neural Computation 33:899).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
+from ...controller_file.training import SURROGATES
 from ...engine.compile import compile_function
 from ...engine.kernels.neurons import DELAYED, SUBTRACT, TWICE
 from ...engine.program import PROGRAM
-from ...errors import DescriptionError
 from .adjoint import Adjoint, signal
 from .tape import Tape
 
-__all__ = ["SURROGATES", "IntegrateAndFire", "LeakyIntegrator", "Surrogate"]
+__all__ = ["IntegrateAndFire", "LeakyIntegrator"]
 
-SURROGATES = ("fast_sigmoid", "triangle", "arctan")
+SEVERAL = 8  # added to the bits of the kernel's mode
+
 FAST_SIGMOID, TRIANGLE, ARCTAN = range(3)
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 HALF_PI = np.float32(np.pi / 2)
-
-
-@dataclass
-class Surrogate:
-    """Derivative of a spike by the membrane, at distance x from the threshold; 1 is the way from reset to threshold.
-
-    fast_sigmoid : slope / 2 / (1 + slope abs(x))^2
-    triangle : slope / 2 max(0, 1 - slope / 2 abs(x))
-    arctan : slope / 2 / (1 + (pi / 2 slope x)^2)
-
-    All have slope / 2 at the threshold.
-    """
-
-    kind: str = "fast_sigmoid"
-    slope: float = 2.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in SURROGATES:
-            raise DescriptionError("surrogate", self.kind, f"must be one of {', '.join(SURROGATES)}")
-        if not self.slope > 0:
-            raise DescriptionError("surrogate.slope", self.slope, "must be > 0")
 
 
 @register_jitable(forceinline=True)
@@ -97,6 +77,15 @@ def clear_waiting(x, free):
             x[i] = ZERO
 
 
+@register_jitable(forceinline=True)
+def lift(mode, before, u, threshold, reset):
+    """How many resets above the threshold the nearest step lies at which a membrane u fires, or fires once more."""
+    if mode & SEVERAL:
+        above = np.float32(np.floor((u - threshold) / reset + HALF))
+        return above if above > ZERO else ZERO
+    return ONE if (mode & TWICE) != 0 and before >= threshold else ZERO
+
+
 def fire_forward(
     current, isyn, spikes, age, p, scale, mode, refractory, kind, slope, state, waits, start, kept, first, stop
 ):  # fmt: skip
@@ -111,8 +100,8 @@ def fire_forward(
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = isyn.shape[0] > 0, kept.shape[0] > ADAPTATION
-    subtract, delayed = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0
-    plain = not (synaptic or adaptive or delayed or refractory > 0)
+    subtract, delayed, lifted = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, (mode & (SEVERAL | TWICE)) != 0
+    plain = not (synaptic or adaptive or delayed or lifted or refractory > 0)
     for t in range(first, stop):
         for r in range(rows):
             v, q, a, fired, wait = state[0, r], state[1, r], state[2, r], state[3, r], waits[r]
@@ -147,6 +136,8 @@ def fire_forward(
                     u = u - p[RESET, i] * fired[i]
                 free[i] = ONE if u > p[FLOOR, i] else ZERO
                 u = u if u > p[FLOOR, i] else p[FLOOR, i]
+                if lifted:
+                    threshold = threshold + p[RESET, i] * lift(mode, was[i], u, threshold, p[RESET, i])
                 x[i] = (u - threshold) * scale[i]
                 if not delayed:
                     u = u - s * (p[RESET, i] if subtract else u - p[RESET, i])
@@ -170,7 +161,7 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Gradients of the parameters that every neuron has."""
+    """Gradients of the parameters that every neuron has; ``threshold``: minus that of the threshold."""
     gp[THRESHOLD, i] -= threshold
     gp[DECAY, i] += gu * before
     gp[GAIN, i] += gu * current
@@ -189,7 +180,7 @@ def fire_backward(
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = gq.shape[0] > 0, kept.shape[0] > ADAPTATION
-    subtract, delayed = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0
+    subtract, delayed, lifted = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, (mode & (SEVERAL | TWICE)) != 0
     plain = not (want or synaptic or adaptive or delayed or refractory > 0)
     for t in range(stop - 1, first - 1, -1):
         for r in range(rows):
@@ -208,6 +199,16 @@ def fire_backward(
                 gu = (after * kept_by_reset + threshold) * max(free_i, ZERO)
                 if want:
                     add_linear(gp, i, gu, threshold, before, current[t, r, i])
+                    if free_i == ZERO:
+                        gp[FLOOR, i] += after * kept_by_reset + threshold
+                    if lifted and free_i > ZERO:
+                        u = p[DECAY, i] * before + p[GAIN, i] * current[t, r, i] + p[LEAK, i]
+                        at = p[THRESHOLD, i]
+                        if synaptic:
+                            u = u + p[GAIN_SYN, i] * kept[CURRENT_SYN, t, r, i]
+                        if adaptive:
+                            at = at + p[BETA, i] * kept[ADAPTATION, t, r, i]
+                        gp[RESET, i] -= threshold * lift(mode, before, u, at, p[RESET, i])
                     if not delayed:
                         gp[RESET, i] += -after * s if subtract else after * s
                     if synaptic:
@@ -249,16 +250,13 @@ NOTHING = np.zeros((0, 0, 0), np.float32)
 
 
 class IntegrateAndFire(Adjoint):
-    """Of the kernel integrate_and_fire, without multiplicities."""
+    """Of the kernel integrate_and_fire."""
 
     spiking = True
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
-        if w.multiplicity or w.mode & TWICE:
-            what = "several" if w.multiplicity else "reset 'subtract_snntorch'"
-            raise TypeError(f"with {what}")
-        self.surrogate = Surrogate()
+        self.mode = w.mode | (SEVERAL if w.multiplicity else 0)
         self.params = constant(w.params)
         self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # else a projection brings it
         self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
@@ -289,7 +287,7 @@ class IntegrateAndFire(Adjoint):
     def forward(self, tape: Tape, first: int, stop: int) -> None:
         isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
         compile_function(fire_forward, FORWARD)(
-            tape.values[self.current], isyn, tape.values[self.spikes], tape.age, self.p, self.scale, self.w.mode,
+            tape.values[self.current], isyn, tape.values[self.spikes], self.age(tape), self.p, self.scale, self.mode,
             self.w.refractory, SURROGATES.index(self.surrogate.kind), self.surrogate.slope, self.state, self.waits,
             self.start, self.kept, first, stop,
         )  # fmt: skip
@@ -298,8 +296,8 @@ class IntegrateAndFire(Adjoint):
         gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
         compile_function(fire_backward, BACKWARD)(
             tape.gradient(self.spikes), tape.values[self.spikes], self.fired_before, tape.values[self.current],
-            tape.age, self.p, self.w.mode, self.w.refractory, self.kept, self.carry, self.gp, self.params.trained, gi,
-            gq, first, stop,
+            self.age(tape), self.p, self.mode, self.w.refractory, self.kept, self.carry, self.gp, self.params.trained,
+            gi, gq, first, stop,
         )  # fmt: skip
         if first == 0:
             add_parameters(self, tape)
@@ -365,7 +363,11 @@ def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, sto
                 if synaptic:
                     gisyn[i] = p[LI_DECAY_SYN, i] * gisyn[i] + p[LI_GAIN_SYN, i] * g
                     gq[t, r, i] = gisyn[i]
-                gv[i] = (p[LI_DECAY, i] - p[LI_LOSS, i]) * g if before > p[LI_FLOOR, i] else ZERO
+                gv[i] = (p[LI_DECAY, i] - p[LI_LOSS, i]) * g
+                if before <= p[LI_FLOOR, i]:
+                    if want:
+                        gp[LI_FLOOR, i] += gv[i]
+                    gv[i] = ZERO
             if age[t, r] == 0:
                 for i in range(n):
                     gv[i] = gisyn[i] = ZERO
@@ -407,14 +409,14 @@ class LeakyIntegrator(Adjoint):
     def forward(self, tape: Tape, first: int, stop: int) -> None:
         isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
         compile_function(leak_forward, LEAK_FORWARD)(
-            tape.values[self.current], isyn, tape.age, self.p, self.state, self.start, self.kept, tape.values[self.v],
-            first, stop,
+            tape.values[self.current], isyn, self.age(tape), self.p, self.state, self.start, self.kept,
+            tape.values[self.v], first, stop,
         )  # fmt: skip
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
         gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
         compile_function(leak_backward, LEAK_BACKWARD)(
-            tape.gradient(self.v), tape.values[self.current], tape.age, self.p, self.kept, self.carry, self.gp,
+            tape.gradient(self.v), tape.values[self.current], self.age(tape), self.p, self.kept, self.carry, self.gp,
             self.params.trained, gi, gq, first, stop,
         )  # fmt: skip
         if first == 0:

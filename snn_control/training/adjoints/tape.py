@@ -41,6 +41,8 @@ class Tape:
             age[starts[t]] = 0
             self.age[t * steps : (t + 1) * steps] = age + np.arange(steps, dtype=np.int32)[:, None]
             age += steps
+        #: (steps, rows) how many steps of its tick a row has behind it
+        self.age_in_tick = np.repeat(np.arange(self.length, dtype=np.int32) % steps, self.rows).reshape(self.age.shape)
 
     def new(self, signal: Signal, n: int, once: bool = False, start: np.ndarray | float = 0.0) -> np.ndarray:
         """A signal that begins at ``start``, a number or (n,); ``once``: written once a tick."""

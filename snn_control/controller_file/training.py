@@ -1,0 +1,85 @@
+"""The ``training`` section of a controller file: what is trained, and how. No Program depends on it.
+
+Which ways to train there are, and what their settings are called, the trainer knows (`snn_control.training`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from ..network.checks import Bound, Checked, OneOf, Positive
+
+__all__ = ["SURROGATES", "Limits", "Surrogate", "Training"]
+
+SURROGATES = ("fast_sigmoid", "triangle", "arctan")
+
+
+@dataclass(frozen=True)
+class Limits(Checked):
+    """Between which a trained parameter stays.
+
+    low, high : in the unit of the parameter; without them there is no limit
+    """
+
+    low: Bound = -math.inf
+    high: Bound = math.inf
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low < self.high:
+            raise self.wrong("low", f"must be < high ({self.high:g})")
+
+
+@dataclass(frozen=True)
+class Surrogate(Checked):
+    """What is taken for the derivative of a spike by the membrane, at distance x from the threshold.
+
+    The unit of x is the way from reset to threshold. All have slope / 2 at the threshold:
+
+        fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
+        triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
+        arctan        slope / 2 / (1 + (pi / 2 slope x)^2)   Fang et al. 2021, arXiv:2007.05785
+
+    kind : "fast_sigmoid", "triangle" or "arctan"
+    slope : the larger, the nearer to the threshold a membrane must be to count
+    final_slope : to which the slope goes linearly while the budget is spent; without it, it stays
+    """
+
+    kind: Annotated[str, OneOf(*SURROGATES)] = "fast_sigmoid"
+    slope: Positive = 2.0
+    final_slope: Positive | None = None
+
+    def at(self, left: float) -> Surrogate:
+        """As it is while ``left`` of the budget, 1 to 0, is left."""
+        if self.final_slope is None:
+            return self
+        return Surrogate(self.kind, self.final_slope + (self.slope - self.final_slope) * left)
+
+
+@dataclass(frozen=True)
+class Training(Checked):
+    """What of a controller is trained, and how.
+
+    how : way to train; without it, what suits the actions
+    trainable : pattern of names -> `Limits`; a later pattern goes before an earlier one. Empty: what is trained usually
+    surrogate : of spiking neurons
+    settings : of the way to train, by name: numbers, texts, true or false, or lists of numbers
+    """
+
+    how: str = ""
+    trainable: Mapping[str, Limits] = field(default_factory=dict)
+    surrogate: Surrogate = Surrogate()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in self.settings.items():
+            if not isinstance(name, str):
+                raise self.wrong("settings", "must have names as keys", value=name)
+            numbers = isinstance(value, list | tuple) and all(type(one) in (int, float) for one in value)
+            if not numbers and not isinstance(value, str | bool | int | float):
+                rule = "must be a number, a text, true or false, or a list of numbers"
+                raise self.wrong(f"settings.{name}", rule, value=value)
