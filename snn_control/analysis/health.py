@@ -14,8 +14,8 @@ from ..coding import ArgmaxDecoder, Output, ValueInput
 from .stimulus import Stimulus
 
 __all__ = [
-    "Arrivals", "InputHealth", "OutputHealth", "arrived", "certain", "findings", "input_health", "observed",
-    "output_health",
+    "Arrivals", "InputHealth", "OutputHealth", "arrived", "at_limits", "certain", "findings", "input_health",
+    "observed", "output_health",
 ]  # fmt: skip
 
 BEYOND = 0.50  # of the ticks in which an input is beyond its range
@@ -52,13 +52,13 @@ class InputHealth:
 class Arrivals:
     """Samples of a value input, counted.
 
-    samples : how many
+    samples, rejected : how many, and how many of these the engine took for not plausible
     beyond : (size,) int64, of how many samples each number was beyond the range
     lowest, highest : (size,) float64 of the finite values of each number, NaN where there was none
     """
 
     def __init__(self, spec: ValueInput) -> None:
-        self.spec, self.samples = spec, 0
+        self.spec, self.samples, self.rejected = spec, 0, 0
         self.low, self.high = (np.broadcast_to(np.asarray(side, np.float64), spec.size) for side in spec.range)
         self.beyond = np.zeros(spec.size, np.int64)
         self.lowest, self.highest = np.full(spec.size, np.nan), np.full(spec.size, np.nan)
@@ -74,7 +74,7 @@ class Arrivals:
         self.lowest = np.fmin(self.lowest, np.fmin.reduce(known))
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 
-    def health(self, rejected: int = 0) -> InputHealth | None:
+    def health(self) -> InputHealth | None:
         """None where nothing arrived."""
         if not self.samples:
             return None
@@ -83,7 +83,7 @@ class Arrivals:
         return InputHealth(
             where=where,
             ticks=self.samples,
-            rejected=rejected,
+            rejected=self.rejected,
             clamped=float(self.beyond[j] / self.samples),
             worst=where + (f"[{j}]" if spec.size > 1 else ""),
             low=float(self.low[j]),
@@ -102,7 +102,8 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, NaN alone stands for nothing that arrived
     found = Arrivals(spec)
     found.add(rows[arrived])
-    return found.health(max(0, counters["rejected"] - int((~arrived).sum())))
+    found.rejected = max(0, counters["rejected"] - int((~arrived).sum()))
+    return found.health()
 
 
 def arrived(i: InputHealth) -> Iterator[str]:
@@ -280,13 +281,17 @@ def certain(o: OutputHealth) -> Iterator[str]:
         )
 
 
-def observed(o: OutputHealth) -> Iterator[str]:
-    """What it did with a stimulus."""
-    hits = f"in {round((o.at_low + o.at_high) * o.ticks):,} of {o.ticks:,} ticks"
+def at_limits(o: OutputHealth) -> Iterator[str]:
+    """It was at a limit most of the time with a stimulus."""
     both = min(o.at_low, o.at_high) > OTHER
     if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
         where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
-        yield f"{'next to' if o.squash else 'at'} {where} {hits}: wider limits or smaller decoder weights"
+        yield f"{'next to' if o.squash else 'at'} {where} {_hits(o)}: wider limits or smaller decoder weights"
+
+
+def observed(o: OutputHealth) -> Iterator[str]:
+    """What it did with a stimulus."""
+    yield from at_limits(o)
     if o.slewed > SLEWED:
         yield (
             f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
@@ -296,8 +301,8 @@ def observed(o: OutputHealth) -> Iterator[str]:
     if swings >= LEAST and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
         yield (
             f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, and at a "
-            f"limit of {_limits(o)} {hits}: if the task does not want that, a slew limit, a longer tau of its decoder, "
-            "smaller decoder weights, or more neurons"
+            f"limit of {_limits(o)} {_hits(o)}: if the task does not want that, a slew limit, a longer tau of its "
+            "decoder, smaller decoder weights, or more neurons"
         )
     possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
     bounded = possible != limit if o.squash else math.isfinite(possible)  # by weights, which are looked at above
@@ -311,6 +316,10 @@ def observed(o: OutputHealth) -> Iterator[str]:
 
 def _unit(o: OutputHealth) -> str:
     return f" {o.unit}" if o.unit else ""
+
+
+def _hits(o: OutputHealth) -> str:
+    return f"in {round((o.at_low + o.at_high) * o.ticks):,} of {o.ticks:,} ticks"
 
 
 def _limits(o: OutputHealth) -> str:

@@ -194,7 +194,7 @@ def _numbers(trained: Trained) -> dict[str, Any]:
     return {
         "how": trained.how, "steps": trained.steps, "phases": len(trained.history), "episodes": len(e.returns),
         **_spread(e.returns), "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
-        **_conduct(trained),
+        **_conduct(trained), "warnings": list(trained.warnings),
     }  # fmt: skip
 
 

@@ -33,6 +33,8 @@ class Display:
 
     def phase(self, name: str, phase: Phase) -> None:
         """A run has got a phase further."""
+        for line in phase.warnings:
+            self.say(f"warning: {line}" if len(self._lines) == 1 else f"warning: {name}: {line}")
         state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes a step"
         done = {"total": phase.budget, "completed": phase.steps}
         self._bars.update(self._lines[name], description=f"{name}: {state}", **done)

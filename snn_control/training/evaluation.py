@@ -12,6 +12,7 @@ from ..analysis.conduct import Conduct, Watcher
 from ..analysis.health import Arrivals
 from ..batch import Batch
 from ..coding import ValueInput
+from ..engine.kernels.encoders import REJECTED
 from ..engine.program import Program
 from .environments import Interface
 
@@ -79,6 +80,8 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
             if terminated or truncated:
                 spikes[e] = batch.array("spike_counts")[k, : len(facts.spiking)]
                 operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)]
+                for name, one in arrivals.items():
+                    one.rejected += int(batch.array(f"{name}.counters")[k, REJECTED])
                 conduct[e], plays[k] = watcher.take(k), -1
                 if following < episodes:
                     batch.reset(int(k))
@@ -86,8 +89,8 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
                     plays[k], following = following, following + 1
     spikes, operations = spikes / steps[:, None], operations / steps[:, None]
     operations_of: dict[str, np.ndarray] = {}
-    for one, column in zip(facts.counted, operations.T, strict=True):
-        operations_of[one.label] = column + operations_of.get(one.label, 0.0)  # projections may share their ends
+    for fact, column in zip(facts.counted, operations.T, strict=True):
+        operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # projections may share their ends
     spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
     return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
 from .sac import SAC, SACSettings
+from .watch import Watch
 
 __all__ = ["LEARNERS", "Phase", "Trained", "train"]
 
@@ -62,6 +63,7 @@ class Phase:
     steps, budget : of the environment
     seconds : since training began here
     report : what the learner says of itself
+    warnings : what was seen in this phase that keeps it from learning, a line each (`Watch`)
     """
 
     number: int
@@ -72,6 +74,7 @@ class Phase:
     spikes: float
     seconds: float
     report: Mapping[str, float]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Trained:
     evaluation : on seeds that neither training nor its choice saw
     validation : mean return by which it was chosen, on episodes that are the same for all seeds; -inf without any
     history : a row a phase
+    warnings : what was seen that keeps it from learning, a line each
     """
 
     spec: ControllerSpec
@@ -92,6 +96,7 @@ class Trained:
     steps: int = 0
     ended: bool = False
     validation: float = -math.inf
+    warnings: Sequence[str] = ()
 
 
 def train(
@@ -216,6 +221,8 @@ class _Run:
         self.phases = max(1, settings.budget // learner.steps_of_a_phase)
         self.history: list[dict[str, Any]] = []
         self.candidates: list[Candidate] = []
+        self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
+        self.watch = Watch(self.threshold)
         self.begun = time.monotonic()
 
     def to_the_end(self) -> Trained:
@@ -231,7 +238,8 @@ class _Run:
             ended = True
             validation, final = self._evaluated(self._first(), SHORT)
         steps = len(self.history) * learner.steps_of_a_phase
-        return Trained(learner.parameters.spec, self.how, final, self.history, steps, ended, validation)
+        warnings = list(self.watch.said.values())
+        return Trained(learner.parameters.spec, self.how, final, self.history, steps, ended, validation, warnings)
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> tuple[float, Evaluation]:
         """Take the values of a candidate; its validation, and what it gets in new episodes."""
@@ -257,10 +265,12 @@ class _Run:
         row = {"phase": number + 1, "steps": (number + 1) * learner.steps_of_a_phase, "score": found.score}
         row |= {"worst": float(found.returns.min()), "spikes_a_step": float(found.spikes.mean()), **report}
         self.history.append(row)
+        warnings = self.watch.look(learner.parameters.spec, found, self.history)
         self._save()
         steps, best = (number + 1) * learner.steps_of_a_phase, self.candidates[0][0]
         spikes, seconds = float(found.spikes.mean()), time.monotonic() - self.begun
-        self.progress(Phase(number + 1, steps, self.settings.budget, found.score, best, spikes, seconds, report))
+        done = number + 1, steps, self.settings.budget
+        self.progress(Phase(*done, found.score, best, spikes, seconds, report, warnings))
 
     def _program(self) -> Program:
         self.learner.student.refresh(self.learner.student.batch(1))
@@ -278,9 +288,8 @@ class _Run:
         scores = [row["score"] for row in self.history]
         if self.how == "imitate" or len(scores) <= PATIENCE:
             return False
-        threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         best, spread = max(scores[:-PATIENCE]), max(scores) - min(scores)
-        if threshold is not None and max(scores) < threshold:
+        if self.threshold is not None and max(scores) < self.threshold:
             return False
         return spread > 0 and max(scores[-PATIENCE:]) <= best + 0.01 * spread
 
@@ -311,6 +320,7 @@ class _Run:
             arrays[f"candidate/{k}/score"] = np.array(score)
             arrays |= {f"candidate/{k}/{j}": value for j, value in enumerate(values)}
         arrays["history"] = np.array(json.dumps(self.history))
+        arrays["said"] = np.array(json.dumps(self.watch.said))
         self.folder.save(arrays, self.history)
 
     def _resume(self) -> None:
@@ -331,3 +341,4 @@ class _Run:
                 values = [arrays[f"candidate/{k}/{j}"] for j in range(count)]
                 self.candidates.append((float(arrays[f"candidate/{k}/score"]), values))
         self.history = json.loads(str(arrays["history"]))
+        self.watch.said = json.loads(str(arrays["said"]))

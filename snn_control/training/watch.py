@@ -1,0 +1,103 @@
+"""What keeps a controller from learning and can be seen: populations that are silent, outputs that are stuck at their
+limits, ranges that do not fit what arrives, returns that are always the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..analysis.conduct import commands_of
+from ..analysis.diagnosis import neurons_of
+from ..analysis.health import Arrivals, arrived, at_limits, findings
+from ..controller_file import ControllerSpec
+from ..errors import counted
+from .evaluation import Evaluation
+
+__all__ = ["Watch"]
+
+PHASES = 3  # after which returns that never differed, and ranges that were never used, are no chance
+USED = 0.1  # of a range: of eight Gaussian fields one sees it all
+
+
+class Watch:
+    """Looks at each validation, and says a finding once.
+
+    threshold : return from which on the environment counts as solved, or None
+    said : kind and path -> what was said of it; of an earlier part of the run where it goes on
+    """
+
+    def __init__(self, threshold: float | None) -> None:
+        self.threshold = threshold
+        self.said: dict[str, str] = {}
+        self._seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def look(self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]]) -> list[str]:
+        """What is new, a line each: path, what was seen, what to do.
+
+        history : a row of each phase: steps, and score and worst of its validation; the last is that of ``found``
+        """
+        healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
+        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.conduct)]  # also where it rests
+        lines = {
+            "silent": list(_silent(spec, found)),
+            "at a limit": findings(outputs, at_limits),
+            "arrived": [line for health in healths for line in arrived(health)],
+            "unused": [line for one in found.arrivals.values() for line in self._unused(one, len(history))],
+            "same": list(self._same(history)),
+        }
+        new = {}
+        for kind, line in ((kind, line) for kind, some in lines.items() for line in some):
+            where = re.split(r"[\[,:]", line)[0]  # an input or output once, whichever of its numbers it is
+            key = f"{kind} {where}"
+            if key not in self.said:
+                new[key] = f"after {history[-1]['steps']:,} steps: {line}"
+        self.said |= new
+        return list(new.values())
+
+    def _unused(self, one: Arrivals, phases: int) -> Iterator[str]:
+        """Numbers of an input that use little of their range, in all validations."""
+        name, nan = one.spec.name, np.full(one.spec.size, np.nan)
+        lowest, highest = self._seen.get(name, (nan, nan))
+        lowest, highest = np.fmin(lowest, one.lowest), np.fmax(highest, one.highest)
+        self._seen[name] = lowest, highest
+        with np.errstate(invalid="ignore"):
+            used = (highest - lowest) / (one.high - one.low)
+        little = np.flatnonzero((used > 0) & (used < USED))  # what never changes says nothing, in any range
+        if phases >= PHASES and little.size:
+            j = little[np.argmin(used[little])]
+            which = f"inputs.{name}" if one.spec.size == 1 else f"inputs.{name}[{j}]"
+            more = f", as {counted(little.size - 1, 'more number')} of {name}" if little.size > 1 else ""
+            yield (
+                f"{which}: was within {lowest[j]:.3g} and {highest[j]:.3g}, {used[j]:.0%} of its range "
+                f"[{one.low[j]:g}, {one.high[j]:g}]{more}: narrow `range` to what occurs"
+            )
+
+    def _same(self, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """No episode of any validation had another return than the others."""
+        returns = [row[key] for row in history for key in ("score", "worst")]
+        if len(history) < PHASES or not np.allclose(returns, returns[0], rtol=1e-9, atol=1e-9):
+            return
+        if self.threshold is None or returns[0] < self.threshold:
+            yield (
+                f"returns: each episode of {len(history)} validations gave {returns[0]:.6g}, so there is nothing to "
+                "learn from: rewards on the way (in a wrapper), a --teacher, --how evolve, or more --steps"
+            )
+
+
+def _silent(spec: ControllerSpec, found: Evaluation) -> Iterator[str]:
+    """Populations of which no neuron fired in any episode."""
+    paths = neurons_of(spec)
+    for name, spikes in found.spikes_of.items():
+        if not spikes.any():
+            path = paths[name][0]
+            fix = (
+                "a larger bias, or larger weights into it" if "populations" in path else "more drive, or another range"
+            )
+            yield (
+                f"{path}: no neuron of it fired in {counted(len(spikes), 'episode')}, so nothing that it leads to can "
+                f"learn: {fix} ('snn_control check FILE --env ID' says by how much)"
+            )
