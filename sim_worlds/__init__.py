@@ -1,6 +1,7 @@
 """Gymnasium environments for spiking controllers: on PyBullet, and the recording of an event camera.
 
 ``gym.make("sim_worlds:PanTiltTracking-v0", frequency=0.8, background=0.05)``
+``gym.make("sim_worlds:ArmUnknownLoad-v0", load=2.0)``
 ``gym.make("sim_worlds:EventReplay-v0", path="recording.raw", actions=2)``
 
 Importing this package only registers the ids; PyBullet and the compiled code are loaded when a world
@@ -24,6 +25,7 @@ WORLDS: dict[str, dict[str, Any]] = {
         "entry_point": "sim_worlds.pan_tilt.world:PanTiltTrackingEnv",
         "reward_threshold": -150.0,  # a mean error of 0.8 degrees over the 11000 steps of an episode
     },
+    "ArmUnknownLoad-v0": {"entry_point": "sim_worlds.arm.world:ArmUnknownLoadEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

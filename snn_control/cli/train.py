@@ -25,6 +25,7 @@ A controller file is trained in a Gymnasium environment on the spikes of the eng
   sac       reinforcement learning; for actions that are numbers
   imitate   a teacher shows what to do: --teacher
   evolve    CMA-ES over the weights of what the outputs read; for few numbers, and rewards without a gradient
+  adapt     on line, in the loop: the learning rules that the file has, which learn on on the robot
 Without --how, imitate is taken where there is a teacher, else what the file's section training says, else what suits
 the actions. That section also says what is trained, within which limits, and with which settings; what the command
 says goes before it. Ctrl-C ends training, and keeps the best controller so far; the same command goes on where it was,
@@ -32,7 +33,7 @@ to the same bits. --seeds 5 trains with five seeds side by side, reports all of 
 validation.
 'new FILE --env ID' writes a controller file to start from.
 
-A recipe (cartpole, pan_tilt) is a family of controllers with a few numbers, which CMA-ES evolves.
+A recipe (cartpole, pan_tilt, arm) is a family of controllers with a few numbers, which CMA-ES evolves.
 
 examples:
   snn_control new my.yaml --env CartPole-v1
@@ -42,7 +43,7 @@ examples:
   snn_control train cartpole --generations 30
   snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
 """
-LEARNED = ("rl", "ppo", "sac", "imitate", "evolve")
+LEARNED = ("rl", "ppo", "sac", "imitate", "evolve", "adapt")
 
 
 def add_to(commands: Any) -> None:

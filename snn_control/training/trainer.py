@@ -24,7 +24,8 @@ from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
-from .environments import Environments
+from .adaptation import Adaptation, AdaptationSettings
+from .environments import Environments, Interface
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings
@@ -81,10 +82,11 @@ class Phase:
 class Trained:
     """A trained controller.
 
-    how : of `LEARNERS`
+    how : of `LEARNERS`, or "adapt"
     ended : by Ctrl-C: it can go on
     evaluation : on seeds that neither training nor its choice saw
-    validation : mean return by which it was chosen, on episodes that are the same for all seeds; -inf without any
+    validation : mean return by which it was chosen, on episodes that are the same for all seeds; -inf without any; of
+        "adapt", which chooses nothing, the score of the last phase
     history : a row a phase
     warnings : what was seen that keeps it from learning, a line each
     """
@@ -116,8 +118,8 @@ def train(
     """Train a controller; see ``docs/training.md``.
 
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments
-    how : "ppo", "sac", "rl" for the one of them that suits the actions, "imitate" or "evolve"; None takes "imitate"
-        where there is a teacher, else that of the file, else "rl"
+    how : "ppo", "sac", "rl" for the one of them that suits the actions, "imitate", "evolve" or "adapt"; None takes
+        "imitate" where there is a teacher, else that of the file, else "rl"
     teacher : as `snn_control.training.teachers.teacher_of` takes it
     seed : of everything that is drawn
     trainable : pattern of names -> ``low`` and ``high``; None takes what the file says, else all weights and biases
@@ -144,6 +146,9 @@ def train(
     probe = make()
     with in_file(spec.path, "--", "settings", "trainable"):
         how = _way(how, teacher, spec.training.how, probe.action_space)
+        if how == "adapt":
+            probe.close()
+            return _adapt(spec, make, seed, settings or {}, {"env": env, "arguments": given}, run, progress)
         learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
     learner.surrogate = surrogate or spec.training.surrogate
     asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
@@ -159,9 +164,9 @@ def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
     found = how or ("imitate" if teacher is not None else of_file or "rl")
     if found == "rl":
         found = "sac" if type(space).__name__ == "Box" else "ppo"
-    if found not in LEARNERS:
+    if found not in (*LEARNERS, "adapt"):
         path = "training.how" if found == of_file and not how else "--how"
-        raise DescriptionError(path, found, "is not known", nearest(found, ["rl", *LEARNERS]))
+        raise DescriptionError(path, found, "is not known", nearest(found, ["rl", *LEARNERS, "adapt"]))
     if found == "imitate" and teacher is None:
         raise DescriptionError("--teacher", None, "is needed to imitate", "name one, or choose another --how")
     return found
@@ -206,6 +211,49 @@ def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
 
 def _digest(spec: ControllerSpec) -> str:
     return hashlib.sha256(build_program(spec).digest.encode()).hexdigest()[:16]
+
+
+def _episode(seed: int, number: int) -> int:
+    """The seed of the first episode of a phase."""
+    return (seed * 7919 + number) * PHASE_SEEDS % VALIDATION
+
+
+def _adapt(
+    spec: ControllerSpec, make: Any, seed: int, settings: Any, asked: dict[str, Any], run: Any, progress: Any
+) -> Trained:
+    """Learn on line, phase after phase. It is evaluated in as many new episodes as were over, each from what was
+    learned, and learns on in them, as it will on the robot."""
+    chosen = _settings("adapt", AdaptationSettings, None, spec.training.settings, settings)
+    loop = Adaptation(spec, make, lambda number: _episode(seed, 0) + number)
+    asked |= {"how": "adapt", "seed": seed, "settings": asdict(chosen), "controller": _digest(spec)}
+    folder = Folder(run, asked) if run is not None else None
+    history: list[dict[str, Any]] = []
+    if folder is not None and (arrays := folder.load()) is not None:
+        loop.restore(arrays)
+        history = json.loads(str(arrays["history"]))
+    begun, ended, phases = time.monotonic(), False, max(1, chosen.budget // chosen.steps)
+    try:
+        while len(history) < phases:
+            report = loop.phase(chosen.steps)
+            steps = (len(history) + 1) * chosen.steps
+            history.append({"phase": len(history) + 1, "steps": steps, **report})
+            if folder is not None:
+                folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
+            best, seconds = max(row["score"] for row in history), time.monotonic() - begun
+            spikes = report["spikes_a_step"]
+            progress(Phase(len(history), steps, chosen.budget, report["score"], best, spikes, seconds, report))
+        final = _adapted(loop, make, min(max(loop.episodes - 1, 1), LONG))
+    except KeyboardInterrupt:
+        ended = True
+        final = _adapted(loop, make, 1)
+    last = history[-1]["score"] if history else -math.inf
+    return Trained(loop.learned(), "adapt", final, history, len(history) * chosen.steps, ended, last)
+
+
+def _adapted(loop: Adaptation, make: Any, episodes: int) -> Evaluation:
+    found = loop.learned()
+    interface = Interface(found, loop.env.observation_space, loop.env.action_space)
+    return with_environments(make, [FINAL + k for k in range(episodes)])(build_program(found), interface)
 
 
 class _Run:
@@ -258,8 +306,7 @@ class _Run:
         learner.left_after = 1 - (number + 1) / self.phases
         learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
-        first = (self.seed * 7919 + number) * PHASE_SEEDS % VALIDATION
-        report = learner.phase(self.envs, first, rng, 1 - number / self.phases)
+        report = learner.phase(self.envs, _episode(self.seed, number), rng, 1 - number / self.phases)
         found = self.validate(self._program(), self.envs.interface)
         self._consider(found.score)
         row = {"phase": number + 1, "steps": (number + 1) * learner.steps_of_a_phase, "score": found.score}

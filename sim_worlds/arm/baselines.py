@@ -1,0 +1,54 @@
+"""Classical controllers of ``ArmUnknownLoad-v0``, with gains that know neither arm nor load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+__all__ = ["PD", "PID", "TORQUES"]
+
+STEP = 1e-3  # s
+TORQUES = np.array([60.0, 30.0])  # N m, at most
+#: [N m/rad] and [N m s/rad] of shoulder and elbow; the shipped spiking controller has the same
+STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
+
+
+@dataclass
+class PD:
+    """Torque proportional to the errors of angle and speed."""
+
+    label: ClassVar[str] = "PD"
+    note: ClassVar[str] = ""
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        error = observation["target_position"] - observation["joint_position"]
+        speed = observation["target_velocity"] - observation["joint_velocity"]
+        return np.clip(STIFFNESS * error + DAMPING * speed, -TORQUES, TORQUES), None
+
+
+@dataclass
+class PID(PD):
+    """PD, and the integral of the error of angle, held where the torque is at its limit.
+
+    integral : times the stiffness [1/s]; with twice as much a load of 2.5 kg begins to swing
+    """
+
+    label: ClassVar[str] = "PID"
+
+    integral: float = 4.0
+    _sum: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def reset(self) -> None:
+        """Forget the integral."""
+        self._sum = np.zeros(2)
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        torque = super().predict(observation, info)[0] + self._sum
+        error = observation["target_position"] - observation["joint_position"]
+        self._sum += np.where(np.abs(torque) < TORQUES, self.integral * STIFFNESS * error * STEP, 0.0)
+        return np.clip(torque, -TORQUES, TORQUES), None

@@ -1,0 +1,134 @@
+"""Learning on line: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
+
+There is one controller and one loop, as there is one robot: nothing is tried side by side, no better phase is chosen,
+and what was learned at the end is what is kept. An episode begins with what was learned in those before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..controller import Controller
+from ..controller_file import ControllerSpec
+from ..errors import DescriptionError
+from ..network import Projection
+from ..spaces import check_action, check_observation
+
+__all__ = ["Adaptation", "AdaptationSettings"]
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """Settings of `Adaptation`; ``budget``: steps of the environment.
+
+    steps : of a phase, which is a row of the learning curve and a checkpoint, and does not interrupt the loop
+    """
+
+    steps: int = 2_000
+    budget: int = 50_000
+
+
+class Adaptation:
+    """The loop of a controller that learns and its environment.
+
+    make : makes the environment; where a run is to go on, it must be a function of seeds and actions
+    seeds : of the episodes, by their number
+
+    Raises DescriptionError where nothing learns, or the two do not fit.
+    """
+
+    def __init__(self, spec: ControllerSpec, make: Callable[[], Any], seeds: Callable[[int], int]) -> None:
+        rules = [one.learning for one in spec.network.projections if one.learning is not None]
+        if not any(rule.enabled for rule in rules):
+            rule = (
+                "needs a projection that learns, and all rules are off" if rules else "needs a projection that learns"
+            )
+            fix = "set enabled: true" if rules else "give one a rule, e.g. learning: {type: pes, error: NAME}"
+            raise DescriptionError("--how", "adapt", rule, f"{fix} (docs/plasticity.md)").in_file(spec.path)
+        self.spec, self.seeds = spec, seeds
+        self.controller, self.env = Controller.from_spec(spec), make()
+        facts = self.controller.program.facts
+        check_observation(self.controller.inputs, self.env.observation_space)
+        check_action({o.name: (o.size, o.actions or None) for o in facts.outputs}, self.env.action_space)
+        self._shape = getattr(self.env.action_space, "shape", ())
+        self._error = getattr(self.env.metadata.get("tracking"), "error", None)
+        self.episodes = 0  # that have begun
+        self._begin()
+
+    def _begin(self) -> None:
+        """The next episode."""
+        self.controller.reset(keep_learning=True)
+        self._now = self.env.reset(seed=self.seeds(self.episodes))[0]
+        self.episodes += 1
+        self._actions: list[np.ndarray] = []
+
+    def phase(self, steps: int) -> dict[str, float]:
+        """So many steps of the loop. Returns what is told of them.
+
+        score : sum of the rewards, a finished episode where one was; episodes : that were finished
+        spikes_a_step; learned : root mean square of what the weights changed by
+        error : root mean square, where the environment says what it is (``metadata["tracking"]``)
+        """
+        before, rewards, squares, spikes, over = self._weights(), 0.0, 0.0, -self._spikes(), 0
+        for _ in range(steps):
+            action = np.asarray(self.controller.predict(self._now)[0]).reshape(self._shape)
+            self._actions.append(action)
+            self._now, reward, terminated, truncated, info = self.env.step(action)
+            rewards += float(reward)
+            if self._error is not None:
+                squares += float(info[self._error]) ** 2
+            if terminated or truncated:
+                over, spikes = over + 1, spikes + self._spikes()
+                self._begin()
+        found = {"score": rewards / max(1, over), "episodes": over}
+        found |= {"error": (squares / steps) ** 0.5} if self._error is not None else {}
+        found["spikes_a_step"] = (spikes + self._spikes()) / steps
+        found["learned"] = float(np.sqrt(np.mean((self._weights() - before) ** 2)))
+        return found
+
+    def _spikes(self) -> int:
+        """Of this episode."""
+        return int(self.controller.bound.array("spike_counts").sum())
+
+    def _weights(self) -> np.ndarray:
+        """(k,) float32, all that is learned."""
+        rules = self.controller.program.facts.learning
+        found = [self.controller.rule_weights(rule) for rule in rules]
+        return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
+
+    def learned(self) -> ControllerSpec:
+        """The controller with the weights that it has learned: it begins with them, and learns on."""
+        rules = iter(self.controller.program.facts.learning)
+        projections = tuple(
+            one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)))
+            for one in self.spec.network.projections
+        )
+        return replace(self.spec, network=replace(self.spec.network, projections=projections))
+
+    # checkpoints -------------------------------------------------------------------------------------------------
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that is needed to go on: an environment is a function of the seed of its episode and of the actions."""
+        actions = np.array(self._actions).reshape(len(self._actions), *self._shape)
+        return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.episodes = int(arrays["episodes"]) - 1
+        self._begin()
+        for action in arrays["actions"]:
+            self._actions.append(action)
+            self._now = self.env.step(action)[0]
+        self.controller.restore(arrays["state"])
+
+
+def _with_weights(one: Projection, weights: Any) -> Projection:
+    """A projection that begins with weights as `Controller.rule_weights` gives them."""
+    if not isinstance(weights, tuple):
+        return replace(one, weights=weights)
+    pre, post, values = weights
+    if one.connection == "one_to_one":
+        return replace(one, weights=values)
+    return replace(one, connection="sparse", pre_index=pre, post_index=post, weights=values)
