@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -18,7 +19,8 @@ from typing import IO, Any
 from ..errors import DescriptionError, RuntimeFault, SnnControlError, optional
 from ..files import reason, replace_files
 from .places import MOMENT, ONE_THREAD, Died, LastWord
-from .progress import FILES
+from .progress import FILES, read_progress
+from .tensorboard import EventFile
 from .trainer import Phase, Trained, train
 
 __all__ = ["Cluster"]
@@ -42,7 +44,10 @@ class Cluster:
                 _connect(ray, address or os.environ.get("RAY_ADDRESS", ""))
                 self._open.callback(ray.shutdown)
             self.most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-            self._desk = ray.remote(num_cpus=0)(Desk).remote()
+            here = ray.get_runtime_context().get_node_id()  # the machine that is lost is not to have the desk
+            beside = optional("ray.util.scheduling_strategies", "training on a cluster needs Ray", "ray")
+            strategy = beside.NodeAffinitySchedulingStrategy(here, soft=False)
+            self._desk = ray.remote(num_cpus=0, scheduling_strategy=strategy)(Desk).remote()
             self._open.callback(ray.kill, self._desk)
         except BaseException:
             self._open.close()
@@ -50,11 +55,11 @@ class Cluster:
         alone = {"env_vars": ONE_THREAD}
         self._work = ray.remote(num_cpus=1, max_retries=0, runtime_env=alone)(_work)
         self._running: dict[Any, str] = {}
-        self._folders: dict[str, Path] = {}
+        self._folders: dict[str, tuple[Path, EventFile]] = {}
 
     def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folders[name] = folder
+        self._folders[name] = folder, EventFile(folder)
         self._running[self._work.remote(self._desk, name, _files(folder), dict(arguments))] = name
 
     def heard(self) -> Iterator[tuple[str, Phase | LastWord]]:
@@ -66,7 +71,9 @@ class Cluster:
         except self._ray.exceptions.RayError as error:
             raise RuntimeFault(f"the Ray cluster is lost ({reason(error)}); the same command goes on") from None
         for name, phase, files in messages:
-            _put(files, self._folders[name])
+            folder, events = self._folders[name]
+            _put(files, folder)
+            events.write(read_progress(folder / "progress.csv"))
             yield name, phase
         for task in done:
             name = self._running.pop(task)
@@ -91,11 +98,14 @@ def _connect(ray: Any, address: str) -> None:
     if not address:
         ray.init("local", include_dashboard=False, **options)
         return
+    host, _, port = address.rpartition(":")
     try:
+        socket.create_connection((host, int(port)), timeout=5).close()  # Ray itself would try for many minutes
         ray.init(address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, OverflowError, RuntimeError) as error:
+        rule = f"must be host:port of a Ray cluster that answers: {reason(error)}"
         fix = "start one with 'ray start --head', or leave the address out"
-        raise DescriptionError("--ray", address, f"has no cluster that answers ({reason(error)})", fix) from None
+        raise DescriptionError("--ray", address, rule, fix) from None
 
 
 class Desk:

@@ -3,6 +3,7 @@
 ``run.json``        what was asked for
 ``checkpoint.npz``  everything that training needs to go on from the end of a phase
 ``progress.csv``    a row a phase
+``events.*``        the same for TensorBoard, where it is installed
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import numpy as np
 from ..errors import DescriptionError
 from ..files import Arrays, reason, replace_file, replace_text
 from .networks import Adam, Perceptron, Variance
+from .tensorboard import EventFile
 
-__all__ = ["FILES", "Folder", "arrays_of", "restore"]
+__all__ = ["FILES", "Folder", "arrays_of", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
 FORMAT = "snn_control training 1"
@@ -65,6 +67,12 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return value
 
 
+def read_progress(path: Path) -> list[dict[str, float]]:
+    """The rows of a ``progress.csv``."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)]
+
+
 class Folder:
     """Of one run; made with the first checkpoint.
 
@@ -75,6 +83,7 @@ class Folder:
 
     def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
         self.path = Path(path)
+        self.events = EventFile(self.path)
         self.asked = asked = json.loads(json.dumps(asked, default=str))
         file = self.path / "run.json"
         if file.is_file():
@@ -112,3 +121,4 @@ class Folder:
         table.writeheader()
         table.writerows(rows)
         replace_text(self.path / "progress.csv", text.getvalue())
+        self.events.write(rows)

@@ -1,0 +1,54 @@
+"""An event file for TensorBoard, where that is installed: what is in ``progress.csv``, as scalars over the steps of the
+environment."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["EventFile"]
+
+NAME = "events.out.tfevents.{}.snn_control"  # TensorBoard looks for the first words, and reads in the order of names
+OF_VALIDATION = ("score", "best", "worst", "spikes_a_step")
+
+
+class EventFile:
+    """Of the run in a folder. One that goes on begins another file, with all rows, and TensorBoard forgets the rows of
+    earlier ones: none is shown twice, none is missing, whenever the run was interrupted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path, self._rows = folder, Path(), 0
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add those rows that it has not yet; ``rows`` are all of the run, with numbers as values."""
+        if importlib.util.find_spec("tensorboard") is None or len(rows) == self._rows:
+            return
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        if not self._rows:
+            self._path = self._folder / NAME.format(f"{int(time.time()):010d}")
+        with self._path.open("ab") as file:
+            records = RecordWriter(file)
+            for event in self._events(rows):
+                records.write(event.SerializeToString())
+        self._rows = len(rows)
+
+    def _events(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        if not self._rows:
+            yield Event(wall_time=time.time(), file_version="brain.Event:2")
+            started = SessionLog(status=SessionLog.START)
+            yield Event(wall_time=time.time(), step=int(rows[0]["steps"]), session_log=started)  # forget what follows
+        best = [max(float(row["score"]) for row in rows[: k + 1]) for k in range(len(rows))]
+        for k in range(self._rows, len(rows)):
+            row = {key: value for key, value in rows[k].items() if key not in ("phase", "steps")} | {"best": best[k]}
+            values = [
+                Summary.Value(tag=f"{'validation' if key in OF_VALIDATION else 'learner'}/{key}", simple_value=value)
+                for key, value in row.items()
+            ]
+            yield Event(wall_time=time.time(), step=int(rows[k]["steps"]), summary=Summary(value=values))
