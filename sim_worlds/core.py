@@ -155,6 +155,7 @@ class World(gymnasium.Env):
             raise DescriptionError("render_mode", render_mode, f"must be None or {modes}")
         self.client, self.robot, self.task, self.sensors = client, robot, task, sensors
         self.dt, self.steps, self.render_mode = dt, round(duration / dt), render_mode
+        self.max_episode_steps = self.steps  # trainers need not cut its episodes
         self.action_space = robot.action_space
         self._parts: tuple[EventSensor | Robot, ...] = (*sensors, robot)
         observed = [item for part in self._parts for item in part.observation_spaces.items()]

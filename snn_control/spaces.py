@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DescriptionError, counted
 
-__all__ = ["check_action", "check_observation", "parts_of"]
+__all__ = ["as_actions", "check_action", "check_observation", "numbers_of", "parts_of"]
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
@@ -38,6 +38,18 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
         if not choices and actions is not None:
             rule = f"must be a sum of decoders: the environment takes {_short(space)}, not the index of an action"
             raise DescriptionError(where, "argmax", rule)
+
+
+def as_actions(numbers: np.ndarray, space: Any) -> list[Any]:
+    """What n controllers command, (n, k), as n actions of a space: of a Box arrays of its shape and dtype within its
+    bounds, which rounding can pass; of a Discrete whole numbers, of others arrays of them."""
+    if not hasattr(space, "low"):
+        return list(numbers.astype(np.int64).reshape(-1, *space.shape))
+    numbers = numbers.astype(np.float32)
+    whole = np.rint(numbers) if space.dtype.kind in "iu" else numbers
+    actions = whole.astype(space.dtype).reshape(-1, *space.shape)
+    np.clip(actions, space.low, space.high, out=actions)
+    return [actions[k, ...] for k in range(len(actions))]  # arrays, also where the shape is ()
 
 
 def _choices(space: Any, size: int) -> list[int]:
@@ -71,7 +83,7 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
             elif one.required:
                 raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
         return
-    if parts_of(inputs, _numbers(space)):
+    if parts_of(inputs, numbers_of(space)):
         return
     for name, one in inputs.items():
         if one.kind != "value":
@@ -107,7 +119,7 @@ def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
 
 def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) -> None:
     shown = each if len(each) > 1 else size
-    numbers = _numbers(space)
+    numbers = numbers_of(space)
     if numbers is None:
         fix = "wrap the environment: gymnasium.wrappers.FlattenObservation"
         raise DescriptionError(where, shown, f"cannot be given the {what}: it is no array but {_short(space)}", fix)
@@ -116,8 +128,8 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
         raise DescriptionError(where, shown, f"must be {counted(numbers)}, as the {what}", fix)
 
 
-def _numbers(space: Any) -> int | None:
-    """Of an array, or of a tuple of arrays of one shape; None where it is neither."""
+def numbers_of(space: Any) -> int | None:
+    """How many there are in an array, or in a tuple of arrays of one shape; None where it is neither."""
     if space.shape is not None:
         return int(np.prod(space.shape, dtype=np.int64))
     parts = getattr(space, "spaces", None)

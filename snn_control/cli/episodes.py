@@ -18,8 +18,9 @@ from ..analysis.conduct import Conduct, Watcher, conduct_rows
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, SnnControlError
 from ..resources import controller_path
+from ..spaces import as_actions
 from ..training.rollout import play
 from .common import make_environment, table
 from .processes import end_with_parent
@@ -70,31 +71,30 @@ class Player:
 
     def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
         """An episode: seed, steps, return and, where the environment tells them, scores; of the controller also what
-        it cost. Raises DescriptionError where Gymnasium raises an error.
+        it cost. Raises DescriptionError where the environment raises an error.
 
         before_step : called before each step of the controller; its time is not counted
         """
-        from gymnasium.error import Error
-
         try:
             if who == CONTROLLER:
                 return self._controller(seed, before_step)
             return _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
-        except Error as error:
-            reason = " ".join(str(error).split())
+        except SnnControlError:
+            raise
+        except Exception as error:  # environments raise any exception
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise DescriptionError("--env", self.world.environment, f"cannot be played: {reason}") from None
 
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:
             space = self.env.action_space
-            space.seed(seed)
+            space.seed(seed + 1_000_003)  # of the same seed it would draw the numbers that the environment draws
             return lambda observation, info: space.sample()
         baseline = baselines_of(self.env)[who]
         return lambda observation, info: baseline.predict(observation, info)[0]
 
     def _controller(self, seed: int, before_step: Callable[[], object] | None) -> dict[str, Any]:
-        controller, shape, observing = self.controller, self.env.action_space.shape, 0.0
-        whole = shape is not None and len(shape) != 1 and not hasattr(self.env.action_space, "n")  # a matrix, a scalar
+        controller, space, observing = self.controller, self.env.action_space, 0.0
 
         def choose(observation: Any, info: Mapping[str, Any]) -> Any:
             nonlocal observing
@@ -102,8 +102,7 @@ class Player:
                 begin = time.perf_counter()
                 before_step()
                 observing += time.perf_counter() - begin
-            action = controller.predict(observation)[0]
-            return np.reshape(action, shape) if whole else action
+            return as_actions(np.reshape(controller.predict(observation)[0], (1, -1)), space)[0]
 
         watcher = Watcher(controller)
         controller.observers.append(watcher)

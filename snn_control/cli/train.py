@@ -86,16 +86,28 @@ def run(options: argparse.Namespace) -> int:
 
 # a controller file -----------------------------------------------------------------------------------------------
 def _file(options: argparse.Namespace) -> int:
+    from ..errors import DescriptionError
     from ..resources import controller_path
+    from ..training.environments import LIMIT, endless
     from ..training.trainer import train
 
     need_extra("gymnasium", "sim")
     path = Path(controller_path(options.file, "FILE"))
     folder = Path(options.run or f"runs/train-{path.stem}")
     out = Path(options.out) if options.out else folder / f"{path.stem}_trained.yaml"
+    if out.suffix not in (".yaml", ".yml"):
+        raise DescriptionError("--out", str(out), "must end with .yaml")
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
+    world = make_environment(options.env, keywords(options.arg))  # raises now, in one line
+    if endless(world):
+        print(
+            f"{options.env} names no limit of its episodes: they are cut after {LIMIT:,} steps; "
+            "--arg max_episode_steps=N sets another",
+            file=sys.stderr,
+        )
+        options.arg = [*options.arg, f"max_episode_steps={LIMIT}"]
+    world.close()
     arguments = keywords(options.arg)
-    make_environment(options.env, arguments).close()  # raises now, in one line
     asked = {
         "controller": path,
         "env": options.env,
@@ -107,8 +119,10 @@ def _file(options: argparse.Namespace) -> int:
     first = 1 if options.seed is None else options.seed
     if options.seeds > 1 or options.ray is not None:
         return _seeds(options, range(first, first + options.seeds), asked, folder, out)
-    with display([path.stem]) as shown:
+    with redirect_stdout(sys.stderr), display([path.stem]) as shown:  # environments print, too
         trained = train(**asked, seed=first, run=folder, progress=lambda phase: shown.phase(path.stem, phase))
+    if 0 < trained.steps == trained.resumed:
+        print(f"{folder}: {trained.steps:,} steps were trained before, and are all: only evaluated", file=sys.stderr)
     trained.spec.save(out, _head(options, trained))
     _tell(options, {first: trained}, first, out, arguments)
     return _ended(trained.ended)

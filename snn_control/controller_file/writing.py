@@ -236,8 +236,9 @@ _Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(list, _sequence)
 
 
-def _check_own(path: Path, beside: Path) -> None:
-    """Raise DescriptionError where ``beside`` holds arrays that the controller file ``path`` does not refer to."""
+def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
+    """Raise DescriptionError where ``beside`` holds arrays that the controller file ``path`` does not refer to, and
+    that are none of ``names``, which are about to be written: a process may have been killed between the two files."""
     if not beside.exists():
         return
     try:
@@ -250,6 +251,7 @@ def _check_own(path: Path, beside: Path) -> None:
         known = {event.value for event in events if isinstance(event, yaml.ScalarEvent)}
     except (OSError, ValueError, yaml.YAMLError):
         known = set()
+    known |= {f"{beside.name}#{name}" for name in names}
     if other := sorted(name for name in held if f"{beside.name}#{name}" not in known):
         rule = f"holds what {path.name} does not refer to ({', '.join(other[:3])}) and would be replaced"
         raise DescriptionError(str(beside), NO_VALUE, rule, "choose another name, or move it away")
@@ -275,7 +277,7 @@ def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
     text = comment + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     files: dict[str | os.PathLike, Any] = {}
     if writer.arrays:
-        _check_own(path, beside)
+        _check_own(path, beside, writer.arrays)
         size = sum(array.nbytes for array in writer.arrays.values())
         save = np.savez_compressed if size <= COMPRESSED else np.savez
         files[beside] = lambda file: save(file, **writer.arrays)  # type: ignore[arg-type]

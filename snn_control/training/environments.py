@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,50 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
-from ..spaces import check_action, check_observation, parts_of
+from ..errors import RuntimeFault
+from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of
 
-__all__ = ["Environments", "Interface", "Transition"]
+__all__ = ["LIMIT", "Environments", "Interface", "Transition", "endless", "reset", "step"]
+
+LIMIT = 1000  # steps, after which an episode is cut in an environment that is endless
+FAR = 10.0  # of an input's range, beyond which a critic is told no more
+MOST_CHOICES = 1024  # that a critic sees one by one
+
+
+def endless(env: Any) -> bool:
+    """Whether an environment names no ``max_episode_steps``, neither where it is registered nor as an attribute of its
+    own: its episodes may never end."""
+    return not (env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None))
+
+
+def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
+    """``env.reset``; raises RuntimeFault where the environment raises anything."""
+    try:
+        observation, info = env.reset(seed=seed)
+    except Exception as error:
+        raise _trouble(env, "reset", error) from error
+    return observation, info
+
+
+def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
+    """``env.step``; raises RuntimeFault where the environment raises anything, or a reward is not finite."""
+    try:
+        observation, reward, terminated, truncated, info = env.step(action)
+        reward = float(reward)
+    except Exception as error:
+        raise _trouble(env, "step", error) from error
+    if not math.isfinite(reward):
+        raise RuntimeFault(f"{_name(env)}: gave a reward of {reward}: nothing can be learned from it")
+    return observation, reward, terminated, truncated, info
+
+
+def _trouble(env: Any, what: str, error: Exception) -> RuntimeFault:
+    said = " ".join(str(error).split()) or "nothing"
+    return RuntimeFault(f"{_name(env)}: its {what} raised {type(error).__name__}: {said[:300]}")
+
+
+def _name(env: Any) -> str:
+    return getattr(env.spec, "id", type(env.unwrapped).__name__)
 
 
 class Interface:
@@ -36,14 +78,22 @@ class Interface:
         check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
         self._parts = getattr(observation_space, "spaces", None)
         if not isinstance(self._parts, Mapping):
-            self._sizes = parts_of(facts, int(np.prod(observation_space.shape, dtype=np.int64)))
+            self._sizes = parts_of(facts, numbers_of(observation_space))
         self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._sizes)]
         self._action, self._space = action_space, observation_space
         self._scales = [self._scale(name) for name in self.given]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
-        """One observation of each of n environments -> value input -> (n, size) float32; events input -> n arrays
-        (events, 4), as `Batch.step` takes them."""
+        """One observation of each of n environments -> value input -> (n, size) float32, as the engine rounds them;
+        events input -> n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault where they have not the
+        shapes of the space."""
+        try:
+            with np.errstate(over="ignore"):
+                return self._observe(observations)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RuntimeFault(f"an observation is none of the environment's own space: {error}") from error
+
+    def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):
             return {name: self._part(name, observations) for name in self.given}
         flat = np.asarray(observations, np.float32)
@@ -68,7 +118,7 @@ class Interface:
         if isinstance(one, EventsInput):
             return None
         space = self._parts[name] if isinstance(self._parts, Mapping) else self._space
-        if hasattr(space, "n") and space.shape == ():
+        if hasattr(space, "n") and space.shape == () and space.n <= MOST_CHOICES:
             return int(space.n), int(getattr(space, "start", 0))
         low, high = (np.broadcast_to(np.asarray(side, np.float32), (one.size,)) for side in one.range)
         bounded = np.isfinite(low) & np.isfinite(high)
@@ -78,7 +128,8 @@ class Interface:
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
         """What was given to the network, (..., size), of events (..., repeat, cells) -> (..., k) float32.
 
-        All are within -1 .. 1: numbers over their ranges, a choice as one number for each, of events the newest cells.
+        All are within -1 .. 1: numbers over their ranges, a choice as one number for each, of events the newest cells;
+        and finite, so that a critic survives what the engine replaces or rejects.
         """
         found = []
         for name, scale in zip(self.given, self._scales, strict=True):
@@ -91,18 +142,15 @@ class Interface:
             if isinstance(a, int):
                 found.append((x[..., :1] - b == np.arange(a)).astype(np.float32))
             else:
-                found.append(((x - a) / b).astype(np.float32))
+                far = np.clip(((x - a) / b).astype(np.float32), -FAR, FAR)
+                found.append(np.nan_to_num(far, copy=False))
         return np.concatenate(found, axis=-1)
 
     # actions -----------------------------------------------------------------------------------------------------
-    def act(self, commands: Sequence[np.ndarray]) -> Any:
+    def act(self, commands: Sequence[np.ndarray]) -> list[Any]:
         """What each output commands, (n, size) -> actions of n environments, as `Controller.predict` gives them."""
         whole = np.concatenate([np.asarray(c).reshape(len(c), -1) for c in commands], axis=1)
-        if hasattr(self._action, "n") and self._action.shape == ():
-            return whole[:, 0].astype(np.int64)
-        if any(self.choices):
-            return whole.astype(np.int64).reshape(-1, *self._action.shape)
-        return whole.astype(np.float32).reshape(-1, *self._action.shape)
+        return as_actions(whole, self._action)
 
 
 @dataclass(frozen=True)
@@ -151,7 +199,7 @@ class Environments:
     def reset(self, seed: int) -> dict[str, Any]:
         """All copies begin anew, copy k with ``seed + k``."""
         self.returns[:] = 0
-        self._now = [env.reset(seed=seed + k) for k, env in enumerate(self.envs)]
+        self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
     def before(self, k: int) -> tuple[Any, Any, Any]:
@@ -164,13 +212,13 @@ class Environments:
         reward, terminated, truncated = np.zeros(self.n, np.float32), np.zeros(self.n, bool), np.zeros(self.n, bool)
         now, last = [], []
         for k, env in enumerate(self.envs):
-            observation, reward[k], terminated[k], truncated[k], info = env.step(actions[k])
+            observation, reward[k], terminated[k], truncated[k], info = step(env, actions[k])
             last.append(observation)
             self.returns[k] += reward[k]
             if terminated[k] or truncated[k]:
                 self.finished.append(float(self.returns[k]))
                 self.returns[k] = 0
-                observation, info = env.reset()
+                observation, info = reset(env)
             self._now[k] = observation, info
             now.append(observation)
         inputs = self.interface.observe(now)

@@ -14,7 +14,7 @@ from ..batch import Batch
 from ..coding import ValueInput
 from ..engine.kernels.encoders import REJECTED
 from ..engine.program import Program
-from .environments import Interface
+from .environments import Interface, reset, step
 
 __all__ = ["Evaluation", "evaluate", "with_environments"]
 
@@ -59,7 +59,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     batch = Batch(program, n, program.facts.repeat)
     watcher = Watcher(batch)
     batch.observers.append(watcher)
-    observations = [env.reset(seed=int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
+    observations = [reset(env, int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
     plays, following = np.arange(n), n  # which episode each environment plays, -1: none any more
     returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
     facts = program.facts
@@ -74,8 +74,8 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
         actions = interface.act([commands[one.name] for one in interface.outputs])
         for k in np.flatnonzero(plays >= 0):
             e = plays[k]
-            observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
-            returns[e] += float(reward)
+            observations[k], reward, terminated, truncated, _ = step(envs[k], actions[k])
+            returns[e] += reward
             steps[e] += 1
             if terminated or truncated:
                 spikes[e] = batch.array("spike_counts")[k, : len(facts.spiking)]
@@ -85,7 +85,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
                 conduct[e], plays[k] = watcher.take(k), -1
                 if following < episodes:
                     batch.reset(int(k))
-                    observations[k] = envs[k].reset(seed=int(seeds[following]))[0]
+                    observations[k] = reset(envs[k], int(seeds[following]))[0]
                     plays[k], following = following, following + 1
     spikes, operations = spikes / steps[:, None], operations / steps[:, None]
     operations_of: dict[str, np.ndarray] = {}

@@ -77,7 +77,13 @@ class PPO(Learner):
 
     @property
     def steps_of_a_phase(self) -> int:
-        return self.settings.environments * self.settings.steps * self.settings.rounds
+        return self.settings.environments * self.settings.steps * self.rounds
+
+    @property
+    def rounds(self) -> int:
+        """Of a phase: fewer where the budget is less than a phase."""
+        s = self.settings
+        return min(s.rounds, max(1, s.budget // (s.environments * s.steps)))
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
@@ -87,8 +93,8 @@ class PPO(Learner):
         self.batch.reset()
         self.sums = np.zeros(envs.n)
         self.seen = np.zeros((envs.n, 0), np.float32)
-        for k in range(s.rounds):
-            here = left - (left - self.left_after) * k / s.rounds
+        for k in range(self.rounds):
+            here = left - (left - self.left_after) * k / self.rounds
             for adam, rate in ((self.actor, s.rate), (self.judge, s.critic_rate)):
                 adam.rate = rate * max(here, 0.05)
             report = self.update(self.collect(envs, rng), rng, s.entropy * here)

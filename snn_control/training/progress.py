@@ -73,6 +73,15 @@ def read_progress(path: Path) -> list[dict[str, float]]:
         return [{key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)]
 
 
+def _differences(before: Any, asked: Mapping[str, Any]) -> str:
+    """``seed (1, now 2), settings.budget (..)`` of what a folder holds and what is asked for."""
+    there, now = dict(before), dict(asked)
+    for one in (there, now):
+        one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
+    keys = sorted(key for key in {*there, *now} if there.get(key) != now.get(key))
+    return ", ".join(f"{key} ({str(there.get(key))[:60]}, now {str(now.get(key))[:60]})" for key in keys)
+
+
 class Folder:
     """Of one run; made with the first checkpoint.
 
@@ -92,8 +101,7 @@ class Folder:
             except ValueError as error:
                 raise DescriptionError("--run", str(file), f"cannot be read: {reason(error)}") from None
             if before != asked:
-                keys = [key for key in {*before, *asked} if before.get(key) != asked.get(key)]
-                rule = f"holds a run of another {', '.join(sorted(keys))}"
+                rule = f"holds a run of another {_differences(before, asked)}"
                 raise DescriptionError("--run", str(self.path), rule, "choose another folder, or remove it")
 
     def load(self) -> dict[str, np.ndarray] | None:
@@ -113,12 +121,13 @@ class Folder:
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
         """Checkpoint and progress, each whole or not at all."""
         self.path.mkdir(parents=True, exist_ok=True)
-        replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
         whole = {"format": np.array(FORMAT), **arrays}
-        replace_file(self.path / "checkpoint.npz", lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
         text = io.StringIO()
         table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")
         table.writeheader()
         table.writerows(rows)
+        replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
         replace_text(self.path / "progress.csv", text.getvalue())
+        # the last one: what is killed before it does this phase again, and writes the same progress
+        replace_file(self.path / "checkpoint.npz", lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
         self.events.write(rows)

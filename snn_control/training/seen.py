@@ -18,29 +18,48 @@ MOST_CONSTANT = 16  # actions that are tried from the beginning to the end of an
 WIDE = 3.0  # times what was seen, beyond which bounds of a space are no range
 
 
+BULK, FAR = 0.9, 1e4  # part of the numbers that says how large they are, and how many times larger others may be
+DECADES = 40  # powers of ten, from 1 on, that are told apart
+
+
 @dataclass
 class Seen:
     """Of one array of numbers, flattened: (n,) float64 each.
 
     low, high : smallest and largest finite number; NaN where there was none
-    finite : all were
+    finite : all were, as float32
+    sizes : (n, DECADES), how many numbers were below 1, 10, 100, ..
     """
 
     low: np.ndarray
     high: np.ndarray
     finite: bool = True
+    sizes: np.ndarray | None = None
 
     @classmethod
     def nothing(cls, n: int) -> Seen:
-        return cls(np.full(n, np.nan), np.full(n, np.nan))
+        return cls(np.full(n, np.nan), np.full(n, np.nan), sizes=np.zeros((n, DECADES), np.int64))
 
     def add(self, values: Any) -> None:
         x = np.asarray(values, np.float64).reshape(-1)
-        if not np.isfinite(x).all():
+        usable = np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
+        if not usable.all():
             self.finite = False
-            x = np.where(np.isfinite(x), x, np.nan)
+            x = np.where(usable, x, np.nan)
         np.fmin(self.low, x, out=self.low)
         np.fmax(self.high, x, out=self.high)
+        if self.sizes is not None:
+            size = np.ceil(np.log10(np.maximum(np.abs(x[usable]), 1))).astype(int)
+            self.sizes[np.flatnonzero(usable), np.minimum(size, DECADES - 1)] += 1
+
+    def usual(self) -> tuple[np.ndarray, np.ndarray]:
+        """low and high without numbers that are far from most others, such as those that stand for an error."""
+        if self.sizes is None:
+            return self.low, self.high
+        reached = self.sizes.cumsum(1) >= BULK * self.sizes.sum(1, keepdims=True)
+        bulk = 10.0 ** reached.argmax(1)
+        far = np.fmax(np.abs(self.low), np.abs(self.high)) > FAR * bulk
+        return np.where(far, np.fmax(self.low, -bulk), self.low), np.where(far, np.fmin(self.high, bulk), self.high)
 
 
 @dataclass(frozen=True)
@@ -155,7 +174,7 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, n
 
 def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """Ends a tenth wider than what was seen, symmetrical where it has both signs, rounded to about two digits."""
-    low, high = np.nan_to_num(seen.low), np.nan_to_num(seen.high)
+    low, high = (np.nan_to_num(side) for side in seen.usual())
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), low == high
     low, high = np.where(both, -far, low), np.where(both, far, high)
     room = np.where(still, np.maximum(np.abs(low), 1.0), 0.05 * (high - low))

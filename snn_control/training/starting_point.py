@@ -4,6 +4,7 @@
 |---|---|---|
 | Box | eight Gaussian fields over the range of each number | a read-out neuron a number, squashed into the limits |
 | Discrete, MultiDiscrete, MultiBinary | a field for each value | a read-out neuron an action, the largest is taken |
+| Tuple of Discrete | a field for each value | |
 | Dict of these | an input a key; rows of events (KEY and KEY_count) drive the cells of a surface | |
 """
 
@@ -72,13 +73,13 @@ class _Input:
 class _Output:
     """neurons : of the read-out, one a number or an action
     limits : low and high, (neurons,) float64, of numbers; None for a choice
-    bounded : these are the space's
+    whose : says whose these are
     """
 
     name: str
     neurons: int
     limits: tuple[np.ndarray, np.ndarray] | None = None
-    bounded: bool = True
+    whose: str = ""
 
 
 def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
@@ -165,6 +166,9 @@ def _value(name: str, key: str | None, space: Any) -> _Input:
         high = low + (space.n if isinstance(space, spaces.Discrete) else space.nvec) - 1
     elif isinstance(space, spaces.MultiBinary):
         low, high = np.zeros(space.shape), np.ones(space.shape)
+    elif isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
+        low = np.array([part.start for part in space])
+        high = low + [part.n - 1 for part in space]
     else:
         dict_of = ", or a Dict of these" if key is None else ""
         rule = f"must be a Box, Discrete, MultiDiscrete or MultiBinary{dict_of}"
@@ -334,15 +338,18 @@ def _outputs(space: Any) -> list[_Output]:
 
 def _numbers(space: Any) -> _Output:
     low, high = (np.array(side, np.float64).reshape(-1) for side in (space.low, space.high))
-    if space.dtype.kind != "f" or not 0 < low.size <= MOST:
-        rule = f"must be 1 to {MOST:,} floating-point numbers, as commands are"
+    if not 0 < low.size <= MOST:
+        rule = f"must be 1 to {MOST:,} numbers"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
     bounded = [np.abs(side) < UNBOUNDED for side in (low, high)]
     limits = np.where(bounded[0], low, np.minimum(-1.0, high - 2)), np.where(bounded[1], high, np.maximum(1.0, low + 2))
     if not (limits[0] < limits[1]).all():
         rule = "must leave room between low and high"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
-    return _Output("action", low.size, limits, bool(np.all(bounded)))
+    whose = "the space's" if np.all(bounded) else "the space has no bounds, write what the task needs"
+    if space.dtype.kind in "iu":
+        whose += "; commands are rounded to its whole numbers where it is run and trained"
+    return _Output("action", low.size, limits, whose)
 
 
 def _outputs_text(outputs: Sequence[_Output], readouts: Sequence[str]) -> list[str]:
@@ -356,8 +363,7 @@ def _outputs_text(outputs: Sequence[_Output], readouts: Sequence[str]) -> list[s
             continue
         low, high = one.limits
         lines += [f"  {one.name}:", f"    size: {one.neurons}", *_wrapped("decoder", term)]
-        whose = "the space's" if one.bounded else "the space has no bounds, write what the task needs"
-        lines += [*_comment(f"limits: {whose}"), *_wrapped("limits", _pair(low, high))]
+        lines += [*_comment(f"limits: {one.whose}"), *_wrapped("limits", _pair(low, high))]
         if not ((low <= 0) & (high >= 0)).all():
             lines += _wrapped("safe", _flow((low + high) / 2))
         lines.append("    squash: true # smoothly, by tanh; without it, commands are cut off at the limits")

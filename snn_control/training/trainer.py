@@ -25,7 +25,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .adaptation import Adaptation, AdaptationSettings
-from .environments import Environments, Interface
+from .environments import LIMIT, Environments, Interface, endless
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings
@@ -89,6 +89,7 @@ class Trained:
         "adapt", which chooses nothing, the score of the last phase
     history : a row a phase
     warnings : what was seen that keeps it from learning, a line each
+    resumed : steps of ``steps`` that an earlier call had done
     """
 
     spec: ControllerSpec
@@ -99,6 +100,7 @@ class Trained:
     ended: bool = False
     validation: float = -math.inf
     warnings: Sequence[str] = ()
+    resumed: int = 0
 
 
 def train(
@@ -117,7 +119,8 @@ def train(
 ) -> Trained:
     """Train a controller; see ``docs/training.md``.
 
-    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments
+    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments;
+        of one that names no ``max_episode_steps``, episodes are cut after 1,000 steps
     how : "ppo", "sac", "rl" for the one of them that suits the actions, "imitate", "evolve" or "adapt"; None takes
         "imitate" where there is a teacher, else that of the file, else "rl"
     teacher : as `snn_control.training.teachers.teacher_of` takes it
@@ -144,6 +147,10 @@ def train(
             raise DescriptionError("--env", env, f"cannot be made: {why}") from None
 
     probe = make()
+    if endless(probe):
+        given["max_episode_steps"] = LIMIT
+        probe.close()
+        probe = make()
     with in_file(spec.path, "--", "settings", "trainable"):
         how = _way(how, teacher, spec.training.how, probe.action_space)
         if how == "adapt":
@@ -271,13 +278,14 @@ class _Run:
         self.candidates: list[Candidate] = []
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         self.watch = Watch(self.threshold)
+        self.untrained = [p.values.copy() for p in learner.parameters.parameters]
         self.begun = time.monotonic()
 
     def to_the_end(self) -> Trained:
         learner = self.learner
         learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
         self._resume()
-        ended = False
+        resumed, ended = len(self.history) * learner.steps_of_a_phase, False
         try:
             while len(self.history) < self.phases and not self._is_over():
                 self._phase()
@@ -287,7 +295,9 @@ class _Run:
             validation, final = self._evaluated(self._first(), SHORT)
         steps = len(self.history) * learner.steps_of_a_phase
         warnings = list(self.watch.said.values())
-        return Trained(learner.parameters.spec, self.how, final, self.history, steps, ended, validation, warnings)
+        return Trained(
+            learner.parameters.spec, self.how, final, self.history, steps, ended, validation, warnings, resumed
+        )
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> tuple[float, Evaluation]:
         """Take the values of a candidate; its validation, and what it gets in new episodes."""
@@ -342,7 +352,7 @@ class _Run:
 
     def _first(self) -> Candidate:
         """The best so far; what there is before a first validation."""
-        before = -math.inf, [p.values for p in self.learner.parameters.parameters]
+        before = -math.inf, self.untrained
         return self.candidates[0] if self.candidates else before
 
     def _best(self) -> Candidate:

@@ -129,3 +129,19 @@ def test_actions_of_every_space_are_its_own(space, limits, constant):
     assert all(space.contains(one) for one in [*drawn, *actions.constant])
     assert limits is None or all(one.shape == space.shape for one in drawn)
     assert len({np.asarray(one).tobytes() for one in drawn}) > 1
+
+
+def test_numbers_that_stand_for_an_error_make_no_range():
+    seen, rng = Seen.nothing(3), np.random.default_rng(1)
+    for k in range(200):
+        error = {0: 1e30, 1: -1e300}.get(k % 25, 0.0)
+        seen.add([rng.uniform(-3, 3), error or rng.uniform(-3, 3), error or 0.0 if k % 2 else 500.0 * (k == 2)])
+    assert not seen.finite  # beyond float32
+    low, high, measured = ranges(np.full(3, -INF), np.full(3, INF), seen)
+    assert measured.all()
+    assert np.isfinite([low, high]).all()
+    assert (np.abs([low, high])[:, :2] < 12).all()
+    rare = Seen.nothing(1)
+    for k in range(200):
+        rare.add([500.0 * (k == 7)])
+    assert ranges(np.array([-INF]), np.array([INF]), rare)[1] >= 500  # a force that is seldom is no error

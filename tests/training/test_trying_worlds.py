@@ -1,0 +1,91 @@
+"""Training in environments that are not as one would wish them, through the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from snn_control.controller_file import parse_spec
+from snn_control.controller_file.reader import Loader
+from snn_control.training import environments, trainer
+from snn_control.training.starting_point import starting_point
+from tests.cli.common import call
+from tests.worlds.trying import Corners, Mixed
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    for module, name, value in ((trainer, "SHORT", 3), (trainer, "LONG", 4), (environments, "LIMIT", 30)):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(trainer, "LIMIT", 30)
+
+
+def trains(tmp_path, capsys, identity, *more, steps=2_000):
+    """The code, report and errors of new and train."""
+    file, world = tmp_path / "my.yaml", ["--env", identity, *more]
+    if not file.exists():
+        assert call(capsys, "new", file, "--env", identity, "--steps", 300)[0] == 0
+    out = ["--out", tmp_path / "trained.yaml", "--run", tmp_path / "run"]
+    code, text, err = call(capsys, "train", file, *world, *out, "--steps", steps, "--json")
+    return code, json.loads(text) if text else None, err
+
+
+def test_a_dict_of_everything_chooses_twice(tmp_path, capsys):
+    code, found, err = trains(tmp_path, capsys, "tests.worlds:Mixed-v0", steps=6_000)
+    assert code == 0, err
+    assert found["mean"] > found["compared"]["chance"]["mean"] + 3  # of 40, chance 16.7
+    assert 13 < found["compared"]["chance"]["mean"] < 20
+    spec = parse_spec(yaml.load((tmp_path / "my.yaml").read_text(), Loader))
+    (free,) = [one for one in spec.inputs if one.name == "free"]
+    assert np.abs(free.range).max() < 1e5  # what stands for an error is not what the range is made for
+
+
+def test_actions_are_of_the_spaces_own_numbers(tmp_path, capsys):
+    code, found, err = trains(tmp_path, capsys, "tests.worlds:Corners-v0", steps=1_000)
+    assert code == 0, err
+    assert found["how"] == "sac"
+    interface = environments.Interface(
+        parse_spec(yaml.load((tmp_path / "my.yaml").read_text(), Loader)),
+        Corners.observation_space,
+        Corners.action_space,
+    )
+    for action in interface.act([np.array([[0.3, -0.7], [0.7, 0.1], [0.5, 0.0]])]):
+        assert Corners.action_space.contains(action)
+
+
+def test_an_episode_without_an_end_is_cut_and_that_is_said(tmp_path, capsys):
+    code, found, err = trains(tmp_path, capsys, "tests.worlds:Mixed-v0", "--arg", "steps=0")
+    assert code == 0, err
+    assert "names no limit of its episodes: they are cut after 30 steps; --arg max_episode_steps=N" in err
+    assert found["arguments"] == {"steps": 0, "max_episode_steps": 30}
+    assert found["best"] <= 60
+    assert "--arg max_episode_steps=30" in (tmp_path / "trained.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("raise", "Mixed-v0: its step raised ValueError: the simulator lost contact"),
+        ("reward", "Mixed-v0: gave a reward of nan"),
+        ("old", "Mixed-v0: its step raised ValueError: not enough values to unpack"),
+    ],
+)
+def test_what_goes_wrong_in_an_environment_is_one_line(tmp_path, capsys, fault, says):
+    code, found, err = trains(tmp_path, capsys, "tests.worlds:Mixed-v0", "--arg", f"fault={fault}")
+    assert (code, found) == (1, None)
+    assert says in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "trained.yaml").exists()
+
+
+def test_a_critic_is_told_finite_numbers():
+    world = Mixed()
+    spec = parse_spec(yaml.load(starting_point(world, "a command", "--env X", steps=100), Loader))
+    interface = environments.Interface(spec, world.observation_space, world.action_space)
+    observation = world.reset(seed=1)[0] | {"free": np.array([np.nan, -1e300, 1e30])}
+    names = interface.given
+    seen = np.split(interface.features(interface.observe([observation]))[0], [4, 6, 9, 10, 12])
+    assert dict(zip(names, seen, strict=True))["free"].tolist() == [0, -10, 10]
