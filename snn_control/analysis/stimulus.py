@@ -10,6 +10,7 @@ The default stimulus reaches every input, and is the same for the same seed and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..engine.slots import EVENT_COLUMNS
 from ..errors import DescriptionError, counted
 from ..events.slicing import MOST_TICKS
 from ..record.input_log import InputLog, InputLogRecorder
+from ..spaces import as_actions
 
 __all__ = ["MOST_TICKS", "Stimulus", "closed_loop", "default_stimulus", "value_range"]
 
@@ -122,7 +124,10 @@ def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random
     return np.rint(t * 1e9).astype(np.int64), x, y, p
 
 
-def closed_loop(env: Any, controller: Controller, title: str, ticks: int, seed: int = 0) -> Stimulus:
+def closed_loop(
+    env: Any, controller: Controller, title: str, ticks: int, seed: int = 0, *,
+    most_episodes: float = np.inf, before_step: Callable[[], object] = lambda: None,
+) -> Stimulus:  # fmt: skip
     """What arrives at the inputs of a controller that acts in an environment, about ``ticks`` ticks long.
 
     An episode that ends is followed by the next, with the next seed; the controller runs on. Given to a controller that
@@ -131,6 +136,7 @@ def closed_loop(env: Any, controller: Controller, title: str, ticks: int, seed: 
     env : a ``gymnasium.Env`` that fits the controller; it is not closed
     title : of the environment
     seed : of the first episode
+    most_episodes : ends it as well
     """
     controller.reset()
     most = max((one.capacity for one in controller.inputs.values()), default=0)
@@ -139,9 +145,13 @@ def closed_loop(env: Any, controller: Controller, title: str, ticks: int, seed: 
     episodes, ended = 0, True
     while recorder.total < ticks and recorder.has_room(controller.repeat):
         if ended:
+            if episodes >= most_episodes:
+                break
             observation, _ = env.reset(seed=seed + episodes)
             episodes += 1
-        observation, _, terminated, truncated, _ = env.step(controller.predict(observation)[0])
+        before_step()
+        (action,) = as_actions(np.reshape(controller.predict(observation)[0], (1, -1)), env.action_space)
+        observation, _, terminated, truncated, _ = env.step(action)
         ended = terminated or truncated
     text = f"{title}, seed {seed}, {counted(episodes, 'episode')}"
     return Stimulus(text, controller.program.facts.period, recorder.log())

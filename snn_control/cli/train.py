@@ -124,7 +124,7 @@ def _file(options: argparse.Namespace) -> int:
     if 0 < trained.steps == trained.resumed:
         print(f"{folder}: {trained.steps:,} steps were trained before, and are all: only evaluated", file=sys.stderr)
     trained.spec.save(out, _head(options, trained))
-    _tell(options, {first: trained}, first, out, arguments)
+    _tell(options, {first: trained}, first, folder, out, arguments)
     return _ended(trained.ended)
 
 
@@ -152,7 +152,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
     if trained:
         best = max(trained, key=lambda seed: trained[seed].validation)
         trained[best].spec.save(out, heads[best])
-        _tell(options, trained, best, out, asked["arguments"])
+        _tell(options, trained, best, folder, out, asked["arguments"])
     if failed:
         raise RuntimeFault("; ".join(failed))
     return _ended(len(trained) < len(found) or any(one.ended for one in trained.values()))
@@ -169,20 +169,32 @@ def _head(options: argparse.Namespace, trained: Trained) -> str:
 
 
 def _tell(
-    options: argparse.Namespace, trained: Mapping[int, Trained], best: int, out: Path, arguments: dict[str, Any]
+    options: argparse.Namespace,
+    trained: Mapping[int, Trained],
+    best: int,
+    folder: Path,
+    out: Path,
+    arguments: dict[str, Any],
 ) -> None:
-    """How good the controller of the best seed is, and those of all seeds where there are several."""
+    """How good the controller of the best seed is, and those of all seeds where there are several; and a page of it."""
     import numpy as np
 
     from .episodes import print_conduct
+    from .training_page import make_page
 
-    e = trained[best].evaluation
+    e, conduct = trained[best].evaluation, _conduct(trained[best])
     several = options.seeds > 1
     others = _others(out, options.env, arguments, e.seeds)
     means = _spread(np.array([one.evaluation.score for one in trained.values()]))
+    names = {seed: f"seed {seed}" if several else "controller" for seed in sorted(trained, key=lambda k: k != best)}
+    rows = {name: _spread(trained[seed].evaluation.returns) for seed, name in names.items()}
+    rows |= ({"means of the seeds": means} if several else {}) | others
+    runs = {name: trained[seed] for seed, name in names.items()}
+    page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
     if options.json:
         found = {
             "file": str(out), "env": options.env, "arguments": arguments, **_numbers(trained[best]), "compared": others,
+            "page": None if page is None else str(page),
         }  # fmt: skip
         if several:
             seeds = [
@@ -192,15 +204,13 @@ def _tell(
             found |= {"seed": best, "seeds": seeds, "means": means}
         print_json(json.loads(json.dumps(found)))
         return
-    rows = {
-        f"seed {seed}" if several else "controller": _spread(one.evaluation.returns) for seed, one in trained.items()
-    }
-    rows |= ({"means of the seeds": means} if several else {}) | others
     title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes a step"
     table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
-    print_conduct(_conduct(trained[best]))
+    print_conduct(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     which = f" (seed {best}, the best in validation)" if several else ""
+    if page is not None:
+        print(f"page: {page}")
     print(f"{out}: written{which}. Next: snn_control run --env {where} {out}")
 
 

@@ -15,7 +15,7 @@ from .kit import Picture
 from .run_pictures import PICTURES, Missing, draw
 from .table import Section, mapping, number, rms_of, scored_from, sections, verdict_kind
 
-__all__ = ["REPORT", "Omitted", "Page", "write_report"]
+__all__ = ["REPORT", "Clip", "Omitted", "Page", "write_report"]
 
 REPORT = "report.html"
 LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that a replay of a recording cannot have
@@ -54,6 +54,16 @@ class Omitted:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """A video in the place of a picture: the bytes of a .gif."""
+
+    title: str
+    caption: str
+    alt: str
+    gif: bytes
+
+
+@dataclass(frozen=True)
 class Page:
     """The content of a self-contained HTML page.
 
@@ -67,7 +77,7 @@ class Page:
     title: str
     facts: Sequence[str]
     tiles: Sequence[tuple[str, str, str]]
-    pictures: Sequence[Picture | Omitted]
+    pictures: Sequence[Picture | Clip | Omitted]
     sections: Sequence[Section]
     verdict: str = ""
     kind: str = "none"

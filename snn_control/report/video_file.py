@@ -141,7 +141,7 @@ class VideoWriter:
             import_av()
         with writing("video", path):  # a file without a name: nothing is left of it, however this process ends
             self._file = tempfile.TemporaryFile(dir=self.path.parent)
-        self._fps, self.dot = fps, KINDS[suffix].dot
+        self.fps, self.dot = fps, KINDS[suffix].dot
         self._shape: tuple[int, ...] = ()
         self._kind: Mp4 | Gif | ContactSheet | None = None
 
@@ -158,7 +158,7 @@ class VideoWriter:
             raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
         if self._kind is None:
             self._shape, kind = image.shape, KINDS[self.path.suffix.lower()]
-            self._kind = kind(self._file, self._fps, *image.shape[:2])
+            self._kind = kind(self._file, self.fps, *image.shape[:2])
         if image.shape != self._shape:
             raise InputError(f"picture = {image.shape}: must be {self._shape} as the first one")
         self._kind.add(image)
@@ -198,31 +198,43 @@ def check_draws(env: Any, path: str | os.PathLike) -> None:
 
 
 class EpisodeVideo(VideoWriter):
-    """`take` a picture before each step and after the last, in the environment's own time, at most 50 a second.
+    """`take` a picture before each step and after the last, in the environment's own time.
 
     env : made with ``render_mode="rgb_array"``
+    most_fps : pictures a second, at most
+    most : pictures, at most: later ones are not taken
+    widest : of a picture [pixel]: a larger one is scaled down
 
     Raises DescriptionError where it cannot be drawn, and what `VideoWriter` raises.
     """
 
-    def __init__(self, path: str | os.PathLike, env: Any) -> None:
+    def __init__(
+        self, path: str | os.PathLike, env: Any, most_fps: float = MOST_FPS, most: float = np.inf,
+        widest: float = np.inf,
+    ) -> None:  # fmt: skip
         self._step_fps = float(env.metadata.get("render_fps") or 30.0)
-        self._env, self._every, self._seen = env, max(1, round(self._step_fps / MOST_FPS)), 0
+        self._env, self._every, self._seen = env, max(1, round(self._step_fps / most_fps)), 0
+        self.most, self._widest = most, widest
         super().__init__(path, self._step_fps / self._every)
 
     def take(self) -> None:
         """The picture of now, if it is one to take."""
-        if self._seen % self._every == 0:
-            image = self._picture()
+        if self._seen % self._every == 0 and self.pictures < self.most:
+            image = self.picture()
             if self.path.suffix.lower() == ".png":
                 image = with_words(image, STRIP, 16, [(f"{self._seen / self._step_fps:.2f} s", INK, "mm")])
             self.add(image)
         self._seen += 1
 
-    def _picture(self) -> np.ndarray:
+    def picture(self) -> np.ndarray:
+        """The environment as it is now, (rows, columns, 3) uint8."""
         # pygame's greeting goes to stdout, which a program may read
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         try:
-            return np.ascontiguousarray(self._env.render()[..., :3])
+            image = np.ascontiguousarray(self._env.render()[..., :3])
         except Exception as error:  # a missing library, or whatever a drawing library raises
             raise DescriptionError("--video", str(self.path), f"cannot be drawn: {reason(error)}") from None
+        if image.shape[1] <= self._widest:
+            return image
+        size = round(self._widest), round(image.shape[0] * self._widest / image.shape[1])
+        return np.asarray(import_pillow().fromarray(image).resize(size))

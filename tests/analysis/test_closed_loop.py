@@ -61,6 +61,17 @@ outputs:
 """
 
 
+def test_one_episode_may_be_all_of_it_and_looked_at_before_each_step():
+    spec, env, seen = parse_spec(yaml.safe_load(BOTH)), Ring(), []
+    controller = Controller.from_spec(spec)
+    stimulus = closed_loop(
+        env, controller, "Ring", 50, seed=4, most_episodes=1, before_step=lambda: seen.append(env.steps)
+    )
+    assert seen == list(range(10))
+    assert stimulus.ticks == 20  # two a step
+    assert stimulus.text == "Ring, seed 4, 1 episode"
+
+
 def test_shown_again_it_gives_the_commands_that_acted():
     spec, env = parse_spec(yaml.safe_load(BOTH)), Ring()
     stimulus = closed_loop(env, Controller.from_spec(spec), "Ring", 50, seed=4)

@@ -1,0 +1,193 @@
+"""The page at the end of a training: how it went, what came of it, and what the controller does in an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.probe import Activity
+from ..controller_file import ControllerSpec
+from ..errors import counted
+from ..files import replace_text
+from .kit import INK, MUTED, OUTPUT, PALETTE, WIDTH, Picture, colours_of, legend_above, paint
+from .page import Clip, Omitted, Page
+from .stimulus_activity import draw_activity
+from .table import Section, number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Training", "draw_costs", "draw_learning", "write_training_page"]
+
+History = Sequence[Mapping[str, Any]]
+MOST_BARS = 16  # of populations, and of what counts operations; those that did less are left out
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the page tells.
+
+    title, facts : of the page
+    spec : the trained controller
+    histories : run (a seed) -> rows of its phases: steps, score, worst, spikes_a_step; the one that is kept first
+    scores : who -> mean, std, worst, best of the returns in ``episodes`` new episodes; the controller first
+    compared : who of them is no run of this training
+    spikes, operations : population, label -> a step of the environment
+    commands, neurons : rows of `snn_control.analysis.conduct.conduct_rows`
+    warnings : what training warned of
+    activity : what the controller did in the first of these episodes, with its return
+    video : of that episode, or why there is none
+    """
+
+    title: str
+    facts: Sequence[str]
+    spec: ControllerSpec
+    histories: Mapping[str, History]
+    scores: Mapping[str, Mapping[str, float]]
+    compared: Sequence[str]
+    episodes: int
+    spikes: Mapping[str, float]
+    operations: Mapping[str, float]
+    commands: Sequence[Mapping[str, Any]]
+    neurons: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str]
+    activity: Activity
+    video: Clip | Omitted
+
+
+def write_training_page(path: Path, training: Training) -> None:
+    """Draw and write it, whole or not at all. Raises RuntimeFault where matplotlib or Jinja2 is not installed."""
+    t = training
+    pictures: list[Picture | Clip | Omitted] = []
+    if any(t.histories.values()):
+        others = {who: t.scores[who]["mean"] for who in t.compared}
+        pictures.append(paint("Learning", partial(draw_learning, histories=t.histories, others=others)))
+    else:
+        pictures.append(Omitted("Learning", "training ended before its first validation"))
+    pictures.append(t.video)
+    pictures.append(paint("An episode", partial(draw_activity, spec=t.spec, activity=t.activity)))
+    costs = partial(draw_costs, spikes=t.spikes, operations=t.operations, colours=colours_of(t.spec))
+    pictures.append(paint("Where the spikes and operations are", costs))
+    page = Page(t.title, t.facts, _tiles(t), pictures, _sections(t), notes=t.warnings)
+    replace_text(path, page.html())
+
+
+def _tiles(t: Training) -> list[tuple[str, str, str]]:
+    own, *_ = t.scores.values()
+    tiles = [
+        ("return", number(own["mean"], 4), f"± {number(own['std'])}, mean of {t.episodes} new episodes"),
+        ("worst of them", number(own["worst"], 4), f"best {number(own['best'], 4)}"),
+    ]
+    tiles += [(who, number(t.scores[who]["mean"], 4), "on the same episodes") for who in t.compared]
+    tiles.append(("spikes", number(sum(t.spikes.values())), "a step of the environment"))
+    tiles.append(("synaptic operations", number(sum(t.operations.values())), "a step of the environment"))
+    return tiles
+
+
+def _sections(t: Training) -> list[Section]:
+    def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+        return tuple((str(one["where"]), *(number(one[key]) for key in keys)) for one in found)
+
+    columns = ("mean", "std", "worst", "best")
+    scores = tuple((who, *(number(one[key], 4) for key in columns)) for who, one in t.scores.items())
+    moving = {"changes_hz": "changes [1/s]", "sign_changes_hz": "sign changes [1/s]", "at_a_limit": "at a limit"}
+    moving = {key: name for key, name in moving.items() if any(one[key] is not None for one in t.commands)}
+    firing = {"neurons": "neurons", "never": "never fired", "always": "always fired"}
+    total = sum(t.operations.values()) or 1.0
+    costs = tuple((label, number(n), f"{n / total:.0%}") for label, n in t.operations.items())
+    return [
+        Section(f"Returns of {t.episodes} new episodes", ("", *columns), scores, wide=True),
+        Section("Commands", ("", *moving.values()), rows(t.commands, moving),
+                "At a limit: share of the ticks; of a squashed command within a hundredth of the way."),
+        Section("Neurons", ("", *firing.values()), rows(t.neurons, firing),
+                "Always: in more than 95 % of the network steps in which the refractory period lets it."),
+        Section("Synaptic operations", ("", "a step", "share"), costs),
+    ]  # fmt: skip
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
+    """Returns and spikes over the steps of the environment.
+
+    others : who -> mean return, of what does not learn
+    """
+    figure.set_size_inches(WIDTH, 4.6)
+    returns, spikes = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
+    for k, history in reversed([*enumerate(histories.values())]):
+        steps, colour = [row["steps"] for row in history], PALETTE[0] if k == 0 else "#b6bec7"
+        mark = "o" if len(steps) < 40 else ""
+        label = "mean" if k == 0 else "other seeds" if k == 1 else None
+        returns.plot(steps, [row["score"] for row in history], mark + "-", ms=3.5, color=colour, label=label)
+        if k == 0:
+            worst = [row["worst"] for row in history]
+            returns.plot(steps, worst, color=colour, lw=1.0, ls=(0, (1, 1.5)), label="worst episode")
+        spikes.plot(steps, [row["spikes_a_step"] for row in history], mark + "-", ms=3.5, color=colour)
+    for (who, mean), colour in zip(others.items(), (MUTED, *PALETTE[1:])):
+        returns.axhline(mean, color=colour, lw=1.0, ls=(0, (5, 3)), label=who)
+    returns.set_ylabel("return [1]")
+    returns.set_title("Validation")
+    legend_above(returns, 6)
+    spikes.set(ylabel="spikes\n[1/step]", xlabel="steps of the environment [1]")
+    spikes.set_ylim(0, 1.12 * max([row["spikes_a_step"] for one in histories.values() for row in one] + [1e-9]))
+    spikes.set_xlim(left=0)
+    spikes.xaxis.set_major_formatter(lambda value, _: number(int(value)))
+    figure.align_ylabels()
+    kept = next(iter(histories.values()))
+    best = max((row["score"] for row in kept), default=float("nan"))
+    more = f", and pale that of {counted(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
+    caption = (
+        f"Mean return and the worst episode of a validation after each phase{more}, and all spikes a step of the "
+        "environment in it. Dashed: the mean of what does not learn, in the new episodes at the end."
+    )
+    return caption, f"Returns over {len(kept)} phases, the best mean {number(best, 4)}."
+
+
+def draw_costs(
+    figure: Figure, spikes: Mapping[str, float], operations: Mapping[str, float], colours: Mapping[str, str]
+) -> tuple[str, str]:
+    """Bars: spikes of each population, synaptic operations of each projection, linear encoder and decoder."""
+    most = [_largest(spikes), _largest(operations)]
+    figure.set_size_inches(WIDTH, 1.1 + 0.3 * max(len(one) for one in most))
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
+    _bars(left, "Spikes", "spikes a step [1]", most[0], [colours.get(name, OUTPUT) for name in most[0]])
+    sources = [label.partition("[")[2].partition(" -> ")[0] for label in most[1]]
+    labels = {_short(label): value for label, value in most[1].items()}
+    _bars(right, "Synaptic operations", "operations a step [1]", labels, [colours.get(s, OUTPUT) for s in sources])
+    hidden = len(spikes) + len(operations) - sum(len(one) for one in most)
+    caption = "A step of the environment, in the mean of the new episodes. Projections have the colour of their source."
+    caption += f" {hidden} that did less are not drawn." if hidden else ""
+    said = ", ".join(f"{name} {number(value)}" for name, value in most[0].items())
+    return caption, f"Spikes a step: {said or 'none'}. Synaptic operations a step: {number(sum(operations.values()))}."
+
+
+def _largest(values: Mapping[str, float]) -> dict[str, float]:
+    """Of many those that are largest, in their order."""
+    kept = sorted(values, key=lambda name: -values[name])[:MOST_BARS]
+    return {name: value for name, value in values.items() if name in kept}
+
+
+def _short(label: str) -> str:
+    """``projections[a -> b]`` as ``a → b``; others without their kind."""
+    return (
+        label.removeprefix("projections[")
+        .removesuffix("]" if label.startswith("projections") else "")
+        .replace("->", "→")
+    )
+
+
+def _bars(axes: Axes, title: str, what: str, values: Mapping[str, float], colours: Sequence[str]) -> None:
+    places = range(len(values))
+    bars = axes.barh(places, list(values.values()), color=colours, height=0.7)
+    axes.bar_label(bars, [number(value) for value in values.values()], padding=4, fontsize=9.5, color=INK)
+    axes.set_yticks(places, list(values))
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.set_xlim(0, 1.18 * max([*values.values(), 1e-9]))
+    axes.set_title(title)
+    axes.set_xlabel(what)
+    axes.grid(False, axis="y")
