@@ -126,7 +126,7 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
         returns.plot(steps, [row["score"] for row in history], mark + "-", ms=3.5, color=colour, label=label)
         if k == 0:
             worst = [row["worst"] for row in history]
-            returns.plot(steps, worst, color=colour, lw=1.0, ls=(0, (1, 1.5)), label="worst episode")
+            returns.plot(steps, worst, mark, ms=2.5, color=colour, lw=1.2, ls=(0, (1, 1.5)), label="worst episode")
         spikes.plot(steps, [row["spikes_a_step"] for row in history], mark + "-", ms=3.5, color=colour)
     for (who, mean), colour in zip(others.items(), (MUTED, *PALETTE[1:])):
         returns.axhline(mean, color=colour, lw=1.0, ls=(0, (5, 3)), label=who)
