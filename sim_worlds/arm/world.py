@@ -82,6 +82,7 @@ class ArmUnknownLoadEnv(gymnasium.Env):
             raise DescriptionError("render_mode", render_mode, "must be None")
         self.load, self.scored_from, self.render_mode = load, scored_from, render_mode
         self.dt, self.steps = STEP, round(duration / STEP)
+        self.max_episode_steps = self.steps  # trainers need not cut its episodes
         self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
         angles, speeds = (spaces.Box(-limit, limit, (2,), np.float64) for limit in (STOPS, FASTEST))
         ends = {"position": angles, "velocity": speeds}

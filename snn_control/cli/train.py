@@ -184,7 +184,9 @@ def _tell(
 
     e, conduct = trained[best].evaluation, _conduct(trained[best])
     several = options.seeds > 1
-    others = _others(out, options.env, arguments, e.seeds)
+    fixed = trained[best].fixed
+    others = {} if fixed is None else {"learning off": _spread(fixed.returns)}
+    others |= _others(out, options.env, arguments, e.seeds)
     means = _spread(np.array([one.evaluation.score for one in trained.values()]))
     names = {seed: f"seed {seed}" if several else "controller" for seed in sorted(trained, key=lambda k: k != best)}
     rows = {name: _spread(trained[seed].evaluation.returns) for seed, name in names.items()}

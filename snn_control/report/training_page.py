@@ -33,7 +33,7 @@ class Training:
 
     title, facts : of the page
     spec : the trained controller
-    histories : run (a seed) -> rows of its phases: steps, score, worst, spikes_a_step; the one that is kept first
+    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the kept one first
     scores : who -> mean, std, worst, best of the returns in ``episodes`` new episodes; the controller first
     compared : who of them is no run of this training
     spikes, operations : population, label -> a step of the environment
@@ -115,8 +115,10 @@ def _sections(t: Training) -> list[Section]:
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
     """Returns and spikes over the steps of the environment.
 
-    others : who -> mean return, of what does not learn
+    others : who -> mean return, of what does not learn; left out where phases are no validations, but parts of a loop
     """
+    kept = next(iter(histories.values()))
+    validated = all("worst" in row for row in kept)
     figure.set_size_inches(WIDTH, 4.6)
     returns, spikes = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
     for k, history in reversed([*enumerate(histories.values())]):
@@ -124,26 +126,27 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
         mark = "o" if len(steps) < 40 else ""
         label = "mean" if k == 0 else "other seeds" if k == 1 else None
         returns.plot(steps, [row["score"] for row in history], mark + "-", ms=3.5, color=colour, label=label)
-        if k == 0:
+        if k == 0 and validated:
             worst = [row["worst"] for row in history]
             returns.plot(steps, worst, mark, ms=2.5, color=colour, lw=1.2, ls=(0, (1, 1.5)), label="worst episode")
         spikes.plot(steps, [row["spikes_a_step"] for row in history], mark + "-", ms=3.5, color=colour)
-    for (who, mean), colour in zip(others.items(), (MUTED, *PALETTE[1:])):
+    for (who, mean), colour in zip(others.items() if validated else (), (MUTED, *PALETTE[1:])):
         returns.axhline(mean, color=colour, lw=1.0, ls=(0, (5, 3)), label=who)
     returns.set_ylabel("return [1]")
-    returns.set_title("Validation")
+    returns.set_title("Validation" if validated else "In the loop")
     legend_above(returns, 6)
     spikes.set(ylabel="spikes\n[1/step]", xlabel="steps of the environment [1]")
     spikes.set_ylim(0, 1.12 * max([row["spikes_a_step"] for one in histories.values() for row in one] + [1e-9]))
     spikes.set_xlim(left=0)
     spikes.xaxis.set_major_formatter(lambda value, _: number(int(value)))
     figure.align_ylabels()
-    kept = next(iter(histories.values()))
     best = max((row["score"] for row in kept), default=float("nan"))
     more = f", and pale that of {counted(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
     caption = (
         f"Mean return and the worst episode of a validation after each phase{more}, and all spikes a step of the "
         "environment in it. Dashed: the mean of what does not learn, in the new episodes at the end."
+        if validated
+        else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes a step."
     )
     return caption, f"Returns over {len(kept)} phases, the best mean {number(best, 4)}."
 

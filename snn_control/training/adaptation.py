@@ -16,7 +16,8 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network import Projection
-from ..spaces import check_action, check_observation
+from ..spaces import as_actions, check_action, check_observation
+from .environments import reset, step
 
 __all__ = ["Adaptation", "AdaptationSettings"]
 
@@ -54,7 +55,6 @@ class Adaptation:
         facts = self.controller.program.facts
         check_observation(self.controller.inputs, self.env.observation_space)
         check_action({o.name: (o.size, o.actions or None) for o in facts.outputs}, self.env.action_space)
-        self._shape = getattr(self.env.action_space, "shape", ())
         self._error = getattr(self.env.metadata.get("tracking"), "error", None)
         self.episodes = 0  # that have begun
         self._begin()
@@ -62,7 +62,7 @@ class Adaptation:
     def _begin(self) -> None:
         """The next episode."""
         self.controller.reset(keep_learning=True)
-        self._now = self.env.reset(seed=self.seeds(self.episodes))[0]
+        self._now = reset(self.env, self.seeds(self.episodes))[0]
         self.episodes += 1
         self._actions: list[np.ndarray] = []
 
@@ -75,10 +75,11 @@ class Adaptation:
         """
         before, rewards, squares, spikes, over = self._weights(), 0.0, 0.0, -self._spikes(), 0
         for _ in range(steps):
-            action = np.asarray(self.controller.predict(self._now)[0]).reshape(self._shape)
+            commands = np.atleast_2d(self.controller.predict(self._now)[0])
+            action = as_actions(commands, self.env.action_space)[0]
             self._actions.append(action)
-            self._now, reward, terminated, truncated, info = self.env.step(action)
-            rewards += float(reward)
+            self._now, reward, terminated, truncated, info = step(self.env, action)
+            rewards += reward
             if self._error is not None:
                 squares += float(info[self._error]) ** 2
             if terminated or truncated:
@@ -100,11 +101,11 @@ class Adaptation:
         found = [self.controller.rule_weights(rule) for rule in rules]
         return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
 
-    def learned(self) -> ControllerSpec:
-        """The controller with the weights that it has learned: it begins with them, and learns on."""
+    def learned(self, on: bool = True) -> ControllerSpec:
+        """The controller with the weights that it has learned: it begins with them, and learns on, or no more."""
         rules = iter(self.controller.program.facts.learning)
         projections = tuple(
-            one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)))
+            one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)), on)
             for one in self.spec.network.projections
         )
         return replace(self.spec, network=replace(self.spec.network, projections=projections))
@@ -112,7 +113,7 @@ class Adaptation:
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
         """All that is needed to go on: an environment is a function of the seed of its episode and of the actions."""
-        actions = np.array(self._actions).reshape(len(self._actions), *self._shape)
+        actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -120,12 +121,14 @@ class Adaptation:
         self._begin()
         for action in arrays["actions"]:
             self._actions.append(action)
-            self._now = self.env.step(action)[0]
+            self._now = step(self.env, action)[0]
         self.controller.restore(arrays["state"])
 
 
-def _with_weights(one: Projection, weights: Any) -> Projection:
+def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
     """A projection that begins with weights as `Controller.rule_weights` gives them."""
+    if not on:
+        one = replace(one, learning=replace(one.learning, enabled=False))  # type: ignore[type-var]
     if not isinstance(weights, tuple):
         return replace(one, weights=weights)
     pre, post, values = weights

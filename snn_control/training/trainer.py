@@ -52,6 +52,7 @@ PHASE_SEEDS = 10_000  # that a phase may use
 SHORT, LONG = 20, 100  # episodes of a validation, and of the evaluation
 CANDIDATES = 3  # that are looked at again at the end
 PATIENCE = 5  # phases without a better validation, after which training is over
+NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
 
 Candidate = tuple[float, list[np.ndarray]]  # a validation, and the values that it was of
 
@@ -90,6 +91,7 @@ class Trained:
     history : a row a phase
     warnings : what was seen that keeps it from learning, a line each
     resumed : steps of ``steps`` that an earlier call had done
+    fixed : of "adapt", the episodes of the evaluation once more, with learning switched off
     """
 
     spec: ControllerSpec
@@ -101,6 +103,7 @@ class Trained:
     validation: float = -math.inf
     warnings: Sequence[str] = ()
     resumed: int = 0
+    fixed: Evaluation | None = None
 
 
 def train(
@@ -228,16 +231,18 @@ def _episode(seed: int, number: int) -> int:
 def _adapt(
     spec: ControllerSpec, make: Any, seed: int, settings: Any, asked: dict[str, Any], run: Any, progress: Any
 ) -> Trained:
-    """Learn on line, phase after phase. It is evaluated in as many new episodes as were over, each from what was
-    learned, and learns on in them, as it will on the robot."""
+    """Learn on line, phase after phase. It is evaluated in as many new episodes as were over, each of which begins with
+    what was learned."""
     chosen = _settings("adapt", AdaptationSettings, None, spec.training.settings, settings)
     loop = Adaptation(spec, make, lambda number: _episode(seed, 0) + number)
     asked |= {"how": "adapt", "seed": seed, "settings": asdict(chosen), "controller": _digest(spec)}
     folder = Folder(run, asked) if run is not None else None
     history: list[dict[str, Any]] = []
+    warnings: list[str] = []
     if folder is not None and (arrays := folder.load()) is not None:
         loop.restore(arrays)
         history = json.loads(str(arrays["history"]))
+    resumed = len(history) * chosen.steps
     begun, ended, phases = time.monotonic(), False, max(1, chosen.budget // chosen.steps)
     try:
         while len(history) < phases:
@@ -247,20 +252,24 @@ def _adapt(
             if folder is not None:
                 folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
             best, seconds = max(row["score"] for row in history), time.monotonic() - begun
-            spikes = report["spikes_a_step"]
-            progress(Phase(len(history), steps, chosen.budget, report["score"], best, spikes, seconds, report))
-        final = _adapted(loop, make, min(max(loop.episodes - 1, 1), LONG))
+            spikes, new = report["spikes_a_step"], [] if report["learned"] or warnings else [NOTHING_LEARNED]
+            warnings += new
+            progress(Phase(len(history), steps, chosen.budget, report["score"], best, spikes, seconds, report, new))
+        evaluations = _adapted(loop, make, min(max(loop.episodes - 1, 1), LONG))
     except KeyboardInterrupt:
         ended = True
-        final = _adapted(loop, make, 1)
+        evaluations = _adapted(loop, make, 1)
+    final, fixed = evaluations
     last = history[-1]["score"] if history else -math.inf
-    return Trained(loop.learned(), "adapt", final, history, len(history) * chosen.steps, ended, last)
+    steps = len(history) * chosen.steps
+    return Trained(loop.learned(), "adapt", final, history, steps, ended, last, warnings, resumed, fixed)
 
 
-def _adapted(loop: Adaptation, make: Any, episodes: int) -> Evaluation:
-    found = loop.learned()
-    interface = Interface(found, loop.env.observation_space, loop.env.action_space)
-    return with_environments(make, [FINAL + k for k in range(episodes)])(build_program(found), interface)
+def _adapted(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
+    """What was learned in new episodes, in which it learns on, and in which it does not."""
+    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space)
+    play = with_environments(make, [FINAL + k for k in range(episodes)])
+    return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)
 
 
 class _Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -108,6 +109,18 @@ def test_ctrl_c_within_a_phase_keeps_what_was_learned(monkeypatch):
     assert np.abs(trained.spec.network.projections[-1].weights).max() > 0
 
 
+def test_it_is_said_once_where_no_weight_changes():
+    spec = load_spec(shipped("arm"))
+    *others, last = spec.network.projections
+    still = replace(last, learning=replace(last.learning, learning_rate=0.0))
+    spec = replace(spec, network=replace(spec.network, projections=(*others, still)))
+    phases = []
+    trained = adapt(spec, settings={"steps": 200, "budget": 400}, progress=phases.append)
+    assert [list(phase.warnings) for phase in phases] == [[trainer.NOTHING_LEARNED], []]
+    assert list(trained.warnings) == [trainer.NOTHING_LEARNED]
+    assert (trained.evaluation.returns == trained.fixed.returns).all()
+
+
 def test_what_learns_nothing_is_refused(tmp_path, capsys):
     values = yaml.safe_load(shipped("arm").read_text())
     (tmp_path / "arm.npz").write_bytes(shipped("arm", suffix=".npz").read_bytes())
@@ -134,9 +147,10 @@ def test_the_command(tmp_path, capsys):
     assert code == 0
     found = json.loads(out)
     assert (found["how"], found["steps"], found["episodes"]) == ("adapt", 4000, 4)
-    assert {"chance", "PD", "PID"} == found["compared"].keys()
-    assert found["mean"] > found["compared"]["PD"]["mean"]
-    assert err.splitlines()[-1].startswith("arm: 4000 of 4000 steps")
+    assert found["compared"].keys() == {"learning off", "chance", "PD", "PID"}
+    assert found["mean"] > found["compared"]["learning off"]["mean"] > found["compared"]["PD"]["mean"]
+    assert "arm: 4000 of 4000 steps" in err
+    assert "no page" not in err
     assert (tmp_path / "run" / "progress.csv").read_text().startswith("phase,steps,score,episodes,error,")
     assert "--how adapt --seed 2 --steps 4000" in (tmp_path / "out.yaml").read_text()
     assert np.abs(Controller.load(tmp_path / "out.yaml").weights("state", "torque")).max() > 0.1
