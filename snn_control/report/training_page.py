@@ -33,7 +33,7 @@ class Training:
 
     title, facts : of the page
     spec : the trained controller
-    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the kept one first
+    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; first that kept
     scores : who -> mean, std, worst, best of the returns in ``episodes`` new episodes; the controller first
     compared : who of them is no run of this training
     spikes, operations : population, label -> a step of the environment
