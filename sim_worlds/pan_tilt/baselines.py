@@ -1,10 +1,10 @@
 """Classical controllers of ``PanTiltTracking-v0``.
 
 Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and
-info of the world. Only ``TrueAngleP`` looks at where the target really is. Their gains are in
-``gains.json``, which ``benchmarks/pan_tilt.py --sweep`` writes.
+info of the world. Only ``TrueAngleP`` and ``TrueMotion`` look at where the target really is. Their gains are in
+``gains.json``, where ``benchmarks/pan_tilt.py --sweep`` writes those of the others.
 
-They are made for the default camera of 128 x 128 pixels.
+Those ``of_events`` are made for the default camera of 128 x 128 pixels.
 Angles are positive to the left and upwards, as those of the joints.
 """
 
@@ -23,7 +23,7 @@ from snn_control.engine.compile import compile_function
 from ..sensors.pinhole import Pinhole
 from .robot import Servo
 
-__all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "load"]
+__all__ = ["BASELINES", "CentroidP", "GatedTracker", "TrueAngleP", "TrueMotion", "load"]
 
 GAINS = Path(__file__).with_name("gains.json")
 STEP = 1e-3  # s
@@ -43,6 +43,7 @@ class TrueAngleP:
     gain : [1/s]
     """
 
+    of_events: ClassVar[bool] = False
     label: ClassVar[str] = "P on the true angle"
     note: ClassVar[str] = (
         "P on the true angle is a plain proportional controller without feed-forward: it sees the true error and "
@@ -60,6 +61,51 @@ class TrueAngleP:
 
 
 @dataclass
+class TrueMotion:
+    """The velocity and acceleration that the target really has, and proportional to what is left of the angle: a
+    teacher of controllers that only see events (``snn_control train --teacher TrueMotion``).
+
+    command = v + tau_lag a + p(e), with the target's velocity v and acceleration a, by differences of its places, and
+    the angle e that will be left when the command acts. p is ``gain`` e near 0, and far away no faster than can be
+    braked, with the square root of e.
+
+    gain : [1/s]
+    brake : deceleration that is counted with [rad/s2], less where the target's own motion needs the servo
+    """
+
+    of_events: ClassVar[bool] = False
+    label: ClassVar[str] = "true motion"
+    note: ClassVar[str] = ""
+
+    gain: float
+    brake: float
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The target is at rest until it was seen to move."""
+        self._time = math.inf
+        self._before = self._velocity = np.zeros(2)
+
+    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+        if info["time"] <= self._time:
+            self.reset()
+            velocity, acceleration = self._velocity, np.zeros(2)
+        else:
+            velocity = (info["target"] - self._before) / STEP
+            acceleration = (velocity - self._velocity) / STEP * (info["time"] > 1.5 * STEP)
+        self._time, self._before, self._velocity = info["time"], info["target"], velocity
+        soon = Servo.delay * (velocity - observation["joint_velocity"])
+        error = info["target"] - observation["joint_position"] + soon
+        spare = 0.25 * (Servo.acceleration_limit - np.abs(acceleration))
+        brake = np.clip(spare, 1.0, self.brake)
+        near, far = self.gain * np.abs(error), np.sqrt(2 * brake * np.abs(error) + (brake / self.gain) ** 2)
+        pull = np.sign(error) * np.minimum(near, far - brake / self.gain)
+        return _command(*(velocity + Servo.tau_lag * acceleration + pull).tolist())
+
+
+@dataclass
 class CentroidP:
     """Velocity proportional to the mean place of the recent events.
 
@@ -70,6 +116,7 @@ class CentroidP:
     few : events below which the mean is pulled to the middle
     """
 
+    of_events: ClassVar[bool] = True
     label: ClassVar[str] = "P on the event centroid"
     note: ClassVar[str] = ""
 
@@ -137,6 +184,7 @@ class GatedTracker:
     enough : recent excess of events from which on the gate is narrow; ``tau`` : what recent means [s]
     """
 
+    of_events: ClassVar[bool] = True
     label: ClassVar[str] = "gated tracker"
     note: ClassVar[str] = ""
     velocity_tau: ClassVar[float] = 2.0  # s, in which a velocity that no event confirms is forgotten
@@ -196,7 +244,7 @@ class GatedTracker:
         return _command(pan, tilt)
 
 
-BASELINES: dict[str, type] = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP)}
+BASELINES: dict[str, type] = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP, TrueMotion)}
 
 
 def load(name: str) -> Any:

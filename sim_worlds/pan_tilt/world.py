@@ -165,10 +165,10 @@ class PanTiltTrackingEnv(World):
         super().__init__(client, robot, task, [self._camera], dt=STEP, duration=duration, render_mode=render_mode)
 
     def baselines(self) -> dict[str, Any]:
-        """They are made for the default size and scene."""
+        """Those that look at events are made for the default size and scene."""
         from .baselines import BASELINES, load
 
-        return {name: load(name) for name in BASELINES} if self._usual else {}
+        return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}
 
     def render(self) -> np.ndarray | None:
         if self.render_mode is None:

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 def _file(options: argparse.Namespace) -> int:
     from ..errors import DescriptionError
     from ..resources import controller_path
-    from ..training.environments import LIMIT, endless
+    from ..training.environments import LIMIT, longest
     from ..training.trainer import train
 
     need_extra("gymnasium", "sim")
@@ -99,7 +99,7 @@ def _file(options: argparse.Namespace) -> int:
         raise DescriptionError("--out", str(out), "must end with .yaml")
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
     world = make_environment(options.env, keywords(options.arg))  # raises now, in one line
-    if endless(world):
+    if longest(world) is None:
         print(
             f"{options.env} names no limit of its episodes: they are cut after {LIMIT:,} steps; "
             "--arg max_episode_steps=N sets another",

@@ -14,17 +14,17 @@ from ..controller_file import ControllerSpec
 from ..errors import RuntimeFault
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of
 
-__all__ = ["LIMIT", "Environments", "Interface", "Transition", "endless", "reset", "step"]
+__all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "reset", "step"]
 
 LIMIT = 1000  # steps, after which an episode is cut in an environment that is endless
 FAR = 10.0  # of an input's range, beyond which a critic is told no more
 MOST_CHOICES = 1024  # that a critic sees one by one
 
 
-def endless(env: Any) -> bool:
-    """Whether an environment names no ``max_episode_steps``, neither where it is registered nor as an attribute of its
-    own: its episodes may never end."""
-    return not (env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None))
+def longest(env: Any) -> int | None:
+    """The ``max_episode_steps`` that an environment names, where it is registered or as an attribute of its own; None:
+    its episodes may never end."""
+    return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
 
 
 def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:

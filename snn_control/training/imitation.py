@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DescriptionError
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import distributions
 from .teachers import Teacher, labels, teacher_of
 
-__all__ = ["Imitation", "ImitationSettings"]
+__all__ = ["Imitation", "ImitationSettings", "in_time"]
+
+ROUND, SEQUENCE = 2.0, 0.2  # s, at least in an environment of short steps
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class ImitationSettings(Settings):
     steps : of each environment in a round
     length : of a sequence; its first ``warm_up`` steps do not count, as it begins at a state of older weights
     rows : sequences of an update; updates : in a round; mix : times by which the teacher's share shrinks in a round
+    average : times the updates of a round is how fast old values are forgotten in the average that acts
     rate : of Adam, down to a 20th; norm : of the gradients; spike_price : times the mean spikes of a neuron and step
     """
 
@@ -39,17 +43,30 @@ class ImitationSettings(Settings):
     rows: int = 32
     updates: int = 60
     mix: float = 0.5
+    average: float = 4.0
     rate: float = 2e-3
     norm: float = 1.0
     spike_price: float = 0.5
     budget: int = 25_000
 
 
+def in_time(period: float) -> dict[str, int]:
+    """Settings for an environment with steps of ``period`` [s]: rounds and sequences as long as in one with 20 ms, but
+    shorter ones where steps are short, as what is to be learned then takes less time."""
+    length = int(np.clip(SEQUENCE / period, 16, 256)) // 8 * 8
+    steps = int(np.clip(ROUND / period, 256, 4096)) // length * length
+    rows = max(16, 32 * 16 // length)
+    return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": 100 * steps}
+
+
 class Imitation(Learner):
-    """One of the learners, see `Learner`. ``teacher``: as `teacher_of` takes it."""
+    """One of the learners, see `Learner`. ``teacher``: as `teacher_of` takes it.
+
+    What acts, and is validated and saved, are averages of the values over the last updates.
+    """
 
     settings: ImitationSettings
-    kept = ("actor", "data", "rounds")
+    kept = ("actor", "data", "rounds", "raw")
     teacher: Any = None
 
     @property
@@ -59,19 +76,33 @@ class Imitation(Learner):
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.actor = Adam([p.values for p in self.parameters.parameters], self.settings.rate, self.settings.norm)
+        s, least = self.settings, self.settings.length
+        if s.steps < least:
+            raise DescriptionError("settings.steps", s.steps, f"must be at least the length of a sequence: {least}")
         self.data: dict[str, np.ndarray] = {}
         self.rounds = 0
+        self.raw = [p.values.copy() for p in self.parameters.parameters]  # without the average
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
         self.collect(envs, seed, rng)
         self.actor.rate = s.rate * max(left, 0.05)
-        losses, rates = [], []
+        losses, rates, values = [], [], [p.values for p in self.parameters.parameters]
+        means = [value.copy() for value in values]
+        for value, raw in zip(values, self.raw, strict=True):
+            value[...] = raw
+        self.parameters.write()
         for _ in range(s.updates):
             loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.rows))
             losses.append(loss)
             rates.append(rate)
+            for mean, value in zip(means, values, strict=True):
+                mean += (value - mean) * value.dtype.type(s.average / s.updates)
+        self.raw = [value.copy() for value in values]
+        for value, mean in zip(values, means, strict=True):
+            value[...] = mean
+        self.parameters.write()
         self.rounds += 1
         return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
 

@@ -5,7 +5,7 @@
 | Box | eight Gaussian fields over the range of each number | a read-out neuron a number, squashed into the limits |
 | Discrete, MultiDiscrete, MultiBinary | a field for each value | a read-out neuron an action, the largest is taken |
 | Tuple of Discrete | a field for each value | |
-| Dict of these | an input a key; rows of events (KEY and KEY_count) drive the cells of a surface | |
+| Dict of these | an input a key; rows of events (KEY and KEY_count) drive cells | |
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..controller_file import parse_spec
 from ..controller_file.reader import Loader
 from ..errors import NO_VALUE, DescriptionError
 from ..network.checks import NAME
+from . import starting_pictures
 from .seen import actions_of, ranges, seen_in
 
 __all__ = ["STEPS", "starting_point"]
@@ -94,6 +95,8 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     """
     inputs, outputs = _inputs(env.observation_space), _outputs(env.action_space)
     period, says = _period(env)
+    short = period <= starting_pictures.SHORT and any(one.kind == "events" for one in inputs)
+    ticks = 1 if short else TICKS
     lines = [
         f"# Made by: {command}",
         "# A spiking actor that is not trained: inputs and outputs fit the environment, weights are drawn. Next:",
@@ -101,9 +104,9 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
         f"#   snn_control run {environment} THIS_FILE",
         "version: 1",
         f"period: {period:.12g} # s, one step of the environment: {says}",
-        f"dt: {period / TICKS:.12g} # s, one step of the network, {TICKS} a period",
-        *_inputs_text(env, inputs, outputs, period, seed, steps),
-        *_network_text(inputs, outputs, period / TICKS, seed),
+        f"dt: {period / ticks:.12g} # s, one step of the network, {ticks} a period",
+        *_inputs_text(env, inputs, outputs, period, seed, steps, short),
+        *(_pictures_text if short else _network_text)(inputs, outputs, period / ticks, seed),
         *_outputs_text(outputs, _readouts(inputs, outputs)),
     ]
     text = "\n".join(lines) + "\n"
@@ -191,7 +194,13 @@ def _camera(key: str, space: Any) -> _Input:
 
 
 def _inputs_text(
-    env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], period: float, seed: int, steps: int
+    env: Any,
+    inputs: Sequence[_Input],
+    outputs: Sequence[_Output],
+    period: float,
+    seed: int,
+    steps: int,
+    short: bool,
 ) -> list[str]:
     numbers = [one for one in inputs if one.kind == "numbers"]
     found: dict[str | None, Any] = {}
@@ -212,7 +221,7 @@ def _inputs_text(
         space = str(one.space).replace("[ ", "[").replace(" ]", "]")
         lines.append(f"  {one.name}: # {textwrap.shorten(space, 90, placeholder=' ...')}")
         if one.kind == "events":
-            lines += _camera_text(one, period)
+            lines += _camera_text(one, period, short)
         elif one.kind == "choices":
             lines += _choices_text(one)
         else:
@@ -256,16 +265,25 @@ def _choices_text(one: _Input) -> list[str]:
     ]
 
 
-def _camera_text(one: _Input, period: float) -> list[str]:
-    width, height = (one.high + 1).astype(int).tolist()
-    grid, tau = [min(GRID, width), min(GRID, height)], max(0.02, 4 * period)
+def _camera_text(one: _Input, period: float, short: bool) -> list[str]:
+    width, height = _size(one)
+    most = starting_pictures.GRID if short else GRID
+    grid, tau = [min(most, width), min(most, height)], max(0.02, 4 * period)
+    encoder = f"{{type: surface, grid: {grid}, tau: {tau:.4g}, polarity: split}} # cells are 1 at an event and decay"
+    if short:
+        encoder = f"{{type: pool, grid: {grid}}} # events of a step, ON minus OFF"
     return [
         "    kind: events",
         f"    size: [{width}, {height}]",
         f"    capacity: {one.space.shape[0]}",
-        "    # cells are 1 at an event and decay",
-        f"    encoder: {{type: surface, grid: {grid}, tau: {tau:.4g}, polarity: split}}",
+        f"    encoder: {encoder}",
     ]
+
+
+def _size(camera: _Input) -> tuple[int, int]:
+    """Columns and rows [pixel]."""
+    width, height = (camera.high + 1).astype(int).tolist()
+    return width, height
 
 
 # the network -------------------------------------------------------------------------------------------------
@@ -306,6 +324,19 @@ def _network_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: floa
             for k, (pre, post, std) in enumerate(wires)
         ),
     ]
+
+
+def _pictures_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: float, seed: int) -> list[str]:
+    cameras, most = [], starting_pictures.GRID
+    for one in inputs:
+        if one.kind == "events":
+            width, height = _size(one)
+            cells = min(most, width) * min(most, height)
+            cameras.append((one.name, cells, width * height / cells))
+    readouts = zip(_readouts(inputs, outputs), (one.neurons for one in outputs), strict=True)
+    layers = _free(inputs, "hidden_short"), _free(inputs, "hidden_long")
+    numbers = [one.name for one in inputs if one.kind != "events"]
+    return starting_pictures.network_text(cameras, numbers, list(readouts), layers, dt, seed)
 
 
 def _normal(std: float, seed: int) -> str:

@@ -25,10 +25,10 @@ from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .adaptation import Adaptation, AdaptationSettings
-from .environments import LIMIT, Environments, Interface, endless
+from .environments import LIMIT, Environments, Interface, longest
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
-from .imitation import Imitation, ImitationSettings
+from .imitation import Imitation, ImitationSettings, in_time
 from .learner import Learner
 from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
@@ -49,7 +49,9 @@ LEARNERS: dict[str, tuple[type[Learner], type]] = {
 #: nothing else sees; training itself counts up from 0
 VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
 PHASE_SEEDS = 10_000  # that a phase may use
-SHORT, LONG = 20, 100  # episodes of a validation, and of the evaluation
+SHORT, LONG = 20, 100  # episodes of a validation, and of the evaluation; fewer where they would have
+MANY = {SHORT: 40_000, LONG: 200_000}  # more steps than so many in all
+FEWEST = 4  # but so many
 CANDIDATES = 3  # that are looked at again at the end
 PATIENCE = 5  # phases without a better validation, after which training is over
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
@@ -150,7 +152,7 @@ def train(
             raise DescriptionError("--env", env, f"cannot be made: {why}") from None
 
     probe = make()
-    if endless(probe):
+    if longest(probe) is None:
         given["max_episode_steps"] = LIMIT
         probe.close()
         probe = make()
@@ -187,7 +189,7 @@ def _learner(
 ) -> tuple[Learner, Any]:
     """The learner and its settings."""
     cls, kind = LEARNERS[how]
-    chosen = _settings(how, kind, getattr(env.spec, "max_episode_steps", None), spec.training.settings, given)
+    chosen = _settings(how, kind, {**_suited(how, longest(env), spec), **spec.training.settings}, given)
     usual = near_the_output(spec) if cls is Evolution else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
     made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
@@ -196,14 +198,18 @@ def _learner(
     return made, chosen
 
 
-def _settings(how: str, kind: Any, limit: int | None, of_file: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """Of a learner: what is given goes before the file's, and that before what suits episodes of ``limit`` steps."""
-    known, found = [one.name for one in fields(kind)], {}  # type: list[str], dict[str, Any]
-    if limit and "discount" in known:  # what comes within a quarter of an episode counts
-        found = {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
-    elif limit and "longest" in known:
-        found = {"longest": limit}
-    found |= {**of_file, **given}
+def _suited(how: str, limit: int | None, spec: ControllerSpec) -> dict[str, Any]:
+    """Settings that follow from the environment, whose episodes have at most ``limit`` steps."""
+    if how == "imitate":
+        return in_time(spec.period)
+    if limit and how == "evolve":
+        return {"longest": limit}
+    return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))} if limit else {}  # a quarter of an episode counts
+
+
+def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """Of a learner: what is given goes before the file's and what suits the environment."""
+    known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():
             if name not in known:
@@ -233,7 +239,7 @@ def _adapt(
 ) -> Trained:
     """Learn on line, phase after phase. It is evaluated in as many new episodes as were over, each of which begins with
     what was learned."""
-    chosen = _settings("adapt", AdaptationSettings, None, spec.training.settings, settings)
+    chosen = _settings("adapt", AdaptationSettings, spec.training.settings, settings)
     loop = Adaptation(spec, make, lambda number: _episode(seed, 0) + number)
     asked |= {"how": "adapt", "seed": seed, "settings": asdict(chosen), "controller": _digest(spec)}
     folder = Folder(run, asked) if run is not None else None
@@ -281,7 +287,8 @@ class _Run:
         self.learner, self.settings, self.make, self.folder = learner, settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
-        self.validate = with_environments(make, [VALIDATION + k for k in range(SHORT)])
+        self.short, self.long = (self._episodes(n) for n in (SHORT, LONG))
+        self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.phases = max(1, settings.budget // learner.steps_of_a_phase)
         self.history: list[dict[str, Any]] = []
         self.candidates: list[Candidate] = []
@@ -289,6 +296,10 @@ class _Run:
         self.watch = Watch(self.threshold)
         self.untrained = [p.values.copy() for p in learner.parameters.parameters]
         self.begun = time.monotonic()
+
+    def _episodes(self, most: int) -> int:
+        limit = longest(self.envs.envs[0])
+        return most if limit is None else min(most, max(FEWEST, MANY.get(most, most * limit) // limit))
 
     def to_the_end(self) -> Trained:
         learner = self.learner
@@ -298,10 +309,10 @@ class _Run:
         try:
             while len(self.history) < self.phases and not self._is_over():
                 self._phase()
-            validation, final = self._evaluated(self._best(), LONG)
+            validation, final = self._evaluated(self._best(), self.long)
         except KeyboardInterrupt:
             ended = True
-            validation, final = self._evaluated(self._first(), SHORT)
+            validation, final = self._evaluated(self._first(), self.short)
         steps = len(self.history) * learner.steps_of_a_phase
         warnings = list(self.watch.said.values())
         return Trained(
@@ -368,7 +379,7 @@ class _Run:
         """The best of the candidates, on more episodes."""
         if len(self.candidates) < 2:
             return self._first()
-        look, scores = with_environments(self.make, [VALIDATION + SHORT + k for k in range(LONG)]), []
+        look, scores = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.long)]), []
         for _, values in self.candidates:
             self._take(values)
             scores.append(look(self._program(), self.envs.interface).score)

@@ -8,8 +8,10 @@ import pytest
 from gymnasium import spaces
 
 from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.training import train, trainer
+from snn_control.training.imitation import in_time
 from tests.cli.common import call
 
 WIDTH, HEIGHT, MOST = 32, 16, 24
@@ -20,7 +22,8 @@ class Stripe(gymnasium.Env):
 
     metadata = {"render_modes": [], "render_fps": 50}  # noqa: RUF012 - as gymnasium declares it
 
-    def __init__(self):
+    def __init__(self, dt=0.02):
+        self.dt = dt
         top = np.tile(np.array([0.02, WIDTH - 1, HEIGHT - 1, 1], np.float32), (MOST, 1))
         parts = {"eye": spaces.Box(0 * top, top), "eye_count": spaces.Box(0, MOST, (1,), np.int64)}
         self.observation_space = spaces.Dict({**parts, "turned": spaces.Box(-1, 1, (1,))})
@@ -126,3 +129,20 @@ def test_a_teacher_that_sees_more_is_imitated(tmp_path, file, capsys):
 def test_a_memory_that_would_not_fit_is_refused(file, monkeypatch):
     with pytest.raises(DescriptionError, match=r"settings.capacity = 100000000: would need .* GB: .* take at most"):
         train(file, ID, how="sac", settings={"capacity": 100_000_000})
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
+    """A file for a camera in steps of 1 ms: a recurrent layer behind pictures, trained in sequences of 200 steps."""
+    file = tmp_path / "fast.yaml"
+    assert call(capsys, "new", file, "--env", ID, "--arg", "dt=0.001", "--steps", 100)[0] == 0
+    assert max(map(len, file.read_text().splitlines())) < 160
+    spec = load_spec(file)
+    assert {"eye_slow_on", "eye_slow_off", "eye_fast_on", "eye_fast_off"} <= {p.name for p in spec.network.populations}
+    assert in_time(spec.period) == {"steps": 2000, "length": 200, "warm_up": 25, "rows": 16, "budget": 200_000}
+    settings = {"environments": 2, "steps": 400, "updates": 20, "budget": 1600}
+    trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
+    losses = [row["loss"] for row in trained.history]
+    assert losses[1] < losses[0]
+    with pytest.raises(DescriptionError, match=r"settings\.steps = 100: must be at least the length"):
+        train(file, ID, teacher=sees_all, settings={"steps": 100})

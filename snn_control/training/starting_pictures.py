@@ -1,0 +1,76 @@
+"""The network of a controller file for a camera in short steps: leaky pictures, and a recurrent layer behind them.
+
+What happens in a step of a millisecond says little. Cells that sum events and forget them slowly hold a picture of what
+became brighter or darker lately; neurons with memories of their own make commands of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["GRID", "SHORT", "network_text"]
+
+SHORT = 0.005  # s, of a step of the environment: up to it pictures are kept
+GRID = 16  # columns and rows of a picture
+PICTURES = {"slow": 0.2, "fast": 0.03}  # s, for how long
+ENOUGH = 0.5  # events a pixel, at which a cell fires
+LAYER, SLOW = 64, 0.05  # neurons of a layer; its memory [s]
+#: spread of the weights of a spike into a layer, and into what is read; of a number's fields
+INTO, ACROSS, READ = 0.1, 0.02, 0.003
+
+
+def network_text(
+    cameras: Sequence[tuple[str, int, float]],
+    numbers: Sequence[str],
+    readouts: Sequence[tuple[str, int]],
+    layers: tuple[str, str],
+    period: float,
+    seed: int,
+) -> list[str]:
+    """Lines of the ``network`` of a file.
+
+    cameras : name, cells, pixels a cell; each is pooled ``signed``
+    numbers : names of the other inputs
+    readouts : name and neurons of what the outputs read
+    layers : names of the two halves of the recurrent layer, with short and long memories
+    """
+    populations, wires, seeds = [], [], iter(range(1000 * seed, 1000 * seed + 1000))
+
+    def connect(pre: str, post: str, std: float, more: str = "") -> None:
+        weights = f"{{type: normal, mean: 0, std: {std:.3g}, seed: {next(seeds)}}}"
+        wires.append(f"    - {{pre: {pre}, post: {post}, weights: {weights}{more}}}")
+
+    pictures = []
+    for camera, cells, pixels in cameras:
+        for which, tau in PICTURES.items():
+            for polarity, sign in (("on", 1), ("off", -1)):
+                name, weight = f"{camera}_{which}_{polarity}", sign / (ENOUGH * pixels)
+                neuron = f"type: cuba_lif, integration: exponential_euler, tau_mem: {2.5 * period:g}, tau_syn: {tau:g}"
+                more = f"refractory: {2 * period:g}, v_min: -1"
+                populations.append(f"    {name}: {{size: {cells}, neuron: {{{neuron}, {more}}}}}")
+                wires.append(f"    - {{pre: {camera}, post: {name}, connection: one_to_one, weights: {weight:.4g}}}")
+                pictures.append(name)
+    populations.append("    # a layer that remembers, for 5 steps and for longer")
+    for layer, tau in zip(layers, (5 * period, SLOW), strict=True):
+        kept = 1 - math.exp(-period / tau)
+        neuron = f"type: lif, tau_mem: {tau:g}, r: {1 / kept:.6g}, reset: subtract, v_min: -2"
+        populations.append(f"    {layer}: {{size: {LAYER}, neuron: {{{neuron}}}, bias: {0.15 * kept:.3g}}}")
+        for source in (*pictures, *numbers):
+            connect(source, layer, INTO * math.sqrt(kept / 0.18))
+        for other in layers:
+            connect(other, layer, ACROSS, f", delay: {period:g}")
+    populations.append("    # no spikes: the membranes are read")
+    for name, size in readouts:
+        populations.append(f"    {name}: {{size: {size}, neuron: {{type: li, tau_mem: {5 * period:g}, r: 20}}}}")
+        for source in (*pictures, *numbers, *layers):
+            connect(source, name, READ)
+    return [
+        "",
+        "network:",
+        "  populations:",
+        "    # leaky pictures: cells that fire where it became brighter (on) or darker (off), by half an event a pixel",
+        *populations,
+        "  projections:",
+        *wires,
+    ]
