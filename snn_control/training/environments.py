@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,11 +194,13 @@ class Environments:
         self.n, first = n, self.envs[0]
         self.interface = Interface(spec, first.observation_space, first.action_space)
         self.returns = np.zeros(n)
-        self.finished: list[float] = []  # returns of the episodes that were over, in their order
+        self.finished: list[float] = []  # returns of the episodes that were over since the last reset, in their order
+        self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
         """All copies begin anew, copy k with ``seed + k``."""
         self.returns[:] = 0
+        self.finished, self._met = [], []
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
@@ -222,8 +224,13 @@ class Environments:
             self._now[k] = observation, info
             now.append(observation)
         inputs = self.interface.observe(now)
+        self._met.append({name: x for name, x in inputs.items() if isinstance(x, np.ndarray)})
         ends = self.interface.observe(last) if (terminated | truncated).any() else inputs
         return Transition(inputs, ends, reward, terminated, truncated)
+
+    def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Inputs of numbers since the last reset: name -> (steps of all copies, size)."""
+        return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:
         for env in self.envs:

@@ -7,6 +7,7 @@ Candidates are whole episodes in the engine. Where there are many numbers, the c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,10 @@ class EvolutionSettings(Settings):
     longest: int = 500
     budget: int = 3_000_000
 
+    @classmethod
+    def suited(cls, limit: int) -> dict[str, Any]:
+        return {"longest": limit}
+
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
     """What is evolved where nothing is said: weights and biases of what the outputs read. What comes before is a
@@ -51,6 +56,7 @@ class Evolution(Learner):
 
     settings: EvolutionSettings
     kept = ("told",)
+    follows = False
 
     @property
     def numbers(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
+from ..network.checks import Flag
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam
@@ -36,6 +37,7 @@ class ImitationSettings(Settings):
     rate : of Adam, down to a 20th; norm : of the gradients; spike_price : times the mean spikes of a neuron and step
     """
 
+    fit_ranges: Flag = True
     environments: int = 8
     steps: int = 256
     length: int = 16
@@ -67,6 +69,7 @@ class Imitation(Learner):
 
     settings: ImitationSettings
     kept = ("actor", "data", "rounds", "raw")
+    follows = False
     teacher: Any = None
 
     @property
@@ -87,6 +90,8 @@ class Imitation(Learner):
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
         self.collect(envs, seed, rng)
+        if self.rounds == 0:
+            self.fit_ranges(envs)
         self.actor.rate = s.rate * max(left, 0.05)
         losses, rates, values = [], [], [p.values for p in self.parameters.parameters]
         means = [value.copy() for value in values]

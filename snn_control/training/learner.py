@@ -43,6 +43,11 @@ class Settings(Checked):
             found.setdefault(one.name, check_layers if isinstance(usual, tuple) else rule)
         return found
 
+    @classmethod
+    def suited(cls, limit: int) -> dict[str, Any]:
+        """Defaults for episodes of at most ``limit`` steps."""
+        return {}
+
 
 class Learner:
     """Trains the parameters of a controller, phase by phase.
@@ -55,6 +60,7 @@ class Learner:
     #: names of attributes: arrays, numbers, and what is made of them
     kept: tuple[str, ...] = ()
     surrogate = Surrogate()
+    follows = True  # ranges of inputs are fitted anew as the controller gets better
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         self.parameters, self.settings = parameters, settings
@@ -75,6 +81,12 @@ class Learner:
 
         Returns numbers for a report."""
         raise NotImplementedError
+
+    def fit_ranges(self, envs: Environments) -> None:
+        """Lay ranges of inputs around what was met since the environments were reset."""
+        ranges = self.parameters.ranges
+        if self.settings.fit_ranges and ranges.fit(envs.met(ranges.values)):
+            envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}
 
     def price_spikes(self, tape: Tape, price: float) -> float:
         """Add a price times the mean spikes of a neuron in a step to the loss; returns that mean."""

@@ -30,6 +30,7 @@ from ..network.checks import Numbers
 from ..network.convolution import Convolution
 from .adjoints.adjoint import numbers, signal
 from .adjoints.tape import Signal
+from .ranges import Ranges
 from .student import writable
 
 __all__ = ["DEFAULT", "Parameter", "Parameters"]
@@ -139,6 +140,10 @@ class Parameters:
     spec : of the controller; weights that it draws are drawn anew, by ``rng``
     chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; a later one goes before an earlier one
 
+    Attributes
+    ----------
+    ranges : of inputs, which may follow what is met
+
     Raises DescriptionError where a pattern fits nothing, for limits that a neuron cannot have, and for what cannot be
     trained.
     """
@@ -149,13 +154,14 @@ class Parameters:
         self.chosen = dict(chosen)
         self.parameters = _choose(_known(spec, sizes, rng), chosen)
         for p in self.parameters:
-            spec = p.put(_with_start(spec, p), p.numbers)
+            spec = p.put(_with_start(spec, p), p.numbers.copy())
         self._spec = spec
         for p in self.parameters:
             p.check(spec)
         self.program: Program = writable(build_program(spec))
         for p in self.parameters:
             self._find(p)
+        self.ranges = Ranges(spec, self.program)
         self.write()
 
     @property
@@ -164,7 +170,19 @@ class Parameters:
         spec = self._spec
         for p in self.parameters:
             spec = p.put(spec, p.numbers.copy())
-        return spec
+        return self.ranges.put(spec)
+
+    def values(self) -> dict[str, np.ndarray]:
+        """All that a training changes: parameters and ranges by name, copies."""
+        ranges = {f"{name}.range": ends.copy() for name, ends in self.ranges.values.items()}
+        return {p.name: p.values.copy() for p in self.parameters} | ranges
+
+    def take(self, values: Mapping[str, np.ndarray]) -> None:
+        """Be what `values` gave."""
+        for p in self.parameters:
+            p.values[...] = values[p.name]
+        self.ranges.take({name: values[f"{name}.range"] for name in self.ranges.values})
+        self.write()
 
     @property
     def places(self) -> list[Place]:

@@ -8,15 +8,19 @@ weights as they are. The critic is a perceptron that only the trainer needs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..network.checks import Flag
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam, Perceptron, Variance
 from .policy import distributions
 
 __all__ = ["PPO", "PPOSettings"]
+
+LONG = 1000  # steps of an episode, from which on returns are taken over more of it
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class PPOSettings(Settings):
     critic : hidden layers; frames : newest observations that it sees
     """
 
+    fit_ranges: Flag = True
     environments: int = 16
     steps: int = 128
     length: int = 16
@@ -50,6 +55,13 @@ class PPOSettings(Settings):
     frames: int = 3
     rounds: int = 5
     budget: int = 600_000
+
+    @classmethod
+    def suited(cls, limit: int) -> dict[str, Any]:
+        """What comes within a quarter of an episode counts, in long ones nearly all."""
+        if limit >= LONG:
+            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4}
+        return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 
 def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.checks import Positive
+from ..network.checks import Flag, Positive
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam, Perceptron, Variance
@@ -40,6 +40,7 @@ class SACSettings(Settings):
     critic : hidden layers; frames : newest observations that it sees; capacity : of the memory, in steps
     """
 
+    fit_ranges: Flag = True
     environments: int = 4
     length: int = 4
     rows: int = 32
@@ -60,6 +61,12 @@ class SACSettings(Settings):
     capacity: int = 50_000
     steps: int = 1000
     budget: int = 200_000
+
+    @classmethod
+    def suited(cls, limit: int) -> dict[str, Any]:
+        """A phase has whole episodes, and what comes within a quarter of one counts."""
+        steps = cls.environments * int(np.clip(limit, 250, 1600))
+        return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "steps": steps}
 
 
 class SAC(Learner):

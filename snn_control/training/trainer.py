@@ -49,14 +49,15 @@ LEARNERS: dict[str, tuple[type[Learner], type]] = {
 #: nothing else sees; training itself counts up from 0
 VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
 PHASE_SEEDS = 10_000  # that a phase may use
-SHORT, LONG = 20, 100  # episodes of a validation, and of the evaluation; fewer where they would have
-MANY = {SHORT: 40_000, LONG: 200_000}  # more steps than so many in all
+SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation; fewer where they would have
+MANY = {SHORT: 20_000, LONG: 200_000}  # more steps than so many in all
 FEWEST = 4  # but so many
 CANDIDATES = 3  # that are looked at again at the end
+FITTED = (1, 2, 4, 8)  # phases after which ranges of inputs are laid around what was met
 PATIENCE = 5  # phases without a better validation, after which training is over
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
 
-Candidate = tuple[float, list[np.ndarray]]  # a validation, and the values that it was of
+Candidate = tuple[float, dict[str, np.ndarray]]  # a validation, and the values that it was of
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,7 @@ def _suited(how: str, limit: int | None, spec: ControllerSpec) -> dict[str, Any]
     """Settings that follow from the environment, whose episodes have at most ``limit`` steps."""
     if how == "imitate":
         return in_time(spec.period)
-    if limit and how == "evolve":
-        return {"longest": limit}
-    return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))} if limit else {}  # a quarter of an episode counts
+    return LEARNERS[how][1].suited(limit) if limit else {}
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
@@ -294,7 +293,7 @@ class _Run:
         self.candidates: list[Candidate] = []
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         self.watch = Watch(self.threshold)
-        self.untrained = [p.values.copy() for p in learner.parameters.parameters]
+        self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
 
     def _episodes(self, most: int) -> int:
@@ -326,10 +325,9 @@ class _Run:
         program = build_program(self.learner.parameters.spec)
         return score, with_environments(self.make, [FINAL + k for k in range(episodes)])(program, self.envs.interface)
 
-    def _take(self, values: list[np.ndarray]) -> None:
-        for p, value in zip(self.learner.parameters.parameters, values, strict=True):
-            p.values[...] = value
-        self.learner.parameters.write()
+    def _take(self, values: dict[str, np.ndarray]) -> None:
+        self.learner.parameters.take(values)
+        self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
 
     def _phase(self) -> None:
         learner, number = self.learner, len(self.history)
@@ -337,6 +335,9 @@ class _Run:
         learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
         report = learner.phase(self.envs, _episode(self.seed, number), rng, 1 - number / self.phases)
+        if learner.follows and number + 1 in FITTED and number + 1 < self.phases:
+            learner.fit_ranges(self.envs)
+        report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)
         self._consider(found.score)
         row = {"phase": number + 1, "steps": (number + 1) * learner.steps_of_a_phase, "score": found.score}
@@ -356,7 +357,7 @@ class _Run:
     def _consider(self, score: float) -> None:
         """Keep the values that are there now if they are among the best; of equal ones the newest: the price of spikes
         has had longer to act."""
-        values = [p.values.copy() for p in self.learner.parameters.parameters]
+        values = self.learner.parameters.values()
         self.candidates = sorted([(score, values), *self.candidates], key=lambda c: -c[0])[:CANDIDATES]
 
     def _is_over(self) -> bool:
@@ -390,12 +391,12 @@ class _Run:
         if self.folder is None:
             return
         learner = self.learner
-        arrays = {f"parameter/{p.name}": p.values for p in learner.parameters.parameters}
+        arrays = {f"parameter/{name}": value for name, value in learner.parameters.values().items()}
         for name in learner.kept:
             arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
         for k, (score, values) in enumerate(self.candidates):
             arrays[f"candidate/{k}/score"] = np.array(score)
-            arrays |= {f"candidate/{k}/{j}": value for j, value in enumerate(values)}
+            arrays |= {f"candidate/{k}/{name}": value for name, value in values.items()}
         arrays["history"] = np.array(json.dumps(self.history))
         arrays["said"] = np.array(json.dumps(self.watch.said))
         self.folder.save(arrays, self.history)
@@ -405,17 +406,15 @@ class _Run:
         if arrays is None:
             return
         learner = self.learner
-        for p in learner.parameters.parameters:
-            p.values[...] = arrays[f"parameter/{p.name}"]
-        learner.parameters.write()
+        names = list(learner.parameters.values())
+        self._take({name: arrays[f"parameter/{name}"] for name in names})
         for name in learner.kept:
             start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
             setattr(learner, name, restore(getattr(learner, name), inner))
-        count = len(learner.parameters.parameters)
         for k in range(CANDIDATES):
             if f"candidate/{k}/score" in arrays:
-                values = [arrays[f"candidate/{k}/{j}"] for j in range(count)]
+                values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
                 self.candidates.append((float(arrays[f"candidate/{k}/score"]), values))
         self.history = json.loads(str(arrays["history"]))
         self.watch.said = json.loads(str(arrays["said"]))
