@@ -18,12 +18,13 @@ from ..errors import DescriptionError
 from ..network import Projection
 from ..spaces import as_actions, check_action, check_observation
 from .environments import reset, step
+from .learner import Settings
 
 __all__ = ["Adaptation", "AdaptationSettings"]
 
 
 @dataclass(frozen=True)
-class AdaptationSettings:
+class AdaptationSettings(Settings):
     """Settings of `Adaptation`; ``budget``: steps of the environment.
 
     steps : of a phase, which is a row of the learning curve and a checkpoint, and does not interrupt the loop

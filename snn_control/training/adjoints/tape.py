@@ -8,6 +8,7 @@ again by the adjoints' `forward`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -41,8 +42,12 @@ class Tape:
             age[starts[t]] = 0
             self.age[t * steps : (t + 1) * steps] = age + np.arange(steps, dtype=np.int32)[:, None]
             age += steps
-        #: (steps, rows) how many steps of its tick a row has behind it
-        self.age_in_tick = np.repeat(np.arange(self.length, dtype=np.int32) % steps, self.rows).reshape(self.age.shape)
+
+    @functools.cached_property
+    def age_in_tick(self) -> np.ndarray:
+        """(steps, rows) int32, how many steps of its tick a row has behind it."""
+        steps = np.arange(self.length, dtype=np.int32) % self.steps
+        return np.repeat(steps[:, None], self.rows, axis=1)
 
     def new(self, signal: Signal, n: int, once: bool = False, start: np.ndarray | float = 0.0) -> np.ndarray:
         """A signal that begins at ``start``, a number or (n,); ``once``: written once a tick."""
