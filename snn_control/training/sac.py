@@ -84,7 +84,7 @@ class SAC(Learner):
         "heat",
         "returns",
         "count",
-        "memory",
+        "replay",
     )
 
     @property
