@@ -17,7 +17,6 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from ..errors import InputError
-from .compile import compile_callback
 from .memory import f32, f64, i64, load_i32, load_i64, load_u8
 from .slots import AGE, FRESH, SLOT_WORDS, clear_marks, count_age
 from .tick import tick
@@ -109,6 +108,8 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
     words : int64, what the function finds behind its ``self``; only read from now on
     keep : objects to keep alive
     """
+    from .compile import compile_callback  # which the digest of compiled code does not depend on
+
     method = _methods.get(function)
     if method is None:
         signature = f"int64({', '.join(['int64'] * (3 if kind == METH_FASTCALL else 2))})"

@@ -91,31 +91,29 @@ def _at_load(node: ast.AST) -> Iterator[ast.stmt]:
             yield from _at_load(child)
 
 
-def source_digest(module: pytypes.ModuleType) -> str:
-    """Digest of the sources that a function of ``module`` is compiled from, and of the compiler."""
+def source_digest(module: pytypes.ModuleType) -> str | None:
+    """Digest of the sources that a function of ``module`` is compiled from, and of the compiler.
+
+    None where one of them changed while this process ran: what was imported is not what stands in the file now. An
+    upgrade may keep the time of modification, but not that of the change of the inode. A time beyond now is of another
+    clock, and says nothing.
+    """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
         path = getattr(used, "__file__", None)
         digest.update(name.encode() + b"\0" + (Path(path).read_bytes() if path else b""))
+        found = os.stat(path) if path else None
+        if found and any(_BEGAN <= at <= time.time() for at in (found.st_mtime, found.st_ctime)):
+            return None
     return digest.hexdigest()[:16]
-
-
-def _edited_since(module: pytypes.ModuleType) -> bool:
-    """Whether a source changed while this process ran: what was imported is not what stands in the file now.
-
-    An upgrade may keep the time of modification, but not that of the change of the inode. A time beyond now is of
-    another clock, and says nothing.
-    """
-    paths = (getattr(used, "__file__", None) for used in _modules(module, {}).values())
-    found, now = [Path(path).stat() for path in paths if path], time.time()
-    return any(_BEGAN <= at <= now for one in found for at in (one.st_mtime, one.st_ctime))
 
 
 def _code_file(function: Callable, key: str) -> CodeFile:
     """Where the code of a function is kept; nowhere after an edit in a running process: the digest of the new source
     must not name the code of the old one."""
     module, base = sys.modules[function.__module__], usable_folder()
-    folder = None if base is None or _edited_since(module) else base / source_digest(module)
+    digest = base and source_digest(module)
+    folder = base / digest if base and digest else None
     return CodeFile(folder, f"{module.__name__}.{function.__name__}", f"{key} {function.__code__.co_firstlineno}")
 
 

@@ -13,7 +13,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
@@ -25,6 +24,8 @@ def _view(dtype):
     @intrinsic
     def view(typingctx, address, n):
         def gen(context, builder, sig, args):
+            from numba.np.arrayobj import make_array, populate_array  # slow to import, and only compiling needs it
+
             address, n = args
             n = context.cast(builder, n, sig.args[1], types.intp)
             array = make_array(array_type)(context, builder)

@@ -19,9 +19,9 @@ A parameter may stand for several words that belong together, as a list of spike
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
+import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -152,11 +152,7 @@ class View(Word):
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
     """A size as code over the variables of the words."""
-    tree = ast.parse(str(expression), mode="eval")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            node.id = w[node.id]
-    return ast.unparse(tree)
+    return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
 def size_of(size: Size, w: Any) -> int:
@@ -242,8 +238,16 @@ class Record(Word):
     """Words that belong together: the parameter is a named tuple, whose fields are declared as parameters are."""
 
     def __init__(self, **fields: Word) -> None:
-        self.fields, self.tuple = fields, namedtuple("_".join(("Record", *fields)), fields)
-        self.uses = (self.tuple, *(one for word in fields.values() for one in word.uses))
+        self.fields = fields
+
+    @functools.cached_property
+    def tuple(self) -> type:
+        """Of the fields; made when code is."""
+        return namedtuple("_".join(("Record", *self.fields)), self.fields)
+
+    @property
+    def uses(self) -> Any:
+        return (self.tuple, *(one for word in self.fields.values() for one in word.uses))
 
     def names(self, parameter: str) -> tuple[str, ...]:
         return tuple(one for name, word in self.fields.items() for one in word.names(name))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from .compile import compile_callback
 from .control import LEARNING, RESTART, SWITCH_WORDS
 from .memory import call_kernel, i64
 from .rows import WORDS
@@ -96,4 +95,6 @@ def run_tables(first, stride, count):
 
 def tick_address() -> int:
     """Address of ``void tick(int64 table)`` for the real-time loop."""
+    from .compile import compile_callback  # which the digest of compiled code does not depend on
+
     return compile_callback(tick, "void(int64)")
