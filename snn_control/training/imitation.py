@@ -35,9 +35,10 @@ class ImitationSettings(Settings):
     rows : sequences of an update; updates : in a round; mix : times by which the teacher's share shrinks in a round
     average : times the updates of a round is how fast old values are forgotten in the average that acts
     rate : of Adam, down to a 20th; norm : of the gradients; spike_price : times the mean spikes of a neuron and step
+    fit_ranges : lay the ranges of inputs with receptive fields around what the first phase meets
     """
 
-    fit_ranges: Flag = True
+    fit_ranges: Flag = False
     environments: int = 8
     steps: int = 256
     length: int = 16

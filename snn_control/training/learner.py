@@ -60,7 +60,7 @@ class Learner:
     #: names of attributes: arrays, numbers, and what is made of them
     kept: tuple[str, ...] = ()
     surrogate = Surrogate()
-    follows = True  # ranges of inputs are fitted anew as the controller gets better
+    follows = True  # ranges of inputs are fitted to what the first phase met
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         self.parameters, self.settings = parameters, settings

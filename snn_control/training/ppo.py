@@ -33,9 +33,10 @@ class PPOSettings(Settings):
     rate, critic_rate : of Adam, to a 20th at the end; norm : of the gradients
     deviation : of what is tried at first; spike_price : times the mean spikes of a neuron and step
     critic : hidden layers; frames : newest observations that it sees
+    fit_ranges : lay the ranges of inputs with receptive fields around what the first phase meets
     """
 
-    fit_ranges: Flag = True
+    fit_ranges: Flag = False
     environments: int = 16
     steps: int = 128
     length: int = 16
@@ -54,7 +55,7 @@ class PPOSettings(Settings):
     critic: tuple[int, ...] = (64, 64)
     frames: int = 3
     rounds: int = 5
-    budget: int = 600_000
+    budget: int = 400_000
 
     @classmethod
     def suited(cls, limit: int) -> dict[str, Any]:

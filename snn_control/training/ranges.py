@@ -18,28 +18,28 @@ from ..engine.program import Program
 
 __all__ = ["Ranges", "around"]
 
-LEAST, MOST = 0.005, 0.995  # quantiles of what was met
-ROOM = 0.5  # of the distance between the two, beyond each
+LEAST, MOST = 0.02, 0.98  # quantiles of what was met
+ROOM = 0.4  # of the distance between the two, beyond each
 NEAR = 1.5  # times as wide as it would be chosen, up to which a range is left as it is
 BEYOND = 0.01  # of what was met, up to which it may lie outside
 FEWEST = 200  # numbers that say what is met
 
 
-def around(low: np.ndarray, high: np.ndarray, met: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ranges (n,) for numbers of which ``met``, (samples, n), was seen; as they are where these are far too few, whole
-    numbers, or fit the range already."""
-    new = np.stack([low, high]).astype(np.float64)
+def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
+    """Ranges (2, n), low and high, for numbers of which ``met``, (samples, n), was seen; ``ends``, those that there
+    are, stay where samples are too few or whole numbers, and where they fit already."""
+    new = ends.copy()
     for k, column in enumerate(met.T):
-        x = column[np.isfinite(column)]
+        (low, high), x = ends[:, k], column[np.isfinite(column)]
         if x.size < FEWEST or not (x != np.rint(x)).any():
             continue
         least, most = np.quantile(x, (LEAST, MOST))
         least, most = least - ROOM * (most - least), most + ROOM * (most - least)
-        outside = np.mean((x < low[k]) | (x > high[k]))
-        if most > least and (high[k] - low[k] > NEAR * (most - least) or outside > BEYOND):
+        outside = np.mean((x < low) | (x > high))
+        if most > least and (high - low > NEAR * (most - least) or outside > BEYOND):
             step = 10.0 ** np.floor(np.log10(most - least) - 1.5)
             new[:, k] = np.floor(least / step) * step, np.ceil(most / step) * step
-    return new[0], new[1]
+    return new
 
 
 class Ranges:
@@ -58,15 +58,16 @@ class Ranges:
 
     def put(self, spec: ControllerSpec) -> ControllerSpec:
         """The spec with the ranges as they are now."""
-        inputs = tuple(
-            replace(one, range=tuple(self.values[one.name].copy())) if one.name in self.values else one
-            for one in spec.inputs
-        )
-        return replace(spec, inputs=inputs)
+        found = list(spec.inputs)
+        for k, one in enumerate(found):
+            if isinstance(one, ValueInput) and one.name in self.values:
+                low, high = self.values[one.name].copy()
+                found[k] = replace(one, range=(low, high))
+        return replace(spec, inputs=tuple(found))
 
     def fit(self, met: Mapping[str, np.ndarray]) -> bool:
         """Lay the ranges around what was met, input -> (samples, size); returns whether one changed."""
-        fitted = {name: np.stack(around(*ends, met[name])) for name, ends in self.values.items() if name in met}
+        fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
         return self.take({**self.values, **fitted})
 
     def take(self, values: Mapping[str, np.ndarray]) -> bool:
@@ -85,8 +86,13 @@ class Ranges:
 
 def _follows(one: ValueInput) -> bool:
     encoder = one.encoder
-    fields = isinstance(encoder, PopulationEncoder | FieldsEncoder)
-    return fields and encoder.low is None and encoder.high is None and bool(np.isfinite(_ends(one)).all())
+    if (
+        not isinstance(encoder, PopulationEncoder | FieldsEncoder)
+        or encoder.low is not None
+        or encoder.high is not None
+    ):
+        return False
+    return bool(np.isfinite(_ends(one)).all())
 
 
 def _ends(one: ValueInput) -> np.ndarray:

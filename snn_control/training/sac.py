@@ -38,9 +38,10 @@ class SACSettings(Settings):
     reward_spread : to which discounted rewards are scaled
     spike_price : times the mean spikes of a neuron and step
     critic : hidden layers; frames : newest observations that it sees; capacity : of the memory, in steps
+    fit_ranges : lay the ranges of inputs with receptive fields around what the first phase meets
     """
 
-    fit_ranges: Flag = True
+    fit_ranges: Flag = False
     environments: int = 4
     length: int = 4
     rows: int = 32

@@ -29,7 +29,7 @@ from .environments import LIMIT, Environments, Interface, longest
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings, in_time
-from .learner import Learner
+from .learner import Learner, Settings
 from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
@@ -39,7 +39,7 @@ from .watch import Watch
 __all__ = ["LEARNERS", "Phase", "Trained", "train"]
 
 #: name -> (learner, settings)
-LEARNERS: dict[str, tuple[type[Learner], type]] = {
+LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
     "ppo": (PPO, PPOSettings),
     "sac": (SAC, SACSettings),
     "imitate": (Imitation, ImitationSettings),
@@ -53,7 +53,6 @@ SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation; fewer 
 MANY = {SHORT: 20_000, LONG: 200_000}  # more steps than so many in all
 FEWEST = 4  # but so many
 CANDIDATES = 3  # that are looked at again at the end
-FITTED = (1, 2, 4, 8)  # phases after which ranges of inputs are laid around what was met
 PATIENCE = 5  # phases without a better validation, after which training is over
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
 
@@ -335,7 +334,7 @@ class _Run:
         learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
         report = learner.phase(self.envs, _episode(self.seed, number), rng, 1 - number / self.phases)
-        if learner.follows and number + 1 in FITTED and number + 1 < self.phases:
+        if number == 0 and learner.follows:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)
