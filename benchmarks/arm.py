@@ -35,7 +35,7 @@ START = {name: start for name, (start, _) in arm.PARAMETERS.items()}
 
 
 def nengos(seed: int) -> Choose:
-    """The same ensemble, synapses and rule in nengo, stepped with the arm."""
+    """Choose torques by nengo's PES on the ensemble of the recipe ``arm``; nengo is stepped with the arm."""
     import nengo
 
     tuning = arm.ensemble(seed).tuning

@@ -146,13 +146,9 @@ def need_extra(module: str, extra: str) -> None:
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """``gymnasium.make`` with one-line errors."""
     need_extra("gymnasium", "sim")
-    import gymnasium
+    from ..training.environments import make
 
-    try:
-        return gymnasium.make(identity, **arguments, **more)
-    except Exception as error:  # environments raise any exception for a wrong argument
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
+    return make(identity, arguments, **more)
 
 
 def check_fit(controller: Controller, env: Any, file: str) -> None:

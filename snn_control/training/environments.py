@@ -11,14 +11,25 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
-from ..errors import RuntimeFault
+from ..errors import DescriptionError, RuntimeFault
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of
 
-__all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "reset", "step"]
+__all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "make", "reset", "step"]
 
 LIMIT = 1000  # steps, after which an episode is cut in an environment that is endless
 FAR = 10.0  # of an input's range, beyond which a critic is told no more
 MOST_CHOICES = 1024  # that a critic sees one by one
+
+
+def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
+    """``gymnasium.make``; raises DescriptionError, in one line, for whatever that raises."""
+    import gymnasium
+
+    try:
+        return gymnasium.make(identity, **arguments, **more)
+    except Exception as error:  # environments raise any exception for a wrong argument
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
 
 
 def longest(env: Any) -> int | None:
@@ -187,6 +198,10 @@ class Environments:
 
     make : makes one copy
     spec : of the controller that acts in them
+
+    Attributes
+    ----------
+    keeps : inputs of numbers are kept for `met`
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
@@ -195,6 +210,7 @@ class Environments:
         self.interface = Interface(spec, first.observation_space, first.action_space)
         self.returns = np.zeros(n)
         self.finished: list[float] = []  # returns of the episodes that were over since the last reset, in their order
+        self.keeps = False
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
@@ -224,12 +240,13 @@ class Environments:
             self._now[k] = observation, info
             now.append(observation)
         inputs = self.interface.observe(now)
-        self._met.append({name: x for name, x in inputs.items() if isinstance(x, np.ndarray)})
+        if self.keeps:
+            self._met.append({name: x for name, x in inputs.items() if isinstance(x, np.ndarray)})
         ends = self.interface.observe(last) if (terminated | truncated).any() else inputs
         return Transition(inputs, ends, reward, terminated, truncated)
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Inputs of numbers since the last reset: name -> (steps of all copies, size)."""
+        """Inputs of numbers that were kept since the last reset: name -> (steps of all copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ class EvolutionSettings(Settings):
     budget: int = 3_000_000
 
     @classmethod
-    def suited(cls, limit: int) -> dict[str, Any]:
+    def suited(cls, limit: int, period: float) -> dict[str, Any]:
         return {"longest": limit}
 
 
@@ -56,7 +56,6 @@ class Evolution(Learner):
 
     settings: EvolutionSettings
     kept = ("told",)
-    follows = False
 
     @property
     def numbers(self) -> int:

@@ -21,7 +21,7 @@ from .networks import Adam
 from .policy import distributions
 from .teachers import Teacher, labels, teacher_of
 
-__all__ = ["Imitation", "ImitationSettings", "in_time"]
+__all__ = ["Imitation", "ImitationSettings"]
 
 ROUND, SEQUENCE = 2.0, 0.2  # s, at least in an environment of short steps
 
@@ -52,14 +52,14 @@ class ImitationSettings(Settings):
     spike_price: float = 0.5
     budget: int = 25_000
 
-
-def in_time(period: float) -> dict[str, int]:
-    """Settings for an environment with steps of ``period`` [s]: rounds and sequences as long as in one with 20 ms, but
-    shorter ones where steps are short, as what is to be learned then takes less time."""
-    length = int(np.clip(SEQUENCE / period, 16, 256)) // 8 * 8
-    steps = int(np.clip(ROUND / period, 256, 4096)) // length * length
-    rows = max(16, 32 * 16 // length)
-    return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": 100 * steps}
+    @classmethod
+    def suited(cls, limit: int, period: float) -> dict[str, Any]:
+        """Rounds and sequences as long in time as with steps of 20 ms, but shorter ones where steps are short, as what
+        is to be learned then takes less time."""
+        length = int(np.clip(SEQUENCE / period, 16, 256)) // 8 * 8
+        steps = int(np.clip(ROUND / period, 256, 4096)) // length * length
+        rows = max(16, 32 * 16 // length)
+        return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": 100 * steps}
 
 
 class Imitation(Learner):
@@ -70,7 +70,6 @@ class Imitation(Learner):
 
     settings: ImitationSettings
     kept = ("actor", "data", "rounds", "raw")
-    follows = False
     teacher: Any = None
 
     @property
@@ -91,7 +90,7 @@ class Imitation(Learner):
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
         self.collect(envs, seed, rng)
-        if self.rounds == 0:
+        if envs.keeps:  # before anything is learned from it
             self.fit_ranges(envs)
         self.actor.rate = s.rate * max(left, 0.05)
         losses, rates, values = [], [], [p.values for p in self.parameters.parameters]

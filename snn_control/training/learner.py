@@ -44,8 +44,8 @@ class Settings(Checked):
         return found
 
     @classmethod
-    def suited(cls, limit: int) -> dict[str, Any]:
-        """Defaults for episodes of at most ``limit`` steps."""
+    def suited(cls, limit: int, period: float) -> dict[str, Any]:
+        """Defaults for episodes of at most ``limit`` steps of ``period`` [s]."""
         return {}
 
 
@@ -60,7 +60,6 @@ class Learner:
     #: names of attributes: arrays, numbers, and what is made of them
     kept: tuple[str, ...] = ()
     surrogate = Surrogate()
-    follows = True  # ranges of inputs are fitted to what the first phase met
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         self.parameters, self.settings = parameters, settings
@@ -82,10 +81,15 @@ class Learner:
         Returns numbers for a report."""
         raise NotImplementedError
 
+    @property
+    def fits_ranges(self) -> bool:
+        """Ranges of inputs are fitted to what the first phase meets."""
+        return getattr(self.settings, "fit_ranges", False)
+
     def fit_ranges(self, envs: Environments) -> None:
         """Lay ranges of inputs around what was met since the environments were reset."""
         ranges = self.parameters.ranges
-        if self.settings.fit_ranges and ranges.fit(envs.met(ranges.values)):
+        if ranges.fit(envs.met(ranges.values)):
             envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}
 
     def price_spikes(self, tape: Tape, price: float) -> float:

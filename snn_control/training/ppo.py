@@ -58,7 +58,7 @@ class PPOSettings(Settings):
     budget: int = 400_000
 
     @classmethod
-    def suited(cls, limit: int) -> dict[str, Any]:
+    def suited(cls, limit: int, period: float) -> dict[str, Any]:
         """What comes within a quarter of an episode counts, in long ones nearly all."""
         if limit >= LONG:
             return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4}

@@ -64,7 +64,7 @@ class SACSettings(Settings):
     budget: int = 200_000
 
     @classmethod
-    def suited(cls, limit: int) -> dict[str, Any]:
+    def suited(cls, limit: int, period: float) -> dict[str, Any]:
         """A phase has whole episodes, and what comes within a quarter of one counts."""
         steps = cls.environments * int(np.clip(limit, 250, 1600))
         return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "steps": steps}

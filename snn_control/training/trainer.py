@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -25,10 +26,10 @@ from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .adaptation import Adaptation, AdaptationSettings
-from .environments import LIMIT, Environments, Interface, longest
+from .environments import LIMIT, Environments, Interface, longest, make
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
-from .imitation import Imitation, ImitationSettings, in_time
+from .imitation import Imitation, ImitationSettings
 from .learner import Learner, Settings
 from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
@@ -49,9 +50,8 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
 #: nothing else sees; training itself counts up from 0
 VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
 PHASE_SEEDS = 10_000  # that a phase may use
-SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation; fewer where they would have
-MANY = {SHORT: 20_000, LONG: 200_000}  # more steps than so many in all
-FEWEST = 4  # but so many
+SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation
+STEPS, FEWEST = 2_000, 4  # so many steps an episode, on average: of longer ones there are fewer, but at least so many
 CANDIDATES = 3  # that are looked at again at the end
 PATIENCE = 5  # phases without a better validation, after which training is over
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
@@ -139,28 +139,19 @@ def train(
 
     Raises DescriptionError, naming what does not fit.
     """
-    import gymnasium
-
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
     given = dict(arguments or {})
-
-    def make() -> Any:
-        try:
-            return gymnasium.make(env, disable_env_checker=True, **given)
-        except Exception as error:  # environments raise any exception for a wrong argument
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise DescriptionError("--env", env, f"cannot be made: {why}") from None
-
-    probe = make()
+    made = functools.partial(make, env, given, disable_env_checker=True)
+    probe = made()
     if longest(probe) is None:
         given["max_episode_steps"] = LIMIT
         probe.close()
-        probe = make()
+        probe = made()
     with in_file(spec.path, "--", "settings", "trainable"):
         how = _way(how, teacher, spec.training.how, probe.action_space)
         if how == "adapt":
             probe.close()
-            return _adapt(spec, make, seed, settings or {}, {"env": env, "arguments": given}, run, progress)
+            return _adapt(spec, made, seed, settings or {}, {"env": env, "arguments": given}, run, progress)
         learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
     learner.surrogate = surrogate or spec.training.surrogate
     asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
@@ -168,7 +159,7 @@ def train(
     asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     probe.close()
     folder = Folder(run, asked) if run is not None else None
-    return _Run(learner, chosen, make, folder, seed, how, progress).to_the_end()
+    return _Run(learner, chosen, made, folder, seed, how, progress).to_the_end()
 
 
 def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
@@ -189,20 +180,14 @@ def _learner(
 ) -> tuple[Learner, Any]:
     """The learner and its settings."""
     cls, kind = LEARNERS[how]
-    chosen = _settings(how, kind, {**_suited(how, longest(env), spec), **spec.training.settings}, given)
+    suited = kind.suited(longest(env) or LIMIT, spec.period)
+    chosen = _settings(how, kind, {**suited, **spec.training.settings}, given)
     usual = near_the_output(spec) if cls is Evolution else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
     made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher
     return made, chosen
-
-
-def _suited(how: str, limit: int | None, spec: ControllerSpec) -> dict[str, Any]:
-    """Settings that follow from the environment, whose episodes have at most ``limit`` steps."""
-    if how == "imitate":
-        return in_time(spec.period)
-    return LEARNERS[how][1].suited(limit) if limit else {}
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
@@ -296,8 +281,7 @@ class _Run:
         self.begun = time.monotonic()
 
     def _episodes(self, most: int) -> int:
-        limit = longest(self.envs.envs[0])
-        return most if limit is None else min(most, max(FEWEST, MANY.get(most, most * limit) // limit))
+        return min(most, max(FEWEST, most * STEPS // (longest(self.envs.envs[0]) or LIMIT)))
 
     def to_the_end(self) -> Trained:
         learner = self.learner
@@ -333,8 +317,9 @@ class _Run:
         learner.left_after = 1 - (number + 1) / self.phases
         learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
+        self.envs.keeps = number == 0 and learner.fits_ranges
         report = learner.phase(self.envs, _episode(self.seed, number), rng, 1 - number / self.phases)
-        if number == 0 and learner.follows:
+        if self.envs.keeps:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)

@@ -11,7 +11,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.training import train, trainer
-from snn_control.training.imitation import in_time
+from snn_control.training.imitation import ImitationSettings
 from tests.cli.common import call
 
 WIDTH, HEIGHT, MOST = 32, 16, 24
@@ -139,7 +139,13 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     assert max(map(len, file.read_text().splitlines())) < 160
     spec = load_spec(file)
     assert {"eye_slow_on", "eye_slow_off", "eye_fast_on", "eye_fast_off"} <= {p.name for p in spec.network.populations}
-    assert in_time(spec.period) == {"steps": 2000, "length": 200, "warm_up": 25, "rows": 16, "budget": 200_000}
+    assert ImitationSettings.suited(1000, spec.period) == {
+        "steps": 2000,
+        "length": 200,
+        "warm_up": 25,
+        "rows": 16,
+        "budget": 200_000,
+    }
     settings = {"environments": 2, "steps": 400, "updates": 20, "budget": 1600}
     trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
     losses = [row["loss"] for row in trained.history]

@@ -106,8 +106,7 @@ def fire_forward(
         for r in range(rows):
             v, q, a, fired, wait = state[0, r], state[1, r], state[2, r], state[3, r], waits[r]
             if age[t, r] == 0:
-                for i in range(n):
-                    v[i], q[i], a[i], fired[i], wait[i] = start[0, i], start[1, i], start[2, i], ZERO, 0
+                v[:], q[:], a[:], fired[:], wait[:] = start[0], start[1], start[2], ZERO, 0
             was, free, x = kept[BEFORE, t, r], kept[FREE, t, r], kept[SLOPE, t, r]
             if plain:
                 plain_row(current[t, r], spikes[t, r], p, scale, subtract, v, was, free, x)
@@ -168,6 +167,29 @@ def add_linear(gp, i, gu, threshold, before, current):
     gp[LEAK, i] += gu
 
 
+@register_jitable(forceinline=True)
+def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
+    """Gradients of the parameters of synaptic currents and adaptation."""
+    if synaptic:
+        gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
+        gp[DECAY_SYN, i] += gisyn * kept[CURRENT_SYN]
+    if adaptive:
+        gp[BETA, i] -= threshold * kept[ADAPTATION]
+        gp[DECAY_ADAPT, i] += ga * kept[ADAPTATION]
+
+
+@register_jitable(forceinline=True)
+def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
+    """`lift` of neuron ``i``, from what the way forward kept of it."""
+    u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
+    threshold = p[THRESHOLD, i]
+    if synaptic:
+        u = u + p[GAIN_SYN, i] * kept[CURRENT_SYN]
+    if adaptive:
+        threshold = threshold + p[BETA, i] * kept[ADAPTATION]
+    return lift(mode, before, u, threshold, p[RESET, i])
+
+
 def fire_backward(
     gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
 ):  # fmt: skip
@@ -202,21 +224,11 @@ def fire_backward(
                     if free_i == ZERO:
                         gp[FLOOR, i] += after * kept_by_reset + threshold
                     if lifted and free_i > ZERO:
-                        u = p[DECAY, i] * before + p[GAIN, i] * current[t, r, i] + p[LEAK, i]
-                        at = p[THRESHOLD, i]
-                        if synaptic:
-                            u = u + p[GAIN_SYN, i] * kept[CURRENT_SYN, t, r, i]
-                        if adaptive:
-                            at = at + p[BETA, i] * kept[ADAPTATION, t, r, i]
-                        gp[RESET, i] -= threshold * lift(mode, before, u, at, p[RESET, i])
+                        x = current[t, r, i]
+                        gp[RESET, i] -= threshold * lift_of(mode, p, i, before, x, kept[:, t, r, i], synaptic, adaptive)
                     if not delayed:
                         gp[RESET, i] += -after * s if subtract else after * s
-                    if synaptic:
-                        gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN, t, r, i]
-                        gp[DECAY_SYN, i] += gisyn[i] * kept[CURRENT_SYN, t, r, i]
-                    if adaptive:
-                        gp[BETA, i] -= threshold * kept[ADAPTATION, t, r, i]
-                        gp[DECAY_ADAPT, i] += ga[i] * kept[ADAPTATION, t, r, i]
+                    add_kept(gp, i, gu, threshold, gisyn[i], ga[i], kept[:, t, r, i], synaptic, adaptive)
                 gi[t, r, i] = p[GAIN, i] * gu
                 if synaptic:
                     gisyn[i] = p[DECAY_SYN, i] * gisyn[i] + p[GAIN_SYN, i] * gu
