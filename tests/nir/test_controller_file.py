@@ -10,7 +10,7 @@ from snn_control.controller import Controller, build_program
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.nir import import_nir
-from tests.controller_file.test_reading import VALIDATOR
+from tests.controller_file.cases import VALIDATOR
 from tests.nir.frameworks import Chain, Leaky
 
 FILE = """\

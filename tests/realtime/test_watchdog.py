@@ -17,7 +17,7 @@ import numpy as np
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.watchdog import Watchdog
 from tests.realtime import ticks
-from tests.realtime.test_loop import MS, Rig
+from tests.realtime.rig import MS, Rig
 dog = Watchdog([signal.SIGTERM, signal.SIGINT])
 """
 BLOCKED = """

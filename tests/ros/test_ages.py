@@ -22,7 +22,8 @@ from snn_control.ros.ports import NumericInput
 from snn_control.ros.topics import host_of
 from snn_control.ros.wire import compile_path
 from tests.ros.calling import call
-from tests.ros.test_ports import QOS, Slot, wait
+from tests.ros.robot import wait
+from tests.ros.slots import QOS, Slot
 
 S, MS = 10**9, 10**6
 HOST, OTHERS = 0x0F01 | 7 << 16, 0x0F01 | 9 << 16
