@@ -17,7 +17,8 @@ def test_every_event_of_a_burst_is_counted(interfaces, capsys):
     burst = one["burst"]
     assert one["lost_events"] == 0, one
     assert one["full"] > 50
-    assert burst["dropped"] > burst["events"] > 0
+    assert burst["events"] > 0  # how many of each is the machine's speed
+    assert burst["dropped"] > 0
     assert burst["malformed"] == burst["oversized"] == burst["errors"] == burst["unknown_words"] == 0
     assert burst["packets"] + burst["gaps"] == one["full"] + 3  # three empty ones end it
     assert one["after_us"] < 20e3
