@@ -94,11 +94,17 @@ def pairs_of(pointers, synapses, i):
 
 
 @register_jitable(forceinline=True)
+def add_each(y, first, m):
+    """y[target] += weight for ``m`` synapses at an address."""
+    target, weight = u64(first, m), f32(first, 2 * m)
+    for j in range(m):
+        y[target[j] & TARGET] += weight[2 * j + 1]
+
+
+@register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
     """y[target] += weight for ``m`` synapses at an address; two lines used, two fetched of each later row."""
-    target, weight = u64(first, m), f32(first, 2 * m)
-    c = 0
-    while c + 16 <= m:
+    while m >= 16:
         prefetch(near)
         prefetch(near + 64)
         near += 128
@@ -106,17 +112,16 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
             prefetch_far(far)
             prefetch_far(far + 64)
             far += 128
-        for j in range(c, c + 16):
-            y[target[j] & TARGET] += weight[2 * j + 1]
-        c += 16
+        add_each(y, first, 16)
+        first += 128
+        m -= 16
     while near <= last_near:
         prefetch(near)
         near += 64
     while fetch_far and far <= last_far:
         prefetch_far(far)
         far += 64
-    for j in range(c, m):
-        y[target[j] & TARGET] += weight[2 * j + 1]
+    add_each(y, first, m)
 
 
 @register_jitable(forceinline=True)
@@ -235,14 +240,14 @@ def csr_spikes(
     """Spikes through sparse rows, index and weight side by side."""
     fired, times, n = source.fired, source.times, source.fired.size
     if n > 0:
+        used = 0
         if times.size > 0:
-            used = 0
             for k in range(n):
                 used += add_sparse_row(y, pointers, weights, fired[k], np.float32(times[k]))
-        elif 8 * np.int64(pointers[pointers.size - 1]) > CACHED:
-            used = add_sparse_rows(y, pointers, weights, fired, n, True)
-        else:
+        elif 8 * np.int64(pointers[pointers.size - 1]) <= CACHED:
             used = add_sparse_rows(y, pointers, weights, fired, n, False)
+        else:
+            used = add_sparse_rows(y, pointers, weights, fired, n, True)
         counter[0] += used
 
 
