@@ -1,4 +1,4 @@
-"""The command line: ``snn_control COMMAND``. One file a command; each imports what it needs when it runs."""
+"""The command line: ``snn_control COMMAND``. One file for each command, which imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILE is a controller file (.yaml), or the name of one that ships with the packag
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors of one line; the parsers of subcommands are of this class."""
+    """argparse with one-line errors; subcommands use this class too."""
 
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
@@ -40,8 +40,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit codes: 0 done; 1 a run failed (a loop that crashed, hung or was not closed); 2 bad input, or
-    something that is not installed; 130 interrupted."""
+    """Entry point. Exit codes: 0 success; 1 a run failed (a loop that crashed, hung or was not closed); 2 bad input,
+    or something that is not installed; 130 interrupted."""
     parser = Parser(
         prog="snn_control",
         description="Spiking neural networks that control robots: one compiled controller for Gymnasium and ROS 2.",
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"snn_control {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     try:
-        for name in COMMANDS:  # takes long enough to be interrupted
+        for name in COMMANDS:  # slow enough to be interrupted
             importlib.import_module(f"{__name__}.{name}").add_to(commands)
         options = parser.parse_args(arguments)
         return options.execute(options)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"snn_control: {error}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeFault) else 2
     except OSError as error:  # a file or folder that cannot be written, or an invalid name
-        if isinstance(error, BrokenPipeError):  # the reader of the output closed it, as `head` does
+        if isinstance(error, BrokenPipeError):  # the reader of the output has closed it, as `head` does
             sys.stderr.close()
             return 0
         name = str(error.filename or "")

@@ -39,7 +39,7 @@ examples:
   snn_control bench my_robot.yaml --input recorded.npz --json > before.json
 """
 PHASES = 8
-BUSY = 0.2  # below this share of the rate that the 99th percentiles allow, other processes used the machine
+BUSY = 0.2  # below this share of the rate that the 99th percentiles allow, other processes have disturbed it
 MOST_OPERATIONS = 10  # rows of the table of operations
 
 

@@ -1,4 +1,4 @@
-"""``snn_control check``: validate a controller file, bind it, and say what it is and costs."""
+"""``snn_control check``: validate a controller file, bind it, and report its size and cost."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..resources import controller_path
 from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
-# measured orders of magnitude (docs/performance.md): an operation's call, a neuron's update, a synaptic event
+# measured orders of magnitude (docs/performance.md): calling an operation, updating a neuron, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
 FIELD_NS = 10.0  # a Gaussian field of an encoder, once a tick
-#: of a rule, for each of its synapses in each step (docs/plasticity.md)
+#: a learning rule's cost for each synapse in each step (docs/plasticity.md)
 LEARNING_NS = {"STDP": 0.04, "RewardSTDP": 0.25, "PES": 0.13, "EProp": 0.4}
 MOST_OUTPUTS = 24  # rows of the table of outputs
 
@@ -60,7 +60,7 @@ def add_to(commands: Any) -> None:
 
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
-    """Microseconds a tick, from counts alone, with every neuron firing at 20 Hz."""
+    """Estimated microseconds of a tick, from counts alone, if every neuron fires at 20 Hz."""
     facts, spiking = program.facts, set(program.facts.spiking)
     neurons = sum(p.size for p in facts.populations)
     delivered = sum(p.synapses * (ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0) for p in facts.projections)
@@ -75,7 +75,7 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
 
 
 def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
-    """What was checked of the ``ros`` section, and warnings; raises DescriptionError where any node would refuse it."""
+    """What was checked of the ``ros`` section, and warnings; raises DescriptionError for what any node would refuse."""
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
     if importlib.util.find_spec("rclpy") is None:
@@ -92,7 +92,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     spec = load_spec(path)
     ros, missing = check_ros(spec)
     controller = Controller.from_spec(spec)
-    controller.step({})  # compiles what is missing, runs once
+    controller.step({})  # compiles what is missing, runs one tick
     program, facts = controller.program, controller.program.facts
     plain = asdict(facts)
     health = diagnose(spec, probe(program, stimulus_of(options, spec), keep=False))
@@ -122,7 +122,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _once(weak: list[str], seen: list[str]) -> list[str]:
-    """All warnings, without those of a run about populations that are connected to nothing."""
+    """Warnings from the file and from a run, without those of the run about populations that have no connection."""
     alone = {line.partition(":")[0] for line in weak if line.startswith("network.populations.")}
     return weak + [line for line in seen if line.partition(":")[0] not in alone]
 

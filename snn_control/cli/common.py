@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..controller import Controller
 
 
-#: arguments of several commands
+#: arguments that several commands share
 SHARED: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "help": "controller file, or the name of a shipped one"},
     "--arg": {"action": "append", "default": [], "metavar": "KEY=VALUE", "help": "argument of the environment"},
@@ -36,13 +36,13 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None
 
 
 def check_new(file: str | None) -> None:
-    """Raise DescriptionError where there is a file of this name already."""
+    """Raise DescriptionError if a file of this name exists already."""
     if file is not None and os.path.exists(file):
         raise DescriptionError("FILE", file, "exists already", "choose another name, or remove it")
 
 
 def write_new(file: str | None, text: str) -> bool:
-    """Write a text to a new file, or print it where there is no name; returns whether it was written."""
+    """Write a text to a new file, or print it if no name is given; returns whether it was written."""
     if file is None:
         sys.stdout.write(text)
         return False
@@ -53,7 +53,7 @@ def write_new(file: str | None, text: str) -> bool:
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """A subcommand; ``more`` stands below its options in the help."""
+    """Add a subcommand; ``more`` follows its options in the help."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -66,17 +66,18 @@ def add_command(commands: Any, name: str, run: Any, summary: str, more: str = ""
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: bool = False) -> None:
-    """``--out``, a new file, and ``--force``, to replace an existing one."""
+    """Add ``--out``, a new file, and ``--force``, to replace an existing one."""
     parser.add_argument("--out", metavar=name, required=required, help=what)
     parser.add_argument("--force", action="store_true", help="replace the file of --out where it exists already")
 
 
 def check_out(options: argparse.Namespace) -> None:
-    """Refuse an ``--out`` that cannot be written, or that exists, without ``--force``; raises DescriptionError."""
+    """Refuse an ``--out`` that cannot be written, or one that exists if ``--force`` is not given; raises
+    DescriptionError."""
     if not options.out:
         return
     out = Path(options.out)
-    for wrong, reason in (  # now, not after minutes of work
+    for wrong, reason in (  # before minutes of work
         (out.is_dir(), "is a folder"),
         (not out.parent.is_dir(), "its folder is not there"),
         (not os.access(out.parent, os.W_OK), "no permission"),
@@ -138,7 +139,7 @@ def keywords(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def need_extra(module: str, extra: str) -> None:
-    """One line that says how to install an optional dependency, if it is missing; imports nothing."""
+    """Raise an error that says how to install an optional dependency, if it is missing; imports nothing."""
     if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
@@ -152,7 +153,7 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
 
 
 def check_fit(controller: Controller, env: Any, file: str) -> None:
-    """Raise DescriptionError, with the file in front, where a controller does not fit an environment."""
+    """Raise DescriptionError, with the file's name in front, if a controller does not fit an environment."""
     outputs = {name: (output.size, output.actions or None) for name, output in controller.outputs.items()}
     with in_file(file):
         check_action(outputs, env.action_space)
@@ -164,7 +165,7 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table; numbers to the right and never cut, wider than the terminal if they must be."""
+    """Print rows as a table, which may be wider than the terminal: numbers are right-aligned and never cut."""
     from rich.console import Console
     from rich.markup import escape
     from rich.measure import Measurement

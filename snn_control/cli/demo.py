@@ -1,4 +1,4 @@
-"""``snn_control demo``: world and controller as two ROS 2 processes; then a table and a report."""
+"""``snn_control demo``: world and controller as two ROS 2 processes, followed by a table and a report."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
     say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
     settings = keywords(options.arg) | {"duration": options.duration}
-    env = make_environment(options.env, settings, disable_env_checker=True)  # bad settings end here
+    env = make_environment(options.env, settings, disable_env_checker=True)  # raises for bad settings
     name = env.metadata.get("controller")
     if name is None:
         raise DescriptionError("--env", options.env, "is a world for which no controller ships")
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
-    """Compile everything once, in this process, with progress; later starts take it from the cache."""
+    """Compile everything once, in this process, and show progress; later starts use the cache."""
     from ..controller import Controller
     from ..engine.compile import compilations, compile_callback
     from ..engine.tick import tick_address

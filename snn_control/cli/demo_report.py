@@ -1,4 +1,4 @@
-"""What the report of a closed loop over ROS 2 says and draws: of what its two processes saved, and of its world."""
+"""The report of a closed loop over ROS 2, from what its two processes saved and from its world."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Finished", "commanded", "judged", "roughness", "score", "span_of_commands", "stages_a_second"]
 
 MATRIX = re.compile(r"projections\[(.+)\]")  # label of a projection
-CLOSED_SHARE = 0.9  # of the world's steps, whose action is zero unless a command of the last 0.1 s says otherwise
-FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # when pictures are drawn: shares of the run
+CLOSED_SHARE = 0.9  # of the world's steps in which a command of the last 0.1 s acted; without one the action is zero
+FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # times of the pictures: shares of the run
 RATE_WINDOW = 0.02  # s, of the event rate
 
 ABOUT_THE_CRITERIA = "They tell a broken installation from a sound one and are no benchmark"
@@ -44,7 +44,7 @@ ABOUT_THE_STEPS = "skipped: periods of real time that the world was too late for
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
-    """How large the errors are, one a step [s], from ``tracking.scored_from`` on."""
+    """Statistics of the errors, one for each step [s], from ``tracking.scored_from`` on."""
     scored = np.asarray(error)[round(tracking.scored_from / step) :] * tracking.scale
     return {
         f"rms_{tracking.unit}": round(float(np.sqrt(np.mean(scored**2))), 3),
@@ -55,9 +55,9 @@ def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
 
 
 def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
-    """How rough commands (steps, axes) are, one a step [s], from a time [s] on.
+    """How rough commands (steps, axes) are, one for each step [s], from a time [s] on.
 
-    limit : (axes,) or a number, of a command on either side
+    limit : (axes,) or a number, largest absolute value of a command
     """
     given = np.asarray(commands, np.float64)[round(scored_from / step) :]
     change = np.diff(given, axis=0)
@@ -75,16 +75,16 @@ def commanded(actions: Any) -> float:
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Index of the first of the commands (ticks, axes) that is not the safe one, 0, which is when the world began, and
-    how many safe ones lie between it and the last."""
+    """Index of the first of the commands (ticks, axes) that is not the safe one, 0, which is when the world started,
+    and the number of safe commands between it and the last such command."""
     moving = np.flatnonzero(np.any(commands != 0, axis=1))
     return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
 
 
 def judged(tracking: Tracking | None, row: dict[str, float], share: float) -> dict[str, dict[str, Any]]:
-    """What closes the loop: {criterion: wanted, found, met}.
+    """The criteria of a closed loop: {criterion: wanted, found, met}.
 
-    row : of `score`; share : of `commanded`
+    row : as `score` returns it; share : as `commanded` returns it
     """
     rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
     if tracking is not None:
@@ -100,7 +100,7 @@ def judged(tracking: Tracking | None, row: dict[str, float], share: float) -> di
 
 
 def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> dict[str, dict[str, Any]]:
-    """`snn_control.engine.workload.stages`, a second instead of a step."""
+    """`snn_control.engine.workload.stages`, for each second instead of each step."""
     found: dict[str, dict[str, Any]] = {}
     for name, one in stages.items():
         done = one["accumulates"] + one["multiply_accumulates"]
@@ -121,7 +121,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 
 
 def about_the_stages(spec: ControllerSpec) -> str:
-    """What in the stages does not spike."""
+    """A sentence on the stages that do not spike."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
     said = ["AC: a spike adds a weight.", "MAC: a number times a weight; it comes of what does not spike."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
@@ -133,7 +133,7 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
-    """What the network did and cost: of the counters of `snn_control.controller.Controller.counters`."""
+    """Activity and cost of the network, from the counters of `snn_control.controller.Controller.counters`."""
     load, events = counters["workload"], sum(one.get("events", 0) for one in counters["inputs"].values())
     silent = load["activation_sparsity"]  # None if nothing spikes
     return {
@@ -149,7 +149,7 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, 
 
 
 def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
-    """Ticks of the loop, a period [s] each, and percentiles of its times [us]."""
+    """The loop's ticks, with a period [s], and percentiles of its times [us]."""
     names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
     times = {
         name: {k: round(stats[key][q] / 1e3, 1) for k, q in names.items() if stats[key]["count"]}
@@ -159,8 +159,9 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """When the faults and safe ticks of the guard were, which count from the controller's start to its end."""
-    # the camera is required: a stale tick is a safe one
+    """A sentence on when the guard's faults and safe ticks occurred, which are counted from start to end of the
+    controller."""
+    # the camera is a required input, so each stale tick is a safe one
     rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
     return (
         "while it waits, before its first command and after its last, the controller gives the safe command: "
@@ -169,7 +170,7 @@ def about_the_guard(between: int) -> str:
 
 
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The part of the summary about this machine and what is installed on it; rights : of the loop."""
+    """The part of the summary on this machine and the installed software; rights : those of the loop."""
     from ..record.provenance import commit, machine, software
     from ..ros.transport import middleware
 
@@ -192,7 +193,8 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that is over: what its two processes saved, beside its world and its controller in this process."""
+    """A run that has ended: what its two processes saved, and its world and controller, created again in this
+    process."""
 
     options: argparse.Namespace
     settings: dict[str, Any]
@@ -216,7 +218,7 @@ class Finished:
     def row(self, error: Any, commands: Any) -> dict[str, float]:
         """Score and roughness of an episode.
 
-        error : (steps,) as the world's info tells it, None where it tracks nothing; commands : (steps, axes)
+        error : (steps,) from the world's info, None if it tracks nothing; commands : (steps, axes)
         """
         limit, tracking = getattr(self.env.action_space, "high", np.inf), self.tracking
         if tracking is None:
@@ -224,7 +226,7 @@ class Finished:
         return score(tracking, error, self.step) | roughness(commands, limit, self.step, tracking.scored_from)
 
     def summary(self) -> dict[str, Any]:
-        """What the report says in words and numbers."""
+        """The report's words and numbers, as plain data."""
         from ..report.event_plots import event_counters
 
         options, facts = self.options, self.facts
@@ -255,7 +257,7 @@ class Finished:
         }
 
     def tracked(self, share: float) -> dict[str, Any]:
-        """The part of the summary about the task; share : of `commanded`."""
+        """The part of the summary on the task; share : as `commanded` returns it."""
         options, tracking = self.options, self.tracking
         row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, self.commands)
         criteria = judged(tracking, row, share)
@@ -277,7 +279,7 @@ class Finished:
         }
 
     def arrays(self) -> dict[str, Any]:
-        """What the report draws."""
+        """The arrays that the report's figures show."""
         from ..realtime.histogram import HEADER, edges
         from ..report.event_plots import event_arrays, events_of_episode
         from ..report.run_pictures import event_rate, named
@@ -309,7 +311,7 @@ class Finished:
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:
-        """The `row` of a classical controller of the world, called directly."""
+        """The `row` of a classical controller of the world, which is called directly."""
         infos, commands = [], []
 
         def choose(observation: Any, info: Any) -> Any:
@@ -323,7 +325,7 @@ class Finished:
         return self.row(error, commands)
 
     def frames(self) -> dict[str, Any]:
-        """Pictures of the run: the world is deterministic, so the recorded actions give it again."""
+        """Pictures of the run: the world is deterministic, so the recorded actions reproduce it."""
         if "rgb_array" not in self.env.metadata["render_modes"]:
             return {}
         env = make_environment(self.options.env, self.settings, disable_env_checker=True, render_mode="rgb_array")

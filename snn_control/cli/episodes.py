@@ -1,4 +1,4 @@
-"""Episodes of a controller and of what it is compared with, here or in several processes, with the same results."""
+"""Episodes of a controller and of baselines, in this process or in several, with the same results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 CONTROLLER, CHANCE = "controller", "chance"
-#: who acts, seed of the episode
+#: actor, seed of the episode
 Task = tuple[str, int]
 
 
@@ -38,8 +38,8 @@ Task = tuple[str, int]
 class World:
     """What a process needs to play episodes.
 
-    steps : most of an episode
-    keep_learning : learned weights go from episode to episode
+    steps : most steps of an episode
+    keep_learning : keep learned weights from one episode to the next
     """
 
     file: str
@@ -50,7 +50,7 @@ class World:
 
 
 def baselines_of(env: Any) -> Mapping[str, Any]:
-    """Classical controllers that an environment comes with, by name (`sim_worlds.core.World.baselines`)."""
+    """Classical controllers that an environment provides, by name (`sim_worlds.core.World.baselines`)."""
     return env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
 
 
@@ -65,13 +65,13 @@ class Player:
         self.env = make_environment(world.environment, world.arguments)
 
     def others(self) -> tuple[str, ...]:
-        """Whom the controller is compared with: chance, and the baselines that the environment names for it."""
+        """The actors to compare the controller with: chance, and the environment's baselines."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
-        """An episode: seed, steps, return and, where the environment tells them, scores; of the controller also what
-        it cost. Raises DescriptionError where the environment raises an error.
+        """Play an episode: seed, steps, return and, if the environment reports them, scores; for the controller also
+        its cost. Raises DescriptionError for any exception of the environment.
 
         before_step : called before each step of the controller; its time is not counted
         """
@@ -88,7 +88,7 @@ class Player:
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:
             space = self.env.action_space
-            space.seed(seed + 1_000_003)  # of the same seed it would draw the numbers that the environment draws
+            space.seed(seed + 1_000_003)  # with the same seed it would repeat the environment's own draws
             return lambda observation, info: space.sample()
         baseline = baselines_of(self.env)[who]
         return lambda observation, info: baseline.predict(observation, info)[0]
@@ -131,7 +131,7 @@ def _row(seed: int, rewards: np.ndarray, info: Mapping[str, Any]) -> dict[str, A
 
 
 # conduct -----------------------------------------------------------------------------------------------------
-MOST_ROWS = 24  # numbers of the command, or populations, that are shown
+MOST_ROWS = 24  # largest number of commands, or populations, in a table
 HEADINGS = {
     "changes_hz": "changes/s", "sign_changes_hz": "sign changes/s", "at_a_limit": "at a limit", "neurons": "neurons",
     "never": "never fired", "always": "always fired",
@@ -139,12 +139,12 @@ HEADINGS = {
 
 
 def conduct_of(spec: ControllerSpec | None, program: Program, episodes: Sequence[Conduct]) -> dict[str, Any]:
-    """`conduct_rows`, empty where there is no description or no episode."""
+    """`conduct_rows`; empty without a description or without episodes."""
     return conduct_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
 
 
 def print_conduct(found: Mapping[str, Any]) -> None:
-    """Tables of `conduct_of`."""
+    """Print tables of `conduct_of`."""
     for title, columns in (
         ("commands", ("changes_hz", "sign_changes_hz", "at_a_limit")),
         ("neurons", ("neurons", "never", "always")),
@@ -157,7 +157,7 @@ def print_conduct(found: Mapping[str, Any]) -> None:
 
 
 # processes ---------------------------------------------------------------------------------------------------
-_player: Player | None = None  # of a process that `in_processes` started
+_player: Player | None = None  # that of a process of `in_processes`
 
 
 def _begin(world: World) -> None:
@@ -172,9 +172,10 @@ def _play(who: str, seed: int) -> dict[str, Any]:
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, Any]]]:
-    """Play the tasks in ``jobs`` processes; each with its row as soon as it is over. Ended early, it ends them.
+    """Play the tasks in ``jobs`` processes; yields each with its row as soon as it has ended. Closing the iterator
+    early stops the processes.
 
-    Raises what an episode raised, and RuntimeFault where a process died.
+    Raises what an episode raised, and RuntimeFault if a process died.
     """
     context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
@@ -197,7 +198,8 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Iterator[tup
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Processes started within it ignore Ctrl-C, which goes to all processes of a terminal; the parent ends them."""
+    """Processes started within this context ignore Ctrl-C, which a terminal sends to all its processes; the parent
+    stops them."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

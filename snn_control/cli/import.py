@@ -1,4 +1,4 @@
-"""``snn_control import``: read a NIR file in a framework's dialect, compare it, make a controller of it."""
+"""``snn_control import``: read a NIR file in a framework's dialect, compare it with the original, make a controller."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Exit code: 0 done, or identical; 1 different; 2 bad input.
 """
 UNBOUNDED = (-math.inf, math.inf)
 EACH = "a number, or one for each of its numbers"
-#: options of the controller that `--out` writes
+#: options for the controller that `--out` writes
 SURROUNDINGS: dict[str, dict[str, Any]] = {
     "--period": {"type": number(1e-9, " s"), "metavar": "SECONDS", "help": "control period [s]: whole steps"},
     "--steps-per-tick": {"type": whole(1), "metavar": "T", "help": "network steps a tick: period = T dt"},
@@ -130,8 +130,8 @@ def hints(imported: Imported) -> None:
 
 
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
-    """Print whether the network does what the original did, and which other dialects and options do where it does not;
-    returns whether it does."""
+    """Print whether the network behaves as the original, and if not, which dialects and options would; returns
+    whether it does."""
     from ..nir.trial import try_others
     from ..nir.verification import load_activity, verify
 
@@ -159,7 +159,7 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
 
 
 def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
-    """Notes on a controller file: the origin of its period, and what is missing."""
+    """Remarks on a controller file: the origin of its period, and what is missing."""
     from ..nir.importing import DIALECTS
 
     points = []
@@ -175,7 +175,7 @@ def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
 
 
 def controller_of(imported: Imported, options: argparse.Namespace) -> ControllerSpec:
-    """A ControllerSpec: the input's values drive the network, the outputs are decoded."""
+    """A ControllerSpec in which the input's values drive the network and the outputs are decoded."""
     from ..controller_file import ControllerSpec
     from ..nir.surroundings import outputs_of, steps_of, value_inputs
 
@@ -184,21 +184,21 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
         inputs = value_inputs(imported, options.input_scale, options.input_offset)
         limits = tuple(options.output_limits)
         outputs = outputs_of(imported, steps, options.readout, options.output_scale, limits)
-    except DescriptionError as error:  # the library's arguments are named as the options
+    except DescriptionError as error:  # the library's arguments have the names of the options
         raise DescriptionError("--" + error.path.replace("_", "-"), error.value, error.rule, error.fix) from None
     period, reset = options.period or steps * imported.dt, options.reset_each_tick
     return ControllerSpec(period, imported.dt, inputs, imported.network, outputs, reset_each_tick=reset)
 
 
 def read(options: argparse.Namespace) -> Imported:
-    """The network; raises DescriptionError, which names the dialects that can be meant where none was given."""
+    """The network; raises DescriptionError, which names possible dialects if none was given."""
     from ..nir import import_nir
     from ..nir.importing import DIALECTS
     from ..nir.trial import fitting
 
     dt, table = options.dt, DIALECTS.get(options.dialect)
     if not dt and options.period and options.steps_per_tick and table and table.counts:
-        dt = options.period / options.steps_per_tick  # the neurons count steps, so a step may last as long as fits
+        dt = options.period / options.steps_per_tick  # neurons that count steps accept any length of the step
     try:
         return import_nir(options.file, options.dialect, dt, dict(options.option))
     except DescriptionError as error:
@@ -209,7 +209,7 @@ def read(options: argparse.Namespace) -> Imported:
 
 
 def command(options: argparse.Namespace, file: str) -> str:
-    """The command that reads the file in this way."""
+    """The command that reads the file with these options."""
     said = ["snn_control import", file, *([f"--dialect {options.dialect}"] if options.dialect else [])]
     said += [f"--option {key}={value}" for key, value in options.option]
     for name, arguments in {"--dt": {}, **SURROUNDINGS}.items():

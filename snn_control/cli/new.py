@@ -1,4 +1,4 @@
-"""``snn_control new``: a commented controller file to start from."""
+"""``snn_control new``: write a commented controller file to start from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ examples:
   snn_control new lander.yaml --env LunarLander-v3 --arg continuous=true
 """
 LEAST, MOST = 8, 65535  # pixels of a side: the template has 8 x 8 cells
-SIZE, WEIGHT = (640, 480), 0.3  # as they stand in the template
+SIZE, WEIGHT = (640, 480), 0.3  # values in the template
 
 
 def camera_size(text: str) -> tuple[int, int]:
@@ -54,12 +54,12 @@ def add_to(commands: Any) -> None:
 
 
 def template(size: tuple[int, int] | None) -> str:
-    """The text of a controller file: for numbers, or for the events of a camera of this size."""
+    """The text of a controller file for numbers, or for the events of a camera of this size."""
     name = "controller.yaml" if size is None else "events.yaml"
     text = files("snn_control").joinpath("templates", name).read_text(encoding="utf-8")
     if size is None:
         return text
-    # an edge that passes a cell gives events along its whole side
+    # an edge that passes a cell causes events along its whole length
     weight = WEIGHT * math.sqrt(math.prod(SIZE) / math.prod(size))
     text = text.replace(f"size: {list(SIZE)}", f"size: {list(size)}")
     return text.replace(f"weights: {WEIGHT}}}", f"weights: {weight:.2g}}}")
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     for flag, value in (("--arg", options.arg), ("--seed", options.seed), ("--steps", options.steps)):
         if value not in (None, []) and options.env is None:
             raise DescriptionError(flag, value, "goes with --env", "say for which environment")
-    check_new(options.file)  # now, not after an environment was played
+    check_new(options.file)  # before the environment is played
     text = for_environment(options) if options.env is not None else template(options.events)
     if write_new(options.file, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")

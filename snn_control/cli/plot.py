@@ -1,4 +1,4 @@
-"""``snn_control plot``: pictures of a controller, and one page that holds them."""
+"""``snn_control plot``: figures of a controller, and a page that shows them."""
 
 from __future__ import annotations
 

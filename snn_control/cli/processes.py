@@ -1,4 +1,4 @@
-"""Node processes that a command starts, watches and ends; each writes a log into the run's folder."""
+"""Node processes that a command starts, watches and stops; each writes a log into the run's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["failure", "run_processes"]
 
 
 def failure(folder: Path, codes: Mapping[str, int]) -> str:
-    """Which process failed, and the last line that it wrote."""
+    """The process that failed, and the last line that it wrote."""
     said = []
     for name in (name for name, code in codes.items() if code):
         path = folder / f"{name}.log"
@@ -37,9 +37,9 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until one that is needed ends, end the others in order; exit codes by name.
+    """Start processes, wait until a needed one ends, stop the others in order; returns exit codes by name.
 
-    seconds : how long it will take, for the progress bar; None: not known
+    seconds : expected duration, for the progress bar; None: not known
     limit : raise RuntimeFault after so many seconds
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -47,9 +47,9 @@ def run_processes(
     from ..ros.launching import command_line, environment_of_child
 
     child = environment_of_child()
-    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # apart from other runs on this machine
+    child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # separate from other runs on this machine
     logs = [(folder / f"{p.name}.log").open("w") for p in processes]
-    # in sessions of their own: this process passes Ctrl-C on
+    # in sessions of their own: this process forwards Ctrl-C
     how: Any = {"stderr": subprocess.STDOUT, "start_new_session": True, "preexec_fn": end_with_parent}
     started = zip(processes, logs, strict=True)
     running = [subprocess.Popen(command_line(p), env=child, stdout=log, **how) for p, log in started]
@@ -72,14 +72,14 @@ def run_processes(
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this child if the command itself is killed."""
+    """Ask the kernel to end this child process if its parent is killed."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def end_process(process: subprocess.Popen) -> int:
-    """SIGINT, as launch does; SIGKILL only if that does not help."""
+    """Send SIGINT, as launch does, and SIGKILL only if that does not help."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

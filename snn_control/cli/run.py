@@ -1,4 +1,4 @@
-"""``snn_control run``: how well a controller does in a Gymnasium environment."""
+"""``snn_control run``: evaluate a controller in a Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ COLUMNS = {
     "seed": "seed", "steps": "steps", "return": "return", "us/step": "us_a_step", "spikes/s": "spikes_a_second",
     "syn.ops/s": "synaptic_operations_a_second", "faults": "faults", "safe": "safe_ticks",
 }  # fmt: skip
-MOST_ROWS = 20  # episodes that are shown one by one
-WORTH = 6.0  # s of remaining work from which on more processes, which start in about 3 s, save time
+MOST_ROWS = 20  # episodes that are shown individually
+WORTH = 6.0  # s of remaining work above which further processes, which start in about 3 s, save time
 
 
 def add_to(commands: Any) -> None:
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace, player: Player) -> None:
-    """Raises DescriptionError where controller, environment and options do not fit."""
+    """Raise DescriptionError if controller, environment and options do not fit."""
     check_fit(player.controller, player.env, options.file)
     for flag, path in (("--record", options.record), ("--video", options.video)):
         if path:
@@ -101,8 +101,8 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 def _play(
     options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], notes: list[str]
 ) -> int:
-    """Fill ``rows``, and ``notes`` with what was written; returns how many processes played. An interrupt keeps the
-    finished ones."""
+    """Fill ``rows``, and ``notes`` with the files that were written; returns the number of processes. After an
+    interrupt the completed episodes are kept."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -124,7 +124,8 @@ def _play(
 
 
 def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
-    """Play the first episode, and record it: its inputs, a video. ``notes`` gets what was written."""
+    """Play the first episode, and record its inputs and a video if asked; ``notes`` gets the files that were
+    written."""
     controller, world, video = player.controller, player.world, None
     recorder = InputLogRecorder(controller.bound) if options.record else None
     if options.video:
@@ -166,13 +167,13 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
 # output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The JSON object without times and processes."""
+    """The JSON object without times and number of processes."""
     rows, program = played[CONTROLLER], player.controller.program
     conduct = [row.pop("conduct") for row in rows]
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))
-    changed = options.arg or options.steps  # a threshold is for whole episodes of the unchanged environment
+    changed = options.arg or options.steps  # the threshold applies to whole episodes of the unchanged environment
     return {
         "environment": options.env,
         "arguments": options.arg,
@@ -246,9 +247,9 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
-    """What the environment says of its episodes, one by one or, of many, their mean and largest.
+    """Print the environment's scores: for each episode or, if there are many, mean and largest.
 
-    units : of the scores whose unit the environment's metadata say (``score_units``)
+    units : units of the scores for which the environment's metadata has one (``score_units``)
     """
     scores = list(dict.fromkeys(key for row in rows for key in row if key.startswith("score.")))
     if not scores:

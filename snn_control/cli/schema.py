@@ -1,4 +1,4 @@
-"""``snn_control schema``: the JSON Schema of controller files, for editors."""
+"""``snn_control schema``: write the JSON Schema of controller files, for editors."""
 
 from __future__ import annotations
 

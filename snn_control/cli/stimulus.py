@@ -1,4 +1,4 @@
-"""Options that choose a stimulus: an environment, a recording, or the default one."""
+"""Options that select a stimulus: an environment, a recording, or the default one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ stimulus:
   neither        1 s of a synthetic one, at random by --seed: an independent sinusoid over each number's range, and a
                  bright disc that wanders over an event camera's frame. No robot sees that: it proves little
 """
-SECONDS, MOST_TICKS = 10.0, 2_000  # of an environment
+SECONDS, MOST_TICKS = 10.0, 2_000  # limits for an environment
 
 
 def add_stimulus(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add the options."""
     parser.add_argument("--env", metavar="ID", help="environment in which it is to act, or module:ID")
     add_shared(parser, "--arg")
     parser.add_argument("--input", metavar="FILE", help="recording to take the inputs from")
@@ -39,7 +39,7 @@ def add_stimulus(parser: argparse.ArgumentParser) -> None:
 
 
 def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
-    """The stimulus that the options of `add_stimulus` ask for; raises DescriptionError."""
+    """The stimulus that the options of `add_stimulus` select; raises DescriptionError."""
     if options.env is not None and options.input is not None:
         raise DescriptionError("--input", options.input, "does not go with --env", "give one of them")
     if options.arg and options.env is None:

@@ -119,7 +119,7 @@ def _file(options: argparse.Namespace) -> int:
     first = 1 if options.seed is None else options.seed
     if options.seeds > 1 or options.ray is not None:
         return _seeds(options, range(first, first + options.seeds), asked, folder, out)
-    with redirect_stdout(sys.stderr), display([path.stem]) as shown:  # environments print, too
+    with redirect_stdout(sys.stderr), display([path.stem]) as shown:  # environments may print
         trained = train(**asked, seed=first, run=folder, progress=lambda phase: shown.phase(path.stem, phase))
     if 0 < trained.steps == trained.resumed:
         print(f"{folder}: {trained.steps:,} steps were trained before, and are all: only evaluated", file=sys.stderr)
@@ -135,11 +135,11 @@ def _ended(early: bool) -> int:
 
 
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
-    """Train with several seeds: a file for each, and the one that is best in validation once more as ``out``."""
+    """Train with several seeds: one file for each, and a copy of the one with the best validation as ``out``."""
     from ..training.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
-    # Ray prints what it thinks of dead workers; the standard output is for the report
+    # Ray reports dead workers on standard output, which is for our report
     with redirect_stdout(sys.stderr), display(names) as shown:
         where = {"run": folder, "workers": options.workers, "ray": options.ray}
         outcomes = train_seeds(seeds=seeds, **asked, **where, progress=shown.phase, died=shown.died)
@@ -159,7 +159,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
-    """The first lines of the trained file: how it was made, and how good it is."""
+    """The first lines of the trained file: how it was made, and its score."""
     given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
@@ -176,7 +176,7 @@ def _tell(
     out: Path,
     arguments: dict[str, Any],
 ) -> None:
-    """How good the controller of the best seed is, and those of all seeds where there are several; and a page of it."""
+    """Report the scores of the best seed and, if there are several, of all seeds; write a page on the best one."""
     import numpy as np
 
     from .episodes import print_conduct
@@ -242,7 +242,7 @@ def _spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Sequence[int]) -> dict[str, dict[str, float]]:
-    """What chance and the environment's own baselines get on the same episodes."""
+    """Scores of chance and of the environment's own baselines on the same episodes."""
     import numpy as np
 
     from .episodes import Player, World
@@ -255,7 +255,7 @@ def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Sequence[int
 
 # a recipe --------------------------------------------------------------------------------------------------------
 def command_of(options: argparse.Namespace) -> str:
-    """The command that makes the same controller again, without options that do not change it."""
+    """The command that trains the same controller, without options that do not change the result."""
     given: list[tuple[str, int, int | None]] = [("generations", options.generations, 15)]
     if options.generations > 0:
         given += [("population", options.population, None), ("episodes", options.episodes, 3)]

@@ -1,4 +1,4 @@
-"""How training gets on, on standard error: a bar a run on a terminal, and elsewhere a line a phase."""
+"""Progress of training on standard error: a bar for each run on a terminal, otherwise a line for each phase."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def display(names: Sequence[str]) -> Iterator[Display]:
 
 
 class Display:
-    """See `display`."""
+    """Progress of several runs, see `display`."""
 
     def __init__(self, bars: Any, names: Sequence[str]) -> None:
         self._bars = bars
         self._lines = {name: bars.add_task(f"{name}: compiling", total=None) for name in names}
 
     def phase(self, name: str, phase: Phase) -> None:
-        """A run has got a phase further."""
+        """Show that a run has completed a phase."""
         for line in phase.warnings:
             self.say(f"warning: {line}" if len(self._lines) == 1 else f"warning: {name}: {line}")
         state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes a step"
@@ -42,7 +42,7 @@ class Display:
             self.say(f"{name}: {phase.steps} of {phase.budget} steps, {phase.seconds:.0f} s: {state}")
 
     def died(self, name: str, why: str) -> None:
-        """A run's worker is gone, and will be replaced."""
+        """Show that a run's worker has died and will be replaced."""
         self.say(f"{name}: its worker died ({why}); the next one goes on from its checkpoint")
 
     def say(self, line: str) -> None:

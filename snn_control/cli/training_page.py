@@ -1,4 +1,4 @@
-"""The page that ``snn_control train`` ends with: an episode is played for it, with what it takes to draw it."""
+"""The page that ``snn_control train`` writes at the end; an episode is played for it."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ if TYPE_CHECKING:
 
 __all__ = ["make_page"]
 
-MOST_STEPS = 1_000  # of the episode
-FPS, PICTURES, WIDEST = 10.0, 100, 360  # of the video: at most, as its size is that of the page
-PATIENCE = 4.0  # s, for drawing them
+MOST_STEPS = 1_000  # longest episode
+FPS, PICTURES, WIDEST = 10.0, 100, 360  # limits of the video, which is embedded in the page
+PATIENCE = 4.0  # s, longest time for drawing the frames
 
 
 def make_page(
     folder: Path, file: Path, env: str, arguments: Mapping[str, Any], runs: Mapping[str, Trained],
     scores: Mapping[str, Mapping[str, float]], compared: Mapping[str, Any], conduct: Mapping[str, Any],
 ) -> Path | None:  # fmt: skip
-    """Write the page into a run's folder; None, and a line on stderr, where that fails: nothing depends on it.
+    """Write the page into a run's folder. If that fails, print one line on stderr and return None: training does not
+    depend on it.
 
     file : the trained controller
-    runs : name of a run, the one that is kept first
+    runs : name of a run -> result, the selected one first
     scores, compared : as `Training` has them
-    conduct : of `conduct_rows`
+    conduct : as `conduct_rows` returns it
     """
     kept = next(iter(runs.values()))
     e = kept.evaluation
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with redirect_stdout(sys.stderr):  # environments print
+        with redirect_stdout(sys.stderr):  # environments may print
             activity, video = _episode(kept, env, arguments, int(e.seeds[0]), float(e.returns[0]))
         given = [f"{key} = {value}" for key, value in arguments.items()]
         training = Training(
@@ -65,7 +66,7 @@ def make_page(
             video=video,
         )
         write_training_page(folder / REPORT, training)
-    except Exception as error:  # of an environment or a drawing library, or one that is not installed
+    except Exception as error:  # from an environment, a drawing library, or a missing package
         print(f"no page: {reason(error)}", file=sys.stderr)
         return None
     return folder / REPORT
@@ -74,7 +75,7 @@ def make_page(
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
 ) -> tuple[Activity, Clip | Omitted]:
-    """What the controller does in the episode of a seed, and a video of it, or why there is none."""
+    """The activity in the episode of a seed, and a video of it, or why there is none."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -94,7 +95,7 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """The environment; a video of it, or None and why there is none."""
+    """The environment; a video of it, or None and the reason why there is none."""
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"
@@ -104,7 +105,7 @@ def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tup
     try:
         video.picture()
         begin = time.perf_counter()
-        video.picture()  # the first one takes longer
+        video.picture()  # the first one takes longer than the others
     except DescriptionError as error:
         video.discard()
         return plain, None, error.rule

@@ -1,6 +1,6 @@
 """Bound: a Program with a state and an io block of its own, ready to run.
 
-Here places become addresses, and every bound is checked: what a bound table leads to may be called blindly.
+Here places become addresses, and every bound is checked, so that the tick can follow a bound table without checks.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
 
 def address_of(place: Place, blocks: Blocks) -> int:
-    """Address of a place in its block; raises ProgramError where it lies outside."""
+    """Address of a place in its block; raises ProgramError if it is outside."""
     p, block = place, blocks.get(place.kind)
     try:
         shaped = all(operator.index(n) >= 0 for n in p.shape)
         shaped = shaped and operator.index(p.offset) % np.dtype(p.dtype).itemsize == 0
-    except (TypeError, ZeroDivisionError):  # of a shape, or a dtype, that is none
+    except (TypeError, ZeroDivisionError):  # an invalid shape or dtype
         shaped = False
     if block is None or not shaped or p.offset < 0 or p.offset + p.n_bytes > block.size:
         raise ProgramError(f"a place of shape {p.shape}, dtype {p.dtype}, at {p.offset} lies outside its block")
@@ -43,10 +43,10 @@ def address_of(place: Place, blocks: Blocks) -> int:
 
 
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """The table of a Program over these blocks, and the kind of block that each word of it leads into.
+    """The table of a Program for these blocks, and the kind of block that each word of it refers to.
 
-    Returns (1 + operations, WORDS) int64 at a multiple of 64 bytes, and the same shape uint8: PROGRAM, STATE or IO,
-    NUMBER where it is no address of a block. Raises ProgramError where the two do not fit.
+    Returns (1 + operations, WORDS) int64 at a multiple of 64 bytes, and uint8 of the same shape: PROGRAM, STATE or IO,
+    or NUMBER if it is no address in a block. Raises ProgramError if Program and blocks do not fit.
     """
     operations = program.operations
     sections = [o.section for o in operations]
@@ -67,7 +67,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
-    """A word of a row of the table: a number, or the address of a place and its kind of block."""
+    """Write a word of a row of the table: a number, or the address of a place and its kind of block."""
     if isinstance(value, Place):
         row[word], kinds[word] = address_of(value, blocks), value.kind
     else:
@@ -89,7 +89,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Refuse rows that would lead their kernels out of their arrays, or into those of others; and drivers so."""
+    """Refuse rows that would make a kernel or a driver leave its arrays, or use those of others."""
     rows = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
@@ -98,7 +98,7 @@ def check_rows(program: Program, blocks: Blocks) -> None:
 
 
 def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
-    """Refuse a restart of what is no part of the network, or of a part of what kernels follow."""
+    """Refuse to restart what is no part of the network, or part of an array that kernels follow."""
     parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
@@ -116,14 +116,14 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
-    """A place as checks see it."""
+    """The `Array` of a place, for checks."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
     return Array(data, (place.kind, place.offset), constant=place.kind == PROGRAM, given=place.kind == IO)
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
-    """The operands of a row, checked by themselves."""
+    """The operands of a row, each checked separately."""
     where = f"{operation.kernel} of {operation.label}"
     seen: list[int | Array] = []
     for operand in operation.operands:
@@ -145,7 +145,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
     """Slot and numbers of a value input, or slot and columns of an events input, in an io block.
 
-    Raises ProgramError where the Program has no such input.
+    Raises ProgramError if the Program has no such input.
     """
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
@@ -154,7 +154,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """``take(x)`` into a value input (`snn_control.engine.calls`), ``take(t, x, y, p)`` into an events input
+    """``take(x)`` for a value input (`snn_control.engine.calls`), ``take(t, x, y, p)`` for an events input
     (`snn_control.engine.take_events`)."""
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
@@ -165,18 +165,18 @@ def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputF
 class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
-    rows : None, or of how many states and io blocks side by side, each with a table of its own
+    rows : None, or the number of states and io blocks, each with a table of its own
 
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
     constants : the Program's own, read-only
     tables : (1 or rows, 1 + operations, WORDS) int64
-    table : address of the first of them, which `tick` and steppers run
-    tick : ``tick()`` runs one tick on what stands in the io block. It is a builtin that holds the interpreter lock for
-        as long as the tick takes, and costs 0.03 us; nothing is left to check in it. It keeps the blocks alive, not
-        this object. For long runs without the lock there are `snn_control.batch.Batch` and the loop's mode "free".
+    table : address of the first table, which `tick` and steppers run
+    tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock for
+        the duration of the tick and costs 0.03 us of overhead; it checks nothing. It keeps the blocks alive, but not
+        this object. For long runs without the lock use `snn_control.batch.Batch` or the loop's mode "free".
 
-    Threads may share `tick` and steppers: each call is done alone. A reset, a restore and what is written through views
-    are not: hold a lock, as `snn_control.controller.Controller` does. While a loop runs the table nobody else ticks.
+    Threads may share `tick` and steppers, whose calls are serialised. Resets, restores and writes through views are
+    not: use a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.
     """
 
     def __init__(self, program: Program, rows: int | None = None) -> None:
@@ -200,14 +200,16 @@ class Bound:
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy or a pickle gets a table of its own: addresses lead into one object's blocks alone."""
+        """A copy or an unpickled object gets a new table, because addresses are valid for one object's blocks only."""
         return _again, (self.program, self.rows, self.state, self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
-        """``step(x)``: give the value input ``name`` a sample that arrives now, then one tick.
+        """``step(x)``: give the value input ``name`` a sample that arrives now, then run one tick.
 
-        x : (size,) float32 or float64, C-contiguous; anything else raises InputError and nothing happens. A builtin as
-        `tick` is, for drivers whose input is an array already. Raises ProgramError if there is no such input.
+        x : (size,) float32 or float64, C-contiguous; anything else raises InputError and changes nothing
+
+        It is a builtin like `tick`, for drivers whose input is already an array. Raises ProgramError if there is no
+        such input.
         """
         slot, data = input_arrays(self.program, self.io, name, "value")
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
@@ -217,34 +219,34 @@ class Bound:
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """The array of that name, or at that place, a live view; with rows that of each, (rows, ...). A constant is
-        shared and read-only."""
+        """A live view of the array with that name, or at that place; with rows (rows, ...). Constants are shared and
+        read-only."""
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
         part = block[..., place.offset : place.offset + place.n_bytes]
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Back to the initial state, all ``rows`` or those of an index; the io block is cleared."""
+        """Reset all ``rows``, or those of an index, to the initial state, and clear their io blocks."""
         self.state[rows] = self.program.initial_state
         self.io[rows] = 0
         self._ask_for_nothing(rows)
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
-        """Set the control words of the io block to those the state has taken, so that no request is pending."""
+        """Set the control words of the io block to those in the state, so that no request is pending."""
         if "control" in self.program.names:
             self.array("control")[rows] = as_taken(self.array("controlled")[rows])
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
-        """Continue from a copy of `state`; raises ProgramError where it does not fit, and is then as it was.
+        """Continue from a copy of `state`; raises ProgramError and changes nothing if it does not fit.
 
-        With rows: from as many states, or from one for all.
+        With rows: from one state for each row, or one for all.
         """
-        state = np.array(state)  # nobody changes it between the check and the copy
+        state = np.array(state)  # a copy, which nothing can change between check and use
         size = self.program.initial_state.size
         if state.dtype != np.uint8 or state.shape[-1:] != (size,) or state.ndim > self.state[rows].ndim:
             raise ProgramError(f"a state of {state.shape} {state.dtype}: this Program's has {size} uint8")
-        for one in state.reshape(-1, size):  # what kernels follow, and the guard's last command
+        for one in state.reshape(-1, size):  # values that kernels follow, and the guard's last command
             check_rows(self.program, {**self._blocks, STATE: one})
         self.state[rows] = state
         self._ask_for_nothing(rows)

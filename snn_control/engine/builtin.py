@@ -1,4 +1,4 @@
-"""What snn_control itself brings, by the names of controller files and Programs."""
+"""The kernels and descriptions of snn_control itself, by their names in controller files and Programs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Builtins: compiled functions that Python calls at once, without the argument dispatch of a numba function.
+"""Builtins: compiled functions that Python calls without the argument dispatch of a numba function.
 
-A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Ours is an array of int64
-words: addresses, and `keep`, the objects that these lead into, so that a builtin can outlive everything else. The
-arrays that it is given are read through the fixed part of their C struct (PyArrayObject, PyArray_Descr), which NumPy
-keeps from version to version; nothing is read of an object of another type. It holds the interpreter lock.
+A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Our ``self`` is an array of
+int64 words: addresses, and `keep`, the objects that own the memory there, so that a builtin can outlive everything
+else. Arrays that it gets as arguments are read through the fixed part of their C struct (PyArrayObject, PyArray_Descr),
+which NumPy keeps stable; objects of other types are not read. A builtin holds the interpreter lock.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = [
 METH_NOARGS, METH_O, METH_FASTCALL = 0x4, 0x8, 0x80
 HEAD = object.__basicsize__  # bytes of PyObject_HEAD, whose last word is the type
 TYPE, DATA, DIMENSIONS, SHAPE, STRIDES, DESCR, FLAGS = HEAD - 8, *(HEAD + k for k in (0, 8, 16, 24, 40, 48))
-BYTE_ORDER, NUMBER = HEAD + 10, HEAD + 12  # of a PyArray_Descr
+BYTE_ORDER, NUMBER = HEAD + 10, HEAD + 12  # in a PyArray_Descr
 C_CONTIGUOUS_AND_ALIGNED, NATIVE, FLOAT, DOUBLE = 0x101, ord("="), 11, 12
 
 
 def _result(make: Callable, *arguments: Any) -> tuple:
-    """Typing and code of an intrinsic that gives the address of a new reference."""
+    """Typing and code of an intrinsic that returns the address of a new reference."""
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -45,19 +45,19 @@ def _result(make: Callable, *arguments: Any) -> tuple:
 
 @intrinsic
 def none(typingctx):
-    """None, to be returned."""
+    """None, as a return value."""
     return _result(lambda api, builder: api.make_none())
 
 
 @intrinsic
 def is_true(typingctx, value):
-    """True or False, to be returned."""
+    """True or False, as a return value."""
     return _result(lambda api, builder, value: api.bool_from_bool(value), types.boolean)
 
 
 @intrinsic
 def refuse(typingctx, exception, text):
-    """Raise: the address of an exception's class and of a text that ends with a zero byte; 0, to be returned."""
+    """Raise an exception, from the address of its class and that of a text that ends with a zero byte; returns 0."""
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -97,24 +97,24 @@ class _Method(ctypes.Structure):
     ]  # fmt: skip
 
 
-_methods: dict[Callable, _Method] = {}  # a builtin points to its method: kept for ever
+_methods: dict[Callable, _Method] = {}  # a builtin points to its method, which must never be freed
 _new = ctypes.pythonapi.PyCFunction_NewEx
 _new.restype, _new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
 
 
 def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Callable:
-    """A builtin over ``function(self, argument)``, or ``function(self, arguments, count)`` for METH_FASTCALL.
+    """A builtin that calls ``function(self, argument)``, or ``function(self, arguments, count)`` for METH_FASTCALL.
 
-    words : int64, what the function finds behind its ``self``; only read from now on
+    words : int64, which the function finds in its ``self``; read-only from now on
     keep : objects to keep alive
     """
-    from .compile import compile_callback  # which the digest of compiled code does not depend on
+    from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
 
     method = _methods.get(function)
     if method is None:
         signature = f"int64({', '.join(['int64'] * (3 if kind == METH_FASTCALL else 2))})"
         name, doc = function.__name__.encode(), (function.__doc__ or "").encode()
-        # whichever thread is first: the others' go, before anything points to them
+        # the first thread wins: the methods of others are dropped before anything points to them
         method = _methods.setdefault(function, _Method(name, compile_callback(function, signature), kind, doc))
     owner = words.reshape(-1).view(_Words)
     owner.setflags(write=False)
@@ -123,7 +123,7 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
 
 
 def call_tick(owner, _):
-    """One tick on what stands in the io block."""
+    """Run one tick on the contents of the io block."""
     tick(words_of(owner))
     return none()
 
@@ -135,7 +135,7 @@ def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
 
 @register_jitable(forceinline=True)
 def nothing_came(address, period):
-    """No sample in this tick: the one before is a ``period`` [ns] older."""
+    """Mark a tick without a sample: the last sample becomes older by a ``period`` [ns]."""
     slot = i64(address, SLOT_WORDS)
     clear_marks(slot)
     count_age(slot, period, 0)
@@ -143,7 +143,7 @@ def nothing_came(address, period):
 
 @register_jitable(forceinline=True)
 def take_sample(x, address, to, n, array_type):
-    """Whether ``x`` is a C-contiguous (n,) array of float32 or float64, which is then the sample of the slot."""
+    """Copy ``x`` into the slot if it is a C-contiguous (n,) array of float32 or float64; returns whether it is."""
     number = 0
     if is_vector(x, array_type) and load_i64(load_i64(x + SHAPE)) == n:
         if load_i32(x + FLAGS) & C_CONTIGUOUS_AND_ALIGNED == C_CONTIGUOUS_AND_ALIGNED:
@@ -165,7 +165,7 @@ def take_sample(x, address, to, n, array_type):
 
 
 def take_value(owner, x):
-    """take(x) -> whether x is None or a sample, and was taken."""
+    """take(x) -> whether x was accepted: None, or a sample."""
     o = i64(words_of(owner), 6)
     if x == o[4]:
         nothing_came(o[0], o[5])
@@ -176,15 +176,15 @@ def take_value(owner, x):
 def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
     """``take(x)`` for a value input: its io slot and its numbers.
 
-    It takes a C-contiguous (n,) float32 or float64, which arrives now, or None, which did not arrive, and gives True;
-    anything else gives False and nothing is done.
+    It accepts a C-contiguous (n,) array of float32 or float64, a sample that arrives now, or None, no sample, and
+    returns True. For anything else it returns False and does nothing.
     """
     words = [slot.ctypes.data, data.ctypes.data, data.size, id(np.ndarray), id(None), period_ns]
     return builtin(take_value, METH_O, np.array(words, np.int64), slot, data, *keep)
 
 
 def call_step(owner, x):
-    """Give an input's sample, then one tick."""
+    """Give an input a sample, then run one tick."""
     o = i64(words_of(owner), 7)
     if not take_sample(x, o[1], o[2], o[3], o[4]):
         return refuse(o[5], o[6])

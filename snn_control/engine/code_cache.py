@@ -1,8 +1,8 @@
-"""Compiled code on disk: an entry is whole and as it was written, or it is not there.
+"""Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
 
-An entry is one file: a digest, then what a function is made of. It is written under another name, flushed to the
-disk and renamed, and its digest is compared before anything of it is run. Whatever goes wrong with the disk costs the
-time of a compilation and a `CacheWarning`, never the start of a controller.
+An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
+disk and renamed, and its digest is checked before the code is run. Any problem with the disk costs the time of a
+compilation and a `CacheWarning`, but never prevents the start of a controller.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _said: set[str] = set()
 
 
 def _say_once(what: str, text: str) -> None:
-    """Warn of ``what``, a kind of trouble, once in this process: all functions have the same."""
+    """Warn of ``what``, a kind of problem, once in this process: all functions have the same problem."""
     if what not in _said:
         _said.add(what)
         warnings.warn(text, CacheWarning, stacklevel=2)
 
 
 def cache_folder() -> Path:
-    """Where compiled functions are kept: ``$SNN_CONTROL_CACHE``, else ``$XDG_CACHE_HOME/snn_control``.
+    """The folder of compiled functions: ``$SNN_CONTROL_CACHE``, or ``$XDG_CACHE_HOME/snn_control``.
 
-    Raises RuntimeError where there is neither, nor a home.
+    Raises RuntimeError if neither of these nor a home folder is known.
     """
     base = os.environ.get("SNN_CONTROL_CACHE")
     if base:
@@ -47,18 +47,18 @@ def cache_folder() -> Path:
 
 
 def usable_folder() -> Path | None:
-    """`cache_folder`; where nothing can be written there, one of this user in the temporary directory, else None."""
+    """`cache_folder`; if it is not writable, a folder of this user in the temporary directory, or None."""
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
         why = f"{folder}: is not writable"
-    except (OSError, RuntimeError) as error:  # of a home that nobody knows
+    except (OSError, RuntimeError) as error:  # the user may have no known home
         why = str(error)
     fix = "set SNN_CONTROL_CACHE to a folder that you can write to"
     try:
-        fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"  # of which there may be none
+        fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"  # there may be none
         _make_private(fallback)
     except OSError as error:
         _say_once("no folder", f"compiled code is not kept, each start compiles: {why}, and {error}; {fix}")
@@ -68,7 +68,7 @@ def usable_folder() -> Path | None:
 
 
 def _make_private(folder: Path) -> None:
-    """A folder that only this user can write to: what lies there is run."""
+    """Create a folder that only this user can write to: code in it is run."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
@@ -81,7 +81,7 @@ class CodeFile:
     """The code of one function on disk.
 
     folder : where to keep it; None: nowhere
-    name : of the function, for people
+    name : name of the function, for readers of the folder
     key : with the processor, all that the code depends on besides the folder
     """
 
@@ -92,7 +92,7 @@ class CodeFile:
         self._path = folder and folder / f"{name}.{digest}.code"
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """What ``make`` makes of the code, given to `write` at another time; None where there is none."""
+        """The result of ``make`` for the code that `write` has stored; None if there is none."""
         if self._path is None:
             return None
         try:
@@ -103,7 +103,7 @@ class CodeFile:
             made = make(*pickle.loads(code))
         except FileNotFoundError:
             return None
-        except Exception as error:  # of a disk, or of a numba that writes otherwise
+        except Exception as error:  # from the disk, or from a numba with another format
             _say_once("damaged", f"{self._path}: compiled code is damaged, and compiled again: {error}")
             return None
         self.hit = True

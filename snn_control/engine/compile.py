@@ -1,10 +1,10 @@
-"""Compile a function to a C callback once, and never run a stale one.
+"""Compile a function to a C callback once, and never run outdated code.
 
-numba's cache looks at the modification time of the one file that a function stands in: it misses an
-edit in a file whose functions were inlined. Code is therefore kept in a folder (`code_cache`) that is named by a digest
-of the function's module, of every module of functions that it uses, and of what those import from their own package
-or from this one (a constant is compiled in as well). `compilations` counts what was compiled and what came from
-the cache, so that tests can tell. Any thread may compile; one does at a time, and the code stays where it is.
+numba's cache uses the modification time of the file that a function is in, so it misses edits in files whose functions
+were inlined. Code is therefore kept in a folder (`code_cache`) whose name is a digest of the function's module, of
+every module of functions that it uses, and of what those import from their own package or from this one (constants are
+compiled in as well). `compilations` records for tests what was compiled and what came from the cache. Any thread may
+compile; one does at a time, and code is never moved or freed.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _imports(name: str) -> tuple[str, ...]:
 
 
 def _at_load(node: ast.AST) -> Iterator[ast.stmt]:
-    """Statements that run when a module is loaded: what a function imports depends on what a process did before."""
+    """Statements that run when a module is loaded; imports within functions depend on what the process did before."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             yield from _at_load(ast.Module(child.orelse, []))
@@ -94,9 +94,9 @@ def _at_load(node: ast.AST) -> Iterator[ast.stmt]:
 def source_digest(module: pytypes.ModuleType) -> str | None:
     """Digest of the sources that a function of ``module`` is compiled from, and of the compiler.
 
-    None where one of them changed while this process ran: what was imported is not what stands in the file now. An
-    upgrade may keep the time of modification, but not that of the change of the inode. A time beyond now is of another
-    clock, and says nothing.
+    None if one of them changed while this process was running, because what was imported may differ from the file. The
+    change time of the inode is compared too, because an upgrade may preserve the modification time. A time in the
+    future comes from another clock, and is ignored.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -109,8 +109,8 @@ def source_digest(module: pytypes.ModuleType) -> str | None:
 
 
 def _code_file(function: Callable, key: str) -> CodeFile:
-    """Where the code of a function is kept; nowhere after an edit in a running process: the digest of the new source
-    must not name the code of the old one."""
+    """Where the code of a function is kept; nowhere after an edit in a running process, because the digest of the
+    new source must not refer to code of the old one."""
     module, base = sys.modules[function.__module__], usable_folder()
     digest = base and source_digest(module)
     folder = base / digest if base and digest else None
@@ -122,7 +122,7 @@ _compiling = threading.RLock()
 
 
 def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -> Any:
-    """The one compiled form of a function in this process, made at the first call; it stays alive as long as that."""
+    """The compiled form of a function in this process; it is made at the first call and kept for ever."""
     found = _made.get((function, signature))
     if found is None:
         with _compiling:
@@ -138,8 +138,8 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
 def compile_callback(function: Callable, signature: str) -> int:
     """Address of ``function`` as a C callback of ``signature``, e.g. ``"void(int64)"``.
 
-    The function must be a plain module-level function. Compiled at the first call in this process,
-    or taken from the cache; it stays alive as long as the process.
+    The function must be a plain module-level function. It is compiled at the first call in this process, or taken from
+    the cache, and kept as long as the process runs.
     """
 
     def make(file: CodeFile) -> machine_code.Callback:
@@ -148,9 +148,9 @@ def compile_callback(function: Callable, signature: str) -> int:
     return _once(function, signature, make)[0]
 
 
-@functools.cache  # it is asked for again at each call of some
+@functools.cache  # some callers ask for it at each call
 def compile_function(function: Callable, signature: str) -> Callable:
-    """``function``, of one explicit signature, as a function that Python calls and that holds no interpreter lock."""
+    """``function``, compiled for one signature, as a Python callable that releases the interpreter lock."""
     try:
         arguments, result = normalize_signature(signature)
         prototype = ctypes.CFUNCTYPE(to_ctypes(result), *map(to_ctypes, arguments))
@@ -160,7 +160,7 @@ def compile_function(function: Callable, signature: str) -> Callable:
 
 
 class _Cache(NullCache):
-    """A `CodeFile` as numba's dispatchers ask for it."""
+    """Adapts a `CodeFile` to the interface of numba's dispatchers."""
 
     def __init__(self, file: CodeFile) -> None:
         self._file = file

@@ -1,16 +1,16 @@
-"""Control words: what is changed while a controller runs, an input of the tick as others are.
+"""Control words: inputs of the tick that change what a running controller does.
 
-They stand in the io block (``control``). The first two are written by who drives the ticks, the loop say; the others by
-any thread. At the beginning of a tick they are copied
-into the state (``controlled``), and all that the tick does, and what is recorded of it, follows the copy.
+They are in the io block (``control``). The first two are written by the driver of the ticks, such as the loop; the
+others by any thread. At the beginning of a tick they are copied into the state (``controlled``); the tick, and what is
+recorded of it, uses the copy.
 
 driver    what the driver reports: bits of the guard's reasons
-elapsed   periods that have passed since the last tick; 0 and 1 are the same
-release   how often an operator has asked to end a fault; one more is a request
-restart   how often the network was to begin anew; one more is a request
-learning  from here on a word a rule, in the order of the projections: 1 on, 0 off
+elapsed   periods that have passed since the last tick; 0 counts as 1
+release   number of times an operator has asked to end a fault; an increase is a request
+restart   number of times a restart of the network was asked for; an increase is a request
+learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
 
-The copy has the whole switch of each rule in place of its word.
+In the copy, each rule has its whole switch in place of its word.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ __all__ = [
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)
-#: words of a switch: the rule is on; it was on in the last step; weights it has visited so far
+#: words of a switch: the rule is on; it was on in the last step; number of weights visited so far
 ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int) -> tuple[int, int]:
-    """How many control words there are with so many learning rules: in the io block, and in the state."""
+    """Number of control words with ``rules`` learning rules: in the io block, and in the state."""
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules
 
 
 def as_taken(controlled: np.ndarray) -> np.ndarray:
-    """Control words (..., io words) that ask for nothing new, of those in the state (..., words)."""
+    """Control words (..., io words) that request nothing new, from those in the state (..., words)."""
     return np.concatenate([controlled[..., :LEARNING], controlled[..., LEARNING + ON :: SWITCH_WORDS]], axis=-1)

@@ -1,4 +1,4 @@
-"""What a Program says of itself to people and drivers. Written to and read from JSON here alone."""
+"""What a Program states about itself for people and drivers. Only this module converts it to and from JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class InputFacts:
     """An input.
 
     kind : "value" or "events"
-    size : of values how many, int; of events (width, height) [pixel], tuple[int, int]
-    capacity : events in a tick; filters : names of the filters, of which counters go by
+    size : number of values, int; for events (width, height) [pixel], tuple[int, int]
+    capacity : most events in a tick
+    filters : names of the filters, which are those of their counters
     """
 
     name: str
@@ -33,7 +34,7 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class OutputFacts:
-    """An output; actions : of an arg-max decoder, else 0."""
+    """An output; actions : number of actions of an arg-max decoder, otherwise 0."""
 
     name: str
     size: int
@@ -43,8 +44,8 @@ class OutputFacts:
 
 @dataclass(frozen=True)
 class PopulationFacts:
-    """A population, an encoder's neurons included; of one that fires the ring of its spike lists: bytes of a slot, how
-    many slots, and where the multiplicities stand in one (0: each neuron fires once a step)."""
+    """A population, or the neurons of an encoder; if it fires, also the ring of its spike lists: bytes of a slot,
+    number of slots, and offset of the multiplicities in a slot (0: each neuron fires once in a step)."""
 
     name: str
     size: int
@@ -58,12 +59,12 @@ class PopulationFacts:
 class CountedFacts:
     """What one counter of synaptic operations counts.
 
-    label : where it stands in the controller
-    kind : "accumulate" where a source is 0 or 1, else "multiply_accumulate"
+    label : its place in the controller
+    kind : "accumulate" if sources are 0 or 1, otherwise "multiply_accumulate"
     each : "step" or "tick", in which it runs once
-    synapses : what it would count each time if it skipped nothing
-    weights, zeros : how many weights it has, and how many of them are 0
-    precision : of the weights
+    synapses : number of operations if nothing is skipped
+    weights, zeros : number of its weights, and of those that are 0
+    precision : type of the weights
     """
 
     label: str
@@ -77,7 +78,7 @@ class CountedFacts:
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """A projection; used : synapses without those whose weight is 0 and stays so."""
+    """A projection; used : number of synapses without those whose weight is always 0."""
 
     pre: str
     post: str
@@ -88,7 +89,7 @@ class ProjectionFacts:
 
 @dataclass(frozen=True)
 class RuleFacts:
-    """A learning rule; title : of the projection, by which its arrays are called."""
+    """A learning rule; title : title of the projection, with which the names of its arrays start."""
 
     name: str
     rule: str
@@ -101,11 +102,11 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts of a controller built for one dt and period [s]; both are 0 where nothing is known.
+    """Facts of a controller built for one dt and period [s]; both are 0 if nothing is known.
 
     spiking : populations that fire, in the order of their counters
-    updates : state variables that decay in a step
-    repeat : for how many ticks an observation holds (`ControllerSpec.repeat`)
+    updates : number of state variables that decay in a step
+    repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)
     """
 
     dt: float = 0.0
@@ -129,9 +130,9 @@ NOTHING_KNOWN = Facts()
 
 
 def from_json(hint: Any, where: str, data: Any) -> Any:
-    """Data of JSON as a value of an annotation: a dataclass, a tuple of any length, a word or a number.
+    """JSON data as a value of an annotation: a dataclass, a tuple of any length, a word or a number.
 
-    Raises ProgramError where its form is another; ``where`` it stands.
+    Raises ProgramError if it has another form; ``where``: its place in the data.
     """
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)

@@ -1,4 +1,5 @@
-"""What compiled code does not take of Python (lists, other dtypes) into the io slot of an input, or an InputError."""
+"""Python values that compiled code does not accept (lists, other dtypes): copied into an input's io slot, or
+refused."""
 
 from __future__ import annotations
 
@@ -13,11 +14,11 @@ __all__ = ["give", "give_numbers"]
 
 
 def give(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
-    """Give an input a value that stands at ``path``; raises InputError where it does not fit.
+    """Give an input a value, which errors call ``path``; raises InputError if it does not fit.
 
-    take : of the input, see `snn_control.engine.bound.input_taker`
-    data : the numbers of a value input, float64; None of an events input
-    value : numbers; of events (n, 4) rows of t, x, y, p, or a tuple of the four arrays, t as in `Controller.step`
+    take : the input's function, see `snn_control.engine.bound.input_taker`
+    data : the numbers of a value input, float64; None for an events input
+    value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of the four arrays, t as in `Controller.step`
     """
     if data is not None:
         give_numbers(path, data, value)
@@ -35,7 +36,7 @@ def give(path: str, take: Callable[..., bool], data: np.ndarray | None, value: A
 
 
 def give_numbers(path: str, data: np.ndarray, value: Any) -> None:
-    """``data`` [float64] = the numbers of a value; raises InputError where they do not fit."""
+    """Copy the numbers of a value into ``data`` [float64]; raises InputError if they do not fit."""
     rule = f"must be {counted(data.size)}"
     try:
         given = np.asarray(value, np.float64)
@@ -48,7 +49,8 @@ def give_numbers(path: str, data: np.ndarray, value: Any) -> None:
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """What no compiled code reads (lists, float16, uint64, ...), or an InputError."""
+    """Columns of types that compiled code does not read (lists, float16, uint64, ...) as ones that it does; raises
+    InputError."""
     t, x, y, p = (np.asarray(column) for column in columns)
     if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
         shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"

@@ -1,7 +1,7 @@
-"""What a package adds to what controllers can be made of: kernels, and descriptions with their lowerings.
+"""What a package can add to controllers: kernels, and descriptions with their lowerings.
 
-A lowering says how a description becomes operations. Ours come as a `Plugin` too (`snn_control.engine.builtin`);
-``docs/plugins.md`` is the tutorial.
+A lowering says how a description becomes operations. Those of snn_control are a `Plugin` too
+(`snn_control.engine.builtin`); ``docs/plugins.md`` is the tutorial.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class NeuronLowering:
 
     kernel : name in the registry
     parameters : (description, dt [s]) -> the kernel's parameters by name, each a number or (n,) numbers; a list of them
-        where its row has any number of parameters without names
-    states : description -> word of a state array -> its dtype, or None where this description does without; "v" is the
-        membrane, "isyn" what synaptic currents add to
+        if its row has any number of parameters without names
+    states : description -> word of a state array -> its dtype, or None if this description does not use it; "v" is the
+        membrane, "isyn" receives synaptic currents
     options : (description, dt) -> numbers of the row by word
     multiple : description -> whether it can fire several times in a step; it then has a state "counts"
     initial : (description, v at reset) -> other states at reset that are not 0, by name
@@ -60,9 +60,9 @@ class NeuronLowering:
         return self.states(model).get("isyn") is not None
 
     def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
-        """(parameters, 1) float32, or (parameters, n) where one of them is given for each neuron.
+        """(parameters, 1) float32, or (parameters, n) if one of them is given for each neuron.
 
-        names : of the kernel's parameters, in their order; raises ProgramError where others are given
+        names : the kernel's parameters, in their order; raises ProgramError if others are given
         """
         given = self.parameters(model, dt)
         if isinstance(given, Mapping):
@@ -81,14 +81,14 @@ class NeuronLowering:
 class EncoderLowering:
     """How an encoder description becomes operations.
 
-    build : (builder, input, source) -> place of the currents, float32 (neurons,), after emitting into section PRE what
-        writes all of them once a tick; the source is the checked numbers, float32 (size,), or the io header of an
-        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` gives
-    pulse : the currents act in the first step of a tick only; or a function of the description that says so
+    build : (builder, input, source) -> place of the currents, float32 (neurons,); it emits operations into section PRE
+        that write all of them once a tick. The source is the checked numbers, float32 (size,), or the io header of an
+        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` returns
+    pulse : the currents act in the first step of a tick only; or a function of the description that returns this
     events : it takes events, not numbers
     drawing : ``"module:function"`` of the picture of such an input in ``snn_control plot``, imported only there; the
         function is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative text). None: tuning
-        curves, where the same numbers always give the same currents
+        curves, for encoders in which the same numbers always give the same currents
     """
 
     build: Callable[[Any, Any, Place], Place]
@@ -102,7 +102,7 @@ class FilterLowering:
     """How a description of a filter becomes an operation.
 
     kernel : its name, see `snn_control.engine.kernels.filters`
-    operands : (builder, input, filter, columns) -> the words of the row beside those of `Events`
+    operands : (builder, input, filter, columns) -> the words of the row other than those of `Events`
     """
 
     kernel: str
@@ -113,10 +113,11 @@ class FilterLowering:
 class DecoderLowering:
     """How a decoder description becomes operations.
 
-    build : (builder, path of the term, term, its population, into) emits what adds the term to ``into``, float32 (m,),
-        in section POST, and what that needs in section STEP
+    build : (builder, path of the term, term, its population, into) emits operations that add the term to ``into``,
+        float32 (m,), in section POST, and operations that these need in section STEP
     graded : it reads a graded population, not a spiking one
-    lists : (path, term, dt) -> newest spike lists or graded vectors, one a step, that the population must keep for it
+    lists : (path, term, dt) -> number of newest spike lists or graded vectors, one for each step, that the population
+        must keep for it
     """
 
     build: Callable[[Any, str, Any, Any, Place], None]
@@ -127,7 +128,7 @@ class DecoderLowering:
 #: (builder, plastic projection) emits the operations of a learning rule into section STEP
 RuleLowering = Callable[[Any, Any], None]
 
-#: what a package can bring beside kernels -> the base of its descriptions, and how they are lowered
+#: the kinds of descriptions that a package can add -> their base class, and their lowering
 BASES: dict[str, tuple[type, Any]] = {
     "neurons": (NeuronModel, NeuronLowering), "encoders": (Encoder, EncoderLowering),
     "filters": (EventFilter, FilterLowering), "rules": (LearningRule, Callable), "decoders": (Decoder, DecoderLowering),
@@ -136,13 +137,13 @@ BASES: dict[str, tuple[type, Any]] = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """What a package adds; raises ProgramError where something is of the wrong type.
+    """What a package adds; raises ProgramError if something is of the wrong type.
 
-    kernels : of names that nobody else has
+    kernels : kernels with new names
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
-        description is a dataclass of the package's own, whose fields are the keys in the file
-    companions : what goes with the kernels and is imported only by who asks for it: kind -> ``"module:NAME"`` of a
-        mapping kernel -> companion. Of the kind "reference" these are pairs (reference implementation, random
+        description is a dataclass of the package, whose fields are the keys in the file
+    companions : objects that belong to the kernels and are imported only by their users: kind -> ``"module:NAME"`` of a
+        mapping kernel -> companion. Those of the kind "reference" are pairs (reference implementation, random
         operands), see `snn_control.testing`
     """
 

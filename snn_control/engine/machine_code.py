@@ -1,7 +1,7 @@
-"""C callbacks: compiled by numba, or loaded from their machine code without it.
+"""C callbacks: compiled by numba, or loaded as machine code without it.
 
-numba takes 0.3 s to get ready for the first function of a process, one from its cache included; machine code is loaded
-in a millisecond.
+numba needs 0.3 s to initialise for the first function of a process, even if its code is in the cache; machine code is
+loaded in a millisecond.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .code_cache import CodeFile
 
 __all__ = ["compiled", "loaded"]
 
-Callback = tuple[int, Any]  # address of a C function, and what owns its code
+Callback = tuple[int, Any]  # address of a C function, and the owner of its code
 
 
 def compiled(function: Callable, signature: str, options: dict, file: CodeFile) -> Callback:
-    """``function`` as a C function of ``signature``, whose machine code is then in ``file``."""
+    """``function`` as a C function of ``signature``; its machine code is stored in ``file``."""
     made = CFunc(function, normalize_signature(signature), locals={}, options={"nopython": True, **options})
     made.compile()
     library = made._library
@@ -37,10 +37,10 @@ def compiled(function: Callable, signature: str, options: dict, file: CodeFile) 
 
 
 def loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
-    """The function ``name`` of an object file that `compiled` wrote; raises ValueError where it cannot be."""
-    numba_itself = cpu_target.target_context  # makes LLVM ready, and knows the functions of numba's that it needs
+    """The function ``name`` of an object file that `compiled` wrote; raises ValueError if it cannot be loaded."""
+    numba_itself = cpu_target.target_context  # initialises LLVM, and knows the functions of numba that are needed
     if not all(map(llvm.address_of_symbol, needed)):
-        rtsys.initialize(numba_itself)  # of a function that allocates
+        rtsys.initialize(numba_itself)  # for functions that allocate
     unknown = [one for one in needed if not llvm.address_of_symbol(one)]
     if unknown:  # LLVM would end the process
         raise ValueError(f"it needs {', '.join(unknown)}, which are not there")

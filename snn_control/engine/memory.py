@@ -1,9 +1,9 @@
-"""Addresses as numbers: the few LLVM intrinsics that kernels and ports are made of.
+"""Addresses as numbers: the LLVM intrinsics that kernels and ports are built from.
 
-A bound table holds plain int64 addresses. These functions turn an address into an array view
-without a reference count (``f32(address, n)``), read and write single values at any alignment,
-prefetch, find set flags, and call a compiled function through its address. Nothing is checked
-here: whoever writes an address into a table checks its bounds once (``engine.bound.bind``).
+A bound table holds plain int64 addresses. These functions turn an address into an array view without a reference count
+(``f32(address, n)``), read and write single values at any alignment, prefetch, find set flags, and call a compiled
+function through its address. They check nothing: addresses are checked once when they are written into a table
+(``engine.bound.bind``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ f32, f64 = _view(types.float32), _view(types.float64)
 
 
 def _load(numba_type, llvm_type, extend=None):
-    """Intrinsic ``load(address)`` with alignment 1; narrow integers come back as int64."""
+    """Intrinsic ``load(address)`` with alignment 1; narrow integers are returned as int64."""
 
     @intrinsic
     def load(typingctx, address):
@@ -93,8 +93,8 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 
 @intrinsic
 def word(typingctx, row, k):
-    """Word ``k`` of a row of the bound table, which nobody changes while a kernel runs: the compiler may read it when
-    and as often as it likes."""
+    """Word ``k`` of a row of the bound table. It is constant while a kernel runs, so the compiler may read it at any
+    time and any number of times."""
 
     def gen(context, builder, sig, args):
         at = builder.add(args[0], builder.mul(args[1], I64(8)))
@@ -122,13 +122,13 @@ def _prefetch(locality):
     return prefetch
 
 
-prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # ask for the cache line at an address, to be read soon, or later
+prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # prefetch the cache line at an address, for a read soon, or later
 
 
 @intrinsic
 def one_by_one(typingctx):
-    """An empty statement that the compiler must keep: it does not vectorise a loop that contains it. For loops
-    of many branches and arrays, where the comparisons of all addresses would cost more than short vectors bring."""
+    """An empty statement that prevents the compiler from vectorising a loop that contains it. For loops with many
+    branches and arrays, where comparing all addresses would cost more than short vectors save."""
 
     def gen(context, builder, sig, args):
         builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
@@ -138,7 +138,7 @@ def one_by_one(typingctx):
 
 
 def magnitude_between(low, high):
-    """Intrinsic ``inside(x)``: low < abs(x) < high of a float32 by one comparison, of its bits; false for a NaN."""
+    """Intrinsic ``inside(x)``: low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
 
     @intrinsic
@@ -154,7 +154,7 @@ def magnitude_between(low, high):
 
 @intrinsic
 def flags64(typingctx, address):
-    """uint64 whose bit k says that the byte at ``address + k`` is not zero."""
+    """uint64 in which bit k is set if the byte at ``address + k`` is not zero."""
 
     def gen(context, builder, sig, args):
         vector = ir.VectorType(I8, 64)
@@ -167,7 +167,7 @@ def flags64(typingctx, address):
 
 @intrinsic
 def lowest_bit(typingctx, mask):
-    """Index of the lowest set bit of a uint64; 64 where none is."""
+    """Index of the lowest set bit of a uint64; 64 if none is set."""
 
     def gen(context, builder, sig, args):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
@@ -177,7 +177,7 @@ def lowest_bit(typingctx, mask):
 
 @intrinsic
 def leading_zeros(typingctx, value):
-    """Leading zero bits of an int64 that is not zero."""
+    """Number of leading zero bits of an int64 that is not zero."""
 
     def gen(context, builder, sig, args):
         return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 1))

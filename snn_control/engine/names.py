@@ -1,7 +1,7 @@
-"""What the names and facts of a Program promise, held against its blocks before any driver follows them.
+"""The names and facts of a Program, checked against its blocks before any driver uses them.
 
-Drivers write to the arrays of inputs and read commands and spike lists at the addresses that names give, as many as the
-facts say. A Program can come from a file, so nothing of it is believed.
+Drivers write the arrays of inputs and read commands and spike lists at the addresses and with the sizes that names and
+facts state. A Program can come from a file, so none of this is trusted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Promise = tuple[str, int, str, tuple[int, ...] | None]  # name, kind of block, d
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
     """Check the named arrays and the facts of a Program against its blocks.
 
-    array : makes the checked `Array` of a place; raises ProgramError where it lies outside of its block
+    array : makes the checked `Array` of a place; raises ProgramError if it is outside of its block
 
-    Returns the named arrays that other code than kernels writes to, or takes indices from (clock, guard, spike lists,
+    Returns the named arrays that code other than kernels writes to, or takes indices from (clock, guard, spike lists,
     control words, switches of learning), so that `apart` can refuse kernels that use them otherwise.
 
-    Raises ProgramError where a named array is missing, has another dtype or shape than the facts say, or the facts are
+    Raises ProgramError if a named array is missing, has another dtype or shape than the facts state, or the facts are
     malformed.
     """
     arrays: dict[str, Array] = {}
@@ -49,7 +49,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
 
 def _promises(program: Program) -> Iterator[Promise]:
-    """The arrays that drivers follow."""
+    """The arrays that drivers use."""
     facts = program.facts
     for named in (*facts.inputs, *facts.outputs, *facts.populations):
         if not isinstance(named.name, str):
@@ -77,7 +77,7 @@ def _promises(program: Program) -> Iterator[Promise]:
 
 
 def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
-    """What must hold beside dtypes and shapes."""
+    """Check properties other than dtypes and shapes."""
     facts, names = program.facts, program.names
     clocked(arrays["clock"])
     if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:
@@ -98,7 +98,7 @@ def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
 
 
 def _check_outputs(program: Program, array: Callable[[Place], Array]) -> None:
-    """Commands are what the guard gives, as the last operation."""
+    """Check that the commands are the results of the guard, which must be the last operation."""
     names, last = program.names, program.operations[-1] if program.operations else None
     command, safe = names["command"], names["safe"]
     row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}

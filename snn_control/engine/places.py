@@ -1,4 +1,4 @@
-"""Places as checks see them, and the questions that are asked of them."""
+"""Places as checks see them, and the checks that are applied to them."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ LASTING, FOLLOWED, BEGUN = range(3)
 
 @dataclass
 class Array:
-    """A place whose bounds are checked already.
+    """A place whose bounds have been checked.
 
     data : its bytes
-    block : which of a Program's blocks it lies in, and from which byte on
+    block : the Program's block that it is in, and its offset there
     constant : all states share it, and nothing may write to it
     given : drivers write to it between two ticks
-    lists : stride, slots and neurons, where it is a ring of spike lists; or what a list of events leads into
-    indices : it holds counts or indices that kernels follow without looking: nothing else may write there
-    made : LASTING where these are of earlier ticks too; where each tick has its own, FOLLOWED, and BEGUN by who makes
-        them
+    lists : stride, slots and neurons of a ring of spike lists; or what a list of events refers to
+    indices : it holds counts or indices that kernels follow without checks: nothing else may write there
+    made : LASTING if these are kept from earlier ticks; FOLLOWED if each tick makes its own, and BEGUN for the
+        operation that starts them
     """
 
     data: np.ndarray
@@ -54,7 +54,7 @@ class Array:
 
 
 def need(n: int, size: int, *arrays: Any) -> None:
-    """The kernel touches ``n`` elements of ``size`` bytes."""
+    """Check that an array has the ``n`` elements of ``size`` bytes that the kernel accesses."""
     for array in arrays:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
@@ -63,14 +63,14 @@ def need(n: int, size: int, *arrays: Any) -> None:
 
 
 def writable(*arrays: Any) -> None:
-    """The kernel writes to these: they must not be constants, which all states share."""
+    """Check arrays that the kernel writes to: they must not be constants, which all states share."""
     for array in arrays:
         if isinstance(array, Array) and array.constant:
             raise ProgramError("a kernel would write into the constants")
 
 
 def followed(*arrays: Any) -> None:
-    """The kernel follows what these hold."""
+    """Mark arrays whose contents the kernel follows."""
     for array in arrays:
         if isinstance(array, Array):
             array.indices = True
@@ -88,13 +88,13 @@ def once(multiplicity: Any) -> None:
 
 
 def clocked(clock: Any) -> None:
-    """The kernel reads the clock, which only the tick moves."""
+    """Check an array that the kernel reads as the clock, which only the tick may change."""
     need(2, 8, clock)
     followed(clock)
 
 
 def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplicity: Any, n: int) -> None:
-    """Slots of spike lists of at most ``n`` neurons, and of their multiplicities."""
+    """Check slots of spike lists for at most ``n`` neurons, and of their multiplicities."""
     positive(stride, slots)
     need(slots * stride, 1, spikes)
     clocked(clock)
@@ -103,7 +103,7 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
     if multiplicity and not (multiplicity % 2 == 0 and 64 + 4 * n <= multiplicity <= stride - 2 * n):
         raise ProgramError(f"multiplicity {multiplicity}: no place for {n} multiplicities in {stride} bytes")
     spikes.lists, spikes.indices = (stride, slots, n), True
-    for k in range(slots):  # what a saved state says must not lead a kernel out of the list
+    for k in range(slots):  # the contents of a saved state must not lead a kernel out of the list
         count = int(spikes.data[k * stride :][:8].view(np.int64)[0])
         if not 0 <= count <= n:
             raise ProgramError(f"a spike list of {count}: at most {n} neurons")
@@ -112,11 +112,12 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Raises ProgramError where the rows of a Program disagree about what they share.
+    """Raise ProgramError if the rows of a Program disagree on what they share.
 
-    rows : operands of each, after their checks, in the order they run; raises ProgramError where a ring is taken for
-    two kinds of ring, a list of a tick is followed before it is made, or where one may write among the counts and
-    indices that another follows
+    rows : checked operands of each row, in the order they run
+
+    It refuses a ring that is used as two kinds of ring, a list of a tick that is followed before it is made, and an
+    operation that may write to the counts and indices that another follows.
     """
     rings: dict[tuple[int, int], tuple[int, ...]] = {}
     arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
@@ -135,13 +136,13 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
     for array in arrays:
         block, start = array.block
         end = start + array.data.nbytes
-        k = bisect.bisect_left(kept, (block, end)) - 1  # the last that begins before this one ends
+        k = bisect.bisect_left(kept, (block, end)) - 1  # the last that starts before this one ends
         if not array.indices and k >= 0 and kept[k][0] == block and kept[k][2] > start:
             raise ProgramError(f"a place at {start} overlaps indices that another operation follows")
 
 
 def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
-    """A vector, or the slots of its delay line."""
+    """Check a vector, or the slots of its delay line."""
     positive(n, slots)
     clocked(clock)
     need(n, 4, x)
@@ -152,7 +153,7 @@ def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> N
 
 
 def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
-    """Row pointers; where the last row ends."""
+    """Check row pointers; returns the end of the last row."""
     need(n_pointers, 4, pointers)
     followed(pointers)
     rows = pointers.data.view(np.uint32)[:n_pointers]

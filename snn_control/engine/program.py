@@ -1,8 +1,8 @@
-"""Program: what a controller becomes for one dt and period. State: everything of it that changes.
+"""Program: a controller compiled for one dt and period. State: everything of it that changes.
 
-A Program is rows of operations (kernel name, version, operands) and one read-only block of bytes; an operand
-is a number or a place in one of three blocks: `program`, `state`, `io`. It never holds an address: those are made, and
-every bound is checked, when it is bound (``engine.bound``).
+A Program is rows of operations (kernel name, version, operands) and one read-only block of bytes; an operand is a
+number or a place in one of three blocks: `program`, `state`, `io`. It never holds addresses: these are made, and all
+bounds checked, when it is bound (``engine.bound``).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned", "element", "up"]
 
 SCHEMA = 2
 ALIGN = 64
-MOST_IO = 1 << 34  # bytes: of it a file holds only the number
+MOST_IO = 1 << 34  # bytes; a file holds only the size of the io block
 NUMBER, PROGRAM, STATE, IO = range(4)  # kinds of operand
 PRE, STEP, POST = range(3)  # sections of a tick
 
 
 def up(n_bytes: int) -> int:
-    """The next multiple of 64."""
+    """The next multiple of 64, or n_bytes itself."""
     return -(-n_bytes // ALIGN) * ALIGN
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """(*rows, n_bytes) uint8 of zeros, of which every row begins at a multiple of 64 bytes.
+    """(*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes.
 
-    NumPy asks for huge pages where a block is large, and the system gives memory when it is first written.
+    NumPy uses huge pages for large blocks, and the system allocates memory when it is first written.
     """
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
@@ -65,7 +65,7 @@ class Place:
 
 
 def element(place: Place, first: int, count: int = 1) -> Place:
-    """The part ``[first : first + count]`` along the first axis of an array."""
+    """The part ``[first : first + count]`` of an array along its first axis."""
     stride = place.n_bytes // place.shape[0]
     return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
 
@@ -88,10 +88,10 @@ class Program:
     operations : in the order they run
     constants : (bytes,) uint8, read-only, at a multiple of 64 bytes: parameters, weights, connectivity
     initial_state : (bytes,) uint8, the state after a reset
-    io_bytes : size of the block through which inputs come and commands go
-    names : what an array is called, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> Place
-    steps : network steps a tick
-    facts : of the controller, for people and drivers
+    io_bytes : size of the block for inputs and commands
+    names : name of an array, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> Place
+    steps : network steps in a tick
+    facts : facts on the controller, for people and drivers
     """
 
     operations: tuple[Operation, ...]
@@ -105,14 +105,14 @@ class Program:
     def __post_init__(self) -> None:
         for name in ("constants", "initial_state"):
             block = getattr(self, name)
-            if block.ctypes.data % ALIGN:  # kernels run on the constants as they lie
+            if block.ctypes.data % ALIGN:  # kernels use the constants in place
                 block = aligned(block.size)
                 block[:] = getattr(self, name)
                 object.__setattr__(self, name, block)
             block.setflags(write=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy or a pickle is made as the first was: aligned, and read-only."""
+        """A copy or an unpickled Program is made like the original: aligned, and read-only."""
         return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @functools.cached_property
@@ -140,7 +140,7 @@ class Program:
         }
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write as .npz without pickles, whole or not at all."""
+        """Write as .npz without pickles, atomically."""
         arrays = {
             "description": np.array(json.dumps(self._description())),
             "digest": np.array(self.digest),
@@ -185,7 +185,7 @@ class Program:
 
 
 def _read_block(file: Arrays, name: str) -> np.ndarray:
-    """A one-dimensional uint8 array of an .npz, read in pieces to where it stays."""
+    """A one-dimensional uint8 array of an .npz, read in pieces into its final memory."""
     with file.open(name) as (stream, shape, dtype):
         if len(shape) != 1 or dtype != np.uint8:
             raise ValueError(f"{name} is no block of bytes")

@@ -1,9 +1,9 @@
-"""What controllers can be made of, by name: kernels, and descriptions with their lowerings.
+"""The kernels and descriptions, with their lowerings, that controllers can use, by name.
 
-Ours and those of other packages are registered in the same way, as a `Plugin`: ours under the name `OURS`, others as
-entry points of the group ``snn_control.plugins``. Those are loaded when a name or a description is asked for that is
-none of ours, and not before. One that cannot be loaded stops nobody who does not use it: it is a fault, which every
-error about an unknown name tells. `add` registers for the running process.
+Those of snn_control and of other packages are registered in the same way, as a `Plugin`: ours under the name `OURS`,
+others as entry points of the group ``snn_control.plugins``, which are loaded only when a name or a description is
+requested that is not ours. A plug-in that cannot be loaded does not affect controllers that do not use it; every error
+about an unknown name reports it. `add` registers a plug-in for the running process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, str]  # kind, name
 
 
 class _Table:
-    """The entries of some plug-ins, and what is wrong with them."""
+    """The entries of some plug-ins, and the problems found in these."""
 
     def __init__(self) -> None:
         self.plugins: dict[str, Plugin] = {}
@@ -37,7 +37,7 @@ class _Table:
     def add(self, origin: str, plugin: Plugin) -> None:
         self.plugins[origin] = plugin
         for key, value in plugin.entries():
-            if key in self.origins:  # neither: which of them is meant nobody can know
+            if key in self.origins:  # it would be ambiguous, so neither is registered
                 self.faults.append(f"{key[0]} '{key[1]}' is in {self.origins[key]} and in {origin}")
                 self.entries.pop(key, None)
             else:
@@ -64,7 +64,7 @@ def _others() -> _Table:
             if not isinstance(plugin, Plugin):
                 raise ProgramError(f"{entry.value} is a {type(plugin).__name__}, must be a Plugin")
             _check(plugin)
-        except Exception as error:  # whatever the import of a stranger's package raises
+        except Exception as error:  # the import of a package may raise any exception
             what = "" if isinstance(error, ProgramError) else f"{type(error).__name__}: "
             table.faults.append(f"{_origin(entry)}: {what}{' '.join(str(error).split())}")
         else:
@@ -78,7 +78,7 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def _check(plugin: Plugin) -> None:
-    """Raise ProgramError where a plug-in would change what is ours."""
+    """Raise ProgramError if a plug-in would replace something of snn_control."""
     for one in plugin.kernels:
         if ("kernels", one.name) in _ours().entries:
             raise ProgramError(f"a kernel '{one.name}' exists already")
@@ -90,7 +90,8 @@ def _check(plugin: Plugin) -> None:
 
 
 def add(plugin: Plugin) -> None:
-    """Register for the running process; raises ProgramError where a kernel or a description is ours already."""
+    """Register a plug-in for the running process; raises ProgramError if it has a kernel or a description of
+    snn_control."""
     _check(plugin)
     _added.add("this process", plugin)
 
@@ -104,7 +105,7 @@ def _tables() -> Iterator[_Table]:
 
 # kernels ---------------------------------------------------------------------------------------------------------
 def our(kind: str) -> dict[str, Any]:
-    """What is ours: name -> kernel, or pair (description, lowering)."""
+    """The entries of snn_control: name -> kernel, or pair (description, lowering)."""
     return {name: value for (one, name), value in _ours().entries.items() if one == kind}
 
 
@@ -117,7 +118,7 @@ def all_kernels() -> dict[str, Kernel]:
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
-    """The kernel of that name; raises ProgramError if it, or that version of it, is not here."""
+    """The kernel of that name; raises ProgramError if it is not known in that version."""
     found = next((t.entries["kernels", name] for t in _tables() if ("kernels", name) in t.entries), None)
     if found is None:
         broken = f"; {faults()}" if faults() else ""
@@ -131,7 +132,8 @@ def kernel(name: str, version: int | None = None) -> Kernel:
 
 # descriptions ----------------------------------------------------------------------------------------------------
 def types(kind: str, name: Any = None) -> dict[str, type]:
-    """``type`` in a controller file -> description, of one field of `Plugin`; ours alone if these have ``name``."""
+    """``type`` in a controller file -> description, for one field of `Plugin`; plug-ins are loaded only if ours lack
+    ``name``."""
     found: dict[str, type] = {}
     for table in _tables():
         found = found | {n: pair[0] for (one, n), pair in table.entries.items() if one == kind and n not in found}
@@ -141,7 +143,8 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
 
 
 def name_of(description: type) -> str | None:
-    """The ``type`` of a description in a controller file, None where it has none that means this one."""
+    """The ``type`` of a description in a controller file; None if it has none, or if it stands for another
+    description."""
     for table in _tables():
         for (kind, name), value in table.entries.items():
             if kind in BASES and value[0] is description:
@@ -162,7 +165,7 @@ def lowering(kind: str, description: type) -> Any | None:
 
 
 def faults(kind: str = "") -> str:
-    """What is wrong with plug-ins, in one line; empty where nothing is. With ``kind`` also names that ours have."""
+    """The problems of plug-ins, in one line, otherwise empty. With ``kind`` also names that clash with ours."""
     clashes = [
         f"{table.origins[key]}: {kind} '{key[1]}' exists already"
         for table in (_added, _others()) for key in table.origins if key[0] == kind and key in _ours().entries
@@ -171,7 +174,7 @@ def faults(kind: str = "") -> str:
 
 
 def companions(kind: str) -> dict[str, Any]:
-    """What goes with kernels, by kernel: of the kind "reference" their reference implementations."""
+    """Companions of kernels, by kernel; those of the kind "reference" are reference implementations."""
     found: dict[str, Any] = {}
     for table in _tables():
         for plugin in table.plugins.values():

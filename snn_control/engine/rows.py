@@ -1,4 +1,4 @@
-"""Rows: what a kernel's operands are, declared once, in the signature of its function.
+"""Rows: the operands of a kernel, declared once, in the signature of its function.
 
     @kernel()
     def add(n: count, y: written("f32", "n"), x: read("f32", "n")):
@@ -7,14 +7,14 @@
             y[i] += x[i]
 
 A Program's operation names a kernel and has one operand for each word of its row: a number, or a place in a block. In
-the bound table these are int64 numbers and addresses. From the declaration follow
+the bound table these are int64 numbers and addresses. From the declaration are derived
 
-- the C function ``void(int64 row)`` that the tick calls: it makes numbers and array views of the words and calls the
-  function;
+- the C function ``void(int64 row)`` that the tick calls: it converts the words to numbers and array views and calls
+  the function;
 - the check of the operands when a Program is bound, so that no row leads a kernel out of its arrays: `Kernel.check`;
 - the operands in their order, from the keywords that builders give: `Kernel.operands`.
 
-A parameter may stand for several words that belong together, as a list of spikes does: see `Word`.
+A parameter may stand for several words that belong together, for example a list of spikes: see `Word`.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ __all__ = [
 
 #: words of a row in the bound table, the kernel's own address included
 WORDS = 24
-#: element types, by the names of their views in `snn_control.engine.memory` -> bytes
+#: element types, named as the views in `snn_control.engine.memory` -> bytes
 BYTES = {"u8": 1, "i8": 1, "u16": 2, "u32": 4, "i32": 4, "f32": 4, "u64": 8, "i64": 8, "f64": 8}
-#: a size: a number, an expression of numbers of the row, or, where compiled code need not know it, a function of the
+#: a size: a number, an expression of numbers of the row, or, if compiled code does not need it, a function of the
 #: operands
 Size = int | str | Callable[[Any], int]
-UNKNOWN = str(1 << 40)  # more than any array has
+UNKNOWN = str(1 << 40)  # larger than any array
 
 
 class Word:
-    """What one parameter of a kernel stands for: one word of the row, or a few that belong together.
+    """What one parameter of a kernel stands for: one word of the row, or several that belong together.
 
-    A subclass says which words these are (``words``; none: one word, called as the parameter), how the parameter's
-    value is made of them (`code`), and what must hold for them (`check`). ``uses`` are the functions and types that the
-    code names.
+    A subclass defines which words these are (``words``; empty: one word with the name of the parameter), how the
+    parameter's value is made from them (`code`), and which rules they must obey (`check`). ``uses`` are the functions
+    and types that the code names.
     """
 
     uses: tuple[Any, ...] = ()
@@ -65,19 +65,19 @@ class Word:
         return self.words or (parameter,)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        """Statements that bind ``parameter``; ``w``: word -> the variable that has it, an int64."""
+        """Statements that bind ``parameter``; ``w``: word -> the int64 variable that holds it."""
         raise NotImplementedError
 
     def check(self, parameter: str, w: Any) -> None:
-        """Raise ProgramError where the operands do not fit; ``w.NAME``: an int, or an `Array` of a place."""
+        """Raise ProgramError if the operands do not fit; ``w.NAME``: an int, or an `Array` of a place."""
         raise NotImplementedError
 
     def default(self, parameter: str) -> dict[str, int]:
-        """Words that a builder may leave out, and what they are then."""
+        """Words that a builder may leave out, and their default values."""
         return {}
 
     def __str__(self) -> str:
-        """For docs: the first sentence of what the class says, and its words."""
+        """For docs: the summary of the class's docstring."""
         text = " ".join((type(self).__doc__ or "").partition("\n\n")[0].split())
         return text.rstrip(".")
 
@@ -104,12 +104,12 @@ class Number(Word):
 
 @dataclass(frozen=True)
 class View(Word):
-    """An array of ``size`` elements, as a view, its first element alone, or its address.
+    """An array of ``size`` elements: as a view, as its first element, or as its address.
 
     written : the kernel changes it
-    followed : it holds counts or indices that the kernel follows without looking: nobody else may write there
-    missing : 0 in the row where there is none; the view then has no elements
-    when : a word that is 0 where the kernel does not touch the array
+    followed : it holds counts or indices that the kernel follows without checks: nothing else may write there
+    missing : the word may be 0 if there is no array; the view then has no elements
+    when : a word that is 0 if the kernel does not access the array
     """
 
     dtype: str
@@ -151,12 +151,12 @@ class View(Word):
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
-    """A size as code over the variables of the words."""
+    """A size as code that uses the variables of the words."""
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
 def size_of(size: Size, w: Any) -> int:
-    """A size, from the operands."""
+    """A size, computed from the operands."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
@@ -178,29 +178,30 @@ def written(dtype: str, size: Size, **more: Any) -> View:
 
 
 def optional(array: View) -> View:
-    """An array that a row may be without: the word is then 0, and the view is empty."""
+    """An array that a row may omit: the word is then 0, and the view is empty."""
     return replace(array, missing=True)
 
 
 def address(dtype: str, size: Size, **more: Any) -> View:
-    """The address of an array, for kernels that walk through it."""
+    """The address of an array, for kernels that compute addresses themselves."""
     return View(dtype, size, form="address", **more)
 
 
 def scalar(dtype: str) -> View:
-    """The one number that an array of one holds."""
+    """The value of an array with one element."""
     return View(dtype, 1, form="scalar")
 
 
 class Table(Word):
-    """A matrix whose rows have names: the parameter is a named tuple of views, one a row, of ``size`` elements each."""
+    """A matrix whose rows have names: the parameter is a named tuple of views of ``size`` elements, one for each
+    row."""
 
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
         self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
         self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
 
     def rows_of(self, data: np.ndarray, n: int) -> Any:
-        """Its rows by name, views into the bytes ``data`` of the matrix, of ``n`` elements each."""
+        """Its rows by name, with ``n`` elements each, as views into the bytes ``data`` of the matrix."""
         rows = data[: len(self.rows) * n * BYTES[self.dtype]].view(f"{self.dtype[0]}{BYTES[self.dtype]}")
         return self.uses[0](*rows.reshape(len(self.rows), n))
 
@@ -235,14 +236,15 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together: the parameter is a named tuple, whose fields are declared as parameters are."""
+    """Words that belong together: the parameter is a named tuple, whose fields are declared in the same way as
+    parameters."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields
 
     @functools.cached_property
     def tuple(self) -> type:
-        """Of the fields; made when code is."""
+        """The class of the named tuple; created when code is generated."""
         return namedtuple("_".join(("Record", *self.fields)), self.fields)
 
     @property
@@ -253,14 +255,14 @@ class Record(Word):
         return tuple(one for name, word in self.fields.items() for one in word.names(name))
 
     def statements(self, w: Mapping[str, str]) -> list[str]:
-        """Those that bind the fields, each to its name."""
+        """Statements that bind each field to its name."""
         return [line for name, word in self.fields.items() for line in word.code(name, w)]
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
         return [*self.statements(w), f"{parameter} = {self.tuple.__name__}({', '.join(self.fields)})"]
 
     def check(self, parameter: str, w: Any) -> None:
-        for numbers in (True, False):  # first: arrays are measured with them
+        for numbers in (True, False):  # numbers first, because the sizes of arrays depend on them
             for name, word in self.fields.items():
                 if isinstance(word, Number) is numbers:
                     word.check(name, w)
@@ -273,7 +275,7 @@ class Record(Word):
 
 
 count, flag, number = Number(1, (1 << 40) - 1), Number(0, 1), Number()
-#: int64[1] that a kernel counts up
+#: int64[1], a counter that a kernel increases
 counter = written("i64", 1)
 
 
@@ -281,11 +283,11 @@ counter = written("i64", 1)
 class Kernel:
     """One operation of a tick.
 
-    name : unique, by which a Program names it
-    version : raised whenever the result or the row changes, so that an old Program is refused
+    name : unique name, used by Programs
+    version : increased whenever the result or the row changes, so that an old Program is refused
     function : plain function of numbers and arrays, one parameter for each entry of ``row``
     row : parameter -> what it stands for
-    must : function of the operands (by word) that raises ProgramError where more than each by itself does not fit
+    must : function of the operands (by word) that raises ProgramError if they break a rule on several of them
     """
 
     name: str
@@ -296,24 +298,24 @@ class Kernel:
 
     @functools.cached_property
     def record(self) -> Record:
-        """The whole row."""
+        """The whole row as a `Record`."""
         return Record(**self.row)
 
     @functools.cached_property
     def words(self) -> tuple[str, ...]:
-        """Names of the words in their order; word 0 of a row, the kernel's own address, is not among them."""
+        """Names of the words in their order, without word 0 of a row, the address of the kernel."""
         return self.record.names("")
 
     @functools.cached_property
     def address(self) -> int:
         """Address of the compiled C function; compiles at the first call, or takes it from the cache."""
-        from .compile import compile_callback  # which the digest of a kernel's code does not depend on
+        from .compile import compile_callback  # here: a kernel's digest must not depend on it
 
         return compile_callback(self.entry, "void(int64)")
 
     @functools.cached_property
     def entry(self) -> Callable:
-        """``entry(row)``: makes views of the words and calls the function."""
+        """``entry(row)``: converts the words and calls the function."""
         w = {name: f"_{name}" for name in self.words}
         lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
         lines += self.record.statements(w)
@@ -328,7 +330,7 @@ class Kernel:
         return entry
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The operands of a row from keywords; TypeError names what is missing or not known."""
+        """The operands of a row from keywords; raises TypeError for missing and unknown ones."""
         found: dict[str, Any] = {**self.record.default(""), **given}
         if set(found) != set(self.words):
             missing, unknown = sorted(set(self.words) - set(found)), sorted(set(found) - set(self.words))
@@ -336,7 +338,7 @@ class Kernel:
         return tuple(found[name] for name in self.words)
 
     def check(self, operands: Sequence[Any]) -> None:
-        """Raise ProgramError where a row with these operands would lead the kernel astray."""
+        """Raise ProgramError if a row with these operands would make the kernel leave its arrays."""
         if len(operands) != len(self.words):
             raise ProgramError(f"{len(operands)} operands: must be {len(self.words)}: {', '.join(self.words)}")
         w = SimpleNamespace(**dict(zip(self.words, operands)))
@@ -346,7 +348,7 @@ class Kernel:
 
 
 def kernel(version: int = 1, must: Callable[[Any], None] | None = None) -> Callable[[Callable], Kernel]:
-    """Make a `Kernel` of a function whose parameters are annotated with what they stand for."""
+    """Make a `Kernel` from a function whose parameters are annotated with what they stand for."""
 
     def make(function: Callable) -> Kernel:
         row = {name: one.annotation for name, one in inspect.signature(function).parameters.items()}

@@ -1,7 +1,7 @@
-"""Sequences: many ticks of many states in one compiled call, with what is recorded of them.
+"""Sequences: many ticks of many states in one compiled call, and recordings of them.
 
-What comes into the io block of a row before a tick, and what is recorded after it, stands in tables of int64 rows, so
-that the compiled function knows no Program.
+Tables of int64 rows describe what is copied into a row's io block before a tick, and what is recorded after it, so that
+the compiled function does not depend on the Program.
 """
 
 from __future__ import annotations
@@ -60,11 +60,12 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
-    """See `run`, which makes the words; a table is ``stride`` bytes, of ``period`` [ns].
+    """See `run`, which prepares the words; a table has ``stride`` bytes and a ``period`` [ns].
 
-    blocks : state and io block: address in the first row, bytes from row to row, bytes, address of what it begins with
-    counts : how many rows of inputs, of arrays that are set before the steps, of those recorded before them, of arrays
-        behind the tick, and of rings stand at ``lists``, of 4, 4, 4, 4 and 6 words
+    blocks : for state and io block: address in the first row, bytes from row to row, size in bytes, address of the
+        initial content
+    counts : number of entries in ``lists`` for inputs, for arrays that are set before the steps, for arrays recorded
+        before the steps, for arrays recorded after the tick, and for rings, with 4, 4, 4, 4 and 6 words
     """
     block, n = i64(blocks, 4 * n_blocks), i64(counts, 5)
     put_at = lists + 32 * n[0]
@@ -115,37 +116,37 @@ def run(
     kept: Iterable[Place],
     rings: Iterable[PopulationFacts],
 ) -> dict[Place | str, np.ndarray]:
-    """``ticks`` ticks of each row of a bound Program.
+    """Run ``ticks`` ticks of each row of a bound Program.
 
-    first_io : (bytes,) uint8, what the io block of a row begins with
-    given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: what stands in
-        the io block is taken, in one tick
-    put : array of the state -> (ticks, rows, ...), contiguous: what it is before the network's steps, whatever the
-        inputs were
-    starts : (ticks / repeat, rows) uint8: a row begins anew before that tick
-    encoded, kept : arrays that are recorded in each tick, before the network's steps and behind the tick
+    first_io : (bytes,) uint8, initial content of the io block of a row
+    given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: use the
+        present content of the io block, in one tick
+    put : array of the state -> (ticks, rows, ...), contiguous: values that it is set to before the network's steps,
+        whatever the inputs were
+    starts : (ticks / repeat, rows) uint8: the row is reset before that tick
+    encoded, kept : arrays that are recorded in each tick, before the network's steps and after the tick
     rings : spiking populations whose spikes are recorded
 
-    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, how often each neuron
-    fired in each step.
+    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, the number of spikes
+    of each neuron in each step.
     """
     program, rows, found = bound.program, len(bound.state), {}  # type: ignore[var-annotated]
     gives, puts, early, late, lists = [], [], [], [], []
     for one in (
         program.facts.inputs if given is not None else ()
-    ):  # slot and data of the first row, numbers, and where they come from (0: nothing)
+    ):  # slot and data of the first row, count of numbers, and their source (0: nothing)
         value = one.kind == "value"
         data = bound.address(f"{one.name}.data") if value else 0
         source = given[one.name].ctypes.data if one.name in given else 0  # type: ignore[operator,index]
         gives += [bound.address(f"{one.name}.slot"), data, one.size if value else 0, source]
-    for place, values in put.items():  # array of the first row, bytes to that of the next, its bytes, where they are
+    for place, values in put.items():  # array of the first row, bytes to that of the next, its size, and its source
         puts += [bound.address(place), bound.state.strides[0], place.n_bytes, values.ctypes.data]
     for places, into in ((encoded, early), (kept, late)):
-        for place in places:  # array of the first row, bytes to that of the next, its bytes, and where they go to
+        for place in places:  # array of the first row, bytes to that of the next, its size, and its destination
             block = bound.state if place.kind == STATE else bound.io
             found[place] = np.empty((ticks, rows, *place.shape), place.dtype)
             into += [bound.address(place), block.strides[0], place.n_bytes, found[place].ctypes.data]
-    for p in rings:  # ring of the first row, bytes of a slot, slots, where multiplicities stand, neurons, and where to
+    for p in rings:  # ring of the first row, bytes of a slot, slots, offset of multiplicities, neurons, destination
         found[p.name] = np.empty((ticks, program.steps, rows, p.size), np.float32)
         ring = bound.address(f"{p.name}.spikes")
         lists += [ring, p.stride, p.slots, p.multiplicity, p.size, found[p.name].ctypes.data]

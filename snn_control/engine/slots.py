@@ -1,4 +1,4 @@
-"""Header of an io slot: the int64 words in front of an input's data, which ports write and the tick reads.
+"""Header of an io slot: the int64 words before an input's data, which ports write and the tick reads.
 
 fresh    messages with a sample since the last tick                         (port)
 age      ns since the newest arrived, at this tick; -1 never                (loop)
@@ -21,19 +21,20 @@ FRESH, AGE, COUNT, DROPPED, STAMP, ARRIVAL = range(6)
 SLOT_WORDS = 8  # two are reserved
 #: the header before the first message
 EMPTY = (0, -1, 0, 0, -1, -1, 0, 0)
-#: what stands beside the slot of an events input, an event an element: t [ns], x, y, p
+#: the columns of an events input, one element for each event: t [ns], x, y, p
 EVENT_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
 
 
 @register_jitable(forceinline=True)
 def clear_marks(slot):
-    """No sample in this tick: of the header (SLOT_WORDS,) int64; age, stamp and arrival stay."""
+    """Mark a tick without a sample in the header, (SLOT_WORDS,) int64; age, stamp and arrival are kept."""
     slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
 
 
 @register_jitable(forceinline=True)
 def count_age(slot, period, delay):
-    """The age where no clock is read: ``delay`` [ns] of a sample of this tick, else a ``period`` [ns] more."""
+    """Set the age without a clock: ``delay`` [ns] for a sample of this tick, otherwise a ``period`` [ns] more than
+    before."""
     if slot[FRESH] > 0:
         slot[AGE] = delay
     elif slot[AGE] >= 0:

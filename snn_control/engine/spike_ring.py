@@ -1,6 +1,6 @@
-"""The spikes of the newest steps, read from outside of the tick with how often each neuron fired.
+"""The spikes of the newest steps, with the number of spikes of each neuron, for readers outside of the tick.
 
-`spikes_of_step` is the reader of compiled code (recorders, spike topics), `SpikeRing` that of Python.
+`spikes_of_step` is for compiled code (recorders, spike topics), `SpikeRing` for Python.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .memory import i64, u16, u32
 
 __all__ = ["RING_WORDS", "SpikeRing", "ring_words", "spikes_in_ring", "spikes_of_step", "times_fired"]
 
-RING_WORDS = 4  # address of the ring, bytes of a slot, slots, where in a slot the multiplicities stand (0: all are 1)
+RING_WORDS = 4  # address of the ring, bytes of a slot, slots, offset of the multiplicities in a slot (0: all are 1)
 
 
 def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
-    """What `spikes_of_step` needs to know of a spiking population: `RING_WORDS` int64."""
+    """The `RING_WORDS` int64 of a spiking population, for `spikes_of_step`."""
     return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.multiplicity
 
 
@@ -33,7 +33,7 @@ def spikes_of_step(words, step):
 
 @register_jitable
 def spikes_in_ring(ring, stride, slots, multiplicity, step):
-    """The `SpikeList` of a step, of a ring of which the four words are given one by one."""
+    """The `SpikeList` of a step, from the four words of the ring."""
     slot = slot_of_step(ring, stride, slots, step)
     count = i64(slot, 1)[0]
     return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
@@ -41,13 +41,13 @@ def spikes_in_ring(ring, stride, slots, multiplicity, step):
 
 @register_jitable
 def times_fired(spikes, k):
-    """How often the k-th neuron of a `SpikeList` fired in the step."""
+    """Number of spikes of the k-th neuron of a `SpikeList` in the step."""
     return np.int64(spikes.times[k]) if spikes.times.size > 0 else 1
 
 
 def copy_spikes(words, first, end, rows):
-    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``; count
-    them."""
+    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``;
+    returns the number of rows."""
     total = 0
     for step in range(first, end):
         spikes = spikes_of_step(words, step)
@@ -62,15 +62,15 @@ class SpikeRing:
     """The ring of spike lists of a population of a bound Program (`snn_control.engine.kernels.spikes`)."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
-        self._bound, self._size = bound, facts.size  # it holds the ring
+        self._bound, self._size = bound, facts.size  # keeps the ring alive
         self._words = np.array(ring_words(bound, facts), np.int64)
         self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64)")
 
     def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Who fired in the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
+        """The neurons that fired in the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
 
         Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron: a neuron that fired in a
-        step, and how often it did.
+        step, and the number of its spikes.
         """
         rows = np.empty((max(0, end - first) * self._size, 3), np.int64)
         total = self._copy(self._words.ctypes.data, first, end, rows.ctypes.data)

@@ -28,14 +28,14 @@ __all__ = ["NOWHERE", "taker"]
 # NumPy's numbers of the dtypes
 BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, LONGLONG, FLOAT32, FLOAT64 = 0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 12
 USUAL = (BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, LONGLONG, FLOAT32, FLOAT64)
-NOWHERE = 65535  # the coordinate of an event out of the frame, which no camera has: it is not wrapped into it
-NO_TIME = np.int64(-1 << 63)  # of an event whose time is not a number or beyond int64
+NOWHERE = 65535  # coordinate of an event out of the frame, which no camera has: it does not wrap into the frame
+NO_TIME = np.int64(-1 << 63)  # time of an event whose time is NaN or beyond int64
 LATEST = np.float64(1 << 63)
 
 
 @register_jitable(forceinline=True)
 def whole(address, kind):
-    """The element of a whole type at ``address``."""
+    """The integer at ``address``."""
     if kind in (LONG, LONGLONG):
         return load_i64(address)
     if kind == UINT16:
@@ -51,7 +51,7 @@ def whole(address, kind):
 
 @register_jitable(forceinline=True)
 def number(address, kind):
-    """The element at ``address`` as float64, which is exact below 2^53."""
+    """The number at ``address`` as float64, which is exact below 2^53."""
     if kind == FLOAT64:
         return load_f64(address)
     if kind == FLOAT32:
@@ -61,7 +61,7 @@ def number(address, kind):
 
 @register_jitable(forceinline=True)
 def read_times(out, column, stride, kind, start):
-    """ns; a float column is in seconds after ``start``, the beginning of the tick."""
+    """Times in ns; a float column is in seconds after ``start``, the beginning of the tick."""
     for k in range(out.size):
         if kind in (FLOAT32, FLOAT64):
             t = np.rint(number(column + k * stride, kind) * 1e9)
@@ -79,13 +79,14 @@ def read_coordinates(out, column, stride, kind):
 
 @register_jitable(forceinline=True)
 def read_polarities(out, column, stride, kind):
-    """1 is ON; 0 and -1 are OFF."""
+    """Polarities: 1 is ON; 0 and -1 are OFF."""
     for k in range(out.size):
         out[k] = number(column + k * stride, kind) > 0
 
 
 def take_events(owner, columns, count):
-    """take(t, x, y, p) -> whether they are vectors of one length and usual dtypes, and were taken; take(None)."""
+    """take(t, x, y, p) -> whether they were accepted: vectors of equal length and usual dtypes; take(None): no
+    events."""
     o, columns = i64(words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
         nothing_came(o[4], o[8])
@@ -116,9 +117,9 @@ def taker(
 ) -> Callable[..., bool]:
     """``take(t, x, y, p)`` for an events input: its io slot and columns t int64, x and y uint16, p uint8.
 
-    It takes four vectors of one length, of any strides and of bool, int8 to int64, uint8 to uint32, float32 or
-    float64, marks the slot fresh and gives True; anything else gives False and nothing is done. A whole t is in ns, on
-    the sensor's clock; a float one in seconds after the beginning of the tick, the number of which is ``clock[0]``.
+    It accepts four vectors of equal length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or
+    float64, marks the slot fresh and returns True. For anything else it returns False and does nothing. An integer t is
+    in ns, on the sensor's clock; a float t is in seconds after the beginning of the tick, whose number is ``clock[0]``.
     ``take(None)`` says that nothing arrived.
     """
     words = [c.ctypes.data for c in columns]

@@ -1,9 +1,9 @@
-"""The tick: one compiled function that walks a bound table. It knows no kernel and is never compiled again.
+"""The tick: one compiled function that processes a bound table. It depends on no kernel and is never compiled again.
 
-Table, int64, rows of `WORDS`. Row 0 is the header: operations before the steps, in each step and after them,
-steps a tick, address of the clock (int64 [tick, step], in the state); the control words as they are asked for (io) and
-as they are taken (state), and how many rules learn; what a restart sets back: the parts of the state (int64 rows offset
-and bytes), how many, the state and its initial content. Then one row an operation.
+Table, int64, rows of `WORDS`. Row 0 is the header: operations before the steps, in each step and after them, steps in a
+tick, address of the clock (int64 [tick, step], in the state); the control words as requested (io) and as taken (state),
+and the number of learning rules; what a restart resets: the parts of the state (int64 rows offset and bytes), their
+number, the state and its initial content. Each further row is one operation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run_rows(row, count):
 
 @register_jitable
 def restart(header):
-    """The parts of the state that are the network's, as at the start."""
+    """Reset the parts of the state that belong to the network."""
     parts = i64(header[RESTARTS], 2 * header[N_RESTARTS])
     for k in range(header[N_RESTARTS]):
         offset, words = parts[2 * k], parts[2 * k + 1] // 8
@@ -47,7 +47,7 @@ def restart(header):
 
 @register_jitable
 def take_control(header):
-    """Take the control words, and follow a request to restart."""
+    """Copy the control words into the state, and restart the network if requested."""
     rules = header[RULES]
     asked, taken = i64(header[ASKED], LEARNING + rules), i64(header[TAKEN], LEARNING + SWITCH_WORDS * rules)
     again = asked[RESTART] != taken[RESTART]
@@ -70,7 +70,7 @@ def encode(table):
 
 @register_jitable(forceinline=True)
 def run_steps(table, first_step):
-    """The network's steps, what decodes them, and the guard."""
+    """Run the network's steps, the decoders, and the guard."""
     header = i64(table, len(HEADER))
     clock = i64(header[CLOCK], 2)
     row = first_step
@@ -83,18 +83,18 @@ def run_steps(table, first_step):
 
 @register_jitable(forceinline=True)
 def tick(table):
-    """All of a tick: encode, step, decode, guard."""
+    """Run a whole tick: encode, step, decode, guard."""
     run_steps(table, encode(table))
 
 
 def run_tables(first, stride, count):
-    """A tick of each of ``count`` tables, ``stride`` bytes apart; to be compiled as `TABLES`."""
+    """Run a tick of each of ``count`` tables, ``stride`` bytes apart; to be compiled as `TABLES`."""
     for k in range(count):
         tick(first + k * stride)
 
 
 def tick_address() -> int:
     """Address of ``void tick(int64 table)`` for the real-time loop."""
-    from .compile import compile_callback  # which the digest of compiled code does not depend on
+    from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
 
     return compile_callback(tick, "void(int64)")

@@ -1,4 +1,4 @@
-"""What a run cost, in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545): docs/measuring.md."""
+"""The cost of a run in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545): docs/measuring.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Counted", "counted", "stages", "workload"]
 class Counted:
     """Synaptic operations of one projection, linear encoder or decoder since the reset.
 
-    label, kind, precision : as `CountedFacts` has them
+    label, kind, precision : as in `CountedFacts`
     dense : operations if nothing were skipped
     effective : those whose source and whose weight are not 0
     """
@@ -41,10 +41,10 @@ def workload(bound: Bound) -> dict[str, Any]:
     """Metrics of NeuroBench's algorithm track since the reset; one execution of the model is one network step.
 
     footprint : [bytes] "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
-    connection_sparsity : share of the weights that are 0; a sparse projection counts as the matrix it stands for
-    activation_sparsity : share of the neurons that do not fire in a step, of those that fire at most once; None where
-        there are none, or before the first step
-    synaptic_operations : a step, on average: "dense", "accumulates" and "multiply_accumulates"
+    connection_sparsity : share of the weights that are 0; a sparse projection counts as the full matrix
+    activation_sparsity : share of the neurons that do not fire in a step, among those that fire at most once; None
+        without such neurons, or before the first step
+    synaptic_operations : mean number in a step: "dense", "accumulates" and "multiply_accumulates"
     """
     program, steps = bound.program, int(bound.array("clock")[1])
     weights = sum(c.weights for c in program.facts.counted)
@@ -59,7 +59,7 @@ def workload(bound: Bound) -> dict[str, Any]:
 
 
 def _operations(rows: Sequence[Counted], steps: int) -> dict[str, float]:
-    """Synaptic operations a step."""
+    """Mean number of synaptic operations in a step."""
     return {
         "dense": sum(row.dense for row in rows) / steps,
         "accumulates": sum(row.effective for row in rows if row.kind == "accumulate") / steps,
@@ -76,12 +76,12 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 
 
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
-    """What ``encoder``, ``network`` and ``decoder`` each did since the reset.
+    """Activity of ``encoder``, ``network`` and ``decoder`` since the reset.
 
-    The encoder are the inputs, and the projections from inputs that do not spike: what makes currents of numbers and
-    events. Each has ``neurons`` that can spike; a step on average ``spikes``, ``dense``, ``accumulates`` and
-    ``multiply_accumulates``; and ``most``, the label of the operation with the most effective synaptic operations and
-    its share of those of the stage.
+    The encoder consists of the inputs and of the projections from inputs that do not spike: all that turns numbers and
+    events into currents. Each stage has ``neurons``, the number that can spike; means for a step of ``spikes``,
+    ``dense``, ``accumulates`` and ``multiply_accumulates``; and ``most``, the label of the operation with the most
+    effective synaptic operations and its share of those of the stage.
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

@@ -1,9 +1,9 @@
 """Ordered access to int64 words that a compiled thread and Python share.
 
-A plain load in a compiled ``while`` loop is hoisted and never read again, and on ARM plain stores
-may be seen out of order. Words that cross threads therefore go through these: ``load_acquire`` and
-``store_release`` pair up, ``fence`` orders everything around it. Addresses must be multiples of 8.
-``read_word`` and ``write_word`` are the same for Python.
+In a compiled ``while`` loop a plain load is hoisted out of the loop and never repeated, and on ARM plain stores may be
+seen out of order. Words that cross threads are therefore accessed with these functions: ``load_acquire`` and
+``store_release`` form pairs, ``fence`` orders all accesses around it. Addresses must be multiples of 8. Python uses
+``read_word`` and ``write_word``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _I64 = ir.IntType(64)
 
 @intrinsic
 def load_acquire(typingctx, address):
-    """int64 at ``address``; what follows sees everything that was written before the value was released."""
+    """int64 at ``address``; later reads see everything that was written before the value was released."""
 
     def gen(context, builder, sig, args):
         return builder.load_atomic(builder.inttoptr(args[0], _I64.as_pointer()), "acquire", 8, typ=_I64)
@@ -31,7 +31,7 @@ def load_acquire(typingctx, address):
 
 @intrinsic
 def store_release(typingctx, address, value):
-    """Write an int64; whoever acquires it sees everything that was written before."""
+    """Write an int64; a thread that acquires it sees everything that was written before."""
 
     def gen(context, builder, sig, args):
         builder.store_atomic(args[1], builder.inttoptr(args[0], _I64.as_pointer()), "release", 8)
@@ -61,7 +61,7 @@ def _write(address, value):
 
 
 def read_word(address: int) -> int:
-    """``load_acquire`` for Python, with a fence in front: copies made before it are complete."""
+    """``load_acquire`` for Python, preceded by a fence: copies made before it are complete."""
     return compile_function(_read, "int64(int64)")(address)
 
 

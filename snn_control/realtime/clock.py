@@ -1,8 +1,8 @@
 """Clocks and waits of libc, callable from compiled code without allocation.
 
-Times are int64 nanoseconds. Every function gets the address of a scratch ``int64[2]``, which holds the
-``struct timespec`` of the call; a thread has its own. Deadlines are absolute on CLOCK_MONOTONIC: a
-retried or late call neither drifts nor shortens the wait.
+Times are int64 nanoseconds. Every function gets the address of a scratch ``int64[2]`` for the ``struct timespec`` of
+the call; each thread has its own. Deadlines are absolute on CLOCK_MONOTONIC: a retried or late call neither drifts nor
+shortens the wait.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _errno_location = types.ExternalFunction("__errno_location", types.intp())
 
 
 def check_libc() -> None:
-    """Raise if this libc lacks a function used here: compiled code would jump to address 0 instead."""
+    """Raise if this libc lacks a function used here: compiled code would jump to address 0."""
     libc = ctypes.CDLL(None)
     needed = ("clock_gettime", "clock_nanosleep", "sem_clockwait", "sem_trywait", "__errno_location")
     missing = [name for name in needed if not hasattr(libc, name)]
@@ -56,7 +56,7 @@ def now_monotonic(scratch):
 
 @register_jitable
 def now_boottime(scratch):
-    """CLOCK_BOOTTIME [ns]: CLOCK_MONOTONIC and the time for which the machine slept."""
+    """CLOCK_BOOTTIME [ns]: CLOCK_MONOTONIC plus the time for which the machine was suspended."""
     _clock_gettime(CLOCK_BOOTTIME, scratch)
     return load_i64(scratch) * SECOND + load_i64(scratch + 8)
 
@@ -90,7 +90,7 @@ def semaphore_wait(semaphore, deadline, scratch):
         error = load_u32(_errno_location())
         if error == ETIMEDOUT:
             return 0
-        if error != EINTR:  # a broken semaphore must not turn the caller's loop into a busy one
+        if error != EINTR:  # with a broken semaphore the caller's loop must not become a busy one
             sleep_until(deadline, scratch)
             return 0
     return 1
@@ -98,6 +98,6 @@ def semaphore_wait(semaphore, deadline, scratch):
 
 @register_jitable
 def semaphore_drain(semaphore):
-    """Consume all posts that wait, so that one look at the sources answers all of them."""
+    """Consume all pending posts: the caller then checks all sources once."""
     while _sem_trywait(semaphore) == 0:
         pass

@@ -1,8 +1,8 @@
-"""The compiled part of the control loop: one tick, and the three ways to wait for it.
+"""The compiled part of the control loop: one tick, and the three ways to wait for the next.
 
-``run`` is one nogil function over one int64 table. Python writes the settings before the start; afterwards only STOP
-crosses from it. What the loop counts stands in the same table and is read at any time. The words are in `table`, the
-rules of the modes in `loop`, those of ports in `port`.
+``run`` is one nogil function on one int64 table. Python writes the settings before the start; afterwards it only writes
+STOP. The loop's counters are in the same table and can be read at any time. The words are defined in `table`, the rules
+of the modes in `loop`, those of ports in `port`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .table import add, get, input_row, put, row_of, slot_of
 
 __all__ = ["run"]
 
-#: longest sleep: how long a stop may take to be seen
+#: longest sleep, and so the longest delay until a stop is noticed
 CHUNK_NS = 20_000_000
-#: longest way of ramping outputs to their safe values at the end
+#: longest time for ramping outputs to their safe values at the end
 RAMP_NS = 1_000_000_000
-#: how long before a deadline the sleep ends: the usual delay of a wake-up passes before it instead of after it,
-#: for at most this much computing time a period (a tenth of it, where periods are short)
+#: how long before a deadline the sleep ends, so that the usual delay of a wake-up is over at the deadline. It costs at
+#: most this much computing time in each period (a tenth of the period, if that is shorter)
 EARLY_NS = 30_000
-#: a sleep of the machine that is shorter is no sleep
+#: shorter suspensions of the machine are ignored
 SLEPT_NS = 1_000_000
 
 
@@ -56,12 +56,12 @@ def _finished(table):
 
 @register_jitable
 def _take(table, row, now):
-    """Ask one input; messages taken, 0 after an error."""
+    """Take from one input; returns the number of messages, 0 after an error."""
     taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
     if taken < 0:
         add(row, words.IN_ERRORS, 1)
         put(table, words.LAST_TAKE_ERROR, taken)
-    if taken <= 0:  # a port that failed half way must not leave the last tick's marks
+    if taken <= 0:  # a port that failed must not leave the marks of the last tick
         clear_marks(slot_of(row))
         taken = 0
     add(row, words.IN_TAKEN, taken)
@@ -76,7 +76,7 @@ def _take_all(table, now):
 
 @register_jitable
 def _count_sleep(table):
-    """After the machine slept, what had arrived before is older by that: CLOCK_MONOTONIC does not know."""
+    """If the machine was suspended, move the arrivals back by that time, which CLOCK_MONOTONIC does not count."""
     asleep = now_boottime(table + 8 * words.TIMESPEC) - _clock(table)
     longer = asleep - get(table, words.ASLEEP)
     if longer > SLEPT_NS:
@@ -99,7 +99,7 @@ def _ages_by_clock(table, now):
 
 @register_jitable
 def _ages_by_count(table, newest):
-    """Ages without a clock; ``newest`` is the tick's stamp, -1: stamps do not matter."""
+    """Set the ages without a clock; ``newest`` is the stamp of the tick, -1: ignore stamps."""
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_OWN_AGE) == 0:
@@ -109,7 +109,7 @@ def _ages_by_count(table, newest):
 
 @register_jitable
 def _newest_stamp(table):
-    """Newest stamp [ns] of this tick's samples; -1 where none has a stamp."""
+    """Newest stamp [ns] of this tick's samples; -1 if none has a stamp."""
     newest = -1
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
@@ -120,7 +120,7 @@ def _newest_stamp(table):
 
 @register_jitable
 def _check_stamps(table, newest):
-    """Count a tick whose messages carry different stamps, and one older than the tick before."""
+    """Count a tick whose messages have different stamps, and a tick that is older than the one before."""
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
         if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
@@ -132,7 +132,7 @@ def _check_stamps(table, newest):
 
 @register_jitable
 def _call_all(table, rows, stamp, now):
-    """Call the outputs or the observers, by the word of their rows."""
+    """Call the outputs or the observers; ``rows``: the word that has the address of their rows."""
     for k in range(get(table, rows + 1)):
         row = row_of(table, rows, words.OUT_WORDS, k)
         code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)
@@ -163,7 +163,7 @@ def _ticked(table):
 
 @register_jitable
 def _publish_final(table):
-    """The final safe command: the safe values, published once."""
+    """Publish the final safe command: set the commands to the safe values and publish them once."""
     for k in range(get(table, words.N_SAFES)):
         row = row_of(table, words.SAFES, words.SAFE_WORDS, k)
         for i in range(get(row, words.SAFE_LENGTH)):
@@ -179,9 +179,9 @@ def _publish_final(table):
 
 @register_jitable
 def _wait_deadline(table, deadline, stops):
-    """Sleep until shortly before ``deadline``, then watch the clock; the time of leaving.
+    """Sleep until shortly before ``deadline``, then poll the clock; returns the time at the end.
 
-    stops : return -1 as soon as the loop is to stop
+    stops : return -1 as soon as the loop has to stop
     """
     wake = deadline - min(EARLY_NS, get(table, words.PERIOD) // 10)
     while not (stops and _stopping(table)):
@@ -196,7 +196,7 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _tell_elapsed(table, now):
-    """Tell the guard how many periods have passed since the last tick, so that a slew is a second's."""
+    """Report to the guard how many periods have passed since the last tick, so that slew limits hold per second."""
     cell = (now - get(table, words.PHASE)) // get(table, words.PERIOD)
     last = get(table, words.LAST_CELL)
     put(get(table, words.CONTROL), ELAPSED, cell - last if last > 0 else 1)
@@ -205,10 +205,10 @@ def _tell_elapsed(table, now):
 
 @register_jitable
 def _too_late(table, took):
-    """Whether the data behind a live command grew older than its limit and a period while the tick was computed.
+    """Whether the data behind a command became older than its limit plus a period while the tick was computed.
 
-    The thread may have been held up in between, by one of a higher priority. A ramp to the safe value must not jump,
-    so such a command is withheld, and the next tick begins the ramp.
+    A thread of a higher priority may have preempted this one. A ramp to the safe value must not jump, so such a command
+    is withheld, and the next tick starts the ramp.
     """
     if took <= get(table, words.PERIOD) or get(get(table, words.GUARD), FAULTED) != 0:
         return False
@@ -222,7 +222,7 @@ def _too_late(table, took):
 
 @register_jitable
 def _judge_publication(table, took, withheld):
-    """One that took longer than its budget, or was withheld, is a fault of the coming tick."""
+    """A publication that took longer than its budget, or was withheld, makes the next tick a fault."""
     late = took > get(table, words.BUDGET) > 0 or withheld
     if late:
         add(table, words.LATE_PUBLICATIONS, 1)
@@ -233,7 +233,7 @@ def _judge_publication(table, took, withheld):
 
 @register_jitable
 def _realtime_tick(table, now, deadline):
-    """From taking to publishing; the next deadline."""
+    """Take, tick and publish; returns the next deadline."""
     period = get(table, words.PERIOD)
     record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, now)
@@ -274,7 +274,7 @@ def _all_safe(table):
 
 @register_jitable
 def _go_safe(table, deadline):
-    """Tick on in fault until every command is the safe one, so that ramping outputs keep their slew."""
+    """Continue ticking in fault until every command is the safe one, so that ramping outputs keep their slew."""
     last = _clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
@@ -300,10 +300,10 @@ def _run_realtime(table):
 
 @register_jitable
 def _gather(table):
-    """Wait until every input has returned one message; False when the loop is to stop."""
+    """Wait until every input has returned one message; False if the loop has to stop."""
     since = _clock(table)
     while not _stopping(table):
-        # drain first: what is posted from here on ends the wait below
+        # drain first: a post from here on ends the wait below
         semaphore_drain(get(table, words.SEMAPHORE))
         now = _clock(table)
         missing = 0
@@ -332,7 +332,7 @@ def _gather(table):
 
 @register_jitable
 def _run_without_clock(table):
-    """Lockstep and free: ages and stamps are those of messages and ticks."""
+    """Lockstep and free mode: ages and stamps come from messages and ticks."""
     lockstep = get(table, words.MODE) == LOCKSTEP
     while not _finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
@@ -349,7 +349,7 @@ def _run_without_clock(table):
         end = _tick(table)
         if lockstep:
             now = end
-        for k in range(get(table, words.N_INPUTS)):  # before publishing: the answer may already be the next message
+        for k in range(get(table, words.N_INPUTS)):  # before publishing: the next message may answer it
             put(input_row(table, k), words.IN_GOT, 0)
         _call_all(table, words.OUTPUTS, stamp, now)
         _call_all(table, words.OBSERVERS, stamp, now)
@@ -358,7 +358,7 @@ def _run_without_clock(table):
 
 def run(table):
     """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
-    if get(table, words.WARM) != 0:  # the first call: touches what the loop uses, calls no port
+    if get(table, words.WARM) != 0:  # the first call: touches the memory that the loop uses, calls no port
         store_release(table + 8 * words.HEARTBEAT, _clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)
         return

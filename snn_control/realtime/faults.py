@@ -1,4 +1,4 @@
-"""The last faults of the guard, with time and cause, as the loop's thread saw them: they stay when they are over."""
+"""The guard's last faults, with time and cause, recorded by the loop's thread; they are kept after they have ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .port import CompiledPort, newest
 
 __all__ = ["Fault", "FaultLog"]
 
-MOST_INPUTS = 62  # bits of a word that say which were invalid
+MOST_INPUTS = 62  # bits of the word that marks invalid inputs
 
 # context words; a fault's row
 GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, WORDS = range(9)
@@ -22,7 +22,7 @@ BEGIN, END, CAUSES, INVALID, ROW_WORDS = range(5)
 
 
 def note_faults(context, stamp_ns, now_ns):
-    """An observer: a row for each fault that the guard counts, completed while it lasts."""
+    """An observer: writes a row for each fault that the guard counts, and updates it while the fault lasts."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
     new = guard[FAULTS] != o[SEEN]
@@ -48,8 +48,12 @@ def note_faults(context, stamp_ns, now_ns):
 
 @dataclass(frozen=True)
 class Fault:
-    """begin, end : [ns since 1970], end -1 while it lasts; causes : bits as in `engine.kernels.outputs`; invalid :
-    names of the required inputs that were invalid in its course"""
+    """A fault of the guard.
+
+    begin, end : [ns since 1970]; end is -1 while it lasts
+    causes : bits as in `engine.kernels.outputs`
+    invalid : names of the required inputs that were invalid during the fault
+    """
 
     begin: int
     end: int
@@ -71,13 +75,14 @@ class FaultLog(CompiledPort):
         ))  # fmt: skip
 
     def restart(self) -> None:
-        """The guard's count begins at 0 again; the faults that are kept stay, and are over. Not while a loop runs."""
+        """Call after the guard's count was reset to 0: recorded faults are kept, and have ended. Not while a loop
+        runs."""
         self._block[SEEN] = 0
         open_ones = (self._ring[:, BEGIN] > 0) & (self._ring[:, END] < 0)
         self._ring[open_ones, END] = time.time_ns()
 
     def faults(self) -> list[Fault]:
-        """The newest first. While the loop runs, the newest may be half written."""
+        """The faults, the newest first. While the loop runs, the newest may be incomplete."""
         return [
             Fault(begin, end, causes, tuple(n for k, n in enumerate(self._names[:MOST_INPUTS]) if invalid >> k & 1))
             for begin, end, causes, invalid in newest(self._ring, int(self._block[TOTAL]))[::-1].tolist()

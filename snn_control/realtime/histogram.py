@@ -1,8 +1,8 @@
 """Histogram of latencies that a compiled loop fills without allocation.
 
-One int64 array: a header (count, largest, sum, overflow), from word `HEADER` on the buckets. Values below 32 ns have a
-bucket each; above, every octave has 32 of equal width, found by counting leading zeros, so that a bucket is never wider
-than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) count as overflow.
+One int64 array: a header (count, largest, sum, overflow), and the buckets from word `HEADER` on. Values below 32 ns
+have one bucket each; above, every octave has 32 buckets of equal width, found by counting leading zeros, so that a
+bucket is never wider than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) on count as overflow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_BITS = 40
 LIMIT_NS = 1 << MAX_BITS
 BUCKETS = (MAX_BITS - SUB_BITS + 1) * SUB
 WORDS = HEADER + BUCKETS
-#: a stamp further than this from CLOCK_REALTIME is of another clock, or its sender's clock is not set
+#: a stamp further than this from CLOCK_REALTIME comes from another clock, or the sender's clock is not set
 UNRELATED_NS = 60_000_000_000
 
 
@@ -45,16 +45,16 @@ def record(address, ns):
         word = HEADER + ns
     else:
         shift = 63 - leading_zeros(ns) - SUB_BITS
-        # (ns >> shift) lies in 32 .. 63: its leading one is the +1 of the octave
+        # (ns >> shift) is in 32 .. 63: its leading one is the +1 of the octave
         word = HEADER + shift * SUB + (ns >> shift)
     add(address, word, 1)
 
 
 @register_jitable
 def record_since(address, stamp, scratch):
-    """Count the time since ``stamp`` [ns, CLOCK_REALTIME]; False where it is of another clock, and is not counted.
+    """Count the time since ``stamp`` [ns, CLOCK_REALTIME]; False, and nothing counted, if it comes from another clock.
 
-    scratch : address of the ``int64[2]`` of `clock`
+    scratch : address of the ``int64[2]`` that `clock` uses
     """
     since = now_realtime(scratch) - stamp
     related = 0 <= since < UNRELATED_NS
@@ -64,7 +64,7 @@ def record_since(address, stamp, scratch):
 
 
 def new() -> np.ndarray:
-    """(WORDS,) int64, zeros; written once so that its pages exist before the loop starts."""
+    """(WORDS,) int64 zeros, written once so that the pages exist before the loop starts."""
     array = np.empty(WORDS, np.int64)
     array[:] = 0
     return array
@@ -78,11 +78,11 @@ def edges() -> np.ndarray:
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Percentile(s) ``q`` in 0 .. 100 as numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty.
+    """Percentile(s) ``q`` in 0 .. 100 as by numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty.
 
-    The value is the middle of the bucket, never above the largest value. Among the overflow it is the largest.
+    The value is the middle of the bucket, but at most the largest value; in the overflow it is the largest value.
     """
-    snapshot, low = array.copy(), edges()  # the loop may go on counting
+    snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
     total, largest = int(cumulative[-1]), int(snapshot[MAX])
     if total == 0:

@@ -2,33 +2,33 @@
 
 Each period: wake at the deadline, take from all input ports, set the ages, tick, publish on all output ports, call the
 observers, count. Between taking and publishing no Python runs, so neither its interpreter lock nor its garbage
-collector can delay a command. Python starts the loop, reads its statistics and stops it. The loop knows neither the
-network nor any middleware: it calls addresses (`port`).
+collector can delay a command. Python starts the loop, reads its statistics and stops it. The loop depends neither
+on the network nor on a middleware: it calls addresses (`port`).
 
 Modes
 -----
 realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``; the sleep ends 30 us
-    early (a tenth of a short period) and the rest is spent watching the clock. All waiting messages are taken; an
+    early (a tenth of a short period) and the clock is polled for the rest. All waiting messages are taken; an
     input's age is the time since its newest message arrived. A period that cannot be kept is skipped and
     counted; there are no bursts to catch up.
-lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. Each input is asked for
-    one message a tick; the tick runs when every input has returned one, well-formed or not. No clock is
+lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. One message is taken from
+    each input for each tick, which runs when every input has returned one, well-formed or not. No clock is
     read for the ages: an input with a fresh sample has age 0, any other grows by a period, -1 if it never
-    had one. All messages of a tick should carry one stamp. Where they do not, the newest stamp T is that of
+    had one. All messages of a tick should have the same stamp. If not, the newest stamp T is that of
     the tick, the tick is counted (``stamp_mismatch``), and a fresh input with an older stamp s has age
-    T - s, so that the limits on staleness judge it. Nothing is dropped and no tick is withheld: to wait for
-    the "right" stamp would stop the commands for ever where a sender began again at time 0. After
-    ``timeout_s`` without any message the missing inputs are counted and named; the loop waits on.
-free : ticks without any wait and without a clock for time, ages after the lockstep rule: for replay and
-    benchmarks. ``now`` as ports see it is tick * period_ns.
+    T - s, so that the limits on staleness judge it. Nothing is dropped and no tick is withheld: waiting
+    for the "right" stamp would stop the commands for ever if a sender restarts at time 0. After
+    ``timeout_s`` without any message the missing inputs are counted and reported; the loop continues to wait.
+free : ticks without waiting and without a clock, ages by the lockstep rule: for replay and
+    benchmarks. Ports get tick * period_ns as ``now``.
 
 Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest stamp of the tick's messages,
-or a period after the last tick where none has one, so that an answer can be told by its stamp.
+or a period after the last tick if none has one, so that a command can be matched to its inputs by its stamp.
 
 When it stops, the loop itself writes the safe values to every command and publishes them once, as the final safe
-command: safety does not depend on Python, nor on anybody joining the thread. Where outputs ramp to their safe values
-(``ramps``), it first ticks on in fault, a period apart, until they are there, for 1 s at most. In lockstep, where time
-stands still without messages, and in free mode it does not.
+command: safety depends neither on Python nor on a join of the thread. If outputs ramp to their safe values (``ramps``),
+it first continues to tick in fault, a period apart, until they have reached them, for 1 s at most. It does not in
+lockstep, where time stops without messages, and in free mode.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ NULL = "must not be null: compiled code would jump or write there"
 
 
 def _check(mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort]) -> None:
-    """Raise DescriptionError for what a loop cannot be made of."""
+    """Raise DescriptionError for parameters that make no loop."""
     if mode not in MODES:
         raise DescriptionError("mode", mode, f"must be one of {', '.join(MODES)}")
     if period_ns < 1:
@@ -75,7 +75,7 @@ def _check(mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Seque
 
 
 def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Rows of the loop's table, (n, width) int64, zeros behind the keys. Raises DescriptionError for a null."""
+    """Rows of the loop's table, (n, width) int64, zeros after the keys. Raises DescriptionError for a null address."""
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
         for key, value in zip(keys, row, strict=True):
@@ -103,27 +103,27 @@ class Loop:
     Parameters
     ----------
     tick : address of a C callback ``void(int64 table)``
-    table : what it is called with
+    table : argument of that callback
     period_ns : control period [ns]
     inputs, outputs, observers : ports, called in this order; see `port`
     safe : (command address, address of the safe values, n) for every output: n float64 each
     mode : "realtime", "lockstep" or "free"
     control : address of the control words in the io block, which the loop writes for the guard: periods that
-        passed without a tick, late publications, the coming end; 0: there are none
+        passed without a tick, late publications, the end of the loop; 0: there are none
     guard : address of the guard's words in the state; 0: there is no guard
-    ramps : an output ramps to its safe value: when the loop stops, it ticks on until that is reached
+    ramps : an output ramps to its safe value: when the loop stops, it continues to tick until that is reached
     publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no
         limit
     halt : address of an int64 that stops the loop when it is not 0, beside ``stop``; 0: none
     phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
     priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
-    lock_memory : ask for the process' memory lock (realtime)
-    timeout_s : lockstep: without a message for so long, the missing inputs are counted
+    lock_memory : request a lock of the process' memory (realtime)
+    timeout_s : lockstep: time without a message after which the missing inputs are counted
     hold : context managers entered by the thread around the loop, which keep alive what the ports use
-    keep : whatever owns the memory behind ``table``, ``safe`` and the ports' slots; it lives as long as the
-        loop, and a running loop lives until it is stopped, even if everybody else forgot it
-    name : of the thread and in messages
+    keep : the owner of the memory of ``table``, ``safe`` and the ports' slots. It lives as long as the loop, and a
+        running loop lives until it is stopped, even without other references to it
+    name : name of the thread, used in messages
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Loop:
         self.wake, self.duration, self.latency = histogram.new(), histogram.new(), histogram.new()
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
-        self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # where no guard listens
+        self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without a guard
         self._table = np.zeros(words.TABLE_WORDS, np.int64)
         self._address = int(self._table.ctypes.data)
         self._write_settings(tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, halt)
@@ -175,7 +175,7 @@ class Loop:
         for word, rows in self._rows.items():
             self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
         self._thread: threading.Thread | None = None
-        self._process, self._lock = os.getpid(), threading.RLock()  # who starts, runs or resets it, and no other
+        self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset it
         self._run = compile_function(cycle.run, "void(int64)")
         self.reset()
         self._table[words.WARM] = 1
@@ -217,19 +217,19 @@ class Loop:
 
     @property
     def running(self) -> bool:
-        """Whether the compiled loop runs; false once the final safe command is out, and in a fork of the process."""
+        """Whether the compiled loop runs; false after the final safe command, and in a fork of the process."""
         return self._process == os.getpid() and bool(read_word(self._address + 8 * words.RUNNING))
 
     @property
     def ticks(self) -> int:
-        """Ticks since the last reset."""
+        """Number of ticks since the last reset."""
         return read_word(self._address + 8 * words.TICKS)
 
     def reset(self) -> None:
-        """Forget statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
+        """Clear statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
         with self._alone("reset"):
             self._table[words.STOP :] = 0
-            self._table[words.TICK_STAMP] = -self.period_ns  # so that unstamped ticks count from 0
+            self._table[words.TICK_STAMP] = -self.period_ns  # so that ticks without stamps count from 0
             self._inputs[:, words.IN_GOT :] = 0
             for word in (DRIVER, ELAPSED):
                 write_word(int(self._table[words.CONTROL]) + 8 * word, 0)
@@ -248,7 +248,8 @@ class Loop:
             self._run(self._address)
 
     def start(self, ticks: int = 0) -> Rights:
-        """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; the rights it was granted."""
+        """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; returns the rights that it
+        was granted."""
         with self._alone("start"):
             self.reset()
             self._table[words.FINAL_COMMAND], self._table[words.TICK_LIMIT] = 1, ticks
@@ -274,12 +275,12 @@ class Loop:
                 atexit.unregister(self.stop)
                 begun.set()
 
-        # a daemon: it must not hold up the exit of the interpreter, which stops it instead
+        # a daemon, because the exit of the interpreter stops the loop and must not wait for it
         self._process, self._thread = os.getpid(), threading.Thread(target=body, name=self.name, daemon=True)
         atexit.register(self.stop)
         try:
             self._thread.start()
-        except RuntimeError as error:  # of a system that gives no more threads
+        except RuntimeError as error:  # the system gives no more threads
             atexit.unregister(self.stop)
             self._thread = None
             raise RuntimeFault(f"{self.name} did not start: {error}") from error
@@ -290,19 +291,19 @@ class Loop:
         return self.rights
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """End the loop, which publishes the final safe command; True if its thread is gone within ``timeout`` [s].
+        """Stop the loop, which publishes the final safe command; True if its thread has ended within ``timeout`` [s].
 
-        It takes a tick, and with outputs that ramp up to 1 s more. Any thread may call it, and a signal handler.
+        That takes a tick, and up to 1 s more with outputs that ramp. Any thread, and a signal handler, may call it.
         """
         if self._thread is None:
             return True
-        if not self._lock.acquire(timeout=timeout):  # another thread starts or stops it
+        if not self._lock.acquire(timeout=timeout):  # another thread starts or stops the loop
             return False
         try:
             if self._thread is not None:
                 write_word(self._address + 8 * words.STOP, 1)
                 ctypes.CDLL(None).sem_post(ctypes.c_void_p(self.semaphore))
-                if self._thread.ident is None:  # a signal came in the middle of `start`: it ends with its first look
+                if self._thread.ident is None:  # a signal during `start`: the thread stops at its first check
                     return False
                 self._thread.join(timeout)
                 if self._thread.is_alive():
@@ -313,25 +314,25 @@ class Loop:
             self._lock.release()
 
     def alive(self, max_age: float) -> bool:
-        """Whether the loop runs and has given a sign of life within ``max_age`` [s].
+        """Whether the loop runs and has updated its heartbeat within ``max_age`` [s].
 
-        It does so in every tick and, while it waits, every 20 ms: it is the tick or a port that hangs if not.
+        It does so in every tick, and every 20 ms while it waits; otherwise the tick or a port hangs.
         """
         age = time.monotonic_ns() - read_word(self._address + 8 * words.HEARTBEAT)
         return self.running and age <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
-        """Lockstep: names of the inputs that have not yet returned a message for the coming tick."""
+        """In lockstep: names of the inputs that have not yet returned a message for the next tick."""
         if self.mode != "lockstep":
             return ()
         got = self._inputs[:, words.IN_GOT].copy()
         return tuple(port.name for port, one in zip(self.inputs, got, strict=False) if not one)
 
     def stats(self) -> dict:
-        """What the loop counted since it was started.
+        """Statistics of the loop since its start.
 
-        docs/safety.md ("Seen from outside") says what each key means. ``wake``, ``tick`` and ``latency`` have count,
-        mean, p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has by name taken, errors, timeouts and the
+        docs/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` have count, mean,
+        p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has for each name taken, errors, timeouts and the
         port's own counters.
         """
         now = time.monotonic_ns()

@@ -1,14 +1,14 @@
-"""What the loop and its ports agree on.
+"""The interface between the loop and its ports.
 
 A port is the address of a compiled function and that of its context, an int64 block of its own. The loop's thread calls
 the function ``int64(context, int64, int64)`` without Python; it must neither allocate nor wait.
 
-input : ``take(context, now_ns, mode)`` -> messages taken, or a negative error code. In `LOCKSTEP` it takes one message
-    at most, and all of it belongs to the coming tick; in `REALTIME` and `FREE` it takes what waits.
-output : ``publish(context, stamp_ns, now_ns)`` -> 0 or an error code. ``now_ns`` is when the tick ended, `FINAL` where
-    the command is the final safe one, which no slew holds back, or `WITHHELD` where the command must not go out, as the
-    data behind it grew too old while it was computed.
-observer : ``observe(context, stamp_ns, now_ns)`` -> 0 or an error code: after each tick, and only then.
+input : ``take(context, now_ns, mode)`` -> number of messages taken, or a negative error code. In `LOCKSTEP` it takes at
+    most one message, all of which belongs to the next tick; in `REALTIME` and `FREE` it takes all that wait.
+output : ``publish(context, stamp_ns, now_ns)`` -> 0 or an error code. ``now_ns`` is the time at which the tick ended;
+    `FINAL` for the final safe command, which no slew limits; or `WITHHELD` if the command must not be published,
+    because its data became too old while it was computed.
+observer : ``observe(context, stamp_ns, now_ns)`` -> 0 or an error code; called after each tick, and only then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODES = {"realtime": REALTIME, "lockstep": LOCKSTEP, "free": FREE}
 
 FINAL, WITHHELD = -1, -2
 
-#: of the compiled function
+#: address of the compiled function
 SIGNATURE = "int64(int64,int64,int64)"
 
 
@@ -46,8 +46,8 @@ class Port(Protocol):
 class InputPort(Protocol):
     """An input. ``slot`` is the address of its io slot.
 
-    A port with the attribute ``writes_age`` true sets the age itself; one with ``limit_ns`` has a limit of age, beyond
-    which no command may stand on it.
+    A port whose attribute ``writes_age`` is true sets the age itself; the attribute ``limit_ns`` is an age beyond which
+    no command may depend on the input.
     """
 
     name: str
@@ -59,7 +59,7 @@ class InputPort(Protocol):
 
 
 class CompiledPort:
-    """A port: a compiled function over a block of its own. Python may call it as the loop does.
+    """A port: a compiled function with a block of its own. Python may call it in the same way as the loop.
 
     name : for counters and messages
     words : int64 words that the function reads and writes at ``context``
@@ -76,10 +76,12 @@ class CompiledPort:
         return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.function)
 
     def __call__(self, first: int = 0, second: int = 0) -> int:
-        """Call the function with what follows the context: for an observer the stamp and the time, 0 without a loop."""
+        """Call the function; the arguments follow the context: for an observer the stamp and the time, 0 without a
+        loop."""
         return self._call(self.context, first, second)
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:
-    """The rows that a ring still holds of ``total`` that an observer wrote to it, oldest first; a copy."""
+    """A copy of the rows that are still in a ring, the oldest first, after an observer has written ``total`` rows to
+    it."""
     return ring[np.arange(max(total - len(ring), 0), total) % len(ring)]

@@ -1,8 +1,8 @@
-"""What a real-time loop needs from the operating system, asked for in one place.
+"""The rights that a real-time loop requests from the operating system.
 
-Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process.
-Every right may be missing (containers, ordinary users): each function asks, returns what was granted and never raises.
-``Rights.warnings()`` says what is missing and which command grants it.
+Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process. Any
+right may be refused (containers, ordinary users): each function requests one, returns what was granted and never
+raises. ``Rights.warnings()`` names what is missing and the command that grants it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["Rights", "ask", "block_signals", "lock_memory", "priority_of_new_thr
 CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
-#: a fault of the thread itself must reach its handler (faulthandler), so these stay open
+#: signals for a fault of the thread itself must reach their handler (faulthandler), so these are not blocked
 SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What was granted.
+    """The rights that were granted.
 
     priority : SCHED_FIFO priority of the thread, 0: ordinary scheduling
-    memory_locked : no page that was touched is ever swapped out
+    memory_locked : pages that were touched are never swapped out
     cpus : CPUs that the thread may run on
     timer_slack_ns : by how much the kernel may delay an ordinary thread's timers, -1: unknown
     signals_blocked : signals go to the main thread
-    missing : for each right that was wanted and not granted: what, why, and the command that grants it
+    missing : for each right that was requested and not granted: what, why, and the command that grants it
     """
 
     priority: int = 0
@@ -45,7 +45,7 @@ class Rights:
     missing: tuple[str, ...] = ()
 
     def warnings(self) -> str:
-        """One text that names everything that is missing and how to get it; empty when nothing is."""
+        """A text that names everything that is missing and how to get it; otherwise empty."""
         if not self.missing:
             return ""
         lines = "\n".join(f"  - {text}" for text in self.missing)
@@ -61,7 +61,7 @@ def _has_capability(bit: int) -> bool:
 
 
 def _fifo(priority: int, flags: int = 0) -> bool:
-    """SCHED_FIFO for the calling thread; True if granted."""
+    """Set SCHED_FIFO for the calling thread; True if granted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | flags, os.sched_param(priority))
     except (OSError, ValueError):
@@ -70,17 +70,19 @@ def _fifo(priority: int, flags: int = 0) -> bool:
 
 
 def set_fifo(priority: int) -> int:
-    """SCHED_FIFO for the calling thread; the priority granted: ``priority``, what the limit allows, or 0."""
+    """Set SCHED_FIFO for the calling thread; returns the priority granted: ``priority``, the most that the limit
+    allows, or 0."""
     allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     for one in (priority, min(priority, allowed)):
-        if one > 0 and _fifo(one, os.SCHED_RESET_ON_FORK):  # threads that this one starts do not inherit
+        if one > 0 and _fifo(one, os.SCHED_RESET_ON_FORK):  # threads that it starts do not inherit it
             return one
     return 0
 
 
 @contextmanager
 def priority_of_new_threads(priority: int) -> Iterator[int]:
-    """Threads created in the block inherit SCHED_FIFO ``priority`` (those of a middleware, say); yields the grant.
+    """Threads created in the block inherit SCHED_FIFO ``priority`` (for example those of a middleware); yields the
+    priority granted.
 
     Afterwards the calling thread is scheduled as before.
     """
@@ -96,8 +98,8 @@ def priority_of_new_threads(priority: int) -> Iterator[int]:
 def lock_memory() -> bool:
     """Keep every page of the process that was or will be touched in memory; True if granted.
 
-    MCL_ONFAULT locks only what is touched: without it, all reserved memory becomes resident. Under a finite
-    RLIMIT_MEMLOCK the lock is not asked for, since later allocations of the process would fail at the limit.
+    MCL_ONFAULT locks only pages that are touched; without it, all reserved memory becomes resident. With a finite
+    RLIMIT_MEMLOCK the lock is not requested, because later allocations of the process would fail at the limit.
     """
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     if limit != resource.RLIM_INFINITY and not _has_capability(CAP_IPC_LOCK):
@@ -106,7 +108,7 @@ def lock_memory() -> bool:
 
 
 def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
-    """Run the calling thread on ``cpus`` only, None: as before; the CPUs it may run on now."""
+    """Run the calling thread on ``cpus`` only, None: no change; returns the CPUs it may run on."""
     if cpus is not None:
         with suppress(OSError, ValueError):
             os.sched_setaffinity(0, set(cpus))
@@ -114,19 +116,20 @@ def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
 
 
 def _least_timer_slack() -> int:
-    """Ask for a timer slack of 1 ns for the calling thread (50,000 by default); what holds now [ns], -1 if unknown."""
+    """Request a timer slack of 1 ns for the calling thread (50,000 by default); returns the slack in force [ns], -1
+    if unknown."""
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
     return int(libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
 
 
 def block_signals() -> None:
-    """Leave all signals but the thread's own faults to the other threads."""
+    """Block all signals in the calling thread, except those for its own faults."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - SYNCHRONOUS)
 
 
 def _grant(limit: str, container: str) -> str:
-    """The commands that grant a right: by a line of limits.conf, by a capability, in a container."""
+    """The commands that grant a right: a line of limits.conf, a capability, an option of a container."""
     return (
         f'echo "$USER - {limit}" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
         f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
@@ -158,9 +161,9 @@ def _why_memory() -> str:
 
 
 def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = False) -> Rights:
-    """Ask for everything, for the calling thread and the process; report what was granted.
+    """Request all rights, for the calling thread and the process; returns what was granted.
 
-    priority : SCHED_FIFO, 0: stay at ordinary scheduling
+    priority : SCHED_FIFO, 0: keep ordinary scheduling
     cpus : CPUs for the thread, None: all that it has
     memory : lock the process' memory
     """
@@ -179,7 +182,7 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     locked = memory and lock_memory()
     if memory and not locked:
         missing.append(_why_memory())
-    granted = set_fifo(priority) if priority > 0 else 0  # last: from here on this thread displaces others
+    granted = set_fifo(priority) if priority > 0 else 0  # last, because from here on this thread preempts others
     if priority > 0 and granted != priority:
         missing.append(_why_priority(priority, granted))
     return Rights(granted, locked, on, slack, True, tuple(missing))

@@ -1,4 +1,4 @@
-"""The table of the loop: int64 words that Python writes and reads, and that compiled code works on."""
+"""The table of the loop: int64 words that Python writes and reads, and that compiled code uses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from numba.extending import register_jitable
 from ..engine.memory import i64, load_i64, store_i64
 from ..engine.slots import SLOT_WORDS
 
-# What Python writes before the start; behind the address of rows stands their number:
+# Written by Python before the start; the address of rows is followed by their number:
 (
     MODE, PERIOD, PHASE, TIMEOUT, TICK_LIMIT, FINAL_COMMAND, WARM, TICK, TICK_TABLE, SEMAPHORE, GUARD, CONTROL, RAMPS,
     BUDGET, HALT, WAKE_HISTOGRAM, TICK_HISTOGRAM, LATENCY_HISTOGRAM,
     INPUTS, N_INPUTS, OUTPUTS, N_OUTPUTS, OBSERVERS, N_OBSERVERS, SAFES, N_SAFES,
 ) = range(26)  # fmt: skip
-# what crosses threads while the loop runs, and what the loop counts:
+# what is shared between threads while the loop runs, and its counters:
 (
     STOP, RUNNING, TICKS, HEARTBEAT, LAST_TICK, TIMESPEC, TIMESPEC_2, TICK_STAMP, STARVED, LAST_CELL, ASLEEP,
     MISSED, OVERRUNS, PUBLISHED, PUBLISH_ERRORS, LAST_PUBLISH_ERROR, LAST_TAKE_ERROR, TIMEOUTS, STAMP_MISMATCH,
@@ -28,7 +28,7 @@ COUNTERS = {
     "late_publications": LATE_PUBLICATIONS, "longest_publication_ns": LONGEST_PUBLICATION, "withheld": WITHHELD_TICKS,
 }  # fmt: skip
 
-# A row of the inputs, of outputs and observers, of the safe values
+# words of a row of the inputs, of outputs and observers, of the safe values
 (
     IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_LIMIT, IN_GOT, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS, IN_WORDS,
 ) = range(10)  # fmt: skip
@@ -38,7 +38,7 @@ SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
 
 @register_jitable
 def get(address, word):
-    """The word of a block of int64."""
+    """A word of a block of int64."""
     return load_i64(address + 8 * word)
 
 
@@ -54,17 +54,17 @@ def add(address, word, value):
 
 @register_jitable
 def row_of(table, rows, words, k):
-    """Address of row ``k``; ``rows``: the word of the table with their address, ``words``: of a row."""
+    """Address of row ``k``; ``rows``: word of the table with the address of the rows, ``words``: words in a row."""
     return get(table, rows) + 8 * words * k
 
 
 @register_jitable
 def input_row(table, k):
-    """Address of an input's row."""
+    """Address of the row of an input."""
     return row_of(table, INPUTS, IN_WORDS, k)
 
 
 @register_jitable
 def slot_of(row):
-    """Header of an input's io slot."""
+    """Header of the io slot of an input."""
     return i64(get(row, IN_SLOT), SLOT_WORDS)

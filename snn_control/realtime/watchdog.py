@@ -1,17 +1,17 @@
-"""A thread without Python beside the loop: it hears signals at once, and ends a process that hangs.
+"""A thread beside the loop that runs no Python: it receives signals immediately, and ends a process that hangs.
 
 A call into a middleware can block for ever, and then Python's main thread, its handlers of signals and the loop may all
-wait for the same lock. This thread waits for none: it is one compiled function over the C library alone.
+wait for the same lock. This thread waits for none: it is one compiled function that uses only the C library.
 
-- It hears the signals first, from a signalfd: they are blocked in the thread that makes it, so that neither a busy
-  interpreter nor a main thread that waits for a processor delays them. In threads that were there before (those of a
-  library that was imported) they are not: there Python's C handler writes into a pipe, at which this thread looks too.
-  A signal sets the word ``halt``, upon which a loop stops with its final safe command. If the process is still there
-  `GRACE_S` later, it is ended; who has more to do before its end says so (`Watchdog.allow`).
-- A watched loop that gives no sign of life for its time to hang is a fault that nothing inside can mend: a program is
-  started, which publishes the safe command from a process of its own, and this one is ended with exit code 1.
+- It is the first to receive signals, from a signalfd: they are blocked in the thread that creates it, so that neither
+  a busy interpreter nor a main thread that waits for a processor delays them. In threads that existed before (those of
+  an imported library) they are not blocked: there Python's C handler writes into a pipe, which this thread reads too.
+  A signal sets the word ``halt``, which stops a loop with its final safe command. If the process still exists `GRACE_S`
+  later, it is ended; a process that needs more time calls `Watchdog.allow`.
+- If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on: a
+  program is started that publishes the safe command from a process of its own, and this one is ended with exit code 1.
 
-Time is counted in waits of `WAIT_MS` that passed whole, so a process that was paused does not seem to hang.
+Time is counted in completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from .table import HEARTBEAT, RUNNING, SEMAPHORE
 __all__ = ["GRACE_S", "Watchdog"]
 
 WAIT_MS = 10
-NO_FILE = 0xFFFFFFFF  # -1: poll leaves it alone
-GRACE_S = 10.0  # how long a signalled process may take to end: a busy machine is slow, not stuck
+NO_FILE = 0xFFFFFFFF  # -1: poll ignores it
+GRACE_S = 10.0  # time in which a signalled process must end; long, because a busy machine is slow
 
 # Words of the table
 (
@@ -62,7 +62,7 @@ def watch(table):
         store_release(table + 8 * ROUNDS, o[ROUNDS] + 1)
         loop = load_acquire(table + 8 * LOOP)
         if _poll(o[POLL], 2, WAIT_MS) > 0:
-            # the first signal says it all: more of them must not keep it from counting
+            # only the first signal counts: later ones must not delay the countdown
             store_u32(o[POLL], NO_FILE)
             store_u32(o[POLL] + 8, NO_FILE)
             store_release(table + 8 * HALT, 1)
@@ -87,7 +87,7 @@ def watch(table):
 
 
 def _signal_file(signals: Collection[int]) -> int:
-    """A file descriptor from which the signals are read, without waiting."""
+    """A non-blocking file descriptor from which the signals are read."""
     libc, mask = ctypes.CDLL(None, use_errno=True), np.zeros(16, np.uint64)  # sigset_t
     mask[0] = sum(1 << (number - 1) for number in signals)
     file = libc.signalfd(-1, ctypes.c_void_p(mask.ctypes.data), os.O_NONBLOCK | os.O_CLOEXEC)
@@ -97,11 +97,11 @@ def _signal_file(signals: Collection[int]) -> int:
 
 
 class Watchdog:
-    """Watches the signals of this process and, from `guard` to `release`, one loop.
+    """Watches the signals of this process and, between `guard` and `release`, one loop.
 
-    To be made by the main thread.
+    It must be created by the main thread.
 
-    signals : that stop the loop; they do nothing else any more
+    signals : signals that stop the loop; they have no other effect any more
     priority : SCHED_FIFO of its thread, 0: ordinary
     """
 
@@ -122,7 +122,7 @@ class Watchdog:
             ENVIRONMENT: ctypes.addressof(environment),
             GRACE_TEXT: self._grace_text.ctypes.data,
             GRACE_LENGTH: self._grace_text.size,
-            HALT: not signal.sigpending().isdisjoint(signals),  # what came before the thread began
+            HALT: not signal.sigpending().isdisjoint(signals),  # signals that came before the thread started
         }.items():
             self._table[word] = value
         self._words = int(self._table.ctypes.data)
@@ -144,12 +144,12 @@ class Watchdog:
         atexit.register(self.close)
 
     def allow(self, seconds: float, code: int = 1) -> None:
-        """From now on, a signalled process may take so long to end [s]; else it ends with this exit code."""
+        """From now on, a signalled process may take so long to end [s]; after that it is ended with this exit code."""
         self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 
     @property
     def halt(self) -> int:
-        """Address of the int64 that is 1 from the first signal on."""
+        """Address of an int64 that is 1 after the first signal."""
         return self._words + 8 * HALT
 
     @property
@@ -157,11 +157,11 @@ class Watchdog:
         return bool(self._table[HALT])
 
     def guard(self, loop: int, hangs_s: float, program: Sequence[str] = ()) -> None:
-        """End this process when a loop hangs.
+        """End this process if a loop hangs.
 
         loop : address of its table
-        hangs_s : how long it may give no sign of life [s]
-        program : what is started then, path and arguments; empty: nothing
+        hangs_s : longest time without a heartbeat [s]
+        program : program to start in that case, path and arguments; empty: none
         """
         self.release()
         text = f"snn_control: the loop gave no sign of life for {hangs_s:g} s: ended\n"
@@ -177,17 +177,17 @@ class Watchdog:
         write_word(self._words + 8 * LOOP, loop)
 
     def release(self) -> None:
-        """Watch no loop any more; its memory may go once this has returned."""
+        """Stop watching the loop; after this returns, the loop's memory may be freed."""
         if read_word(self._words + 8 * LOOP) != 0:
             write_word(self._words + 8 * LOOP, 0)
-            # the round under way, and one that had begun before it could see the 0, may still look at the loop
+            # the present round, and one that started before it could see the 0, may still read the loop's table
             last = read_word(self._words + 8 * ROUNDS) + 2
             while self._thread.is_alive() and read_word(self._words + 8 * ROUNDS) < last:
                 time.sleep(WAIT_MS / 1000)
         self._arguments = ()
 
     def close(self) -> None:
-        """End the thread; the signals do nothing from now on."""
+        """End the thread; the signals have no effect from now on."""
         atexit.unregister(self.close)
         write_word(self._words + 8 * END, 1)
         self._thread.join()

@@ -11,7 +11,7 @@ __all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]
 
 
 def __getattr__(name: str) -> Any:
-    """What `__all__` names, imported when it is asked for."""
+    """Import a name of `__all__` when it is first used."""
     if name in __all__:
         module = "trainer" if name in ("Trained", "train") else "seeds"
         return getattr(importlib.import_module(f".{module}", __name__), name)

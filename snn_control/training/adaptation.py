@@ -1,7 +1,8 @@
-"""Learning on line: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
+"""Online learning: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
 
-There is one controller and one loop, as there is one robot: nothing is tried side by side, no better phase is chosen,
-and what was learned at the end is what is kept. An episode begins with what was learned in those before.
+There is one controller and one loop, as there is one robot: no variants are tried side by side, no earlier phase is
+selected, and the result is what was learned at the end. Each episode starts with the weights that the previous ones
+have learned.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ __all__ = ["Adaptation", "AdaptationSettings"]
 
 @dataclass(frozen=True)
 class AdaptationSettings(Settings):
-    """Settings of `Adaptation`; ``budget``: steps of the environment.
+    """Settings of `Adaptation`; ``budget`` counts steps of the environment.
 
-    steps : of a phase, which is a row of the learning curve and a checkpoint, and does not interrupt the loop
+    steps : length of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
+        loop
     """
 
     steps: int = 2_000
@@ -35,12 +37,12 @@ class AdaptationSettings(Settings):
 
 
 class Adaptation:
-    """The loop of a controller that learns and its environment.
+    """The loop of a learning controller and its environment.
 
-    make : makes the environment; where a run is to go on, it must be a function of seeds and actions
-    seeds : of the episodes, by their number
+    make : makes the environment, which must depend on seeds and actions alone if a run is to be resumed
+    seeds : number of an episode -> its seed
 
-    Raises DescriptionError where nothing learns, or the two do not fit.
+    Raises DescriptionError if no projection learns, or if the controller does not fit the environment.
     """
 
     def __init__(self, spec: ControllerSpec, make: Callable[[], Any], seeds: Callable[[int], int]) -> None:
@@ -57,22 +59,24 @@ class Adaptation:
         check_observation(self.controller.inputs, self.env.observation_space)
         check_action({o.name: (o.size, o.actions or None) for o in facts.outputs}, self.env.action_space)
         self._error = getattr(self.env.metadata.get("tracking"), "error", None)
-        self.episodes = 0  # that have begun
+        self.episodes = 0  # number of episodes that have begun
         self._begin()
 
     def _begin(self) -> None:
-        """The next episode."""
+        """Start the next episode."""
         self.controller.reset(keep_learning=True)
         self._now = reset(self.env, self.seeds(self.episodes))[0]
         self.episodes += 1
         self._actions: list[np.ndarray] = []
 
     def phase(self, steps: int) -> dict[str, float]:
-        """So many steps of the loop. Returns what is told of them.
+        """Run the loop for ``steps`` steps. Returns a report:
 
-        score : sum of the rewards, a finished episode where one was; episodes : that were finished
-        spikes_a_step; learned : root mean square of what the weights changed by
-        error : root mean square, where the environment says what it is (``metadata["tracking"]``)
+        score : mean return of the episodes that finished, or the sum of the rewards if none did
+        episodes : number of episodes that finished
+        spikes_a_step : mean number of spikes in a step
+        learned : root mean square of the weight changes
+        error : root mean square of the tracking error, if the environment reports one (``metadata["tracking"]``)
         """
         before, rewards, squares, spikes, over = self._weights(), 0.0, 0.0, -self._spikes(), 0
         for _ in range(steps):
@@ -93,17 +97,17 @@ class Adaptation:
         return found
 
     def _spikes(self) -> int:
-        """Of this episode."""
+        """Spikes in the current episode."""
         return int(self.controller.bound.array("spike_counts").sum())
 
     def _weights(self) -> np.ndarray:
-        """(k,) float32, all that is learned."""
+        """(k,) float32, all weights that learn, in one array."""
         rules = self.controller.program.facts.learning
         found = [self.controller.rule_weights(rule) for rule in rules]
         return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
 
     def learned(self, on: bool = True) -> ControllerSpec:
-        """The controller with the weights that it has learned: it begins with them, and learns on, or no more."""
+        """The controller with its learned weights as initial weights; ``on``: whether it continues to learn."""
         rules = iter(self.controller.program.facts.learning)
         projections = tuple(
             one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)), on)
@@ -113,7 +117,7 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that is needed to go on: an environment is a function of the seed of its episode and of the actions."""
+        """All that is needed to resume: an environment is a function of its episode's seed and of the actions."""
         actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
 
@@ -127,7 +131,8 @@ class Adaptation:
 
 
 def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
-    """A projection that begins with weights as `Controller.rule_weights` gives them."""
+    """The projection with these initial weights, in the form that `Controller.rule_weights` gives; ``on``: it
+    learns."""
     if not on:
         one = replace(one, learning=replace(one.learning, enabled=False))  # type: ignore[type-var]
     if not isinstance(weights, tuple):

@@ -1,7 +1,7 @@
-"""A search of CMA-ES as what was asked and answered: written as arrays and JSON, and run again from its seed.
+"""A search by CMA-ES, saved as the candidates that it gave and the costs that it got (arrays and JSON).
 
-``cma`` can only pickle its state, and a pickle runs code when it is opened. But a search is a function of its seed and
-of the costs that it was told, so these are kept: replaying them takes milliseconds and leads to the same bits.
+``cma`` can only pickle its state, and a pickle runs code when it is opened. A search is a function of its seed and of
+the costs that it was told, so these are saved instead: replaying them takes milliseconds and gives the same bits.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ FORMAT = "snn_control search 1"
 
 
 class Search:
-    """A search from 0 with deviation 1.
+    """A search that starts at 0 with deviation 1.
 
-    made : what it is of, plain JSON data; ``parameters`` (names), ``population`` and ``seed`` among them
+    made : what is searched for, plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
     """
 
     def __init__(self, made: Mapping[str, Any]) -> None:
         import cma
 
         self.made = json.loads(json.dumps(made, default=str))
-        # a generator of its own with the numbers of cma's seed: nobody else's draws can part the two
+        # a private generator, seeded as cma would: other users of the global one must not change the replay
         options = {"popsize": made["population"], "randn": np.random.RandomState(made["seed"]).randn, "seed": np.nan}
         self._strategy = cma.CMAEvolutionStrategy(np.zeros(len(made["parameters"])), 1.0, options | {"verbose": -9})
         self._asked: list[np.ndarray] = []
@@ -44,11 +44,11 @@ class Search:
 
     @property
     def mean(self) -> np.ndarray:
-        """(parameters,) float64, the best guess."""
+        """(parameters,) float64, the current best guess."""
         return self._strategy.mean
 
     def ask(self) -> np.ndarray:
-        """(population, parameters) float64, the next generation's candidates."""
+        """(population, parameters) float64, the candidates of the next generation."""
         return np.array(self._strategy.ask())
 
     def tell(self, candidates: np.ndarray, costs: Sequence[float]) -> None:
@@ -57,7 +57,7 @@ class Search:
         self._costs.append(costs)
 
     def save(self, path: Path) -> None:
-        """Write .npz, whole or not at all."""
+        """Write the search as .npz, atomically."""
         arrays = {
             "format": np.array(FORMAT),
             "made": np.array(json.dumps(self.made)),
@@ -68,7 +68,7 @@ class Search:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Search:
-        """Of a file that `save` wrote. Raises FileNotFoundError, and DescriptionError for any other file."""
+        """Read a file written by `save`. Raises FileNotFoundError, and DescriptionError for any other file."""
         try:
             with Arrays(path) as file:
                 if str(file["format"]) != FORMAT:
@@ -80,7 +80,7 @@ class Search:
             search = cls(made)
         except FileNotFoundError:
             raise
-        except Exception as error:  # what stands in it is a stranger's, and cma raises what it likes
+        except Exception as error:  # the file may hold anything, and cma may raise any exception
             rule = f"is not a checkpoint that this version can read ({reason(error)})"
             raise DescriptionError("--run", str(path), rule, "choose another folder") from None
         for candidates, told in zip(asked, costs, strict=True):

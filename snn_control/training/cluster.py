@@ -1,8 +1,8 @@
 """Training as tasks of Ray (Moritz et al. 2018, OSDI): on the machines of a cluster, or on this one.
 
-Checkpoints travel: a task trains in a folder of the machine that it is on, and after each phase hands its files to the
-`Desk`, an actor, from where they come into the folder of the run. A task that is begun again takes them along. So no
-file system need be shared, and what dies with a machine is at most a phase.
+A task trains in a folder of its own machine. After each phase it sends its checkpoint files to the `Desk`, an actor,
+from which they are copied into the folder of the run; a task that is restarted gets them back. So no shared file system
+is needed, and a machine that fails loses at most one phase.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["Cluster"]
 
 
 class Cluster:
-    """A `places.Place`. Each task has one CPU of Ray.
+    """A `places.Place` whose tasks use one CPU of Ray each.
 
-    address : of a cluster; "" that of ``RAY_ADDRESS``, or Ray on this machine, begun now and ended by `close`. Where
-        Ray is initialised already, that is taken
+    address : address of a cluster; "" takes ``RAY_ADDRESS``, or starts Ray on this machine and stops it in `close`. If
+        Ray is already initialised, that instance is used
     workers : tasks at a time; None: as many as there are CPUs
 
-    Raises SnnControlError where Ray is not installed, DescriptionError where no cluster is at the address.
+    Raises SnnControlError if Ray is not installed, DescriptionError if no cluster answers at the address.
     """
 
     def __init__(self, address: str, workers: int | None) -> None:
@@ -44,7 +44,7 @@ class Cluster:
                 _connect(ray, address or os.environ.get("RAY_ADDRESS", ""))
                 self._open.callback(ray.shutdown)
             self.most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-            here = ray.get_runtime_context().get_node_id()  # the machine that is lost is not to have the desk
+            here = ray.get_runtime_context().get_node_id()  # keep the desk on this machine, which must not fail
             beside = optional("ray.util.scheduling_strategies", "training on a cluster needs Ray", "ray")
             strategy = beside.NodeAffinitySchedulingStrategy(here, soft=False)
             self._desk = ray.remote(num_cpus=0, scheduling_strategy=strategy)(Desk).remote()
@@ -65,7 +65,7 @@ class Cluster:
     def heard(self) -> Iterator[tuple[str, Phase | LastWord]]:
         if not self._running:
             return
-        done, _ = self._ray.wait(list(self._running), timeout=MOMENT)  # before the desk is asked: it has all of theirs
+        done, _ = self._ray.wait(list(self._running), timeout=MOMENT)  # before the desk is read
         try:
             messages = self._ray.get(self._desk.take.remote())
         except self._ray.exceptions.RayError as error:
@@ -93,14 +93,14 @@ class Cluster:
 
 
 def _connect(ray: Any, address: str) -> None:
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers get what others leave; read when Ray begins
+    os.environ.setdefault("RAY_worker_niceness", "0")  # otherwise workers run at low priority; read when Ray starts
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if not address:
         ray.init("local", include_dashboard=False, **options)
         return
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()  # Ray itself would try for many minutes
+        socket.create_connection((host, int(port)), timeout=5).close()  # Ray itself would retry for minutes
         ray.init(address, **options)
     except (OSError, ValueError, OverflowError, RuntimeError) as error:
         rule = f"must be host:port of a Ray cluster that answers: {reason(error)}"
@@ -109,14 +109,14 @@ def _connect(ray: Any, address: str) -> None:
 
 
 class Desk:
-    """What tasks hand in, until it is taken; an actor."""
+    """An actor that holds what tasks have sent until it is fetched."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Phase, dict[str, bytes]]] = []
         self.going = True
 
     def put(self, name: str, phase: Phase, files: dict[str, bytes]) -> bool:
-        """Returns whether the task shall go on."""
+        """Add a task's report; returns whether the task should continue."""
         self.messages.append((name, phase, files))
         return self.going
 
@@ -141,7 +141,7 @@ def _write(content: bytes, file: IO[bytes]) -> None:
 
 
 def _work(desk: Any, name: str, files: Mapping[str, bytes], arguments: Mapping[str, Any]) -> Trained | SnnControlError:
-    """What a task does."""
+    """Run one task on a worker."""
     import ray
 
     with tempfile.TemporaryDirectory() as folder:

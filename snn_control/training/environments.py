@@ -1,4 +1,4 @@
-"""Copies of a Gymnasium environment side by side, as a controller sees them: inputs by name, actions by output."""
+"""Several copies of a Gymnasium environment, seen as a controller sees it: inputs by name, actions by output."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..spaces import as_actions, check_action, check_observation, numbers_of, pa
 
 __all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "make", "reset", "step"]
 
-LIMIT = 1000  # steps, after which an episode is cut in an environment that is endless
-FAR = 10.0  # of an input's range, beyond which a critic is told no more
-MOST_CHOICES = 1024  # that a critic sees one by one
+LIMIT = 1000  # steps after which an episode is cut, if the environment names no limit
+FAR = 10.0  # a critic's inputs are clipped at so many times half the range
+MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
 
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """``gymnasium.make``; raises DescriptionError, in one line, for whatever that raises."""
+    """Call ``gymnasium.make``; raises DescriptionError, in one line, for any exception of it."""
     import gymnasium
 
     try:
@@ -33,13 +33,12 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
 
 
 def longest(env: Any) -> int | None:
-    """The ``max_episode_steps`` that an environment names, where it is registered or as an attribute of its own; None:
-    its episodes may never end."""
+    """The environment's ``max_episode_steps``, from its registration or an attribute; None: episodes may never end."""
     return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
 
 
 def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
-    """``env.reset``; raises RuntimeFault where the environment raises anything."""
+    """Call ``env.reset``; raises RuntimeFault for any exception of the environment."""
     try:
         observation, info = env.reset(seed=seed)
     except Exception as error:
@@ -48,7 +47,7 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """``env.step``; raises RuntimeFault where the environment raises anything, or a reward is not finite."""
+    """Call ``env.step``; raises RuntimeFault for any exception of the environment, or a reward that is not finite."""
     try:
         observation, reward, terminated, truncated, info = env.step(action)
         reward = float(reward)
@@ -69,14 +68,14 @@ def _name(env: Any) -> str:
 
 
 class Interface:
-    """Between the spaces of an environment and the inputs and outputs of a controller, for many rows at once.
+    """Translates between an environment's spaces and a controller's inputs and outputs, for many rows at once.
 
-    Raises DescriptionError where the two do not fit.
+    Raises DescriptionError if they do not fit.
 
     Attributes
     ----------
     given : inputs that the environment observes
-    choices : of each output how many actions it chooses among, 0 where it gives numbers
+    choices : for each output the number of actions that it chooses from; 0 if it gives numbers
     """
 
     def __init__(self, spec: ControllerSpec, observation_space: Any, action_space: Any) -> None:
@@ -95,9 +94,9 @@ class Interface:
         self._scales = [self._scale(name) for name in self.given]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
-        """One observation of each of n environments -> value input -> (n, size) float32, as the engine rounds them;
-        events input -> n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault where they have not the
-        shapes of the space."""
+        """Observations of n environments as inputs: value input -> (n, size) float32, as the engine rounds them;
+        events input -> n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault if their shapes are not
+        those of the space."""
         try:
             with np.errstate(over="ignore"):
                 return self._observe(observations)
@@ -123,8 +122,7 @@ class Interface:
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """(centre, half) of an input's range; of a number that counts how many numbers there are, and the first; None
-        of events."""
+        """How an input is scaled: (centre, half) of its range; (count, first value) of a Discrete; None for events."""
         one: Any = self.inputs[name]
         if isinstance(one, EventsInput):
             return None
@@ -137,10 +135,10 @@ class Interface:
         return (low + high) / 2, (high - low) / 2
 
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
-        """What was given to the network, (..., size), of events (..., repeat, cells) -> (..., k) float32.
+        """A critic's view of what the network was given: (..., size), events (..., repeat, cells) -> (..., k) float32.
 
-        All are within -1 .. 1: numbers over their ranges, a choice as one number for each, of events the newest cells;
-        and finite, so that a critic survives what the engine replaces or rejects.
+        Numbers are scaled by their ranges and clipped to +-`FAR`, discrete values are one-hot, of events the newest
+        cells are taken. All are finite, also where the engine replaces or rejects a value.
         """
         found = []
         for name, scale in zip(self.given, self._scales, strict=True):
@@ -159,14 +157,14 @@ class Interface:
 
     # actions -----------------------------------------------------------------------------------------------------
     def act(self, commands: Sequence[np.ndarray]) -> list[Any]:
-        """What each output commands, (n, size) -> actions of n environments, as `Controller.predict` gives them."""
+        """Commands (n, size) of each output -> actions of n environments, as `Controller.predict` returns them."""
         whole = np.concatenate([np.asarray(c).reshape(len(c), -1) for c in commands], axis=1)
         return as_actions(whole, self._action)
 
 
 @dataclass(frozen=True)
 class _Fact:
-    """What `snn_control.spaces` asks of an input."""
+    """The facts of an input that `snn_control.spaces` needs."""
 
     size: Any
     required: bool
@@ -175,10 +173,10 @@ class _Fact:
 
 @dataclass(frozen=True)
 class Transition:
-    """What a step of n environments gave.
+    """The result of one step of n environments.
 
-    inputs : input -> what `Interface.observe` gives, of the next step: where an episode is over those of a new one
-    last : the same, where an episode is over those of its end
+    inputs : input -> what `Interface.observe` gives for the next step: where an episode has ended, for the new one
+    last : the same, but where an episode has ended, for its last observation
     reward, terminated, truncated : (n,) float32 and bool
     """
 
@@ -194,14 +192,14 @@ class Transition:
 
 
 class Environments:
-    """``n`` copies of an environment in this process, each begun anew in the step in which its episode is over.
+    """``n`` copies of an environment in this process; a copy whose episode has ended is reset in the same step.
 
     make : makes one copy
-    spec : of the controller that acts in them
+    spec : the controller that acts in them
 
     Attributes
     ----------
-    keeps : inputs of numbers are kept for `met`
+    keeps : record the values of the inputs, for `met`
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
@@ -209,12 +207,12 @@ class Environments:
         self.n, first = n, self.envs[0]
         self.interface = Interface(spec, first.observation_space, first.action_space)
         self.returns = np.zeros(n)
-        self.finished: list[float] = []  # returns of the episodes that were over since the last reset, in their order
+        self.finished: list[float] = []  # returns of the episodes that ended since the last reset, in order
         self.keeps = False
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
-        """All copies begin anew, copy k with ``seed + k``."""
+        """Reset all copies, copy k with ``seed + k``."""
         self.returns[:] = 0
         self.finished, self._met = [], []
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
@@ -225,7 +223,7 @@ class Environments:
         return self.envs[k], *self._now[k]
 
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
-        """One step of all copies; ``commands`` as `Interface.act` takes them."""
+        """Step all copies; ``commands`` as `Interface.act` takes them."""
         actions = self.interface.act(commands)
         reward, terminated, truncated = np.zeros(self.n, np.float32), np.zeros(self.n, bool), np.zeros(self.n, bool)
         now, last = [], []
@@ -246,7 +244,7 @@ class Environments:
         return Transition(inputs, ends, reward, terminated, truncated)
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Inputs of numbers that were kept since the last reset: name -> (steps of all copies, size)."""
+        """Value inputs recorded since the last reset: name -> (steps of all copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How good a controller is: whole episodes of the controller itself, on seeds of their own."""
+"""How good a controller is: whole episodes of the controller itself, on separate seeds."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ __all__ = ["Evaluation", "evaluate", "with_environments"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What episodes gave, an array or list an episode.
+    """The results of several episodes; arrays and lists have one element for each episode.
 
-    seeds : of the episodes; returns : undiscounted; steps : of the environment
-    spikes_of : population -> spikes in such a step; operations_of : label of a projection, linear encoder or decoder ->
-        its synaptic operations in such a step
-    conduct : commands, and who fired
-    arrivals : input of numbers -> what arrived at it in all episodes
+    seeds : seeds of the episodes
+    returns : undiscounted returns
+    steps : steps of the environment
+    spikes_of : population -> spikes in a step of the environment
+    operations_of : label of a projection, linear encoder or decoder -> its synaptic operations in such a step
+    conduct : commands, and which neurons fired
+    arrivals : value input -> statistics of what arrived in all episodes
     """
 
     seeds: np.ndarray
@@ -44,7 +46,7 @@ class Evaluation:
 
     @property
     def spikes(self) -> np.ndarray:
-        """Of all populations."""
+        """Spikes of all populations in a step."""
         return sum(self.spikes_of.values(), np.zeros(len(self.seeds)))
 
     @property
@@ -53,14 +55,14 @@ class Evaluation:
 
 
 def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
-    """An episode for each seed, side by side in the environments, of which each that is free takes the next; commands
-    are those of the engine."""
+    """Play one episode for each seed, in parallel: an environment that is free takes the next seed. The engine's own
+    commands act."""
     n, episodes = min(len(envs), len(seeds)), len(seeds)
     batch = Batch(program, n, program.facts.repeat)
     watcher = Watcher(batch)
     batch.observers.append(watcher)
     observations = [reset(env, int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
-    plays, following = np.arange(n), n  # which episode each environment plays, -1: none any more
+    plays, following = np.arange(n), n  # the episode that each environment plays, -1: none
     returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
     facts = program.facts
     spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
@@ -90,7 +92,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     spikes, operations = spikes / steps[:, None], operations / steps[:, None]
     operations_of: dict[str, np.ndarray] = {}
     for fact, column in zip(facts.counted, operations.T, strict=True):
-        operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # projections may share their ends
+        operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # labels may repeat
     spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
     return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
 
@@ -98,6 +100,6 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
 def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """`evaluate` for these seeds with at most ``most`` environments, which are kept."""
+    """`evaluate` for these seeds, in at most ``most`` environments that are reused from call to call."""
     envs = [make() for _ in range(min(most, len(seeds)))]
     return lambda program, interface: evaluate(program, interface, envs, seeds)

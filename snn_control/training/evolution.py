@@ -1,6 +1,6 @@
 """Evolution of a controller's numbers by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
-Candidates are whole episodes in the engine. Where there are many numbers, the covariances of pairs are left out
+A candidate is scored by whole episodes in the engine. For many numbers only the diagonal of the covariance is adapted
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
 """
 
@@ -18,16 +18,16 @@ from .learner import Learner, Settings
 
 __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
 
-MANY = 400  # numbers, from which on pairs are left out
+MANY = 400  # numbers above which only the diagonal of the covariance is adapted
 
 
 @dataclass(frozen=True)
 class EvolutionSettings(Settings):
-    """Settings of `Evolution`; ``budget``: steps of the environment, at most.
+    """Settings of `Evolution`; ``budget`` is the largest number of steps of the environment.
 
     environments : episodes of a candidate, new ones in every generation
     population : candidates of a generation; 0: 4 + 3 ln(numbers)
-    deviation : of the first candidates, in units of the spread of what they change
+    deviation : of the first candidates, in units of the standard deviation of each array
     longest : steps that an episode is counted as, for the budget
     """
 
@@ -43,8 +43,8 @@ class EvolutionSettings(Settings):
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
-    """What is evolved where nothing is said: weights and biases of what the outputs read. What comes before is a
-    random code, of which a read-out can make a lot, and whose numbers would be too many."""
+    """What is evolved by default: weights and biases of what the outputs read. The layers before it serve as a
+    random code, from which a read-out can compute much; evolving them too would be too many numbers."""
     read = {term.source for output in spec.outputs for term in output.terms}
     graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
     names = [f"*->{name}.weights" for name in sorted(graded)] + [f"{name}.bias" for name in sorted(graded)]
@@ -52,7 +52,7 @@ def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
 
 
 class Evolution(Learner):
-    """One of the learners, see `Learner`: a phase is a generation."""
+    """The learner for ``evolve``; a phase is one generation."""
 
     settings: EvolutionSettings
     kept = ("told",)
@@ -74,7 +74,7 @@ class Evolution(Learner):
 
         self._start = np.concatenate([p.values.ravel() for p in self.parameters.parameters]).astype(np.float64)
         self._unit = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in self.parameters.parameters])
-        draws = np.random.RandomState(int(rng.integers(1 << 31)))  # of its own: nobody else's draws can part the two
+        draws = np.random.RandomState(int(rng.integers(1 << 31)))  # no draws but those of the search
         options = {"popsize": self.population, "randn": draws.randn, "seed": np.nan, "verbose": -9}
         options |= {"CMA_diagonal": self.numbers > MANY}
         self._search = cma.CMAEvolutionStrategy(np.zeros(self.numbers), self.settings.deviation, options)
@@ -120,5 +120,5 @@ class Evolution(Learner):
 
 
 def _spread(values: np.ndarray) -> float:
-    """The unit in which an array is changed: its own spread; of one that has none, a tenth."""
+    """The unit in which an array is changed: its standard deviation, or 0.1 if that is 0."""
     return float(values.std()) or 0.1

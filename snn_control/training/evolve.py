@@ -1,6 +1,6 @@
 """Evolution of a recipe's parameters by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
-A run can be stopped at any time and goes on where it was: its state lies in ``checkpoint.npz`` of its folder.
+A run can be stopped at any time and resumed: its state is in ``checkpoint.npz`` of its folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _environments: dict[tuple[str, str], list] = {}
 def evaluate(
     name: str, settings: Sequence[Mapping[str, Any]], values: Mapping[str, float], seeds: Sequence[int]
 ) -> float:
-    """Mean cost of a recipe's controller over ``settings`` and ``seeds``; infinity where it cannot be built."""
+    """Mean cost of a recipe's controller over ``settings`` and ``seeds``; infinity if it cannot be built."""
     import gymnasium
 
     recipe, key = recipes()[name], (name, repr(settings))
@@ -49,7 +49,8 @@ def evaluate(
 
 
 def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None) -> Search | None:
-    """The search that a checkpoint holds; None where there is none, an error if it is another's."""
+    """The search in a checkpoint, or None if there is no checkpoint. Raises DescriptionError if it is of another
+    search."""
     if (old := checkpoint.with_suffix(".pkl")).exists() and not checkpoint.exists():
         rule = "is of an older release and not read any more: a pickle can run code"
         raise DescriptionError("--run", str(old), rule, "remove it, or choose another folder")
@@ -85,11 +86,12 @@ def evolve(
     seed: int | None = None,
     progress: Callable[[int, float, float], None] = lambda generation, best, mean: None,
 ) -> dict[str, float]:
-    """Search; returns the best parameters, and goes on from ``folder/checkpoint.npz`` where there is one.
+    """Run the search and return the best parameters; resumes from ``folder/checkpoint.npz`` if that exists.
 
-    population, seed : candidates a generation and seed of the search; None takes those of the checkpoint, or 12 and 1
-    episodes : training seeds of each setting, new ones every generation (10,000 and above, never those of a score)
-    progress : called after a generation with its number, the best cost and the mean cost of it
+    population, seed : candidates in a generation and seed of the search; None takes those of the checkpoint, or 12 and
+        1
+    episodes : training seeds of each setting, new ones in every generation (10,000 and above, never those of a score)
+    progress : called after each generation with its number, its best cost and its mean cost
     """
     names = list(recipe.parameters)
     start = np.array([recipe.parameters[n][0] for n in names])

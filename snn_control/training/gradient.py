@@ -1,9 +1,9 @@
-"""Gradients of what a controller's network gives, by its weights, biases and parameters, over recorded sequences.
+"""Gradients of a network's outputs by its weights, biases and neuron parameters, over recorded sequences.
 
-The operations of a Program are looked at once: which of them lie between what is trained and what is read, in which
-order their adjoints go over a run, and what the engine has to record. Operations that form a cycle (recurrent
-projections) go over it in parts as long as the shortest delay among them; all others go over all steps at once, so that
-a projection costs one product of matrices.
+The operations of a Program are analysed once: which of them are between what is trained and what is read, in which
+order their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
+processed in parts as long as the shortest delay in the cycle; all others process all steps at once, so that a
+projection costs one matrix product.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from .adjoints.tape import Signal, Tape
 __all__ = ["Gradient"]
 
 
-AFTER = ("argmax", "squash", "guard")  # what stands behind the heads
+AFTER = ("argmax", "squash", "guard")  # operations after the heads
 
 
 class Gradient:
     """How a Program is differentiated.
 
-    program : its constants are read as they are at the time of a call
-    trained : places of constants whose gradients are wanted
-    heads : places of the state, written behind the steps, by which the loss is differentiated
+    program : its constants are read at the time of a call
+    trained : places of the constants whose gradients are wanted
+    heads : places in the state, written after the steps, with respect to which the loss is differentiated
 
-    Raises ProgramError, naming operation and kernel, where one that lies in between has no adjoint.
+    Raises ProgramError, naming operation and kernel, if an operation in between has no adjoint.
 
     Attributes
     ----------
-    spikes : signals of spikes that the tape must have, each step
-    once : signals that the tape must have as they are in each tick
-    past : signal -> steps before the run that the tape must have
-    memory : places of the state that a run goes on from, the clock among them
+    spikes : spike signals that the tape must record in each step
+    once : signals that the tape must record once in each tick
+    past : signal -> number of steps before the run that the tape must hold
+    memory : places of the state from which a run is continued, the clock among them
     """
 
     def __init__(self, program: Program, trained: Iterable[Place], heads: Iterable[Place]) -> None:
@@ -60,13 +60,13 @@ class Gradient:
 
     # which operations ----------------------------------------------------------------------------------------
     def _choose(self) -> None:
-        """Keep what gradients go through, and what is computed again for them."""
+        """Select the operations that gradients pass through, and those that must be computed again for them."""
         lines = {signal(s.w.line): signal(s.w.x) for s in self._operations if s.name == "remember"}
         self._pulses = {signal(s.w.y) for s in self._operations if s.name == "clear"}
         self._operations = [s for s in self._operations if s.name not in ("remember", "clear")]
         for s in self._operations:
             s.look(lines)
-        moved: set[Signal] = set()  # signals that what is trained has a part in
+        moved: set[Signal] = set()  # signals that depend on what is trained
         while True:
             before = len(moved)
             for s in self._operations:
@@ -87,7 +87,7 @@ class Gradient:
         needed = {read for s in back for read, _ in s.reads} | {w for s in back for w in s.writes}
         spiking = {w for s in self._operations if s.fires for w in s.writes}
         again = list(back)
-        while True:  # what is not spikes, and changes in the steps, is computed again
+        while True:  # signals that are not spikes and change in each step are computed again
             more = [
                 s for s in self._operations if s not in again and not s.fires and (needed - spiking) & set(s.writes)
             ]
@@ -111,11 +111,11 @@ class Gradient:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """Spikes that have a gradient."""
+        """Spikes that gradients pass through."""
         return [one for one in self.spikes if one in self._wanted]
 
     def use(self, surrogate: Surrogate) -> None:
-        """Take another derivative of spikes from now on."""
+        """Use this surrogate derivative of spikes from now on."""
         for s in self.used:
             s.adjoint.surrogate = surrogate
 
@@ -131,7 +131,8 @@ class Gradient:
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
-        """Of an operation; raises TypeError for an array that is no constant."""
+        """The `Constant` at a place; raises TypeError if the array is in the state, as weights that learn online
+        are."""
         if place.kind != PROGRAM:
             raise TypeError("with weights that learn on line")
         key = signal(place)
@@ -140,9 +141,11 @@ class Gradient:
         return self.constants[key]
 
     def forward(self, tape: Tape, state: Callable[[Place], np.ndarray]) -> dict[Signal, np.ndarray]:
-        """Compute what was not recorded. ``state(place)``: (rows, ...), an array of the state before the run.
+        """Compute what was not recorded.
 
-        Returns head -> (ticks, rows, n) float32, what the adjoints compute for it.
+        state : place -> (rows, ...), that array of the state before the run
+
+        Returns head -> (ticks, rows, n) float32, as the adjoints compute it.
         """
         for pulse in self._pulses & set(tape.values):
             value = np.zeros((tape.ticks, tape.steps, *tape.values[pulse].shape[1:]), np.float32)
@@ -162,11 +165,13 @@ class Gradient:
         return place.view(self.program.initial_state)
 
     def backward(self, tape: Tape, heads: Mapping[Signal, np.ndarray]) -> dict[Signal, np.ndarray]:
-        """``heads``: head -> (ticks, rows, n) derivative of the loss by it. Call `forward` first.
+        """Compute the gradients; call `forward` first.
 
-        What was added to ``tape.gradient(spikes)`` before, a price of spikes for example, counts as well.
-        Returns place of a constant (as `signal`) -> derivative of the loss by it, float32, of its shape; of sparse
-        weights one a synapse.
+        heads : head -> (ticks, rows, n), derivative of the loss with respect to it
+
+        Gradients that were added to ``tape.gradient(spikes)`` before, such as that of a price of spikes, are included.
+        Returns `signal` of a constant -> derivative of the loss, float32, in the shape of the constant; for sparse
+        weights one number for each synapse.
         """
         for constant in self.constants.values():
             constant.gradient[:] = 0
@@ -184,7 +189,7 @@ class Gradient:
 
 
 class _Step:
-    """An operation, its words by name, and its adjoint where it has one."""
+    """An operation, its operands by name, and its adjoint if it has one."""
 
     def __init__(self, of: Gradient, operation: Operation, anew: set[Signal]) -> None:
         self.section, self.name, self.label = operation.section, operation.kernel, operation.label
@@ -211,13 +216,14 @@ class _Step:
             for name, word in vars(self.w).items()
             if isinstance(word, Place)
             and word.kind == STATE
-            and np.dtype(word.dtype) != np.int64  # no clock, no counter
+            and np.dtype(word.dtype) != np.int64  # neither clocks nor counters
         }
         self._may_read = list(signals.values())
         self._may_write = [one for name, one in signals.items() if name not in only_read]
 
     def look(self, lines: Mapping[Signal, Signal]) -> None:
-        """Reads and writes; without an adjoint all that it has of the state, but for what it is said to read only."""
+        """Set what the operation reads and writes. Without an adjoint that is every array of the state among its
+        operands, except those declared read-only."""
         if self._adjoint is None:
             self.reads = [(lines.get(one, one), 0) for one in self._may_read]
             self.writes = [lines.get(one, one) for one in self._may_write]
@@ -230,20 +236,21 @@ class _Step:
 
     @property
     def adjoint(self) -> Adjoint:
-        """Raises ProgramError where there is none."""
+        """The adjoint; raises ProgramError if there is none."""
         if self._adjoint is None:
             rule = f"cannot be differentiated: kernel '{self.name}'{self.why or ' has no adjoint'}"
             raise ProgramError(f"{self.label}: {rule}; train what comes behind it, or choose another model")
         return self._adjoint
 
 
-Group = tuple[list[_Step], int]  # operations in their order, and steps of a part (0: all at once)
+Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: all at once)
 
 
 def _groups(steps: list[_Step], counts: Callable[[_Step, Signal], bool]) -> list[Group]:
-    """Operations in groups, each before those that read what it writes; those of a group form a cycle.
+    """Group the operations so that each group comes before those that read its results; a group with several operations
+    is a cycle.
 
-    counts : whether an operation's read of a signal makes it wait for who writes that
+    counts : whether an operation has to wait for the writer of a signal that it reads
     """
     follows: dict[int, list[tuple[int, int]]] = {k: [] for k in range(len(steps))}  # -> (operation, delay)
     for k, s in enumerate(steps):

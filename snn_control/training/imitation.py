@@ -1,7 +1,7 @@
 """Imitation of a teacher by dataset aggregation: DAgger (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
 
-In each round the controller acts in the engine, at first mixed with the teacher; the teacher says for each step what it
-would have done. What was seen in all rounds is fitted in sequences that go on from the engine's states.
+In each round the controller acts in the engine, at first mixed with the teacher; the teacher labels each step with the
+action that it would have taken. The data of all rounds is fitted in sequences that start from states of the engine.
 """
 
 from __future__ import annotations
@@ -23,19 +23,24 @@ from .teachers import Teacher, labels, teacher_of
 
 __all__ = ["Imitation", "ImitationSettings"]
 
-ROUND, SEQUENCE = 2.0, 0.2  # s, at least in an environment of short steps
+ROUND, SEQUENCE = 2.0, 0.2  # s, the shortest duration in an environment of short steps
 
 
 @dataclass(frozen=True)
 class ImitationSettings(Settings):
-    """Settings of `Imitation`; ``budget``: steps of the environment.
+    """Settings of `Imitation`; ``budget`` counts steps of the environment.
 
-    steps : of each environment in a round
-    length : of a sequence; its first ``warm_up`` steps do not count, as it begins at a state of older weights
-    rows : sequences of an update; updates : in a round; mix : times by which the teacher's share shrinks in a round
-    average : times the updates of a round is how fast old values are forgotten in the average that acts
-    rate : of Adam, down to a 20th; norm : of the gradients; spike_price : times the mean spikes of a neuron and step
-    fit_ranges : lay the ranges of inputs with receptive fields around what the first phase meets
+    steps : steps of each environment in a round
+    length : steps of a sequence; the first ``warm_up`` of them are not counted, because its initial state is that of
+        older weights
+    rows : sequences in an update
+    updates : updates in a round
+    mix : factor by which the teacher's share shrinks in each round
+    average : the average that acts forgets old values with a rate of ``average / updates`` for each update
+    rate : learning rate of Adam, which falls to a 20th
+    norm : largest norm of the gradients
+    spike_price : price of the mean number of spikes of a neuron in a step
+    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     """
 
     fit_ranges: Flag = False
@@ -54,8 +59,8 @@ class ImitationSettings(Settings):
 
     @classmethod
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
-        """Rounds and sequences as long in time as with steps of 20 ms, but shorter ones where steps are short, as what
-        is to be learned then takes less time."""
+        """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
+        because reactions then take less time too."""
         length = int(np.clip(SEQUENCE / period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / period, 256, 4096)) // length * length
         rows = max(16, 32 * 16 // length)
@@ -63,9 +68,9 @@ class ImitationSettings(Settings):
 
 
 class Imitation(Learner):
-    """One of the learners, see `Learner`. ``teacher``: as `teacher_of` takes it.
+    """The learner for ``imitate``. ``teacher``: as `teacher_of` takes it.
 
-    What acts, and is validated and saved, are averages of the values over the last updates.
+    The controller that acts, is validated and is saved has averages of the values over the last updates.
     """
 
     settings: ImitationSettings
@@ -84,13 +89,13 @@ class Imitation(Learner):
             raise DescriptionError("settings.steps", s.steps, f"must be at least the length of a sequence: {least}")
         self.data: dict[str, np.ndarray] = {}
         self.rounds = 0
-        self.raw = [p.values.copy() for p in self.parameters.parameters]  # without the average
+        self.raw = [p.values.copy() for p in self.parameters.parameters]  # the values before averaging
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
         self.collect(envs, seed, rng)
-        if envs.keeps:  # before anything is learned from it
+        if envs.keeps:  # before anything is learned
             self.fit_ranges(envs)
         self.actor.rate = s.rate * max(left, 0.05)
         losses, rates, values = [], [], [p.values for p in self.parameters.parameters]

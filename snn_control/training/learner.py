@@ -1,4 +1,4 @@
-"""What the ways to train have in common: parameters that are trained, and phases from which a run can go on."""
+"""What all learners share: parameters that are trained, and phases between which a run can be resumed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Learner", "Settings"]
 
 
 def check_layers(path: str, value: Any) -> None:
-    """Sizes of the layers of a perceptron."""
+    """Check the sizes of the layers of a perceptron."""
     if not isinstance(value, list | tuple) or not all(type(size) is int and size > 0 for size in value):
         raise DescriptionError(path, value, "must be a list of whole numbers >= 1")
 
 
 class Settings(Checked):
-    """Base of the settings of a learner. A field without a rule of its own is what its default is: a number >= 0, a
-    whole one from 1 on (from 0 on where the default is 0), or layers of a perceptron."""
+    """Base of a learner's settings. A field without a rule of its own is checked against the type of its default: a
+    number >= 0, a whole number >= 1 (>= 0 if the default is 0), or layers of a perceptron."""
 
     @property
     def where(self) -> str:
@@ -45,19 +45,19 @@ class Settings(Checked):
 
     @classmethod
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
-        """Defaults for episodes of at most ``limit`` steps of ``period`` [s]."""
+        """Defaults that suit episodes of at most ``limit`` steps of ``period`` [s]."""
         return {}
 
 
 class Learner:
     """Trains the parameters of a controller, phase by phase.
 
-    A phase begins with environments that are begun anew and random numbers of its own: what a run is at the end of a
-    phase is a function of the seed and of the phases before, and the parameters and what is `kept` are all that is
-    needed to go on.
+    A phase starts with environments that are reset and random numbers of its own. The result of a phase is a function
+    of the seed and of the phases before it; the parameters and the attributes in `kept` are all that is needed to
+    resume.
     """
 
-    #: names of attributes: arrays, numbers, and what is made of them
+    #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
     surrogate = Surrogate()
 
@@ -68,32 +68,34 @@ class Learner:
 
     @property
     def steps_of_a_phase(self) -> int:
-        """Of the environment."""
+        """Steps of the environment in a phase."""
         raise NotImplementedError
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
-        """Make what only the trainer needs."""
+        """Create what is needed for training only, such as critics and optimisers."""
         raise NotImplementedError
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
-        """Train for a phase. ``left``: part of the budget that is left when it begins, `left_after` when it is over.
+        """Train for one phase. ``left``: the share of the budget that is left at its start; `left_after` is that at its
+        end.
 
-        Returns numbers for a report."""
+        Returns numbers for a report.
+        """
         raise NotImplementedError
 
     @property
     def fits_ranges(self) -> bool:
-        """Ranges of inputs are fitted to what the first phase meets."""
+        """Whether ranges of inputs are fitted to what the first phase meets."""
         return getattr(self.settings, "fit_ranges", False)
 
     def fit_ranges(self, envs: Environments) -> None:
-        """Lay ranges of inputs around what was met since the environments were reset."""
+        """Fit the ranges of inputs to what was met since the environments were reset."""
         ranges = self.parameters.ranges
         if ranges.fit(envs.met(ranges.values)):
             envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}
 
     def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add a price times the mean spikes of a neuron in a step to the loss; returns that mean."""
+        """Add ``price`` times the mean number of spikes of a neuron in a step to the loss; returns that mean."""
         spikes = self.student.trained_spikes
         for one in spikes:
             value = tape.values[one]

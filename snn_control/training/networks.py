@@ -1,4 +1,4 @@
-"""What only the trainer needs: a critic, and the optimiser of all weights."""
+"""Networks that are needed for training only: a critic, and the optimiser of all weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Adam", "Perceptron", "Variance"]
 
 
 class Adam:
-    """Kingma and Ba 2015 (arXiv:1412.6980), in place, for a list of float32 arrays.
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980), in place, for a list of float32 arrays.
 
     clip : largest norm of all gradients together
     """
@@ -22,10 +22,10 @@ class Adam:
         self.square = [np.zeros(v.shape, np.float32) for v in values]
 
     def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
-        """One step against the gradients; returns their norm. rates : a factor of the rate for each array."""
+        """Take one step against the gradients; returns their norm. rates : a factor of the rate for each array."""
         self.steps += 1
         norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
-        if not np.isfinite(norm):  # a step that nobody could come back from
+        if not np.isfinite(norm):  # such a step would make all weights useless
             return norm
         scale = np.float32(min(1.0, self.clip / norm) if norm > 0 else 1.0)
         rate = self.rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
@@ -50,7 +50,7 @@ class Adam:
 
 
 class Variance:
-    """Of numbers that come many at a time, over all so far; ``state``: mean, variance, how many."""
+    """Running mean and variance of numbers that are added in groups; ``state``: mean, variance, count."""
 
     def __init__(self) -> None:
         self.state = np.array([0.0, 1.0, 1e-4])
@@ -68,7 +68,7 @@ class Variance:
 
 
 class Perceptron:
-    """A multilayer perceptron, float32. ``sizes``: of the input, the hidden layers and the output."""
+    """A multilayer perceptron, float32. ``sizes``: numbers of the input, of each hidden layer and of the output."""
 
     def __init__(self, sizes: Sequence[int], rng: np.random.Generator, relu: bool = False) -> None:
         self.relu, gain = relu, 2.0 if relu else 1.0
@@ -90,7 +90,7 @@ class Perceptron:
         return self.layers(x)[-1]
 
     def layers(self, x: np.ndarray) -> list[np.ndarray]:
-        """The input and what each layer makes of it, for `gradients`."""
+        """The input and the output of each layer, for `gradients`."""
         found, last = [x], len(self.weights) - 1
         for k, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ w + b
@@ -100,7 +100,7 @@ class Perceptron:
         return found
 
     def gradients(self, layers: list[np.ndarray], g: np.ndarray) -> list[np.ndarray]:
-        """Of a loss whose derivative by the output is ``g``: by `values`."""
+        """Gradients of a loss with respect to `values`; ``g`` is its derivative with respect to the output."""
         weights, biases, _ = self._back(layers, g, by_weights=True)
         return [*weights, *biases]
 

@@ -1,9 +1,9 @@
-"""What of a controller is trained: weights, biases and neuron parameters by name, in the file and in the Program.
+"""What is trained of a controller: weights, biases and neuron parameters by name, in the file and in the Program.
 
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
-``steering.weights``), of its shape there. Where its numbers lie in the constants of the Program is found by building
-the controller once more with other numbers in their place; so what `Parameters.write` writes is to the bit what a
-file with these numbers is built to.
+``steering.weights``), in its shape there. Its numbers are located in the constants of the Program by building the
+controller with other numbers in their place; so `Parameters.write` writes the same bits that building a file with these
+numbers would give.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["DEFAULT", "Parameter", "Parameters"]
 #: what is trained where nothing is said
 DEFAULT = {"*.weights": Limits(), "*.bias": Limits()}
 NOTHING = np.float32(1e-8)
-GROWTH = 1e-4  # relative step of differences, of a parameter of neurons
+GROWTH = 1e-4  # relative step of the finite differences for neuron parameters
 
 
 @dataclass
@@ -46,11 +46,11 @@ class Parameter:
     """An array of a controller file that is trained.
 
     name : e.g. ``hidden.bias``
-    values : as it is now in units of ``unit``, float32, or float64 of a neuron's parameter: those lie between
-        milliseconds and volts, and one rate of learning must do for all
+    values : the current values in units of ``unit``: float32, or float64 for neuron parameters, which range from
+        milliseconds to volts and are scaled so that one learning rate suits all
     put : (spec, `numbers`) -> the spec with these numbers
-    low, high : between which the numbers stay
-    population : of a neuron's parameter the population it belongs to, else empty
+    low, high : limits of the numbers
+    population : the population of a neuron parameter, otherwise empty
     """
 
     name: str
@@ -61,17 +61,17 @@ class Parameter:
     unit: float = 1.0
     population: str = ""
     place: Place = None  # type: ignore[assignment]
-    at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # numbers of the place that are of it
-    index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # which of ``values`` each of them is
-    factor: float = 1.0  # by which they are larger than ``values``
+    at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # indices in ``place``
+    index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # index in ``values`` for each of ``at``
+    factor: float = 1.0  # numbers in the Program are ``factor`` times ``values``
 
     @property
     def numbers(self) -> np.ndarray:
-        """As the file has them."""
+        """The values in the units of the file."""
         return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
 
     def check(self, spec: ControllerSpec) -> None:
-        """Raise DescriptionError where a limit is no number that the description takes."""
+        """Raise DescriptionError if the description does not accept a limit."""
         for end, limit in (("low", self.low), ("high", self.high)):
             if self.population and np.isfinite(limit).all():
                 try:
@@ -81,7 +81,7 @@ class Parameter:
                     raise DescriptionError(path, np.unique(limit).tolist(), error.rule) from None
 
     def clip(self) -> None:
-        """Keep the values between their limits."""
+        """Clip the values to their limits."""
         if np.any(self.low > -np.inf) or np.any(self.high < np.inf):
             np.clip(self.values, self.low / self.unit, self.high / self.unit, out=self.values)
 
@@ -127,7 +127,7 @@ def _terms(output: Output) -> tuple[Any, ...]:
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """An array of its own; what a Distribution says is drawn from ``rng``."""
+    """A new array of this shape; a Distribution is drawn with ``rng``."""
     if isinstance(value, Distribution):
         again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
         value = again.sample(shape)
@@ -135,16 +135,16 @@ def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np
 
 
 class Parameters:
-    """The trained parameters of a controller, and its Program, which may be written to.
+    """The trained parameters of a controller, and its Program, whose constants can be written to.
 
-    spec : of the controller; weights that it draws are drawn anew, by ``rng``
-    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; a later one goes before an earlier one
+    spec : the controller; weights that it draws are drawn again, with ``rng``
+    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
 
     Attributes
     ----------
-    ranges : of inputs, which may follow what is met
+    ranges : ranges of inputs that may be fitted to what is met
 
-    Raises DescriptionError where a pattern fits nothing, for limits that a neuron cannot have, and for what cannot be
+    Raises DescriptionError if a pattern matches nothing, if a neuron cannot have a limit, and for what cannot be
     trained.
     """
 
@@ -166,19 +166,19 @@ class Parameters:
 
     @property
     def spec(self) -> ControllerSpec:
-        """The controller with the values as they are now."""
+        """The controller with the current values."""
         spec = self._spec
         for p in self.parameters:
             spec = p.put(spec, p.numbers.copy())
         return self.ranges.put(spec)
 
     def values(self) -> dict[str, np.ndarray]:
-        """All that a training changes: parameters and ranges by name, copies."""
+        """Copies of all that training changes: parameters and ranges by name."""
         ranges = {f"{name}.range": ends.copy() for name, ends in self.ranges.values.items()}
         return {p.name: p.values.copy() for p in self.parameters} | ranges
 
     def take(self, values: Mapping[str, np.ndarray]) -> None:
-        """Be what `values` gave."""
+        """Set all values to those that `values` returned."""
         for p in self.parameters:
             p.values[...] = values[p.name]
         self.ranges.take({name: values[f"{name}.range"] for name in self.ranges.values})
@@ -186,7 +186,7 @@ class Parameters:
 
     @property
     def places(self) -> list[Place]:
-        """Of the Program, whose gradients are wanted."""
+        """Places in the Program whose gradients are wanted."""
         return list({signal(p.place): p.place for p in self.parameters}.values())
 
     def write(self) -> None:
@@ -203,7 +203,8 @@ class Parameters:
                 numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
 
     def gradients(self, found: Mapping[Signal, np.ndarray]) -> list[np.ndarray]:
-        """Derivatives by the parameters of those by places (`snn_control.training.student.Student.backward`)."""
+        """Derivatives with respect to the parameters, from those with respect to places
+        (`snn_control.training.student.Student.backward`)."""
         return [self._gradient(p, found[signal(p.place)]) for p in self.parameters]
 
     def _gradient(self, p: Parameter, g: np.ndarray) -> np.ndarray:
@@ -219,7 +220,8 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """(rows, n) of a population's kernel; with ``moved`` of a model whose parameter of that name is larger."""
+        """(rows, n) parameters of a population's kernel; with ``moved``, after adding ``by`` to the neuron parameter
+        of that name."""
         one = next(p for p in self._spec.network.populations if p.name == population)
         values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
         if moved:
@@ -232,7 +234,7 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """(rows, n) derivatives of the rows of a population's kernel by the values of a parameter of its neurons."""
+        """(rows, n) derivatives of the kernel's parameters with respect to the values of a neuron parameter."""
         name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
         step = GROWTH * np.where(size > 0, size, p.unit)
         above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
@@ -240,7 +242,7 @@ class Parameters:
 
     # places ----------------------------------------------------------------------------------------------------
     def _find(self, p: Parameter) -> None:
-        """Where the parameter's numbers lie in the constants."""
+        """Locate the parameter's numbers in the constants."""
         if p.population:
             operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
             p.place = _words(operation)["params"]
@@ -272,14 +274,14 @@ def _words(operation: Operation) -> dict[str, Any]:
 
 
 def _sizes_of_inputs(program: Program, spec: ControllerSpec) -> dict[str, int]:
-    """How many neurons, or numbers of a graded signal, each input gives to the network."""
+    """Number of neurons, or of graded signals, that each input gives to the network."""
     places = {one.name: encoded_of(program, one.name) for one in spec.inputs}
     return {name: place.shape[0] for name, place in places.items() if place is not None}
 
 
 # what there is to train ---------------------------------------------------------------------------------------------
 def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parameter]:
-    """Everything of a controller that can be trained."""
+    """All parameters of a controller that can be trained."""
     found: list[Parameter] = []
     for k, p in enumerate(spec.network.projections):
         title = f"{p.pre}->{p.post}"
@@ -302,7 +304,7 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         )
         for name in pop.neuron.arrays():
             values = np.array(np.broadcast_to(np.asarray(getattr(pop.neuron, name), np.float64), (pop.size,)))
-            if np.isfinite(values).all():  # a bound that is none stays so
+            if np.isfinite(values).all():  # an infinite bound is no parameter
                 put, unit = _with_population(k, name, True), float(np.abs(values).mean()) or 1.0
                 limits = _own_limits(pop.neuron, name, values)
                 found.append(Parameter(f"{pop.name}.{name}", values / unit, put, *limits, unit, pop.name))
@@ -331,7 +333,7 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
 
 
 def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Weights of a projection, an array of its own: one a synapse; of a convolution as they are given."""
+    """Weights of a projection in a new array: one for each synapse; for a convolution in their own shape."""
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):
         shape = np.shape(p.weights)
@@ -345,13 +347,13 @@ def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) 
     if np.ndim(p.weights) == 0 and not isinstance(p.weights, Distribution):  # equal weights would learn the same
         values *= (1 + 0.01 * rng.normal(size=shape)).astype(np.float32)
     if not isinstance(p.connector, AllToAll | Convolution):
-        values[values == 0] = NOTHING  # a synapse of 0 is left out of a sparse row
+        values[values == 0] = NOTHING  # a weight of 0 would be left out of a sparse row
     return values
 
 
 def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any, Any]:
-    """Within which a parameter of neurons stays where nothing is said: what must be > 0 above a hundredth of its least,
-    the threshold above a tenth of its way from the reset, and what must be below the threshold below that."""
+    """Default limits of a neuron parameter: one that must be > 0 stays above a hundredth of its smallest value, the
+    threshold above a tenth of its distance from the reset, and what must be below the threshold stays below it."""
     rule = neuron.checks().get(name)
     if isinstance(rule, Numbers) and rule.strict and rule.least == 0:
         return values.min() / 100, np.inf
@@ -366,7 +368,7 @@ def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any
 
 
 def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
-    """Where the membrane begins does not move with where it rests: no gradient goes there."""
+    """Fix the initial membrane at the present resting value: no gradient is computed for the former."""
     k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
     if k is None or spec.network.populations[k].v_init is not None:
         return spec
@@ -374,7 +376,7 @@ def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
 
 
 def _choose(known: list[Parameter], chosen: Mapping[str, Limits]) -> list[Parameter]:
-    """Those that a pattern fits, with their limits."""
+    """The parameters that match a pattern, with their limits."""
     found: dict[str, Parameter] = {}
     for pattern, limits in chosen.items():
         names = {p.name for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)}

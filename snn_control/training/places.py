@@ -1,4 +1,4 @@
-"""Where tasks of training are worked on: what such a place does, and what is heard from it."""
+"""Where training tasks run: the interface of such a place, and the messages that it passes on."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from .trainer import Phase, Trained
 
 __all__ = ["MOMENT", "ONE_THREAD", "Died", "LastWord", "Place"]
 
-#: environment of a worker: several with a thread a core would only be in each other's way
+#: environment variables of a worker: with one thread for each core, workers would slow each other down
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-MOMENT = 0.2  # s, that is listened before others are looked at
+MOMENT = 0.2  # s, for which one message is waited before other work is done
 
 
 @dataclass(frozen=True)
 class Died:
-    """A worker is gone without a result. why : in one line"""
+    """A worker ended without a result. why : the reason, in one line"""
 
     why: str
 
 
-#: of a task
+#: a task's last message
 LastWord = Trained | SnnControlError | Died
 
 
 class Place(Protocol):
     """Processes of this machine, or a cluster."""
 
-    most: int  # tasks at a time
+    most: int  # number of tasks at a time
 
     def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
-        """Begin to call `train` with these arguments and checkpoints in this folder."""
+        """Start `train` with these arguments, and with its checkpoints in this folder."""
 
     def heard(self) -> Iterator[tuple[str, Phase | LastWord]]:
-        """What tasks said, in order; waits for a moment where they said nothing. A phase is said when its checkpoint
-        is in the task's folder; anything else is a task's last word."""
+        """Messages of the tasks, in order; waits a moment if there are none. A phase is reported when its checkpoint
+        is in the task's folder; any other message is a task's last."""
 
     def end(self) -> None:
-        """Ask all tasks to end and to give the best that they have, as Ctrl-C asks `train`."""
+        """Ask all tasks to stop and to return their best result, as Ctrl-C asks `train`."""
 
     def close(self) -> None:
-        """End whatever is left, at once."""
+        """Stop everything that is left, immediately."""

@@ -1,7 +1,7 @@
-"""A stochastic policy around a controller: what its heads say is the mean, or the scores, of what is tried.
+"""A stochastic policy around a controller: its heads give the mean, or the scores, of the actions that are tried.
 
 An arg-max output tries an action with the softmax of its scores. An output of numbers tries a Gaussian around its head,
-in units of half its limits: before it is squashed, where the output is, else before it is limited.
+in units of half its limits: before it is squashed, if the output is, otherwise before it is limited.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
 
 
 class Choice:
-    """One of ``n`` actions."""
+    """A choice of one of ``n`` actions."""
 
     def __init__(self, output: Output) -> None:
         assert isinstance(output.decoder, ArgmaxDecoder)
@@ -27,44 +27,44 @@ class Choice:
         self.parameters: list[np.ndarray] = []
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(rows, n) scores -> (rows, 1) float32, what is tried."""
+        """(rows, n) scores -> (rows, 1) float32, a sampled action."""
         return (head + rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
 
     def command(self, tried: np.ndarray) -> np.ndarray:
         return tried
 
     def best(self, head: np.ndarray) -> np.ndarray:
-        """(rows, 1), the command of the controller itself."""
+        """(rows, 1), the action that the controller itself takes."""
         return head.argmax(-1)[..., None].astype(np.float32)
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """A teacher's action, (rows, 1), as a command."""
+        """(rows, 1), a teacher's action as a command."""
         return action
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Derivative by the head of the cross entropy to a teacher's actions, and the cross entropy (...,)."""
+        """Cross entropy (...,) of the head to a teacher's actions, after its derivative with respect to the head."""
         cost = -self.log_probability(head, action)
         return np.exp(self._log) - self._one, cost
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """(...,) of what was tried."""
+        """(...,) log probability of the sampled actions."""
         self._log = head - head.max(-1, keepdims=True)
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = tried.astype(np.int64) == np.arange(self.n)
         return np.where(self._one, self._log, 0).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        """After `log_probability`: derivatives by the head, and by `parameters`, of sum g log p - entropy H, where
-        ``entropy`` is the price of an element."""
+        """Call after `log_probability`: derivatives of sum(g log p - entropy H) with respect to the head and to
+        `parameters`; ``entropy`` is the price for one element."""
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
         return g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h), []
 
 
 class Gaussian:
-    """Numbers around a head, with a deviation of their own that is learned.
+    """Numbers around a head, with a learned deviation.
 
-    deviation : at the start, in units of half the limits
+    deviation : initial value, in units of half the limits
     """
 
     def __init__(self, output: Output, deviation: float) -> None:
@@ -88,7 +88,7 @@ class Gaussian:
         return self.mean(head) + np.exp(self.log_deviation) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
-        """What the controller would command, if its head said so."""
+        """The controller's command for this value of its head."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
 
@@ -99,8 +99,9 @@ class Gaussian:
         return np.clip(action, self.low, self.high)
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Choice.imitate`: of a squashed output the cross entropy of two outcomes, low and high, which has a slope
-        where tanh has none; of others the squared distance in units of half the limits."""
+        """As `Choice.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
+        whose slope does not vanish where tanh saturates; for others it is the squared distance in units of half the
+        limits."""
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:
             error = np.tanh(mean) - wanted
@@ -121,5 +122,5 @@ class Gaussian:
 
 
 def distributions(outputs: Sequence[Output], deviation: float) -> list[Choice | Gaussian]:
-    """One an output; raises DescriptionError for one of numbers without limits."""
+    """One distribution for each output; raises DescriptionError for an output of numbers without limits."""
     return [Choice(o) if isinstance(o.decoder, ArgmaxDecoder) else Gaussian(o, deviation) for o in outputs]

@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of a spiking controller.
 
-The controller acts in the engine. What it did is cut into sequences; each goes on from the state that the engine had at
-its beginning, and is run again by the engine after every update, so that spikes and gradients are those of the
-weights as they are. The critic is a perceptron that only the trainer needs.
+The controller acts in the engine. The recorded steps are cut into sequences; each starts from the engine's state at
+that time and is run again by the engine after every update, so that spikes and gradients are those of the current
+weights. The critic is a perceptron that exists in training only.
 """
 
 from __future__ import annotations
@@ -20,20 +20,29 @@ from .policy import distributions
 
 __all__ = ["PPO", "PPOSettings"]
 
-LONG = 1000  # steps of an episode, from which on returns are taken over more of it
+LONG = 1000  # steps of an episode above which returns look further ahead
 
 
 @dataclass(frozen=True)
 class PPOSettings(Settings):
-    """Settings of `PPO`; ``budget``: steps of the environment, ``rounds``: of collecting and updating in a phase.
+    """Settings of `PPO`; ``budget`` counts steps of the environment.
 
-    steps : of each environment between updates; length : of a sequence; rows : sequences of an update
-    epochs : passes over what was collected; discount, trace : gamma, and lambda of the advantages
-    clip : of the ratio; divergence : at which the passes are ended; entropy : its price, to 0 at the end
-    rate, critic_rate : of Adam, to a 20th at the end; norm : of the gradients
-    deviation : of what is tried at first; spike_price : times the mean spikes of a neuron and step
-    critic : hidden layers; frames : newest observations that it sees
-    fit_ranges : lay the ranges of inputs with receptive fields around what the first phase meets
+    rounds : rounds of collecting and updating in a phase
+    steps : steps of each environment between updates
+    length : steps of a sequence
+    rows : sequences in an update
+    epochs : passes over the collected steps
+    discount, trace : gamma, and lambda of the advantages
+    clip : clipping of the ratio
+    divergence : divergence from the old policy at which the passes stop
+    entropy : price of the entropy, which falls to 0 at the end
+    rate, critic_rate : learning rates of Adam, which fall to a 20th at the end
+    norm : largest norm of the gradients
+    deviation : initial deviation of the sampled actions
+    spike_price : price of the mean number of spikes of a neuron in a step
+    critic : sizes of the critic's hidden layers
+    frames : number of newest observations that the critic sees
+    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     """
 
     fit_ranges: Flag = False
@@ -59,7 +68,7 @@ class PPOSettings(Settings):
 
     @classmethod
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
-        """What comes within a quarter of an episode counts, in long ones nearly all."""
+        """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it."""
         if limit >= LONG:
             return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4}
         return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
@@ -72,7 +81,7 @@ def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
 
 
 class PPO(Learner):
-    """One of the learners, see `Learner`."""
+    """The learner for ``ppo``."""
 
     settings: PPOSettings
     kept = ("policy", "actor", "critic", "judge", "spread")
@@ -86,7 +95,7 @@ class PPO(Learner):
         k = envs.interface.features(nothing).shape[1]
         self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
         self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
-        self.spread = Variance()  # of discounted returns, by whose deviation rewards are divided
+        self.spread = Variance()  # of discounted returns; rewards are divided by its deviation
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -94,7 +103,7 @@ class PPO(Learner):
 
     @property
     def rounds(self) -> int:
-        """Of a phase: fewer where the budget is less than a phase."""
+        """Rounds in a phase: fewer if the budget is less than one phase."""
         s = self.settings
         return min(s.rounds, max(1, s.budget // (s.environments * s.steps)))
 
@@ -114,7 +123,7 @@ class PPO(Learner):
         return report
 
     def look(self, features: np.ndarray, anew: np.ndarray) -> np.ndarray:
-        """The newest frames, (n, frames k): older ones of an episode that began are its first."""
+        """The newest frames, (n, frames k); at the start of an episode its first frame is repeated."""
         frames, k = self.settings.frames, features.shape[1]
         if not self.seen.size:
             self.seen = np.tile(features, (1, frames))
@@ -123,7 +132,7 @@ class PPO(Learner):
         return self.seen
 
     def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Steps of the policy as it is: arrays (steps, n, ..), what the critic says of them, and states."""
+        """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
         s, n = self.settings, envs.n
         kept: dict[str, list] = {
             key: [] for key in ("start", "features", "reward", "over", "terminated", "log", "bootstrap")
@@ -171,7 +180,7 @@ class PPO(Learner):
         return data
 
     def advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
-        """Generalised advantages (Schulman et al. 2016, arXiv:1506.02438), and what the critic should have said."""
+        """Add generalised advantages (Schulman et al. 2016, arXiv:1506.02438) and the critic's targets to ``data``."""
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
         reward = data["reward"] / self.spread.deviation

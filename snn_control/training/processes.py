@@ -1,4 +1,4 @@
-"""Processes of this machine that train, each with one thread."""
+"""Training in processes of this machine, each with one thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Processes"]
 
 
 class Processes:
-    """A `places.Place`. What a worker writes to its standard streams is in ``worker.log`` of the task's folder."""
+    """A `places.Place`. A worker's standard output and error are in ``worker.log`` of the task's folder."""
 
     def __init__(self, tasks: int, workers: int | None) -> None:
         self.most = workers or min(tasks, len(os.sched_getaffinity(0)))
@@ -47,7 +47,7 @@ class Processes:
 
     def end(self) -> None:
         for process, _, _ in self._running.values():
-            process.terminate()  # Ctrl-C to a worker, see `_work`
+            process.terminate()  # the worker treats it as Ctrl-C, see `_work`
 
     def close(self) -> None:
         for process, here, _ in self._running.values():
@@ -59,8 +59,8 @@ class Processes:
 
 @contextmanager
 def _environment_of_a_worker() -> Iterator[None]:
-    """Threads are counted when libraries are loaded, and Ctrl-C of a terminal reaches all processes at any moment: what
-    is started in here inherits the numbers, and a mask that keeps the signal away until it is ignored."""
+    """Processes started in here get the environment of a worker, because libraries read their number of threads when
+    they are loaded, and a signal mask that blocks Ctrl-C of the terminal until they ignore it."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(ONE_THREAD)
@@ -73,7 +73,7 @@ def _environment_of_a_worker() -> Iterator[None]:
 
 
 def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
-    """What a worker does. It ends by SIGTERM as `train` does by Ctrl-C: only who started it says when."""
+    """The main function of a worker. SIGTERM ends it as Ctrl-C ends `train`; Ctrl-C is left to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -87,15 +87,15 @@ def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, An
 
 
 def _said(process: Any, here: connection.Connection, folder: Path) -> Iterator[Phase | LastWord]:
-    """What a worker said since it was last asked."""
-    gone = process.exitcode is not None  # before it is listened to: what it said is all there then
+    """Messages of a worker since the last call."""
+    gone = process.exitcode is not None  # asked before reading: then all its messages have arrived
     try:
         while here.poll():
             said = here.recv()
             yield said
             if not isinstance(said, Phase):
                 return
-    except (EOFError, OSError):  # also in the middle of a message
+    except (EOFError, OSError):  # possibly in the middle of a message
         gone = True
     if gone:
         process.join()

@@ -1,9 +1,9 @@
-"""What a run of training leaves in its folder, so that it can go on: arrays and JSON, no pickles.
+"""The files of a training run from which it can be resumed: arrays and JSON, no pickles.
 
-``run.json``        what was asked for
-``checkpoint.npz``  everything that training needs to go on from the end of a phase
-``progress.csv``    a row a phase
-``events.*``        the same for TensorBoard, where it is installed
+``run.json``        the arguments of the run
+``checkpoint.npz``  everything that is needed to continue after a phase
+``progress.csv``    one row for each phase
+``events.*``        the same for TensorBoard, if it is installed
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ FORMAT = "snn_control training 1"
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
-    """The arrays that a part of a learner is: of an array itself, of an `Adam` or a `Perceptron`, of lists and
-    dictionaries of these."""
+    """The arrays of a part of a learner: an array itself, an `Adam`, a `Perceptron`, or lists and dictionaries of
+    these."""
     if isinstance(value, np.ndarray | int | float):
         return {"": np.asarray(value)}
     if isinstance(value, Adam):
@@ -46,7 +46,7 @@ def arrays_of(value: Any) -> dict[str, np.ndarray]:
 
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The inverse of `arrays_of`, in place where that can be; returns the value."""
+    """The inverse of `arrays_of`, in place where possible; returns the value."""
     if isinstance(value, np.ndarray | Variance):
         (value if isinstance(value, np.ndarray) else value.state)[...] = arrays[""]
         return value
@@ -55,7 +55,7 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if isinstance(value, Adam):
         value.restore({name[1:]: array for name, array in arrays.items()})
         return value
-    if isinstance(value, dict):  # of arrays, which it may not have yet
+    if isinstance(value, dict):  # a dictionary of arrays, whose keys may not exist yet
         value.clear()
         value.update({name[1:]: array for name, array in arrays.items()})
         return value
@@ -74,7 +74,7 @@ def read_progress(path: Path) -> list[dict[str, float]]:
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """``seed (1, now 2), settings.budget (..)`` of what a folder holds and what is asked for."""
+    """The differences between the stored and the present arguments, e.g. ``seed (1, now 2), settings.budget (..)``."""
     there, now = dict(before), dict(asked)
     for one in (there, now):
         one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
@@ -83,11 +83,11 @@ def _differences(before: Any, asked: Mapping[str, Any]) -> str:
 
 
 class Folder:
-    """Of one run; made with the first checkpoint.
+    """The folder of one run; it is created with the first checkpoint.
 
-    asked : what identifies the run, plain JSON data
+    asked : arguments that identify the run, plain JSON data
 
-    Raises DescriptionError where the folder holds another run.
+    Raises DescriptionError if the folder holds another run.
     """
 
     def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ class Folder:
                 raise DescriptionError("--run", str(self.path), rule, "choose another folder, or remove it")
 
     def load(self) -> dict[str, np.ndarray] | None:
-        """The arrays of the last checkpoint, None where there is none."""
+        """The arrays of the last checkpoint, or None."""
         file = self.path / "checkpoint.npz"
         if not file.is_file():
             return None
@@ -114,12 +114,12 @@ class Folder:
                 if str(arrays["format"]) != FORMAT:
                     raise ValueError("it is of another release")
                 return dict(arrays)
-        except Exception as error:  # what stands in it is a stranger's
+        except Exception as error:  # the file may be damaged or hostile in any way
             rule = f"is no checkpoint that can be read ({reason(error)})"
             raise DescriptionError("--run", str(file), rule, "choose another folder, or remove it") from None
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Checkpoint and progress, each whole or not at all."""
+        """Write checkpoint and progress, each atomically."""
         self.path.mkdir(parents=True, exist_ok=True)
         whole = {"format": np.array(FORMAT), **arrays}
         text = io.StringIO()
@@ -128,6 +128,6 @@ class Folder:
         table.writerows(rows)
         replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
         replace_text(self.path / "progress.csv", text.getvalue())
-        # the last one: what is killed before it does this phase again, and writes the same progress
+        # written last: after an interruption before it, this phase is repeated and gives the same progress
         replace_file(self.path / "checkpoint.npz", lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
         self.events.write(rows)

@@ -1,7 +1,7 @@
-"""Ranges of inputs that follow what a controller meets in training: observations are normalised in the file itself.
+"""Ranges of inputs that are fitted to what a controller meets in training: the file itself normalises observations.
 
-Receptive fields lie evenly over the range of their input. Where it is ten times too wide one field is active whatever
-happens, and where it is too narrow the outer ones are.
+Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, one field is
+always active; if it is too narrow, the outer fields are.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ..engine.program import Program
 
 __all__ = ["Ranges", "around"]
 
-LEAST, MOST = 0.02, 0.98  # quantiles of what was met
-ROOM = 0.4  # of the distance between the two, beyond each
-NEAR = 1.5  # times as wide as it would be chosen, up to which a range is left as it is
-BEYOND = 0.01  # of what was met, up to which it may lie outside
-FEWEST = 200  # numbers that say what is met
+LEAST, MOST = 0.02, 0.98  # quantiles of the values met
+ROOM = 0.4  # margin on each side, in units of the distance between these quantiles
+NEAR = 1.5  # a range up to so many times as wide as the fitted one is kept
+BEYOND = 0.01  # share of the values that may lie outside of a range that is kept
+FEWEST = 200  # smallest number of values to fit a range to
 
 
 def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Ranges (2, n), low and high, for numbers of which ``met``, (samples, n), was seen; ``ends``, those that there
-    are, stay where samples are too few or whole numbers, and where they fit already."""
+    """Fit ranges ``ends`` (2, n), low and high, to the values ``met``, (samples, n). A range is kept if there are
+    too few samples, if all are whole numbers, or if it already fits."""
     new = ends.copy()
     for k, column in enumerate(met.T):
         (low, high), x = ends[:, k], column[np.isfinite(column)]
@@ -43,9 +43,9 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
 
 
 class Ranges:
-    """Ranges of the inputs whose fields lie over them, and the encoders of a Program that follow.
+    """Ranges of the inputs whose receptive fields are spaced over them, and their encoders in a Program.
 
-    program : is written to
+    program : its encoders are updated
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Ranges:
         self.values = {one.name: _ends(one) for one in spec.inputs if isinstance(one, ValueInput) and _follows(one)}
 
     def put(self, spec: ControllerSpec) -> ControllerSpec:
-        """The spec with the ranges as they are now."""
+        """The spec with the current ranges."""
         found = list(spec.inputs)
         for k, one in enumerate(found):
             if isinstance(one, ValueInput) and one.name in self.values:
@@ -66,12 +66,12 @@ class Ranges:
         return replace(spec, inputs=tuple(found))
 
     def fit(self, met: Mapping[str, np.ndarray]) -> bool:
-        """Lay the ranges around what was met, input -> (samples, size); returns whether one changed."""
+        """Fit the ranges to the values met, input -> (samples, size); returns whether any changed."""
         fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
         return self.take({**self.values, **fitted})
 
     def take(self, values: Mapping[str, np.ndarray]) -> bool:
-        """Take these ranges, and write the encoders; returns whether one changed."""
+        """Set the ranges and update the encoders; returns whether any changed."""
         if all(np.array_equal(values[name], ends) for name, ends in self.values.items()):
             return False
         before = build_program(self.put(self._spec))
@@ -79,7 +79,7 @@ class Ranges:
         after = build_program(self.put(self._spec))
         for block in ("constants", "initial_state"):
             old, new = getattr(before, block), getattr(after, block)
-            changed = old != new  # of the encoders alone: nothing else differs
+            changed = old != new  # only encoders differ
             getattr(self.program, block)[changed] = new[changed]
         return True
 

@@ -1,4 +1,4 @@
-"""Episodes in a Gymnasium environment, and what many of them say together."""
+"""Episodes in a Gymnasium environment, and statistics over several of them."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def play(
 def episode(
     env: Any, controller: Controller, seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """One episode of a controller from a fresh state; see `play`."""
+    """Play one episode of a controller from its initial state; see `play`."""
     controller.reset()
     return play(env, lambda observation, info: controller.predict(observation)[0], seed, horizon)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and spread of a number that was measured ``n`` times.
+    """Mean and spread of ``n`` measurements.
 
     std : sample standard deviation (divisor n - 1)
     low, high : 95 % confidence interval of the mean, by Student's t
 
-    All three are None where n is 1.
+    All three are None if n is 1.
     """
 
     n: int
@@ -63,7 +63,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of one number or more."""
+        """The spread of one or more numbers."""
         given = np.asarray(values, np.float64)
         n, mean = given.size, float(given.mean())
         if n == 1:

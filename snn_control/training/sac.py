@@ -1,8 +1,8 @@
 """Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller with numbers as outputs.
 
-The replay memory keeps with every step the state that the engine had before it. Sequences of a few steps are run again
-from there, so that membranes are those of the weights as they are now. Critics and the deviation of what is tried are
-perceptrons that only the trainer needs.
+The replay memory stores with every step the engine's state before it. Sequences of a few steps are run again from these
+states, so that membranes are those of the current weights. The critics, and the network that gives the deviation of the
+sampled actions, are perceptrons that exist in training only.
 """
 
 from __future__ import annotations
@@ -21,24 +21,31 @@ from .policy import LOG_ROOT, Gaussian, distributions
 
 __all__ = ["SAC", "SACSettings"]
 
-LOW, HIGH = np.float32(-4), np.float32(0.5)  # of the logarithm of the deviation
-LARGEST = 4 << 30  # bytes of the replay memory
+LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the deviation
+LARGEST = 4 << 30  # bytes of the replay memory, at most
 
 
 @dataclass(frozen=True)
 class SACSettings(Settings):
-    """Settings of `SAC`; ``budget``: steps of the environment, of which ``steps`` are a phase.
+    """Settings of `SAC`; ``budget`` counts steps of the environment.
 
-    length : of a sequence; rows : sequences of an update
-    every : steps of the environment between updates; random : steps at first without the policy
-    correlation : of what every other environment tries, from step to step: it gets further than steps of their own do
-    discount, follow : gamma, and how fast the target critics follow
-    temperature : at first; it follows the entropy of -1 an output
-    rate, critic_rate : of Adam; norm : of the gradients
-    reward_spread : to which discounted rewards are scaled
-    spike_price : times the mean spikes of a neuron and step
-    critic : hidden layers; frames : newest observations that it sees; capacity : of the memory, in steps
-    fit_ranges : lay the ranges of inputs with receptive fields around what the first phase meets
+    steps : steps in a phase
+    length : steps of a sequence
+    rows : sequences in an update
+    every : steps of the environment between updates
+    random : first steps, with random actions
+    correlation : correlation from step to step of the noise in every second environment, which explores further than
+        independent noise
+    discount, follow : gamma, and the rate at which the target critics follow
+    temperature : initial value; it is adapted to an entropy of -1 for each output
+    rate, critic_rate : learning rates of Adam
+    norm : largest norm of the gradients
+    reward_spread : standard deviation to which discounted rewards are scaled
+    spike_price : price of the mean number of spikes of a neuron in a step
+    critic : sizes of the critics' hidden layers
+    frames : number of newest observations that the critics see
+    capacity : size of the memory, in steps
+    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     """
 
     fit_ranges: Flag = False
@@ -65,13 +72,13 @@ class SACSettings(Settings):
 
     @classmethod
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
-        """A phase has whole episodes, and what comes within a quarter of one counts."""
+        """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count."""
         steps = cls.environments * int(np.clip(limit, 250, 1600))
         return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "steps": steps}
 
 
 class SAC(Learner):
-    """One of the learners, see `Learner`."""
+    """The learner for ``sac``."""
 
     settings: SACSettings
     kept = (
@@ -136,7 +143,7 @@ class SAC(Learner):
                 tried = self.try_out(self.mean(heads), features, noise)[0]
             found = envs.step(self.commands(tried))
             ahead = self.student.look(batch, found.last, np.zeros(n, bool))
-            last_of_phase = k == s.steps // n - 1  # the next phase begins anew
+            last_of_phase = k == s.steps // n - 1  # the next phase resets the environments
             self.keep(
                 n,
                 before=before,
@@ -170,7 +177,8 @@ class SAC(Learner):
         return [one.centre + one.half * part for one, part in zip(self.policy, np.split(tried, cuts, axis=-1))]
 
     def try_out(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
-        """What is tried, within -1 .. 1; logarithm of its density; layers and logarithm of the deviation."""
+        """Sample actions within -1 .. 1; returns them, their log density, and the layers and log deviation for the
+        gradient."""
         layers = self.deviation.layers(features.reshape(-1, self.features))
         raw = layers[-1].reshape(mean.shape)
         log = np.clip(raw, LOW, HIGH)
@@ -180,7 +188,7 @@ class SAC(Learner):
 
     @property
     def replay(self) -> dict[str, np.ndarray]:
-        """What the memory holds."""
+        """The contents of the memory, for a checkpoint."""
         return {name: value[: self.count] for name, value in self.memory.items()}
 
     @replay.setter
@@ -201,7 +209,7 @@ class SAC(Learner):
         self.count += 1
 
     def _check_size(self, step: int) -> None:
-        """``step``: bytes of one step in the memory."""
+        """Check that the memory is not too large; ``step``: bytes of one step."""
         capacity = self.settings.capacity
         if step * capacity > LARGEST:
             rule = f"would need {step * capacity / 1e9:.1f} GB: {step:,} bytes a step, cells of events included"
@@ -243,10 +251,10 @@ class SAC(Learner):
                 old += np.float32(s.follow) * (new - old)
         slope = self.slope_of_worth(flat, tried[seen].reshape(length * rows, -1)).reshape(length, rows, -1)
         a, size_of = tried[seen], np.float32(length * rows)
-        by_sum = (temperature * 2 * a - slope * (1 - a * a)) / size_of  # what is tried, before tanh
+        by_sum = (temperature * 2 * a - slope * (1 - a * a)) / size_of  # derivative by the sampled sum, before tanh
         by_log = by_sum * np.exp(log[seen]) * noise[seen] - np.float32(temperature) / size_of
         by_log = np.where(((raw[seen] > LOW) | (by_log < 0)) & ((raw[seen] < HIGH) | (by_log > 0)), by_log, 0)
-        far = np.float32(1e-3) / size_of * mean[seen] * (np.abs(mean[seen]) > 2)  # a mean need not go where tanh ends
+        far = np.float32(1e-3) / size_of * mean[seen] * (np.abs(mean[seen]) > 2)  # keeps means where tanh has a slope
         by_mean = np.zeros_like(mean)
         by_mean[seen] = by_sum + far
         cuts = np.cumsum([one.n for one in self.policy])[:-1]
@@ -262,7 +270,7 @@ class SAC(Learner):
         return {"temperature": temperature, "rate": rate, "worth": float(goal.mean())}
 
     def slope_of_worth(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Derivative of the lower critic by what is tried."""
+        """Derivative of the lower of the two critics with respect to the action."""
         x = np.concatenate([features, tried], axis=1)
         a, b = (critic.layers(x) for critic in self.critics)
         lower = (a[-1] < b[-1]).astype(np.float32)

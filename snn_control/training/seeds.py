@@ -1,8 +1,8 @@
-"""Several runs of training side by side: seeds, or whatever else the arguments of `train` can say.
+"""Several runs of training in parallel: several seeds, or any other arguments of `train`.
 
-A run is a task of its own, with a folder of its own for checkpoints. Where it is worked on is a `places.Place`:
-processes of this machine (`processes`), or a Ray cluster (`cluster`). A worker that dies takes nothing with it: the
-task is begun again, goes on from its last checkpoint, and comes to the same bits.
+A run is a task with a checkpoint folder of its own. It runs at a `places.Place`: processes of this machine
+(`processes`), or a Ray cluster (`cluster`). If a worker dies, its task is restarted from the last checkpoint and gives
+the same bits.
 
 >>> from snn_control.training import train_seeds
 >>> outcomes = train_seeds("my.yaml", "CartPole-v1", range(1, 6), run="runs/five")
@@ -27,15 +27,15 @@ from .trainer import Phase, Trained, train
 
 __all__ = ["DEATHS", "Outcome", "train_seeds", "train_tasks"]
 
-DEATHS = 3  # of a task's workers one after the other, without a phase between, after which it is given up
+DEATHS = 3  # workers of a task that may die in a row, without completing a phase, before the task is given up
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task.
+    """The result of a task.
 
-    trained : None where there is nothing: it failed, or was ended before it had begun
-    error : why it failed; empty where it did not
+    trained : None if the task failed, or was stopped before it had started
+    error : why it failed; otherwise empty
     """
 
     trained: Trained | None = None
@@ -57,7 +57,7 @@ def train_seeds(
     """Train a controller with several seeds; ``"seed-K"`` -> `Outcome`.
 
     controller, env, arguments : as `train` takes them
-    run : folder; that of a seed is ``run/seed-K``
+    run : folder; seed K uses ``run/seed-K``
     workers, ray, progress, died : see `train_tasks`
     """
     common = {"controller": controller, "env": env, **arguments}
@@ -74,25 +74,26 @@ def train_tasks(
     progress: Callable[[str, Phase], object] = lambda name, phase: None,
     died: Callable[[str, str], object] = lambda name, why: None,
 ) -> dict[str, Outcome]:
-    """Train what tasks say, side by side; name -> `Outcome`, in the same order.
+    """Run training tasks in parallel; name -> `Outcome`, in the same order.
 
-    tasks : name -> keyword arguments of `train`, but for ``run`` and ``progress``; what they hold is pickled
-    run : folder; that of a task is ``run/name``. The same call goes on from there
-    workers : at a time; None: as many as there are cores
-    ray : address of a Ray cluster; "" that of ``RAY_ADDRESS``, or one on this machine; None: processes of this machine
+    tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; they are pickled
+    run : folder; a task uses ``run/name``. The same call resumes what is there
+    workers : tasks at a time; None: as many as there are cores
+    ray : address of a Ray cluster; "" takes ``RAY_ADDRESS``, or starts one on this machine; None: processes of this
+        machine
     progress : called with the name of a task after each of its phases
-    died : called with the name of a task and why its worker died, before it is begun again
+    died : called with the name of a task and why its worker died, before the task is restarted
 
-    Ctrl-C, or a `progress` that raises KeyboardInterrupt, ends all of them, each with the best that it has. A worker
-    that dies is replaced; a task whose workers die `DEATHS` times without getting a phase further has failed, and the
-    others go on. A script that calls this needs ``if __name__ == "__main__":``, as workers import it.
+    Ctrl-C, or a `progress` that raises KeyboardInterrupt, ends all tasks, each with its best result. A worker that dies
+    is replaced; a task whose workers die `DEATHS` times in a row without completing a phase has failed, and the others
+    continue. A script that calls this needs ``if __name__ == "__main__":``, because workers import it.
 
-    Raises DescriptionError or another error of ours that a task raised, naming what does not fit; all are ended then.
+    Raises DescriptionError, or another error of snn_control that a task raised; all tasks are then stopped.
     """
     if not tasks:
         raise DescriptionError("seeds", list(tasks), "must be at least one")
     for arguments in tasks.values():
-        inspect.signature(train).bind(**arguments)  # a TypeError here rather than in each worker
+        inspect.signature(train).bind(**arguments)  # raises TypeError here rather than in each worker
     with _place(len(tasks), workers, ray) as place, _interrupts() as interrupted:
         return _Tasks(tasks, Path(run), place, progress, died).to_the_end(interrupted)
 
@@ -116,8 +117,8 @@ def _place(tasks: int, workers: int | None, ray: str | None) -> Iterator[Place]:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Ctrl-C sets an event, which is looked at where no message is cut by it; a second one is as always. Elsewhere than
-    in the main thread nothing is changed: Python raises none there."""
+    """Ctrl-C sets an event, which is checked between messages so that none is cut; a second Ctrl-C interrupts as
+    usual. Outside of the main thread, where Python raises no KeyboardInterrupt, nothing is changed."""
     asked = threading.Event()
 
     def remember(number: int, frame: Any) -> None:
@@ -136,12 +137,12 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 class _Tasks:
-    """Tasks that wait, that are worked on, and that are over."""
+    """Tasks that wait, that run, and that have ended."""
 
     def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, place: Place, progress: Any, died: Any):
         self.tasks, self.run, self.place, self.progress, self.died = tasks, run, place, progress, died
         self.waiting = deque(tasks)
-        self.deaths = dict.fromkeys(tasks, 0)  # since the last phase
+        self.deaths = dict.fromkeys(tasks, 0)  # in a row, since the last phase
         self.outcomes: dict[str, Outcome] = {}
         self.ending = False
 

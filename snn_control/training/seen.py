@@ -1,4 +1,4 @@
-"""What an environment's observations are like under random and held actions, and ranges of inputs that follow."""
+"""Statistics of an environment's observations under random and held actions, and ranges of inputs from them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .rollout import play
 __all__ = ["Actions", "Seen", "actions_of", "ranges", "seen_in"]
 
 SPANS = (10, 50)  # steps for which an action is held
-EPISODES = 5  # at least so many with random actions, and so many for each way of holding one
-MOST_CONSTANT = 16  # actions that are tried from the beginning to the end of an episode
-WIDE = 3.0  # times what was seen, beyond which bounds of a space are no range
+EPISODES = 5  # smallest number of episodes with random actions, and of episodes for each way of holding an action
+MOST_CONSTANT = 16  # actions that are held for a whole episode
+WIDE = 3.0  # bounds of a space that are wider than so many times the values seen are not used as a range
 
 
-BULK, FAR = 0.9, 1e4  # part of the numbers that says how large they are, and how many times larger others may be
-DECADES = 40  # powers of ten, from 1 on, that are told apart
+BULK, FAR = 0.9, 1e4  # share of the numbers that defines their usual size; an outlier is so many times larger
+DECADES = 40  # powers of ten that are distinguished, from 1 on
 
 
 @dataclass
 class Seen:
-    """Of one array of numbers, flattened: (n,) float64 each.
+    """Statistics of an array of numbers, flattened: (n,) float64 each.
 
-    low, high : smallest and largest finite number; NaN where there was none
-    finite : all were, as float32
-    sizes : (n, DECADES), how many numbers were below 1, 10, 100, ..
+    low, high : smallest and largest finite value; NaN if there was none
+    finite : all values were finite as float32
+    sizes : (n, DECADES), how many values were below 1, 10, 100, ..
     """
 
     low: np.ndarray
@@ -42,7 +42,7 @@ class Seen:
 
     def add(self, values: Any) -> None:
         x = np.asarray(values, np.float64).reshape(-1)
-        usable = np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
+        usable = np.abs(x) <= np.finfo(np.float32).max  # false for NaN
         if not usable.all():
             self.finite = False
             x = np.where(usable, x, np.nan)
@@ -53,7 +53,7 @@ class Seen:
             self.sizes[np.flatnonzero(usable), np.minimum(size, DECADES - 1)] += 1
 
     def usual(self) -> tuple[np.ndarray, np.ndarray]:
-        """low and high without numbers that are far from most others, such as those that stand for an error."""
+        """low and high without outliers, such as values that stand for an error."""
         if self.sizes is None:
             return self.low, self.high
         reached = self.sizes.cumsum(1) >= BULK * self.sizes.sum(1, keepdims=True)
@@ -64,10 +64,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Actions:
-    """Actions of a space, drawn by a generator of ours: what a space samples has bounds of its own.
+    """Actions of a space, drawn with a generator of ours, because a space's own samples may exceed the useful limits.
 
-    any : a random one
-    constant : those that are held for whole episodes
+    any : draws a random action
+    constant : actions that are held for whole episodes
     """
 
     any: Callable[[np.random.Generator], Any]
@@ -75,12 +75,12 @@ class Actions:
 
 
 def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) -> Actions:
-    """Of a Discrete, MultiDiscrete, MultiBinary or, within ``limits``, low and high of (n,), a Box."""
+    """Actions of a Discrete, MultiDiscrete or MultiBinary, or of a Box within ``limits``, (low, high) of (n,) each."""
     if limits is not None:
         low, high = limits
         rest = np.clip(np.zeros(low.size), low, high)
         ends = [rest, low, high]
-        if low.size > 1:  # one number alone, there and back
+        if low.size > 1:  # each number alone at its ends
             alone = np.eye(low.size, dtype=bool)[: MOST_CONSTANT // 2]
             ends += [np.where(this, end, rest) for this in alone for end in (low, high)]
 
@@ -97,7 +97,7 @@ def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) 
 
 
 def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Callable[[Any, Any], Any]:
-    """An actor that draws an action for so many steps at a time."""
+    """An actor that holds each random action for ``steps`` steps."""
     left, action = 0, None
 
     def choose(observation: Any, info: Any) -> Any:
@@ -115,7 +115,7 @@ def _constant(action: Any) -> Callable[[Any, Any], Any]:
 
 
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[Any, Any], Any]]:
-    """Actors of episodes that hold their actions, in turn and without end."""
+    """Actors for episodes with held actions, one after another without end."""
     while True:
         for k, constant in enumerate(actions.constant):
             yield _constant(constant)
@@ -127,10 +127,10 @@ def seen_in(
 ) -> tuple[dict[str | None, Seen], int]:
     """Play ``steps`` steps with random actions and as many with held ones.
 
-    sizes : key of an observation -> how many numbers; None is the key of one that is no Dict
-    seed : of the first episode, the next has the next one; and of the actions
+    sizes : key of an observation -> how many numbers; None is the key if the observation is not a Dict
+    seed : seed of the actions and of the first episode; each further episode has the next seed
 
-    Returns key -> Seen, and the seed after the last.
+    Returns key -> Seen, and the first seed that was not used.
     """
     rng, seen = np.random.default_rng([seed, 0x5EE]), {key: Seen.nothing(n) for key, n in sizes.items()}
 
@@ -157,23 +157,24 @@ def seen_in(
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ranges, (n,) each: the space's bounds, or what was seen where these are infinite or far beyond it.
+    """Ranges, (n,) each: the space's bounds, or the values seen where the bounds are infinite or far wider.
 
-    low, high : the space's
+    low, high : bounds of the space
 
-    Returns low < high, and which of them are of what was seen.
+    Returns low < high, and a mask of the ranges that come from the values seen.
     """
     least, most = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
     with np.errstate(invalid="ignore", over="ignore"):
         measured = ~(high - low <= WIDE * (most - least)) & (least < most)
     least, most = np.where(measured, least, low), np.where(measured, most, high)
-    same = ~(least < most)  # a space of one number
+    same = ~(least < most)  # a space with a single value
     return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
 
 
 def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    """Ends a tenth wider than what was seen, symmetrical where it has both signs, rounded to about two digits."""
+    """Limits with a margin of a tenth around the values seen, symmetrical if they have both signs, rounded to about
+    two digits."""
     low, high = (np.nan_to_num(side) for side in seen.usual())
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), low == high
     low, high = np.where(both, -far, low), np.where(both, far, high)

@@ -1,7 +1,7 @@
-"""The network of a controller file for a camera in short steps: leaky pictures, and a recurrent layer behind them.
+"""The network of a controller file for a camera in short steps: leaky pictures, followed by a recurrent layer.
 
-What happens in a step of a millisecond says little. Cells that sum events and forget them slowly hold a picture of what
-became brighter or darker lately; neurons with memories of their own make commands of it.
+A step of a millisecond holds few events. Cells that sum events and decay slowly hold a picture of what recently became
+brighter or darker; neurons with longer time constants compute commands from it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 __all__ = ["GRID", "SHORT", "network_text"]
 
-SHORT = 0.005  # s, of a step of the environment: up to it pictures are kept
+SHORT = 0.005  # s, steps of the environment up to this length use leaky pictures
 GRID = 16  # columns and rows of a picture
-PICTURES = {"slow": 0.2, "fast": 0.03}  # s, for how long
-ENOUGH = 0.5  # events a pixel, at which a cell fires
-LAYER, SLOW = 64, 0.05  # neurons of a layer; its memory [s]
-#: spread of the weights of a spike into a layer, and into what is read; of a number's fields
+PICTURES = {"slow": 0.2, "fast": 0.03}  # s, time constants of the pictures
+ENOUGH = 0.5  # events of a pixel that make a cell fire
+LAYER, SLOW = 64, 0.05  # neurons of a layer; its long time constant [s]
+#: standard deviations of the weights of a spike into a layer, and into what is read; of a number's fields
 INTO, ACROSS, READ = 0.1, 0.02, 0.003
 
 
@@ -28,12 +28,12 @@ def network_text(
     period: float,
     seed: int,
 ) -> list[str]:
-    """Lines of the ``network`` of a file.
+    """Lines of the ``network`` section of a file.
 
-    cameras : name, cells, pixels a cell; each is pooled ``signed``
+    cameras : name, cells, pixels of a cell; each is pooled ``signed``
     numbers : names of the other inputs
-    readouts : name and neurons of what the outputs read
-    layers : names of the two halves of the recurrent layer, with short and long memories
+    readouts : name and number of neurons of each population that an output reads
+    layers : names of the two halves of the recurrent layer, with short and long time constants
     """
     populations, wires, seeds = [], [], iter(range(1000 * seed, 1000 * seed + 1000))
 

@@ -2,10 +2,10 @@
 
 | space | as an observation | as an action |
 |---|---|---|
-| Box | eight Gaussian fields over the range of each number | a read-out neuron a number, squashed into the limits |
-| Discrete, MultiDiscrete, MultiBinary | a field for each value | a read-out neuron an action, the largest is taken |
-| Tuple of Discrete | a field for each value | |
-| Dict of these | an input a key; rows of events (KEY and KEY_count) drive cells | |
+| Box | eight Gaussian fields over the range of each number | a read-out neuron for each, squashed to the limits |
+| Discrete, MultiDiscrete, MultiBinary | one field for each value | a read-out neuron for each, the largest wins |
+| Tuple of Discrete | one field for each value | |
+| Dict of these | one input for each key; rows of events (KEY and KEY_count) drive cells | |
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from .seen import actions_of, ranges, seen_in
 
 __all__ = ["STEPS", "starting_point"]
 
-STEPS = 2000  # of random actions in which a range is measured, and again of held ones
-MOST = 1024  # numbers of an observation, actions of an output
-TICKS, LAYER, BIAS = 4, 64, 0.15  # steps a period, neurons of a layer and their bias
-KEPT = 0.75  # what a membrane keeps of itself in a step
-FIELDS = 8  # of a number
-PERIOD = 0.02  # s, of a step of an environment that does not say how long it is
-SIGMA = 0.4  # of the fields of whole numbers: neighbours hardly see each other
+STEPS = 2000  # steps with random actions to measure ranges in, and again with held ones
+MOST = 1024  # largest number of numbers in an observation, and of actions of an output
+TICKS, LAYER, BIAS = 4, 64, 0.15  # steps in a period, neurons of a layer and their bias
+KEPT = 0.75  # share of the membrane that is left after a step
+FIELDS = 8  # fields of one number
+PERIOD = 0.02  # s, step of an environment that does not state its own
+SIGMA = 0.4  # width of fields at whole numbers: neighbouring fields hardly overlap
 GRID = 8  # columns and rows of a camera's cells
-#: how much an input drives a layer, a number: sum of the squares of its fields, times sqrt(2)
+#: how strongly one number of an input drives a layer: sum of the squares of its fields, times sqrt(2)
 DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
-UNBOUNDED = 1e6  # bounds of an action beyond it are none
+UNBOUNDED = 1e6  # bounds of an action beyond it count as infinite
 
-WRAP = "register one that is wrapped"  # as docs/training.md shows
+WRAP = "register one that is wrapped"  # the wrappers that docs/training.md describes
 FLATTEN = f"{WRAP} in gymnasium.wrappers.FlattenObservation (docs/training.md)"
 CHANGE_ACTION = f"{WRAP} in gymnasium.wrappers.TransformAction (docs/training.md)"
 CHANGE = f"{WRAP} in gymnasium.wrappers.TransformObservation (docs/training.md)"
@@ -53,9 +53,11 @@ SHRINK = (
 
 @dataclass(frozen=True)
 class _Input:
-    """key : of a Dict observation; None where the observation is one array
+    """An input of the file.
+
+    key : key in a Dict observation; None if the observation is one array
     kind : numbers, choices or events
-    low, high : (size,) float64, bounds of the space; of events the last column and row of the camera
+    low, high : (size,) float64, bounds of the space; for events the last column and row of the camera
     """
 
     name: str
@@ -72,9 +74,11 @@ class _Input:
 
 @dataclass(frozen=True)
 class _Output:
-    """neurons : of the read-out, one a number or an action
-    limits : low and high, (neurons,) float64, of numbers; None for a choice
-    whose : says whose these are
+    """An output of the file.
+
+    neurons : size of its read-out: one for each number or action
+    limits : (low, high) of (neurons,) float64 for numbers; None for a choice
+    whose : where the limits come from
     """
 
     name: str
@@ -86,12 +90,12 @@ class _Output:
 def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
     """The text of a controller file for a Gymnasium environment, which is played to measure ranges.
 
-    command : that makes it, for the file's first line
+    command : the command that makes it, for the first line of the file
     environment : options that name the environment, ``--env ID --arg KEY=VALUE``
-    seed : of the weights, and of the first episode
-    steps : with random actions, and as many with held ones
+    seed : seed of the weights, and of the first episode
+    steps : steps with random actions, and again with held ones
 
-    Raises DescriptionError where a controller cannot have one of the environment's spaces.
+    Raises DescriptionError if a controller cannot have one of the environment's spaces.
     """
     inputs, outputs = _inputs(env.observation_space), _outputs(env.action_space)
     period, says = _period(env)
@@ -110,12 +114,12 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
         *_outputs_text(outputs, _readouts(inputs, outputs)),
     ]
     text = "\n".join(lines) + "\n"
-    build_program(parse_spec(yaml.load(text, Loader)))  # what is written can be built
+    build_program(parse_spec(yaml.load(text, Loader)))  # check that the text can be built
     return text
 
 
 def _period(env: Any) -> tuple[float, str]:
-    """Seconds of a step, and who says so."""
+    """Seconds in a step, and where that is stated."""
     for key in ("dt", "tau"):
         value: Any = getattr(env.unwrapped, key, None)
         if _is_time(value):
@@ -238,7 +242,7 @@ def _numbers_text(one: _Input, low: np.ndarray, high: np.ndarray, measured: np.n
 
 
 def _whose(measured: np.ndarray) -> str:
-    """The comment on a range."""
+    """The comment on a range: where it comes from."""
     if not measured.any():
         return "the space's"
     why = "the space has no bounds, or far wider ones"
@@ -249,7 +253,7 @@ def _whose(measured: np.ndarray) -> str:
 
 
 def _choices_text(one: _Input) -> list[str]:
-    """Fields at whole numbers; they are as many for each number of the input, so some may stand beyond its values."""
+    """Fields at whole numbers. Each number of the input has equally many, so some may lie beyond its values."""
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MOST // one.size)
     ends, says = f"sigma: {SIGMA}, ", "a field for each value"
     if one.size > 1:
@@ -281,14 +285,14 @@ def _camera_text(one: _Input, period: float, short: bool) -> list[str]:
 
 
 def _size(camera: _Input) -> tuple[int, int]:
-    """Columns and rows [pixel]."""
+    """Width and height [pixel]."""
     width, height = (camera.high + 1).astype(int).tolist()
     return width, height
 
 
 # the network -------------------------------------------------------------------------------------------------
 def _free(inputs: Sequence[_Input], name: str) -> str:
-    """A name of a population that no input has."""
+    """A name for a population that no input has."""
     while any(one.name == name for one in inputs):
         name += "_"
     return name
@@ -403,7 +407,7 @@ def _outputs_text(outputs: Sequence[_Output], readouts: Sequence[str]) -> list[s
 
 # text --------------------------------------------------------------------------------------------------------
 def _number(x: float) -> str:
-    """As short as it can be: a bound of float32 as float32 says it."""
+    """The shortest text of a number; a bound that is a float32 is written with the digits of a float32."""
     short = float(str(np.float32(x)))
     x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
     return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
@@ -414,7 +418,7 @@ def _flow(values: np.ndarray) -> str:
 
 
 def _pair(low: np.ndarray, high: np.ndarray) -> str:
-    """``[low, high]``: of numbers where all are the same, else of lists."""
+    """``[low, high]``: of numbers if all are equal, otherwise of lists."""
     if (low == low[0]).all() and (high == high[0]).all():
         return f"[{_number(float(low[0]))}, {_number(float(high[0]))}]"
     return f"[{_flow(low)}, {_flow(high)}]"
@@ -426,7 +430,7 @@ def _comment(text: str, indent: int = 4) -> list[str]:
 
 
 def _wrapped(key: str, value: str) -> list[str]:
-    """A key of an input or an output, in lines that are not too long."""
+    """A key of an input or an output, wrapped into lines of limited length."""
     return textwrap.wrap(
         f"{key}: {value}", 116, initial_indent="    ", subsequent_indent="      ", break_long_words=False,
         break_on_hyphens=False,

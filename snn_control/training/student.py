@@ -1,4 +1,4 @@
-"""A Program that is trained: run by the engine over sequences, and differentiated on the spikes that it recorded."""
+"""A Program in training: run by the engine over sequences, and differentiated on the spikes that it recorded."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .gradient import Gradient
 
 __all__ = ["Seen", "Student", "heads_of", "writable"]
 
-Seen = dict[str, np.ndarray]  # input -> (rows, ...), what was given to the network
+Seen = dict[str, np.ndarray]  # input -> (rows, ...), what the network was given
 
 
 def writable(program: Program) -> Program:
-    """A copy of a Program whose constants and initial state may be written to."""
+    """A copy of a Program whose constants and initial state can be written to."""
     copy = Program(*program.__reduce__()[1])
     for name in ("constants", "initial_state"):
         block = getattr(program, name)
@@ -33,7 +33,7 @@ def writable(program: Program) -> Program:
 
 
 def heads_of(program: Program) -> dict[str, Place]:
-    """Output -> what a loss looks at: the scores of an arg-max, the sum that is squashed, else the output itself."""
+    """Output -> what a loss uses: the scores of an arg-max, the sum before squashing, otherwise the output itself."""
     heads, first = {}, 0
     raw = program.names["raw"]
     for output in program.facts.outputs:
@@ -46,14 +46,14 @@ def heads_of(program: Program) -> dict[str, Place]:
 
 
 class Student:
-    """Sequences forward and backward of ``program``, whose constants somebody else writes.
+    """Forward and backward passes over sequences of ``program``, whose constants are written by `Parameters`.
 
-    trained : places of constants whose gradients are wanted
+    trained : places of the constants whose gradients are wanted
 
     Attributes
     ----------
-    heads : output name -> place of what a loss looks at
-    memory : bytes of a row that `remember` gives and `run` goes on from
+    heads : output name -> place of the values that a loss uses
+    memory : bytes of a row that `remember` returns and `run` starts from
     """
 
     def __init__(self, program: Program, trained: Iterable[Place]) -> None:
@@ -77,7 +77,7 @@ class Student:
         self._parts = self._remembered()
 
     def _events(self) -> dict[str, Place]:
-        """Events input -> what its encoder gives."""
+        """Events input -> place of its encoder's output."""
         found = {}
         for one in self.program.facts.inputs:
             if one.kind == "events":
@@ -90,13 +90,13 @@ class Student:
 
     @property
     def seen_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Input -> shape of what `step` says that a row saw."""
+        """Input -> shape of what `step` returns for one row."""
         repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Offset and bytes of the parts of a state that a sequence goes on from: all but currents, which begin at the
-        bias, rings that no delay reads, counters of work, and what filters and encoders of events keep."""
+        """Offset and bytes of the parts of a state that a sequence starts from: all except currents, which start at
+        the bias, rings that no delay reads, counters of work, and what filters and encoders of events remember."""
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
         left_out += [names[f"{p.name}.spikes"] for key, p in self._rings.items() if key not in self.gradient.past]
@@ -114,13 +114,13 @@ class Student:
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
-        """The batch of so many rows that `run` uses."""
+        """The batch of this many rows that `run` uses."""
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
 
     def refresh(self, batch: Batch) -> None:
-        """After constants have changed: what waits in a batch starts at the bias, and so does a reset."""
+        """Call after constants have changed: sets the batch's currents, and those after a reset, to the new bias."""
         states, start = batch.bound.state, self.program.initial_state
         for current, bias in self._currents:
             values = bias.view(self.program.constants)
@@ -128,11 +128,11 @@ class Student:
             states[:, current.offset : current.offset + current.n_bytes].view(np.float32)[:] = values
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """(rows, bytes) uint8, what the rows of a batch go on from."""
+        """(rows, bytes) uint8, the state from which `recall` and `run` can continue."""
         return np.concatenate([batch.bound.state[:, offset : offset + size] for offset, size in self._parts], axis=1)
 
     def recall(self, batch: Batch, memory: np.ndarray) -> None:
-        """The rows of a batch go on from `remember`."""
+        """Set the rows of a batch to what `remember` returned."""
         first = 0
         for offset, size in self._parts:
             batch.bound.state[:, offset : offset + size] = memory[:, first : first + size]
@@ -142,11 +142,12 @@ class Student:
     def step(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> tuple[dict[str, np.ndarray], Seen]:
         """One step of a batch.
 
-        inputs : value input -> (rows, size); events input -> list of rows of events, as `Batch.step` takes them
-        starts : (rows,) bool, rows that begin anew before it
+        inputs : value input -> (rows, size); events input -> a list with the events of each row, as `Batch.step` takes
+            them
+        starts : (rows,) bool, rows that are reset before the step
 
-        Returns output -> (rows, m) float32, a copy, of its head; and what `run` takes to do the same again: the
-        numbers of a value input, (rows, repeat, cells) float32 of an events input, what its encoder gave in each tick.
+        Returns output -> (rows, m) float32, a copy of its head; and what `run` needs to repeat the step: the numbers of
+        a value input, or (rows, repeat, cells) float32, the encoder's output in each tick, of an events input.
         """
         if starts.any():
             batch.reset(starts)
@@ -156,7 +157,7 @@ class Student:
         return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
 
     def look(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
-        """What the controllers of a batch would see in a `step`, which is not made."""
+        """What the controllers of a batch would be given in a `step`, without making the step."""
         if not self.events:
             return dict(inputs)
         state = batch.state()
@@ -166,19 +167,19 @@ class Student:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """Spikes that what is trained has a part in."""
+        """Spikes that gradients pass through."""
         return self.gradient.trained_spikes
 
     def run(
         self, observations: Mapping[str, np.ndarray], starts: np.ndarray, memory: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], Tape]:
-        """The engine over sequences.
+        """Run the engine over sequences.
 
-        observations : input -> (steps, rows, ...), what rows saw, as `step` gives it
-        starts : (steps, rows) bool, a row begins anew before that step
-        memory : (rows, bytes), what the rows go on from; None begins all of them anew
+        observations : input -> (steps, rows, ...), as `step` returns it
+        starts : (steps, rows) bool, rows that are reset before that step
+        memory : (rows, bytes), what the rows start from; None resets all of them
 
-        Returns output -> (steps, rows, m) float32, of its head, and the tape that `backward` takes.
+        Returns output -> (steps, rows, m) float32, its head, and the tape that `backward` takes.
         """
         batch = self.batch(starts.shape[1])
         if memory is None:
@@ -204,7 +205,7 @@ class Student:
         return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
 
     def _past(self) -> dict[Signal, np.ndarray]:
-        """What delays look back at, of before a run: signal -> (steps, rows, n), the newest last."""
+        """What delays read from before the run: signal -> (steps, rows, n), the newest last."""
         now, found = self._state(self.program.names["clock"])[:, 1], {}
         for one, steps in self.gradient.past.items():
             if one in self._rings:
@@ -222,18 +223,18 @@ class Student:
         return found
 
     def _fired(self, slot: np.ndarray, p) -> np.ndarray:
-        """(n,) float32 of a slot of a ring of spike lists."""
+        """(n,) float32, the number of spikes of each neuron in a slot of a ring of spike lists."""
         count, found = int(slot[:8].view(np.int64)[0]), np.zeros(p.size, np.float32)
         times = slot[p.multiplicity :][: 2 * count].view(np.uint16) if p.multiplicity else 1
         found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
         return found
 
     def backward(self, tape: Tape, g: Mapping[str, np.ndarray]) -> dict[Signal, np.ndarray]:
-        """Gradients of a loss by the trained constants.
+        """Gradients of a loss with respect to the trained constants.
 
-        g : output -> (steps, rows, m) float32, derivative of the loss by what `run` gave
+        g : output -> (steps, rows, m) float32, derivative of the loss with respect to what `run` returned
 
-        Returns place (as `signal`) -> float32 of its shape, of sparse weights one a synapse.
+        Returns place (as `signal`) -> float32 in its shape; for sparse weights one number for each synapse.
         """
         computed = self.gradient.forward(tape, self._state)
         repeat = self.program.facts.repeat

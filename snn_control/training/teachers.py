@@ -1,4 +1,4 @@
-"""Teachers: whatever says what should have been done, for a controller to imitate."""
+"""Teachers: anything that gives the action that a controller should imitate."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ..errors import DescriptionError
 
 __all__ = ["Teacher", "teacher_of"]
 
-#: (environment, observation, info) -> the action that it would take
+#: (environment, observation, info) -> the teacher's action
 Teacher = Callable[[Any, Any, Any], Any]
 
 ALGORITHMS = ("PPO", "SAC", "TD3", "DDPG", "A2C", "DQN")
 
 
 def teacher_of(what: Any, env: Any) -> Teacher:
-    """A teacher for one environment, with a state of its own where it has any.
+    """A teacher for one environment, with a state of its own if it needs one.
 
     what : a controller file (.yaml, or a saved Program .npz); a model of stable-baselines3 (.zip, e.g. ``sac.zip``);
-        the name of a baseline of the environment; ``module:function``; or a callable. A function takes the
-        observation; (observation, info); or (env, observation), whose names say so, and then may look at the
-        simulator's state
+        the name of a baseline of the environment; ``module:function``; or a callable. A function takes (observation),
+        (observation, info) or (env, observation), which are told apart by the parameters' names; with ``env`` it can
+        use the simulator's state
 
-    Raises DescriptionError where it is none of these.
+    Raises DescriptionError if it is none of these.
     """
     if callable(what) and not isinstance(what, str):
         return _of_callable(what)
@@ -79,7 +79,7 @@ def _stable_baselines(path: str) -> Any:
     for name in sorted(ALGORITHMS, key=lambda name: name.lower() not in Path(path).name.lower()):
         try:
             return getattr(stable_baselines3, name).load(path, device="cpu")
-        except Exception:  # of another algorithm: whatever its loading raises
+        except Exception:  # a model of another algorithm may raise any exception
             continue
     raise DescriptionError("--teacher", path, f"is no model of {', '.join(ALGORITHMS)}")
 

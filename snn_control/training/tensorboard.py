@@ -1,5 +1,5 @@
-"""An event file for TensorBoard, where that is installed: what is in ``progress.csv``, as scalars over the steps of the
-environment."""
+"""An event file for TensorBoard, if that is installed: the contents of ``progress.csv`` as scalars over the steps of
+the environment."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OF_VALIDATION = ("score", "best", "worst", "spikes_a_step")
 
 
 class EventFile:
-    """Of the run in a folder. One that goes on begins another file, with all rows, and TensorBoard forgets the rows of
-    earlier ones: none is shown twice, none is missing, whenever the run was interrupted."""
+    """The event file of the run in a folder. A run that is resumed starts a new file with all rows, and makes
+    TensorBoard forget the rows of earlier files, so that each row is shown exactly once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path, self._rows = folder, Path(), 0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add those rows that it has not yet; ``rows`` are all of the run, with numbers as values."""
+        """Append the rows that are not in the file yet. ``rows``: all rows of the run, with numbers as values."""
         if importlib.util.find_spec("tensorboard") is None or len(rows) == self._rows:
             return
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -43,7 +43,7 @@ class EventFile:
         if not self._rows:
             yield Event(wall_time=time.time(), file_version="brain.Event:2")
             started = SessionLog(status=SessionLog.START)
-            yield Event(wall_time=time.time(), step=int(rows[0]["steps"]), session_log=started)  # forget what follows
+            yield Event(wall_time=time.time(), step=int(rows[0]["steps"]), session_log=started)  # forget earlier files
         best = [max(float(row["score"]) for row in rows[: k + 1]) for k in range(len(rows))]
         for k in range(self._rows, len(rows)):
             row = {key: value for key, value in rows[k].items() if key not in ("phase", "steps")} | {"best": best[k]}

@@ -46,28 +46,28 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
     "imitate": (Imitation, ImitationSettings),
     "evolve": (Evolution, EvolutionSettings),
 }
-#: seeds of episodes: of validation, which chooses among what training saw, and of the evaluation at the end, which
-#: nothing else sees; training itself counts up from 0
+#: Seeds of episodes. Those of the validation, which selects a candidate, and those of the evaluation at the end, which
+#: are used for nothing else; seeds of training count from 0.
 VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
-PHASE_SEEDS = 10_000  # that a phase may use
+PHASE_SEEDS = 10_000  # reserved for one phase
 SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation
-STEPS, FEWEST = 2_000, 4  # so many steps an episode, on average: of longer ones there are fewer, but at least so many
-CANDIDATES = 3  # that are looked at again at the end
-PATIENCE = 5  # phases without a better validation, after which training is over
+STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
+CANDIDATES = 3  # that are compared at the end
+PATIENCE = 5  # phases without a better validation after which training stops
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
 
-Candidate = tuple[float, dict[str, np.ndarray]]  # a validation, and the values that it was of
+Candidate = tuple[float, dict[str, np.ndarray]]  # score of a validation, and the values that had it
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase that is over, for a callback that shows progress.
+    """A phase that has ended, for a callback that shows progress.
 
     score, best : mean return of the validation, and the best so far
-    steps, budget : of the environment
-    seconds : since training began here
-    report : what the learner says of itself
-    warnings : what was seen in this phase that keeps it from learning, a line each (`Watch`)
+    steps, budget : steps of the environment
+    seconds : time since this call started
+    report : numbers of the learner
+    warnings : what was found in this phase that prevents learning, one line each (`Watch`)
     """
 
     number: int
@@ -85,15 +85,15 @@ class Phase:
 class Trained:
     """A trained controller.
 
-    how : of `LEARNERS`, or "adapt"
-    ended : by Ctrl-C: it can go on
-    evaluation : on seeds that neither training nor its choice saw
-    validation : mean return by which it was chosen, on episodes that are the same for all seeds; -inf without any; of
-        "adapt", which chooses nothing, the score of the last phase
-    history : a row a phase
-    warnings : what was seen that keeps it from learning, a line each
-    resumed : steps of ``steps`` that an earlier call had done
-    fixed : of "adapt", the episodes of the evaluation once more, with learning switched off
+    how : a key of `LEARNERS`, or "adapt"
+    ended : training was stopped by Ctrl-C and can be resumed
+    evaluation : episodes on seeds that were used for neither training nor selection
+    validation : mean return by which it was selected, on episodes that are the same for all seeds; -inf without any;
+        for "adapt", which selects nothing, the score of the last phase
+    history : one row for each phase
+    warnings : what was found that prevents learning, one line each
+    resumed : how many of ``steps`` were done by an earlier call
+    fixed : for "adapt", the evaluation repeated with learning switched off
     """
 
     spec: ControllerSpec
@@ -125,16 +125,16 @@ def train(
     """Train a controller; see ``docs/training.md``.
 
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments;
-        of one that names no ``max_episode_steps``, episodes are cut after 1,000 steps
-    how : "ppo", "sac", "rl" for the one of them that suits the actions, "imitate", "evolve" or "adapt"; None takes
-        "imitate" where there is a teacher, else that of the file, else "rl"
+        if it names no ``max_episode_steps``, episodes are cut after 1,000 steps
+    how : "ppo", "sac", "rl" (whichever suits the actions), "imitate", "evolve" or "adapt"; None takes "imitate" if
+        there is a teacher, otherwise that of the file, otherwise "rl"
     teacher : as `snn_control.training.teachers.teacher_of` takes it
     seed : of everything that is drawn
-    trainable : pattern of names -> ``low`` and ``high``; None takes what the file says, else all weights and biases
-        behind the encoders
-    surrogate : of spiking neurons; None takes the file's
-    run : folder of checkpoints, from which the same call goes on, to the same bits
-    settings : of the learner, by name; each goes before the file's
+    trainable : pattern of names -> ``low`` and ``high``; None takes that of the file, otherwise all weights and biases
+        after the encoders
+    surrogate : surrogate derivative of spikes; None takes that of the file
+    run : folder of checkpoints, from which the same call resumes and gives the same bits
+    settings : settings of the learner, by name; they take precedence over those of the file
     progress : called after each phase
 
     Raises DescriptionError, naming what does not fit.
@@ -163,7 +163,7 @@ def train(
 
 
 def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
-    """The name of a learner; raises DescriptionError."""
+    """Select the name of a learner; raises DescriptionError."""
     found = how or ("imitate" if teacher is not None else of_file or "rl")
     if found == "rl":
         found = "sac" if type(space).__name__ == "Box" else "ppo"
@@ -191,7 +191,7 @@ def _learner(
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """Of a learner: what is given goes before the file's and what suits the environment."""
+    """A learner's settings: ``given`` takes precedence over the file's, these over the learner's suited defaults."""
     known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():
@@ -203,7 +203,7 @@ def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str
 
 
 def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
-    """Those of Python, which may be mappings as in a file."""
+    """The limits given in Python, which may be mappings as in a file."""
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
 
@@ -220,7 +220,7 @@ def _episode(seed: int, number: int) -> int:
 def _adapt(
     spec: ControllerSpec, make: Any, seed: int, settings: Any, asked: dict[str, Any], run: Any, progress: Any
 ) -> Trained:
-    """Learn on line, phase after phase. It is evaluated in as many new episodes as were over, each of which begins with
+    """Learn online, phase after phase. The evaluation has as many new episodes as have ended, each of which starts from
     what was learned."""
     chosen = _settings("adapt", AdaptationSettings, spec.training.settings, settings)
     loop = Adaptation(spec, make, lambda number: _episode(seed, 0) + number)
@@ -255,14 +255,14 @@ def _adapt(
 
 
 def _adapted(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """What was learned in new episodes, in which it learns on, and in which it does not."""
+    """Evaluate what was learned in new episodes, first with learning on, then off."""
     interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space)
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)
 
 
 class _Run:
-    """Phase after phase, each with a validation and a checkpoint."""
+    """A training run: phase after phase, each with a validation and a checkpoint."""
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
@@ -302,7 +302,7 @@ class _Run:
         )
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> tuple[float, Evaluation]:
-        """Take the values of a candidate; its validation, and what it gets in new episodes."""
+        """Set the values of a candidate; returns its validation, and its evaluation in new episodes."""
         score, values = candidate
         self._take(values)
         program = build_program(self.learner.parameters.spec)
@@ -339,14 +339,14 @@ class _Run:
         return self.learner.parameters.program
 
     def _consider(self, score: float) -> None:
-        """Keep the values that are there now if they are among the best; of equal ones the newest: the price of spikes
-        has had longer to act."""
+        """Keep the current values if they are among the best; of equal ones the newest, which the price of spikes has
+        shaped longer."""
         values = self.learner.parameters.values()
         self.candidates = sorted([(score, values), *self.candidates], key=lambda c: -c[0])[:CANDIDATES]
 
     def _is_over(self) -> bool:
-        """Whether more training promises nothing: no better validation for some phases, and the environment's own
-        threshold, where it names one, is reached."""
+        """Whether to stop: the validation has not improved for some phases, and the environment's threshold, if it has
+        one, is reached."""
         scores = [row["score"] for row in self.history]
         if self.how == "imitate" or len(scores) <= PATIENCE:
             return False
@@ -356,12 +356,12 @@ class _Run:
         return spread > 0 and max(scores[-PATIENCE:]) <= best + 0.01 * spread
 
     def _first(self) -> Candidate:
-        """The best so far; what there is before a first validation."""
+        """The best candidate so far; before the first validation, the untrained values."""
         before = -math.inf, self.untrained
         return self.candidates[0] if self.candidates else before
 
     def _best(self) -> Candidate:
-        """The best of the candidates, on more episodes."""
+        """The best of the candidates, compared on more episodes."""
         if len(self.candidates) < 2:
             return self._first()
         look, scores = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.long)]), []

@@ -1,5 +1,5 @@
-"""What keeps a controller from learning and can be seen: populations that are silent, outputs that are stuck at their
-limits, ranges that do not fit what arrives, returns that are always the same."""
+"""Signs that a controller cannot learn: silent populations, outputs stuck at their limits, ranges that do not fit
+the values that arrive, returns that are always the same."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .evaluation import Evaluation
 
 __all__ = ["Watch"]
 
-PHASES = 3  # after which returns that never differed, and ranges that were never used, are no chance
-USED = 0.1  # of a range: of eight Gaussian fields one sees it all
+PHASES = 3  # phases after which constant returns and unused ranges are reported
+USED = 0.1  # share of a range: it is seen by one of eight Gaussian fields
 
 
 class Watch:
-    """Looks at each validation, and says a finding once.
+    """Inspects each validation and reports each finding once.
 
-    threshold : return from which on the environment counts as solved, or None
-    said : kind and path -> what was said of it; of an earlier part of the run where it goes on
+    threshold : return at which the environment counts as solved, or None
+    said : kind and path -> the finding that was reported, also in an earlier part of a run that was resumed
     """
 
     def __init__(self, threshold: float | None) -> None:
@@ -36,12 +36,12 @@ class Watch:
         self._seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def look(self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]]) -> list[str]:
-        """What is new, a line each: path, what was seen, what to do.
+        """New findings, one line each: path, what was seen, what to do.
 
-        history : a row of each phase: steps, and score and worst of its validation; the last is that of ``found``
+        history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
-        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.conduct)]  # also where it rests
+        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.conduct)]  # also outputs that rest there
         lines = {
             "silent": list(_silent(spec, found)),
             "at a limit": findings(outputs, at_limits),
@@ -51,7 +51,7 @@ class Watch:
         }
         new = {}
         for kind, line in ((kind, line) for kind, some in lines.items() for line in some):
-            where = re.split(r"[\[,:]", line)[0]  # an input or output once, whichever of its numbers it is
+            where = re.split(r"[\[,:]", line)[0]  # report an input or output once, whichever of its numbers it is
             key = f"{kind} {where}"
             if key not in self.said:
                 new[key] = f"after {history[-1]['steps']:,} steps: {line}"
@@ -66,7 +66,7 @@ class Watch:
         self._seen[name] = lowest, highest
         with np.errstate(invalid="ignore"):
             used = (highest - lowest) / (one.high - one.low)
-        little = np.flatnonzero((used > 0) & (used < USED))  # what never changes says nothing, in any range
+        little = np.flatnonzero((used > 0) & (used < USED))  # a number that never changes would use little of any range
         if phases >= PHASES and little.size:
             j = little[np.argmin(used[little])]
             which = f"inputs.{name}" if one.spec.size == 1 else f"inputs.{name}[{j}]"
@@ -77,7 +77,7 @@ class Watch:
             )
 
     def _same(self, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """No episode of any validation had another return than the others."""
+        """A finding if all episodes of all validations had the same return."""
         returns = [row[key] for row in history for key in ("score", "worst")]
         if len(history) < PHASES or not np.allclose(returns, returns[0], rtol=1e-9, atol=1e-9):
             return
@@ -89,7 +89,7 @@ class Watch:
 
 
 def _silent(spec: ControllerSpec, found: Evaluation) -> Iterator[str]:
-    """Populations of which no neuron fired in any episode."""
+    """Populations in which no neuron fired in any episode."""
     paths = neurons_of(spec)
     for name, spikes in found.spikes_of.items():
         if not spikes.any():

@@ -1,4 +1,4 @@
-"""``snn_control events SUBCOMMAND``: recordings of event cameras. One file a subcommand."""
+"""``snn_control events SUBCOMMAND``: recordings of event cameras. One file for each subcommand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..common import add_command, number, whole
 
 SUBCOMMANDS = ("info", "view", "replay", "convert", "simulate", "hot_pixels")
 
-#: counter -> what is counted, and what of it; "" where the number says nothing
+#: counter -> what it counts, and of which total; "" if it needs no explanation
 WRONG = {
     "truncated": ("", "the file ends in the middle: it was read up to the cut"),
     "gaps": ("packet", "missing, by the numbers in them"),
@@ -54,7 +54,8 @@ def add_to(commands: Any) -> None:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """What says which events of which file: FILE, ``--topic``, ``--width``, ``--height``; see `open_recording`."""
+    """Add the options that select events of a file: FILE, ``--topic``, ``--width``, ``--height``; see
+    `open_recording`."""
     text = "recording: RAW, DAT, AEDAT4, a rosbag2 folder or its single .db3 or .mcap file, or .npz"
     parser.add_argument("file", metavar="FILE", help=text)
     parser.add_argument("--topic", metavar="T", default=None, help="the events' topic, where a bag has several")
@@ -64,7 +65,8 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def open_from(options: argparse.Namespace) -> Any:
-    """The recording that the options of `add_recording` name; raises DescriptionError for half a size too."""
+    """Open the recording that the options of `add_recording` name; raises DescriptionError also if only one side is
+    given."""
     from ...events import open_recording
 
     sides = {"--width": options.width, "--height": options.height}
@@ -75,14 +77,15 @@ def open_from(options: argparse.Namespace) -> Any:
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
-    """(width, height) as the caller or the file says, some files only with their first events; None: neither does."""
+    """(width, height) given by the caller or the file, by some files only with the first events; None if neither
+    does."""
     if not (recording.width and recording.height):
         next(recording.chunks(), None)
     return (recording.width, recording.height) if recording.width and recording.height else None
 
 
 def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
-    """``--from S`` and ``--to S``, counted from the first event or frame; see `check_part`."""
+    """Add ``--from S`` and ``--to S``, counted from the first event or frame; see `check_part`."""
     text = f"leave out what is earlier than S seconds after the first {first}"
     parser.add_argument("--from", dest="begin", type=number(0, " s"), default=None, metavar="S", help=text)
     text = f"leave out what comes S seconds after the first {first}, or later"
@@ -90,7 +93,7 @@ def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
 
 
 def check_part(options: argparse.Namespace) -> None:
-    """Raise DescriptionError for a part that can hold nothing."""
+    """Raise DescriptionError for a part that must be empty."""
     begin = options.begin or 0.0
     if options.end is not None and options.end <= begin:
         raise DescriptionError("--to", options.end, f"must be after --from = {begin:g}")
@@ -98,7 +101,8 @@ def check_part(options: argparse.Namespace) -> None:
 
 @contextmanager
 def progress(what: str, total: float | None, unit: str = "", quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """A progress bar on a terminal; yields ``move(done, count)``: how much of ``total``, and how many of ``unit``."""
+    """A progress bar on a terminal; yields ``move(done, count)``: how much of ``total`` is done, and the number of
+    ``unit``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -110,7 +114,7 @@ def progress(what: str, total: float | None, unit: str = "", quiet: bool = False
 
 
 def tracked(recording: Any, what: str) -> Iterator[Any]:
-    """The chunks of a recording, with a progress bar on a terminal where they take longer than a moment."""
+    """The chunks of a recording, with a progress bar on a terminal if they take longer than a moment."""
     events = 0
     with progress(what, recording.size_bytes, "events") as move:
         for chunk in recording.chunks():
@@ -120,13 +124,13 @@ def tracked(recording: Any, what: str) -> Iterator[Any]:
 
 
 def check_suffix(option: str, out: str) -> None:
-    """Raise DescriptionError for the name of a recording that cannot be written."""
+    """Raise DescriptionError if recordings of this kind cannot be written."""
     if Path(out).suffix.lower() not in (".raw", ".mcap", ".npz"):
         raise DescriptionError(option, out, "must end with .raw, .mcap or .npz")
 
 
 def faults(counters: Mapping[str, int]) -> list[str]:
-    """A line for each counter of a recording that says that something is wrong."""
+    """One line for each counter of a recording that reports a problem."""
     found = []
     for name in [*WRONG, *(other for other in counters if other not in WRONG and other not in NO_FAULT)]:
         if n := counters.get(name, 0):
@@ -138,6 +142,6 @@ def faults(counters: Mapping[str, int]) -> list[str]:
 
 
 def warn(recording: Any) -> None:
-    """Say on the error stream what was found to be wrong in what was read of the recording."""
+    """Print the problems found in what was read of the recording to standard error."""
     for line in faults(recording.counters):
         print(f"warning: {recording.path}: {line}", file=sys.stderr)

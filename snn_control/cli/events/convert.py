@@ -1,4 +1,4 @@
-"""``snn_control events convert``: a recording as another kind of file, or a part of it."""
+"""``snn_control events convert``: convert a recording, or a part of it, to another kind of file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(
     options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
 ) -> tuple[int, str]:
-    """Number of events, and what is to be said of the file."""
+    """Write the file; returns the number of events, and remarks on the file."""
     from ...events.writing import write_recording
 
     more = ""
@@ -88,7 +88,7 @@ def _write(
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:
-    """The chunks of a part; raises DescriptionError where a part was asked for and holds nothing."""
+    """The chunks of a part; raises DescriptionError if a part was asked for and is empty."""
     from ...events.slicing import part
 
     nothing = True
@@ -100,9 +100,9 @@ def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Ev
 
 
 def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
-    """The events with times in whole us and in order, and what is to be said of it.
+    """The events with times in whole us and in order, and remarks on the changes.
 
-    Only a recording whose times are not in order is held in memory.
+    A recording is held in memory only if its times are not in order.
     """
     from ...events import Events
 

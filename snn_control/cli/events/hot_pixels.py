@@ -1,4 +1,4 @@
-"""``snn_control events hot-pixels``: which pixels fire without a reason."""
+"""``snn_control events hot-pixels``: find pixels that fire without light."""
 
 from __future__ import annotations
 

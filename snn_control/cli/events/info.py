@@ -1,4 +1,4 @@
-"""``snn_control events info``: what is in a recording, and what is wrong with it."""
+"""``snn_control events info``: the contents of a recording, and its problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``snn_control events replay``: a controller on a recording, off topics or on topics."""
+"""``snn_control events replay``: run a controller on a recording, directly or over ROS topics."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ examples:
 The run folder holds summary.json, data.npz (times, commands, spikes, events a tick), controller.yaml,
 activity.png, report.html and, off topics, shown.npz: what the inputs were given, for check and plot --input.
 """
-SHORT_GAP = 0.1  # s, of --skip-gaps
-SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # the newest are kept
+SHORT_GAP = 0.1  # s, length of a gap with --skip-gaps
+SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # only the newest are kept
 RATE_WINDOW = 0.01  # s, of the event rate
 MOST_RANGES = 12  # numbers of the command whose ranges are printed
 
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"note: {note}")
     folder.mkdir(parents=True, exist_ok=True)
     head = f"Made by: snn_control events replay {options.file} --controller {options.controller}"
-    fitted.spec.save(folder / "controller.yaml", head)  # as it runs
+    fitted.spec.save(folder / "controller.yaml", head)  # the file that is run
     recording = open_recording(options.file, options.topic, *size)
     this = Replay(options, fitted, looked, recording, events, ticks, folder, say)
     start = time.perf_counter()
@@ -141,7 +141,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _check_video(path: Path) -> None:
-    """Raise for what would fail only after the replay."""
+    """Raise now for what would otherwise fail after the replay."""
     from ...report.video_file import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
@@ -166,12 +166,12 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 
 @dataclass
 class Replay:
-    """A replay as it was asked for, and what it works with.
+    """A replay and its settings.
 
-    looked : the recording as it says itself
-    recording : opened with the size of the fitted camera, so that what is out of the frame takes no room
+    looked : what the recording states about itself
+    recording : opened with the size of the fitted camera, so that events out of the frame use none of the capacity
     events, ticks : how many there are to replay
-    folder : of the run
+    folder : folder of the run
     """
 
     options: argparse.Namespace
@@ -188,20 +188,20 @@ class Replay:
         from ...controller import Controller
 
         self.controller = Controller.from_spec(self.fitted.spec)
-        self.controller.step({})  # compiles what is not compiled yet
+        self.controller.step({})  # compiles what is missing
         self.controller.reset()
 
     def chunks(self) -> Iterator[Events]:
-        """The events that are replayed, from the beginning each time."""
+        """The events to replay; each call starts at the beginning."""
         return part(self.recording.chunks(), self.options.begin, self.options.end)
 
     def slicer(self) -> Slicer:
-        """What cuts the events into ticks."""
+        """The slicer that divides the events into ticks."""
         return Slicer(self.fitted.period_ns, self.fitted.camera.capacity, self.options.longest_gap)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
-        """A bar of how much of the file was read, moved with every tick."""
+        """A progress bar for the share of the file that was read, updated in every tick."""
         with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
             def move(index: int) -> None:
@@ -211,8 +211,8 @@ class Replay:
             yield move
 
     def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
-        """Arrays of `replay`, what the slicer and the controller counted; the inputs are saved for ``check`` and
-        ``plot --input``."""
+        """Replay without ROS: arrays of `replay`, and the counters of the slicer and the controller. The inputs are
+        saved for ``check`` and ``plot --input``."""
         from ...record.input_log import InputLogRecorder
 
         options, fitted = self.options, self.fitted
@@ -226,7 +226,7 @@ class Replay:
         return arrays, slicer.counters, self.controller.counters()
 
     def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
-        """What is printed and saved of a run that took so long."""
+        """What is printed and saved of the run, which took ``seconds``."""
         from ... import __version__
 
         options, fitted, looked = self.options, self.fitted, self.looked
@@ -303,7 +303,7 @@ class Replay:
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Name of each number of the command -> unit, least, most and mean over the ticks."""
+    """Name of each number of the command -> unit, smallest, largest and mean value over the ticks."""
     units = [o.unit for o in spec.outputs for _ in range(o.size)]
     columns = zip(output_names(spec), units, command.T, strict=True)
     return {

@@ -1,4 +1,4 @@
-"""``snn_control events replay --ros``: the recording as a world, played over DDS to a controller node."""
+"""``snn_control events replay --ros``: the recording as a world that is played over DDS to a controller node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORLD = "sim_worlds:EventReplay-v0"
 
 
 def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
-    """Raise for what is not installed, an input or output without a topic, and what a node would refuse."""
+    """Raise for missing software, an input or output without a topic, and what a node would refuse."""
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
     from ...ros import check
@@ -37,8 +37,8 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
 def on_topics(
     options: argparse.Namespace, fitted: Fitted, folder: Path, say: Callable[..., None]
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """Run the controller.yaml of the folder: arrays as of `replay`, the slicer's counters and the controller's, from
-    what the two nodes saved."""
+    """Run the controller.yaml of the folder. Returns the arrays of `replay`, and the counters of slicer and
+    controller, as the two nodes saved them."""
     from ...record.run_folder import read_record
     from ...ros.launching import closed_loop
     from ..processes import failure, run_processes
@@ -53,7 +53,7 @@ def on_topics(
         "longest_gap": options.longest_gap, "speed": (options.speed or 1.0) if options.real_time else 1.0,
         "begin": options.begin, "end": options.end,
     }  # fmt: skip
-    nodes = folder.resolve() / "nodes"  # apart: the record of the controller is called as the arrays of its file are
+    nodes = folder.resolve() / "nodes"  # separate, because names of their files are used here too
     nodes.mkdir(exist_ok=True)
     for name in ("world.npz", "controller.npz"):
         (nodes / name).unlink(missing_ok=True)
@@ -85,6 +85,6 @@ def on_topics(
 
 
 def _first_tick(activity: Mapping[str, np.ndarray]) -> int:
-    """Of a controller node, the first tick that had an input: in real time it ticks before the recording begins."""
+    """The first tick of a controller node that had an input: in real time it starts before the recording."""
     given = np.flatnonzero(activity["stamp_ns"] > 0)
     return int(given[0]) if given.size else 0

@@ -1,4 +1,4 @@
-"""``snn_control events simulate``: what an event camera would have made of a video."""
+"""``snn_control events simulate``: the events that a camera would have given for a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``snn_control events view``: a video of a recording, or a figure of what is in it."""
+"""``snn_control events view``: a video or a figure of a recording."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ examples:
   snn_control events view bag_folder --topic /event_camera/events --out look.png
   snn_control events view recording.raw --from 1.2 --to 1.4 --speed 0.05 --style surface --out slow.gif
 """
-STYLES = ("polarity", "surface", "grey")  # of events.frames, which is imported late
+STYLES = ("polarity", "surface", "grey")  # of events.frames, which is imported when it is used
 SUFFIXES = (".mp4", ".gif", ".png")
 MOMENTS = 5
 
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 def video(options: argparse.Namespace, recording: Any, survey: Any) -> str:
     from ...report.event_video import style_for, write_event_video
 
-    most = (640, 480) if Path(options.out).suffix.lower() == ".gif" else (1280, 960)  # which is held in memory
+    most = (640, 480) if Path(options.out).suffix.lower() == ".gif" else (1280, 960)  # a .gif is held in memory
     if options.style is None:
         options.style = style_for(survey.on + survey.off, survey.seconds, options.speed, options.fps)
     with progress(f"drawing {Path(options.out).name}", survey.seconds) as reached:

@@ -1,8 +1,8 @@
-"""Descriptions -> Program: sizes checked, decays computed once in float64, operations put in order.
+"""Descriptions -> Program: sizes are checked, decays computed once in float64, operations ordered.
 
-The order of a tick: samples and encoders; then in each step the deliveries of delay >= 1, and for each
-population, sources before targets, its inputs of delay 0 and its neurons, then the learning rules and the
-decoding traces; then the outputs and the guard.
+The order of a tick: samples and encoders; then in each step the deliveries of delay >= 1, and for each population,
+sources before targets, its inputs of delay 0 and its neurons, then the learning rules and the decoding traces; then the
+outputs and the guard.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..program import POST, PRE, PROGRAM, STATE, STEP, Program, element
 __all__ = ["build"]
 
 
-SHORTEST, LONGEST = 1e-9, 1e6  # s, of a step and a period: ns that 64 bits can add up
+SHORTEST, LONGEST = 1e-9, 1e6  # s, of a step and a period, so that sums in ns fit into 64 bits
 MOST_STEPS = 100_000_000  # in one tick
 
 
@@ -53,7 +53,7 @@ def _divides(dt: float, period: float) -> bool:
 
 
 def _round_steps(dt: float, period: float) -> list[str]:
-    """Steps of two digits that divide the period: the next below dt and the next above, where there are any."""
+    """Steps with two digits that divide the period: the next below dt and the next above, if they exist."""
     decade = math.floor(math.log10(dt)) - 1
     found = [float(f"{digits}e{e}") for e in (decade - 1, decade, decade + 1) for digits in range(10, 100)]
     fit = [one for one in found if _divides(one, period)]
@@ -61,7 +61,7 @@ def _round_steps(dt: float, period: float) -> list[str]:
     return [f"{one:g}" for one in below[-1:] + above[:1]]
 
 
-@np.errstate(over="ignore")  # the layout refuses what becomes infinite
+@np.errstate(over="ignore")  # the layout refuses numbers that become infinite
 def build(
     network: Network,
     inputs: Sequence[Input],
@@ -116,7 +116,7 @@ def build(
 
 
 def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> Facts:
-    """What people and drivers want to know of a Program."""
+    """Facts on a Program for people and drivers."""
     return Facts(
         dt,
         period,

@@ -1,4 +1,4 @@
-"""The network part of a build: populations, and the order in which a step runs them and what arrives at them."""
+"""The network part of a build: populations, and the order of operations in a step."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from ..registry import kernel
 
 __all__ = ["Builder", "Node", "bounded", "lowering_of", "matrix", "vector", "whole_steps"]
 
-MOST_STEPS = 100_000  # of a delay or a window: what a ring must hold
+MOST_STEPS = 100_000  # longest delay or window, which a ring must hold
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Whole steps, int or an array of int64; raises BuildError where a time that is not zero would round to none."""
+    """Whole steps, int or an array of int64; raises BuildError if a time other than zero would be rounded to 0
+    steps."""
     times = np.asarray(seconds, np.float64)
     if times.size and times.max() / dt > MOST_STEPS:
         raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
@@ -39,7 +40,7 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
-    """Weights as float32 of ``shape``: a number is repeated, ``also`` is another shape that means the same."""
+    """Weights as float32 of ``shape``: a number is repeated; ``also`` is another accepted shape."""
     array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
         raise BuildError(path, weights, "must be finite numbers of float32")
@@ -51,7 +52,7 @@ def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...
 
 
 def vector(path: str, value: Any, n: int) -> np.ndarray:
-    """(n,) float64 of a number or n numbers."""
+    """(n,) float64 from one number or n numbers."""
     array = value.sample(n) if isinstance(value, Distribution) else np.asarray(value, np.float64)
     if array.shape not in ((), (n,)):
         raise BuildError(path, f"shape {array.shape}", f"must be a number or {n} numbers")
@@ -59,14 +60,14 @@ def vector(path: str, value: Any, n: int) -> np.ndarray:
 
 
 def bounded(path: str, value: Any, n: int) -> np.ndarray:
-    """Numbers as float32, infinities as its largest finite numbers."""
+    """Numbers as float32, with infinities replaced by the largest finite numbers."""
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
 def lowering_of(
     path: str, description: Any, kind: str = "neurons", rule: str = "no kernel is registered for this model"
 ) -> Any:
-    """The lowering of a description of that kind, which stands at ``path``; raises BuildError where there is none."""
+    """The lowering of a description of that kind, whose place is ``path``; raises BuildError if there is none."""
     lowering = registry.lowering(kind, type(description))
     if lowering is None:
         raise BuildError(path, type(description).__name__, rule, registry.faults())
@@ -83,21 +84,21 @@ class Node:
     signal: Place  # spikes: the ring; graded: the vector
     stride: int = 0
     slots: int = 1
-    multiplicity: int = 0  # spikes: where their multiplicities stand in a slot
+    multiplicity: int = 0  # spikes: offset of their multiplicities in a slot
     line: Place | None = None  # the last values of a graded signal
-    drive: Place | None = None  # current that an encoder gives to its neurons
-    pulse: Place | None = None  # what an encoder gives in a tick's first step only
+    drive: Place | None = None  # current from an encoder to its neurons
+    pulse: Place | None = None  # what an encoder gives in the first step of a tick only
     target: dict[str, Place] = field(default_factory=dict)  # receptor -> where deliveries add
-    synapses: dict[float, Place] = field(default_factory=dict)  # time constant -> a projection's own current
-    bias: Place | None = None  # at which the current of a population starts each step
+    synapses: dict[float, Place] = field(default_factory=dict)  # time constant -> synaptic current of projections
+    bias: Place | None = None  # to which the current of a population is reset in each step
     operation: Operation | None = None
 
 
 class Builder:
-    """What a build has laid out so far. ``counters`` is how many operations may count synaptic operations.
+    """The state of a build. ``counters``: largest number of operations that count synaptic operations.
 
-    seed : of all random numbers
-    seen : population -> how many of its newest spike lists or graded vectors decoders look at
+    seed : seed of all random numbers
+    seen : population -> number of its newest spike lists or graded vectors that decoders read
     """
 
     def __init__(self, network: Network, dt: float, steps: int, n_inputs: int, counters: int, seed: int = 0) -> None:
@@ -107,24 +108,24 @@ class Builder:
         self.layout = Layout()
         self.clock = self.layout.state("clock", "int64", 2)
         self.controlled, self.switches = self._control()
-        self.network_states: list[Place] = []  # what a restart sets back
+        self.network_states: list[Place] = []  # reset by a restart
         self.nodes: dict[str, Node] = {}
         self.sections: dict[int, list[Operation]] = {PRE: [], STEP: [], POST: []}
         times = [whole_steps(f"{p.label}.delay", p.delay, dt) for p in network.projections]
-        self.synapse_delays = times  # steps, a number or one a synapse
-        self.delays = [int(np.min(t)) if np.size(t) else 1 for t in times]  # no synapse waits for none
+        self.synapse_delays = times  # in steps, one number or one for each synapse
+        self.delays = [int(np.min(t)) if np.size(t) else 1 for t in times]  # 1 without synapses
         self.synapse_counts = [0] * len(network.projections)
-        self.used_counts = [0] * len(network.projections)  # without those whose weight is 0 and stays so
+        self.used_counts = [0] * len(network.projections)  # without synapses whose weight is always 0
         self.spike_counts = self.layout.state("spike_counts", "int64", max(1, len(network.populations) + n_inputs))
         self.synaptic_operations = self.layout.state("synaptic_operations", "int64", max(1, counters))
         self.counted: list[CountedFacts] = []
-        self.updates = 0  # state variables that decay in a step: membranes, currents, traces
+        self.updates = 0  # number of state variables that decay in a step: membranes, currents, traces
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
-        self.filters: dict[str, list[str]] = {}  # of each events input
+        self.filters: dict[str, list[str]] = {}  # filter names of each events input
 
     def _control(self) -> tuple[Place, dict[int, Place]]:
-        """The control words as the tick takes them, and of each projection that learns its switch among them."""
+        """The control words as the tick takes them, and for each learning projection its switch among them."""
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules))
         initial = np.zeros(taken, np.int64)
@@ -136,7 +137,7 @@ class Builder:
         }
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
-        """Add an operation of kernel ``name``; its operands by the words of the kernel's row."""
+        """Add an operation of kernel ``name``; its operands are given by the words of the kernel's row."""
         operation = self.operation(section, name, label, words)
         self.sections[section].append(operation)
         return operation
@@ -156,12 +157,12 @@ class Builder:
         weights: int = 0,
         precision: str = "float32",
     ) -> Place:
-        """Where an operation counts the synapses whose source and whose weight are not 0.
+        """The counter of an operation, for synapses whose source and whose weight are not 0.
 
-        synapses : what it would count each time if it skipped nothing
-        once : a source that is 0 or 1, whose synapses add and need not multiply
+        synapses : number of operations if nothing is skipped
+        once : the source is 0 or 1, so that synapses add without multiplying
         steps : it runs in each step, not once a tick
-        zeros, weights : how many of its weights are 0, and how many it has (0: as many as synapses)
+        zeros, weights : number of its weights that are 0, and of all weights (0: as many as synapses)
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
         self.counted.append(
@@ -170,24 +171,24 @@ class Builder:
         return element(self.synaptic_operations, len(self.counted) - 1)
 
     def decay(self, tau: float, steps: int = 1) -> float:
-        """Factor by which what decays with time constant ``tau`` [s] does so in ``steps`` network steps."""
+        """Factor of a decay with time constant ``tau`` [s] over ``steps`` network steps."""
         return math.exp(-self.dt * steps / tau)
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """The words of a spike list: the newest, or with a delay [steps] that which arrives now."""
+        """The words of a spike list: the newest, or with a delay [steps] the list that arrives now."""
         words: dict[str, int | Place] = {
             "spikes": node.signal, "stride": node.stride, "slots": node.slots, "clock": self.clock, "multiplicity": node.multiplicity
         }  # fmt: skip
         return words if delay is None else words | {"delay": delay}
 
     def line(self, node: Node) -> dict[str, int | Place]:
-        """The words of the last vectors of a graded node."""
+        """The words for the last vectors of a graded node."""
         assert node.line is not None
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
     def vector(self, x: Place) -> dict[str, int | Place]:
-        """The words of a graded vector that is read where it stands."""
+        """The words of a graded vector without a delay line."""
         return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
@@ -201,7 +202,7 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        """Longest delay [steps] of a projection from ``name``, plus 1 where that one learns; 0 without any."""
+        """Longest delay [steps] of a projection from ``name``, plus 1 if that projection learns; 0 without any."""
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 
@@ -228,7 +229,7 @@ class Builder:
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
         lowering = lowering_of(where, model)
-        rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # no negative zero
+        rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # + 0.0 removes negative zeros
         bias = lay.constant(f"{name}.bias", rest.astype(np.float32))
         current = bias
         if driven or self.has_current(name):
@@ -256,7 +257,7 @@ class Builder:
         return node
 
     def random(self, name: str) -> int:
-        """Operation number of what draws random numbers under this name."""
+        """Operation number for random numbers under this name."""
         number = operation_number(name)
         other = self.drawing.setdefault(number, name)
         if other != name:
@@ -264,7 +265,7 @@ class Builder:
         return number
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
-        """The state arrays of a population by name, 0 for what its model does without."""
+        """The state arrays of a population by name, 0 for those that its model does not use."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "v_leak", 0.0) if pop.v_init is None else pop.v_init
         if pop.v_init is None and hasattr(model, "rest"):
@@ -278,7 +279,7 @@ class Builder:
         }
 
     def spike_ring(self, name: str, n: int, multiple: bool) -> Node:
-        """The spike lists of a population; as many as a delay needs, and a tick, for who reads all of them after it."""
+        """The spike lists of a population: enough for delays, and for readers of a whole tick after its end."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
         multiplicity = HEADER + 4 * n if multiple else 0
         stride = up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
@@ -286,18 +287,18 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """The words of a row of neurons that fire, from the flags to the refractory period."""
+        """The words of a row of spiking neurons, from the flags to the refractory period."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
             raise BuildError(f"{where}.refractory", refractory, "must be at most 65535 steps")
         counter = element(self.spike_counts, len(self.spiking))
         self.spiking.append(node.name)
-        held = max(0, refractory - 1)  # it can fire again when the period is over
+        held = max(0, refractory - 1)  # the neuron can fire again when the period has ended
         return {"flags": flags, "counter": counter, "refractory": held, **self.spikes(node)}
 
     def graded(self, name: str, signal: Place) -> Node:
-        """A graded vector, with a line of its past where a delay or a decoder needs one."""
+        """A graded vector, with a line of past values if a delay or a decoder needs one."""
         node = Node(name, signal.shape[0], True, signal)
         seen = self.seen.get(name, 1)
         if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
@@ -311,7 +312,7 @@ class Builder:
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
-        """Populations, sources before the targets of their delay-0 projections."""
+        """Populations, ordered so that sources come before the targets of their projections with delay 0."""
         left, done = {p.name for p in self.network.populations}, []
         waits = {name: set() for name in left}  # type: dict[str, set[str]]
         for p, delay in zip(self.network.projections, self.delays, strict=True):

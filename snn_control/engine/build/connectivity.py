@@ -1,7 +1,7 @@
-"""Sparse connectivity of a build: the synapses of each presynaptic neuron, written straight into a Program's block.
+"""Sparse connectivity in a build: the synapses of each presynaptic neuron, written directly into a Program's block.
 
-A synapse is two uint32: the target, and a word that a kernel reads, as a rule the bits of its float32 weight. Synapses
-that a caller gives one by one are sorted by row and target; those between the same two neurons keep their order.
+A synapse is two uint32: the target, and a word that a kernel reads, usually the bits of its float32 weight. Synapses
+that are given one by one are sorted by row and target; those between the same two neurons keep their order.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ..lowering import FLOAT_MAX
 
 __all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
 
-CHUNK = 1 << 18  # synapses taken at a time: temporaries stay small
-NOTHING = 2.0**-150  # up to here a number is 0 in float32
+CHUNK = 1 << 18  # synapses processed at a time, so that temporaries stay small
+NOTHING = 2.0**-150  # numbers up to this become 0 in float32
 
-Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the caller's order, asked for once, ascending
+Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the caller's order; read once, ascending
 
 
 @dataclass(frozen=True)
 class Rows:
     """The synapses of a projection.
 
-    pointers : (n_pre + 1,) uint32; the synapses of neuron i stand at ``pointers[i] : pointers[i + 1]``
-    pre, post : (k,) whole numbers, the synapses in the caller's order; pre is None where that is the order of the rows
+    pointers : (n_pre + 1,) uint32; neuron i has the synapses ``pointers[i] : pointers[i + 1]``
+    pre, post : (k,) whole numbers, the synapses in the caller's order; pre is None if that is the order of the rows
     """
 
     pointers: np.ndarray
@@ -48,11 +48,11 @@ class Rows:
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
 
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
-        """These synapses, onto ``post + extra n_post``; ``extra`` (k,) int64 in the caller's order."""
+        """These synapses with the targets ``post + extra n_post``; ``extra``: (k,) int64 in the caller's order."""
         return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
 
     def kept(self, keep: np.ndarray) -> Rows:
-        """Those of the synapses that ``keep`` (k,) bool, in the caller's order, is true for."""
+        """The synapses for which ``keep``, (k,) bool in the caller's order, is true."""
         pre = self.sources()[keep]
         counts = np.bincount(pre.astype(np.int64), minlength=self.pointers.size - 1)
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
@@ -73,9 +73,10 @@ class Rows:
             synapses[first:stop, 0], synapses[first:stop, 1] = key >> place & targets, bits[key & (1 << place) - 1]
 
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
-        """Write (k,) uint64, ascending: each synapse's row, target and place in the caller's order, in one number.
+        """Write (k,) uint64, ascending: row, target and position in the caller's order of each synapse, in one number.
 
-        Rows that the number has no bits for are sorted in groups. Returns the bits of the place, and the target's mask.
+        If the rows need too many bits, they are sorted in groups. Returns the number of bits for the position, and the
+        target's mask.
         """
         place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
         at_once = 1 << min(64 - place - target, 32)
@@ -99,7 +100,7 @@ class Rows:
 
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
-    """The rows of a connector; raises BuildError where it does not fit to the sizes."""
+    """The rows of a connector; raises BuildError if it does not fit the sizes."""
     if isinstance(connector, FromArrays):
         pre, post = connector.pre_index, connector.post_index
         for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
@@ -116,7 +117,7 @@ def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
-    """The bits of float32 weights of ``shape``: a number, an array in the caller's order, or a Distribution."""
+    """The bits of float32 weights of ``shape``: from a number, an array in the caller's order, or a Distribution."""
     if isinstance(weights, Distribution):
         draw = weights.stream()
     else:
@@ -139,12 +140,12 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
     """Rows, weights and their shape without the synapses whose weight is 0 in float32, if there are any.
 
-    They would do nothing, and count as operations. A drawn weight is none.
+    These would have no effect, but count as operations. Drawn weights are never 0.
     """
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
-    flat = array.reshape(-1)  # one that stands for all is looked at once
+    flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))
-    if none or array.shape not in ((), shape):  # which is refused later
+    if none or array.shape not in ((), shape):  # a wrong shape is refused later
         return rows, weights, shape
     flat = np.broadcast_to(array, shape).reshape(-1)
     keep = np.abs(flat) > NOTHING
@@ -152,6 +153,6 @@ def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Row
 
 
 def chunks(k: int) -> Iterator[tuple[int, int]]:
-    """(first, stop) of the pieces of ``k`` synapses."""
+    """(first, stop) of consecutive parts of ``k`` synapses."""
     for first in range(0, k, CHUNK):
         yield first, min(first + CHUNK, k)

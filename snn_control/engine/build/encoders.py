@@ -1,4 +1,4 @@
-"""The encoders of a build."""
+"""The encoders in a build."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
 
 
 def _numbers(b: Builder, spec: coding.ValueInput, key: str) -> Place:
-    """(size,) float32 constants of a field that is a number or one number a dimension."""
+    """(size,) float32 constants from a field with one number, or one number for each dimension."""
     path = f"inputs.{spec.name}.encoder.{key}"
     return b.layout.constant("", matrix(path, getattr(spec.encoder, key), (spec.size,)))
 
@@ -51,7 +51,7 @@ def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _span(spec: coding.ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """First and last centre of receptive fields, (size,) each."""
+    """First and last centre of the receptive fields, (size,) each."""
     encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
     low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
     high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
@@ -114,7 +114,7 @@ def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
-    """The words of a row that lead an event to its cell of a grid over the sensor; n: how many cells there are."""
+    """The words of a row that map an event to its cell of a grid over the sensor; n: number of cells."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
     split = encoder.polarity == "split"

@@ -1,4 +1,4 @@
-"""The events of an input in a build: their columns in the io block, and the filters in front of the encoder."""
+"""The events of an input in a build: their columns in the io block, and the filters before the encoder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["FILTERS", "EventColumns", "add_columns", "event_columns"]
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Where the events of an input stand.
+    """The arrays of an input's events.
 
     slot : the io header
     t, x, y, p : int64 ns, uint16, uint16, uint8, (capacity,)
-    kept : 0 where the input has no filters; else uint32 (1 + capacity): how many events are left, and their places in
-        the columns
-    counters : int64[2], events in the frame and out of it, counted by who reads the columns first
+    kept : 0 if the input has no filters; otherwise uint32 (1 + capacity): number of events that are left, and their
+        indices in the columns
+    counters : int64[2], events in the frame and out of it, counted by the operation that reads the columns first
     """
 
     slot: Place
@@ -39,7 +39,7 @@ class EventColumns:
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
-    """The columns of an events input, and its filters; returns the filters' names."""
+    """Allocate the columns of an events input and emit its filters; returns the filters' names."""
     lay, name, n = b.layout, spec.name, spec.capacity
     for key, dtype in (("t", "int64"), ("x", "uint16"), ("y", "uint16"), ("p", "uint8")):
         lay.io(f"{name}.{key}", dtype, n)
@@ -49,7 +49,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
     lay.io(f"{name}.kept", "uint32", n + 1)
     filters = list(spec.filters)
     whole = Region(0, 0, *spec.size)
-    starts = isinstance(filters[0], Region)  # its operation begins the list; without one the whole frame does
+    starts = isinstance(filters[0], Region)  # it creates the list; otherwise the whole frame does
     chain = filters if starts else [whole, *filters]
     removed = lay.state(f"{name}.removed", "int64", len(chain))
     c, (width, height) = event_columns(b, spec), spec.size
@@ -64,14 +64,14 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
-    """Where the events of an input stand, for its encoder."""
+    """The arrays of an input's events, for its encoder."""
     names = b.layout.names
     slot, t, x, y, p, counters = (names[f"{spec.name}.{key}"] for key in ("slot", "t", "x", "y", "p", "events"))
     return EventColumns(slot, t, x, y, p, names.get(f"{spec.name}.kept", 0), counters)
 
 
 def _names(filters: list[Any]) -> list[str]:
-    """``background_activity`` of BackgroundActivity; a second one is ``background_activity_2``."""
+    """``background_activity`` for BackgroundActivity; the second one is ``background_activity_2``."""
     seen: Counter[str] = Counter()
     found = []
     for one in filters:

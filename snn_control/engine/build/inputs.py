@@ -1,4 +1,4 @@
-"""The inputs of a build: io slots, checks, and the encoders' neurons."""
+"""The inputs in a build: io slots, checks, and the encoders' neurons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place) -> None:
-    """Slot, check and encoder of one input, and the node that the network sees."""
+    """Emit slot, check and encoder of one input, and add the node that the network sees."""
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be there once")
@@ -50,7 +50,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
-    """Replace what is not finite -> the sample that `sample` takes."""
+    """Emit the replacement of numbers that are not finite; returns the data that `sample` reads."""
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
@@ -64,7 +64,7 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
-    """Operations of the encoder, and its neurons."""
+    """Emit the operations of the encoder and of its neurons."""
     where, lowering = f"inputs.{spec.name}.encoder", registry.lowering("encoders", type(spec.encoder))
     if lowering is None or lowering.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"
@@ -83,7 +83,7 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
 
 
 def end_pulses(b: Builder) -> None:
-    """What came within a tick (events, changes) acts in its first step; run at the end of a step."""
+    """Emit at the end of a step what clears inputs that act in the first step only (events, changes)."""
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:
             b.emit(STEP, "clear", n=node.pulse.shape[0], y=node.pulse, label=node.name)

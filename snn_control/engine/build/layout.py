@@ -1,6 +1,6 @@
-"""Where the arrays of a Program lie: three blocks, filled front to back, every array at a multiple of 64 bytes.
+"""The layout of the arrays of a Program: three blocks, filled from the start, every array at a multiple of 64 bytes.
 
-Places are handed out first. Then each block is made once, and what stands in a place is written straight into it.
+Places are allocated first. Then each block is created once, and the contents of places are written directly into it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["Layout"]
 
 
 class Layout:
-    """Hands out places and keeps what stands in them at the start."""
+    """Allocates places and stores their initial contents."""
 
     def __init__(self) -> None:
         self.names: dict[str, Place] = {}
-        self.states: list[tuple[str, Place, np.ndarray | float]] = []  # in the order of the block; what a reset writes
+        self.states: list[tuple[str, Place, np.ndarray | float]] = []  # in block order; contents after a reset
         self._size = {PROGRAM: 0, STATE: 0, IO: 0}
         self._content: dict[int, list[tuple[Place, Callable[[np.ndarray], object]]]] = {PROGRAM: [], STATE: []}
 
@@ -32,29 +32,29 @@ class Layout:
         return place
 
     def constant(self, name: str, values: np.ndarray) -> Place:
-        """Read-only array in the Program; raises BuildError for a float32 that became infinite."""
+        """A read-only array in the Program; raises BuildError for a float32 that became infinite."""
         if values.dtype == np.float32 and not np.isfinite(values).all():
             rule = "has numbers that are infinite as float32, which reaches to 3.4e38"
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
     def floats(self, *values: float) -> Place:
-        """Numbers without a name, float32, in the Program; raises BuildError as `constant` does."""
+        """Unnamed float32 numbers in the Program; raises BuildError as `constant` does."""
         return self.constant("", np.array(values, np.float32))
 
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:
-        """A large array: ``fill(array)`` writes it when the block is made; the array is zeros before.
+        """A large array: ``fill(array)`` writes it when the block is created; before that it holds zeros.
 
-        kind : PROGRAM, or STATE: what a reset writes
+        kind : PROGRAM, or STATE, whose contents a reset writes
         """
         place = self._place(kind, name, dtype, shape)
         self._content[kind].append((place, fill))
         return place
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
-        """Array in the State; ``initial`` is what a reset writes."""
+        """An array in the State; a reset sets it to ``initial``."""
         place = self._place(STATE, name, dtype, shape)
         self.states.append((name, place, initial))
         if np.any(initial):
@@ -62,11 +62,11 @@ class Layout:
         return place
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
-        """Array through which a driver gives inputs or takes commands."""
+        """An array for inputs from a driver or commands to it."""
         return self._place(IO, name, dtype, shape)
 
     def block(self, kind: int) -> np.ndarray:
-        """The finished block; what it was filled from is let go on the way, so that it can be asked for once."""
+        """The finished block. Its sources are freed meanwhile, so it can be requested only once."""
         block, content = aligned(self._size[kind]), self._content.pop(kind)[::-1]
         while content:
             place, fill = content.pop()

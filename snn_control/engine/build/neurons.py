@@ -1,4 +1,4 @@
-"""How our neuron descriptions become the parameters of kernels for one time step."""
+"""The parameters of kernels for our neuron descriptions and one time step."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Nu
 
 
 def _synaptic_gain(model: Any, dt: float) -> Numbers:
-    """What a synaptic current isyn at the start of a step adds to the membrane within it, over r."""
+    """The effect within a step of a synaptic current isyn, at the start of the step, on the membrane, divided by r."""
     if model.integration != "exact":
         return coefficients(model.integration, dt, model.tau_mem)[1]
     tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
     x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)
-    near = np.clip(x, -1, 1)  # equal constants or nearly so: the closed form without the difference
+    near = np.clip(x, -1, 1)  # equal or nearly equal constants: the closed form without the difference
     slope = np.where(np.abs(near) < 1e-9, 1.0, np.expm1(near) / np.where(near == 0, 1, near))
     apart = (np.exp(-dt / tau_syn) - np.exp(-dt / tau_mem)) / np.where(x == 0, 1, x)
     return dt / tau_mem * np.where(np.abs(x) < 1, np.exp(-dt / tau_mem) * slope, apart)
 
 
 def _linear(model: Any, dt: float) -> Parameters:
-    """Of a model that is linear below its threshold."""
+    """Parameters of a model that is linear below its threshold."""
     found: Parameters = {"decay": 0.0, "gain": 1.0, "leak": 0.0, "gain_syn": 0.0, "decay_syn": 0.0}
     found["floor"] = getattr(model, "v_min", -math.inf)
     if isinstance(model, network.Relay | network.Threshold):
@@ -124,11 +124,11 @@ def _drawn(model: Any) -> dict[str, str | None]:
     return {"counts": "uint16" if isinstance(model, network.Poisson) else None}
 
 
-LATEST = 1e-7  # what is nearer to the threshold fires as if it were that far above it; snnTorch's epsilon
+LATEST = 1e-7  # distances to the threshold below this count as this; snnTorch's epsilon
 
 
 def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
-    """The least x that fires by step j, j = 0 .. window - 1: its time is at most (j + 1/2) dt."""
+    """The smallest x that fires by step j, j = 0 .. window - 1, so that its time is at most (j + 1/2) dt."""
     steps = whole_steps("window", model.window, dt)
     theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
     if model.tau is not None:

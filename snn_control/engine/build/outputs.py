@@ -1,4 +1,4 @@
-"""The outputs of a build: decoders, and the guard that ends every tick."""
+"""The outputs in a build: decoders, and the guard that ends every tick."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def _values(path: str, term: coding.MembraneDecoder, dt: float) -> int:
 
 
 def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
-    """(n, m) float32."""
+    """Weights of a decoder, (n, m) float32."""
     return matrix(path, values, (node.size, m), (node.size,) if m == 1 else ())
 
 
 def rate_factor(dt: float, tau: float) -> float:
-    """By what a spike counts in a rate [Hz] that is filtered with tau."""
+    """Contribution of a spike to a rate [Hz] that is filtered with tau."""
     return (1 - math.exp(-dt / tau)) / dt
 
 
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
-    """Rates [Hz], filtered with tau, times weights: float32 (m,), new in each step."""
+    """Rates [Hz] filtered with tau, times weights: float32 (m,), updated in each step."""
     decay, m = b.decay(tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * rate_factor(b.dt, tau)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
@@ -66,7 +66,7 @@ def _membrane(b: Builder, path: str, term: coding.MembraneDecoder, node: Node, i
     product(b, POST, into, weights, x, path)
 
 
-SILENT = math.exp(-5)  # of what one spike adds to the sum of rates
+SILENT = math.exp(-5)  # relative to what one spike adds to the sum of rates
 
 
 def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecoder, node: Node, into: Place) -> None:
@@ -120,7 +120,7 @@ def terms_of(output: coding.Output) -> tuple[Any, ...]:
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
-    """Population -> how many of its newest spike lists or graded vectors its decoders look at."""
+    """Population -> number of its newest spike lists or graded vectors that its decoders read."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
@@ -147,11 +147,11 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
 
 
 def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:
-    """centre, half: (size,) float32, of limits; centre + half and centre - half lie within these, rounded as they are."""
+    """centre, half: (size,) float32, from limits; rounded so that centre + half and centre - half are within these."""
     low, high = (vector(f"outputs.{spec.name}.limits", side, spec.size).astype(np.float64) for side in spec.limits)
     centre = (low + (high - low) / 2).astype(np.float32)
     half = ((high - low) / 2).astype(np.float32)
-    for _ in range(4):  # each rounding may have taken it beyond by a last digit
+    for _ in range(4):  # each rounding may exceed a limit by a last digit
         beyond = (centre + half > high) | (centre - half < low)
         half = np.where(beyond, half - np.spacing(np.maximum(np.abs(centre), half)), half)
     return centre, np.maximum(half, np.float32(0))

@@ -1,4 +1,4 @@
-"""The projections of a build: weights and connectivity in the form of a kernel's row."""
+"""The projections in a build: weights and connectivity in the form of a kernel's row."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .rules import add_rules, keep_weights
 
 __all__ = ["connect", "product"]
 
-MOST_TARGETS = 1 << 24  # of a synapse in one word
-TILE = 256  # numbers of a tile, at least where the signal is shorter: it stays in the first cache
+MOST_TARGETS = 1 << 24  # targets that fit into a synapse of one word
+TILE = 256  # smallest number of elements of a tile if the signal is shorter: it stays in the first cache
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: deliveries with a delay, each population after what arrives at once, the rules."""
+    """Emit the operations of a step: delayed deliveries, each population after its immediate inputs, learning rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):
@@ -42,7 +42,7 @@ def connect(b: Builder) -> None:
         node = b.nodes[name]
         if node.operation is None:
             continue
-        if node.drive is not None:  # an encoder's neurons
+        if node.drive is not None:  # neurons of an encoder
             b.emit(STEP, "add", n=node.size, y=node.target["current"], x=node.drive, label=name)
         for index, (p, delay) in enumerate(zip(projections, b.delays, strict=True)):
             if p.post == name and delay == 0:
@@ -58,7 +58,7 @@ def connect(b: Builder) -> None:
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-    """y += x W, of a graded vector."""
+    """Emit y += x W for a graded vector."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
@@ -69,7 +69,8 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None) -> int | Place:
-    """How many weights of each row are not 0, for the count of effective operations; 0 where all are, or may be."""
+    """Number of non-zero weights in each row, to count effective operations; 0 if no weight is zero, or if weights
+    learn."""
     if learning is not None or np.all(weights):
         return 0
     return b.layout.constant("", np.count_nonzero(weights, axis=1).astype(np.uint32))
@@ -77,7 +78,7 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one projection adds to ``y`` in a step; ``source``: the words of what arrives."""
+    """What one projection adds to ``y`` in a step; ``source``: the words of its source."""
 
     b: Builder
     index: int
@@ -107,7 +108,7 @@ class Delivery:
 
 
 def deliver(b: Builder, index: int) -> None:
-    """Emit what one projection adds to its target in a step."""
+    """Emit the operations of one projection in a step."""
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
     y = _target(b, p, post)
@@ -131,12 +132,12 @@ def deliver(b: Builder, index: int) -> None:
     b.used_counts[index] = b.synapse_counts[index]
     if p.learning is None and not isinstance(p.connector, Convolution):
         b.used_counts[index] = b.counted[-1].synapses - b.counted[-1].zeros
-    if p.bias is not None:  # last, as in the frameworks whose networks are read: sums agree to the bit more often
+    if p.bias is not None:  # last, as in frameworks: sums of imported networks agree to the bit more often
         b.emit(STEP, "add", n=post.size, y=y, x=b.layout.constant("", _bias(p, post.size)), label=p.label)
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
-    """Where the projection adds: the current, the neurons' synaptic current, or one of the projection's own."""
+    """The array that the projection adds to: the current, the neurons' synaptic current, or one of its own."""
     if p.tau_syn is None:
         return post.target[b.receptor(p)]
     if p.tau_syn not in post.synapses:
@@ -148,12 +149,12 @@ def _target(b: Builder, p: Projection, post: Node) -> Place:
 def _bias(p: Projection, n: int) -> np.ndarray:
     bias = np.asarray(p.bias)
     if isinstance(p.connection, Convolution) and bias.ndim == 1 and bias.size and n % bias.size == 0:
-        bias = np.repeat(bias, n // bias.size)  # one a channel
+        bias = np.repeat(bias, n // bias.size)  # one for each channel
     return matrix(f"{p.label}.bias", bias, (n,))
 
 
 def _dense(d: Delivery) -> None:
-    """A weight for each pair of neurons, or for each neuron."""
+    """Emit a projection with a weight for each pair of neurons, or for each neuron."""
     b, p, n_post = d.b, d.p, d.y.shape[0]
     one_to_one = isinstance(p.connector, OneToOne)
     weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
@@ -173,7 +174,7 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery) -> None:
-    """Rows of the synapses whose weight is not 0, or can become so."""
+    """Emit a projection with rows of the synapses whose weight is not 0, or can change."""
     b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
     path, steps, weights = f"{p.label}.weights", 1, p.weights
     rows = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post)
@@ -212,7 +213,7 @@ def _sparse(d: Delivery) -> None:
 
 
 def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
-    """Sparse synapses of a graded signal, by the quickest kernel that their connections allow."""
+    """Emit sparse synapses of a graded signal with the fastest kernel for their connections."""
     b, p, lay, n, n_pre = d.b, d.p, d.b.layout, d.y.shape[0], d.pre.size
     words = weight_words(f"{p.label}.weights", weights, (rows.size,))
     if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
@@ -234,8 +235,8 @@ def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
 
 
 def _start(d: Delivery) -> Place:
-    """Where the sum of a projection that reaches every target starts: at y; or at the bias, where it is the first in a
-    step that comes to the current. The neurons then need not set the current to the bias, and their row says so."""
+    """Initial value of the sum of a projection that reaches every target: y itself; or the bias, if it is the first
+    in a step to write the current. The neurons then need not reset the current to the bias, as their row says."""
     b, p = d.b, d.p
     node = b.nodes[p.post]
     if d.y is not node.target["current"] or p.bias is not None or node.operation is None:
@@ -250,7 +251,8 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Rows whose targets count in a line of vectors, one for each step by which synapses differ; and how many."""
+    """Rows whose targets are indices into a line of vectors, one for each additional step of delay; and the number
+    of these."""
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
         raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")
@@ -274,7 +276,7 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _convolution(d: Delivery) -> None:
-    """Weights (channels in, channels out of a group, rows, columns), and where they land."""
+    """Emit a convolution: weights (channels in, channels out of a group, rows, columns), and their targets."""
     b, p, n_pre, n_post = d.b, d.p, d.pre.size, d.y.shape[0]
     c = p.connection
     assert isinstance(c, Convolution)
@@ -305,9 +307,10 @@ def _convolution(d: Delivery) -> None:
 
 
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """(neurons,) uint32: weights that are not 0 of each presynaptic neuron, borders left out.
+    """(neurons,) uint32: number of non-zero weights of each presynaptic neuron, without those that leave the picture.
 
-    weights : (channels in, channels out of a group, rows, columns); down, across : from `Convolution.landing`
+    weights : (channels in, channels out of a group, rows, columns)
+    down, across : as `Convolution.landing` returns them
     """
     used = np.count_nonzero(weights, axis=1)
     return np.einsum("yr,xc,irc->iyx", down >= 0, across >= 0, used, optimize=True).reshape(-1).astype(np.uint32)

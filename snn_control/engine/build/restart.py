@@ -1,4 +1,4 @@
-"""A network that begins anew: in each tick, for what was trained on independent samples, or when it is asked to."""
+"""Restart of the network: in each tick, for networks that were trained on independent samples, or on request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LABEL = "reset_each_tick"
 
 
 def add_restart(b: Builder, first: int) -> None:
-    """Emit what sets the states of the network, those handed out from ``first`` on, to their first values in a tick.
+    """Emit operations that reset the states of the network, those allocated from ``first`` on, in each tick.
 
-    What encoders and decoders remember stays, and the spikes and values of past steps.
+    The states of encoders and decoders are kept, and so are the spikes and values of past steps.
 
-    Raises BuildError where one tick leaves something for the next: weights that learn, spikes that are under way.
+    Raises BuildError if one tick affects the next: weights that learn, spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
         rule = ""
@@ -29,9 +29,9 @@ def add_restart(b: Builder, first: int) -> None:
         if rule:
             raise BuildError(LABEL, True, f"{rule} ({p.label})", "leave it out")
     for name, place, initial in b.layout.states[first:]:
-        if name.endswith((".spikes", ".line")):  # the past, for decoders and who looks at it
+        if name.endswith((".spikes", ".line")):  # past steps, for decoders and observers
             continue
-        if name.endswith(".current"):  # begins each step at the bias
+        if name.endswith(".current"):  # reset to the bias in each step
             continue
         if np.any(initial):
             values = np.array(np.broadcast_to(initial, place.shape), np.float32)
@@ -42,17 +42,17 @@ def add_restart(b: Builder, first: int) -> None:
 
 
 def restarts(b: Builder, first: int) -> np.ndarray:
-    """(k, 2) int64, offset and bytes of the parts of the state that a request to restart sets back.
+    """(k, 2) int64, offset and bytes of the parts of the state that a request to restart resets.
 
-    These are the states of all populations, and those handed out from ``first`` on: what projections, rules and
-    decoders remember. What has been learned, and which rules are on, stays.
+    These are the states of all populations, and those allocated from ``first`` on: the states of projections, rules and
+    decoders. Learned weights, and which rules are on, are kept.
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())
     parts: list[list[int]] = []
     for offset, n_bytes in starts:
         if parts and sum(parts[-1]) == offset:
-            parts[-1][1] += up(n_bytes)  # every array has the room up to the next
+            parts[-1][1] += up(n_bytes)  # every array is padded up to the next
         else:
             parts.append([offset, up(n_bytes)])
     return np.array(parts, np.int64).reshape(-1, 2)

@@ -25,12 +25,12 @@ Words = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plastic:
-    """A projection with a rule, as its delivery was laid out.
+    """A projection with a rule, as its delivery was allocated.
 
-    title : "pre->post", by which its arrays are called; a second one of the two is "pre->post#2"
+    title : "pre->post", with which the names of its arrays start; the second one is "pre->post#2"
     weights : in the state: float32 (n_pre, n_post), (n,), or pairs {post uint32, weight float32} of sparse synapses
-    source : words of what arrives, as deliveries have them
-    pointers, rows : of sparse synapses, else None: row pointers uint32 (n_pre + 1,), and the connectivity
+    source : words of its source, as deliveries have them
+    pointers, rows : for sparse synapses, otherwise None: row pointers uint32 (n_pre + 1,), and the connectivity
     switch : int64[3], see `snn_control.engine.kernels.plasticity`
     """
 
@@ -57,7 +57,7 @@ class Plastic:
         return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
 
     def words(self) -> Words:
-        """The words that every row of ours has."""
+        """The words that all rules of snn_control have."""
         if self.pre.graded:
             fix = "let neurons that fire read it"
             raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
@@ -65,11 +65,11 @@ class Plastic:
         return own | self.source
 
     def fired(self) -> Words:
-        """The words of the newest spike list of post."""
+        """The words of post's newest spike list."""
         return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
 
     def dense(self) -> None:
-        """Raises where the weights are no matrix."""
+        """Raise BuildError if the weights are not a matrix."""
         if self.pointers is not None:
             rule = f"goes with a dense connection: this one is {self.projection.connection}"
             raise self.wrong("", type(self.rule).__name__, rule)
@@ -79,7 +79,7 @@ class Plastic:
         return float(low), float(high)
 
     def graded(self, b: Builder, key: str, size: int | None) -> Node:
-        """The node that the rule's field ``key`` names: graded, of that size."""
+        """The node that the rule's field ``key`` names; it must be graded and of that size."""
         name = getattr(self.rule, key)
         if name not in b.nodes:
             raise self.wrong(f".{key}", name, f"must be an input or a population: {', '.join(b.nodes)}")
@@ -95,11 +95,11 @@ def keep_weights(
     b: Builder, index: int, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], source: Words,
     rows: Rows | None = None, pointers: Place | None = None,
 ) -> Place:
-    """Where the weights of a projection stand: in the Program, or in the State where a rule learns them.
+    """Allocate the weights of a projection: in the Program, or in the State if a rule learns them.
 
-    shape : of float32 weights; of the pairs of sparse synapses, whose ``rows`` and ``pointers`` are given
+    shape : shape of float32 weights, or of the pairs of sparse synapses, whose ``rows`` and ``pointers`` are given
     fill : writes them
-    source : words of what arrives
+    source : words of the source
     """
     lay, projections, p = b.layout, b.network.projections, b.network.projections[index]
     before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
@@ -161,7 +161,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Row pointers, and the synapses once more in the order of post: pointers and pairs {synapse, pre}."""
+    """Row pointers, and for each postsynaptic neuron its incoming synapses: pointers and pairs {synapse, pre}."""
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
         return {}

@@ -1,9 +1,9 @@
-"""Kernels: what one operation of a tick does. One small file a family.
+"""Kernels: what one operation of a tick computes. One small file for each family.
 
 A kernel is a plain function of numbers and arrays; the annotations of its parameters declare its row
 (`snn_control.engine.rows`). All state is float32; sums run in a fixed order; nothing calls libm; `flush` and `bounded`
-keep the state to numbers that are neither tiny nor without bound. The reference implementation of each kernel stands
-in ``tests/reference``.
+keep tiny, huge and infinite numbers out of the state. The reference implementation of each kernel is in
+``tests/reference``.
 """
 
 import numpy as np
@@ -11,22 +11,22 @@ from numba.extending import register_jitable
 
 from ..memory import magnitude_between
 
-#: state below TINY is zero, since denormal numbers are 30 times slower; so is state from HUGE on, and a NaN, since
-#: it would never leave the state again
+#: state below TINY becomes zero, because denormal numbers are 30 times slower; so do HUGE numbers and NaN, because
+#: they would stay in the state for ever
 TINY, HUGE = np.float32(1e-20), np.float32(1e30)
 ZERO, ONE, NAN = np.float32(0), np.float32(1), np.float32(np.nan)
 
 
 @register_jitable(forceinline=True)
 def flush(x):
-    """x, or 0 where it is tiny or a NaN: by a select, the same on every machine."""
+    """x, or 0 if it is tiny or NaN; by a select, the same on every machine."""
     return x if abs(x) > TINY else ZERO
 
 
 @register_jitable(forceinline=True)
 def bounded(x):
-    """x, or 0 where it is huge or infinite. A membrane is bounded when it is read again: the overflow itself can
-    reach the command, where the guard finds it, and is gone a step later."""
+    """x, or 0 if it is huge or infinite. A membrane is bounded when it is next read: the overflow itself can reach
+    the command, where the guard detects it, and is gone one step later."""
     return x if abs(x) < HUGE else ZERO
 
 
@@ -35,5 +35,5 @@ is_settled = magnitude_between(TINY, HUGE)
 
 @register_jitable(forceinline=True)
 def settle(x):
-    """``bounded(flush(x))``, with one comparison."""
+    """``bounded(flush(x))`` with a single comparison."""
     return x if is_settled(x) else ZERO

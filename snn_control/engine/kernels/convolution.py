@@ -1,4 +1,4 @@
-"""Convolutions: each active neuron adds its kernel to the places that see it.
+"""Convolutions: each active neuron adds its kernel to the postsynaptic neurons around it.
 
 Weights are float32 (channels in, channels out of a group, rows, columns).
 """
@@ -16,11 +16,11 @@ from .spikes import Signal, Spikes
 
 
 class Geometry(Record):
-    """A convolution of pictures: area and width of the presynaptic one; ``rows`` and ``columns`` of the kernel; area of
-    the postsynaptic one; channels in and out of a group; ``lines`` (rows of the picture, rows of the kernel) and
-    ``places`` (columns of both) say where a place of the picture lands under a place of the kernel, in neurons, or -1;
-    ``fan_out`` is how many weights of each neuron are not 0.
-    """
+    """A convolution of pictures: area and width of the presynaptic picture; ``rows`` and ``columns`` of the kernel;
+    area of the postsynaptic picture; channels in and out of a group; ``lines`` (rows of the picture, rows of the
+    kernel) and ``places`` (columns of both) give the postsynaptic neuron, relative to its channel, for a pixel of
+    the picture and one of the kernel, or -1; ``fan_out`` is the number of non-zero weights of each presynaptic
+    neuron."""
 
     def __init__(self):
         super().__init__(
@@ -45,7 +45,8 @@ class Geometry(Record):
 
 
 def presynaptic_neurons(w):
-    """Presynaptic neurons, channels times pixels, from the size of the weights; ProgramError where there are none."""
+    """Number of presynaptic neurons, channels times pixels, from the size of the weights; raises ProgramError if
+    a number of the row is not > 0."""
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
     return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area
@@ -53,7 +54,7 @@ def presynaptic_neurons(w):
 
 @register_jitable(forceinline=True)
 def stamp(y, weights, g, i, a):
-    """y += a times the kernel around presynaptic neuron i of the picture ``g``."""
+    """y += a times the kernel of presynaptic neuron i of the picture ``g``."""
     rows, columns, outs = g.rows, g.columns, g.group_out
     channel, place = i // g.area, i % g.area
     line, column = place // g.width, place % g.width
@@ -91,7 +92,7 @@ def conv_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), x: Signal(), counter: counter,
     geometry: Geometry(),
 ):  # fmt: skip
-    """A graded picture through a convolution; zeros cost nothing."""
+    """A graded picture through a convolution; zeros are skipped."""
     used = 0
     for i in range(x.size):
         if x[i] != ZERO:

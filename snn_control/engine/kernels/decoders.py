@@ -1,4 +1,4 @@
-"""Spikes -> numbers, beside the filtered rates of `snn_control.engine.kernels.outputs`."""
+"""Spikes -> numbers, except the filtered rates of `snn_control.engine.kernels.outputs`."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -17,8 +17,8 @@ def population_vector(
     m: count, out: written("f32", "m"), y: read("f32", "m + 1"), last: written("f32", "m"), least: scalar("f32"),
     hold: flag,
 ):  # fmt: skip
-    """out += sum of rates times directions / sum of rates (y, the sum last); where that sum is below `least`, 0 or what
-    was last."""
+    """out += sum of rates times directions / sum of rates. y holds these sums, that of the rates last; if it is
+    below `least`, 0 or, with `hold`, the last result is added instead."""
     total = y[m]
     for j in range(m):
         if total >= least:
@@ -30,7 +30,7 @@ def population_vector(
 
 @register_jitable(forceinline=True)
 def add_counts(past, step, sign, counts, x):
-    """counts += sign times the spikes of one step's list; x is the same as float32."""
+    """counts += sign times the spikes in the list of one step; x is set to the counts as float32."""
     slot = slot_of_step(past.base, past.stride, past.slots, step)
     n = i64(slot, 1)[0]
     spikes, multiplicity = u32(slot + HEADER, n), u16(slot + past.multiplicity, n)
@@ -44,14 +44,15 @@ def add_counts(past, step, sign, counts, x):
 def window_counts(
     n: count, past: PastSpikes("n", "steps + 1"), steps: count, counts: written("i64", "n"), x: written("f32", "n")
 ):
-    """Spikes of each neuron in the last `steps` steps, exactly: the newest list comes in, one goes out."""
+    """Number of spikes of each neuron in the last `steps` steps, exact: the newest list is added, the oldest
+    subtracted."""
     add_counts(past, past.now, 1, counts, x)
     add_counts(past, past.now - steps, -1, counts, x)
 
 
 @kernel()
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
-    """x = mean of the values of the last `steps` steps, the oldest added first; once a tick, behind its last step."""
+    """x = mean of the values of the last `steps` steps, the oldest added first; once a tick, after its last step."""
     number = np.float32(steps)
     for i in range(n):
         x[i] = ZERO
@@ -68,9 +69,9 @@ def first_spike(
     m: count, out: written("f32", "m"), weights: read("f32", "n * m"), n: count,
     past: PastSpikes("n", "steps", multiplicity=False), steps: count, window: count, state: written("i64", 2),
 ):  # fmt: skip
-    """out += the weights of the neuron that fired first in the newest window in which one fired.
+    """out += the weights of the neuron that fired first in the newest window that has a spike.
 
-    state : int64: neuron that decided, or -1; it was in this window
+    state : int64: the neuron that decided, or -1; whether that was in the present window
     """
     for step in range(past.now - steps, past.now):
         if step % window == 0:

@@ -1,9 +1,9 @@
 """Projections: what arrives is added to the target's current or synaptic current, ``y += sum w``.
 
-Spikes cost work only for the neurons that fired. Sums run over the presynaptic neurons in ascending order; rows are
-taken four at a time where that does not change the order. Sparse synapses are pairs {target uint32, weight float32} in
-the order of the presynaptic neurons, whose first synapses the row pointers tell. ``fan_out`` is how many weights of
-each presynaptic neuron are not 0; there is none where all are, or may be.
+Only the neurons that fired cost work. Sums run over the presynaptic neurons in ascending order; rows are processed four
+at a time where that does not change the order. Sparse synapses are pairs {target uint32, weight float32} in the order
+of the presynaptic neurons; row pointers give the first synapse of each of these. ``fan_out`` is the number of non-zero
+weights of each presynaptic neuron; it is missing if no weight is zero, or if weights can change.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ from .spikes import Signal, Spikes, clock
 
 TARGET = np.uint64(0xFFFFFFFF)
 TARGET24, TARGET32 = np.uint32(0xFFFFFF), np.uint32(0xFFFFFFFF)
-AHEAD, FAR = 2, 10  # spikes: how far ahead a row of synapses is fetched, into the first and the second cache
-CACHED = 1 << 24  # bytes of synapses that are taken to stay in some cache
+AHEAD, FAR = 2, 10  # prefetch distance in spikes: for rows of synapses into the first and into the second cache
+CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 
 @register_jitable(forceinline=True)
 def part(address, n, k):
-    """Row k of a float32 matrix with rows of n."""
+    """Row k of a float32 matrix with n columns."""
     return f32(address + 4 * n * np.int64(k), n)
 
 
@@ -42,7 +42,8 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """y += the rows of the neurons that fired, each as often as it fired; ``several``, a literal: more than once."""
+    """y += the rows of the neurons that fired, times their spikes; ``several``, a literal: these can be more than
+    one."""
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
         if several:
@@ -60,7 +61,7 @@ def add_spiking_rows(y, weights, source, several):
 
 @register_jitable(forceinline=True)
 def add_dense_spikes(y, weights, source):
-    """y += the weight rows (address, (n_pre, n_post) float32) of the neurons in a list."""
+    """y += the rows of the weights (address, (n_pre, n_post) float32) of the neurons in a spike list."""
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
     else:
@@ -69,7 +70,7 @@ def add_dense_spikes(y, weights, source):
 
 @register_jitable(forceinline=True)
 def add_product(y, weights, x):
-    """y += x W, skipping zeros of x; returns how many rows were not zero."""
+    """y += x W, skipping zeros of x; returns how many elements of x were not zero."""
     n, m, q, used, j = y.size, x.size, 4 * y.size, 0, 0
     while j + 4 <= m:
         a0, a1, a2, a3 = x[j], x[j + 1], x[j + 2], x[j + 3]
@@ -95,7 +96,7 @@ def pairs_of(pointers, synapses, i):
 
 @register_jitable(forceinline=True)
 def add_each(y, first, m):
-    """y[target] += weight for ``m`` synapses at an address."""
+    """y[target] += weight for the ``m`` synapses at an address."""
     target, weight = u64(first, m), f32(first, 2 * m)
     for j in range(m):
         y[target[j] & TARGET] += weight[2 * j + 1]
@@ -103,7 +104,8 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """y[target] += weight for ``m`` synapses at an address; two lines used, two fetched of each later row."""
+    """y[target] += weight for the ``m`` synapses at an address; for two cache lines used, two lines of each later
+    row are prefetched."""
     while m >= 16:
         prefetch(near)
         prefetch(near + 64)
@@ -126,11 +128,11 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
-    """y[target] += weight over the synapses of the neurons that fired; returns how many synapses.
+    """y[target] += weight over the synapses of the neurons that fired; returns the number of synapses.
 
-    While a row is added, the row `AHEAD` spikes later comes to the first cache. Where all rows together are more than
-    the caches hold (``fetch_far``, a literal), the row `FAR` spikes later comes to the second one: the way from memory
-    is too long for one of the two alone.
+    While a row is added, the row `AHEAD` spikes later is prefetched into the first cache. If all rows together exceed
+    the caches (``fetch_far``, a literal), the row `FAR` spikes later is prefetched into the second one: the latency of
+    memory is too long for the first prefetch alone.
     """
     used = 0
     for k in range(min(FAR if fetch_far else AHEAD, count)):
@@ -150,7 +152,7 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """y[target] += a weight over the synapses of neuron ``i``; returns how many."""
+    """y[target] += a weight over the synapses of neuron ``i``; returns their number."""
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
     target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
@@ -161,7 +163,7 @@ def add_sparse_row(y, pointers, synapses, i, a):
 
 @register_jitable(forceinline=True)
 def synapses_of(n_post, fan_out, fired):
-    """Synapses with a weight, of those that fired; all n_post of each where there is no ``fan_out``."""
+    """Number of non-zero synapses of the neurons that fired; all n_post of each if there is no ``fan_out``."""
     if fan_out.size == 0:
         return fired.size * n_post
     used = 0
@@ -172,7 +174,7 @@ def synapses_of(n_post, fan_out, fired):
 
 @register_jitable(forceinline=True)
 def active(fan_out, x):
-    """Synapses whose source is not 0."""
+    """Number of synapses whose source is not 0."""
     used = 0
     for j in range(x.size):
         used += np.int64(fan_out[j]) if x[j] != ZERO else 0
@@ -180,7 +182,8 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """How many rows the matrix of weights has: a size, by the word of its columns and the bytes of a weight."""
+    """Number of rows of the weight matrix, as a size that depends on the number of its columns and the bytes of a
+    weight."""
 
     def n_pre(w):
         need(getattr(w, columns), size, w.weights)
@@ -204,10 +207,10 @@ def dense_spikes(
 
 
 class Synapses(Word):
-    """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers where ``pointers`` does not say how many.
+    """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers, unless ``pointers`` gives their number.
 
-    of : words of a synapse, in ``weights``: 2: {target, weight}, 1: 24 bits of target, 8 of weight
-    targets : how many there are
+    of : words of a synapse in ``weights``: 2: {target, weight}, 1: 24 bits of target, 8 of weight
+    targets : number of targets
     """
 
     def __init__(self, of=2, targets="n_post", pointers="n_pointers"):
@@ -237,7 +240,7 @@ def csr_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes("n_pointers - 1"),
     counter: counter, pointers: Synapses(),
 ):  # fmt: skip
-    """Spikes through sparse rows, index and weight side by side."""
+    """Spikes through sparse rows of pairs {target, weight}."""
     fired, times, n = source.fired, source.times, source.fired.size
     if n > 0:
         used = 0
@@ -257,7 +260,7 @@ def dense_spikes_int8(
     source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
     fan_out: optional(read("u32", n_pre_int8)),
 ):  # fmt: skip
-    """Spikes through a dense matrix of whole numbers: summed exactly, scaled once."""
+    """Spikes through a dense matrix of whole numbers, which are summed exactly and scaled once."""
     fired = source.fired
     if fired.size > 0:
         for j in range(n_post):
@@ -276,7 +279,7 @@ def csr_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1", once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
 ):  # fmt: skip
-    """Spikes through sparse rows of one word a synapse: 24 bits of target, 8 of weight."""
+    """Spikes through sparse rows with one word for each synapse: 24 bits of target, 8 of weight."""
     fired, used = source.fired, 0
     if fired.size > 0:
         for k in range(fired.size):
@@ -294,8 +297,9 @@ def csr_delayed(
     n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1"), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
 ):  # fmt: skip
-    """Spikes through sparse rows with a delay of each synapse: into a line of ``steps`` vectors that `release` reads. A
-    synapse's target counts in it from the vector of the step in which the spike arrives."""
+    """Spikes through sparse rows with a delay for each synapse, into a line of ``steps`` vectors that `release`
+    reads. A synapse's target is an index into the line, relative to the vector of the step in which the spike
+    arrives."""
     fired, times = source.fired, source.times
     if fired.size > 0:
         size, base, used = n_post * steps, n_post * (source.now % steps), 0
@@ -315,7 +319,7 @@ def csr_delayed(
 def release(
     n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, clock: clock
 ):
-    """y += what arrives in this step; its place in the line is empty again."""
+    """y += the line's vector for this step, which is then cleared."""
     arrived = f32(line + 4 * n * (clock[1] % steps), n)
     for i in range(n):
         y[i] += arrived[i]
@@ -324,7 +328,7 @@ def release(
 
 @kernel()
 def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: scalar("f32")):
-    """A projection's own exponential current: y += isyn, then it decays."""
+    """An exponential current of the projection itself: y += isyn, then isyn decays."""
     for i in range(n):
         y[i] += isyn[i]
         isyn[i] = settle(isyn[i] * decay)

@@ -1,4 +1,4 @@
-"""Inputs: check what arrived, then turn it into currents or pooled counts, once a tick."""
+"""Inputs: check what arrived, then convert it to currents or pooled counts, once a tick."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -13,15 +13,15 @@ from .functions import HALF, exponential
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
-REJECT, HIGH, LOW, HOLD = range(4)  # as `coding.inputs.NOT_FINITE` names them
-REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: replaced; of these, no measurement; looked at in all
+REJECT, HIGH, LOW, HOLD = range(4)  # in the order of `coding.inputs.NOT_FINITE`
+REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: replaced; those that are no measurement; all numbers
 NO_LIMIT = 1 << 62  # ns: never stale
-LIMITS = ("low", "high", "least", "most")  # of the range, and of what is plausible
+LIMITS = ("low", "high", "least", "most")  # of the range, and of the plausible values
 RESPONSES = ("sum", "binary", "saturate")
 SUM, BINARY, SATURATE = range(3)
 SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
-WHOLE = 1 << 24  # below it a float32 counts exactly
-# indices are uint64: of a signed one the compiled code would ask at each use whether it counts from the end
+WHOLE = 1 << 24  # a float32 counts exactly up to here
+# indices are uint64: for a signed index compiled code would check at each use whether it counts from the end
 U64_1, U64_32 = np.uint64(1), np.uint64(32)
 
 
@@ -31,7 +31,7 @@ def sample(
     held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
     stale: number, counters: written("i64", 4),
 ):  # fmt: skip
-    """Take a sample that arrived: reject it whole if any value is not finite or implausible, clamp, hold.
+    """Take a sample that arrived: reject all of it if any value is not finite or not plausible; clamp, and hold.
 
     stale : [ns]
     A stream (n = 0) has no values, only an age.
@@ -41,7 +41,7 @@ def sample(
         if n > 0:
             low, high, least, most = limits.low, limits.high, limits.least, limits.most
             rejected = 0
-            for i in range(n):  # as float32, as the limits are: a bound itself is inside; a NaN compares False
+            for i in range(n):  # in float32, like the limits, so that a limit itself is inside; NaN compares False
                 value = np.float32(data[i])
                 rejected += not ((value >= least[i]) & (value <= most[i]))
             if rejected == 0:
@@ -69,11 +69,11 @@ def finite(
     limits: Table("f32", "n", *LIMITS), last: written("f32", "n"), age: written("i64", "n"), tick: number,
     stale: number, counters: written("i64", 3),
 ):  # fmt: skip
-    """Replace what is not finite in a sample that arrived, each number by its rule, before `sample` looks at it.
+    """Replace numbers of a sample that are not finite, each by its rule, before `sample` checks it.
 
-    REP 117: an infinity says on which side of the range the value lies; what a NaN means, the rule says. What is held
-    ages, by the ticks that pass, and is not held beyond the limit of the input. A sample in which nothing was measured
-    says nothing, whatever the rules make of it: it is rejected.
+    REP 117: an infinity says on which side of the range the value is; the rule says what a NaN means. A held value ages
+    with the ticks, and is not used beyond the input's limit of age. A sample without any measurement is rejected,
+    whatever the rules.
 
     last, age : the last finite value and its age [ns]
     tick, stale : [ns]
@@ -115,7 +115,7 @@ def population(
 ):  # fmt: skip
     """Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2) (PopSAN, Tang et al. 2020).
 
-    m : neurons a dimension
+    m : neurons for each dimension
     params : 1 / sigma and drive of each dimension
     """
     for d in range(dimensions):
@@ -143,7 +143,7 @@ def fields(
 
 @kernel()
 def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
-    """Two channels a value: what is above 0, then what is below, each times the gain."""
+    """Two channels for each value times its gain: the positive part, then the negative part as a positive number."""
     for i in range(n):
         y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO
@@ -155,8 +155,8 @@ def changes(
     n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
     threshold: read("f32", "n"), whole: flag,
 ):  # fmt: skip
-    """A pulse of 1, ON or OFF, where a value is a threshold or more from what was sent; that becomes the value itself
-    (``whole``), or moves by the threshold."""
+    """A pulse of 1, ON or OFF, if a value is at least a threshold away from what was sent; then the value itself
+    counts as sent (``whole``), or what was sent moves by the threshold."""
     for i in range(n):
         moved = values[i] - sent[i]
         on, off = moved >= threshold[i], moved <= -threshold[i]
@@ -177,10 +177,9 @@ def to_cell(out, cell, weight, how):
 
 
 class Grid(Record):
-    """The events of a tick and the grid of cells over the sensor, ``n`` in all: ``kept`` is the list of `filters`, or 0
-    for all events of the slot; ``of_on`` how far the cells of ON stand behind those of OFF; ``weights`` those of OFF
-    and of ON; ``counters`` of events in the frame and out of it.
-    """
+    """The events of a tick, and a grid of cells over the sensor, ``n`` in all: ``kept`` is the list of `filters`, or
+    0 for all events of the slot; ``of_on`` is the offset of the cells of ON from those of OFF; ``weights`` are those
+    of OFF and of ON; ``counters`` count events in the frame and out of it."""
 
     def __init__(self):
         super().__init__(
@@ -202,10 +201,10 @@ class Grid(Record):
 
 @register_jitable(forceinline=True)
 def to_cells(c, out, how):
-    """Each event of this tick, in order, adds its weight to its cell, or sets it, or is counted.
+    """Apply each event of this tick, in order, to its cell: add its weight, set the cell to it, or count it.
 
-    First the cells of all events, by vector code: with m = ceil(2^32 columns / width), m x / 2^32 is columns x / width,
-    both rounded down, for all 16 bits of x, since m x is too large by less than 2^32 / width.
+    The cells of all events are computed first, by vector code: with m = ceil(2^32 columns / width), m x / 2^32 is
+    columns x / width, both rounded down, for all 16 bits of x, because m x is too large by less than 2^32 / width.
     """
     x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
     columns, of_on = np.uint32(c.columns), np.uint32(c.of_on)
@@ -215,7 +214,7 @@ def to_cells(c, out, how):
     for k in range(count):
         column, line = np.uint64(x[k]) * across >> U64_32, np.uint64(y[k]) * down >> U64_32
         cells[k] = np.uint32(line) * columns + np.uint32(column) + np.uint32(p[k] != 0) * of_on
-    if c.kept.size > 0:  # the first filter has looked at the frame and counted
+    if c.kept.size > 0:  # the first filter has checked the frame and counted
         for j in range(U64_1, np.uint64(c.kept[0]) + U64_1):
             k = c.kept[j]
             to_cell(out, np.uint64(cells[k]), c.weights[np.uint64(p[k] != 0)], how)
@@ -236,7 +235,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
     for i in range(n):
         sums[i] = ZERO
     if (grid.weights[0] == ONE) & (grid.weights[1] == ONE) & (grid.capacity < WHOLE):
-        to_cells(grid, counts, COUNT_IT)  # as whole numbers in the same place, which is faster and gives the same sums
+        to_cells(grid, counts, COUNT_IT)  # as whole numbers in the same memory: faster, with the same sums
         for i in range(n):
             sums[i] = np.float32(counts[i])
     else:
@@ -245,7 +244,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
 
 @kernel(version=2)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
-    """Surface of active events: a cell is what the last event in it was, and decays from then on, tick by tick."""
+    """Surface of active events: a cell is set by its last event, and decays from then on in each tick."""
     for i in range(n):
         out[i] = settle(out[i] * decay)
     to_cells(grid, out, SET)
@@ -256,8 +255,8 @@ def respond(
     n: count, sums: read("f32", "n"), out: written("f32", "n"), numbers: Scalars("f32", "decay", "ceiling"),
     response: Number(0, len(RESPONSES) - 1),
 ):  # fmt: skip
-    """What a cell makes of the sum of this tick, s: the sum, its sign (binary), or the sum up to a ceiling on both
-    sides (saturate); on top of what is left of the ticks before: out = decay out + response(s)."""
+    """out = decay out + response(s), for the sum s of a cell's events in this tick: s itself, its sign (binary), or
+    s limited to a ceiling on both sides (saturate)."""
     for i in range(n):
         s = sums[i]
         if response == BINARY:

@@ -1,4 +1,4 @@
-"""The events of a tick, and the list of those that filters have left."""
+"""The events of a tick, and the list of those that filters have kept."""
 
 from ...errors import ProgramError
 from ..places import FOLLOWED, followed
@@ -7,9 +7,8 @@ from ..slots import SLOT_WORDS
 
 
 class Events(Record):
-    """The events of a tick: ``kept`` is how many of them the filters have left, and where they stand in the columns x
-    and y, ascending; ``removed`` counts those that this filter removes.
-    """
+    """The events of a tick: ``kept`` is the number of events that the filters have kept, followed by their indices
+    in the columns x and y, ascending; ``removed`` counts those that this filter removes."""
 
     def __init__(self):
         super().__init__(
@@ -23,7 +22,7 @@ class Events(Record):
 
 
 def listed(w):
-    """A list of events: all who share it must mean the same columns, of the same frame."""
+    """Check a list of events: all operations that share it must use the same columns and the same frame."""
     if max(w.capacity, w.width, w.height) >= 1 << 31 or w.width * w.height >= 1 << 32:
         raise ProgramError(f"capacity {w.capacity}, sensor {w.width} x {w.height}: too large")
     followed(w.kept, w.x, w.y)

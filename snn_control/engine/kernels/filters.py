@@ -1,10 +1,12 @@
-"""Filters of events: which events of a tick its encoder sees, as a list of their places in the columns.
+"""Filters of events: which events of a tick its encoder sees, as a list of their indices in the columns.
 
-The columns of an io slot stay as they came. ``kept`` (io, uint32[1 + capacity]) is how many events are left, and where
-they stand, ascending. `region` starts the list, the others make it shorter in place, and each counts what it removes.
+The columns of an io slot are not changed. ``kept`` (io, uint32[1 + capacity]) is the number of events that are left,
+and their indices, ascending. `region` creates the list, the others shorten it in place, and each counts what it
+removes.
 
-Times in the state are whole microseconds modulo 2^32 (71.6 min), 0: never. Only their differences are used, so a
-sensor's clock may start anywhere, and may jump: then what it knew lies out of any window, and every pixel is new.
+Times in the state are whole microseconds modulo 2^32 (71.6 min), 0: never. Only differences of them are used, so a
+sensor's clock may start anywhere and may jump: then all stored times are outside of any window, and every pixel counts
+as new.
 """
 
 import numpy as np
@@ -17,12 +19,12 @@ from ..rows import Number, address, count, flag, kernel, number, read, written
 from ..slots import COUNT, FRESH
 from .events import Events
 
-TOKEN = 20  # a rate limit counts in 2^-20 of an event
-AHEAD = np.uint64(64)  # events, of the memory that is asked for
-BLOCK = np.uint64(128)  # events whose place is looked at together
+TOKEN = 20  # a rate limit counts in units of 2^-20 of an event
+AHEAD = np.uint64(64)  # prefetch distance in events
+BLOCK = np.uint64(128)  # number of events that are compared with the region at a time
 MICROSECONDS, BUDGET = Number(1, (1 << 31) - 1), Number(1, (1 << 61) - 1)
 U32_0, U32_1 = np.uint32(0), np.uint32(1)
-# indices are uint64: of a signed one the compiled code would ask at each use whether it counts from the end
+# indices are uint64: for a signed index compiled code would check at each use whether it counts from the end
 U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 
@@ -36,13 +38,13 @@ def end(events, n):
 
 @register_jitable(forceinline=True)
 def microseconds(t):
-    """A time [ns] as the state has it."""
+    """A time [ns] in the form of the state."""
     return max(np.uint32(np.uint64(t) // np.uint64(1000)), U32_1)
 
 
 @register_jitable(forceinline=True)
 def near(then, now, before, span):
-    """1 where there was an event at ``then`` that lies in the window around ``now``."""
+    """1 if there was an event at ``then`` and it is within the window around ``now``."""
     return np.uint32((then != U32_0) & (np.uint32(now - then + before) <= span))
 
 
@@ -57,8 +59,8 @@ def _in_frame(w):
 def region(
     events: Events(), first: flag, left: number, top: number, columns: count, rows: count, counters: written("i64", 2)
 ):
-    """Keep what lies in a rectangle. The first filter (1: of all events of the slot, 0: of the list) also counts what
-    lies in the frame, and out of it."""
+    """Keep the events in a rectangle. The first filter (1: it reads all events of the slot, 0: the list) also counts
+    the events in the frame and out of it."""
     kept, x, y = events.kept, events.x, events.y
     left, top, wide, high = np.uint32(left), np.uint32(top), np.uint32(columns), np.uint32(rows)
     n = U64_1
@@ -71,7 +73,7 @@ def region(
             beyond = U32_0
             for k in range(begin, end_of_block):  # vector code
                 beyond |= np.uint32((np.uint32(x[k]) - left >= wide) | (np.uint32(y[k]) - top >= high))
-            if beyond == U32_0:  # a whole block, as most are where the region is the frame
+            if beyond == U32_0:  # a whole block, the usual case if the region is the frame
                 for k in range(begin, end_of_block):
                     kept[n + (k - begin)] = np.uint32(k)
                 n += end_of_block - begin
@@ -96,7 +98,7 @@ def region(
 
 @kernel()
 def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
-    """Remove the events of masked pixels: a bit a pixel, the lowest first."""
+    """Remove the events of masked pixels: one bit for each pixel, the lowest first."""
     kept, x, y, width, n = events.kept, events.x, events.y, np.uint64(events.width), U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -108,14 +110,15 @@ def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
 
 @register_jitable(forceinline=True)
 def cell_of(events, p, apart, k):
-    """Where `refractory` keeps the last time of event ``k``."""
+    """Index of the last time that applies to event ``k`` in `refractory`."""
     pixel = np.uint32(events.y[k]) * np.uint32(events.width) + np.uint32(events.x[k])
     return np.uint32(pixel * np.uint32(2) + np.uint32(p[k] != 0) if apart != 0 else pixel)
 
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Whether a pixel may fire now, and then that it did; a select, since nobody can predict a branch here."""
+    """Whether a pixel may fire now; if so, its last time is set. A select, because the branch would be
+    unpredictable."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then
@@ -126,13 +129,13 @@ def keep_if_free(last, pixel, now, before, span):
 def free_ones(kept, t, last, at, before, span, most):
     """The fast part of `refractory`: keep the events whose pixel had its last event at least a period ago.
 
-    kept : in: pixel number of each event, from index 1 on; out: places of the events kept, from index 1 on
+    kept : in: pixel number of each event, from index 1 on; out: indices of the events kept, from index 1 on
     last, at : time of the last event of each pixel [us], and the address of that array, for prefetching
-    before, span : period - 1 and 2 period - 1 [us]: a pixel is free where ``now - last + before >= span``, modulo 2^32
-    most : index of the last event to look at
+    before, span : period - 1 and 2 period - 1 [us]: a pixel is free if ``now - last + before >= span``, modulo 2^32
+    most : index of the last event to process
 
-    Returns the index of the first event that is left, and the index behind the last one kept. It stops at a time within
-    a period of 0, modulo 2^32: there a pixel that never had an event (last 0) looks like one that just had.
+    Returns the index of the first event that was not processed, and the index after the last one kept. It stops at a
+    time within a period of 0, modulo 2^32: there a pixel without any event (last 0) looks like one that just had one.
     """
     j, n, time, now = U64_1, U64_1, t[0] - 1, U32_0
     while j <= most:
@@ -157,11 +160,11 @@ def refractory(
     events: Events(), t: read("i64", "capacity"), p: read("u8", "capacity"),
     last: address("u32", "width * height * (apart + 1)", written=True), period: MICROSECONDS, apart: flag,
 ):  # fmt: skip
-    """Remove what comes less than the period [us] from the last event that was left of a pixel: no later, and no
-    earlier. ``apart``: OFF and ON each have a last time.
+    """Remove events within a period [us], before or after, of the last event of their pixel that was kept. ``apart``:
+    OFF and ON each have a last time.
 
-    Where nothing was removed so far, an event stands at its own place in the list, which then holds the numbers of
-    the pixels meanwhile: vector code finds these.
+    As long as nothing was removed, an event's index is its own position in the list, so the list can hold the numbers
+    of the pixels for a while: vector code computes these.
     """
     kept, at, times = events.kept, last, u32(last, (events.width * events.height) << (apart != 0))
     before, span = np.uint32(period - 1), np.uint32(2 * period - 1)
@@ -175,7 +178,7 @@ def refractory(
             free = keep_if_free(times, np.uint64(kept[j]), microseconds(t[j - U64_1]), before, span)
             kept[n] = np.uint32(j - U64_1)
             n += free
-        for j in range(n, given + U64_1):  # no number is left behind the list
+        for j in range(n, given + U64_1):  # no number is left after the list
             kept[j] = np.uint32(j - U64_1)
     else:
         for j in range(U64_1, given + U64_1):
@@ -219,7 +222,7 @@ def background(
 
 @kernel()
 def one_polarity(events: Events(), p: read("u8", "capacity"), keep: flag):
-    """Keep ON events (1), or OFF events."""
+    """Keep ON events (1), or OFF events (0)."""
     kept, n = events.kept, U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -235,8 +238,8 @@ def _saved_up(w):
 
 @kernel(must=_saved_up)
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
-    """Keep as many as the budget has, evenly: each event adds what may pass, and one passes where that is enough. All
-    three count in parts of an event."""
+    """Keep as many events as the budget allows, evenly spaced: each event adds its share of the budget, and one is
+    kept when the sum reaches a whole event. All three count in fractions of an event."""
     kept, n = events.kept, U64_1
     budget, given = min(tokens[0] + refill, most), np.int64(kept[0])
     allowed = min(budget >> TOKEN, given)

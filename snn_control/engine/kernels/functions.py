@@ -16,8 +16,8 @@ LOWEST, HIGHEST = np.float32(-87.0), np.float32(88.0)
 def exponential(x):
     """exp(x) in float32: the same bits on every machine, relative error < 3e-7.
 
-    Cody and Waite range reduction, Taylor polynomial of degree 7. Below -87 (and for a NaN) the result is 0, beyond 88
-    it is that of 88.
+    Cody and Waite range reduction, Taylor polynomial of degree 7. Below -87 and for NaN the result is 0; above 88 it is
+    that of 88.
     """
     if not x > LOWEST:
         return ZERO

@@ -1,7 +1,7 @@
 """Graded signals through sparse connections: ``y_i = start_i + sum w x``.
 
-`start` is where the sum starts: at y itself, to which it adds, or at another vector (the bias), which sets y: that
-saves the pass in which the neurons would have done so.
+`start` is the initial value of the sum: y itself, to which the sum is added, or another vector (the bias), with which y
+is set: this saves the pass in which the neurons would set it.
 """
 
 import numpy as np
@@ -43,8 +43,8 @@ def tile_graded(
     n_post: count, y: address("f32", "n_post", written=True), weight: scalar("f32"), x: Signal(), counter: counter,
     fan_out: read("u32", "n_pre"), start: address("f32", "n_post"), tile: written("f32", "size"), size: count,
 ):  # fmt: skip
-    """Target i has channel i % n_pre, and all have one weight: a short tile of the products, the channels again and
-    again, stays in the first cache and is added block by block."""
+    """Target i has channel i % n_pre, and all synapses have the same weight. A short tile with the products of all
+    channels, repeated, stays in the first cache and is added block by block."""
     for j in range(x.size):
         tile[j] = weight * x[j]
     filled = x.size
@@ -71,7 +71,7 @@ def csr_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), x: Signal(), counter: counter,
     pointers: Synapses(pointers="n_pre + 1"),
 ):  # fmt: skip
-    """Rows of synapses of the channels that are not 0."""
+    """Sparse rows, for channels that are not 0."""
     used = 0
     for j in range(x.size):
         if x[j] != ZERO:

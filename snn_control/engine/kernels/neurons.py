@@ -26,22 +26,22 @@ from .functions import exponential
 from .spikes import HEADER, flags_to_indices, slot_address
 
 SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of integrate_and_fire's mode
-MOST = np.float32(65535)  # spikes in a step
+MOST = np.float32(65535)  # largest number of spikes of a neuron in a step
 
 # words of rows --------------------------------------------------------------------------------------------------
-#: a population: its neurons; its parameters by name, an array each (and the address of all, and how many each has: 1 or
-#: n); how far neuron i's own lies from the first (0: one for all, 1); its currents, and what they start at in the next
-#: step, which may be the same array
+#: a population: number of neurons; its parameters by name, one array each (and the address of all, and the size of
+#: each: 1 or n); step from one neuron's parameter to the next (0: shared, 1); its currents, and what they are reset to
+#: for the next step, which may be the same array
 Population = namedtuple("Population", "n p params each step current bias")
-#: who fired: a byte each, and their address; the ring of spike lists and where the multiplicities stand in a slot; a
-#: counter of spikes; refractory period in steps
+#: the neurons that fired: one byte each, and the address of these; the ring of spike lists, and the offset of the
+#: multiplicities in a slot; a counter of spikes; refractory period in steps
 Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity counter refractory")
 
 
 class Neurons(Word):
     """A `Population`. Words: n, params float32 (parameters, each), each (1, or n), current, bias.
 
-    parameters : their names, in the order of their rows
+    parameters : names of the parameters, in the order of the rows of ``params``
     """
 
     words = ("n", "params", "each", "current", "bias")
@@ -60,13 +60,13 @@ class Neurons(Word):
         return [f"{parameter} = Population({n}, {self.arrays(params, each)}, {numbers}, {currents})"]
 
     def arrays(self, params, each):
-        """The parameters by name."""
+        """Code for the parameters by name."""
         views = (f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
         return f"Parameters({', '.join(views)})"
 
     def function(self, name):
-        """``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers where there is one for all: for a
-        kernel that has a way for each of the two, and keeps neither ready before it knows."""
+        """``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers if they are shared by all neurons:
+        for a kernel that has code for both cases, and should prepare only the one it uses."""
         n = len(self.parameters)
         numbers = ", ".join(f"f32(cells.params, {n})[{k}]" for k in range(n))
         made = {"one": f"Parameters({numbers})", "each": self.arrays("cells.params", "cells.each")}[name]
@@ -75,7 +75,7 @@ class Neurons(Word):
         return register_jitable(forceinline=True)(scope[name])
 
     def rows(self, w):
-        """How many rows the parameters have."""
+        """Number of rows of the parameters."""
         return len(self.parameters)
 
     def check(self, parameter, w):
@@ -91,7 +91,7 @@ class Neurons(Word):
 class Firing(Word):
     """`Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock; counter; multiplicity; refractory.
 
-    once : the kernel takes no multiplicities
+    once : the kernel does not accept multiplicities
     """
 
     uses = (Fired,)
@@ -116,13 +116,13 @@ class Firing(Word):
             once(w.multiplicity)
 
 
-#: steps that each neuron has still to wait
+#: refractory steps that are left for each neuron
 waiting = written("u16", "n", when="refractory")
 
 
 @register_jitable(forceinline=True)
 def emit(n, fired):
-    """Flags of this step -> spike list of this step; counts."""
+    """Write the flags of this step as its spike list, and count the spikes."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     count = flags_to_indices(fired.at, n, u32(slot + HEADER, n))
     i64(slot, 1)[0] = count
@@ -131,7 +131,7 @@ def emit(n, fired):
 
 @register_jitable(forceinline=True)
 def emit_multiple(n, fired, counts):
-    """`emit` with the multiplicities, from the counts of all neurons."""
+    """`emit` with multiplicities, which are taken from the counts of all neurons."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     indices, multiplicity = u32(slot + HEADER, n), u16(slot + fired.multiplicity, n)
     count = flags_to_indices(fired.at, n, indices)
@@ -145,7 +145,7 @@ def emit_multiple(n, fired, counts):
 
 @register_jitable(forceinline=True)
 def restart_current(cells):
-    """The next step's current starts at the bias (a population without current inputs shares the two)."""
+    """Set the current for the next step to the bias (without current inputs both are the same array)."""
     for i in range(cells.bias.size):
         cells.current[i] = cells.bias[i]
 
@@ -156,7 +156,8 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 @register_jitable(forceinline=True)
 def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """One parameter for all, one spike a step, reset at once: the loops that must be fast; the flags are literals."""
+    """Shared parameters, one spike in a step, immediate reset: the loops that must be fast; the boolean arguments
+    are literals."""
     p, current, flags, period = one(cells), cells.current, fired.flags, fired.refractory
     decay, gain, leak, gain_syn, decay_syn = p.decay, p.gain, p.leak, p.gain_syn, p.decay_syn
     threshold, reset, floor, subtract = p.threshold, p.reset, p.floor, mode != 0
@@ -183,7 +184,7 @@ def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
 
 @register_jitable(forceinline=True)
 def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """Everything else that integrate_and_fire can do."""
+    """All other variants of integrate_and_fire."""
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
@@ -205,7 +206,7 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
             wait[i] -= 1
             continue
         before = bounded(v[i])
-        again = delayed & (fired_before != 0)  # what the last step's spike left to do
+        again = delayed & (fired_before != 0)  # the delayed reset of the last step's spike
         if again and not subtract:
             before = reset
         u = ((p.decay[j] * before + p.gain[j] * current[i]) + p.gain_syn[j] * q) + p.leak[j]
@@ -261,8 +262,8 @@ def leaky_integrator(
     cells: Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "loss", "floor"), v: written("f32", "n"),
     isyn: optional(written("f32", "n")),
 ):  # fmt: skip
-    """Graded neurons; the membrane is the output. Decay 1 and a loss give the Euler step, which a rounded decay would
-    miss over long times."""
+    """Graded neurons; the membrane is the output. Decay 1 and a loss give the Euler step, which a rounded decay
+    would miss over long times."""
     p, current, synaptic = cells.p, cells.current, isyn.size > 0
     for i in range(cells.n):
         j, q = i * cells.step, ZERO
@@ -279,7 +280,7 @@ def leaky_integrator(
 
 @register_jitable(forceinline=True)
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
-    """Threshold and refractory period of neuron i: its membrane and its second variable, which a spike moves."""
+    """Threshold and refractory period of neuron i: its membrane and its second variable, which a spike changes."""
     fired.flags[i] = 0
     if fired.refractory > 0 and wait[i] > 0:
         wait[i] -= 1
@@ -293,7 +294,7 @@ def fire(fired, i, wait, before, u, second, threshold, reset, jump):
     return u, second
 
 
-STEEPEST = np.float32(30)  # of the exponent: what is beyond fires in any case
+STEEPEST = np.float32(30)  # limit of the exponent: beyond it a neuron fires in any case
 
 
 @kernel()

@@ -1,6 +1,6 @@
 """From spikes to the command.
 
-The guard computes in float64, as a limit or a small slew rounded to float32 is another.
+The guard computes in float64, because a limit or a small slew changes when it is rounded to float32.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from .spikes import Spikes
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, GUARD_WORDS = range(9)
 INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE = 1, 2, 4, 8  # bits of REASON; a driver sets the last two
-MOST_ELAPSED = 10  # periods that a slew makes up for at once: after a long pause it begins gently
+MOST_ELAPSED = 10  # periods for which a slew catches up at most: after a long pause commands start slowly
 
 
 n_pre = rows_of("m")
@@ -28,8 +28,8 @@ def trace(
     m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
     decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Exponentially filtered, decoded spikes: y <- decay y + sum of the rows (weights float32 (n_pre, m)) of those that
-    fired."""
+    """Exponentially filtered, decoded spikes: y <- decay y + the rows of the weights, float32 (n_pre, m), of the
+    neurons that fired."""
     for i in range(m):
         y[i] = settle(y[i] * decay)
     if source.fired.size > 0:
@@ -39,7 +39,7 @@ def trace(
 
 @kernel()
 def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """Index of the first largest value; NaN, which the guard sees, where a value is not finite."""
+    """Index of the first largest value; NaN, which the guard detects, if a value is not finite."""
     best, finite = 0, True
     for i in range(n):
         finite &= np.isfinite(x[i])
@@ -53,7 +53,7 @@ TWO = np.float32(2)
 
 @kernel()
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """y = centre + half tanh(x), with tanh |x| = 1 - 2 / (exp(2 |x|) + 1); NaN, which the guard sees, where x is not
+    """y = centre + half tanh(x), with tanh |x| = 1 - 2 / (exp(2 |x|) + 1); NaN, which the guard detects, if x is not
     finite."""
     for i in range(n):
         t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)
@@ -74,9 +74,9 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Fault or not: a reason is one, and it lasts until ``release`` valid ticks in a row end it, or an operator does.
+    """Whether a fault lasts: any reason starts one, and ``release`` valid ticks in a row, or an operator, end it.
 
-    released : how often an operator has asked
+    released : number of times an operator has asked for a release
     """
     if reason != 0:
         words[FAULTS] += 1 - words[FAULTED]
@@ -106,10 +106,10 @@ def guard(
 ):  # fmt: skip
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
 
-    A required input that is invalid, an output that is not finite, or what a driver reports (it is about to stop, its
-    last tick took too long) is a fault; while it lasts, and until `release` valid ticks in a row (0: only an operator)
-    end it, the command is the safe value: at once, or along the slew limit where `ramp` says so.
-    The slew is a second's: a driver that missed periods says among the control words how many have passed.
+    A fault is a required input that is invalid, an output that is not finite, or what a driver reports (it is about to
+    stop, its last tick took too long). While it lasts, and until `release` valid ticks in a row (0: only an operator)
+    end it, the command is the safe value: immediately, or along the slew limit if `ramp` is set. The slew is a change
+    per second: a driver that missed periods reports in the control words how many have passed.
     """
     reason = control[DRIVER]
     for k in range(inputs):
@@ -130,7 +130,7 @@ def guard(
             z = within(y, previous[j] - slew, previous[j] + slew)
             slewed += z != y
             y = z
-        y = within(y, low, high)  # last of all, whatever the last command was
+        y = within(y, low, high)  # last, whatever the previous command was
         previous[j] = y
         command[j] = y
     words[CLAMPS] += clamps

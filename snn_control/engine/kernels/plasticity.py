@@ -1,7 +1,7 @@
-"""Learning rules: at the end of a step, after all neurons. The equations stand in ``docs/plasticity.md``.
+"""Learning rules, which run at the end of a step, after all neurons. The equations are in ``docs/plasticity.md``.
 
 Weights are in the state: a matrix (n_pre, n_post), or pairs {target, weight} of sparse synapses. A rule that is
-switched on again has forgotten its traces.
+switched on again starts with new traces.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ switched = written("i64", SWITCH_WORDS)
 
 @register_jitable(forceinline=True)
 def changed(w, delta, low, high):
-    """w + delta within its bounds; a change that is no number, or huge, is none."""
+    """w + delta within its bounds; a change that is NaN or huge is ignored."""
     w = flush(w + bounded(delta))
     w = w if w > low else low
     return w if w < high else high
@@ -41,7 +41,7 @@ def fade(x, decay):
 
 @register_jitable(forceinline=True)
 def state_of(switch):
-    """State of a rule, noted for the next step: 0 off; 1 just switched on, its traces are stale; 2 on."""
+    """State of a rule, which is stored for the next step: 0 off; 1 just switched on, its traces are outdated; 2 on."""
     before, on = switch[RUNS], switch[ON] != 0
     switch[RUNS] = on
     return (2 if before != 0 else 1) if on else 0
@@ -50,7 +50,7 @@ def state_of(switch):
 # pairs of spikes -----------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def depress(e, n, y, a, low, high, pre):
-    """Rows of a matrix at address ``e``: what arrives now comes after the spikes in y."""
+    """Rows of a matrix at address ``e``, for spikes that arrive now, after the spikes whose trace is y."""
     for k in range(pre.size):
         row = f32(e + 4 * n * np.int64(pre[k]), n)
         for j in range(n):
@@ -60,7 +60,7 @@ def depress(e, n, y, a, low, high, pre):
 
 @register_jitable(forceinline=True)
 def potentiate(e, n, x, a, low, high, post):
-    """Columns of a matrix: neurons that fire now do so after what is in x."""
+    """Columns of a matrix, for neurons that fire now, after the arrivals whose trace is x."""
     used = 0
     if post.size > 0:
         for i in range(x.size):
@@ -74,7 +74,7 @@ def potentiate(e, n, x, a, low, high, post):
 
 @register_jitable(forceinline=True)
 def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
-    """`depress` for sparse synapses, each with ``step`` numbers in e, of which the one at ``first`` changes."""
+    """`depress` for sparse synapses; each has ``step`` numbers in e, of which the one at ``first`` changes."""
     used = 0
     for k in range(pre.size):
         begin, end = np.int64(pointers[pre[k]]), np.int64(pointers[pre[k] + 1])
@@ -99,14 +99,13 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
 
 @register_jitable(forceinline=True)
 def synapses_in(connections, n_pre, n_post):
-    """How many synapses there are."""
+    """Number of synapses."""
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
 class ByPairs(Record):
-    """Row pointers of sparse synapses, those of the order of post, and {synapse, pre} in that order; 0 where the
-    weights are a matrix.
-    """
+    """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and these as
+    {synapse, pre}; 0 if the weights are a matrix."""
 
     def __init__(self):
         super().__init__(
@@ -131,7 +130,7 @@ class ByPairs(Record):
 
 
 def synapses_of(w):
-    """How many synapses there are, from operands that were checked."""
+    """Number of synapses, from operands that were checked."""
     if not isinstance(w.pointers, Array):
         return w.n_pre * w.n_post
     return int(w.pointers.data.view(np.uint32)[w.n_pre])
@@ -139,9 +138,10 @@ def synapses_of(w):
 
 @register_jitable(forceinline=True)
 def pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
-    """The pairs of this step, on the weights or on their eligibility (addresses); returns how many were visited.
+    """Apply the pairs of this step to the weights or to their eligibility (addresses); returns the number of synapses
+    visited.
 
-    Traces decay, then what arrives adds to x and meets y, then who fires meets x and adds to y.
+    Traces decay; then arrivals add to x and are paired with y; then neurons that fire are paired with x and add to y.
     """
     fade(x, p.decay_plus if state == 2 else ZERO)
     fade(y, p.decay_minus if state == 2 else ZERO)
@@ -173,7 +173,7 @@ def stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: ByPairs(),
 ):  # fmt: skip
-    """Pairs change the weights."""
+    """Pairs of spikes change the weights."""
     p, state = params, state_of(switch)
     if state > 0:
         switch[UPDATES] += pairs(weights, 0, source, post, x, y, p, connections, state, False, p.low, p.high)
@@ -185,7 +185,8 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: ByPairs(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Pairs change the eligibility, and the reward turns that into weight: w += rate reward e, then e decays."""
+    """Pairs of spikes change the eligibility, which the reward converts to weights: w += rate reward e, then e
+    decays."""
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
     if state == 1:
@@ -259,7 +260,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Adaptation and refractoriness are those of the next step already: that is when they are needed."""
+    """Store adaptation and refractoriness, which at the end of this step already have the values for the next step."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
@@ -284,7 +285,7 @@ def learning_signal(signal, error, feedback, rate):
 
 @register_jitable(forceinline=True)
 def learn_rows(weights, eligibility, slow, x, post, each, p):
-    """eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow goes on."""
+    """eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow is updated."""
     n, psi, signal, beta, rho = post.psi.size, post.psi, post.signal, each.beta, each.rho
     kappa, low, high = p.kappa, p.low, p.high
     for i in range(x.size):
@@ -313,12 +314,13 @@ def eprop(
     error: read("f32", "n_error"), n_error: count,
     params: Scalars("f32", "decay_syn", "decay", "gain", "kappa", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """Filters of the presynaptic side, pseudo-derivative and learning signal of the postsynaptic, then all synapses.
+    """Update the presynaptic filters, the pseudo-derivative and the learning signal of the postsynaptic neurons, then
+    all synapses.
 
     v, flags, adapt, wait : of the postsynaptic neurons
-    post : what is kept of them; adapted and held from step to step
-    each : constants of them
-    slow : eligibility of the threshold, of neurons that adapt
+    post : values of these neurons; adapted and held are kept from step to step
+    each : constants of these neurons
+    slow : eligibility of the threshold, for neurons that adapt
     """
     p, current, x, state = params, filters.current, filters.x, state_of(switch)
     if state == 1:

@@ -10,26 +10,26 @@ from . import ONE, ZERO
 from .functions import exponential
 from .neurons import Firing, Neurons, emit, emit_multiple, restart_current
 
-MOST_MEAN = np.float32(64)  # spikes a step; exp(-64) is far from the smallest float32
+MOST_MEAN = np.float32(64)  # mean spikes in a step; exp(-64) is far from the smallest float32
 
 
 @register_jitable(forceinline=True)
 def within(x, most):
-    """x cut to [0, most]; 0 for a NaN."""
+    """x limited to [0, most]; 0 for NaN."""
     x = x if x > ZERO else ZERO
     return x if x < most else most
 
 
 @register_jitable(forceinline=True)
 def poisson_count(u, mean):
-    """How often a Poisson process of that mean fires, by inversion: the first k with u < P(count <= k)."""
+    """Number of events of a Poisson process with this mean, by inversion: the first k with u < P(count <= k)."""
     k, p = 0, exponential(-mean)
     below = p
     while u >= below:
         k += 1
         p = p * (mean / np.float32(k))
         after = below + p
-        if after == below:  # the rest of the tail is beyond float32
+        if after == below:  # float32 cannot represent the rest of the tail
             break
         below = after
     return k
@@ -40,8 +40,8 @@ def stochastic(
     cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Fires with the probability rate dt current (Bernoulli), or with a ``multiplicity`` as often as a Poisson process
-    of that mean; ``number`` is that of the operation."""
+    """Fires with the probability rate dt current (Bernoulli) or, with a ``multiplicity``, as often as a Poisson
+    process with that mean; ``number`` is that of the operation."""
     n, p, current, flags, multiple = cells.n, cells.p, cells.current, fired.flags, fired.multiplicity != 0
     now = i64(fired.clock, 2)[1]
     for first in range(0, n, 4):
@@ -74,10 +74,11 @@ class Levels(Neurons):
 def temporal(
     cells: Levels(), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
 ):  # fmt: skip
-    """x is taken when a window begins; it fires where it reaches the level of a step, which is taken off, or all of it.
+    """x is read when a window starts; the neuron fires when x reaches the level of a step, which is then subtracted, or
+    all of x is.
 
-    Latency: the levels fall, x(t) of its closed form at t = (step + 1/2) dt; one spike, then nothing is left.
-    Phase: the levels are 1/2, 1/4, ..; what is left has the remaining digits (``subtract``).
+    Latency: the levels fall, x(t) of its closed form at t = (step + 1/2) dt; there is one spike, then x is 0. Phase:
+    the levels are 1/2, 1/4, ..; the rest holds the remaining digits (``subtract``).
     """
     at = i64(fired.clock, 2)[1] % window
     current, flags, levels = cells.current, fired.flags, f32(cells.params + 4 * cells.each * at, cells.each)

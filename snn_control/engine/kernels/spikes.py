@@ -1,8 +1,8 @@
-"""Spike lists and vectors of past steps. A population keeps its last `slots` lists in a ring, one slot a step.
+"""Spike lists and vectors of past steps. A population keeps its last `slots` lists in a ring, one slot for each step.
 
-A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, where a model can fire several times
-in a step, ``multiplicity`` bytes behind the slot's start their uint16 multiplicities (0: each fired once).
-A graded signal keeps its last vectors in the same way, without a header.
+A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, if a neuron can fire several times in
+a step, their uint16 multiplicities, ``multiplicity`` bytes after the start of the slot (0: each fired once). A graded
+signal keeps its last vectors in the same way, without a header.
 """
 
 from collections import namedtuple
@@ -17,15 +17,15 @@ from ..rows import Word, in_words, read, size_of
 
 HEADER = 64  # bytes
 
-#: of one step: who fired (uint32 view), how often each (uint16 view, empty where each fired once); the step that runs
+#: of one step: neurons that fired (uint32 view), their multiplicities (uint16 view, empty if each fired once); the step
 SpikeList = namedtuple("SpikeList", "fired times now")
-#: a ring of lists or vectors and the step that runs, for `slot_of_step`
+#: a ring of lists or vectors and the current step, for `slot_of_step`
 Past = namedtuple("Past", "base stride slots now multiplicity")
 
 
 @register_jitable(forceinline=True)
 def slot_address(base, stride, slots, clock, delay):
-    """Address of the slot that step ``now - delay`` wrote (``clock``: int64 [tick, step])."""
+    """Address of the slot that was written in step ``now - delay`` (``clock``: int64 [tick, step])."""
     if slots == 1:
         return base
     return slot_of_step(base, stride, slots, i64(clock, 2)[1] - delay)
@@ -33,7 +33,7 @@ def slot_address(base, stride, slots, clock, delay):
 
 @register_jitable(forceinline=True)
 def slot_of_step(base, stride, slots, step):
-    """Address of the slot that ``step`` wrote, for who reads a ring from outside of the tick."""
+    """Address of the slot that was written in ``step``, for readers outside of the tick."""
     return base + stride * (step % slots)
 
 
@@ -41,13 +41,13 @@ def slot_of_step(base, stride, slots, step):
 def flags_to_indices(flags, n, out):
     """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded to 64.
 
-    The number behind the last index, where ``out`` (n numbers) has room for it, is 0.
+    The number after the last index is set to 0 if ``out`` (n numbers) has room for it.
     """
     count, none, one = 0, np.uint64(0), np.uint64(1)
     for k in range(0, n, 64):
         mask = flags64(flags + k)
         if k + 64 <= n:
-            for _ in range(2):  # more than two are rare: these cost no branch that nobody can predict
+            for _ in range(2):  # more than two are rare: two are done without an unpredictable branch
                 out[count] = k + lowest_bit(mask)
                 count += np.int64(mask != none)
                 mask &= mask - one
@@ -66,10 +66,10 @@ def flags_to_indices(flags, n, out):
 class Spikes(Word):
     """The list of a step, a `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
 
-    of : how many neurons the source has
-    delay : the row has this word, the steps that the list is old; else it is the newest
-    multiplicity : the row has this word; else each neuron fires once a step
-    once : the kernel takes no multiplicities
+    of : number of neurons of the source
+    delay : the row has this word, the age of the list in steps; otherwise it is the newest list
+    multiplicity : the row has this word; otherwise each neuron fires once in a step
+    once : the kernel does not accept multiplicities
     prefix : of the words of a second list, which has the clock of the first
     """
 
@@ -139,7 +139,7 @@ class Signal(Word):
         graded(w.x, w.n_pre, w.stride, w.slots, w.clock, w.delay)
 
 
-#: the clock: [tick, step that runs]
+#: the clock: [tick, current step]
 clock = read("i64", 2, followed=True)
 
 

@@ -1,1 +1,1 @@
-"""What feeds the loop, and what takes its commands."""
+"""Ports that provide the loop's inputs and take its commands."""

@@ -1,4 +1,4 @@
-"""Columns of events: t int64 [ns], x and y uint16, p uint8, by their addresses in this order."""
+"""Columns of events, by their addresses in this order: t int64 [ns], x and y uint16, p uint8."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """The address of an events input's slot, those of its columns, and how many events each column holds."""
+    """Address of an events input's slot, addresses of its columns, and number of events in each column."""
     slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

@@ -20,8 +20,8 @@ from .columns import addresses_of, copy_events
 
 __all__ = ["ReplayInput"]
 
-# Context of a replay input: addresses of the record, 0 where a column is absent, and of where it goes; R_BEGIN: of a
-# word that the first record sets to 1, or 0
+# Context of a replay input: addresses of the record, 0 for a missing column, and of its destination; R_BEGIN: that of
+# a word that the first record sets to 1, or 0
 (
     R_SLOT, R_LENGTH, R_POSITION, R_FRESH, R_STAMPS, R_AGES, R_WIDTH, R_VALUES, R_TO_VALUES, R_BEGIN, R_OFFSETS,
     R_T, R_X, R_Y, R_P, R_TO_T, R_TO_X, R_TO_Y, R_TO_P, R_CAPACITY, R_DROPPED, R_WORDS,
@@ -54,7 +54,7 @@ def take_record(context, now, mode):
     if fresh > 0:
         if o[R_VALUES] != 0:
             values, to = i64(o[R_VALUES] + 8 * o[R_WIDTH] * k, o[R_WIDTH]), i64(o[R_TO_VALUES], o[R_WIDTH])
-            for i in range(values.size):  # the bits, of float64 or int64
+            for i in range(values.size):  # copied bit by bit, float64 or int64
                 to[i] = values[i]
         else:
             _replay_events(context, o, slot, k)
@@ -64,27 +64,27 @@ def take_record(context, now, mode):
 
 
 class ReplayInput(CompiledPort):
-    """A recorded input: every take delivers the next record, one record a tick.
+    """A recorded input: every take delivers the next record; one record is one tick.
 
-    A record with ``fresh`` 0 is a tick in which no sample came: it counts as one message with nothing in it, so that
-    lockstep goes on. After the last record nothing comes any more.
+    A record with ``fresh`` 0 is a tick without a sample: it counts as an empty message, so that lockstep continues.
+    After the last record nothing is delivered.
 
     Use ``ReplayInput.of`` for an input of a controller, ``ReplayInput.control`` for its control words. The class itself
-    writes to addresses: who gives them answers for the room there.
+    writes to addresses: the caller must ensure that there is enough room.
 
     Parameters
     ----------
     slot : address of the io slot
-    record : of a value input (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied.
-        Of an events input offsets, t, x, y, p. offsets (T + 1,) int64: events of tick k are
-        ``offsets[k]:offsets[k + 1]``; what exceeds the capacity is dropped and counted. t (N,) int64 ns; x, y (N,)
-        uint16; p (N,) uint8, ON = 1
-    to : address of the n float64 of a value input, by default behind the slot's header; addresses where t, x, y and p
-        of an events input stand
-    capacity : events that each of these holds
-    fresh : (T,) int64, messages that arrived in each tick; None: 1 for values, for events 1 where a tick has some
-    stamps : (T,) int64 ns, -1 unstamped; None: all unstamped
-    ages : (T,) int64 ns, ages at each tick, replayed as they were recorded; None: the loop's own rule
+    record : for a value input (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied. For an
+        events input offsets, t, x, y, p. offsets (T + 1,) int64: the events of tick k are ``offsets[k]:offsets[k +
+        1]``; events beyond the capacity are dropped and counted. t (N,) int64 ns; x, y (N,) uint16; p (N,) uint8, ON =
+        1
+    to : address of the n float64 of a value input, by default after the slot's header; addresses of t, x, y and p of an
+        events input
+    capacity : events for which each of these has room
+    fresh : (T,) int64, messages that arrived in each tick; None: 1 for values; for events 1 if the tick has any
+    stamps : (T,) int64 ns, -1 without a stamp; None: no stamps
+    ages : (T,) int64 ns, the recorded age in each tick; None: the loop determines ages
     name : for reports
     """
 
@@ -120,9 +120,9 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
-        """Into the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages.
+        """A replay for the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages.
 
-        Raises InputError where the controller has no such input, or one of another size.
+        Raises InputError if the controller has no such input, or one of another size.
         """
         kinds = {one.name: one.kind for one in bound.program.facts.inputs}
         kind = "value" if isinstance(record, np.ndarray) else "events"
@@ -138,12 +138,12 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def control(cls, bound: Bound, record: np.ndarray, faulted: bool = False) -> ReplayInput:
-        """Recorded control words; after the last record the driver reports nothing.
+        """A replay of recorded control words; after the last record the driver reports nothing.
 
         record : (T, words) int64, see `snn_control.engine.control`
-        faulted : the guard begins in a fault
+        faulted : the guard starts in a fault
 
-        Raises InputError where the controller has other control words.
+        Raises InputError if the controller has other control words.
         """
         words, slot = bound.array("control"), np.array(EMPTY, np.int64)
         if record.shape[1:] != words.shape:
@@ -157,11 +157,11 @@ class ReplayInput(CompiledPort):
         return port
 
     def rewind(self) -> None:
-        """Begin again with the first record. Not while a loop runs."""
+        """Start again with the first record. Not while a loop runs."""
         self._block[R_POSITION] = self._block[R_DROPPED] = 0
 
     def counters(self) -> dict[str, int]:
-        """``delivered`` records and ``dropped`` stream elements."""
+        """``delivered`` records and ``dropped`` events."""
         return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._block[R_DROPPED])}
 
 

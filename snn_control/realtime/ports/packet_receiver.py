@@ -1,18 +1,18 @@
-"""The way of packets into the slot of an events input, in the loop's thread: decoded, paced, capped, counted.
+"""From packets to the slot of an events input, in the loop's thread: decoding, pacing, limiting, counting.
 
-A port holds packets as bytes (of DDS, of a ring) and calls, in a tick::
+A port holds packets as bytes (from DDS, from a ring) and calls in each tick::
 
     begin_tick(context, now, mode)
     while decode_due(context) != 0 and <there is a packet, and fewer than its most were taken>:
         offer(context, address, size, ...)      # the bytes must stay until `decode_due` gives 1
     fresh = finish_tick(context)
 
-A packet is decoded as far as its events are due and the budget lasts; what is left stays in hand for the next tick.
+A packet is decoded as long as its events are due and the budget lasts; the rest is kept for the next tick.
 
-With the pace ``sensor`` an event is due when its sensor time, mapped to the host's clock, has come. The mapping is the
-least difference seen between a packet's arrival and the time of its first event; it is let go slowly, for the drift of
-the clocks, and begins anew where a clock jumped. docs/events_realtime.md says which events belong to a tick, what is
-late, what a jump is, and what happens beyond the capacity.
+With the pace ``sensor`` an event is due when its sensor time, mapped to the host's clock, has been reached. The mapping
+is the smallest difference seen between a packet's arrival and the time of its first event; it is relaxed slowly,
+because the clocks drift, and starts again if a clock jumps. docs/events_realtime.md says which events belong to a tick,
+what is late, what a jump is, and what happens beyond the capacity.
 
 Sensor time (column t, ns) and host time (arrival and stamp of the slot) are never mixed.
 """
@@ -42,18 +42,18 @@ __all__ = ["PACES", "Pacing", "PacketReceiver", "begin_tick", "decode_due", "fin
 PACES = ("arrival", "sensor")
 SENSOR = 1
 
-CHUNK_EVENTS, CHUNK_BYTES = 4096, 16384  # of one call of a codec: the budget is looked at in between
-MOST_A_WORD = 64  # no word of any encoding has more events
+CHUNK_EVENTS, CHUNK_BYTES = 4096, 16384  # limits of one call of a codec, after which the budget is checked
+MOST_A_WORD = 64  # largest number of events in a word of any encoding
 AHEAD_NS = 100_000_000  # longest wait for a sensor time
-BACK_NS, FAR_NS = 100_000_000, 1_000_000_000  # steps of the sensor's clock from which on they are jumps
-DRIFT = 10_000  # the mapping is let go by 1 ns in so many
+BACK_NS, FAR_NS = 100_000_000, 1_000_000_000  # steps of the sensor's clock that count as jumps
+DRIFT = 10_000  # the mapping is relaxed by 1 ns in so many
 
 # Words of the context. What is set once:
 (
     SLOT, T, X, Y, P, CAPACITY, SCRATCH_T, SCRATCH_X, SCRATCH_Y, SCRATCH_P, STATE, PEEK_STATE, CODECS, N_CODECS,
     WIDTH, HEIGHT, PACE, LATE, BUDGET, LATENCY,
 ) = range(20)  # fmt: skip
-COLUMNS, TIMESPEC = 20, 25  # five words, what a codec is given; two words
+COLUMNS, TIMESPEC = 20, 25  # five words, arguments of a codec; two words
 # the tick:
 NOW, DEADLINE, WHOLE, SPENT, TICK_COUNT, TICK_DROPPED, TICK_FRESH, COUNTED = range(32, 40)
 # the packet in hand and the next event of it:
@@ -91,13 +91,14 @@ def begin_tick(context, now, mode):
 
 @register_jitable
 def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival, known):
-    """Give the next packet; only while none is in hand.
+    """Pass the next packet; only when no packet is being decoded.
 
-    address, size : of its events' bytes, at a multiple of 4
+    address, size : bytes of its events, at a multiple of 4
     encoding : number in `snn_control.events.codecs.ENCODINGS`, -1 unknown
-    width, height : what the message says; 0 where it says nothing
-    stamp : of its header [ns], -1 none; arrival : for the pace [ns, CLOCK_MONOTONIC]
-    known : since when the world knew it, for the age [ns, CLOCK_MONOTONIC]
+    width, height : size that the message states; 0 if it states none
+    stamp : stamp of its header [ns], -1 none
+    arrival : for the pace [ns, CLOCK_MONOTONIC]
+    known : when the message was published, for the age [ns, CLOCK_MONOTONIC]
     """
     o = i64(context, WORDS)
     o[PACKETS] += 1
@@ -124,10 +125,10 @@ def offer(context, address, size, encoding, big_endian, time_base, width, height
 
 @register_jitable
 def decode_due(context):
-    """Decode what is due of the packet in hand; 1 where the next may be offered, 0 where the tick is over."""
+    """Decode what is due of the current packet; 1 if the next packet may be offered, 0 if the tick has ended."""
     o = i64(context, WORDS)
     while o[HAND] != 0:
-        if o[LEFT] <= 0:  # its bytes are free, and its latency is known
+        if o[LEFT] <= 0:  # its bytes are no longer needed, and its latency is known
             o[HAND] = 0
             if o[PACKET_STAMP] >= 0 and not record_since(o[LATENCY], o[PACKET_STAMP], context + 8 * TIMESPEC):
                 o[UNRELATED] += 1
@@ -145,7 +146,8 @@ def decode_due(context):
 
 @register_jitable
 def finish_tick(context):
-    """Mark the slot; how many packets gave to this tick. A port returns it, or how many it took if that is more."""
+    """Write the marks of the slot; returns the number of packets that contributed to this tick. A port returns this
+    number, or the number of packets that it took if that is larger."""
     o = i64(context, WORDS)
     slot = i64(o[SLOT], SLOT_WORDS)
     slot[COUNT], slot[DROPPED], slot[FRESH] = o[TICK_COUNT], o[TICK_DROPPED], o[TICK_FRESH]
@@ -167,7 +169,7 @@ def _count_sequence(o, seq):
 
 @register_jitable
 def _use_codec(o, encoding):
-    """Another encoding: the decoder begins anew, what it counted stays."""
+    """Switch to another encoding: the decoder is reset, its counters are kept."""
     state = i64(o[STATE], words.WORDS)
     state[words.SCALE] = i64(o[CODECS], CODEC_WORDS * o[N_CODECS])[CODEC_WORDS * encoding + 1]
     for k in range(words.OWN, words.WORDS):
@@ -181,7 +183,7 @@ def _use_codec(o, encoding):
 
 @register_jitable
 def _first_event(o, t):
-    """From sensor time ``t`` of a packet's first event, count a jump in time and update the offset of the clocks."""
+    """Use sensor time ``t`` of a packet's first event: count a jump in time, update the offset between the clocks."""
     o[FIRST] = 0
     arrival = o[PACKET_ARRIVAL]
     offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
@@ -197,7 +199,7 @@ def _first_event(o, t):
 
 @register_jitable
 def _is_due(context, o):
-    """Whether the next event is; UNTIL is then the first sensor time that is not."""
+    """Whether the next event is due; if so, UNTIL is set to the first sensor time that is not."""
     if o[PEEKED] == 0:
         _peek(context, o)
     if o[FOUND] == 0:
@@ -205,7 +207,7 @@ def _is_due(context, o):
     ahead = o[NEXT_T] + o[OFFSET] - o[NOW]
     if ahead > AHEAD_NS:
         o[JUMPS] += 1
-        o[OFFSET], o[KNOWN] = o[NOW] - o[NEXT_T], 0  # for what is left of this packet
+        o[OFFSET], o[KNOWN] = o[NOW] - o[NEXT_T], 0  # for the rest of this packet
     elif ahead > 0:
         return False
     o[UNTIL] = o[NOW] - o[OFFSET] + 1
@@ -214,7 +216,7 @@ def _is_due(context, o):
 
 @register_jitable
 def _peek(context, o):
-    """Time of the next event, by a decoder's copy that is thrown away."""
+    """Find the time of the next event, with a temporary copy of the decoder."""
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
@@ -228,7 +230,7 @@ def _peek(context, o):
 
 @register_jitable
 def _watch_time(o, t):
-    """Count the late events among ``t`` and remember the newest time."""
+    """Count the late events among ``t`` and update the newest time."""
     newest, late = o[NEWEST], o[LATE]
     low, high = t[0], t[0]
     for k in range(t.size):
@@ -242,7 +244,8 @@ def _watch_time(o, t):
 
 @register_jitable
 def _call_codec(context, o, state, aside, room, until):
-    """Decode the next bytes with the decoder ``state``, into the scratch or behind the tick's events; how many."""
+    """Decode the next bytes with the decoder ``state``, into the scratch or after the tick's events; returns how
+    many."""
     i64(state, words.WORDS)[words.UNTIL] = until
     c, count = i64(context + 8 * COLUMNS, 5), o[TICK_COUNT]
     if aside:
@@ -256,14 +259,14 @@ def _call_codec(context, o, state, aside, room, until):
 
 @register_jitable
 def _decode_chunk(context, o):
-    """Decode a chunk of the packet in hand up to UNTIL, keep what the capacity allows."""
+    """Decode a chunk of the current packet up to UNTIL, and keep as many events as the capacity allows."""
     state = i64(o[STATE], words.WORDS)
     free = o[CAPACITY] - o[TICK_COUNT]
-    aside = free < MOST_A_WORD  # where a word's events may go beyond the capacity
+    aside = free < MOST_A_WORD  # when the events of one word may exceed the capacity
     room = np.int64(CHUNK_EVENTS) if aside else min(free, np.int64(CHUNK_EVENTS))
     n = _call_codec(context, o, o[STATE], aside, room, o[UNTIL])
     nothing = n == 0 and state[words.CONSUMED] == 0
-    if nothing and o[UNTIL] != words.NEVER:  # a glitch of the time in front of what is due
+    if nothing and o[UNTIL] != words.NEVER:  # times before what is due went wrong
         n = _call_codec(context, o, o[STATE], aside, np.int64(MOST_A_WORD), np.int64(words.NEVER))
     used = state[words.CONSUMED]
     if n == 0 and used == 0:  # less than a word
@@ -282,7 +285,7 @@ def _keep(context, o, n, aside, free):
     if o[FIRST] != 0:
         _first_event(o, t[0])
     _watch_time(o, t)
-    if o[COUNTED] == 0:  # of a packet that came in an earlier tick
+    if o[COUNTED] == 0:  # of a packet that was offered in an earlier tick
         o[TICK_FRESH] += 1
         o[COUNTED] = 1
     if not aside:
@@ -296,10 +299,10 @@ def _keep(context, o, n, aside, free):
 
 @dataclass(frozen=True)
 class Pacing:
-    """How packets become ticks; see this module.
+    """How packets are divided into ticks; see this module.
 
     pace : "arrival" or "sensor"
-    late : an event so much older than the newest one seen is counted as late [s]
+    late : an event that is older than the newest one by more than this is counted as late [s]
     budget : share of the period that decoding may take in a tick (mode realtime); 0: no limit
     """
 
@@ -317,15 +320,15 @@ class Pacing:
 
 
 class PacketReceiver:
-    """Memory and counters of a stream's receiver; ``context`` is what its compiled functions are called with.
+    """Memory and counters of a receiver; ``context`` is the argument of its compiled functions.
 
     Parameters
     ----------
     slot : address of the io slot's header
     columns : addresses of t int64, x uint16, y uint16, p uint8 of the slot, ``capacity`` each
-    capacity : most events a tick
-    size : (width, height) of the input: events beyond are out of the frame; (0, 0): not known
-    period_ns : of a tick, of which the budget is a share
+    capacity : most events in a tick
+    size : (width, height) of the input: other events are out of the frame; (0, 0): not known
+    period_ns : period of a tick, of which the budget is a share
     """
 
     def __init__(
@@ -367,14 +370,14 @@ class PacketReceiver:
         return cls(slot, addresses, capacity, found[name].size, pacing, bound.program.facts.period_ns)
 
     def clear(self) -> None:
-        """Forget decoder, clocks, packet in hand and counters, as before the first packet. Not while a loop runs."""
+        """Reset decoder, clocks, current packet and counters. Not while a loop runs."""
         self._block[NOW:] = 0
         self._block[ENCODING] = -1
         self._state[:] = words.new_state(1, int(self._block[WIDTH]), int(self._block[HEIGHT]))
         self.latency[:] = 0
 
     def counters(self) -> dict[str, int]:
-        """What was counted, by the receiver and the decoder: docs/events_realtime.md ("What is counted")."""
+        """Counters of the receiver and the decoder: docs/events_realtime.md ("What is counted")."""
         block, state = self._block.copy(), self._state.copy()
         own = {name: int(block[word]) for name, word in COUNTED_BY_RECEIVER.items()}
         return own | {name: int(state[word]) for name, word in words.COUNTERS.items()}

@@ -1,4 +1,4 @@
-"""Adjoints of projections and decoders: what is linear."""
+"""Adjoints of linear operations: projections and decoders."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ZERO = np.float32(0)
 
 
 def flat(x: np.ndarray) -> np.ndarray:
-    """(all but the last axis, n), of an array that is contiguous."""
+    """A contiguous array as (product of all axes but the last, n)."""
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
 class Delivery(Adjoint):
-    """y += x W for some W: what arrives of a source, spikes or a graded vector, is added to a target."""
+    """y += x W for some W: spikes or a graded vector from a source are added to a target."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -40,11 +40,11 @@ class Delivery(Adjoint):
         return constant(self.w.weights)
 
     def once(self, tape: Tape) -> bool:
-        """Whether the source is the same in all steps of a tick, in which its product is the same too."""
+        """Whether the source, and with it the product, is constant over the steps of a tick."""
         return not self.post and not tape.in_steps(self.source)
 
     def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """(steps, rows, n_pre), or (ticks, rows, n_pre) where the source is that of a tick."""
+        """(steps, rows, n_pre), or (ticks, rows, n_pre) if the source is constant over a tick."""
         if self.post:
             return tape.last(self.source)
         if self.once(tape):
@@ -52,7 +52,7 @@ class Delivery(Adjoint):
         return tape.delayed(self.source, self.delay, first, stop)
 
     def send_back(self, tape: Tape, first: int, stop: int, g: np.ndarray) -> None:
-        """A gradient of `arrived` to that of the source."""
+        """Add a gradient with respect to `arrived` to that of the source."""
         if self.post:
             tape.last(self.source, gradient=True)[:] += g
         elif self.once(tape):
@@ -61,7 +61,8 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """Target, or its gradient, in the shape of `arrived`; (ticks, steps, ..) of a source that is that of a tick."""
+        """The target, or its gradient, in the shape of `arrived`; (ticks, steps, ..) if the source is constant over
+        a tick."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.once(tape):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
@@ -69,7 +70,7 @@ class Delivery(Adjoint):
 
 
 class Dense(Delivery):
-    """Of the kernels dense_spikes and dense_graded."""
+    """Adjoint of dense_spikes and dense_graded."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -96,7 +97,7 @@ class Dense(Delivery):
 
 # filters ---------------------------------------------------------------------------------------------------------
 def filter_forward(x, age, decay, state, start, first, stop):
-    """x, in place: what is left of the last step and what arrives; then it decays."""
+    """Filter x in place: the state is added to what arrives, then it decays."""
     for t in range(first, stop):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -106,7 +107,7 @@ def filter_forward(x, age, decay, state, start, first, stop):
 
 
 def filter_backward(g, age, decay, carry, first, stop):
-    """g, in place: the derivative by what arrives, of that by what is there."""
+    """Replace g, the derivative with respect to the filtered signal, by that with respect to what arrives."""
     for t in range(stop - 1, first - 1, -1):
         for r in range(g.shape[1]):
             for i in range(g.shape[2]):
@@ -119,13 +120,13 @@ FILTER_BACKWARD = "void(f4[:,:,::1],i4[:,::1],f4,f4[:,::1],i8,i8)"
 
 
 class Filter:
-    """An exponential filter of a signal, in place."""
+    """An exponential filter that works in place."""
 
     def __init__(self, decay: Constant) -> None:
         self.decay = decay
 
     def begin(self, left: np.ndarray, start: np.ndarray) -> None:
-        """left : (rows, n), what is left at the start of what came before; start : (n,) at the start of a row."""
+        """left : (rows, n), the state of each row at the start of the run; start : (n,), the state after a reset."""
         self.left, self.start = np.array(left, np.float32), np.array(start, np.float32)
         self.carry = np.zeros_like(self.left)
 
@@ -139,7 +140,7 @@ class Filter:
 
 
 class Synapse(Adjoint):
-    """Of the kernel synapse: a current of the projections' own."""
+    """Adjoint of synapse: a synaptic current with a time constant of its own."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -162,7 +163,7 @@ class Synapse(Adjoint):
 
 
 class Trace(Dense):
-    """Of the kernel trace: filtered, decoded spikes."""
+    """Adjoint of trace: spikes, decoded and filtered."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -184,7 +185,7 @@ class Trace(Dense):
 
 # sums and means --------------------------------------------------------------------------------------------------
 class Add(Adjoint):
-    """Of the kernel add: y += x, a constant or a signal."""
+    """Adjoint of add: y += x, a constant or a signal."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -193,7 +194,7 @@ class Add(Adjoint):
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
 
     def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
-        """y and x, or their gradients, in one shape."""
+        """y and x, or their gradients, in the same shape."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.post:
             return y, tape.last(self.x, gradient)
@@ -219,7 +220,7 @@ class Add(Adjoint):
 
 
 class Copy(Adjoint):
-    """Of the kernel copy, behind the steps: an output begins at its bias."""
+    """Adjoint of copy in section POST, where an output is set to its bias."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -238,7 +239,7 @@ class Copy(Adjoint):
 
 
 class Window(Adjoint):
-    """Of the kernels window_mean and window_counts: the sum of a window of the last steps, or their mean."""
+    """Adjoint of window_mean and window_counts: the mean, or the sum, of a signal over a window of the last steps."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, True, constant)
@@ -266,7 +267,8 @@ class Window(Adjoint):
 
 
 class PopulationVector(Adjoint):
-    """Of the kernel population_vector: a mean of directions, weighted with rates; while too few fire it is held."""
+    """Adjoint of population_vector: the mean of directions weighted by rates; it is held while the rates are too
+    small."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)

@@ -1,10 +1,10 @@
 """Adjoints of neurons.
 
-A spike is a step function of the membrane, whose derivative is 0 or infinite. In its place stands that of a surrogate
+A spike is a step function of the membrane, whose derivative is 0 or infinite. It is replaced by that of a surrogate
 (Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), a `Surrogate` of the distance between
-membrane and threshold. Of a neuron that fires several times in a step it is the distance from the nearest step of the
-staircase. The spikes themselves are those that the engine recorded, and how a spike resets its own neuron has no
-derivative (Zenke and Vogels 2021, Neural Computation 33:899).
+membrane and threshold. For a neuron that fires several times in a step the spike count is a staircase, and the distance
+is that to its nearest step. The spikes themselves are those that the engine recorded, and the reset of a neuron by its
+own spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .tape import Tape
 
 __all__ = ["IntegrateAndFire", "LeakyIntegrator"]
 
-SEVERAL = 8  # added to the bits of the kernel's mode
+SEVERAL = 8  # bit that is added to the kernel's mode
 
 FAST_SIGMOID, TRIANGLE, ARCTAN = range(3)
 ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
@@ -32,7 +32,7 @@ HALF_PI = np.float32(np.pi / 2)
 
 @register_jitable(forceinline=True)
 def to_derivatives(x, scale, kind, slope):
-    """Distances from the threshold -> derivatives of the spikes, in place."""
+    """Replace distances from the threshold by the derivatives of the spikes."""
     half = slope * HALF
     if kind == FAST_SIGMOID:
         for i in range(x.size):
@@ -49,16 +49,16 @@ def to_derivatives(x, scale, kind, slope):
 
 
 # integrate and fire ----------------------------------------------------------------------------------------------
-# rows of the parameters, as the kernel's row declares them
+# the rows of the parameters, in the order that the kernel declares
 DECAY, GAIN, LEAK, GAIN_SYN, DECAY_SYN, THRESHOLD, RESET, FLOOR, BETA, DECAY_ADAPT = range(10)
-#: what the way forward leaves for the way back, rows of ``kept``: the membrane before, the surrogate's derivative, 1
-#: where the membrane was computed (0: it stood at its floor, -1: it waited), the synaptic current, the adaptation
+#: stored by the forward pass for the backward one, rows of ``kept``: the membrane before, the surrogate's derivative,
+#: 1 if the membrane was computed (0: it was at its floor, -1: refractory), the synaptic current, the adaptation
 BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 
 
 @register_jitable(forceinline=True)
 def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
-    """Neurons without synaptic currents, adaptation and refractory periods, that are reset at once."""
+    """Neurons without synaptic currents, adaptation and refractory periods, that are reset immediately."""
     decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
     for i in range(v.size):
         before[i] = v[i]
@@ -71,7 +71,7 @@ def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
 
 @register_jitable(forceinline=True)
 def clear_waiting(x, free):
-    """Neurons that wait cannot fire: their derivative is 0."""
+    """Refractory neurons cannot fire: set their derivative to 0."""
     for i in range(x.size):
         if free[i] < ZERO:
             x[i] = ZERO
@@ -79,7 +79,7 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """How many resets above the threshold the nearest step lies at which a membrane u fires, or fires once more."""
+    """Number of resets between the threshold and the step of the spike count that is nearest to a membrane u."""
     if mode & SEVERAL:
         above = np.float32(np.floor((u - threshold) / reset + HALF))
         return above if above > ZERO else ZERO
@@ -89,13 +89,13 @@ def lift(mode, before, u, threshold, reset):
 def fire_forward(
     current, isyn, spikes, age, p, scale, mode, refractory, kind, slope, state, waits, start, kept, first, stop
 ):  # fmt: skip
-    """Membranes of the steps ``first`` to ``stop``, with the spikes that were recorded.
+    """Compute the membranes of the steps ``first`` to ``stop`` from the recorded spikes.
 
-    current, isyn, spikes : (steps, rows, n); of isyn what arrives in each step, none: (0, rows, n)
+    current, isyn, spikes : (steps, rows, n); isyn is what arrives in each step, (0, rows, n) without a synaptic current
     p : (10, n) parameters; scale : (n,) of the surrogate
     state : (4, rows, n) membrane, synaptic current, adaptation, and whether it fired in the last step
-    waits : (rows, n) steps still to wait
-    start : (3, n) the first three of the state at a row's start
+    waits : (rows, n) refractory steps that are left
+    start : (3, n) the first three of the state after a reset
     kept : (3 to 5, steps, rows, n)
     """
     rows, n = current.shape[1], current.shape[2]
@@ -160,7 +160,8 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Gradients of the parameters that every neuron has; ``threshold``: minus that of the threshold."""
+    """Add to the gradients of the parameters that every neuron has; ``threshold``: minus the derivative by the
+    threshold."""
     gp[THRESHOLD, i] -= threshold
     gp[DECAY, i] += gu * before
     gp[GAIN, i] += gu * current
@@ -169,7 +170,7 @@ def add_linear(gp, i, gu, threshold, before, current):
 
 @register_jitable(forceinline=True)
 def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
-    """Gradients of the parameters of synaptic currents and adaptation."""
+    """Add to the gradients of the parameters of synaptic currents and adaptation."""
     if synaptic:
         gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
         gp[DECAY_SYN, i] += gisyn * kept[CURRENT_SYN]
@@ -180,7 +181,7 @@ def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
 
 @register_jitable(forceinline=True)
 def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
-    """`lift` of neuron ``i``, from what the way forward kept of it."""
+    """`lift` of neuron ``i``, from the values that the forward pass stored."""
     u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
     threshold = p[THRESHOLD, i]
     if synaptic:
@@ -193,11 +194,11 @@ def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
 def fire_backward(
     gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
 ):  # fmt: skip
-    """Gradients of the steps from ``stop`` - 1 down to ``first``.
+    """Compute the gradients of the steps from ``stop`` - 1 down to ``first``.
 
     gs : (steps, rows, n) derivative of the loss by each spike; fired_before : (rows, n) in the step before the run
-    carry : (3, rows, n) derivatives by membrane, synaptic current and adaptation after the step that is done next
-    gp : (10, n) float64, gradient of the parameters, where ``want`` them
+    carry : (3, rows, n) derivatives by membrane, synaptic current and adaptation, from the step processed before
+    gp : (10, n) float64, gradient of the parameters, computed if ``want``
     gi, gq : (steps, rows, n) gradients of the current and of what arrives at the synaptic current (none: 0 steps)
     """
     rows, n = current.shape[1], current.shape[2]
@@ -236,9 +237,9 @@ def fire_backward(
                 if adaptive:
                     ga[i] = p[DECAY_ADAPT, i] * ga[i] - p[BETA, i] * threshold
                 if free_i < ZERO:
-                    continue  # the membrane was held
+                    continue  # refractory: the membrane was held
                 gv[i] = p[DECAY, i] * gu
-                if delayed and age[t, r] > 0:  # the reset of the step before
+                if delayed and age[t, r] > 0:  # the reset by a spike of the previous step
                     fired = spikes[t - 1, r, i] if t > 0 else fired_before[r, i]
                     if subtract:
                         gp[RESET, i] -= gu * fired
@@ -262,7 +263,7 @@ NOTHING = np.zeros((0, 0, 0), np.float32)
 
 
 class IntegrateAndFire(Adjoint):
-    """Of the kernel integrate_and_fire."""
+    """Adjoint of integrate_and_fire."""
 
     spiking = True
 
@@ -270,7 +271,7 @@ class IntegrateAndFire(Adjoint):
         super().__init__(w, post, constant)
         self.mode = w.mode | (SEVERAL if w.multiplicity else 0)
         self.params = constant(w.params)
-        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # else a projection brings it
+        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
         self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
         self.spikes = signal(w.spikes)
         self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
@@ -316,7 +317,7 @@ class IntegrateAndFire(Adjoint):
 
 
 def add_parameters(one: Any, tape: Tape) -> None:
-    """The gradients of a population's parameters and bias, when all steps are done."""
+    """Add the gradients of a population's parameters and bias, after all steps."""
     if one.params.trained:
         one.params.add(one.gp if one.params.values.shape[1] > 1 else one.gp.sum(1, keepdims=True))
     if one.bias is not None and one.bias.trained:
@@ -328,7 +329,7 @@ LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range
 
 
 def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
-    """Membranes of the steps ``first`` to ``stop``; as `fire_forward`, with the membrane itself in ``value``.
+    """Compute the membranes of the steps ``first`` to ``stop`` into ``value``; other arguments as in `fire_forward`.
 
     state : (2, rows, n) membrane and synaptic current; start : (2, n)
     kept : (1 or 2, steps, rows, n) the membrane before, not below its floor; the synaptic current
@@ -355,7 +356,8 @@ def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
 
 
 def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
-    """As `fire_backward`; ``gs`` is the derivative by the membrane of each step, ``carry`` (2, rows, n)."""
+    """Arguments as in `fire_backward`; ``gs`` is the derivative by the membrane of each step, ``carry`` (2, rows,
+    n)."""
     rows, n = current.shape[1], current.shape[2]
     synaptic = gq.shape[0] > 0
     for t in range(stop - 1, first - 1, -1):
@@ -393,12 +395,12 @@ LEAK_BACKWARD = (
 
 
 class LeakyIntegrator(Adjoint):
-    """Of the kernel leaky_integrator."""
+    """Adjoint of leaky_integrator."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
         self.params = constant(w.params)
-        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # else a projection brings it
+        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
         self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
         self.v = signal(w.v)
         self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]

@@ -1,4 +1,4 @@
-"""Adjoints of projections whose synapses are listed one by one: sparse, delayed, one to one, convolutions."""
+"""Adjoints of projections with a list of synapses: sparse, delayed, one to one, convolutions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ ZERO = np.float32(0)
 
 
 def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
-    """y += what synapses bring: neuron i of x has those from pointers[i] to pointers[i + 1].
+    """Add to y what synapses deliver; neuron i of x has the synapses pointers[i] to pointers[i + 1].
 
-    x : (steps, rows, n_pre), from step ``first`` of y (steps, rows, n_post) on, each element for ``each`` steps
-    target, place, extra : of a synapse its neuron, its weight in ``weights``, and steps by which it comes later
+    x : (steps, rows, n_pre); its elements belong to ``each`` steps of y (steps, rows, n_post), starting at step
+        ``first``
+    target, place, extra : for each synapse its neuron, the index of its weight in ``weights``, and its additional delay
     """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
@@ -37,7 +38,7 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
 
 
 def list_backward(x, pointers, target, place, extra, weights, age, delay, each, gy, first, want_x, gx, want_w, gw):
-    """As `list_forward`: gradients of x and of the weights, where they are wanted."""
+    """Gradients of x and of the weights, if they are wanted; arguments as in `list_forward`."""
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -62,7 +63,7 @@ LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f
 
 
 class Listed(Delivery):
-    """A projection whose synapses are listed one by one; a subclass says by `synapses` which these are."""
+    """A projection with a list of synapses, which a subclass provides in `synapses`."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -76,7 +77,8 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Source, target, place of the weight, and extra delay, of each synapse; a number stands for all."""
+        """Source, target, index of the weight and additional delay of each synapse; a number stands for all
+        synapses."""
         raise NotImplementedError
 
     def into(self) -> Signal:
@@ -102,7 +104,7 @@ class Listed(Delivery):
 
 
 class Sparse(Listed):
-    """Of the kernels csr_spikes and csr_graded."""
+    """Adjoint of csr_spikes and csr_graded."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         pointers = np.asarray(constant(self.w.pointers).bits[: self.n_pre(self.w) + 1], np.int64)
@@ -111,10 +113,10 @@ class Sparse(Listed):
 
 
 class Delayed(Sparse):
-    """Of the kernel csr_delayed: into a line, of which `Release` hands on what arrives."""
+    """Adjoint of csr_delayed, which writes into a line; `Release` delivers what the line holds."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        w.y = w.line  # the target of the list
+        w.y = w.line  # where the synapses of the list end
         super().__init__(w, post, constant)
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
@@ -128,12 +130,12 @@ class Delayed(Sparse):
         now = state(self.w.clock)[:, 1]
         for r in range(tape.rows):
             for k in range(min(steps, tape.length)):
-                if tape.age[k, r] > k:  # no start in between
+                if tape.age[k, r] > k:  # no reset in between
                     line[k, r] = on_the_way[r, (now[r] + k) % steps]
 
 
 class Release(Delivery):
-    """Of the kernel release."""
+    """Adjoint of release."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         w.x = w.line
@@ -147,7 +149,7 @@ class Release(Delivery):
 
 
 class OneToOne(Listed):
-    """Of the kernel one_to_one_graded."""
+    """Adjoint of one_to_one_graded."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         each = np.arange(self.w.n_post)
@@ -155,7 +157,7 @@ class OneToOne(Listed):
 
 
 class Gather(Listed):
-    """Of the kernel gather_graded; its sum may begin at the bias of the target."""
+    """Adjoint of gather_graded, whose sum may start at the bias of the target."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -177,7 +179,7 @@ class Gather(Listed):
 
 
 class Tiles(Gather):
-    """Of the kernel tile_graded: one weight for all."""
+    """Adjoint of tile_graded, with one weight for all."""
 
     def matrix(self, constant: Any) -> Constant:
         return constant(self.w.weight)
@@ -188,7 +190,7 @@ class Tiles(Gather):
 
 
 class Convolution(Listed):
-    """Of the kernels conv_spikes and conv_graded."""
+    """Adjoint of conv_spikes and conv_graded."""
 
     def n_pre(self, w: Any) -> int:
         return w.weights.shape[0] * w.area

@@ -1,4 +1,4 @@
-"""Recipes: how the shipped controllers are made, a module each. Each turns parameters into a controller."""
+"""Recipes: how the shipped controllers are made, one module each. A recipe turns parameters into a controller."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Recipe", "recipes", "write_controller"]
 class Recipe:
     """A family of controllers.
 
-    parameters : name -> (start, scale): where a search begins and how far it reaches at first
+    parameters : name -> (start, scale): where a search starts, and its initial deviation
     make : values by name -> controller
     environment : Gymnasium id
-    settings : keyword arguments of the environment, one episode each
+    settings : keyword arguments of the environment, for one episode each
     horizon : steps of one training episode
-    score : (rewards of an episode, last info) -> cost, to be made small
+    score : (rewards of an episode, last info) -> cost, to be minimised
     """
 
     name: str
@@ -40,15 +40,15 @@ class Recipe:
 
 
 def recipes() -> dict[str, Recipe]:
-    """The shipped recipes by name: the ``RECIPE`` of each module here."""
+    """The shipped recipes by name: the ``RECIPE`` of each module in this package."""
     found = [importlib.import_module(f"{__name__}.{module.name}").RECIPE for module in pkgutil.iter_modules(__path__)]
     return {recipe.name: recipe for recipe in found}
 
 
 def write_controller(recipe: Recipe, values: Mapping[str, float], folder: str | os.PathLike, command: str = "") -> Path:
-    """Write ``NAME.yaml`` (and ``NAME.npz``, if it has arrays) whole; returns the path of the controller file.
+    """Write ``NAME.yaml`` (and ``NAME.npz``, if it has arrays) atomically; returns the path of the controller file.
 
-    command : what made it, for the file's head
+    command : the command that made it, for the head of the file
     """
     head = [recipe.comment] + ([f"Made by: {command}"] if command else [])
     if len(values) <= 24:

@@ -1,11 +1,11 @@
-"""An arm that learns while it moves what its load asks for: PD torques, and a torque that PES learns.
+"""An arm that learns the torques that its load needs while it moves: PD torques plus a torque that PES learns.
 
-An ensemble of 1,000 LIF stands for the angles and speeds of the joints; its decoders begin at zero and give the torque
-that is added to that of PD. What PD still has to do is what the decoders got wrong, and so is their error::
+An ensemble of 1,000 LIF represents the angles and speeds of the joints; its decoders start at zero and give the torque
+that is added to that of PD. The torque that PD still has to supply is the error of the decoders::
 
     torque = pd + learned,      d(learned decoders)/dt ~ pd x activity
 
-(DeWolf et al. 2016, Proc. R. Soc. B 283:20162134). Nothing here knows the arm or what it carries.
+(DeWolf et al. 2016, Proc. R. Soc. B 283:20162134). Neither the arm nor its load is modelled here.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from ...network import LI, PES, Network, Population, Projection, Relay
 from . import Recipe
 
 DT, NEURONS = 1e-3, 1000
-#: [N m/rad] and [N m s/rad] of shoulder and elbow; as those of the baselines in ``sim_worlds.arm``
+#: [N m/rad] and [N m s/rad] of shoulder and elbow, equal to those of the baselines in ``sim_worlds.arm``
 STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
 LIMITS = np.array([60.0, 30.0])  # N m
-MIDDLE = np.array([-0.3, 0.8])  # rad, of the angles that the ensemble is made for
+MIDDLE = np.array([-0.3, 0.8])  # rad, centre of the angles that the ensemble represents
 
 #: name -> (start, scale)
 PARAMETERS = {
     "learning_rate": (5e-4, 2e-4),
-    "angles": (0.8, 0.2),  # rad, around the middle
+    "angles": (0.8, 0.2),  # rad, on each side of the centre
     "speeds": (1.5, 0.3),  # rad/s
 }
 
 
 def ensemble(seed: int = 1) -> Ensemble:
-    """Of angles and speeds, four numbers within a ball of radius 1."""
+    """The ensemble for angles and speeds: four numbers within a ball of radius 1."""
     return Ensemble("state", NEURONS, 4, seed=seed, dt=DT)
 
 
 def make(p: Mapping[str, float], seed: int = 1) -> ControllerSpec:
-    """Controller for parameters of `PARAMETERS`; seed : of the ensemble."""
+    """The controller for values of `PARAMETERS`; seed : seed of the ensemble."""
     state = ensemble(seed)
     encoders = (state.tuning.encoders * state.tuning.gain[:, None]).T
     angles, speeds = encoders[:2] / p["angles"], encoders[2:] / p["speeds"]

@@ -23,7 +23,7 @@ PARAMETERS = {f"{key}_{part}": (0.0, 1.0) for key in KEYS for part in ("slope", 
 
 
 def make(p: Mapping[str, float]) -> ControllerSpec:
-    """Controller for parameters of `PARAMETERS`."""
+    """The controller for values of `PARAMETERS`."""
     centre = np.linspace(-1, 1, FIELDS)
     push = np.concatenate([p[f"{k}_slope"] * centre + p[f"{k}_bend"] * centre**3 for k in KEYS])
     weights = np.round(np.stack([-push, push], axis=1), 4)

@@ -1,10 +1,10 @@
 """A spiking controller that keeps a moving target in the middle of an event camera's view.
 
-Events, ON +1 and OFF -off, are pooled to 32 x 32 cells and drive a layer of neurons through a slow synaptic
-current: a leaky picture of brightness, in which the wall behind, passing by, cancels and the target stays.
-The picture's mean is added and the layer's own activity inhibits it, so that the few brightest cells fire.
-Their spikes kick the head towards where they stand (fast), and the head's own velocity, encoded in a
-population a joint, keeps it going (pursuit through velocity feedback)::
+Events, ON +1 and OFF -off, are pooled to 32 x 32 cells and drive a layer of neurons through a slow synaptic current: a
+leaky picture of brightness, in which the passing background cancels and the target remains. The mean of the picture is
+added and the layer's own activity inhibits it, so that only the few brightest cells fire. Their spikes turn the head
+towards their position (fast), and the head's own velocity, encoded in one population for each joint, is fed back to
+keep it moving (pursuit by velocity feedback)::
 
     command = gain [O + lead (O - O_slow)] + feedback [v + fade (v - v_slow)]
 
@@ -72,20 +72,21 @@ def velocity_decoder() -> np.ndarray:
 
 
 def place_weights(exponent: float, linear: float) -> np.ndarray:
-    """(GRID,) weight of a column: odd in its angle from the optical axis, positive to the right."""
+    """(GRID,) weight of each column: an odd function of its angle from the optical axis, positive to the right."""
     pixel = (np.arange(GRID) + 0.5) * PIXELS / GRID - 0.5
     angle = np.arctan((pixel - (PIXELS - 1) / 2) / FOCAL) / 0.3
     return np.sign(angle) * np.abs(angle) ** exponent + linear * angle
 
 
 def make(p: Mapping[str, float]) -> ControllerSpec:
-    """Controller for parameters of `PARAMETERS`."""
+    """The controller for values of `PARAMETERS`."""
     place = place_weights(p["exponent"], p["linear"]) * DT
     velocity = velocity_decoder()
     none = np.zeros(FIELDS)
 
     def output(axis: str, image: np.ndarray, felt: np.ndarray) -> Output:
-        """``image``: right of the axis asks for a turn to the right: negative."""
+        """One output. ``image``: weights positive to the right of the axis, where the command is a turn to the
+        right: negative."""
         gain, lead, fade, feedback = p[f"gain_{axis}"], p["lead"], p["fade"], p[f"feedback_{axis}"]
         terms = (
             ("image", -gain * (1 + lead) * image, p["tau_out"]),
@@ -126,7 +127,7 @@ def make(p: Mapping[str, float]) -> ControllerSpec:
 
 
 def network(p: Mapping[str, float]) -> Network:
-    """The leaky picture of the wall and the target, its mean, and its inhibition of itself."""
+    """The leaky picture of background and target, its mean, and its inhibition of itself."""
     cells = GRID * GRID
     neuron = CubaLIF(
         tau_mem=p["tau_mem"], tau_syn=p["tau_picture"], integration="exponential_euler", v_min=-1.0, refractory=2 * DT
