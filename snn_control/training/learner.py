@@ -59,12 +59,15 @@ class Learner:
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
+    #: spikes have no price until the task is learned (`Course`)
+    learns_first = False
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         self.parameters, self.settings = parameters, settings
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
+        self.price_share = 1.0  # what times the price of spikes a phase pays
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -95,8 +98,9 @@ class Learner:
             envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}
 
     def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add ``price`` times the mean number of spikes of a neuron in a step to the loss; returns that mean."""
-        spikes = self.student.trained_spikes
+        """Add the phase's share of ``price``, times the mean number of spikes of a neuron in a step, to the loss;
+        returns that mean."""
+        spikes, price = self.student.trained_spikes, price * self.price_share
         for one in spikes:
             value = tape.values[one]
             tape.gradient(one)[:] += np.float32(price / (value.size * len(spikes)))

@@ -39,7 +39,7 @@ class PPOSettings(Settings):
     rate, critic_rate : learning rates of Adam, which fall to a 20th at the end
     norm : largest norm of the gradients
     deviation : initial deviation of the sampled actions
-    spike_price : price of the mean number of spikes of a neuron in a step
+    spike_price : price of the mean number of spikes of a neuron in a step, from when the task is learned (`Course`)
     critic : sizes of the critic's hidden layers
     frames : number of newest observations that the critic sees
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
@@ -84,6 +84,7 @@ class PPO(Learner):
     """The learner for ``ppo``."""
 
     settings: PPOSettings
+    learns_first = True
     kept = ("policy", "actor", "critic", "judge", "spread")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:

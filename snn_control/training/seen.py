@@ -13,53 +13,51 @@ from .rollout import play
 __all__ = ["Actions", "Seen", "actions_of", "ranges", "seen_in"]
 
 SPANS = (10, 50)  # steps for which an action is held
-EPISODES = 5  # smallest number of episodes with random actions, and of episodes for each way of holding an action
-MOST_CONSTANT = 16  # actions that are held for a whole episode
-WIDE = 3.0  # bounds of a space that are wider than so many times the values seen are not used as a range
-
-
-BULK, FAR = 0.9, 1e4  # share of the numbers that defines their usual size; an outlier is so many times larger
-DECADES = 40  # powers of ten that are distinguished, from 1 on
+EPISODES = 5  # at least so many with random actions, and so many for each way of holding one
+MOST_CONSTANT = 16  # actions that are tried from the beginning to the end of an episode
+RANDOM, HELD = 0.005, 0.1  # quantiles of what was seen between which a range lies at least, and above 1 - these
+ROOM = 0.05  # of the distance between the two, beyond each
+WIDE = 1.5  # times as wide as what was seen, up to which the bounds of a space are taken
+COUNTS = 1000  # bounds of whole numbers up to which they are taken, however few of them were seen
+BULK, FAR = 0.9, 1e4  # part of the numbers that says how large they are, and how many times larger others may be
 
 
 @dataclass
 class Seen:
-    """Statistics of an array of numbers, flattened: (n,) float64 each.
+    """Of one array of numbers, flattened to (n,), what was seen with random and with held actions, (steps, n) each."""
 
-    low, high : smallest and largest finite value; NaN if there was none
-    finite : all values were finite as float32
-    sizes : (n, DECADES), how many values were below 1, 10, 100, ..
-    """
+    random: np.ndarray
+    held: np.ndarray
 
-    low: np.ndarray
-    high: np.ndarray
-    finite: bool = True
-    sizes: np.ndarray | None = None
+    @property
+    def finite(self) -> bool:
+        """Whether all were, as float32."""
+        return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
-    @classmethod
-    def nothing(cls, n: int) -> Seen:
-        return cls(np.full(n, np.nan), np.full(n, np.nan), sizes=np.zeros((n, DECADES), np.int64))
+    def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What nearly all numbers lie between, (n,) each, NaN where there was none; and which are whole numbers.
 
-    def add(self, values: Any) -> None:
-        x = np.asarray(values, np.float64).reshape(-1)
-        usable = np.abs(x) <= np.finfo(np.float32).max  # false for NaN
-        if not usable.all():
-            self.finite = False
-            x = np.where(usable, x, np.nan)
-        np.fmin(self.low, x, out=self.low)
-        np.fmax(self.high, x, out=self.high)
-        if self.sizes is not None:
-            size = np.ceil(np.log10(np.maximum(np.abs(x[usable]), 1))).astype(int)
-            self.sizes[np.flatnonzero(usable), np.minimum(size, DECADES - 1)] += 1
+        Held actions run away: only what most of them see counts. Numbers that are far from most others, such as those
+        that stand for an error, do not count.
+        """
+        n = self.random.shape[1]
+        low, high, whole = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
+        for k in range(n):
+            random, held = (x[:, k][_usable(x[:, k])] for x in (self.random, self.held))
+            both = np.concatenate([random, held])
+            if not both.size:
+                continue
+            most = FAR * 10.0 ** np.ceil(np.log10(max(np.quantile(np.abs(both), BULK), 1)))
+            random, held, both = (x[np.abs(x) <= most] for x in (random, held, both))
+            low[k], high[k], whole[k] = both.min(), both.max(), (both == np.rint(both)).all()
+            if not whole[k] and random.size and held.size:
+                quantiles = [np.quantile(x, (q, 1 - q)) for x, q in ((random, RANDOM), (held, HELD))]
+                low[k], high[k] = np.min(quantiles), np.max(quantiles)
+        return low, high, whole
 
-    def usual(self) -> tuple[np.ndarray, np.ndarray]:
-        """low and high without outliers, such as values that stand for an error."""
-        if self.sizes is None:
-            return self.low, self.high
-        reached = self.sizes.cumsum(1) >= BULK * self.sizes.sum(1, keepdims=True)
-        bulk = 10.0 ** reached.argmax(1)
-        far = np.fmax(np.abs(self.low), np.abs(self.high)) > FAR * bulk
-        return np.where(far, np.fmax(self.low, -bulk), self.low), np.where(far, np.fmin(self.high, bulk), self.high)
+
+def _usable(x: np.ndarray) -> np.ndarray:
+    return np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,14 @@ def seen_in(
 
     Returns key -> Seen, and the first seed that was not used.
     """
-    rng, seen = np.random.default_rng([seed, 0x5EE]), {key: Seen.nothing(n) for key, n in sizes.items()}
+    rng = np.random.default_rng([seed, 0x5EE])
+    seen: dict[str | None, tuple[list, list]] = {key: ([], []) for key in sizes}
+    now = 0  # random actions, then held ones
 
     def look(observation: Any) -> None:
-        for key, one in seen.items():
-            one.add(observation if key is None else observation[key])
+        for key, parts in seen.items():
+            x = observation if key is None else observation[key]
+            parts[now].append(np.array(x, np.float64).reshape(-1))
 
     def watched(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         def looking(observation: Any, info: Any) -> Any:
@@ -146,14 +147,14 @@ def seen_in(
         return looking
 
     scripts = _scripts(actions, rng)
-    for random in (True, False):
-        left = steps
+    for now in range(2):
+        random, left = now == 0, steps
         while left > 0:
             choose = _held(actions, rng, 1) if random else next(scripts)
             most = max(1, min(left, steps // EPISODES if random else steps // (EPISODES * len(SPANS))))
             left -= len(play(env, watched(choose), seed, most)[0])
             seed += 1
-    return seen, seed
+    return {key: Seen(*map(np.array, parts)) for key, parts in seen.items()}, seed
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -163,23 +164,25 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, n
 
     Returns low < high, and a mask of the ranges that come from the values seen.
     """
-    least, most = _around(seen)
+    least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
     with np.errstate(invalid="ignore", over="ignore"):
-        measured = ~(high - low <= WIDE * (most - least)) & (least < most)
+        near = WIDE * (most - least)
+        measured = ~(high - low <= np.where(whole, np.maximum(near, COUNTS), near)) & (least < most)
     least, most = np.where(measured, least, low), np.where(measured, most, high)
-    same = ~(least < most)  # a space with a single value
+    same = ~(least < most)  # a space of one number
     return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
 
 
-def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    """Limits with a margin of a tenth around the values seen, symmetrical if they have both signs, rounded to about
-    two digits."""
-    low, high = (np.nan_to_num(side) for side in seen.usual())
+def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ends a tenth wider than what was seen, symmetrical where it has both signs, rounded to about two digits; and
+    which are of whole numbers."""
+    low, high, whole = seen.ends()
+    low, high = np.nan_to_num(low), np.nan_to_num(high)
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), low == high
     low, high = np.where(both, -far, low), np.where(both, far, high)
-    room = np.where(still, np.maximum(np.abs(low), 1.0), 0.05 * (high - low))
+    room = np.where(still, np.maximum(np.abs(low), 1.0), ROOM * (high - low))
     least = np.where((low >= 0) & ~still, np.maximum(low - room, 0.0), low - room)
     most = np.where((high <= 0) & ~still, np.minimum(high + room, 0.0), high + room)
     step = 10.0 ** np.floor(np.log10(most - least) - 1.5)
-    return np.floor(least / step) * step, np.ceil(most / step) * step
+    return np.floor(least / step) * step, np.ceil(most / step) * step, whole

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .adaptation import Adaptation, AdaptationSettings
+from .course import Candidate, Course
 from .environments import LIMIT, Environments, Interface, longest, make
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
@@ -52,11 +54,7 @@ VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
 PHASE_SEEDS = 10_000  # reserved for one phase
 SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation
 STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
-CANDIDATES = 3  # that are compared at the end
-PATIENCE = 5  # phases without a better validation after which training stops
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
-
-Candidate = tuple[float, dict[str, np.ndarray]]  # score of a validation, and the values that had it
 
 
 @dataclass(frozen=True)
@@ -273,10 +271,9 @@ class _Run:
         self.short, self.long = (self._episodes(n) for n in (SHORT, LONG))
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.phases = max(1, settings.budget // learner.steps_of_a_phase)
-        self.history: list[dict[str, Any]] = []
-        self.candidates: list[Candidate] = []
-        self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
-        self.watch = Watch(self.threshold)
+        threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
+        self.course = Course(self.phases, threshold, learner.learns_first)
+        self.watch = Watch(threshold)
         self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
 
@@ -287,33 +284,32 @@ class _Run:
         learner = self.learner
         learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
         self._resume()
-        resumed, ended = len(self.history) * learner.steps_of_a_phase, False
+        history = self.course.history
+        resumed, ended = len(history) * learner.steps_of_a_phase, False
         try:
-            while len(self.history) < self.phases and not self._is_over():
+            while len(history) < self.phases and not self.course.is_over:
                 self._phase()
             validation, final = self._evaluated(self._best(), self.long)
         except KeyboardInterrupt:
             ended = True
             validation, final = self._evaluated(self._first(), self.short)
-        steps = len(self.history) * learner.steps_of_a_phase
+        steps = len(history) * learner.steps_of_a_phase
         warnings = list(self.watch.said.values())
-        return Trained(
-            learner.parameters.spec, self.how, final, self.history, steps, ended, validation, warnings, resumed
-        )
+        return Trained(learner.parameters.spec, self.how, final, history, steps, ended, validation, warnings, resumed)
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> tuple[float, Evaluation]:
         """Set the values of a candidate; returns its validation, and its evaluation in new episodes."""
-        score, values = candidate
-        self._take(values)
-        program = build_program(self.learner.parameters.spec)
-        return score, with_environments(self.make, [FINAL + k for k in range(episodes)])(program, self.envs.interface)
+        self._take(candidate.values)
+        play = with_environments(self.make, [FINAL + k for k in range(episodes)])
+        return candidate.score, play(build_program(self.learner.parameters.spec), self.envs.interface)
 
     def _take(self, values: dict[str, np.ndarray]) -> None:
         self.learner.parameters.take(values)
         self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
 
     def _phase(self) -> None:
-        learner, number = self.learner, len(self.history)
+        learner, number = self.learner, len(self.course.history)
+        learner.price_share = self.course.price_share
         learner.left_after = 1 - (number + 1) / self.phases
         learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
@@ -323,13 +319,13 @@ class _Run:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)
-        self._consider(found.score)
+        self.course.consider(found.score, float(found.spikes.mean()), learner.parameters.values())
         row = {"phase": number + 1, "steps": (number + 1) * learner.steps_of_a_phase, "score": found.score}
         row |= {"worst": float(found.returns.min()), "spikes_a_step": float(found.spikes.mean()), **report}
-        self.history.append(row)
-        warnings = self.watch.look(learner.parameters.spec, found, self.history)
+        self.course.history.append(row)
+        warnings = self.watch.look(learner.parameters.spec, found, self.course.history)
         self._save()
-        steps, best = (number + 1) * learner.steps_of_a_phase, self.candidates[0][0]
+        steps, best = (number + 1) * learner.steps_of_a_phase, self._first().score
         spikes, seconds = float(found.spikes.mean()), time.monotonic() - self.begun
         done = number + 1, steps, self.settings.budget
         self.progress(Phase(*done, found.score, best, spikes, seconds, report, warnings))
@@ -338,37 +334,21 @@ class _Run:
         self.learner.student.refresh(self.learner.student.batch(1))
         return self.learner.parameters.program
 
-    def _consider(self, score: float) -> None:
-        """Keep the current values if they are among the best; of equal ones the newest, which the price of spikes has
-        shaped longer."""
-        values = self.learner.parameters.values()
-        self.candidates = sorted([(score, values), *self.candidates], key=lambda c: -c[0])[:CANDIDATES]
-
-    def _is_over(self) -> bool:
-        """Whether to stop: the validation has not improved for some phases, and the environment's threshold, if it has
-        one, is reached."""
-        scores = [row["score"] for row in self.history]
-        if self.how == "imitate" or len(scores) <= PATIENCE:
-            return False
-        best, spread = max(scores[:-PATIENCE]), max(scores) - min(scores)
-        if self.threshold is not None and max(scores) < self.threshold:
-            return False
-        return spread > 0 and max(scores[-PATIENCE:]) <= best + 0.01 * spread
-
     def _first(self) -> Candidate:
         """The best candidate so far; before the first validation, the untrained values."""
-        before = -math.inf, self.untrained
-        return self.candidates[0] if self.candidates else before
+        return self.course.candidates[0] if self.course.candidates else Candidate(-math.inf, math.inf, self.untrained)
 
     def _best(self) -> Candidate:
         """The best of the candidates, compared on more episodes."""
-        if len(self.candidates) < 2:
+        candidates, returns = self.course.candidates, []
+        if len(candidates) < 2:
             return self._first()
-        look, scores = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.long)]), []
-        for _, values in self.candidates:
-            self._take(values)
-            scores.append(look(self._program(), self.envs.interface).score)
-        return max(scores), self.candidates[int(np.argmax(scores))][1]
+        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.long)])
+        for one in candidates:
+            self._take(one.values)
+            returns.append(look(self._program(), self.envs.interface).returns)
+        chosen = self.course.choice(returns)
+        return replace(candidates[chosen], score=float(returns[chosen].mean()))
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:
@@ -378,12 +358,12 @@ class _Run:
         arrays = {f"parameter/{name}": value for name, value in learner.parameters.values().items()}
         for name in learner.kept:
             arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
-        for k, (score, values) in enumerate(self.candidates):
-            arrays[f"candidate/{k}/score"] = np.array(score)
-            arrays |= {f"candidate/{k}/{name}": value for name, value in values.items()}
-        arrays["history"] = np.array(json.dumps(self.history))
+        for k, one in enumerate(self.course.candidates):
+            arrays[f"candidate/{k}"] = np.array([one.score, one.spikes])
+            arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
+        arrays["history"] = np.array(json.dumps(self.course.history))
         arrays["said"] = np.array(json.dumps(self.watch.said))
-        self.folder.save(arrays, self.history)
+        self.folder.save(arrays, self.course.history)
 
     def _resume(self) -> None:
         arrays = self.folder.load() if self.folder is not None else None
@@ -396,9 +376,9 @@ class _Run:
             start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
             setattr(learner, name, restore(getattr(learner, name), inner))
-        for k in range(CANDIDATES):
-            if f"candidate/{k}/score" in arrays:
-                values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
-                self.candidates.append((float(arrays[f"candidate/{k}/score"]), values))
-        self.history = json.loads(str(arrays["history"]))
+        for k in itertools.takewhile(lambda k: f"candidate/{k}" in arrays, itertools.count()):
+            score, spikes = arrays[f"candidate/{k}"].tolist()
+            values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
+            self.course.candidates.append(Candidate(score, spikes, values))
+        self.course.history = json.loads(str(arrays["history"]))
         self.watch.said = json.loads(str(arrays["said"]))

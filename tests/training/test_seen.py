@@ -52,15 +52,17 @@ def look(steps=500, seed=3, world=Wheel):
 def test_held_actions_show_more_than_random_ones_and_a_seed_repeats_them():
     seen, env = look()
     again, _ = look()
-    assert (seen.low.tobytes(), seen.high.tobytes()) == (again.low.tobytes(), again.high.tobytes())
+    assert (seen.random.tobytes(), seen.held.tobytes()) == (again.random.tobytes(), again.held.tobytes())
     assert env.seeds == list(range(3, 3 + len(env.seeds)))
     assert len(env.seeds) >= 10  # several episodes, for all of them
-    assert seen.high[1] > 4  # held for 50 steps, where random ones reach 1
-    assert seen.low[1] < -4
+    assert len(seen.random) == len(seen.held) == 500
+    assert np.abs(seen.random[:, 1]).max() < 3
+    assert seen.held[:, 1].max() > 4  # held for 50 steps
+    assert seen.held[:, 1].min() < -4
     assert not seen.finite
-    assert (seen.low[3:] == [7, 0.25]).all()
+    assert (seen.ends()[0][3:] == [7, 0.25]).all()
     other, _ = look(seed=4)
-    assert other.high[0] != seen.high[0]
+    assert (other.random[:9, 0] != seen.random[:9, 0]).any()
 
 
 def test_what_was_seen_becomes_a_range_a_little_wider():
@@ -71,22 +73,41 @@ def test_what_was_seen_becomes_a_range_a_little_wider():
     assert (low < high).all()
     both = slice(0, 2)  # with both signs
     assert (low[both] == -high[both]).all()
-    most = np.maximum(-seen.low, seen.high)[both]
-    assert (high[both] >= most).all()
-    assert (high[both] <= 1.25 * most).all()
     assert (low[2], low[3], high[3]) == (0, 0, 14)  # never negative; constant
-    assert high[2] >= seen.high[2]
+    for k in range(3):
+        assert np.mean(np.abs(seen.random[:, k]) > high[k]) < 0.01
+        assert np.mean(np.abs(seen.held[:, k]) > high[k]) < 0.2
+        assert high[k] < 1.25 * np.abs(seen.random[:, k]).max() + 1.25 * np.quantile(np.abs(seen.held[:, k]), 0.9)
+
+
+def test_a_number_that_runs_away_with_held_actions_leaves_the_range_narrow():
+    rng = np.random.default_rng(0)
+    random, falling = rng.normal(size=(1000, 1)), np.linspace(-1, 30, 1000)[:, None] ** 3
+    unbounded = np.array([-INF]), np.array([INF])
+    _, high, _ = ranges(*unbounded, Seen(random, np.where(falling > 20_000, falling, random)))
+    assert 2.5 < high[0] < 4
+    _, high, _ = ranges(*unbounded, Seen(random, falling))
+    assert high[0] > 1e4  # most of them see it
+
+
+@pytest.mark.parametrize(("space", "measured"), [((0, 9), False), ((0, 1000), False), ((0, 1001), True)])
+def test_whole_numbers_within_bounds_keep_them_however_few_were_seen(space, measured):
+    seen = Seen(np.array([[0.0], [1], [2]]), np.array([[0.0], [3], [2]]))
+    low, high, which = ranges(np.array([float(space[0])]), np.array([float(space[1])]), seen)
+    assert which.tolist() == [measured]
+    assert (low[0], high[0]) == ((0, pytest.approx(3.15, abs=0.06)) if measured else space)
 
 
 def of(low, high):
-    return Seen(np.array([float(low)]), np.array([float(high)]))
+    x = np.array([[low], [high]], np.float64)
+    return Seen(x, x)
 
 
 @pytest.mark.parametrize(
     ("space", "seen", "expected", "measured"),
     [
         ((-1, 1), (-0.5, 0.7), (-1, 1), False),
-        ((-1, 1), (-0.4, 0.2), (-1, 1), False),
+        ((-1, 1), (-0.4, 0.2), (-0.44, 0.44), True),
         ((-10, 10), (-0.5, 0.7), (-0.77, 0.77), True),  # far beyond what was seen
         ((-3.4e38, 3.4e38), (-2, 1), (-2.2, 2.2), True),
         ((-(2**63), 2**63), (3, 9), (2.7, 9.3), True),
@@ -132,16 +153,15 @@ def test_actions_of_every_space_are_its_own(space, limits, constant):
 
 
 def test_numbers_that_stand_for_an_error_make_no_range():
-    seen, rng = Seen.nothing(3), np.random.default_rng(1)
+    rows, rng = [], np.random.default_rng(1)
     for k in range(200):
         error = {0: 1e30, 1: -1e300}.get(k % 25, 0.0)
-        seen.add([rng.uniform(-3, 3), error or rng.uniform(-3, 3), error or 0.0 if k % 2 else 500.0 * (k == 2)])
+        rows.append([rng.uniform(-3, 3), error or rng.uniform(-3, 3), error or 0.0 if k % 2 else 500.0 * (k == 2)])
+    seen = Seen(np.array(rows), np.array(rows))
     assert not seen.finite  # beyond float32
     low, high, measured = ranges(np.full(3, -INF), np.full(3, INF), seen)
     assert measured.all()
     assert np.isfinite([low, high]).all()
     assert (np.abs([low, high])[:, :2] < 12).all()
-    rare = Seen.nothing(1)
-    for k in range(200):
-        rare.add([500.0 * (k == 7)])
+    rare = Seen(*np.array([[[500.0 * (k == 7)] for k in range(200)]] * 2))
     assert ranges(np.array([-INF]), np.array([INF]), rare)[1] >= 500  # a force that is seldom is no error

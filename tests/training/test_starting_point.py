@@ -161,7 +161,7 @@ def test_the_file_says_whose_a_range_is():
     assert "# range: the space's\n" in text
     assert "measured" not in text
     text, _ = made(gymnasium.make("CartPole-v1"), steps=1000)
-    assert "measured: the space has no bounds, or far wider ones" in text
+    assert "measured, the space has no bounds, or far wider ones" in text
     assert "its `tau`" in text
 
 

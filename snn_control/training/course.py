@@ -1,0 +1,129 @@
+"""The course of a training run: when the task is learned, what spikes cost, when the run is over, what is kept.
+
+The price of spikes hides a reward that is rare or noisy. A learner that needs it (`Learner.learns_first`) pays nothing
+until the task is learned. From then on the price rises while the score holds and falls while it does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Candidate", "Course"]
+
+PATIENCE = 5  # phases without a better validation, after which a score stands
+PART = 4  # the patience is at least 1 / PART of all phases where the environment does not say what is good
+LATE = 0.6  # of all phases: from then on spikes cost, whatever was learned
+PRICED = 10  # phases, at least, in which spikes cost
+FIRST, FACTOR = 0.25, 1.5  # share of the price in the first of them, and by what it rises or falls in a phase
+HOLDS = 0.05  # of the spread of all scores: how far below the best a score still holds
+SMALL = 0.01  # of the spread of all scores: a smaller improvement is none
+CANDIDATES = 4  # that are compared at the end
+FEWER = 0.8  # times the spikes of the best, from which on another is chosen for them
+ERRORS = 1.0  # standard errors by which its score may then be lower
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Values that may be chosen.
+
+    score, spikes : of their validation, spikes of a step
+    values : by the name of the parameter
+    """
+
+    score: float
+    spikes: float
+    values: dict[str, np.ndarray]
+
+
+class Course:
+    """What the validations of the phases say.
+
+    phases : most of them
+    threshold : score at which the environment is solved, None if it does not say
+    learns_first : spikes have no price until the task is learned
+
+    Attributes
+    ----------
+    history : a row for each phase
+    candidates : the best first
+    """
+
+    def __init__(self, phases: int, threshold: float | None, learns_first: bool) -> None:
+        self.phases, self.threshold, self.learns_first = phases, threshold, learns_first
+        self.patience = PATIENCE if threshold is not None else max(PATIENCE, phases // PART)
+        self.history: list[dict[str, Any]] = []
+        self.candidates: list[Candidate] = []
+
+    @property
+    def price_share(self) -> float:
+        """What times the price of spikes the next phase pays."""
+        if not self.learns_first:
+            return 1.0
+        learned = self._learned()
+        if learned is None:
+            return 0.0
+        share, scores = FIRST, self._scores()
+        for k in range(learned, len(scores)):
+            share *= FACTOR if self._holds(scores[: k + 1]) else 1 / FACTOR
+        return share
+
+    @property
+    def is_over(self) -> bool:
+        """The task is learned, spikes have cost for some phases, and the validation improves no more."""
+        scores = self._scores()
+        if self.threshold is not None and max(scores, default=-math.inf) < self.threshold:
+            return False
+        if self.learns_first:
+            learned = self._learned()
+            if learned is None or len(scores) < learned + PRICED:
+                return False
+        return self._stands(scores)
+
+    def _scores(self) -> list[float]:
+        return [row["score"] for row in self.history]
+
+    def _stands(self, scores: Sequence[float]) -> bool:
+        if len(scores) <= self.patience:
+            return False
+        before, spread = max(scores[: -self.patience]), max(scores) - min(scores)
+        return spread > 0 and max(scores[-self.patience :]) <= before + SMALL * spread
+
+    def _holds(self, scores: Sequence[float]) -> bool:
+        """Whether the last score is as good as it needs to be."""
+        best, least = max(scores), min(scores)
+        enough = best - HOLDS * (best - least)
+        return scores[-1] >= (enough if self.threshold is None else min(enough, self.threshold))
+
+    def _learned(self) -> int | None:
+        """How many phases it took to learn the task; None while it is not learned."""
+        scores = self._scores()
+        for k in range(1, len(scores) + 1):
+            good = self._stands(scores[:k]) if self.threshold is None else scores[k - 1] >= self.threshold
+            if good or k >= LATE * self.phases:
+                return k
+        return None
+
+    def consider(self, score: float, spikes: float, values: dict[str, np.ndarray]) -> None:
+        """Keep values if they are among the best; not where others have as good a score with as few spikes. Of equal
+        ones the newest is kept."""
+        kept: list[Candidate] = []
+        for one in sorted([Candidate(score, spikes, values), *self.candidates], key=lambda c: (-c.score, c.spikes)):
+            if not kept or one.spikes < kept[-1].spikes:
+                kept.append(one)
+        self.candidates = kept[:CANDIDATES]
+
+    def choice(self, returns: Sequence[np.ndarray]) -> int:
+        """Which candidate is taken, by the returns of each in the same new episodes: the best, or one that needs
+        clearly fewer spikes and is as good within the error."""
+        best = int(np.argmax([one.mean() for one in returns]))
+        for k in sorted(range(len(returns)), key=lambda k: self.candidates[k].spikes):
+            behind = returns[best] - returns[k]
+            near = behind.mean() <= ERRORS * behind.std() / math.sqrt(len(behind))
+            if near and self.candidates[k].spikes <= FEWER * self.candidates[best].spikes:
+                return k
+        return best
