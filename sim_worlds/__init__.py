@@ -1,11 +1,11 @@
-"""Gymnasium environments for spiking controllers: on PyBullet, and the recording of an event camera.
+"""Gymnasium environments for spiking controllers: PyBullet worlds, and recordings of event cameras.
 
 ``gym.make("sim_worlds:PanTiltTracking-v0", frequency=0.8, background=0.05)``
 ``gym.make("sim_worlds:ArmUnknownLoad-v0", load=2.0)``
 ``gym.make("sim_worlds:EventReplay-v0", path="recording.raw", actions=2)``
 
-Importing this package only registers the ids; PyBullet and the compiled code are loaded when a world
-is made. The sensors that need no physics (``sim_worlds.sensors.event_camera``) need neither PyBullet nor Gymnasium.
+Importing this package only registers the ids; PyBullet and the compiled code are loaded when a world is made. The
+sensors that need no physics (``sim_worlds.sensors.event_camera``) need neither PyBullet nor Gymnasium.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 try:
     import gymnasium
-except ModuleNotFoundError:  # the sensors serve without it
+except ModuleNotFoundError:  # the sensors work without it
     gymnasium = None  # type: ignore[assignment]
 
 __all__ = ["WORLDS"]
 
-#: id of a world -> how it is registered
+#: id of a world -> arguments of its registration
 WORLDS: dict[str, dict[str, Any]] = {
     "PanTiltTracking-v0": {
         "entry_point": "sim_worlds.pan_tilt.world:PanTiltTrackingEnv",

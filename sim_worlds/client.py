@@ -1,4 +1,4 @@
-"""PyBullet without its greetings on standard output, and one of its physics clients as an object."""
+"""PyBullet without its messages on standard output, and a physics client as an object."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Client", "pybullet", "silent"]
 
 @contextlib.contextmanager
 def silent(*descriptors: int) -> Iterator[None]:
-    """Discard what C code prints, which would mix with the output of a command.
+    """Discard what C code prints, because it would mix with the output of a command.
 
     Parameters
     ----------
-    descriptors : the file descriptors to silence; standard output (1) if none is given
+    descriptors : the file descriptors to silence; by default standard output (1)
     """
     libc = ctypes.CDLL(None)
     sys.stdout.flush()
@@ -50,9 +50,9 @@ def _disconnect(number: int) -> None:
 class Client:
     """A physics client: it has the functions of ``pybullet``, without their argument ``physicsClientId``.
 
-    It ends by `close`, which may be called again, or with its last reference.
+    It is closed by `close`, which may be called repeatedly, or with its last reference.
 
-    number : what ``pybullet`` calls it
+    number : its id in ``pybullet``
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """A world is a physics client, a robot, a task and sensors: together a Gymnasium environment.
 
-The split is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). A new world derives a `Robot` and a `Task`,
-puts them together in a class derived from `World`, and is registered in ``sim_worlds/__init__.py``.
+The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). A new world derives a `Robot` and a
+`Task`, combines them in a class derived from `World`, and is registered in ``sim_worlds/__init__.py``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["Robot", "Task", "Tracking", "World"]
 
 
 class Robot(ABC):
-    """A body that stands on the ground, and what drives its joints.
+    """A body that is fixed to the ground, and the actuators of its joints.
 
-    A derived class sets ``action_space`` and ``observation_spaces``, of `observe`.
+    A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ class Robot(ABC):
 
     @abstractmethod
     def act(self, action: Any) -> None:
-        """Drive the joints during the step that begins now."""
+        """Drive the joints during the step that starts now."""
 
     def read(self) -> None:
-        """Take ``position`` and ``velocity`` from the physics client."""
+        """Update ``position`` and ``velocity`` from the physics client."""
         states = self.client.getJointStates(self.body, self.joints)
         self.position, self.velocity = [s[0] for s in states], [s[1] for s in states]
 
@@ -73,39 +73,39 @@ class Robot(ABC):
 
 
 class Task(ABC):
-    """What is to be done, and how well it is."""
+    """A task, and the measure of its success."""
 
     @abstractmethod
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
-        """Draw an episode and place the robot; afterwards it is step 0.
+        """Draw an episode and place the robot for step 0.
 
         times : (steps + 1,) float64, of the episode's steps [s]
         """
 
     @abstractmethod
     def step(self, k: int) -> None:
-        """Go on to step ``k`` of the episode; the robot has moved already."""
+        """Advance to step ``k`` of the episode; the robot has moved already."""
 
     @abstractmethod
     def judge(self) -> tuple[float, bool, dict[str, Any]]:
-        """Reward of this step, whether the episode is over by it, and info; called once a step."""
+        """Reward of this step, whether it ends the episode, and info; called once for each step."""
 
     def score(self) -> dict[str, float]:
-        """Of the whole episode: name -> number, in the units of the world's ``metadata["score_units"]``."""
+        """Scores of the whole episode: name -> number, in the units of the world's ``metadata["score_units"]``."""
         return {}
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """What a world's robot is to follow, for the tables and pictures of a run.
+    """What a world's robot should follow, for the tables and pictures of a run.
 
-    target, head : where the target is (a name of info) and what follows it (of the observation), [rad or m]
-    error : how far they are apart (of info)
+    target, head : name of the target's position (in info) and of what follows it (in the observation), [rad or m]
+    error : name of their distance (in info)
     axes : names of the numbers of ``target`` and ``head``
-    unit, scale : what the error is shown in, for keys of a summary; what it is multiplied by for that
+    unit, scale : unit of the error in keys of a summary; factor for that unit
     lost, closed : an error that means the target is lost; an rms that only a closed loop keeps [unit]
     scored_from : the error counts from this time of an episode on [s]
-    note : what is to be said of ``closed``
+    note : remark on ``closed``
     """
 
     target: str
@@ -123,9 +123,9 @@ class Tracking:
 class World(gymnasium.Env):
     """An environment of a client, a robot, a task and sensors.
 
-    Info has ``time`` [s] and what task and sensors tell; that of an episode's last step has the task's ``score``.
+    Info has ``time`` [s] and the info of task and sensors; that of an episode's last step has the task's ``score``.
 
-    What ``snn_control run`` and ``demo`` show of a world stands in its ``metadata``: ``title``; ``controller``, the
+    ``snn_control run`` and ``demo`` use a world's ``metadata``: ``title``; ``controller``, the
     shipped one; ``tracking``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays. All optional.
 
     Parameters
@@ -155,7 +155,7 @@ class World(gymnasium.Env):
             raise DescriptionError("render_mode", render_mode, f"must be None or {modes}")
         self.client, self.robot, self.task, self.sensors = client, robot, task, sensors
         self.dt, self.steps, self.render_mode = dt, round(duration / dt), render_mode
-        self.max_episode_steps = self.steps  # trainers need not cut its episodes
+        self.max_episode_steps = self.steps  # so that trainers need not cut its episodes
         self.action_space = robot.action_space
         self._parts: tuple[EventSensor | Robot, ...] = (*sensors, robot)
         observed = [item for part in self._parts for item in part.observation_spaces.items()]
@@ -166,10 +166,10 @@ class World(gymnasium.Env):
         client.setTimeStep(dt)
         client.setGravity(0.0, 0.0, -9.81)
         self._start = client.saveState()
-        self._k = self.steps  # no episode has begun
+        self._k = self.steps  # no episode has started
 
     def baselines(self) -> dict[str, Any]:
-        """Classical controllers for a world with these arguments, by name; of many worlds there are none.
+        """Classical controllers for a world with these arguments, by name; many worlds have none.
 
         Each has ``label`` and ``note`` (str), ``reset()`` and ``predict(observation, info) -> (action, None)``.
         """
@@ -188,7 +188,7 @@ class World(gymnasium.Env):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._k = 0
-        # a fresh load can give another trajectory than a restored state does, so the first episode restores it too
+        # a newly loaded body may move differently from a restored state, so the first episode restores it too
         self.client.restoreState(self._start)
         self.task.reset(self.np_random, np.arange(self.steps + 1) * self.dt)
         for sensor in self.sensors:

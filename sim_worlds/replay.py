@@ -1,4 +1,4 @@
-"""The recording of an event camera as a world: what it saw comes again, whatever the action."""
+"""The recording of an event camera as a world: it is played again, whatever the action."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ class EventReplayEnv(gymnasium.Env):
     Observation        Space                      Meaning
     ================== ========================== ============================================================
     ``INPUT``          ``Box((capacity, 4))``     float64 rows (t [s] after the start of the tick, x, y [pixels],
-                                                  p: 1 ON, 0 OFF) in the order in which they came, then zeros
+                                                  p: 1 ON, 0 OFF) in the order of arrival, then zeros
     ``INPUT_count``    ``Box((1,))``              int64, events in it
-    each of ``values`` ``Box((n,))``              float64, the same in every tick
-    ``silent``         ``Box((1, 4))``            another camera that sees nothing, with its count 0
+    each of ``values`` ``Box((n,))``              float64, constant
+    ``silent``         ``Box((1, 4))``            another camera without events, with its count 0
     ================== ========================== ============================================================
 
     **Reward**: 0. **Start**: the first tick. **End**: truncated after the last tick has been answered.
 
-    **Info** of a step, about the tick that its action answered: ``events`` and ``dropped_events``, those beyond the
+    **Info** of a step, on the tick that its action answered: ``events`` and ``dropped_events``, those beyond the
     capacity; and ``all_events``, ``all_dropped``, ...: `snn_control.events.slicing.Slicer`'s counters so far.
 
     Parameters
     ----------
     path, topic, width, height : as `snn_control.events.open_recording` takes them
-    input : the name of the events
+    input : name of the events in the observation
     period : of a tick [s]
-    capacity : events a tick
+    capacity : most events in a tick
     values : name -> numbers
     silent : names of other cameras
-    actions : numbers of the action
-    discrete : instead of them, how many actions there are to choose from; 0: none
-    longest_gap : a longer silence [s] is cut out
-    speed : sensor time for the world's time: times after the start of a tick are divided by it
-    begin, end : the part that is played, seconds after the first event; None: from its begin, to its end
+    actions : number of values of the action
+    discrete : instead, number of discrete actions; 0: the action is continuous
+    longest_gap : a longer pause [s] is cut out
+    speed : sensor time over the world's time: times after the start of a tick are divided by it
+    begin, end : the part that is played, seconds after the first event; None: from the start, to the end
     """
 
     metadata = {"render_modes": [], "render_fps": 1000}  # noqa: RUF012 - as gymnasium declares it
@@ -78,7 +78,7 @@ class EventReplayEnv(gymnasium.Env):
         self._open, self._part = (path, topic, width, height), (begin, end)
         self.input, self.capacity, self.speed = input, capacity, speed
         self._slicing = (round(period * 1e9), capacity, longest_gap)
-        Slicer(*self._slicing)  # what is wrong with them shows now, and so it does with the file
+        Slicer(*self._slicing)  # raises now for wrong arguments, and for a wrong file
         open_recording(*self._open)
         self.metadata = {**self.metadata, "render_fps": 1.0 / period}
         self._values = {name: np.array(numbers, np.float64) for name, numbers in (values or {}).items()}

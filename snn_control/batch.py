@@ -27,7 +27,7 @@ Rows = int | slice | np.ndarray | list | None
 
 
 def encoded_of(program: Program, name: str) -> Place | None:
-    """What an input gives to the network: (n,) float32 of the state, written by its encoder once a tick."""
+    """The place of an input's encoder output: (n,) float32 of the state, written once a tick."""
     found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
     return next((place for place in found if place is not None), None)
 
@@ -38,19 +38,19 @@ def _in_ticks(array: np.ndarray) -> np.ndarray:
 
 
 class Batch(Stepped):
-    """``n`` controllers of one Program; each row has, to the bit, what a `Controller` of its own would have.
+    """``n`` controllers of one Program; each row has the same bits that a `Controller` of its own would have.
 
     Parameters
     ----------
     program : what to run; its constants are shared, not copied
-    n : rows
+    n : number of rows
     repeat : ticks in one `step`; the inputs are given to the first
 
-    Threads may share a batch: each call is done alone.
+    Threads may share a batch: its calls are serialised.
 
     Attributes
     ----------
-    encoded : events input -> place of what its encoder gives to the network in a tick, (cells,) float32
+    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1) -> None:
@@ -68,13 +68,13 @@ class Batch(Stepped):
     # stepping ------------------------------------------------------------------------------------------------
     @alone
     def step(self, observation: Mapping[str, Any], encoded: Sequence[Place] = ()) -> dict[Any, np.ndarray]:
-        """One tick of every row.
+        """Run one tick of every row.
 
         observation : input name -> values (n, size); or a list of n entries, each as `Controller.step` takes it (for
             events always a list). An entry that is None, like an input that is None or absent, did not arrive.
-        encoded : arrays that are recorded as they are before the network's steps
+        encoded : arrays that are recorded in each tick before the network's steps
 
-        Returns output name -> (n, size) float64, a copy; and of ``encoded`` place -> (n, repeat, ...). Raises
+        Returns output name -> (n, size) float64, a copy; and for ``encoded`` place -> (n, repeat, ...). Raises
         InputError for an unknown name or a wrong shape.
         """
         self._check_names(observation)
@@ -125,18 +125,18 @@ class Batch(Stepped):
         keep: Sequence[str | Place] = (),
         encoded: Sequence[str | Place] = (),
     ) -> dict[str | Place, np.ndarray]:
-        """Many steps of every row in one compiled call, and what was recorded of them.
+        """Run many steps of every row in one compiled call, and return what was recorded.
 
         observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not
-            arrive. Events input -> (steps, n, repeat, cells) float32, what its encoder gave in each tick when it was
-            recorded by `step`: that is given again, without the events
-        starts : (steps, n) bool: the row begins anew, as after a `reset`, before that step
-        keep : what is recorded beside the commands: named arrays or places of the state or the io block, as they are
-            after each tick; of ``<population>.spikes`` how often each neuron fired in each network step
-        encoded : arrays that are recorded as they are before the network's steps
+            arrive. Events input -> (steps, n, repeat, cells) float32, its encoder's output in each tick as `step`
+            recorded it: this is used in place of the events
+        starts : (steps, n) bool: the row is reset before that step
+        keep : what to record in addition to the commands: named arrays or places of the state or the io block, as they
+            are after each tick; for ``<population>.spikes`` the number of spikes of each neuron in each network step
+        encoded : arrays that are recorded in each tick before the network's steps
 
-        Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks a step; spikes ->
-        (ticks, network steps a tick, n, neurons) float32. Raises InputError for an unknown input and a wrong shape.
+        Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks in a step; spikes ->
+        (ticks, network steps in a tick, n, neurons) float32. Raises InputError for an unknown input and a wrong shape.
         """
         self._check_names(observations)
         given = {n: self._sequence(n, v) for n, v in observations.items() if n in self._data}
@@ -169,7 +169,7 @@ class Batch(Stepped):
         return array
 
     def _cells(self, name: str, value: Any) -> np.ndarray:
-        """(steps, n, repeat, cells), of an events input."""
+        """The encoder outputs of an events input, (steps, n, repeat, cells); raises InputError for another shape."""
         array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
         if array.shape[1:] != shape:
             rule = f"must be (steps, {', '.join(map(str, shape))}), what its encoder gave; give events by step"
@@ -178,17 +178,18 @@ class Batch(Stepped):
 
     # state ---------------------------------------------------------------------------------------------------
     def reset(self, rows: Rows = None) -> None:
-        """Back to the start, all rows or those of an index, a slice, a mask or a list of indices."""
+        """Reset all rows, or those of an index, a slice, a mask or a list of indices."""
         self._reset(... if rows is None else rows)
 
     def state(self, rows: Rows = None) -> np.ndarray:
-        """(rows, bytes) uint8, a copy: in each row what `Controller.state` is."""
+        """(rows, bytes) uint8, a copy: each row is what `Controller.state` returns."""
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a `state` of as many rows, or from one for all; ProgramError if it is another Program's."""
+        """Continue from a `state` with as many rows, or one row for all; raises ProgramError if it is of another
+        Program."""
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """The named array of every row, (n, ...), a live view; of a constant the one that all share, read-only."""
+        """A live view of the named array of every row, (n, ...); a constant is shared by all rows and read-only."""
         return self.bound.array(name)

@@ -1,4 +1,4 @@
-"""Controller: what everybody holds. A controller file, bound and ready to step.
+"""Controller: a controller file, compiled, bound and ready to step.
 
 >>> controller = Controller.load("cartpole.yaml")
 >>> action, _ = controller.predict(observation)
@@ -34,7 +34,7 @@ from .spaces import parts_of
 __all__ = ["Controller", "Stepped", "alone", "build_program"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-#: what is counted of an input, and of the guard -> which of its words has it
+#: name of a counter of an input, or of the guard -> its word
 OF_INPUT = {
     "clamped": encoders.CLAMPED, "rejected": encoders.REJECTED, "stale_ticks": encoders.STALE, "cut": encoders.CUT
 }  # fmt: skip
@@ -45,7 +45,7 @@ OF_GUARD = {
 
 
 def build_program(spec: ControllerSpec) -> Program:
-    """A controller file compiled for its own dt and period; raises DescriptionError, with the file's name in front."""
+    """Compile a controller file for its own dt and period; raises DescriptionError, with the file's name in front."""
     try:
         program = build(
             spec.network,
@@ -58,7 +58,7 @@ def build_program(spec: ControllerSpec) -> Program:
             reset_each_tick=spec.reset_each_tick,
         )
     except DescriptionError as error:
-        if error.path.startswith(("populations", "projections")):  # as the file says it
+        if error.path.startswith(("populations", "projections")):  # the path in the file
             error = error.within("network")
         raise error.in_file(spec.path) from None
     except MemoryError:
@@ -68,7 +68,7 @@ def build_program(spec: ControllerSpec) -> Program:
 
 
 def alone(method: Method) -> Method:
-    """A method that holds the ``_lock`` of its object: no other thread disturbs it."""
+    """A method that holds the ``_lock`` of its object, so that calls from several threads are serialised."""
 
     @functools.wraps(method)
     def locked(self: Any, *arguments: Any, **more: Any) -> Any:
@@ -79,7 +79,7 @@ def alone(method: Method) -> Method:
 
 
 class Stepped:
-    """What a `Controller` and a `snn_control.batch.Batch` have in common: the inputs and states of a bound Program.
+    """Common base of `Controller` and `snn_control.batch.Batch`: the inputs and states of a bound Program.
 
     Attributes
     ----------
@@ -137,11 +137,11 @@ class Stepped:
 class Controller(Stepped):
     """A Program with its state, stepped from Python.
 
-    One `step` is one tick (or ``repeat`` ticks, where the controller file says so): the same compiled tick,
-    bit for bit, that the real-time loop runs.
+    One `step` is one tick (or ``repeat`` ticks, if the controller file says so): the same compiled tick, bit for bit,
+    that the real-time loop runs.
 
-    Threads may share a controller: each call is done alone, so that a step has its own inputs and outputs; in which
-    order is up to the threads. Not while a loop runs it: that ticks without a look at anybody.
+    Threads may share a controller: calls are serialised, so that each step has its own inputs and outputs; their order
+    is up to the threads. It must not be stepped while a loop runs it, because the loop does not wait for the lock.
 
     Parameters
     ----------
@@ -160,30 +160,30 @@ class Controller(Stepped):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """From a controller file (.yaml), the name of one that ships with the package ("cartpole"), or a saved Program
-        (.npz); raises DescriptionError or ProgramError."""
+        """Load a controller file (.yaml), a shipped one by its name ("cartpole"), or a saved Program (.npz); raises
+        DescriptionError or ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
                 return cls(program, program.facts.repeat)
             except SnnControlError:
                 raise
-            except Exception as error:  # a description that was tampered with can be of any form
+            except Exception as error:  # a manipulated file can raise any exception
                 raise ProgramError(f"{path}: cannot be bound ({type(error).__name__}: {error})") from error
         return cls.from_spec(load_spec(controller_path(path)))
 
     @classmethod
     def from_spec(cls, spec: ControllerSpec) -> Controller:
-        """From a parsed controller file."""
+        """Make a controller from a parsed controller file."""
         return cls(build_program(spec), spec.repeat)
 
     # stepping ------------------------------------------------------------------------------------------------
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """One tick.
+        """Run one tick.
 
         observation : input name -> value ((size,) numbers), events ((n, 4) rows of t, x, y, p, or a tuple of the four
-            arrays), or None. An input that is None or absent did not arrive: its age grows by a period.
-            A whole t is in ns on the sensor's clock, a float one in seconds after the beginning of this tick.
+            arrays), or None. An input that is None or absent did not arrive: its age grows by a period. An integer t is
+            in ns on the sensor's clock, a float t in seconds after the beginning of this tick.
 
         Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
         """
@@ -215,13 +215,14 @@ class Controller(Stepped):
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[Any, None]:
-        """Action for a Gymnasium observation, after stable-baselines3: ``action, _ = controller.predict(obs)``.
+        """Action for a Gymnasium observation, with stable-baselines3's signature: ``action, _ =
+        controller.predict(obs)``.
 
-        A Dict observation is taken by name (``<name>_count`` gives the rows in use of an events input, keys that
-        are no inputs are left alone); an array is cut into the value inputs in their order, or into the required ones
-        alone where it has just as many numbers as these. The action is an int for one arg-max output, (n,) int64 for
-        several, else the (n,) float32 of all outputs in their order.
-        ``episode_start`` true resets first; ``state`` and ``deterministic`` mean nothing here.
+        A Dict observation is read by name (``<name>_count`` gives the rows in use of an events input, other keys are
+        ignored). An array is divided among the value inputs in their order, or among the required ones if it has
+        exactly as many numbers as these. The action is an int for one arg-max output, (n,) int64 for several, otherwise
+        the (n,) float32 of all outputs in their order. ``episode_start`` true resets first; ``state`` and
+        ``deterministic`` are ignored.
         """
         given = self.given(observation)
         with self._lock:
@@ -233,7 +234,7 @@ class Controller(Stepped):
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
 
     def given(self, observation: Any) -> dict[str, Any]:
-        """What `predict` gives to `step` for an observation: input name -> value or events."""
+        """The argument of `step` for an observation: input name -> value or events."""
         if isinstance(observation, Mapping):
             given = {name: observation[name] for name in self.inputs if name in observation}
             for name, spec in self.inputs.items():
@@ -258,7 +259,7 @@ class Controller(Stepped):
     # state ---------------------------------------------------------------------------------------------------
     @alone
     def reset(self, keep_learning: bool = False) -> None:
-        """Back to the start: the state a fresh controller has, but for the learned weights with ``keep_learning``."""
+        """Reset to the initial state; with ``keep_learning`` the learned weights are kept."""
         learned = [self.bound.array(f"{rule.title}.weights") for rule in self._rules] if keep_learning else []
         kept = [weights.copy() for weights in learned]
         self._reset(...)
@@ -270,23 +271,23 @@ class Controller(Stepped):
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
-        """Continue from a `state`; raises ProgramError where it is another Program's, or was changed."""
+        """Continue from a `state`; raises ProgramError if it is of another Program, or was changed."""
         self._restore(state, ...)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy or a pickle is a controller of its own that goes on from this one's state."""
+        """A copy or an unpickled object is a separate controller that continues from this one's state."""
         return _again, (type(self), self.program, self.repeat, self.state())
 
     def save_state(self, path: str | os.PathLike) -> None:
-        """Write `state`, and with it all learned weights, as .npz: whole or not at all."""
+        """Write `state`, and with it all learned weights, as .npz, atomically."""
         arrays = {"program": np.array(self.program.digest), "state": self.state()}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def load_state(self, path: str | os.PathLike) -> None:
-        """Continue from a file of `save_state`.
+        """Continue from a file that `save_state` wrote.
 
-        Raises ProgramError where it is another Program's (the controller file was changed, or dt, or a kernel), or
-        damaged; the controller is then as it was.
+        Raises ProgramError if it is of another Program (the controller file was changed, or dt, or a kernel), or
+        damaged; the controller is then unchanged.
         """
         try:
             with Arrays(path) as file:
@@ -302,10 +303,11 @@ class Controller(Stepped):
 
     # learning ------------------------------------------------------------------------------------------------
     def learning(self, on: bool, name: str | None = None) -> None:
-        """Switch the rules of a name, or all, on or off from the next tick on, also of a controller that a loop runs.
+        """Switch the rules with this name, or all, on or off from the next tick on, also while a loop runs the
+        controller.
 
-        A rule that is off changes nothing and costs next to nothing; switched on again it has forgotten its traces.
-        Raises InputError for no such rule.
+        A rule that is off changes nothing and costs almost nothing; when it is switched on again it starts with new
+        traces. Raises InputError if there is no such rule.
         """
         found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
         if not found:
@@ -315,13 +317,13 @@ class Controller(Stepped):
             self._control[LEARNING + k] = bool(on)
 
     def weights(self, pre: str, post: str, name: str | None = None) -> Any:
-        """A copy of the weights that a rule learns, as they are now.
+        """A copy of the current weights that a rule learns.
 
-        name : of the rule, where several projections from pre to post learn
+        name : of the rule, if several projections from pre to post learn
 
-        Returns (n_pre, n_post) float32 of a dense projection; of a sparse or one_to_one one the tuple (pre, post,
-        weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError where there is no
-        such projection, or more than one.
+        Returns (n_pre, n_post) float32 for a dense projection; for a sparse or one_to_one one the tuple (pre, post,
+        weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError if there is no such
+        projection, or more than one.
         """
         found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
         if len(found) != 1:
@@ -331,7 +333,7 @@ class Controller(Stepped):
 
     @alone
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """`weights` of a rule of the Program's facts."""
+        """`weights` for a rule of the Program's facts."""
         title = rule.title
         weights = self.bound.array(f"{title}.weights")
         if not rule.sparse:
@@ -343,18 +345,18 @@ class Controller(Stepped):
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
-        """The last command was the safe one, for a fault or its aftermath."""
+        """Whether the last command was the safe one, because of a fault or because too few valid ticks followed it."""
         return bool(self._guard[outputs.FAULTED])
 
     def release(self) -> None:
-        """An operator's release: the next tick, if it is valid, ends a fault; otherwise ask again."""
+        """Release a fault as an operator: the next tick ends it, if that tick is valid; otherwise call again."""
         self._control[RELEASE] += 1
 
     def restart(self) -> None:
-        """Let the network begin anew with the next tick, also that of a controller which a loop runs.
+        """Restart the network in the next tick, also while a loop runs the controller.
 
-        Membranes, currents, spikes under way and the traces of decoders and learning rules are as at the start. What
-        was learned, the inputs, the guard with the last command, the clock and what was counted stay.
+        Membranes, currents, spikes under way and the traces of decoders and learning rules are reset. Learned weights,
+        the inputs, the guard with the last command, the clock and all counters are kept.
         """
         self._control[RESTART] += 1
 
@@ -362,7 +364,8 @@ class Controller(Stepped):
     def spikes(self, population: str) -> np.ndarray:
         """(k,) uint32 ascending: neurons that fired in the last network step; `raster` has all steps of the tick.
 
-        population : or an input whose encoder's neurons spike. Raises InputError where there is no such one.
+        population : name of a population, or of an input whose encoder's neurons spike. Raises InputError for any
+            other.
         """
         end = int(self.bound.array("clock")[1])
         return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
@@ -372,8 +375,8 @@ class Controller(Stepped):
         """All spikes of the last tick, in order.
 
         Returns (step, neuron), each (k,) int64: the network step, counted from the reset (its time is step * dt), and
-        which neuron fired; once for each spike, where a neuron can fire several times in a step. With ``repeat`` > 1 it
-        is the last of the ticks of a `step`. Raises InputError as `spikes` does.
+        the neuron that fired, repeated if it fired several times in the step. With ``repeat`` > 1 only the last tick of
+        a `step` is covered. Raises InputError as `spikes` does.
         """
         ring, end = self._ring(population), int(self.bound.array("clock")[1])
         step, neuron, times = ring.read(max(0, end - self.program.steps), end)
@@ -381,10 +384,10 @@ class Controller(Stepped):
 
     @alone
     def values(self, population: str) -> np.ndarray:
-        """(n,) float32, a copy: membranes of a population as they are now; of a graded one they are its output.
+        """(n,) float32, a copy: the current membranes of a population; for a graded population they are its output.
 
-        population : or an input whose encoder has neurons. Raises InputError where there is no such one, or where its
-        neurons have no membrane.
+        population : name of a population, or of an input whose encoder has neurons. Raises InputError for any other,
+            and if its neurons have no membrane.
         """
         name = self._facts_of(population).name
         if f"{name}.v" not in self.program.names:
@@ -406,9 +409,9 @@ class Controller(Stepped):
 
     @alone
     def counters(self) -> dict[str, Any]:
-        """What was counted since the reset: ticks, spikes, synaptic operations, what the guard and inputs saw, and the
-        `workload` in NeuroBench's terms. Under ``learning`` whether each rule is on, and how many weights it visited.
-        """
+        """All counts since the reset: ticks, spikes, synaptic operations, those of guard and inputs, and the
+        `workload` in NeuroBench's terms. Under ``learning``: whether each rule is on, and how many weights it has
+        visited."""
         a, spiking = self.bound.array, self.program.facts.spiking
         return {
             "ticks": int(a("clock")[0]),
@@ -428,7 +431,7 @@ class Controller(Stepped):
         }
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
-        """What was counted of an input; ``filtered`` is what each filter removed of the events in the frame."""
+        """Counts of an input; ``filtered`` is how many of the events in the frame each filter has removed."""
         name, a = one.name, self.bound.array
         found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
         if f"{name}.replaced" in self.program.names:

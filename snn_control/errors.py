@@ -7,10 +7,10 @@ SnnControlError
 ├── InputError            a value given to a running controller has the wrong shape or type
 └── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
 
-`CacheWarning` is no error: it says why a start is slow, and how to make it faster.
+`CacheWarning` is not an error: it says why a start is slow, and how to make it faster.
 
-A message is one line: ``path = value: rule; fix``, without the value where there is none. The command line prints it
-and exits with code 2, or with 1 where it is a RuntimeFault.
+A message is one line: ``path = value: rule; fix``, without the value if there is none. The command line prints it
+and exits with code 2, or with 1 for a RuntimeFault.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
     "within",
 ]
 
-#: of an error about something that is not there, or cannot be read
+#: value of an error about something that is missing, or cannot be read
 NO_VALUE: Any = object()
 
 
@@ -52,7 +52,7 @@ class DescriptionError(SnnControlError, ValueError):
     Parameters
     ----------
     path : place of the value, e.g. ``inputs.camera.size[0]``
-    value : the value; `NO_VALUE` where there is none
+    value : the value; `NO_VALUE` if there is none
     rule : what must hold
     fix : how to correct it (optional)
     """
@@ -80,7 +80,8 @@ class DescriptionError(SnnControlError, ValueError):
 
 @contextmanager
 def within(prefix: str, *whole: str) -> Iterator[None]:
-    """A context: `DescriptionError.within`, but for an error whose path begins with one of ``whole``."""
+    """A context in which `DescriptionError.within` is applied to errors, except those whose path starts with one of
+    ``whole``."""
     try:
         yield
     except DescriptionError as error:
@@ -89,7 +90,8 @@ def within(prefix: str, *whole: str) -> Iterator[None]:
 
 @contextmanager
 def in_file(file: str, *whole: str) -> Iterator[None]:
-    """A context: `DescriptionError.in_file`, but for an error whose path begins with one of ``whole``."""
+    """A context in which `DescriptionError.in_file` is applied to errors, except those whose path starts with one of
+    ``whole``."""
     try:
         yield
     except DescriptionError as error:
@@ -109,7 +111,7 @@ class InputError(SnnControlError, ValueError):
 
 
 class RuntimeFault(SnnControlError, RuntimeError):
-    """A fault that only the running system can show."""
+    """A fault that only a running system can have."""
 
 
 class CacheWarning(UserWarning):
@@ -117,15 +119,15 @@ class CacheWarning(UserWarning):
 
 
 def how_to_install(extra: str) -> str:
-    """The command that brings an optional dependency."""
+    """The command that installs an optional dependency."""
     return f"pip install '.[{extra}]' in a checkout, else 'snn_control[{extra}]'"
 
 
 def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = SnnControlError) -> Any:
-    """The module of an optional dependency; where it is not installed, ``fault`` says so.
+    """The module of an optional dependency; raises ``fault`` with instructions if it is not installed.
 
     need : e.g. "a report needs Jinja2"
-    extra : of snn_control, which brings it
+    extra : the extra of snn_control that installs it
     """
     try:
         return importlib.import_module(module)
@@ -134,13 +136,13 @@ def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = 
 
 
 def nearest(word: Any, known: Any) -> str:
-    """``did you mean 'x'?`` or a list of what is known."""
+    """``did you mean 'x'?``, or a list of the known words."""
     known = [str(k) for k in known]
     return close_match(word, known) or f"known: {', '.join(known)}"
 
 
 def close_match(word: Any, known: Iterable[str]) -> str:
-    """``did you mean 'x'?``, or nothing."""
+    """``did you mean 'x'?``, or an empty text."""
     close = difflib.get_close_matches(str(word), list(known), 1)
     return f"did you mean '{close[0]}'?" if close else ""
 

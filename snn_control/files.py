@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and read without trusting the sizes that they declare.
+"""Files that are written atomically, and read without trusting the sizes that they declare.
 
-What reads raises OSError, whose ``strerror`` is the reason, or ValueError, whose text is: see `reason`.
+Functions that read raise OSError, whose ``strerror`` is the reason, or ValueError, whose text is: see `reason`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = [
 
 Write = Callable[[IO[bytes]], object]
 
-MOST_TEXT = 1 << 22  # bytes: of a controller file or a summary; large arrays are in .npz files
+MOST_TEXT = 1 << 22  # bytes, limit for a controller file or a summary; large arrays are in .npz files
 DEFLATED = 1032  # the largest ratio of unpacked to packed bytes in a deflated ZIP member
 
 
 def replace_file(path: str | os.PathLike, write: Write) -> None:
-    """``write(file)`` under a temporary name beside ``path``, flush it to the disk, then rename it."""
+    """Call ``write(file)`` for a temporary file beside ``path``, flush it to the disk, then rename it."""
     replace_files({path: write})
 
 
@@ -53,7 +53,7 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 @contextmanager
 def _naming(path: Path, always: bool = True) -> Iterator[None]:
-    """Errors of the system name the file that was meant, not the temporary one; or only those that name none."""
+    """Make errors of the system name the intended file, not the temporary one; or only errors that name no file."""
     try:
         yield
     except OSError as error:
@@ -81,7 +81,7 @@ def _part(path: Path, write: Write) -> Path:
 
 @contextmanager
 def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
-    """An OSError within it becomes a DescriptionError of ``name``, e.g. the option that gave the path."""
+    """Turn an OSError into a DescriptionError for ``name``, e.g. the option with the path."""
     try:
         yield
     except OSError as error:
@@ -89,12 +89,12 @@ def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
 
 
 def replace_text(path: str | os.PathLike, text: str) -> None:
-    """`replace_file` of a text, UTF-8."""
+    """`replace_file` with a text, UTF-8."""
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
 def open_file(path: str | os.PathLike) -> IO[bytes]:
-    """Open a file to read; a pipe or a device, which might never end, is refused as a folder is."""
+    """Open a file for reading; pipes and devices, which might never end, are refused like folders."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -128,7 +128,7 @@ def reason(error: Exception) -> str:
 class Arrays(Mapping[str, np.ndarray]):
     """The arrays of an .npz file, by name; no pickles, and never more memory than the file's bytes can fill.
 
-    To be used in ``with``; ``dict(arrays)`` reads all of them.
+    Use it in a ``with`` statement; ``dict(arrays)`` reads all arrays.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -162,9 +162,9 @@ class Arrays(Mapping[str, np.ndarray]):
 
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
-        """The bytes of an array, its shape and its type, which fit together; for what is read in pieces.
+        """The bytes of an array, its shape and its type, which are consistent; for arrays that are read in pieces.
 
-        Raises KeyError where there is no such array.
+        Raises KeyError if there is no such array.
         """
         info = self._members[name]
         with _as_value_error():
@@ -191,7 +191,7 @@ class Arrays(Mapping[str, np.ndarray]):
 
 @contextmanager
 def _as_value_error() -> Iterator[None]:
-    """Whatever zipfile, zlib and NumPy raise at bytes that are no arrays is a ValueError."""
+    """Turn all that zipfile, zlib and NumPy raise for bytes that are no arrays into ValueError."""
     try:
         yield
     except (OSError, ValueError):

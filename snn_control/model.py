@@ -1,4 +1,4 @@
-"""Model: a controller described in a few lines of Python, as PyNN's scripts do.
+"""Model: a controller described in a few lines of Python, in the manner of PyNN's scripts.
 
 >>> m = Model(dt=1e-3)
 >>> x = m.input("x", 4)
@@ -23,11 +23,11 @@ __all__ = ["Model"]
 
 
 class Model:
-    """Collects descriptions; `spec` and `controller` make something of them at any time.
+    """Collects descriptions; `spec` and `controller` can be called at any time.
 
     dt : step of the network [s]
     period : control period [s], a whole number of steps; None is one step
-    seed : of stochastic neurons
+    seed : seed of stochastic neurons
     """
 
     def __init__(self, dt: float, period: float | None = None, seed: int = 0) -> None:
@@ -39,29 +39,29 @@ class Model:
         self.guard = Guard()
 
     def input(self, name: str, size: int = 1, **more: Any) -> Input:
-        """A vector of ``size`` numbers; ``more`` as `ValueInput` has it (range, encoder, stale, ...)."""
+        """Add a vector of ``size`` numbers; ``more``: fields of `ValueInput` (range, encoder, stale, ...)."""
         self.inputs.append(ValueInput(name, size=size, **more))
         return self.inputs[-1]
 
     def events(self, name: str, size: tuple[int, int], **more: Any) -> Input:
-        """An event camera of (width, height) pixels; ``more`` as `EventsInput` has it."""
+        """Add an event camera of (width, height) pixels; ``more``: fields of `EventsInput`."""
         self.inputs.append(EventsInput(name, size=size, **more))
         return self.inputs[-1]
 
     def population(self, name: str, size: int, neuron: NeuronModel, **more: Any) -> Population:
-        """``size`` neurons; ``more`` as `Population` has it (bias, v_init)."""
+        """Add ``size`` neurons; ``more``: fields of `Population` (bias, v_init)."""
         self.populations.append(Population(name, size, neuron, **more))
         return self.populations[-1]
 
     def connect(self, pre: Any, post: Any, weights: Any = 1.0, connection: Any = "dense", **more: Any) -> Projection:
-        """Connections between two of what this model gave, or their names; ``more`` as `Projection` has it."""
+        """Connect two inputs, populations or their names; ``more``: fields of `Projection`."""
         pre, post = (getattr(end, "name", end) for end in (pre, post))
         self.projections.append(Projection(pre, post, weights, connection, **more))
         return self.projections[-1]
 
     def add(self, network: Network) -> Network:
-        """Take in the populations and projections of a network that is there already, e.g. `snn_control.nef.network`;
-        raises DescriptionError where it is none."""
+        """Add the populations and projections of an existing network, e.g. from `snn_control.nef.network`; raises
+        DescriptionError if it is not a Network."""
         if not isinstance(network, Network):
             raise DescriptionError("network", type(network).__name__, "must be a Network")
         self.populations += network.populations
@@ -71,11 +71,12 @@ class Model:
     def output(
         self, name: str, source: Any = None, weights: Any = None, tau: float = 0.02, size: int = 1, **more: Any
     ) -> Output:
-        """A command decoded from a population or an input, or its name: of spikes, rates [Hz] filtered with tau [s]
-        times weights; of graded neurons and inputs, their values times weights (default 1). Of an Ensemble, without
-        weights, what it represents. ``decoder=`` in ``more`` takes any other; the rest is as `Output` has it.
+        """Add a command decoded from a population or an input, or its name. From spikes: rates [Hz] filtered with tau
+        [s] times weights; from graded neurons and inputs: their values times weights (default 1); from an Ensemble
+        without weights: what it represents. ``decoder=`` in ``more`` replaces this; other fields in ``more`` are those
+        of `Output`.
 
-        Raises DescriptionError for a source that is not there, and for an Ensemble of another dt.
+        Raises DescriptionError for an unknown source, and for an Ensemble of another dt.
         """
         if "decoder" not in more:
             more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)
@@ -100,11 +101,11 @@ class Model:
         return SpikeDecoder(origin, weights, tau)
 
     def spec(self) -> ControllerSpec:
-        """What a controller file says."""
+        """The description, as a controller file would give it."""
         network = Network(tuple(self.populations), tuple(self.projections))
         inputs, outputs = tuple(self.inputs), tuple(self.outputs)
         return ControllerSpec(self.period, self.dt, inputs, network, outputs, self.guard, seed=self.seed)
 
     def controller(self) -> Controller:
-        """Compiled and ready to step; raises DescriptionError where something does not fit."""
+        """A compiled controller; raises DescriptionError if something does not fit."""
         return Controller.from_spec(self.spec())

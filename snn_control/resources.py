@@ -1,7 +1,7 @@
 """The controller files and launch files that ship with the package.
 
-They stand at the top level of the repository (``config/``, ``launch/``) and are installed to
-``share/snn_control`` of a prefix, as every ROS package does it. One look-up serves a checkout, an
+They are at the top level of the repository (``config/``, ``launch/``) and are installed to
+``share/snn_control`` of a prefix, like those of every ROS package. The same look-up works in a checkout, an
 editable install, a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
 """
 
@@ -16,7 +16,7 @@ from .errors import DescriptionError, close_match
 
 __all__ = ["DEFAULT_CONTROLLER", "DEFAULT_WORLD", "controller_path", "shipped", "shipped_names"]
 
-#: what is taken where no controller or no world is named
+#: used if no controller or no world is named
 DEFAULT_CONTROLLER, DEFAULT_WORLD = "pan_tilt", "sim_worlds:PanTiltTracking-v0"
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -49,7 +49,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
     Raises
     ------
-    DescriptionError : no such file; the message names the nearest one and those there are
+    DescriptionError : no such file; the message names the nearest one and the existing ones
     """
     names = (name,) if Path(name).suffix else (name + suffix, name)
     for share in _share_folders():
@@ -64,8 +64,8 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
 
 def controller_path(name: str | os.PathLike, argument: str = "controller") -> Path:
-    """A controller file by path, or by the name of a shipped one; raises DescriptionError, which names the ``argument``
-    that it was given as, for no such name."""
+    """A controller file by path, or a shipped one by name; raises DescriptionError, with the name of the
+    ``argument``, if there is no such file."""
     path = Path(name)
     if path.suffix or path.exists() or "/" in str(name):
         return path

@@ -1,4 +1,4 @@
-"""Whether a controller fits a Gymnasium environment: its inputs and outputs; Gymnasium itself is not needed."""
+"""Whether a controller's inputs and outputs fit a Gymnasium environment. Gymnasium itself is not needed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["as_actions", "check_action", "check_observation", "numbers_of", "par
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
-    """Raise DescriptionError where the outputs cannot be an action of ``space``.
+    """Raise DescriptionError if the outputs cannot be an action of ``space``.
 
-    outputs : name -> (how many numbers, how many actions where it is an arg-max output, else None)
-    space : a ``gymnasium.spaces.Space``, known by its attributes: Box, Discrete, MultiDiscrete, MultiBinary
+    outputs : name -> (number of values, number of actions of an arg-max output, otherwise None)
+    space : a ``gymnasium.spaces.Space``, recognised by its attributes: Box, Discrete, MultiDiscrete, MultiBinary
     """
-    if space.shape is None:  # of parts: Dict, Tuple, ...
+    if space.shape is None:  # a space with parts: Dict, Tuple, ...
         rule = f"must be one array, the environment takes {_short(space)}"
         raise DescriptionError("outputs", list(outputs), rule, "wrap it: gymnasium.wrappers.TransformAction")
     size = int(np.prod(space.shape, dtype=np.int64))
@@ -41,19 +41,19 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 
 
 def as_actions(numbers: np.ndarray, space: Any) -> list[Any]:
-    """What n controllers command, (n, k), as n actions of a space: of a Box arrays of its shape and dtype within its
-    bounds, which rounding can pass; of a Discrete whole numbers, of others arrays of them."""
+    """Commands (n, k) of n controllers as n actions of a space. For a Box: arrays of its shape and dtype, clipped to
+    its bounds, which rounding can exceed; for a Discrete whole numbers, for others arrays of whole numbers."""
     if not hasattr(space, "low"):
         return list(numbers.astype(np.int64).reshape(-1, *space.shape))
     numbers = numbers.astype(np.float32)
     whole = np.rint(numbers) if space.dtype.kind in "iu" else numbers
     actions = whole.astype(space.dtype).reshape(-1, *space.shape)
     np.clip(actions, space.low, space.high, out=actions)
-    return [actions[k, ...] for k in range(len(actions))]  # arrays, also where the shape is ()
+    return [actions[k, ...] for k in range(len(actions))]  # arrays, even if the shape is ()
 
 
 def _choices(space: Any, size: int) -> list[int]:
-    """How many actions each number of a whole-number space chooses among; empty for other spaces."""
+    """Number of actions for each element of a space of whole numbers; empty for other spaces."""
     first = np.ravel(getattr(space, "start", 0))
     if first.any():
         rule = "has actions that do not begin with 0, as those of argmax do"
@@ -66,10 +66,11 @@ def _choices(space: Any, size: int) -> list[int]:
 
 
 def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
-    """Raise DescriptionError where `Controller.predict` could not take an observation of ``space``.
+    """Raise DescriptionError if `Controller.predict` cannot take an observation of ``space``.
 
-    inputs : name -> what a Program's facts say of it (`snn_control.engine.facts.InputFacts`)
-    space : a ``gymnasium.spaces.Space``, known by its attributes; of a Dict the parts that are inputs are looked at
+    inputs : name -> facts of a Program on the input (`snn_control.engine.facts.InputFacts`)
+    space : a ``gymnasium.spaces.Space``, recognised by its attributes; of a Dict, only parts that are inputs are
+        checked
     """
     parts = getattr(space, "spaces", None)
     if isinstance(parts, Mapping):
@@ -95,8 +96,8 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
 
 
 def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
-    """Sizes of the inputs that an array of so many numbers is cut into: of all, else of the required ones alone;
-    empty where neither fits. ``inputs`` as in `check_observation`."""
+    """Sizes of the inputs among which an array of ``numbers`` numbers is divided: all inputs, otherwise only the
+    required ones; empty if neither fits. ``inputs`` as in `check_observation`."""
     required = {name: one for name, one in inputs.items() if one.required}
     for taken in (inputs, required):
         if all(one.kind == "value" for one in taken.values()):
@@ -107,7 +108,8 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
-    """Events beyond the sensor would be left out, tick after tick; 65535 stands for a place that is not known."""
+    """Refuse a space whose events may be beyond the sensor, where they would be ignored in every tick; 65535 means
+    that the size is not known."""
     high = np.asarray(getattr(space, "high", np.zeros((0, 4))))
     if high.ndim != 2 or high.shape[1] < 3 or not len(high):
         return
@@ -129,7 +131,7 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
 
 
 def numbers_of(space: Any) -> int | None:
-    """How many there are in an array, or in a tuple of arrays of one shape; None where it is neither."""
+    """Number of values in an array, or in a tuple of arrays of the same shape; None for other spaces."""
     if space.shape is not None:
         return int(np.prod(space.shape, dtype=np.int64))
     parts = getattr(space, "spaces", None)

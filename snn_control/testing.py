@@ -1,8 +1,8 @@
-"""The conformance test of kernels: a reference implementation gives the same bits, whatever the operands.
+"""The conformance test of kernels: a reference implementation must give the same bits for any operands.
 
-`check_kernel` is what our own kernels are tested with, and the kernels of plug-ins. A reference has the operands of its
-kernel's row, numbers and arrays, and does the same float32 operations in the same order, in plain NumPy. The rest are
-pieces of references and of random operands (`rng`, a size -> operands). ``docs/plugins.md`` has an example.
+`check_kernel` tests the kernels of snn_control and of plug-ins. A reference has the operands of its kernel's row,
+numbers and arrays, and does the same float32 operations in the same order, in plain NumPy. The other functions help to
+write references and random operands (`rng`, a size -> operands). ``docs/plugins.md`` has an example.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Operands = list[Any]
 References = Mapping[str, tuple[Callable[..., Any], Callable[[np.random.Generator, int], Operands]]]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
-#: what a kernel is tested with: around 64, the number of neurons whose flags are tested together, and small ones
+#: sizes for the tests: around 64, the number of neurons whose flags are tested together, and small ones
 SIZES = (1, 63, 64, 65, 130, *range(2, 21))
 SPECIAL = np.array(
     [0.0, -0.0, 1.0, -1.0, 1e-21, -1e-21, 1e-20, 1e-40, -1e-45, 3e38, -3e38, np.inf, -np.inf, np.nan], np.float32
@@ -40,12 +40,12 @@ SPECIAL = np.array(
 
 
 def slow(function: Callable) -> Callable:
-    """Run with overflow and invalid operations silent, as compiled code is."""
+    """Suppress warnings on overflow and invalid operations, which compiled code does not give either."""
     return np.errstate(all="ignore")(function)
 
 
 def check_kernel(name: str, references: References, runs: int = 72) -> None:
-    """Raises AssertionError where a kernel has no reference, or differs from it in one of ``runs`` random cases."""
+    """Raise AssertionError if a kernel has no reference, or differs from it in one of ``runs`` random cases."""
     assert name in references, f"kernel '{name}' has no reference implementation"
     for seed in range(runs):
         assert not (found := disagreement(name, references, seed, SIZES[seed % len(SIZES)])), found
@@ -53,10 +53,10 @@ def check_kernel(name: str, references: References, runs: int = 72) -> None:
 
 @slow
 def disagreement(name: str, references: References, seed: int, size: int) -> str:
-    """Run kernel and reference on the same random operands; what differs, or an empty text."""
+    """Run kernel and reference on the same random operands; returns what differs, or an empty text."""
     plain, case = references[name]
     operands = case(np.random.default_rng(seed), size)
-    expected = copy.deepcopy(operands)  # one memo: arrays that are shared stay shared
+    expected = copy.deepcopy(operands)  # one memo, so that shared arrays stay shared
     call_kernel(kernel(name).address, operands)
     plain(*expected)
     for k, (got, want) in enumerate(zip(operands, expected)):
@@ -66,7 +66,7 @@ def disagreement(name: str, references: References, seed: int, size: int) -> str
 
 
 def call_kernel(address: int, operands: Operands) -> None:
-    """Run a compiled kernel on a row of its own; arrays are changed in place."""
+    """Run a compiled kernel on a new row; arrays are changed in place."""
     row = np.zeros(WORDS, np.int64)
     row[0] = address
     for k, operand in enumerate(operands, 1):
@@ -75,7 +75,7 @@ def call_kernel(address: int, operands: Operands) -> None:
 
 
 def canonical(array: np.ndarray) -> bytes:
-    """The bytes of an array with every NaN alike (which NaN an operation gives is the processor's choice)."""
+    """The bytes of an array with all NaN made equal (which NaN an operation gives depends on the processor)."""
     array = array.copy()
     if array.dtype.kind == "f":
         array[np.isnan(array)] = np.nan
@@ -84,22 +84,22 @@ def canonical(array: np.ndarray) -> bytes:
 
 # pieces of references ------------------------------------------------------------------------------------------------
 def flush(x: np.float32) -> np.float32:
-    """x, or 0 where it is tiny or a NaN."""
+    """x, or 0 if it is tiny or NaN."""
     return x if abs(x) > TINY else ZERO
 
 
 def bounded(x: np.float32) -> np.float32:
-    """x, or 0 where it is huge, infinite or a NaN."""
+    """x, or 0 if it is huge, infinite or NaN."""
     return x if abs(x) < HUGE else ZERO
 
 
 def settle(x: np.float32) -> np.float32:
-    """`flush` and `bounded`: 0 where x is tiny, huge, infinite or a NaN."""
+    """`flush` and `bounded`: 0 if x is tiny, huge, infinite or NaN."""
     return x if TINY < abs(x) < HUGE else ZERO
 
 
 def exponential(x: np.float32) -> np.float32:
-    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, then 2^k; in float64 the function itself."""
+    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, times 2^k; in float64 the library's function."""
     if not x > f32(-87):
         return ZERO
     x = min(x, f32(88))
@@ -115,13 +115,13 @@ def exponential(x: np.float32) -> np.float32:
 
 
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """The bytes of the slot of step ``now - delay``."""
+    """The bytes of the slot that was written in step ``now - delay``."""
     first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
     return base.reshape(-1).view(np.uint8)[first:]
 
 
 def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.float32]]:
-    """(neuron, how many times) of those that fired."""
+    """(neuron, number of spikes) for the neurons that fired."""
     count = int(slot[:8].view(np.int64)[0])
     fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
     times = slot[multiplicity : multiplicity + 2 * count].view(np.uint16).tolist() if multiplicity else [1] * count
@@ -131,12 +131,12 @@ def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.fl
 def write_spikes(
     times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
-    """A spike list of this step from how often each neuron fired."""
+    """Write the spike list of this step from the number of spikes of each neuron."""
     fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
     slot[:8].view(np.int64)[0] = fired.size
     slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
-    if fired.size < len(times):  # the list's end
+    if fired.size < len(times):  # the number after the last index
         slot[HEADER + 4 * fired.size :][:4].view(np.uint32)[:] = 0
     if multiplicity:
         slot[multiplicity : multiplicity + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
@@ -149,7 +149,7 @@ def changed(w: np.float32, delta: np.float32, low: np.float32, high: np.float32)
 
 
 def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Whether the rule runs; what it remembers is cleared in the step in which it begins."""
+    """Whether the rule runs; in the step in which it is switched on, ``memory`` is cleared."""
     if switch[0] and not switch[1]:
         for array in memory:
             if not isinstance(array, int):
@@ -160,7 +160,7 @@ def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
 
 # random operands ------------------------------------------------------------------------------------------------
 def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
-    """float32 of that shape; ``special``: half of the time with NaNs, infinities, huge and tiny numbers among them."""
+    """float32 of that shape; ``special``: half of the time some are NaN, infinite, huge or tiny."""
     x = (scale * rng.standard_normal(shape)).astype(np.float32)
     if special and rng.random() < 0.5:
         x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
@@ -190,25 +190,25 @@ def clock_of(rng: np.random.Generator) -> np.ndarray:
 
 
 def counter_of() -> np.ndarray:
-    """int64[1], at 0."""
+    """A counter, int64[1], at 0."""
     return np.zeros(1, np.int64)
 
 
 def currents(rng: np.random.Generator, n: int) -> Operands:
-    """current, bias; sometimes they are one array."""
+    """current and bias, which are sometimes the same array."""
     bias = floats(rng, n)
     return [bias if rng.random() < 0.3 else floats(rng, n), bias]
 
 
 def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> Operands:
-    """(rows, 1) or (rows, n) float32, and how many a row; each row is a mean and a spread."""
+    """(rows, 1) or (rows, n) float32, and the numbers in a row; each row is given by a mean and a spread."""
     each = n if rng.random() < 0.4 else 1
     p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
     return [np.ascontiguousarray(p), each]
 
 
 def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Operands, Any]:
-    """flags, ring, stride, slots, clock, counter, many, refractory; and the waiting counters, or 0."""
+    """flags, ring, stride, slots, clock, counter, many, refractory; and the array of refractory steps left, or 0."""
     ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n, multiple)
     refractory = 0 if multiple else int(rng.choice([0, 1, 2, 3, 5]))
     flags = np.zeros(-(-n // 64) * 64, np.uint8)
@@ -218,7 +218,7 @@ def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Op
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:
-    """Of a learning rule: on, it was on in the last step, weights visited so far."""
+    """The switch of a learning rule: on, on in the last step, weights visited so far."""
     return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
 
 
@@ -228,5 +228,5 @@ def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def learned(rng: np.random.Generator, n_pre: int, n_post: int, low: float, high: float) -> np.ndarray:
-    """Weights within their bounds."""
+    """Random weights within their bounds."""
     return np.clip(floats(rng, n_pre, n_post, special=False), low, high).astype(np.float32)

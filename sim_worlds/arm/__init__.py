@@ -1,1 +1,1 @@
-"""An arm of two joints that follows a path with a load that it does not know."""
+"""An arm of two joints that follows a path with an unknown load."""

@@ -1,4 +1,4 @@
-"""Classical controllers of ``ArmUnknownLoad-v0``, with gains that know neither arm nor load."""
+"""Classical controllers of ``ArmUnknownLoad-v0``, whose gains depend on neither the arm nor its load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PD:
     note: ClassVar[str] = ""
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         error = observation["target_position"] - observation["joint_position"]
@@ -33,9 +33,9 @@ class PD:
 
 @dataclass
 class PID(PD):
-    """PD, and the integral of the error of angle, held where the torque is at its limit.
+    """PD plus the integral of the angle error, which is held while the torque is at its limit.
 
-    integral : times the stiffness [1/s]; with twice as much a load of 2.5 kg begins to swing
+    integral : in units of the stiffness [1/s]; with twice as much, a load of 2.5 kg starts to swing
     """
 
     label: ClassVar[str] = "PID"
@@ -44,7 +44,7 @@ class PID(PD):
     _sum: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def reset(self) -> None:
-        """Forget the integral."""
+        """Reset the integral."""
         self._sum = np.zeros(2)
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

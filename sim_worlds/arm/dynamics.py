@@ -11,22 +11,22 @@ from snn_control.engine.compile import compile_function
 __all__ = ["FASTEST", "STOPS", "acceleration", "compiled_move", "move"]
 
 LENGTHS = (0.4, 0.35)  # m, of upper arm and forearm
-MASSES = (2.0, 1.2)  # kg, in the middle of each
+MASSES = (2.0, 1.2)  # kg, in the middle of each link
 INERTIAS = (0.027, 0.0123)  # kg m^2, of slim rods around their middle
 FRICTION = 0.5  # N m s/rad, in each joint
 GRAVITY = 9.81  # m/s^2
-STOPS = 2.5  # rad, where a joint ends at rest
-FASTEST = 40.0  # rad/s, at which a joint is held
+STOPS = 2.5  # rad, where a joint is stopped
+FASTEST = 40.0  # rad/s, upper limit of a joint's speed
 
 
 @register_jitable
 def acceleration(q1, q2, v1, v2, u1, u2, load):
-    """Of both joints [rad/s^2], for angles [rad] (upwards from the horizontal, the elbow's from the upper arm), speeds
-    [rad/s], torques [N m] and a load in the hand [kg]: M(q) a = u - c(q, v) - g(q) - friction v."""
+    """Accelerations of both joints [rad/s^2], for angles [rad] (upwards from the horizontal, the elbow's from the
+    upper arm), speeds [rad/s], torques [N m] and a load in the hand [kg]: M(q) a = u - c(q, v) - g(q) - friction v."""
     l1, l2 = LENGTHS
     m1, m2 = MASSES
     i1, i2 = INERTIAS
-    far = 0.5 * m2 * l2 + load * l2  # kg m, of forearm and load around the elbow
+    far = 0.5 * m2 * l2 + load * l2  # kg m, first moment of forearm and load around the elbow
     near = 0.5 * m1 * l1 + (m2 + load) * l1
     m22 = i2 + 0.25 * m2 * l2 * l2 + load * l2 * l2
     m12 = m22 + l1 * far * math.cos(q2)
@@ -40,7 +40,7 @@ def acceleration(q1, q2, v1, v2, u1, u2, load):
 
 
 def move(state, u1, u2, load, dt):
-    """A step under held torques, by Runge-Kutta of fourth order; in place.
+    """One step with constant torques, by Runge-Kutta of fourth order; in place.
 
     state : (4,) float64, angles [rad] and speeds [rad/s]
     """

@@ -1,4 +1,4 @@
-"""An arm that follows a path of joint angles with a load that it does not know."""
+"""An arm that follows a path of joint angles with an unknown load."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .dynamics import FASTEST, STOPS, compiled_move
 __all__ = ["ArmUnknownLoadEnv"]
 
 STEP = 1e-3  # s
-LOADS = (0.5, 2.5)  # kg, from which an episode draws its own
-MIDDLE = np.array([-0.3, 0.8])  # rad, of the path
-WIDTH = 0.4  # rad, of each of its two sines a joint
+LOADS = (0.5, 2.5)  # kg, range of the load of an episode
+MIDDLE = np.array([-0.3, 0.8])  # rad, centre of the path
+WIDTH = 0.4  # rad, amplitude of each of the two sines of a joint
 FREQUENCIES = np.array([[0.15, 0.35], [0.25, 0.45]])  # Hz, of the sines of shoulder and elbow
 
 
 class ArmUnknownLoadEnv(gymnasium.Env):
-    """Follow a path of joint angles with a load that is another in each episode and that nobody says.
+    """Follow a path of joint angles with a load that changes from episode to episode and is not observed.
 
     An arm of two joints in a vertical plane: an upper arm of 0.4 m and 2 kg, a forearm of 0.35 m and 1.2 kg, 0.5 N m
     s/rad of friction in each joint, and in the hand a load of 0.5 to 2.5 kg. Shoulder and elbow each follow two sines
-    of 0.4 rad (0.15 and 0.35 Hz; 0.25 and 0.45 Hz) around -0.3 and 0.8 rad, with drawn phases. Angles are upwards, the
-    shoulder's from the horizontal, the elbow's from the upper arm. One step is 1 ms.
+    of 0.4 rad (0.15 and 0.35 Hz; 0.25 and 0.45 Hz) around -0.3 and 0.8 rad, with random phases. Angles count upwards,
+    the shoulder's from the horizontal, the elbow's from the upper arm. One step is 1 ms.
 
     ========== ==========================  ===================================================================
     Action     ``Box((2,))``               float64, torques of shoulder and elbow [N m], up to 60 and 30; clipped
@@ -51,8 +51,8 @@ class ArmUnknownLoadEnv(gymnasium.Env):
 
     Parameters
     ----------
-    load : [kg], in all episodes; None draws it
-    duration, scored_from : [s]
+    load : [kg], in all episodes; None draws it for each episode
+    duration, scored_from : length of an episode, and start of its score [s]
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it
@@ -82,7 +82,7 @@ class ArmUnknownLoadEnv(gymnasium.Env):
             raise DescriptionError("render_mode", render_mode, "must be None")
         self.load, self.scored_from, self.render_mode = load, scored_from, render_mode
         self.dt, self.steps = STEP, round(duration / STEP)
-        self.max_episode_steps = self.steps  # trainers need not cut its episodes
+        self.max_episode_steps = self.steps  # so that trainers need not cut its episodes
         self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
         angles, speeds = (spaces.Box(-limit, limit, (2,), np.float64) for limit in (STOPS, FASTEST))
         ends = {"position": angles, "velocity": speeds}
@@ -90,7 +90,7 @@ class ArmUnknownLoadEnv(gymnasium.Env):
             {f"{what}_{end}": box for what in ("joint", "target") for end, box in ends.items()}
         )
         self._move = compiled_move()
-        self._k = self.steps  # no episode has begun
+        self._k = self.steps  # no episode has started
 
     def baselines(self) -> dict[str, Any]:
         """PD and PID, by name; see `sim_worlds.core.World.baselines`."""
@@ -111,7 +111,7 @@ class ArmUnknownLoadEnv(gymnasium.Env):
         return observation, info
 
     def _judge(self) -> tuple[dict[str, np.ndarray], float, dict[str, Any]]:
-        """Observation, error and info of now."""
+        """Observation, error and info at present."""
         now = np.concatenate([self._state, self._path[self._k]])
         error = math.hypot(now[0] - now[4], now[1] - now[5])
         observation = {

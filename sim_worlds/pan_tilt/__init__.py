@@ -1,1 +1,1 @@
-"""A camera head that tracks a target by the events of its camera."""
+"""A camera head that tracks a target with the events of its camera."""

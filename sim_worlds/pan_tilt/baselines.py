@@ -1,11 +1,11 @@
 """Classical controllers of ``PanTiltTracking-v0``.
 
 Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and
-info of the world. Only ``TrueAngleP`` and ``TrueMotion`` look at where the target really is. Their gains are in
-``gains.json``, where ``benchmarks/pan_tilt.py --sweep`` writes those of the others.
+info of the world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target. The gains are in
+``gains.json``, to which ``benchmarks/pan_tilt.py --sweep`` writes those of the other controllers.
 
-Those ``of_events`` are made for the default camera of 128 x 128 pixels.
-Angles are positive to the left and upwards, as those of the joints.
+Controllers that are ``of_events`` are designed for the default camera of 128 x 128 pixels.
+Angles are positive to the left and upwards, like those of the joints.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueAngleP:
-    """Velocity proportional to the true angle between target and head: what a perfect eye would allow.
+    """Velocity proportional to the true angle between target and head, as with perfect vision.
 
     gain : [1/s]
     """
@@ -53,7 +53,7 @@ class TrueAngleP:
     gain: float
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
         error = info["target"] - observation["joint_position"]
@@ -62,15 +62,15 @@ class TrueAngleP:
 
 @dataclass
 class TrueMotion:
-    """The velocity and acceleration that the target really has, and proportional to what is left of the angle: a
-    teacher of controllers that only see events (``snn_control train --teacher TrueMotion``).
+    """The target's true velocity and acceleration, plus a term proportional to the remaining angle: a teacher for
+    controllers that only get events (``snn_control train --teacher TrueMotion``).
 
-    command = v + tau_lag a + p(e), with the target's velocity v and acceleration a, by differences of its places, and
-    the angle e that will be left when the command acts. p is ``gain`` e near 0, and far away no faster than can be
-    braked, with the square root of e.
+    command = v + tau_lag a + p(e), with the target's velocity v and acceleration a, from differences of its positions,
+    and the angle e that will be left when the command acts. p is ``gain`` e near 0; for large e it is limited to a
+    speed from which the head can brake, proportional to the square root of e.
 
     gain : [1/s]
-    brake : deceleration that is counted with [rad/s2], less where the target's own motion needs the servo
+    brake : assumed deceleration [rad/s2], less than the servo's because the target's own motion needs some of it
     """
 
     of_events: ClassVar[bool] = False
@@ -84,7 +84,7 @@ class TrueMotion:
         self.reset()
 
     def reset(self) -> None:
-        """The target is at rest until it was seen to move."""
+        """Assume a target at rest until it is seen to move."""
         self._time = math.inf
         self._before = self._velocity = np.zeros(2)
 
@@ -107,13 +107,13 @@ class TrueMotion:
 
 @dataclass
 class CentroidP:
-    """Velocity proportional to the mean place of the recent events.
+    """Velocity proportional to the mean position of the recent events.
 
     ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + few)``.
 
     gain : [1/s]
-    tau : how long an event counts [s]
-    few : events below which the mean is pulled to the middle
+    tau : time constant with which events are forgotten [s]
+    few : with fewer events than this the mean is pulled to the middle
     """
 
     of_events: ClassVar[bool] = True
@@ -144,11 +144,11 @@ class CentroidP:
 
 
 def gate(events, count, angle, x, y, radius, out):
-    """Sums over the events around a place.
+    """Sums over the events around a position.
 
     Parameters
     ----------
-    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are looked at
+    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     angle : (128,) float64, of a pixel
     x, y, radius : the gate [rad]
     out : (4,) float64: events within the gate, events in the ring of equal area around it, sums of the
@@ -170,25 +170,25 @@ def gate(events, count, angle, x, y, radius, out):
 
 @dataclass
 class GatedTracker:
-    """An alpha-beta tracker of the target's direction in the world, from the events around where it expects it.
+    """An alpha-beta tracker of the target's direction in the world, from the events around its expected position.
 
-    The estimate moves with its velocity; the joints' angles take the head's own motion away. Events within
-    the gate pull it, weighted with ``n / (n + few)``. Unless the gate holds more events than the ring around
-    it lately, the gate widens: that is how the target is found, and found again.
+    The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within
+    the gate pull it, weighted with ``n / (n + few)``. If the gate has recently held no more events than the
+    ring around it, it widens: so the target is found at the start, and after it was lost.
 
-    gain : of the command, on the angle between estimate and head [1/s]
-    feed_forward : of the command, on the estimate's velocity
-    radius, wider : of the gate [rad]; ``wider`` is added when nothing was seen lately
-    alpha, beta : correction of the place, and of the velocity [1/s, times 10 ms]
-    few : events
-    enough : recent excess of events from which on the gate is narrow; ``tau`` : what recent means [s]
+    gain : gain of the command for the angle between estimate and head [1/s]
+    feed_forward : gain of the command for the estimate's velocity
+    radius, wider : of the gate [rad]; ``wider`` is added if nothing was seen recently
+    alpha, beta : correction of the position, and of the velocity [1/s, times 10 ms]
+    few : number of events
+    enough : recent excess of events above which the gate is narrow; ``tau`` : time constant of "recent" [s]
     """
 
     of_events: ClassVar[bool] = True
     label: ClassVar[str] = "gated tracker"
     note: ClassVar[str] = ""
-    velocity_tau: ClassVar[float] = 2.0  # s, in which a velocity that no event confirms is forgotten
-    reach: ClassVar[float] = 0.52  # rad, the estimate stays in the field of view
+    velocity_tau: ClassVar[float] = 2.0  # s, in which a velocity that no event confirms decays
+    reach: ClassVar[float] = 0.52  # rad, limit that keeps the estimate in the field of view
 
     gain: float
     feed_forward: float
@@ -210,7 +210,7 @@ class GatedTracker:
         self.reset()
 
     def reset(self) -> None:
-        """The target is expected straight ahead, at rest."""
+        """Expect the target straight ahead, at rest."""
         self._place: list[float] | None = None
         self._velocity = [0.0, 0.0]
         self._excess = 0.0

@@ -1,4 +1,4 @@
-"""How the target of a tracking world moves: a path of directions, computed before the episode."""
+"""Motion of the target in a tracking world: a path of directions, computed before the episode."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 __all__ = ["AMPLITUDE", "MOTIONS", "target_path"]
 
-#: amplitude of the azimuth and of the elevation [rad], and how much faster the elevation moves
+#: amplitude of the azimuth and of the elevation [rad], and frequency of the elevation relative to the azimuth
 AMPLITUDE = (math.radians(40.0), math.radians(15.0))
 RATIO = (1.0, 1.3)
 
 
 def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """One sine an axis: azimuth at ``frequency``, elevation 1.3 times as fast, random phases."""
+    """One sine for each axis: azimuth at ``frequency``, elevation at 1.3 times that, random phases."""
     phase = rng.uniform(0.0, 2.0 * math.pi, 2)
     columns = [a * np.sin(2.0 * math.pi * frequency * r * t + p) for a, r, p in zip(AMPLITUDE, RATIO, phase)]
     return np.stack(columns, axis=1)
 
 
 def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Three sines an axis at 0.3 to 1 times its frequency, of equal amplitude, random phases."""
+    """Three sines for each axis at 0.3 to 1 times its frequency, of equal amplitude, random phases."""
     columns = []
     for amplitude, ratio in zip(AMPLITUDE, RATIO):
         slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)
@@ -34,7 +34,7 @@ def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> n
 def random_moves(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
     """Minimum-jerk moves between random directions, each half to one period long, some followed by a rest.
 
-    A move changes the azimuth by at least half its amplitude, so that no episode is an easy one.
+    A move changes the azimuth by at least half its amplitude, so that no episode is easy.
     """
     path = np.empty((t.size, 2))
     here = rng.uniform(-1.0, 1.0, 2) * AMPLITUDE
@@ -63,7 +63,7 @@ def target_path(motion: str, frequency: float, t: np.ndarray, rng: np.random.Gen
     motion : a key of ``MOTIONS``
     frequency : how fast [Hz]
     t : (n,) float64, ascending from 0 [s]
-    rng : draws phases, frequencies and places
+    rng : draws phases, frequencies and directions
 
     Returns
     -------

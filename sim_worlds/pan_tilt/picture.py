@@ -1,4 +1,4 @@
-"""The picture of a tracking world that a person can judge."""
+"""A picture of a tracking world for people."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def draw(
     Parameters
     ----------
     log_intensity : (rows, columns) float32
-    recent : (rows, columns) bool, pixels that reported lately; sign : uint8, what they reported (ON 1)
-    target : pixel x and y of its middle, and its depth (behind the camera if <= 0)
+    recent : (rows, columns) bool, pixels with a recent event
+    sign : (rows, columns) uint8, polarity of that event (ON 1)
+    target : pixel x and y of its centre, and its depth (behind the camera if <= 0)
     radius : of the ring [pixels]
 
     Returns

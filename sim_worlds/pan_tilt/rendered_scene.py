@@ -1,4 +1,4 @@
-"""What the head looks at, as bodies that PyBullet renders."""
+"""The scene in front of the head, as bodies that PyBullet renders."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from . import scene
 
 __all__ = ["RenderedScene"]
 
-WALL_RADIUS = 20.0  # m: far away, as the analytic one is
-AWAY = 2.0  # m, the ball, whose size gives it the angle of the disc
+WALL_RADIUS = 20.0  # m: far away, like the analytic wall
+AWAY = 2.0  # m, distance of the ball, whose size gives it the angle of the disc
 WALL_GREY = 0.2  # intensity of the wall's mean: a disc of log contrast 1.2 and its texture stay below white
 BALL = (16, 32)  # facets of the target in elevation and azimuth
 WALL = (24, 48)
 
 
 class RenderedScene:
-    """Wall and target in a physics client of their own: a textured sphere around the head, and a ball.
+    """Wall and target in a separate physics client: a textured sphere around the head, and a ball.
 
     Parameters
     ----------
     pinhole : the camera, with the limits of the analytic scene
-    every : steps a frame
-    egl : draw by the EGL plugin where it works
+    every : steps between frames
+    egl : draw with the EGL plugin if it works
     """
 
     def __init__(self, pinhole: Pinhole, every: int, egl: bool) -> None:
@@ -44,13 +44,13 @@ class RenderedScene:
         self._client: Client | None = None
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """The first picture of an episode; arguments as those of ``scene.render``."""
+        """The first picture of an episode; arguments as in ``scene.render``."""
         self.close()
         self._view[:] = view
         with silent(1, 2), tempfile.TemporaryDirectory() as folder:
             client = self._client = Client()
             self._renderer = Renderer(client.number, self._pinhole, egl=self._egl, **AMBIENT)
-            radius = AWAY * math.sin(view[4])  # it covers the angle that the disc covers
+            radius = AWAY * math.sin(view[4])  # it covers the same angle as the disc
             load_sphere(client, Path(folder), WALL, WALL_RADIUS, WALL_GREY * np.exp(wall), True)
             texture = WALL_GREY * np.exp(view[5] + ball_texture(*view[6:9]))
             ball = load_sphere(client, Path(folder), BALL, radius, texture, False)
@@ -63,7 +63,7 @@ class RenderedScene:
         return self._between.step()
 
     def close(self) -> None:
-        """End the physics client; may be called again."""
+        """Close the physics client; may be called repeatedly."""
         if self._client is not None:
             self._client.close()
 
@@ -77,9 +77,9 @@ class RenderedScene:
 def load_sphere(
     client: Client, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
 ) -> int:
-    """A textured sphere around the origin, seen from within or without; returns the number of its body."""
+    """A textured sphere around the origin, seen from within or from outside; returns the number of its body."""
     mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
-    mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin takes meshes from files only
+    mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin reads meshes only from files
     picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
     shape = client.createVisualShape(pybullet.GEOM_MESH, fileName=str(mesh), rgbaColor=(1, 1, 1, 1))
     body = client.createMultiBody(0, -1, shape)
@@ -88,21 +88,21 @@ def load_sphere(
 
 
 def turn(azimuth: float, elevation: float) -> np.ndarray:
-    """(3, 3) whose columns are forward, left and up of something that looks into a direction."""
+    """(3, 3) whose columns are forward, left and up of something that faces a direction."""
     ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
     return np.array([[ca * ce, -sa, -ca * se], [sa * ce, ca, -sa * se], [se, 0.0, ce]])
 
 
-#: light that comes from everywhere: the picture is the texture's
+#: ambient light only: the picture is the texture
 AMBIENT: dict[str, Any] = {"lightAmbientCoeff": 1.0, "lightDiffuseCoeff": 0.0, "lightSpecularCoeff": 0.0, "shadow": 0}
-#: log intensity of the wall's mean: the analytic scene has it at 0
+#: log intensity of the wall's mean, which is 0 in the analytic scene
 GREY = np.float32(math.log((WALL_GREY + FLOOR) / (1.0 + FLOOR)))
 
 
 def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
     """An OBJ file of facets whose texture is a map of azimuth and elevation.
 
-    All normals are the same: light of one direction falls on all facets alike.
+    All normals are equal, so that all facets are lit equally.
     """
     azimuth = np.linspace(-math.pi, math.pi, columns + 1)
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, rows + 1)
@@ -119,7 +119,7 @@ def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
 
 
 def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
-    """(128, 256) log intensity, about the pattern of the disc: a map of azimuth and elevation on the ball."""
+    """(128, 256) log intensity, similar to the pattern of the disc: a map of azimuth and elevation on the ball."""
     azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
     return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)

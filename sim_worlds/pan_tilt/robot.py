@@ -22,11 +22,11 @@ TORQUES = (100.0, 100.0)  # N m: the joints follow the servo exactly
 
 
 class Servo:
-    """Delay, lag, limits and stops: which velocity each joint has in the next step.
+    """Delay, lag, limits and stops of the servos: computes the velocity of each joint in the next step.
 
-    A command u takes effect ``delay`` after it was given. The velocity follows it as
+    A command u takes effect after ``delay``. The velocity follows it as
     ``v += clip((u - v) (1 - exp(-dt / tau_lag)), -a_max dt, a_max dt)``, which is exact for a first-order
-    lag and a command that holds for a step. A joint that would pass its stop ends at it, at rest.
+    lag and a command that is constant over a step. A joint that would pass its stop ends there, at rest.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Servo:
         self.reset()
 
     def reset(self) -> None:
-        """At rest, and no command on its way."""
+        """Reset to rest, without commands under way."""
         self.velocity = [0.0] * len(self.stops)
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 
     def step(self, command: Sequence[float], position: Sequence[float]) -> list[float]:
-        """Velocities of the joints in the step that begins now.
+        """Velocities of the joints in the step that starts now.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
-"""What the head looks at: a textured disc before a textured wall, drawn by formulas as log intensity.
+"""The scene in front of the head: a textured disc before a textured wall, computed as log intensity.
 
-The scene is a sphere of directions around the crossing of the pan and the tilt axis, so only angles
+The scene is a sphere of directions around the intersection of the pan and the tilt axis, so only angles
 matter. Directions follow REP-103: x forward, y left, z up; azimuth is positive to the left, elevation
 upwards. The image has x to the right and y down, and its middle is the optical axis (see ``Pinhole``).
 """
@@ -26,11 +26,11 @@ WIDEST = math.radians(60.0) + 1e-9  # field of view
 WAVELENGTH = math.radians(6.0)  # of the wall's texture
 DISC_WAVELENGTH = math.radians(3.0)  # of the target's texture
 
-#: the entries of ``view``, the numbers that ``render`` draws a picture from
+#: the entries of ``view``, the parameters of a picture for ``render``
 VIEW_NAMES = ("pan", "tilt", "azimuth", "elevation", "radius", "contrast", "texture", "phase_left", "phase_up")
 
-# atan(t) = t (A0 + A1 t^2 + A2 t^4) / (1 + B1 t^2 + B2 t^4 + B3 t^6), least maximum fit, error < 1.5e-5 rad
-# for |t| <= 2.9: a 600th of a pixel, and unlike libm's the loop over pixels becomes vector code
+# atan(t) = t (A0 + A1 t^2 + A2 t^4) / (1 + B1 t^2 + B2 t^4 + B3 t^6), minimax fit, error < 1.5e-5 rad for |t| <= 2.9:
+# a 600th of a pixel. With this formula the loop over pixels becomes vector code, unlike with libm's
 A0, A1, A2 = np.float32(0.99987729), np.float32(0.59206843), np.float32(0.04368744)
 B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.00237924)
 
@@ -53,14 +53,14 @@ def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
     noise = rng.standard_normal((ROWS, COLUMNS))
     fy, fx = np.fft.fftfreq(ROWS)[:, None], np.fft.rfftfreq(COLUMNS)[None, :]
     periods = np.hypot(fx, fy) * TEXELS * WAVELENGTH
-    periods[0, 0] = 1e-9  # the mean, which the filter takes away
+    periods[0, 0] = 1e-9  # the mean, which the filter removes
     spectrum = np.fft.rfft2(noise) * np.exp(-0.5 * (np.log(periods) / 0.5) ** 2)
     texture = np.fft.irfft2(spectrum, s=noise.shape)
     return (texture * (deviation / texture.std())).astype(np.float32)
 
 
 def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
-    """Where a direction appears in the image.
+    """The position of a direction in the image.
 
     Returns
     -------
@@ -78,14 +78,14 @@ def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevatio
 
 @register_jitable
 def to_camera(x, y, z, tilt):
-    """(forward, left, up) in the camera of a vector in the frame of the pan link."""
+    """(forward, left, up) in the camera for a vector in the frame of the pan link."""
     c, s = math.cos(tilt), math.sin(tilt)
     return x * c + z * s, y, z * c - x * s
 
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Where an image row ``up`` pixels above the axis looks at: column and row of the texture, (width,) float32."""
+    """Column and row of the texture, (width,) float32, that an image row ``up`` pixels above the axis shows."""
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
     row_0 = np.float32(0.5 * ROWS)
@@ -93,7 +93,7 @@ def wall_row(up, focal, pan, tilt, column, row):
     centre = np.float32(0.5 * (column.size - 1))
     c, s = math.cos(tilt), math.sin(tilt)
     h = up / focal
-    f = np.float32(c - h * s)  # forward and up in the frame of the pan link, the same along a row
+    f = np.float32(c - h * s)  # forward and up in the frame of the pan link, constant along a row
     u = np.float32(s + h * c)
     ff = f * f
     uu = u * u
@@ -111,7 +111,8 @@ def wall_row(up, focal, pan, tilt, column, row):
 
 @register_jitable
 def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
-    """The texture of the wall, bilinear, in every pixel: three short loops a row, two of them vector code."""
+    """Draw the texture of the wall, bilinear, in every pixel: three short loops for each row, two of them vector
+    code."""
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
     low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
@@ -134,7 +135,7 @@ def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
 
 @register_jitable
 def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, texture, phase_left, phase_up):
-    """The target, over what is there: a disc with an edge one pixel wide."""
+    """Draw the target over the picture: a disc with an edge one pixel wide."""
     # unit vectors towards the target, and to its left and up, in the camera
     ca, sa, ce, se = math.cos(azimuth - pan), math.sin(azimuth - pan), math.cos(elevation), math.sin(elevation)
     f, w, u = to_camera(ca * ce, sa * ce, se, tilt)
@@ -165,17 +166,17 @@ def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, t
 
 
 def render(picture, texture, focal, view, scratch, index):
-    """Draw what the camera sees.
+    """Draw the camera's view.
 
     Parameters
     ----------
     picture : (height, width) float32, log intensity, row y and column x; written
     texture : (512, 1024) float32, log intensity of the wall
     focal : focal length [pixels]
-    view : (9,) float64, see ``VIEW_NAMES``: five angles [rad] (the radius is the target's), log contrast
-        and amplitude of the texture of the target, two phases [rad]. Pan must lie within 1.5 rad and tilt
-        within 0.75 rad: the wall is not drawn beyond the poles and the seam behind the camera.
-    scratch : (6, width) float32; index : (width,) int32, scratch too
+    view : (9,) float64, see ``VIEW_NAMES``: five angles [rad] (the radius is the target's), log contrast and amplitude
+        of the texture of the target, two phases [rad]. Pan must be within 1.5 rad and tilt within 0.75 rad: the wall is
+        not drawn beyond the poles and the seam behind the camera.
+    scratch, index : (6, width) float32, (width,) int32; scratch memory
     """
     pan, tilt = min(max(view[0], -1.5), 1.5), min(max(view[1], -0.75), 0.75)
     draw_wall(picture, texture, focal, pan, tilt, scratch, index)
@@ -189,7 +190,7 @@ def compiled_render():
 
 
 def check_pinhole(pinhole: Pinhole) -> None:
-    """Raise DescriptionError for a camera beyond the angles for which the wall is drawn."""
+    """Raise DescriptionError for a camera with angles for which the wall is not drawn."""
     if pinhole.height > pinhole.width:
         raise DescriptionError("size", (pinhole.width, pinhole.height), "must not be higher than wide")
     if pinhole.view > WIDEST:
@@ -203,7 +204,7 @@ class AnalyticScene:
     ----------
     pinhole : the camera; see `check_pinhole`
 
-    ``reset``, ``step`` and ``close`` are those of `RenderedScene`.
+    ``reset``, ``step`` and ``close`` are as in `RenderedScene`.
     """
 
     def __init__(self, pinhole: Pinhole) -> None:
@@ -214,14 +215,14 @@ class AnalyticScene:
         self._render = compiled_render()
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """The first picture of an episode; arguments as those of `render`."""
+        """The first picture of an episode; arguments as in `render`."""
         self._wall = wall
         return self.step(view)
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """The picture one step later, (height, width) float32: an array that the next one overwrites."""
+        """The picture one step later, (height, width) float32: an array that the next call overwrites."""
         self._render(self._picture, self._wall, self._focal, view, *self._scratch)
         return self._picture
 
     def close(self) -> None:
-        """It holds nothing."""
+        """There is nothing to close."""

@@ -16,7 +16,7 @@ from .robot import STOPS, PanTilt
 __all__ = ["LOST", "TrackTarget"]
 
 LOST = math.radians(25.0)
-SCORE_FROM = 1.0  # s: the time before, in which the target is found, does not count
+SCORE_FROM = 1.0  # s: the time before is for finding the target, and does not count
 DISC_RADIUS = 0.11  # m
 DISC_TEXTURE = 0.3  # amplitude of the log intensity
 HEAD_START = math.radians(10.0)
@@ -35,13 +35,13 @@ class TrackTarget(Task):
     Parameters
     ----------
     robot : the head
-    motion, frequency, contrast : as those of `PanTiltTrackingEnv`
+    motion, frequency, contrast : as in `PanTiltTrackingEnv`
 
     Attributes
     ----------
     path : (steps + 1, 2) float64, azimuth and elevation of the target at each step of this episode [rad]
-    target : azimuth and elevation now [rad]
-    disc : radius [rad], log contrast, amplitude of the texture and two phases [rad], as ``scene.VIEW_NAMES`` has them
+    target : present azimuth and elevation [rad]
+    disc : radius [rad], log contrast, amplitude of the texture and two phases [rad], as in ``scene.VIEW_NAMES``
     """
 
     def __init__(self, robot: PanTilt, motion: str, frequency: float, contrast: float) -> None:
@@ -80,7 +80,7 @@ class TrackTarget(Task):
         return -error, False, {"error": error, "target": np.array(self.target), "lost": lost}
 
     def score(self) -> dict[str, float]:
-        """``rms_error`` [rad] and ``lost``, a share of the steps; of no step that counts: nothing."""
+        """``rms_error`` [rad] and ``lost``, a share of the steps; empty if no step counts."""
         if not self._counted:
             return {}
         return {

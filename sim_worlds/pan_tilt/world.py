@@ -1,4 +1,4 @@
-"""A camera head that keeps a moving target in the middle of what an event camera sees."""
+"""A camera head that keeps a moving target in the middle of its event camera's view."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["PanTiltTrackingEnv"]
 
 STEP = 1e-3  # s
 SCENES = ("analytic", "rendered", "rendered_egl")
-LARGEST = 2048  # columns and rows of the camera: a step takes some 40 ms
-SHOWN = 20  # steps that an event stays in the rendered picture
+LARGEST = 2048  # columns and rows of the camera: a step takes about 40 ms
+SHOWN = 20  # steps for which an event is shown in the rendered picture
 
 
 class HeadCamera(EventSensor):
-    """The event camera in the head, before wall and target.
+    """The event camera in the head, in front of wall and target.
 
     background : standard deviation of the wall's log intensity
     """
@@ -50,14 +50,13 @@ class HeadCamera(EventSensor):
 class PanTiltTrackingEnv(World):
     """Track a disc with a pan-tilt head from the events of a camera.
 
-    An event camera of 60 degrees, 128 x 128 pixels if nothing else is said, sits in the crossing of a pan
-    and a tilt axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall.
-    When the head moves, the wall produces many more events than the disc does, and a perfectly tracked disc
-    falls silent.
+    An event camera with 60 degrees and by default 128 x 128 pixels is at the intersection of a pan and a tilt
+    axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall. When the head
+    moves, the wall produces many more events than the disc does, and a perfectly tracked disc produces none.
 
     One step is 1 ms. Frames are those of REP-103: pan and azimuth are positive to the left, tilt and
-    elevation upwards. In the image x goes to the right and y down, so a target right of the middle asks
-    for a negative pan velocity and one below it for a negative tilt velocity.
+    elevation upwards. In the image x points to the right and y down, so a target right of the middle needs
+    a negative pan velocity and one below it a negative tilt velocity.
 
     ========== ==========================  ===================================================================
     Action     ``Box(-6, 6, (2,))``        float32, velocity commands of pan and tilt [rad/s]; clipped
@@ -76,13 +75,13 @@ class PanTiltTrackingEnv(World):
     ``joint_velocity``  ``Box((2,))``              float64, pan and tilt [rad/s]
     =================== ========================== ===========================================================
 
-    **Camera**: log intensity, contrast threshold 0.2 with 3 % mismatch a pixel, refractory time 1 ms,
-    times interpolated within the step, 0.1 Hz of noise a pixel; other kinds by ``camera``.
+    **Camera**: log intensity, contrast threshold 0.2 with 3 % mismatch between pixels, refractory time 1 ms,
+    times interpolated within the step, 0.1 Hz of noise for each pixel; other kinds by ``camera``.
 
     **Reward**: minus the angle between the optical axis and the target [rad].
 
-    **Start**: the head looks up to 10 degrees beside the target, at rest, and the camera has seen this
-    picture for long. Phases, distance, textures, thresholds and noise come from the seed of ``reset``.
+    **Start**: the head points up to 10 degrees beside the target, at rest, and the camera has adapted to
+    this picture. Phases, distance, textures, thresholds and noise come from the seed of ``reset``.
 
     **End**: never terminated; truncated after ``duration``.
 
@@ -97,12 +96,12 @@ class PanTiltTrackingEnv(World):
     motion : ``sinusoid``, ``sum_of_sines`` or ``random``
     contrast : log intensity of the disc against the wall's mean; negative for a dark disc
     duration : of an episode [s]
-    capacity : events a step that an observation holds
-    size : width and height of the camera [pixels], at most 2048, not higher than wide; it sees 60 degrees across
+    capacity : most events of a step in an observation
+    size : width and height of the camera [pixels], at most 2048, not higher than wide; its width covers 60 degrees
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
-    scene : ``analytic``: a formula gives a picture every step. ``rendered``: PyBullet's TinyRenderer draws a ball
-        before a textured sphere; ``rendered_egl``: its EGL plugin does, where it works
-    frame_rate : of a rendered scene [Hz], rounded to whole steps; what the camera sees is one frame late
+    scene : ``analytic``: a formula computes a picture for every step. ``rendered``: PyBullet's TinyRenderer draws a
+        ball before a textured sphere; ``rendered_egl``: its EGL plugin does, if it works
+    frame_rate : of a rendered scene [Hz], rounded to whole steps; the camera's pictures are one frame late
     render_mode : None or ``rgb_array``: the picture, the events of the last 20 ms (ON orange, OFF blue),
         a cross at the optical axis and a ring around the target
     """
@@ -165,7 +164,7 @@ class PanTiltTrackingEnv(World):
         super().__init__(client, robot, task, [self._camera], dt=STEP, duration=duration, render_mode=render_mode)
 
     def baselines(self) -> dict[str, Any]:
-        """Those that look at events are made for the default size and scene."""
+        """The classical controllers; those that use events are designed for the default size and scene."""
         from .baselines import BASELINES, load
 
         return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}

@@ -1,1 +1,1 @@
-"""Simulated sensors: pictures of analytic scenes, and what an event camera makes of them."""
+"""Simulated sensors: pictures of analytic scenes, and the events that a camera gives for them."""

@@ -1,4 +1,4 @@
-"""What kind of event camera: its thresholds, its speed and its noise."""
+"""Models of event cameras: their thresholds, speed and noise."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["PRESETS", "CameraModel", "camera_model"]
 
 @dataclass(frozen=True)
 class CameraModel:
-    """An event camera as ESIM (Rebecq, Gehrig and Scaramuzza 2018) and v2e (Hu, Liu and Delbruck 2021) describe it.
+    """An event camera with the effects in ESIM (Rebecq, Gehrig, Scaramuzza 2018) and v2e (Hu, Liu, Delbruck 2021).
 
-    Intensities are natural logarithms. A number of 0 switches its effect off.
+    Intensities are natural logarithms. A value of 0 switches an effect off.
 
     threshold_on, threshold_off : change of log intensity that is reported as brighter, and as darker
-    sigma : standard deviation of a pixel's two thresholds, drawn once and apart [log intensity]; none is below 0.01
+    sigma : standard deviation of a pixel's two thresholds, drawn once and independently [log intensity]; at least 0.01
     refractory : least time between two events of a pixel [s]
     cutoff : of the pixels' first-order low-pass where the intensity is ``white`` or more [Hz]; proportional to the
         intensity below it, down to 0.07 of it; 0: infinitely fast pixels
-    white : log intensity from which on a pixel is as fast and as quiet as it gets
-    leak : rate of ON events of a pixel that sees no change [Hz]; leak_spread : its relative standard deviation
-        between pixels
+    white : log intensity above which a pixel becomes neither faster nor less noisy
+    leak : rate of ON events of a pixel without changes [Hz]; leak_spread : its relative standard deviation between
+        pixels
     shot : rate of noise events of a dark pixel, half of them ON [Hz]
-    shot_bright : this rate where the intensity is ``white`` or more, as a part of ``shot``; 1: the same everywhere
+    shot_bright : this rate at an intensity of ``white`` or more, as a share of ``shot``; 1: equal everywhere
     """
 
     threshold_on: float = 0.2
@@ -62,8 +62,8 @@ class CameraModel:
                 raise DescriptionError(f"camera.{name}", value, f"must be from {low:g} to {high:g}")
 
 
-#: "clean": thresholds and nothing else. "default": that of the pan-tilt world. "noisy": v2e's preset of that name
-#: (its spread of the leak is a tenth of a decade), with the refractory time that v2e has if none is given
+#: "clean": only thresholds. "default": that of the pan-tilt world. "noisy": v2e's preset of that name
+#: (its spread of the leak is a tenth of a decade), with v2e's default refractory time
 PRESETS = {
     "clean": CameraModel(),
     "default": CameraModel(sigma=0.006, refractory=1e-3, shot=0.1),
@@ -74,7 +74,7 @@ PRESETS = {
 
 
 def camera_model(camera: str | CameraModel) -> CameraModel:
-    """A model as it is, or the preset of this name; raises DescriptionError."""
+    """The given model, or the preset of this name; raises DescriptionError."""
     if isinstance(camera, CameraModel):
         return camera
     if not isinstance(camera, str) or camera not in PRESETS:

@@ -1,11 +1,11 @@
-"""An event camera: what the pixels report when the log intensity changes.
+"""An event camera: the events of its pixels when the log intensity changes.
 
 Between two pictures the log intensity of a pixel is a straight line. A low-pass follows it, the faster the brighter
 it is. Whenever the result is a threshold away from the pixel's reference, the reference moves by that threshold and
 the pixel reports the sign and the time of the crossing, interpolated within the step. Leakage moves the reference
-down all the while, which reads as a slow brightening; shot noise adds events of either sign, more of them in the
-dark. Then, in the order of time, a pixel that reported less than a refractory time ago stays silent; its reference
-has moved all the same, as that of a pixel whose report is lost.
+down continuously, which appears as a slow brightening; shot noise adds events of either sign, more of them in the
+dark. Finally, in the order of time, events of a pixel within a refractory time of its last event are removed; its
+reference has moved nevertheless, as if the event had been lost.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .pixels import NEVER, RADIX, STATE, compiled_columns, compiled_observe, com
 
 __all__ = ["EventCamera"]
 
-LARGEST = 8192  # pixels a side
-LONGEST = 2.0  # s, whose nanoseconds are an int32
+LARGEST = 8192  # pixels of a side
+LONGEST = 2.0  # s, because nanoseconds are stored as int32
 
 
 class EventCamera:
@@ -31,8 +31,8 @@ class EventCamera:
     ----------
     size : width and height [pixels]
     model : a CameraModel, or the name of a preset: clean, default, noisy
-    period : time between pictures [s]; ``advance`` may be given another one
-    capacity : events of a step that ``observe`` delivers; the rest is dropped and counted
+    period : time between pictures [s]; ``advance`` can override it
+    capacity : events of a step that ``observe`` returns; the rest is dropped and counted
     """
 
     def __init__(
@@ -73,33 +73,33 @@ class EventCamera:
     def _set_period(self, period: float) -> None:
         if not 1e-6 <= period <= LONGEST:
             raise DescriptionError("period", period, f"must be from 1e-06 to {LONGEST:g} s")
-        if self.model.shot * self.size[0] * period > 500:  # exp(-500) is a float64
+        if self.model.shot * self.size[0] * period > 500:  # exp(-500) still fits float64
             rule = f"must give at most 500 events a row of {self.size[0]} pixels in a step of {period:g} s"
             raise DescriptionError("camera.shot", self.model.shot, rule, "take smaller steps")
         self.clock[2] = round(period * 1e9)
 
     @property
     def reference(self) -> np.ndarray:
-        """(height, width) float32, log intensity from which a pixel measures the change."""
+        """(height, width) float32, log intensity relative to which a pixel measures changes."""
         return self.state[1 if self.model.cutoff else 0] - self.state[2]
 
     @property
     def thresholds(self) -> tuple[np.ndarray, np.ndarray]:
-        """(height, width) float32 each, of ON and of OFF."""
+        """(height, width) float32 each, for ON and OFF."""
         return self.state[3].copy(), self.state[4].copy()
 
     @property
     def time(self) -> int:
-        """Of the last picture, since the one of ``reset`` [ns]."""
+        """Time of the last picture, since that of ``reset`` [ns]."""
         return int(self.clock[1])
 
     def reset(self, picture: np.ndarray, seed: int) -> None:
-        """A new camera that has looked at ``picture`` for long.
+        """Start a new camera that has adapted to ``picture``.
 
         Parameters
         ----------
         picture : (height, width) float32, log intensity
-        seed : whole number from 0 to 2^64 - 1; from it come thresholds, leakage and all noise to come
+        seed : whole number from 0 to 2^64 - 1, for thresholds, leakage and all future noise
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
             raise DescriptionError("seed", seed, "must be a whole number from 0 to 2^64 - 1")
@@ -113,7 +113,7 @@ class EventCamera:
         self.state[3] = np.maximum(m.threshold_on + m.sigma * on, 0.01)
         self.state[4] = np.maximum(m.threshold_off + m.sigma * off, 0.01)
         self.state[5] = m.leak * np.maximum(1.0 + m.leak_spread * leak, 0.0) * self.state[3]
-        # a leaking pixel is anywhere between two events, one that does not leak has stayed where it was
+        # a leaking pixel is at a random point between two events; one that does not leak has kept its reference
         self.state[2] = rng.random(shape) * self.state[3] if m.leak else 0.0
         self._key = np.uint64(rng.integers(0, 2**64, dtype=np.uint64))
         self.last[:] = NEVER
@@ -122,7 +122,7 @@ class EventCamera:
         self._set_period(self.period)
 
     def _checked(self, picture: np.ndarray) -> np.ndarray:
-        picture = np.ascontiguousarray(picture)  # no copy where it is so already
+        picture = np.ascontiguousarray(picture)  # no copy if it is contiguous
         width, height = self.size
         if picture.shape != (height, width) or picture.dtype != np.float32:
             raise InputError(f"picture: must be ({height}, {width}) float32, is {picture.shape} {picture.dtype}")
@@ -150,18 +150,18 @@ class EventCamera:
         return result >> 32, result & 0xFFFFFFFF
 
     def observe(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
-        """The events since the picture before, ``period`` ago, as rows.
+        """The events since the previous picture, ``period`` ago, as rows.
 
         Parameters
         ----------
-        picture : (height, width) float32, log intensity now
+        picture : (height, width) float32, present log intensity
 
         Returns
         -------
-        events : (capacity, 4) float32, a new array: t [s] after the picture before, x, y, polarity (ON 1),
-            ascending in t; zeros after the last
-        count : events in it
-        dropped : events that did not fit
+        events : (capacity, 4) float32, a new array: t [s] after the previous picture, x, y, polarity (ON 1), ascending
+            in t; zeros after the last
+        count : number of events in it
+        dropped : number of events that did not fit
         """
         events = np.zeros((self.capacity, 4), np.float32)
         n, lost = self._step(picture)
@@ -170,17 +170,17 @@ class EventCamera:
         return events, count, lost + n - count
 
     def advance(self, picture: np.ndarray, period: float | None = None) -> tuple[Events, int]:
-        """The events since the picture before, as columns.
+        """The events since the previous picture, as columns.
 
         Parameters
         ----------
-        picture : (height, width) float32, log intensity now
-        period : time since the picture before, if it is not the camera's own [s]
+        picture : (height, width) float32, present log intensity
+        period : time since the previous picture, if it is not the camera's own [s]
 
         Returns
         -------
         events : t [ns] after ``reset``, ascending
-        dropped : crossings that did not fit: more than four a pixel in one step
+        dropped : number of crossings that did not fit: more than four for each pixel in one step
         """
         self._set_period(self.period if period is None else period)
         start = self.time

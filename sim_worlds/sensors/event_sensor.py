@@ -16,9 +16,9 @@ __all__ = ["EventSensor"]
 class EventSensor(ABC):
     """Observes the events of each step as ``<name>`` and ``<name>_count``, see `EventCamera.observe`.
 
-    A derived class draws what the camera sees. ``picture`` is the newest: (height, width) float32, log intensity.
+    A derived class draws the camera's view. ``picture`` is the newest: (height, width) float32, log intensity.
 
-    scene : what it is drawn with; ``close()`` ends it
+    scene : draws the pictures; it is closed with ``close()``
     """
 
     def __init__(self, camera: EventCamera, scene: Any, name: str = "camera") -> None:
@@ -32,16 +32,16 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """The ``picture`` of now, a step after the one before; with ``rng`` the first one of a new episode."""
+        """The present ``picture``, one step after the last; with ``rng`` the first picture of a new episode."""
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Begin an episode, after robot and task have: the camera has seen the first picture for long."""
+        """Start an episode, after robot and task have: the camera has adapted to the first picture."""
         self.picture = self.draw(rng)
         self.camera.reset(self.picture, int(rng.integers(2**63)))
         self._seen = np.zeros((self.camera.capacity, 4), np.float32), 0, 0
 
     def step(self) -> None:
-        """See what robot and task are a step later."""
+        """Process the picture of a step, after robot and task have moved."""
         self.picture = self.draw(None)
         self._seen = self.camera.observe(self.picture)
 

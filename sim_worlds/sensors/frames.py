@@ -1,4 +1,4 @@
-"""Frames with times, as those of a video, through an event camera."""
+"""An event camera that sees frames with times, such as those of a video."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .intensity import log_intensity
 
 __all__ = ["GAMMA", "simulate"]
 
-GAMMA = 2.2  # of what is meant for a screen (ITU-R BT.1886 and sRGB come near it)
+GAMMA = 2.2  # of pictures for screens (ITU-R BT.1886; sRGB is similar)
 
 
 def simulate(
@@ -26,23 +26,23 @@ def simulate(
     step: float = 1e-3,
     gamma: float = GAMMA,
 ) -> Iterator[tuple[Events, int]]:
-    """The events of a camera that looks at frames, one after the other; the first is what it has seen for long.
+    """The events of a camera that sees frames one after another, and has adapted to the first.
 
-    Between two frames the log intensity is a straight line, cut into equal steps of at most ``step``: of its length
-    depend the low-pass, which takes the intensity as constant in a step, and nothing else.
+    Between two frames the log intensity is a straight line, divided into equal steps of at most ``step``. Only the
+    low-pass depends on its length, because it takes the intensity as constant in a step.
 
     Parameters
     ----------
     frames : (time [s], picture); times ascend. A picture is uint8, (height, width) grey or (height, width, 3) RGB,
         or float32 (height, width): log intensity, taken as it is
     model : a CameraModel or the name of a preset
-    seed : of thresholds and noise
+    seed : seed of thresholds and noise
     step : longest time between the camera's pictures [s]
     gamma : of uint8 pictures: intensity = (value / 255) ** gamma
 
     Yields
     ------
-    events between one frame and the next, t [ns] counted from the first frame; and crossings that were dropped
+    events between one frame and the next, t [ns] counted from the first frame; and the number of dropped crossings
 
     Raises InputError for times that do not ascend, pauses of more than 1000 s, or pictures of another size or kind.
     """
@@ -67,7 +67,7 @@ def simulate(
 def _between(
     camera: EventCamera, before: np.ndarray, picture: np.ndarray, until: int, step: float
 ) -> tuple[Events, int]:
-    """The events up to ``picture``, which comes at ``until`` [ns]."""
+    """The events up to ``picture``, whose time is ``until`` [ns]."""
     left = until - camera.time
     steps = math.ceil(left / (step * 1e9) - 1e-6)
     parts, lost = [], 0

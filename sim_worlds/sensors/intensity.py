@@ -1,4 +1,4 @@
-"""From the numbers of a picture to log intensity."""
+"""Conversion of pixel values to log intensity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from snn_control.errors import InputError
 
 __all__ = ["FLOOR", "log_intensity"]
 
-#: added to an intensity from 0 to 1: the light in which a pixel sees black. With it, the steps of 8 bits stay below a
+#: added to an intensity from 0 to 1, as the light with which a pixel sees black: it keeps the steps of 8 bits below a
 #: threshold of 0.2
 FLOOR = 0.02
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (ITU-R BT.709)

@@ -1,4 +1,4 @@
-"""Moving patterns whose events can be counted by hand: for tests, and for a first look at a camera."""
+"""Moving patterns whose events can be counted by hand: for tests and first experiments with a camera."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ class Grating:
     """``L = mean + amplitude * sin(2 pi (u / wavelength - frequency t))``, u along ``direction``.
 
     size : width and height [pixels]
-    amplitude : of the log intensity; wavelength : [pixels]; frequency : periods a second that pass a pixel [Hz]
+    amplitude : of the log intensity
+    wavelength : [pixels]
+    frequency : periods that pass a pixel in a second [Hz]
     direction : of the motion, 0 to the right, pi / 2 down [rad]
     """
 
@@ -27,7 +29,7 @@ class Grating:
     mean: float = 0.0
 
     def phase(self) -> np.ndarray:
-        """(height, width) float64, of a pixel at t = 0 [rad]."""
+        """(height, width) float64, phase of a pixel at t = 0 [rad]."""
         x, y = np.meshgrid(np.arange(self.size[0]), np.arange(self.size[1]))
         return 2.0 * math.pi * (x * math.cos(self.direction) + y * math.sin(self.direction)) / self.wavelength
 
@@ -39,11 +41,13 @@ class Grating:
 
 @dataclass(frozen=True)
 class Bar:
-    """An upright bar that moves to the right over a ground of log intensity 0, and comes back on the left.
+    """A vertical bar that moves to the right over a background of log intensity 0, and returns on the left.
 
     size : width and height [pixels]
-    contrast : its log intensity; width : of the bar [pixels]; speed : [pixels/s]
-    edge : over which an edge rises [pixels]
+    contrast : log intensity of the bar
+    width : of the bar [pixels]
+    speed : [pixels/s]
+    edge : width of its edges [pixels]
     """
 
     size: tuple[int, int]

@@ -1,4 +1,4 @@
-"""The compiled part of the event camera: what its pixels do between two pictures."""
+"""The compiled part of the event camera: its pixels between two pictures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_columns", "compiled_o
 
 RADIX = 1024
 NEVER = -(1 << 62)
-#: planes of a camera's state: the picture before, the low-passed one, its distance from the reference, the
+#: planes of a camera's state: the previous picture, the low-passed one, its distance from the reference, the
 #: thresholds and the speed of the reference [1/s]
 STATE = ("picture", "light", "gap", "on", "off", "leak")
-#: of the log intensity below white, from where on a pixel gets no slower and no noisier: a factor of 0.07, v2e's
+#: of the log intensity below white, where a pixel becomes neither slower nor noisier: a factor of 0.07, v2e's
 DARKEST = np.float32(-math.log(0.07))
 LONGEST = np.float32(16.0)
-BEYOND = np.float32(1e4)  # a float32 so large still changes by less than the least threshold
+BEYOND = np.float32(1e4)  # at this size a float32 still resolves less than the smallest threshold
 
 F1, F6, F12, EIGHTH, PART = (np.float32(v) for v in (1.0, 6.0, 12.0, 0.125, 1.5))
 HALF, ZERO = np.float32(0.5), np.float32(0.0)
@@ -29,7 +29,7 @@ HALF, ZERO = np.float32(0.5), np.float32(0.0)
 
 @register_jitable(forceinline=True)
 def decay(a):
-    """exp(-a) and (1 - exp(-a)) / a for a float32 from 0 to 16, within 2e-6: eight times a Pade step, vector code."""
+    """exp(-a) and (1 - exp(-a)) / a for a float32 from 0 to 16, within 2e-6: a Pade step for a / 8; vector code."""
     z = a * EIGHTH
     q = F1 / (F12 + z * (F6 + z))
     p = (F12 - z * (F6 - z)) * q
@@ -40,7 +40,7 @@ def decay(a):
 
 @register_jitable(forceinline=True)
 def brightness(log_intensity, white):
-    """Intensity as a part of white, from 0.07 to 1."""
+    """Intensity relative to white, from 0.07 to 1."""
     x = white - log_intensity
     x = x if x > ZERO else ZERO
     return decay(x if x < DARKEST else DARKEST)[0]
@@ -48,10 +48,10 @@ def brightness(log_intensity, white):
 
 @register_jitable
 def follow(now, picture, light, gap, leak, change, dt, speed, white):
-    """Move one row of pixels on: ``change`` is what the gap gained in the step.
+    """Advance one row of pixels: ``change`` is the change of the gap in the step.
 
-    The log intensity is a straight line from ``picture`` to ``now``; a first-order low-pass of rate ``speed`` times
-    the intensity follows it exactly, for the intensity in the middle of the step.
+    The log intensity is a straight line from ``picture`` to ``now``; it is followed exactly by a first-order low-pass
+    whose rate is ``speed`` times the intensity in the middle of the step.
     """
     if speed > ZERO:
         for i in range(now.size):
@@ -73,9 +73,11 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Threshold crossings of one row, appended after ``n``; returns how many there are now, or -1: not a number.
+    """Append the threshold crossings of one row after ``n``; returns their total number, or -1 if a value is not a
+    number.
 
-    ``when`` int32 [ns after the picture before], ``what`` int32 pixel << 1 | polarity; more than fit are not written.
+    ``when`` int32 [ns after the previous picture], ``what`` int32 pixel << 1 | polarity; crossings that do not fit are
+    not written.
     """
     columns = gap.size
     address = np.int64(flags.ctypes.data)
@@ -106,10 +108,11 @@ def crossings(j, gap, on, off, change, flags, period, n, when, what):
 
 @register_jitable
 def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
-    """Append the shot noise of row ``j``; returns how many candidates there are now.
+    """Append the shot noise of row ``j``; returns the total number of candidates.
 
-    A Poisson number of events, none with probability ``silence``, falls on random pixels at random times; one stays
-    with the probability that its pixel's intensity gives it. Event k of a row and a step has its own random numbers.
+    A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times; each is
+    kept with a probability that depends on its pixel's intensity. Event k of a row and a step has its own random
+    numbers.
     """
     if rate <= 0.0:
         return n
@@ -133,7 +136,7 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 
 @register_jitable
 def sort_by_time(n, period, when, what, counts):
-    """Stable sort by a time below ``period``, ten bits a pass; returns which of the two rows holds the result."""
+    """Stable sort by a time below ``period``, ten bits in a pass; returns which of the two rows holds the result."""
     source, shift = 0, 0
     while (period >> shift) > 0:
         target = 1 - source
@@ -154,7 +157,7 @@ def sort_by_time(n, period, when, what, counts):
 
 @register_jitable
 def refractory_filter(n, when, what, start, refractory, last, sign, when_out, what_out):
-    """Keep the events whose pixel is not refractory, in the first places of the outputs; returns how many."""
+    """Keep the events whose pixel is not refractory, at the start of the outputs; returns their number."""
     kept = 0
     for k in range(n):
         pixel = what[k] >> 1
@@ -168,7 +171,7 @@ def refractory_filter(n, when, what, start, refractory, last, sign, when_out, wh
 
 
 def observe(picture, state, last, sign, when, what, counts, flags, change, clock, key, numbers):
-    """One step of the camera: the events between two pictures, in the first places of ``when[0]`` and ``what[0]``.
+    """One step of the camera: the events between two pictures, at the start of ``when[0]`` and ``what[0]``.
 
     Parameters
     ----------
@@ -176,14 +179,14 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
     state : (6, rows, columns) float32, the planes of ``STATE``
     last : (rows * columns,) int64, time of a pixel's last event [ns]; sign : uint8, its polarity
     when, what : (2, candidates) int32, scratch and result
-    counts : (1024,) int32; flags : (columns and up to 63 zeros,) uint8; change : (columns,) float32, scratch too
+    counts : (1024,) int32; flags : (columns and up to 63 zeros,) uint8; change : (columns,) float32: scratch
     clock : (4,) int64, number of the step, its start and length, refractory time [ns]
     key : uint64, seed of the noise
-    numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz a pixel], its part where it is bright
+    numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz for each pixel], its share where it is bright
 
     Returns
     -------
-    int64, events << 32 | crossings that there was no room for; -1 for a picture that is not finite
+    int64, events << 32 | crossings that did not fit; -1 for a picture that is not finite
     """
     step, start, period, refractory = clock[0], clock[1], clock[2], clock[3]
     white, rate, bright = np.float32(numbers[1]), numbers[2], numbers[3]
@@ -206,7 +209,7 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
 
 
 def rows(n, columns, when, what, out):
-    """Write events as rows (t [s after the picture before], x, y, polarity) of float32."""
+    """Write events as rows (t [s after the previous picture], x, y, polarity) of float32."""
     for k in range(n):
         pixel = what[k] >> 1
         out[k, 0] = np.float32(when[k] * 1e-9)

@@ -1,8 +1,8 @@
-"""Pictures that PyBullet renders, as log intensity, and what a camera sees between two of them.
+"""Pictures rendered by PyBullet, as log intensity, and interpolation between two of them.
 
-A renderer gives 8 bits a colour, linear in the light (it has no gamma). Frames come at 60 to 200 Hz, because they cost
-milliseconds; the camera's steps are shorter. In between the log intensity is a straight line from the frame before
-to the newest one, so that what the camera sees is one frame late.
+A renderer gives 8 bits for each colour, linear in the light (without gamma). Frames are drawn at 60 to 200 Hz, because
+they cost milliseconds; the camera's steps are shorter. Between frames the log intensity is a straight line from the
+previous frame to the newest one, so the camera's pictures are one frame late.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PLUGIN = "eglRenderer"
 
 
 def _plugin() -> str:
-    """Path of the plugin; empty where there is none."""
+    """Path of the plugin, or an empty text."""
     found = importlib.util.find_spec(PLUGIN)
     return found.origin or "" if found else ""
 
 
 @functools.cache
 def egl_works() -> bool:
-    """Whether PyBullet's EGL plugin draws on this machine; tried in a process of its own, which it may end."""
+    """Whether PyBullet's EGL plugin can draw on this machine; tried in a separate process, which it may crash."""
     if not _plugin():
         return False
     code = (
@@ -54,15 +54,15 @@ def egl_works() -> bool:
 
 
 class Renderer:
-    """Log intensity of what a physics client holds, seen through a pinhole.
+    """Log intensity of the bodies of a physics client, seen by a pinhole camera.
 
     Parameters
     ----------
     client : of PyBullet
     pinhole : size and field of view
     near, far : distances between which things are drawn [m]
-    egl : use the EGL plugin, which sees bodies that are made after it; where it does not work, TinyRenderer draws, and
-        a warning says so
+    egl : use the EGL plugin, which draws bodies that are created after it; if it does not work, TinyRenderer is used,
+        with a warning
     **light : arguments of ``pybullet.getCameraImage``: lightDirection, lightAmbientCoeff, shadow, ...
     """
 
@@ -75,7 +75,7 @@ class Renderer:
         if egl and not egl_works():
             warnings.warn("EGL does not work here: TinyRenderer draws", RuntimeWarning, stacklevel=2)
             egl = False
-        #: "egl" or "tiny": what draws
+        #: the renderer: "egl" or "tiny"
         self.name = "egl" if egl else "tiny"
         if egl:
             with silent(1, 2):
@@ -85,7 +85,7 @@ class Renderer:
                 np.degrees(pinhole.vertical_view), pinhole.width / pinhole.height, near, far
             )
         )
-        if not egl:  # TinyRenderer's picture lies half a pixel to the right and above
+        if not egl:  # TinyRenderer's picture is shifted by half a pixel to the right and up
             projection[8] += 1.0 / pinhole.width
             projection[9] += 1.0 / pinhole.height
         self._projection = projection
@@ -105,7 +105,7 @@ class Renderer:
         """
         forward, up = rotation[:, 0], rotation[:, 2]
         width, height = self.pinhole.width, self.pinhole.height
-        with silent(1) if self.name == "egl" else contextlib.nullcontext():  # the plugin prints as it draws
+        with silent(1) if self.name == "egl" else contextlib.nullcontext():  # the plugin prints while it draws
             image = pybullet.getCameraImage(
                 width,
                 height,
@@ -120,12 +120,12 @@ class Renderer:
 
 
 class Between:
-    """Pictures at every step from frames that come every few steps, one frame late.
+    """Pictures for every step, interpolated between frames every few steps, one frame late.
 
     Parameters
     ----------
-    draw : called for a frame of what is there now; (height, width) float32, log intensity
-    every : steps a frame
+    draw : draws a frame of the present scene; (height, width) float32, log intensity
+    every : steps between frames
     """
 
     def __init__(self, draw: Callable[[], np.ndarray], every: int) -> None:

@@ -20,15 +20,15 @@ from .health import OutputHealth, output_health
 
 __all__ = ["Conduct", "Firing", "Moving", "Watcher", "commands_of", "conduct_rows", "firing_of"]
 
-WORDS = RING_WORDS + 1  # of a population: its ring, and where its first neuron stands
+WORDS = RING_WORDS + 1  # words of a population: its ring, and the index of its first neuron
 
 
 @dataclass(frozen=True)
 class Conduct:
-    """What a controller did in an episode.
+    """The commands and firing of a controller in an episode.
 
     commands : (ticks, numbers) float64
-    fired : (neurons,) int64 of all populations that spike, one after the other: in how many network steps
+    fired : (neurons,) int64 for all spiking populations in order: number of network steps in which the neuron fired
     """
 
     commands: np.ndarray
@@ -36,7 +36,7 @@ class Conduct:
 
 
 def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons):
-    """Add 1 for each neuron and each of the newest ``steps`` network steps in which it fired, in each row."""
+    """Count for each neuron the newest ``steps`` network steps in which it fired, in each row of a batch."""
     for r in range(rows):
         end = i64(clock + r * stride, 2)[1]
         for p in range(populations):
@@ -49,8 +49,8 @@ def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons)
 
 
 class Watcher:
-    """An observer (`Stepped.observers`) that keeps the commands of a controller or of the rows of a batch, and counts
-    who fired."""
+    """An observer (`Stepped.observers`) that keeps the commands of a controller or of the rows of a batch, and
+    counts which neurons fired."""
 
     def __init__(self, stepped: Stepped) -> None:
         bound, program = stepped.bound, stepped.program
@@ -58,7 +58,7 @@ class Watcher:
         firsts = np.cumsum([0, *(p.size for p in spiking)]).tolist()
         words = [(*ring_words(bound, p), first) for p, first in zip(spiking, firsts)]
         rows = bound.rows or 1
-        self._rings, self._bound = np.array(words, np.int64), bound  # it holds the rings
+        self._rings, self._bound = np.array(words, np.int64), bound  # keeps the rings alive
         self._fired = np.zeros((rows, firsts[-1]), np.int64)
         self._commands: list[np.ndarray] = []
         self._begun = [0] * rows
@@ -74,7 +74,7 @@ class Watcher:
         self._commands.append(self._command.copy())
 
     def take(self, row: int = 0) -> Conduct:
-        """What a row did since it was last taken, or watched."""
+        """The conduct of a row since the last call, or since the start."""
         commands = np.array([of[row] for of in self._commands[self._begun[row] :]])
         fired = self._fired[row].copy()
         self._fired[row], self._begun[row] = 0, len(self._commands)
@@ -85,9 +85,9 @@ class Watcher:
 class Moving:
     """How one number of the command moved.
 
-    changes_hz : of the chosen action, else None
-    sign_changes_hz, at_a_limit : of a number: how often a second its sign changed, and share of the ticks at a limit,
-        or of a squashed one next to it
+    changes_hz : changes of the chosen action in a second, or None
+    sign_changes_hz, at_a_limit : for a number: sign changes in a second, and share of the ticks at a limit, or for a
+        squashed number near one
     """
 
     where: str
@@ -98,8 +98,8 @@ class Moving:
 
 @dataclass(frozen=True)
 class Firing:
-    """Who of a population fired: ``never``, and ``always``, in more than 95 % of the network steps in which the
-    refractory period lets it."""
+    """Neurons of a population that ``never`` fired, and that ``always`` fired: in more than 95 % of the network
+    steps in which the refractory period allows it."""
 
     where: str
     neurons: int
@@ -108,8 +108,8 @@ class Firing:
 
 
 def commands_of(spec: ControllerSpec, episodes: Sequence[Conduct]) -> list[OutputHealth]:
-    """Health of each number of the command in all episodes; what it could be is not asked."""
-    gap = np.full((1, episodes[0].commands.shape[1]), np.nan)  # between episodes nothing changes
+    """Health of each number of the command in all episodes, without bounds from the weights."""
+    gap = np.full((1, episodes[0].commands.shape[1]), np.nan)  # so that no change is counted between episodes
     commands = np.concatenate([part for one in episodes for part in (one.commands, gap)])
     live, numbers = ~np.isnan(commands[:, 0]), [(one, j) for one in spec.outputs for j in range(one.size)]
     return [
@@ -119,7 +119,7 @@ def commands_of(spec: ControllerSpec, episodes: Sequence[Conduct]) -> list[Outpu
 
 
 def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Conduct]) -> list[Firing]:
-    """Who fired in all episodes, of each population that spikes."""
+    """Which neurons fired in all episodes, for each spiking population."""
     models, fired, found, first = neurons_of(spec), np.sum([one.fired for one in episodes], axis=0), [], 0
     steps = sum(len(one.commands) for one in episodes) * program.steps
     for p in program.facts.populations:
@@ -135,7 +135,7 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Conduct
 def conduct_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[Conduct]
 ) -> dict[str, list[dict[str, Any]]]:
-    """`Moving` of each number of the command and `Firing` of each population that spikes, as rows of plain data."""
+    """`Moving` for each number of the command and `Firing` for each spiking population, as rows of plain data."""
     chosen = {f"outputs.{one.name}": isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs}
     moving = [
         Moving(o.where, o.changes_hz, None, None)

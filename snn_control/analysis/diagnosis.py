@@ -1,10 +1,11 @@
-"""Diagnosis: what is wrong with a controller, for certain, or by what it did with a stimulus.
+"""Diagnosis: what is wrong with a controller, either for certain or as observed with a stimulus.
 
-Two kinds of findings. Weights, parameters and ranges alone say that neurons can never fire or always do, that they are
-identical, that a command can only be of one sign or is constant (`reach`, `identical`); a number that was not finite is
-wrong with any stimulus. All else was observed with one stimulus, and counts where that is a real one, of a recording or
-an environment. A neuron that did not fire there may have had no cause to: a place cell whose place was not visited, a
-turn that was not needed. So silence counts only where nothing at all came of a stimulus that changed.
+There are two kinds of findings. From weights, parameters and ranges alone it follows that neurons can never fire or
+always do, that they are identical, that a command can have only one sign or is constant (`reach`, `identical`); a
+number that was not finite is wrong with any stimulus. All other findings were observed with one stimulus, and count
+only if that is a real one, from a recording or an environment. A neuron that did not fire then may have had no cause
+to: a place cell whose place was not visited, a turn that was not needed. So silence is a finding only if a stimulus
+that changed had no effect at all.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from .synapses import all_synapses
 
 __all__ = ["Health", "PopulationHealth", "diagnose", "fires_always", "neurons_of"]
 
-SATURATED = 0.95  # of the spikes that the refractory period leaves room for
-SOME = 0.10  # of a population: fewer dead, saturated or identical neurons are no finding
+SATURATED = 0.95  # share of the spikes that the refractory period allows
+SOME = 0.10  # share of a population: fewer dead, saturated or identical neurons are no finding
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,23 @@ class PopulationHealth:
     """How one population fired with the stimulus, and whether it can fire with any.
 
     where : its path in the controller file
-    rate_hz, slowest_hz, fastest_hz : mean over all neurons, and of those that fired least and most
-    silent : did not fire with the stimulus
-    dead : can never fire, with any stimulus
-    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and how far of the way from
-        rest to threshold it takes the best of their membranes
+    rate_hz, slowest_hz, fastest_hz : mean over all neurons, and rates of the slowest and the fastest neuron
+    silent : number of neurons that did not fire with the stimulus
+    dead : number that can never fire, with any stimulus
+    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and the largest share of the
+        way from rest to threshold that it can take a membrane
     bias : of that neuron
-    always : fire in every step that their refractory period leaves, with any stimulus
-    saturated : fired in more than 95 % of these steps
-    selective : such a neuron is meant to fire as fast as it can, or not at all
-    together : sizes of the groups of neurons with the same parameters and weights in, which therefore fire together
-    identical : sizes of the groups that have the same weights out, too
-    largest_drive : largest current (synaptic included) into a silent neuron, or into any where none is silent
-    membrane : of the silent neurons that some input reached, largest and median of their highest membranes, as a share
-        of the way from rest to threshold; None where there are none, or the model is not linear below its threshold
-    threshold : of the silent neuron that came nearest to it, or None
-    bad_steps : steps in which a current or membrane was not finite or beyond what the engine keeps, and was reset
+    always : number that fire in every step that their refractory period allows, with any stimulus
+    saturated : number that fired in more than 95 % of these steps
+    selective : the neurons are meant to fire as fast as they can, or not at all
+    together : sizes of the groups of neurons with equal parameters and incoming weights, which therefore fire together
+    identical : sizes of the groups that also have equal outgoing weights
+    largest_drive : largest current (synaptic included) into a silent neuron, or into any if none is silent
+    membrane : largest and median of the highest membranes of silent neurons that received input, as a share of the way
+        from rest to threshold; None without such neurons, or if the model is not linear below its threshold
+    threshold : of the silent neuron that came closest to it, or None
+    bad_steps : number of steps in which a current or membrane was not finite or beyond what the engine keeps, and was
+        reset
     """
 
     where: str
@@ -80,15 +82,15 @@ class PopulationHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """What `diagnose` found.
+    """The result of `diagnose`.
 
     stimulus, seconds : title and length [s] of the stimulus
-    synthetic : nobody measured or simulated it: what a controller does with it is no finding
+    synthetic : the stimulus was neither measured nor simulated, so what a controller does with it is no finding
     changes : the stimulus was not constant
-    weighed : synapses were examined one by one; they are not where there are too many
-    steps, ticks : network steps and ticks in it
-    safe_ticks : ticks whose command was the safe one
-    not_finite_ticks : ticks in which an output was not finite
+    weighed : synapses were examined individually, which is skipped if there are too many
+    steps, ticks : numbers of network steps and ticks
+    safe_ticks : number of ticks whose command was the safe one
+    not_finite_ticks : number of ticks in which an output was not finite
     """
 
     stimulus: str
@@ -105,7 +107,7 @@ class Health:
     not_finite_ticks: int
 
     def numbers(self) -> dict[str, Any]:
-        """All of it as JSON knows it: numbers of six digits, null for what is not finite."""
+        """All results as JSON data: numbers with six digits, null for what is not finite."""
         text = json.dumps(asdict(self))
         found = json.loads(text, parse_constant=lambda _: None, parse_float=lambda t: float(f"{float(t):.6g}"))
         for o, one in zip(self.outputs, found["outputs"], strict=True):
@@ -113,7 +115,7 @@ class Health:
         return found
 
     def warnings(self) -> list[str]:
-        """One line a finding: path, what was found, likely causes and fixes."""
+        """One line for each finding: path, what was found, likely causes and fixes."""
         lines = [line for p in self.populations for line in _certain(p, self.steps)]
         lines += health.findings(self.outputs, health.certain)
         if self.not_finite_ticks:
@@ -128,7 +130,7 @@ class Health:
         return lines if self.synthetic else lines + self._observed()
 
     def _observed(self) -> list[str]:
-        """Findings of a stimulus that is not synthetic."""
+        """Findings from a stimulus that is not synthetic."""
         lines = [line for p in self.populations for line in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return lines
@@ -216,17 +218,17 @@ def _silent(p: PopulationHealth) -> str:
 
 
 def _percent(share: float) -> str:
-    """Whole per cent, never rounded up to all of it."""
+    """Whole per cent, never rounded up to 100."""
     return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
 
 
 def _more(share: float) -> str:
-    """What takes a membrane that comes to this share of the way all the way."""
+    """The factor that takes a membrane from this share of the way to the threshold."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
-    """Name -> (path in the controller file, model) of everything that has neurons: encoders, then populations."""
+    """Name -> (path in the controller file, model) of everything with neurons: encoders, then populations."""
     found = {}
     for one in spec.inputs:
         model = getattr(getattr(one, "encoder", None), "neuron", None)
@@ -236,13 +238,13 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 
 
 def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
-    """(n,) bool: fired in more than 95 % of the steps that the refractory period leaves; ``fired``: in how many."""
+    """(n,) bool: fired in more than 95 % of the steps that the refractory period allows; ``fired``: number of these."""
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / dt)
     return fired > SATURATED * steps / np.maximum(refractory, 1)
 
 
 def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
-    """Judge a controller by its description, and by what it did with a stimulus."""
+    """Diagnose a controller from its description and from its activity with a stimulus."""
     stimulus, neurons = activity.stimulus, neurons_of(spec)
     selective = {one.name for one in spec.inputs if getattr(getattr(one, "encoder", None), "selective", False)}
     synapses = all_synapses(spec, activity.program)

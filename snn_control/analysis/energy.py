@@ -1,8 +1,8 @@
-"""Energy of a controller's arithmetic, estimated from what it counted.
+"""Energy of a controller's arithmetic, estimated from its counters.
 
-The prices are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
-can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). What is left out, and how a neuron's update is
-counted, says docs/measuring.md.
+The costs are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
+can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/measuring.md says what is left out, and how
+the update of a neuron is counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PICOJOULE = {
     ("multiply", "int8"): 0.2, ("multiply", "int32"): 3.1,
     ("multiply", "float16"): 1.1, ("multiply", "float32"): 3.7,
 }  # fmt: skip
-#: type of a weight -> that of the sum it is added to
+#: type of a weight -> type of the sum to which it is added
 SUMS = {"float32": "float32", "int8": "int32"}
 LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014); no memory traffic, control or leakage"
 
@@ -32,7 +32,7 @@ class Energy:
 
     synapses : accumulates and multiply-accumulates whose source and weight are not 0
     neurons : a multiply-accumulate for each state variable that decays: membranes, currents, decoding traces
-    period : [s] of a tick
+    period : of a tick [s]
     """
 
     synapses: float
@@ -41,12 +41,12 @@ class Energy:
 
     @property
     def tick(self) -> float:
-        """All of it [pJ]."""
+        """Total energy of a tick [pJ]."""
         return self.synapses + self.neurons
 
     @property
     def microwatt(self) -> float:
-        """Power at one tick a period."""
+        """Power with one tick in each period."""
         return self.tick * 1e-6 / self.period
 
 

@@ -1,7 +1,7 @@
-"""Runs a controller on the recording of an event camera: fits it to the camera, then ticks it through the recording.
+"""Runs a controller on the recording of an event camera: fits it to the camera, then steps it through the recording.
 
-Off topics a tick is a `Controller.step` in this process. On topics the recording is a world, ``sim_worlds:
-EventReplay-v0``; the events, their times and the other inputs are the same, and so in lockstep are the commands.
+Without topics a tick is a `Controller.step` in this process. With topics the recording is a world, ``sim_worlds:
+EventReplay-v0``; the events, their times and the other inputs are equal, and so, in lockstep, are the commands.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 class Fitted:
     """A controller fitted to a recording.
 
-    spec : the controller for the recording's camera, a tick a step
+    spec : the controller for the recording's camera, with one tick in each step
     events : the input that gets the recording's events
     values : input -> its numbers in every tick
-    silent : the other inputs of events, which get none
-    notes : what was changed or assumed, a line each
+    silent : the other events inputs, which get none
+    notes : what was changed or assumed, one line each
     """
 
     spec: ControllerSpec
@@ -61,13 +61,13 @@ def fit(
 ) -> Fitted:
     """Fit a controller to a recording.
 
-    size : (width, height) of the recording's camera; None: not known, the controller's own
-    name : of the input that gets the events; None: the only one of events
-    values : input -> its numbers in every tick; those not given are 0
-    guessed : nobody said the size, it was guessed from the events
+    size : (width, height) of the recording's camera; None: not known, the controller's own is used
+    name : of the input that gets the events; None: the only events input
+    values : input -> its numbers in every tick; 0 by default
+    guessed : the size was not stated, but guessed from the events
 
-    Raises DescriptionError for an input that is not there, numbers that do not fit, and a grid or filters that do not
-    fit the camera.
+    Raises DescriptionError for an unknown input, numbers that do not fit, and a grid or filters that do not fit the
+    camera.
     """
     cameras = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
     if name is not None and name not in cameras:
@@ -110,7 +110,7 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
 
 
 def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) -> dict[str, list[float]]:
-    """The numbers of every value input; ``notes`` gets what was assumed."""
+    """The numbers of every value input; assumptions are added to ``notes``."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
@@ -130,7 +130,7 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) ->
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
     """Step a controller of ``fitted.spec`` with each tick and the values, then yield the tick.
 
-    The times of the events count from one period before the recording begins, as in lockstep on topics.
+    The times of the events count from one period before the recording starts, as in lockstep over topics.
     """
     nothing = np.empty(0, np.int64)
     given: dict[str, Any] = {**fitted.values, **dict.fromkeys(fitted.silent, (nothing,) * 4)}
@@ -141,10 +141,11 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 
 
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
-    """Yields each tick at its time, one a ``period`` [s]; indices of those more than a period late go to ``late``."""
+    """Yield each tick at its time, one for each ``period`` [s]; indices of those more than a period late are
+    appended to ``late``."""
     begin = None
     for tick in ticks:
-        begin = begin or time.monotonic()  # the recording is being read by then
+        begin = begin or time.monotonic()  # by then the recording is open
         left = begin + tick.index * period - time.monotonic()
         if left < -period:
             late.append(tick.index)
@@ -160,15 +161,15 @@ def replay(
     progress: Callable[[int], Any] = lambda index: None,
     input_log: InputLogRecorder | None = None,
 ) -> dict[str, np.ndarray]:
-    """Tick a controller of ``fitted.spec`` through a recording.
+    """Step a controller of ``fitted.spec`` through a recording.
 
-    speed : sensor time for real time, 1: as fast as it was; 0: as fast as possible
+    speed : sensor time over real time, 1: as fast as it was; 0: as fast as possible
     progress : called with the index of each tick
-    input_log : of this controller; records the inputs of each tick
+    input_log : recorder of this controller for the inputs of each tick
 
-    Returns ``command`` (ticks, outputs), ``safe`` (ticks,) whether the guard gave it, ``tick_events`` and
-    ``tick_dropped`` (ticks,), ``late_ticks`` () that began more than a period too late, ``loop_seconds`` () from the
-    first tick on, and what `ActivityRecorder.arrays` has of the spikes: the newest 2,000,000.
+    Returns ``command`` (ticks, outputs), ``safe`` (ticks,) whether the command was the safe one, ``tick_events`` and
+    ``tick_dropped`` (ticks,), ``late_ticks`` () that started more than a period too late, ``loop_seconds`` () from the
+    first tick on, and the spikes as in `ActivityRecorder.arrays`: the newest 2,000,000.
     """
     recorder = ActivityRecorder(controller.bound, ticks=1)
     controller.observers = [recorder] if input_log is None else [recorder, input_log]
@@ -179,7 +180,7 @@ def replay(
         ticks = paced(ticks, fitted.spec.period / speed, late)
     begin = time.perf_counter()
     for tick in play(controller, fitted, ticks):
-        if tick.index == 0:  # the recording has been opened and its first piece read
+        if tick.index == 0:  # the recording has been opened and its first chunk read
             begin = time.perf_counter()
         commands += command.tobytes()
         safe.append(controller.safe)

@@ -1,6 +1,5 @@
-"""Health of inputs and outputs: what arrived clamped or rejected; commands that are stuck, one-sided, swinging, at a
-limit or along a slew limit most of the time.
-"""
+"""Health of inputs and outputs: samples that were clamped or rejected; commands that are stuck, have only one sign,
+swing, or are at a limit or slew limit most of the time."""
 
 from __future__ import annotations
 
@@ -18,23 +17,23 @@ __all__ = [
     "observed", "output_health",
 ]  # fmt: skip
 
-BEYOND = 0.50  # of the ticks in which an input is beyond its range
-AT_LIMIT, SLEWED = 0.80, 0.50  # of the ticks; a fast controller may well be at a limit for half of them
-ONLY, OTHER = 0.95, 0.05  # of the ticks, at one limit, at the other: full speed may be meant, but not always
-NEAR = 0.01  # of its limits' distance: a squashed command that comes so near is at its limit
-FAR = 0.25  # of its limits' distance: a command that turns round by more has swung
-SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # more swings a second, a tick (of slow controllers) and in all are many
-SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which it is warned of
+BEYOND = 0.50  # share of the ticks in which an input is beyond its range
+AT_LIMIT, SLEWED = 0.80, 0.50  # share of the ticks; a fast controller may be at a limit for half of them
+ONLY, OTHER = 0.95, 0.05  # share of the ticks at one limit, at the other: full speed may be intended, but not always
+NEAR = 0.01  # share of the distance of its limits: a squashed command that is closer counts as at its limit
+FAR = 0.25  # share of the distance of its limits: a larger change between two turning points is a swing
+SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # for "many" swings: in a second, in a tick, and in all
+SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which there is a warning
 
 
 @dataclass(frozen=True)
 class InputHealth:
-    """How many samples of one value input were rejected or clamped.
+    """Numbers of samples of one value input that were rejected or clamped.
 
-    ticks : in which it arrived
-    rejected : of these, in how many the engine took it for not plausible
-    clamped : share of the ticks in which it was beyond ``range``, of the number ``worst`` that was so most often
-    low, high : the range of that number, infinite where there is none
+    ticks : number of ticks in which it arrived
+    rejected : number of these in which the engine rejected it as not plausible
+    clamped : share of the ticks in which the number ``worst``, for which this is largest, was beyond ``range``
+    low, high : the range of that number, infinite if there is none
     span : smallest and largest finite value of that number
     """
 
@@ -50,11 +49,11 @@ class InputHealth:
 
 
 class Arrivals:
-    """Samples of a value input, counted.
+    """Counts over the samples of a value input.
 
-    samples, rejected : how many, and how many of these the engine took for not plausible
-    beyond : (size,) int64, of how many samples each number was beyond the range
-    lowest, highest : (size,) float64 of the finite values of each number, NaN where there was none
+    samples, rejected : numbers of all samples, and of those that the engine rejected as not plausible
+    beyond : (size,) int64, number of samples in which each number was beyond the range
+    lowest, highest : (size,) float64 of the finite values of each number, NaN if there was none
     """
 
     def __init__(self, spec: ValueInput) -> None:
@@ -64,7 +63,7 @@ class Arrivals:
         self.lowest, self.highest = np.full(spec.size, np.nan), np.full(spec.size, np.nan)
 
     def add(self, rows: np.ndarray) -> None:
-        """(k, size) numbers."""
+        """Add samples, (k, size) numbers."""
         if not len(rows):
             return
         self.samples += len(rows)
@@ -75,7 +74,7 @@ class Arrivals:
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 
     def health(self) -> InputHealth | None:
-        """None where nothing arrived."""
+        """The health; None if nothing arrived."""
         if not self.samples:
             return None
         spec, j = self.spec, int(np.argmax(self.beyond))
@@ -94,12 +93,12 @@ class Arrivals:
 
 
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
-    """Health of an input; None where nothing arrived at it. ``counters`` : of `Controller.counters`, of this input."""
+    """Health of an input; None if nothing arrived. ``counters`` : those of this input in `Controller.counters`."""
     logged = stimulus.log.inputs.get(spec.name)
     if logged is None:
         return None
     rows = logged["values"][logged["fresh"] != 0]
-    arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, NaN alone stands for nothing that arrived
+    arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, a row of NaN means that nothing arrived
     found = Arrivals(spec)
     found.add(rows[arrived])
     found.rejected = max(0, counters["rejected"] - int((~arrived).sum()))
@@ -107,7 +106,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
 
 
 def arrived(i: InputHealth) -> Iterator[str]:
-    """What was wrong with what arrived at an input, a line a finding."""
+    """Problems of the samples that arrived, one line each."""
     if i.rejected:
         yield (
             f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
@@ -123,22 +122,22 @@ def arrived(i: InputHealth) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class OutputHealth:
-    """What one number of an output did in the ticks in which its command was not the safe one.
+    """Statistics of one number of an output, over the ticks whose command was not the safe one.
 
-    ticks : how many these are
+    ticks : number of these ticks
     squash : it is squashed into its limits
-    at_low, at_high : share of the ticks at a limit, or of a squashed one within a hundredth of the way to it
-    slewed : share of the ticks in which it changed by all that its slew limit allows
-    seconds : how long these are
-    swings_hz : how often a second it went there and back, each way by more than a quarter of its limits' distance,
-        however many ticks that took; 0 without finite limits on both sides
+    at_low, at_high : share of the ticks at a limit, or for a squashed number within a hundredth of the distance from it
+    slewed : share of the ticks in which it changed by as much as its slew limit allows
+    seconds : duration of these ticks
+    swings_hz : swings in a second, there and back, each way by more than a quarter of its limits' distance, in any
+        number of ticks; 0 without finite limits on both sides
     swing : median of these ways
-    changes_hz, sign_changes_hz : how often a second it became another, and of another sign, 0 being of none
-    low, high, unit : the limits, infinite where there are none
-    rest : the command while all that it decodes is silent
+    changes_hz, sign_changes_hz : changes of the value and of its sign in a second; 0 has no sign
+    low, high, unit : the limits, infinite if there are none
+    rest : the command while all sources of its decoder are silent
     span : smallest and largest command
-    possible : smallest and largest number that weights allow before the limits, squashed where the output squashes;
-        infinite, or a limit, where they do not say
+    possible : smallest and largest number that weights allow before the limits, squashed if the output squashes;
+        infinite, or a limit, if not known
     """
 
     where: str
@@ -165,25 +164,25 @@ class OutputHealth:
 
     @property
     def stuck(self) -> float:
-        """Share of the ticks at a limit that is not simply where it rests."""
+        """Share of the ticks at a limit, unless that is where it rests."""
         return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
 
     @property
     def signed(self) -> bool:
-        """Its limits are finite, and allow commands of both signs."""
+        """Whether its limits are finite, and allow commands of both signs."""
         return self.low < 0 < self.high and math.isfinite(self.high - self.low)
 
     @property
     def one_sided(self) -> str:
-        """ ">= 0" or "<= 0" where weights allow no other command though the limits do, else ""."""
+        """ ">= 0" or "<= 0" if weights allow no other command although the limits do, otherwise ""."""
         if not self.signed or self.possible[0] == self.possible[1]:
             return ""
         return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
 
     @property
     def never(self) -> str:
-        """ "negative" or "positive" where a command that moved was never so in many ticks though its limits allow it,
-        else ""."""
+        """ "negative" or "positive" if a command that moved never had this sign in many ticks although its limits
+        allow it, otherwise ""."""
         if not self.signed or self.ticks < SOME or not self.moved:
             return ""
         return "negative" if self.span[0] >= 0 else "positive" if self.span[1] <= 0 else ""
@@ -195,8 +194,8 @@ def output_health(
     """Health of number j of an output.
 
     command : (ticks,) float64
-    live : (ticks,) bool: it was not the safe one
-    period : [s] of a tick
+    live : (ticks,) bool: it was not the safe command
+    period : of a tick [s]
     possible : see `OutputHealth`
     """
     given = (*spec.limits, spec.slew, spec.squashed(spec.bias) if spec.squash else spec.bias)
@@ -235,27 +234,27 @@ def output_health(
 
 
 def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
-    """How often the sign changes, but not over ticks that are not live."""
+    """Number of sign changes between consecutive live ticks."""
     at = np.flatnonzero(live & (command != 0))
     positive, gaps = command[at] > 0, np.cumsum(~live)[at]
     return int(np.count_nonzero(np.diff(positive) & (np.diff(gaps) == 0)))
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Lengths of the ways between the points where a command (ticks,) turns round by more than ``least``."""
+    """Lengths of the ways between the points where a command (ticks,) reverses by more than ``least``."""
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
     ends = [float(moved[0])]
     for value in moved[np.r_[False, up[1:] != up[:-1], True][: len(moved)]].tolist():
         if len(ends) > 1 and (value > ends[-1]) == (ends[-1] > ends[-2]):
-            ends[-1] = value  # further the same way
+            ends[-1] = value  # further in the same direction
         elif abs(value - ends[-1]) > least:
             ends.append(value)
     return np.abs(np.diff(ends))
 
 
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[str]]) -> list[str]:
-    """A line for each output and finding (`certain` or `observed`), of as many of its numbers as share it."""
+    """One line for each output and finding (`certain` or `observed`), for as many of its numbers as share it."""
     found: dict[tuple[str, str], list[str]] = {}
     for o in outputs:
         for finding in find(o):
@@ -267,7 +266,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
 
 def certain(o: OutputHealth) -> Iterator[str]:
-    """What weights allow, whatever the stimulus."""
+    """Findings that follow from the weights, for any stimulus."""
     if o.possible[0] == o.possible[1]:
         yield (
             f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire or "
@@ -282,7 +281,7 @@ def certain(o: OutputHealth) -> Iterator[str]:
 
 
 def at_limits(o: OutputHealth) -> Iterator[str]:
-    """It was at a limit most of the time with a stimulus."""
+    """Finding that it was at a limit most of the time."""
     both = min(o.at_low, o.at_high) > OTHER
     if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
         where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
@@ -290,7 +289,7 @@ def at_limits(o: OutputHealth) -> Iterator[str]:
 
 
 def observed(o: OutputHealth) -> Iterator[str]:
-    """What it did with a stimulus."""
+    """Findings observed with a stimulus."""
     yield from at_limits(o)
     if o.slewed > SLEWED:
         yield (
@@ -305,7 +304,7 @@ def observed(o: OutputHealth) -> Iterator[str]:
             "decoder, smaller decoder weights, or more neurons"
         )
     possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
-    bounded = possible != limit if o.squash else math.isfinite(possible)  # by weights, which are looked at above
+    bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights, examined above
     if o.never and o.ticks >= ENOUGH and not bounded:
         other = ">= 0" if o.never == "negative" else "<= 0"
         yield (

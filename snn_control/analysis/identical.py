@@ -1,7 +1,7 @@
-"""Finds neurons that do the same, so that one could do their work.
+"""Finds neurons with equal behaviour, whose work one neuron could do.
 
-Neurons with the same parameters and the same weights from everything fire together; some have the same weights to
-everything, too. Each neuron gets a hash of all that these depend on; those with equal hashes are a group.
+Neurons with equal parameters and equal weights from everything fire together; some also have equal weights to
+everything. Each neuron gets a hash of all that this depends on; neurons with equal hashes form a group.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Groups = tuple[int, ...]
 
 
 def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
-    """Population -> sizes of its groups of neurons that fire together, and of identical ones, largest first; without
-    populations that have none.
+    """Population -> sizes of its groups of neurons that fire together, and of identical neurons, the largest first;
+    without populations that have no groups.
 
-    Where weights into a population learn, its neurons draw random numbers, or a rule reads them one by one, none are
-    alike for long. Neurons that nothing reaches are left out: they are dead, which is another finding.
+    If weights into a population learn, its neurons draw random numbers, or a rule reads them individually, they soon
+    differ. Neurons without any input are left out: they are dead, which is another finding.
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
     taught = {getattr(rule, key) for rule in rules for key in rule.signals()}
@@ -57,7 +57,7 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """(n,) uint64 that are almost surely different where any of the columns (n,) are: splitmix64 of each into the next.
+    """(n,) uint64 that almost surely differ where any of the columns (n,) differ: splitmix64 of one after another.
 
     columns : numbers, or uint64 hashes
     """
@@ -65,7 +65,7 @@ def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
     with np.errstate(over="ignore"):
         for column in columns:
             is_hash = column.dtype == np.uint64
-            bits = column if is_hash else (column.astype(np.float64) + 0.0).view(np.uint64)  # no negative zero
+            bits = column if is_hash else (column.astype(np.float64) + 0.0).view(np.uint64)  # without negative zeros
             state = (state ^ bits) * MIX[0] + MIX[0]
             state = (state ^ (state >> np.uint64(30))) * MIX[1]
             state = (state ^ (state >> np.uint64(27))) * MIX[2]
@@ -74,7 +74,7 @@ def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.ndarray:
-    """(n,) uint64: hashes of the synapses between each of n neurons and others, in whatever order these stand."""
+    """(n,) uint64: hashes of the synapses between each of n neurons and others, independent of their order."""
     total = np.zeros(n, np.uint64)
     with np.errstate(over="ignore"):
         np.add.at(total, own, _hashes([other, s.weight, s.delay]))
@@ -82,22 +82,22 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
 
 
 def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> list[np.ndarray]:
-    """What is one number a neuron, (n,)."""
+    """Parameters that are given for each neuron, (n,)."""
     start = np.arange(p.size) if isinstance(p.v_init, Distribution) else p.v_init
     each = [bias, start, *(getattr(p.neuron, name) for name in p.neuron.arrays()), *(s.of.bias for s in into)]
     given = [np.asarray(value) for value in each if np.ndim(value)]
-    return [np.repeat(numbers, p.size // numbers.size) for numbers in given]  # a convolution has one a channel
+    return [np.repeat(numbers, p.size // numbers.size) for numbers in given]  # a convolution has one for each channel
 
 
 def _read(spec: ControllerSpec, p: Population) -> list[np.ndarray]:
-    """What decoders make of each neuron, (n,)."""
+    """The weights with which decoders read each neuron, (n,)."""
     columns = []
     for output in spec.outputs:
         for term in output.terms:
             if term.source != p.name:
                 continue
             given = vars(term).get("weights", vars(term).get("directions"))
-            if given is None or isinstance(given, Distribution):  # a number a neuron, or one drawn for each
+            if given is None or isinstance(given, Distribution):  # one number for each neuron, or drawn for each
                 columns.append(np.arange(p.size))
             elif np.ndim(given):
                 columns += [*np.asarray(given).reshape(p.size, -1).T]

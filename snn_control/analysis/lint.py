@@ -1,4 +1,4 @@
-"""What a controller file allows but its author may not have meant, for `snn_control check` and the nodes."""
+"""Contents of a controller file that are valid but probably not intended, for `snn_control check` and the nodes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..network import NeuronModel, Projection
 
 __all__ = ["lint", "unconnected"]
 
-#: seconds beyond which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and waits
+#: seconds above which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and waits
 LONG, SLOW, LONG_WAIT = 2.0, 5.0, 0.5
-#: events a second below which a limit hardly lets a camera through: it was probably written in millions
+#: events a second below which a limit blocks almost all of a camera: it was probably written in millions
 FEW_EVENTS = 1000.0
-#: messages of distances, in which REP 117 has infinities
+#: types of messages of distances, in which REP 117 has infinities
 RANGES = tuple(f"sensor_msgs/msg/{name}" for name in ("LaserScan", "MultiEchoLaserScan", "Range"))
 MOST = {
     "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "stale": SLOW, "refractory": LONG_WAIT,
@@ -27,15 +27,15 @@ MOST = {
 
 
 def lint(spec: ControllerSpec) -> list[str]:
-    """One line a weak spot: times that look like ms, rates that look like millions, what is without any connection,
-    and of the inputs and outputs on ROS topics what a fault would not stop at, or what would stop them without one.
-    Empty where there is none."""
+    """One line for each weakness: times that look like ms, rates that look like millions, unconnected parts, and for
+    inputs and outputs on ROS topics missing reactions to faults, and limits that would cause faults. Empty if there
+    are none."""
     return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
 def unconnected(spec: ControllerSpec) -> list[str]:
-    """One line an input that nothing reads, and an input or output without a topic where others have one; empty where
-    none is."""
+    """One line for each input that nothing reads, and for each input or output without a topic if others have one;
+    empty if there are none."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used]
     lines = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in unread]
@@ -58,7 +58,7 @@ def _too_long(spec: ControllerSpec) -> Iterator[str]:
 
 
 def _alone(spec: ControllerSpec) -> Iterator[str]:
-    """Populations that no projection reaches or leaves, itself aside, and that no decoder and no rule reads."""
+    """Populations without projections from or to others that no decoder and no rule reads."""
     others = [p for p in spec.network.projections if p.pre != p.post]
     used = _read(others, spec) | {p.post for p in others}
     for p in spec.network.populations:
@@ -67,15 +67,15 @@ def _alone(spec: ControllerSpec) -> Iterator[str]:
 
 
 def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
-    """Names of what these projections, the decoders and the learning rules read."""
+    """Names that these projections, the decoders and the learning rules read."""
     used = {p.pre for p in projections} | {term.source for output in spec.outputs for term in output.terms}
     rules = [p.learning for p in spec.network.projections if p.learning is not None]
     return used | {getattr(rule, key) for rule in rules for key in rule.signals()}
 
 
 def _limited(spec: ControllerSpec) -> Iterator[str]:
-    """Rate limits that leave a camera, which sends 10,000 to 100,000,000 events a second, almost none; and those of
-    which the capacity would cut off the end of a tick before they can thin it evenly."""
+    """Rate limits that block almost all of a camera, which sends 10,000 to 100,000,000 events a second; and those
+    for which the capacity would cut the end of a tick before the limit can thin it evenly."""
     for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
         for k, used in enumerate(one.filters):
             if not isinstance(used, RateLimit):
@@ -94,7 +94,8 @@ def _limited(spec: ControllerSpec) -> Iterator[str]:
 
 
 def _on_topics(spec: ControllerSpec) -> Iterator[str]:
-    """Inputs and outputs on topics that a fault would not stop at, or that would stop without one."""
+    """Inputs and outputs on topics for which a fault would not stop the robot, or that would stop it without a
+    fault."""
     for one in spec.inputs:
         topic = spec.ros_inputs.get(one.name)
         if topic is None:
@@ -111,7 +112,7 @@ def _on_topics(spec: ControllerSpec) -> Iterator[str]:
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
-    """Path, value [s] and what it should not exceed, of every time constant, filter, delay and period."""
+    """Path, value [s] and upper limit of every time constant, filter, delay and period."""
     yield "period", spec.period, LONG_WAIT
     for room, those in (
         ("inputs", spec.inputs), ("network.populations", spec.network.populations), ("outputs", spec.outputs),
@@ -125,7 +126,7 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
 
 
 def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]:
-    """The times among the fields of a description, and of the descriptions in them."""
+    """The times among the fields of a description, and of descriptions in it."""
     names = described.names() if isinstance(described, NeuronModel) else vars(described)
     for name in names:
         value = getattr(described, name)

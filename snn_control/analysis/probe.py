@@ -1,8 +1,9 @@
-"""Runs a controller with probes: what each population does in every network step, to the same bits as the tick.
+"""Runs a controller with probes: the activity of each population in every network step, with the same bits as the tick.
 
-A tick is rows of operations. `Probed` runs the same rows in the same order from Python, in pieces, and reads the state
-between them: before a population's neurons run, the current that is about to drive them; after it, their membranes. So
-it finds what no driver can, a membrane within a tick or a NaN that the engine takes out at once, and changes nothing.
+A tick is rows of operations. `Probed` runs the same rows in the same order from Python, in parts, and reads the state
+between them: before a population's neurons run, the current that will drive them; after that, their membranes. So it
+finds what no driver can see, such as a membrane within a tick or a NaN that the engine removes immediately, and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from .stimulus import Stimulus
 
 __all__ = ["Activity", "PopulationProbe", "Probed", "probe", "sample"]
 
-MOST_NEURONS, MOST_TRACES = 10_000, 8  # of a population whose spikes, whose membranes are kept
-MOST_SPIKES = 2_000_000  # of a population that are kept
+MOST_NEURONS, MOST_TRACES = 10_000, 8  # in a population whose spikes, whose membranes are kept
+MOST_SPIKES = 2_000_000  # number of spikes of a population that are kept
 
 
 class PopulationProbe:
-    """What one population of a bound Program does: to be told before and after its neurons run. An element a neuron.
+    """Records the activity of one population of a bound Program; called before and after its neurons run. Arrays have
+    one element for each neuron.
 
-    spikes, fired : (n,) int64, how many, and in how many steps
+    spikes, fired : (n,) int64, number of spikes, and of steps with a spike
     highest : (n,) float32, largest membrane after a step
-    drive_low, drive_high : (n,) float32, smallest and largest current (synaptic included) before a step; they leave
-        out what was not finite
+    drive_low, drive_high : (n,) float32, smallest and largest finite current (synaptic included) before a step
     bias : (n,) float32
-    bad_steps : steps in which a current or membrane of it was not finite, or so large that the engine resets it
-    kept : (k,) the neurons of which spikes or membranes are kept: all of a small population, some of a large one
-    trace : graded populations: (steps, k) float32 membranes of those
+    bad_steps : number of steps in which a current or membrane was not finite, or so large that the engine resets it
+    kept : (k,) the neurons whose spikes or membranes are kept: all of a small population, some of a large one
+    trace : for graded populations: (steps, k) float32 membranes of these
     """
 
     def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
         name, n, places = facts.name, facts.size, bound.program.names
         self.name, self.size, self.spiking = name, n, facts.spiking
         bias = bound.array(f"{name}.bias")
-        # where nothing adds to the current, the bias is all of it
+        # without current inputs, the bias is the current
         self._currents = [bound.array(f"{name}.current") if f"{name}.current" in places else bias]
         self._currents += [bound.array(f"{name}.isyn")] if f"{name}.isyn" in places else []
         self._v = bound.array(f"{name}.v") if f"{name}.v" in places else np.zeros(n, np.float32)  # some have none
@@ -57,21 +58,21 @@ class PopulationProbe:
         self.kept = sample(n, MOST_NEURONS if self.spiking else MOST_TRACES)
         self.trace = np.zeros((0 if self.spiking else keep_steps, len(self.kept)), np.float32)
         self._is_kept = np.isin(np.arange(n), self.kept)
-        self._spikes: list[np.ndarray] = []  # of the neurons that are kept, an array a step
+        self._spikes: list[np.ndarray] = []  # of the kept neurons, one array for each step
         self._room = MOST_SPIKES if self.spiking and keep_steps else 0
         self._step, self.bad_steps, self._bad = 0, 0, False
 
     def before(self) -> None:
-        """Called before the population's neurons run."""
+        """Call before the population's neurons run."""
         drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
-        self._bad = not np.abs(drive).max() < HUGE  # a NaN compares False
+        self._bad = not np.abs(drive).max() < HUGE  # NaN compares False
         if self._bad:
             drive = np.where(np.abs(drive) < HUGE, drive, self.bias)
         np.minimum(self.drive_low, drive, out=self.drive_low)
         np.maximum(self.drive_high, drive, out=self.drive_high)
 
     def after(self) -> None:
-        """Called after the population's neurons ran."""
+        """Call after the population's neurons have run."""
         if not np.abs(self._v).max() < HUGE:
             self._bad = True
         else:
@@ -90,31 +91,31 @@ class PopulationProbe:
 
     @cached_property
     def spike_step(self) -> np.ndarray:
-        """(s,) int64, the steps of the spikes that were kept: one for each time that a neuron fired in a step."""
+        """(s,) int64, the steps of the kept spikes, repeated for each spike of a neuron in a step."""
         return np.repeat(np.arange(len(self._spikes)), [len(one) for one in self._spikes])
 
     @cached_property
     def spike_neuron(self) -> np.ndarray:
-        """(s,) int64, which neurons gave the spikes that were kept."""
+        """(s,) int64, the neurons of the kept spikes."""
         return np.concatenate([np.zeros(0, np.int64), *self._spikes])
 
     @property
     def lost_spikes(self) -> int:
-        """Spikes of ``kept`` that came later, when there was no room left."""
+        """Number of spikes of ``kept`` for which there was no room left."""
         return int(self.spikes[self.kept].sum()) - len(self.spike_step) if self._spikes else 0
 
 
 @dataclass
 class Activity:
-    """What a controller did with a stimulus.
+    """The activity of a controller with a stimulus.
 
-    program : what ran
+    program : the Program that ran
     dt, period : [s]
-    steps : network steps in all
+    steps : total number of network steps
     populations : name -> PopulationProbe
     command : (ticks, numbers) float64, the outputs in their order
     safe, not_finite : (ticks,) bool: the command was the safe one; an output was not finite
-    inputs : name -> what was counted of it, as `Controller.counters` says it
+    inputs : name -> its counters, as in `Controller.counters`
     """
 
     program: Program
@@ -130,10 +131,10 @@ class Activity:
 
 
 class Probed(Controller):
-    """A controller whose `step` is one tick (``repeat`` means nothing here), with a probe at each population in each
-    network step.
+    """A controller whose `step` is one tick (``repeat`` is ignored), with a probe at each population in each network
+    step.
 
-    keep_steps : network steps of which spikes, and membranes of graded populations, are kept
+    keep_steps : number of network steps for which spikes, and membranes of graded populations, are kept
     """
 
     def __init__(self, program: Program, keep_steps: int = 0) -> None:
@@ -147,7 +148,8 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Which row of a step runs a population's neurons: the first of its own that has its spikes or membranes."""
+        """The row of a step that runs a population's neurons: the first with its label that has its spikes or
+        membranes."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)
@@ -169,21 +171,21 @@ class Probed(Controller):
 
 
 def sample(n: int, most: int) -> np.ndarray:
-    """At most ``most`` of n indices, evenly spread, the first and the last among them."""
+    """At most ``most`` of n indices, evenly spaced, including the first and the last."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
-    """Run a stimulus from a reset on, with probes.
+    """Run a stimulus with probes, starting with a reset.
 
-    keep : keep spikes, and the membranes of graded populations, as well
+    keep : keep spikes, and the membranes of graded populations, too
     """
     steps = stimulus.ticks * program.steps
     probed = Probed(program, steps if keep else 0)
     command, guard = probed.bound.array("command"), probed.bound.array("guard")
     commands = np.empty((stimulus.ticks, command.size))
     safe, not_finite = np.zeros(stimulus.ticks, bool), np.zeros(stimulus.ticks, bool)
-    with np.errstate(all="ignore"):  # an overflow of the network is what is looked for
+    with np.errstate(all="ignore"):  # an overflow of the network is a possible finding
         for k, observation in enumerate(stimulus.log.observations()):
             probed.step(observation)
             commands[k], safe[k] = command, probed.safe

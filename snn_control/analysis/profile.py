@@ -1,4 +1,4 @@
-"""Where the time of a tick goes: the clock is read after each operation of a bound table."""
+"""Where the time of a tick is spent: the clock is read after each operation of a bound table."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..realtime.clock import now_monotonic
 
 __all__ = ["Profiled"]
 
-MOST_TICKS = 20_000  # that are timed operation by operation
-USUAL = 0.99  # share of the ticks that count
+MOST_TICKS = 20_000  # ticks that are timed operation by operation
+USUAL = 0.99  # share of the ticks that is counted
 
 
 @register_jitable
@@ -32,7 +32,7 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """What `tick` does, and the nanoseconds of each operation added to int64 at ``spent_at``."""
+    """Run `tick`, and add the nanoseconds of each operation to int64 at ``spent_at``."""
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
     before, within, after = header[BEFORE], header[IN_STEP], header[AFTER]
@@ -47,7 +47,7 @@ def timed_tick(table, spent_at, scratch):
 
 
 class Profiled(Controller):
-    """A controller whose `step` is one tick (``repeat`` means nothing here), timed operation by operation."""
+    """A controller whose `step` is one tick (``repeat`` is ignored), timed operation by operation."""
 
     def __init__(self, program: Program) -> None:
         self._spent, self._scratch = np.zeros(len(program.operations), np.int64), np.zeros(2, np.int64)
@@ -62,11 +62,11 @@ class Profiled(Controller):
             self._times.append(self._spent.copy())
 
     def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
-        """Time of each operation [us a tick] and its share of all, the longest first; without the slowest hundredth of
-        the ticks, which the machine disturbed.
+        """Time of each operation in a tick [us] and its share, the longest first; without the slowest hundredth of the
+        ticks, which other processes disturbed.
 
-        tick_us : time of a whole tick [us], the median. Reading the clock takes as long as a small operation: what the
-            median here is longer is taken off the operations
+        tick_us : median time of a whole tick [us]. Reading the clock takes as long as a small operation: the excess of
+            the median measured here is subtracted from the operations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)

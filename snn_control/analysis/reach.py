@@ -1,12 +1,12 @@
 """Reach: bounds of every current, spike and command of a controller, from ranges and weights alone.
 
-Interval arithmetic, from the inputs on, until nothing changes. A bound is what no stimulus can exceed (membranes that
-start elsewhere by `v_init` left out); it may be far from what one reaches, as all neurons of a sum firing at once. So
-"it can never fire" is certain, and "it can" is not. Where a model, an encoder or a loop is not bounded here, the bound
-is infinite.
+Interval arithmetic is repeated, from the inputs on, until nothing changes. No stimulus can exceed a bound (except for
+membranes that start elsewhere by `v_init`), but it may never be reached, for example if all neurons of a sum would have
+to fire together. So "it can never fire" is certain, and "it can" is not. Where a model, an encoder or a loop is not
+analysed, the bound is infinite.
 
-A membrane that leaks is a weighted mean of what drives it: v_leak + r I bounds it. A trace to which a neuron adds w at
-most every R steps is at most w / (1 - exp(-R dt / tau)).
+A leaky membrane is a weighted mean of what drives it: v_leak + r I bounds it. A trace to which a neuron adds w at most
+every R steps is at most w / (1 - exp(-R dt / tau)).
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from .synapses import Synapses, sizes_of
 
 __all__ = ["Bounds", "Reach", "driven", "reach"]
 
-SLACK = 1e-5  # a drive so close below the threshold may reach it in float32
-ROUNDS = 10  # every one narrows the bounds, none is needed for them to be right
+SLACK = 1e-5  # relative: a drive so close below the threshold may reach it in float32
+ROUNDS = 10  # each narrows the bounds, which are valid after any number
 
 Span = np.ndarray  # (2, n) float64, lowest and highest
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of one population, an element a neuron.
+    """Bounds of one population, one element for each neuron.
 
     drive : lowest and highest current, synaptic ones included
-    output : lowest and highest of what it gives in a step: spikes, or a graded value
-    fires : it may fire; of graded ones always true
-    always : it fires in every step that its refractory period leaves, with any stimulus
-    way : how far of the way from rest to threshold the highest drive takes the membrane; infinite if that is not known
+    output : lowest and highest output in a step: number of spikes, or graded value
+    fires : it may fire; always true for graded neurons
+    always : it fires in every step that its refractory period allows, with any stimulus
+    way : share of the way from rest to threshold that the highest drive takes the membrane; infinite if not known
     """
 
     drive: Span
@@ -53,9 +53,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Reach:
-    """populations : name -> Bounds, inputs whose encoder has neurons among them
-    commands : lowest and highest number of every output before its limits, in their order, squashed where the output
-        squashes; those of a choice infinite
+    """Bounds of a whole controller.
+
+    populations : name -> Bounds, including inputs whose encoder has neurons
+    commands : lowest and highest number of every output before its limits, in order, squashed if the output squashes;
+        infinite for a choice
     """
 
     populations: dict[str, Bounds]
@@ -63,11 +65,11 @@ class Reach:
 
 
 def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] | None) -> Reach:
-    """Bounds of everything; ``synapses`` of `snn_control.analysis.synapses.all_synapses`, None: not known."""
+    """Compute the bounds; ``synapses``: from `snn_control.analysis.synapses.all_synapses`, None: not known."""
     sizes, found = sizes_of(program), {}
     most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
     signals: dict[str, Span] = {}
-    periods = dict.fromkeys(sizes, 1.0)  # least steps between two spikes
+    periods = dict.fromkeys(sizes, 1.0)  # shortest intervals between two spikes, in steps
     with np.errstate(invalid="ignore", over="ignore"):
         for one in spec.inputs:
             span = _encoded(one, sizes[one.name], spec.period)
@@ -75,11 +77,11 @@ def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] |
             if model is not None:
                 found[one.name] = _bounds(model, span, spec.dt, most[one.name])
                 span, periods[one.name] = found[one.name].output, _steps_between(model, spec.dt)
-            signals[one.name] = _hull(span, 0.0)  # which is there before anything arrives
+            signals[one.name] = _hull(span, 0.0)  # the value before anything arrives
         for p in spec.network.populations:
             signals[p.name] = _constant(-most[p.name] if p.neuron.graded else 0.0, most[p.name], p.size)
             periods[p.name] = _steps_between(p.neuron, spec.dt)
-        for _ in range(ROUNDS):  # what cannot fire drives nothing, so others may turn out not to fire either
+        for _ in range(ROUNDS):  # neurons that cannot fire drive nothing, so others may turn out not to fire either
             before = dict(signals)
             for p in spec.network.populations:
                 drive = _constant(-np.inf, np.inf, p.size)
@@ -94,7 +96,7 @@ def reach(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] |
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
-    """Largest current that each input's encoder gives its neurons, of those where ranges bound it."""
+    """Largest current that each input's encoder gives its neurons, if ranges bound it."""
     with np.errstate(invalid="ignore", over="ignore"):
         most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
     return {name: current for name, current in most.items() if math.isfinite(current)}
@@ -110,7 +112,7 @@ def _hull(span: Span, value: Any) -> Span:
 
 
 def _times(weight: Any, span: Span) -> Span:
-    """Lowest and highest of weight x, an infinite x times 0 being 0."""
+    """Lowest and highest value of weight x; for an infinite x and a weight of 0 it is 0."""
     ends = np.nan_to_num(np.asarray(weight, np.float64) * span, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.sort(ends, axis=0)
 
@@ -120,10 +122,10 @@ def _steps_between(model: NeuronModel, dt: float) -> float:
 
 
 def _encoded(one: coding.Input, n: int, period: float) -> Span:
-    """Lowest and highest of each of the signals (n,) that an input gives."""
+    """Lowest and highest value of each of the signals (n,) from an input."""
     e = getattr(one, "encoder", None)
     if isinstance(e, coding.PoolEncoder | coding.SurfaceEncoder):
-        most = 1.0  # of a surface
+        most = 1.0  # for a surface
         if isinstance(e, coding.PoolEncoder):
             most = {"sum": math.inf, "binary": 1.0, "saturate": e.ceiling or 0.0}[e.response]
             most = most / (1 - math.exp(-period / e.tau)) if e.tau is not None else most
@@ -173,13 +175,13 @@ def _drive(
 
 
 def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
-    """Where the membrane of a model that leaks can be held; None where it is not bounded by that."""
+    """Bounds of the membrane of a leaky model from its drive; None if that does not bound it."""
     stable = model.integration != "euler" or bool((np.asarray(model.tau_mem) >= dt).all())
     return np.asarray(model.v_leak, np.float64) + _times(model.r, drive) if stable else None
 
 
 def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
-    """Of a population; ``most`` : spikes of a neuron in a step."""
+    """Bounds of a population; ``most`` : spikes of a neuron in a step."""
     n = drive.shape[1]
     no, yes, unknown = np.zeros(n, bool), np.ones(n, bool), np.full(n, np.inf)
     if model.graded:
@@ -196,7 +198,7 @@ def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
         held = _membrane(model, drive, dt) if isinstance(model, network.LIF) else drive
         if type(model) in (network.LIF, network.CubaLIF, network.ALIF, network.Threshold) and held is not None:
             way = np.where(limit > rest, (held[1] - rest) / np.where(limit > rest, limit - rest, 1.0), np.inf)
-        elif type(model) is network.IF:  # it gathers whatever is above 0
+        elif type(model) is network.IF:  # it accumulates any current above 0
             way = np.where(_times(model.r, drive)[1] > 0, np.inf, 0.0)
         if not (isinstance(model, network.ALIF) and np.min(model.beta) < 0):
             fires = ~(way < 1 - SLACK)
@@ -205,7 +207,7 @@ def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
 
 
 def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: float) -> np.ndarray:
-    """Whether the lowest drive takes the membrane from its reset to the threshold within a step."""
+    """Whether the lowest drive takes the membrane from its reset to the threshold within one step."""
     if type(model) is network.Threshold:
         return drive[0] >= limit
     plain = type(model) in (network.IF, network.LIF, network.CubaLIF) and not model.reset_delay
@@ -229,15 +231,15 @@ def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, f
 
 
 def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
-    """Lowest and highest of what one decoder adds to an output of m numbers."""
+    """Lowest and highest contribution of one decoder to an output of m numbers."""
     n = signal.shape[1]
     if isinstance(term, coding.PopulationVectorDecoder | coding.FirstSpikeDecoder):
         values = term.directions if isinstance(term, coding.PopulationVectorDecoder) else term.weights
         if values is None:
             values = np.arange(n) if m == 1 else np.eye(n)
         rows = np.where(signal[1, :, None] > 0, _rows(values, n, m), 0.0)
-        return np.array([np.minimum(rows.min(0), 0.0), np.maximum(rows.max(0), 0.0)])  # 0 while none fired
-    if isinstance(term, coding.SpikeDecoder):  # right after a spike the filter is above the mean rate
+        return np.array([np.minimum(rows.min(0), 0.0), np.maximum(rows.max(0), 0.0)])  # 0 while none has fired
+    if isinstance(term, coding.SpikeDecoder):  # just after a spike the filter is above the mean rate
         signal = signal * ((1 - math.exp(-dt / term.tau)) / dt / (1 - np.exp(-period * dt / term.tau)))
     elif isinstance(term, coding.SpikeCountDecoder):
         signal = signal * np.ceil(round(term.window / dt) / period)
@@ -247,6 +249,6 @@ def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
 
 
 def _rows(values: Any, n: int, m: int) -> np.ndarray:
-    """(n, m) of a decoder's weights: a number, (n,) or (n, m), or how they are drawn."""
+    """(n, m) array of a decoder's weights: a number, (n,) or (n, m), or drawn."""
     array = values.sample((n, m)) if isinstance(values, Distribution) else np.asarray(values, np.float64)
     return np.broadcast_to(array[:, None] if array.ndim == 1 else array, (n, m))

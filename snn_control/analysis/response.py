@@ -1,8 +1,8 @@
-"""How single neurons and encoders respond, measured with the engine itself: f-I curves, tuning curves, pooled events.
+"""Response of single neurons and encoders, measured with the engine itself: f-I curves, tuning curves, pooled events.
 
-A rate is measured with the current held still: from the intervals of the spikes in the second half of the run, when
-the neuron has settled (of a stochastic one from their number). It is what the neuron does at this dt, so a short step,
-a refractory period or a reset by subtraction show.
+A rate is measured with a constant current: from the intervals between spikes in the second half of the run, when the
+neuron has settled (for a stochastic neuron, from their number). It is the behaviour of the neuron at this dt, so
+effects of the step, of a refractory period and of a reset by subtraction are included.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .stimulus import value_range
 
 __all__ = ["Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "pick", "pooled", "rheobase", "tuning"]
 
-SECONDS, SLOWEST = 2.0, 40.0  # how long a current is held: in s, and in the longest time constant of the model
-FEWEST, MOST = 400, 40_000  # steps of that
-CHUNK = 500_000  # spikes that a ring must hold at once
+SECONDS, SLOWEST = 2.0, 40.0  # duration of a current: in s, and in units of the longest time constant of the model
+FEWEST, MOST = 400, 40_000  # limits of that, in steps
+CHUNK = 500_000  # spikes for which a ring must have room
 POINTS = 121  # of a curve
-SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents at which a rheobase is searched
+SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents among which a rheobase is searched
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Curve:
 
     current : (k,) in the unit of the membrane over r
     rate : (k,) Hz
-    rheobase : smallest current at which it goes on firing; NaN if there is none
-    seconds : how long each current was held [s]
+    rheobase : smallest current with sustained firing; NaN if there is none
+    seconds : duration of each current [s]
     """
 
     current: np.ndarray
@@ -50,14 +50,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Response of an encoder's neurons to one dimension of a value input, the others held still.
+    """Response of an encoder's neurons to one dimension of a value input, with the others constant.
 
     x : (k,) values, in the input's unit
-    response : (k, neurons), rates [Hz] where the neurons spike, else the graded drive
-    neurons : (neurons,) which of the encoder's they are: those whose drive moves by a tenth or more of what it moves
-        in the one that responds most
-    of : how many respond, of which some may be left out
-    held : (size,) where the other dimensions are; that of this one means nothing
+    response : (k, neurons), rates [Hz] if the neurons spike, otherwise the graded drive
+    neurons : (neurons,) indices of the encoder's neurons that respond: those whose drive changes by at least a tenth of
+        the largest change
+    of : total number of neurons that respond, of which some may be left out
+    held : (size,) values of the other dimensions; that of this one has no meaning
     """
 
     dimension: int
@@ -69,13 +69,13 @@ class Tuning:
 
 
 def measurement_steps(model: NeuronModel, dt: float) -> int:
-    """How many steps a current is held."""
+    """Number of steps for which a current is held."""
     taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
     return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), FEWEST, MOST))
 
 
 def pick(model: NeuronModel, index: Any) -> NeuronModel:
-    """The model with parameters of the neurons ``index``, where a parameter is one a neuron."""
+    """The model with the parameters of the neurons ``index``, for parameters that are given for each neuron."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
     return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
 
@@ -86,7 +86,7 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
     model : its parameters are numbers, or (n,)
     """
     n, steps = len(currents), measurement_steps(model, dt)
-    chunk = max(1, min(steps, CHUNK // n))  # steps in a tick, whose spikes all stand in the ring at its end
+    chunk = max(1, min(steps, CHUNK // n))  # steps in a tick, whose spikes must all be in the ring at its end
     network = Network((Population("cell", n, model, bias=currents),))
     output = Output("rate", (SpikeDecoder("cell", 0.0, 1.0),))
     bound = Bound(build(network, (), (output,), dt=dt, period=chunk * dt))
@@ -99,7 +99,7 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
         bound.tick()
         step, neuron, times = ring.read(max(tick * chunk, half), (tick + 1) * chunk)
         np.add.at(count, neuron, times)
-        last[neuron] = step  # of several steps the latest, which stands last
+        last[neuron] = step  # of several steps the latest is kept, because it comes last
         new = np.flatnonzero(first[neuron] < 0)[::-1]
         first[neuron[new]], at_first[neuron[new]] = step[new], times[new]
     window = (ticks * chunk - half) * dt
@@ -110,10 +110,10 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
 
 
 def rheobase(model: NeuronModel, dt: float) -> float:
-    """Smallest constant current at which the neuron goes on firing, to a millionth; NaN if it fires at none, or always.
+    """Smallest constant current with sustained firing, to a millionth; NaN if there is none, or if it always fires.
 
-    Looked for from 0 outwards: upwards, or downwards where it fires without a current. Without a leak, and of a
-    stochastic one, any current will do, if one waits for long enough: 0.
+    The search starts at 0: upwards, or downwards if the neuron fires without a current. Without a leak, and for a
+    stochastic neuron, any current suffices after a long enough time: 0.
     """
     if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
@@ -133,17 +133,17 @@ def rheobase(model: NeuronModel, dt: float) -> float:
 
 
 def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
-    """Rate of a neuron from below its rheobase to four times that; without a leak, to a fifth of its highest.
+    """Rate of a neuron from below its rheobase to four times that; without a leak, up to a fifth of its highest rate.
 
     model : its parameters must be numbers; see `pick`
-    up_to : a current that is to be on it in any case
+    up_to : a current that the curve must include
     """
     edge = rheobase(model, dt)
     if math.isnan(edge):
         ends = 0.0, 4.0
     elif edge == 0:
         found = firing_rates(model, SPANS, dt)
-        most = min(found.max(), 1 / dt)  # one spike a step, where it could give several
+        most = min(found.max(), 1 / dt)  # one spike in a step, for neurons that can fire several times
         ends = 0.0, SPANS[np.argmax(found > 0.2 * most)]
     else:
         ends = edge - abs(edge), edge + 3 * abs(edge)
@@ -154,8 +154,8 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
     """(k,) Hz: rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, None for other models.
 
-    Of LIF see `snn_control.nef.tuning.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). A
-    reset by subtraction ends at 0.
+    For LIF see `snn_control.nef.tuning.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). For a
+    reset by subtraction v_reset is 0.
     """
     if type(model) in (LIF, CubaLIF):
         return rates(model, current)  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
 
 
 def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
-    """A controller of this input and its encoder alone."""
+    """A controller with only this input and its encoder."""
     alone = replace(spec, stale=math.inf, required=False)
     source: Any = MembraneDecoder(spec.name, 0.0)
     if getattr(spec.encoder, "neuron", None) is not None:
@@ -178,10 +178,10 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
 
 
 def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
-    """Tuning curves of an input's encoder, dimension by dimension; at most ``most`` neurons of each.
+    """Tuning curves of an input's encoder for each dimension; at most ``most`` neurons of each.
 
-    The other dimensions stand in the middle of their range, those of a `FieldsEncoder` at the centre next to it: in
-    between, or where there is no field, no neuron would respond.
+    The other dimensions are in the middle of their range, those of a `FieldsEncoder` at the nearest centre: between
+    centres, or where there is no field, no neuron would respond.
     """
     if spec.encoder is None:
         return []
@@ -212,7 +212,8 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """(channels, rows, columns) float32: what an events encoder makes of events at (x, y) of polarity p, one tick."""
+    """(channels, rows, columns) float32: output of an events encoder for one tick with events at (x, y) of polarity
+    p."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

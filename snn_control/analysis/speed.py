@@ -1,6 +1,7 @@
-"""How long a tick takes, how late the loop wakes, and how fast a controller can therefore run on this computer.
+"""The time of a tick, the delay with which the loop wakes, and the resulting largest rate of a controller on this
+computer.
 
-Ticks are timed one by one while a stimulus is given again and again, each time from a reset on.
+Ticks are timed individually while a stimulus is repeated, each time after a reset.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from .stimulus import Stimulus
 
 __all__ = ["call_times", "largest_rate", "loop_times", "step_times", "wake_up"]
 
-SECONDS = 1.0  # how long ticks of one kind are timed, at least one stimulus
-ENOUGH = 20_000  # ticks after which there is no need to go on
+SECONDS = 1.0  # s for which ticks of one kind are timed, at least one stimulus
+ENOUGH = 20_000  # ticks after which timing stops
 LATE = 1e-3  # share of the ticks that may take longer than the period
-HOPELESS = 0.02  # share of late ticks beyond which a rate is not tried again
+HOPELESS = 0.02  # share of late ticks above which a rate is not tried again
 CHANCES = 4
-SLOWER = 1.25  # period of the next rate over that of the one before
-LONGEST_US = 1e5  # period that is no longer tried
+SLOWER = 1.25  # factor from one period that is tried to the next
+LONGEST_US = 1e5  # longest period that is tried
 
 Summary = dict[str, float]  # mean, p50, p99, p99.9, max
 
@@ -70,7 +71,7 @@ def call_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
-    """Of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
+    """Time of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
     times: list[int] = []
     clock = time.perf_counter_ns
     for _ in passes(stimulus):
@@ -83,7 +84,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Of a tick in the compiled loop, without the ports [us]."""
+    """Time of a tick in the compiled loop, without the ports [us]."""
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
@@ -97,7 +98,8 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
-    """How late the loop wakes at the controller's rate [us]; ``hog``: beside a thread that never lets Python go."""
+    """Delay with which the loop wakes at the controller's rate [us]; ``hog``: beside a thread that never releases
+    Python."""
     quit_hog = threading.Event()
 
     def waste() -> None:
@@ -117,16 +119,17 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
 
 
 def largest_rate(controller: Controller, period_us: float, seconds: float) -> dict[str, Any]:
-    """The largest rate [Hz] at which at most one tick in a thousand is not done when the next is due.
+    """The largest rate [Hz] at which at most one tick in a thousand is not finished when the next is due.
 
-    A loop runs for ``seconds`` at each try, first with ``period_us``, then with longer and longer periods. What else
-    the machine does can only delay a loop: a rate that is nearly kept has `CHANCES` before it is given up.
+    Each try runs a loop for ``seconds``, first with ``period_us``, then with increasing periods. Other processes can
+    only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
     """
     return search(lambda period: _at_rate(controller, period, seconds), period_us)
 
 
 def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
-    """The first result of ``at_rate(period [ns])`` that was kept, from a period on; else that of the last."""
+    """The first result of ``at_rate(period [ns])`` with a period that was kept, starting with ``period_us``;
+    otherwise the last result."""
     found: dict[str, Any] = {}
     while not found or period_us <= LONGEST_US:
         for _ in range(CHANCES):
@@ -140,7 +143,7 @@ def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[s
 
 
 def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
-    """How a loop keeps a period [ns]."""
+    """Whether a loop keeps a period [ns], with its statistics."""
     stats, _ = _run_loop(controller, period, max(seconds, min(2000 * period * 1e-9, 2.0)))
     late = stats["overruns"] / max(1, stats["ticks"])
     return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}

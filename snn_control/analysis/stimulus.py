@@ -1,11 +1,11 @@
-"""A stimulus: what a controller gets at its inputs when it is analysed, by default or in an environment.
+"""A stimulus: the inputs of a controller for an analysis, by default or from an environment.
 
-The default stimulus reaches every input, and is the same for the same seed and duration T:
+The default stimulus covers every input, and depends only on the seed and the duration T:
 
-- a value input of n numbers: a sinusoid each over the whole range, 1 to 2 periods in T, frequency and phase at random
-- an events input: a bright disc wanders over the whole frame (4 periods in T along one axis, 5 along the other); its
-  edge gives ON events in front and OFF events behind, and single events of both polarities come at random from
-  everywhere. About two events a second from each pixel, but at most half of the input's capacity a tick.
+- a value input: for each number a sinusoid over its whole range, 1 to 2 periods in T, with random frequency and phase
+- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other); its
+  edge gives ON events in front and OFF events behind it, and random single events of both polarities occur
+  everywhere. Each pixel has about two events a second, but a tick at most half of the input's capacity.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ EVENTS_A_PIXEL = 2.0  # 1/s
 NOISE = 0.2  # share of the events that do not come from the disc
 RADIUS = 0.1  # of the disc, in shorter sides of the frame
 LAPS = (4, 5)  # periods of its path along x and y
-MOST_EVENTS = 4_000_000  # of an environment's cameras, a camera
+MOST_EVENTS = 4_000_000  # for each camera of an environment
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """What every input gets, tick by tick.
+    """The inputs of a controller, tick by tick.
 
-    text : what it is, for titles
-    period : [s] of a tick
+    text : a description, for titles
+    period : of a tick [s]
     log : the inputs of every tick
-    synthetic : nobody measured or simulated it, so what a controller does with it proves little
+    synthetic : it was neither measured nor simulated, so a controller's reaction to it proves little
     """
 
     text: str
@@ -59,7 +59,7 @@ class Stimulus:
 
     @property
     def values(self) -> dict[str, np.ndarray]:
-        """Input -> (ticks, size) float64, of the inputs of numbers at which anything arrived."""
+        """Input -> (ticks, size) float64, for value inputs at which anything arrived."""
         return {name: one["values"] for name, one in self.log.inputs.items() if "values" in one and one["fresh"].any()}
 
     @property
@@ -70,8 +70,8 @@ class Stimulus:
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """(size,) low and high of what an input means: its range, else what its encoder covers, else what is plausible,
-    else -1 to 1; where one side alone is known, 2 from there."""
+    """(size,) low and high of an input's values: its range, otherwise what its encoder covers, otherwise what is
+    plausible, otherwise -1 to 1; if only one side is known, the other is 2 away."""
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
     e: Any = spec.encoder
     covers = getattr(e, "low", None) is not None and getattr(e, "high", None) is not None
@@ -107,7 +107,7 @@ def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.nda
 
 
 def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Times [ns], places and polarities: ON where the disc's edge moves outwards."""
+    """Times [ns], positions and polarities: ON where the disc's edge moves outwards."""
     (width, height), seconds = spec.size, ticks * period
     n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
     t = np.sort(rng.uniform(0, seconds, n))
@@ -128,10 +128,10 @@ def closed_loop(
     env: Any, controller: Controller, title: str, ticks: int, seed: int = 0, *,
     most_episodes: float = np.inf, before_step: Callable[[], object] = lambda: None,
 ) -> Stimulus:  # fmt: skip
-    """What arrives at the inputs of a controller that acts in an environment, about ``ticks`` ticks long.
+    """The inputs of a controller that acts in an environment, about ``ticks`` ticks long.
 
-    An episode that ends is followed by the next, with the next seed; the controller runs on. Given to a controller that
-    was just reset, it makes the same commands again.
+    An episode that ends is followed by the next, with the next seed; the controller is not reset. Replayed to a
+    controller that was just reset, the stimulus gives the same commands again.
 
     env : a ``gymnasium.Env`` that fits the controller; it is not closed
     title : of the environment

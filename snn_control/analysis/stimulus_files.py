@@ -25,16 +25,16 @@ MOST_EVENTS = 30_000_000  # of a recording, held in memory
 
 
 def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
-    """A stimulus from an .npz file with an array for each input, named as the input.
+    """A stimulus from an .npz file with an array for each input, which has the name of the input.
 
-    values : (ticks, size) numbers, a row a tick
-    events : (n, 4) rows of t, x, y, p; t from 0 on, in seconds, or in nanoseconds if the array is of whole numbers
+    values : (ticks, size) numbers, one row for each tick
+    events : (n, 4) rows of t, x, y, p; t starts at 0, in seconds, or in nanoseconds if the array has an integer type
 
     or the `InputLog` of a controller with the same inputs and period, or any recording of an event camera that
-    `open_recording` reads, for a controller with one input of events: cut into ticks as ``snn_control events replay``
-    does, without events out of the controller's frame; the other inputs are 0.
+    `open_recording` reads, for a controller with one events input: divided into ticks as by ``snn_control events
+    replay``, without events out of the controller's frame; the other inputs are 0.
 
-    seconds : only so much of it; None: all
+    seconds : length of the part to use; None: all
 
     Raises
     ------
@@ -71,7 +71,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
 
 
 def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | None, fixed: bool = True) -> int:
-    """How many ticks to take of a file that lasts ``whole`` ticks; ``fixed``: no more than these."""
+    """Number of ticks to use from a file that lasts ``whole`` ticks; ``fixed``: not more than these."""
     ticks = whole if seconds is None else max(1, round(seconds / period))
     if fixed and not 1 <= ticks <= whole:
         raise DescriptionError("--seconds", seconds, f"must be at most the {whole * period:g} s that {path} lasts")
@@ -83,7 +83,7 @@ def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | 
 
 @contextmanager
 def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Raises DescriptionError for what goes wrong with an .npz file."""
+    """Turn exceptions from reading an .npz file into DescriptionError."""
     try:
         yield
     except OSError as error:
@@ -135,7 +135,7 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
 
 
 def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
-    """The recording of an event camera; the stimulus' text says how many events were out of the frame."""
+    """The recording of an event camera; the stimulus' text states how many events were out of the frame."""
     cameras = [one for one in spec.inputs if isinstance(one, EventsInput)]
     if len(cameras) != 1:
         rule = "is a recording of events, and the controller must have one input of events"

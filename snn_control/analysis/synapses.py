@@ -1,4 +1,4 @@
-"""The synapses that a description means, one by one, and the description with the weights that it has learned."""
+"""All synapses of a description as arrays, and descriptions with learned weights."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..network.convolution import Convolution
 
 __all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of", "with_learned"]
 
-MOST = 4_000_000  # synapses of a controller that are examined one by one
+MOST = 4_000_000  # synapses of a controller that are examined individually
 
 
 @dataclass(frozen=True)
 class Synapses:
-    """Of one projection, without those of weight 0 that stay so.
+    """The synapses of one projection, without those whose weight is always 0.
 
     pre, post : (k,) int64, neurons
     weight : (k,) float64
@@ -36,7 +36,7 @@ class Synapses:
 
 
 def sizes_of(program: Program) -> dict[str, int]:
-    """Name -> how many signals it gives: populations, inputs whose encoder spikes, and graded inputs."""
+    """Name -> number of signals: of populations, inputs whose encoder spikes, and graded inputs."""
     found = {p.name: p.size for p in program.facts.populations}
     for one in program.facts.inputs:
         for kind in ("drive", "pooled", "held"):
@@ -47,7 +47,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
-    """Of all projections, in their order; None where they are too many to be examined in about a second."""
+    """The synapses of all projections, in order; None if there are too many to examine in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MOST:
         return None
     sizes, found = sizes_of(program), []
@@ -61,7 +61,7 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Source, target, weight and delay [s], each (k,), of every synapse of a projection.
 
-    Those of weight 0 are among them, but for a convolution; int8 weights are as they are rounded.
+    Synapses with weight 0 are included, except for convolutions; int8 weights are given after rounding.
     """
     connector = p.connector
     if isinstance(connector, Convolution):
@@ -78,9 +78,9 @@ def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
 
 
 def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpec:
-    """The description with the learned weights of a file of `Controller.save_state` in place of those it started from.
+    """The description with the learned weights from a file of `Controller.save_state` in place of the initial weights.
 
-    Raises ProgramError where the file is not one, or of another controller.
+    Raises ProgramError if the file is not one, or of another controller.
     """
     controller = Controller.from_spec(spec)
     controller.load_state(path)

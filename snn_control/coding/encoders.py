@@ -1,7 +1,7 @@
 """Encoders: how the numbers or events of an input become currents, once a tick.
 
 The `neuron` of an encoder turns the currents into spikes, in each step; without one they are a graded signal. Any
-neuron goes with any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one,
+neuron fits any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one,
 `Latency` and `Phase` for codes in time.
 """
 
@@ -55,14 +55,14 @@ class Encoder(Checked):
     """Base of all encoder descriptions; subclasses are frozen dataclasses.
 
     neuron : driven by the currents; None leaves them as a graded signal
-    selective : a neuron stands for a value, or fires for a change: at its value it is meant to fire as fast as it can
+    selective : a neuron represents a value, or a change: for its value it is meant to fire as fast as it can
     """
 
     neuron: NeuronModel | None
     selective: ClassVar[bool] = False
 
     def check(self, path: str, size: Any) -> None:
-        """Raise DescriptionError where it does not fit its input: ``size`` numbers, or a sensor of (width, height)."""
+        """Raise DescriptionError if it does not fit its input: ``size`` numbers, or a sensor of (width, height)."""
 
 
 class _GridEncoder(Encoder):
@@ -84,7 +84,7 @@ class _GridEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
-    """current = gain x + bias, one neuron a dimension.
+    """current = gain x + bias, with one neuron for each dimension.
 
     gain, bias : a number or (dimensions,)
     """
@@ -96,7 +96,7 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """current = x W + bias, with W (dimensions, neurons); the encoders, gains and biases of the NEF.
+    """current = x W + bias, with W (dimensions, neurons): the encoders, gains and biases of the NEF.
 
     weights : W, (dimensions, neurons)
     bias : a number or (neurons,)
@@ -109,9 +109,9 @@ class LinearEncoder(Encoder):
 
 @dataclass(frozen=True)
 class PopulationEncoder(Encoder):
-    """Gaussian receptive fields a dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
+    """Gaussian receptive fields for each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
 
-    neurons : fields a dimension
+    neurons : fields for each dimension
     low, high : first and last centre, a number or (dimensions,); None takes the input's range
     sigma : width in units of the input; None takes the distance of two centres
     drive : current at a field's centre
@@ -132,7 +132,7 @@ class PopulationEncoder(Encoder):
 class FieldsEncoder(Encoder):
     """Gaussian receptive fields over all dimensions together: drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2).
 
-    grid : fields along each dimension, evenly spaced from ``low`` to ``high``, the last dimension the fastest; or
+    grid : fields along each dimension, evenly spaced from ``low`` to ``high``, the last dimension varies fastest; or
     centres : (fields, dimensions)
     low, high : first and last centre of the grid, a number or (dimensions,); None takes the input's range
     sigma : width, a number or (dimensions,); None takes the distance of two centres of the grid
@@ -175,7 +175,7 @@ class FieldsEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class SignedEncoder(Encoder):
-    """Two channels a dimension: max(gain x, 0) of all dimensions, then max(-gain x, 0) of all.
+    """Two channels for each dimension: max(gain x, 0) of all dimensions, then max(-gain x, 0) of all.
 
     gain : a number or (dimensions,)
     """
@@ -186,11 +186,11 @@ class SignedEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class DeltaEncoder(Encoder):
-    """Send on change: where x is ``threshold`` or more away from the value last sent, a pulse of 1 in the first step of
-    the tick, and x counts as sent. ON channels of all dimensions, then OFF channels. What was sent starts at 0.
+    """Send on change: if x is at least ``threshold`` away from the value last sent, it gives a pulse of 1 in the first
+    step of the tick, and x becomes the value last sent, which starts at 0. ON channels of all dimensions, then OFF.
 
     threshold : > 0, a number or (dimensions,)
-    neuron : the default fires once a pulse
+    neuron : the default fires once for each pulse
     """
 
     threshold: EachPositive = 0.1
@@ -201,11 +201,11 @@ class DeltaEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class StepForwardEncoder(Encoder):
-    """Step-forward: as `DeltaEncoder`, but what counts as sent moves by the threshold, once a tick, so that the sum of
+    """Step-forward: as `DeltaEncoder`, but the value last sent moves by the threshold, once a tick, so that the sum of
     the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358).
 
     threshold : > 0, a number or (dimensions,)
-    neuron : the default fires once a pulse
+    neuron : the default fires once for each pulse
     """
 
     threshold: EachPositive = 0.1
@@ -216,15 +216,15 @@ class StepForwardEncoder(Encoder):
 
 @dataclass(frozen=True)
 class PoolEncoder(_GridEncoder):
-    """Events summed over the cells of a grid, a graded vector a tick, in row-major order of (row, column).
+    """Events summed over the cells of a grid, a graded vector for each tick, in row-major order of (row, column).
 
     grid : (columns, rows)
-    polarity : "signed" (ON adds ``on_weight``, OFF takes ``off_weight`` away), "merge" (both add 1), "split" (OFF
+    polarity : "signed" (ON adds ``on_weight``, OFF subtracts ``off_weight``), "merge" (both add 1), "split" (OFF
         cells, then ON cells: a picture of 2 channels as a `Convolution` takes it)
     on_weight, off_weight : of one event, with "signed"
-    response : "sum"; "binary": the sign of the sum, so 1 where there were events; "saturate": the sum, at most
+    response : "sum"; "binary": the sign of the sum, so 1 where there were events; "saturate": the sum, limited to
         ``ceiling`` on both sides of 0
-    ceiling : goes with "saturate"
+    ceiling : limit for "saturate"
     tau : [s]; a leaky count: the count decays once a tick by exp(-period / tau), and the response is added. It
         acts in all steps of a tick; without tau it acts in the first one
     """

@@ -1,7 +1,7 @@
 """Filters of an events input: they remove events before the encoder, in the order in which they are given.
 
-Each gets the events that the ones before it kept, counts what it removes, and runs in the tick: identically in a
-simulation, in a replay and on a robot.
+Each gets the events that the filters before it have kept, counts what it removes, and runs in the tick: identically in
+a simulation, in a replay and on a robot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..network.checks import Checked, Flag, Numbers, OneOf, Size, Whole
 
 __all__ = ["BackgroundActivity", "EventFilter", "HotPixels", "Polarity", "RateLimit", "Refractory", "Region"]
 
-#: of a pixel: its times are kept modulo 4295 s
+#: of a pixel, whose times are stored modulo 4295 s
 Period = Annotated[float, Numbers(least=1e-6, most=1000, unit="s")]
 MOST_EVENTS = 1e12  # a second, or in a burst
 
@@ -25,7 +25,7 @@ class EventFilter(Checked):
     """Base of all descriptions of filters; subclasses are frozen dataclasses."""
 
     def check(self, path: str, width: int, height: int) -> None:
-        """Raise DescriptionError, for ``path``, where it does not fit a sensor of that size [pixel]."""
+        """Raise DescriptionError, for ``path``, if it does not fit a sensor of that size [pixel]."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class HotPixels(EventFilter):
 
 @dataclass(frozen=True)
 class Refractory(EventFilter):
-    """Removes an event less than ``period`` after the last one that it left of the same pixel.
+    """Removes an event less than ``period`` after the last event of the same pixel that was kept.
 
-    Times count in whole microseconds. An event that is older than the pixel's last by the period or more (a recording
-    that begins again) counts as a new one.
+    Times are in whole microseconds. An event that is older than the pixel's last by the period or more (a recording
+    that starts again) counts as a new one.
 
     period : [s]
-    each_polarity : ON and OFF events of a pixel wait apart, not together
+    each_polarity : ON and OFF events of a pixel have separate periods
     """
 
     period: Period
@@ -136,8 +136,8 @@ class Polarity(EventFilter):
 class RateLimit(EventFilter):
     """Keeps ``rate`` events a second and at most ``burst`` in a tick; beyond that, events are thinned evenly.
 
-    A tick adds rate x period to a budget that holds at most ``burst``, and uses it up. Of n events of which the budget
-    has m, every n/m-th is kept, by an accumulator, without random numbers.
+    A tick adds rate x period to a budget of at most ``burst``, and spends it. If the budget is m of n events, every
+    n/m-th is kept, by an accumulator, without random numbers.
 
     rate : [1/s]
     burst : most events in a tick; None: rate x period, at least 1

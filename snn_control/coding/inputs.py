@@ -49,15 +49,15 @@ class ValueInput(Input):
     """A vector of numbers; the newest sample is used.
 
     size : how many numbers
-    encoder : makes currents of them; without one the numbers are a graded signal
+    encoder : converts them to currents; without one the numbers are a graded signal
     unit : a text for readers, e.g. rad/s
     range : (low, high), numbers or (size,); values beyond are clamped and counted
     plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
-    not_finite : how a number that is not finite is treated, for all or one a number: "reject" the sample; "high" and
-        "low" take an infinity as its end of the range and a NaN as the end that they name; "hold" takes the number's
-        last finite, plausible value, and rejects while there was none that is no older than ``stale``. A sample that
-        measured nothing is rejected whatever the rule: neither a finite number, nor an infinity under "high" or "low",
-        nor one that is held up to a ``stale``
+    not_finite : how a number that is not finite is treated, for all or for each number: "reject" the sample; "high" and
+        "low" replace an infinity by its end of the range and a NaN by the end that they name; "hold" uses the number's
+        last finite, plausible value, and rejects the sample if there is none that is at most ``stale`` old. A sample
+        without a measurement is rejected whatever the rule: one without a finite number, without an infinity under
+        "high" or "low", and without a number that is held up to a ``stale``
     """
 
     size: Size = 1
@@ -102,9 +102,9 @@ class EventsInput(Input):
     """A stream of camera events.
 
     size : (width, height) in pixels
-    encoder : one of events
-    capacity : events a tick; what comes beyond is cut and counted
-    filters : run in this order, in front of the encoder
+    encoder : an encoder of events
+    capacity : events in a tick; further ones are cut and counted
+    filters : run in this order, before the encoder
     """
 
     size: tuple[Size, Size] = (128, 128)

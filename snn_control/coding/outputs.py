@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Decoder(Checked):
-    """Base of all decoder descriptions, frozen dataclasses: what one population adds to an output, a term of a sum.
+    """Base of all decoder descriptions, frozen dataclasses: the contribution of one population to an output.
 
     source : name of a population
     """
@@ -37,8 +37,8 @@ class Decoder(Checked):
 class SpikeDecoder(Decoder):
     """Sum over neurons of weight times firing rate [Hz], exponentially filtered.
 
-    weights : (neurons, size of the output), (neurons,) where the size is 1, or one number for all; output units a Hz
-    tau : time constant of the filter [s]; its area is one, so a steady rate reads as that rate
+    weights : (neurons, size of the output), (neurons,) if the size is 1, or one number for all; output units per Hz
+    tau : time constant of the filter [s]; its area is one, so a constant rate is decoded as that rate
     """
 
     weights: Any
@@ -64,8 +64,8 @@ class PopulationVectorDecoder(Decoder):
 
     directions : (n, size), or (n,) for one number: the direction that each neuron represents
     tau : time constant of the rates' exponential filter [s]
-    hold : while the population is silent keep the last mean, else 0; silent is a sum of rates below what one spike
-        leaves after 5 tau
+    hold : while the population is silent keep the last mean, otherwise 0; it counts as silent if the sum of rates is
+        below what is left of one spike after 5 tau
     """
 
     directions: Any
@@ -87,15 +87,15 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """The weights of the neuron that fired first in a decision window, of the lowest index where several did.
+    """The weights of the neuron that fired first in a decision window; of several the lowest index.
 
-    Windows follow each other from step 0 on; what the last one decided holds until a neuron fires in the next. Before
-    any decision it is 0.
+    Windows follow each other from step 0 on; a decision is kept until a neuron fires in a later window. Before any
+    decision the result is 0.
 
     window : [s], whole steps
-    weights : a number, (n,) or (n, size); of groups, one row a neuron that is the same in a group. None takes the
-        index of the neuron where the output is one number, else one output a neuron, 1 for the one that fired first:
-        with arg-max, an action a neuron
+    weights : a number, (n,) or (n, size); for groups of neurons, equal rows in a group. None takes the index of the
+        neuron if the output is one number, otherwise one output for each neuron, 1 for the one that fired first: with
+        arg-max, one action for each neuron
     """
 
     window: Seconds
@@ -106,8 +106,8 @@ class FirstSpikeDecoder(Decoder):
 class ArgmaxDecoder(Checked):
     """A discrete action: the index of the largest of ``actions`` decoded values.
 
-    actions : how many there are to choose from
-    terms : decoders, summed
+    actions : number of actions to choose from
+    terms : decoders whose results are summed
     """
 
     actions: Annotated[int, Whole(2, MOST)]
@@ -121,9 +121,9 @@ class ArgmaxDecoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Output(Checked):
-    """A command of ``size`` numbers: the sum of its decoders' terms and a bias, guarded.
+    """A command of ``size`` numbers: the sum of its decoders' terms and a bias, checked by the guard.
 
-    With ``squash`` it is centre + half tanh(sum), of the centre and half the width of its limits.
+    With ``squash`` it is centre + half tanh(sum), with the centre and half the width of its limits.
 
     decoder : one or several whose terms are summed, or an `ArgmaxDecoder`
     size : how many numbers
@@ -133,7 +133,7 @@ class Output(Checked):
     safe : the command when something is wrong
     ramp : go to the safe value along the slew limit instead of at once
     unit : a text for readers, e.g. rad/s
-    squash : squash the sum smoothly into limits, which must be finite, by tanh; without it, it is cut off at them
+    squash : squash the sum smoothly into limits, which must be finite, by tanh; without it, the sum is clamped to them
     """
 
     name: str
@@ -153,7 +153,7 @@ class Output(Checked):
 
     @property
     def terms(self) -> tuple[Decoder, ...]:
-        """The decoders, of an arg-max too."""
+        """The decoders, also those of an arg-max."""
         return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else self.decoder
 
     def __post_init__(self) -> None:
@@ -178,12 +178,12 @@ class Output(Checked):
             raise self.wrong("slew", "must be finite where safe is 'ramp'", "give a slew")
 
     def squashed(self, x: Any) -> np.ndarray:
-        """(size,) float64: centre + half tanh(x), of what `squash` makes of a sum."""
+        """(size,) float64: centre + half tanh(x) of a sum x, for `squash`."""
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def _check_action(self, actions: int) -> None:
-        """An index of an action has no bias, no limits of its own and no slew."""
+        """Refuse a bias, limits and a slew for the index of an action."""
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
         low, high = self.limits

@@ -1,7 +1,7 @@
 """The controller file: one strict YAML, read into descriptions and written from them.
 
-Every mistake is a DescriptionError that names the path, the value, the rule and the nearest valid key. What keys there
-are is declared by the descriptions and `keys`; `schema` makes the JSON Schema for editors of them.
+Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The keys are
+declared by the descriptions and `keys`; `schema` makes a JSON Schema for editors from them.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class ControllerSpec(Checked):
     """A whole controller file.
 
     period : control period [s], one tick
-    dt : step of the network [s]; the period is a whole number of them. In a file, without it, the period
+    dt : step of the network [s]; the period is a whole number of steps. A file without it uses the period
     repeat : ticks in one `Controller.step`
-    seed : of all random numbers in a tick, a whole number >= 0 and below 2^63
-    reset_each_tick : populations begin each tick as after a reset
+    seed : seed of all random numbers in a tick, a whole number >= 0 and below 2^63
+    reset_each_tick : populations are reset at the start of each tick
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
-    training : what of it is trained and how; no part of its Program
-    path : of the file that it was read from; empty where it was not
+    training : what is trained and how; not part of its Program
+    path : the file that it was read from, or empty
 
-    Raises DescriptionError where a number is none of these.
+    Raises DescriptionError for an invalid number.
     """
 
     period: Seconds
@@ -100,7 +100,7 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
 
 
 def load_spec(path: str | os.PathLike) -> ControllerSpec:
-    """Read a controller file; every error names the file first."""
+    """Read a controller file; every error starts with the file's name."""
     file = Path(path)
     try:
         text = read_text(file)
@@ -115,7 +115,7 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
         raise DescriptionError(str(file), NO_VALUE, rule, "see 'snn_control new'") from None
     try:
         return parse_spec(yaml.load(text, Loader), file.parent, str(file))
-    except (ValueError, RecursionError) as error:  # of the loader: a date that is none, brackets without end
+    except (ValueError, RecursionError) as error:  # from the loader: an invalid date, brackets without end
         if isinstance(error, DescriptionError):
             raise error.in_file(str(file)) from None
         raise DescriptionError(str(file), type(error).__name__, f"cannot be read as YAML: {error}") from None

@@ -1,4 +1,4 @@
-"""Descriptions read from mappings, key by key, as `keys` declares them; outputs and networks have shorter ways."""
+"""Reading descriptions from mappings, key by key, as `keys` declares them; outputs and networks have shorter forms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .training import Limits, Training
 
 __all__ = ["read_decoder", "read_fields", "read_limits", "read_network", "read_training"]
 
-#: what a field holds -> how it is read; what is of another kind is checked by the description alone
+#: kind of a field -> function that reads it; values of other kinds are checked by the description alone
 READERS: dict[Any, Callable[..., Any]] = {
     Any: Reader.array,
     tuple[int, int]: Reader.pair,
@@ -25,7 +25,7 @@ READERS: dict[Any, Callable[..., Any]] = {
 
 
 def _read_place(r: Reader, place: str) -> Any:
-    """The description that ``type`` names, of those that can stand in a place; raises DescriptionError."""
+    """The description of the given ``type``, among those that are allowed at a place; raises DescriptionError."""
     if place in SINGLE:
         return read_fields(r, SINGLE[place])
     value = r.values.get("type")
@@ -41,11 +41,11 @@ def _read_place(r: Reader, place: str) -> Any:
 
 
 def read_fields(r: Reader, described: Any, skip: Collection[str] = (), **given: Any) -> Any:
-    """A description of all that a mapping holds; raises DescriptionError.
+    """A description from all keys of a mapping; raises DescriptionError.
 
     described : its class, or a function that makes it
-    skip : fields that are no keys of the file here
-    given : fields that are known already
+    skip : fields that are not keys of the file here
+    given : fields that are already known
     """
     values = {}
     for key in keys(described):
@@ -68,7 +68,7 @@ def _value(r: Reader, key: Key) -> Any:
 
 
 def read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
-    """What an output is made of: one decoder, a list of them, or the choice among their sums."""
+    """The decoder of an output: one decoder, a list of them, or the choice of the largest of their sums."""
     value = r.values.get("decoder")
     if isinstance(value, list):
         if not value:
@@ -79,7 +79,7 @@ def read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
 
 
 def read_network(r: Reader, dt: float) -> Network:
-    """The whole section, for a step of ``dt`` [s] where it is a NIR file's; raises DescriptionError."""
+    """The whole section; a NIR file is read for a step of ``dt`` [s]. Raises DescriptionError."""
     if r.has("nir"):
         return _read_nir(r, dt)
     populations = tuple(read_fields(child, Population, name=name) for name, child in r.children("populations", {}))
@@ -116,7 +116,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
 
 
 def read_training(r: Reader) -> Training:
-    """The section ``training``, but for what only the trainer knows; raises DescriptionError."""
+    """The section ``training``, except for what only the trainer can check; raises DescriptionError."""
     settings = r.child("settings", {}).values
     return read_fields(r, Training, trainable=read_limits(r), settings=settings)
 

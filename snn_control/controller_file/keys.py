@@ -1,8 +1,8 @@
-"""The keys of a controller file: from them follow how it is read, how it is written, and its JSON Schema.
+"""The keys of a controller file, from which its reader, its writer and its JSON Schema are derived.
 
 A mapping in the file is a description, and its keys are the description's fields: names, annotations with rules
 (`snn_control.network.checks`), defaults and docstring lines are read from the class. This file adds what a class does
-not say itself.
+not declare itself.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ __all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLU
 __all__ += ["members", "type_of", "types_at"]
 
 INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``kind``
-#: base of descriptions -> the place where they stand, by the name that `snn_control.engine.registry` has for them; an
-#: events input's encoder stands at `EVENTS_ENCODERS`
+#: base of descriptions -> name of the places where these are allowed, as in `snn_control.engine.registry`; an events
+#: input's encoder is at the place `EVENTS_ENCODERS`
 PLUGINS: dict[Any, str] = {
     NeuronModel: "neurons",
     Encoder: "encoders",
@@ -50,8 +50,8 @@ PLUGINS: dict[Any, str] = {
     Decoder: "decoders",
 }
 EVENTS_ENCODERS = "events_encoders"
-OUTPUT_DECODERS = "output_decoders"  # one that is an output's whole decoder
-#: place -> ``type`` -> description, where plug-ins bring none; `pooling` makes a Convolution and its weights
+OUTPUT_DECODERS = "output_decoders"  # an output may have one of these, or `decoders`
+#: place -> ``type`` -> description, for places without plug-ins; `pooling` makes a Convolution and its weights
 OWN: dict[str, dict[str, Any]] = {
     "connection": {
         "fixed_probability": FixedProbability,
@@ -64,9 +64,9 @@ OWN: dict[str, dict[str, Any]] = {
     "distribution": {"uniform": Uniform, "normal": Normal},
     "argmax": {"argmax": ArgmaxDecoder},
 }
-#: place -> the only description that can stand there, without a ``type``
+#: place -> the only description that is allowed there, without a ``type``
 SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate}
-#: annotation of a field -> place of the descriptions that may stand there
+#: annotation of a field -> place of the descriptions that it allows
 PLACES: dict[Any, str] = PLUGINS | {
     Connector: "connection",
     Convolution: "connection",
@@ -75,19 +75,19 @@ PLACES: dict[Any, str] = PLUGINS | {
     Surrogate: "surrogate",
     ArgmaxDecoder: "argmax",
 }
-#: keys that the file calls otherwise than the descriptions do
+#: keys with other names in the file than in the descriptions
 RENAMED = {"source": "from"}
-#: keys that the file needs though the description has a default
+#: keys that the file requires although the description has a default
 NEEDED: dict[Any, tuple[str, ...]] = {EventsInput: ("size", "encoder")}
 
 LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
 
 
 def types_at(place: str, name: Any = None) -> dict[str, Any]:
-    """What ``type`` may say at a place of the file, each with its class (a function for "pooling").
+    """The ``type`` names that are allowed at a place of the file, each with its class (a function for "pooling").
 
     place : a key of `OWN`, a value of `PLUGINS`, `EVENTS_ENCODERS` or `OUTPUT_DECODERS`
-    name : the ``type`` that is wanted, if known: plug-ins are loaded only where snn_control has none of that name
+    name : the requested ``type``, if known: plug-ins are loaded only if snn_control has none of that name
     """
     if place in OWN:
         return OWN[place]
@@ -102,7 +102,7 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
 
 
 def type_of(cls: type) -> str | None:
-    """The ``type`` of a description in the file: empty where only one can stand there, None where it has none."""
+    """The ``type`` of a description in the file: empty if it is the only one at its place, None if it has none."""
     if cls in SINGLE.values():
         return ""
     own = {described: name for table in OWN.values() for name, described in table.items()}
@@ -115,10 +115,10 @@ class Key:
 
     name, field : in the file, and in the description
     hint : the field's annotation, with its rule
-    default : MISSING where the file needs the key
-    text : of the docstring; empty where that says nothing
-    place : of descriptions that may stand there; empty where there are none
-    kind : what other values are read as; None where the description checks them as they stand
+    default : MISSING if the file must have the key
+    text : from the docstring, or empty
+    place : place of the descriptions that it may hold, or empty
+    kind : type as which other values are read; None if the description checks the raw value
     """
 
     name: str
@@ -135,7 +135,7 @@ class Key:
 
     @property
     def optional(self) -> bool:
-        """``null`` may stand there."""
+        """Whether ``null`` is allowed."""
         return self.default is None or type(None) in members(self.hint)
 
 
@@ -147,7 +147,7 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
     for field, parameter in inspect.signature(described).parameters.items():
         hint, rule = hints[field], rules.get(field)
-        if rule is not None and _bare(hint) is hint:  # that of fields which declare none
+        if rule is not None and _bare(hint) is hint:  # a field without a rule has the rule of its class
             hint = Annotated[hint, rule]
         place = next((PLACES[one] for one in _inner(hint) if one in PLACES), "")
         if described is EventsInput and field == "encoder":
@@ -160,7 +160,7 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 
 
 def _kind(hint: Any, rule: Any) -> Any:
-    """What the values of a field are read as, see `Key`."""
+    """The type as which the values of a field are read, see `Key`."""
     if isinstance(rule, Numbers) and rule.ndim:
         return Any
     found = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
@@ -169,7 +169,8 @@ def _kind(hint: Any, rule: Any) -> Any:
 
 
 def _texts(described: Any) -> dict[str, str]:
-    """Field -> its text in the docstrings of a class and its bases: ``tau, window : [s]``, and lines further in."""
+    """Field -> its text in the docstrings of a class and its bases: ``tau, window : [s]``, and the indented lines
+    after it."""
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
     for doc in docs:
@@ -186,7 +187,7 @@ def _texts(described: Any) -> dict[str, str]:
 
 
 def members(hint: Any) -> list[Any]:
-    """What an annotation allows: the members of a union, or itself."""
+    """The types that an annotation allows: the members of a union, or itself."""
     return list(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else [hint]
 
 
@@ -197,7 +198,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _inner(hint: Any) -> Iterator[Any]:
-    """The members of an annotation, those of its sequences, and the descriptions that its rules allow."""
+    """The members of an annotation and of its sequences, and the descriptions that its rules allow."""
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):

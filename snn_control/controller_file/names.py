@@ -1,4 +1,4 @@
-"""What the numbers of inputs and outputs are called in pictures, tables and videos."""
+"""Names for the numbers of inputs and outputs in pictures, tables and videos."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ SELECTED = re.compile(r"\[\s*\w+\s*=\s*([^\]]+)\]")
 def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
     """A name for each number of an input or output.
 
-    Those in the ``ros`` section where it has one for each number: of a selector (``position[name=pan]``), or a list in
-    ``values`` (``name: [pan, tilt]``). Else the end's own name, with an index where it has several: ``joints[0]``.
+    Names from the ``ros`` section are used if it has one for each number: in a selector (``position[name=pan]``), or a
+    list in ``values`` (``name: [pan, tilt]``). Otherwise it is the name of the input or output, with an index if it has
+    several numbers: ``joints[0]``.
     """
     size = end.size if isinstance(end, ValueInput | Output) else 1
     topic = (spec.ros_outputs if isinstance(end, Output) else spec.ros_inputs).get(end.name)
@@ -29,7 +30,7 @@ def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
 
 
 def _named(topic: RosTopic, size: int) -> list[str]:
-    """Names that a topic gives; none where they are not one for each number."""
+    """Names that a topic gives; none if there is not one for each number."""
     selected = SELECTED.search(str(topic.field))
     names = [part.strip(" '\"") for part in selected.group(1).split(",")] if selected else []
     lists = [value for value in (topic.values or {}).values() if isinstance(value, list | tuple)]
@@ -49,7 +50,7 @@ def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
 
 
 def term_names(spec: ControllerSpec, output: Output) -> list[str]:
-    """A name for each number that an output's decoders give: its own, or ``action 0`` where the largest is chosen."""
+    """A name for each result of an output's decoders: its own, or ``action 0`` if the largest is chosen."""
     if isinstance(output.decoder, ArgmaxDecoder):
         return [f"action {k}" for k in range(output.decoder.actions)]
     return number_names(spec, output)

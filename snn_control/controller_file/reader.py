@@ -1,6 +1,6 @@
-"""Strict reading of YAML: every key is taken by someone, and every mistake names path, value, rule and nearest key.
+"""Strict reading of YAML: every key must be used, and every error names path, value, rule and nearest key.
 
-Arrays may stand inline or as ``file.npz#name``, relative to the file that is read.
+Arrays may be inline or ``file.npz#name``, relative to the file that is read.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from ..files import Arrays, reason
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
-VERSION = 1  # of the file
+VERSION = 1  # of the file format
 FLOAT_MAX = float(np.finfo(np.float32).max)
-#: kind of a plain value -> its types in Python, and what it is called
+#: kind of a plain value -> its types in Python, and its description
 PLAIN: dict[type, tuple[Any, str]] = {
     float: (int | float, "a number"),
     str: (str, "a text"),
     bool: (bool, "true or false"),
     list: (list, "a list"),
 }
-MOST_VALUES = 1_000_000  # of a file, what its references repeat counted again
-DEEPEST = 50  # lists and mappings in one another
+MOST_VALUES = 1_000_000  # in a file, with those that references repeat counted each time
+DEEPEST = 50  # nesting of lists and mappings
 
 
 class Loader(yaml.SafeLoader):
     """YAML 1.2 numbers (1e-3 is one) and booleans (on and no are words), and no key twice.
 
-    A file is bounded as it is once every reference (``*name``) stands written out, and in how deep it nests.
+    Limits apply to the number of values, after expanding every reference (``*name``), and to the depth of nesting.
     """
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
         self._values = self._depth = 0
-        self._sizes: dict[str, int] = {}  # anchor -> values that it names
+        self._sizes: dict[str, int] = {}  # anchor -> number of values that it stands for
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
@@ -95,7 +95,7 @@ Loader.yaml_implicit_resolvers = {
 
 
 class Reader:
-    """Takes the keys of one mapping; what nobody took is an error."""
+    """Takes the keys of one mapping; keys that were not taken are an error."""
 
     def __init__(self, value: Any, path: str, folder: Path) -> None:
         if not isinstance(value, Mapping):
@@ -203,7 +203,8 @@ class Reader:
             raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", fix)
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """``cls(**values)`` after checking that all keys were taken; its errors are seen from this path."""
+        """``cls(**values)`` after checking that all keys were taken; the paths of its errors are relative to the
+        file."""
         self.done()
         try:
             return cls(**values)

@@ -1,4 +1,4 @@
-"""The ``ros`` section of a controller file: on which topics inputs come and commands go."""
+"""The ``ros`` section of a controller file: the topics of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from .reader import Reader, nearest
 __all__ = ["ONLY_WITH", "OUTPUTS", "RosTopic", "end_kind", "read_topics", "usual_values"]
 
 VALUES, EVENTS, OUTPUTS = "value inputs", "events inputs", "outputs"
-#: keys that only some ends have
+#: keys that only some inputs or outputs have
 ONLY_WITH = {"age": (VALUES, EVENTS), "reduce": (VALUES,), "pace": (EVENTS,), "late": (EVENTS,), "values": (OUTPUTS,)}
 TYPE = re.compile(r"\w+/msg/\w+")
 
 
 def check_type(path: str, value: Any) -> None:
-    """A type of messages."""
+    """Check a message type."""
     if not isinstance(value, str) or not TYPE.fullmatch(value):
         raise DescriptionError(path, value, "must look like 'sensor_msgs/msg/JointState'")
 
 
 @dataclass(frozen=True)
 class RosTopic(Checked):
-    """One end on a ROS topic.
+    """The ROS topic of one input or output.
 
     topic : relative topic name
     type : message type, e.g. ``sensor_msgs/msg/JointState``
     field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
-    depth : how many messages may wait; in a file, without it, as `usual_values` has it
-    age : of an input, from when its age counts in real time: "arrival", when the message was published as far as the
-        middleware knows; "stamp", its own stamp; "older", the earlier of the two
-    pace : of an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", when its
-        own time has come, so that a long packet spreads over the ticks it covers
-    late : of an events input: an event older by more than this than the newest one given counts as late [s]
-    reduce : of a value input: "min", "mean" or "max": the numbers that the field names, as many as they are, become
-        the input's by equal sectors; empty: they are the input's
-    values : of a command: what its message says beside the numbers, field -> value, e.g. ``name: [pan, tilt]``
+    depth : how many messages may wait; the default in a file is that of `usual_values`
+    age : for an input, the time from which its age counts in real time: "arrival", when the message was published as
+        far as the middleware knows; "stamp", its own stamp; "older", the earlier of the two
+    pace : for an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", at its own
+        time, so that a long packet is spread over the ticks that it covers
+    late : for an events input: an event counts as late if it is older than the newest one by more than this [s]
+    reduce : for a value input: "min", "mean" or "max" of equal sectors of the numbers that the field selects, however
+        many they are; empty: they are the input's numbers
+    values : for a command: values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
     """
 
     topic: str
@@ -65,13 +65,12 @@ class RosTopic(Checked):
 
 
 def end_kind(end: Input | Output) -> str:
-    """Which of the ends named in `ONLY_WITH` an input or output is."""
+    """The key of `ONLY_WITH` for an input or output."""
     return OUTPUTS if isinstance(end, Output) else EVENTS if isinstance(end, EventsInput) else VALUES
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Fields of a topic that the file does not say, where they depend on the end: an event camera's driver sends a
-    packet a millisecond."""
+    """Defaults of a topic that depend on the input: an event camera's driver sends a packet each millisecond."""
     if kind == OUTPUTS:
         return {"reliability": "reliable", "depth": 1}
     packets = type.startswith(("event_camera_msgs/", "event_array_msgs/"))

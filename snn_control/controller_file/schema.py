@@ -1,6 +1,6 @@
-"""The JSON Schema of controller files, for editors: made from the keys by which they are read.
+"""The JSON Schema of controller files, for editors, made from the keys with which they are read.
 
-Of rules between keys it knows those of `TOGETHER`; the others only the reader knows.
+Of the rules between several keys it covers those in `TOGETHER`; the reader checks all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REFERENCE = {
     "description": "An array in a file beside this one: file.npz#name.",
 }
 LISTS = {"type": "array", "items": {"anyOf": [{"type": "number"}, _ref("lists")]}}
-#: what a field holds -> the schema of its values
+#: type of a field -> the schema of its values
 VALUES: dict[Any, Schema] = {
     float: {"type": "number"},
     int: {"type": "integer"},
@@ -54,7 +54,7 @@ VALUES: dict[Any, Schema] = {
     type(None): {"type": "null"},
 }
 ARRAY: Schema = {"anyOf": [_ref("reference"), _ref("lists")]}
-#: keys whose values the annotation of the field does not tell, or that the file can say in a shorter way
+#: keys whose values do not follow from the annotation of the field, or that have a shorter form in the file
 SPECIAL: dict[Any, Schema] = {
     (HotPixels, "mask"): ARRAY,
     (HotPixels, "pixels"): ARRAY,
@@ -87,7 +87,7 @@ TOGETHER: dict[Any, Schema] = {
 
 
 def schema() -> Schema:
-    """The whole schema (JSON Schema, draft 2020-12), types that plug-ins bring included."""
+    """The whole schema (JSON Schema, draft 2020-12), including types from plug-ins."""
     from ..nir import DIALECTS
 
     nir = {
@@ -140,12 +140,12 @@ def _by_name(item: Schema) -> Schema:
 
 
 def _whole(pattern: re.Pattern[str]) -> str:
-    """A pattern for all of a text, as JSON Schema writes it."""
+    """A pattern that matches the whole text, in the syntax of JSON Schema."""
     return f"^{pattern.pattern}$"
 
 
 def _choice(key: str, types: dict[str, Any], skip: Collection[str] = ()) -> Schema:
-    """Mappings that one key tells apart."""
+    """Mappings that are distinguished by one key."""
     cases = []
     for name, described in types.items():
         case = _mapping(described, skip)
@@ -170,7 +170,7 @@ def _topics(output: bool) -> Schema:
 
 
 def _key(described: Any, key: Key) -> Schema:
-    """The values that one key takes, with what its documentation says."""
+    """The values of one key, with its documentation."""
     allowed = members(key.hint)
     if key.optional and type(None) not in allowed:
         allowed.append(type(None))
@@ -185,7 +185,7 @@ def _any_of(cases: list[Schema]) -> Schema:
 
 
 def _value(hint: Any, place: str = "") -> Schema:
-    """The schema of one annotation; ``place`` is what descriptions in it refer to."""
+    """The schema of one annotation; ``place``: the place to which descriptions in it refer."""
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
         return _ruled(arguments[1], arguments[0], place)
@@ -198,7 +198,7 @@ def _value(hint: Any, place: str = "") -> Schema:
 
 
 def _ruled(rule: Any, base: Any, place: str) -> Schema:
-    """The schema of values of a base type that a rule of `snn_control.network.checks` checks."""
+    """The schema of values of a base type with a rule of `snn_control.network.checks`."""
     said = _value(base)
     if isinstance(rule, Drawn):
         return _any_of([_ruled(rule.rule, base, place), _ref(place)])
@@ -228,6 +228,6 @@ def _bounds(low: str, least: float, most: float | None) -> Schema:
 
 
 def _sayable(default: Any) -> bool:
-    """Whether a default says something to readers."""
+    """Whether a default is worth showing."""
     number = isinstance(default, int | float) and math.isfinite(default)
     return number or (isinstance(default, str) and default != "")

@@ -1,6 +1,6 @@
-"""The ``training`` section of a controller file: what is trained, and how. No Program depends on it.
+"""The ``training`` section of a controller file: what is trained, and how. Programs do not depend on it.
 
-Which ways to train there are, and what their settings are called, the trainer knows (`snn_control.training`).
+The names of learners and their settings are checked by the trainer (`snn_control.training`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 
 @dataclass(frozen=True)
 class Limits(Checked):
-    """Between which a trained parameter stays.
+    """Limits of a trained parameter.
 
-    low, high : in the unit of the parameter; without them there is no limit
+    low, high : in the unit of the parameter; by default there is no limit
     """
 
     low: Bound = -math.inf
@@ -35,17 +35,17 @@ class Limits(Checked):
 
 @dataclass(frozen=True)
 class Surrogate(Checked):
-    """What is taken for the derivative of a spike by the membrane, at distance x from the threshold.
+    """The substitute for the derivative of a spike by the membrane, at distance x from the threshold.
 
-    The unit of x is the way from reset to threshold. All have slope / 2 at the threshold:
+    The unit of x is the distance of reset and threshold. All have the value slope / 2 at the threshold:
 
         fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
         triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
         arctan        slope / 2 / (1 + (pi / 2 slope x)^2)   Fang et al. 2021, arXiv:2007.05785
 
     kind : "fast_sigmoid", "triangle" or "arctan"
-    slope : the larger, the nearer to the threshold a membrane must be to count
-    final_slope : to which the slope goes linearly while the budget is spent; without it, it stays
+    slope : the larger it is, the closer to the threshold a membrane must be to have a derivative
+    final_slope : the slope changes linearly to it while the budget is spent; by default it is constant
     """
 
     kind: Annotated[str, OneOf(*SURROGATES)] = "fast_sigmoid"
@@ -53,7 +53,7 @@ class Surrogate(Checked):
     final_slope: Positive | None = None
 
     def at(self, left: float) -> Surrogate:
-        """As it is while ``left`` of the budget, 1 to 0, is left."""
+        """The surrogate when the share ``left`` of the budget, 1 to 0, is left."""
         if self.final_slope is None:
             return self
         return Surrogate(self.kind, self.final_slope + (self.slope - self.final_slope) * left)
@@ -61,12 +61,12 @@ class Surrogate(Checked):
 
 @dataclass(frozen=True)
 class Training(Checked):
-    """What of a controller is trained, and how.
+    """What is trained of a controller, and how.
 
-    how : way to train; without it, what suits the actions
-    trainable : pattern of names -> `Limits`; a later pattern goes before an earlier one. Empty: what is trained usually
-    surrogate : of spiking neurons
-    settings : of the way to train, by name: numbers, texts, true or false, or lists of numbers
+    how : way to train; by default, one that suits the actions
+    trainable : pattern of names -> `Limits`; later patterns take precedence. Empty: the default parameters
+    surrogate : surrogate derivative of spikes
+    settings : settings of the learner, by name: numbers, texts, true or false, or lists of numbers
     """
 
     how: str = ""

@@ -1,7 +1,7 @@
-"""The controller file, written: descriptions -> YAML with the arrays beside it, read back to the same Program.
+"""Writing controller files: descriptions -> YAML with the arrays beside it, which are read back to the same Program.
 
-What stands at its default is left out. An array of up to `INLINE` numbers stands in the YAML, a larger one in the .npz
-of the same name, once, however often it is used.
+Defaults are omitted. An array of up to `INLINE` numbers is in the YAML, a larger one in the .npz of the same name, only
+once even if it is used several times.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from .training import Training
 
 __all__ = ["save_spec"]
 
-INLINE = 64  # numbers of an array that still reads well in the YAML
-COMPRESSED = 1 << 26  # bytes of arrays that are worth the time of compressing them
+INLINE = 64  # largest array in the YAML
+COMPRESSED = 1 << 26  # bytes of arrays up to which compression is worth its time
 
-#: fields of a ControllerSpec that have a way of their own into the file, and one that is no key of it
+#: fields of a ControllerSpec that are written in a way of their own, and one that is no key of the file
 SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "training", "path")
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
@@ -42,7 +42,7 @@ ORDER = (
 
 
 class _Writer:
-    """Descriptions -> plain data, and the arrays that it names."""
+    """Descriptions -> plain data, and the arrays that it refers to."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -50,7 +50,7 @@ class _Writer:
         self._names: dict[tuple, str] = {}
 
     def described(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
-        """One that ``type`` tells from its like: a neuron, an encoder, a decoder, a connection."""
+        """A description with its ``type``: a neuron, an encoder, a decoder, a connection."""
         kind = type_of(type(value))
         if kind is None:
             kinds = PLUGINS.values()
@@ -62,9 +62,9 @@ class _Writer:
     def fields(
         self, value: Any, path: tuple[str, ...], skip: Collection[str] = (), defaults: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Field by field, without what stands at its default.
+        """The fields of a description that differ from their defaults.
 
-        defaults : those of the file, where they are not those of the description
+        defaults : defaults of the file, if they differ from those of the description
         """
         found: dict[str, Any] = {}
         cls: Any = type(value)
@@ -87,7 +87,7 @@ class _Writer:
         return self.numbers(value, path)
 
     def numbers(self, value: Any, path: tuple[str, ...]) -> Any:
-        """A number, lists of numbers, or where in the .npz they stand."""
+        """A number, lists of numbers, or the reference to an array in the .npz."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise DescriptionError(".".join(path), value, "must be numbers")
@@ -105,7 +105,7 @@ class _Writer:
 
     # the sections of the file ----------------------------------------------------------------------------------
     def document(self, spec: Any) -> dict[str, Any]:
-        """A ControllerSpec as the YAML says it."""
+        """A ControllerSpec as data for the YAML."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
         topics = {
             "inputs": self.topics("inputs", spec.ros_inputs, spec.inputs),
@@ -167,7 +167,7 @@ class _Writer:
 
 
 def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
-    """The values of a mapping by name; raises DescriptionError where two have one name."""
+    """The values of a mapping by name; raises DescriptionError if two have the same name."""
     for name, times in Counter(value.name for value in values).items():
         if times > 1:
             raise DescriptionError(section, name, "every name must be there once")
@@ -175,7 +175,7 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _in_words(one: Projection) -> Projection:
-    """A projection whose connection is a word, where there is one for it."""
+    """The projection with the name of its connection in place of the connector, if it has one."""
     word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
     if not word:
         return one
@@ -186,11 +186,11 @@ def _in_words(one: Projection) -> Projection:
 def _same(value: Any, default: Any) -> bool:
     if isinstance(default, tuple):
         return isinstance(value, tuple | list) and len(value) == len(default) and all(map(_same, value, default))
-    return np.ndim(value) == 0 and bool(_plain(value) == default)  # a float32 near the default is not the default
+    return np.ndim(value) == 0 and bool(_plain(value) == default)  # a float32 near the default differs from it
 
 
 def _plain(value: Any) -> Any:
-    """Without NumPy's types."""
+    """A value without NumPy's types."""
     if isinstance(value, Mapping):
         return {_plain(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -199,13 +199,13 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Nested mappings in block style, lists and the innermost mappings in one line, and nothing by reference."""
+    """Nested mappings in block style, lists and the innermost mappings on one line, and no references."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-# a text that either YAML 1.1 or our own reader would take for something else stands in quotes
+# a text that YAML 1.1 or our own reader would read as another type is quoted
 _Dumper.yaml_implicit_resolvers = {
     first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *Loader.yaml_implicit_resolvers.get(first, ())]
     for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *Loader.yaml_implicit_resolvers}
@@ -227,7 +227,7 @@ def _sequence(dumper: yaml.SafeDumper, data: list) -> yaml.Node:
 
 
 def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    style = None if data.isprintable() else '"'  # the only one in which PyYAML brings back every line break
+    style = None if data.isprintable() else '"'  # the only style in which PyYAML preserves every line break
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
@@ -237,15 +237,15 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError where ``beside`` holds arrays that the controller file ``path`` does not refer to, and
-    that are none of ``names``, which are about to be written: a process may have been killed between the two files."""
+    """Raise DescriptionError if ``beside`` holds arrays that the controller file ``path`` does not refer to, and
+    that are not among ``names``, which will be written: a process may have been killed between the two files."""
     if not beside.exists():
         return
     try:
         with Arrays(beside) as archive:
             held = set(archive)
     except (OSError, ValueError):
-        held = {beside.name}  # whatever it is, it is not ours
+        held = {beside.name}  # the file is not ours, whatever it holds
     try:
         events = yaml.parse(read_text(path), Loader)
         known = {event.value for event in events if isinstance(event, yaml.ScalarEvent)}
@@ -258,14 +258,13 @@ def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
 
 
 def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
-    """Write a ControllerSpec as ``NAME.yaml``, and ``NAME.npz`` where it has larger arrays; both or none.
+    """Write a ControllerSpec as ``NAME.yaml``, and ``NAME.npz`` if it has larger arrays; both or none.
 
-    head : comment lines in front, e.g. "Made by: ..."
+    head : comment lines at the start, e.g. "Made by: ..."
 
-    Returns the path. `load_spec` of it builds a Program of the same digest. A ``NAME.yaml`` that is there is replaced,
-    and so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError where ``NAME.npz`` holds
-    others, or where a description has no name in the file, and OSError where it cannot be written; nothing is written
-    then.
+    Returns the path. `load_spec` of it builds a Program of the same digest. An existing ``NAME.yaml`` is replaced, and
+    so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError if ``NAME.npz`` holds others,
+    or if a description has no name in the file, and OSError if it cannot be written; nothing is written then.
     """
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):

@@ -1,10 +1,10 @@
-"""What all compiled readers of CDR messages share: codes of failure, a cursor, numbers and stamps.
+"""Common functions of all compiled readers of CDR messages: error codes, a cursor, numbers and stamps.
 
 CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or little (1) endian;
 then the fields, each aligned to its own size, counted from byte 4.
 
-A cursor is an offset that counts from byte 4. `begin`, `behind` and `behind_text` return the next one or a code of
-failure, which is negative and, given as a cursor, is returned as it is.
+A cursor is an offset that counts from byte 4. `begin`, `behind` and `behind_text` return the next one or an error code,
+which is negative and, when passed as a cursor, is returned unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
     "is_big",
 ]
 
-#: what a reader returns for a message that is none, that ends too early, that lacks a field
+#: returned by a reader for a message that is not CDR, that ends too early, or that lacks a field
 ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
 
 
@@ -51,7 +51,7 @@ def get_u16(address, big):
 
 @register_jitable
 def get_i64(address, big):
-    """The 8 bytes at ``address`` as int64: a uint64 from 2^63 on is negative."""
+    """The 8 bytes at ``address`` as int64: a uint64 from 2^63 on becomes negative."""
     first, second = get_u32(address, big), get_u32(address + 4, big)
     return first << 32 | second if big else second << 32 | first
 
@@ -65,7 +65,7 @@ def get_time(address, big):
 
 @register_jitable
 def get_stamp(address, big):
-    """builtin_interfaces/Time at ``address`` in ns; -1 if it lies before 0."""
+    """builtin_interfaces/Time at ``address`` in ns; -1 for times before 0."""
     return get_time(address, big) if get_u32(address, big) < 0x80000000 else np.int64(-1)
 
 
@@ -85,7 +85,7 @@ def begin(address, length):
 
 @register_jitable(forceinline=True)
 def behind(o, align, size, end):
-    """The cursor behind ``size`` bytes, aligned, that end at offset ``end`` at the latest; or TRUNCATED."""
+    """The cursor after ``size`` bytes, aligned, which must not pass offset ``end``; or TRUNCATED."""
     if o < 0:
         return o
     o = (o + align - 1) & -align
@@ -94,6 +94,6 @@ def behind(o, align, size, end):
 
 @register_jitable
 def behind_text(base, o, end, big):
-    """The cursor behind the string at the cursor, whose offset counts from the address ``base``; or TRUNCATED."""
+    """The cursor after the string at the cursor, whose offset counts from the address ``base``; or TRUNCATED."""
     o = behind(o, 4, 4, end)
     return o if o < 0 else behind(o, 1, get_u32(base + o - 4, big), end)

@@ -1,7 +1,7 @@
 """Events in a sensor_msgs/msg/PointCloud2, read by compiled, bounded code.
 
 Fields ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (not 0: brighter), ``t`` UINT32 [ns after header.stamp], in any order,
-at any offset, among others.
+at any offset, with any other fields.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .cdr import MISSING, TRUNCATED, begin, behind, behind_text, get_stamp, get_
 
 __all__ = ["BAD_LAYOUT", "EVENT_SCRATCH_WORDS", "parse_events"]
 
-#: `parse_events` returns this for a cloud whose layout is not that of events, beside the codes of `cdr`
+#: returned by `parse_events` if the layout of a cloud is not that of events, in addition to the codes of `cdr`
 BAD_LAYOUT = -5
 #: scratch memory of `parse_events` in int64 words: the stamp [ns]
 EVENT_SCRATCH_WORDS = 1
 
-_UINT8, _UINT16, _UINT32 = 2, 4, 6  # sensor_msgs/msg/PointField
+_UINT8, _UINT16, _UINT32 = 2, 4, 6  # values of sensor_msgs/msg/PointField
 _X, _Y, _P, _T = 120, 121, 112, 116  # the letters
 
 
@@ -32,14 +32,14 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
     Parameters
     ----------
     address, length : the message, encapsulation included [bytes]
-    capacity : most events to write; those after it are counted only
+    capacity : most events to write; further ones are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
     scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns]
 
     Returns
     -------
-    The number of events in the message, which may exceed ``capacity``; or negative: ENCAPSULATION, TRUNCATED,
-    MISSING (a field), BAD_LAYOUT. Nothing is written then but ``scratch``.
+    The number of events in the message, which may exceed ``capacity``; or negative: ENCAPSULATION, TRUNCATED, MISSING
+    (a field), BAD_LAYOUT. In that case only ``scratch`` is written.
     """
     store_i64(scratch, -1)
     o = begin(address, length)
@@ -64,7 +64,7 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
         if min(at_x, at_y, at_p, at_t) < 0:
             return np.int64(MISSING)
         good = good and load_u8(base + flag - 1) == 0 and max(at_x + 2, at_y + 2, at_p + 1, at_t + 4) <= step
-        # the last point of the last row ends within the data
+        # the last point of the last row is within the data
         if not good or columns * step > row_step or row_step > size or rows > size // row_step:
             return np.int64(BAD_LAYOUT)
         first, left = base + o, min(rows * columns, capacity)
@@ -80,8 +80,8 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
 
 @register_jitable
 def _layout(base, o, fields, end, big):
-    """The PointFields at the cursor -> the cursor behind them, where x, y, p and t begin in a point (-1: missing)
-    [bytes], and whether they are of the types of events."""
+    """The PointFields at the cursor -> the cursor after them, the offsets of x, y, p and t in a point (-1: missing)
+    [bytes], and whether they have the types of events."""
     x = y = p = t = np.int64(-1)
     good: Any = True
     for _ in range(fields):
@@ -101,8 +101,8 @@ def _layout(base, o, fields, end, big):
 
 @register_jitable
 def _field(base, o, end, big):
-    """The PointField at the cursor -> the cursor behind it, its name if that is one letter (else 0), its offset in a
-    point [bytes], and the type of its number (0 if it has several)."""
+    """The PointField at the cursor -> the cursor after it, its name if that is one letter (otherwise 0), its offset
+    in a point [bytes], and the type of its number (0 if it has several)."""
     name = ((o + 3) & -4) + 4
     behind_name = behind_text(base, o, end, big)
     typed = behind(behind_name, 4, 5, end)  # offset, datatype

@@ -1,4 +1,4 @@
-"""Events as four columns, in memory or, where they are very many, on the disk."""
+"""Events as four columns, in memory or, for large numbers of events, on the disk."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ..engine.slots import EVENT_COLUMNS
 __all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events", "Spool", "empty_columns"]
 
 NANOSECONDS = {"us": 1000, "ns": 1}
-FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: as far as times may reach: differences stay within int64
+FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: limit of times, so that differences stay within int64
 
-MOST_PIXELS = 1 << 24  # no camera has more; what counts by pixel needs memory for each
+MOST_PIXELS = 1 << 24  # more than any camera has; limits the memory for counts by pixel
 
-IN_MEMORY = 1 << 26  # bytes of a column that are not yet written to the disk
+IN_MEMORY = 1 << 26  # bytes of a column that are kept in memory before they are written to the disk
 BLOCK = 1 << 22
 
 
 def empty_columns(n: int) -> tuple[np.ndarray, ...]:
-    """Columns t, x, y, p of ``n`` events, not filled."""
+    """Columns t, x, y, p for ``n`` events, with undefined contents."""
     return tuple(np.empty(n, dtype) for dtype in EVENT_COLUMNS.values())
 
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Events of an event camera, in the order in which they came.
+    """Events of an event camera, in the order of their arrival.
 
     t : (n,) int64, time on the sensor's clock in ``unit``
     x, y : (n,) uint16, column and row [pixel], row 0 at the top
     p : (n,) uint8, 1: brighter (ON), 0: darker (OFF)
     unit : "us" or "ns", what the encoding carries
-    width, height : of the sensor; None where nobody said
+    width, height : size of the sensor; None if not known
     """
 
     t: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["t"]))
@@ -60,7 +60,7 @@ class Events:
 
     @classmethod
     def concatenate(cls, parts: Iterable[Events]) -> Events:
-        """One after the other; unit and size are those of the first."""
+        """Concatenate events; unit and size are those of the first."""
         parts = list(parts)
         if not parts:
             return cls()
@@ -68,7 +68,7 @@ class Events:
         return replace(parts[0], **columns)
 
     def digest(self) -> str:
-        """16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after the other."""
+        """16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""
         digest = hashlib.sha256()
         for name, dtype in EVENT_COLUMNS.items():
             digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
@@ -76,9 +76,9 @@ class Events:
 
 
 class Spool:
-    """Appends chunks of events and gives each column back as a whole, in blocks of bytes.
+    """Appends chunks of events and returns each column as a whole, in blocks of bytes.
 
-    Memory stays below 64 MB a column; beyond that they lie in temporary files, which nobody else sees.
+    It uses at most 64 MB of memory for a column; the rest is in temporary files of this process.
     """
 
     def __init__(self, names: str = "txyp") -> None:

@@ -1,4 +1,4 @@
-"""Packets of one stream to events, in Python."""
+"""Decoding of packets of one stream to events, in Python."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .columns import Events, empty_columns
 
 __all__ = ["Decoder"]
 
-MOST_A_WORD = 32  # events: `codecs`
-ROOM = 1 << 16  # events that the columns have room for at first
+MOST_A_WORD = 32  # events in a word, see `codecs`
+ROOM = 1 << 16  # initial room of the columns, in events
 
 
 class Decoder:
-    """Decodes the packets of one stream, one after the other: times and rows may run on from packet to packet.
+    """Decodes the packets of one stream in order: times and rows may continue from packet to packet.
 
     Parameters
     ----------
     encoding : one of `snn_control.events.codecs.ENCODINGS`
-    width, height : of the sensor; None: not known, and then no event is out of the frame
+    width, height : size of the sensor; None: not known, and then no event is out of the frame
 
-    Raises DescriptionError for an encoding that is not known. Nothing in a packet raises: what is wrong is counted.
+    Raises DescriptionError for an unknown encoding. Nothing in a packet raises: problems are counted.
     """
 
     def __init__(self, encoding: str, width: int | None = None, height: int | None = None) -> None:
@@ -37,10 +37,10 @@ class Decoder:
     def decode(self, packet: bytes | np.ndarray, time_base: int = 0, big_endian: bool = False) -> Events:
         """The events of the next packet.
 
-        packet : bytes, or an array that is seen as bytes; those behind the last whole word are dropped and counted
-        time_base : ns, that of its EventPacket, taken for the nearer end where it is not from -2^61 to 2^62; only
-            encodings with times relative to it use it
-        big_endian : whether the bytes of each word come in this order
+        packet : bytes, or an array that is read as bytes; those after the last whole word are dropped and counted
+        time_base : ns, that of its EventPacket, clipped to -2^61 .. 2^62; used only by encodings with times relative to
+            it
+        big_endian : whether the bytes of each word are in this order
         """
         raw = np.frombuffer(packet, np.uint8)
         rest = len(raw) % self.codec.word
@@ -61,19 +61,19 @@ class Decoder:
             data = data[used // data.itemsize :]
             if not len(data):
                 break
-            if not used and not m and n + MOST_A_WORD <= len(columns[0]):  # no room would help
+            if not used and not m and n + MOST_A_WORD <= len(columns[0]):  # more room would not help
                 self.state[words.PARTIAL] += data.nbytes
                 break
-            if m < len(self._triggers):  # or there is room for events still
+            if m < len(self._triggers):  # or there is still room for events
                 columns = self._longer(columns, n, len(raw) // data.itemsize - len(data), len(data))
         t, x, y, p = (column[:n].copy() if columns is self._columns else column[:n] for column in columns)
         return Events(t, x, y, p, unit=self.codec.unit, width=self.width, height=self.height)
 
     @staticmethod
     def _longer(columns: tuple[np.ndarray, ...], n: int, used: int, left: int) -> tuple[np.ndarray, ...]:
-        """Columns with room for what is left: an event an item, or half more than so far, whichever is more.
+        """Columns enlarged for the rest: by one event for each remaining item, or by half, whichever is more.
 
-        What nothing is written to costs no memory, but to move what is there costs time.
+        Memory that is not written to costs nothing, but moving the contents takes time.
         """
         longer = empty_columns(n + ROOM + max(left, 3 * n * left // (2 * max(used, 1))))
         for old, new in zip(columns, longer):
@@ -88,5 +88,5 @@ class Decoder:
 
     @property
     def counters(self) -> dict[str, int]:
-        """What was counted so far, by name."""
+        """All counters by name."""
         return {name: int(self.state[word]) for name, word in words.COUNTERS.items()}

@@ -1,7 +1,7 @@
-"""Events as pictures for people: (rows, columns, 3) uint8, ON orange, OFF blue, which colour-blind people tell apart.
+"""Events as pictures: (rows, columns, 3) uint8, ON orange, OFF blue, which colour-blind people can distinguish.
 
-Each style is a painter: ``add`` events in their order, then ``image`` of a moment. numpy alone, no matplotlib: 30
-pictures a second of a 1280x720 sensor take a part of one core.
+Each style is a painter: ``add`` events in order, then request the ``image`` at a time. Only numpy is used: 30 pictures
+a second of a 1280x720 sensor take a fraction of one core.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from .columns import Events
 __all__ = ["BACK", "OFF", "ON", "STYLES", "Painter", "enlarge", "fitting", "likely_size", "mixed", "painter"]
 
 ON, OFF, BACK = (255, 150, 40), (60, 130, 255), (14, 17, 22)
-MOST = 7  # events of one polarity a pixel and picture; more look the same
+MOST = 7  # events of one polarity in a pixel of a picture; more look the same
 AGES = 64  # steps of brightness of a time surface
-FADE = 5.0  # time constants after which an event is not seen any more
-CONTRAST = 24.0  # grey levels an event
+FADE = 5.0  # time constants after which an event is invisible
+CONTRAST = 24.0  # grey levels for an event
 
 #: (width, height) of common sensors
 SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480), (1280, 720))
 
 
 def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """(..., 3) uint8: the background with so much (0 to 1) of either colour over it."""
+    """(..., 3) uint8: the background with the given share (0 to 1) of each colour over it."""
     back = np.array(BACK, np.float32)
     light = on[..., None] * (np.array(ON) - back) + off[..., None] * (np.array(OFF) - back)
     return np.clip(np.rint(back + light), 0, 255).astype(np.uint8)
 
 
 class Painter:
-    """Pictures of one sensor.
+    """Draws pictures of one sensor.
 
     width, height : of the sensor [pixel]; events outside are left out
-    shrink : so many rows and columns of the sensor are one of the picture
+    shrink : rows and columns of the sensor that form one of the picture
 
-    ``shape`` is (rows, columns) of the picture; ``memory`` how old an event may be and still be seen [s].
+    ``shape`` is (rows, columns) of the picture; ``memory`` is the age at which an event becomes invisible [s].
     """
 
     memory = 0.0
@@ -50,7 +50,7 @@ class Painter:
         self.shape = -(-height // shrink), -(-width // shrink)
 
     def _places(self, events: Events) -> tuple[np.ndarray, Events]:
-        """(n,) places of the events in the flat picture, and the events that lie in the frame."""
+        """(n,) indices of the events in the flat picture, and the events that are in the frame."""
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
             events = events[inside]
@@ -60,11 +60,12 @@ class Painter:
         return y.astype(np.intp) * self.shape[1] + x, events
 
     def add(self, events: Events) -> None:
-        """The next events."""
+        """Add the next events."""
         raise NotImplementedError
 
     def image(self, t_ns: int) -> np.ndarray:
-        """(rows, columns, 3) uint8 at the time t_ns [ns] of the sensor's clock, not before that of the last event."""
+        """(rows, columns, 3) uint8 at the time t_ns [ns] of the sensor's clock, which must not be before the last
+        event."""
         raise NotImplementedError
 
 
@@ -73,14 +74,14 @@ class Polarity(Painter):
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
-        steps = 1.0 - 0.3 ** np.arange(MOST + 1, dtype=np.float32)  # one is well seen, and many do not differ
+        steps = 1.0 - 0.3 ** np.arange(MOST + 1, dtype=np.float32)  # one event is visible, large numbers look alike
         self._colours = mixed(steps[:, None], steps[None, :]).reshape(-1, 3)
         self._counts = np.zeros((2, self.shape[0] * self.shape[1]), np.int32)  # OFF, ON
 
     def add(self, events: Events) -> None:
         places, events = self._places(events)
         for counts, chosen in zip(self._counts, (events.p == 0, events.p != 0)):
-            np.add.at(counts, places[chosen], np.int32(1))  # of the sums' own type: forty times as fast
+            np.add.at(counts, places[chosen], np.int32(1))  # with the sums' own type: forty times as fast
 
     def image(self, t_ns: int = 0) -> np.ndarray:
         off, on = np.minimum(self._counts, MOST, out=self._counts)
@@ -98,27 +99,27 @@ class Surface(Painter):
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
-        self._step = round(self.memory * 1e9 / AGES)  # ns an age
+        self._step = round(self.memory * 1e9 / AGES)  # ns in an age step
         fading = np.exp(-FADE * np.arange(AGES) / AGES)
         fading[-1] = 0.0
         nothing = np.zeros(AGES)
         self._colours = np.concatenate([mixed(nothing, fading), mixed(fading, nothing)])
-        # time of the last event in ages, twice that, and its polarity
+        # twice the age step of the last event, plus its polarity
         self._last = np.full(self.shape[0] * self.shape[1], -(1 << 62), np.int64)
 
     def add(self, events: Events) -> None:
         places, events = self._places(events)
-        self._last[places] = events.ns // self._step * 2 + (events.p != 0)  # of several events the last one stays
+        self._last[places] = events.ns // self._step * 2 + (events.p != 0)  # of several events the last one is kept
 
     def image(self, t_ns: int) -> np.ndarray:
-        ages = (t_ns // self._step - (self._last >> 1)).view(np.uint64)  # after a step back of the clock: very old
+        ages = (t_ns // self._step - (self._last >> 1)).view(np.uint64)  # very large after a step back of the clock
         codes = np.minimum(ages, np.uint64(AGES - 1)).view(np.int64)
         codes += (self._last & 1) * AGES
         return np.take(self._colours, codes, axis=0).reshape(*self.shape, 3)
 
 
 class Grey(Painter):
-    """Leaky sum of the polarities, as a grey picture: what the camera would see, without what stands still."""
+    """Leaky sum of the polarities, as a grey picture: what a camera would see, without static parts."""
 
     tau = 0.1  # s
     memory = FADE * tau
@@ -130,7 +131,7 @@ class Grey(Painter):
         self._t: int | None = None
 
     def _leak(self, t_ns: int) -> None:
-        if self._t is None or abs(t_ns - self._t) > self.memory * 1e9:  # nothing is left, or the clock began anew
+        if self._t is None or abs(t_ns - self._t) > self.memory * 1e9:  # nothing is left, or the clock was reset
             self._sum[:] = 0.0
             self._t = t_ns
         elif t_ns > self._t:
@@ -155,25 +156,26 @@ STYLES: dict[str, type[Painter]] = {"polarity": Polarity, "surface": Surface, "g
 
 
 def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
-    """The painter of a style; raises InputError for one that is not known."""
+    """The painter of a style; raises InputError for an unknown one."""
     if style not in STYLES:
         raise InputError(f"style = {style!r}: is not known; {nearest(style, STYLES)}")
     return STYLES[style](width, height, shrink)
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """(shrink, enlarge): whole numbers with which a sensor fits into (width, height) of room, as large as it can be."""
+    """(shrink, enlarge): integer factors with which a sensor fits into (width, height) of room, as large as
+    possible."""
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))
 
 
 def likely_size(columns: int, rows: int) -> tuple[int, int]:
-    """(width, height) of a sensor whose size nobody says, of which so many columns and rows were seen."""
+    """(width, height) of a sensor of unknown size, of which so many columns and rows were seen."""
     fits = [size for size in SENSORS if size[0] >= columns and size[1] >= rows]
     return min(fits, key=lambda size: size[0] * size[1], default=(columns, rows))
 
 
 def enlarge(image: np.ndarray, times: int) -> np.ndarray:
-    """Each pixel as times x times pixels."""
+    """Draw each pixel as times x times pixels."""
     return image if times == 1 else np.repeat(np.repeat(image, times, axis=0), times, axis=1)

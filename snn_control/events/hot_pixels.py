@@ -1,10 +1,10 @@
-"""Hot pixels: pixels of an event camera that fire whether anything happens or not, learned from a recording.
+"""Hot pixels: pixels of an event camera that fire without a cause, found in a recording.
 
 A pixel is hot if it had more events than ``deviations`` robust deviations above the median of the active pixels (those
 with any event), and more than ``rate`` a second. The robust deviation is 1.4826 times the median of the distances from
-the median, as it is for a normal distribution, but at least the square root of the median: the deviation of a Poisson
-count, where most pixels have the same few events. A recording of a still scene, or with the lens covered, is best: in a
-moving one a pixel under an edge can fire as often.
+the median, as for a normal distribution, but at least the square root of the median: the deviation of a Poisson count,
+for recordings in which most pixels have the same few events. A recording of a still scene, or with the lens covered, is
+best: in a moving scene a pixel under an edge can fire as often.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .columns import MOST_PIXELS, Events
 __all__ = ["DEVIATIONS", "RATE", "FoundPixels", "learn_hot_pixels", "save_mask"]
 
 DEVIATIONS, RATE = 10.0, 10.0
-SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels, beyond which there is doubt
-PAUSE = 1_000_000_000  # ns; a longer one between two events is a jump of the clock, and counts as this
+SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels: limits for a warning
+PAUSE = 1_000_000_000  # ns; a longer time between two events is a jump of the clock, and counts as this
 
 
 @dataclass(frozen=True, eq=False)
 class FoundPixels:
-    """What was learned.
+    """The result of `learn_hot_pixels`.
 
     mask : (height, width) bool, true where a pixel is hot
     counts : (height, width) int64, events of each pixel
-    duration : [s] in which they came
-    threshold : events above which a pixel is hot
+    duration : [s], length of the recording
+    threshold : number of events above which a pixel is hot
     """
 
     mask: np.ndarray
@@ -50,7 +50,7 @@ class FoundPixels:
 
     @property
     def doubts(self) -> list[str]:
-        """Lines that say why the mask may be wrong: the recording was short, or very many pixels are hot."""
+        """Reasons why the mask may be wrong, one line each: the recording was short, or very many pixels are hot."""
         lines = []
         if self.duration < SHORT:
             lines.append(f"{self.duration:.3g} s is short: what was busy for a moment looks hot; record some seconds")
@@ -66,11 +66,11 @@ def learn_hot_pixels(
 ) -> FoundPixels:
     """Count the events of each pixel, and find those that have far too many.
 
-    chunks : events in the order in which they came; what lies out of the frame is left out
+    chunks : events in the order of their arrival; those out of the frame are ignored
     width, height : of the sensor [pixel]
     rate : [1/s]
 
-    Raises DescriptionError where there are no events, or more pixels than a camera has.
+    Raises DescriptionError if there are no events, or more pixels than a camera has.
     """
     if width * height > MOST_PIXELS:
         rule = f"is more than {MOST_PIXELS:,} pixels, which no camera has"
@@ -93,7 +93,7 @@ def learn_hot_pixels(
 
 
 def _usual(counts: np.ndarray, deviations: float) -> float:
-    """Events that a pixel has at most if it is one of the many."""
+    """Largest number of events of a normal pixel."""
     active = counts[counts > 0]
     median = float(np.median(active))
     return median + deviations * max(1.4826 * float(np.median(np.abs(active - median))), median**0.5)

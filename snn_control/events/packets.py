@@ -26,12 +26,12 @@ __all__ = [
 ARRAY_TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
 PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 
-#: what `parse_packet` writes: stamp [ns], height, width, seq, time_base [ns], number of the encoding in ENCODINGS (-1:
-#: unknown), whether the events are big endian, where they begin [byte of the message], how many bytes, where the name
-#: of the encoding begins
+#: written by `parse_packet`: stamp [ns], height, width, seq, time_base [ns], number of the encoding in ENCODINGS (-1:
+#: unknown), whether the events are big endian, offset of the events in the message, their bytes, offset of the name
+#: of the encoding
 STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE, NAME = range(10)
 PACKET_WORDS = 10
-#: what `parse_event_array` writes beside the events: the first three of them
+#: written by `parse_event_array` in addition to the events: the first three of them
 ARRAY_WORDS = 3
 
 _NAMES = np.zeros((len(ENCODINGS), 16), np.uint8)  # each closed by a NUL
@@ -41,7 +41,7 @@ for _k, _name in enumerate(ENCODINGS):
 
 @register_jitable
 def encoding_number(address, size):
-    """Place of a string in ENCODINGS, -1 where it is none; ``size`` counts the closing NUL."""
+    """Index of a string in ENCODINGS, -1 if it is not in it; ``size`` counts the closing NUL."""
     for k in range(_NAMES.shape[0]):
         same = 0 < size <= _NAMES.shape[1]
         for i in range(min(size, _NAMES.shape[1])):
@@ -58,7 +58,7 @@ def parse_packet(address, length, words):
     address, length : the message, encapsulation included [bytes]
     words : address of int64[PACKET_WORDS]
 
-    Returns 0, or ENCAPSULATION or TRUNCATED for what is no such message.
+    Returns 0, or ENCAPSULATION or TRUNCATED for any other message.
     """
     o = begin(address, length)
     if o < 0:
@@ -85,11 +85,11 @@ def parse_packet(address, length, words):
 def parse_event_array(address, length, capacity, x, y, p, t, words):
     """Read the events of a serialized EventArray; all arguments are int64.
 
-    In CDR its events' times stand 16 bytes apart; x and y stand 4 bytes before the time in the first event, and 6 bytes
+    In CDR its events' times are 16 bytes apart; x and y are 4 bytes before the time in the first event, and 6 bytes
     before it in all others.
 
     address, length : the message, encapsulation included [bytes]
-    capacity : most events to write; those after it are counted only
+    capacity : most events to write; further ones are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t in ns)
     words : address of int64[ARRAY_WORDS]
 
@@ -120,7 +120,7 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """The events' bytes of a message that `parse_packet` read into ``words``."""
+    """The bytes of the events in a message that `parse_packet` has read into ``words``."""
     return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
@@ -134,7 +134,7 @@ def packet_cdr(
     time_base: int = 0,
     frame_id: str = "",
 ) -> bytes:
-    """A serialized EventPacket around encoded events, to be given to ``publisher.publish`` or written to a bag."""
+    """A serialized EventPacket with encoded events, for ``publisher.publish`` or a bag."""
 
     def string(text: str) -> bytes:
         raw = text.encode() + b"\0"

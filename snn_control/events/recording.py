@@ -15,27 +15,28 @@ from .state import COUNTERS
 
 __all__ = ["PIECE", "Recording", "refused"]
 
-PIECE = 1_000_000  # events of a chunk, about
+PIECE = 1_000_000  # approximate number of events in a chunk
 
-#: what can be counted beyond what a decoder counts
+#: counters in addition to those of a decoder
 OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "truncated")
 
 
 def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
-    """The error, to be raised, of a file that is no recording or too damaged to be read."""
+    """The error, to be raised, for a file that is not a recording or too damaged to be read."""
     return DescriptionError(str(path), NO_VALUE, rule, fix)
 
 
 class Recording:
-    """An open recording; one file format a subclass.
+    """An open recording; one subclass for each file format.
 
-    path, encoding, unit ("us" or "ns"), topic (None where the file has none)
-    width, height : [pixel], what the caller says, else what the file says; None where neither does, and then no
-        event is out of the frame
-    messages : how many were read of the topic; None where the file has no messages
+    path, encoding, unit ("us" or "ns"), topic (None if the file has none)
+    width, height : [pixel], as given by the caller, otherwise by the file; None if neither does, and then no event is
+        out of the frame
+    messages : number of messages read of the topic; None if the file has no messages
     size_bytes, bytes_read : for a progress bar
 
-    `chunks` may be called again: it begins anew. ``counters`` and ``triggers`` are complete once all was read.
+    `chunks` may be called again: it starts from the beginning. ``counters`` and ``triggers`` are complete once all was
+    read.
     """
 
     encoding: str = ""
@@ -60,7 +61,7 @@ class Recording:
         raise NotImplementedError
 
     def chunks(self) -> Iterator[Events]:
-        """The events, in pieces of about a million at most; memory does not grow with the file."""
+        """The events, in chunks of about a million at most; memory does not grow with the file."""
         self._begin()
         waiting: list[Events] = []
         count = 0
@@ -82,7 +83,7 @@ class Recording:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Name -> how often; what a decoder counts and `OWN_COUNTERS`."""
+        """Name -> count; counters of a decoder and `OWN_COUNTERS`."""
         total = dict(self._counts)
         for decoder in self._decoders.values():
             for name, n in decoder.counters.items():

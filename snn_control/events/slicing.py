@@ -3,10 +3,10 @@
 Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Times that are
 not in order are kept and counted:
 
-- an event of an earlier tick is given to the tick that is being filled (``late``); none is put in another order
-- a time more than `BACK` before the newest one is a clock that jumped back (``jumps_back``), one more than the longest
-  gap after it a clock that jumped ahead, or a long silence (``gaps``, ``skipped_ns``): in both cases the time goes on
-  with the next tick. A shorter silence is kept, as ticks without events.
+- an event of an earlier tick is put into the current tick (``late``); events are never reordered
+- a time more than `BACK` before the newest one means that the clock jumped back (``jumps_back``), one more than the
+  longest gap after it that the clock jumped ahead, or a long pause (``gaps``, ``skipped_ns``): in both cases the time
+  continues with the next tick. A shorter pause is kept, as ticks without events.
 - events beyond a tick's capacity are left out and counted (``dropped``)
 """
 
@@ -24,8 +24,8 @@ from .columns import FURTHEST, Events
 __all__ = ["LONGEST_GAP", "MOST_TICKS", "Slicer", "Tick", "assign", "part"]
 
 BACK = 1_000_000_000  # ns
-LONGEST_GAP = 10.0  # s: a longer silence is cut out
-MOST_TICKS = 10_000_000  # of a replay
+LONGEST_GAP = 10.0  # s: a longer pause is cut out
+MOST_TICKS = 10_000_000  # in a replay
 
 #: words of the state
 PERIOD, LONGEST, BEGUN, ORIGIN, NEWEST, TICK, LATE, JUMPS_BACK, GAPS, SKIPPED = range(10)
@@ -36,11 +36,11 @@ def assign(state, t, ticks, offsets):
     """Tick of each event and its time in the tick.
 
     state : int64[10], the words above
-    t : (n,) int64, times [ns], in the order in which the events came
+    t : (n,) int64, times [ns], in the order of arrival
     ticks, offsets : (n,) int64, written: never descending; [ns], 0 for a late event
     """
     for i in range(t.size):
-        now = min(max(t[i], -FURTHEST), FURTHEST)  # no difference of two overflows
+        now = min(max(t[i], -FURTHEST), FURTHEST)  # so that no difference of two overflows
         if state[BEGUN] == 0:
             state[BEGUN], state[ORIGIN], state[NEWEST] = 1, now, now
         ahead = now - state[NEWEST]
@@ -61,9 +61,9 @@ def assign(state, t, ticks, offsets):
 
 @dataclass(frozen=True, eq=False)
 class Tick(Events):
-    """The events of one tick; t is counted from its begin [ns].
+    """The events of one tick; t is counted from its start [ns].
 
-    index : from 0 on
+    index : number of the tick, from 0 on
     dropped : events that were left out, beyond the capacity
     """
 
@@ -73,15 +73,15 @@ class Tick(Events):
 
 
 class Slicer:
-    """Cuts the pieces of a recording into ticks; memory is bounded by a piece and the capacity.
+    """Divides the chunks of a recording into ticks; memory is bounded by a chunk and the capacity.
 
     Parameters
     ----------
-    period_ns : of a tick
-    capacity : events of a tick
-    longest_gap : a silence longer than this [s] is cut out; a tick at least
+    period_ns : length of a tick
+    capacity : most events in a tick
+    longest_gap : a pause longer than this [s] is cut out; at least a tick
 
-    ``counters`` : events, dropped, late, jumps_back, gaps, skipped_ns of what was cut so far
+    ``counters`` : events, dropped, late, jumps_back, gaps, skipped_ns so far
     """
 
     def __init__(self, period_ns: int, capacity: int, longest_gap: float = LONGEST_GAP) -> None:
@@ -101,7 +101,7 @@ class Slicer:
         return counted | {name: int(self._state[word]) for name, word in COUNTERS.items()}
 
     def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
-        """All ticks from the first event's to the last one's, those without events too."""
+        """All ticks from that of the first event to that of the last one, including those without events."""
         tick = Tick()
         for events in chunks:
             ticks, offsets = self._place(events)
@@ -113,18 +113,18 @@ class Slicer:
                     yield tick
                     tick = Tick(index=tick.index + 1)
                 begin = end
-            tick = replace(tick, **{name: getattr(tick, name).copy() for name in "txyp"})  # the piece goes
+            tick = replace(tick, **{name: getattr(tick, name).copy() for name in "txyp"})  # the chunk is freed
         if self._state[BEGUN]:
             yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
-        """The pieces with the time of the run in place of the sensor's: ns since the begin of tick 0."""
+        """The chunks with the time of the run in place of the sensor's: ns since the start of tick 0."""
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
-        """The tick with as many of the events in columns t, x, y, p as it has room for."""
+        """The tick with as many of the events in columns t, x, y, p as there is room for."""
         room = self.capacity - len(tick.t)
         dropped = max(0, len(columns[0]) - room)
         self.dropped += dropped
@@ -143,8 +143,8 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """The events from ``begin`` to before ``end`` [s], counted from the first event; None: from or to all. No piece is
-    empty."""
+    """The events from ``begin`` to before ``end`` [s], counted from the first event; None: from the first, to the
+    last. No chunk is empty."""
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)
     for events in chunks:

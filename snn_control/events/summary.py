@@ -1,4 +1,4 @@
-"""What can be said of a stream of events in one pass and bounded memory."""
+"""Statistics of a stream of events, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WINDOW = 10_000_000  # ns, of the peak rate
 class Summary:
     """Counts over chunks of events.
 
-    events, on, off : how many
+    events, on, off : numbers of events
     first_t, last_t : times of the first and the last event in ``unit``; None without events
     digest : see `Events.digest`; set by `summarize`
     duration : from the earliest to the latest event [s]
     mean_rate : events a second over the duration
-    peak_rate : in the busiest 10 ms of those that begin at whole 10 ms, but at least the mean: a recording of a few of
-        them fills the first and the last one in part
+    peak_rate : in the busiest 10 ms of those that start at whole 10 ms, but at least the mean, because in a short
+        recording the first and the last window are only partly covered
     """
 
     def __init__(self, unit: str) -> None:
@@ -38,7 +38,7 @@ class Summary:
         self._pixels: np.ndarray | None = np.zeros((1, 1), np.int64)
 
     def add(self, events: Events) -> None:
-        """The next events, at least one."""
+        """Add the next events, at least one."""
         least, most = int(events.t.min()), int(events.t.max())
         if self.first_t is None:
             self.first_t, self._least, self._most = int(events.t[0]), least, most
@@ -66,7 +66,7 @@ class Summary:
         return max(max(self._peak, self._in_window) / (WINDOW * 1e-9), self.mean_rate)
 
     def hottest(self, n: int) -> list[tuple[int, int, int]]:
-        """The ``n`` pixels with the most events: x, y, events; empty where the frame is too large to count."""
+        """The ``n`` pixels with the most events: x, y, events; empty if the frame is too large to count."""
         if self._pixels is None or not self.events:
             return []
         flat = self._pixels.ravel()
@@ -75,7 +75,7 @@ class Summary:
         return [(int(k % width), int(k // width), int(flat[k])) for k in best if flat[k]]
 
     def _count_windows(self, windows: np.ndarray) -> None:
-        """Events come nearly in order: only the newest window stays open."""
+        """Count events in windows; events are almost in order, so only the newest window is kept open."""
         numbers, counts = np.unique(windows, return_counts=True)
         if int(numbers[0]) == self._window:
             counts[0] += self._in_window
@@ -97,7 +97,7 @@ class Summary:
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
-    """The `Summary` of all chunks. For the digest the times are hashed as they come, the other columns are spooled."""
+    """The `Summary` of all chunks. For the digest the times are hashed immediately, the other columns are spooled."""
     summary, digest = Summary(unit), hashlib.sha256()
     with Spool("xyp") as rest:
         for events in chunks:

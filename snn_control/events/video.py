@@ -1,4 +1,4 @@
-"""The frames of a video file, for simulated event cameras. Needs ``av``, from the extra ``events``."""
+"""Reads the frames of a video file, for simulated event cameras. Needs ``av``, from the extra ``events``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Video"]
 
 
 class Video:
-    """The frames of a video file as grey pictures, each with its time; can be gone through several times.
+    """The frames of a video file as grey pictures, each with its time; can be iterated several times.
 
     Parameters
     ----------
-    path : of any file that ffmpeg reads
-    size : width and height to scale to; None: the video's
+    path : any file that ffmpeg reads
+    size : width and height to scale to; None: those of the video
     fps : frames a second, in place of the times in the file [Hz]
-    begin, end : seconds after the first frame: earlier frames are left out, and those from ``end`` on
+    begin, end : seconds after the first frame: earlier frames, and those from ``end`` on, are left out
 
-    Raises InputError for a file that holds no video, SnnControlError where the library ``av`` is missing.
+    Raises InputError for a file without a video, SnnControlError if the library ``av`` is missing.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Video:
             stream = container.streams.video[0]
             #: width and height [pixels]
             self.size = size or (stream.width, stream.height)
-            #: frames in the whole file as it says itself; 0: it does not
+            #: number of frames according to the file; 0: not stated
             self.frames = int(stream.frames)
-        #: seconds from the first to the last frame that was given in the latest pass
+        #: seconds from the first to the last frame of the latest pass
         self.duration = 0.0
 
     def _open(self) -> Any:
@@ -62,7 +62,7 @@ class Video:
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         """(time after the first frame [s], (height, width) uint8 luma).
 
-        A frame whose time the file does not say, or says to be not later than the one before, comes one frame later.
+        A frame without a time, or with a time not later than the one before, is placed one interval later.
         """
         first, last, start = None, -math.inf, None
         for k, (time, interval, frame) in enumerate(self._decoded()):

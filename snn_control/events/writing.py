@@ -1,4 +1,4 @@
-"""Recordings written: RAW of EVT3 or EVT2, MCAP bags of EventPackets, .npz. A file appears whole or not at all."""
+"""Writing recordings: RAW of EVT3 or EVT2, MCAP bags of EventPackets, .npz. Files are written atomically."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["write_mcap", "write_npz", "write_raw", "write_recording"]
 
 Chunks = Callable[[], Iterable[Events]]
 
-PERIODS = {"evt3": 1 << 24, "evt2": 1 << 34}  # us, after which the clock of an encoding begins anew
-STEP = 1 << 22  # us: the pause after which a word of EVT3's clock is written, well below a period
-LATEST = 2**31 * 10**9  # ns: the first time that builtin_interfaces/Time cannot say
+PERIODS = {"evt3": 1 << 24, "evt2": 1 << 34}  # us, after which the clock of an encoding wraps
+STEP = 1 << 22  # us: longest pause without a word of EVT3's clock, well below a period
+LATEST = 2**31 * 10**9  # ns: times from here on do not fit builtin_interfaces/Time
 TOPIC = "/event_camera/events"
-PACKET = 1_000_000  # ns that a packet lasts at most
+PACKET = 1_000_000  # ns, longest duration of a packet
 
 SCHEMA = """\
 std_msgs/Header header
@@ -52,9 +52,10 @@ uint32 nanosec
 def write_recording(
     path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, str, int]:
-    """Write .npz, .mcap or .raw, whichever the suffix says; ``encoding`` is that of a .raw.
+    """Write .npz, .mcap or .raw, depending on the suffix; ``encoding`` is that of a .raw.
 
-    Returns the number of events, the encoding ("" of .npz), and what was taken off every time [us], see `write_raw`.
+    Returns the number of events, the encoding ("" for .npz), and what was subtracted from every time [us], see
+    `write_raw`.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
@@ -91,11 +92,11 @@ def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None
 def write_raw(
     path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, int]:
-    """Write a RAW file of "evt3" or "evt2"; returns the number of events and what was taken off every time [us].
+    """Write a RAW file of "evt3" or "evt2"; returns the number of events and what was subtracted from every time [us].
 
-    A clock that begins anew after 16.8 s (EVT3) or 4.8 hours (EVT2) cannot say a later first time: all times are then
-    less by a whole number of such periods. Raises InputError for events that the encoding cannot carry: times in
-    disorder, or of no whole microseconds, coordinates of 2048 and more.
+    The clock wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first time: all times are
+    then reduced by a whole number of such periods. Raises InputError for events that the encoding cannot carry: times
+    in disorder, or not in whole microseconds, coordinates of 2048 and more.
     """
     count = shift = 0
 
@@ -120,7 +121,7 @@ def write_raw(
 
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
-    """As Metavision writes it; the names of its plugin and integrator are what its readers look for."""
+    """The header that Metavision writes; its readers check the names of plugin and integrator."""
     version = {"evt2": "2.0", "evt3": "3.0"}[encoding]
     known = bool(width and height)
     lines = {
@@ -136,7 +137,7 @@ def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
 
 
 def _bridge(encoding: str, last: int, first: int) -> bytes:
-    """Words of EVT3's clock over a pause [us] in which it could begin anew unseen."""
+    """Words of EVT3's clock for a pause [us] in which it could wrap unnoticed."""
     if encoding != "evt3" or last < 0:
         return b""
     highs = np.arange(last + STEP, first, STEP) >> 12 & 0xFFF
@@ -146,8 +147,8 @@ def _bridge(encoding: str, last: int, first: int) -> bytes:
 def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: int | None) -> tuple[int, str]:
     """Write an .mcap bag of event_camera_msgs/msg/EventPacket; returns the number of events and the encoding.
 
-    The encoding is evt3 where times are in us and it can carry every event exactly, else mono (8 bytes an event, ns).
-    Stamps and log times are those of the sensor's clock. ``chunks`` may be called twice.
+    The encoding is evt3 if times are in us and it can carry every event exactly, otherwise mono (8 bytes for each
+    event, ns). Stamps and log times are those of the sensor's clock. ``chunks`` may be called twice.
     """
     try:
         return _write_mcap(path, chunks, width, height, "evt3"), "evt3"
@@ -186,7 +187,7 @@ def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height:
 
 
 def packets_of(chunks: Iterable[Events], longest: int) -> Iterator[Events]:
-    """Cut chunks where a packet would become longer than ``longest`` [ns]."""
+    """Divide chunks where a packet would become longer than ``longest`` [ns]."""
     for events in chunks:
         windows = (events.ns - events.ns[0]) // longest
         cuts = [0, *(np.flatnonzero(np.diff(windows)) + 1), len(events)]

@@ -1,4 +1,4 @@
-"""The Neural Engineering Framework (Eliasmith & Anderson 2003) on ordinary populations and projections."""
+"""The Neural Engineering Framework (Eliasmith & Anderson 2003), built from ordinary populations and projections."""
 
 from .connect import Connection, network
 from .ensemble import Ensemble, Tuning

@@ -1,4 +1,4 @@
-"""Connections between ensembles, and the ordinary network that they become."""
+"""Connections between ensembles, and their conversion to an ordinary network."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["Connection", "network"]
 
 @dataclass(frozen=True, eq=False)
 class Connection(Checked):
-    """What ``pre`` represents, through a function, a transform and a synapse, is added to what ``post`` represents.
+    """Adds what ``pre`` represents, through a function, a transform and a synapse, to what ``post`` represents.
 
     pre : an ensemble, or the name of an input without an encoder (or of a graded population)
     post : an ensemble
     function : of an ensemble's x: a callable, or (points (m, dimensions), targets (m, k)); None is x itself
-    transform : a number, or (post's dimensions, k), k what pre or function gives
-    synapse : time constant [s] of the exponential filter; 0, from an input only, is none
-    noise : of the rates, for which the decoders are regularised
+    transform : a number, or (post's dimensions, k), where k is the size of pre or of the function's value
+    synapse : time constant [s] of the exponential filter; 0, only allowed from an input, is no filter
+    noise : noise of the rates, for which the decoders are regularised
 
     A connection from an ensemble is the projection ``pre -> post_synapse<k>`` with the decoders as dense weights
-    (neurons, dimensions): which a learning rule such as PES changes.
+    (neurons, dimensions), which a learning rule such as PES changes.
     """
 
     pre: Ensemble | str
@@ -59,7 +59,7 @@ class Connection(Checked):
             raise self.wrong("synapse", "must be > 0 s: spikes are filtered")
 
     def projection(self, target: str, delay: float = 0.0) -> Projection:
-        """From pre to a graded population of post's dimensions; raises DescriptionError."""
+        """The projection from pre to a graded population of post's dimensions; raises DescriptionError."""
         with within(self.label, "ensembles."):
             if isinstance(self.pre, Ensemble):
                 found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
@@ -71,7 +71,7 @@ class Connection(Checked):
         return found
 
     def _numbers(self) -> np.ndarray:
-        """(size of the input, dimensions): its numbers as they are, through the transform."""
+        """Weights (size of the input, dimensions) for the numbers of an input, with the transform."""
         MATRIX("transform", self.transform)
         t = np.asarray(self.transform, np.float64)
         return transformed(np.eye(t.shape[1] if t.ndim == 2 else self.post.dimensions), t)
@@ -83,8 +83,8 @@ def network(
     """Connections and their ensembles as populations and projections, together with existing ones.
 
     All connections into an ensemble through one synapse share a leaky integrator, ``<post>_synapse<k>``, of the
-    ensemble's dimensions: it is the synapse, and what follows it are the ensemble's encoders. The decoders of a
-    connection that closes a cycle, as a recurrent one does, act one step later; the others act in the same step.
+    ensemble's dimensions: it is the synapse, and is followed by the ensemble's encoders. The decoders of a connection
+    that closes a cycle, for example a recurrent one, act one step later; the others act in the same step.
 
     Returns a Network, to be built with the ensembles' dt. Raises DescriptionError.
     """
@@ -112,5 +112,5 @@ def network(
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:
-    """(dimensions, neurons): a value to currents, without the biases."""
+    """Weights (dimensions, neurons) from a value to currents, without the biases."""
     return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)

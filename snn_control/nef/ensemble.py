@@ -21,12 +21,12 @@ __all__ = ["Ensemble", "Function", "Tuning"]
 Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
 
 MATRIX = Numbers(ndim=2)
-#: keeps the part of the membrane above the threshold, so that its rate is not bound to whole steps
+#: keeps the part of the membrane above the threshold, so that its rate is not limited to whole steps
 NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
 
 class Tuning(NamedTuple):
-    """Of n neurons: encoders (n, dimensions) of length 1, gains (n,), biases (n,), membranes at reset (n,)."""
+    """For n neurons: encoders (n, dimensions) of length 1, gains (n,), biases (n,), membranes at reset (n,)."""
 
     encoders: np.ndarray
     gain: np.ndarray
@@ -38,15 +38,15 @@ class Tuning(NamedTuple):
 class Ensemble(Checked):
     """Neurons whose currents are ``gain (encoder . x) / radius + bias``, for a vector x of length <= radius.
 
-    name : of its population
-    neurons, dimensions : how many of each
-    radius : the length of x that the neurons are made for
+    name : name of its population
+    neurons, dimensions : number of each
+    radius : the length of x for which the neurons are tuned
     max_rates : [Hz] at encoder . x = radius: (low, high), evenly over that range in random order, or (neurons,)
     intercepts : encoder . x / radius from which a neuron fires: (low, high) or (neurons,), < 1
     encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
     neuron : a LIF
-    seed : of the random numbers
-    dt : the network's step [s]: decoders and synapses are right for this one
+    seed : seed of the random numbers
+    dt : the network's step [s], for which decoders and synapses are computed
 
     Raises DescriptionError.
     """
@@ -80,7 +80,7 @@ class Ensemble(Checked):
         return f"ensembles.{self.name}."
 
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
-        """(neurons,): as given, or one of each of as many equal parts of the range."""
+        """(neurons,): the given numbers, or a random number from each of ``neurons`` equal parts of the range."""
         n = self.neurons
         value = np.asarray(getattr(self, key), np.float64)
         part = (rng.permutation(n) + rng.random(n)) / n
@@ -107,7 +107,7 @@ class Ensemble(Checked):
 
     @cached_property
     def tuning(self) -> Tuning:
-        """The encoders, gains, biases and first membranes that the seed gives; raises DescriptionError."""
+        """The encoders, gains, biases and initial membranes for the seed; raises DescriptionError."""
         rng = np.random.default_rng(self.seed)
         encoders = self._directions(rng)
         max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)
@@ -123,8 +123,8 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(m, dimensions) points within the radius, at which functions are fitted: 500 a dimension, 750 to 2,500, and
-        at least two a neuron."""
+        """(m, dimensions) points within the radius, at which functions are fitted: 500 for each dimension, 750 to
+        2,500, and at least two for each neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:
@@ -135,16 +135,17 @@ class Ensemble(Checked):
         return ball
 
     def currents(self, x: np.ndarray) -> np.ndarray:
-        """(m, neurons) of x (m, dimensions)."""
+        """Currents (m, neurons) for x (m, dimensions)."""
         t = self.tuning
         return (x @ t.encoders.T) * (t.gain / self.radius) + t.bias
 
     def rates(self, x: np.ndarray) -> np.ndarray:
-        """(m, neurons) mean rates [Hz] of x (m, dimensions): the tuning curves, as the neurons have them at dt."""
+        """Mean rates (m, neurons) [Hz] for x (m, dimensions): the tuning curves of the neurons at dt."""
         return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
 
     def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (neurons, k) a Hz that decode ``function`` of x, and their root mean square error (k,) at the points.
+        """Weights (neurons, k) per Hz that decode ``function`` of x, and their root mean square error (k,) at the
+        points.
 
         The error is that of the tuning curves, without the noise of spikes. Raises DescriptionError for a function
         whose points or values have the wrong shape or are not finite.
@@ -185,7 +186,7 @@ class Ensemble(Checked):
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
-        """For an `Output`: transform x function of x, through an exponential filter of time constant tau [s].
+        """A decoder for an `Output`: transform x function of x, through an exponential filter of time constant tau [s].
 
         transform : a number or (size, k)
         """
@@ -194,7 +195,7 @@ class Ensemble(Checked):
     def projection(
         self, post: str, function: Function = None, transform: Any = 1.0, noise: float = 0.1, **more: Any
     ) -> Projection:
-        """Decoders as a dense projection (neurons, size of post) to a graded population: an LI is then the synapse.
+        """Decoders as a dense projection (neurons, size of post) to a graded population; an LI there is the synapse.
 
         more : further fields of the Projection, e.g. its delay or the rule by which its weights learn
         """

@@ -4,10 +4,10 @@ The drive of a membrane, ``v_leak + r current``, brings it from its start after 
 
     rise(drive) = tau_mem log((drive - start) / (drive - threshold))
 
-so that the rate of the continuous equation is 1 / (refractory + rise). On a grid of dt the spike waits for the end of
-its step. A neuron that starts again from v_reset loses that wait: its period is hold + dt ceil(rise / dt). One
-that subtracts the threshold keeps the part above it and loses nearly nothing: of the wait, dt / 2 in
-the mean, only the part (threshold - start) / (drive - start) remains.
+so that the rate of the continuous equation is 1 / (refractory + rise). On a grid of dt the spike is delayed to the end
+of its step. A neuron that starts again from v_reset loses that time: its period is hold + dt ceil(rise / dt). One
+that subtracts the threshold keeps the part above it and loses almost nothing: of the delay, dt / 2 on average, only
+the share (threshold - start) / (drive - start) remains.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def start(neuron: LIF) -> float:
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """How long [s] the membrane holds after a spike on the grid: the neuron can fire in the last step of its
+    """Time [s] for which the membrane is held after a spike on the grid: the neuron can fire in the last step of its
     refractory period."""
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
@@ -38,8 +38,8 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
     current : any shape, float64
     dt : step [s] of the network; 0 is the continuous equation
 
-    Returns float64 of the same shape [Hz]. For reset "subtract" on a grid it is a mean over phases; where the period
-    is nearly a whole number of steps, the neuron can differ from it by some per cent (``tests/nef``).
+    Returns float64 of the same shape [Hz]. For reset "subtract" on a grid it is a mean over phases; if the period is
+    nearly a whole number of steps, the neuron can differ from it by some per cent (``tests/nef``).
     """
     drive = neuron.v_leak + neuron.r * np.asarray(current, np.float64)
     threshold, begin = neuron.v_threshold, start(neuron)
@@ -59,7 +59,7 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
 def gains(neuron: LIF, max_rates: np.ndarray, intercepts: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Gains and biases (n,): current = gain x + bias fires from x = intercept on, and at max_rate [Hz] for x = 1.
 
-    By the continuous equation with the refractory period of the grid; max_rates < 1 / (hold + dt), intercepts < 1.
+    From the continuous equation with the refractory period of the grid; max_rates < 1 / (hold + dt), intercepts < 1.
     """
     decay = np.exp(-(1 / max_rates - hold(neuron, dt)) / neuron.tau_mem)
     drive = (neuron.v_threshold - start(neuron) * decay) / (1 - decay)
@@ -73,10 +73,10 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 
     activities : (m, n) rates [Hz] of n neurons at m points
     targets : (m, k)
-    noise : of the rates, as a part of the largest; > 0
+    noise : noise of the rates, as a share of the largest; > 0
 
-    Returns the weights (n, k) a Hz, and the root mean square error (k,) of A W. Raises DescriptionError where no
-    neuron fires.
+    Returns the weights (n, k) per Hz, and the root mean square error (k,) of A W. Raises DescriptionError if no neuron
+    fires.
     """
     m, n = activities.shape
     if not 0 < noise < np.inf:
@@ -87,6 +87,6 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
     if n <= m:
         gram = activities.T @ activities + strength * np.eye(n)
         weights = np.linalg.solve(gram, activities.T @ targets)
-    else:  # the equivalent with the smaller matrix
+    else:  # the equivalent problem with the smaller matrix
         weights = activities.T @ np.linalg.solve(activities @ activities.T + strength * np.eye(m), targets)
     return weights, np.sqrt(np.mean((activities @ weights - targets) ** 2, axis=0))

@@ -1,7 +1,7 @@
-"""What a field of a description must be, declared with the field: ``tau_mem: Annotated[Any, SECONDS] = 0.02``.
+"""Rules for the fields of descriptions, declared with the field: ``tau_mem: Annotated[Any, SECONDS] = 0.02``.
 
 A rule is called with the path and the value of a field, and raises DescriptionError. `Checked` dataclasses apply the
-rules of their fields when one is made, in the order of the fields; a field whose default is None may be None.
+rules of their fields when they are created, in the order of the fields; a field whose default is None may be None.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Rule = Callable[[str, Any], None]
 class Numbers:
     """Finite numbers from ``least`` to ``most``.
 
-    ndim : dimensions at most; 0 is a single number
+    ndim : most dimensions; 0 is a single number
     strict : they must be above ``least``
     unit : of the bounds
-    finite : whether infinities are refused; NaNs always are
+    finite : whether infinities are refused; NaN always is
     """
 
     ndim: int = 0
@@ -50,7 +50,7 @@ class Numbers:
             array = np.asarray(value)
         except ValueError:  # rows of different lengths
             array = np.asarray(None)
-        kinds = "fiub" if array.ndim else "fiu"  # an array of truth values is one of 0 and 1
+        kinds = "fiub" if array.ndim else "fiu"  # an array of truth values becomes one of 0 and 1
         if array.dtype.kind not in kinds or array.ndim > self.ndim:
             raise DescriptionError(path, value, "must be numbers" if self.ndim else "must be a number")
         if np.isnan(array).any() or (self.finite and np.isinf(array).any()):
@@ -78,7 +78,7 @@ class Whole:
 
 
 class OneOf:
-    """One of some words; the empty one is not named."""
+    """One of some words; errors do not mention the empty word."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -114,7 +114,7 @@ Size = Annotated[int, SIZE]
 Real = Annotated[float, Numbers()]
 Positive = Annotated[float, Numbers(least=0, strict=True)]
 Seconds = Annotated[float, Numbers(least=0, strict=True, unit="s")]
-Bound = Annotated[float, Numbers(finite=False)]  # an infinite one is none
+Bound = Annotated[float, Numbers(finite=False)]  # an infinite bound is no bound
 # one number, or one for each neuron or dimension, (n,)
 Each = Annotated[Any, EACH]
 EachPositive = Annotated[Any, Numbers(ndim=1, least=0, strict=True)]
@@ -141,7 +141,7 @@ class Checked:
         found = {}
         for f in fields(cls):  # type: ignore[arg-type]
             hint = hints[f.name]
-            # Annotated[X, rule], or that with `| None`; what elements of a tuple must be is checked by the class
+            # Annotated[X, rule], or that with `| None`; the class itself checks the elements of a tuple
             declared = [hint] if get_origin(hint) is tuple else [hint, *get_args(hint)]
             rules = [one.__metadata__[0] for one in declared if hasattr(one, "__metadata__")]
             if rule := (rules[0] if rules else cls.usual):
@@ -154,7 +154,7 @@ class Checked:
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
-        """The error of a field that breaks ``rule``; ``value`` is shown, or else the field's own."""
+        """The error for a field that breaks ``rule``; it shows ``value``, by default that of the field."""
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:

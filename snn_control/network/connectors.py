@@ -2,7 +2,7 @@
 
 ``rows(n_pre, n_post, recurrent)`` gives the synapses of a connector: pointers (n_pre + 1,) and targets (k,), uint32.
 The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]``, ascending; a pair that is connected
-twice stands there twice. ``recurrent``: pre and post are one population; only then does ``allow_self`` matter.
+twice is listed twice. ``recurrent``: pre and post are the same population; only then does ``allow_self`` matter.
 
 The builder recognises `AllToAll`, `OneToOne` and `FromArrays` by their class and has faster paths for them.
 """
@@ -21,8 +21,8 @@ from .distributions import Seeded
 
 __all__ = ["AllToAll", "Connector", "FixedIndegree", "FixedOutdegree", "FixedProbability", "FromArrays", "OneToOne"]
 
-MOST_SYNAPSES = (1 << 32) - 1  # of a projection: pointers are uint32
-CHUNK = 1 << 18  # synapses that are drawn at a time: temporaries stay small
+MOST_SYNAPSES = (1 << 32) - 1  # in a projection, because pointers are uint32
+CHUNK = 1 << 18  # synapses that are drawn at a time, so that temporaries stay small
 
 Rows = tuple[np.ndarray, np.ndarray]
 Probability = Annotated[float, Numbers(least=0, most=1)]
@@ -49,7 +49,8 @@ def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Draws each of the numbers [0, total) with probability p; yields them ascending, in chunks. Gaps are geometric."""
+    """Select each of the numbers [0, total) with probability p; yields them ascending, in chunks. Gaps are
+    geometric."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -61,11 +62,11 @@ def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.nda
 class Connector:
     """Base of all connectors: subclasses are frozen dataclasses.
 
-    allow_self : where pre and post are one population, a neuron may connect to itself
+    allow_self : if pre and post are the same population, a neuron may connect to itself
     """
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Pointers (n_pre + 1,) and targets (k,), uint32; raises DescriptionError where the sizes do not allow it."""
+        """Pointers (n_pre + 1,) and targets (k,), uint32; raises DescriptionError if the sizes do not fit."""
         raise NotImplementedError
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
@@ -99,7 +100,7 @@ class FromArrays(Connector):
     """The synapses one by one: synapse s goes from ``pre_index[s]`` to ``post_index[s]``.
 
     pre_index, post_index : (k,) whole numbers, in any order, kept as arrays. A projection's weights and delays are in
-        this order; of synapses between the same two neurons the first given acts first.
+        this order; synapses between the same two neurons act in the order in which they are given.
     """
 
     pre_index: Any
@@ -123,7 +124,7 @@ class FromArrays(Connector):
             if index.size and (index.min() < 0 or index.max() >= n):
                 wrong = int(index.min() if index.min() < 0 else index.max())
                 raise DescriptionError(key, wrong, f"must lie in [0, {n})")
-        order = np.lexsort((post, pre))  # of each place of the rows, the index of the given synapse
+        order = np.lexsort((post, pre))  # for each place of the rows, the index of the given synapse
         return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[order].astype(np.uint32)
 
 
@@ -154,7 +155,7 @@ class FixedProbability(Seeded, Connector):
 
 @dataclass(frozen=True)
 class _FixedNumber(Seeded, Connector):
-    """Base of those with as many synapses for every neuron of one side.
+    """Base of connectors with an equal number of synapses for every neuron of one side.
 
     n : synapses of each neuron
     with_replacement : a neuron can be chosen more than once
@@ -166,7 +167,7 @@ class _FixedNumber(Seeded, Connector):
     with_replacement: Flag = False
 
     def _choices(self, n_rows: int, among: int, recurrent: bool) -> np.ndarray:
-        """(n_rows, n) uint32: what each row chooses among ``among`` neurons, ascending; raises DescriptionError."""
+        """(n_rows, n) uint32: the choices of each row among ``among`` neurons, ascending; raises DescriptionError."""
         check_count(n_rows * self.n)
         without_self = recurrent and not self.allow_self
         available = among - without_self
@@ -190,10 +191,10 @@ class _FixedNumber(Seeded, Connector):
 def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
     """(m, n) uint32: in each row ``n`` different numbers of [0, among), ascending, every choice equally likely.
 
-    A row keeps the different numbers that it has drawn and draws as many again as are missing: it ends with the first
+    A row keeps the different numbers that it has drawn and draws as many again as are missing: the result are the first
     ``n`` different ones of a sequence of independent draws.
     """
-    if 2 * n > among:  # choosing what is left out is faster
+    if 2 * n > among:  # choosing those to leave out is faster
         chosen = np.ones((m, among), bool)
         np.put_along_axis(chosen, distinct(rng, m, among - n, among).astype(np.int64), False, axis=1)
         return np.nonzero(chosen)[1].reshape(m, n).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""Convolutions and poolings: one kernel shared by all places of a picture."""
+"""Convolutions and poolings: one kernel for all positions of a picture."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Convolution(Checked):
             raise self.wrong("groups", f"must divide the {shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
-        """Places added in front of and behind the rows (axis 0) or columns (1), for a kernel of that many."""
+        """Padding before and after the rows (axis 0) or columns (1), for a kernel with that many."""
         if self.padding != "same":
             return self.padding[axis], self.padding[axis]
         whole = self.dilation[axis] * (kernel - 1)
@@ -79,7 +79,7 @@ class Convolution(Checked):
     def output_shape(self, weights: tuple[int, ...]) -> tuple[int, int, int]:
         """(channels, rows, columns) for weights of shape (channels out, channels in / groups, rows, columns).
 
-        Raises DescriptionError where these do not fit.
+        Raises DescriptionError if these do not fit.
         """
         channels = self.shape[0] // self.groups
         if len(weights) != 4 or weights[1] != channels or weights[0] % self.groups:
@@ -98,8 +98,7 @@ class Convolution(Checked):
     def synapses(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source and target (k,) int64 and weight (k,) of each synapse whose weight is not 0; raises DescriptionError.
 
-        weights : (channels out, channels in / groups, rows, columns); a place of the kernel at a time, for all places
-            of the picture under which it lies
+        weights : (channels out, channels in / groups, rows, columns). Synapses are ordered by the element of the kernel
         """
         channels, rows, columns = self.output_shape(weights.shape)
         group_in, group_out = self.shape[0] // self.groups, channels // self.groups
@@ -119,8 +118,8 @@ class Convolution(Checked):
         return pre, post, weight
 
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
-        """(size, kernel) int64: in which of so many rows of the output (axis 0) or columns (1) a place of the picture
-        lands under a place of the kernel, or -1."""
+        """(size, kernel) int64: the row (axis 0) or column (1) of the output that is reached from a row or column of
+        the picture through one of the kernel, or -1."""
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
         place = place - self.dilation[axis] * np.arange(kernel)
         landed = place // self.stride[axis]

@@ -16,8 +16,8 @@ from .distributions import Seeded
 
 __all__ = ["DistanceDependent", "Grid"]
 
-ROUNDING = 1e-9  # relative: a distance that equals the width but for rounding counts as equal
-NEVER = 64  # halvings of the probability after which a pair is left out: 1e-19 of the peak
+ROUNDING = 1e-9  # relative: a distance within rounding of the width counts as equal
+NEVER = 64  # pairs are left out after so many halvings of the probability: 1e-19 of the peak
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ class DistanceDependent(Seeded, Connector):
     pre_positions, post_positions : a Grid, or (n, axes) numbers
     width : standard deviation, decay length or radius, in the unit of the positions
     peak : probability at distance 0, in [0, 1]
-    period : length of each axis after which space repeats itself; None: space has borders
+    period : length of each axis after which space repeats; None: space has borders
 
-    Pairs are drawn from bounds of their probabilities and kept with the ratio of the two (thinning: Lewis and Shedler
-    1979), so that far pairs cost nothing.
+    Pairs are drawn with upper bounds of their probabilities, and kept with the ratio of probability and bound
+    (thinning: Lewis and Shedler 1979), so that distant pairs cost nothing.
     """
 
     pre_positions: Positions
@@ -133,14 +133,14 @@ class DistanceDependent(Seeded, Connector):
         return sorted_rows(np.concatenate(parts), n_pre)
 
     def _apart(self, x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        """Distance along an axis, the short way round where space repeats itself."""
+        """Distance along an axis, the shorter way if space repeats."""
         d = np.abs(x - y)
         return d if self.period is None else np.minimum(d, self.period[axis] - d)
 
     def _shells(self, pre: np.ndarray, post: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-        """(sources, targets, bound): every pair is in one of the products, and no probability there is above its bound.
+        """(sources, targets, bound): every pair is in one of the products, and its probability is at most the bound.
 
-        The sources are those of one tile of space, the targets those at about one distance from that tile.
+        The sources are those of one tile of space, the targets those at a similar distance from that tile.
         """
         axes, slack = range(pre.shape[1]), ROUNDING * (self.width + np.abs(pre).max() + np.abs(post).max())
         for sources in tiles(pre):

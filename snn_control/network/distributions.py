@@ -1,4 +1,4 @@
-"""Random numbers for weights, biases and first membranes: described by their distribution and a seed."""
+"""Random numbers for weights, biases and initial membranes, described by a distribution and a seed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ __all__ = ["Distribution", "Normal", "Uniform"]
 class Seeded(Checked):
     """Base of the descriptions that draw random numbers.
 
-    seed : of these numbers, a whole number >= 0
+    seed : seed of these numbers, a whole number >= 0
 
-    The numbers are NumPy's: one seed gives the same ones in every run; another release of NumPy may draw others. A
-    saved Program holds what was drawn.
+    The numbers are NumPy's: a seed always gives the same numbers with the same release of NumPy; another release may
+    differ. A saved Program holds the numbers that were drawn.
     """
 
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """A new generator. The class name is part of the seed: a connector and its weights may have the same seed."""
+        """A new generator. The class name is part of the seed, so a connector and its weights may have the same
+        seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 
@@ -33,7 +34,7 @@ class Distribution(Seeded):
     """Base of the distributions: subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """``draw(shape)`` gives the next numbers, float64: one sequence, however it is divided into calls."""
+        """``draw(shape)`` returns the next numbers, float64: one sequence, however it is divided into calls."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:
@@ -45,7 +46,7 @@ class Distribution(Seeded):
 class Uniform(Distribution):
     """Numbers uniform in [low, high).
 
-    low, high : where they lie
+    low, high : limits of the numbers
     """
 
     low: Real

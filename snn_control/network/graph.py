@@ -37,10 +37,10 @@ class Drawn:
 class Population(Checked):
     """``size`` neurons of one model.
 
-    size : how many
+    size : number of neurons
     neuron : their model
     bias : scalar, (size,) or a Distribution: a constant current into every membrane
-    v_init : membrane at reset, scalar, (size,) or a Distribution; None is where the model rests
+    v_init : membrane at reset, scalar, (size,) or a Distribution; None takes the resting value of the model
     """
 
     name: str
@@ -72,21 +72,21 @@ class Projection(Checked):
     """Connections from ``pre`` (a population or an input) to ``post``.
 
     pre, post : the source, an input or a population; the target, a population
-    weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); else (k,), in the order of
-        pre_index and post_index, or by pre, then by post; of a convolution only the array (channels out, channels in /
-        groups, rows, columns)
+    weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); otherwise (k,), in the
+        order of pre_index and post_index, or by pre, then by post; for a convolution always an array (channels out,
+        channels in / groups, rows, columns)
     connection : a Connector or the name of one: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse" (FromArrays of
         pre_index and post_index); or a `Convolution`
-    delay : [s], a number or one a synapse, in the shape of the weights; a spike of step k arrives in step
+    delay : [s], a number or one for each synapse, in the shape of the weights; a spike of step k arrives in step
         k + round(delay / dt)
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn; models that have one);
-        empty takes "synaptic" where the model has it
+        empty takes "synaptic" if the model has it
     tau_syn : time constant [s] of an exponential current of the projection's own, for any model; adds to the current
     pre_index, post_index : (k,) neurons of each synapse, with connection "sparse"
-    bias : scalar or (n_post,), added in every step, as in NIR's Affine; of a convolution also (channels out,)
+    bias : scalar or (n_post,), added in every step, as in NIR's Affine; for a convolution also (channels out,)
     precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
-    scale : of int8 weights; None takes the largest weight / 127
-    learning : how the weights change while the controller runs; the weights are then what it starts from
+    scale : factor of int8 weights; None takes the largest weight / 127
+    learning : how the weights change while the controller runs; ``weights`` are then the initial ones
     """
 
     pre: str
@@ -163,7 +163,7 @@ class Network:
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """The starts, and what comes after them, directly or not."""
+    """The starts, and everything that follows them, directly or indirectly."""
     seen: set[str] = set()
     todo = list(starts)
     while todo:

@@ -1,7 +1,7 @@
-"""Neuron models: what NIR defines (Pedersen et al. 2024, Nature Communications 15:8122), and what its peers add.
+"""Neuron models: those of NIR (Pedersen et al. 2024, Nature Communications 15:8122), and those of other frameworks.
 
-Every parameter is a number or one number a neuron, (n,). ``I`` is the current that arrives, ``isyn`` a synaptic
-current. Those that fire are `SpikingModel` and `Threshold`; the output of the others is graded, their v.
+Every parameter is a number or one number for each neuron, (n,). ``I`` is the current that arrives, ``isyn`` a synaptic
+current. `SpikingModel` and `Threshold` fire; the output of the others is graded, their v.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 class NeuronModel(Checked):
     """Base of all neuron descriptions; subclasses are frozen dataclasses of parameters.
 
-    A field without a rule of its own is finite numbers: one, or one a neuron, (n,).
+    A field without a rule of its own is finite numbers: one, or one for each neuron, (n,).
     """
 
     graded: ClassVar[bool] = True
@@ -70,7 +70,7 @@ class NeuronModel(Checked):
 
     @property
     def size(self) -> int | None:
-        """The number of neurons, where a parameter is given for each; else None."""
+        """The number of neurons, if a parameter is given for each; otherwise None."""
         arrays = (np.asarray(getattr(self, name)) for name in self.arrays())
         return next((a.size for a in arrays if a.ndim), None)
 
@@ -83,10 +83,10 @@ class NeuronModel(Checked):
 class SpikingModel(NeuronModel):
     """Base of the models that fire.
 
-    v_threshold : it fires at or above [V, or the unit of the membrane]
+    v_threshold : the neuron fires at or above it [V, or the unit of the membrane]
     v_reset : membrane after a spike
-    refractory : absolute refractory period [s], the least time between two spikes, as in Brian2: until the last step of
-        it the membrane holds and ignores its input
+    refractory : absolute refractory period [s], the shortest time between two spikes, as in Brian2: until its last step
+        the membrane is held and ignores its input
     """
 
     v_threshold: Each = 1.0
@@ -107,10 +107,10 @@ class IF(SpikingModel):
 
     r : membrane resistance over time constant [1/s]
     strict : it fires above the threshold, not at it
-    reset : "value" (v = v_reset), "subtract" (v -= v_threshold), or "subtract_snntorch": what snnTorch does without
-        reset_delay, the same but that a neuron still above its threshold fires next only at twice the threshold
-    reset_delay : the reset is part of the next step, as in snnTorch; the v that is read in this step is not reset yet
-    several : v / v_threshold spikes in a step, all of them subtracted, as in sinabs; needs reset "subtract"
+    reset : "value" (v = v_reset), "subtract" (v -= v_threshold), or "subtract_snntorch": as in snnTorch without
+        reset_delay, where a neuron that is still above its threshold fires next only at twice the threshold
+    reset_delay : the reset is part of the next step, as in snnTorch; v as read in this step is not reset yet
+    several : v / v_threshold spikes in a step, all of which are subtracted, as in sinabs; needs reset "subtract"
     v_min : lower bound of the membrane
     """
 
@@ -137,12 +137,12 @@ class IF(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class LIF(IF):
-    """Leaky integrate-and-fire: tau_mem dv/dt = (v_leak - v) + r I, r being a resistance.
+    """Leaky integrate-and-fire: tau_mem dv/dt = (v_leak - v) + r I, where r is a resistance.
 
     tau_mem : membrane time constant [s]
-    v_leak : where the membrane rests
-    integration : "exact" for input that is constant over a step; "exponential_euler" holds the synaptic current over a
-        step too; "euler" is the forward Euler step
+    v_leak : resting value of the membrane
+    integration : "exact" for input that is constant over a step; "exponential_euler" also holds the synaptic current
+        over a step; "euler" is the forward Euler step
     """
 
     tau_mem: EachSeconds = 0.02
@@ -164,10 +164,10 @@ class CubaLIF(LIF):
 class ALIF(LIF):
     """LIF with an adaptive threshold v_threshold + beta a, where tau_adapt da/dt = -a and a spike adds 1 to a.
 
-    From Bellec et al. 2020, Nature Communications 11:3625; a reset by subtraction takes v_threshold away.
+    From Bellec et al. 2020, Nature Communications 11:3625; a reset by subtraction subtracts v_threshold.
 
     tau_adapt : time constant of the threshold's adaptation [s]
-    beta : rise of the threshold with a spike
+    beta : increase of the threshold with each spike
     """
 
     tau_adapt: EachSeconds = 0.2
@@ -188,12 +188,12 @@ class AdEx(SpikingModel):
 
     tau_mem : membrane time constant [s]
     tau_w : time constant of the adaptation current [s]
-    v_leak : where the membrane rests
+    v_leak : resting value of the membrane
     r : membrane resistance, 1 over the leak conductance
-    v_rheobase : where the upstroke begins (V_T of the paper); v_threshold is where it is cut
+    v_rheobase : membrane at which the upstroke starts (V_T of the paper); it is cut at v_threshold
     delta_t : slope of the upstroke [V]
     a : adaptation below threshold [A/V]
-    b : adaptation of a spike [A]
+    b : increase of the adaptation with each spike [A]
     integration : of the linear part, "exponential_euler" or "euler"
     """
 
@@ -219,7 +219,7 @@ class Izhikevich(SpikingModel):
 
     r : factor of the current
     a, b : rate and sensitivity of the recovery variable u
-    d : rise of u with a spike
+    d : increase of u with each spike
     """
 
     v_threshold: Each = 30.0
@@ -238,7 +238,7 @@ class Izhikevich(SpikingModel):
 class Threshold(NeuronModel):
     """Fires in each step in which its input reaches v_threshold (``strict``: exceeds it); it has no memory.
 
-    v_threshold : current at which it fires
+    v_threshold : input at which it fires
     strict : it fires above the threshold, not at it
     """
 
@@ -253,10 +253,10 @@ class LI(NeuronModel):
     """Leaky integrator: graded output v, no spikes; tau_mem dv/dt = (v_leak - v) + r I.
 
     tau_mem : membrane time constant [s]
-    v_leak : where the membrane rests
+    v_leak : resting value of the membrane
     r : membrane resistance
     integration : "exact", "exponential_euler" or "euler", see `LIF`
-    v_min : lower bound of what the next step starts from; the output itself may be below, as in sinabs
+    v_min : lower bound of the value from which the next step starts; the output itself may be below, as in sinabs
     """
 
     tau_mem: EachSeconds = 0.02
@@ -288,4 +288,4 @@ class Integrator(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Relay(NeuronModel):
-    """Graded output: what arrives, in the same step."""
+    """Graded output: the input itself, in the same step."""

@@ -1,6 +1,5 @@
 """Learning rules of a projection: how its weights change while the controller runs. The equations in discrete form
-stand in ``docs/plasticity.md``.
-"""
+are in ``docs/plasticity.md``."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ class LearningRule(Checked):
     """Base of all rules; subclasses are frozen dataclasses. A field without a rule of its own is a finite number.
 
     enabled : it learns from the start; `Controller.learning` switches it
-    name : by which it is switched, several rules may share one; empty is ``"pre->post"``
+    name : name by which it is switched, which several rules may share; empty is ``"pre->post"``
     w_min, w_max : smallest and largest weight
     """
 
@@ -53,11 +52,11 @@ class LearningRule(Checked):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class STDP(LearningRule):
     """Spike-timing dependent plasticity of pairs, all to all, additive (Song, Miller and Abbott 2000, Nature
-    Neuroscience 3:919; Morrison, Diesmann and Gerstner 2008, Biol. Cybern. 98:459); names of PyNN.
+    Neuroscience 3:919; Morrison, Diesmann and Gerstner 2008, Biol. Cybern. 98:459), with PyNN's names.
 
     A presynaptic spike that arrives t before a postsynaptic one adds ``a_plus exp(-t / tau_plus)``, t = 0 included; one
-    that arrives t after it takes ``a_minus exp(-t / tau_minus)`` away. In units of the weight: PyNN's A_plus is a part
-    of w_max. It arrives after the projection's delay.
+    that arrives t after it subtracts ``a_minus exp(-t / tau_minus)``. Both are in units of the weight, while PyNN's
+    A_plus is a share of w_max. Spikes arrive after the projection's delay.
 
     a_plus, a_minus : change of a weight by a pair of spikes at t = 0
     tau_plus, tau_minus : time constants of these changes [s]
@@ -73,12 +72,12 @@ class STDP(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RewardSTDP(STDP):
-    """STDP whose changes go into an eligibility, de/dt = -e / tau_e; dw/dt = learning_rate reward e (Izhikevich 2007,
+    """STDP that changes an eligibility e, with de/dt = -e / tau_e; dw/dt = learning_rate reward e (Izhikevich 2007,
     Cerebral Cortex 17:2443; Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85).
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
-    learning_rate : [1/s] for a reward of 1; 0 learns nothing, for a control, as in every rule
+    learning_rate : [1/s] for a reward of 1; 0 learns nothing, as a control, in every rule
     """
 
     reward: Name
@@ -89,10 +88,10 @@ class RewardSTDP(STDP):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PES(LearningRule):
     """Prescribed error sensitivity, nengo's rule (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885): decoders d, in units
-    a Hz, change by -learning_rate dt / n error (x) activity.
+    per Hz, change by -learning_rate dt / n error (x) activity.
 
     The activity [Hz] of the n presynaptic neurons is their filtered spikes. A weight here acts for one step and so is
-    d / dt, as `snn_control.nef` has it; its change is that of d, divided by dt.
+    d / dt, as in `snn_control.nef`; its change is that of d, divided by dt.
 
     error : name of a graded input or population of the size of post: the actual value minus the desired one
     learning_rate : as in nengo; 0 learns nothing
@@ -109,8 +108,8 @@ class EProp(LearningRule):
     """e-prop (Bellec et al. 2020, Nature Communications 11:3625) for LIF, CubaLIF and ALIF neurons: dw/dt =
     -learning_rate L e, with the learning signal L = B error.
 
-    e is the eligibility of a synapse, pseudo-derivative times filtered presynaptic spikes, and the threshold's
-    adaptation, low-passed with the readout's time constant. Bellec's eta is learning_rate dt.
+    e is the eligibility of a synapse: the pseudo-derivative times the filtered presynaptic spikes, with a term for the
+    adaptation of the threshold, low-passed with the readout's time constant. Bellec's eta is learning_rate dt.
 
     error : name of a graded input or population: the actual value minus the desired one
     feedback : B, a number or (n_post, size of error); symmetric e-prop takes the readout's weights

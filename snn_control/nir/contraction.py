@@ -1,7 +1,7 @@
 """A NIR graph -> populations and projections: weights between neurons become projections.
 
-Flatten vanishes, a Delay becomes the delay of a projection, and where weights follow one another without a neuron
-between them, they meet in a Relay population. An Input keeps its name as the network's input.
+A Flatten is dropped, a Delay becomes the delay of a projection, and consecutive weights without a neuron between them
+meet in a Relay population. An Input keeps its name as the network's input.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .shapes import matrix_of, picture_of
 
 __all__ = ["Contraction"]
 
-Steps = Any  # of a delay: a whole number, or an array of one a source neuron
+Steps = Any  # of a delay: a whole number, or an array with one for each source neuron
 
 
 def _at_once(p: Projection) -> bool:
-    """Some of its spikes arrive in the step in which they are sent."""
+    """Whether some of its spikes arrive in the step in which they are sent."""
     return not np.all(p.delay)
 
 
@@ -44,7 +44,7 @@ class Contraction:
         self.graph, self.dt = graph, dt
         self.names: dict[str, str] = {}
         self.populations: dict[str, Population] = {}
-        self.projections: list[tuple[Projection, str]] = []  # and the node of weights that it is made from, or empty
+        self.projections: list[tuple[Projection, str]] = []  # and the node of weights from which it is made, or empty
         self.outputs: dict[str, str] = {}
         for node in graph.nodes.values():
             if node.kind == "Input" or node.neuron:
@@ -61,8 +61,8 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Populations in the order in which signals reach them, projections in that of their ends; in a file of our own
-        as they were."""
+        """Populations in the order in which signals reach them, projections in the order of their ends; for a file
+        of our own, both in the stored order."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -78,7 +78,7 @@ class Contraction:
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
-        """The name of a node as one of ours: a letter, then letters, digits and underscores."""
+        """The name of a node in our form: a letter, then letters, digits and underscores."""
         if node not in self.names:
             word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
             self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
@@ -93,7 +93,7 @@ class Contraction:
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
-        """Inputs, neurons and weights that lead to a node, through nodes that only pass on or delay."""
+        """Inputs, neurons and weights that lead to a node, through nodes that only forward or delay."""
         if name in seen:
             raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
         for before in self.graph.before[name]:
@@ -139,7 +139,7 @@ class Contraction:
             rests = made.v_init is None or np.all(np.equal(made.v_init, getattr(made.neuron, "v_leak", 0.0)))
             v_init = None if rests else made.v_init
             self.populations[name] = Population(name, node.size, made.neuron, made.bias, v_init)
-        except DescriptionError as error:  # of a model it names the parameter only
+        except DescriptionError as error:  # an error of a model names only the parameter
             raise (error if "." in error.path else error.within(f"nodes.{node.name}")) from None
         target = name
         if any(np.any(np.not_equal(factor, 1)) for _, factor in made.inputs):
@@ -158,7 +158,8 @@ class Contraction:
 
     # projections -----------------------------------------------------------------------------------------------
     def _arriving(self, name: str, post: str, through: str = "") -> None:
-        """The projections of all that arrives at a node, into population ``post``; ``through`` is a node of weights."""
+        """Add the projections for all that arrives at a node, into population ``post``; ``through`` is a node of
+        weights."""
         first = True
         for origin, delay in self._sources(name):
             if through:
@@ -170,7 +171,7 @@ class Contraction:
                 self._connect(*self._delayed(origin, delay, False), post, connection="one_to_one")
 
     def _project(self, origin: Node, delay: Steps, post: str, node: Node, first: bool) -> None:
-        """A node of weights as a projection; its bias counts once, with the first of its sources."""
+        """Add a node of weights as a projection; its bias is used once, with the first of its sources."""
         values: dict[str, Any] = {"connection": "dense"}
         bias = node.numbers("bias").reshape(-1) if node.values.get("bias") is not None else None
         if node.kind in ("Affine", "Linear"):
@@ -200,8 +201,8 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """A source and the delay of its signal. Delays of one a neuron: spikes through weights take them as they are;
-        graded signals and pictures (``whole``) wait in a Relay."""
+        """A source and the delay of its signal. If each neuron has its own delay: spikes through weights can have it
+        directly; graded signals and pictures (``whole``) are delayed in a Relay."""
         pre = self._name(origin.name)
         if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
             return pre, delay
@@ -212,7 +213,7 @@ class Contraction:
 
     # cycles ----------------------------------------------------------------------------------------------------
     def _depth(self) -> dict[str, int]:
-        """How many projections lie between an input and each population."""
+        """Number of projections between an input and each population."""
         after: dict[str, list[str]] = {}
         for p, _ in self.projections:
             after.setdefault(p.pre, []).append(p.post)
@@ -227,8 +228,9 @@ class Contraction:
         return depth
 
     def _feedback(self) -> None:
-        """A projection that leads only back, to itself or to neurons of its cycle that are no farther from the
-        input, arrives a step later: the frameworks' recurrence. A Delay in the cycle is enough by itself."""
+        """Delay feedback by a step: a projection that leads only back, to itself or to neurons of its cycle that are
+        no farther from the input. This is the recurrence of the frameworks. A Delay in the cycle is enough by
+        itself."""
         at_once: dict[str, list[str]] = {}
         for p, _ in self.projections:
             if _at_once(p):

@@ -1,10 +1,10 @@
 """The meaning of the numbers in a NIR file, for each framework.
 
 NIR gives continuous equations; a file says neither the time step nor how a framework integrates, resets and fires.
-Each function here takes a node to a `Cell` that gives the framework's own spikes, step by step. All frameworks but
-NIR's plain readings think in steps, so time constants come out as multiples of the network's dt.
+Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects
+except NIR's plain readings count time in steps, so time constants become multiples of the network's dt.
 
-The equations were found with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/nir.md).
+The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/nir.md).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SLOWEST, FASTEST = 1e-12, 700.0  # of a step over a time constant: beyond, float
 
 @dataclass(frozen=True)
 class Cell:
-    """A population's neurons, their first membranes, and how currents enter them.
+    """A population's neurons, their initial membranes, and how currents enter them.
 
-    inputs : for each path, the receptor and a factor, a number or one a neuron
+    inputs : for each path, the receptor and a factor, one number or one for each neuron
     """
 
     neuron: NeuronModel
@@ -55,9 +55,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Dialect:
-    """kinds: the neurons that its exporter writes; dt: the network's step if none is given, 0 to ask for it;
-    file_dt: finds the step in the file, or None; step: where a step that was not given comes from;
-    counts: its neurons count steps, so that the step does not change the spikes."""
+    """A dialect.
+
+    kinds : the neurons that its exporter writes
+    dt : the network's step if none is given, 0 to require it
+    file_dt : finds the step in the file, or None
+    step : description of the origin of a step that was not given
+    counts : its neurons count steps, so that the length of the step does not change the spikes
+    """
 
     cell: Callable[[Reading, Node], Cell]
     kinds: tuple[str, ...]
@@ -69,7 +74,7 @@ class Dialect:
 
 
 def plain(value: Any) -> Any:
-    """One number where all are alike."""
+    """One number if all are equal."""
     if isinstance(value, np.ndarray) and value.ndim and (value == value[0]).all():
         return float(value[0])
     return value
@@ -80,7 +85,7 @@ def _model(cls: Any, **values: Any) -> Any:
 
 
 def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, **values: Any) -> Any:
-    """A model that takes ``gain`` times what arrives and loses ``share`` of its membrane in an Euler step, and
+    """A model that in an Euler step adds ``gain`` times its input and loses ``share`` of its membrane, and
     ``share_syn`` of its synaptic current; with integration="exact" the membrane keeps exp(-share)."""
     share = np.clip(share, SLOWEST, FASTEST)
     values = {"integration": "euler", **values}
@@ -91,7 +96,7 @@ def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, *
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
-    """The fields of a spiking neuron, with these; a graded one has none of them."""
+    """The fields of a spiking neuron, together with ``values``; for a graded neuron ``values`` alone."""
     if MODELS[node.kind].graded:
         return {}
     return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
@@ -103,7 +108,7 @@ def _one(gain: np.ndarray) -> np.ndarray:
 
 
 def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
-    """Refuse what the dialect's exporter cannot have written; the first wrong number is shown."""
+    """Refuse what the dialect's exporter cannot have written; the error shows the first wrong number."""
     fits = np.broadcast_to(right, node.size)
     if not fits.all():
         raise node.wrong(key, float(node.each(key)[np.argmin(fits)]), rule, fix or "another dialect or option fits")
@@ -121,12 +126,12 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """mem = beta mem + x, fires above the threshold; of Synaptic x is syn = alpha syn + input.
+    """mem = beta mem + x, fires above the threshold; for Synaptic x is syn = alpha syn + input.
 
-    Where nothing is reset, the layer gives mem.
+    A layer without reset gives mem.
     """
     _no_reset(node, "snnTorch")
-    # the step as it was rounded when the exporter divided by it: 1 - beta comes back to the bit
+    # the step as rounded when the exporter divided by it: this reproduces 1 - beta to the bit
     step = float(node.numbers("v_threshold").dtype.type(r.file_dt))
     membrane = r.choices.ask(node, "reset_mechanism") == "none"
     values = {} if membrane else _firing(node, strict=True, **_snntorch_reset(r, node))
@@ -158,13 +163,13 @@ def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
         return {"reset": "value"}
     if node.kind == "LIF" and not r.graph.on_a_cycle(node.name):
         return {"reset": "value", "reset_delay": True}
-    # RLeaky, Synaptic and RSynaptic clear the next step's input too: reset at once, then a step that is silent
+    # RLeaky, Synaptic and RSynaptic clear the next step's input too: an immediate reset, then a silent step
     return {"reset": "value", "refractory": 2 * r.dt}
 
 
 # norse -------------------------------------------------------------------------------------------------------------
 def _norse(r: Reading, node: Node) -> Cell:
-    """v += dt / tau ((v_leak - v) + x), where the file says dt tau; LIFCell's x is a current that its input adds to."""
+    """v += dt / tau ((v_leak - v) + x), where the file has dt tau; LIFCell's x is a current that its input adds to."""
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
     firing = _firing(node, strict=True)
     if node.kind == "IF":
@@ -197,7 +202,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
         return Cell(_model(IF, **values, r=1 / r.dt), v_init=0.0)
     tau = node.each("tau")
     _require(node, "tau", tau > 0.05, "must count steps, as sinabs writes it")
-    alpha = np.exp((F(-1) / tau.astype(F)).astype(np.float64)).astype(F)  # rounded where PyTorch rounds
+    alpha = np.exp((F(-1) / tau.astype(F)).astype(np.float64)).astype(F)  # rounded in the same places as PyTorch
     share = -np.log(np.clip(alpha.astype(np.float64), np.exp(-FASTEST), 1))
     gain = (F(1) - alpha).astype(np.float64) if r.choices.ask(node, "norm_input") else np.ones_like(share)
     return Cell(_leaky(MODELS[node.kind], r, share, gain, integration="exact", **values), v_init=0.0)
@@ -205,7 +210,8 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """The step is in the file wherever a gain holds it: r = 1 / dt of IF, tau / dt of what does not decay its input."""
+    """The step in the file, which is known if a gain contains it: r = 1 / dt for IF, tau / dt if the input does not
+    decay."""
     for node in graph.of_kind("IF", "CubaLIF", "LIF"):
         r = node.each("r")
         if node.kind == "IF":
@@ -247,7 +253,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
 def _as_written(r: Reading, node: Node) -> dict[str, Any]:
-    """The fields of our model of a node, as the file has them."""
+    """The fields of our model of a node, unchanged from the file."""
     model = MODELS[node.kind]
     values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
     if not model.graded:
@@ -270,7 +276,7 @@ def _nir_euler(r: Reading, node: Node) -> Cell:
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
-    """The exact solution for what is constant over a step; the threshold is compared once a step."""
+    """The exact solution for input that is constant over a step; the threshold is compared once a step."""
     values = _as_written(r, node)
     cell = Cell(_model(MODELS[node.kind], **values), 0.0)
     if "tau_syn" not in values:
@@ -280,8 +286,8 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
     decay_syn, rise_syn = np.exp(-r.dt / tau_syn), -np.expm1(-r.dt / tau_syn)
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = tau_syn / (tau_syn - tau_mem) * (decay_syn - decay)
-    drive = np.where(np.isclose(tau_syn, tau_mem, rtol=1e-9), r.dt / tau_mem * decay, apart)  # of a current, on v
-    # a spike is a rectangle of a step: isyn must end at w_in (1 - decay_syn), and what v gets beside it is a current
+    drive = np.where(np.isclose(tau_syn, tau_mem, rtol=1e-9), r.dt / tau_mem * decay, apart)  # effect of a current on v
+    # a spike is a rectangle of one step: isyn must end at w_in (1 - decay_syn); its other effect on v is a current
     jump = w_in * rise_syn / decay_syn
     current = ((rise - drive) * w_in - drive * jump) / rise
     return replace(cell, inputs=(("synaptic", plain(jump)), ("current", plain(current))))
@@ -304,7 +310,7 @@ DIALECTS: dict[str, Dialect] = {
             "reset_delay": Option(FLAG, True, ("LIF", "CubaLIF"), tried=FLAG),
         },
         dt=1e-4,
-        file_dt=lambda graph: 1e-4,  # the exporter's, whatever the simulation's was
+        file_dt=lambda graph: 1e-4,  # that of the exporter, whatever the simulation's was
         step="follows from snnTorch's exporter; --dt says how long a step lasts here",
         counts=True,
     ),

@@ -1,7 +1,7 @@
-"""A network -> a NIR file that comes back to the bit, and that NIR's own checks accept.
+"""A network -> a NIR file that is read back to the same bits, and that NIR's own checks accept.
 
-A population becomes a neuron, a projection a Delay and its weights. What NIR cannot express is in the metadata
-(`snn_control.nir.own`); what would change the network for a reader that ignores them is refused.
+A population becomes a neuron, a projection a Delay and its weights. What NIR cannot express is stored in the metadata
+(`snn_control.nir.own`); what would change the network for a reader that ignores the metadata is refused.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ KNOWN = {
 def export_nir(
     path: str | os.PathLike, network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float
 ) -> Any:
-    """Write a network as a NIR file; the `nir.NIRGraph` that was written.
+    """Write a network as a NIR file; returns the `nir.NIRGraph` that was written.
 
     outputs : each population that one of them reads gets an Output; decoders, limits and the guard are not in the file
 
-    Raises DescriptionError for what NIR cannot hold, and OSError where the file cannot be written.
+    Raises DescriptionError for what NIR cannot hold, and OSError if the file cannot be written.
     """
     graph = export_graph(network, inputs, outputs, dt)
     content = io.BytesIO()
@@ -110,7 +110,7 @@ class _Export:
             raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of signals: pictures at both ends of convolutions, where all that arrives can be one; else (n,)."""
+        """Shapes of signals: pictures at both ends of convolutions, if all that arrives can be one; otherwise (n,)."""
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
         convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
@@ -185,7 +185,7 @@ class _Export:
         self.edges += pairwise([*chain, p.post])
 
     def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
-        """A Flatten, where a picture enters a node that takes a vector."""
+        """A Flatten, if a picture enters a node that takes a vector."""
         if have == want:
             return []
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
@@ -200,7 +200,7 @@ class _Export:
 
     @staticmethod
     def _resolved(p: Projection, n_pre: int, n_post: int) -> Projection:
-        """The projection with arrays in the place of what is drawn."""
+        """The projection with arrays in place of what is drawn."""
         connector = p.connector
         if isinstance(connector, Convolution):
             return p
@@ -216,7 +216,7 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """[s], a number or one a presynaptic neuron: NIR delays a signal before its weights."""
+        """[s], one number or one for each presynaptic neuron: NIR delays a signal before its weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

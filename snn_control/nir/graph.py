@@ -1,4 +1,4 @@
-"""A flat NIR graph: nodes with their parameters as the file has them, and edges; which kinds of nodes are which."""
+"""A flat NIR graph: nodes with their parameters as in the file, and edges; and the groups of node kinds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 LEAK = {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}
 SYNAPSE = {"tau_mem": "tau_mem", "tau_syn": "tau_syn", "r": "r", "v_leak": "v_leak"}
 FIRING = {"v_threshold": "v_threshold", "v_reset": "v_reset"}
-#: our model -> NIR's kind, and each of our fields that it holds -> NIR's word for it
+#: our model -> NIR's kind, and each of our fields that it holds -> NIR's name for it
 FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
     IF: ("IF", {"r": "r", **FIRING}),
     LIF: ("LIF", LEAK | FIRING),
@@ -28,16 +28,16 @@ FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
     CubaLI: ("CubaLI", SYNAPSE),
     Integrator: ("I", {"r": "r"}),
     Threshold: ("Threshold", {"v_threshold": "threshold"}),
-    Relay: ("Scale", {}),  # only in files of our own
+    Relay: ("Scale", {}),  # only in our own files
 }
 #: NIR's kind -> our model
 MODELS = {kind: model for model, (kind, _) in FIELDS.items() if model is not Relay}
-#: NIR's kind -> its words for the time constants, that of the membrane first
+#: NIR's kind -> its names for the time constants, that of the membrane first
 TAUS = {kind: tuple(word for word in held.values() if "tau" in word) for kind, held in FIELDS.values()}
 SPIKING = tuple(kind for kind, model in MODELS.items() if not model.graded)
 NEURONS = tuple(MODELS)
 WEIGHTS = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
-#: nodes that pass their input on; "Pass" is an Input or Output of a nested graph
+#: nodes that forward their input; "Pass" is an Input or Output of a nested graph
 PASSING = ("Flatten", "Pass")
 
 
@@ -46,7 +46,7 @@ class Node:
     """One node of a graph.
 
     kind : NIR's name of its type
-    shape_in, shape : of the signals in and out, without batch and time; numbers are counted row by row
+    shape_in, shape : of the signals in and out, without batch and time; elements are numbered row by row
     """
 
     name: str
@@ -58,7 +58,7 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """It becomes a population: a neuron, or a Scale that represents a Relay in our own files."""
+        """Whether it becomes a population: a neuron, or a Scale that represents a Relay in our own files."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property
@@ -76,7 +76,8 @@ class Node:
         return value
 
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """(size,) float64: a parameter, row by row, one number for each of a signal of ``shape``, or of the output.
+        """(size,) float64: a parameter, row by row, one number for each element of a signal of ``shape``, or of the
+        output.
 
         Exporters omit dimensions, or add some of size 1.
         """
@@ -95,8 +96,8 @@ class Node:
 class Graph:
     """A graph without nesting.
 
-    metadata : the file's
-    notes : corrections and warnings, a line each
+    metadata : that of the file
+    notes : corrections and warnings, one line each
     before, after : neighbours of each node
     """
 
@@ -121,5 +122,5 @@ class Graph:
 
 
 def natural(name: str) -> list[Any]:
-    """A key by which "2" comes before "10"."""
+    """A sort key that places "2" before "10"."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]

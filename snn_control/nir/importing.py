@@ -32,9 +32,9 @@ class Imported:
     outputs : name of an Output -> the population that it outputs
     hidden : the first population of neurons
     names : node of the file -> input or population
-    shapes : of the signal of each input and population, whose numbers are counted row by row
+    shapes : of the signal of each input and population, whose elements are numbered row by row
     defaults : options that were not given -> the default that was used
-    notes : warnings, a line each
+    notes : warnings, one line each
     """
 
     dialect: str
@@ -56,7 +56,7 @@ def import_nir(
 
     dialect : one of `DIALECTS`; empty takes the one in the metadata of a file of our own
     dt : step of the original simulation [s]
-    options : option -> value, in the framework's words
+    options : option -> value, with the framework's names
 
     Raises DescriptionError: the file, path, value, rule and fix.
     """
@@ -107,7 +107,7 @@ def import_graph(
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
-    """The step that the numbers were made with, and that of the network."""
+    """The file's step for which the numbers were made, and the step of the network, as a `Reading`."""
     table = DIALECTS[dialect]
     if dt is not None and not (math.isfinite(dt) and dt > 0):
         raise DescriptionError("dt", dt, "must be > 0 s")

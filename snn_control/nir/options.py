@@ -1,4 +1,4 @@
-"""Options for what a file does not say, in the words of each framework."""
+"""Options for what a file does not state, with the names of each framework."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Option:
     """An option of a dialect.
 
     words : its values
-    default : one for all, or for each kind of node; ASK where the user must say
-    kinds : the kinds of nodes that it matters for
-    tried : the values that `snn_control.nir.trial` tries, those that a file does not say itself
-    asked : where the user must say: what the values mean, and how to find out which is right
+    default : one for all, or for each kind of node; ASK if the user must choose
+    kinds : the kinds of nodes that it affects
+    tried : the values that `snn_control.nir.trial` tries, because the file does not state them
+    asked : if the user must choose: what the values mean, and how to find out which is right
     number : it may also be a number <= 0, a lower bound of membranes; its word "none" means None
     """
 
@@ -38,7 +38,7 @@ class Option:
     number: bool = False
 
     def read(self, value: Any) -> Any:
-        """The value of a text, or of what YAML made of it; raises ValueError with the rule."""
+        """The value of a text, or of what YAML made from it; raises ValueError with the rule."""
         word = str(value).lower()
         if self.number:
             with suppress(ValueError):
@@ -52,9 +52,9 @@ class Option:
 
 @dataclass
 class Choices:
-    """The options of one reading: what was given, and what was asked.
+    """The options of one reading: those given, and those that were needed.
 
-    ``given`` holds ``option``, ``KIND.option`` or ``NODE.option``; the most particular one counts.
+    ``given`` holds ``option``, ``KIND.option`` or ``NODE.option``; the most specific one is used.
     """
 
     dialect: str
@@ -84,7 +84,7 @@ class Choices:
             raise DescriptionError(path, value, str(error)) from None
 
     def ask(self, node: Node, name: str) -> Any:
-        """The value of an option for a node; its default is noted."""
+        """The value of an option for a node; if it is the default, that is recorded."""
         for key in (f"{node.name}.{name}", f"{node.kind}.{name}", name):
             if key in self.values:
                 self.used.add(key)

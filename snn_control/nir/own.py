@@ -1,8 +1,8 @@
-"""Our own dialect: NIR's parameters as far as they go, and metadata for what NIR cannot express.
+"""Our own dialect: NIR's parameters as far as possible, and metadata for what NIR cannot express.
 
 Metadata of a neuron: ``model``, ``order`` and every field of the description that the node itself does not hold, with
-``bias`` and ``v_init`` of the population. Of a node of weights: ``order``, ``connection`` and what belongs to it. Of
-the graph: ``dialect`` and ``dt``.
+``bias`` and ``v_init`` of the population. Of a node of weights: ``order``, ``connection`` and its parameters. Of the
+graph: ``dialect`` and ``dt``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _cell(reading: Reading, node: Node) -> Cell:
 
 
 def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a projection: what contraction read from the node, completed by the metadata."""
+    """The fields of a projection: those that contraction read from the node, completed by the metadata."""
     m, weights = node.metadata, values["weights"]
     connection = m.get("connection", "dense")
     if connection == "sparse":
@@ -49,7 +49,7 @@ def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
         values |= {"connection": "sparse", "pre_index": pre, "post_index": post, "weights": weights[pre, post]}
     elif connection == "one_to_one" and np.ndim(weights) == 2:
         values |= {"connection": "one_to_one", "weights": np.diagonal(weights).copy()}
-    elif connection == "convolution" and "kernel" in m:  # it was written out as a matrix
+    elif connection == "convolution" and "kernel" in m:  # it was stored as a matrix
         values["connection"] = Convolution(**{f.name: m[f.name] for f in fields(Convolution)})
         values["weights"] = m["kernel"]
     if "scale" in m:

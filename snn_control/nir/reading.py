@@ -1,7 +1,7 @@
-"""NIR files -> flat graphs whose shapes are known.
+"""NIR files -> flat graphs with known shapes.
 
-Exporters write parameters without dimensions, batch dimensions, shapes that are missing or wrong, and nested
-graphs. So the library's own type check is not used, and `snn_control.nir.shapes` infers the shapes.
+Exporters write parameters without dimensions, batch dimensions, shapes that are missing or wrong, and nested graphs. So
+the library's own type check is not used, and `snn_control.nir.shapes` infers the shapes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .shapes import infer
 
 __all__ = ["flatten", "library", "read_graph"]
 
-DEEPEST = 100  # groups in one another
+DEEPEST = 100  # deepest nesting of groups
 HEAP = b"GCOL\1\0\0\0"
 
 
@@ -38,7 +38,7 @@ def library() -> Any:
 
 
 def read_graph(path: str | os.PathLike) -> Graph:
-    """The graph of a NIR file; raises DescriptionError, in one line, whatever is wrong with it."""
+    """The graph of a NIR file; raises a one-line DescriptionError for any problem with it."""
     nir, h5py = library(), importlib.import_module("h5py")
     try:
         with open_file(path) as file:
@@ -57,17 +57,17 @@ def read_graph(path: str | os.PathLike) -> Graph:
             graph = _made(_content(opened["node"], h5py, size, count()))
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"it holds a {type(graph).__name__}, not a graph")
-    except Exception as error:  # of h5py, or of `_made`
+    except Exception as error:  # from h5py, or from `_made`
         rule = f"cannot be read as a NIR file: {_reason(error)}"
         raise DescriptionError(str(path), NO_VALUE, rule, "it may be cut or damaged: write it again") from None
     return flatten(graph)
 
 
 def _heaps_are_whole(file: IO[bytes]) -> bool:
-    """Whether each object of HDF5's global heaps ends within its heap; on others the library loops for ever.
+    """Whether each object of HDF5's global heaps ends within its heap; otherwise the library would loop for ever.
 
     A heap is "GCOL", its version and size; objects of uint16 index, uint16 references, uint32, uint64 size, and content
-    in multiples of 8 bytes; what is free at the end has the index 0.
+    in multiples of 8 bytes; the free space at the end has the index 0.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         at = raw.find(HEAP)
@@ -84,9 +84,9 @@ def _heaps_are_whole(file: IO[bytes]) -> bool:
 
 
 def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
-    """What an HDF5 group holds, as the library reads it, but never more than a file of ``size`` bytes has room for.
+    """The contents of an HDF5 group, as the library reads it, but never more than a file of ``size`` bytes can hold.
 
-    objects : counts the objects that were read, as hard links can form cycles
+    objects : counts the objects that were read, because hard links can form cycles
     """
     found: dict[str, Any] = {}
     for name in group:
@@ -97,7 +97,7 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
             raise ValueError(f"{where} is a link to elsewhere")
         try:
             item = group[name]
-        except KeyError as error:  # HDF5's reason, in quotes
+        except KeyError as error:  # HDF5 gives its reason in quotes
             raise ValueError(f"{where}: {error.args[0]}") from None
         if isinstance(item, h5py.Group):
             found[name] = _content(item, h5py, size, objects)
@@ -112,7 +112,7 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
 
 
 def _reason(error: Exception) -> str:
-    """The reason; for a missing parameter the library raises KeyError or TypeError."""
+    """The reason in words; for a missing parameter the library raises KeyError or TypeError."""
     if isinstance(error, KeyError):
         return f"it has no '{error.args[0]}'" if " " not in str(error.args[0]) else str(error.args[0])
     missing = re.search(r"missing .* argument.?: ('\w+')", str(error))
@@ -120,9 +120,9 @@ def _reason(error: Exception) -> str:
 
 
 def _made(content: Any, where: str = "") -> Any:
-    """The library's object of what a group of the file holds; graphs without the library's check of their types.
+    """The library's object for the contents of a group; graphs without the library's type check.
 
-    where : the group's name; raises ValueError that begins with it
+    where : the group's name; raises ValueError, whose text starts with it
     """
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise ValueError(f"{where or 'it'} has no type")
@@ -135,7 +135,7 @@ def _made(content: Any, where: str = "") -> Any:
             return nir.dict2NIRNode(content)
         edges = [(a.decode(), b.decode()) for a, b in content["edges"]]
         return nir.NIRGraph(nodes, edges, content.get("metadata", {}), type_check=False)
-    except Exception as error:  # the library's assertions and NumPy each have their own
+    except Exception as error:  # the library's assertions and NumPy raise different ones
         raise ValueError(f"{where} ({kind}): {_reason(error)}" if where else _reason(error)) from None
 
 
@@ -144,7 +144,7 @@ def flatten(graph: Any) -> Graph:
     nodes: dict[str, Node] = {}
     edges: set[tuple[str, str]] = set()
     _splice(graph, "", nodes, edges)
-    # files have nodes in alphabetical order and edges in any, some of them twice
+    # files list nodes alphabetically and edges in any order, some of them twice
     nodes = dict(sorted(nodes.items(), key=lambda item: natural(item[0])))
     order = sorted(edges, key=lambda edge: (natural(edge[0]), natural(edge[1])))
     flat = Graph(nodes, order, {str(k): _plain(v) for k, v in (graph.metadata or {}).items()})
@@ -157,7 +157,7 @@ def _plain(value: Any) -> Any:
 
 
 def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[str, str]]) -> None:
-    """Add what a graph holds; its own Input and Output only pass on if it is nested."""
+    """Add the contents of a graph; if it is nested, its own Input and Output only forward."""
     for name, node in graph.nodes.items():
         kind = type(node).__name__
         if kind == "NIRGraph":
@@ -178,7 +178,7 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
 
 def _end(graph: Any, prefix: str, name: str, kind: str) -> str:
-    """The node that an edge means: of a nested graph its Input or Output."""
+    """The node that an edge refers to: for a nested graph its Input or Output."""
     node = graph.nodes[name]
     if type(node).__name__ != "NIRGraph":
         return prefix + name

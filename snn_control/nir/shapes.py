@@ -1,4 +1,4 @@
-"""The shapes of signals in a graph, inferred from its inputs on; convolutions and poolings as descriptions."""
+"""The shapes of signals in a graph, inferred from its inputs; convolutions and poolings as descriptions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .graph import PASSING, Graph, Node
 __all__ = ["infer", "matrix_of", "picture_of"]
 
 Shape = tuple[int, ...]
-#: dimensions of what a node takes
+#: number of dimensions of a node's input
 DIMENSIONS = {"Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
-#: the parameter of each kind that says how many numbers it takes
+#: the parameter of each kind that determines the size of its input
 SIZED_BY = {
     "IF": "v_threshold", "LIF": "v_threshold", "CubaLIF": "v_threshold", "Threshold": "threshold", "LI": "r",
     "CubaLI": "r", "I": "r", "Scale": "scale", "Delay": "delay",
@@ -23,7 +23,7 @@ SIZED_BY = {
 
 
 def infer(graph: Graph) -> None:
-    """Give every node its shapes; raises DescriptionError where sizes do not fit together."""
+    """Set the shapes of every node; raises DescriptionError if sizes do not fit together."""
     inputs = graph.of_kind("Input")
     if not inputs:
         raise DescriptionError("nodes", sorted(graph.nodes), "has no Input")
@@ -54,7 +54,8 @@ def _walk(graph: Graph, names: list[str]) -> None:
 
 
 def _input_shape(graph: Graph, node: Node) -> Shape:
-    """The declared shape without the batch and time that some exporters leave in it, as the consumers take it."""
+    """The declared shape without the batch and time dimensions that some exporters leave in it, as the consumers
+    need it."""
     declared = node.values["shape"]
     whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
     if not whole or np.any(np.asarray(declared) < 1) or np.any(np.rint(declared) != np.asarray(declared)):
@@ -70,7 +71,7 @@ def _input_shape(graph: Graph, node: Node) -> Shape:
 
 
 def _taken(graph: Graph, name: str, shape: Shape) -> int:
-    """How many trailing dimensions of ``shape`` a node takes, or 0 where it would take any."""
+    """The number of trailing dimensions of ``shape`` that a node takes, or 0 if it takes any."""
     node = graph.nodes[name]
     if node.kind in DIMENSIONS:
         return min(DIMENSIONS[node.kind], len(shape))
@@ -138,7 +139,7 @@ def _padding(node: Node) -> Any:
 
 
 def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
-    """The convolution that a node is, and its weights (channels out, channels in a group, rows, columns)."""
+    """The convolution of a node, and its weights (channels out, channels in a group, rows, columns)."""
     with within(f"nodes.{node.name}", "nodes."):
         shape = _picture(node)
         if node.kind in ("SumPool2d", "AvgPool2d"):
@@ -155,7 +156,7 @@ def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
 def _picture(node: Node) -> tuple[int, int, int]:
     """(channels, rows, columns) of what arrives at a convolution or pooling."""
     wanted, shape = DIMENSIONS[node.kind], node.shape_in
-    if len(shape) != wanted and node.values.get("input_shape") is not None:  # a flat signal: the node may say more
+    if len(shape) != wanted and node.values.get("input_shape") is not None:  # flat: the node may state its shape
         sides = tuple(int(n) for n in np.ravel(node.values["input_shape"]))
         channels = int(np.prod(shape, dtype=np.int64)) // max(1, int(np.prod(sides)))
         shape = (channels, *sides)

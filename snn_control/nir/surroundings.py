@@ -1,6 +1,6 @@
-"""A controller around an imported network: scaled inputs, steps of a tick, and outputs.
+"""A controller around an imported network: scaled inputs, steps in a tick, and outputs.
 
-A network that was trained with T steps on each sample, whose read-out sums up those steps, is run T steps a tick.
+A network that was trained with T steps for each sample, and whose read-out sums these steps, runs T steps in a tick.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .importing import Imported
 
 __all__ = ["READOUTS", "outputs_of", "steps_of", "value_inputs"]
 
-#: how an output is read from its neurons' spikes, or graded values, in the steps of a tick
+#: how an output is computed from its neurons' spikes, or graded values, in the steps of a tick
 READOUTS = ("rate", "last", "mean", "sum", "count")
 RATE_STEPS = 20  # time constant of the filtered rates, in steps
 UNBOUNDED = (-math.inf, math.inf)
 
 
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
-    """Steps a tick; raises DescriptionError where period [s], steps and the network's dt do not fit together."""
+    """Steps in a tick; raises DescriptionError if period [s], steps and the network's dt do not fit together."""
     dt = imported.dt
     if period is None:
         return steps or 1
@@ -51,14 +51,15 @@ def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tup
 def outputs_of(
     imported: Imported, steps: int = 1, readout: str = "", scale: Any = 1.0, limits: tuple[Any, Any] = UNBOUNDED
 ) -> tuple[Output, ...]:
-    """An output for each Output, one number a neuron.
+    """An output for each Output, with one number for each neuron.
 
-    steps : of a tick
+    steps : steps in a tick
     readout : one of `READOUTS`; empty takes rate for spikes and last for graded values
-    scale : what is read is multiplied by, a number or one for each neuron
+    scale : factor of the result, one number or one for each neuron
     limits : (low, high) of every command
 
-    Raises DescriptionError for a read-out that the neurons do not have, and for limits that leave no safe value of 0.
+    Raises DescriptionError for a read-out that the neurons do not support, and for limits that exclude the safe value
+    0.
     """
     if not limits[0] <= 0 <= limits[1]:
         rule = "must hold 0, which is the safe value here"

@@ -21,7 +21,7 @@ from .verification import verify
 
 __all__ = ["Trial", "fitting", "other_readings", "try_others"]
 
-SECONDS = 3.0  # for all trials; one ends at its first wrong spike, so that most are short
+SECONDS = 3.0  # s for all trials; one ends at its first wrong spike, so most are short
 STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
 
 
@@ -34,25 +34,25 @@ class Trial:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """The options of the command line."""
+        """The trial as options of the command line."""
         options = "".join(f" --option {key}={value}" for key, value in self.options.items())
         return f"--dialect {self.dialect}" + (f" --dt {self.dt:g}" if self.dt else "") + options
 
 
 def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[Trial]:
-    """All dialects with all options that matter for a file's nodes, the given dialect first."""
+    """All dialects with all options that affect a file's nodes, the given dialect first."""
     kinds = {node.kind for node in graph.nodes.values()}
     for name in sorted(DIALECTS, key=lambda name: name != dialect):
         table = DIALECTS[name]
         words: dict[str, dict[Any, None]] = {}
         for key, option in table.options.items():
             here = sorted(kinds.intersection(option.kinds)) if option.tried else []
-            # what has no default of its own may differ from one kind of node to another
+            # options without a default may differ from one kind of node to another
             each = option.default is ASK and len(here) > 1
             for target in [f"{kind}.{key}" for kind in here] if each else [key] * bool(here):
                 given = [options[target]] if name == dialect and target in options else []
                 words[target] = dict.fromkeys([*given, *option.tried])
-        if name == "snntorch":  # a last layer whose membranes were recorded has no reset
+        if name == "snntorch":  # if the membranes of a last layer were recorded, it has no reset
             words |= {f"{last}.reset_mechanism": {None: None, "none": None} for last in _last_layers(graph, table)}
         for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
             for chosen in product(*words.values()):
@@ -61,7 +61,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 
 
 def _last_layers(graph: Graph, table: Dialect) -> list[str]:
-    """Nodes with a reset that lead to outputs alone."""
+    """Nodes with a reset that lead only to outputs."""
     return [
         node.name
         for node in graph.of_kind(*table.options["reset_mechanism"].kinds)
@@ -94,10 +94,10 @@ def try_others(
     options: Mapping[str, Any],
     seconds: float = SECONDS,
 ) -> list[Trial]:
-    """Those readings of a file that are identical on an activity, as far as ``seconds`` reach.
+    """The readings of a file that reproduce an activity exactly, as far as ``seconds`` allow to try.
 
-    dialect, dt, options : the reading that was different
-    arrays : of `snn_control.nir.verification.load_activity`
+    dialect, dt, options : the reading that differed
+    arrays : as `snn_control.nir.verification.load_activity` returns them
     """
     until = time.monotonic() + seconds
     found: list[Trial] = []
@@ -105,7 +105,7 @@ def try_others(
         if time.monotonic() > until:
             break
         if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
-            continue  # the same with another step
+            continue  # only the step differs
         try:
             verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, until)
             if verdict.identical and verdict.steps == len(arrays["input"]):

@@ -25,7 +25,7 @@ TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two runs differ: neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
+    """The first difference of two runs: neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
 
     step: int
     population: str
@@ -36,7 +36,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """steps : how many were compared; first : the first difference, or None; wrong, compared : numbers"""
+    """The result of a comparison.
+
+    steps : number of steps compared
+    first : the first difference, or None
+    wrong, compared : numbers of values
+    """
 
     steps: int
     first: Difference | None
@@ -49,9 +54,10 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """``input``, ``hidden``, ``output`` of an .npz file, each of numbers, a row a step; raises DescriptionError.
+    """``input``, ``hidden``, ``output`` of an .npz file, each with numbers, one row for each step; raises
+    DescriptionError.
 
-    What a row must be depends on the network: `verify`.
+    The form of a row depends on the network: see `verify`.
     """
     try:
         with Arrays(path) as file:
@@ -66,7 +72,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
             rule = "must be numbers of shape (steps, n), a row a step"
             raise DescriptionError(f"{path}#{key}", f"shape {array.shape}, dtype {array.dtype}", rule)
         wrong = ~(np.abs(array.astype(np.float64)) <= np.finfo(np.float32).max)
-        if wrong.any():  # the network would not take it, and hold what came before
+        if wrong.any():  # the network would reject it, and keep its last input
             where = tuple(int(k) for k in np.argwhere(wrong)[0])
             rule = "must be finite numbers of float32"
             raise DescriptionError(f"{path}#{key}{list(where)}", float(array[where]), rule)
@@ -74,7 +80,8 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """A function that gives, (n,) float32, how often each neuron fired in the last step, or its graded output."""
+    """A function that returns, as (n,) float32, the number of spikes of each neuron in the last step, or its graded
+    output."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -91,7 +98,7 @@ def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """A build needs an output; what is compared is read from the state."""
+    """Outputs, which a build requires; the compared values are read from the state."""
     last = imported.network.populations[-1]
     term = MembraneDecoder(last.name, 0.0) if last.neuron.graded else SpikeDecoder(last.name, 0.0, imported.dt)
     return [Output("unread", (term,))]
@@ -104,8 +111,8 @@ def _forms(shape: tuple[int, ...], steps: int | str) -> str:
 
 
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """(steps, n) of an array for a signal of ``shape``, numbers row by row: (steps, n), (steps, *shape), or either with
-    a batch of one behind the steps. None where it has another shape."""
+    """(steps, n) of an array for a signal of ``shape``, with elements row by row: from (steps, n), (steps, *shape),
+    or either with a batch of one after the steps. None for any other shape."""
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
         return array.reshape(len(array), n)
@@ -129,7 +136,7 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """The populations to compare: name, (steps, n) float64 activity of the original, and how far ours may be from it.
+    """The populations to compare: name, (steps, n) float64 activity of the original, and tolerance.
 
     The input is checked first: its error is the most helpful one.
     """
@@ -153,7 +160,7 @@ def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tupl
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Step the network of one input on its values, a row a step; the activity of the populations after each step."""
+    """Step the network with one input through its values, one row for each step; yields the populations' activity."""
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
@@ -166,10 +173,10 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray], until: float | None = None) -> Verdict:
     """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``, which may be missing.
 
-    arrays : each (steps, n) or (steps, *shape) as `Imported.shapes` has it, or either with a batch of one behind steps
-    until : a time of `time.monotonic`, to stop then, or after the first step that differs; None compares all steps
+    arrays : each (steps, n) or (steps, *shape) as in `Imported.shapes`, or either with a batch of one after the steps
+    until : a time of `time.monotonic` at which to stop, also after the first step that differs; None compares all steps
 
-    Raises DescriptionError where shapes do not fit.
+    Raises DescriptionError if shapes do not fit.
     """
     compared = _compared(imported, arrays)
     first: Difference | None = None

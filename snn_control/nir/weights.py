@@ -1,6 +1,6 @@
 """The weights of a projection as a node of NIR.
 
-NIR's own check knows square kernels, one group and one bias a channel only; other convolutions are written out as a
+NIR's own check accepts only square kernels, one group and one bias for each channel; other convolutions are stored as a
 matrix, and the metadata keep the kernel.
 """
 
@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 
 def picture(p: Projection) -> tuple[Shape, Shape]:
-    """The shapes before and behind a convolution: (channels, rows, columns), or of one dimension (channels, places)."""
+    """The shapes before and after a convolution: (channels, rows, columns), or in one dimension (channels, places)."""
     c, shape = _convolution_of(p), np.shape(p.weights)
     with within(p.label):
         behind = c.output_shape(shape)
@@ -47,15 +47,16 @@ def _pool(p: Projection) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as HDF5 stores it: an array, or a number, text or truth value of Python."""
+    """A value in a form that HDF5 stores: an array, or a number, text or truth value of Python."""
     array = np.asarray(value)
     return array if array.ndim else array.item()
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """The node, and the shapes of what it takes and gives.
+    """The node, and the shapes of its input and output.
 
-    before : shape of the presynaptic side; of what is no convolution, weights and indices are arrays already
+    before : shape of the presynaptic side; for other connections than convolutions, weights and indices are already
+        arrays
     """
     n_pre = int(np.prod(before))
     if isinstance(p.connection, Convolution):
@@ -87,7 +88,7 @@ def _matrix(nir: Any, weight: np.ndarray, bias: np.ndarray | None, metadata: dic
 
 
 def _channel_bias(p: Projection) -> np.ndarray | None:
-    """(channels,) float32, or (n_post,) where a channel has several."""
+    """(channels,) float32, or (n_post,) if a channel has several values."""
     if p.bias is None:
         return None
     channels = len(np.asarray(p.weights))
@@ -97,7 +98,7 @@ def _channel_bias(p: Projection) -> np.ndarray | None:
 
 
 def natural(p: Projection, before: Shape) -> bool:
-    """NIR has a node for this convolution, of a signal of that shape."""
+    """Whether NIR has a node for this convolution of a signal of that shape."""
     c, shape, bias = _convolution_of(p), np.shape(p.weights), _channel_bias(p)
     square = len(picture(p)[0]) == 2 or shape[2] == shape[3]
     plain = square and c.groups == 1 and (bias is None or bias.size == shape[0])
@@ -108,7 +109,7 @@ def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[A
     c, weights = _convolution_of(p), np.asarray(p.weights, np.float32)
     metadata: dict[str, Any] = {"connection": "convolution"}
     bias, (takes, gives) = _channel_bias(p), picture(p)
-    if not natural(p, before):  # written out as a matrix
+    if not natural(p, before):  # stored as a matrix
         n_pre = int(np.prod(c.shape))
         if n_pre * n_post > MOST:
             rule = "NIR's own check takes square kernels, one group and one bias a channel; as a matrix it is too large"

@@ -1,4 +1,4 @@
-"""Records the spikes and commands of a running loop in rings of fixed size, to be saved when it ends."""
+"""Records the spikes and commands of a running loop in rings of fixed size, which are saved at the end."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def record(context, stamp_ns, now_ns):
 class ActivityRecorder(CompiledPort):
     """An observer that keeps the commands and spikes of a loop or a `Controller`.
 
-    ticks, spikes : how many of the newest are kept; what was overwritten is counted in the file
+    ticks, spikes : numbers of the newest that are kept; overwritten ones are counted in the file
     """
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
@@ -80,16 +80,17 @@ class ActivityRecorder(CompiledPort):
 
     @property
     def total(self) -> int:
-        """Ticks since it was cleared."""
+        """Number of ticks since it was cleared."""
         return int(self._block[TICKS_TOTAL])
 
     def clear(self) -> None:
-        """Forget everything, as before the first tick. Not while the loop runs."""
+        """Clear everything, as before the first tick. Not while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything kept, oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population,
-        spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. Not while the loop runs."""
+        """All that is kept, the oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step,
+        spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. Not while the loop
+        runs."""
         totals = self._block[[TICKS_TOTAL, SPIKES_TOTAL]].tolist()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
         return {
@@ -104,7 +105,7 @@ class ActivityRecorder(CompiledPort):
         }
 
     def save(self, path: str | os.PathLike, loop: Any, controller: Controller, **facts: Any) -> None:
-        """Write all of it, the loop's histograms and counters, and ``facts`` as .npz, whole or not at all."""
+        """Write `arrays`, the loop's histograms and counters, and ``facts`` as .npz, atomically."""
         arrays = self.arrays()
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         counted = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}

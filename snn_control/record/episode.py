@@ -19,7 +19,7 @@ SMALL = 64  # numbers in an observation or info; larger ones (images) are not ke
 class EpisodeRecorder:
     """Keeps actions, rewards, small numeric observations and infos of every step, and event rows of ``inputs``.
 
-    Of a long run it keeps the first ``MOST_STEPS`` steps; `save` says how many came after them (``dropped_steps``).
+    Of a long run it keeps the first ``MOST_STEPS`` steps; `save` writes how many came after them (``dropped_steps``).
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ class EpisodeRecorder:
         self.ends: list[int] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
-        """One step; all numbers are copied."""
+        """Add a step; all numbers are copied."""
         if self._step_count >= MOST_STEPS:
             self.dropped_steps += 1
             return
@@ -67,14 +67,14 @@ class EpisodeRecorder:
             self._events.setdefault(key, []).append((step, np.array(rows, np.float32)))
 
     def end_of_episode(self, step: int) -> None:
-        """The episode ended with this step."""
+        """Mark the end of the episode with this step."""
         if not self.dropped_steps:
             self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-        """Write .npz, whole or not at all: an array a key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,)."""
+        """Write .npz, atomically: one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,)."""
         n = self._step_count
-        # what was not there in every step is left out: its rows would not be steps
+        # keys that are not in every step are left out: their rows would not correspond to steps
         arrays = {key: np.array(rows) for key, rows in self._rows.items() if len(rows) == n}
         for key, parts in self._events.items():
             arrays[f"events.{key}"] = np.concatenate([rows for _, rows in parts])

@@ -1,8 +1,8 @@
-"""The input log: what arrived at a controller's inputs, tick by tick, with the cut of the events into ticks.
+"""The input log: what arrived at a controller's inputs, tick by tick, including the division of events into ticks.
 
 `InputLogRecorder` keeps it in rings of fixed size: it copies the io slots and the control words as the tick has read
-them. Replayed into a controller that was just reset, a log gives the same commands to the bit, with no clock, no pace
-and no budget (`InputLog.ports`, `InputLog.replay`).
+them. Replayed to a controller that was just reset, a log gives the same commands, bit for bit, without a clock, a pace
+or a budget (`InputLog.ports`, `InputLog.replay`).
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = ["InputLog", "InputLogRecorder"]
 
 # context words
 CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, WORDS = range(10)
-TICK, CONTROL = 0, 1  # a row begins with the tick's number and the control words
-# an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: where they stand in a row, and
-# behind them where the tick's events begin
+TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
+# an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
+# by the start of the tick's events
 SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
 FORMAT = "snn_control input log 1"  # of a file
@@ -46,7 +46,7 @@ FACTS = ("period_ns", "first_tick", "overwritten")
 
 @register_jitable
 def _keep_events(row, n):
-    """Copy the ``n`` events of a tick behind those that are kept; at the end of the ring, on from its beginning."""
+    """Append the ``n`` events of a tick to those in the ring, which wraps around."""
     o = i64(row, INPUT_WORDS)
     at = o[EVENTS_TOTAL] % o[EVENTS]
     first = min(n, o[EVENTS] - at)
@@ -84,13 +84,12 @@ class InputLogRecorder(CompiledPort):
     Parameters
     ----------
     bound : the controller's
-    ticks : how many of the newest are kept, at most
-    events : for how many events there is room, of each events input, at most; ticks whose events were overwritten are
-        lost
-    most_bytes : of all that is kept; events take half of it at most. Where inputs are so wide, or so many, that it does
-        not hold ``ticks`` and ``events``, fewer are kept: `kept` says how many
+    ticks : largest number of newest ticks to keep
+    events : largest number of events to keep for each events input; ticks whose events were overwritten are lost
+    most_bytes : limit for all of it; events take at most half. If inputs are so large or numerous that ``ticks`` and
+        ``events`` exceed it, fewer are kept: `kept` says how many
 
-    Raises DescriptionError where no tick is to be kept, or fewer events than may arrive in a tick.
+    Raises DescriptionError if no tick would be kept, or fewer events than may arrive in a tick.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class InputLogRecorder(CompiledPort):
         self._inputs_from = CONTROL + LEARNING + rules
         ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
         ticks, events = self._room(ticks, events, most_bytes, 8 * int(ends[-1]))
-        self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # its pages are there before the loop runs
+        self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # allocates its pages before the loop runs
         self._events: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
         for row, one, size, at in zip(self._table, self._inputs, sizes, ends):
@@ -129,7 +128,7 @@ class InputLogRecorder(CompiledPort):
         ))  # fmt: skip
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
-        """How many ticks and events are kept."""
+        """Number of ticks and events to keep."""
         cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
             each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
@@ -146,21 +145,22 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def total(self) -> int:
-        """Ticks that were recorded since it was cleared, those that were overwritten included."""
+        """Number of ticks recorded since it was cleared, including overwritten ones."""
         return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
-        """Whether ``ticks`` more ticks overwrite nothing, even with every events input full in each of them."""
+        """Whether ``ticks`` more ticks overwrite nothing, even with the capacity of every events input used in each
+        of them."""
         full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
         return self.total + ticks <= len(self._ring) and not full
 
     def clear(self) -> None:
-        """Forget everything; call it when the state is the one to begin with. Not while a loop runs."""
+        """Clear everything; call it when the controller is in the state to start with. Not while a loop runs."""
         self._faulted = bool(self._guard[FAULTED])
         self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
 
     def log(self) -> InputLog:
-        """A copy of all that is kept, oldest first. Not while a loop runs."""
+        """A copy of all that is kept, the oldest first. Not while a loop runs."""
         rows, lost = newest(self._ring, self.total), 0  # lost: ticks whose events are gone
         for word in self._table:
             if word[EVENTS]:
@@ -183,12 +183,12 @@ class InputLogRecorder(CompiledPort):
         return InputLog(self.period_ns, first, self.total - len(rows), inputs, control, self._faulted)
 
     def save(self, path: str | os.PathLike) -> None:
-        """`InputLog.save` of `log`."""
+        """Save `log`."""
         self.log().save(path)
 
 
 def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
-    """Whether the columns of an input are as `InputLog` says."""
+    """Whether the columns of an input have the form that `InputLog` documents."""
     fits = all(one[key].shape == (ticks,) and one[key].dtype == np.int64 for key in HEADER)
     if "values" in one:
         return fits and one["values"].ndim == 2 and len(one["values"]) == ticks and one["values"].dtype == np.float64
@@ -202,16 +202,16 @@ def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
 class InputLog:
     """What arrived at the inputs of a controller.
 
-    period_ns : of a tick
-    first_tick : ticks that the controller had run before the first of these. Only where it is 0 does a controller that
-        was just reset give the same commands
-    overwritten : ticks that were recorded and are lost
+    period_ns : length of a tick
+    first_tick : number of ticks that the controller had run before the first of these. Only if it is 0 does a
+        controller that was just reset give the same commands
+    overwritten : number of recorded ticks that are lost
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
         y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
-    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them; without words
-        where nobody recorded them
-    faulted : the guard began in a fault, as it does on a robot
+    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them; no words if
+        they were not recorded
+    faulted : the guard started in a fault, as it does on a robot
     """
 
     period_ns: int
@@ -231,10 +231,10 @@ class InputLog:
     ) -> InputLog:
         """A log in which every input arrives in every tick.
 
-        period : [s] of a tick
+        period : length of a tick [s]
         values : input -> (ticks, size)
-        events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); they are cut into ticks by t,
-            and those after the last tick are left out
+        events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); they are divided into ticks by
+            t, and those after the last tick are left out
         """
         every = dict(zip(HEADER, (np.broadcast_to(np.int64(n), ticks) for n in (1, 0, 0, 0, -1, -1))))
         inputs = {name: every | {"values": np.asarray(rows, np.float64)} for name, rows in values.items()}
@@ -261,7 +261,8 @@ class InputLog:
         return replace(self, inputs=inputs, control=self.control[:ticks])
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as .npz, whole or not at all: arrays ``<input>.<column>`` and the other fields; parents are made."""
+        """Write it as .npz, atomically: arrays ``<input>.<column>`` and the other fields; parent folders are
+        created."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
@@ -271,7 +272,7 @@ class InputLog:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> InputLog:
-        """Read an input log from a file that `save` wrote; raises InputError for any other."""
+        """Read an input log that `save` wrote; raises InputError for any other file."""
         arrays = read_arrays(path, InputError)
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is no input log")
@@ -291,7 +292,7 @@ class InputLog:
         return cls(period_ns, first_tick, overwritten, inputs, control, faulted)
 
     def ports(self, bound: Bound) -> list[ReplayInput]:
-        """Input ports that replay it in a loop, a tick a tick; raises InputError where an input is not the bound's."""
+        """Input ports that replay it in a loop, tick by tick; raises InputError if the bound has no such input."""
         ports: list[ReplayInput] = []
         if self.control.shape[1]:
             ports.append(ReplayInput.control(bound, self.control, self.faulted))
@@ -304,8 +305,8 @@ class InputLog:
     def observations(self) -> Iterator[dict[str, Any]]:
         """A tick's observation for `Controller.step`: None for an input at which nothing arrived.
 
-        The ages are then those of `Controller.step`, whole periods, so a limit on staleness may strike a tick sooner or
-        later than it did, and nothing is known of control words; `ports` replays all of it as it was.
+        The ages are then those of `Controller.step`, whole periods, so a limit of age may apply a tick earlier or later
+        than in the recording, and control words are ignored; `ports` replays everything exactly.
         """
         for k in range(self.ticks):
             given: dict[str, Any] = {}
@@ -322,7 +323,7 @@ class InputLog:
     def replay(self, controller: Controller) -> Iterator[dict[str, np.ndarray]]:
         """The commands of a controller that steps through it: `observations`, with the control words of each tick.
 
-        Raises InputError where the controller has other control words.
+        Raises InputError if the controller has other control words.
         """
         control, guard = controller.bound.array("control"), controller.bound.array("guard")
         if self.control.shape[1] not in (0, control.size):

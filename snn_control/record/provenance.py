@@ -1,4 +1,4 @@
-"""Where a run was made: which commit, on which machine, with which software. Nothing here raises."""
+"""The origin of a run: which commit, on which machine, with which software. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commit() -> str:
-    """``git describe`` of the checkout that this is; of an installation its version."""
+    """``git describe`` of the checkout, or the version of an installation."""
     if (ROOT / ".git").exists():
         line = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
         try:

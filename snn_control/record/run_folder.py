@@ -1,4 +1,4 @@
-"""A run folder: what one run leaves behind, and what a report is made from.
+"""A run folder: the files of one run, from which a report is made.
 
 ::
 
@@ -6,9 +6,9 @@
     <folder>/data.npz       arrays, no pickle
     <folder>/report.html    made later by snn_control.report
 
-Files appear whole or not at all: each is written under a temporary name in the same folder, flushed to
-the disk and renamed. An old summary goes first and the new one comes last, so that a summary never stands
-beside another run's arrays.
+Files are written atomically: each is written under a temporary name in the same folder, flushed to the
+disk and renamed. An old summary is removed first and the new one written last, so that a summary never
+accompanies another run's arrays.
 
 Keys of the summary
 -------------------
@@ -16,19 +16,19 @@ All optional; a report leaves out what is missing. Other keys are kept and shown
 
 =============  ========================================================================================
 title          str, one line
-verdict        str, one line; may begin with ``PASS`` or ``FAIL``
+verdict        str, one line; may start with ``PASS`` or ``FAIL``
 controller     str, name of the controller file
 world          str, id of the environment
 seed           int
 duration_s     float, length of the run [s]
 scored_from_s  float, time of the run from which ``tracking`` counts [s]; 0 if missing
-tracking       {name: {rms_deg, max_deg, ...}}, a row a controller; the first one is the run's own, the
-               others are baselines; the unit ends a key (deg, m); ``about_the_tracking`` is said below
+tracking       {name: {rms_deg, max_deg, ...}}, one row for each controller; the first is the run's own, the
+               others are baselines; a key ends in its unit (deg, m); ``about_the_tracking`` is shown below
 loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us];
-               ``about_the_loop`` is said below
-criteria       {criterion: {found, wanted, met}}: what ``PASS`` means; ``about_the_criteria`` is said below
-stages         {stage: {what: number or text}}, a column a stage: what spikes in it, and what it costs;
-               ``about_the_stages`` is said below
+               ``about_the_loop`` is shown below
+criteria       {criterion: {found, wanted, met}}: what ``PASS`` means; ``about_the_criteria`` is shown below
+stages         {stage: {what: number or text}}, one column for each stage: its spikes and its cost;
+               ``about_the_stages`` is shown below
 made           {what: text}: commit, machine, middleware, seeds, date
 network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
                accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
@@ -44,28 +44,28 @@ All optional. Times are seconds since the run began; angles are radians.
 
 ======================  ========================  =====================================================
 t                       (n,) float64              time of the tracking samples [s]
-target                  (n, k) float64            where the target is, e.g. pan and tilt [rad]
-head                    (n, k) float64            where that is which follows it [rad]
-error                   (n,) float64              how far they are apart [unit of ``tracking``, e.g. degrees]
+target                  (n, k) float64            position of the target, e.g. pan and tilt [rad]
+head                    (n, k) float64            position of what follows it [rad]
+error                   (n,) float64              distance of the two [unit of ``tracking``, e.g. degrees]
 axis_names              (k,) str                  names of the columns
 command_t               (c,) float64              time of the commands [s]; ``t`` if missing
 command                 (c, m) float64            commands [command_unit]
 command_names           (m,) str                  their names
 command_unit            () str                    their unit, e.g. ``rad/s``
-frames                  (k, h, w, 3) uint8        camera images, RGB, moments of the run
+frames                  (k, h, w, 3) uint8        camera images, RGB, at some times of the run
 frame_t                 (k,) float64              their times [s]
-event_frames            (k, h, w, 3) uint8        pictures of the camera's events alone, moments of the run
+event_frames            (k, h, w, 3) uint8        pictures of the camera's events, at some times of the run
 event_frame_t           (k,) float64              their times [s]
-events_*                                          what snn_control.report.event_plots.Survey counted: rate (ON,
-                                                  OFF a bin), pixels, intervals, points, ...
+events_*                                          counts of snn_control.report.event_plots.Survey: rate (ON, OFF
+                                                  in each bin), pixels, intervals, points, ...
 rate_t                  (r,) float64              centres of the time bins of the event rate [s]
 event_rate              (r,) float64              events of the camera [1/s]
 spike_t                 (s,) float64              time of each spike [s]
 spike_population        (s,) integer              index into ``population_names``
 spike_neuron            (s,) integer              index of the neuron in its population
 population_names        (p,) str                  names of the populations
-population_sizes        (p,) integer              neurons of each
-population_colours      (p,) integer              places of their colours (snn_control.report.kit)
+population_sizes        (p,) integer              number of neurons of each
+population_colours      (p,) integer              indices of their colours (snn_control.report.kit)
 <name>_edges_ns         (b + 1,) float or int     edges of a histogram [ns], ascending; the first may be
                                                   0 and the last infinite
 <name>_counts           (b,) integer              counts; ``name`` is ``wakeup``, ``latency`` (sensor to
@@ -101,7 +101,7 @@ HISTOGRAMS = {
 
 
 def _plain(value: Any, path: str) -> Any:
-    """``value`` as JSON knows it: NumPy scalars and small arrays become Python's, a non-finite number null."""
+    """``value`` in JSON types: NumPy scalars and small arrays become Python's, non-finite numbers null."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, str | int):
@@ -121,13 +121,13 @@ def _plain(value: Any, path: str) -> Any:
 
 
 def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Path:
-    """Write a run folder; make it if it is not there, replace what it holds.
+    """Write a run folder; creates it if necessary, and replaces its contents.
 
     Parameters
     ----------
-    folder : where to write; parents are made
+    folder : where to write; parent folders are created
     summary : see the module's docstring; non-finite numbers become null
-    arrays : name -> array, see the module's docstring; without them no ``data.npz`` is left
+    arrays : name -> array, see the module's docstring; without them an old ``data.npz`` is removed
 
     Raises InputError for what JSON or an array without pickle cannot hold; nothing is written then.
     """
@@ -154,7 +154,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
 def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Summary and arrays of a run folder; no arrays if there is no ``data.npz``.
 
-    Raises RuntimeFault where this is no run folder, or a file cannot be read.
+    Raises RuntimeFault if this is not a run folder, or a file cannot be read.
     """
     folder = Path(folder)
     try:
@@ -179,7 +179,7 @@ def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeF
 
 
 def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a file of arrays in which ``facts`` is an object of JSON, whole or not at all; parents are made."""
+    """Write a file of arrays, among them ``facts`` as a JSON object, atomically; parent folders are created."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     everything: dict[str, Any] = {**arrays, "facts": np.array(json.dumps(facts))}
@@ -187,7 +187,7 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
 
 
 def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of a file of arrays in which ``facts`` is an object of JSON; raises RuntimeFault."""
+    """Arrays and facts of a file that `write_record` wrote; raises RuntimeFault."""
     arrays = read_arrays(path)
     try:
         facts = json.loads(str(arrays.pop("facts")))

@@ -1,4 +1,4 @@
-"""What people look at after a run: a self-contained HTML page and a table in the terminal."""
+"""Reports on a run: a self-contained HTML page and a table in the terminal."""
 
 from .page import write_report
 from .table import print_summary

@@ -1,4 +1,4 @@
-"""Pictures of what is connected to what: weights, delays, degrees."""
+"""Pictures of connections: weights, delays, degrees."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Synapses", "draw_weights", "synapses_of"]
 
-MOST_DOTS = 20_000  # synapses that are drawn one by one
-MOST_CELLS = 400  # of a picture of weights along an axis; larger ones are averaged or counted
+MOST_DOTS = 20_000  # synapses that are drawn individually
+MOST_CELLS = 400  # cells of a picture of weights along an axis; larger ones are averaged or counted
 WEIGHT = "weight [a.u.]"
 
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection, without those of weight 0 that stay so.
+    """The synapses of one projection, without those whose weight is always 0.
 
-    dense : every neuron of the source has a place for a synapse onto every one of the target
-    places : of how many weights these are
+    dense : every pair of neurons has a place for a synapse
+    places : number of weights
     pre_index, post_index : (k,) int64, neurons
-    weights, delays : (k,) float64, delays in s. Of a convolution the weights are those of the kernels, once each
-    into, out : (n_post,), (n_pre,) int64, synapses onto and from each neuron
+    weights, delays : (k,) float64, delays in s. For a convolution the weights are those of the kernels, each once
+    into, out : (n_post,), (n_pre,) int64, number of synapses onto and from each neuron
     kernels : (channels out, channels in / groups, rows, columns) float64 of a convolution
     """
 
@@ -57,13 +57,13 @@ class Synapses:
 
 
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """The synapses that a description means; delays in whole steps of dt [s], int8 weights as they are rounded.
+    """The synapses of a description; delays in whole steps of dt [s], int8 weights after rounding.
 
-    sizes : of `snn_control.analysis.synapses.sizes_of`
+    sizes : as `snn_control.analysis.synapses.sizes_of` returns it
     """
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     kernels = np.asarray(p.weights, np.float64) if isinstance(p.connector, Convolution) else None
-    counted = p if kernels is None else replace(p, weights=np.ones(kernels.shape))  # weights of 0 in a kernel count
+    counted = p if kernels is None else replace(p, weights=np.ones(kernels.shape))  # zeros in a kernel are counted
     pre, post, weights, delays = given_synapses(counted, n_pre, n_post)
     there = weights != 0 if p.learning is None else np.ones(weights.size, bool)
     pre, post = pre[there], post[there]
@@ -86,12 +86,12 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 
 
 def _one(values: np.ndarray) -> bool:
-    """Whether all values are equal, so that a histogram would show nothing."""
+    """Whether all values are equal, so that a histogram is not useful."""
     return len(values) == 0 or bool((values == values[0]).all())
 
 
 def alike(s: Synapses) -> bool:
-    """Whether one line says everything: all synapses have one weight and delay, all neurons of either side one degree,
+    """Whether one line describes all: the synapses have one weight and delay, the neurons of each side one degree,
     and either every place holds a synapse or none does."""
     whole = not s.dense or len(s.weights) in (0, s.places)
     return whole and all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
@@ -106,8 +106,8 @@ def _count(s: Synapses) -> str:
 def draw_weights(
     figure: Figure, projections: Sequence[Synapses], colours: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """A row a projection: its weights as an image, and histograms of what differs between its synapses and neurons;
-    below, a bar for each projection whose synapses are all alike.
+    """One row for each projection: its weights as an image, and histograms of what differs between its synapses and
+    neurons; below, one bar for each projection whose synapses are all equal.
 
     colours : of inputs and populations
     """
@@ -131,8 +131,8 @@ def draw_weights(
 
 
 def _panels(figure: Figure | SubFigure, rows: Sequence[Synapses], colours: Mapping[str, str]) -> None:
-    """A row a projection; words where all values are one, and no column where they are so in every row."""
-    columns: list[tuple[float, Any, Any, Any]] = [  # width, what draws it, whether values differ, else the words
+    """One row for each projection; text where all values are equal, and no column if they are equal in every row."""
+    columns: list[tuple[float, Any, Any, Any]] = [  # width, function that draws it, whether values differ, text if not
         (1.5, _matrix, lambda s: True, _count),
         (1.0, _weight_histogram, lambda s: not _one(s.weights), lambda s: f"all weights {_span(s.weights)}"),
         (1.0, _delay_histogram, lambda s: not _one(s.delays), _delay_text),
@@ -168,7 +168,7 @@ def _degrees_vary(s: Synapses) -> bool:
 
 
 def _bars(axes: Axes, projections: Sequence[Synapses]) -> None:
-    """The weight of projections whose synapses are all alike."""
+    """The weight of projections whose synapses are all equal."""
     weights = np.array([float(s.weights[0]) if len(s.weights) else 0.0 for s in projections])
     places = np.arange(len(weights))
     bars = axes.barh(places, weights, 0.6, color=[EXCITES if w > 0 else INHIBITS for w in weights])
@@ -188,7 +188,8 @@ def _bars(axes: Axes, projections: Sequence[Synapses]) -> None:
 
 
 def _matrix(axes: Axes, s: Synapses) -> None:
-    """Dense: an image, averaged where large. Sparse: dots, or how many synapses lie where. Convolution: its kernels."""
+    """Dense: an image, averaged if large. Sparse: dots, or the number of synapses in each cell. Convolution: its
+    kernels."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.grid(False)
@@ -205,16 +206,16 @@ def _matrix(axes: Axes, s: Synapses) -> None:
             shown = _cells(axes, s)
             label = WEIGHT if s.dense else "synapses in a cell [count]"
         else:
-            size = float(np.clip(150 / max(n_pre, n_post), 1.2, 10.0)) ** 2  # a cell [pt]
+            size = float(np.clip(150 / max(n_pre, n_post), 1.2, 10.0)) ** 2  # size of a cell [pt]
             style: dict[str, Any] = {"marker": "s", "lw": 0, "rasterized": True, **signed_scale(s.weights)}
             shown = axes.scatter(s.pre_index, s.post_index, size, s.weights, **style)
-    # no common factor: it would stand above the bar, in the title
+    # no common factor: it would overlap with the title
     plain = FuncFormatter(lambda x, _: f"{x:.6g}")
     colour_bar(axes, shown, label, ticks=MaxNLocator(5), format=plain)
 
 
 def _cells(axes: Axes, s: Synapses) -> Any:
-    """At most `MOST_CELLS` cells along an axis: the means of dense weights, the numbers of other synapses."""
+    """At most `MOST_CELLS` cells along an axis: the means of dense weights, otherwise the numbers of synapses."""
     cells: list[Any] = [np.linspace(-0.5, n - 0.5, min(n, MOST_CELLS) + 1) for n in (len(s.out), len(s.into))]
     weights = s.weights if s.dense else None
     total = np.histogram2d(s.post_index, s.pre_index, cells[::-1], weights=weights)[0]
@@ -247,7 +248,7 @@ def _kernels(axes: Axes, kernels: np.ndarray) -> Any:
 
 
 def _weight_histogram(axes: Axes, s: Synapses) -> None:
-    """How many weights lie where: red above 0, blue below."""
+    """Histogram of the weights: red above 0, blue below."""
     counts, edges = np.histogram(s.weights, _edges(np.unique(s.weights)))
     middle = (edges[:-1] + edges[1:]) / 2
     for colour, there in ((EXCITES, middle > 0), (INHIBITS, middle < 0), (MUTED, middle == 0)):
@@ -264,7 +265,8 @@ def _delay_histogram(axes: Axes, s: Synapses) -> None:
 
 
 def _edges(different: np.ndarray) -> np.ndarray:
-    """Of the bins of a histogram: one for each value where they stand on a coarse grid, as delays do, else 40."""
+    """Edges of the bins of a histogram: one bin for each value if they are on a coarse grid, as delays are,
+    otherwise 40."""
     gap = float(np.diff(different).min())
     places = (different - different[0]) / gap
     if places[-1] < 60 and np.allclose(places, np.rint(places), atol=1e-3):
@@ -273,7 +275,7 @@ def _edges(different: np.ndarray) -> np.ndarray:
 
 
 def _degrees(axes: Axes, s: Synapses, colours: Mapping[str, str]) -> None:
-    """Synapses onto each neuron of the target, and from each of the source, in their colours."""
+    """Number of synapses onto each neuron of the target, and from each of the source, in their colours."""
     most = int(max(s.into.max(), s.out.max()))
     edges = np.linspace(-0.5, most + 0.5, min(most + 1, 30) + 1)
     for name, of, degree, style in (("in", s.post, s.into, "-"), ("out", s.pre, s.out, (0, (3, 1.5)))):

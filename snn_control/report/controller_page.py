@@ -1,4 +1,4 @@
-"""The pictures of a controller, drawn before it runs on a robot, and one page that holds them."""
+"""The pictures of a controller, drawn before it runs on a robot, and a page that holds them."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ __all__ = ["ControllerPage", "View", "views", "write_controller_page"]
 
 Text = tuple[str, str]  # caption and alternative text of a picture
 
-PAGE, HEAD = "index.html", 100_000  # characters in which its list of files stands
+PAGE, HEAD = "index.html", 100_000  # number of characters that contain the page's list of files
 ROWS = 6  # projections in one picture
-MOST_SYNAPSES = 5_000_000  # of a projection whose weights are drawn
+MOST_SYNAPSES = 5_000_000  # in a projection whose weights are drawn
 
 
 @dataclass(frozen=True)
 class View:
-    """One picture of a controller, not yet drawn.
+    """One picture of a controller, before it is drawn.
 
-    name : of its file, without the ending; begins with its kind
-    line : what it shows, in one line
+    name : of its file, without the suffix; starts with its kind
+    line : a description in one line
     fill : puts axes into a figure
     """
 
@@ -67,7 +67,7 @@ class View:
 
 @dataclass(frozen=True)
 class ControllerPage:
-    """What `write_controller_page` wrote: the page, each picture's view and file, and what it found."""
+    """The result of `write_controller_page`: the page, each picture's view and file, and the findings."""
 
     page: Path
     files: list[tuple[View, Path]]
@@ -75,7 +75,7 @@ class ControllerPage:
 
 
 def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
-    """All pictures of a controller, not yet drawn."""
+    """All pictures of a controller, before they are drawn."""
     sizes, spiking = sizes_of(program), set(program.facts.spiking)
     line = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
     found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
@@ -95,7 +95,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
 
 
 def _encoder(spec: ControllerSpec, one: Input) -> View | None:
-    """The picture that the lowering of an encoder names, else tuning curves; None where it has none."""
+    """The picture that the lowering of an encoder names, otherwise tuning curves; None if it has none."""
     lowering = registry.lowering("encoders", type(getattr(one, "encoder", None)))
     if lowering is None or (not lowering.drawing and (lowering.pulse or lowering.events)):
         return None
@@ -108,7 +108,7 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
 
 
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
-    """A picture for every `ROWS` projections, of those that are not too large to draw."""
+    """One picture for every `ROWS` projections, without those that are too large to draw."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
     drawn = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
     found = []
@@ -125,7 +125,7 @@ def _draw_weights(figure: Figure, spec: ControllerSpec, part: Sequence[Projectio
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
-    """The views named in ``only``, by name or kind; all where it is empty."""
+    """The views named in ``only``, by name or kind; all if it is empty."""
     known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
     for name in only:
         if name not in known:
@@ -144,12 +144,12 @@ def write_controller_page(
 ) -> ControllerPage:
     """Draw a controller and write the pictures and ``index.html``, which holds all of them, into a folder.
 
-    Pictures that an earlier call wrote there and this one does not draw are removed, unless they were changed since.
-    Everything is drawn before the first file is written; each file appears whole or not at all, the page last.
+    Pictures from an earlier call that are not drawn now are removed, unless they were changed since. Everything is
+    drawn before the first file is written; each file is written atomically, the page last.
 
     Raises
     ------
-    DescriptionError : a name in ``only`` that is not there, a folder that cannot be made
+    DescriptionError : an unknown name in ``only``, a folder that cannot be created
     RuntimeFault : matplotlib or Jinja2 is not installed
     """
     program, folder = build_program(spec), Path(folder)

@@ -1,4 +1,4 @@
-"""Pictures of what single neurons and encoders do: f-I curves, tuning curves, pooled events.
+"""Pictures of the behaviour of single neurons and encoders: f-I curves, tuning curves, pooled events.
 
 A picture of an encoder is a function (figure, input, dt [s], names of the input's numbers) -> (caption, alternative
 text), which the encoder's lowering names (`engine.lowering.EncoderLowering.drawing`).
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 __all__ = ["draw_f_i", "draw_linear", "draw_pool", "draw_surface", "draw_tuning", "f_i_curves", "same_models"]
 
 MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
-NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis without its yellow, hard to see on white
+NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis without its yellow, unclear on white
 
 
 def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
-    """Populations whose neurons are described alike, once each, with their names."""
+    """Populations grouped by equal descriptions of their neurons, with their names."""
     found: dict[NeuronModel, list[str]] = {}
     for name, model in neurons.items():
         found.setdefault(model, []).append(name)
@@ -52,7 +52,7 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
 
 
 def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
-    """(label, model of one neuron, its curve); several where parameters are one a neuron. up_to : see `f_i_curve`"""
+    """(label, model of one neuron, its curve); several if parameters differ between neurons. up_to : see `f_i_curve`"""
     if model.size is None:
         return [("", model, f_i_curve(model, dt, up_to))]
     found = []
@@ -69,10 +69,10 @@ def draw_f_i(
     colours: Mapping[str, str],
     driven: Mapping[str, float],
 ) -> tuple[str, str]:
-    """Rate against constant current, axes for each model, in the colour of its first population.
+    """Rate against constant current, one pair of axes for each model, in the colour of its first population.
 
     colours : name -> colour of a population
-    driven : name -> largest current that an input's encoder gives its neurons; the axes reach it
+    driven : name -> largest current that an input's encoder gives its neurons; the axes extend to it
     """
     said = []
     shown = groups[:MOST_MODELS]
@@ -105,7 +105,7 @@ def draw_f_i(
 
 
 def _from_zero(axes: Axes) -> None:
-    """The axis of a rate begins at 0 and reaches at least 1, so that a rate of 0 is a line at the bottom."""
+    """Make the axis of a rate start at 0 and extend to at least 1, so that a rate of 0 is a line at the bottom."""
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
 
 
@@ -115,7 +115,7 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 
 def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Response of each neuron against the value, axes for each dimension to which one responds."""
+    """Response of each neuron to the value, one pair of axes for each dimension that has a response."""
     tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
@@ -152,7 +152,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _alike(tunings: Sequence[Tuning]) -> list[list[Tuning]]:
-    """Those that differ only in which neurons respond, together."""
+    """Groups of tunings that differ only in which neurons respond."""
     found: dict[Any, list[Tuning]] = {}
     for one in tunings:
         found.setdefault((one.of, one.x.tobytes(), one.response.round(4).tobytes()), []).append(one)
@@ -160,7 +160,7 @@ def _alike(tunings: Sequence[Tuning]) -> list[list[Tuning]]:
 
 
 def _same(same: Sequence[Tuning], names: Sequence[str]) -> str:
-    """Which other numbers look the same, as a further line of a title."""
+    """The other numbers with the same curves, as a further line of a title."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
@@ -181,7 +181,7 @@ def _tuning_curves(axes: Axes, tuning: Tuning) -> None:
 
 
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """What each number adds to each neuron's current: tuning curves where the numbers are few, else an image of the
+    """Contribution of each number to each neuron's current: tuning curves for few numbers, otherwise an image of the
     weights."""
     if spec.size <= MOST_DIMENSIONS:
         return draw_tuning(figure, spec, dt, names)
@@ -202,7 +202,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _where(spec: ValueInput, tuning: Tuning, names: Sequence[str], most: int = 2) -> str:
-    """Where the other dimensions are held, as a second line of a title."""
+    """The values of the other dimensions, as a second line of a title."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:
         return ""
@@ -227,7 +227,7 @@ def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_pool(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """The fields of a `PoolEncoder` on the sensor with an example's events, and what the encoder makes of them."""
+    """The fields of a `PoolEncoder` on the sensor with the events of an example, and the encoder's output for them."""
     encoder = spec.encoder
     weights = {
         "signed": f"an ON event adds {encoder.on_weight:g}, an OFF event takes {encoder.off_weight:g} away",
@@ -241,7 +241,8 @@ def draw_pool(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str]
 
 
 def draw_surface(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """The fields of a `SurfaceEncoder` on the sensor with an example's events, and what the encoder makes of them."""
+    """The fields of a `SurfaceEncoder` on the sensor with the events of an example, and the encoder's output for
+    them."""
     encoder = spec.encoder
     value = "1 at an ON event, -1 at an OFF event" if encoder.polarity == "signed" else "1 at an event"
     apart = ", ON and OFF apart," if encoder.polarity == "split" else ""
@@ -250,11 +251,11 @@ def draw_surface(figure: Figure, spec: EventsInput, dt: float, names: Sequence[s
 
 
 def _draw_fields(figure: Figure, spec: EventsInput, dt: float, does: Callable[[str], str]) -> tuple[str, str]:
-    """does : pixels of a field -> what the encoder does with their events, in words"""
+    """does : number of pixels of a field -> description of what the encoder does with their events"""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)
-    panel = (WIDTH - 1.0) / (1 + len(response)) - 0.6  # width of one, without labels [inch]
+    panel = (WIDTH - 1.0) / (1 + len(response)) - 0.6  # width of one panel, without labels [inch]
     figure.set_size_inches(WIDTH, min(6.5, panel * height / width) + 0.9)
     fields, *after = figure.subplots(1, 1 + len(response), squeeze=False)[0]
     edges = [-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, height))]

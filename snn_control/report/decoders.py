@@ -1,4 +1,4 @@
-"""Pictures of what each neuron adds to an output."""
+"""Pictures of the contribution of each neuron to an output."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["draw_decoders", "grid_of", "times_of"]
 
 MOST_PANELS = 16
-MOST_BARS = 48  # neurons
+MOST_BARS = 48  # number of neurons
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """What one pair of axes shows: weights (neurons, lines) with a label each, as an image where neurons are a grid.
+    """The contents of one pair of axes: weights (neurons, lines) with a label each, as an image if the neurons form a
+    grid.
 
-    blocks : names of the numbers for each of which the source has neurons, one block after the other
+    blocks : names of the numbers for each of which the source has neurons, one block after another
     """
 
     title: str
@@ -50,8 +51,8 @@ class _Panel:
 
 
 def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
-    """(columns, rows) where the neurons of a source are the fields of a camera: its encoder's, or one to one with
-    them."""
+    """(columns, rows) if the neurons of a source are the fields of a camera: its encoder's, or connected one to one
+    with them."""
     cameras = {i.name: i.encoder for i in spec.inputs if isinstance(i, EventsInput) and i.encoder.polarity != "split"}
     if source in cameras:
         return cameras[source].grid
@@ -78,7 +79,7 @@ def times_of(term: Decoder) -> list[tuple[str, float]]:
 def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
     """(neurons, numbers): the weights, directions or values of each neuron."""
     rows = getattr(term, "directions", getattr(term, "weights", None))
-    if rows is None:  # a first spike stands for the index of its neuron, or for one number of its own
+    if rows is None:  # a first spike gives the index of its neuron, or one number for each neuron
         rows = np.arange(neurons) if numbers == 1 else np.eye(neurons, numbers)
     rows = np.asarray(rows, np.float64)
     return np.broadcast_to(rows[:, None] if rows.ndim == 1 else rows, (neurons, numbers))
@@ -110,7 +111,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
 
 
 def _blocks(spec: ControllerSpec, source: str) -> list[str]:
-    """Names of the numbers of an input whose encoder has neurons of its own for each of them."""
+    """Names of the numbers of an input whose encoder has separate neurons for each of them."""
     for one in spec.inputs:
         if one.name == source and isinstance(getattr(one, "encoder", None), PopulationEncoder):
             return number_names(spec, one)
@@ -118,8 +119,8 @@ def _blocks(spec: ControllerSpec, source: str) -> list[str]:
 
 
 def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
-    """Axes for each output and source: the weight of each neuron, as a picture where the neurons are one, as bars where
-    they are few, else a row of an image for each term and number."""
+    """One pair of axes for each output and source: the weight of each neuron, as a picture if the neurons form one,
+    as bars if they are few, otherwise as an image with one row for each term and number."""
     panels = _panels(spec, sizes)
     shown = panels[:MOST_PANELS]
     for axes, panel in zip(axes_in_rows(figure, len(shown), 2, 2.6), shown):
@@ -146,7 +147,7 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
 
 
 def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
-    """(rows, columns) of weights; the numbers stand in the cells where they are few."""
+    """Weights (rows, columns) as an image; if there are few, with their numbers in the cells."""
     signed_image(axes, weights, f"weight [{panel.unit}]")
     most = np.abs(weights).max()
     if weights.size <= 24:
@@ -166,7 +167,7 @@ def _decoder_bars(axes: Axes, panel: _Panel) -> None:
 
 
 def _name_blocks(axes: Axes, panel: _Panel) -> None:
-    """Where an encoder has neurons for each number, the names of the numbers instead of indices."""
+    """If an encoder has neurons for each number, label the axis with the names of the numbers instead of indices."""
     if len(panel.blocks) < 2 or len(panel.blocks) > 12:
         return
     each = len(panel.weights) // len(panel.blocks)

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["Arrow", "Box", "boxes_and_arrows", "delay_text", "draw_diagram", "layers"]
 
 BOX = (2.1, 0.98)  # width and height of a box [inch]
-GAP = (1.6, 0.4)  # between two of them
-LETTER = 0.075  # width of one at an arrow, about [inch]
-LANE = 0.42  # height of an arrow that passes a column
-PALE = 0.88  # of a tint that black words can be read on
+GAP = (1.6, 0.4)  # distance between two boxes
+LETTER = 0.075  # approximate width of a letter at an arrow [inch]
+LANE = 0.42  # height of the space for an arrow that passes a column
+PALE = 0.88  # share of white in a tint on which black text is legible
 
 
 @dataclass(frozen=True)
 class Box:
-    """An input, a population or an output; ``fill`` behind it."""
+    """An input, a population or an output; ``fill`` is its background."""
 
     name: str
     lines: tuple[str, ...]
@@ -47,7 +47,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A projection or a decoder, or, dashed, what tells a learning rule of a projection to ``end`` how to change it."""
+    """A projection or a decoder; if dashed, a signal for the learning rule of a projection to ``end``."""
 
     start: str
     end: str
@@ -56,7 +56,7 @@ class Arrow:
 
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
-    """What the picture shows. Keys of boxes: names of inputs and populations; ``> name`` for outputs."""
+    """Boxes and arrows of a diagram. Keys of boxes: names of inputs and populations; ``> name`` for outputs."""
     boxes, colours, sizes = [], colours_of(spec), sizes_of(program)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
@@ -70,7 +70,7 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
         boxes.append(Box(one.name, tuple(lines), colours[one.name], tint(colours[one.name], PALE)))
     for p in spec.network.populations:
         boxes.append(Box(p.name, (f"{number(int(p.size))} {type(p.neuron).__name__}",), colours[p.name]))
-    arrows, teachers = [], []  # of every error or reward to the target of the projection that it teaches
+    arrows, teachers = [], []  # from each error or reward to the target of the projection that learns from it
     for projection, facts in zip(spec.network.projections, program.facts.projections, strict=True):
         text, rule = delay_text(projection, spec.dt), projection.learning
         text = f"{number(facts.used)} syn." + (f", {text} ms" if text != "0" else "")
@@ -92,20 +92,20 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
 
 
 def delay_text(p: Projection, dt: float) -> str:
-    """Its delay in ms, of whole steps; the smallest and the largest where they are one a synapse."""
+    """Delay of a projection in ms, rounded to steps; the smallest and the largest if synapses have their own."""
     steps = np.rint(np.asarray(p.delay, np.float64) / dt)
     ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
     return " to ".join(dict.fromkeys(ends))
 
 
 def _filters(one: Any) -> str:
-    """Those of an input in their order, in words: region, hot pixels."""
+    """The filters of an input in order, in words: region, hot pixels."""
     names = [type(f).__name__ for f in getattr(one, "filters", ())]
     return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names)
 
 
 def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
-    """One arrow for all projections between two populations."""
+    """Merge all projections between two populations into one arrow."""
     texts: dict[tuple[str, str], list[str]] = {}
     for a in arrows:
         texts.setdefault((a.start, a.end), []).append(a.text)
@@ -116,9 +116,9 @@ def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
 
 
 def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
-    """Name -> column: one more than the furthest of its sources, all outputs in the last one.
+    """Name -> column: one more than the last column of its sources; all outputs are in the last column.
 
-    An arrow that would close a cycle does not count; it goes back to an earlier column.
+    An arrow that would close a cycle is ignored; it leads back to an earlier column.
     """
     targets = {name: [a.end for a in arrows if a.start == name and a.end != name] for name in names}
     order: list[str] = []
@@ -148,10 +148,10 @@ def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
 
 
 def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[str]], list[list[str]]]:
-    """Columns of places, and for each arrow the places it goes through from left to right.
+    """Columns of places, and for each arrow the places that it passes through from left to right.
 
-    A place is a box or, where an arrow passes a column, a lane of its own there, so that no arrow crosses a box
-    (Sugiyama, Tagawa and Toda 1981, IEEE Trans. Syst. Man Cybern. 11:109). A loop has no route.
+    A place is a box or, if an arrow passes a column, a lane for it there, so that no arrow crosses a box (Sugiyama,
+    Tagawa and Toda 1981, IEEE Trans. Syst. Man Cybern. 11:109). An arrow from a box to itself has no route.
     """
     column = layers(names, arrows)
     columns: list[list[str]] = [[] for _ in range(max(column.values()) + 1)]
@@ -165,7 +165,7 @@ def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[st
             columns[c].append(f"~{k}.{c}")
         routes.append([] if first == last else [first, *(f"~{k}.{c}" for c in between), last])
     rank: dict[str, float] = {}
-    for sweep in range(6):  # each column in the order of the means of its neighbours on one side, to and fro
+    for sweep in range(6):  # order each column by the means of its neighbours on one side, alternating the direction
         for here in columns if sweep % 2 == 0 else columns[::-1]:
             step = 1 if sweep % 2 == 0 else -1
             beside: dict[str, list[float]] = {place: [] for place in here}
@@ -194,8 +194,8 @@ def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
 def _ports(
     routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]]
 ) -> tuple[dict[tuple[int, str, int], float], list[float]]:
-    """(arrow, box, side: -1 left, 1 right) -> height at which it meets the box, in the order of where it comes from;
-    and how far along its gap the label of each arrow stands: those of neighbours apart."""
+    """(arrow, box, side: -1 left, 1 right) -> height at which it meets the box, in the order of the other ends; and
+    the position of each arrow's label along its gap, such that labels of neighbours do not overlap."""
     meets: dict[tuple[str, int], list[tuple[float, int]]] = {}
     for k, route in enumerate(routes):
         if route:
@@ -212,7 +212,7 @@ def _ports(
 
 
 def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
-    """Boxes and arrows."""
+    """Draw boxes and arrows."""
     boxes, arrows = boxes_and_arrows(spec, program)
     columns, routes = _routes([b.name for b in boxes], arrows)
     place = _places(columns)
@@ -264,7 +264,7 @@ def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
 def _points(
     k: int, route: Sequence[str], place: dict[str, tuple[float, float]], ports: dict[tuple[int, str, int], float]
 ) -> list[tuple[float, float]]:
-    """Where an arrow goes through, from left to right: the edge of a box, both ends of each lane, the edge of a box."""
+    """The points of an arrow, from left to right: the edge of a box, both ends of each lane, the edge of a box."""
     half = BOX[0] / 2
     points = [(place[route[0]][0] + half, ports[k, route[0], 1])]
     for lane in route[1:-1]:
@@ -273,12 +273,13 @@ def _points(
 
 
 def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:
-    """Curves between columns, straight along a lane; the label stands in the first lane, or ``share`` of the way."""
+    """Draw curves between columns, and straight lines along a lane; the label is in the first lane, or at ``share``
+    of the way."""
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = points[:2]
-    x, y = (1.5 * share * (1 - share) + share**3, share * share * (3 - 2 * share))  # of the curve, where t = share
-    half = LETTER * max(map(len, arrow.text.split("\n"))) / 2 + 0.05  # so that no word covers a box
+    x, y = (1.5 * share * (1 - share) + share**3, share * share * (3 - 2 * share))  # point at t = share
+    half = LETTER * max(map(len, arrow.text.split("\n"))) / 2 + 0.05  # so that no label covers a box
     beside = min(max(x0 + x * (x1 - x0), x0 + half), max(x1 - half, (x0 + x1) / 2))
     label = (x1 + BOX[0] / 2, y1) if len(points) > 2 else (beside, y0 + y * (y1 - y0))
     points = points[::-1] if back else points
@@ -298,7 +299,7 @@ def _loop(axes: Axes, arrow: Arrow, centre: tuple[float, float]) -> None:
 
 
 def _add_arrow(axes: Axes, arrow: Arrow, label: tuple[float, float], colour: str, **way: Any) -> None:
-    """The line with its head, and its text at ``label``."""
+    """Draw the line with its head, and its text at ``label``."""
     from matplotlib.patches import FancyArrowPatch
 
     line = (0, (4, 2.5)) if arrow.dashed else "-"

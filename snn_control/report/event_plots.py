@@ -1,6 +1,6 @@
-"""Events of a recording or a run in one figure: moments, rate, activity of the pixels, intervals, x-y-t.
+"""Events of a recording or a run in one figure: pictures, rate, activity of the pixels, intervals, x-y-t.
 
-`Survey` takes the events piece by piece in memory of bounded size, `survey_arrays` keeps it in a run folder, and
+`Survey` processes the events in chunks in memory of bounded size, `survey_arrays` stores it in a run folder, and
 `draw_recording` draws it.
 """
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Survey", "draw_recording", "event_arrays", "event_counters", "events_of_episode", "survey_arrays"]
 
-BINS = 512  # of the rate over time, at most
-POINTS = 30_000  # of the x-y-t picture, at most
+BINS = 512  # largest number of bins of the rate over time
+POINTS = 30_000  # largest number of points in the x-y-t picture
 LEAST_BIN = 1000  # ns
-MOST_SIDE = 4096  # rows and columns of a sensor; an event beyond them is a mistake of its recording
+MOST_SIDE = 4096  # rows and columns of a sensor; events beyond them are errors of the recording
 INTERVALS = np.logspace(-6, 2, 97)  # s
-MOMENTS, SECONDS = 5, 0.02  # pictures of a run's events, and of how long each is
-PIECE = 500_000  # events that are counted at once
-EVERY = 4  # every 4th row and column of the sensor, for the intervals
+MOMENTS, SECONDS = 5, 0.02  # number of pictures of a run's events, and duration of each
+PIECE = 500_000  # events that are counted at a time
+EVERY = 4  # every 4th row and column of the sensor is used for the intervals
 
 
 class Survey:
     """Statistics of a stream of events.
 
-    begins : time of its first event where the stream is a part of a longer one [s]; moves the axes of time
+    begins : time of its first event if the stream is a part of a longer one [s]; shifts the time axes
 
-    ``add`` the pieces in their order. Then:
+    ``add`` the chunks in order. Then:
 
-    first, last : ns, of the first event and the latest one; None without an event
-    on, off : how many
-    rate : (bins, 2) int64, ON and OFF events a bin of ``bin_ns`` from ``first`` on
-    pixels : (rows, columns) int64, events of each pixel; at most 4096 rows and columns, what lies beyond is left out
-    intervals : (96,) int64, how long the pixels of every 4th row and column were silent between two events, in the
+    first, last : ns, of the first event and the latest one; None without events
+    on, off : numbers of events
+    rate : (bins, 2) int64, ON and OFF events in bins of ``bin_ns`` from ``first`` on
+    pixels : (rows, columns) int64, events of each pixel; at most 4096 rows and columns, events beyond are ignored
+    intervals : (96,) int64, histogram of the times between two events of a pixel, for every 4th row and column, in the
         bins of INTERVALS [s]
-    jumps : moments [ns after the first event] at which the clock went back by a millisecond or more
+    jumps : times [ns after the first event] at which the clock went back by a millisecond or more
     points : (n, 4) float64 of at most 30,000 events: s after the first, x, y, p
     """
 
@@ -66,7 +66,7 @@ class Survey:
         self._newest = 0  # time of the last event that was added [ns]
 
     def add(self, events: Events) -> None:
-        """The next events."""
+        """Add the next events."""
         if not len(events):
             return
         t = events.ns
@@ -94,7 +94,7 @@ class Survey:
         self._keep_points(events, steady)
 
     def _count_rate(self, t: np.ndarray, p: np.ndarray) -> None:
-        while t[-1] // self.bin_ns >= 2 * BINS:  # pairs of bins become one
+        while t[-1] // self.bin_ns >= 2 * BINS:  # merge pairs of bins
             self._rate[:BINS] = self._rate.reshape(BINS, 2, 2).sum(axis=1)
             self._rate[BINS:] = 0
             self.bin_ns *= 2
@@ -102,7 +102,7 @@ class Survey:
         self._rate += np.bincount(codes, minlength=4 * BINS).reshape(2 * BINS, 2)
 
     def grow(self, rows: int, columns: int) -> None:
-        """Make ``pixels`` as large as the sensor, if it is not so already."""
+        """Enlarge ``pixels`` to the size of the sensor, if necessary."""
         old = self.pixels.shape
         rows, columns = max(min(rows, MOST_SIDE), old[0]), max(min(columns, MOST_SIDE), old[1])
         if (rows, columns) != old:
@@ -136,7 +136,7 @@ class Survey:
             self._points = [points[::2]]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that it counted, of bounded size but for the pixels; `of` makes the same survey of them."""
+        """All its data, of bounded size except for the pixels; `of` restores the survey from them."""
         times = [self.bin_ns, self.first or 0, self.last or 0]
         return {
             "times": np.array(times, np.int64), "begins": np.array(self.begins), "rate": self.rate,
@@ -146,7 +146,7 @@ class Survey:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Survey:
-        """The survey of `arrays`; more cannot be added. Raises KeyError where one is missing."""
+        """The survey of `arrays`; nothing can be added to it. Raises KeyError if an array is missing."""
         survey = cls(float(arrays["begins"]))
         survey.bin_ns, survey.first, survey.last = (int(value) for value in arrays["times"])
         survey._rate, survey.pixels = arrays["rate"], arrays["pixels"]
@@ -169,12 +169,12 @@ class Survey:
 
     @property
     def seconds(self) -> float:
-        """From the first event to the last [s]."""
+        """Time from the first event to the last [s]."""
         return (self._span - 1) * 1e-9
 
     @property
     def silences(self) -> list[tuple[float, float]]:
-        """Begin and end [s] of at most 50 stretches of two and more bins without an event."""
+        """Start and end [s] of at most 50 stretches of two or more bins without an event."""
         edges = np.flatnonzero(np.diff(np.r_[0, self.rate.sum(axis=1) == 0, 0]))
         stretches = edges.reshape(-1, 2)
         long = stretches[np.diff(stretches, axis=1)[:, 0] >= 2][:50]
@@ -188,17 +188,20 @@ class Survey:
 def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
     """The events of a camera, from the arrays of an episode (`record.episode`).
 
-    name : of the observation; step : of the world [s]; width, height : of the sensor [pixel]
+    name : name of the observation
+    step : of the world [s]
+    width, height : of the sensor [pixel]
     """
     rows = world.get(f"events.{name}", np.zeros((0, 4)))
     steps = world.get(f"events.{name}.step", np.zeros(0, np.int64))
-    t = np.rint(((steps - 1) * step + rows[:, 0].astype(np.float64)) * 1e9).astype(np.int64)  # within its step
+    # time of its step plus time within the step
+    t = np.rint(((steps - 1) * step + rows[:, 0].astype(np.float64)) * 1e9).astype(np.int64)
     x, y, p = rows[:, 1].astype(np.uint16), rows[:, 2].astype(np.uint16), rows[:, 3].astype(np.uint8)
     return Events(t, x, y, p, "ns", width, height)
 
 
 def event_arrays(events: Events) -> dict[str, np.ndarray]:
-    """`survey_arrays` of events whose t is the time of the run."""
+    """`survey_arrays` for events whose t is the time of the run."""
     begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
     size = events.width or 0, events.height or 0
     return survey_arrays(lambda: (events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
@@ -207,11 +210,11 @@ def event_arrays(events: Events) -> dict[str, np.ndarray]:
 def survey_arrays(
     pieces: Callable[[], Iterable[Events]], size: tuple[int, int], begins: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """Arrays for a run folder, however many events there are (names: `record.run_folder`); none without events.
+    """Arrays for a run folder, of bounded size (names: `record.run_folder`); none without events.
 
-    pieces : gives the events, piece by piece, from the first one on; is called twice
+    pieces : returns the chunks of events from the first one on; is called twice
     size : width and height of the sensor [pixel]; 0, 0: not known
-    begins : when the first event comes [s of the run]
+    begins : time of the first event [s of the run]
     """
     survey = Survey(begins)
     for piece in pieces():
@@ -244,9 +247,9 @@ def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
 def draw_recording(
     figure: Figure, survey: Survey, moments: Sequence[tuple[float, np.ndarray]] = (), title: str = ""
 ) -> tuple[str, str]:
-    """One figure of a survey; returns caption and alternative text.
+    """Draw a survey in one figure; returns caption and alternative text.
 
-    moments : time [s after the first event] and picture of some moments, shown above
+    moments : time [s after the first event] and picture, shown above the plots
     """
     heights = [WIDTH / len(moments) * np.divide(*moments[0][1].shape[:2]) + 0.3] if moments else []
     heights += [2.2, 3.4, 4.2]
@@ -269,7 +272,7 @@ def draw_recording(
 
 
 def _unit(survey: Survey) -> tuple[float, str]:
-    """Scale and name of the unit in which times of this length are told."""
+    """Scale and name of the unit for times of this length."""
     units = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
     return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
 
@@ -288,10 +291,11 @@ def _draw_moments(
 
 
 def draw_rate(axes: Axes, survey: Survey) -> None:
-    """ON events above the axis, OFF events below; grey where nothing came, dashed where the clock steps back."""
+    """ON events above the axis, OFF events below; grey where there are none, dashed lines where the clock steps
+    back."""
     width = survey.bin_ns * 1e-9
     rates = survey.rate / width
-    if len(rates) > 1:  # the last bin is not whole: a part of it is no rate
+    if len(rates) > 1:  # the last bin is incomplete, so it has no rate
         rates[-1] = rates[-2]
     scale, prefix = rate_prefix(rates.max(initial=0))
     times, of_times = _unit(survey)
@@ -313,7 +317,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
 
 
 def _draw_activity(axes: Axes, pixels: np.ndarray) -> None:
-    """How many events each pixel gave, in equal steps of the logarithm."""
+    """Number of events of each pixel, in equal steps of the logarithm."""
     from matplotlib.colors import LogNorm
 
     most = max(float(pixels.max(initial=0)), 2.0)
@@ -345,7 +349,7 @@ def _draw_cloud(axes: Axes, survey: Survey) -> None:
     for chosen, colour in ((p == 0, EVENT_OFF), (p != 0, EVENT_ON)):
         axes.scatter(t[chosen], x[chosen], y[chosen], s=area, c=colour, lw=0, alpha=0.6, rasterized=True, clip_on=False)  # type: ignore[misc]
     axes.set_title("Place and time of the events", loc="left", x=-0.72)  # the axes are a square, the box is wider
-    axes.set(ylim=(0, survey.pixels.shape[1]), zlim=(survey.pixels.shape[0], 0))  # y goes down
+    axes.set(ylim=(0, survey.pixels.shape[1]), zlim=(survey.pixels.shape[0], 0))  # y points down
     axes.set_xlabel(f"time [{unit}]", labelpad=14)
     axes.set_ylabel("column [pixel]", labelpad=4)
     axes.zaxis.set_rotate_label(False)  # type: ignore[attr-defined]

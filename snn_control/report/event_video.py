@@ -20,11 +20,11 @@ from .video_panels import INK, MUTED, with_words
 
 __all__ = ["event_moments", "part_of", "speed_for", "style_for", "write_event_video"]
 
-SILENCE = 2.0  # seconds of a video that show nothing; the rest of a longer gap is left out
-STRIP, NARROWEST = 26, 320  # pixels of the strip below the picture: its height, and the width that its words need
-MOMENT = (400, 300)  # width and height of the picture of a moment at most [pixel]
-LEAST_SECONDS = 4.0  # of a video at the default speed
-FEW = 1000  # events of a picture
+SILENCE = 2.0  # seconds of a video without events; the rest of a longer gap is left out
+STRIP, NARROWEST = 26, 320  # pixels of the strip below the picture: its height, and the smallest width for its text
+MOMENT = (400, 300)  # largest width and height of a single picture [pixel]
+LEAST_SECONDS = 4.0  # shortest video at the default speed
+FEW = 1000  # few events for a picture
 
 
 def write_event_video(
@@ -40,22 +40,23 @@ def write_event_video(
     most: tuple[int, int] = (1280, 960),
     progress: Callable[[float], object] | None = None,
 ) -> int:
-    """Write a video of events and return how many pictures it has; 0 and no file where there are no events.
+    """Write a video of events and return its number of pictures; 0, and no file, without events.
 
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
-    source : an open recording, or events in their order, at once or in pieces
-    fps : pictures a second of the video
-    speed : seconds of the recording a second of the video; 0.1 is slow motion
+    source : an open recording, or events in order, at once or in chunks
+    fps : pictures in a second of the video
+    speed : seconds of the recording in a second of the video; 0.1 is slow motion
     style : "polarity", "surface" or "grey", see `events.frames`
-    start, stop : the part that is shown [s after the first event]
-    size : (width, height) of the sensor [pixel]; None: what the source says, else the likely one of what is seen first
-    most : (width, height) of the picture at most [pixel]; small sensors are enlarged by a whole number,
-        large ones shrunk, for .mp4 to dots of 2 x 2 pixels and more: those of one would lose their colours
-    progress : is called with the time that was reached [s after the first event]
+    start, stop : the part to show [s after the first event]
+    size : (width, height) of the sensor [pixel]; None: as the source states, otherwise a likely size for the first
+        events
+    most : largest (width, height) of the picture [pixel]; small sensors are enlarged by a whole number, large ones
+        shrunk, for .mp4 to dots of at least 2 x 2 pixels: smaller ones would lose their colours
+    progress : called with the time that was reached [s after the first event]
 
     Raises
     ------
-    InputError : a style, fps or speed that is none
+    InputError : an invalid style, fps or speed
     DescriptionError, RuntimeFault : as `VideoWriter`
     """
     window = picture_ns(fps, speed)
@@ -87,9 +88,9 @@ def event_moments(
     style: str = "polarity",
     size: tuple[int, int] | None = None,
 ) -> list[tuple[float, np.ndarray]]:
-    """Pictures of some moments [s after the first event], each of the ``seconds`` before it: (time, picture).
+    """Pictures at some times [s after the first event], each of the ``seconds`` before it: (time, picture).
 
-    Other arguments, and what is raised, as in `write_event_video`; no pictures where there are no events.
+    Other arguments and exceptions as in `write_event_video`; no pictures without events.
     """
     if (opened := _opened(source, size)) is None:
         return []
@@ -103,7 +104,7 @@ def event_moments(
 
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
-    """The events from ``start`` to before ``stop`` [s after the first event], in pieces that are not empty."""
+    """The events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
     if isinstance(source, Recording):
         source = source.chunks()
     pieces = [source] if isinstance(source, Events) else source
@@ -113,7 +114,7 @@ def part_of(source: Recording | Events | Iterable[Events], start: float, stop: f
 def _opened(
     source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
 ) -> tuple[Iterator[Events], tuple[int, int], int] | None:
-    """Pieces of a source, (width, height) of its sensor and the time of its first event [ns]; None without events."""
+    """Chunks of a source, (width, height) of its sensor and the time of its first event [ns]; None without events."""
     pieces = part_of(source, 0.0, math.inf)
     first = next(pieces, None)
     if first is None:
@@ -125,7 +126,7 @@ def _opened(
 
 
 def picture_ns(fps: float, speed: float) -> float:
-    """ns of the recording that one picture shows."""
+    """Duration of the recording in one picture [ns]."""
     for name, value in (("fps", fps), ("speed", speed)):
         if not 0 < value < np.inf:
             raise InputError(f"{name} = {value!r}: must be positive and finite")
@@ -135,8 +136,8 @@ def picture_ns(fps: float, speed: float) -> float:
 def _slices(
     pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Gives the painter the events of a picture, then says its end [ns after ``origin``] and how many they are. The
-    clock stands still where it would step back."""
+    """Pass the events of each picture to the painter, then yield its end [ns after ``origin``] and the number of its
+    events. Where the clock steps back, the time stays constant."""
     k = shown = quiet = latest = 0
 
     def edge(k: int) -> int:
@@ -146,7 +147,7 @@ def _slices(
         t = np.maximum(np.maximum.accumulate(piece.ns - origin), latest)
         low, latest = 0, int(t[-1])
         while low < len(t):
-            if t[low] >= edge(k):  # this picture is whole
+            if t[low] >= edge(k):  # this picture is complete
                 yield edge(k), shown
                 quiet = quiet + 1 if shown == 0 else 0
                 k, shown = k + 1, 0
@@ -161,7 +162,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Of a time in s, so that pictures so far apart have other times."""
+    """Decimals of a time in s, so that pictures at this distance have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 
@@ -175,7 +176,7 @@ def speed_text(speed: float) -> str:
 
 
 def speed_for(seconds: float) -> float:
-    """1, or as much slower (1, 2 or 5 times a power of ten) as makes a video long enough to look at."""
+    """1, or a speed slow enough (1, 2 or 5 times a power of ten) for a video of sufficient length."""
     wanted = seconds / LEAST_SECONDS
     if wanted >= 1.0 or wanted <= 0.0:
         return 1.0
@@ -184,6 +185,6 @@ def speed_for(seconds: float) -> float:
 
 
 def style_for(events: int, seconds: float, speed: float, fps: float = 30.0) -> str:
-    """``polarity``; in slow motion, where its pictures would be all but empty, ``surface``."""
+    """``polarity``; or ``surface`` for slow motion, in which pictures would be almost empty."""
     of_a_picture = events * speed / fps / max(seconds, 1e-9)
     return "surface" if speed < 1 and of_a_picture < FEW else "polarity"

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, axes, images with colour bars, and how a figure is painted into its files.
+"""Common parts of all pictures: colours, axes, images with colour bars, and writing figures to files.
 
 matplotlib is imported when the first picture is drawn, and only its Agg canvas: no display, no global state.
 """
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from ..controller_file import ControllerSpec
 
 INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
-#: Okabe and Ito's colours, told apart by colour-blind people as well
+#: Okabe and Ito's colours, which colour-blind people can distinguish
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
-OUTPUT = "#3b4754"  # of commands, which are no population
-#: of numbers with a sign: red excites or adds, blue inhibits or takes away
+OUTPUT = "#3b4754"  # for commands, which are not a population
+#: for signed numbers: red excites or adds, blue inhibits or subtracts
 SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
-EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, dark enough for white paper
+EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, but dark enough for white paper
 WIDTH = 11.0  # inch; the page scales it to its column
-NO_UNIT = "no unit"  # of an input or output without a unit in its file
+NO_UNIT = "no unit"  # for an input or output without a unit in its file
 
-MOST_CELLS = 4096  # of an image whose values the page holds
+MOST_CELLS = 4096  # of an image whose values are stored in the page
 SCALES = {"linear": 0, "log": 1}
 
 STYLE: dict[Any, Any] = {
@@ -58,12 +58,12 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9.5,
     "lines.linewidth": 1.6,
     "figure.facecolor": "white",
-    "figure.constrained_layout.wspace": 0.04,  # the label of a colour bar stands apart from that of the next axes
+    "figure.constrained_layout.wspace": 0.04,  # separates the label of a colour bar from that of the next axes
     "savefig.facecolor": "white",
-    "svg.hashsalt": "snn_control",  # the same picture has the same ids
+    "svg.hashsalt": "snn_control",  # equal pictures get equal ids
 }
 
-#: formats of a file -> metadata that would say when and by what it was made, left out: the same picture has the same
+#: formats of a file -> metadata on date and origin that is left out, so that equal pictures give equal files
 #: bytes
 FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -72,18 +72,18 @@ FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date"
 
 
 def colour_places(spec: ControllerSpec) -> dict[str, int]:
-    """Name -> place in a list of colours: inputs in the order of the file, then populations."""
+    """Name -> index in a list of colours: inputs in the order of the file, then populations."""
     names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
     return {name: k for k, name in enumerate(names)}
 
 
 def colours_of(spec: ControllerSpec) -> dict[str, str]:
-    """Name -> colour of an input or population, in every picture of its controller."""
+    """Name -> colour of an input or population in every picture of its controller."""
     return {name: PALETTE[k % len(PALETTE)] for name, k in colour_places(spec).items()}
 
 
 def tint(colour: str, share: float) -> str:
-    """A colour, ``share`` of the way to white; where it is below 0, to black."""
+    """A colour mixed with a ``share`` of white; if that is below 0, with black."""
     from matplotlib.colors import to_hex, to_rgb
 
     red, green, blue = (c * (1 + share) if share < 0 else c + (1 - c) * share for c in to_rgb(colour))
@@ -91,12 +91,12 @@ def tint(colour: str, share: float) -> str:
 
 
 def shades(colour: str, n: int) -> list[str]:
-    """n shades of a colour, from dark to light: for several numbers of one input or population."""
+    """n shades of a colour, from dark to light, for several numbers of one input or population."""
     return [colour] if n == 1 else [tint(colour, -0.35 + 0.9 * k / (n - 1)) for k in range(n)]
 
 
 def ramp(*colours: str) -> Colormap:
-    """A colour map from the first colour over those between to the last."""
+    """A colour map through the given colours."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("ramp", colours)
@@ -106,7 +106,7 @@ def ramp(*colours: str) -> Colormap:
 
 
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
-    """n axes, at most ``columns`` a row, each ``height`` [inch] high; sets the size of the figure."""
+    """n axes, at most ``columns`` in a row, each ``height`` [inch] high; sets the size of the figure."""
     columns = min(n, columns)
     rows = -(-n // columns)
     figure.set_size_inches(WIDTH, 0.5 + height * rows)
@@ -117,7 +117,7 @@ def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Ax
 
 
 def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
-    """At most so many ticks, at whole numbers: of both axes, or of "x" or "y"."""
+    """At most ``most`` ticks at whole numbers, on both axes, or on "x" or "y"."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
@@ -125,7 +125,7 @@ def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """A legend in one row, right of the title."""
+    """A legend in one row, to the right of the title."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.2)
 
 
@@ -136,19 +136,19 @@ def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
     """A colour bar beside axes.
 
     shown : the image, mesh or points that were drawn on the axes
-    options : of `matplotlib.figure.Figure.colorbar`
+    options : arguments of `matplotlib.figure.Figure.colorbar`
     """
     axes.figure.colorbar(shown, ax=axes, fraction=0.045, pad=0.02, **options).set_label(label)
 
 
 def signed_scale(values: np.ndarray) -> dict[str, Any]:
-    """Colour map and its ends for numbers with a sign: white is 0."""
+    """Colour map and limits for signed numbers: white is 0."""
     most = float(np.abs(values).max(initial=0.0)) or 1.0
     return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
 
 def signed_image(axes: Axes, values: np.ndarray, label: str) -> None:
-    """(rows, columns) numbers with a sign as an image, and its colour bar."""
+    """Signed numbers (rows, columns) as an image with a colour bar."""
     image = axes.imshow(values, aspect="auto", interpolation="nearest", **signed_scale(values))
     axes.grid(False)
     colour_bar(axes, image, label)
@@ -171,7 +171,7 @@ def thin(n: int, most: int) -> slice:
 
 
 def rate_prefix(highest: float) -> tuple[float, str]:
-    """Scale and prefix in which rates up to ``highest`` [1/s] are told."""
+    """Scale and prefix for rates up to ``highest`` [1/s]."""
     for scale, prefix in ((1e6, "M"), (1e3, "k")):
         if highest >= scale:
             return scale, prefix
@@ -183,8 +183,8 @@ def rate_prefix(highest: float) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: what to write below it, what to read out instead of it, its bytes in each format, and the
-    values of its axes (`pointer_values`)."""
+    """A drawn picture: its caption, its alternative text, its bytes in each format, and the values of its axes
+    (`pointer_values`)."""
 
     title: str
     caption: str
@@ -198,11 +198,11 @@ class Picture:
 
 
 def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "png") -> Picture:
-    """Draw a picture as PNG and, where ``also`` is another of `FORMATS`, as that too.
+    """Draw a picture as PNG and, if ``also`` is another of `FORMATS`, in that format too.
 
     fill : puts axes into the figure, sets its size, returns caption and alternative text
 
-    Raises RuntimeFault where matplotlib is not installed.
+    Raises RuntimeFault if matplotlib is not installed.
     """
     matplotlib = optional("matplotlib", "a report needs matplotlib", "report", RuntimeFault)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -223,13 +223,13 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
 
 def pointer_values(figure: Figure) -> list[dict[str, Any]]:
-    """What a page needs to show the values under the pointer, for each pair of axes of a figure that was drawn.
+    """The data with which a page shows the values under the pointer, for each pair of axes of a figure that was drawn.
 
     box : left, top, right, bottom, shares of the figure
-    x, y : label, first and last value, 1 where the axis is logarithmic
-    cells, label : of a small image, its values and what they are
+    x, y : label, first and last value, 1 if the axis is logarithmic
+    cells, label : for a small image, its values and their meaning
 
-    Axes without an axis, of colour bars and of three dimensions are left out.
+    Axes that are switched off, axes of colour bars, and axes of three dimensions are left out.
     """
     found = []
     for axes in figure.axes:
@@ -246,7 +246,7 @@ def pointer_values(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _label(axes: Axes, axis: Axis, key: str) -> str:
-    """The label of an axis; where it has none, that of axes that share it."""
+    """The label of an axis; if it has none, that of axes that share it."""
     group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
     labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
     return next((text.replace("\n", " ") for text in labels if text), "")

@@ -18,11 +18,11 @@ from .table import Section, mapping, number, rms_of, scored_from, sections, verd
 __all__ = ["REPORT", "Clip", "Omitted", "Page", "write_report"]
 
 REPORT = "report.html"
-LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that a replay of a recording cannot have
+LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that do not exist for a replayed recording
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(label, value, remark) of the handful of numbers to see first."""
+    """(label, value, remark) of the most important numbers."""
     tiles: list[tuple[str, str, str]] = []
     rows, unit = rms_of(summary)
     if rows:
@@ -47,7 +47,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Omitted:
-    """In the place of a picture: why there is none."""
+    """In place of a picture: the reason why there is none."""
 
     title: str
     missing: str
@@ -55,7 +55,7 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video in the place of a picture: the bytes of a .gif."""
+    """A video in place of a picture: the bytes of a .gif."""
 
     title: str
     caption: str
@@ -67,11 +67,11 @@ class Clip:
 class Page:
     """The content of a self-contained HTML page.
 
-    facts : in the line below the title
-    tiles : label, value and remark of the numbers to see first
+    facts : shown in the line below the title
+    tiles : label, value and remark of the most important numbers
     kind : of the verdict, ``pass``, ``fail`` or ``none``
     notes : one line each, in a box above the pictures
-    files : what was written beside the page, in its head, not shown
+    files : files that were written beside the page; stored in its head, not shown
     """
 
     title: str
@@ -85,7 +85,7 @@ class Page:
     files: str = ""
 
     def html(self) -> str:
-        """Raises RuntimeFault where Jinja2 is not installed."""
+        """The page as text; raises RuntimeFault if Jinja2 is not installed."""
         jinja2 = optional("jinja2", "a report needs Jinja2", "report", RuntimeFault)
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("snn_control.report"), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -98,8 +98,8 @@ class Page:
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Pictures whose arrays are missing are left out, and the page says so, but for `LIVE_ONLY` in a replay. Raises
-    RuntimeFault where there is no run in this folder, or matplotlib or Jinja2 is not installed.
+    Pictures whose arrays are missing are left out with a note on the page, except for `LIVE_ONLY` in a replay. Raises
+    RuntimeFault if there is no run in this folder, or matplotlib or Jinja2 is not installed.
     """
     folder = Path(folder)
     summary, arrays = read_run(folder)

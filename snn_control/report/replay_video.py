@@ -1,4 +1,4 @@
-"""Videos of a controller that runs on events: events, input of the network, spikes and commands side by side."""
+"""Videos of a controller that runs on events: events, the network's input, spikes and commands side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SPIKES, COMMANDS = Box(12, 490, 716, 210), Box(740, 490, 528, 210)
 SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s; in slow motion less, no more than this many seconds of the video:
 SPIKES_SHOWN, COMMANDS_SHOWN = 2.5, 10.0
 
-WIDE = 0.25  # of the way between limits: what uses less of it gets a scale of its own
+WIDE = 0.25  # a number that uses a smaller share of its limits gets a scale of its own
 
 
 def write_replay_video(
@@ -46,10 +46,10 @@ def write_replay_video(
 ) -> int:
     """Write a video of a controller's events, spikes and commands; returns the number of pictures.
 
-    ticks : of the events that were replayed, cut as the run had them
+    ticks : the replayed events, divided into ticks as in the run
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
-        what the network was given comes from another copy of the controller
-    speed : seconds of the recording a second of the video; None: 1, and slower where the video would be short
+        the network's input is computed by another instance of the controller
+    speed : seconds of the recording in a second of the video; None: 1, or slower if the video would be short
 
     Raises as `ReplayVideo`.
     """
@@ -77,8 +77,8 @@ def write_replay_video(
 
 
 def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
-    """Low and high of each number of the command: the output's limits; where it has none, what was seen of the whole
-    run, and where the run used little of them, that but at least a tenth of each: noise stays flat.
+    """Low and high of each number of the command for its scale: the output's limits; without limits, or if the run used
+    little of them, the range in the run, but at least a tenth of the limits, so that noise stays flat.
 
     command : (ticks, outputs)
     """
@@ -92,39 +92,39 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
 
 
 def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
-    """What the network is given for the events, as `ReplayVideo` takes it; None where it is no picture."""
+    """The network's input for the events, as `ReplayVideo` takes it; None if it is not a picture."""
     name = f"{camera.name}.pooled"
     grid: Any = getattr(camera.encoder, "grid", None)
     if name not in controller.program.names or np.shape(grid) != (2,):
         return None
     columns, rows = grid
     pooled = controller.bound.array(name).reshape(-1, rows, columns).astype(np.float64)
-    return pooled[0] if len(pooled) == 1 else pooled[::-1]  # OFF, ON: ON first
+    return pooled[0] if len(pooled) == 1 else pooled[::-1]  # from (OFF, ON) to (ON, OFF)
 
 
 class ReplayVideo:
-    """A video of a controller at work: events, pooled input, spikes and commands, side by side.
+    """A video of a running controller: events, pooled input, spikes and commands, side by side.
 
-    ``add`` every tick, or those that are to be seen; then ``close``. A picture is drawn where one is due, all else is
-    kept in memory of bounded size. Used with ``with``, an exception leaves no file.
+    ``add`` every tick, or those to be shown; then ``close``. A picture is drawn when one is due, and memory is bounded.
+    In a ``with`` statement, an exception leaves no file.
 
     Parameters
     ----------
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     size : (width, height) of the sensor [pixel]
-    outputs : what each number of the command is called, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
-    populations : name -> neurons, of all whose spikes will be given, inputs whose encoder spikes included
+    outputs : labels of the numbers of the command, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
+    populations : name -> neurons, for all whose spikes will be given, inputs whose encoder spikes included
     period : of a tick [s]
-    fps : pictures a second of the video
-    speed : seconds of the controller a second of the video
+    fps : pictures in a second of the video
+    speed : seconds of the controller in a second of the video
     style : of the events' picture: "polarity", "surface" or "grey"
-    title : shown above
-    limits : low and high of each number of the command, for its scale; where infinite or not given, of what was seen
+    title : shown at the top
+    limits : low and high of each number of the command, for its scale; if infinite or not given, the range seen
     colours : of populations, see `video_panels.Raster`
 
     Raises
     ------
-    InputError : a style, fps, speed or period that is none
+    InputError : an invalid style, fps, speed or period
     DescriptionError, RuntimeFault : as `VideoWriter`
     """
 
@@ -161,7 +161,7 @@ class ReplayVideo:
 
     @property
     def pictures(self) -> int:
-        """How many there are so far."""
+        """Number of pictures so far."""
         return self._writer.pictures
 
     def add(
@@ -172,13 +172,12 @@ class ReplayVideo:
         spikes: Mapping[str, np.ndarray],
         command: np.ndarray,
     ) -> None:
-        """What happened in one tick.
+        """Add the data of one tick.
 
         tick : its number, larger than the last one's
-        events : that the controller was given in it; None: none. Their times are not used, the tick's is
-        pooled : (rows, columns), or (2, rows, columns) with ON first: what the network was given for them; None:
-            nothing
-        spikes : name -> (n,) indices of the neurons that fired in the tick, as often as they did
+        events : the controller's events in the tick; None: none. Their times are replaced by the tick's
+        pooled : (rows, columns), or (2, rows, columns) with ON first: the network's input for them; None: nothing
+        spikes : name -> (n,) indices of the neurons that fired in the tick, repeated for several spikes
         command : (number of outputs,)
 
         Raises InputError for a tick that is not after the last one, an unknown population or another shape of pooled.
@@ -189,7 +188,7 @@ class ReplayVideo:
             raise InputError(f"spikes = {sorted(unknown)}: must be of {', '.join(self._raster.populations)}")
         self._first, self._last = tick if self._first < 0 else self._first, tick
         self._ticks = tick - self._first + 1
-        t = self._ticks * self.period  # its end
+        t = self._ticks * self.period  # end of the tick
         if events is not None and len(events):
             self._painter.add(replace(events, t=np.full(len(events), round(t * 1e9)), unit="ns"))
             self._count += len(events)
@@ -208,7 +207,7 @@ class ReplayVideo:
     def _draw(self, due: int) -> None:
         seconds = (self._ticks - self._counted_from) * self.period
         image = self._compose(self._ticks * self.period, self._count / seconds)
-        for _ in range(min(due, self._silence)):  # several where a tick is longer than a picture
+        for _ in range(min(due, self._silence)):  # several if a tick is longer than a picture
             self._writer.add(image)
         self._drawn += due
         self._count, self._counted_from = 0, self._ticks
@@ -234,7 +233,7 @@ class ReplayVideo:
         return np.asarray(picture)
 
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
-        """Full brightness is the 95th percentile of the fields, the highest so far; negative values have the colour of
+        """Full brightness is the largest 95th percentile of the fields so far; negative values have the colour of
         OFF events."""
         on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
         given = np.abs(pooled[pooled != 0])
@@ -244,7 +243,7 @@ class ReplayVideo:
         return mixed(*(np.sqrt(np.minimum(np.abs(n) / scale, 1.0)) for n in (on, off)))
 
     def close(self) -> None:
-        """Draw what is left and write the file."""
+        """Draw the rest and write the file."""
         if self._counted_from < self._ticks:
             self._draw(1)
         self._writer.close()

@@ -1,6 +1,6 @@
 """The pictures of a report, each from the arrays of a run folder (names: snn_control.record.run_folder).
 
-A picture whose arrays are missing or do not fit raises `Missing` with the reason; the page says it.
+A picture whose arrays are missing or do not fit raises `Missing` with the reason, which the page shows.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 
 TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
-MOST_POINTS = 6_000  # of a line: finer than the picture's pixels all the same
+MOST_POINTS = 6_000  # points of a line, more than the picture's pixels
 MOST_FRAMES = 5
-SHORTEST = 0.1  # of a latency that is told apart [µs]
+SHORTEST = 0.1  # shortest latency that is resolved [µs]
 
 
 class Missing(Exception):
-    """A picture cannot be drawn; the text says why."""
+    """A picture cannot be drawn; the text is the reason."""
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
-    """The array of that name, checked against ``shape`` (None: any length); empty ones count as missing."""
+    """The array of that name, checked against ``shape`` (None: any length); empty arrays count as missing."""
     if name not in arrays:
         raise Missing(f"the run holds no array “{name}”")
     array = arrays[name]
@@ -56,13 +56,13 @@ def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
 
 
 def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
-    """The items of the array of that name; ``otherwise`` where it is missing or has another length."""
+    """The items of the array of that name; ``otherwise`` if it is missing or has another length."""
     array = arrays.get(name)
     return array.tolist() if array is not None and array.shape == (len(otherwise),) else list(otherwise)
 
 
 def named(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
-    """Arrays of a run that name what is drawn: the numbers of the command, and the populations that were recorded."""
+    """Arrays of a run with names for pictures: of the numbers of the command, and of the recorded populations."""
     sizes, colours, units = sizes_of(program), colour_places(spec), {output.unit for output in spec.outputs}
     return {
         "command_names": np.array(output_names(spec)),
@@ -74,7 +74,7 @@ def named(spec: ControllerSpec, program: Program, populations: Sequence[str]) ->
 
 
 def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.ndarray]:
-    """Arrays of a run that hold the rate of its events in windows [s]; events : of each step [s]"""
+    """Arrays of a run with the rate of its events in windows [s]; events : for each step [s]"""
     every = max(1, round(window / step))
     firsts = np.arange(0, len(events), every)
     lengths = np.diff(np.append(firsts, len(events)))
@@ -85,7 +85,7 @@ def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.n
 def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
     """Draw one of `PICTURES`.
 
-    Raises Missing where an array is missing or does not fit, and what `paint` raises.
+    Raises Missing if an array is missing or does not fit, and what `paint` raises.
     """
     title, function = PICTURES[key]
     return paint(title, lambda figure: function(figure, summary, arrays))
@@ -95,7 +95,7 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
 
 
 def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Up to five moments, side by side."""
+    """Up to five camera images, side by side."""
     frames = take(arrays, "frames", None, None, None, 3)
     k, h, w, _ = frames.shape
     t = take(arrays, "frame_t", k)
@@ -108,7 +108,7 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """What the event camera gave: moments, rate, activity of the pixels, intervals, x-y-t."""
+    """The events of the camera: pictures, rate, activity of the pixels, intervals, x-y-t."""
     take(arrays, "events_rate", None, 2)
     try:
         survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
@@ -127,7 +127,7 @@ def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Each axis of target and head, and how far they are apart with everybody's rms."""
+    """Each axis of target and head, and their distance with the rms of each controller."""
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
     count = target.shape[1]
@@ -159,7 +159,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
         below.axhline(rms, color=colours[i % len(colours)], ls=style, lw=1.7, label=f"{name}: {rms:.2f}{unit} rms")
     below.set_title(f"{'Angle' if unit == '°' else 'Distance'} between head and target")
     below.set(xlabel="time [s]", ylabel=f"error [{unit.strip()}]", xlim=(t[0], t[-1] + 0.002 * (t[-1] - t[0])))
-    # below the axes: inside it would cover the curve, above it the heading
+    # below the axes: inside it would cover the curve, above it the title
     handles = [line for line in below.lines if not line.get_label().startswith("_")]
     below.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=min(2, len(lines)))
     said = "; ".join(f"{name} {rms:.2f}{unit}" for name, rms in lines)
@@ -177,7 +177,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Spikes, event rate and command on one time axis; whichever of them there are."""
+    """Spikes, event rate and command on one time axis, as far as they exist."""
     parts = {"spike_t": _spikes, "event_rate": _event_rate, "command": _command}
     there = [name for name in parts if name in arrays and arrays[name].size]
     if not there:
@@ -193,7 +193,7 @@ def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
-    """A row a population; where fewer than half of its neurons fired, of those that did, in their order."""
+    """One row for each population; if fewer than half of its neurons fired, only those that did, in order."""
     spike_t = take(arrays, "spike_t", None)
     n = len(spike_t)
     population, neuron = (take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
@@ -242,7 +242,8 @@ def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
 
 
 def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
-    """Upper edge of the bucket in which the fraction ``q`` of all counts is reached [ns]: never too good."""
+    """Upper edge of the bucket in which the fraction ``q`` of all counts is reached [ns], so that it is never too
+    low."""
     total = counts.sum()
     k = int(np.searchsorted(np.cumsum(counts), q * total))
     upper = float(edges[min(k + 1, len(edges) - 1)])
@@ -250,7 +251,7 @@ def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
 
 
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """How many of the wake-ups, messages and ticks took longer than a time; both axes logarithmic."""
+    """Number of wake-ups, messages and ticks that took longer than a time; both axes logarithmic."""
     there = {name: what for name, what in HISTOGRAMS.items() if np.sum(arrays.get(f"{name}_counts", 0)) > 0}
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
@@ -276,7 +277,7 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
 
 
 def _percentiles(axes: Axes, edges: np.ndarray, counts: np.ndarray, colour: str, stated: Mapping) -> list[str]:
-    """Mark the percentiles, as stated or else as the buckets have them; what these are, in words."""
+    """Mark the percentiles, as stated or otherwise as computed from the buckets; returns their descriptions."""
     marks = []
     for q, key, text in ((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9")):
         value = stated.get(key)
@@ -290,7 +291,7 @@ def _percentiles(axes: Axes, edges: np.ndarray, counts: np.ndarray, colour: str,
 
 
 def _label_times(axes: Axes) -> None:
-    """Two ticks at least of the logarithmic axis have a label, and words have room at its end."""
+    """Give at least two ticks of the logarithmic axis a label, and leave room for text at its end."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = axes.get_xlim()

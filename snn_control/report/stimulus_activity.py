@@ -1,4 +1,4 @@
-"""The picture of what a controller did with a stimulus: inputs, spikes, membranes and commands on one time axis."""
+"""The picture of a controller's activity with a stimulus: inputs, spikes, membranes and commands on one time axis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_activity"]
 
-MOST_ROWS = 400  # of an image
+MOST_ROWS = 400  # rows of an image
 EVENT_BINS = 200
 
 
@@ -67,7 +67,7 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
 
 
 def _numbers(activity: Activity, spec: ControllerSpec, one: ValueInput | Output, values: np.ndarray) -> Numbers:
-    """The numbers of an input or output, some of many; values : (ticks, size)"""
+    """The numbers of an input or output, a selection if there are many; values : (ticks, size)"""
     shown, names = sample(one.size, MOST_ROWS), number_names(spec, one)
     kind, what, unit = "input", "value", one.unit or NO_UNIT
     if isinstance(one, Output):

@@ -1,6 +1,6 @@
-"""The summary of a run as rows, and the same rows in the terminal.
+"""The summary of a run as rows, which the page and the terminal show.
 
-The page and the terminal show the same numbers because both take them from `sections`.
+Both show the same numbers because both take them from `sections`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LABELS = {
 class Section:
     """One small table: a heading, the names of its columns (empty for name and value), rows of text.
 
-    note : what is said below it
+    note : text below it
     wide : it needs the whole width of a page
     """
 
@@ -57,7 +57,7 @@ class Section:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Short text of a value: ``digits`` significant digits, thousands apart, SI prefix from a million on."""
+    """Short text of a value: ``digits`` significant digits, groups of thousands, SI prefix from a million on."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -79,7 +79,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def label(key: str) -> str:
-    """What people read for a key of the summary."""
+    """The label of a key of the summary."""
     return _LABELS.get(key, key.replace("_", " "))
 
 
@@ -90,19 +90,19 @@ def verdict_kind(summary: Mapping[str, Any]) -> str:
 
 
 def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
-    """``, from 1 s on`` where the tracking error of a run does not count from its beginning."""
+    """``, from 1 s on`` if the tracking error of a run is not counted from its start."""
     start = summary.get("scored_from_s")
     return f"{before}from {number(start)} s on" if isinstance(start, int | float) and start > 0 else ""
 
 
 def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """What stands under a key, empty where that is no mapping."""
+    """The mapping under a key, empty if it is none."""
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
-    """Name and rms of the tracking error, of the run's own controller first; and its unit as it follows a number.
+    """Name and rms of the tracking error, the run's own controller first; and its unit, with a leading space if needed.
 
     The unit is the end of the key: ``rms_deg``.
     """
@@ -121,7 +121,7 @@ def _grid(
     note: str = "",
     wide: bool = False,
 ) -> list[Section]:
-    """{row: {column: value}} as a table, none where it is empty; columns in their order, or those of ``names``."""
+    """{row: {column: value}} as a table, none if it is empty; columns in their order, or those of ``names``."""
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
     if names is not None:
@@ -133,7 +133,7 @@ def _grid(
     return [Section(title, head, body, note, wide)]
 
 
-NOTED = ("criteria", "stages", "tracking", "loop")  # tables with a note below them, the key ``about_the_..``
+NOTED = ("criteria", "stages", "tracking", "loop")  # tables with a note below them, under the key ``about_the_..``
 PAIRS = ("network", "rights", "made", "versions")  # tables of names and values
 
 
@@ -142,7 +142,7 @@ def _note(summary: Mapping[str, Any], key: str) -> str:
 
 
 def _pairs(title: str, values: Mapping[str, Any]) -> list[Section]:
-    """Names and values as a table; none where there are none."""
+    """Names and values as a table; none without values."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
     return [Section(title, (), rows)] if rows else []
 

@@ -1,4 +1,4 @@
-"""Rows of a picture over one time axis, and what may stand beside each: numbers, spikes, rates of events."""
+"""Rows of a picture over one time axis, with optional axes beside them: numbers, spikes, rates of events."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["MOST_LINES", "MOST_POPULATIONS", "Numbers", "Row", "draw_rows", "rat
 
 MOST_DOTS = 60_000  # spikes of a population that are drawn
 MOST_LINES = 4  # numbers on one pair of axes
-MOST_STRIPS = 8  # numbers that have axes of their own; more of them are an image
-MOST_NAMES = 12  # beside the rows of an image; of more the indices
+MOST_STRIPS = 8  # numbers with axes of their own; more are drawn as an image
+MOST_NAMES = 12  # names beside the rows of an image; with more rows there are indices
 MOST_POPULATIONS = 20
-MOST_BINS = 250  # of numbers over time; of more samples their means and range
-ALIKE = 3.0  # ranges that differ by less share one axis
+MOST_BINS = 250  # of numbers over time; for more samples their means and range are drawn
+ALIKE = 3.0  # ranges that differ by a smaller factor share one axis
 
 
 class Row(NamedTuple):
     """One pair of axes of the picture.
 
-    draw : draws on the axes; its second argument makes the axes beside them
+    draw : draws on the axes; its second argument creates the axes beside them
     """
 
     height: float
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def draw_rows(figure: Figure, rows: Sequence[Row], begin: float, end: float) -> None:
-    """The rows below each other, from ``begin`` to ``end`` [s]."""
+    """Draw the rows below each other, from ``begin`` to ``end`` [s]."""
     heights = [row.height for row in rows]
     figure.set_size_inches(WIDTH, 0.7 + sum(1.25 * h + 0.2 for h in heights))
     grid = figure.add_gridspec(len(rows), 2, width_ratios=[6.5, 1.2], height_ratios=heights)
@@ -60,10 +60,12 @@ def draw_rows(figure: Figure, rows: Sequence[Row], begin: float, end: float) -> 
 class Numbers:
     """Numbers over time, of an input, of membranes or of a command.
 
-    t : (n,) [s]; values : (n, k); names : k of them
-    what, unit : what an axis calls them
-    low, high : (k,) of the range that each may have, infinite where it has none
-    one_scale : all have the same, whatever was seen of them
+    t : (n,) [s]
+    values : (n, k)
+    names : k of them
+    what, unit : label of an axis
+    low, high : (k,) of the possible range of each, infinite if it has none
+    one_scale : all share a scale, whatever their ranges
     marks : draws more on the axes
     """
 
@@ -80,7 +82,7 @@ class Numbers:
     marks: Callable[[Axes], object] = lambda axes: None
 
     def rows(self) -> list[Row]:
-        """One pair of axes for few numbers of one scale, one each for few of several, an image for many."""
+        """One pair of axes for few numbers of one scale, one for each of few with several scales, an image for many."""
         k = len(self.names)
         if k <= MOST_LINES and self.alike():
             return [Row(0.9, self._together)]
@@ -90,14 +92,14 @@ class Numbers:
         return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), self._image)]
 
     def spans(self) -> np.ndarray:
-        """(k,) of the ranges, where they are infinite of what was seen."""
+        """(k,) of the ranges; where they are infinite, of the values seen."""
         lowest, highest = self.seen()
         with np.errstate(invalid="ignore"):
             span = self.high - self.low
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """(k,) lowest and highest finite value of each number; 0 where there is none."""
+        """(k,) lowest and highest finite value of each number; 0 if there is none."""
         there = np.isfinite(self.values)
         low = np.where(there, self.values, np.inf).min(axis=0, initial=np.inf)
         high = np.where(there, self.values, -np.inf).max(axis=0, initial=-np.inf)
@@ -109,7 +111,8 @@ class Numbers:
 
     @property
     def every(self) -> int:
-        """Samples of a bin: single ones of what flips from tick to tick would be a bar of ink."""
+        """Number of samples in a bin: drawn individually, a number that alternates in each tick would be a solid
+        bar."""
         return -(-len(self.t) // MOST_BINS)
 
     def _bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -122,7 +125,7 @@ class Numbers:
         return np.append(self.t[firsts], end), mean, low, high
 
     def _lines(self, axes: Axes, shown: Iterable[int], colours: Sequence[str]) -> None:
-        """Means and, pale, the range of some of the numbers."""
+        """Draw the means of some of the numbers, and their ranges in a pale colour."""
         edges, *bins = self._bins()
         mean, low, high = (np.vstack([values, values[-1:]]) for values in bins)
         for j, colour in zip(shown, colours):
@@ -154,7 +157,7 @@ class Numbers:
         place.text(0.0, 0.5, self.names[j], va="center", fontsize=9, color=self.colour)
 
     def _image(self, axes: Axes, beside: Callable[[], Axes]) -> None:
-        """A row a number, in the order of their indices; of ranges that differ each as a share of its own."""
+        """Draw one row for each number, in the order of their indices; if ranges differ, each as a share of its own."""
         from matplotlib.ticker import MaxNLocator
 
         edges, mean, *_ = self._bins()
@@ -187,7 +190,7 @@ class Numbers:
 
 
 def rate_row(title: str, edges: np.ndarray, rate: np.ndarray, colour: str) -> Row:
-    """The rate of events [1/s] between edges [s]."""
+    """A row with the rate of events [1/s] between edges [s]."""
 
     def draw(axes: Axes, beside: Callable[[], Axes]) -> None:
         scale, prefix = rate_prefix(rate.max(initial=0))
@@ -217,10 +220,10 @@ def spikes_row(
     """The spikes of a population of ``size`` neurons, and beside them the rate of each neuron.
 
     spikes : time [s] and row of each
-    counts : spikes in each row within ``seconds``; a row is a neuron, or one of those that fired
-    kept : rows of which spikes are drawn; None: all
-    lost : later spikes, not drawn
-    grid : (columns, rows) where the neurons are the fields of a camera
+    counts : number of spikes in each row within ``seconds``; a row is a neuron, or one of those that fired
+    kept : rows whose spikes are drawn; None: all
+    lost : number of later spikes that are not drawn
+    grid : (columns, rows) if the neurons are the fields of a camera
     """
     rows, fired, rate = len(counts), int(np.count_nonzero(counts)), counts / seconds
     kept = np.arange(rows) if kept is None else kept
@@ -248,7 +251,7 @@ def spikes_row(
 
 
 def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: str) -> None:
-    """A bar a neuron, at its height in the raster; those of many neurons as wide as can be seen."""
+    """One bar for each neuron, at its height in the raster; with many neurons, wide enough to be visible."""
     edges = np.concatenate([[-0.5], (shown[:-1] + shown[1:]) / 2, [size - 0.5]])
     axes.stairs(rate, edges, orientation="horizontal", fill=True, fc=colour, ec=colour, lw=0.6 * (len(rate) > 100))
     axes.set_ylim(size - 0.5, -0.5)
@@ -262,7 +265,7 @@ def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: s
 
 
 def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
-    """The rates as a picture, where the neurons are the fields of a camera."""
+    """The rates as a picture, for neurons that are the fields of a camera."""
     shown, ground = np.sqrt(rate), ramp("#f3f4f6", colour)
     axes.imshow(shown, cmap=ground, interpolation="nearest", vmin=0, vmax=max(float(shown.max()), 1.0))
     axes.set_title(f"rates, to {number(float(rate.max()))} Hz", fontsize=8.5, fontweight="normal", color=MUTED)

@@ -1,4 +1,4 @@
-"""The page at the end of a training: how it went, what came of it, and what the controller does in an episode."""
+"""The page at the end of a training: its course, its result, and the controller's activity in an episode."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["Training", "draw_costs", "draw_learning", "write_training_page"]
 
 History = Sequence[Mapping[str, Any]]
-MOST_BARS = 16  # of populations, and of what counts operations; those that did less are left out
+MOST_BARS = 16  # populations and operations with the largest numbers
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the page tells.
+    """The contents of the page.
 
     title, facts : of the page
     spec : the trained controller
-    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; first that kept
-    scores : who -> mean, std, worst, best of the returns in ``episodes`` new episodes; the controller first
-    compared : who of them is no run of this training
-    spikes, operations : population, label -> a step of the environment
+    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the selected run
+        first
+    scores : name -> mean, std, worst, best of the returns in ``episodes`` new episodes; the controller first
+    compared : the names that are not runs of this training
+    spikes, operations : population, label -> number in a step of the environment
     commands, neurons : rows of `snn_control.analysis.conduct.conduct_rows`
-    warnings : what training warned of
-    activity : what the controller did in the first of these episodes, with its return
+    warnings : warnings of the training
+    activity : the controller's activity in the first of these episodes, with its return
     video : of that episode, or why there is none
     """
 
@@ -60,7 +61,7 @@ class Training:
 
 
 def write_training_page(path: Path, training: Training) -> None:
-    """Draw and write it, whole or not at all. Raises RuntimeFault where matplotlib or Jinja2 is not installed."""
+    """Draw the page and write it atomically. Raises RuntimeFault if matplotlib or Jinja2 is not installed."""
     t = training
     pictures: list[Picture | Clip | Omitted] = []
     if any(t.histories.values()):
@@ -115,7 +116,8 @@ def _sections(t: Training) -> list[Section]:
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
     """Returns and spikes over the steps of the environment.
 
-    others : who -> mean return, of what does not learn; left out where phases are no validations, but parts of a loop
+    others : name -> mean return, of actors that do not learn; left out if phases are not validations, but parts of a
+        loop
     """
     kept = next(iter(histories.values()))
     validated = all("worst" in row for row in kept)
@@ -170,7 +172,7 @@ def draw_costs(
 
 
 def _largest(values: Mapping[str, float]) -> dict[str, float]:
-    """Of many those that are largest, in their order."""
+    """The largest values, in their original order."""
     kept = sorted(values, key=lambda name: -values[name])[:MOST_BARS]
     return {name: value for name, value in values.items() if name in kept}
 

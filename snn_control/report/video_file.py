@@ -1,4 +1,4 @@
-"""Pictures one after the other into a file that appears whole or not at all: .mp4, .gif, or .png as a contact sheet.
+"""Writing pictures to a file, atomically: .mp4, .gif, or .png as a contact sheet.
 
 `EpisodeVideo` takes them from a Gymnasium environment; Gymnasium itself is not needed.
 """
@@ -20,22 +20,22 @@ from .video_panels import INK, import_pillow, with_words
 
 __all__ = ["SUFFIXES", "EpisodeVideo", "VideoWriter", "check_draws"]
 
-MOST_GIF = 600  # pictures of a .gif, which are held in memory until its end
-SHEET, GAP = (4, 3), 6  # columns and rows of a contact sheet, at most; between its pictures [pixel]
-MOST_FPS = 50.0  # of a simulation of more steps a second every second, third, ... picture is taken
+MOST_GIF = 600  # pictures of a .gif, which are held in memory until it is written
+SHEET, GAP = (4, 3), 6  # largest number of columns and rows of a contact sheet; distance of its pictures [pixel]
+MOST_FPS = 50.0  # with more steps a second, every second, third, ... picture is taken
 STRIP = 24  # pixels below a picture of a sheet, for its time
-WIDEST = 2600  # of a contact sheet [pixel]: its words stay readable on a page
+WIDEST = 2600  # width of a contact sheet [pixel] at which text is still readable on a page
 
 
 def import_av() -> Any:
-    """The package av, or a RuntimeFault that says how to install it."""
+    """The package av; raises RuntimeFault with installation instructions."""
     return optional("av", "a video needs av (PyAV)", "events", RuntimeFault)
 
 
 class Mp4:
-    """H.264 in 4:2:0, which every player shows; odd sizes get a row or column more."""
+    """H.264 in 4:2:0, which every player shows; odd sizes get another row or column."""
 
-    dot = 2  # a colour is that of 2 x 2 pixels
+    dot = 2  # 2 x 2 pixels share a colour
 
     def __init__(self, file: IO[bytes], fps: float, rows: int, columns: int) -> None:
         self._odd = (0, rows % 2), (0, columns % 2), (0, 0)
@@ -55,13 +55,13 @@ class Mp4:
 
 
 class Gif:
-    """Plays for ever; each picture has colours of its own."""
+    """An animation that repeats for ever; each picture has a palette of its own."""
 
     dot = 1
 
     def __init__(self, file: IO[bytes], fps: float, rows: int, columns: int) -> None:
         self._file = file
-        self._interval = max(2.0, 100 / fps)  # hundredths of a second; viewers slow down what is faster
+        self._interval = max(2.0, 100 / fps)  # hundredths of a second; viewers slow down faster ones
         self._images: list[Any] = []
 
     def add(self, image: np.ndarray) -> None:
@@ -73,13 +73,13 @@ class Gif:
 
     def end(self) -> None:
         first, *others = self._images
-        ends = np.rint(np.arange(len(self._images) + 1) * self._interval).astype(int)  # the file takes whole ones
+        ends = np.rint(np.arange(len(self._images) + 1) * self._interval).astype(int)  # the file stores whole numbers
         durations = (10 * np.diff(ends)).tolist()
         first.save(self._file, "gif", save_all=True, append_images=others, duration=durations, loop=0)
 
 
 class ContactSheet:
-    """Up to twelve of the pictures, evenly spread, in rows; fewer of wide ones."""
+    """Up to twelve of the pictures, evenly spaced, in rows; fewer if they are wide."""
 
     dot = 1
 
@@ -91,7 +91,7 @@ class ContactSheet:
     def add(self, image: np.ndarray) -> None:
         if self._seen % self._every == 0:
             self._kept.append(image.copy())
-            if len(self._kept) == 2 * SHEET[0] * SHEET[1]:  # too many: every second one goes
+            if len(self._kept) == 2 * SHEET[0] * SHEET[1]:  # too many: drop every second one
                 del self._kept[1::2]
                 self._every *= 2
         self._seen += 1
@@ -115,17 +115,17 @@ SUFFIXES = tuple(KINDS)
 
 
 class VideoWriter:
-    """Takes pictures and makes a file of them when it is closed; used with ``with``, an exception leaves no file.
+    """Takes pictures and writes a file when it is closed; in a ``with`` statement, an exception leaves no file.
 
-    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve of the
-        pictures, fewer where they are wide)
-    fps : pictures a second of the video
+    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve of the pictures, fewer if they
+        are wide)
+    fps : pictures in a second of the video
 
-    ``dot`` is how many pixels a side a coloured dot needs so that it keeps its colour.
+    ``dot`` is the side [pixel] that a coloured dot needs to keep its colour.
 
     Raises
     ------
-    DescriptionError : an ending that is none of these, a folder that cannot be written to
+    DescriptionError : another suffix, a folder that cannot be written to
     RuntimeFault : av or Pillow is not installed
     """
 
@@ -139,7 +139,7 @@ class VideoWriter:
         import_pillow()
         if suffix == ".mp4":
             import_av()
-        with writing("video", path):  # a file without a name: nothing is left of it, however this process ends
+        with writing("video", path):  # an unnamed file: it disappears however this process ends
             self._file = tempfile.TemporaryFile(dir=self.path.parent)
         self.fps, self.dot = fps, KINDS[suffix].dot
         self._shape: tuple[int, ...] = ()
@@ -147,13 +147,14 @@ class VideoWriter:
 
     @property
     def text(self) -> str:
-        """What was written, in words; after `close`."""
+        """A description of the file; after `close`."""
         if isinstance(self._kind, ContactSheet):
             return f"{self.path}, a sheet of {self._kind.shown} of {self.pictures:,} pictures"
         return f"{self.path}, {self.pictures:,} pictures"
 
     def add(self, image: np.ndarray) -> None:
-        """The next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another."""
+        """Add the next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another
+        size."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
         if self._kind is None:
@@ -165,7 +166,7 @@ class VideoWriter:
         self.pictures += 1
 
     def close(self) -> None:
-        """Write the file, in the place of an old one; without a picture there is none. A second call does nothing."""
+        """Write the file, replacing an old one; without pictures there is none. A second call does nothing."""
         if self._file.closed:
             return
         with self._file:
@@ -176,7 +177,7 @@ class VideoWriter:
             replace_file(self.path, lambda file: shutil.copyfileobj(self._file, file))
 
     def discard(self) -> None:
-        """Write nothing."""
+        """Close without writing."""
         self._file.close()
 
     def __enter__(self) -> VideoWriter:
@@ -190,7 +191,7 @@ class VideoWriter:
 
 
 def check_draws(env: Any, path: str | os.PathLike) -> None:
-    """Raise DescriptionError for an environment that has no ``render_mode="rgb_array"``."""
+    """Raise DescriptionError for an environment without ``render_mode="rgb_array"``."""
     modes = env.metadata.get("render_modes") or []
     if "rgb_array" not in modes:
         rule = f"{env.spec.id if env.spec else env} draws no pictures (its render modes: {', '.join(modes) or 'none'})"
@@ -198,14 +199,14 @@ def check_draws(env: Any, path: str | os.PathLike) -> None:
 
 
 class EpisodeVideo(VideoWriter):
-    """`take` a picture before each step and after the last, in the environment's own time.
+    """A video of an episode: call `take` before each step and after the last, at the environment's own rate.
 
     env : made with ``render_mode="rgb_array"``
-    most_fps : pictures a second, at most
-    most : pictures, at most: later ones are not taken
-    widest : of a picture [pixel]: a larger one is scaled down
+    most_fps : largest number of pictures a second
+    most : largest number of pictures: later ones are not taken
+    widest : largest width of a picture [pixel]: larger ones are scaled down
 
-    Raises DescriptionError where it cannot be drawn, and what `VideoWriter` raises.
+    Raises DescriptionError if the environment cannot be drawn, and what `VideoWriter` raises.
     """
 
     def __init__(
@@ -218,7 +219,7 @@ class EpisodeVideo(VideoWriter):
         super().__init__(path, self._step_fps / self._every)
 
     def take(self) -> None:
-        """The picture of now, if it is one to take."""
+        """Take the present picture, if one is due."""
         if self._seen % self._every == 0 and self.pictures < self.most:
             image = self.picture()
             if self.path.suffix.lower() == ".png":
@@ -227,12 +228,12 @@ class EpisodeVideo(VideoWriter):
         self._seen += 1
 
     def picture(self) -> np.ndarray:
-        """The environment as it is now, (rows, columns, 3) uint8."""
-        # pygame's greeting goes to stdout, which a program may read
+        """A picture of the environment, (rows, columns, 3) uint8."""
+        # pygame prints a greeting to stdout, which a program may read
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         try:
             image = np.ascontiguousarray(self._env.render()[..., :3])
-        except Exception as error:  # a missing library, or whatever a drawing library raises
+        except Exception as error:  # a missing library, or any exception of a drawing library
             raise DescriptionError("--video", str(self.path), f"cannot be drawn: {reason(error)}") from None
         if image.shape[1] <= self._widest:
             return image

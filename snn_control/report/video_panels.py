@@ -1,4 +1,4 @@
-"""Parts of a video's picture: spikes and commands of the last moments, drawn with numpy and Pillow, many a second."""
+"""Parts of a video's picture: recent spikes and commands, drawn quickly with numpy and Pillow."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .table import number
 __all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Raster", "Strips", "blank", "paste", "with_words", "write"]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
-#: the colours of `kit.PALETTE`, in its order, light enough for a dark ground
+#: the colours of `kit.PALETTE`, in its order, lightened for a dark background
 LIGHT = ("46a0f0", "f06e2d", "00be8c", "e28cbc", "f2b428", "82d2f5", "ac82d7", "afafaf")
 LINES = [tuple(bytes.fromhex(colour)) for colour in LIGHT]
-COMMAND = (240, 228, 66)  # no population has it
+COMMAND = (240, 228, 66)  # not used for populations
 MOST_STRIPS = 6  # numbers of a command that are drawn
-HEAD = 22  # pixels for the words of a strip
-NAMES, VALUES = 136, 52  # pixels for words left of spikes and commands
+HEAD = 22  # pixels for the text of a strip
+NAMES, VALUES = 136, 52  # pixels for text beside spikes and commands
 
 
 def import_pillow() -> Any:
-    """The module PIL.Image, or a RuntimeFault that says how to install it."""
+    """The module PIL.Image; raises RuntimeFault with installation instructions."""
     return optional("PIL.Image", "pictures of events need Pillow", "report", RuntimeFault)
 
 
@@ -41,20 +41,20 @@ class Box(NamedTuple):
 
 
 def blank(width: int, height: int) -> Any:
-    """A picture of the ground between the panels, of Pillow."""
+    """An empty Pillow picture with the background between the panels."""
     return import_pillow().new("RGB", (width, height), GROUND)
 
 
 @lru_cache(maxsize=8)
 def font(size: int) -> Any:
-    """The typeface that Pillow brings."""
+    """The typeface of Pillow."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
 
 
 def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
-    """``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
+    """Write text. ``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
     from PIL import ImageDraw
 
     text = text.replace("\u202f", " ")  # not in this typeface
@@ -62,7 +62,7 @@ def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size
 
 
 def paste(picture: Any, box: Box, image: np.ndarray) -> int:
-    """An image as large as fits into the box, in its middle; returns the column at which it begins."""
+    """Draw an image as large as fits, in the centre of the box; returns its first column."""
     rows, columns = image.shape[:2]
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
@@ -75,10 +75,10 @@ def paste(picture: Any, box: Box, image: np.ndarray) -> int:
 def with_words(
     image: np.ndarray, height: int, size: int, words: Sequence[tuple[str, tuple, str]], width: int = 0
 ) -> np.ndarray:
-    """The image, and below it a strip of so many pixels with words in it.
+    """The image with a strip of text below it, ``height`` pixels high.
 
-    words : (text, colour, anchor); "lm" stands at the left, "mm" in the middle, "rm" at the right
-    width : of the whole at least [pixel]; the image then stands in its middle
+    words : (text, colour, anchor); "lm" is at the left, "mm" in the middle, "rm" at the right
+    width : smallest width of the whole [pixel]; a narrower image is centred
     """
     rows, columns = image.shape[:2]
     picture = blank(max(columns, width), rows + height)
@@ -90,7 +90,7 @@ def with_words(
 
 
 class Recent(deque):
-    """(time [s], what came) of the last ``span`` seconds."""
+    """(time [s], data) of the last ``span`` seconds."""
 
     def __init__(self, span: float) -> None:
         super().__init__()
@@ -103,10 +103,10 @@ class Recent(deque):
 
 
 class Raster:
-    """Spikes of the last ``span`` seconds, a band a population, as high as the root of its size.
+    """Spikes of the last ``span`` seconds, one band for each population, as high as the root of its size.
 
     populations : name -> neurons
-    colours : name -> place in `LINES`; else in the order of the populations
+    colours : name -> index in `LINES`; by default in the order of the populations
     """
 
     def __init__(
@@ -123,14 +123,14 @@ class Raster:
         self._spikes = Recent(span)  # rows and colours
 
     def add(self, t: float, spikes: Mapping[str, np.ndarray]) -> None:
-        """The spikes at the time t [s]: name -> (n,) indices."""
+        """Add the spikes at the time t [s]: name -> (n,) indices."""
         for k, name in enumerate(self.populations):
             if len(neurons := spikes.get(name, ())):
                 rows = self._tops[k] + (np.asarray(neurons) * self._scale[k]).astype(np.int32)
                 self._spikes.add(t, (rows, np.full((len(rows), 3), self._colours[k], np.uint8)))
 
     def draw(self, picture: Any, t: float) -> None:
-        """The bands with their names, and the dots up to the time t [s] at the right."""
+        """Draw the bands with their names, and the dots up to the time t [s] at the right."""
         dots = np.full((self.box.height, self.box.width - NAMES, 3), GROUND, np.uint8)
         for name, top, height, colour in zip(self.populations, self._tops, self._heights, self._colours):
             dots[top : top + height] = BACK
@@ -158,8 +158,8 @@ class Raster:
 class Strips:
     """Numbers over the last ``span`` seconds, each in a strip with a scale of its own.
 
-    labels : what the numbers are called
-    limits : low and high of each number; where infinite, and beyond them, what was seen so far. A scale never shrinks.
+    labels : names of the numbers
+    limits : low and high of each number; where infinite or exceeded, the range seen so far. A scale never shrinks.
     """
 
     def __init__(
@@ -173,14 +173,14 @@ class Strips:
         self._low, self._high = np.minimum(ends[:, 0], 0.0), np.maximum(ends[:, 1], 0.0)
 
     def add(self, t: float, values: np.ndarray) -> None:
-        """The numbers from the time t [s] on."""
+        """Add the numbers that hold from the time t [s] on."""
         values = values[: len(self.labels)].copy()
         self._given.add(t, values)
         np.minimum(self._low, values, out=self._low)
         np.maximum(self._high, values, out=self._high)
 
     def draw(self, picture: Any, t: float) -> None:
-        """Lines, names and the values of now, up to the time t [s] at the right."""
+        """Draw lines, names and present values, up to the time t [s] at the right."""
         times, values = np.array([when for when, _ in self._given]), np.array([row for _, row in self._given])
         ages = (t - times) / self._given.span
         for k in range(len(self.labels)):
@@ -197,7 +197,7 @@ class Strips:
         draw.rectangle((box.x, box.y, right - 1, box.y + box.height - 1), fill=BACK)
         write(picture, box.x + 6, box.y + 2, self.labels[k], COMMAND, 16)
         write(picture, right - 6, box.y + 2, f"{values[-1]:+.3g}", COMMAND, 16, "ra")
-        if box.height >= 2 * HEAD:  # the words have a place of their own
+        if box.height >= 2 * HEAD:  # the text has a place of its own
             box = Box(box.x, box.y + HEAD, box.width, box.height - HEAD)
         room = 0.08 * (high - low) or 1.0
         y = np.interp(np.append(values, 0.0), [low - room, high + room], [box.y + box.height - 1, box.y])

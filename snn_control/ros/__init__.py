@@ -1,4 +1,4 @@
-"""ROS 2: messages, ports, nodes. The only room that imports rclpy, and only inside its modules."""
+"""ROS 2: messages, ports, nodes. The only package here that imports rclpy, and only inside its modules."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ NODES = ("controller_node", "world_node", "encoder_node", "view_node")
 
 
 def block_ends() -> tuple[signal.Signals, ...]:
-    """Let the signals that end a node wait; which they are. A SIGHUP that is ignored (nohup) stays so."""
+    """Block the signals that end a node, and return them. A SIGHUP that is ignored (nohup) stays ignored."""
     ends = tuple(n for n in ENDS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN))
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     return ends
 
 
-# In a node's process before any library makes threads: a signal waits for the watchdog, and no thread dies of it.
+# In a node's process, before any library makes threads: signals then wait for the watchdog, and kill no thread.
 if {os.path.basename(word).removeprefix("snn_control.ros.") for word in sys.orig_argv} & set(NODES):
     block_ends()

@@ -1,8 +1,8 @@
 """A rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
-Numbers are read by the same program as in the loop (`wire`), out of the bag's bytes. Tick k, k periods after the first
-message, sees what the loop would have seen then: of values the newest message received so far, NaN (not plausible)
-before the first one and once it is older than ``stale``; of events those of the messages received in its period.
+Numbers are read from the bag's bytes by the same program as in the loop (`wire`). Tick k, k periods after the first
+message, has what the loop would have had: for values the newest message received so far, NaN (not plausible) before the
+first one and when it is older than ``stale``; for events those of the messages received in its period.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_NUMBERS = 100_000_000  # held in memory, 8 bytes each
 
 
 def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Whether it is a bag, and the controller has an input of values that comes from a topic."""
+    """Whether the path is a bag, and the controller has a value input from a topic."""
     values = {one.name for one in spec.inputs if isinstance(one, ValueInput)}
     return bool(values & spec.ros_inputs.keys()) and is_bag(Path(path))
 
@@ -40,9 +40,9 @@ def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
 def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
     """The stimulus of a bag: a folder, or its .db3 or .mcap file.
 
-    seconds : show only so much of it; None: all
+    seconds : length of the part to use; None: all
 
-    Raises DescriptionError for a bag that cannot be read or lacks the topic of a required input, and where the message
+    Raises DescriptionError for a bag that cannot be read or lacks the topic of a required input, and if the message
     types are not installed here.
     """
     bag = _Bag(path, spec)
@@ -74,7 +74,7 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:
-    """(ticks, n) float64: at each time the newest row so far; NaN where there is none, or it is too old."""
+    """(ticks, n) float64: the newest row at each time; NaN if there is none, or it is too old."""
     if not len(t):
         return np.full((len(now), rows.shape[1]), np.nan)
     at = np.searchsorted(t, now, "right") - 1
@@ -84,7 +84,7 @@ def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> n
 
 
 class _Bag:
-    """The bag's messages for a controller's inputs."""
+    """The messages of a bag for a controller's inputs."""
 
     def __init__(self, path: str | os.PathLike, spec: ControllerSpec) -> None:
         self.path, self.spec, self.malformed = str(path), spec, 0
@@ -92,9 +92,10 @@ class _Bag:
         self.topics = topics_of(self.storages)
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        """Times of receipt (n,) int64 [ns], ascending, and rows: values (n, size), or x, y, p (n, 3), a row an event.
+        """Times of receipt (n,) int64 [ns], ascending, and rows: values (n, size), or x, y, p (n, 3), one row for each
+        event.
 
-        None for an input that is not required and that the bag has no topic for.
+        None for an input that is not required and whose topic is not in the bag.
         """
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
@@ -128,7 +129,7 @@ class _Bag:
                     self.malformed += 1
 
     def _values(self, topic: RosTopic, full: str, one: ValueInput) -> Iterator[tuple[int, np.ndarray]]:
-        """(1, size) float64 a message."""
+        """(1, size) float64 for each message."""
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
@@ -146,11 +147,11 @@ class _Bag:
                 values, _ = reduced(values, one, topic.reduce)
             if len(values) == one.size:
                 yield log_time, values[None].copy()
-            else:  # an empty sequence is no measurement, but no mistake either
+            else:  # an empty sequence is no measurement, but not malformed either
                 self.malformed += 1
 
     def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Events within the input's frame, as (n, 3) rows of x, y, p a message."""
+        """Events within the input's frame, as (n, 3) rows of x, y, p for each message."""
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is no type of events")
         counts: Counter[str] = Counter()

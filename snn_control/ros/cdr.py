@@ -6,8 +6,8 @@ uint32 length that counts the closing NUL, and the bytes; a wide string is a uin
 of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields takes 1 byte.
 
 `walk` neither allocates nor calls Python, checks every length before it uses it, and its work is bounded
-by the length of the message, since each turn of a loop takes at least a byte of it. `wire` writes the
-programs.
+by the length of the message, because each pass of a loop consumes at least one byte. `wire` generates
+the programs.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from .pick import NAMED, SLICE, detail
 __all__ = ["walk"]
 
 # Operations of a program: five words each, (operation, a, b, c, target). Offsets count from byte 4; a record, see
-# `pick`, is named by its word in the table behind the operations.
-SKIP = 0  # align to a, pass b bytes
+# `pick`, is identified by its word in the table after the operations.
+SKIP = 0  # align to a, skip b bytes
 READ = 1  # b values of kind a
-NUMBERS = 2  # register a elements of kind b: the values that record c names
+NUMBERS = 2  # register a elements of kind b: the values that record c selects
 SET = 3  # register a = b
 IF_ZERO = 4  # if register a is 0 go to target
 NEXT = 5  # register a -= 1; if it is not 0 go to target
 MARK = 6  # register a = the offset
 BACK = 7  # the offset = register a
-CHOOSE = 8  # before a loop over register a elements, of which record c names some; if there are none go to target
-CHOSEN = 9  # at each of them: if it is not named go to target
-TAKEN = 10  # behind the values of one that is: go to target
-ALL = 11  # behind the loop
+CHOOSE = 8  # before a loop over register a elements, some of which record c selects; if there are none go to target
+CHOSEN = 9  # at each of them: if it is not selected go to target
+TAKEN = 10  # after the values of a selected element: go to target
+ALL = 11  # after the loop
 KEEP = 12  # word a of the scratch = the float of kind b at the offset
 STRING = 13  # uint32 n, then n * a bytes
-SEQUENCE = 14  # uint32 n, then, if n > 0: align to a, pass (n - 1) * c + b bytes
+SEQUENCE = 14  # uint32 n, then, if n > 0: align to a, skip (n - 1) * c + b bytes
 COUNT = 15  # register a = uint32 count of elements that take at least b bytes each
-LIST = 16  # a list of names: where those of record c stand in it
-NAME = 17  # a name: register a = its number in record c, -1 if it is none of them
+LIST = 16  # a list of names: find the indices of those of record c
+NAME = 17  # a name: register a = its number in record c, -1 if it is not in it
 END = 18
 WORDS = 5  # words of an operation
 HEAD = 3  # words before the first: 1 if the message begins with a stamp; kind of the elements; word of the table
@@ -58,7 +58,7 @@ HEAD = 3  # words before the first: 1 if the message begins with a stamp; kind o
 
 @register_jitable
 def _emit(position, offset, kind, n, stride, out, filled, big, swap, offsets):
-    """Append the ``n`` numbers from ``position`` on, ``stride`` bytes apart (or, if asked, where they stand)."""
+    """Append the ``n`` numbers from ``position`` on, ``stride`` bytes apart (or, if asked, their offsets)."""
     if offsets:
         for k in range(n):
             store_i64(out + 8 * (filled + k), offset + 4 + k * stride)
@@ -75,7 +75,7 @@ def _emit(position, offset, kind, n, stride, out, filled, big, swap, offsets):
 
 @register_jitable
 def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
-    """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart -> how many values there are, or EXTRA."""
+    """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart -> total number of values, or EXTRA."""
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
         return np.int64(pick.EXTRA)
@@ -85,8 +85,8 @@ def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets
 
 @register_jitable
 def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
-    """Append what a record names of the numbers at offset ``o``, whose number is in register ``r`` -> how many values
-    there are, or negative."""
+    """Append the numbers that a record selects from those at offset ``o``, whose count is in register ``r`` -> total
+    number of values, or negative."""
     n, how, size = load_i64(r), load_i64(record), KIND_SIZES[kind]
     before, turn, more = filled, 0, how == pick.ANGLES
     if not more:
@@ -105,7 +105,7 @@ def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
     while more and filled < before + n:
         first, count, direction, more = pick.beams_of(record, n, scratch, turn)
         turn += 1
-        count = min(count, before + n - filled)  # a whole turn names its first beam once
+        count = min(count, before + n - filled)  # after a whole turn the first beam is not repeated
         if count > 0:
             at, stride = o + size * first, direction * size
             filled = _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
@@ -123,16 +123,16 @@ def walk(program, address, length, out, capacity, scratch, offsets):
     program : address of `PathProgram.code`
     address, length : the message, encapsulation included [bytes]
     out, capacity : float64[capacity] that receives the values; int64[capacity] of byte offsets if ``offsets``
-    scratch : int64[SCRATCH_WORDS], of this program alone; word 0 receives the message's stamp [ns], -1 if its type has
-        none; word 1 where its last field ends, from its start [bytes]; the words DETAIL what was wrong
+    scratch : int64[SCRATCH_WORDS], used by this program only; word 0 receives the message's stamp [ns], -1 if its type
+        has none; word 1 the end of its last field, from its start [bytes]; the words DETAIL what was wrong
     offsets : 0 values, 1 byte offsets from the start of the message
 
     Returns
     -------
-    The number of values found; 0 means that the bound sequence is empty: nothing is due. Negative:
+    The number of values found; 0 means that the selected sequence is empty: nothing is due. Negative:
     ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (an element that the path names is not
     there), EXTRA (more than ``capacity``), NO_NAME, REPEATED, UNEVEN, NO_BEAM. ``out`` may be partly written then.
-    Bytes after the last field are no fault: serializers reserve more than they fill.
+    Bytes after the last field are accepted: serializers reserve more than they fill.
     """
     o = begin(address, length)
     if o < 0:
@@ -211,7 +211,7 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """Run an operation of a loop over picked elements -> 0 or a code, the number of values, the next operation."""
+    """Run an operation of a loop over selected elements -> 0 or a code, the number of values, the next operation."""
     code = np.int64(0)
     if operation == CHOOSE:
         if load_i64(r) == 0:
@@ -237,7 +237,7 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Pass a string, a sequence or a list of names -> the offset behind it, or a code."""
+    """Skip a string, a sequence or a list of names -> the offset after it, or a code."""
     if operation == LIST:
         return pick.find_names(program, record, base, (o + 3) & -4, end, big, scratch)
     o = ((o + 3) & -4) + 4

@@ -1,4 +1,4 @@
-"""Whether a controller file's ``ros`` section fits the message types, as far as that can be said without a node."""
+"""Check a controller file's ``ros`` section against the message types, as far as possible without a node."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["check_topics", "need_types"]
 
 
 def need_types(spec: ControllerSpec) -> None:
-    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here: to be
-    called before processes start that would end at it."""
+    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here; call it
+    before starting processes that would fail without it."""
     for where, topic in _ends(spec):
         message_class(where, topic.type)
 
 
 def check_topics(spec: ControllerSpec) -> list[str]:
-    """A line for each type whose package is not installed here, so that its fields could not be checked: the file may
-    be for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse; that
-    one is missing is for `snn_control.analysis.lint`."""
+    """A line for each type whose package is not installed here, so that its fields could not be checked: the file
+    may be for another machine. Raises DescriptionError for the first topic, type or field that any node would
+    refuse; missing topics are reported by `snn_control.analysis.lint`."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
     missing: dict[str, str] = {}  # type -> how to install it
-    groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
+    groups(spec.ros_inputs, "inputs")  # raises if a topic has two types
     for name, topic in spec.ros_inputs.items():
         where, one = f"ros.inputs.{name}", inputs[name]
         _check_name(where, topic)

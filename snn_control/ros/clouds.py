@@ -1,11 +1,11 @@
 """Events and spikes as sensor_msgs/msg/PointCloud2: standard messages that every tool can show.
 
-Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp].
-Spikes: ``x``, ``y``, ``z`` FLOAT32 (a place to draw at), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp];
-frame_id is the population's name. One message a batch. The writers make one packed layout.
+Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp]. Spikes: ``x``,
+``y``, ``z`` FLOAT32 (where to draw it), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp]; frame_id is the
+population's name. Each batch is one message. The writers use one packed layout.
 
-`cloud_cdr` makes the bytes of a whole message, which rclpy publishes as they are: setting the fields of a PointCloud2
-object costs a hundred times more. The reader of events is `snn_control.events.clouds`.
+`cloud_cdr` makes the bytes of a whole message, which rclpy publishes unchanged: setting the fields of a PointCloud2
+object would cost a hundred times more. The reader of events is `snn_control.events.clouds`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ..errors import InputError
 
 __all__ = ["EVENT", "SPIKE", "cloud_cdr", "events_cdr"]
 
-#: one event, one spike, as they stand in the data of a cloud
+#: one event, one spike, in the data of a cloud
 EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "u1"), ("t", "<u4")])  # 9 bytes, packed
 SPIKE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), ("t", "<u4")])
 
-_DATATYPES = {"|u1": 2, "<u2": 4, "<u4": 6, "<f4": 7}  # of sensor_msgs/msg/PointField
+_DATATYPES = {"|u1": 2, "<u2": 4, "<u4": 6, "<f4": 7}  # values of sensor_msgs/msg/PointField
 
 
 def _string(text: str) -> bytes:
@@ -33,7 +33,7 @@ def _string(text: str) -> bytes:
 
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
-    """A serialized PointCloud2 of one row around packed records."""
+    """A serialized PointCloud2 with one row of packed records."""
     step = data.dtype.itemsize
     names: Sequence[str] = data.dtype.names or ()
     fields = b"".join(
@@ -57,7 +57,7 @@ def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
 
 
 def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = "") -> bytes:
-    """A serialized PointCloud2 of events, to be given to ``publisher.publish``. Raises InputError.
+    """A serialized PointCloud2 of events, for ``publisher.publish``. Raises InputError.
 
     ``t`` (n,) int64 [ns], from ``stamp_ns`` to 4.29 s after it; ``x``, ``y`` (n,) [pixel]; ``p`` (n,), 0 or not.
     """

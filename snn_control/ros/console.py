@@ -1,4 +1,4 @@
-"""The controller node's messages about faults on the console: at most one with each report, a second apart."""
+"""The controller node's messages about faults on the console: at most one for each report, i.e. each second."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from .diagnostics import describe_causes
 
 __all__ = ["Console"]
 
-DISCOVERY = 1.0  # s: before, a sensor may only not be known yet
+DISCOVERY = 1.0  # s: earlier a sensor may only not have been discovered yet
 
 
 class Console:
-    """Tells once what a controller waits for at the start, each fault, and its end."""
+    """Reports once what a controller waits for at the start, each fault, and its end."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
         self.restart()
 
     def restart(self) -> None:
-        """Begin again, as the guard's count of faults does."""
+        """Start again, when the guard's count of faults was reset."""
         faults = self._node.faults.faults() if self._node.faults is not None else []
         self._told, self._over = 0, faults[0].begin if faults else -1
         self._begun = time.monotonic()
-        self._waits: bool | None = None  # for the first command; None: not looked yet
+        self._waits: bool | None = None  # for the first command; None: not known yet
 
     def tell(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Say what is new; ``found``: the statuses of the report."""
+        """Log what is new; ``found``: the statuses of the report."""
         node = self._node
         if node.loop is None or node.controller is None or not node.loop.running:
             return
@@ -58,7 +58,7 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Why nothing has come yet -> the required inputs for which it has not."""
+        """Reason why nothing has come yet -> the required inputs concerned."""
         node = self._node
         missing: dict[str, list[str]] = {}
         for one in node.controller.program.facts.inputs:

@@ -1,7 +1,7 @@
 """The controller as a lifecycle node: configure loads and warms up, activate starts the loop.
 
-Deactivate, shutdown, every error and every signal end in the safe command. Messages go from and to the loop
-through rcl, on an io node that no executor spins; this node answers parameters, services and diagnostics.
+Deactivate, shutdown, every error and every signal end with the safe command. The loop exchanges messages through rcl,
+on an io node that no executor spins; this node provides parameters, services and diagnostics.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ __all__ = ["ControllerNode", "input_log_file", "main"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOPS_WITHIN = 2.0  # s
-MATCHED_WITHIN = 2.0  # s, in lockstep: the other outputs after the first
-HANGS_S, HANGS_PERIODS = 0.5, 5  # without a sign of life for so long, the longer of both, the loop hangs
-LONGEST_ARGUMENT = 120_000  # bytes that one argument of a process may have, about: MAX_ARG_STRLEN
-ACKNOWLEDGED = Duration(seconds=0.2)  # how long readers of the final safe command may take
+MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be matched after the first
+HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
+LONGEST_ARGUMENT = 120_000  # approximate limit of the bytes in one argument of a process: MAX_ARG_STRLEN
+ACKNOWLEDGED = Duration(seconds=0.2)  # time for readers to acknowledge the final safe command
 
 
 def input_log_file(record: str) -> Path:
-    """File beside a record in which the inputs are saved: ``a/b.npz`` -> ``a/b_shown.npz``."""
+    """File in which the inputs are saved, beside a record: ``a/b.npz`` -> ``a/b_shown.npz``."""
     path = Path(record)
     return path.with_name(f"{path.name.removesuffix('.npz')}_shown.npz")
 
 
 def unused(record: Path) -> Path:
-    """The first of ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... that is no file yet: no record replaces another."""
+    """The first of ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... that does not exist, so that no record is replaced."""
     names = (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
     return next(path for path in chain([record], names) if not path.exists())
 
@@ -62,8 +62,9 @@ def unused(record: Path) -> Path:
 class ControllerNode(ProcessNode, LifecycleNode):
     """A controller file between topics; see the README for topics, parameters and services.
 
-    In lockstep an active controller's loop begins when its outputs are matched: the world waits for an answer to
-    every message, so none may go out before the world's end hears it. Until then messages wait in the subscriptions.
+    In lockstep an active controller's loop starts when its outputs are matched: the world waits for an answer to every
+    message, so none may be published before the world's subscription is connected. Until then messages wait in the
+    subscriptions.
     """
 
     NAME, PRIORITY, guarded = "controller", 80, True
@@ -101,7 +102,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._offer(Trigger, "restart", self._restart)
         self._offer(SetBool, "learning", self._learning)
         transitions = (self.trigger_configure, self.trigger_activate) if self.given.autostart else ()
-        # a signal may come at any moment: where it came during one transition, the next is left out
+        # a signal can arrive at any time: if it came during one transition, the next is skipped
         if not all(stop() or begin() == SUCCESS for begin in transitions):
             self.exit_code, self.finished = 2, True
 
@@ -111,7 +112,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self._configure()
         except SnnControlError as error:
             self.get_logger().error(str(error))
-        except Exception:  # rclpy would say nothing
+        except Exception:  # rclpy would not report it
             self.get_logger().error(f"cannot be configured:\n{traceback.format_exc()}")
         else:
             return SUCCESS
@@ -132,7 +133,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             fix = f"let the world step {self.spec.repeat} times as fast, or use mode realtime"
             raise DescriptionError(f"{self.file}: repeat", self.spec.repeat, rule, fix)
         self.controller = Controller.from_spec(self.spec)
-        self.controller.step({})  # warms up: what was not compiled is now
+        self.controller.step({})  # compiles what is missing
         self.controller.reset()
         bound = self.controller.bound
         self._io = io_node(self)
@@ -211,12 +212,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     @property
     def _hangs(self) -> float:
-        """Time without a sign of life after which the loop counts as hanging [s]."""
+        """Time without a heartbeat after which the loop counts as hanging [s]."""
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
     def _last_resort(self, controller: Controller, spec: ControllerSpec) -> list[str]:
-        """The program that publishes the safe command for us if this process hangs."""
+        """The command line of the program that publishes the safe command if this process hangs."""
         commands = controller.bound.array("command")
         before = commands.copy()
         commands[:] = controller.bound.array("safe")
@@ -229,7 +230,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return program
 
     def _start_when_matched(self) -> None:
-        """Lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first was."""
+        """In lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first one was."""
         if self.loop is None or not self.held_up:
             self._matching.cancel()
             return
@@ -253,7 +254,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         if not self._stop_loop():
-            return FAILURE  # it still commands, so the node is still active
+            return FAILURE  # the node still publishes commands, so it is still active
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
@@ -267,24 +268,24 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return SUCCESS if self._stop_loop() and self._release_resources() else FAILURE
 
     def _stop_loop(self) -> bool:
-        """End the loop, if there is one, and save the record; whether it ended."""
+        """Stop the loop, if there is one, and save the record; returns whether the loop has ended."""
         self.held_up = ""
         if self.loop is None:
             return True
-        within = max(STOPS_WITHIN, self._hangs + 1.0)  # a loop that hangs is the watchdog's
+        within = max(STOPS_WITHIN, self._hangs + 1.0)  # the watchdog handles a loop that hangs
         if not self.loop.stop(within):
             self.get_logger().error(f"the loop did not end within {within:g} s")
             self.exit_code = 1
-            return False  # the watchdog ends what hangs
+            return False  # the watchdog ends a process that hangs
         self._stop.release()
-        for publisher in self._io.publishers:  # before anybody takes them apart
+        for publisher in self._io.publishers:  # before the publishers are destroyed
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recorders and self.recorders[0].total > 0:
             self._save_record(*self.recorders)
         return True
 
     def _save_record(self, recorder: ActivityRecorder, inputs: InputLogRecorder) -> None:
-        """Save what ran since the last time beside what is there already."""
+        """Save what ran since the last save in new files."""
         file = unused(Path(self.record))
         with self.saving(file):
             power = estimate(self.controller.bound).microwatt
@@ -309,13 +310,13 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return True
 
     def finish(self) -> None:
-        """End in order: the final safe command goes out before anything is taken apart."""
+        """Shut down in order: the final safe command is published before anything is destroyed."""
         if self._stop_loop():
             self._release_resources()
 
     # services and diagnostics --------------------------------------------------------------------------------
     def _offer(self, kind: Any, name: str, answer: Callable[[Controller, Loop, Any], tuple[bool, str]]) -> None:
-        """A service ``~/name`` that a running loop answers with success and message."""
+        """Create a service ``~/name`` that a running loop answers with success and message."""
 
         def respond(request: Any, response: Any) -> Any:
             response.success, response.message = False, "not active"
@@ -327,19 +328,19 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     def _release(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
         """Operator's release of a fault (std_srvs/srv/Trigger): whether the controller commands again."""
-        end, last = time.monotonic() + 0.5, loop.ticks + 2  # of two ticks one is whole
+        end, last = time.monotonic() + 0.5, loop.ticks + 2  # of two ticks, one is complete
         controller.release()
         while controller.safe and loop.ticks < last and time.monotonic() < end:
             time.sleep(0.001)
         return (False, f"still the safe command: {guard_reason(self)}") if controller.safe else (True, "commands")
 
     def _restart(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
-        """The network begins anew with the loop's next tick (std_srvs/srv/Trigger)."""
+        """Restart the network in the loop's next tick (std_srvs/srv/Trigger)."""
         controller.restart()
         return True, "the network begins anew"
 
     def _learning(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
-        """Switches all learning rules (std_srvs/srv/SetBool), from the loop's next tick on."""
+        """Switch all learning rules (std_srvs/srv/SetBool) from the loop's next tick on."""
         try:
             controller.learning(request.data)
         except InputError as error:
@@ -347,7 +348,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return True, learning_switches(controller)
 
 
-#: entry point of the executable ``controller_node``: exit code
+#: entry point of the executable ``controller_node``; returns the exit code
 main = partial(run_node, ControllerNode)
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from .topics import qos_of
 __all__ = ["Reporter", "describe_causes", "describe_mismatch", "guard_reason", "learning_switches", "status"]
 
 HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
-MOST_FAULTS = 10  # of the last ones in a report
+MOST_FAULTS = 10  # number of faults in a report
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -42,7 +42,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of a loop with units in the histograms' keys: ``p50`` becomes ``p50_ns``."""
+    """Statistics of a loop, with units in the keys of histograms: ``p50`` becomes ``p50_ns``."""
     times = {k: {key if key == "count" else f"{key}_ns": n for key, n in stats[k].items()} for k in HISTOGRAMS}
     return {**stats, **times}
 
@@ -52,17 +52,17 @@ def _full_name(end: Any) -> str:
 
 
 def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
-    """Why our end of ``topic`` is not served, naming both sides; None if somebody fits.
+    """Why our end of ``topic`` is not matched, naming both sides; None if some other end fits.
 
     Parameters
     ----------
-    node : rclpy node, whose name stands for our side
+    node : rclpy node of our end, for its name
     topic : name as given to the subscription or publisher, before remapping
     expected_type : e.g. ``sensor_msgs/msg/Imu``
     qos : the QoSProfile of our end
     publishing : our end is a publisher, the others are subscriptions
     """
-    # what was left open is without limit, as those that the graph reports say it
+    # open limits become infinite, as in the profiles that the graph reports
     qos = QoSProfile(
         depth=qos.depth, reliability=qos.reliability, durability=qos.durability,
         deadline=qos.deadline if qos.deadline.nanoseconds else Infinite,
@@ -70,7 +70,7 @@ def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, pu
     )  # fmt: skip
     full = node.resolve_topic_name(topic)
     ours = f"{node.get_fully_qualified_name()} {'publishes' if publishing else 'expects'} {expected_type}"
-    # the query expands and remaps the name itself: a name that is remapped already must not be remapped again
+    # the query expands and remaps the name itself, so it must not be remapped before
     others = (node.get_subscriptions_info_by_topic if publishing else node.get_publishers_info_by_topic)(topic)
     if not others:
         return f"{full}: {ours}, nobody {'subscribes' if publishing else 'publishes'}"
@@ -114,10 +114,10 @@ def _loop(report: Reporter) -> DiagnosticStatus:
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
-    """Problems with an input's messages since the last report; ``more``: how far its counts grew."""
+    """Problems with an input's messages since the last report; ``more``: the increase of each counter."""
     problems = []
     for key, what in port.problems.items():
-        if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing is missed
+        if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing was missed
             why = port.why_malformed() if key == "malformed" else ""
             problems.append(f"{more[key]} {what}" + (f": {why}" if why else ""))
     if more.get("outside", 0):
@@ -162,15 +162,15 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
 
 
 class Senders:
-    """Who has been heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast DDS):
-    one that was heard before and is not any more is no second publisher beside the one that took over."""
+    """The publishers heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast
+    DDS), so one that was heard before and is silent now does not count as a second publisher beside its successor."""
 
     def __init__(self) -> None:
         self._heard: set[bytes] = set()
         self._switches = 0
 
     def beside(self, port: Any, publishers: Sequence[Any]) -> str:
-        """Which publishers share the input, where it is not one alone."""
+        """The publishers that share the input, if there are several."""
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
         self._heard.add(newest)
@@ -205,7 +205,7 @@ def describe_causes(reason: int, invalid: Iterable[str]) -> str:
 
 
 def guard_reason(node: Any) -> str:
-    """Why the command is the safe one: the faults of the last tick, or what its end waits for."""
+    """Why the command is the safe one: the faults of the last tick, or what is awaited before they end."""
     valid = node.controller.bound.array("validity")[:, encoders.VALID]
     facts = node.controller.program.facts.inputs
     bad = [i.name for i, good in zip(facts, valid, strict=False) if i.required and not good]
@@ -214,7 +214,7 @@ def guard_reason(node: Any) -> str:
 
 
 def _history(faults: Sequence[Fault]) -> dict[str, str]:
-    """The last faults, newest first: when (UTC), how long, why."""
+    """The last faults, the newest first: when (UTC), how long, why."""
     told = {}
     for k, fault in enumerate(faults[:MOST_FAULTS]):
         begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
@@ -243,7 +243,7 @@ def learning_switches(controller: Any) -> str:
 
 
 def _learning(node: Any) -> list[DiagnosticStatus]:
-    """One status, where a projection learns."""
+    """One status, if a projection learns."""
     rules = node.controller.counters()["learning"]
     values = {f"updates.{title}": rule["updates"] for title, rule in rules.items()}
     return [status(node, "learning", OK, learning_switches(node.controller), values)] if rules else []
@@ -265,14 +265,14 @@ def _output(report: Reporter, port: Any) -> DiagnosticStatus:
 
 
 class Reporter:
-    """Publishes on /diagnostics; remembers the last report, for rates and what has come since.
+    """Publishes on /diagnostics; keeps the last report, for rates and for what is new since.
 
     now, before : statistics of the loop, with counters of the outputs, and those of the last report; empty without a
         loop, and in the first report
-    seconds : between the two
+    seconds : time between the two
 
-    The node has ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, whether it is ``guarded``,
-    and why its loop does not run yet in ``held_up``.
+    The node has ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and in ``held_up``
+    the reason why its loop does not run yet.
     """
 
     def __init__(self, node: Any) -> None:
@@ -283,12 +283,12 @@ class Reporter:
         self.forget()
 
     def forget(self) -> None:
-        """Begin again, as the loop's counts do."""
+        """Start again, when the loop's counts were reset."""
         self._at, self.now, self.before, self.seconds = 0.0, {}, {}, 0.0
         self.senders.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Counts of one of the inputs or outputs, now and before."""
+        """Counts of one of the inputs or outputs, now and in the last report."""
         return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:
@@ -299,7 +299,7 @@ class Reporter:
         found = node.loop.stats()
         for name, counted in node.controller.counters()["inputs"].items():
             counts = found["inputs"][name]
-            counts["outside"] = counted.get("out_of_frame", 0)  # beside what decoders found
+            counts["outside"] = counted.get("out_of_frame", 0)  # in addition to those that decoders found
             if "replaced" in counted and "replaced" not in counts:  # a port that reduces numbers counts them itself
                 words = node.controller.bound.array(f"{name}.replaced").tolist()
                 counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
@@ -307,7 +307,7 @@ class Reporter:
         return found
 
     def report(self) -> list[DiagnosticStatus]:
-        """Publish the statuses of a node with a loop, levels OK, WARN, ERROR; what was published."""
+        """Publish the statuses of a node with a loop, levels OK, WARN, ERROR; returns what was published."""
         node, at = self.node, time.monotonic()
         self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
         if self.now:

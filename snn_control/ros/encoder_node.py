@@ -1,6 +1,6 @@
-"""Sensors to spikes: the encoders of a controller file's inputs, published as PointCloud2, one message a tick.
+"""Sensors to spikes: the encoders of a controller file's inputs, published as PointCloud2, one message in each tick.
 
-The same compiled encoders, loop and ports as in the controller; no network and no command.
+It uses the same compiled encoders, loop and ports as the controller, without network and commands.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _spikes(one: Any) -> bool:
 
 
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
-    """A controller file without its network: the inputs of these names, or all that spike; none is required."""
+    """A controller file without its network: the inputs with these names, or all that spike; none is required."""
     known = [i.name for i in spec.inputs]
     for name in names:
         if name not in known:
@@ -55,7 +55,7 @@ def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
 
 
 class EncoderNode(ProcessNode):
-    """See the README for topics and parameters."""
+    """The node; see the README for topics and parameters."""
 
     NAME, PRIORITY, guarded = "encoder", 70, False
     EXAMPLE = "-p controller_file:=my_robot.yaml -r events:=event_camera/events"
@@ -110,12 +110,12 @@ class EncoderNode(ProcessNode):
         self.get_logger().info(f"{', '.join(spikes)} -> spikes, {1e9 / self.controller.period_ns:g} messages/s")
 
     def finish(self) -> None:
-        """End the loop, then the io node."""
+        """Stop the loop, then destroy the io node."""
         if self.loop.stop(2.0):
             self._io.destroy_node()
 
 
-#: entry point of the executable ``encoder_node``: exit code
+#: entry point of the executable ``encoder_node``; returns the exit code
 main = partial(run_node, EncoderNode)
 
 if __name__ == "__main__":

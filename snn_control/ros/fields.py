@@ -1,4 +1,4 @@
-"""What rosidl says of a message type: its fields, their types in words, and where the names of elements stand."""
+"""Message types from rosidl: their fields, descriptions of their types, and the lists with the names of elements."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def type_name(message_class: type) -> str:
 
 
 def fields_of(message_class: type) -> dict[str, Any]:
-    """Field name -> rosidl type of a message class, in the order of the wire."""
+    """Field name -> rosidl type of a message class, in serialization order."""
     try:
         return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
     except AttributeError:
@@ -74,7 +74,7 @@ def says(kind: Any) -> str:
 
 
 def has_name(element: Any, key: str) -> bool:
-    """Whether elements of a type have a text ``key`` of their own."""
+    """Whether elements of a type have a text field ``key``."""
     return isinstance(element, NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 
@@ -87,9 +87,10 @@ def _texts_of(message_class: type, lists: bool) -> list[str]:
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
-    """Level of the path whose structure has the list of names that a part of it is picked by.
+    """Level of the path whose structure has the list of names by which a part of the path selects elements.
 
-    -1 where nothing is picked by such a list, or the path is wrong before. Raises DescriptionError where there is none.
+    -1 if no part selects by such a list, or if the path is wrong before it. Raises DescriptionError if there is no such
+    list.
     """
     classes: list[type] = [message_class]
     for segment in segments:
@@ -121,7 +122,7 @@ def begins_with_stamp(message_class: type) -> bool:
 
 
 def least_size(kind: Any) -> int:
-    """The fewest bytes that one value of a type takes, padding not counted: at least 1."""
+    """The smallest number of bytes of one value of a type, without padding: at least 1."""
     if isinstance(kind, BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
     if isinstance(kind, NamespacedType):

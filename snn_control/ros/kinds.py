@@ -1,4 +1,4 @@
-"""Element types of messages by number, and one number of such a type at an address."""
+"""Element types of messages by number, and access to one number of such a type at an address."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..engine import memory
 
 __all__ = ["FLOAT32", "FLOAT64", "KINDS", "KIND_SIZES", "get_number", "nearest_whole", "put_number"]
 
-#: element types by number; the number is what stands in a program
+#: element types by number, as programs use it
 KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 KIND_SIZES = np.array([np.dtype(kind).itemsize for kind in KINDS])  # bytes of an element
 UINT64, FLOAT32, FLOAT64 = 7, 9, 10  # the first nine are whole numbers
-#: the smallest and the largest of the whole numbers; of uint64 the largest that is an int64
+#: the smallest and the largest value of the integer types; for uint64 the largest that fits int64
 LEAST = np.array([0, *(np.iinfo(kind).min for kind in KINDS[1:9])], np.int64)
 MOST = np.array([1, *(min(np.iinfo(kind).max, 2**63 - 1) for kind in KINDS[1:9])], np.int64)
 
@@ -62,8 +62,8 @@ def nearest_whole(value):
 
 @register_jitable
 def put_number(address, kind, value):
-    """Write float64 ``value`` as a little-endian ``kind``: rounded, ties to even, and saturated to its range; a NaN
-    becomes a whole 0."""
+    """Write float64 ``value`` as a little-endian ``kind``: rounded, ties to even, and saturated to its range; NaN
+    becomes an integer 0."""
     if kind == FLOAT64:
         memory.store_f64(address, value)
     elif kind == FLOAT32:
@@ -73,7 +73,7 @@ def put_number(address, kind, value):
             value = -3.4028234663852886e38
         memory.store_f32(address, np.float32(value))
     elif kind == UINT64 and value >= 9223372036854775808.0:
-        # the upper half, as the two's complement that it shares its bits with
+        # the upper half, as the two's complement with the same bits
         top = value >= 18446744073709551616.0
         memory.store_i64(address, np.int64(-1) if top else np.int64(value - 18446744073709551616.0))
     else:

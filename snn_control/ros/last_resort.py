@@ -1,10 +1,10 @@
-"""The safe command from a process of its own, when the controller's hangs in its middleware and was ended.
+"""The safe command from a separate process, after the controller's process hung in its middleware and was ended.
 
 The controller's watchdog starts it; it needs neither the controller nor its file, only the messages that were made when
-the controller was activated: ``python -m snn_control.ros.last_resort JSON``. It publishes them for `SECONDS`, says on
-/diagnostics what happened, and ends. The watchdog's blocked signals are inherited: but for SIGKILL, nothing cuts it
-short. An actuator must have a time-out of its own all the same: this process needs a second to begin, and nothing helps
-a machine that has died.
+the controller was activated: ``python -m snn_control.ros.last_resort JSON``. It publishes them for `SECONDS`, reports
+on /diagnostics what happened, and ends. It inherits the watchdog's blocked signals, so nothing except SIGKILL
+interrupts it. An actuator still needs a time-out of its own: this process takes a second to start, and nothing helps if
+the machine fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ CAUSE = "the control loop hung and its process was ended; this is the safe comma
 
 
 def program(node: Any, ports: Sequence[Any], topics: Sequence[Any]) -> list[str]:
-    """The command line for a node's commands: ``ports`` with their RosTopic, while the commands are the safe values."""
+    """The command line for a node's commands: ``ports`` with their RosTopic; call it while the commands are the safe
+    values."""
     messages = []
     for port, topic in zip(ports, topics, strict=True):
         data, stamp = port.final_message()
@@ -47,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Publish the messages until `SECONDS` have passed."""
     from .transport import VARIABLES, use_udp
 
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # who started us has blocked some
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent process has blocked some signals
     given = json.loads((sys.argv[1:] if arguments is None else arguments)[0])
     try:
         use_udp()
-    except DescriptionError:  # the profile has gone: it lay in a folder of temporary files
+    except DescriptionError:  # the profile was in a folder of temporary files that is gone
         for name in VARIABLES:
             os.environ.pop(name, None)
         use_udp()

@@ -1,7 +1,7 @@
-"""Which processes make a closed loop, with which parameters: the one description of it.
+"""The processes of a closed loop and their parameters, described in this one place.
 
-The launch files and ``snn_control demo`` both start what stands here, so the two cannot drift. Nothing here
-imports ROS.
+The launch files and ``snn_control demo`` both start these processes, so the two cannot diverge. Nothing here imports
+ROS.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 PACKAGE = "snn_control"
 
-#: launch arguments of a closed loop: name -> (default, description); a given value, e.g. a text, becomes of its type
+#: launch arguments of a closed loop: name -> (default, description); values are converted to the type of the default
 ARGUMENTS: dict[str, tuple[Any, str]] = {
     "world": (DEFAULT_WORLD, "Gymnasium id of the world"),
     "world_arguments": ("{}", "arguments of the world, a YAML mapping"),
@@ -49,7 +49,7 @@ CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "record")
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """One executable of this package with its node name and parameters; ``needed``: the others end when it does."""
+    """An executable of this package with its node name and parameters; ``needed``: when it ends, so do the others."""
 
     executable: str
     name: str
@@ -63,7 +63,7 @@ def _file(name: str) -> str:
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments, each of the type of its default."""
+    """All arguments, converted to the type of their defaults."""
     found = {}
     for name, (default, _) in ARGUMENTS.items():
         value = given.get(name, default)
@@ -76,7 +76,7 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
-    """World or controller; ``same``: the arguments that are parameters as they stand."""
+    """World or controller; ``same``: the arguments that are passed on as parameters of the same name."""
     parameters = {
         "controller_file": _file(values["controller_file"]),
         "mode": "lockstep" if values["lockstep"] else "realtime",
@@ -86,7 +86,7 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 
 def controller(**given: Any) -> NodeProcess:
-    """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`; others are as they are there."""
+    """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`, with the same defaults."""
     return _node("controller", _values({"phase": 0.0} | given), ("rate", "phase", "priority", "cpu"))
 
 
@@ -103,8 +103,8 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
 
 
 def viewers(file: str) -> list[NodeProcess]:
-    """What shows the events of a controller file's first events input, and the spikes of its inputs: at ordinary
-    priority, and nobody needs it."""
+    """The viewers for the events of a controller file's first events input, and for the spikes of its inputs: at
+    ordinary priority, and not needed by other processes."""
     spec = load_spec(file)
     cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
     if not cameras:
@@ -121,8 +121,8 @@ def viewers(file: str) -> list[NodeProcess]:
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:
-    """What launch_ros's Node is made of: the executable of a colcon workspace, or, where pip installed the package and
-    launch looks for its folder in vain, the module, run by the Python that runs the launch file."""
+    """Arguments for launch_ros's Node: the executable of a colcon workspace; or, if the package was installed by pip
+    so that launch does not find its folder, the module, run by the Python that runs the launch file."""
     found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
     if _in_workspace(process.executable):
         return found | {"package": PACKAGE, "executable": process.executable}
@@ -142,7 +142,7 @@ def _module(process: NodeProcess) -> list[str]:
 
 
 def command_line(process: NodeProcess) -> list[str]:
-    """How to start a process without launch: the same executable, module and parameters."""
+    """The command line that starts a process without launch: the same executable, module and parameters."""
     line = [sys.executable, *_module(process), "--ros-args", "-r", f"__node:={process.name}"]
     for key, value in process.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
@@ -151,7 +151,7 @@ def command_line(process: NodeProcess) -> list[str]:
 
 
 def environment_of_child() -> dict[str, str]:
-    """Environment of a process that is started from this one."""
+    """Environment of a process that is started by this one."""
     child = dict(os.environ)
     child.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if "VIRTUAL_ENV" in child or sys.prefix != sys.base_prefix:

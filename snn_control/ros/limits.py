@@ -1,12 +1,13 @@
-"""Commands are checked after their last rounding: limits and slew in the type of the message's field.
+"""Limits and slew of commands after their last rounding, to the type of the message's field.
 
-The guard bounds a command in float64. A field of whole numbers, or of float32, rounds it once more, and what was 3.5 or
-0.1 would leave as 4 or 0.10000000149. So the limits of each number are drawn in to what its field can say, once, and
-every number is rounded, clamped and held to its slew in that order, against the number that was published before it.
+The guard limits a command in float64. A field of integers, or of float32, rounds it again, so that 3.5 or 0.1 would be
+published as 4 or 0.10000000149. Therefore the limits of each number are reduced once to values that its field can
+represent, and every number is rounded, clamped and limited in its slew in that order, relative to the number that was
+published before.
 
-A field of whole numbers moves by whole steps: by at most floor(slew) a tick or, where that is none, by one after the
-1 / slew ticks that it takes; float32 does the same where two of its numbers are further apart than the slew. float64
-is published as the guard gives it.
+An integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew
+ticks; float32 does the same where adjacent numbers are further apart than the slew. float64 is published as the guard
+gives it.
 """
 
 from __future__ import annotations
@@ -24,30 +25,30 @@ from .kinds import FLOAT32, FLOAT64, KINDS, nearest_whole, put_number
 
 __all__ = ["BOUNDS", "ROW", "fit_bounds", "put_row", "rows_of"]
 
-# Words of a row, which is one number of a message:
+# Words of a row, for one number of a message:
 PLACE, KIND, COMMAND = 0, 1, 2  # address in the message, type, address of the command
-LOW, HIGH, STEP = 3, 4, 5  # float64, what the type can say; STEP is the largest change in a tick
+LOW, HIGH, STEP = 3, 4, 5  # float64, values of the type; STEP is the largest change in a tick
 WAIT = 6  # ticks from one change to the next; 0: the number is published without bounds
-LAST, WAITED = 7, 8  # float64 published before, and ticks since it changed
-FREE = 9  # address of a word that is not 0 on the way to the safe value, when no slew holds; 0: it always holds
+LAST, WAITED = 7, 8  # float64 published last, and ticks since it changed
+FREE = 9  # address of a word that is not 0 on the way to the safe value, when the slew is not limited; 0: it always is
 ROW = 10
 
-ROUNDING = 1e-9  # of slew x period, which is 2.9999999999999996 where 3 was meant
+ROUNDING = 1e-9  # relative, for slew x period = 2.9999999999999996 in place of 3
 
 
-#: bounds of one number in the type of its field; ramp: its slew holds for the way to the safe value too
+#: bounds of one number in the type of its field; ramp: the slew is limited on the way to the safe value, too
 BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8"), ("wait", "i8"), ("ramp", "?")])
 
 
 def _inside32(value: float, towards: float) -> float:
-    """The float32 nearest to ``value`` that does not lie beyond it, seen from ``towards``."""
+    """The float32 nearest to ``value`` on the side of ``towards``."""
     near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
     beyond = float(near) > value if towards < value else float(near) < value
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
 
 
 def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
-    """The smallest and the largest number of a field of ``kind`` within [low, high]; low > high where there is none."""
+    """The smallest and the largest number of a field of ``kind`` within [low, high]; low > high if there is none."""
     if kind == FLOAT64:
         return low, high
     if kind == FLOAT32:
@@ -59,7 +60,7 @@ def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
 def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
     """(n,) BOUNDS of the numbers of ``output`` in a field of ``kind``.
 
-    Raises DescriptionError where the field cannot honour them.
+    Raises DescriptionError if the field cannot keep them.
 
     period : of the ticks, each of which publishes [s]
     """
@@ -93,7 +94,7 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
 def rows_of(places: Sequence[int], kind: int, command: int, bounds: np.ndarray | None, faulted: int) -> np.ndarray:
     """Rows (n, ROW) int64 of one output: ``places`` are addresses of its numbers, ``command`` is that of float64[n].
 
-    faulted : address of the guard's word that says that the command is the safe one
+    faulted : address of the guard's word that is set while the command is the safe one
     """
     rows = np.zeros((len(places), ROW), np.int64)
     rows[:, PLACE], rows[:, KIND] = places, kind
@@ -109,7 +110,7 @@ def rows_of(places: Sequence[int], kind: int, command: int, bounds: np.ndarray |
 
 @register_jitable
 def _rounded(value, kind):
-    """``value`` as a field of ``kind`` says it."""
+    """``value`` rounded to a field of ``kind``."""
     if kind == FLOAT64:
         return value
     return np.float64(np.float32(value)) if kind == FLOAT32 else nearest_whole(value)
@@ -117,7 +118,7 @@ def _rounded(value, kind):
 
 @register_jitable
 def _next(value, towards, kind):
-    """The number next to ``value`` that a float32, or a whole number beyond 2^53, can say."""
+    """The number next to ``value`` in float32, or among integers beyond 2^53."""
     if kind == FLOAT32:
         return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
     return np.nextafter(value, towards)
@@ -127,13 +128,13 @@ def _next(value, towards, kind):
 def put_row(row, final):
     """Publish one number: write it into the message, within its bounds; ``row`` is an address.
 
-    final : of the final safe command, which must be so at once
+    final : the number belongs to the final safe command, for which the slew is not limited
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)
     if wait > 0:
         low, high = load_f64(row + 8 * LOW), load_f64(row + 8 * HIGH)
         value = _rounded(value, kind)
-        value = value if value >= low else low  # a NaN, which the guard lets through never, would be the low end
+        value = value if value >= low else low  # NaN, which the guard never passes, would become the low end
         value = value if value <= high else high
         step, last, free = load_f64(row + 8 * STEP), load_f64(row + 8 * LAST), load_i64(row + 8 * FREE)
         if step < np.inf and value != last and not final and (free == 0 or load_i64(free) == 0):
@@ -145,7 +146,7 @@ def put_row(row, final):
                 if abs(value - last) > step:
                     value = _next(value, last, kind)
                 if value == last and abs(_next(last, wanted, kind) - last) <= step * waited:
-                    value = _next(last, wanted, kind)  # the slew of a tick is less than the type can say
+                    value = _next(last, wanted, kind)  # the slew of a tick is less than the spacing of numbers
         store_i64(row + 8 * WAITED, load_i64(row + 8 * WAITED) + 1 if value == last else 1)
         store_f64(row + 8 * LAST, value)
     put_number(load_i64(row + 8 * PLACE), kind, value)

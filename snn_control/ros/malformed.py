@@ -12,7 +12,7 @@ from .pick import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
 
 __all__ = ["ABOUT", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "explain"]
 
-FEW = -10  # fewer numbers than the input takes, beside what the readers of messages return
+FEW = -10  # fewer numbers than the input takes; the other codes come from the readers of messages
 
 #: code -> its word in a counter
 REASONS = {
@@ -20,7 +20,7 @@ REASONS = {
     BAD_LAYOUT: "layout", NO_NAME: "no_name", REPEATED: "repeated_name", UNEVEN: "uneven", NO_BEAM: "no_beam",
 }  # fmt: skip
 
-# Words: the newest code and two numbers about it; then how often each code, 0 first, came
+# Words: the newest code and two numbers about it; then a counter for each code, starting with 0
 CODE, ABOUT, COUNTS = 0, 1, 3
 REASON_WORDS = COUNTS + 1 - min(REASONS)
 
@@ -28,8 +28,8 @@ REASON_WORDS = COUNTS + 1 - min(REASONS)
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
     """Description of what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
 
-    about : the two numbers that were noted with the code
-    field, named : the path that was read in it, and its part that picks by name
+    about : the two numbers that were stored with the code
+    field, named : the path that was read in it, and its part that selects by name
     size : how many numbers the input takes; 0: not known
     """
     a, b = about

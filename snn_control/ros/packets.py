@@ -1,13 +1,13 @@
-"""EventPackets between DDS and the io block: taken as bytes, decoded where they lie, by the loop's thread.
+"""EventPackets between DDS and the io block: taken as bytes, decoded in place, by the loop's thread.
 
-The header is read by `snn_control.events.packets.parse_packet` on the receive buffer, the events by the
-`PacketReceiver` out of the same buffer: no Python and no copy. A packet that is not used up in its tick (its events are
-not due yet, or the budget of time was spent) keeps the buffer; the next one is taken only when it is free, and waits in
-the subscription's queue until then. One buffer is enough: a packet is never set aside for another.
+`snn_control.events.packets.parse_packet` reads the header in the receive buffer, and `PacketReceiver` the events in the
+same buffer: no Python and no copy. A packet that is not finished in its tick (its events are not due yet, or the time
+budget was spent) keeps the buffer; the next one is taken only when the buffer is free, and waits in the subscription's
+queue until then. One buffer is enough, because packets are processed in order.
 
 For the pace, a packet's arrival is the time at which the middleware received it, however long it waited in the queue:
-pace "sensor" would never catch up with a sensor whose clock runs fast if waiting counted as delay on the way. Its age
-counts from when it was published, as that of any message (`port_base`).
+if waiting counted as transport delay, pace "sensor" would never catch up with a sensor whose clock runs fast. Its age
+counts from the time of publication, as for any message (`port_base`).
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from .port_base import Input, check_type
 __all__ = ["PacketInput", "take_packets"]
 
 RECEIVER = base.OWN  # word of the context
-TIMESPEC = header.PACKET_WORDS  # two words of the scratch, behind those of the header
-LONGEST_WAIT = 1_000_000_000  # ns: no packet waits so long; what says so was taken while the clock was set
+TIMESPEC = header.PACKET_WORDS  # two words of the scratch, after those of the header
+LONGEST_WAIT = 1_000_000_000  # ns: longest plausible wait; a longer one means that the clock was set
 
 
 @register_jitable
 def _arrival(c, now_ns):
-    """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` where nobody knows."""
+    """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if that is not known."""
     timespec = c[base.SCRATCH] + 8 * TIMESPEC
     waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
 
 
 def take_packets(context, now_ns, mode):
-    """``take`` of a `PacketInput`: the events that are due, of as many packets as it takes."""
+    """``take`` of a `PacketInput`: the events that are due, from as many packets as it takes."""
     c = i64(context, base.WORDS)
     receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
     begin_tick(receiver, now_ns, mode)
@@ -69,16 +69,16 @@ def take_packets(context, now_ns, mode):
 
 
 class PacketInput(Input):
-    """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are the same), into a stream slot.
+    """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are equal), into a stream slot.
 
     Parameters
     ----------
     subscription, max_bytes, name : as in `NumericInput`
-    receiver : of the input, with its slot
+    receiver : the receiver of the input, with its slot
     size : (width, height) of the input, for reports; None: not known
 
     A packet without events makes the input fresh: nothing moved. Counters: those of `NumericInput` and of
-    `PacketReceiver`; once a packet was used up, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
+    `PacketReceiver`; once a packet was finished, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
     """
 
     _counts: Mapping[str, int] = {k: v for k, v in Input._counts.items() if k != "empty"}
@@ -112,7 +112,7 @@ class PacketInput(Input):
         self._block[RECEIVER] = receiver.context
 
     def clear(self) -> None:
-        """Forget the decoder, the clocks and a packet in hand, and what was counted of them. Not while a loop runs."""
+        """Reset the decoder, the clocks, the current packet and their counters. Not while a loop runs."""
         super().clear()
         self._receiver.clear()
 

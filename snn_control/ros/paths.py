@@ -1,10 +1,10 @@
-"""A path to numbers in a message, as written: names joined by dots, and which elements of a sequence.
+"""A path to numbers in a message, as text: names joined by dots, with selections of elements of sequences.
 
 | form | elements |
 |---|---|
 | ``[2]``, ``[-1]`` | one, counted from the start or from the end |
-| ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice, with Python's rules; but each one named must be there |
-| ``[name=pan,tilt]`` | those that the message's own field ``name`` calls so, in the order written |
+| ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice, with Python's rules; but all its elements must exist |
+| ``[name=pan,tilt]`` | those with these names in the message's field ``name``, in the given order |
 | ``[angle=-1.57:1.57]`` | the beams of a scan within these angles [rad], from the first to the second |
 """
 
@@ -22,14 +22,14 @@ _PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\[\]]*)\])?")
 _INDEX = re.compile(r"-?\d+")
 _SLICE = re.compile(r"(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*(-?\d*))?")
 _KEYED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
-_LONGEST = 2**31 - 1  # a longer slice could not stand in any message
+_LONGEST = 2**31 - 1  # a longer slice could not fit into any message
 _FAR = 2**33
 MOST_NAMES = 64
 
 
 @dataclass(frozen=True)
 class Elements:
-    """``[start:stop:step]``; None where nothing stands."""
+    """``[start:stop:step]``; None for parts that are not given."""
 
     start: int | None = None
     stop: int | None = None
@@ -37,14 +37,14 @@ class Elements:
 
     @property
     def count(self) -> int:
-        """How many elements it names in a long message; -1 where only the message can tell."""
+        """Number of elements in a sufficiently long message; -1 if it depends on the message."""
         few, more = (len(range(n)[self.start : self.stop : self.step]) for n in (_FAR, _FAR + abs(self.step)))
         return few if few == more else -1
 
 
 @dataclass(frozen=True)
 class Named:
-    """``[key=one,other]``: by the names that the message's field ``key`` gives its elements."""
+    """``[key=one,other]``: elements by the names that the message's field ``key`` gives them."""
 
     key: str
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """``[angle=low:high]`` of a scan [rad]: as many as the message has there."""
+    """``[angle=low:high]`` of a scan [rad]; the number of beams depends on the message."""
 
     low: float
     high: float
@@ -65,7 +65,7 @@ class Angles:
 
 @dataclass(frozen=True)
 class Segment:
-    """One part of a path: a field's name and, where it has one, which elements of it."""
+    """One part of a path: a field's name and, if given, a selection of its elements."""
 
     name: str
     pick: Elements | Named | Angles | None = None
@@ -113,7 +113,7 @@ def _angles(field: str, text: str) -> Angles:
 
 
 def parse_path(field: str) -> tuple[Segment, ...]:
-    """``a.b[2].c[1:3]`` as segments. Raises DescriptionError."""
+    """Parse ``a.b[2].c[1:3]`` into segments. Raises DescriptionError."""
     if not isinstance(field, str) or not field.strip():
         raise DescriptionError("field", field, "must be a path to a number", "for example angular_velocity.z")
     segments = []

@@ -1,7 +1,7 @@
-"""Which elements of a sequence a path names, found by compiled code: a slice, names, or angles of a scan.
+"""The elements of a sequence that a path selects, found by compiled code: a slice, names, or angles of a scan.
 
 Names are compared as bytes. A robot sends the same names in the same order each time: the bytes of the whole list are
-kept and, while they come again, what was found in them holds.
+stored, and as long as they do not change, the indices found in them are reused.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ __all__ = [
     "UNEVEN", "all_named", "beams_of", "choose", "chosen", "detail", "find_names", "place_of", "slice_of", "which",
 ]  # fmt: skip
 
-#: what `walk` returns instead of a number of values, beside those of `events.cdr`; -5 is of clouds, see `malformed`
+#: returned by `walk` in place of a number of values, besides those of `events.cdr`; -5 is for clouds, see `malformed`
 EXTRA, NO_NAME, REPEATED, UNEVEN, NO_BEAM = -4, -6, -7, -8, -9
 
-# A record, which says what to pick. Words: SLICE, start, stop, step (NONE: not given); or NAMED (of the message's list
-# of names) or OWN (each element has its name), how many, numbers of each, then for each name its bytes, the closing NUL
-# included, and where they stand in the program [bytes]; or ANGLES, low, high (float64)
+# A record, which describes a selection. Words: SLICE, start, stop, step (NONE: not given); or NAMED (from the message's
+# list of names) or OWN (each element has its name), how many, numbers of each, then for each name its bytes, the
+# closing NUL included, and its offset in the program [bytes]; or ANGLES, low, high (float64)
 SLICE, NAMED, OWN, ANGLES = range(4)
 NONE = 1 << 62
 KEY_WORDS = 3  # of a record with names, before the names
 
-# Scratch memory of `walk`, in words: 0 the stamp, 1 a byte-swapped number and, at last, the end; registers; then
+# Scratch memory of `walk`, in words: 0 the stamp, 1 a byte-swapped number and finally the end; registers; then
 REGISTERS = 96
-DETAIL = 2 + REGISTERS  # two words about what was wrong
-ANGLE = DETAIL + 2  # float64: a scan's first angle, and from one beam to the next
-BLOCK_LENGTH = ANGLE + 2  # 2 x bytes of the list of names that was kept, + 1 of a big-endian message; 0: none is
+DETAIL = 2 + REGISTERS  # two words on what was wrong
+ANGLE = DETAIL + 2  # float64: a scan's first angle, and the increment from one beam to the next
+BLOCK_LENGTH = ANGLE + 2  # 2 x bytes of the stored list of names, + 1 for a big-endian message; 0: none is stored
 COUNT_OF_NAMES = BLOCK_LENGTH + 1  # in the newest list
-INDEX = COUNT_OF_NAMES + 1  # of each wanted name in it
+INDEX = COUNT_OF_NAMES + 1  # index of each wanted name in the list
 BLOCK = INDEX + MOST_NAMES
 BLOCK_WORDS = 512
 SCRATCH_WORDS = BLOCK + BLOCK_WORDS
 
-# Registers of a loop, from its own on: elements left, index, next one named or number of its name, how many are left to
-# name, values before the loop, where an element begins
+# Registers of a loop, from its own on: elements left, index, next selected one or number of its name, how many are left
+# to select, values before the loop, start of an element
 LEFT, ELEMENT, NAMED_NEXT, NAMED_LEFT, BEFORE, BEGIN, LOOP_REGISTERS = range(7)
 
 TURN = 2 * math.pi
@@ -58,7 +58,7 @@ def detail(scratch, a, b):
 
 @register_jitable
 def slice_of(n, start, stop, step):
-    """First index and number of elements that ``[start:stop:step]`` names among ``n``; 0 where one is not there."""
+    """First index and number of elements of ``[start:stop:step]`` among ``n``; 0 if one of them does not exist."""
     if step > 0:
         first, end = 0 if start == NONE else start, n if stop == NONE else stop
     else:
@@ -102,7 +102,7 @@ def which(program, record, address, length):
 
 @register_jitable
 def find_names(program, record, base, o, end, big, scratch):
-    """Find each wanted name in the list at ``base + o`` -> the offset behind the list, or negative."""
+    """Find each wanted name in the list at ``base + o`` -> the offset after the list, or negative."""
     block, known = scratch + 8 * BLOCK, load_i64(scratch + 8 * BLOCK_LENGTH)
     length, order = known >> 1, 1 if big else 0
     if length > 0 and known & 1 == order and length <= end - o and _same(block, base + o, length):
@@ -149,17 +149,18 @@ def _whole(value, low, high):
 
 @register_jitable
 def beams_of(record, n, scratch, turn):
-    """The ``turn``-th run of beams, of ``n``, within the angles of a record -> first, number, direction, more turns?
+    """The ``turn``-th run of beams, among ``n``, within the angles of a record -> first, number, direction, more turns?
 
-    A beam is within if its angle is after any number of whole turns. Beams come by their angle from low to high,
-    whichever way the scan goes, so that a sector across the ends of a scan is one: from the end, then from the start.
+    A beam is within if its angle is after adding any number of whole turns. Beams are ordered by angle from low to
+    high, whichever way the scan goes, so that a sector across the ends of a scan is contiguous: beams from the end,
+    then from the start.
     """
     start, step = load_f64(scratch + 8 * ANGLE), load_f64(scratch + 8 * (ANGLE + 1))
     low, high = load_f64(record + 8), load_f64(record + 16)
     if not (abs(start) <= 1000.0 and 0.0 < abs(step) <= TURN):
         return 0, 0, 1, False
     direction = 1 if step > 0.0 else -1
-    if direction < 0:  # from the other end
+    if direction < 0:  # starting at the other end
         start, step = start + (n - 1) * step, -step
     lowest = np.ceil((low - start - (n - 1) * step) / TURN - TOLERANCE)
     shift = lowest + turn
@@ -200,7 +201,7 @@ def choose(record, r, filled, capacity, scratch):
 
 @register_jitable
 def chosen(record, r, scratch):
-    """Whether the loop's next element is named: 1 or 0, or negative."""
+    """Whether the loop's next element is selected: 1 or 0, or negative."""
     i, how = load_i64(r + 8 * ELEMENT) + 1, load_i64(record)
     store_i64(r + 8 * ELEMENT, i)
     if how == SLICE:
@@ -227,13 +228,13 @@ def chosen(record, r, scratch):
 
 @register_jitable
 def place_of(record, r):
-    """Number of the first value of the loop's element, which is named."""
+    """Index of the first value of the loop's element, which is selected."""
     return load_i64(r + 8 * BEFORE) + load_i64(r + 8 * NAMED_NEXT) * load_i64(record + 16)
 
 
 @register_jitable
 def all_named(record, scratch):
-    """Whether each name was found: 0, or negative."""
+    """Check that each name was found: 0, or negative."""
     for k in range(load_i64(record + 8)):
         if load_i64(scratch + 8 * (INDEX + k)) < 0:
             detail(scratch, k, 0)

@@ -4,17 +4,17 @@ The objects make a port's context (`realtime.port`), keep all its memory alive a
 
 Age of a message
 ----------------
-An age counts from when the world knew, not from when the loop looked. By the rule of an input:
+An age counts from the time at which the data was available, not from when the loop read it. By the rule of an input:
 
-arrival : the time since the message was published, as far as it is known. The middleware says when that was by the
-    publisher's clock. Of a publisher on this machine that is our clock, and the difference is the age. Of any other
-    it counts by how much a message came later than the quickest of the last 10 to 20 s, so that clocks need not
-    agree; the first message of a publisher may be as old as the time for which nobody looked. So what waited while the
-    process was paused is old. Stamps in the message do not matter.
-stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp of the future, by no more than FUTURE_NS, is
-    of now; one further ahead, and a stamp of zero (there is none), are not believed: such a message is counted and
-    ignored, and so is one with an older stamp than the one that is held, unless that has come to lie in the future:
-    the clocks were set back.
+arrival : the time since the message was published, as far as it is known. The middleware reports that time by the
+    publisher's clock. For a publisher on this machine that is our clock, and the difference is the age. For any other
+    the age is the message's delay relative to the fastest message of the last 10 to 20 s, so that clocks need not
+    agree; the first message of a publisher may be as old as the time since the loop last read. So messages that waited
+    while the process was paused are old. Stamps in the message are ignored.
+stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp in the future, by no more than FUTURE_NS,
+    counts as now; one further ahead, and a stamp of zero (none), are not trusted: such a message is counted and
+    ignored, and so is one with an older stamp than the current one, unless the current one is now in the future
+    because the clocks were set back.
 older : the larger of both; without a stamp the first alone.
 Only mode realtime has a clock: in the others the loop counts the ages itself.
 
@@ -45,10 +45,10 @@ __all__ = [
     "check_type", "known_since", "next_message", "refuse", "send",
 ]  # fmt: skip
 
-#: messages that one call of ``take`` looks at, at most: what is left waits for the next tick
+#: largest number of messages in one call of ``take``: the rest waits for the next tick
 MOST_MESSAGES = 64
 
-# Words of a context. All ports:
+# Words of a context. For all ports:
 RESET_ERROR = 0  # address of rcutils_reset_error
 CALL = 1  # address of rcl_take_serialized_message or rcl_publish_serialized_message
 HANDLE = 2  # rcl_subscription_t * or rcl_publisher_t *
@@ -57,40 +57,40 @@ SCRATCH = 4
 ERRORS, LAST_ERROR = 5, 6
 # Outputs:
 PUBLISHED = 7
-OWN_OF_OUTPUT = 8  # from here on, words of the kind of output
+OWN_OF_OUTPUT = 8  # from here on, words that depend on the kind of output
 # Inputs:
-REASONS = 7  # address of what `malformed` counts
+REASONS = 7  # address of the counters of `malformed`
 INFO = 8
 SLOT = 9
 LONGEST = 10  # longer messages are ignored [bytes]
 TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
-WIDTH, HEIGHT = 15, 16  # of the sensor, as the newest message of events says; 0: it does not
-RULE, HOST = 17, 18  # of ages; what a publisher of this machine has in the first half of word GID, -1: unknown
-LOOKED, GAP, WATCHED = 19, 20, 21  # when it was last looked for messages, how long before that [ns], in all
-SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; how often that was another one
-LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # least delay [ns] in this window and the last; when this began
+WIDTH, HEIGHT = 15, 16  # of the sensor, from the newest message of events; 0: not stated
+RULE, HOST = 17, 18  # rule of ages; first half of word GID for a publisher of this machine, -1: unknown
+LOOKED, GAP, WATCHED = 19, 20, 21  # time of the last read, time between the last two [ns], total time watched
+SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; number of changes of the publisher
+LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # smallest delay [ns] in this window and the last; start of this one
 UNSTAMPED, FUTURE, BACKWARDS = 28, 29, 30
 TIMESPEC = 31  # two words
-OWN = 33  # from here on, words of the kind of input
+OWN = 33  # from here on, words that depend on the kind of input
 WORDS = 48
 
-# Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 where the middleware does not say; two sequence
+# Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 if the middleware does not provide them; two sequence
 # numbers and a pointer, then the publisher's id, two words
 PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 
-NOTHING = np.int64(-1)  # what `next_message` returns instead of a length
-NOT_BELIEVED = np.int64(-1)  # what `known_since` returns instead of a time
+NOTHING = np.int64(-1)  # returned by `next_message` in place of a length
+NOT_BELIEVED = np.int64(-1)  # returned by `known_since` in place of a time
 
 BY_ARRIVAL, BY_STAMP, OLDER = range(3)
 AGES = {"arrival": BY_ARRIVAL, "stamp": BY_STAMP, "older": OLDER}
-FUTURE_NS = 100_000_000  # two clocks that are kept in step by NTP differ by less
+FUTURE_NS = 100_000_000  # clocks synchronised by NTP differ by less
 WINDOW_NS = 10_000_000_000
-CONTINUOUS_NS = 100_000_000  # a longer time without a look does not count as watching
+CONTINUOUS_NS = 100_000_000  # a longer time without a read does not count as watching
 
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Begin to take into an input: remember for how long nobody looked; the count of messages to stop at."""
+    """Start to take messages: store the time since the last read; returns the count of messages at which to stop."""
     c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
     c[LOOKED] = now_ns
     c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
@@ -99,9 +99,9 @@ def begin_take(c, now_ns, mode):
 
 @register_jitable
 def next_message(c, end):
-    """Take the next message -> its address and length; length NOTHING if there is none, or ``end`` have been taken.
+    """Take the next message -> its address and length; length NOTHING if there is none, or if ``end`` have been taken.
 
-    Messages longer than LONGEST are counted and left out.
+    Messages longer than LONGEST are counted and ignored.
     """
     while c[TAKEN] < end:
         code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
@@ -116,7 +116,7 @@ def next_message(c, end):
         if info[GID] != c[SENDER] or info[GID + 1] != c[SENDER + 1]:
             c[SENDER], c[SENDER + 1], c[SINCE] = info[GID], info[GID + 1], 0
             c[SWITCHES] += 1
-        message = i64(c[MESSAGE], 2)  # rcl may move the buffer with each
+        message = i64(c[MESSAGE], 2)  # rcl may move the buffer with each message
         if message[1] <= c[LONGEST]:
             return message[0], message[1]
         c[OVERSIZED] += 1
@@ -125,7 +125,7 @@ def next_message(c, end):
 
 @register_jitable
 def _waited(c, now_real):
-    """How long ago the message that was just taken was published [ns]."""
+    """Time since the message that was just taken was published [ns]."""
     info = i64(c[INFO], GID + 1)
     if info[PUBLISHED_AT] <= 0:
         return c[GAP]
@@ -143,7 +143,7 @@ def _waited(c, now_real):
 
 @register_jitable
 def known_since(context, slot, stamp, now_ns, mode):
-    """Time since when the message that was just taken was known [ns, CLOCK_MONOTONIC]; else NOT_BELIEVED, and counted.
+    """When the message that was just taken became available [ns, CLOCK_MONOTONIC]; otherwise NOT_BELIEVED, and counted.
 
     slot : header of the input; stamp : of the message [ns], -1 or 0 none; now_ns, mode : of the loop
     """
@@ -171,7 +171,7 @@ def known_since(context, slot, stamp, now_ns, mode):
 
 @register_jitable
 def refuse(c, code, a, b):
-    """Count a malformed message, by the code of its reason and two numbers about it."""
+    """Count a malformed message, with the code of its reason and two numbers about it."""
     c[MALFORMED] += 1
     words = i64(c[REASONS], REASON_WORDS)
     words[CODE], words[ABOUT], words[ABOUT + 1] = code, a, b
@@ -180,7 +180,7 @@ def refuse(c, code, a, b):
 
 @register_jitable
 def send(c):
-    """Publish an output's message as it stands -> 0 or rcl's error code."""
+    """Publish an output's message in its present form -> 0 or rcl's error code."""
     code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
     if code == 0:
         c[PUBLISHED] += 1
@@ -192,7 +192,7 @@ def send(c):
 
 
 class Port(CompiledPort):
-    """What inputs and outputs share: a subscription or publisher of rcl."""
+    """Common base of inputs and outputs: a subscription or publisher of rcl."""
 
     _counts: Mapping[str, int] = {}
 
@@ -214,7 +214,7 @@ class Port(CompiledPort):
         return {name: int(self._block[word]) for name, word in self._counts.items()}
 
     def matched(self) -> int:
-        """How many of the other side are matched now. A reader that died stays matched for a while."""
+        """Number of matched ends of the other side. A reader that died stays matched for a while."""
         return count_matched(self._entity)
 
     def __enter__(self) -> None:
@@ -226,10 +226,10 @@ class Port(CompiledPort):
 
 
 class Input(Port):
-    """A port that takes. ``problems``: counters that are worth a word in a report -> what they count."""
+    """An input port. ``problems``: counters that a report mentions -> what they count."""
 
-    _size: Sequence[int] | None = None  # of an events input
-    limit_ns = 0  # of the age of what a command stands on; 0: none
+    _size: Sequence[int] | None = None  # for an events input
+    limit_ns = 0  # of the age of data that commands depend on; 0: none
     problems: Mapping[str, str] = {
         "malformed": "malformed messages",
         "oversized": "oversized messages",
@@ -270,30 +270,30 @@ class Input(Port):
     def judge_ages(self, rule: str, host: int = -1) -> None:
         """Set the rule of `AGES` by which a message's age is counted.
 
-        host : the first four bytes of the ids of this machine's publishers, little-endian; -1: they do not tell
+        host : the first four bytes of the ids of this machine's publishers, little-endian; -1: not known
         """
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
-        """Forget what it remembers of earlier messages. Not while a loop runs."""
+        """Forget earlier messages. Not while a loop runs."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
-        """Counts since the port was made, see the class, and ``malformed.REASON`` for each that came."""
+        """Counts since the port was made, see the class, and ``malformed.REASON`` for each reason that occurred."""
         reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in malformed.REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
     def why_malformed(self) -> str:
-        """What was wrong with the newest malformed message, in words; "" where there was none."""
+        """What was wrong with the newest malformed message, in words; "" if there was none."""
         return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
     @property
     def frame(self) -> str:
-        """Size of an events input."""
+        """Size of an events input, in words."""
         return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
 
     def fault(self) -> str:
-        """What is wrong with the messages that come, so that nothing good can come of them; "" where nothing is."""
+        """A problem with the messages because of which no valid one can come; "" if there is none."""
         width, height = self._block[[WIDTH, HEIGHT]].tolist()
         if self._size is None or not width or not height or [width, height] == list(self._size):
             return ""
@@ -301,13 +301,13 @@ class Input(Port):
         return f"events come from a sensor of {width}x{height}, the input's size is {self.frame}: {fix}"
 
     def sender(self) -> tuple[bytes, int]:
-        """Id of the newest message's publisher, as the graph says it, and how often that was another than before."""
+        """Id of the newest message's publisher, as in the graph, and the number of changes of the publisher."""
         return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
-        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for those that wait already).
+        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for messages that already wait).
 
-        Until `detach` the semaphore must live, and rcl's handle is held.
+        Until `detach` the semaphore must exist, and rcl's handle is held.
         """
         from rclpy.impl.implementation_singleton import rclpy_implementation
 
@@ -320,7 +320,7 @@ class Input(Port):
         new_message_wakes(int(self._block[HANDLE]), address)
 
     def detach(self) -> None:
-        """End `attach_semaphore`. No fault without it."""
+        """Undo `attach_semaphore`; allowed without it."""
         if self._wakes:
             self._wakes = False
             new_message_wakes(int(self._block[HANDLE]), 0)
@@ -342,7 +342,7 @@ class Output(Port):
 
 
 def check_type(entity: Any, *wanted: str) -> None:
-    """Raise DescriptionError where a subscription or publisher is of none of the types."""
+    """Raise DescriptionError if a subscription or publisher has none of these types."""
     has = type_name(entity.msg_type)
     if has not in wanted:
         rule = f"the port of {entity.topic_name} needs {' or '.join(wanted)}"

@@ -1,4 +1,4 @@
-"""Ports of numbers, of events as PointCloud2, and of commands; see `port_base` for what they share."""
+"""Ports of numbers, of events as PointCloud2, and of commands; their common base is `port_base`."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from .wire import PathProgram
 
 __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "take_events", "take_numbers"]
 
-# Words of the context of a numeric input, of an input of events:
+# Words of the context of a numeric input, and of an events input:
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
-_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # numbers that a message may have; see `sectors`
-_BEAMS = OWN + 7  # three words: what `sectors` counts
+_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # number of values that a message may have; see `sectors`
+_BEAMS = OWN + 7  # three words: counters of `sectors`
 _T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
-# Of an output:
-_ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one a number; see `limits`
+# Words of the context of an output:
+_ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `limits`
 _STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
 
 
@@ -80,7 +80,8 @@ def take_numbers(context, now_ns, mode):
 
 @register_jitable
 def _read_events(c, address, length, count, room):
-    """Read a message's events behind the ``count`` that are there -> how many it has, or negative; stamp in scratch."""
+    """Read a message's events, after the ``count`` events in the slot -> number of events, or negative; stamp in
+    scratch."""
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
         return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
@@ -110,7 +111,7 @@ def take_events(context, now_ns, mode):
         known = base.known_since(context, slot, scratch[0], now_ns, mode)
         if known == base.NOT_BELIEVED:
             continue
-        if n == 0:  # a scene at rest: fresh all the same
+        if n == 0:  # a scene at rest is fresh, too
             c[base.EMPTY] += 1
         written = min(n, room)
         slot[COUNT] += written
@@ -130,7 +131,7 @@ def _write_numbers(c, final):
 
 
 def write_final_numbers(context):
-    """The command as it stands, which is the safe one, into the message of a `CommandOutput`."""
+    """Write the present command, which is the safe one, into the message of a `CommandOutput`."""
     _write_numbers(i64(context, base.WORDS), True)
 
 
@@ -141,14 +142,14 @@ def publish_command(context, stamp_ns, now_ns):
     c = i64(context, base.WORDS)
     _write_numbers(c, now_ns == FINAL)
     if c[_STAMP_AT] != 0:
-        stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # as ROS time is without a simulation
+        stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # the time in ROS without a simulation
         store_u32(c[_STAMP_AT], stamp // 1000000000)
         store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
     return base.send(c)
 
 
 def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
-    """Raise DescriptionError where a path names another number of numbers than the ``size`` of an input."""
+    """Raise DescriptionError if a path does not select as many numbers as the ``size`` of an input."""
     if program.size >= 0 and not (program.size >= size if reduce else program.size == size):
         rule = f"names {counted(program.size)}, the input takes {size}"
         fix = "change size or field" if program.size < size or reduce else "change size or field, or `reduce` them"
@@ -164,14 +165,14 @@ class NumericInput(Input):
     program : the field; see `wire.compile_path`
     slot : address of the io slot's header
     data_address : address of float64[size]
-    size : how many numbers a message must have there. None at all means "nothing is due"; any other number is malformed
-    reduce : of `REDUCTIONS`; with one, a message may have more numbers, which become ``size`` sectors
+    size : how many numbers a message must have there. An empty sequence means "nothing is due"; other counts are errors
+    reduce : one of `REDUCTIONS`: a message may then have more numbers, which become ``size`` sectors
     rules : of the sectors, see `sectors.rules_of`
     max_bytes : longer messages are ignored; memory for one of this length is reserved
     name : for reports; the topic by default
 
     Counters: taken (all messages), malformed (each of `malformed.REASONS` too), oversized, empty (nothing was due),
-    errors of rcl and last_error; with ``reduce`` numbers, and how many of them were replaced, and failed, by its rules.
+    errors of rcl and last_error; with ``reduce`` also numbers, replaced and failed, see `sectors`.
     """
 
     problems: Mapping[str, str] = {**Input.problems, "empty": "empty messages"}
@@ -221,8 +222,8 @@ class EventsInput(Input):
     ----------
     subscription, slot, max_bytes, name : as in `NumericInput`
     columns : addresses of t, x, y and p of the slot, ``capacity`` each
-    capacity : most events a tick; those after it are dropped and counted
-    size : (width, height) of the input, for reports on the sensor's, which EventArrays tell
+    capacity : most events in a tick; further ones are dropped and counted
+    size : (width, height) of the input, to be compared with the sensor's, which EventArrays state
 
     A message without events makes the input fresh: nothing moved. Counters: those of `NumericInput`, and dropped
     (events).
@@ -260,13 +261,13 @@ class CommandOutput(Output):
     message_class : its type
     fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
         narrowed to their type (integers rounded and saturated)
-    bounds : for each output those of its numbers, see `limits.fit_bounds`, or None; without any, what fits the type is
+    bounds : for each output those of its numbers, see `limits.fit_bounds`, or None: only the type limits what is
         published
-    faulted : address of the guard's word that says that the command is the safe one
-    values : what else the message says, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
+    faulted : address of the guard's word that is set while the command is the safe one
+    values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     name : for reports; the topic by default
 
-    Its header.stamp is the stamp that the loop gives or, if that is 0 or -1, the time.
+    Its header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
     """
 
     def __init__(
@@ -295,7 +296,8 @@ class CommandOutput(Output):
         self._stamp = template.stamp
 
     def final_message(self) -> tuple[bytes, int]:
-        """The final safe command, while the commands are the safe values; where its stamp stands, -1: nowhere.
+        """The final safe command, if called while the commands are the safe values; and the offset of its stamp, -1:
+        none.
 
         Not while a loop runs.
         """

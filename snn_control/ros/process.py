@@ -1,9 +1,8 @@
-"""Process of a node: how rclpy starts, how signals end it, its parameters, and the loop that spins.
+"""Process of a node: start of rclpy, end by signals, parameters, and the loop that spins.
 
-The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority
-below that of the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine
-does not delay messages on their way (docs/architecture.md). The main thread, which compiles, answers services
-and reports, stays at ordinary priority.
+The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority below that of
+the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine does not delay messages
+(docs/architecture.md). The main thread, which compiles, answers services and reports, stays at ordinary priority.
 """
 
 from __future__ import annotations
@@ -41,15 +40,15 @@ __all__ = [
 
 DDS_PRIORITY = 60  # at most
 SAVES_WITHIN = 600.0  # s
-STARTS_WITHIN = 0.5  # s: how long a node that commands nothing yet may take to end in order
+STARTS_WITHIN = 0.5  # s: time for an orderly end of a node that has not commanded anything yet
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
 class Stop(Watchdog):
-    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes end in order, the final safe command included.
+    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes then shut down in order, with the final safe command.
 
-    A running loop sees the signal by itself, through `halt`, whatever the interpreter does meanwhile.
-    Signals that come when it is set come too late.
+    A running loop reads the signal through `halt`, whatever the interpreter does meanwhile. Further signals are
+    ignored.
 
     priority : of the thread that watches, SCHED_FIFO; 0: ordinary
     """
@@ -62,45 +61,46 @@ class Stop(Watchdog):
         return self.halted
 
     def begins(self) -> None:
-        """From now on something may be commanded, and an end in order matters. Before, a signal just ends the process,
-        in the middle of a compilation if need be."""
+        """Call before the first command: from now on an orderly end matters. Before that, a signal simply ends the
+        process, if necessary in the middle of a compilation."""
         self.allow(GRACE_S)
 
 
 class _Dds:
-    """SCHED_FIFO priority of this process's DDS threads: wanted, and granted last."""
+    """SCHED_FIFO priority of this process's DDS threads: requested, and last granted."""
 
     wanted, granted = DDS_PRIORITY, DDS_PRIORITY
 
 
 @contextmanager
 def dds_threads() -> Iterator[None]:
-    """A context: threads that begin in it, those of DDS, get SCHED_FIFO below the node's where that is granted.
+    """A context in which new threads, those of DDS, get SCHED_FIFO below the node's priority, if that is granted.
 
-    Only what makes them stands in it, the first node above all: a thread of another purpose would inherit it too.
+    Only code that creates DDS threads, above all the first node, should run in it: other new threads would inherit it
+    too.
     """
     with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
         yield
 
 
 def missing_rights(missing: Sequence[str]) -> tuple[str, ...]:
-    """Rights that were not granted: ``missing`` of the loop's thread, and those of the DDS threads."""
+    """Rights that were not granted: ``missing`` for the loop's thread, and those of the DDS threads."""
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
     return (*missing, f"SCHED_FIFO priority {_Dds.wanted} of the DDS threads: granted as the loop's is")
 
 
 def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
-    """The parameter ``priority`` in command-line arguments, of the node ``name``, before there is a node to ask.
+    """The parameter ``priority`` in command-line arguments for the node ``name``, before the node exists.
 
-    What cannot be read is left to the node to complain about.
+    A value that cannot be read is ignored here: the node reports it.
     """
     pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
     for option, value in pairs:
         if option in ("-r", "--remap") and value.startswith("__node:="):
             name = value.removeprefix("__node:=")
     found: Any = default
-    for option, value in pairs:  # the last one holds
+    for option, value in pairs:  # the last one is valid
         key, _, text = value.partition(":=")
         if option == "--params-file":
             found = [found, *_priorities_in(value, name)][-1]
@@ -119,9 +119,10 @@ def _priorities_in(file: str, name: str) -> list[Any]:
 
 
 def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority: int = DDS_PRIORITY + 1) -> Stop:
-    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments it cannot read.
+    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments that it cannot read.
 
-    The threads of DDS get a priority below the node's: that in the arguments for the node ``name``, else ``priority``.
+    The threads of DDS get a priority below the node's: that in the arguments for the node ``name``, otherwise
+    ``priority``.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, given_priority(given, name, priority) - 1))
@@ -135,7 +136,7 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
             raise DescriptionError("arguments", others, "are not known", "write --ros-args -p NAME:=VALUE; see --help")
         with dds_threads():
             rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # of rcl, which says it at length
+    except RuntimeError as error:  # a long message from rcl
         reason = " ".join(str(error).split()).partition(", at ")[0]
         raise DescriptionError("arguments", given, f"cannot be read: {reason}") from None
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -143,7 +144,7 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
 
 
 def io_node(node: Any) -> Any:
-    """A node ``<name>_io`` that is never spun, for what a loop takes from and publishes to.
+    """A node ``<name>_io`` that is never spun, for the subscriptions and publishers of a loop.
 
     It takes no command-line arguments: give it names from ``node.resolve_topic_name``, which remaps them once.
     """
@@ -163,7 +164,7 @@ class Parameter:
     """A read-only parameter of a node.
 
     low, high : range of a number; None: any
-    words : what a text may be; empty: anything
+    words : permitted texts; empty: any
     required : the rule that an empty value breaks; empty: it may be left out
     """
 
@@ -176,11 +177,11 @@ class Parameter:
 
 
 class ProcessNode(Node):
-    """Base of our nodes: each has a process of its own, and parameters that are set at the start.
+    """Base of our nodes: each runs in a process of its own, with parameters that are set at the start.
 
     NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
     PARAMETERS : by name; their values are attributes of ``given``
-    EXAMPLE : arguments behind ``--ros-args``, for --help
+    EXAMPLE : arguments after ``--ros-args``, for --help
     """
 
     NAME, PRIORITY, EXAMPLE = "", 0, ""
@@ -193,7 +194,7 @@ class ProcessNode(Node):
         values = {name: _declare(self, name, one) for name, one in self.PARAMETERS.items()}
         self.given: Any = SimpleNamespace(**values)
         known = sorted(self.get_parameters_by_prefix(""))
-        # rclpy is silent about a misspelt one; a file may hold parameters for several nodes, so this is no error
+        # rclpy ignores a misspelt one; a file may hold parameters for several nodes, so this is only a warning
         for name in getattr(self, "_parameter_overrides", {}):
             if name not in known and not name.startswith("qos_overrides."):
                 self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
@@ -202,12 +203,13 @@ class ProcessNode(Node):
                 raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
 
     def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
-        """A timer on CLOCK_MONOTONIC: one of ROS time would never fire where use_sim_time waits for a /clock."""
+        """A timer on CLOCK_MONOTONIC: with use_sim_time, a timer of ROS time would not fire without a /clock."""
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @contextmanager
     def saving(self, file: str | Path) -> Iterator[None]:
-        """A record is written within it, which may take long; where it cannot be, that is said and the node fails."""
+        """A context in which a record is written, which may take long; if that fails, it is reported and the node
+        fails."""
         self._stop.allow(SAVES_WITHIN)
         try:
             yield
@@ -217,7 +219,7 @@ class ProcessNode(Node):
         self._stop.allow(GRACE_S)
 
     def finish(self) -> None:
-        """End in order."""
+        """Shut down in order."""
 
 
 def help_of(node: type[ProcessNode]) -> str:
@@ -240,8 +242,8 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 def _declare(node: Node, name: str, one: Parameter) -> Any:
     """Declare a parameter; returns its value.
 
-    A whole number is taken for a floating-point parameter. Raises DescriptionError for any other type, for a value out
-    of the range, and for a word that is not known.
+    An integer is accepted for a floating-point parameter. Raises DescriptionError for any other type, for a value out
+    of the range, and for an unknown word.
     """
     given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
@@ -265,7 +267,7 @@ def _declare(node: Node, name: str, one: Parameter) -> Any:
 
 
 def check_record(path: str) -> None:
-    """Raise DescriptionError now if a record could not be written at the end."""
+    """Raise DescriptionError now if a record could not be written later."""
     if not path:
         return
     file = Path(path)
@@ -278,7 +280,7 @@ def check_record(path: str) -> None:
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, make a node, spin it until a signal or ``node.finished``; returns the exit code.
 
-    With --help among the arguments, that is printed instead.
+    With --help among the arguments, the help is printed instead.
     """
     if {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
         print(help_of(make), end="")

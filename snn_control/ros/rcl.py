@@ -1,8 +1,8 @@
-"""Parts of rcl that the real-time thread calls: addresses of functions and the structures that they take.
+"""Parts of rcl that the real-time thread calls: addresses of functions, and the structures that they use.
 
-rclpy creates the nodes, subscriptions and publishers; a port then calls rcl itself with their handles, so
-that no Python stands between a message and a command. The shared objects are found by name, since rclpy
-has loaded them already.
+rclpy creates the nodes, subscriptions and publishers; a port then calls rcl itself with their handles, so that no
+Python runs between a message and a command. The shared libraries are found by name, because rclpy has loaded them
+already.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = [
     "new_message_wakes",
 ]
 
-TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: nothing there
-INFO_BYTES = 256  # rmw_message_info_t differs between distributions; none needs more
+TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: no message
+INFO_BYTES = 256  # upper limit: rmw_message_info_t differs between distributions
 
 
 class Allocator(ctypes.Structure):
@@ -81,7 +81,7 @@ def _default_allocator() -> Allocator:
 class ReceiveBuffer:
     """A serialized message to take into: ``address`` of the structure; freed with the object.
 
-    The middleware enlarges the buffer for a message longer than ``capacity``, in the thread that takes.
+    For a message longer than ``capacity`` the middleware enlarges the buffer, in the thread that takes.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -111,7 +111,8 @@ class SendBuffer:
 
 
 def count_matched(entity: Any) -> int:
-    """How many publishers a subscription, or subscriptions a publisher, is matched with. No sign of life."""
+    """Number of publishers that a subscription, or subscriptions that a publisher, is matched with; no proof that
+    they live."""
     publisher = hasattr(entity, "publish")
     name = "rcl_publisher_get_subscription_count" if publisher else "rcl_subscription_get_publisher_count"
     function = getattr(_library("rcl"), name)

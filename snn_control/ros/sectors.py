@@ -1,9 +1,9 @@
-"""Many numbers of a message reduced to the few of an input: sector k of m has those from floor(k n / m) on.
+"""Reduction of many numbers of a message to an input's few: sector k of m has the numbers from floor(k n / m) on.
 
-So 360 and 720 beams give the same sectors; where m does not divide n, sectors differ by one number. A number that is
-not finite goes by the input's rule first, as in the tick (`kernels.encoders.finite`): "high" and "low" make it an end
-of the range, "hold" leaves it out, and "reject" makes the sector NaN. So is a sector in which nothing is left, and the
-tick's rule for it follows: what was held, or a rejected sample. Where nothing at all was measured, all sectors are NaN.
+So 360 and 720 beams give the same sectors; if m does not divide n, sectors differ by one number. A number that is not
+finite is first handled by the input's rule, as in the tick (`kernels.encoders.finite`): "high" and "low" make it an end
+of the range, "hold" leaves it out, and "reject" makes the sector NaN. A sector without any number is NaN too, and the
+tick then applies its rule: the held value, or a rejected sample. If nothing at all was measured, all sectors are NaN.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ..engine.memory import i64, load_f64, load_i64, store_f64
 
 __all__ = ["REDUCTIONS", "reduce_sectors", "reduced", "rules_of"]
 
-#: ``reduce`` of a topic, by number; 0: every number of the input has one of the message
+#: ``reduce`` of a topic, by number; 0: each number of the input is one of the message
 REDUCTIONS = ("", "min", "mean", "max")
 MIN, MEAN = 1, 2
 RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of its range are float64
 
 
 def rules_of(spec: ValueInput) -> np.ndarray:
-    """(size, RULE_WORDS) int64: how each sector takes what is not finite."""
+    """(size, RULE_WORDS) int64: how each sector treats numbers that are not finite."""
     rules = np.zeros((spec.size, RULE_WORDS), np.int64)
     rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
     ends: Any = rules.view(np.float64)
@@ -38,7 +38,8 @@ def rules_of(spec: ValueInput) -> np.ndarray:
 
 @register_jitable
 def _sector(first, n, how, rule):
-    """One number of the ``n`` at address ``first``, and how many of them the rule at ``rule`` replaced and failed."""
+    """The result for the ``n`` numbers at address ``first``, and how many of them the rule at ``rule`` replaced and
+    failed."""
     result, count, replaced, failed, kind = 0.0, 0, 0, 0, load_i64(rule + 8 * RULE)
     for k in range(n):
         value = load_f64(first + 8 * k)
@@ -63,7 +64,7 @@ def _sector(first, n, how, rule):
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
-    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size. ``counters``: those of `finite`."""
+    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size. ``counters``: as in `finite`."""
     all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):
         first, last = k * n // size, (k + 1) * n // size
@@ -81,7 +82,7 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
 
 
 def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """`reduce_sectors` of (n,) float64, n >= size: (size,) float64, and (3,) int64 that counts as `finite` does."""
+    """`reduce_sectors` for (n,) float64, n >= size: (size,) float64, and the counters, (3,) int64 as in `finite`."""
     given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
     counted = np.zeros(3, np.int64)
     run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")

@@ -1,4 +1,4 @@
-"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) a tick, made in the loop without Python.
+"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) in each tick, made in the loop without Python.
 
 The stamp is the tick's, ``t`` the offset of the step within it.
 """
@@ -20,15 +20,15 @@ from .port_base import OWN_OF_OUTPUT, Output
 
 __all__ = ["SpikesOutput", "grid_places"]
 
-# words of the context: of the population
+# words of the context, on the population
 CLOCK, STEPS, STEP_NS, RING, PLACES, N = range(OWN_OF_OUTPUT, OWN_OF_OUTPUT + 6)
-# and of the message: its bytes, and where in them the number of points and the points stand
+# and on the message: its bytes, and the offsets of the number of points and of the points
 BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPUT + 11)
 
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Write one step's spikes from point ``count`` on, a point a spike; returns the new count."""
+    """Write one step's spikes from point ``count`` on, one point for each spike; returns the new count."""
     spikes, places = spikes_of_step(o[RING], step), f32(o[PLACES], 3 * o[N])
     for k in range(spikes.fired.size):
         i, times = np.int64(spikes.fired[k]), times_fired(spikes, k)
@@ -45,7 +45,7 @@ def _append(o, step, at, count, offset_ns):
 
 
 def publish_spikes(context, stamp_ns, now_ns):
-    """The spikes of the tick that has just run -> 0 or rcl's error code."""
+    """Publish the spikes of the tick that has just run -> 0 or rcl's error code."""
     o = i64(context, base.WORDS)
     step = i64(o[CLOCK], 2)[1]
     data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
@@ -62,7 +62,7 @@ def publish_spikes(context, stamp_ns, now_ns):
 
 
 def grid_places(n: int) -> np.ndarray:
-    """(n, 3) float32: neurons in rows on a square, so that any viewer shows a raster of the population."""
+    """(n, 3) float32: neurons in rows of a square, so that any viewer shows a raster of the population."""
     side = int(np.ceil(np.sqrt(n)))
     k = np.arange(n)
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
@@ -72,7 +72,7 @@ class SpikesOutput(Output):
     """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
     publisher : of sensor_msgs/msg/PointCloud2, on a node that is not spun
-    capacity : spikes a message; what comes beyond is cut and counted
+    capacity : spikes in a message; further ones are cut and counted
 
     Counters: those of `Output`, and cut (spikes).
     """

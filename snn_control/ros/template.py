@@ -1,7 +1,7 @@
-"""A command message made once, in which the loop only replaces numbers.
+"""A command message that is made once; the loop only replaces numbers in it.
 
-`make_message` builds a message in which every commanded field exists (sequences are lengthened for it);
-`make_template` serializes it and finds where its numbers and its stamp stand.
+`make_message` builds a message in which every commanded field exists (sequences are lengthened for it); `make_template`
+serializes it and finds the offsets of its numbers and its stamp.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Template", "make_message", "make_template"]
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """A serialized message and where its numbers stand.
+    """A serialized message and the offsets of its numbers.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def _fresh(kind: Any) -> Any:
 
 
 def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
-    """Make the ``n`` numbers of a path exist in the message that ``parents``, the way to it, ends with."""
+    """Make the ``n`` numbers of a path exist; ``parents`` are the structures on the path, the last one is extended."""
     message, (segment, *rest) = parents[-1], segments
     kind, pick, has = fields_of(type(message))[segment.name], segment.pick, getattr(message, segment.name)
     if pick is None:
@@ -78,13 +78,13 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
-    """How long a sequence must be for ``n`` numbers of a path to be in it."""
+    """Length of a sequence that is needed for ``n`` numbers of a path."""
     if isinstance(pick, Named):
         owner = _owner(parents, Segment("", pick))
         names = list(getattr(owner, pick.key))
         setattr(owner, pick.key, [*names, *(name for name in pick.names if name not in names)])
         return len(getattr(owner, pick.key))
-    if isinstance(pick, Angles):  # n beams side by side
+    if isinstance(pick, Angles):  # n consecutive beams
         message, width = parents[-1], (pick.high - pick.low) / n
         message.angle_min, message.angle_max = pick.low + width / 2, pick.high - width / 2
         message.angle_increment = width
@@ -100,12 +100,12 @@ def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, pa
 
 
 def _owner(parents: Sequence[Any], segment: Segment) -> Any:
-    """The structure, of those on the way, that has the list of names which ``segment`` picks by."""
+    """The structure on the path that has the list of names by which ``segment`` selects."""
     return next(one for one in reversed(parents) if segment.pick.key in fields_of(type(one)))  # type: ignore[union-attr]
 
 
 def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
-    """The element of a sequence that has this name, made where there is none."""
+    """The element of a sequence that has this name; it is appended if there is none."""
     found = next((one for one in getattr(message, field) if getattr(one, key) == name), None)
     if found is None:
         found = _fresh(kind.value_type)
@@ -126,7 +126,7 @@ def _assign(message: Any, path: str, value: Any) -> None:
             raise DescriptionError("values", path, "takes no index", "give the whole sequence")
         if k + 1 < len(segments):
             holder = getattr(holder, segment.name)
-    if hasattr(holder, "_check_fields"):  # newer distributions check only if asked to, and serializing would crash
+    if hasattr(holder, "_check_fields"):  # newer distributions check only if asked to; serializing would crash
         holder._check_fields = True
     try:
         setattr(holder, segments[-1].name, value)
@@ -144,7 +144,7 @@ def make_message(
     message = message_class()
     for path, value in (values or {}).items():
         _assign(message, path, value)
-    for path, n in [*fields, *fields]:  # twice: a list of names may have become longer
+    for path, n in [*fields, *fields]:  # twice, because a list of names may have become longer
         _lengthen([message], compile_path(message_class, path).segments, n, path)
     return message
 
@@ -152,7 +152,7 @@ def make_message(
 def _check_named(
     message_class: type, program: PathProgram, values: Mapping[str, Any], raw: bytes, taken: Mapping[int, str]
 ) -> None:
-    """Raise DescriptionError where a list of names has one that nothing commands: its number would be 0."""
+    """Raise DescriptionError if a list of names has one that no output commands: its number would be 0."""
     picked = program.named
     if picked is None or owner_of_names(message_class, program.segments) < 0:
         return
@@ -169,7 +169,7 @@ def make_template(
     values: Mapping[str, Any] | None,
     serialize: Callable[[Any], bytes],
 ) -> Template:
-    """`make_message`, serialized, with the places of its numbers. Raises DescriptionError.
+    """`make_message`, serialized, with the offsets of its numbers. Raises DescriptionError.
 
     ``serialize`` is ``rclpy.serialization.serialize_message``.
     """
@@ -177,7 +177,7 @@ def make_template(
         raise DescriptionError("fields", fields, "must name at least one field to command")
     raw = serialize(make_message(message_class, fields, values))
     programs = [compile_path(message_class, path) for path, _ in fields]
-    raw = raw[: message_end(programs[0], raw)]  # a serializer reserves more than it fills
+    raw = raw[: message_end(programs[0], raw)]  # serializers reserve more than they fill
     if raw[:2] != b"\0\1":
         raise DescriptionError("type", message_class, "must be serialized as little-endian CDR on this machine")
     places: list[np.ndarray] = []

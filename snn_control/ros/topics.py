@@ -36,7 +36,7 @@ __all__ = [
     "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
 ]  # fmt: skip
 
-#: packages that only a checkout can make: those of event cameras, which no index of wheels has
+#: packages that must be built from source: those of event cameras, for which there are no wheels
 IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
 
 
@@ -56,16 +56,16 @@ def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
 
 
 def resolved(node: Any, where: str, topic: str) -> str:
-    """Full name of a topic of ``node``, remapped; raises DescriptionError where it is no name."""
+    """Full name of a topic of ``node``, remapped; raises DescriptionError if it is not a valid name."""
     try:
         return node.resolve_topic_name(topic)
-    except (NameValidationException, RuntimeError) as error:  # the latter is rcl's
+    except (NameValidationException, RuntimeError) as error:  # the latter comes from rcl
         reason = str(error).partition("name: ")[2].partition(", at ")[0]
         raise DescriptionError(f"{where}.topic", topic, f"is not a topic name: {reason or error}") from None
 
 
 def message_class(path: str, name: str) -> Any:
-    """The Python class of ``package/msg/Type``; raises DescriptionError where it is not installed."""
+    """The Python class of ``package/msg/Type``; raises DescriptionError if it is not installed."""
     package, _, kind = name.split("/")
     try:
         module = importlib.import_module(f"{package}.msg")
@@ -94,7 +94,7 @@ def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgra
 
 
 def check_events(path: str, topic: RosTopic) -> None:
-    """Raise DescriptionError where events cannot come that way."""
+    """Raise DescriptionError if events cannot come from such a topic."""
     if topic.type not in EVENT_TYPES:
         raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
     for key in ("pace", "late"):
@@ -121,14 +121,14 @@ def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, Path
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
-    """QoS of one end. Lockstep loses nothing: reliable, and room for two ticks."""
+    """QoS of one end. In lockstep nothing may be lost: reliable, and room for two ticks."""
     reliable = lockstep or topic.reliability == "reliable"
     policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(depth=max(topic.depth, 2) if lockstep else topic.depth, reliability=policy)
 
 
 def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
-    """Names of ``kind`` (inputs, outputs) that share one topic, and so one message: topic -> names in order."""
+    """Names of ``kind`` (inputs, outputs) that share a topic, and so a message: topic -> names in order."""
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         found.setdefault(topic.topic, []).append(name)
@@ -154,7 +154,7 @@ def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[s
 
 
 def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[np.ndarray]:
-    """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError where they do not fit."""
+    """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError if they do not fit."""
     outputs, found = {o.name: o for o in spec.outputs}, []
     for name in names:
         program = compile_path(cls, spec.ros_outputs[name].field)
@@ -163,7 +163,7 @@ def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> lis
 
 
 def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], or_else: str = "") -> None:
-    """Raise DescriptionError for the first of the inputs or outputs (``kind``) without a topic."""
+    """Raise DescriptionError for the first of the inputs or outputs (``kind``) that has no topic."""
     for end in ends:
         if end.name not in topics:
             fix = f"say on which topic it comes or goes{or_else}"
@@ -171,10 +171,10 @@ def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], 
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
-    """A port an input, in the order of the inputs; names are those of ``node``, the subscriptions on ``io``."""
+    """One port for each input, in their order; topics are resolved by ``node``, the subscriptions belong to ``io``."""
     facts = bound.program.facts.inputs
     need_topics("inputs", facts, spec.ros_inputs)
-    groups(spec.ros_inputs, "inputs")  # two types on one topic are refused
+    groups(spec.ros_inputs, "inputs")  # raises if a topic has two types
     ports: list[Any] = []
     described: dict[str, Any] = {one.name: one for one in spec.inputs}
     for fact in facts:
@@ -199,9 +199,9 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """What the ids of all publishers of this machine begin with, as `Input.judge_ages` wants it; -1: they do not tell.
+    """The first bytes of the ids of all publishers of this machine, for `Input.judge_ages`; -1: not known.
 
-    ``topic`` is one that ``node`` subscribes to. In Fast DDS an id begins with the vendor's number and the host's.
+    ``topic`` is one that ``node`` subscribes to. In Fast DDS an id starts with the vendor's number and the host's.
     """
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
@@ -211,7 +211,7 @@ def host_of(node: Any, topic: str) -> int:
 
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
-    """A port a topic; outputs of one topic stand in one message. Nodes as in `input_ports`."""
+    """One port for each topic; outputs with the same topic share a message. Nodes as in `input_ports`."""
     sizes = {o.name: o.size for o in bound.program.facts.outputs}
     need_topics("outputs", spec.outputs, spec.ros_outputs)
     ports, faulted = [], bound.address("guard") + 8 * FAULTED
@@ -228,8 +228,8 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 
 
 def drain(ports: Sequence[Any]) -> None:
-    """Take and forget what waits in the ports' subscriptions: it may be of long ago. Not while a loop runs."""
+    """Take and discard the messages that wait in the ports' subscriptions, which may be old. Not while a loop runs."""
     for port in ports:
-        end = time.monotonic() + 0.1  # a flood ends somewhere
+        end = time.monotonic() + 0.1  # limits the time if messages keep arriving
         while port(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:
             pass

@@ -1,13 +1,13 @@
-"""Transport of messages between processes: one that cannot block the publisher.
+"""Transport of messages between processes that cannot block the publisher.
 
-Fast DDS sends over shared memory between processes of one machine unless it is told otherwise. A reader that dies while
-it holds a lock there blocks every writer for ever: the loop would stand in its publish, with the last command standing
-(seen after 24 to 174 killed readers; over UDP never). So a node of ours sends and receives over UDP alone, whatever its
-environment says: in `use_udp` a profile for Fast DDS is written, from the user's where there is one, without shared
-memory. It holds for this process; others may keep shared memory among themselves, and reach us over UDP.
+By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
+blocks every writer for ever: the loop would block in its publish, and the last command would stay in force (seen after
+24 to 174 killed readers; never with UDP). So our nodes send and receive over UDP only, whatever their environment says:
+`use_udp` writes a profile for Fast DDS, based on the user's if there is one, without shared memory. It applies to this
+process; others may use shared memory among themselves, and reach us over UDP.
 
-Where discovery is limited to this machine, rmw_fastrtps adds shared memory to whatever a profile says. The profile then
-says what this limit means in Fast DDS (no multicast, 127.0.0.1 as the peer), and the variable goes.
+If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then states the
+meaning of this limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable is removed.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from ..errors import DescriptionError
 
 __all__ = ["middleware", "shared_memory", "use_udp"]
 
-VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3 and of 2
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # for Fast DDS 3 and for 2
 BEFORE_3 = ("humble", "iron", "jazzy")
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 ALONE = ("UDPv4", "UDPv6")  # kinds of built-in transports without shared memory
-BUFFER = 4 << 20  # bytes that a socket may hold for a packet of a camera; the kernel's net.core.rmem_max limits it
+BUFFER = 4 << 20  # bytes that a socket may buffer for a camera's packet; the kernel's net.core.rmem_max limits it
 NAME = "snn_control_udp"
 PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
 EMPTY = "<dds><profiles/></dds>"
-#: variables that have a say in how messages travel
+#: variables that influence how messages travel
 CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
 USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
-DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # of rclpy's first number
+DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # by the first number of rclpy's version
 
 
 def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
-    """The child of this name, made where there is none."""
+    """The child of this name; it is created if there is none."""
     found = parent.find(name)
     if found is None:
         found = ET.SubElement(parent, name)
@@ -47,7 +47,7 @@ def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element
 
 
 def _limited_to_this_machine() -> bool:
-    """Whether ROS limited discovery to this machine; if so, lifts that limit in the environment."""
+    """Whether ROS limited discovery to this machine; if so, removes that limit from the environment."""
     limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
     limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
     if limited:
@@ -56,7 +56,7 @@ def _limited_to_this_machine() -> bool:
 
 
 def _limit(rtps: ET.Element) -> None:
-    """Discovery without multicast, of this machine and the static peers."""
+    """Set discovery without multicast, of this machine and the static peers."""
     builtin = _child(rtps, "builtin")
     ET.SubElement(ET.SubElement(_child(builtin, "metatrafficUnicastLocatorList"), "locator"), "udpv4")
     for address in ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]:
@@ -82,9 +82,9 @@ def _add_transport(profiles: ET.Element) -> None:
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
-    """Change a document of profiles so that its participants use no shared memory; what was changed.
+    """Change profiles so that their participants use no shared memory; returns descriptions of the changes.
 
-    limited : discovery to this machine
+    limited : discovery is limited to this machine
     """
     profiles = root if root.tag == "profiles" else _child(root, "profiles")
     shared = {
@@ -121,9 +121,10 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
 
 
 def use_udp() -> list[str]:
-    """Before rclpy starts: make Fast DDS use no shared memory in this process; what of the environment does not hold.
+    """Call before rclpy starts: makes Fast DDS use no shared memory in this process; returns which settings of the
+    environment are overridden.
 
-    Raises DescriptionError where the user's profile cannot be read, or what it comes to cannot be written.
+    Raises DescriptionError if the user's profile cannot be read, or the new profile cannot be written.
     """
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
@@ -137,7 +138,7 @@ def use_udp() -> list[str]:
         raise DescriptionError(
             variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
         ) from None
-    for element in root.iter():  # Fast DDS knows no namespaces
+    for element in root.iter():  # Fast DDS ignores namespaces
         element.tag = element.tag.rpartition("}")[2]
     changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
     if said and said.partition("?")[0] not in ALONE:
@@ -151,7 +152,7 @@ def use_udp() -> list[str]:
         if variable or limited:
             given, rule = os.environ.get("TMPDIR", ""), f"no profile for Fast DDS can be written: {error.strerror}"
             raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
-        os.environ[TRANSPORTS] = ALONE[0]  # the same but for the size of its buffers
+        os.environ[TRANSPORTS] = ALONE[0]  # the same without the size of the buffers
         return changed
     for key in VARIABLES:
         os.environ.pop(key, None)
@@ -160,7 +161,7 @@ def use_udp() -> list[str]:
 
 
 def shared_memory() -> bool:
-    """Whether this process has shared memory of Fast DDS mapped, now that it has a node."""
+    """Whether this process has mapped shared memory of Fast DDS; call it when a node exists."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
@@ -169,8 +170,8 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """Over which ROS 2 and which middleware messages go, in words: ``ROS distribution``, ``rmw`` and ``transport`` of
-    processes that are started from this one."""
+    """The ROS 2 and the middleware in use, in words: ``ROS distribution``, ``rmw`` and ``transport`` of processes
+    that are started by this one."""
     from rclpy.utilities import get_rmw_implementation_identifier
 
     name = os.environ.get("ROS_DISTRO")

@@ -1,7 +1,7 @@
-"""Events and spikes as an image and point clouds, which RViz, Foxglove and rqt show as they are.
+"""Events and spikes as an image and point clouds, which RViz, Foxglove and rqt can show directly.
 
-A process of its own at ordinary priority, which takes what comes, best effort, and drops what it cannot keep up with:
-it does not disturb a control loop.
+It runs in a process of its own at ordinary priority, receives with best effort, and drops what it cannot process, so
+that it does not disturb a control loop.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from .topics import message_class, resolved
 
 __all__ = ["EventReader", "ViewNode", "event_points", "main", "read_spikes", "spike_points"]
 
-#: a point of the clouds: place [m], and 0x00RRGGBB in the bytes of a float, as viewers want it
+#: a point of the clouds: position [m], and 0x00RRGGBB in the bytes of a float, as viewers expect it
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4")])
-DEPTH = 0.5  # m of x that the time of one image takes; the sensor is 1 m wide
+DEPTH = 0.5  # m along x for the time of one image; the sensor is 1 m wide
 SPIKE_COLOURS = ((86, 180, 233), (240, 180, 40), (0, 178, 135), (224, 140, 185))
-WAITING = 2000  # messages of spikes between two images; older ones go
+WAITING = 2000  # messages of spikes between two images; older ones are dropped
 EVENTS_DEPTH = 200
 
 
 class EventReader:
-    """Serialized messages of one topic -> events; what is malformed is counted, not raised.
+    """Reads serialized messages of one topic as events; malformed ones are counted, not raised.
 
     kind : message type, of `EVENT_TYPES`
-    width, height : of the sensor [pixel]; 0: what the messages say, else a likely size of what was seen
+    width, height : of the sensor [pixel]; 0: as messages state it, otherwise a likely size for the events seen
     """
 
     def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
@@ -49,7 +49,7 @@ class EventReader:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) of the sensor; None as long as nothing was seen. May grow where nobody says it."""
+        """(width, height) of the sensor; None before the first event. It may grow if no message states it."""
         width, height = self._reader.size
         if width and height:
             return width, height
@@ -77,8 +77,8 @@ def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def event_points(events: Events, size: tuple[int, int], seconds: float, most: int) -> np.ndarray:
-    """(n,) POINT of at most ``most`` of the events, evenly chosen: the sensor 1 m wide and upright before the viewer,
-    older events ``DEPTH`` m behind the newest for each ``seconds`` of age."""
+    """(n,) POINT for at most ``most`` of the events, evenly selected: the sensor is 1 m wide and upright before the
+    viewer, older events are ``DEPTH`` m behind the newest for each ``seconds`` of age."""
     n = len(events)
     rows = np.arange(0, n, max(1, -(-n // most))) if most else np.arange(0)
     age = (int(events.ns.max()) - events.ns[rows]) * 1e-9 if n else np.zeros(0)
@@ -88,11 +88,11 @@ def event_points(events: Events, size: tuple[int, int], seconds: float, most: in
 
 
 def read_spikes(message: bytes) -> np.ndarray:
-    """(n,) SPIKE of a serialized message of ours (`ros.spikes`); none where it is another."""
-    length = int.from_bytes(message[12:16], "little")  # of the frame's name, NUL included
+    """(n,) SPIKE of a serialized message of `ros.spikes`; empty for any other message."""
+    length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
     start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # before is_dense
-    size = int.from_bytes(message[start - 4 : start], "little")  # of the data; behind it there may be padding
+    size = int.from_bytes(message[start - 4 : start], "little")  # size of the data, which may be followed by padding
     if len(message) <= start + size or size % SPIKE.itemsize:
         return np.empty(0, SPIKE)
     return np.frombuffer(message, SPIKE, size // SPIKE.itemsize, start)
@@ -169,11 +169,11 @@ class ViewNode(ProcessNode):
     def _publish(self) -> None:
         stamp = self.get_clock().now()
         if self._painter is not None:
-            # without events the sensor's clock goes on as ours does: what is old fades
+            # without events the sensor's clock advances with ours, so that old events fade
             picture = self._painter.image(self._newest + time.monotonic_ns() - self._came)
             message = Image(height=picture.shape[0], width=picture.shape[1], encoding="rgb8", step=3 * picture.shape[1])
             message.header.stamp, message.header.frame_id = stamp.to_msg(), self.given.frame
-            message.data = array.array("B", picture.tobytes())  # of an array it is one copy, of bytes very many
+            message.data = array.array("B", picture.tobytes())  # from an array it is one copy, from bytes very many
             self._images.publish(message)
         if self._kept and self._size is not None:
             points = event_points(Events.concatenate(self._kept), self._size, self.seconds, self.given.points)
@@ -187,13 +187,13 @@ class ViewNode(ProcessNode):
             self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.given.frame))
 
     def finish(self) -> None:
-        """Say what could not be read."""
+        """Log what could not be read."""
         if self.reader.counters:
             said = ", ".join(f"{name} {n}" for name, n in self.reader.counters.items())
             self.get_logger().info(f"of the events' messages: {said}")
 
 
-#: entry point of the executable ``view_node``: exit code
+#: entry point of the executable ``view_node``; returns the exit code
 main = partial(run_node, ViewNode)
 
 if __name__ == "__main__":

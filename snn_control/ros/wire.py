@@ -2,9 +2,9 @@
 
 A path such as ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x`` is
 compiled once, from the type's own fields, into a small program of int64 words that `cdr.walk` runs over
-the bytes of each message: strings and sequences move what comes after them.
+the bytes of each message, because the length of strings and sequences determines the offsets after them.
 
-Nothing here imports rclpy: the message class is given.
+Nothing here imports rclpy: callers pass the message class.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class PathProgram:
     message_type : e.g. ``sensor_msgs/msg/Imu``
     field : the path as written
     segments : the path, parsed
-    code : (n,) int64, read-only, what `walk` runs
+    code : (n,) int64, read-only, the program for `walk`
     kind : number of the element type in `KINDS`
-    size : how many values the path names; -1 if only a message can tell
-    stamped : the message begins with a std_msgs/Header (or a ``stamp``)
+    size : how many values the path selects; -1 if it depends on the message
+    stamped : the message starts with a std_msgs/Header (or a ``stamp``)
     """
 
     message_type: str
@@ -80,22 +80,22 @@ class PathProgram:
 
     @property
     def named(self) -> Named | None:
-        """Its part that picks elements by their names."""
+        """Its part that selects elements by their names."""
         return next((segment.pick for segment in self.segments if isinstance(segment.pick, Named)), None)
 
 
 class _Assembler:
-    """Writes operations; neighbours that pass fixed-size fields become one.
+    """Generates operations; consecutive skips of fixed-size fields are merged.
 
-    hooks : level of the path -> field of the structure there -> what is done with it instead of passing it
+    hooks : level of the path -> field of the structure there -> operations that replace its skip
     """
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
         self.table: list[int] = []
-        self.names: list[tuple[int, bytes]] = []  # word of the table that holds where a name stands, and its bytes
+        self.names: list[tuple[int, bytes]] = []  # word of the table that holds the offset of a name, and its bytes
         self.hooks: dict[int, dict[str, tuple[int, ...]]] = {}
-        self.fixed = 0  # rows before this one are jumped to or read: they must stay
+        self.fixed = 0  # rows before this one are targets of jumps or reads, and must stay
 
     def add(self, operation: int, a: int = 0, b: int = 0, c: int = 0, target: int = 0) -> list[int]:
         self.rows.append([operation, a, b, c, target])
@@ -110,12 +110,12 @@ class _Assembler:
             return
         if len(self.rows) > self.fixed and self.rows[-1][0] == cdr.SKIP:
             last = self.rows[-1]
-            if align <= last[1] and last[2] % align == 0:  # it begins where the last one ended
+            if align <= last[1] and last[2] % align == 0:  # it starts where the last one ends
                 last[2] += size
                 return
         self.add(cdr.SKIP, align, size)
 
-    # -- what the path does not want
+    # -- what the path skips
 
     def pass_type(self, kind: Any, depth: int) -> None:
         if isinstance(kind, BasicType):
@@ -157,7 +157,7 @@ class _Assembler:
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int = SLICE) -> int:
-        """Write down what is picked -> its word in the table."""
+        """Write a record of a selection -> its word in the table."""
         at = len(self.table)
         if isinstance(pick, Named):
             self.table += [how, len(pick.names), 1]
@@ -171,12 +171,12 @@ class _Assembler:
             self.table += [SLICE, *(NONE if n is None else n for n in (pick.start, pick.stop)), pick.step]
         return at
 
-    # -- what the path wants
+    # -- what the path selects
 
     def walk_path(
         self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
     ) -> tuple[int, int]:
-        """Emit a struct with the path's value in it -> (kind of the values, how many or -1)."""
+        """Emit a struct that holds the path's value -> (kind of the values, how many or -1)."""
         fields = fields_of(message_class)
         segment, rest = segments[0], segments[1:]
         path = f"{where}.{segment.name}" if where else segment.name
@@ -187,7 +187,7 @@ class _Assembler:
         hooks, names = self.hooks.get(level, {}), list(fields)
         if isinstance(segment.pick, Angles):
             hooks = _angle_hooks(message_class, segment)
-        if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # what is needed first stands behind
+        if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # needed first, but comes later
             self.add(cdr.MARK, _register(depth) + BEGIN)
             self.pass_until(fields, hooks, depth)
             self.add(cdr.BACK, _register(depth) + BEGIN)
@@ -242,7 +242,7 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Elements that are no numbers themselves, one after the other -> as `walk_path`."""
+        """Emit elements that are no numbers themselves, one after another -> as `walk_path`."""
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {says(element)}: only numbers are picked by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")
@@ -306,7 +306,8 @@ class _Assembler:
 
 
 def _check_slice(pick: Elements, kind: Any, path: str) -> int:
-    """How many elements of an array or a sequence a slice names, -1 if only a message can tell; raises where none."""
+    """Number of elements of an array or a sequence in a slice, -1 if it depends on the message; raises if there are
+    none."""
     size = getattr(kind, "size", None)
     most = size if size is not None else getattr(kind, "maximum_size", None)
     start, stop = (NONE if n is None else n for n in (pick.start, pick.stop))
@@ -342,7 +343,7 @@ def _register(depth: int) -> int:
 
 
 def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
-    """(alignment, bytes) of a type that always takes the same bytes, whatever lies before it; else None."""
+    """(alignment, bytes) of a type that has the same form at any offset; otherwise None."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
     if len(trial.rows) == 1 and trial.rows[0][0] == cdr.SKIP:

@@ -1,4 +1,4 @@
-"""The world's ends of the topics: what it publishes of an environment's observation, what it takes as its action."""
+"""The world's ends of the topics: it publishes an environment's observation and receives its action."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Camera", "Commands", "Sensors"]
 
 
 class Commands:
-    """One output's command as the world sees it: a numeric input port called from Python."""
+    """The commands of one output, received by the world: a numeric input port called from Python."""
 
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
         topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
@@ -42,7 +42,7 @@ class Commands:
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
 
     def take(self, mode: int) -> int:
-        """Take what a loop in this ``mode`` of `realtime.port` would; messages taken."""
+        """Take what a loop in this ``mode`` of `realtime.port` would take; returns the number of messages."""
         return self.port(time.monotonic_ns(), mode)
 
 
@@ -57,7 +57,7 @@ class Sensors:
         rooms = {n: self._sizes[n] for n in names}
         with within(where):
             for n in names:
-                if spec.ros_inputs[n].reduce:  # what is reduced to the input's size may be more
+                if spec.ros_inputs[n].reduce:  # a field that is reduced may have more numbers than the input
                     rooms[n] = max(rooms[n], compile_path(cls, spec.ros_inputs[n].field).size)
         self.values = {name: aligned(8 * room).view(np.float64) for name, room in rooms.items()}
         self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
@@ -76,14 +76,14 @@ class Sensors:
             if numbers.size != self._sizes[name]:
                 rule = f"has {numbers.size} numbers, the input takes {self._sizes[name]}"
                 raise RuntimeFault(f"the observation's '{name}' {rule}")
-            k = np.arange(values.size)  # of a field that is reduced: each number in its whole sector
+            k = np.arange(values.size)  # for a field that is reduced: repeat each number over its sector
             values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
         code = self.port(stamp_ns)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
 
     def _publish_empty(self, stamp_ns: int) -> None:
-        """Nothing is due: a stamped message with empty sequences, so that lockstep goes on."""
+        """Publish a stamped message with empty sequences: nothing is due, and lockstep continues."""
         message = self._class()
         if hasattr(message, "header"):
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
@@ -91,7 +91,7 @@ class Sensors:
 
 
 class Camera:
-    """An events input, published as PointCloud2, or as packets of ``encoding`` where the controller's file says so."""
+    """An events input, published as PointCloud2, or as packets of ``encoding`` if the controller's file says so."""
 
     stamped = True
 

@@ -1,10 +1,11 @@
-"""A Gymnasium environment on topics: it publishes what a controller's file takes and applies what it gives.
+"""A Gymnasium environment on topics: it publishes the inputs of a controller file and applies its outputs.
 
-realtime : one step a period of the environment on the machine's clock, from the first command of each output on;
-    the newest command is applied, and after 0.1 s without one, zero. Steps that come too late are skipped and counted.
-lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, steps. As fast as
-    the machine allows, and the same every time. A command that was there before, or whose stamp is older than T_k
-    though inputs are stamped, is no answer: the final safe command of a controller is not taken for one.
+realtime : one step in each period of the environment on the machine's clock, starting with the first command of each
+    output; the newest command is applied; after 0.1 s without one, zero is. Late steps are skipped and counted.
+lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, then steps. It runs as
+    fast as the machine allows, and always in the same way. A command that was there before, or whose stamp is older
+    than T_k though inputs are stamped, is not an answer, so the final safe command of a controller is not taken for
+    one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from .world_ends import Camera, Commands, Sensors
 
 __all__ = ["WorldNode", "main"]
 
-COMMAND_HOLD = 0.1  # s: a command older than this is no command
+COMMAND_HOLD = 0.1  # s: longest time for which a command is applied
 WAIT_CHUNK = 0.02  # s
 ARGUMENTS = """Arguments of the environment, a YAML mapping as a string: -p 'arguments:="{frequency: 0.8}"'"""
 
@@ -50,7 +51,7 @@ def wait_semaphore(semaphore, deadline, scratch):
 
 
 class WorldNode(ProcessNode):
-    """See the README for topics and parameters."""
+    """The node; see the README for topics and parameters."""
 
     NAME = "world"
     EXAMPLE = "-p world:=my_worlds:MyRobot-v0 -p controller_file:=my_robot.yaml"
@@ -86,8 +87,8 @@ class WorldNode(ProcessNode):
         self.recorder = EpisodeRecorder([i.name for i in self.spec.inputs])
         self._scratch = np.zeros(2, np.int64)
         self.skipped = self.steps = self.episodes = self.outdated = 0
-        self._returns = np.zeros(2)  # of this episode; of all that are over
-        # the controller's commands can be told by their stamps if it sees stamps
+        self._returns = np.zeros(2)  # of this episode; of all completed episodes
+        # commands can be matched by their stamps if the controller sees stamps
         self._stamped = any(sensor.stamped for sensor in self.sensors)
         self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
         self._begun = self.over = False
@@ -104,13 +105,13 @@ class WorldNode(ProcessNode):
             raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")
         try:
             return gymnasium.make(world, disable_env_checker=True, **keywords)
-        except Exception as error:  # whatever an environment raises
+        except Exception as error:  # an environment may raise any exception
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             given = f" with {keywords}" if keywords else ""
             raise DescriptionError("world", world, f"cannot be made{given}: {reason}") from None
 
     def _check_spaces(self) -> None:
-        """Whether the controller file's inputs and outputs are the environment's observation and action."""
+        """Check that the controller file's inputs and outputs are the environment's observation and action."""
         spaces = getattr(self.env.observation_space, "spaces", None)
         inputs = {i.name: i for i in self.spec.inputs}
         if not isinstance(spaces, dict):
@@ -161,7 +162,7 @@ class WorldNode(ProcessNode):
 
     # running -------------------------------------------------------------------------------------------------
     def _run(self) -> None:
-        """The whole simulation: one callback, so that nothing else delays a step."""
+        """Run the whole simulation in one callback, so that nothing else delays a step."""
         if self._begun:
             return
         self._begun = True
@@ -173,14 +174,14 @@ class WorldNode(ProcessNode):
         except RuntimeFault as error:
             self.get_logger().error(str(error))
             self.exit_code = 1
-        except Exception:  # of the environment
+        except Exception:  # from the environment
             self.get_logger().error(f"the world ends:\n{traceback.format_exc()}")
             self.exit_code = 1
         self._tell_end()
         self.finished = True
 
     def _tell_end(self) -> None:
-        """Log the steps, episodes and return of the run, if any step ran."""
+        """Log steps, episodes and return of the run, if any step ran."""
         if self.steps:
             over = self.episodes if self.over else self.episodes - 1
             now, all_over = self._returns
@@ -189,7 +190,7 @@ class WorldNode(ProcessNode):
             self.get_logger().info(f"ends after {many}, {self.skipped} skipped")
 
     def _missing(self) -> str | None:
-        """What is not matched yet; None when everything is."""
+        """The topics that are not matched yet; None if all are."""
         sensors = [(end, True, end.publisher.get_subscription_count()) for end in self.sensors]
         for end, publishing, matched in [*sensors, *((end, False, end.port.matched()) for end in self.commands)]:
             if matched == 0:
@@ -199,7 +200,7 @@ class WorldNode(ProcessNode):
         return None
 
     def _meet(self) -> bool:
-        """Wait until all ends are matched; False if stopped meanwhile."""
+        """Wait until all topics are matched; False if stopped meanwhile."""
         begin = told = time.monotonic()
         while (missing := self._missing()) is not None:
             if self._stop():
@@ -215,7 +216,7 @@ class WorldNode(ProcessNode):
         return True
 
     def _action(self, old_ns: int | None) -> Any:
-        """The environment's action; zero where a command is missing, or older than ``old_ns``."""
+        """The environment's action; zero if a command is missing, or older than ``old_ns``."""
         now = time.monotonic_ns()
         parts = []
         for command in self.commands:
@@ -252,7 +253,7 @@ class WorldNode(ProcessNode):
         return observation
 
     def _report(self, waiting: str = "") -> None:
-        """Once a second a status on /diagnostics: the one callback leaves no other place for it."""
+        """Publish a status on /diagnostics once a second; called from the one callback."""
         before, steps, skipped = self._reported
         now = time.monotonic()
         if now - before < 1.0:
@@ -271,10 +272,10 @@ class WorldNode(ProcessNode):
 
     def _realtime(self) -> None:
         observation = self._reset()
-        # the world begins when its controller does
+        # the world starts with its controller
         if not self._await_commands(lambda c: c.take(REALTIME) > 0, "waits for the first command on"):
             return
-        self._reported = (time.monotonic(), self.steps, self.skipped)  # a rate has no part of the wait
+        self._reported = (time.monotonic(), self.steps, self.skipped)  # the rate excludes the time of waiting
         deadline = (time.monotonic_ns() // self.step_ns + 2) * self.step_ns
         hold = round(COMMAND_HOLD * 1e9)
         while self._more():
@@ -296,7 +297,7 @@ class WorldNode(ProcessNode):
             stamp = (self.steps + 1) * self.step_ns
             clock = self._clock_message.clock
             clock.sec, clock.nanosec = divmod(stamp, 1_000_000_000)
-            for command in self.commands:  # what comes beside the answers, the final safe command say, answers nothing
+            for command in self.commands:  # messages that are not answers, such as the final safe command
                 command.take(FREE)
             self._clock_publisher.publish(self._clock_message)
             self._publish(observation, stamp)
@@ -306,7 +307,7 @@ class WorldNode(ProcessNode):
             observation = self._step(self._action(None))
 
     def _answered(self, command: Commands, stamp: int) -> bool:
-        """Whether a command came, well-formed or not, that is not one of an earlier step by its stamp."""
+        """Whether a command came, well-formed or not, whose stamp does not belong to an earlier step."""
         while command.take(LOCKSTEP) > 0:
             its = int(command.slot[STAMP])
             if not (self._stamped and command.slot[FRESH] > 0 and 0 < its < stamp):
@@ -315,7 +316,8 @@ class WorldNode(ProcessNode):
         return False
 
     def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
-        """Wait until ``came`` of every output; False if stopped meanwhile. Raises RuntimeFault after `patience`."""
+        """Wait until ``came`` is true for every output; False if stopped meanwhile. Raises RuntimeFault after
+        `patience`."""
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()
         while True:
@@ -331,7 +333,7 @@ class WorldNode(ProcessNode):
             self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)
 
     def finish(self) -> None:
-        """Save what happened and close the world."""
+        """Save the records and close the world."""
         if self.record:
             facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
             with self.saving(self.record):
@@ -343,7 +345,7 @@ class WorldNode(ProcessNode):
         self._io.destroy_node()
 
 
-#: entry point of the executable ``world_node``: exit code
+#: entry point of the executable ``world_node``; returns the exit code
 main = partial(run_node, WorldNode)
 
 if __name__ == "__main__":

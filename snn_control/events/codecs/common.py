@@ -1,5 +1,5 @@
-"""What codecs share: how they write an event, the events of a mask of pixels and an external trigger; and, for those
-that encode, whether the encoding can carry the events."""
+"""Common functions of codecs: writing an event, the events of a mask of pixels and an external trigger; and, for
+encoders, checking that the encoding can carry the events."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ __all__ = ["STOP", "checked", "put", "put_mask", "put_trigger", "refuse", "uncou
 
 STOP = -1  # the word is left for the next call
 
-#: for what is called for each word: it takes arrays and returns none, so it counts no references to them, which would
+#: for functions that are called for each word: the arrays that they take need no reference counts, which would
 #: take most of its time
 uncounted = register_jitable(_nrt=False)
 
 
 @register_jitable
 def put(state, now, column, row, polarity, n, t, x, y, p):
-    """Write one event to place ``n``: 1, 0 if it is out of the frame, STOP if its time has not come or nothing fits."""
+    """Write one event to index ``n``: 1, 0 if it is out of the frame, STOP if its time has not come or there is no
+    room."""
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
     if 0 < state[words.WIDTH] <= column or 0 < state[words.HEIGHT] <= row:
@@ -49,7 +50,7 @@ def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_trigger(state, now, number, edge, triggers):
-    """Write one external trigger: 0, or STOP. Where there are no rows at all for triggers, they are only counted."""
+    """Write one external trigger: 0, or STOP. If ``triggers`` has no rows, it is only counted."""
     written = state[words.TRIGGERS_WRITTEN]
     if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:
         return STOP
@@ -61,7 +62,7 @@ def put_trigger(state, now, number, edge, triggers):
 
 
 def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
-    """Raise InputError for the first of the values that is wrong."""
+    """Raise InputError for the first wrong value."""
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"events.{name}[{at}] = {values[at]}: {rule}")
@@ -72,8 +73,8 @@ def checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """t [``unit``] as int64, x, y as int64, p as int64 (0 or 1), contiguous and checked.
 
-    Raises InputError for columns of unequal length, coordinates of ``columns`` or ``rows`` and more, a time that is
-    negative, no whole number of ``unit`` or (``ordered``) before the one in front of it.
+    Raises InputError for columns of unequal length, x or y that are not below ``columns`` or ``rows``, and times that
+    are negative, not a whole number of ``unit``, or (``ordered``) earlier than the one before.
     """
     t, x, y, p = (np.ascontiguousarray(getattr(events, name), np.int64) for name in "txyp")
     if not len(t) == len(x) == len(y) == len(p):

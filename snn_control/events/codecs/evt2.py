@@ -1,9 +1,9 @@
 """EVT2: 32-bit words, type in bits 28..31 (Prophesee, "EVT 2.0 format").
 
-State of its own: high time, loops of the 34-bit clock, whether there is a time yet. EVT2.1 has the same upper half.
+Its own state: high time, loops of the 34-bit clock, whether a time is known. The upper half of EVT2.1 is the same.
 
-The clock wraps where the high time falls by more than half of its range: a single wrong bit is no wrap. Smaller steps
-back are glitches, and the time goes back. (OpenEB 5 sees a wrap only in a step of nearly the whole range.)
+The clock has wrapped if the high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller
+steps back are glitches, which the time follows. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def time_of(state, word):
 
 @register_jitable
 def decode_rest(state, word, triggers):
-    """Decode a word that is no event: 0, or STOP."""
+    """Decode a word that is not an event: 0, or STOP."""
     kind = word >> 28
     if kind == 8:
         high = word & 0xFFFFFFF
@@ -63,13 +63,13 @@ def _word(state, data, k, n, t, x, y, p, triggers):
 
 
 def encode(events: Events) -> bytes:
-    """A packet of EVT2 that needs nothing before it.
+    """Encode events as a packet of EVT2 that does not depend on earlier packets.
 
-    The format carries microseconds modulo 2^34: a decoder counts on from what it saw before, so times from 2^34 us
-    (4.8 h) on come back as they are only behind packets that led it there.
+    The format carries microseconds modulo 2^34, and a decoder counts on from the packets before. So times from 2^34 us
+    (4.8 h) on are decoded correctly only after packets that led up to them.
 
-    Raises InputError for coordinates of 2048 and more, and times that are negative, in disorder, no whole microseconds
-    or 2^33 us and more behind the one before.
+    Raises InputError for coordinates of 2048 and more, and times that are negative, in disorder, not whole
+    microseconds, or 2^33 us and more after the one before.
     """
     t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
     step = np.diff(t, prepend=t[:1])

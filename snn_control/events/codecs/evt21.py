@@ -1,7 +1,7 @@
 """EVT2.1: 64-bit words: the upper half as in EVT2, the lower a mask of 32 pixels (Prophesee, "EVT 2.1 format").
 
-State of its own: that of EVT2. Words are read as two 32-bit halves, since a payload lies at a multiple of 4 bytes.
-Older firmware writes the halves swapped ("endianness=legacy" in RAW headers): evt21_legacy.
+It has the state of EVT2. Words are read as two 32-bit halves, because the alignment of a payload is 4 bytes. Older
+firmware swaps the halves ("endianness=legacy" in RAW headers): evt21_legacy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["EVT21", "EVT21_LEGACY"]
 
 @register_jitable
 def _decode_halves(state, word, mask, n, t, x, y, p, triggers):
-    """Decode a word given as its upper half and its mask; returns how many events were written, or STOP."""
+    """Decode a word given as its upper half and its mask; returns the number of events written, or STOP."""
     kind, row = word >> 28, word & 0x7FF
     if kind > 1:
         return decode_rest(state, word, triggers)

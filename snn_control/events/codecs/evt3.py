@@ -1,11 +1,11 @@
 """EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
 
-State of its own: high and low time, loops of the 24-bit clock, row, base column, base polarity, whether there is a
-time yet (1: high, 2: high and low).
+Its own state: high and low time, loops of the 24-bit clock, row, base column, base polarity, and how much of the time
+is known (1: high, 2: high and low).
 
-`_word` is the whole encoding, one word at a time. `_run` does the same for the common words while there is room for
-them, and leaves what it does not know to `_word`. It packs an event into column t at first, in lanes of 12 bits, each
-the field of a word: event (column and polarity), row, low time, high time, the lowest first.
+`_word` decodes the whole encoding, one word at a time. `_run` is a faster path for common words while there is room; it
+leaves all other words to `_word`. It first packs an event into column t, in lanes of 12 bits, each the field of a word:
+event (column and polarity), row, low time, high time, the lowest first.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["EVT3"]
 
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
 MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
-SMALL = 10  # a step back of the high time by no more is a glitch, by more a wrap
+SMALL = 10  # a step back of the high time by at most this is a glitch, a larger one a wrap
 IGNORED = 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15  # continued, padding, others
 MASKS, MASK_TYPES = np.uint64(0x5000_4000_4000), np.uint64(0xF000_F000_F000)  # 12 + 12 + 8 pixels
-TOGETHER = np.uint64(1024)  # events that are packed before they become columns: they stay in the first cache
+TOGETHER = np.uint64(1024)  # events that are packed before they become columns, so that they stay in the first cache
 ONE, PIXEL, FIELD = np.uint64(1), np.uint64(0x7FF), np.uint64(0xFFF)
 EACH_LANE = np.uint64(0x1_001_001_001)
-#: type of a word -> the lanes that it goes to: that of events always, which are written only where one is
+#: type of a word -> the lanes that it is written to; the lane of events is always written, but kept only for an event
 LANES_OF = np.full(16, 0xFFF, np.uint64)
 LANES_OF[[0, 6]] |= np.array([0xFFF << 12, 0xFFF << 24], np.uint64)
 
@@ -42,7 +42,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Take the low time, unless what follows it is not before ``until``."""
+    """Take the low time, unless the events that follow are not before ``until``."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:
@@ -65,7 +65,7 @@ def _high(state, high):
 
 @uncounted
 def _word(state, word, n, t, x, y, p, triggers):
-    """Decode one word; returns how many events were written, or STOP."""
+    """Decode one word; returns the number of events written, or STOP."""
     kind, d = word >> 12, word & 0xFFF
     now, known = _time(state) * state[words.SCALE], state[KNOWN] == 2
     if kind == 2:
@@ -100,9 +100,9 @@ def _word(state, word, n, t, x, y, p, triggers):
 
 @register_jitable(forceinline=True)
 def _write_mask(event, mask, n, t):
-    """Pack an event for each bit of ``mask`` at place ``n`` and on; returns the next place.
+    """Pack an event for each bit of ``mask``, from index ``n`` on; returns the next index.
 
-    Eight at a time, whether there are as many or not: how many bits are set no processor foresees.
+    It writes groups of eight, even if fewer bits are set: a branch on their number would be unpredictable.
     """
     left, at = mask, n
     while True:
@@ -116,10 +116,10 @@ def _write_mask(event, mask, n, t):
 
 @register_jitable(forceinline=True)
 def _write_words(data, k, end, packed, n, t):
-    """Pack the events among rows, events and times; returns what is packed then, and the next place.
+    """Pack the events among rows, events and times; returns the present lanes, and the next index.
 
-    In which order the words come no processor foresees, so there is no branch: each word goes to the lanes that are
-    its own, and what is packed then to place ``n``, which only an event moves on.
+    The order of the words is unpredictable, so there is no branch: each word is written to its lanes, and the lanes to
+    index ``n``, which only an event advances.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -133,7 +133,7 @@ def _write_words(data, k, end, packed, n, t):
 
 @register_jitable
 def _unpack(begin, end, epoch, scale, t, x, y, p):
-    """Columns of the events that are packed in ``t``; vector code."""
+    """Convert the packed events in ``t`` to columns; vector code."""
     for n in range(begin, end):
         packed = np.uint64(t[n])
         x[n], p[n], y[n] = packed & PIXEL, packed >> np.uint64(11) & ONE, packed >> np.uint64(12) & PIXEL
@@ -144,7 +144,7 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 def _run(state, data, k, n, t, x, y, p):
     """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n.
 
-    Unsigned indices need no look at their sign.
+    Unsigned indices avoid checks of their sign.
     """
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048

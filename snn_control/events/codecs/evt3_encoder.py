@@ -1,4 +1,4 @@
-"""Events to EVT3 words as a sensor writes them: what changed, and masks of 12, 12 and 8 pixels for a dense row."""
+"""Events to EVT3 words as a sensor writes them: only what changed, and masks of 12, 12 and 8 pixels for a dense row."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from .common import checked
 __all__ = ["encode"]
 
 GROUP = 32  # pixels of three masks
-STEP = 1 << 10  # of the high time: the longest that cannot be mistaken for a step back
+STEP = 1 << 10  # largest step of the high time that cannot be mistaken for a step back
 LONGEST = 1 << 42  # us from the first event to the last
 
 
 @register_jitable
 def _group(t, x, y, p, i, first):
-    """How many events from ``i`` on are of one time, row and polarity, from left to right within a group of masks."""
+    """Number of events from ``i`` on with the same time, row and polarity, from left to right within a group of
+    masks."""
     j = i + 1
     while j < t.size and t[j] == t[i] and y[j] == y[i] and p[j] == p[i] and x[j - 1] < x[j] < first + GROUP:
         j += 1
@@ -27,7 +28,7 @@ def _group(t, x, y, p, i, first):
 
 
 def write_words(t, x, y, p, out):
-    """Write the words of events to ``out``, uint16; returns how many. Columns are int64."""
+    """Write the words of events to ``out``, uint16; returns their number. Columns are int64."""
     i, k = 0, 0
     now, high, row, base, polarity = np.int64(-1), t[0] >> 12, np.int64(-1), np.int64(-GROUP), np.int64(0)
     while i < t.size:
@@ -61,13 +62,13 @@ def write_words(t, x, y, p, out):
 
 
 def encode(events: Events) -> bytes:
-    """A packet of EVT3 that needs nothing before it: it begins with the whole time.
+    """Encode events as a packet of EVT3 that does not depend on earlier packets: it starts with the whole time.
 
-    The format carries microseconds modulo 2^24: a decoder counts on from what it saw before, so times from 2^24 us
-    (16.8 s) on come back as they are only behind packets that led it there, each less than 16.7 s after the one
+    The format carries microseconds modulo 2^24, and a decoder counts on from the packets before. So times from 2^24 us
+    (16.8 s) on are decoded correctly only after packets that led up to them, each less than 16.7 s after the one
     before. A pause within the packet is bridged by words of the clock.
 
-    Raises InputError for coordinates of 2048 and more, times that are negative, in disorder, no whole microseconds, or
+    Raises InputError for coordinates of 2048 and more, times that are negative, in disorder, not whole microseconds, or
     more than 2^42 us apart.
     """
     t, x, y, p = checked(events, "evt3", "us", 2048, 2048)

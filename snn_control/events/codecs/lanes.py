@@ -1,6 +1,6 @@
 """Several words at once, for `evt3`: vector loads from arrays.
 
-numba's bounds check does not see a vector, so each goes with a plain access to its last item, which it sees.
+numba's bounds check does not cover vector loads, so each is accompanied by a plain access to its last item.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ...engine.memory import lowest_bit
 
 __all__ = ["WINDOW", "quad", "run_of_common", "set_bits"]
 
-WINDOW = 32  # words that are looked at together
+WINDOW = 32  # words that are examined together
 I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 VECTOR = ir.VectorType(I16, WINDOW)
 
 
 @intrinsic
 def set_bits(typingctx, mask):
-    """How many bits of an int64 are set."""
+    """Number of set bits of an int64."""
 
     def gen(context, builder, sig, args):
         return builder.ctpop(args[0])
@@ -46,7 +46,7 @@ def _quad(typingctx, data, at):
 
 
 def _each(builder, value):
-    """A vector of which each item is an int64's low 16 bits."""
+    """A vector whose items are all an int64's low 16 bits."""
     nothing = ir.Constant(VECTOR, ir.Undefined)
     first = builder.insert_element(nothing, builder.trunc(value, I16), I32(0))
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, WINDOW), None))
@@ -54,7 +54,7 @@ def _each(builder, value):
 
 @intrinsic
 def _others(typingctx, data, at, rows, columns, lows, high):
-    """uint64 whose bit j says that item at + j is no row, event or low time below these limits, and not ``high``."""
+    """uint64 in which bit j is set if item at + j is no row, event or low time below these limits, and not ``high``."""
 
     def gen(context, builder, sig, args):
         word = _load(context, builder, sig.args[0], *args[:2], VECTOR)
@@ -72,16 +72,17 @@ def _others(typingctx, data, at, rows, columns, lows, high):
 @register_jitable
 def quad(data, at):
     """Items at .. at + 3 of a uint16 array as one uint64, the first lowest; ``at`` is uint64."""
-    if data[at + np.uint64(3)] < 0:  # never, but it is read, and so checked
+    if data[at + np.uint64(3)] < 0:  # never true, but the access is bounds-checked
         return np.uint64(0)
     return _quad(data, at)
 
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """How many EVT3 words from item ``k`` (uint64) on are rows, events and low times below limits, or just ``high``.
+    """Number of EVT3 words from item ``k`` (uint64) on that are rows, events and low times below limits, or equal to
+    ``high``.
 
-    At most WINDOW, of which there must be as many in ``data``.
+    At most WINDOW, and ``data`` must have as many.
     """
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:

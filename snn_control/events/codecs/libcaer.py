@@ -1,7 +1,7 @@
 """libcaer: the polarity events of that library: uint32 data, int32 time [us] (event_camera_codecs, libcaer).
 
-State of its own: the last time within the packet, its turns of 2^31 us. Both begin anew with each packet, whose
-``time_base`` holds what went before.
+Its own state: the last time within the packet, and its overflows of 2^31 us. Both are reset with each packet, whose
+``time_base`` holds the time before.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """libcaer_cmp: 16-bit words, type in bits 12..15, events along columns of pixels (event_camera_codecs, libcaer_cmp).
 
-State of its own: high and low time, which begin at 0 with each packet, relative to its ``time_base``; column, base row
-and base polarity, which run on. Masks are in y. (The decoder of event_camera_codecs ignores type 6, a mask of 12 that
-its header names; here it counts as unknown, as all types from 6 on.)
+Its own state: high and low time, which start at 0 with each packet, relative to its ``time_base``; column, base row and
+base polarity, which are kept from packet to packet. Masks extend in y. (event_camera_codecs has a name for type 6, a
+mask of 12, but its decoder ignores it; here it counts as unknown, like all types from 6 on.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """mono and trigger: 64-bit words of events, and of external triggers (event_camera_codecs).
 
-mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63; trigger: the same ns, id 48..62, edge 63.
-No state of their own. Words are read as two 32-bit halves, since a payload lies at a multiple of 4 bytes.
+mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63; trigger: the same ns, id 48..62, edge 63. They have
+no state of their own. Words are read as two 32-bit halves, because the alignment of a payload is 4 bytes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def _trigger(state, data, k, n, t, x, y, p, triggers):
 
 
 def encode(events: Events, time_base: int = 0) -> bytes:
-    """A packet of mono, to be sent with the same ``time_base`` [ns].
+    """Encode events as a packet of mono, to be sent with the same ``time_base`` [ns].
 
-    Raises InputError for rows of 32768 and more, and times that are not within 2^32 ns (4.3 s) from ``time_base`` on.
+    Raises InputError for rows of 32768 and more, and times that are not within 2^32 ns (4.3 s) after ``time_base``.
     """
     t, x, y, p = checked(events, "mono", "ns", 1 << 16, 1 << 15, ordered=False)
     after = t - time_base

@@ -21,19 +21,19 @@ __all__ = ["Codec", "word_codec"]
 
 @register_jitable
 def _keep(state):
-    """For encodings whose words need nothing that begins anew with a packet."""
+    """For encodings without state that is reset with a packet."""
 
 
 @register_jitable
 def _outputs(columns):
-    """The columns t, x, y, p that int64 [t, x, y, p, room] at an address says."""
+    """The columns t, x, y, p from int64 [t, x, y, p, room] at an address."""
     c = i64(columns, 5)
     return i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
 
 
 @register_jitable
 def _count_rest(state, size, word):
-    """Bytes behind the last whole word of a packet: dropped and counted once all before them was used."""
+    """Count the bytes after the last whole word of a packet, which are dropped, once all before them were used."""
     rest = size % word
     if state[words.CONSUMED] == size - rest:
         state[words.PARTIAL] += rest
@@ -41,13 +41,13 @@ def _count_rest(state, size, word):
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
-    """``function``, made here for a codec's module: the name and the digest of its compiled code are those of it."""
+    """``function``, with the name and module of a codec, on which the name and digest of its compiled code depend."""
     function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
     return function
 
 
 def _not_written(events: Events, time_base: int = 0) -> bytes:
-    """For encodings of which we make no packets."""
+    """For encodings whose packets we do not make."""
     raise InputError("the encoding is read, but not written")
 
 
@@ -57,10 +57,10 @@ class Codec:
 
     name : as in EventPacket.encoding
     unit : "us" or "ns", of the times that it carries
-    item : what ``decode`` takes the bytes as, "<u2" or "<u4"
+    item : type of the items of ``data`` for ``decode``, "<u2" or "<u4"
     word : bytes of a whole word, a multiple of the item's
     decode : see `snn_control.events.codecs`
-    encode : of Events to a packet's bytes; raises InputError for an encoding of which we make no packets
+    encode : Events -> bytes of a packet; raises InputError for an encoding whose packets we do not make
     """
 
     name: str
@@ -82,7 +82,7 @@ class Codec:
 
     @cached_property
     def decode_at(self) -> Callable:
-        """``decode`` over addresses, see `snn_control.events.codecs`; not compiled yet."""
+        """``decode`` with addresses, see `snn_control.events.codecs`; not compiled yet."""
         decode, word = self.decode, self.word
         view = {"<u2": u16, "<u4": u32}[self.item]
         items = word // np.dtype(self.item).itemsize
@@ -105,10 +105,10 @@ def word_codec(
     begin: Callable = _keep,
     encode: Callable[..., bytes] = _not_written,
 ) -> Codec:
-    """The codec of an encoding whose words are decoded one after the other; arguments as of `Codec`.
+    """The codec of an encoding whose words are decoded one after another; arguments as in `Codec`.
 
-    decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that begins at item ``k`` to row ``n``
-        of the columns; it returns how many events were written, or STOP
+    decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that starts at item ``k`` to row ``n``
+        of the columns; it returns the number of events written, or STOP
     begin : ``(state)``, called before the first word of a packet
     """
     item_bytes = np.dtype(item).itemsize
@@ -118,7 +118,7 @@ def word_codec(
     def decode(state, data, t, x, y, p, triggers):
         """See `snn_control.events.codecs`."""
         k, n = 0, 0
-        # no time that is counted from it leaves int64, or reaches NEVER
+        # so that no time computed from it overflows int64 or reaches NEVER
         state[words.TIME_BASE] = min(max(state[words.TIME_BASE], -(1 << 61)), 1 << 62)
         if state[words.FRESH]:
             begin(state)

@@ -1,4 +1,4 @@
-"""File formats of event cameras: which one a file is, and one module for each."""
+"""File formats of event cameras: detection of a file's format, and one module for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Open = Callable[[Path, "str | None", "int | None", "int | None"], Recording]
 
 ACCEPTED = "known are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder, .db3 or .mcap, and .npz of events"
 
-#: the first bytes of a file, its suffix where that decides, and the module that reads it with what opens it there
+#: the first bytes of a file, its suffix if that decides, the module that reads it, and its function to open it
 READERS = (
     *((first, "", "bags", "BagRecording") for first in BAGS),
     (b"#!AER-DAT4", "", "aedat4", "Aedat4Recording"),
@@ -26,7 +26,7 @@ READERS = (
     (b"PK", ".npz", "npz", "NpzRecording"),
 )
 
-#: the first bytes of files that people try -> what they are, what to do
+#: the first bytes of other files that users may try -> what they are, what to do
 OTHERS = {
     b"#ROSBAG V": ("a bag of ROS 1", "convert it: rosbags-convert --src FILE --dst FOLDER"),
     b"#!AER-DAT": ("AEDAT before version 4", "convert it to AEDAT4 with the camera maker's tool"),
@@ -39,8 +39,8 @@ OTHERS = {
 
 
 def kind_of_file(path: Path) -> Open:
-    """What opens the file or folder; raises DescriptionError for what is no recording."""
-    if path.is_dir():  # which only a bag can be
+    """The function that opens the file or folder; raises DescriptionError for what is not a recording."""
+    if path.is_dir():  # only a bag can be a folder
         head = BAGS[0]
     elif not path.is_file():
         raise refused(path, "is neither a file nor a folder", ACCEPTED)
@@ -61,17 +61,17 @@ def kind_of_file(path: Path) -> Open:
 def open_recording(
     path: str | os.PathLike, topic: str | None = None, width: int | None = None, height: int | None = None
 ) -> Recording:
-    """Open a recording; its format is found by its header, then by its suffix.
+    """Open a recording; its format is detected by its header, then by its suffix.
 
-    Read are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
+    Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
 
     Parameters
     ----------
     path : of the file or of the folder of a bag
-    topic : the events' topic, needed where a bag has several; of AEDAT4: the stream's number
-    width, height : of the sensor [pixel]; without them, what the file says
+    topic : the events' topic, needed if a bag has several; for AEDAT4 the stream's number
+    width, height : size of the sensor [pixel], in place of that in the file
 
-    Raises DescriptionError for a path that is none of these or cannot be read, and for a topic that is not there.
+    Raises DescriptionError for a path that is none of these or cannot be read, and for a topic that does not exist.
     """
     where = Path(path)
     try:

@@ -17,18 +17,18 @@ from ..recording import Recording, refused
 __all__ = ["Aedat4Recording"]
 
 MAGIC = len(b"#!AER-DAT4.0\r\n")
-RISING, FALLING, PULSE = 1, 2, 3  # sources of triggers that come from outside
+RISING, FALLING, PULSE = 1, 2, 3  # sources of external triggers
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Whether it is what the library makes of a failed check in the language that it is written in."""
+    """Whether an exception comes from a failed check (panic) in the library's Rust code."""
     return type(error).__name__ == "PanicException"
 
 
 def _check_header(path: Path | str) -> None:
-    """Follow the offsets of the header (flatbuffer IOHeader) as far as its XML.
+    """Check the offsets of the header (flatbuffer IOHeader) as far as its XML.
 
-    The library follows them unchecked, and a damaged one ends the process. Raises ValueError, ParseError or
+    The library follows them unchecked, and a damaged one would end the process. Raises ValueError, ParseError or
     struct.error.
     """
     with open(path, "rb") as file:
@@ -56,9 +56,9 @@ def _check_header(path: Path | str) -> None:
 
 
 class Aedat4Recording(Recording):
-    """One stream of events of an AEDAT4 file; frames and inertial data are passed over.
+    """One stream of events of an AEDAT4 file; frames and inertial data are ignored.
 
-    The streams of events are its topics, by number; external edges in streams of triggers are its triggers.
+    Its streams of events are the topics, by number; external edges in streams of triggers are its triggers.
     """
 
     encoding = "aedat4"
@@ -97,7 +97,7 @@ class Aedat4Recording(Recording):
         while True:
             try:
                 packet = next(packets, None)
-            except BaseException as error:  # a cut, or bytes that are no packet: nothing behind it can be found
+            except BaseException as error:  # a cut, or damaged bytes: nothing after it can be found
                 if not isinstance(error, RuntimeError) and not _is_panic(error):
                     raise
                 self._counts["truncated"] = 1

@@ -21,7 +21,7 @@ BACK, APART = 1_000_000, 1_000_000_000  # ns, see `_is_jump`
 
 
 def is_bag(path: Path) -> bool:
-    """Whether it is a folder or a file of rosbag2, by what is in it."""
+    """Whether a path is a folder or a file of rosbag2, by its contents."""
     if path.is_dir():
         return any(one.suffix in (".db3", ".mcap") for one in path.iterdir())
     if not path.is_file():
@@ -59,7 +59,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 class BagRecording(Recording):
-    """One topic of a bag. Messages come in the order in which they were written."""
+    """One topic of a bag. Messages are read in the order in which they were written."""
 
     topic: str
 
@@ -83,7 +83,7 @@ class BagRecording(Recording):
             before += storage.size_bytes
 
     def _look(self) -> None:
-        """Encoding, unit and size, from the first message that is whole."""
+        """Set encoding, unit and size from the first complete message."""
         reader = reader_of(self.type, self._counts, *self._given)
         whole = any(reader.read(message) is not None for _, _, message in self.packets())
         if not whole and isinstance(reader, PacketReader) and reader.unknown:
@@ -115,7 +115,7 @@ class BagRecording(Recording):
         self._counts["malformed"] += sum(storage.malformed for storage in self._storages)
 
     def _choose(self, path: str, topic: str | None) -> str:
-        """The topic that is meant; clouds count only where nothing else holds events."""
+        """The topic to read; clouds are considered only if nothing else holds events."""
         of_events = [name for name, kind in self.topics.items() if kind in EVENT_TYPES]
         packets = [name for name in of_events if self.topics[name] != CLOUD_TYPE]
         if topic is None and len(packets or of_events) == 1:
@@ -146,7 +146,7 @@ class BagRecording(Recording):
 
 
 def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
-    """Topic -> type over all files of a bag; of a topic with several types, the first."""
+    """Topic -> type over all files of a bag; the first type of a topic that has several."""
     topics: dict[str, str] = {}
     for storage in storages:
         topics = {**topics, **storage.topics, **topics}
@@ -154,5 +154,6 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 
 
 def _is_jump(sensor: int, bag: int) -> bool:
-    """Whether from one message to the next the sensor's clock went back, or the two clocks parted by a second [ns]."""
+    """Whether from one message to the next the sensor's clock went back, or the two clocks diverged by a second
+    [ns]."""
     return sensor < -BACK or abs(sensor - bag) > APART

@@ -1,8 +1,8 @@
-"""The .mcap files of rosbag2, read from front to end: an index is not needed, and a file that was cut is read up to the
-cut, within its last chunk too.
+"""The .mcap files of rosbag2, read from start to end: an index is not needed, and a file that was cut is read up to the
+cut, even within its last chunk.
 
-After the MCAP specification (mcap.dev/spec): a record is a byte of opcode, uint64 length, content. The library `mcap`
-reads the contents; its own reader gives up a chunk that is not whole.
+From the MCAP specification (mcap.dev/spec): a record is a byte of opcode, uint64 length, content. The library `mcap`
+reads the contents; its own reader rejects a chunk that is incomplete.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class McapStorage(Storage):
                     yield log_time, message
 
     def _summary(self) -> bool:
-        """Take topics and counts from the end of the file; whether it has them."""
+        """Read topics and counts from the end of the file; returns whether they are there."""
         from mcap.reader import SeekingReader
 
         try:
@@ -61,7 +61,7 @@ class McapStorage(Storage):
                     self.topics.setdefault(channel.topic, full_type(summary.schemas[channel.schema_id].name))
                     n = summary.statistics.channel_message_counts.get(number, 0)
                     self._counts[channel.topic] = self._counts.get(channel.topic, 0) + n
-        except Exception:  # the library raises what it likes at bytes that are no summary: a file that was cut
+        except Exception:  # the library may raise any exception for bytes that are no summary: a file that was cut
             return False
         return True
 
@@ -83,7 +83,8 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Opcode and content of the records up to the end of the data; of a chunk that was cut, what is there."""
+        """Opcode and content of the records up to the end of the data; of a chunk that was cut, the records that are
+        left."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -99,19 +100,19 @@ class McapStorage(Storage):
         self.truncated = True
 
     def _chunk(self, content: bytes) -> Iterator[tuple[int, memoryview]]:
-        """The whole records of a chunk."""
+        """The complete records of a chunk."""
         try:
             chunk = self._contents.Chunk.read(_stream(content))
             size = min(chunk.uncompressed_size, room(len(chunk.data)))
             data = memoryview(_unpack(chunk.compression, chunk.data, size))
-        except Exception:  # no chunk, or one that cannot be unpacked: whatever the libraries raise
+        except Exception:  # no chunk, or one that cannot be unpacked: the libraries may raise any exception
             self.malformed += 1
             return
         at = 0
         while at + 9 <= len(data):
             opcode, length = struct.unpack_from("<BQ", data, at)
             at += 9
-            if opcode == 0:  # nothing is
+            if opcode == 0:  # no record has it
                 self.malformed += 1
                 return
             if at + length > len(data):
@@ -122,7 +123,7 @@ class McapStorage(Storage):
     def _note(
         self, kind: int, body: bytes | memoryview, schemas: dict[int, str], channels: dict[int, tuple[str, str]]
     ) -> None:
-        """Keep the name of a schema, or the topic and type of a channel."""
+        """Store the name of a schema, or the topic and type of a channel."""
         try:
             if kind == SCHEMA:
                 schema = self._contents.Schema.read(_stream(body))
@@ -131,7 +132,7 @@ class McapStorage(Storage):
                 channel = self._contents.Channel.read(_stream(body))
                 if channel.message_encoding == "cdr" and channel.schema_id in schemas:
                     channels[channel.id] = (channel.topic, schemas[channel.schema_id])
-        except Exception:  # bytes that are no such record
+        except Exception:  # bytes that are not such a record
             self.malformed += 1
 
 
@@ -142,7 +143,7 @@ def _stream(content: bytes | memoryview) -> Any:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """A chunk's records, of at most ``size`` bytes; of data that was cut, those that it still gives."""
+    """A chunk's records, of at most ``size`` bytes; of data that was cut, those that can be unpacked."""
     if compression == "zstd":
         import zstandard
 

@@ -1,6 +1,6 @@
 """Messages of one topic of a bag -> events: packets, arrays of events, clouds of events.
 
-What goes wrong in a message is counted, never raised.
+Problems in a message are counted, never raised.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ Columns = tuple[np.ndarray, ...]
 
 
 class MessageReader:
-    """Decodes the messages of a topic, one after the other.
+    """Decodes the messages of a topic in order.
 
-    counts : what goes wrong is added to them, by name
-    width, height : of the sensor [pixel]; None or 0: as the messages say
+    counts : counters of problems, by name, which are increased
+    width, height : size of the sensor [pixel]; None or 0: as the messages state
 
-    ``size`` is (width, height) as given, else as the newest message says, else None.
+    ``size`` is the given (width, height), otherwise that of the newest message, otherwise None.
     """
 
     encoding, unit = "", "ns"
 
     def __init__(self, counts: Counts, width: int | None = None, height: int | None = None) -> None:
         self.counts, self._given = counts, (width, height)
-        self.decoders: dict[str, Decoder] = {}  # of packets, by encoding
+        self.decoders: dict[str, Decoder] = {}  # for packets, by encoding
         self._words = np.zeros(PACKET_WORDS, np.int64)
-        self._address = self._words.ctypes.data  # asking for it costs as much as reading a header
+        self._address = self._words.ctypes.data  # computing it takes as long as reading a header
 
     @property
     def size(self) -> tuple[int | None, int | None]:
@@ -50,7 +50,7 @@ class MessageReader:
         return width, height
 
     def read(self, message: bytes) -> Columns | None:
-        """t, x, y, p of a message's events; None for a message that is malformed, which is counted."""
+        """t, x, y, p of a message's events; None for a malformed message, which is counted."""
         columns = self._columns(message, np.frombuffer(message, np.uint8))
         if columns is None:
             self._count("malformed", 1)
@@ -64,10 +64,10 @@ class MessageReader:
 
 
 class PacketReader(MessageReader):
-    """EventPackets; a decoder for each encoding, since its state lives from packet to packet.
+    """EventPackets; one decoder for each encoding, because its state is kept from packet to packet.
 
-    Times of an encoding other than the first one are brought to the unit of the first. ``unknown`` is the first
-    encoding that is not known; such packets are malformed.
+    Times of further encodings are converted to the unit of the first. ``unknown`` is the first unknown encoding, whose
+    packets count as malformed.
     """
 
     _seq: int | None = None
@@ -90,8 +90,8 @@ class PacketReader(MessageReader):
         return t, events.x, events.y, events.p
 
     def _number(self, seq: int) -> None:
-        """Count packets that are missing before this one, or that it comes after though it was sent earlier."""
-        if self._seq is not None and (seq or self._seq):  # always 0: a driver that does not number them
+        """Count packets that are missing before this one, or this one if it was sent before the last."""
+        if self._seq is not None and (seq or self._seq):  # always 0 if a driver does not number them
             if seq > self._seq:
                 self._count("gaps", seq - self._seq - 1)
             else:
@@ -110,7 +110,7 @@ class PacketReader(MessageReader):
 
 
 class EventsReader(MessageReader):
-    """EventArrays of dvs_msgs and of prophesee_event_msgs, and PointCloud2, which says nothing of the sensor's size."""
+    """EventArrays of dvs_msgs and of prophesee_event_msgs, and PointCloud2, which does not state the sensor's size."""
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         n = self._parse(raw, empty_columns(0))
@@ -118,7 +118,7 @@ class EventsReader(MessageReader):
         return columns if self._parse(raw, columns) >= 0 else None
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
-        """How many events there are, or a negative code; as many as the columns have room for are written."""
+        """Write the events as far as the columns have room; returns the number of events, or a negative code."""
         parse = parse_events if self.encoding == CLOUD_TYPE else parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
         arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._address)
@@ -126,7 +126,7 @@ class EventsReader(MessageReader):
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
-    """The reader of a message type of `EVENT_TYPES`; other arguments as of `MessageReader`."""
+    """The reader for a message type of `EVENT_TYPES`; other arguments as in `MessageReader`."""
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
     reader = EventsReader(counts, width, height)

@@ -54,7 +54,7 @@ class NpzRecording(Recording):
                         name: np.frombuffer(stream.read(n * dtype.itemsize), dtype)
                         for name, (stream, _, dtype) in columns.items()
                     }
-                except Exception as error:  # packed bytes that are damaged, each in its own way
+                except Exception as error:  # damaged compressed data may raise any exception
                     if isinstance(error, OSError):
                         raise
                     raw = {}
@@ -65,7 +65,7 @@ class NpzRecording(Recording):
                 yield self._timely(*(raw[name] for name in EVENT_COLUMNS))
 
     def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """The events of whole numbers of any type; those whose numbers no camera has are counted and left out."""
+        """Events from columns of any integer type; those with values that no camera has are counted and left out."""
         most = FURTHEST // NANOSECONDS[self.unit]
         wrong = (t > most) | (x >= 1 << 16) | (y >= 1 << 16)
         for column, least in ((t, -most), (x, 0), (y, 0)):
@@ -87,7 +87,7 @@ def _length(path: Path, arrays: Arrays, name: str) -> int:
 
 
 def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
-    """Width or height; None where it is not there, or 0."""
+    """Width or height; None if it is missing, or 0."""
     if name not in arrays:
         return None
     value = arrays[name]

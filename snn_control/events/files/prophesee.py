@@ -1,8 +1,8 @@
-"""RAW and DAT files of Prophesee cameras: lines that begin with '%', then words.
+"""RAW and DAT files of Prophesee cameras: lines that start with '%', followed by words.
 
 After "RAW File Format" and "DAT File Format" of the Metavision SDK documentation, and the fields that OpenEB writes:
-``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends behind
-``% end``, or before the first line that does not begin with '% '.
+``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends after
+``% end``, or before the first line that does not start with '% '.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ MOST_LOOPS = (1 << 20) - 1  # of a clock of 32 bits, 142 years: times in ns stay
 BLOCK = 1 << 18  # bytes read at once: at most 1.6 million events of EVT3
 
 VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}
-#: system_ID of cameras that wrote EVT3 where the header does not say it, and of the first with EVT2.1 as it is now
+#: system_ID of cameras that wrote EVT3 without stating it in the header, and of the first with the present EVT2.1
 WROTE_EVT3 = (0x1E, 0x28, 0x2E, 0x30, 0x31, 0x32)
 FIRST_OF_NEW_EVT21 = 0x37
 FORMATS = {"EVT2": "evt2", "EVT21": "evt21", "EVT2.1": "evt21", "EVT3": "evt3"}
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
-    """Fields of a header by key in small letters, and where the data begins; options of ``format`` are fields too."""
+    """Fields of a header by key in lower case, and the offset of the data; options of ``format`` become fields too."""
     fields: dict[str, str] = {}
     at = file.tell()
     while (text := _header_text(line := file.readline(LONGEST_LINE))) is not None:
@@ -53,7 +53,7 @@ def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
 
 
 def _header_text(line: bytes) -> str | None:
-    """What a line of a header says; None for a line that is none (binary data can begin with '%')."""
+    """The text of a header line; None if it is not one (binary data can start with '%')."""
     try:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError:
@@ -66,7 +66,7 @@ def _header_text(line: bytes) -> str | None:
 
 
 def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
-    """Width and height [pixel], each None where the header does not say it."""
+    """Width and height [pixel], None if the header does not state them."""
     pair = re.fullmatch(r"(\d+)\s*[xX]\s*(\d+)", fields.get("geometry", ""))
     sides = pair.groups() if pair else (fields.get("width", ""), fields.get("height", ""))
     width, height = (int(side) if side.isdecimal() and 0 < int(side) < 1 << 16 else None for side in sides)
@@ -74,7 +74,7 @@ def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def open_prophesee(path: Path, topic: str | None, width: int | None, height: int | None) -> Recording:
-    """A RAW or a DAT file, whichever its header says; where it does not, the suffix .dat decides."""
+    """A RAW or a DAT file, as its header states; if it does not, the suffix .dat decides."""
     with open(path, "rb") as file:
         fields, begin = read_header(file)
     said = geometry(fields)
@@ -109,7 +109,7 @@ def _system(fields: dict[str, str]) -> int:
 
 
 def _exchanged(fields: dict[str, str]) -> bool:
-    """Whether the 32-bit halves of EVT2.1 words are exchanged, as older cameras wrote them; after OpenEB."""
+    """Whether the 32-bit halves of EVT2.1 words are swapped, as older cameras wrote them; after OpenEB."""
     if "endianness" in fields:
         return fields["endianness"].lower() == "legacy"
     makers = {fields.get(key, "Prophesee") for key in ("integrator_name", "camera_integrator_name")}
@@ -117,7 +117,7 @@ def _exchanged(fields: dict[str, str]) -> bool:
 
 
 class RawRecording(Recording):
-    """A RAW file: the words as they left the sensor."""
+    """A RAW file: the words as the sensor sent them."""
 
     def __init__(self, path: Path, fields: dict[str, str], begin: int, width: int | None, height: int | None) -> None:
         super().__init__(path, width, height)
@@ -148,7 +148,8 @@ class RawRecording(Recording):
 
 
 class DatRecording(Recording):
-    """A DAT file: 8 bytes an event, uint32 of t [us] and of x (14 bits), y (14 bits), p; t wraps every 71.6 minutes.
+    """A DAT file: 8 bytes for each event, uint32 of t [us] and of x (14 bits), y (14 bits), p; t wraps every 71.6
+    minutes.
 
     Type 0 and 12 are events, type 14 external triggers (value bit 0, id bits 8..12).
     """
@@ -194,7 +195,7 @@ class DatRecording(Recording):
         return self._in_frame(t, x, y, (word >> 28 & 1).astype(np.uint8))
 
     def _unwrapped(self, t: np.ndarray) -> np.ndarray:
-        """Times of a clock of 32 bits -> times that go on; smaller steps back stay, as glitches."""
+        """Times of a 32-bit clock -> times without wraps; smaller steps back are glitches and are kept."""
         if not len(t):
             return t
         step = np.diff(t, prepend=self._last if self._last >= 0 else t[0])

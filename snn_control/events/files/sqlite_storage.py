@@ -1,4 +1,4 @@
-"""The .db3 files of rosbag2: SQLite, read without a lock, a journal or any file beside it."""
+"""The .db3 files of rosbag2: SQLite, read without a lock, a journal or any other file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .storage import Storage, full_type, unpacked
 
 __all__ = ["SqliteStorage"]
 
-#: turns of TURN instructions of SQLite's machine that one look at a file may take: some, and so many a byte. A row
-#: takes about 15 instructions and 8 bytes at least
+#: limits, in units of TURN instructions of SQLite's virtual machine, for one query: a constant, and so many for each
+#: byte. A row takes about 15 instructions and 8 bytes at least
 TURN, START, PER_BYTE = 100_000, 100, 16
 
 
@@ -40,15 +40,15 @@ class SqliteStorage(Storage):
 
     def _open(self) -> sqlite3.Connection:
         bag = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
-        bag.execute("PRAGMA writable_schema=ON")  # or a file that is shorter than its header says is not read at all
-        # pages that lead in a circle have more rows than the file has room for
+        bag.execute("PRAGMA writable_schema=ON")  # otherwise a file shorter than its header says is not read at all
+        # pages that form a circle have more rows than the file has room for
         left = count(START + PER_BYTE * self.size_bytes // TURN, -1)
         bag.set_progress_handler(lambda: next(left) < 0, TURN)
         return bag
 
     @staticmethod
     def _check(bag: sqlite3.Connection) -> None:
-        """Refuse tables whose rows are not in the file but computed, without an end perhaps."""
+        """Refuse tables whose rows are computed, possibly without end, rather than stored in the file."""
         tables = bag.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
         stored = {name for name, sql in tables if not re.search(r"\bAS\b", str(sql), re.IGNORECASE)}
         if not {"topics", "messages"} <= stored:
@@ -62,11 +62,11 @@ class SqliteStorage(Storage):
                     if number in self._names:
                         counts[self._names[number]] += 1
         except sqlite3.DatabaseError:
-            pass  # cut: `messages` says so
+            pass  # cut: `messages` reports it
         return counts
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        log = self.path.with_name(self.path.name + "-wal")  # messages that wait in it are not seen
+        log = self.path.with_name(self.path.name + "-wal")  # messages that wait in it are not read
         self.truncated, self.malformed, self.bytes_read = log.is_file() and log.stat().st_size > 0, 0, 0
         messages = self._rows(topic)
         return messages if self.size_bytes % self._page == 0 else self._held_back(messages)
@@ -80,7 +80,7 @@ class SqliteStorage(Storage):
                 for log_time, data in bag.execute(query, numbers):
                     message = unpacked(data)
                     if message is None or not isinstance(log_time, int):
-                        if self.size_bytes % self._page:  # the zeros behind the cut
+                        if self.size_bytes % self._page:  # zeros after the cut
                             return
                         self.malformed += 1
                         continue
@@ -92,9 +92,10 @@ class SqliteStorage(Storage):
             self.truncated = True
 
     def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """All but those of the last page, of a file that was cut within it: SQLite fills the page up with zeros.
+        """All messages, except those of the last page of a file that was cut within it: SQLite fills that page up with
+        zeros.
 
-        A page holds at least an eighth of itself of a message, or all of it.
+        At least an eighth of a page holds a message, or all of the message.
         """
         waiting: deque[tuple[int, bytes]] = deque()
         held = 0

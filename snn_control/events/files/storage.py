@@ -1,4 +1,4 @@
-"""What the storage formats of bags share."""
+"""Common parts of the storage formats of bags."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Storage:
-    """One file of a bag; one storage format a subclass.
+    """One file of a bag; one subclass for each storage format.
 
     topics : topic -> type; only those in CDR
-    truncated : whether `messages` met the end of the file, or damage, before the last message
+    truncated : whether `messages` reached the end of the file, or damage, before the last message
     malformed : chunks and messages that `messages` could not unpack
     """
 
@@ -27,7 +27,7 @@ class Storage:
         self.topics: dict[str, str] = {}
 
     def counts(self) -> dict[str, int]:
-        """Topic -> number of messages, of those that can be read."""
+        """Topic -> number of messages that can be read."""
         raise NotImplementedError
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
@@ -36,18 +36,19 @@ class Storage:
 
 
 def room(packed: int) -> int:
-    """Bytes that a message or chunk of ``packed`` bytes may have, unpacked: what more says is there to fill memory."""
+    """Largest plausible size of a message or chunk of ``packed`` bytes after unpacking; a larger one is meant to
+    fill memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
 def full_type(name: str) -> str:
-    """``package/msg/Name``, also of ``package/Name``."""
+    """``package/msg/Name``, also for ``package/Name``."""
     package, _, rest = name.partition("/")
     return f"{package}/msg/{rest}" if rest and "/" not in rest else name
 
 
 def unpacked(data: object) -> bytes | None:
-    """A message's bytes, of rosbag2's compression mode "message" too; None for what cannot be unpacked."""
+    """A message's bytes, also in rosbag2's compression mode "message"; None if it cannot be unpacked."""
     if not isinstance(data, bytes):
         return None
     if not data.startswith(ZSTD):
