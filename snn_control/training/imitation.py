@@ -129,15 +129,15 @@ class Imitation(Learner):
                 kept["memory"].append(self.student.remember(batch))
                 drives = rng.random(n) < share
             kept["start"].append(start)
-            heads, seen = self.student.step(batch, inputs, start)
+            seen = self.student.step(batch, inputs, start)[1]
             for name, value in seen.items():
                 kept[f"inputs.{name}"].append(value)
             said = [labels(teacher(*envs.before(k)), sizes) for k, teacher in enumerate(teachers)]
             commands = []
             for k, one in enumerate(self.policy):
+                own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as it will be
                 wanted = np.array([of[k] for of in said], np.float32)
                 kept[f"label.{one.name}"].append(wanted)
-                own = one.best(heads[one.name])
                 commands.append(np.where(drives[:, None], one.command_of(wanted), own))
             found = envs.step(commands)
             inputs, start = found.inputs, found.over

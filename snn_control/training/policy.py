@@ -33,10 +33,6 @@ class Choice:
     def command(self, tried: np.ndarray) -> np.ndarray:
         return tried
 
-    def best(self, head: np.ndarray) -> np.ndarray:
-        """(rows, 1), the action that the controller itself takes."""
-        return head.argmax(-1)[..., None].astype(np.float32)
-
     def command_of(self, action: np.ndarray) -> np.ndarray:
         """(rows, 1), a teacher's action as a command."""
         return action
@@ -91,9 +87,6 @@ class Gaussian:
         """The controller's command for this value of its head."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
-
-    def best(self, head: np.ndarray) -> np.ndarray:
-        return self.command(self.mean(head))
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
         return np.clip(action, self.low, self.high)

@@ -1,0 +1,246 @@
+"""What was trained is what runs: the trainer's own network against the controller file that it wrote.
+
+For each way to train, a controller is trained for a few phases and saved. Then the network of the training run, as it
+is stepped when steps are collected (many states of one Program whose constants training writes; for ``adapt`` the
+controller of its loop), acts in new episodes, and controllers loaded from the file get the same observations. Compared
+after each control step, bit by bit: the commands, which neurons fired in which step of the network, and all of the
+state (membranes, currents, traces, learned weights, the guard), but for the count of synaptic operations: a weight that
+was 0 when training began is not counted while it lasts.
+
+``python -m benchmarks parity``
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from snn_control.controller import Controller, Stepped
+from snn_control.controller_file import ControllerSpec, load_spec
+from snn_control.training import Trained, train
+from snn_control.training.adaptation import Adaptation
+from snn_control.training.environments import Environments, make
+from snn_control.training.learner import Learner
+from snn_control.training.starting_point import starting_point
+
+from .processes import verdict
+
+STEPS, QUICK = 100_000, 2_000  # control steps of a comparison
+SEED = 2_000_000_000  # of the first episode
+ROWS = 16  # states that are stepped at a time
+PHASES = 3
+
+
+def swing_up(observation: np.ndarray) -> np.ndarray:
+    """A teacher for Pendulum-v1: energy until it is nearly upright, then angle and speed."""
+    x, y, speed = observation
+    angle = np.arctan2(y, x)
+    torque = -10 * angle - 2 * speed if abs(angle) < 0.5 else speed * (10 - speed * speed / 2 - 10 * x)
+    return np.clip([torque], -2, 2)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way to train, and what is trained in it.
+
+    controller : shipped controller file; empty: the one that ``new`` writes for the environment
+    """
+
+    how: str
+    env: str
+    settings: Mapping[str, Any]
+    controller: str = ""
+    teacher: Any = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+ROUTES = {
+    one.how: one
+    for one in (
+        Route("ppo", "CartPole-v1", {"environments": ROWS, "steps": 64, "rounds": 2}),
+        Route("sac", "Pendulum-v1", {"environments": 4, "steps": 400, "random": 200, "every": 4.0}),
+        Route("imitate", "Pendulum-v1", {"environments": 8, "steps": 64, "updates": 20}, teacher=swing_up),
+        Route("evolve", "CartPole-v1", {"environments": 2, "population": 6}),
+        Route(
+            "adapt",
+            "sim_worlds:ArmUnknownLoad-v0",
+            {"steps": 500, "budget": PHASES * 500},
+            controller="arm",
+            arguments={"duration": 2.0, "scored_from": 1.0},
+        ),
+    )
+}
+
+
+@dataclass
+class Found:
+    """What a comparison found.
+
+    steps, episodes, spikes : how many were compared
+    commands, fired, states : control steps in which a command, a spike, or a bit of the state differs
+    """
+
+    steps: int = 0
+    episodes: int = 0
+    spikes: int = 0
+    commands: int = 0
+    fired: int = 0
+    states: int = 0
+
+    @property
+    def same(self) -> bool:
+        return self.commands == self.fired == self.states == 0
+
+
+class Pair:
+    """A row of what was trained, and a controller from the file; ``row`` is ... where there are no rows."""
+
+    def __init__(self, trained: Stepped, row: Any, loaded: Controller) -> None:
+        self.loaded = loaded
+        facts, ours, theirs = loaded.program.facts, trained.bound, loaded.bound
+        commands = [f"{one.name}.command" for one in facts.outputs]
+        spikes = [f"{one.name}.spikes" for one in facts.populations if one.spiking]
+        self._commands, self._fired = (
+            [(ours.array(name)[row], theirs.array(name)) for name in names] for names in (commands, spikes)
+        )
+        work = loaded.program.names["synaptic_operations"]
+        parts = slice(work.offset), slice(work.offset + work.n_bytes, None)
+        self._states = [(ours.state[row][part], theirs.state[part]) for part in parts]
+        self._counts = theirs.array("spike_counts")
+
+    def step(self, observation: Any, start: bool, found: Found) -> None:
+        """Do the control step that the other has done, and compare."""
+        if start:
+            found.episodes += 1
+            self.loaded.reset(keep_learning=True)
+        before = int(self._counts.sum())
+        self.loaded.step(self.loaded.given(observation))
+        found.steps, found.spikes = found.steps + 1, found.spikes + int(self._counts.sum()) - before
+        for key, pairs in (("commands", self._commands), ("fired", self._fired), ("states", self._states)):
+            differs = any(one.tobytes() != other.tobytes() for one, other in pairs)
+            setattr(found, key, getattr(found, key) + differs)
+
+
+def starting_file(route: Route, folder: Path) -> ControllerSpec | str:
+    """What is trained."""
+    if route.controller:
+        return route.controller
+    env, file = make(route.env, route.arguments), folder / "new.yaml"
+    file.write_text(starting_point(env, "snn_control new", f"--env {route.env}"))
+    env.close()
+    return load_spec(file)
+
+
+@contextmanager
+def kept(cls: type) -> Iterator[list[Any]]:
+    """The instances of a class that are made meanwhile."""
+    made: list[Any] = []
+    begin = cls.__init__  # type: ignore[misc]
+
+    def note(self: Any, *given: Any) -> None:
+        begin(self, *given)
+        made.append(self)
+
+    with mock.patch.object(cls, "__init__", note):
+        yield made
+
+
+def trained_by(route: Route, folder: Path, phases: int = PHASES) -> tuple[Any, Path]:
+    """Train, and save; returns the learner (for ``adapt`` the loop) of the training run, and the file."""
+
+    def enough(phase: Any) -> None:
+        if phase.number >= phases:
+            raise KeyboardInterrupt  # as Ctrl-C ends it
+
+    with kept(Adaptation if route.how == "adapt" else Learner) as made:
+        trained: Trained = train(
+            starting_file(route, folder),
+            route.env,
+            arguments=route.arguments,
+            how=route.how,
+            teacher=route.teacher,
+            settings=route.settings,
+            progress=enough,
+        )
+    return made[0], trained.spec.save(folder / "trained.yaml")
+
+
+class Rows:
+    """The network of a learner, as it is stepped when steps are collected."""
+
+    def __init__(self, learner: Learner, n: int) -> None:
+        self.student, self.n = learner.student, n
+        self.stepped = self.student.batch(n)
+        self.student.refresh(self.stepped)
+        self.stepped.reset()
+
+    def row(self, k: int) -> Any:
+        return k
+
+    def step(self, inputs: Mapping[str, Any], start: np.ndarray, raw: list[Any]) -> None:
+        self.student.step(self.stepped, inputs, start)
+
+
+class Alone:
+    """The controller of a loop that learns on line; each episode begins with what it has learned."""
+
+    n = 1
+
+    def __init__(self, loop: Adaptation) -> None:
+        self.stepped = loop.controller
+
+    def row(self, k: int) -> Any:
+        return ...
+
+    def step(self, inputs: Mapping[str, Any], start: np.ndarray, raw: list[Any]) -> None:
+        if start[0]:
+            self.stepped.reset(keep_learning=True)
+        self.stepped.step(self.stepped.given(raw[0]))
+
+
+def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -> Found:
+    """What a training run left, which acts, against its file."""
+    ours: Rows | Alone = Alone(made) if isinstance(made, Adaptation) else Rows(made, rows)
+    n, found, loaded = ours.n, Found(), Controller.load(file)
+    envs = Environments(lambda: make(route.env, route.arguments), n, load_spec(file))
+    pairs = [Pair(ours.stepped, ours.row(k), copy.copy(loaded)) for k in range(n)]
+    inputs, start = envs.reset(SEED), np.ones(n, bool)
+    for _ in range(-(-steps // n)):
+        raw = [envs.before(k)[1] for k in range(n)]
+        ours.step(inputs, start, raw)
+        for k, pair in enumerate(pairs):
+            pair.step(raw[k], bool(start[k]), found)
+        names = [f"{one.name}.command" for one in envs.interface.outputs]
+        done = envs.step([ours.stepped.bound.array(name).reshape(n, -1) for name in names])
+        inputs, start = done.inputs, done.over
+    envs.close()
+    return found
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks parity", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} control steps instead of {STEPS:,}")
+    options = parser.parse_args(arguments)
+    figures: dict[str, Any] = {}
+    print("control steps of which commands, spikes, or a bit of the state differ; bar 0")
+    for how, route in ROUTES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found = compare(route, *trained_by(route, Path(folder)), QUICK if options.quick else STEPS)
+        figures[how] = asdict(found)
+        of = f"{found.steps:,} steps of {found.episodes:,} episodes of {route.env}, {found.spikes:,} spikes"
+        differ = f"{found.commands}, {found.fired}, {found.states}"
+        print(f"{how:8} {differ} of {of}: {verdict(found.same)}", flush=True)
+    return figures | {"passed": all(one["commands"] == one["fired"] == one["states"] == 0 for one in figures.values())}
+
+
+if __name__ == "__main__":
+    main()
