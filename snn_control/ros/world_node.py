@@ -31,7 +31,7 @@ from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
-from ..spaces import check_action
+from ..spaces import as_actions, check_action
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, run_node
 from .topics import groups, need_topics
@@ -223,9 +223,10 @@ class WorldNode(ProcessNode):
             arrival = int(command.slot[ARRIVAL])
             late = arrival < 0 or (old_ns is not None and now - arrival > old_ns)
             parts.append(np.zeros_like(command.values) if late else command.values)
-        flat = np.concatenate(parts)
-        space = self.env.action_space
-        return int(flat[0]) if hasattr(space, "n") else flat.astype(space.dtype).reshape(space.shape)
+        flat, space = np.concatenate(parts), self.env.action_space
+        if space.dtype == np.float64:  # which float32 would round
+            return flat.reshape(space.shape)
+        return as_actions(flat[None], space)[0]
 
     def _publish(self, observation: Any, stamp_ns: int) -> None:
         if not isinstance(observation, dict):

@@ -75,3 +75,26 @@ class Corners(Trying):
 
     def judge(self, action):
         return float(action.sum())
+
+
+class Switches(Trying):
+    """Which of two switches are on, told by the signs of two numbers."""
+
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.MultiBinary(2)
+
+    def draw(self):
+        self.now = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return self.now
+
+    def judge(self, action):
+        return float((action == (self.now > 0)).sum())
+
+
+class Levels(Switches):
+    """The same with whole numbers, to which a command is rounded."""
+
+    action_space = spaces.Box(-2, 2, (2,), np.int64)
+
+    def judge(self, action):
+        return float(np.abs(action - 2 * self.now).sum())

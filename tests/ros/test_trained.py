@@ -1,0 +1,77 @@
+"""What was trained is what runs over DDS: nodes in lockstep and a loop in this process give the same bits."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+import yaml
+
+from benchmarks.parity import ROUTES, Route, starting_file, trained_by
+from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
+from snn_control.record.run_folder import read_record
+from snn_control.spaces import as_actions
+from tests.ros.robot import write
+
+SEED = 7
+FLOATS = "std_msgs/msg/Float64MultiArray"
+
+
+def trained(how, folder):
+    return trained_by(ROUTES[how], folder, phases=2)[1]
+
+
+def untrained(env, folder):
+    return starting_file(Route("", env, {}), folder).save(folder / "new.yaml")
+
+
+CASES = {
+    "argmax": ("CartPole-v1", lambda folder: trained("ppo", folder)),
+    "squashed": ("Pendulum-v1", lambda folder: trained("sac", folder)),
+    "several argmax": ("tests.worlds:Switches-v0", lambda folder: untrained("tests.worlds:Switches-v0", folder)),
+    "whole numbers": ("tests.worlds:Levels-v0", lambda folder: untrained("tests.worlds:Levels-v0", folder)),
+}
+
+
+def with_topics(file):
+    """The controller file with a topic for each input and output."""
+    values, spec = yaml.safe_load(file.read_text()), load_spec(file)
+    values["ros"] = {
+        kind: {one.name: {"topic": one.name, "type": FLOATS, "field": "data[:]"} for one in ends}
+        for kind, ends in (("inputs", spec.inputs), ("outputs", spec.outputs))
+    }
+    return write(file.parent, values, "topics.yaml")
+
+
+def in_process(file, env):
+    """Actions, rewards and observations of an episode."""
+    controller, world, over = Controller.load(file), gymnasium.make(env, disable_env_checker=True), False
+    (observation, _), rows = world.reset(seed=SEED), []
+    while not over:
+        numbers = np.reshape(controller.predict(observation)[0], (1, -1))
+        (action,) = as_actions(numbers, world.action_space)
+        observation, reward, terminated, truncated, _ = world.step(action)
+        rows.append((action, reward, observation))
+        over = terminated or truncated
+    return (np.array(column, np.float64) for column in zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_lockstep_gives_the_return_of_a_loop_in_process_to_the_bit(tmp_path, start, case):
+    env, make = CASES[case]
+    file = with_topics(make(tmp_path))
+    record, period = tmp_path / "world.npz", load_spec(file).period
+    given = {"controller_file": str(file), "mode": "lockstep"}
+    world = start("world_node", world=env, seed=SEED, episodes=1, step=period, record=str(record), **given)
+    controller = start("controller_node", **given)
+    assert world.wait() == 0, world.text
+    assert controller.end() == 0
+    found, facts = read_record(record)
+    action, reward, observation = in_process(file, env)
+    assert facts["episodes"] == 1
+    assert len(np.unique(action, axis=0)) > 1
+    np.testing.assert_array_equal(found["action"], action)
+    np.testing.assert_array_equal(found["reward"], reward)
+    np.testing.assert_array_equal(found["observation"], observation)
+    assert found["ends"].tolist() == [len(reward)]
