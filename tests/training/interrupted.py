@@ -1,0 +1,125 @@
+"""Runs of training that are ended at random moments: by SIGINT, as Ctrl-C, and by SIGKILL, in turn.
+
+``python -m tests.training.interrupted HOW [TIMES]`` ends runs of that way to train so many times, each of which goes on
+where the one before it was ended, and begins anew where one has come to its end. All run in processes that are forked
+when everything is compiled. It prints a JSON object; any difference of bits from a run that nobody ended is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.parity import swing_up
+from snn_control.controller import build_program
+from snn_control.files import replace_text
+from snn_control.training import train, trainer
+from snn_control.training.environments import Interface, make
+from snn_control.training.evaluation import with_environments
+from tests.training.test_train import small
+
+EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each
+#: way to train -> environment, and settings of five phases
+RUNS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ppo": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 1, "budget": 5 * 256}),
+    "sac": ("Pendulum-v1", {"environments": 2, "steps": 80, "random": 80, "rows": 8, "every": 4.0, "budget": 5 * 80}),
+    "imitate": ("Pendulum-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 5 * 128}),
+    "evolve": ("CartPole-v1", {"environments": 2, "population": 4, "budget": 5 * 8 * LIMIT}),
+}
+
+
+def run(how: str, folder: Path) -> dict[str, Any]:
+    """Train, from the checkpoint if there is one; what came out. ``again``: the validation of what was kept, anew."""
+    trainer.SHORT = trainer.LONG = EPISODES
+    env, settings = RUNS[how]
+    arguments = {"max_episode_steps": LIMIT}
+    teacher = swing_up if how == "imitate" else None
+    trained = train(
+        small(env), env, arguments=arguments, how=how, teacher=teacher, seed=3, run=folder, settings=settings
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    world = make(env, arguments)
+    interface = Interface(trained.spec, world.observation_space, world.action_space)
+    again = with_environments(lambda: make(env, arguments), [trainer.VALIDATION + k for k in range(EPISODES)])
+    return {
+        "ended": trained.ended,
+        "program": build_program(trained.spec).digest,
+        "history": trained.history,
+        "returns": trained.evaluation.returns.tolist(),
+        "validation": trained.validation,
+        "again": again(build_program(trained.spec), interface).score,
+    }
+
+
+def forked(how: str, folder: Path, number: int, seconds: float) -> dict[str, Any] | None:
+    """A run in a process of its own that gets a signal after some time; None if it left nothing."""
+    file = folder / "found.json"
+    file.unlink(missing_ok=True)
+    if not (child := os.fork()):
+        code = 1
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            replace_text(file, json.dumps(run(how, folder / "run")))
+            code = 0
+        except KeyboardInterrupt:  # before there was anything to keep
+            code = 130
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    end = time.monotonic() + seconds
+    while not (done := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+        time.sleep(0.001)
+    if not done[0]:
+        os.kill(child, number)
+        done = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(done[1]) in (0, 130, -signal.SIGKILL), f"{how}: ended with {done[1]}"
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def check(found: dict[str, Any], whole: dict[str, Any]) -> None:
+    """A run that was ended keeps the best so far; one that was not gives the same bits."""
+    if not found["ended"]:
+        assert found == whole
+        return
+    n = len(found["history"])
+    assert found["history"] == whole["history"][:n]
+    if n and found["program"] != whole["program"]:
+        assert found["again"] == found["validation"] >= max(row["score"] for row in found["history"])
+
+
+def main(how: str, times: int = 8) -> dict[str, Any]:
+    rng = np.random.default_rng(list(how.encode()))
+    counts: dict[str, Any] = dict.fromkeys(("killed", "interrupted", "kept", "whole"), 0)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = run(how, Path(folder, "first"))
+        begun = time.monotonic()
+        second = forked(how, Path(folder), signal.SIGKILL, 600.0)
+        seconds = time.monotonic() - begun
+        assert second == whole
+    done = 0
+    while done < times or not counts["whole"]:
+        with tempfile.TemporaryDirectory() as folder:
+            found: dict[str, Any] | None = {"ended": True}
+            while found is None or found["ended"]:
+                number = (signal.SIGINT, signal.SIGKILL)[done % 2]
+                found = forked(how, Path(folder), number, rng.uniform(0, seconds / 2) if done < times else 600.0)
+                done += 1
+                counts["kept"] += bool(found and found["ended"])
+                counts["whole"] += bool(found and not found["ended"])
+                counts["killed"] += found is None and number == signal.SIGKILL
+                counts["interrupted"] += found is None and number == signal.SIGINT
+                if found is not None:
+                    check(found, whole)
+    return counts | {"seconds": seconds, "phases": len(whole["history"])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], *map(int, sys.argv[2:]))))
