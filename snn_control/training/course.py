@@ -17,9 +17,11 @@ __all__ = ["Candidate", "Course"]
 
 PATIENCE = 5  # phases without a better validation, after which a score stands
 PART = 4  # the patience is at least 1 / PART of all phases where the environment does not say what is good
-LATE = 0.6  # of all phases: from then on spikes cost, whatever was learned
+STEADY = 3  # phases in a row that reach the threshold of an environment that is learned
+LATE = 0.65  # of all phases: from then on spikes cost, whatever was learned
 PRICED = 10  # phases, at least, in which spikes cost
-FIRST, FACTOR = 0.25, 1.5  # share of the price in the first of them, and by what it rises or falls in a phase
+SLOW = 0.15  # of the rate of learning that is left for them
+LEAST, FACTOR = 0.15, 1.5  # share of the price in the first of them, and by what it rises or falls in a phase
 HOLDS = 0.05  # of the spread of all scores: how far below the best a score still holds
 SMALL = 0.01  # of the spread of all scores: a smaller improvement is none
 CANDIDATES = 4  # that are compared at the end
@@ -67,10 +69,23 @@ class Course:
         learned = self._learned()
         if learned is None:
             return 0.0
-        share, scores = FIRST, self._scores()
+        share, scores = LEAST, self._scores()
         for k in range(learned, len(scores)):
-            share *= FACTOR if self._holds(scores[: k + 1]) else 1 / FACTOR
+            share = max(LEAST, share * (FACTOR if self._holds(scores[: k + 1]) else 1 / FACTOR))
         return share
+
+    @property
+    def priced(self) -> int:
+        """How many phases, with the next one, a learner that learns first has had since the task was learned."""
+        learned = self._learned() if self.learns_first else None
+        return 0 if learned is None else 1 + len(self.history) - learned
+
+    def left(self, number: int) -> float:
+        """Share of the rate of learning that is left when phase ``number`` begins: it falls evenly, to 0 at the end, or
+        to what is left for the priced phases of a learner that learns first."""
+        if self.learns_first:
+            return max(SLOW, 1 - number / (LATE * self.phases))
+        return 1 - number / self.phases
 
     @property
     def is_over(self) -> bool:
@@ -100,10 +115,15 @@ class Course:
         return scores[-1] >= (enough if self.threshold is None else min(enough, self.threshold))
 
     def _learned(self) -> int | None:
-        """How many phases it took to learn the task; None while it is not learned."""
+        """How many phases it took to learn the task; None while it is not learned. The threshold may be reached by the
+        controller alone or by what is tried around it."""
         scores = self._scores()
+        returns = [max(row["score"], row.get("training_return", -math.inf)) for row in self.history]
         for k in range(1, len(scores) + 1):
-            good = self._stands(scores[:k]) if self.threshold is None else scores[k - 1] >= self.threshold
+            if self.threshold is None:
+                good = self._stands(scores[:k])
+            else:
+                good = k >= STEADY and min(returns[k - STEADY : k]) >= self.threshold
             if good or k >= LATE * self.phases:
                 return k
         return None

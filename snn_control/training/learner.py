@@ -68,6 +68,7 @@ class Learner:
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
         self.price_share = 1.0  # what times the price of spikes a phase pays
+        self.priced = 0  # phases since the task was learned, with this one, of a learner that learns first
 
     @property
     def steps_of_a_phase(self) -> int:

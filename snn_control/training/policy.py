@@ -25,10 +25,11 @@ class Choice:
         assert isinstance(output.decoder, ArgmaxDecoder)
         self.name, self.n = output.name, output.decoder.actions
         self.parameters: list[np.ndarray] = []
+        self.temperature = np.float32(1)  # of the softmax: the lower, the more often the largest score is tried
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(rows, n) scores -> (rows, 1) float32, a sampled action."""
-        return (head + rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
+        return (head + self.temperature * rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
 
     def command(self, tried: np.ndarray) -> np.ndarray:
         return tried
@@ -40,11 +41,11 @@ class Choice:
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cross entropy (...,) of the head to a teacher's actions, after its derivative with respect to the head."""
         cost = -self.log_probability(head, action)
-        return np.exp(self._log) - self._one, cost
+        return (np.exp(self._log) - self._one) / self.temperature, cost
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
         """(...,) log probability of the sampled actions."""
-        self._log = head - head.max(-1, keepdims=True)
+        self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = tried.astype(np.int64) == np.arange(self.n)
         return np.where(self._one, self._log, 0).sum(-1)
@@ -54,7 +55,8 @@ class Choice:
         `parameters`; ``entropy`` is the price for one element."""
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
-        return g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h), []
+        by_score = g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h)
+        return by_score / self.temperature, []
 
 
 class Gaussian:

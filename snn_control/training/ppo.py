@@ -16,10 +16,13 @@ from ..network.checks import Flag
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam, Perceptron, Variance
-from .policy import distributions
+from .policy import Choice, distributions
 
 __all__ = ["PPO", "PPOSettings"]
 
+#: A controller alone always takes the action with the largest score: once the task is learned, the temperature of the
+#: softmax falls by a factor a phase, and what is tried comes close to that.
+COOLING, COLD = 0.8, 0.3
 LONG = 1000  # steps of an episode above which returns look further ahead
 
 
@@ -70,7 +73,7 @@ class PPOSettings(Settings):
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it."""
         if limit >= LONG:
-            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4}
+            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "budget": 500_000}
         return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 
@@ -116,6 +119,9 @@ class PPO(Learner):
         self.batch.reset()
         self.sums = np.zeros(envs.n)
         self.seen = np.zeros((envs.n, 0), np.float32)
+        for one in self.policy:
+            if isinstance(one, Choice):
+                one.temperature = np.float32(max(COLD, COOLING**self.priced))
         for k in range(self.rounds):
             here = left - (left - self.left_after) * k / self.rounds
             for adam, rate in ((self.actor, s.rate), (self.judge, s.critic_rate)):

@@ -285,14 +285,15 @@ class _Run:
         learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
         self._resume()
         history = self.course.history
-        resumed, ended = len(history) * learner.steps_of_a_phase, False
+        resumed, ended, best = len(history) * learner.steps_of_a_phase, False, None
         try:
             while len(history) < self.phases and not self.course.is_over:
                 self._phase()
-            validation, final = self._evaluated(self._best(), self.long)
+            best = self._best()
+            validation, final = self._evaluated(best, self.long)
         except KeyboardInterrupt:
             ended = True
-            validation, final = self._evaluated(self._first(), self.short)
+            validation, final = self._evaluated(best or self._first(), self.short)
         steps = len(history) * learner.steps_of_a_phase
         warnings = list(self.watch.said.values())
         return Trained(learner.parameters.spec, self.how, final, history, steps, ended, validation, warnings, resumed)
@@ -309,12 +310,13 @@ class _Run:
 
     def _phase(self) -> None:
         learner, number = self.learner, len(self.course.history)
-        learner.price_share = self.course.price_share
-        learner.left_after = 1 - (number + 1) / self.phases
+        learner.price_share, learner.priced = self.course.price_share, self.course.priced
+        left = self.course.left(number)
+        learner.left_after = self.course.left(number + 1)
         learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
         rng = np.random.default_rng([self.seed, 2, number])
         self.envs.keeps = number == 0 and learner.fits_ranges
-        report = learner.phase(self.envs, _episode(self.seed, number), rng, 1 - number / self.phases)
+        report = learner.phase(self.envs, _episode(self.seed, number), rng, left)
         if self.envs.keeps:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from snn_control.training.course import CANDIDATES, FACTOR, FIRST, PRICED, Candidate, Course
+from snn_control.training.course import CANDIDATES, FACTOR, LEAST, PRICED, SLOW, Candidate, Course
+
+SOLVED = [20, 480, 490, 480]
 
 
 def course(scores, phases=40, threshold=475.0, learns_first=True):
@@ -15,9 +17,12 @@ def course(scores, phases=40, threshold=475.0, learns_first=True):
 def test_spikes_cost_nothing_until_the_threshold_and_then_more_while_the_score_holds():
     assert course([]).price_share == 0
     assert course([20, 470]).price_share == 0
-    assert course([20, 480]).price_share == FIRST
-    assert course([20, 480, 476, 500]).price_share == pytest.approx(FIRST * FACTOR**2)
-    assert course([20, 480, 30, 40, 500]).price_share == pytest.approx(FIRST / FACTOR)
+    assert course([20, 480, 500, 470, 490, 490]).price_share == 0
+    assert course(SOLVED).price_share == LEAST
+    assert [course([*SOLVED, *[500] * k][: 3 + k]).priced for k in range(4)] == [0, 1, 2, 3]
+    assert course([*SOLVED, 476, 500]).price_share == pytest.approx(LEAST * FACTOR**2)
+    assert course([*SOLVED, 500, 500, 30]).price_share == pytest.approx(LEAST * FACTOR)
+    assert course([*SOLVED, 30, 40, 500]).price_share == pytest.approx(LEAST * FACTOR)  # never less than at first
 
 
 def test_without_a_threshold_a_score_that_stands_is_learned_and_holds_near_the_best():
@@ -25,25 +30,40 @@ def test_without_a_threshold_a_score_that_stands_is_learned_and_holds_near_the_b
     assert course(growing, threshold=None).price_share == 0
     standing = [*growing, *[80] * 10]
     assert course(standing[:-1], threshold=None).price_share == 0
-    assert course(standing, threshold=None).price_share == FIRST
-    assert course([*standing, 77, 75], threshold=None).price_share == pytest.approx(FIRST)
+    assert course(standing, threshold=None).price_share == LEAST
+    assert course([*standing, 77, 77, 75], threshold=None).price_share == pytest.approx(LEAST * FACTOR)
+
+
+def test_what_is_tried_around_a_controller_may_be_good_before_it_is():
+    one = course([-50] * 4, threshold=200)
+    for row in one.history[1:]:
+        row["training_return"] = 210.0
+    assert one.price_share == LEAST
+    one.history[-1]["training_return"] = 190.0
+    assert one.price_share == 0
 
 
 def test_late_in_a_run_spikes_cost_even_where_nothing_was_learned():
-    assert course([0] * 23).price_share == 0
-    assert course([0] * 24).price_share == FIRST
+    assert course([0] * 25).price_share == 0
+    assert course([0] * 26).price_share == LEAST
+
+
+def test_the_rate_of_learning_falls_until_spikes_cost():
+    assert [course([]).left(k) for k in (0, 13, 26, 39)] == [1, 0.5, SLOW, SLOW]
+    assert [course([], learns_first=False).left(k) for k in (0, 10, 40)] == [1, 0.75, 0]
 
 
 def test_a_learner_of_another_kind_pays_from_the_start():
     assert course([], learns_first=False).price_share == 1
+    assert course(SOLVED, learns_first=False).priced == 0
 
 
 @pytest.mark.parametrize(
     ("scores", "over", "more"),
     [
-        ([20, 480, *[470] * (PRICED - 1)], False, {}),
-        ([20, 480, *[470] * PRICED], True, {}),
-        ([20, 480, *[470] * 9, 500], False, {}),
+        ([*SOLVED, *[470] * (PRICED - 1)], False, {}),
+        ([*SOLVED, *[470] * PRICED], True, {}),
+        ([*SOLVED, *[470] * 9, 500], False, {}),
         ([20, *[470] * 20], False, {}),  # below the threshold
         ([*[-150] * 6], False, {"threshold": None, "learns_first": False}),  # nothing has changed at all
         ([-900, *[-150] * 9], False, {"threshold": None, "learns_first": False}),

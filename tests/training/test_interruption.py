@@ -8,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from snn_control.training import train, trainer
+from snn_control.training.course import Candidate, Course
 from snn_control.training.places import ONE_THREAD
 from tests.training.interrupted import RUNS
+from tests.training.test_train import QUICK, small
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIMES = 4
@@ -27,3 +31,29 @@ def test_a_run_that_is_ended_at_random_moments_gives_the_same_bits(how):
     assert found["killed"] + found["interrupted"] + found["kept"] > 1
     assert found["whole"] > 0
     assert found["phases"] == 5
+
+
+def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypatch):
+    evaluated = trainer._Run._evaluated
+
+    def interrupted(self, candidate, episodes):
+        if episodes == self.long:
+            raise KeyboardInterrupt
+        return evaluated(self, candidate, episodes)
+
+    seen = []  # of each phase, all of which are compared
+
+    def consider(self, *candidate):
+        seen.append(Candidate(*candidate))
+        self.candidates = list(seen)
+
+    monkeypatch.setattr(trainer, "SHORT", 3)
+    monkeypatch.setattr(trainer, "LONG", 4)
+    monkeypatch.setattr(Course, "consider", consider)
+    monkeypatch.setattr(Course, "choice", lambda self, returns: len(returns) - 1)
+    monkeypatch.setattr(trainer._Run, "_evaluated", interrupted)
+    trained = train(small("CartPole-v1"), "CartPole-v1", settings=QUICK)
+    assert trained.ended
+    assert len(seen) > 1
+    for one in trained.spec.network.projections:
+        np.testing.assert_array_equal(one.weights, seen[-1].values[f"{one.pre}->{one.post}.weights"])
