@@ -15,8 +15,7 @@ import numpy as np
 
 __all__ = ["Candidate", "Course"]
 
-PATIENCE = 5  # phases without a better validation, after which a score stands
-PART = 4  # the patience is at least 1 / PART of all phases where the environment does not say what is good
+PATIENCE, PART = 5, 4  # phases without a better validation, and 1 / PART of all phases, after which a score stands
 STEADY = 3  # phases in a row that reach the threshold of an environment that is learned
 LATE = 0.65  # of all phases: from then on spikes cost, whatever was learned
 PRICED = 10  # phases, at least, in which spikes cost
@@ -57,7 +56,7 @@ class Course:
 
     def __init__(self, phases: int, threshold: float | None, learns_first: bool) -> None:
         self.phases, self.threshold, self.learns_first = phases, threshold, learns_first
-        self.patience = PATIENCE if threshold is not None else max(PATIENCE, phases // PART)
+        self.patience = max(PATIENCE, phases // PART)
         self.history: list[dict[str, Any]] = []
         self.candidates: list[Candidate] = []
 

@@ -68,7 +68,8 @@ def test_a_learner_of_another_kind_pays_from_the_start():
         ([*[-150] * 6], False, {"threshold": None, "learns_first": False}),  # nothing has changed at all
         ([-900, *[-150] * 9], False, {"threshold": None, "learns_first": False}),
         ([-900, *[-150] * 11], True, {"threshold": None, "learns_first": False}),
-        ([-900, *[-150] * 6], True, {"threshold": -200, "learns_first": False}),
+        ([-900, *[-150] * 11], True, {"threshold": -200, "learns_first": False}),
+        ([-900, *[-150] * 6], True, {"threshold": -200, "learns_first": False, "phases": 20}),
     ],
 )
 def test_a_run_is_over_when_the_score_stands_though_spikes_cost(scores, over, more):
