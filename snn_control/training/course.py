@@ -20,7 +20,8 @@ STEADY = 3  # phases in a row that reach the threshold of an environment that is
 LATE = 0.65  # of all phases: from then on spikes cost, whatever was learned
 PRICED = 10  # phases, at least, in which spikes cost
 SLOW = 0.15  # of the rate of learning that is left for them
-LEAST, FACTOR = 0.15, 1.5  # share of the price in the first of them, and by what it rises or falls in a phase
+FIRST, LEAST = 0.3, 0.1  # share of the price in the first of them, and the least one
+FACTOR = 2.0  # by what it rises or falls from phase to phase
 HOLDS = 0.05  # of the spread of all scores: how far below the best a score still holds
 SMALL = 0.01  # of the spread of all scores: a smaller improvement is none
 CANDIDATES = 4  # that are compared at the end
@@ -68,7 +69,7 @@ class Course:
         learned = self._learned()
         if learned is None:
             return 0.0
-        share, scores = LEAST, self._scores()
+        share, scores = FIRST, self._scores()
         for k in range(learned, len(scores)):
             share = max(LEAST, share * (FACTOR if self._holds(scores[: k + 1]) else 1 / FACTOR))
         return share

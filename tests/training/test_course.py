@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snn_control.training.course import CANDIDATES, FACTOR, LEAST, PRICED, SLOW, Candidate, Course
+from snn_control.training.course import CANDIDATES, FACTOR, FIRST, LEAST, PRICED, SLOW, Candidate, Course
 
 SOLVED = [20, 480, 490, 480]
 
@@ -18,11 +18,11 @@ def test_spikes_cost_nothing_until_the_threshold_and_then_more_while_the_score_h
     assert course([]).price_share == 0
     assert course([20, 470]).price_share == 0
     assert course([20, 480, 500, 470, 490, 490]).price_share == 0
-    assert course(SOLVED).price_share == LEAST
+    assert course(SOLVED).price_share == FIRST
     assert [course([*SOLVED, *[500] * k][: 3 + k]).priced for k in range(4)] == [0, 1, 2, 3]
-    assert course([*SOLVED, 476, 500]).price_share == pytest.approx(LEAST * FACTOR**2)
-    assert course([*SOLVED, 500, 500, 30]).price_share == pytest.approx(LEAST * FACTOR)
-    assert course([*SOLVED, 30, 40, 500]).price_share == pytest.approx(LEAST * FACTOR)  # never less than at first
+    assert course([*SOLVED, 476, 500]).price_share == pytest.approx(FIRST * FACTOR**2)
+    assert course([*SOLVED, 500, 500, 30]).price_share == pytest.approx(FIRST * FACTOR)
+    assert course([*SOLVED, 30, 40, 30, 20]).price_share == LEAST
 
 
 def test_without_a_threshold_a_score_that_stands_is_learned_and_holds_near_the_best():
@@ -30,22 +30,22 @@ def test_without_a_threshold_a_score_that_stands_is_learned_and_holds_near_the_b
     assert course(growing, threshold=None).price_share == 0
     standing = [*growing, *[80] * 10]
     assert course(standing[:-1], threshold=None).price_share == 0
-    assert course(standing, threshold=None).price_share == LEAST
-    assert course([*standing, 77, 77, 75], threshold=None).price_share == pytest.approx(LEAST * FACTOR)
+    assert course(standing, threshold=None).price_share == FIRST
+    assert course([*standing, 77, 77, 75], threshold=None).price_share == pytest.approx(FIRST * FACTOR)
 
 
 def test_what_is_tried_around_a_controller_may_be_good_before_it_is():
     one = course([-50] * 4, threshold=200)
     for row in one.history[1:]:
         row["training_return"] = 210.0
-    assert one.price_share == LEAST
+    assert one.price_share == FIRST
     one.history[-1]["training_return"] = 190.0
     assert one.price_share == 0
 
 
 def test_late_in_a_run_spikes_cost_even_where_nothing_was_learned():
     assert course([0] * 25).price_share == 0
-    assert course([0] * 26).price_share == LEAST
+    assert course([0] * 26).price_share == FIRST
 
 
 def test_the_rate_of_learning_falls_until_spikes_cost():

@@ -1,0 +1,163 @@
+"""Training by the commands alone, with defaults: ``new`` and ``train`` for each task and seed.
+
+| column | what it is |
+|---|---|
+| score | mean return of 100 episodes that nothing else saw, of each seed |
+| CPU | seconds of the whole command ``train``: training, validations, evaluation, page |
+| spikes | of all neurons in a step of the environment |
+
+``python -m benchmarks training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_price=0`` writes another value
+of the controller file's ``training.settings``. LunarLander and BipedalWalker need ``pip install 'gymnasium[box2d]'``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTLED = -160.0  # mean return of energy shaping and PD on Pendulum-v1, 100 episodes
+
+
+@dataclass(frozen=True)
+class Task:
+    """An environment and a way to train.
+
+    score : that at least ``of`` out of ``seeds`` seeds should reach
+    seconds : of CPU that a run may take
+    options : of ``train``
+    """
+
+    env: str
+    how: str
+    score: float
+    of: int
+    seconds: float
+    seeds: int = 5
+    options: tuple[str, ...] = ()
+
+
+HEURISTIC = ("--teacher", "gymnasium.envs.box2d.lunar_lander:heuristic")
+SWING_UP = ("--teacher", "benchmarks.parity:swing_up")
+TASKS = {
+    "cartpole": Task("CartPole-v1", "ppo", 500, 5, 30),
+    "pendulum": Task("Pendulum-v1", "sac", SETTLED - 8, 5, 45),
+    "acrobot": Task("Acrobot-v1", "ppo", -95, 5, 45),
+    "mountain-car": Task("MountainCarContinuous-v0", "sac", 93, 5, 60),
+    "lander": Task("LunarLander-v3", "ppo", 220, 4, 150),
+    "lander-imitate": Task("LunarLander-v3", "imitate", 245, 5, 15, options=HEURISTIC),
+    "pendulum-imitate": Task("Pendulum-v1", "imitate", SETTLED - 8, 5, 10, options=SWING_UP),
+    "cartpole-evolve": Task("CartPole-v1", "evolve", 500, 5, 20),
+    "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3),
+}
+QUICK = ("cartpole", "cartpole-evolve")
+
+
+def snn_control(*arguments: str, folder: Path) -> str:
+    """Run a command, one thread; returns what it printed."""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+    command = [str(Path(sys.executable).with_name("snn_control")), *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    return done.stdout
+
+
+def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train a task; its figures. In a process of its own, whose children are only its own."""
+    task = TASKS[name]
+    with tempfile.TemporaryDirectory() as there:
+        folder = Path(there)
+        snn_control("new", "start.yaml", "--env", task.env, "--seed", str(seed), folder=folder)
+        if settings:
+            start = folder / "start.yaml"
+            section = yaml.safe_dump({"training": {"settings": settings}})
+            start.write_text(start.read_text() + "\n" + section)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found = json.loads(
+            snn_control(
+                "train", "start.yaml", "--env", task.env, "--how", task.how, "--out", "trained.yaml", "--run", "run",
+                "--seed", str(seed), "--json", *task.options, folder=folder,
+            )
+        )  # fmt: skip
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    kept = {key: found[key] for key in ("mean", "worst", "steps", "spikes_a_step")}
+    return {"seed": seed, "cpu": cpu, **kept}
+
+
+def show(name: str, rows: list[dict[str, Any]]) -> bool:
+    """A task's line; whether its seeds reach what they should."""
+    task = TASKS[name]
+    scores, cpu = [row["mean"] for row in rows], [row["cpu"] for row in rows]
+    reached = sum(score >= task.score for score in scores)
+    good = reached >= min(task.of, len(rows)) and float(np.median(cpu)) <= task.seconds
+    said = " ".join(f"{score:.1f}" for score in scores)
+    print(
+        f"{name:17} {said}; {reached} of {len(rows)} reach {task.score:g} (bar: {task.of}); "
+        f"CPU {min(cpu):.0f} to {max(cpu):.0f} s (bar: {task.seconds:g}); "
+        f"{np.median([row['spikes_a_step'] for row in rows]):.0f} spikes; worst episode "
+        f"{min(row['worst'] for row in rows):.0f}",
+        flush=True,
+    )
+    return good
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"some of {', '.join(TASKS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
+    parser.add_argument("--seeds", type=int, help="how many (default: 5; of walker 3)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the learner")
+    parser.add_argument("--processes", type=int, default=1, help="runs at a time (default 1)")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    settings = {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in options.set)}
+    if options.one:
+        print(json.dumps(run(options.one[0], int(options.one[1]), settings)))
+        return {}
+    if unknown := [name for name in options.tasks if name not in TASKS]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(TASKS)}")
+    names = options.tasks or (QUICK if options.quick else tuple(TASKS))
+    if importlib.util.find_spec("Box2D") is None and (left := [n for n in names if needs_box2d(n)]):
+        print(f"left out, as Box2D is not installed (pip install 'gymnasium[box2d]'): {', '.join(left)}")
+        names = [name for name in names if name not in left]
+
+    def one(job: tuple[str, int]) -> dict[str, Any]:
+        command = [sys.executable, "-m", "benchmarks.training", "--one", job[0], str(job[1])]
+        command += [part for pair in options.set for part in ("--set", pair)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        return json.loads(done.stdout)
+
+    figures: dict[str, Any] = {"settings": settings}
+    passed = True
+    with ThreadPoolExecutor(options.processes) as pool:
+        for name in names:
+            seeds = range(1 if options.quick else options.seeds or TASKS[name].seeds)
+            figures[name] = list(pool.map(one, [(name, seed) for seed in seeds]))
+            passed &= show(name, figures[name])
+    return figures | {"passed": passed}
+
+
+def needs_box2d(name: str) -> bool:
+    return TASKS[name].env.startswith(("LunarLander", "BipedalWalker"))
+
+
+if __name__ == "__main__":
+    main()
