@@ -26,7 +26,7 @@ HOLDS = 0.05  # of the spread of all scores: how far below the best a score stil
 SMALL = 0.01  # of the spread of all scores: a smaller improvement is none
 CANDIDATES = 4  # that are compared at the end
 FEWER = 0.8  # times the spikes of the best, from which on another is chosen for them
-ERRORS = 1.0  # standard errors by which its score may then be lower
+ERRORS = 0.5  # standard errors by which its score may then be lower
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,17 @@ class Course:
         return None
 
     def consider(self, score: float, spikes: float, values: dict[str, np.ndarray]) -> None:
-        """Keep values if they are among the best; not where others have as good a score with as few spikes. Of equal
-        ones the newest is kept."""
+        """Keep values if they are among the best, unless others have a better score with as few spikes. Where all have
+        the same score, as at the most that can be got, some with few spikes and some with many are kept."""
         kept: list[Candidate] = []
         for one in sorted([Candidate(score, spikes, values), *self.candidates], key=lambda c: (-c.score, c.spikes)):
-            if not kept or one.spikes < kept[-1].spikes:
+            if not any(other.score > one.score and other.spikes <= one.spikes for other in kept):
                 kept.append(one)
-        self.candidates = kept[:CANDIDATES]
+        while len(kept) > CANDIDATES:
+            between = range(1, len(kept) - 1)
+            same = kept[-1].score == kept[0].score
+            kept.pop(min(between, key=lambda k: kept[k + 1].spikes / max(kept[k - 1].spikes, 1)) if same else -1)
+        self.candidates = kept
 
     def choice(self, returns: Sequence[np.ndarray]) -> int:
         """Which candidate is taken, by the returns of each in the same new episodes: the best, or one that needs

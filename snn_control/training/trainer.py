@@ -52,7 +52,7 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
 #: are used for nothing else; seeds of training count from 0.
 VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
 PHASE_SEEDS = 10_000  # reserved for one phase
-SHORT, LONG = 10, 100  # episodes of a validation, and of the evaluation
+SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
 STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
 NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
 
@@ -268,7 +268,7 @@ class _Run:
         self.learner, self.settings, self.make, self.folder = learner, settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
-        self.short, self.long = (self._episodes(n) for n in (SHORT, LONG))
+        self.short, self.middle, self.long = (self._episodes(n) for n in (SHORT, MIDDLE, LONG))
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.phases = max(1, settings.budget // learner.steps_of_a_phase)
         threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
@@ -345,7 +345,7 @@ class _Run:
         candidates, returns = self.course.candidates, []
         if len(candidates) < 2:
             return self._first()
-        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.long)])
+        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
         for one in candidates:
             self._take(one.values)
             returns.append(look(self._program(), self.envs.interface).returns)

@@ -38,7 +38,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def run(how: str, folder: Path) -> dict[str, Any]:
     """Train, from the checkpoint if there is one; what came out. ``again``: the validation of what was kept, anew."""
-    trainer.SHORT = trainer.LONG = EPISODES
+    trainer.SHORT = trainer.MIDDLE = trainer.LONG = EPISODES
     env, settings = RUNS[how]
     arguments = {"max_episode_steps": LIMIT}
     teacher = swing_up if how == "imitate" else None
@@ -104,14 +104,14 @@ def main(how: str, times: int = 8) -> dict[str, Any]:
         second = forked(how, Path(folder), signal.SIGKILL, 600.0)
         seconds = time.monotonic() - begun
         assert second == whole
-    done = 0
-    while done < times or not counts["whole"]:
+    ended = 0  # runs that came to their end before the signal do not count
+    while ended < times or not counts["whole"]:
         with tempfile.TemporaryDirectory() as folder:
             found: dict[str, Any] | None = {"ended": True}
             while found is None or found["ended"]:
-                number = (signal.SIGINT, signal.SIGKILL)[done % 2]
-                found = forked(how, Path(folder), number, rng.uniform(0, seconds / 2) if done < times else 600.0)
-                done += 1
+                number = (signal.SIGINT, signal.SIGKILL)[ended % 2]
+                found = forked(how, Path(folder), number, rng.uniform(0, seconds / 2) if ended < times else 600.0)
+                ended += found is None or found["ended"]
                 counts["kept"] += bool(found and found["ended"])
                 counts["whole"] += bool(found and not found["ended"])
                 counts["killed"] += found is None and number == signal.SIGKILL

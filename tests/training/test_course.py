@@ -78,17 +78,26 @@ def test_a_run_is_over_when_the_score_stands_though_spikes_cost(scores, over, mo
 
 def test_candidates_have_a_better_score_or_fewer_spikes_than_each_other():
     one = course([])
-    for k, (score, spikes) in enumerate([(100, 50), (90, 60), (90, 40), (90, 40), (95, 45), (80, 30), (70, 20)]):
+    for k, (score, spikes) in enumerate([(100, 50), (90, 60), (90, 40), (95, 45), (80, 30), (70, 20)]):
         one.consider(float(score), float(spikes), {"w": np.full(1, k)})
     assert [(c.score, c.spikes, int(c.values["w"][0])) for c in one.candidates] == [
         (100, 50, 0),
-        (95, 45, 4),
-        (90, 40, 3),  # of equal ones the newest
-        (80, 30, 5),
+        (95, 45, 3),
+        (90, 40, 2),
+        (80, 30, 4),
     ]
     assert len(one.candidates) == CANDIDATES
-    one.consider(100.0, 10.0, {})
+    one.consider(101.0, 10.0, {})
     assert len(one.candidates) == 1
+
+
+def test_of_equal_scores_those_with_few_and_many_spikes_are_kept():
+    one = course([])
+    for spikes in (180, 170, 90, 80, 70, 60, 20):
+        one.consider(500.0, float(spikes), {})
+    assert [c.spikes for c in one.candidates] == [20, 60, 90, 180]
+    one.consider(499.0, 10.0, {})
+    assert [c.spikes for c in one.candidates] == [20, 60, 90, 180]
 
 
 def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
@@ -96,6 +105,6 @@ def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
     noise = rng.normal(0, 10, (3, 100))
     noise -= noise.mean(1, keepdims=True)
     one.candidates = [Candidate(9.0, 100.0, {}), Candidate(8.0, 90.0, {}), Candidate(7.0, 70.0, {})]
-    assert one.choice(noise + [[100], [100], [99.5]]) == 2
+    assert one.choice(noise + [[100], [100], [99.8]]) == 2
     assert one.choice(noise + [[100], [99.5], [90]]) == 0  # hardly fewer; clearly worse
     assert one.choice(noise + [[90], [99], [100]]) == 2

@@ -58,6 +58,7 @@ def sees_all(env, observation):
 @pytest.fixture
 def few_episodes(monkeypatch):
     monkeypatch.setattr(trainer, "SHORT", 5)
+    monkeypatch.setattr(trainer, "MIDDLE", 10)
     monkeypatch.setattr(trainer, "LONG", 10)
 
 

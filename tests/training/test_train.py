@@ -49,6 +49,7 @@ QUICK = {"environments": 4, "steps": 64, "rounds": 1, "budget": 768}
 def few_episodes(monkeypatch):
     """Validations and evaluations as short as can be."""
     monkeypatch.setattr(trainer, "SHORT", 3)
+    monkeypatch.setattr(trainer, "MIDDLE", 4)
     monkeypatch.setattr(trainer, "LONG", 4)
 
 

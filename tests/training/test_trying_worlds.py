@@ -18,7 +18,12 @@ from tests.worlds.trying import Corners, Mixed
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
-    for module, name, value in ((trainer, "SHORT", 3), (trainer, "LONG", 4), (environments, "LIMIT", 30)):
+    for module, name, value in (
+        (trainer, "SHORT", 3),
+        (trainer, "MIDDLE", 4),
+        (trainer, "LONG", 4),
+        (environments, "LIMIT", 30),
+    ):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(trainer, "LIMIT", 30)
 
