@@ -108,7 +108,7 @@ class Reference(_Arrays):
 
 
 class Floor(_Arrays):
-    """What no step of a workload can do without: ns a neuron, and ns a synaptic event (A: a multiply-add)."""
+    """What no step of a workload can do without: ns per neuron, and ns per synaptic event (A: a multiply-add)."""
 
     def __init__(self, workload: str) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Floor(_Arrays):
         return lambda times: function(*arguments, ctypes.c_long(times))
 
     def measure(self) -> tuple[float, float]:
-        """ns a neuron, ns an event, in a short run."""
+        """ns per neuron, ns per event, in a short run."""
         found = []
         for call, count in ((self._update, self.n), (self._events, self.count)):
             times = max(3, 200_000 // count)

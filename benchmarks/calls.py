@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         time.sleep(0.01)  # below the kernel's limit for real-time threads
     ns = {name: float(np.median(values)) for name, values in found.items()}
     for name, value in ns.items():
-        print(f"  {name:45s} {value:8.0f} ns a tick")
+        print(f"  {name:45s} {value:8.0f} ns per tick")
     names = list(ns)
     over = {name: (ns[name] - ns[names[1]]) / 1e3 for name in names if name.startswith("Controller.step, 32")}
     over |= {name: (ns[name] - ns[names[7]]) / 1e3 for name in names[8:]}

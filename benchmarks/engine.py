@@ -117,14 +117,14 @@ def calls(step: Callable, rows: list[np.ndarray], n: int) -> float:
 
 
 def loop(run: Callable, table: np.ndarray, n: int) -> float:
-    """us a step of ``n`` in one call."""
+    """us per step of ``n`` in one call."""
     begin = time.perf_counter_ns()
     run(table, n)
     return (time.perf_counter_ns() - begin) / n / 1e3
 
 
 def measure(workload: str, rounds: int) -> dict[str, Any]:
-    """Medians of interleaved rounds [us a step], and the medians of the rounds' ratios to C."""
+    """Medians of interleaved rounds [us per step], and the medians of the rounds' ratios to C."""
     reference, engine, floor = Reference(workload), Engine(workload), Floor(workload)
     table = inputs()
     wide = table.astype(np.float64)
@@ -153,7 +153,7 @@ def measure(workload: str, rounds: int) -> dict[str, Any]:
 
 
 def events(workload: str, spikes: list[int], steps: int) -> float:
-    """Synaptic events a step, of A with the products of the input."""
+    """Synaptic events per step, of A with the products of the input."""
     if workload == "A":
         fan_out = SIZES[2:]
         return SIZES[0] * SIZES[1] + sum(n * k for n, k in zip(spikes, fan_out, strict=False)) / steps
@@ -177,7 +177,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if not granted:
             print(NO_FIFO)
     print(
-        f"us a step, medians of {rounds} interleaved rounds; ratio to C and its bar; floor: loops over neurons, events"
+        f"us per step, medians of {rounds} interleaved rounds; ratio to C, its bar; floor: loops over neurons, events"
     )
     print("     call: C  engine  ratio   bar     loop: C  engine  ratio   bar     floor  loop / floor")
     found: dict[str, Any] = {}
@@ -188,8 +188,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         for way, bar in zip(("call", "loop"), BARS[workload], strict=True):
             line += f" {us[f'c_{way}']:9.2f} {us[way]:7.2f} {one['ratio'][way]:6.3f} {bar:5.2f}    "
         print(line + f" {us['floor']:7.2f} {us['loop'] / us['floor']:9.2f}   {'PASS' if one['passed'] else 'FAIL'}")
-        print(f"   spikes: engine {one['spikes']}, C {one['spikes_c']}; floor: {us['update']:.2f} ns a neuron, "
-              f"{us['event']:.3f} ns an event", flush=True)  # fmt: skip
+        print(f"   spikes: engine {one['spikes']}, C {one['spikes_c']}; floor: {us['update']:.2f} ns per neuron, "
+              f"{us['event']:.3f} ns per event", flush=True)  # fmt: skip
     return {"workloads": found, "passed": all(one["passed"] for one in found.values())}
 
 

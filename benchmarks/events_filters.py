@@ -157,9 +157,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     ratio = float(np.median(times[:, 0] / times[:, 1]))
     plain, whole = np.median(times, axis=0) / n * 1e9
     print(f"{n / 1e6:g} M events of {stream.data.nbytes / n:.1f} bytes, {n / stream.slices:,.0f} in a slice of 1 ms")
-    print(f"decode {plain:.2f} ns an event; with {', '.join(chain.operations[1:])} {whole:.2f} ns: {ratio:.2f}")
+    print(f"decode {plain:.2f} ns per event; with {', '.join(chain.operations[1:])} {whole:.2f} ns: {ratio:.2f}")
     figures: dict[str, Any] = {"decode_ns": plain, "chain_ns": whole, "ratio": ratio}
-    print(f"\n{'operation':>14} {'ns an event given':>18}")
+    print(f"\n{'operation':>14} {'ns per event given':>18}")
     for encoder in ENCODERS:
         for name, each in by_operation(encoder, stream).items():
             if name != "sample" and name not in figures:

@@ -122,7 +122,7 @@ def drift(simulate: Callable[..., np.ndarray]) -> float:
 
 
 def speed(neurons: int = 500, steps: int = 1000, rounds: int = 9) -> None:
-    """A communication channel of two ensembles: us a step, interleaved, each as its users run it."""
+    """A communication channel of two ensembles: us per step, interleaved, each as its users run it."""
     import nengo
 
     a, b = (Ensemble(name, neurons, seed=k) for k, name in enumerate("ab"))
@@ -145,8 +145,8 @@ def speed(neurons: int = 500, steps: int = 1000, rounds: int = 9) -> None:
     there, here = (float(np.median(side)) / steps * 1e6 for side in zip(*times, strict=True))
     ratio = float(np.median([y / x for x, y in times]))
     spikes = sum(running.counters()["spikes"].values()) / steps / rounds
-    print(f"2 x {neurons} neurons, us a step: nengo {there:.1f}, here {here:.2f}, ratio {ratio:.4f}", end="")
-    print(f" ({spikes:.0f} spikes a step here)")
+    print(f"2 x {neurons} neurons, us per step: nengo {there:.1f}, here {here:.2f}, ratio {ratio:.4f}", end="")
+    print(f" ({spikes:.0f} spikes per step here)")
 
 
 def main() -> None:

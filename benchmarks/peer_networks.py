@@ -5,7 +5,7 @@ closed loop: a new input before and the spikes after each step, one thread, floa
 equations are the simulator's own, so that spikes agree in rate, not one by one.
 
 Protocol: a line "ready" (or "failed: why") when the network is built; then for each line on stdin, a number of
-seconds, one line of JSON: median us a step, and spikes a step.
+seconds, one line of JSON: median us per step, and spikes per step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from .workloads import DECAY, DECAY_SYN, INPUTS, SIZES, TAU_MEM, TAU_SYN, inputs, layers, recurrent
 
-Run = Callable[[float], tuple[float, float]]  # seconds -> us a step, spikes a step
+Run = Callable[[float], tuple[float, float]]  # seconds -> us per step, spikes per step
 Step = Callable[[np.ndarray], np.ndarray]  # input -> flags or counts of the neurons
 
 MS = 1e3

@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         figures[workload] = measure(workload, found, 5 if options.quick else 9, 0.2)
         for name, one in figures[workload].items():
             times = f"{one['ratio']:8.1f} times the engine" if "ratio" in one else ""
-            print(f"{workload} {name:14s} {one['us']:9.2f} us a step {one['spikes']:8.2f} spikes {times}", flush=True)
+            print(f"{workload} {name:14s} {one['us']:9.2f} us per step {one['spikes']:8.2f} spikes {times}", flush=True)
     return {"us": figures, "passed": None}
 
 

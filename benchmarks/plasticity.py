@@ -77,7 +77,7 @@ def seconds(one: Controller, steps: int) -> float:
 
 
 def measure(name: str, n: int, rounds: int) -> dict[str, Any]:
-    """ns a step with learning on and off, and what the rule takes for each synapse: medians of the pairs."""
+    """ns per step with learning on and off, and what the rule takes for each synapse: medians of the pairs."""
     one = controller(name, n)
     seconds(one, 300)
     pairs = []
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--quick", action="store_true", help="few rounds")
     options = parser.parse_args(arguments)
     found = {}
-    print(f"{'':22} synapses   on us  off us  ratio  ns a synapse and step   spikes a step, pre and post")
+    print(f"{'':22} synapses   on us  off us  ratio  ns per synapse and step   spikes per step, pre and post")
     with undisturbed():
         for name in CASES:
             for n in SIZES:

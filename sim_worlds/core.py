@@ -160,7 +160,7 @@ class World(gymnasium.Env):
         self._parts: tuple[EventSensor | Robot, ...] = (*sensors, robot)
         observed = [item for part in self._parts for item in part.observation_spaces.items()]
         if len(dict(observed)) < len(observed):
-            rule = "two parts of a world must not observe under one name"
+            rule = "two parts of a world must not use the same name for an observation"
             raise DescriptionError("sensors", sorted(name for name, _ in observed), rule, "give each sensor a name")
         self.observation_space = spaces.Dict(dict(observed))
         client.setTimeStep(dt)
@@ -197,7 +197,7 @@ class World(gymnasium.Env):
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         if self._k >= self.steps:
-            raise gymnasium.error.ResetNeeded("the episode is over or has not begun: call reset()")
+            raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
         self.robot.act(action)
         self.client.stepSimulation()
         self._k += 1

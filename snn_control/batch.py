@@ -104,7 +104,7 @@ class Batch(Stepped):
                 take(None)
         elif isinstance(value, list):
             if len(value) != self.n:
-                raise InputError(f"{path}: {len(value)} entries: must be {self.n}, one a row")
+                raise InputError(f"{path}: {len(value)} entries: must be {self.n}, one for each row")
             for k, (take, entry) in enumerate(zip(takers, value, strict=True)):
                 if not take(entry):
                     give(f"{path}[{k}]", take, None if data is None else data[k], entry)
@@ -172,7 +172,7 @@ class Batch(Stepped):
         """The encoder outputs of an events input, (steps, n, repeat, cells); raises InputError for another shape."""
         array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
         if array.shape[1:] != shape:
-            rule = f"must be (steps, {', '.join(map(str, shape))}), what its encoder gave; give events by step"
+            rule = f"must be (steps, {', '.join(map(str, shape))}), outputs of its encoder; pass events to step"
             raise InputError(f"observations['{name}']: shape {array.shape}: {rule}")
         return array
 

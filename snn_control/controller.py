@@ -312,7 +312,7 @@ class Controller(Stepped):
         found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
         if not found:
             known = nearest(name, [r.name for r in self._rules]) if self._rules else "no projection learns"
-            raise InputError(f"learning '{name or ''}': is no rule of this controller; {known}")
+            raise InputError(f"learning '{name or ''}': is not a rule of this controller; {known}")
         for k in found:
             self._control[LEARNING + k] = bool(on)
 

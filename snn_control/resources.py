@@ -72,4 +72,4 @@ def controller_path(name: str | os.PathLike, argument: str = "controller") -> Pa
     try:
         return shipped(str(name))
     except DescriptionError as error:
-        raise DescriptionError(argument, str(name), "is no file and no controller that ships", error.fix) from None
+        raise DescriptionError(argument, str(name), "is neither a file nor a shipped controller", error.fix) from None

@@ -56,7 +56,7 @@ def _choices(space: Any, size: int) -> list[int]:
     """Number of actions for each element of a space of whole numbers; empty for other spaces."""
     first = np.ravel(getattr(space, "start", 0))
     if first.any():
-        rule = "has actions that do not begin with 0, as those of argmax do"
+        rule = "has actions that do not start at 0, unlike those of argmax"
         raise DescriptionError("outputs", _short(space), rule, "wrap it: gymnasium.wrappers.TransformAction")
     if hasattr(space, "nvec"):
         return [int(n) for n in np.ravel(space.nvec)]
@@ -88,7 +88,7 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
         return
     for name, one in inputs.items():
         if one.kind != "value":
-            rule = f"cannot be part of an observation that is not by name: {_short(space)}"
+            rule = f"cannot be part of an observation without names: {_short(space)}"
             raise DescriptionError(f"inputs.{name}.kind", one.kind, rule)
     names, sizes = list(inputs), [one.size for one in inputs.values()]
     where = f"inputs.{names[0]}.size" if len(names) == 1 else "inputs"
@@ -124,7 +124,7 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
     numbers = numbers_of(space)
     if numbers is None:
         fix = "wrap the environment: gymnasium.wrappers.FlattenObservation"
-        raise DescriptionError(where, shown, f"cannot be given the {what}: it is no array but {_short(space)}", fix)
+        raise DescriptionError(where, shown, f"cannot be given the {what}: it is not an array but {_short(space)}", fix)
     if size != numbers:
         fix = "" if len(each) > 1 else f"write size: {numbers}, and range, encoder and weights to match"
         raise DescriptionError(where, shown, f"must be {counted(numbers)}, as the {what}", fix)

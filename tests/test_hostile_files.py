@@ -34,7 +34,7 @@ outputs: {y: {decoder: {type: membrane, from: a, weights: 0.1}, limits: [-1, 1]}
 LAUGHS = "".join(f"l{k}: &l{k} [{', '.join([f'*l{k - 1}' if k else '1'] * 10)}]\n" for k in range(10))
 CASES = {
     "references that multiply": (LAUGHS + TEXT.replace("0.1", "*l9"), "line 6: there are more than 1,000,000 values"),
-    "a reference to itself": (TEXT.replace("0.1", "&w [*w]"), "line 7 = '*w': stands within what it names"),
+    "a reference to itself": (TEXT.replace("0.1", "&w [*w]"), "line 7 = '*w': refers to a part that contains it"),
     "deep nesting": ("a: " + "[" * 100_000, "line 1: lists and mappings nest deeper than 50"),
     "a long text": ("# " + "x" * (1 << 22) + "\n" + TEXT, "cannot be read: has more than 4,194,304 bytes"),
     "digits that end in a letter": ("a: " + "1" * 200_000 + "x\n" + TEXT, "a = "),
@@ -47,7 +47,7 @@ CASES = {
     "a bias beyond float32": (TEXT.replace("limits: [-1, 1]", "bias: 1e39"), "y.bias = 1e+39: must be finite numbers"),
     "a bias without end": (TEXT.replace("limits: [-1, 1]", "bias: .inf"), "y.bias = inf: must be finite numbers"),
     "weights beyond float32": (TEXT.replace("w.npz#w", "-1e39"), "[0].weights = -1e+39: must be finite numbers"),
-    "a key twice": (TEXT.replace("size: 3", "size: 3, size: 4"), "size = 'line 5': a key may be there once only"),
+    "a key twice": (TEXT.replace("size: 3", "size: 3, size: 4"), "size = 'line 5': a key may occur only once"),
     "a control character": ("a: \0" + TEXT, "is not YAML: unacceptable character #x0000"),
     "code": (TEXT.replace("0.001", "!!python/object/apply:os.getpid []"), "is not YAML: could not determine"),
     "a date that is none": (TEXT.replace("0.001", "2020-99-99"), "cannot be read as YAML: month must be in 1..12"),
@@ -106,7 +106,7 @@ def test_what_becomes_infinite_on_the_way_to_float32_is_refused():
     outputs = (Output("y", (MembraneDecoder("a", 0.1),)),)
     network = Network((Population("a", 3, LI(tau_mem=0.01)),), (Projection("x", "a", weights=0.1),))
     inputs = (ValueInput("x", encoder=encoder, range=(-1, 1)),)
-    with pytest.raises(BuildError, match="network: has numbers that are infinite as float32"):
+    with pytest.raises(BuildError, match="network: has numbers beyond the range of float32"):
         build(network, inputs, outputs, dt=0.001, period=0.001)
 
 

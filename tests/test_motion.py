@@ -71,7 +71,7 @@ def test_a_picture_that_flickers_as_a_whole_gives_no_command(hertz):
 
 def test_noise_alone_gives_next_to_nothing():
     rng = np.random.default_rng(1)
-    n = 128 * 128 * 5  # 5 Hz a pixel
+    n = 128 * 128 * 5  # 5 Hz per pixel
     t = np.sort(rng.integers(0, 10**9, n))
     x, y = rng.integers(0, 128, (2, n)).astype(np.uint16)
     command, _ = run(Events(t, x, y, rng.integers(0, 2, n).astype(np.uint8), unit="ns"))

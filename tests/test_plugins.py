@@ -106,7 +106,7 @@ BROKEN = {
         class Mine(LIF): pass
         PLUGIN = Plugin(neurons={"mine": (Mine, 7)})
         """,
-        "neurons 'mine': 7 is no lowering of neurons",
+        "neurons 'mine': 7 is not a lowering of neurons",
     ),
     "ours": (
         """
@@ -121,7 +121,7 @@ BROKEN = {
         from snn_control.engine.lowering import Plugin
         PLUGIN = Plugin(kernels=(7,))
         """,
-        "kernels: 7 is no Kernel",
+        "kernels: 7 is not a Kernel",
     ),
 }
 MINE = """

@@ -123,7 +123,7 @@ class ArmUnknownLoadEnv(gymnasium.Env):
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         if self._k >= self.steps:
-            raise gymnasium.error.ResetNeeded("the episode is over or has not begun: call reset()")
+            raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
         u1, u2 = float(action[0]), float(action[1])
         for k, u in enumerate((u1, u2)):
             if not math.isfinite(u):

@@ -74,7 +74,7 @@ class EventCamera:
         if not 1e-6 <= period <= LONGEST:
             raise DescriptionError("period", period, f"must be from 1e-06 to {LONGEST:g} s")
         if self.model.shot * self.size[0] * period > 500:  # exp(-500) still fits float64
-            rule = f"must give at most 500 events a row of {self.size[0]} pixels in a step of {period:g} s"
+            rule = f"must give at most 500 events per row of {self.size[0]} pixels in a step of {period:g} s"
             raise DescriptionError("camera.shot", self.model.shot, rule, "take smaller steps")
         self.clock[2] = round(period * 1e9)
 

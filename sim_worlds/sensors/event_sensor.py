@@ -32,7 +32,7 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """The present ``picture``, one step after the last; with ``rng`` the first picture of a new episode."""
+        """The next ``picture``, one step after the previous one; with ``rng`` the first picture of a new episode."""
 
     def reset(self, rng: np.random.Generator) -> None:
         """Start an episode, after robot and task have: the camera has adapted to the first picture."""

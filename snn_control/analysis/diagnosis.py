@@ -159,7 +159,7 @@ def _certain(p: PopulationHealth, steps: int) -> Iterator[str]:
         yield _alike(p)
     if p.always > SOME * p.size:
         yield (
-            f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, whatever is shown: a smaller "
+            f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, with any stimulus: a smaller "
             "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
         )
 

@@ -87,7 +87,7 @@ def fit(
     filled = _values(spec, values or {}, notes)
     inputs = tuple(camera if i.name == camera.name else i for i in spec.inputs)
     silent = tuple(other for other in cameras if other != camera.name)
-    notes += [f"{other}, another camera, sees nothing" for other in silent]
+    notes += [f"{other}, another camera, gets no events" for other in silent]
     changed = dataclasses.replace(spec, inputs=inputs, repeat=1, path="")
     return Fitted(changed, camera.name, filled, silent, tuple(notes))
 

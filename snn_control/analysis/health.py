@@ -110,13 +110,13 @@ def arrived(i: InputHealth) -> Iterator[str]:
     if i.rejected:
         yield (
             f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
-            "`plausible`, or mend the unit or the sensor"
+            "`plausible`, or correct the unit or the sensor"
         )
     if i.clamped > BEYOND:
         unit = f" {i.unit}" if i.unit else ""
         yield (
             f"{i.worst}: beyond its range [{i.low:g}, {i.high:g}]{unit} in {i.clamped:.0%} of {i.ticks:,} ticks "
-            f"(from {i.span[0]:.4g} to {i.span[1]:.4g}): widen `range`, or mend the unit"
+            f"(from {i.span[0]:.4g} to {i.span[1]:.4g}): widen `range`, or correct the unit"
         )
 
 
@@ -270,7 +270,7 @@ def certain(o: OutputHealth) -> Iterator[str]:
     if o.possible[0] == o.possible[1]:
         yield (
             f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire or "
-            "move, or its weights are 0: mend what it decodes, or give it weights"
+            "move, or its weights are 0: correct what it decodes, or give it weights"
         )
     if o.one_sided:
         sign = "negative" if o.one_sided == ">= 0" else "positive"

@@ -39,13 +39,13 @@ def unconnected(spec: ControllerSpec) -> list[str]:
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used]
     lines = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in unread]
-    ends = [("inputs", one.name, spec.ros_inputs, "comes") for one in spec.inputs]
-    ends += [("outputs", one.name, spec.ros_outputs, "goes") for one in spec.outputs]
-    for kind, name, topics, way in ends if spec.ros_inputs or spec.ros_outputs else ():
+    ends = [("inputs", one.name, spec.ros_inputs) for one in spec.inputs]
+    ends += [("outputs", one.name, spec.ros_outputs) for one in spec.outputs]
+    for kind, name, topics in ends if spec.ros_inputs or spec.ros_outputs else ():
         if name not in topics:
             lines.append(
-                f"ros.{kind}.{name}: is missing: the controller node does not start without it: say on which topic it "
-                f"{way}, or remove {kind}.{name}"
+                f"ros.{kind}.{name}: is missing: the controller node does not start without it: name its topic, "
+                f"or remove {kind}.{name}"
             )
     return lines
 
@@ -83,7 +83,7 @@ def _limited(spec: ControllerSpec) -> Iterator[str]:
             where, most = f"inputs.{one.name}.filters[{k}]", round(used.rate * spec.period)
             if used.rate < FEW_EVENTS:
                 yield (
-                    f"{where}.rate = {used.rate:g} events/s: lets next to nothing through: it is events a second; "
+                    f"{where}.rate = {used.rate:g} events/s: lets almost no events through: it is in events a second; "
                     f"{used.rate:g} million are {used.rate:g}e+6"
                 )
             if used.rate * spec.period >= one.capacity:

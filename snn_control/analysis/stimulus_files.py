@@ -62,7 +62,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
             events[one.name] = _columns(where, array)
     lengths = {name: len(rows) for name, rows in values.items()}
     if len(set(lengths.values())) > 1:
-        raise DescriptionError(str(path), lengths, "every value input must have as many rows (a row a tick)")
+        raise DescriptionError(str(path), lengths, "every value input must have as many rows (one for each tick)")
     last = max((float(columns[0][-1]) * 1e-9 for columns in events.values() if len(columns[0])), default=0.0)
     whole = min(lengths.values()) if lengths else int(last / spec.period) + 1
     ticks = _ticks(path, spec.period, whole, seconds, fixed=bool(lengths))
@@ -123,7 +123,8 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
     _check_names(path, log.inputs, spec)
     if log.period_ns != round(spec.period * 1e9):
         rule = f"must be the controller's, {spec.period:g} s"
-        raise DescriptionError(f"{path}#period", f"{log.period_ns * 1e-9:g} s", rule, "record it again, or run it so")
+        fix = "record it again, or run the controller with that period"
+        raise DescriptionError(f"{path}#period", f"{log.period_ns * 1e-9:g} s", rule, fix)
     ticks = _ticks(path, spec.period, log.ticks, seconds)
     for one in spec.inputs:
         kept = log.inputs.get(one.name)
@@ -166,7 +167,7 @@ def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | No
 def _rows(where: str, array: np.ndarray, size: int) -> np.ndarray:
     rows = array[:, None] if array.ndim == 1 and size == 1 else array
     if rows.ndim != 2 or rows.shape[1] != size or not len(rows):
-        raise DescriptionError(where, f"shape {array.shape}", f"must be (ticks, {size}): a row a tick")
+        raise DescriptionError(where, f"shape {array.shape}", f"must be (ticks, {size}): one row for each tick")
     return rows.astype(np.float64)
 
 

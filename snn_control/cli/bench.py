@@ -28,7 +28,7 @@ what is measured (docs/measuring.md says it exactly):
              this computer, and leaves out memory, which costs most in many machines
   wake-up    how late the real-time loop wakes, idle and beside a Python thread that holds the interpreter lock
   speed      the largest rate at which 999 of 1,000 ticks are done when the next is due, tried out; network time over
-             computing time; and controllers that one core could run side by side
+             computing time; and controllers that one core could run in parallel
 
 {STIMULUS}
 Times move with what else the machine does: compare them within one run. Counts do not: they are the same on every

@@ -32,14 +32,14 @@ Exit code 2 and one line that names path, value, rule and fix if the file is wro
 there are warnings. --json prints all figures, those of the warnings too.
 
 warnings that need no stimulus:
-  neurons that can never fire, or do nothing else, by a bound from ranges and weights; neurons that are identical or
+  neurons that can never fire, or always do, by a bound from ranges and weights; neurons that are identical or
   always fire together; commands that can only be of one sign, or constant; numbers that are not finite; samples that
-  were rejected; inputs that nothing reads or no topic brings; times that look like ms; message types that are not
+  were rejected; inputs that nothing reads or that have no topic; times that look like ms; message types that are not
   installed, weaknesses of the ros section
 further warnings with --env or --input:
-  saturated neurons; commands that swing to and fro fast, or are at a limit or a slew limit most of the time; inputs
-  that are beyond their range most of the time; a controller that does nothing. A neuron whose
-  input was too small is no fault: the tables count it as silent
+  saturated neurons; commands that swing fast, or are at a limit or a slew limit most of the time; inputs that are
+  beyond their range most of the time; a controller that does nothing. A neuron whose input was too small is not
+  reported as a problem: the tables count it as silent
 
 {STIMULUS}
 examples:
@@ -166,7 +166,7 @@ def show(d: dict[str, Any], file: str) -> None:
     sizes = f"{memory['constants']:,} B constants, {memory['state']:,} B state, {memory['io']:,} B inputs and outputs"
     print(f"memory: {sizes}")
     share = d["rough_us_a_tick"] / (d["period"] * 1e6)
-    print(f"about {d['rough_us_a_tick']:g} us a tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz a neuron; "
+    print(f"about {d['rough_us_a_tick']:g} us per tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz per neuron; "
           f"measure it: snn_control bench {file}")  # fmt: skip
     if d["ros"].startswith("not checked"):
         print(f"ros section {d['ros']}")

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from ..controller import Controller
 
 MORE = """\
-One process carries a simulated world, the other the spiking controller that ships for it; between them is DDS and
-nothing else. Then the world's classical controllers run on it in this process, and a report is written. The default
-world is the head of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events; docs/worlds.md says
-how a world names its controller.
+One process runs a simulated world, the other the shipped spiking controller for it; they are connected only by DDS.
+Then the world's classical controllers run on it in this process, and a report is written. The default world is the head
+of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events; docs/worlds.md says how a world names
+its controller.
 
-PASS, and exit code 0, where the loop was closed: a command acts in at least 90 % of the world's steps, and the error
-stays within the bounds that the world names. Else exit code 1.
+PASS, and exit code 0, if the loop was closed: a command acts in at least 90 % of the world's steps, and the error stays
+within the bounds that the world names. Otherwise exit code 1.
 """
 
 

@@ -29,7 +29,7 @@ CLOSED_SHARE = 0.9  # of the world's steps in which a command of the last 0.1 s 
 FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # times of the pictures: shares of the run
 RATE_WINDOW = 0.02  # s, of the event rate
 
-ABOUT_THE_CRITERIA = "They tell a broken installation from a sound one and are no benchmark"
+ABOUT_THE_CRITERIA = "They distinguish a broken installation from a working one and are not a benchmark"
 ABOUT_THE_BASELINES = (
     "The baselines run in Gymnasium with the same seed, not over DDS and not in real time: a command acts in the very "
     "next step. {}Change: of the command from one step to the next, of all axes, rms{}. "
@@ -40,7 +40,7 @@ ABOUT_THE_LOOP = (
     "rest, so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the "
     "newest message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
 )
-ABOUT_THE_STEPS = "skipped: periods of real time that the world was too late for, and in which it stood still"
+ABOUT_THE_STEPS = "skipped: periods of real time for which the world was too late, and in which it did not step"
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
@@ -123,7 +123,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 def about_the_stages(spec: ControllerSpec) -> str:
     """A sentence on the stages that do not spike."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
-    said = ["AC: a spike adds a weight.", "MAC: a number times a weight; it comes of what does not spike."]
+    said = ["AC: a spike adds a weight.", "MAC: a number times a weight; a value that is not a spike needs it."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
         said += ["In the encoder that is the pooled events."]
     if graded:

@@ -12,8 +12,8 @@ from ..resources import controller_path
 from .common import add_command, add_out, add_shared, check_out
 
 MORE = """\
-The file comes back to the bit with 'snn_control import NET.nir', and NIR's own checks accept it: what NIR has no word
-for (time step, integration, kind of reset, first membranes, int8) stands in its metadata. Models that NIR does not have
+'snn_control import NET.nir' reads the file back to the same bits, and NIR's own checks accept it: what NIR cannot
+express (time step, integration, kind of reset, initial membranes, int8) is in its metadata. Models that NIR lacks
 (alif, adex, izhikevich), encoders and events are refused. Decoders, limits and the guard are not part of a network.
 """
 

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from ..nir import Imported
 
 MORE = """\
-A NIR file says neither its time step nor how its framework integrates, fires and resets, so it must be read in a
+A NIR file states neither its time step nor how its framework integrates, fires and resets, so it must be read in a
 dialect: snntorch, norse, sinabs, spikingjelly, nir-euler, nir-exact, or snn_control for files of 'snn_control export'.
 
-options, in the words of each framework:
+options, with the names of each framework:
   snntorch      reset_mechanism=subtract|zero|none (subtract; none: of a last layer whose membranes are the output)
                 reset_delay=true|false (true)
   sinabs        norm_input=true|false (must be given for LIF and LI)   min_v_mem=VALUE|none (IF -1, LIF and LI none)
-  spikingjelly  decay_input=true|false (the file says it)
+  spikingjelly  decay_input=true|false (by default as in the file)
   nir-euler, nir-exact   reset_mechanism=zero|subtract (zero: to v_reset)
-  LIF.norm_input=true says it for one type of node, 1.reset_mechanism=zero for the node '1'.
+  LIF.norm_input=true applies to one type of node, 1.reset_mechanism=zero to the node '1'.
 
 --verify takes the framework's own activity, an .npz of input, hidden and output, each (steps, n), hidden (the first
 layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
-shape, (steps, channels, rows, columns), do as well, and a batch of one, (steps, 1, ...). Where it is different, other
-dialects and options are tried for a few seconds, and those that are identical are named (not with --json).
+shape, (steps, channels, rows, columns), are accepted too, and a batch of one, (steps, 1, ...). If the activity differs,
+other dialects and options are tried for a few seconds, and identical ones are named (not with --json).
 
-a controller (--out) runs one step of the network a tick, unless --period or --steps-per-tick says more: a network that
-was trained with T steps on each sample runs T steps a tick on the input that holds meanwhile. Its state goes on from
-tick to tick, but with --reset-each-tick, for what was trained on independent samples.
---readout says how the steps of a tick become a command:
+a controller (--out) runs one step of the network in each tick, or more with --period or --steps-per-tick: a network
+that was trained with T steps for each sample runs T steps in a tick, with a constant input. Its state continues from
+tick to tick, except with --reset-each-tick, for networks that were trained on independent samples.
+--readout selects how the steps of a tick become a command:
   rate         of spikes, filtered over 20 steps [Hz] (default of spikes)
   last         spikes, or graded values, of the tick's last step (default of graded values)
   mean, sum    of the tick's steps; count is the sum, of spikes
@@ -48,8 +48,8 @@ EACH = "a number, or one for each of its numbers"
 #: options for the controller that `--out` writes
 SURROUNDINGS: dict[str, dict[str, Any]] = {
     "--period": {"type": number(1e-9, " s"), "metavar": "SECONDS", "help": "control period [s]: whole steps"},
-    "--steps-per-tick": {"type": whole(1), "metavar": "T", "help": "network steps a tick: period = T dt"},
-    "--reset-each-tick": {"action": "store_true", "help": "each tick begins with the state of a reset network"},
+    "--steps-per-tick": {"type": whole(1), "metavar": "T", "help": "network steps per tick: period = T dt"},
+    "--reset-each-tick": {"action": "store_true", "help": "each tick starts with the state of a reset network"},
     "--readout": {"metavar": "R", "default": "", "help": "how the steps of a tick become a command, see below"},
     "--input-scale": {"default": 1.0, "help": f"multiplies an input: {EACH}"},
     "--input-offset": {"default": 0.0, "help": "is added to it then, likewise"},

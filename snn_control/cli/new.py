@@ -12,11 +12,11 @@ from ..errors import DescriptionError
 from .common import add_command, add_shared, check_new, keywords, make_environment, whole, write_new
 
 MORE = """\
-Each file works as it is, and says in its first lines what it does.
+Each file works unchanged, and its first lines say what it does.
 For numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
 With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
-random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not say are measured with
+random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
 random and with held actions. An environment of your own is 'module:ID', where importing the module registers ID.
 
 examples:
@@ -92,7 +92,7 @@ def for_environment(options: argparse.Namespace) -> str:
 def run(options: argparse.Namespace) -> int:
     for flag, value in (("--arg", options.arg), ("--seed", options.seed), ("--steps", options.steps)):
         if value not in (None, []) and options.env is None:
-            raise DescriptionError(flag, value, "goes with --env", "say for which environment")
+            raise DescriptionError(flag, value, "requires --env", "say for which environment")
     check_new(options.file)  # before the environment is played
     text = for_environment(options) if options.env is not None else template(options.events)
     if write_new(options.file, text):

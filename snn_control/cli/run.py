@@ -16,8 +16,8 @@ from .common import add_command, add_shared, check_fit, check_free, keywords, ma
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, conduct_of, in_processes, print_conduct
 
 MORE = """\
-Beside the controller stands chance: the same episodes with random actions; and the classical controller that the
-environment comes with, if it does. What the figures mean: docs/running.md.
+The controller is compared with chance, the same episodes with random actions, and with classical controllers if the
+environment provides some. What the figures mean: docs/running.md.
 
 examples:
   snn_control run --env CartPole-v1 cartpole
@@ -216,7 +216,7 @@ def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]
     gain, threshold = result["better_than_chance"], result["reward_threshold"]
     if gain and gain["interval"]:
         low, high = gain["interval"]
-        said = "better than chance" if low > 0 else "worse than chance" if high < 0 else "not told from chance"
+        said = "better than chance" if low > 0 else "worse than chance" if high < 0 else "no different from chance"
         print(f"{said}: {gain['mean']:+.4g} an episode, 95 % within {low:+.4g} and {high:+.4g}")
     if threshold is not None:
         reached = "reached" if result["return"]["mean"] >= threshold else "not reached"

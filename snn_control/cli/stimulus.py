@@ -15,14 +15,14 @@ __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
 
 STIMULUS = """\
 stimulus:
-  --env ID       the controller itself runs in this Gymnasium environment (--arg KEY=VALUE is passed on); after an
-                 episode comes the next, with the next seed; 10 s, but 2,000 ticks at most, or --seconds
-  --input FILE   a recording: what 'run --record', a node or a replay wrote; a rosbag2 (folder, .db3, .mcap) with the
-                 topics of the file's ros.inputs; of an event camera, for a controller with one (its other inputs are
-                 0); or an .npz of your own with an array for each input: (ticks, size) for
-                 values, a row a tick, (n, 4) rows of t [s], x, y, p for events
-  neither        1 s of a synthetic one, at random by --seed: an independent sinusoid over each number's range, and a
-                 bright disc that wanders over an event camera's frame. No robot sees that: it proves little
+  --env ID       the controller itself runs in this Gymnasium environment (--arg KEY=VALUE is passed on); episodes
+                 follow each other, each with the next seed; 10 s, but 2,000 ticks at most, or --seconds
+  --input FILE   a recording: one that 'run --record', a node or a replay wrote; a rosbag2 (folder, .db3, .mcap) with
+                 the topics of the file's ros.inputs; of an event camera, for a controller with one (its other inputs
+                 are 0); or an .npz of your own with an array for each input: (ticks, size) for values, one row for each
+                 tick, (n, 4) rows of t [s], x, y, p for events
+  neither        1 s of a synthetic stimulus, random with --seed: an independent sinusoid over each number's range, and
+                 a bright disc that moves over an event camera's frame. It is not realistic, so it proves little
 """
 SECONDS, MOST_TICKS = 10.0, 2_000  # limits for an environment
 
@@ -43,7 +43,7 @@ def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
     if options.env is not None and options.input is not None:
         raise DescriptionError("--input", options.input, "does not go with --env", "give one of them")
     if options.arg and options.env is None:
-        raise DescriptionError("--arg", options.arg[0], "goes with --env")
+        raise DescriptionError("--arg", options.arg[0], "requires --env")
     if options.input is not None:
         from ..ros.bags import bag_inputs, has_numbers
 

@@ -25,12 +25,12 @@ A controller file is trained in a Gymnasium environment on the spikes of the eng
   sac       reinforcement learning; for actions that are numbers
   imitate   a teacher shows what to do: --teacher
   evolve    CMA-ES over the weights of what the outputs read; for few numbers, and rewards without a gradient
-  adapt     on line, in the loop: the learning rules that the file has, which learn on on the robot
-Without --how, imitate is taken where there is a teacher, else what the file's section training says, else what suits
-the actions. That section also says what is trained, within which limits, and with which settings; what the command
-says goes before it. Ctrl-C ends training, and keeps the best controller so far; the same command goes on where it was,
-to the same bits. --seeds 5 trains with five seeds side by side, reports all of them, and writes the one that is best in
-validation.
+  adapt     online, in the loop: the learning rules of the file, which continue to learn on the robot
+Without --how, imitate is used if there is a teacher, otherwise the learner in the file's section training, otherwise
+one that suits the actions. That section also says what is trained, within which limits, and with which settings;
+options of the command take precedence. Ctrl-C ends training and keeps the best controller so far; the same command
+resumes it and gives the same bits. --seeds 5 trains with five seeds in parallel, reports all of them, and writes the
+one with the best validation.
 'new FILE --env ID' writes a controller file to start from.
 
 A recipe (cartpole, pan_tilt, arm) is a family of controllers with a few numbers, which CMA-ES evolves.
@@ -130,7 +130,7 @@ def _file(options: argparse.Namespace) -> int:
 
 def _ended(early: bool) -> int:
     if early:
-        print("ended before its time: the same command goes on", file=sys.stderr)
+        print("interrupted: the same command resumes it", file=sys.stderr)
     return 130 if early else 0
 
 
@@ -165,7 +165,9 @@ def _head(options: argparse.Namespace, trained: Trained) -> str:
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
     e = trained.evaluation
     score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}, of {len(e.returns)} episodes"
-    return f"Made by: snn_control train {' '.join(given)}\n{options.env}: {score}; {e.spikes.mean():.3g} spikes a step"
+    return (
+        f"Made by: snn_control train {' '.join(given)}\n{options.env}: {score}; {e.spikes.mean():.3g} spikes per step"
+    )
 
 
 def _tell(
@@ -206,7 +208,7 @@ def _tell(
             found |= {"seed": best, "seeds": seeds, "means": means}
         print_json(json.loads(json.dumps(found)))
         return
-    title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes a step"
+    title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes per step"
     table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
     print_conduct(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])

@@ -35,7 +35,7 @@ class Display:
         """Show that a run has completed a phase."""
         for line in phase.warnings:
             self.say(f"warning: {line}" if len(self._lines) == 1 else f"warning: {name}: {line}")
-        state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes a step"
+        state = f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes per step"
         done = {"total": phase.budget, "completed": phase.steps}
         self._bars.update(self._lines[name], description=f"{name}: {state}", **done)
         if self._bars.disable:
@@ -43,7 +43,7 @@ class Display:
 
     def died(self, name: str, why: str) -> None:
         """Show that a run's worker has died and will be replaced."""
-        self.say(f"{name}: its worker died ({why}); the next one goes on from its checkpoint")
+        self.say(f"{name}: its worker died ({why}); another one continues from its checkpoint")
 
     def say(self, line: str) -> None:
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -160,13 +160,13 @@ class FieldsEncoder(Encoder):
                 raise self.wrong("centres", "must be (fields, dimensions)", value=f"shape {np.shape(self.centres)}")
             for key in ("low", "high"):
                 if getattr(self, key) is not None:
-                    raise self.wrong(key, "goes with a grid")
+                    raise self.wrong(key, "requires a grid")
             if self.sigma is None:
                 raise self.wrong("sigma", "is needed with centres")
 
     def _check_grid(self) -> None:
         if not isinstance(self.grid, tuple | list) or not self.grid:
-            raise self.wrong("grid", "must be a list of one number a dimension")
+            raise self.wrong("grid", "must be a list of one number per dimension")
         for k, n in enumerate(self.grid):
             FIELDS(f"grid[{k}]", n)
         if math.prod(self.grid) > MOST:
@@ -241,7 +241,7 @@ class PoolEncoder(_GridEncoder):
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.response == "saturate") != (self.ceiling is not None):
-            rule = "is needed with response 'saturate'" if self.ceiling is None else "goes with response 'saturate'"
+            rule = "is required with response 'saturate'" if self.ceiling is None else "requires response 'saturate'"
             raise self.wrong("ceiling", rule)
 
 

@@ -50,14 +50,14 @@ class Loader(yaml.SafeLoader):
         line, before = f"line {event.start_mark.line + 1}", self._values
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in self.anchors and event.anchor not in self._sizes:
-                raise DescriptionError(line, f"*{event.anchor}", "stands within what it names")
+                raise DescriptionError(line, f"*{event.anchor}", "refers to a part that contains it")
             self._values += self._sizes.get(event.anchor or "", 0)
         else:
             self._values += 1
         self._depth += 1
         if self._values > MOST_VALUES:
             rule = f"there are more than {MOST_VALUES:,} values"
-            fix = "write arrays as 'file.npz#name'" if not self._sizes else "so often must no reference repeat another"
+            fix = "write arrays as 'file.npz#name'" if not self._sizes else "use fewer references"
             raise DescriptionError(line, NO_VALUE, rule, fix)
         if self._depth > DEEPEST:
             raise DescriptionError(line, NO_VALUE, f"lists and mappings nest deeper than {DEEPEST}")
@@ -74,7 +74,7 @@ class Loader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 raise DescriptionError(str(key), f"line {line}", "a key must be a name")
             if key in seen:
-                rule = f"a key may be there once only, and it stands in line {seen[key]} already"
+                rule = f"a key may occur only once, and this one is already in line {seen[key]}"
                 raise DescriptionError(str(key), f"line {line}", rule)
             seen[key] = line
         return super().construct_mapping(node, deep)

@@ -160,7 +160,7 @@ class _Writer:
             for key, which in ONLY_WITH.items():
                 value = getattr(topic, key)
                 if kind not in which and (value or None) != (getattr(RosTopic, key) or None):
-                    rule = f"goes with {' and '.join(which)} only"
+                    rule = f"is for {' and '.join(which)} only"
                     raise DescriptionError(f"ros.{section}.{name}.{key}", value, rule)
             found[name] = self.fields(topic, ("ros", name), defaults=usual_values(kind, topic.type))
         return found
@@ -170,7 +170,7 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
     """The values of a mapping by name; raises DescriptionError if two have the same name."""
     for name, times in Counter(value.name for value in values).items():
         if times > 1:
-            raise DescriptionError(section, name, "every name must be there once")
+            raise DescriptionError(section, name, "every name must be unique")
     return values
 
 

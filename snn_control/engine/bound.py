@@ -106,13 +106,13 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
     kept = [program.names[name] for name in ("clock", "controlled", "guard", "previous") if name in program.names]
     for start, size in [(p.offset, p.n_bytes) for p in kept]:
         if any(a < start + size and start < b for a, b in ends):
-            raise ProgramError(f"restarts: must leave what stands at {start}")
+            raise ProgramError(f"restarts: must not reset the state at {start}")
     for array in arrays:
         (kind, start), size = array.block, array.data.nbytes
         if array.indices and kind == STATE and size:
             cut = [(a, b) for a, b in ends if a < start + size and start < b]
             if cut and not (cut[0][0] <= start and start + size <= cut[0][1]):
-                raise ProgramError(f"restarts: cut what kernels follow at {start}")
+                raise ProgramError(f"restarts: must not cut an array of indices at {start}")
 
 
 def _array(place: Place, blocks: Blocks) -> Array:

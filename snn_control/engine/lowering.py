@@ -158,16 +158,16 @@ class Plugin:
     def __post_init__(self) -> None:
         for one in self.kernels:
             if not isinstance(one, Kernel):
-                raise ProgramError(f"kernels: {one!r} is no Kernel")
+                raise ProgramError(f"kernels: {one!r} is not a Kernel")
         for kind, (base, lowering) in BASES.items():
             for name, pair in getattr(self, kind).items():
                 where = f"{kind} '{name}'"
                 if not isinstance(pair, tuple) or len(pair) != 2:
                     raise ProgramError(f"{where}: must be a pair (description, lowering)")
                 if not isinstance(pair[0], type) or not issubclass(pair[0], base):
-                    raise ProgramError(f"{where}: {pair[0]!r} is no subclass of {base.__name__}")
+                    raise ProgramError(f"{where}: {pair[0]!r} is not a subclass of {base.__name__}")
                 if not isinstance(pair[1], lowering):
-                    raise ProgramError(f"{where}: {pair[1]!r} is no lowering of {kind}")
+                    raise ProgramError(f"{where}: {pair[1]!r} is not a lowering of {kind}")
 
     def entries(self) -> list[tuple[tuple[str, str], Any]]:
         """(kind, name) -> a kernel, or a pair (description, lowering)."""

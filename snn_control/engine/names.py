@@ -37,7 +37,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
         for name, kind, dtype, shape in _promises(program):
             place = program.names.get(name)
             if place is None or (place.kind, place.dtype) != (kind, dtype) or shape not in (None, place.shape):
-                raise ProgramError(f"'{name}' is {place}: the facts of the Program say otherwise")
+                raise ProgramError(f"'{name}' is {place}: this contradicts the facts of the Program")
             arrays[name] = array(place)
         _check_facts(program, arrays)
         if program.facts.outputs:

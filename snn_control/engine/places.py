@@ -84,7 +84,7 @@ def positive(*numbers: Any) -> None:
 
 def once(multiplicity: Any) -> None:
     if multiplicity:
-        raise ProgramError(f"multiplicity {multiplicity}: this kernel takes one spike a neuron and step")
+        raise ProgramError(f"multiplicity {multiplicity}: this kernel takes one spike per neuron and step")
 
 
 def clocked(clock: Any) -> None:
@@ -128,7 +128,7 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
         if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
             raise ProgramError(f"lists are taken for {array.lists} and {rings[array.block]}")
         if array.indices and array.given and array.block not in made:
-            raise ProgramError("what a driver gives is followed without a look")
+            raise ProgramError("indices that a driver writes are followed without checks")
     kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
     for (block, _, end), (other, start, _) in itertools.pairwise(kept):
         if block == other and start < end:

@@ -188,7 +188,7 @@ def _read_block(file: Arrays, name: str) -> np.ndarray:
     """A one-dimensional uint8 array of an .npz, read in pieces into its final memory."""
     with file.open(name) as (stream, shape, dtype):
         if len(shape) != 1 or dtype != np.uint8:
-            raise ValueError(f"{name} is no block of bytes")
+            raise ValueError(f"{name} is not a block of bytes")
         block, done = aligned(shape[0]), 0
         while piece := stream.read(1 << 20):
             block[done : done + len(piece)] = np.frombuffer(piece, np.uint8)

@@ -53,7 +53,7 @@ class Video:
         try:
             container = av.open(str(self.path))
         except av.error.FFmpegError as error:
-            raise InputError(f"{self.path}: is no video that ffmpeg reads ({error.strerror})") from None
+            raise InputError(f"{self.path}: is not a video that ffmpeg can read ({error.strerror})") from None
         if not container.streams.video:
             container.close()
             raise InputError(f"{self.path}: holds no video")

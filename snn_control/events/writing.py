@@ -172,9 +172,10 @@ def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height:
             first, newest = int(times.min()), int(times.max())
             late = last < 0 and first // 1000 >= PERIODS["evt3"]
             if encoding == "evt3" and (late or events.unit == "ns"):
-                raise InputError(f"events.t[0] = {events.t[0]} {events.unit}: EVT3 cannot say it")
+                raise InputError(f"events.t[0] = {events.t[0]} {events.unit}: EVT3 cannot represent it")
             if first < 0 or newest >= LATEST:
-                raise InputError(f"events.t = {events.t.min()} .. {events.t.max()} {events.unit}: no stamp can say it")
+                span = f"events.t = {events.t.min()} .. {events.t.max()} {events.unit}"
+                raise InputError(f"{span}: out of the range of stamps")
             base = (first,) if encoding == "mono" else ()
             data = _bridge(encoding, last, first // 1000) + codec(encoding).encode(events, *base)
             message = packet_cdr(data, encoding, width or 0, height or 0, seq, first, *base)

@@ -69,7 +69,7 @@ class Ensemble(Checked):
             raise self.wrong("neuron", "must be a LIF", value=type(self.neuron).__name__)
         m = self.neuron
         if m.size is not None or m.integration == "euler" or m.reset_delay or m.several:
-            rule = "must be a LIF with one parameter for all, integrated exactly, reset at once, one spike a step"
+            rule = "must be a LIF with one parameter for all, integrated exactly, reset at once, one spike per step"
             raise self.wrong("neuron", rule)
         if self.neuron.r <= 0:
             raise self.wrong("neuron.r", "must be > 0", value=self.neuron.r)
@@ -199,7 +199,7 @@ class Ensemble(Checked):
 
         more : further fields of the Projection, e.g. its delay or the rule by which its weights learn
         """
-        weights = transformed(self.decoders(function, noise)[0], transform) / self.dt  # one spike a step is 1 / dt Hz
+        weights = transformed(self.decoders(function, noise)[0], transform) / self.dt  # one spike per step is 1 / dt Hz
         return Projection(self.name, post, weights, **more)
 
 

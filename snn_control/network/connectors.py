@@ -112,7 +112,7 @@ class FromArrays(Connector):
             object.__setattr__(self, key, index)
             if index.ndim != 1 or index.shape != pre.shape or (index.dtype.kind not in "iu" and index.size):
                 wrong = f"shape {index.shape}, dtype {index.dtype}"
-                raise DescriptionError(key, wrong, f"must be whole numbers, one a synapse ({pre.size})")
+                raise DescriptionError(key, wrong, f"must be whole numbers, one for each synapse ({pre.size})")
         check_count(pre.size)
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:

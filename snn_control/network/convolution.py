@@ -65,7 +65,7 @@ class Convolution(Checked):
             if isinstance(rule, Pair):
                 object.__setattr__(self, key, rule(key, getattr(self, key)))
         if self.padding == "same" and self.stride != (1, 1):
-            raise self.wrong("padding", "goes with stride 1")
+            raise self.wrong("padding", "requires stride 1")
         if self.groups < 1 or shape[0] % self.groups:
             raise self.wrong("groups", f"must divide the {shape[0]} channels")
 

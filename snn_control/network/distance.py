@@ -52,7 +52,7 @@ class Grid(Checked):
 
 def check_lengths(path: str, value: Any, n: int) -> None:
     if np.shape(value) != (n,):
-        raise DescriptionError(path, value, f"must be {n} lengths, one an axis")
+        raise DescriptionError(path, value, f"must be {n} lengths, one for each axis")
     Numbers(ndim=1, least=0, strict=True)(path, value)
 
 
@@ -116,7 +116,7 @@ class DistanceDependent(Seeded, Connector):
         post = positions_of("post_positions", self.post_positions)
         for key, positions, n in (("pre_positions", pre, n_pre), ("post_positions", post, n_post)):
             if len(positions) != n:
-                raise DescriptionError(key, f"{len(positions)} positions", f"must be one a neuron: {n}")
+                raise DescriptionError(key, f"{len(positions)} positions", f"must be one for each neuron: {n}")
         if self.period is not None:
             pre, post = pre % self.period, post % self.period
         rng, parts, count = self.generator(), [np.zeros(0, np.uint64)], 0

@@ -129,7 +129,7 @@ class Projection(Checked):
         if self.tau_syn is not None and self.receptor == "synaptic":
             raise self.wrong("tau_syn", "is a current of the projection's own", "leave receptor out")
         if self.scale is not None and self.precision != "int8":
-            raise self.wrong("scale", "goes with precision 'int8'")
+            raise self.wrong("scale", "requires precision 'int8'")
         self._check_learning()
         indexed = {self.pre_index is not None, self.post_index is not None}
         if indexed != {self.connection == "sparse"}:
@@ -144,7 +144,7 @@ class Projection(Checked):
         if not isinstance(self.learning, LearningRule):
             raise self.wrong("learning", "must be a learning rule")
         if isinstance(self.connection, Convolution) or np.ndim(self.delay) or self.precision != "float32":
-            rule = "goes with one delay and float32 weights, and with no convolution"
+            rule = "requires one delay and float32 weights, and no convolution"
             raise self.wrong("learning", rule, value=type(self.learning).__name__)
 
 
@@ -159,7 +159,7 @@ class Network:
         names = [p.name for p in self.populations]
         for name in names:
             if names.count(name) > 1:
-                raise DescriptionError("populations", name, "every name must be there once")
+                raise DescriptionError("populations", name, "every name must be unique")
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:

@@ -53,7 +53,8 @@ class NeuronModel(Checked):
         super().__post_init__()
         sizes = {name: np.size(getattr(self, name)) for name in self.arrays() if np.ndim(getattr(self, name))}
         if len(set(sizes.values())) > 1 or 0 in sizes.values():
-            raise DescriptionError(next(iter(sizes)), sizes, "parameters of one number a neuron must have one size")
+            rule = "parameters with one number for each neuron must have the same size"
+            raise DescriptionError(next(iter(sizes)), sizes, rule)
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -128,10 +129,10 @@ class IF(SpikingModel):
         self._below("v_min", "v_threshold")
         if self.several and (self.reset != "subtract" or self.reset_delay or self.refractory):
             fix = "use reset 'subtract' without reset_delay and without a refractory period"
-            raise self.wrong("several", "goes with an immediate subtraction only", fix)
+            raise self.wrong("several", "requires an immediate subtraction", fix)
         if self.reset_delay and (self.refractory or self.reset == "subtract_snntorch"):
             raise DescriptionError(
-                "reset_delay", self.reset_delay, "goes with neither a refractory period nor subtract_snntorch"
+                "reset_delay", self.reset_delay, "cannot be combined with a refractory period or subtract_snntorch"
             )
 
 

@@ -253,5 +253,5 @@ class Contraction:
         while ready := left - {b for a, b in edges if a in left}:
             left -= ready
         if left:
-            rule = "a cycle in which nothing takes a step, as no neuron's way back begins in it"
+            rule = "a cycle without a delay: no neuron in it starts a feedback connection"
             raise DescriptionError("edges", sorted(left, key=natural), rule, "put a Delay into it")

@@ -224,8 +224,8 @@ class _Export:
         of_neuron = np.zeros(n_pre)
         of_neuron[pre.reshape(-1)] = delay.reshape(-1)
         if (of_neuron[pre] != delay).any():
-            fix = "use one delay, or one a presynaptic neuron"
-            raise DescriptionError(f"{p.label}.delay", "one a synapse", "NIR delays a signal before its weights", fix)
+            fix = "use one delay, or one for each presynaptic neuron"
+            raise DescriptionError(f"{p.label}.delay", "one per synapse", "NIR delays a signal before its weights", fix)
         return of_neuron
 
     # outputs ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def import_graph(
     found = Contraction(graph, lambda node: table.cell(reading, node), reading.dt)
     network = found.network()
     unused = [name for name in choices.given if name not in choices.used]
-    notes = [*graph.notes, *(f"option {name} matters for nothing in this file" for name in unused)]
+    notes = [*graph.notes, *(f"option {name} affects nothing in this file" for name in unused)]
     inputs = sorted(graph.of_kind("Input"), key=lambda node: node.metadata.get("order", 0))
     return Imported(
         dialect,

@@ -76,7 +76,7 @@ class Choices:
                 known = "give it as --dt"
             raise DescriptionError(path, value, f"is not an option of {self.dialect}", known)
         if target and target not in self.nodes and target not in self.options[name].kinds:
-            rule = "must stand behind a node's name or type"
+            rule = "must follow the name or type of a node"
             raise DescriptionError(path, target, rule, nearest(target, [*self.nodes, *self.options[name].kinds]))
         try:
             return self.options[name].read(value)

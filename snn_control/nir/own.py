@@ -31,7 +31,7 @@ def _given(node: Node, key: str) -> Any:
 def _cell(reading: Reading, node: Node) -> Cell:
     model = node.metadata.get("model")
     if model not in MODELS or FIELDS[MODELS[model]][0] != node.kind:
-        rule = f"must be what stands for a {node.kind}: the metadata were changed"
+        rule = f"must be a model that is stored as {node.kind}: the metadata were changed"
         raise node.wrong("metadata.model", model, rule, "choose another dialect")
     cls = MODELS[model]
     values = {field: plain(node.each(key)) for field, key in FIELDS[cls][1].items()}

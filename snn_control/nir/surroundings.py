@@ -31,10 +31,10 @@ def steps_of(imported: Imported, period: float | None, steps: int | None) -> int
     found = steps or max(1, round(period / dt))
     if abs(found * dt - period) > 1e-9 * period:
         if steps:
-            rule = f"must be the {steps} steps a tick of {dt:g} s: {steps * dt:.9g} s"
+            rule = f"must be the {steps} steps per tick of {dt:g} s: {steps * dt:.9g} s"
             raise DescriptionError("period", period, rule, "leave one of them out, or give the --dt of the simulation")
         rule = f"must be a whole number of the network's steps of {dt:g} s"
-        raise DescriptionError("period", period, rule, f"{found * dt:.9g} s is; or say how many steps a tick has")
+        raise DescriptionError("period", period, rule, f"{found * dt:.9g} s is; or give the number of steps in a tick")
     return found
 
 

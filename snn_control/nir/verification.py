@@ -69,7 +69,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise DescriptionError(str(path), names, "must hold the arrays input, and hidden or output or both")
     for key, array in found.items():
         if array.ndim < 2 or array.dtype.kind not in "fiub" or not len(array):
-            rule = "must be numbers of shape (steps, n), a row a step"
+            rule = "must be numbers of shape (steps, n), one row for each step"
             raise DescriptionError(f"{path}#{key}", f"shape {array.shape}, dtype {array.dtype}", rule)
         wrong = ~(np.abs(array.astype(np.float64)) <= np.finfo(np.float32).max)
         if wrong.any():  # the network would reject it, and keep its last input
@@ -131,7 +131,7 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
             fix = "transposed?"
         elif inputs.shape[0] == 1:
             fix += "; batch first? take array[0]"
-        raise DescriptionError("input", inputs.shape, f"the network takes {size} numbers a step as '{name}'", fix)
+        raise DescriptionError("input", inputs.shape, f"the network takes {size} numbers per step as '{name}'", fix)
     return name, rows
 
 

@@ -365,7 +365,7 @@ class Loop:
     def _alone(self, what: str) -> Iterator[None]:
         """Context with sole control of the loop; raises RuntimeFault while it runs or another thread controls it."""
         if not self._lock.acquire(blocking=False):
-            raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: one at a time")
+            raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: wait for it")
         try:
             if self._thread is not None and self._thread.is_alive():
                 raise RuntimeFault(f"{self.name}: {what} while it runs: stop it first")

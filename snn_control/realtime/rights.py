@@ -49,7 +49,7 @@ class Rights:
         if not self.missing:
             return ""
         lines = "\n".join(f"  - {text}" for text in self.missing)
-        return f"REAL-TIME RIGHTS MISSING: the loop runs, but its deadlines are not assured.\n{lines}"
+        return f"REAL-TIME RIGHTS MISSING: the loop runs, but it may miss deadlines.\n{lines}"
 
 
 def _has_capability(bit: int) -> bool:

@@ -164,7 +164,7 @@ class Watchdog:
         program : program to start in that case, path and arguments; empty: none
         """
         self.release()
-        text = f"snn_control: the loop gave no sign of life for {hangs_s:g} s: ended\n"
+        text = f"snn_control: the loop's heartbeat stopped for {hangs_s:g} s: ended\n"
         self._hang_text = np.frombuffer(text.encode(), np.uint8)
         words = [os.fsencode(word) for word in program]
         array = (ctypes.c_char_p * (len(words) + 1))(*words)

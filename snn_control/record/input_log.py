@@ -275,7 +275,7 @@ class InputLog:
         """Read an input log that `save` wrote; raises InputError for any other file."""
         arrays = read_arrays(path, InputError)
         if str(arrays.pop("format", "")) != FORMAT:
-            raise InputError(f"{path}: is no input log")
+            raise InputError(f"{path}: is not an input log")
         inputs: dict[str, dict[str, np.ndarray]] = {}
         try:
             period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)

@@ -192,7 +192,7 @@ def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
     try:
         facts = json.loads(str(arrays.pop("facts")))
     except KeyError:
-        raise RuntimeFault(f"{path}: is no record: it has no facts") from None
+        raise RuntimeFault(f"{path}: is not a record: it has no facts") from None
     except (ValueError, RecursionError) as error:
         raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(facts, dict):

@@ -122,7 +122,7 @@ def draw_weights(
     said = [f"{s.title}: {_count(s)}, weights {_span(s.weights)}" for s in projections]
     caption = "Red excites, blue inhibits. "
     if any(s.kernels is not None for s in rows):
-        caption += "The kernels of a convolution stand side by side; their weights of 0 count as well. "
+        caption += "The kernels of a convolution are side by side; their weights of 0 count as well. "
     caption += "Weights of 0 count as no synapse. " if any(s.kernels is None for s in projections) else ""
     if any(_degrees_vary(s) for s in rows):
         caption += "In-degree: synapses onto a neuron of the target; out-degree: synapses from a neuron of the source. "

@@ -325,7 +325,7 @@ def _draw_activity(axes: Axes, pixels: np.ndarray) -> None:
     axes.grid(False)
     axes.set_title("Activity of the pixels")
     axes.set(xlabel="column [pixel]", ylabel="row [pixel]", anchor="W")
-    colour_bar(axes, shown, "events a pixel [count]")
+    colour_bar(axes, shown, "events per pixel [count]")
 
 
 def _draw_intervals(axes: Axes, survey: Survey) -> None:

@@ -237,7 +237,7 @@ def spikes_row(
         some += f", 1 spike of {part.step} drawn" if part.step > 1 else ""
         some += f", {number(lost)} later spikes not drawn" if lost else ""
         total, mean = int(counts.sum()), float(rate.sum()) / size
-        axes.set_title(f"{name}: {number(total)} spikes, {number(mean)} Hz a neuron{some}")
+        axes.set_title(f"{name}: {number(total)} spikes, {number(mean)} Hz per neuron{some}")
         axes.set_ylabel("neuron\n[index]" if rows == size else "that fired\n[index]")
         axes.set_ylim(rows - 0.5, -0.5)
         whole_ticks(axes, "y", 6)

@@ -145,10 +145,10 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
     best = max((row["score"] for row in kept), default=float("nan"))
     more = f", and pale that of {counted(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
     caption = (
-        f"Mean return and the worst episode of a validation after each phase{more}, and all spikes a step of the "
+        f"Mean return and the worst episode of a validation after each phase{more}, and all spikes per step of the "
         "environment in it. Dashed: the mean of what does not learn, in the new episodes at the end."
         if validated
-        else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes a step."
+        else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes per step."
     )
     return caption, f"Returns over {len(kept)} phases, the best mean {number(best, 4)}."
 
@@ -160,7 +160,7 @@ def draw_costs(
     most = [_largest(spikes), _largest(operations)]
     figure.set_size_inches(WIDTH, 1.1 + 0.3 * max(len(one) for one in most))
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
-    _bars(left, "Spikes", "spikes a step [1]", most[0], [colours.get(name, OUTPUT) for name in most[0]])
+    _bars(left, "Spikes", "spikes per step [1]", most[0], [colours.get(name, OUTPUT) for name in most[0]])
     sources = [label.partition("[")[2].partition(" -> ")[0] for label in most[1]]
     labels = {_short(label): value for label, value in most[1].items()}
     _bars(right, "Synaptic operations", "operations a step [1]", labels, [colours.get(s, OUTPUT) for s in sources])

@@ -103,7 +103,7 @@ class _Bag:
             if not one.required:
                 return None
             if topic is None:
-                raise DescriptionError(where, NO_VALUE, "is missing", "say on which topic it comes")
+                raise DescriptionError(where, NO_VALUE, "is missing", "name its topic")
             fix = nearest(topic.topic, list(self.topics))
             raise DescriptionError(f"{where}.topic", topic.topic, f"is not in {self.path}", fix)
         if self.topics[full] != topic.type:
@@ -153,7 +153,7 @@ class _Bag:
     def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
         """Events within the input's frame, as (n, 3) rows of x, y, p for each message."""
         if topic.type not in EVENT_TYPES:
-            raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is no type of events")
+            raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is not a type of events")
         counts: Counter[str] = Counter()
         reader = reader_of(topic.type, counts, *one.size)
         for log_time, message in self._messages(full):

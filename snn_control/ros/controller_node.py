@@ -246,7 +246,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._matching.cancel()
         self.held_up = ""
         if unmatched:
-            self.get_logger().warning(f"lockstep begins, though nobody subscribes to {unmatched}")
+            self.get_logger().warning(f"lockstep starts although nothing subscribes to {unmatched}")
         try:
             self.loop.start()
         except RuntimeFault as error:
@@ -337,7 +337,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
     def _restart(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
         """Restart the network in the loop's next tick (std_srvs/srv/Trigger)."""
         controller.restart()
-        return True, "the network begins anew"
+        return True, "the network restarts"
 
     def _learning(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
         """Switch all learning rules (std_srvs/srv/SetBool) from the loop's next tick on."""

@@ -102,7 +102,7 @@ def _loop(report: Reporter) -> DiagnosticStatus:
     if not now["running"]:
         level, message = WARN, node.held_up or "does not run"
     elif not node.loop.alive(max(0.5, 10e-9 * node.loop.period_ns)):
-        level, message = ERROR, f"no sign of life for {now['heartbeat_age_ns'] * 1e-9:.2f} s: a tick or a port hangs"
+        level, message = ERROR, f"no heartbeat for {now['heartbeat_age_ns'] * 1e-9:.2f} s: a tick or a port hangs"
     elif now["starved"]:
         level, message = ERROR, f"lockstep waits for: {', '.join(now['waiting'])}"
     rights = node.loop.rights
@@ -176,7 +176,7 @@ class Senders:
         self._heard.add(newest)
         silent = set() if turns > 1 else self._heard - {newest}
         found = sorted(_full_name(one) for one in publishers if bytes(one.endpoint_gid[: len(newest)]) not in silent)
-        return f"{len(found)} publishers on one input (or until now): {', '.join(found)}" if len(found) > 1 else ""
+        return f"{len(found)} publishers on one input (or until recently): {', '.join(found)}" if len(found) > 1 else ""
 
 
 def _other_publishers(node: Any, topic: str) -> str:
@@ -184,7 +184,7 @@ def _other_publishers(node: Any, topic: str) -> str:
     found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
     if f"{node.get_fully_qualified_name()}_io" in found:
         found.remove(f"{node.get_fully_qualified_name()}_io")
-    return f"commanded by {', '.join(found)} too (or until now)" if found else ""
+    return f"commanded by {', '.join(found)} too (or until recently)" if found else ""
 
 
 def _rcl_errors(now: dict, before: dict) -> list[str]:

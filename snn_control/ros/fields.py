@@ -58,7 +58,7 @@ def kind_number(kind: Any, where: str) -> int:
     try:
         return _KIND_OF[kind.typename]
     except KeyError:
-        raise DescriptionError("field", where, f"a {kind.typename} has no agreed form on the wire") from None
+        raise DescriptionError("field", where, f"a {kind.typename} has no portable serialization") from None
 
 
 def says(kind: Any) -> str:

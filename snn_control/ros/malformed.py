@@ -37,13 +37,13 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
         return f"{named.names[a]!r} is {'not' if code == NO_NAME else 'more than once'} in {named.key}"
     if code in (EXTRA, FEW):
         takes = f"the input takes {size}" if size else "more than expected"
-        return f"has {counted(a)} in {field}, {takes}" + (": pick as many, or `reduce` them" if code == EXTRA else "")
+        return f"has {counted(a)} in {field}, {takes}" + (": select as many, or `reduce` them" if code == EXTRA else "")
     if code == UNEVEN and named is not None:
         return f"has {counted(a, 'element')} in {field}, but {counted(b, 'name')} in {named.key}"
     if code == MISSING:
         return f"has {counted(a, 'element')}, too few for {field}" if field else "lacks a field"
     return {
-        ENCAPSULATION: "is no plain CDR message",
+        ENCAPSULATION: "is not a plain CDR message",
         TRUNCATED: "ends too early",
         BAD_LAYOUT: "has fields of other types",
         NO_BEAM: f"has no beam within {field}",

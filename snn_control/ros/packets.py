@@ -90,7 +90,7 @@ class PacketInput(Input):
         "unknown_encoding": "packets in an unknown encoding",
         "big_endian": "packets in big-endian order",
         "unknown_words": "unknown words in packets",
-        "partial_bytes": "bytes behind the last whole word",
+        "partial_bytes": "bytes after the last whole word",
         "out_of_frame": "events out of the frame",
         "dropped": "events dropped beyond the capacity",
         "late": "late events",

@@ -80,13 +80,13 @@ def _elements(field: str, index: str) -> Elements:
         one = Elements(start, stop, 1 if step is None else step)
     else:
         fix = "write [2], [2:10], [-60:], [0:360:4], [name=pan,tilt] or [angle=-1.57:1.57]"
-        raise DescriptionError("field", field, f"[{index}] is no index", fix)
+        raise DescriptionError("field", field, f"[{index}] is not an index", fix)
     if max(abs(n) for n in (one.start or 0, one.stop or 0, one.step)) > _LONGEST:
         raise DescriptionError("field", field, f"[{index}] is longer than any message", "count from 0")
     if one.step == 0:
         raise DescriptionError("field", field, f"[{index}] has a step of 0", "leave it out, or give 1 or more")
     if one.count == 0:
-        raise DescriptionError("field", field, f"[{index}] names nothing", "the end must lie after the start")
+        raise DescriptionError("field", field, f"[{index}] selects nothing", "the end must lie after the start")
     return one
 
 
@@ -121,7 +121,7 @@ def parse_path(field: str) -> tuple[Segment, ...]:
         match = _PART.fullmatch(part)
         if not match:
             fix = "write names joined by dots, with [i] or [i:j] after a sequence"
-            raise DescriptionError("field", field, f"{part!r} is no field", fix)
+            raise DescriptionError("field", field, f"{part!r} is not a field", fix)
         name, index = match.groups()
         keyed = _KEYED.fullmatch(index.strip()) if index is not None else None
         if index is None:
@@ -133,5 +133,5 @@ def parse_path(field: str) -> tuple[Segment, ...]:
         else:
             segments.append(Segment(name, _named(field, keyed[1], keyed[2])))
     if sum(isinstance(segment.pick, Named | Angles) for segment in segments) > 1:
-        raise DescriptionError("field", field, "picks by name or angle more than once", "do so once in a path")
+        raise DescriptionError("field", field, "selects by name or angle more than once", "do so once in a path")
     return tuple(segments)

@@ -129,7 +129,7 @@ def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority
     # before rclpy, whose default handler would shut the context down before the final safe command
     stop = Stop(_Dds.wanted)
     for what in use_udp():
-        print(f"snn_control: {what} does not hold: nodes use no shared memory, which can block them", file=sys.stderr)
+        print(f"snn_control: {what} is overridden: nodes use no shared memory, which can block them", file=sys.stderr)
     try:
         others = remove_ros_args(given)
         if others:
@@ -315,7 +315,7 @@ def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) ->
 
 
 MAY_BLOCK = (
-    "messages go through shared memory of Fast DDS all the same: a reader that is killed may block the commands for "
+    "messages still use shared memory of Fast DDS: a reader that is killed may block the commands for "
     "ever; take it out of DEFAULT_FASTDDS_PROFILES.xml, or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4"
 )
 
@@ -332,5 +332,5 @@ def _spin(node: Any, executor: Any, stop: Stop) -> None:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
             if text != told:  # a faulty message may come a thousand times a second
-                node.get_logger().error(f"a callback failed, the node goes on: {text}")
+                node.get_logger().error(f"a callback failed, the node continues: {text}")
                 told = text

@@ -99,7 +99,7 @@ def check_events(path: str, topic: RosTopic) -> None:
         raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
     for key in ("pace", "late"):
         if topic.type not in PACKET_TYPES and (value := getattr(topic, key)) != getattr(RosTopic, key):
-            rule = f"goes with packets only: {', '.join(PACKET_TYPES)}"
+            rule = f"is for packets only: {', '.join(PACKET_TYPES)}"
             raise DescriptionError(f"{path}.{key}", value, rule, "leave it out, or take packets")
 
 
@@ -166,7 +166,7 @@ def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], 
     """Raise DescriptionError for the first of the inputs or outputs (``kind``) that has no topic."""
     for end in ends:
         if end.name not in topics:
-            fix = f"say on which topic it comes or goes{or_else}"
+            fix = f"name its topic{or_else}"
             raise DescriptionError(f"ros.{kind}.{end.name}", NO_VALUE, "is missing", fix)
 
 

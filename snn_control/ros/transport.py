@@ -150,7 +150,7 @@ def use_udp() -> list[str]:
             written.write(ET.tostring(root, encoding="utf-8", xml_declaration=True))
     except OSError as error:
         if variable or limited:
-            given, rule = os.environ.get("TMPDIR", ""), f"no profile for Fast DDS can be written: {error.strerror}"
+            given, rule = os.environ.get("TMPDIR", ""), f"cannot write a profile for Fast DDS: {error.strerror}"
             raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
         os.environ[TRANSPORTS] = ALONE[0]  # the same without the size of the buffers
         return changed

@@ -91,7 +91,7 @@ def read_spikes(message: bytes) -> np.ndarray:
     """(n,) SPIKE of a serialized message of `ros.spikes`; empty for any other message."""
     length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
-    start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # before is_dense
+    start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
     size = int.from_bytes(message[start - 4 : start], "little")  # size of the data, which may be followed by padding
     if len(message) <= start + size or size % SPIKE.itemsize:
         return np.empty(0, SPIKE)

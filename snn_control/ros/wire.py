@@ -244,7 +244,7 @@ class _Assembler:
     ) -> tuple[int, int]:
         """Emit elements that are no numbers themselves, one after another -> as `walk_path`."""
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
-            rule = f"holds {says(element)}: only numbers are picked by angle or backwards"
+            rule = f"holds {says(element)}: only numbers can be selected by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")
         total = _register(depth)
         own = isinstance(pick, Named) and has_name(element, pick.key)
@@ -267,7 +267,7 @@ class _Assembler:
         leave[4] = self.label()
         if isinstance(pick, Named):
             if each < 0:
-                rule = "has an open slice behind what is picked by name"
+                rule = "has an open slice after a selection by name"
                 raise DescriptionError("field", path, rule, "give the slice an end")
             self.table[record + 2] = each
             self.add(cdr.ALL, total, 0, record)
@@ -329,7 +329,7 @@ def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, 
     for k, name in enumerate(("angle_min", "angle_increment")):
         kind = fields.get(name)
         if not isinstance(kind, BasicType) or kind_number(kind, name) < FLOAT32:
-            rule = f"cannot be picked by angle: {type_name(message_class)} has no number {name!r}"
+            rule = f"cannot be selected by angle: {type_name(message_class)} has no number {name!r}"
             raise DescriptionError("field", segment.name, rule, "as LaserScan has")
         hooks[name] = (cdr.KEEP, ANGLE + k, kind_number(kind, name))
     return hooks

@@ -69,7 +69,7 @@ class Cluster:
         try:
             messages = self._ray.get(self._desk.take.remote())
         except self._ray.exceptions.RayError as error:
-            raise RuntimeFault(f"the Ray cluster is lost ({reason(error)}); the same command goes on") from None
+            raise RuntimeFault(f"lost the Ray cluster ({reason(error)}); the same command resumes") from None
         for name, phase, files in messages:
             folder, events = self._folders[name]
             _put(files, folder)

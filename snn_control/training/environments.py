@@ -101,7 +101,7 @@ class Interface:
             with np.errstate(over="ignore"):
                 return self._observe(observations)
         except (KeyError, TypeError, ValueError) as error:
-            raise RuntimeFault(f"an observation is none of the environment's own space: {error}") from error
+            raise RuntimeFault(f"an observation does not belong to the environment's own space: {error}") from error
 
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):

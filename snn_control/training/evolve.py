@@ -52,7 +52,7 @@ def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int |
     """The search in a checkpoint, or None if there is no checkpoint. Raises DescriptionError if it is of another
     search."""
     if (old := checkpoint.with_suffix(".pkl")).exists() and not checkpoint.exists():
-        rule = "is of an older release and not read any more: a pickle can run code"
+        rule = "is from an older release and no longer supported: a pickle can run code"
         raise DescriptionError("--run", str(old), rule, "remove it, or choose another folder")
     try:
         search = Search.load(checkpoint)
@@ -72,7 +72,7 @@ def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int |
     for key, asked in (("population", population), ("seed", seed)):
         if asked not in (None, made[key]):
             rule = f"must be {made[key]}, as in the search that {checkpoint.parent} holds"
-            raise DescriptionError(f"--{key}", asked, rule, "leave it out, or begin anew in another --run folder")
+            raise DescriptionError(f"--{key}", asked, rule, "leave it out, or start again in another --run folder")
     return search
 
 

@@ -134,7 +134,7 @@ class Gradient:
         """The `Constant` at a place; raises TypeError if the array is in the state, as weights that learn online
         are."""
         if place.kind != PROGRAM:
-            raise TypeError("with weights that learn on line")
+            raise TypeError("with weights that learn online")
         key = signal(place)
         if key not in self.constants:
             self.constants[key] = Constant(place, self.program.constants, key in self._trained)
@@ -239,7 +239,7 @@ class _Step:
         """The adjoint; raises ProgramError if there is none."""
         if self._adjoint is None:
             rule = f"cannot be differentiated: kernel '{self.name}'{self.why or ' has no adjoint'}"
-            raise ProgramError(f"{self.label}: {rule}; train what comes behind it, or choose another model")
+            raise ProgramError(f"{self.label}: {rule}; train what follows it, or choose another model")
         return self._adjoint
 
 

@@ -381,7 +381,7 @@ def _choose(known: list[Parameter], chosen: Mapping[str, Limits]) -> list[Parame
     for pattern, limits in chosen.items():
         names = {p.name for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)}
         if not names:
-            rule = "fits nothing that can be trained"
+            rule = "matches nothing that can be trained"
             raise DescriptionError("training.trainable", pattern, rule, nearest(pattern, [p.name for p in known]))
         for p in known:
             if p.name in names:

@@ -112,10 +112,10 @@ class Folder:
         try:
             with Arrays(file) as arrays:
                 if str(arrays["format"]) != FORMAT:
-                    raise ValueError("it is of another release")
+                    raise ValueError("it is from another release")
                 return dict(arrays)
         except Exception as error:  # the file may be damaged or hostile in any way
-            rule = f"is no checkpoint that can be read ({reason(error)})"
+            rule = f"is not a readable checkpoint ({reason(error)})"
             raise DescriptionError("--run", str(file), rule, "choose another folder, or remove it") from None
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:

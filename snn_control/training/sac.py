@@ -104,7 +104,7 @@ class SAC(Learner):
         found = distributions(self.parameters.spec.outputs, 1.0)
         if not all(isinstance(one, Gaussian) for one in found):
             rule = "is for outputs of numbers alone"
-            raise DescriptionError("--how", "sac", rule, "leave it out: what suits the actions is taken")
+            raise DescriptionError("--how", "sac", rule, "leave it out: a learner that suits the actions is then used")
         self.policy: list[Gaussian] = found  # type: ignore[assignment]
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         k = envs.interface.features(nothing).shape[1]
@@ -212,7 +212,7 @@ class SAC(Learner):
         """Check that the memory is not too large; ``step``: bytes of one step."""
         capacity = self.settings.capacity
         if step * capacity > LARGEST:
-            rule = f"would need {step * capacity / 1e9:.1f} GB: {step:,} bytes a step, cells of events included"
+            rule = f"would need {step * capacity / 1e9:.1f} GB: {step:,} bytes per step, cells of events included"
             fix = f"take at most {LARGEST // step:,}, fewer neurons or a coarser grid, or --how imitate"
             raise DescriptionError("settings.capacity", capacity, rule, fix)
 

@@ -177,7 +177,7 @@ class _Tasks:
             return
         self.deaths[name] += 1
         if self.deaths[name] >= DEATHS:
-            why = f"its worker died {DEATHS} times without getting a phase further: {said.why}"
+            why = f"its worker died {DEATHS} times without completing a phase: {said.why}"
             self.outcomes[name] = Outcome(error=why)
         elif not self.ending:
             self.died(name, said.why)

@@ -127,7 +127,7 @@ def _period(env: Any) -> tuple[float, str]:
     rate: Any = (env.metadata or {}).get("render_fps")
     if _is_time(rate):
         return 1 / float(rate), "1 / its `render_fps`"
-    return PERIOD, "it does not say how long that is; what is written here scales all times"
+    return PERIOD, "it does not state how long that is; the number here scales all times"
 
 
 def _is_time(value: Any) -> bool:

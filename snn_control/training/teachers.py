@@ -81,7 +81,7 @@ def _stable_baselines(path: str) -> Any:
             return getattr(stable_baselines3, name).load(path, device="cpu")
         except Exception:  # a model of another algorithm may raise any exception
             continue
-    raise DescriptionError("--teacher", path, f"is no model of {', '.join(ALGORITHMS)}")
+    raise DescriptionError("--teacher", path, f"is not a model of {', '.join(ALGORITHMS)}")
 
 
 def labels(action: Any, sizes: list[int]) -> list[np.ndarray]:

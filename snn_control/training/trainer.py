@@ -194,7 +194,7 @@ def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str
     try:
         for name, value in found.items():
             if name not in known:
-                raise DescriptionError(f"settings.{name}", value, f"is no setting of {how}", nearest(name, known))
+                raise DescriptionError(f"settings.{name}", value, f"is not a setting of {how}", nearest(name, known))
         return kind(**found)
     except DescriptionError as error:
         raise (error if error.path.partition(".")[2] in given else error.within("training")) from None

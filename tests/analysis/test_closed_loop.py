@@ -77,7 +77,7 @@ def test_shown_again_it_gives_the_commands_that_acted():
     stimulus = closed_loop(env, Controller.from_spec(spec), "Ring", 50, seed=4)
     assert (stimulus.ticks, stimulus.synthetic) == (50, False)
     assert stimulus.text == "Ring, seed 4, 3 episodes"
-    commands = probe(build_program(spec), stimulus, keep=False).command[1::2, 0]  # two ticks a step
+    commands = probe(build_program(spec), stimulus, keep=False).command[1::2, 0]  # two ticks per step
     assert np.array_equal(commands.astype(np.float32), np.array(env.acted, np.float32))
     assert len(set(env.acted)) > 20
 

@@ -180,7 +180,7 @@ def test_a_sign_that_weights_do_not_decide_is_what_was_seen_in_a_long_time():
         squashed = {"y": outputs["y"] | {"squash": True}}
         said = lines_of(health_of(values | {"outputs": squashed}, x), "outputs.y: was never negative in 1,200 ticks")
         assert len(said) == says
-        assert health.numbers()["outputs"][0]["never"] == ("negative" if x[0] > 0.4 else "")  # of 400 ticks a figure
+        assert health.numbers()["outputs"][0]["never"] == ("negative" if x[0] > 0.4 else "")  # of 400 ticks per figure
     assert health_of(values, MOVING[:199]).outputs[0].never == ""
 
 
@@ -201,7 +201,7 @@ def test_what_always_fires_is_known_without_a_stimulus():
     for bias, many in (([11.0, 12.0, 2.0, 2.1], 2), ([9.0, 9.5, 2.0, 2.1], 0)):
         health = health_of(controller({"a": {"bias": bias}}, []), synthetic=True)
         assert only_population(health).always == many
-        said = lines_of(health, "network.populations.a: 2 of 4 neurons fire in every step they can, whatever is shown")
+        said = lines_of(health, "network.populations.a: 2 of 4 neurons fire in every step they can, with any stimulus")
         assert len(said) == bool(many)
 
 

@@ -101,10 +101,8 @@ def test_inputs_that_nothing_reads_or_that_no_topic_brings_are_named():
     topic = {"topic": "t", "type": "std_msgs/msg/Float32", "field": "data"}
     values["ros"] = {"inputs": {"x": topic}}
     missing = [
-        f"ros.{end}: is missing: the controller node does not start without it: say on which topic it {way}, or remove "
-        f"{end}"
-        for way, ends in (("comes", ("inputs.reward", "inputs.spare", "inputs.goal")), ("goes", ("outputs.y",)))
-        for end in ends
+        f"ros.{end}: is missing: the controller node does not start without it: name its topic, or remove {end}"
+        for end in ("inputs.reward", "inputs.spare", "inputs.goal", "outputs.y")
     ]
     assert unconnected(parse_spec(values)) == unread + missing
     assert set(unread + missing) < set(lint(parse_spec(values)))
@@ -140,13 +138,13 @@ outputs:
             "5000 events through: raise it to some times 5000, or lower the rate"
         ]),
         ("rate: 5e+4", "rate: 2.5", [
-            "inputs.camera.filters[2].rate = 2.5 events/s: lets next to nothing through: it is events a second; 2.5 "
-            "million are 2.5e+6"
+            "inputs.camera.filters[2].rate = 2.5 events/s: lets almost no events through: it is in events a second; "
+            "2.5 million are 2.5e+6"
         ]),
         ("outputs:", "ros: {inputs: {camera: {topic: e, type: dvs_msgs/msg/EventArray, late: 10}}}\noutputs:", [
             "ros.inputs.camera.late = 10 s: times are in seconds; 10 ms is 0.01",
-            "ros.outputs.y: is missing: the controller node does not start without it: say on which topic it goes, or "
-            "remove outputs.y",
+            "ros.outputs.y: is missing: the controller node does not start without it: name its topic, or remove "
+            "outputs.y",
             "inputs.camera: a dead sensor would not be noticed: give it a `stale` limit",
         ]),
     ],

@@ -13,7 +13,7 @@ from snn_control.controller_file import load_spec, parse_spec
 from snn_control.resources import shipped
 from tests.engine import zoo
 
-#: several steps a tick, events, delays, feedback, a graded population between spiking ones
+#: several steps per tick, events, delays, feedback, a graded population between spiking ones
 MIXED = """
 version: 1
 period: 0.004

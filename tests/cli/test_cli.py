@@ -118,7 +118,7 @@ def test_a_mistake_is_one_line_that_names_file_value_rule_and_fix(tmp_path, caps
     [
         (
             ["check", "zebra"],
-            "FILE = 'zebra': is no file and no controller that ships; shipped: arm, cartpole, motion, pan_tilt",
+            "FILE = 'zebra': is neither a file nor a shipped controller; shipped: arm, cartpole, motion, pan_tilt",
         ),
         (["check", "folder/nothing.yaml"], "snn_control: folder/nothing.yaml: cannot be read: No such file"),
         (["run", "--env", "Nowhere-v0", "cartpole"], "cannot be made"),
@@ -263,7 +263,7 @@ def test_bench_measures(capsys):
     assert 0 < result["time_us"]["loop"]["p50"] < result["time_us"]["step"]["p50"]
     assert result["stimulus"]["ticks"] == 100
     operations = result["synaptic_operations"]
-    assert operations["dense"]["a_tick"] == 4 * 32 * 2 + 2 * 2  # four steps a tick; the decoder reads once
+    assert operations["dense"]["a_tick"] == 4 * 32 * 2 + 2 * 2  # four steps per tick; the decoder reads once
     assert operations["dense"]["a_second"] == 50 * operations["dense"]["a_tick"]
     assert 0 < operations["accumulates"]["a_tick"] < 4 * 32 * 2
     assert result["energy"]["label"].startswith("estimate, not measured")

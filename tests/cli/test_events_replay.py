@@ -244,7 +244,7 @@ def test_of_two_cameras_one_sees_the_recording(tmp_path, capsys, recording):
     assert "must be one input of events; give --input" in err
     one = summary_of(capsys, recording, "--controller", file, "--input", "camera", "--out", tmp_path / "b")
     alone = summary_of(capsys, recording, "--controller", "pan_tilt", "--out", tmp_path / "c")
-    assert "other, another camera, sees nothing" in one["notes"]
+    assert "other, another camera, gets no events" in one["notes"]
     assert one["commands"] == alone["commands"]
 
 

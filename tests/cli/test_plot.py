@@ -140,7 +140,7 @@ def test_plot_shows_what_was_learned(tmp_path, capsys):
             ["check", "cartpole", "--input", "a", "--env", "CartPole-v1"],
             "--input = 'a': does not go with --env",
         ),
-        (["check", "cartpole", "--arg", "g=1"], "--arg = 'g=1': goes with --env"),
+        (["check", "cartpole", "--arg", "g=1"], "--arg = 'g=1': requires --env"),
         (["check", "cartpole", "--env", "NoSuch-v0"], "--env = 'NoSuch-v0': cannot be made"),
         (["plot", "cartpole", "--env", "Pendulum-v1"], "cartpole.yaml: outputs.push.decoder"),
     ],

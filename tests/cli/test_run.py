@@ -91,7 +91,7 @@ def test_it_says_whether_that_was_better_than_chance_and_good_enough(tmp_path, c
     code, out, _ = call(capsys, *ODD, "--episodes", 2, written(tmp_path))
     assert "the environment asks for a mean of 100: not reached" in out
     code, out, _ = call(capsys, *ODD, "--episodes", 8, written(tmp_path, weights=0.0))  # 0, as chance on average
-    assert "not told from chance: " in out
+    assert "no different from chance: " in out
     code, out, _ = call(capsys, *ODD, "--episodes", 1, "--alone", written(tmp_path))
     assert code == 0
     assert "chance" not in out
@@ -262,13 +262,13 @@ def test_actions_of_every_common_space_are_given(tmp_path, action, outputs):
          "environment's action: 2; one argmax output for each choice; it takes MultiDiscrete([3 2])"),
         ({"action": S.MultiDiscrete([3, 2])}, choices(3, 3), "y1.decoder.actions = 3: must be the environment's"),
         ({"action": S.MultiBinary(2)}, numbers(2), "outputs.y.decoder = 'a sum of decoders': must be argmax"),
-        ({"action": S.Discrete(2, start=-1)}, choices(2), "do not begin with 0"),
+        ({"action": S.Discrete(2, start=-1)}, choices(2), "do not start at 0"),
         ({"action": S.Dict({"a": S.Discrete(2)})}, choices(2), "must be one array, the environment takes Dict("),
         ({"observation": S.Box(0, 1, (3,))}, None, "inputs.x.size = 1: must be 3 numbers, as the environment's"),
         ({"observation": S.Tuple((S.Box(0, 1, (3,)), S.Discrete(2)))}, None, "gymnasium.wrappers.FlattenObservation"),
-        ({"observation": S.Dict({"x": S.Dict({"z": S.Discrete(2)})})}, None, "['x']: it is no array but Dict("),
-        ({"observation": S.Tuple((S.Box(0, 1, (1,)), S.Discrete(2)))}, None, "it is no array but Tuple("),
-        ({"observation": S.Text(3)}, None, "it is no array but Text("),
+        ({"observation": S.Dict({"x": S.Dict({"z": S.Discrete(2)})})}, None, "['x']: it is not an array but Dict("),
+        ({"observation": S.Tuple((S.Box(0, 1, (1,)), S.Discrete(2)))}, None, "it is not an array but Tuple("),
+        ({"observation": S.Text(3)}, None, "it is not an array but Text("),
     ],
 )  # fmt: skip
 def test_spaces_that_do_not_fit_are_named_before_the_first_step(

@@ -75,7 +75,7 @@ def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
     (run / "checkpoint.npz").rename(run / "checkpoint.pkl")
     code, _, err = call(capsys, *common)
     assert code == 2
-    assert "checkpoint.pkl': is of an older release and not read any more: a pickle can run code" in err
+    assert "checkpoint.pkl': is from an older release and no longer supported: a pickle can run code" in err
 
 
 def test_the_shipped_pan_tilt_controller_is_the_one_its_recipe_makes(tmp_path):

@@ -128,7 +128,7 @@ def test_raw_pulses_cannot_be_decoded_after_the_first_step():
     output = Output("u", (MembraneDecoder("x", 1.0),))
     inputs = [ValueInput("x", encoder=DeltaEncoder(0.1, None))]
     with pytest.raises(
-        BuildError, match="what it gives is gone after a tick's first step; let a li population read it"
+        BuildError, match="its pulses are 0 again when outputs are decoded; let a li population read it"
     ):
         build(Network(), inputs, [output], dt=DT, period=2 * DT)
     build(Network(), inputs, [output], dt=DT, period=DT)
@@ -164,7 +164,7 @@ def test_an_encoder_of_the_wrong_kind_of_input_is_refused():
     class Unknown(Encoder):
         pass
 
-    with pytest.raises(BuildError, match=r"inputs\.x\.encoder = 'Unknown': is no encoder of a value input"):
+    with pytest.raises(BuildError, match=r"inputs\.x\.encoder = 'Unknown': is not an encoder for a value input"):
         controller(Unknown())
 
 

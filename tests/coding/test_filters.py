@@ -277,8 +277,8 @@ def test_a_convolution_sees_off_then_on_row_by_row(neuron):
         (lambda: RateLimit(0), "rate = 0: must be > 0"),
         (lambda: RateLimit(1e3, 0.5), "burst = 0.5: must be >= 1 and at most 1e+12"),
         (lambda: PoolEncoder((1, 1), response="max"), "response = 'max': must be 'sum', 'binary' or 'saturate'"),
-        (lambda: PoolEncoder((1, 1), response="saturate"), "ceiling = None: is needed with response 'saturate'"),
-        (lambda: PoolEncoder((1, 1), ceiling=2), "ceiling = 2: goes with response 'saturate'"),
+        (lambda: PoolEncoder((1, 1), response="saturate"), "ceiling = None: is required with response 'saturate'"),
+        (lambda: PoolEncoder((1, 1), ceiling=2), "ceiling = 2: requires response 'saturate'"),
         (lambda: PoolEncoder((1, 1), tau=0), "tau = 0: must be > 0"),
         (lambda: SurfaceEncoder((1, 1), -1), "tau = -1: must be > 0"),
         (lambda: camera([Region(10, 0, 7, 1)]), "filters[0].width = 7: must end within the sensor (16 x 12)"),
@@ -319,7 +319,7 @@ def test_a_filter_of_your_own(monkeypatch):
 
     form = FilterLowering("one_polarity", lambda b, spec, one, columns: {"p": columns.p, "keep": 1})
     monkeypatch.setattr(registry, "_added", registry._Table())
-    with pytest.raises(BuildError, match="'Brighter': is no filter of events"):
+    with pytest.raises(BuildError, match="'Brighter': is not a filter of events"):
         camera([Brighter()])
     registry.add(Plugin(filters={"brighter": (Brighter, form)}))
     document = {

@@ -192,9 +192,9 @@ def test_yaml_numbers_and_words_are_those_of_yaml_1_2(folder):
         (
             "period: 1e-3",
             "period: 1e-3\nperiod: 2e-3",
-            "c.yaml: period = 'line 4': a key may be there once only, and it stands in line 3 already",
+            "c.yaml: period = 'line 4': a key may occur only once, and this one is already in line 3",
         ),
-        ("{pre: x,", "{pre: x, pre: y,", "c.yaml: pre = 'line 5': a key may be there once only"),
+        ("{pre: x,", "{pre: x, pre: y,", "c.yaml: pre = 'line 5': a key may occur only once"),
         ("period: 1e-3", "period: [1e-3", "c.yaml = 'line 4, column 7': is not YAML: "),
         ("period: 1e-3", "? [a]\n: 1", "a key must be a name"),
         ("version: 1", "", "c.yaml: version: is missing"),

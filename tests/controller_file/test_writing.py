@@ -266,14 +266,14 @@ class Foreign(NeuronModel):
     [
         ({"net": Network((Population("a", 3, Foreign()),))}, "populations.a.neuron = 'Foreign': has no name in the"),
         ({"outputs": [Output("u", ())]}, "outputs.u.decoder = []: must hold at least one decoder"),
-        ({"inputs": [ValueInput("x"), ValueInput("x")]}, "inputs = 'x': every name must be there once"),
+        ({"inputs": [ValueInput("x"), ValueInput("x")]}, "inputs = 'x': every name must be unique"),
         (
             {"ros_inputs": {"x": RosTopic("x", "std_msgs/msg/Float64", "data", values={"a": 1})}},
-            "ros.inputs.x.values = {'a': 1}: goes with outputs only",
+            "ros.inputs.x.values = {'a': 1}: is for outputs only",
         ),
         (
             {"ros_inputs": {"x": RosTopic("x", "std_msgs/msg/Float64", "data", pace="sensor")}},
-            "ros.inputs.x.pace = 'sensor': goes with events inputs only",
+            "ros.inputs.x.pace = 'sensor': is for events inputs only",
         ),
         ({"net": Network((Population("a", 3, LIF(v_threshold=[1, 2, 3]), bias=[True] * 3),))}, "must be numbers"),
     ],

@@ -64,9 +64,12 @@ def test_each_tick_is_the_first():
     [
         (
             {"delay": DT},
-            r"reset_each_tick = True: does not go with a delay: what is still under way would be lost \(proj",
+            r"reset_each_tick = True: cannot be used with a delay: spikes under way would be lost \(proj",
         ),
-        ({"learning": STDP()}, r"reset_each_tick = True: does not go with weights that learn \(projections\[a -> b\]"),
+        (
+            {"learning": STDP()},
+            r"reset_each_tick = True: cannot be used with weights that learn \(projections\[a -> b\]",
+        ),
     ],
 )
 def test_what_one_tick_leaves_for_the_next_is_refused(change, says):

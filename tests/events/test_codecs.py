@@ -286,7 +286,7 @@ def test_dense_rows_are_encoded_as_masks():
         ("evt3", {"t": [1500, 2000], "unit": "ns"}, r"events.t\[0\] = 1500: evt3 carries whole us; round the times"),
         ("evt3", {"p": [0, 2]}, r"events.p\[1\] = 2: must be 0 \(OFF\) or 1 \(ON\)"),
         ("evt3", {"p": [0]}, "equally long"),
-        ("mono", {"t": [0, 1 << 33]}, r"reaches from time_base = 0 2\^32 ns on"),
+        ("mono", {"t": [0, 1 << 33]}, r"mono covers 2\^32 ns from time_base = 0 on"),
         ("mono", {"y": [0, 1 << 15]}, "rows under 32768"),
     ],
 )

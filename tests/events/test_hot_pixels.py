@@ -19,7 +19,7 @@ HOT = [(3, 4), (39, 29), (20, 0)]
 
 
 def recording(seconds=2.0, seed=0, rate=5.0):
-    """Background of ``rate`` Hz a pixel and three pixels of 200 Hz, in us."""
+    """Background of ``rate`` Hz per pixel and three pixels of 200 Hz, in us."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rate * seconds, (HEIGHT, WIDTH))
     for x, y in HOT:

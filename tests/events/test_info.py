@@ -254,8 +254,8 @@ def test_a_picture_of_a_sensor_of_unknown_size_says_that_it_is_guessed(capsys, t
 
 def test_faults_in_one_and_in_many():
     assert faults({"gaps": 1, "malformed": 2, "wraps": 3, "triggers": 4, "unknown_words": 0}) == [
-        "1 packet missing, by the numbers in them",
-        "2 messages or chunks not valid, and passed over",
+        "1 packet missing, according to their sequence numbers",
+        "2 messages or chunks not valid, and skipped",
     ]
     assert faults({"truncated": 1, "out_of_frame": 12345, "lost": 1})[1:] == [
         "12,345 events outside the frame, and left out", "1 lost"]  # fmt: skip
@@ -347,7 +347,7 @@ def test_an_mcap_falls_back_to_mono_where_evt3_cannot_carry_it(tmp_path):
         assert np.array_equal(read.t, events.ns)
         assert np.array_equal(read.x, events.x)
     before = Events(plain.t - 1000, plain.x, plain.y, plain.p, "us")
-    with pytest.raises(InputError, match="no stamp can say it"):
+    with pytest.raises(InputError, match="out of the range of stamps"):
         write_mcap(path, lambda: [before], None, None)
     assert write_mcap(path, lambda: [plain], 640, 480) == (500, "evt3")
     pauses = Events(plain.t * 10_000, plain.x, plain.y, plain.p, "us")  # up to half a second from one to the next

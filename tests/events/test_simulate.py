@@ -120,7 +120,7 @@ def test_a_seed_gives_the_same_recording_again_and_nothing_is_overwritten(film, 
 def test_what_is_no_video_is_said_in_one_line(tmp_path, capsys):
     text = tmp_path / "text.mp4"
     text.write_text("not a film")
-    for path, reason in ((text, "no video that ffmpeg reads"), (tmp_path / "none.mp4", "no such file")):
+    for path, reason in ((text, "is not a video that ffmpeg can read"), (tmp_path / "none.mp4", "no such file")):
         with pytest.raises(InputError, match=reason):
             Video(path)
         assert main(["events", "simulate", str(path), "--out", str(tmp_path / "o.raw")]) == 2

@@ -55,7 +55,7 @@ A, B, P = Ensemble("a", 20), Ensemble("b", 30, seed=1), Ensemble("p", 20, 2)
         (lambda: network([Connection("x", P, transform=[[1], [0], [2]])]), "connections[x -> p] = '3 numbers': must be p's 2"),
         (lambda: network([Connection("x", P, transform=[[1], [0, 1]])]), "connections[x -> p].transform = [[1], [0, 1]]: must be numbers"),
         (lambda: network([Connection("x", A), Connection("x", Ensemble("b", 20, dt=2e-3))]), "ensembles = [0.001, 0.002]: must all have the same dt"),
-        (lambda: network([Connection(A, Ensemble("a", 20))]), "populations = 'a': every name must be there once"),
+        (lambda: network([Connection(A, Ensemble("a", 20))]), "populations = 'a': every name must be unique"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(make, expected):

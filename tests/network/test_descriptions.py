@@ -43,9 +43,9 @@ from snn_control.network.convolution import Convolution
         (lambda: Projection("a", "b", bias=[math.nan]), "projections[a -> b].bias = [nan]: must be finite"),
         (lambda: Projection("a", "b", connection="sparse"), "projections[a -> b].connection = 'sparse': pre_index and post_index"),
         (lambda: Projection("a", "b", pre_index=[0]), "projections[a -> b].connection = 'dense': pre_index and post_index"),
-        (lambda: Network((Population("a", 1, LIF()),) * 2), "populations = 'a': every name must be there once"),
+        (lambda: Network((Population("a", 1, LIF()),) * 2), "populations = 'a': every name must be unique"),
         (lambda: Convolution((1, 4, 4), padding="some"), "padding = 'some': must be a whole number"),
-        (lambda: Convolution((1, 4, 4), stride=2, padding="same"), "padding = 'same': goes with stride 1"),
+        (lambda: Convolution((1, 4, 4), stride=2, padding="same"), "padding = 'same': requires stride 1"),
     ],
 )  # fmt: skip
 def test_a_rule_has_its_message(make, expected):

@@ -213,11 +213,11 @@ def test_a_batch_of_one_is_read_as_it_is(snntorch, capsys):
         ({"hidden": None, "output": None}, "must hold the arrays input, and hidden or output or both\n"),
         (
             {"input": np.zeros((40, 9))},
-            "input = (40, 9): the network takes 10 numbers a step as 'input'; it must be (steps, 10)",
+            "input = (40, 9): the network takes 10 numbers per step as 'input'; it must be (steps, 10)",
         ),
         (
             {"input": np.zeros((10, 40))},
-            "input = (10, 40): the network takes 10 numbers a step as 'input'; transposed?",
+            "input = (10, 40): the network takes 10 numbers per step as 'input'; transposed?",
         ),
         (
             {"hidden": np.zeros((40, 5))},

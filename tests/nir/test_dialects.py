@@ -148,7 +148,7 @@ def test_spikingjelly_without_a_leak_and_with_a_current(first):
     rng = np.random.default_rng(11)
     imported = agree(Chain(rng, 10, first(), Jelly(6), scale=2.0), rng, "spikingjelly", options={"decay_input": True})
     assert imported.dt == pytest.approx(1e-3)
-    assert imported.notes == ("option decay_input matters for nothing in this file",)
+    assert imported.notes == ("option decay_input affects nothing in this file",)
 
 
 def test_spikingjelly_fires_at_the_threshold_and_snntorch_above_it():
@@ -269,7 +269,7 @@ def graphs():
         ("snntorch", "snntorch", None, {"reset": "zero"}, "did you mean 'reset_delay'?"),
         ("snntorch", "snntorch", None, {"reset_delay": "maybe"}, "options.reset_delay = 'maybe': must be true or false"),
         ("snntorch", "snntorch", None, {"reset_mechanism": "soft"}, "must be subtract, zero or none"),
-        ("snntorch", "snntorch", None, {"7.reset_delay": "true"}, "must stand behind a node's name or type"),
+        ("snntorch", "snntorch", None, {"7.reset_delay": "true"}, "must follow the name or type of a node"),
         ("sinabs", "sinabs", None, {"min_v_mem": "1"}, "must be a number <= 0, or none"),
         ("sinabs", "sinabs", None, {"min_v_mem": "low"}, "options.min_v_mem = 'low': must be a number <= 0, or none"),
         ("norse", "norse", None, {"norm_input": "true"}, "is not an option of norse; norse has none"),

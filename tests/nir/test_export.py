@@ -277,7 +277,7 @@ def exported(network, inputs=None):
         (lambda: exported(small(Izhikevich())), "populations.a.neuron = 'Izhikevich': NIR has no such neuron"),
         (lambda: exported(small(learning=STDP())), "projections[a -> b].learning = STDP("),
         (lambda: exported(small(tau_syn=0.01)), "projections[a -> b].tau_syn = 0.01: has no place in NIR; leave it out"),
-        (lambda: exported(small(delay=np.array([[0.0, DT], [0, 0]]))), "projections[a -> b].delay = 'one a synapse': NIR delays a signal before its weights; use one delay, or one a presynaptic neuron"),
+        (lambda: exported(small(delay=np.array([[0.0, DT], [0, 0]]))), "projections[a -> b].delay = 'one per synapse': NIR delays a signal before its weights; use one delay, or one for each presynaptic neuron"),
         (lambda: exported(small(weights=np.ones(2), connection="sparse", pre_index=[0, 0], post_index=[1, 1])), "NIR has one weight for two neurons, and a pair is connected twice; add up their weights"),
         (lambda: exported(Network((Population("a", 2, CubaLIF()),), (Projection("x", "a", receptor="current"),))), "projections[x -> a].receptor = 'current': what arrives at NIR's CubaLIF is synaptic"),
         (lambda: exported(Network((Population("a", 2, IF(), bias=0.1),), (Projection("x", "a"),))), "populations.a.bias = 0.1: NIR has no constant current into an IF; give it to a projection as its bias"),
@@ -321,7 +321,9 @@ def test_changed_metadata_are_found(tmp_path):
     graph = exported(small())
     graph.nodes["a"].metadata["model"] = "cubalif"
     nir.write(path, graph)
-    with pytest.raises(DescriptionError, match=r"nodes.a.metadata.model = 'cubalif': must be what stands for a LIF"):
+    with pytest.raises(
+        DescriptionError, match=r"nodes.a.metadata.model = 'cubalif': must be a model that is stored as LIF"
+    ):
         import_nir(path)
 
 

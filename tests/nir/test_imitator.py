@@ -1,4 +1,4 @@
-"""From a trained network to a robot's controller: T steps a tick, read-outs, scaled inputs and outputs."""
+"""From a trained network to a robot's controller: T steps per tick, read-outs, scaled inputs and outputs."""
 
 import nir
 import numpy as np
@@ -113,7 +113,7 @@ def test_the_file_says_how_it_was_made(tmp_path, capsys):
         ),
         (
             "--period 0.02 --steps-per-tick 25",
-            "--period = 0.02: must be the 25 steps a tick of 0.001 s: 0.025 s; leave",
+            "--period = 0.02: must be the 25 steps per tick of 0.001 s: 0.025 s; leave",
         ),
         ("--period 1e-4", "must be a whole number of the network's steps of 0.001 s; 0.001 s is"),
         ("--steps-per-tick 0", "argument --steps-per-tick: "),

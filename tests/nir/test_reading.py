@@ -159,7 +159,7 @@ def test_edges_that_stand_twice_count_once():
         (lambda: {"x": nir.Input([3]), "w": nir.Linear(np.ones((4, 5)))}, [("x", "w")], "nodes.w.weight = 'shape (4, 5)': must take the 3 numbers"),
         (lambda: {"x": nir.Input([3]), "n": lif((4,))}, [("x", "n")], "nodes.n.v_threshold = 'shape (4,)': must fit what arrives, of shape (3,)"),
         (lambda: {"x": nir.Input([3]), "y": nir.Input([4]), "n": lif((3,))}, [("x", "n"), ("y", "n")], "nodes.n = 'takes 3 numbers': must take the 4 of y"),
-        (lambda: {"x": nir.Input([3]), "w": nir.Linear(np.ones((3, 3)))}, [("w", "w"), ("x", "w")], "a cycle in which nothing takes a step"),
+        (lambda: {"x": nir.Input([3]), "w": nir.Linear(np.ones((3, 3)))}, [("w", "w"), ("x", "w")], "a cycle without a delay"),
         (lambda: {"x": nir.Input([3]), "n": lif((3,)), "w": nir.Linear(np.ones((3, 3)))}, [("x", "n")], "cannot be reached from an Input"),
         (lambda: {"x": nir.Input([9]), "c": nir.Conv2d(None, np.ones((1, 1, 2, 2)), 1, 0, 1, 1, np.zeros(1)), "n": lif(())}, [("x", "c"), ("c", "n")], "Conv2d takes 3 dimensions"),
         (lambda: {"x": nir.Input([1, 2, 2]), "c": nir.Conv2d(None, np.ones((1, 1, 3, 3)), 1, 0, 1, 1, np.zeros(1)), "n": lif(())}, [("x", "c"), ("c", "n")], "must fit into the padded picture"),

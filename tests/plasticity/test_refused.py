@@ -48,9 +48,9 @@ from tests.plasticity.common import DT, NEURON, RULES, given_spikes, made
         (lambda: PES(error="e", pre_tau=0), "pre_tau = 0: must be > 0 s"),
         (lambda: EProp(error="e", feedback=math.nan, learning_rate=1), "feedback = nan: must be finite"),
         (lambda: Projection("a", "b", 0.5, learning="stdp"), "projections[a -> b].learning = 'stdp': must be a learning rule"),
-        (lambda: Projection("a", "b", 0.5, delay=[[1e-3]], learning=STDP()), "projections[a -> b].learning = 'STDP': goes with one delay and float32"),
-        (lambda: Projection("a", "b", 0.5, precision="int8", learning=STDP()), "projections[a -> b].learning = 'STDP': goes with one delay and float32"),
-        (lambda: Projection("a", "b", np.ones((1, 1, 1, 1)), Convolution((1, 2, 2)), learning=STDP()), "projections[a -> b].learning = 'STDP': goes with one delay and"),
+        (lambda: Projection("a", "b", 0.5, delay=[[1e-3]], learning=STDP()), "projections[a -> b].learning = 'STDP': requires one delay and float32"),
+        (lambda: Projection("a", "b", 0.5, precision="int8", learning=STDP()), "projections[a -> b].learning = 'STDP': requires one delay and float32"),
+        (lambda: Projection("a", "b", np.ones((1, 1, 1, 1)), Convolution((1, 2, 2)), learning=STDP()), "projections[a -> b].learning = 'STDP': requires one delay and"),
     ],
 )  # fmt: skip
 def test_a_description_has_its_message(make, expected):
@@ -93,7 +93,7 @@ class Foreign(LearningRule):
         (lambda: built(STDP(), pre=LI(), connection="sparse", pre_index=[0], post_index=[0]), ".learning = 'STDP': does not go with pre, a graded signal, through sparse synapses"),
         (lambda: built(PES(error="post")), ".learning.error = 'post': is spiking, must be graded; let a li population read it"),
         (lambda: built(PES(error="g"), pre=LI()), ".learning = 'PES': learns from spikes: pre is graded"),
-        (lambda: built(PES(error="g"), connection="sparse", pre_index=[0], post_index=[0]), ".learning = 'PES': goes with a dense connection: this one is sparse"),
+        (lambda: built(PES(error="g"), connection="sparse", pre_index=[0], post_index=[0]), ".learning = 'PES': requires a dense connection: this one is sparse"),
         (lambda: built(EProp(error="g", feedback=1, learning_rate=1), AdEx()), ".learning = 'EProp': is for if, lif, cuba_lif and alif neurons that fire once a step: post is AdEx"),
         (lambda: built(EProp(error="g", feedback=1, learning_rate=1), SEVERAL), "neurons that fire once a step: post is LIF"),
         (lambda: built(EProp(error="g", feedback=1, learning_rate=1), LIF()), "needs post's reset to be 'subtract': it is 'value'"),

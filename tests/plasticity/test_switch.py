@@ -88,7 +88,7 @@ def test_rules_are_switched_by_their_names():
     one.learning(False)
     one.learning(True, "a->b")
     assert on() == {"x->a": False, "a->b": True, "a->b#2": False}
-    with pytest.raises(InputError, match=r"learning 'frist': is no rule of this controller; did you mean 'first'\?"):
+    with pytest.raises(InputError, match=r"learning 'frist': is not a rule of this controller; did you mean 'first'\?"):
         one.learning(True, "frist")
     assert one.weights("a", "b", "first").shape == (2, 2)
     with pytest.raises(InputError, match=r"weights 'a' -> 'b': 2 projections learn; all that do: x->a \(first\), a->b"):

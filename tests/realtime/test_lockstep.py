@@ -36,7 +36,7 @@ def test_lockstep_ticks_when_every_input_has_come():
     until(lambda: rig.loop.waiting() == ("b",))
     time.sleep(0.03)
     assert rig.loop.ticks == 0
-    assert a.position == 1  # one a tick, whatever waits
+    assert a.position == 1  # one per tick, whatever waits
     send(rig, b)
     until(lambda: rig.loop.ticks == 1)
     time.sleep(0.03)

@@ -104,7 +104,7 @@ def test_the_first_of_a_tick_are_kept_and_the_rest_counted(capacity):
 
 
 def test_vectors_are_cut_within_a_word():
-    words = np.array([0x8001, 0x6005, 7] + [0x3000, 0x4FFF] * 20, np.uint16)  # 12 events a vector
+    words = np.array([0x8001, 0x6005, 7] + [0x3000, 0x4FFF] * 20, np.uint16)  # 12 events per vector
     rig = Rig(100)
     rig.queue.push(words, "evt3")
     _, _, dropped, rows = rig.take(0)

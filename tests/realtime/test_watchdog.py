@@ -101,7 +101,7 @@ def test_a_hanging_loop_is_ended_and_a_program_started(start, signals):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert out == "from outside\n"
-    assert "snn_control: the loop gave no sign of life for 0.3 s: ended" in err
+    assert "snn_control: the loop's heartbeat stopped for 0.3 s: ended" in err
 
 
 def test_a_loop_that_runs_is_left_alone_and_so_is_a_process_that_was_paused(start):

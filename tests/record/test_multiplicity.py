@@ -14,7 +14,7 @@ from snn_control.record.activity import ActivityRecorder
 from snn_control.report.stimulus_activity import draw_activity
 from tests.rasters import lists
 
-#: about 0, 0.5 and 4 spikes a step
+#: about 0, 0.5 and 4 spikes per step
 POISSON = """
 version: 1
 period: 0.004

@@ -69,7 +69,7 @@ class SlowController:
         self.populations = {p.name: SlowPopulation(p, dt, seed) for p in network.populations}
         self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
         self.rules: dict[int, SlowRule] = {}  # of the projections that learn
-        self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one a step
+        self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one per step
         self.last: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.replaced: dict[str, np.ndarray] = {}
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}

@@ -22,7 +22,7 @@ from tests.reference.scalars import HUGE, ONE, ZERO
 
 
 def pairs(n_pre, n_post, target, source, post_ring, x, y, p, sparse, synapses, low, high):
-    """STDP of this step on target: (n_pre, n_post), or one number a synapse; returns how many were visited."""
+    """STDP of this step on target: (n_pre, n_post), or one number per synapse; returns how many were visited."""
     ring, stride, slots, clock, delay = source
     for trace_, decay in ((x, p[0]), (y, p[1])):
         for i in range(trace_.size):

@@ -2,7 +2,7 @@
 
 Set before rclpy is imported. The ROS 2 wheels start Python a second time with their library path, before
 any of this; a process that a test starts with another interpreter must not inherit
-``_ROS_WHEELS_BOOTSTRAP_COMPLETE``, or it goes without that path.
+``_ROS_WHEELS_BOOTSTRAP_COMPLETE``, or it continues without that path.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def test_a_hanging_publication_ends_in_the_safe_command_of_another_process(tmp_p
             process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 1
         before = len(answers)
-        assert "the loop gave no sign of life for 0.5 s: ended" in (tmp_path / "log").read_text()
+        assert "the loop's heartbeat stopped for 0.5 s: ended" in (tmp_path / "log").read_text()
         wait(lambda: len(answers) > before + 3, what="a command from outside")
         assert all(command == SAFE for _, command in answers[before:])
         stamps = [stamp for stamp, _ in answers[before:]]

@@ -214,7 +214,7 @@ def test_a_controller_that_does_not_learn_says_so_when_asked(tmp_path, start, ro
     robot.status("/controller: guard", text="safe command")
     answer = robot.ask(SetBool, "/controller/learning", SetBool.Request(data=True))
     assert not answer.success
-    assert answer.message == "learning '': is no rule of this controller; no projection learns"
+    assert answer.message == "learning '': is not a rule of this controller; no projection learns"
     assert not any(s.name == "/controller: learning" for _, array in robot.diagnostics for s in array.status)
     change = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
     assert robot.ask(ChangeState, "/controller/change_state", change).success

@@ -47,7 +47,7 @@ MISTAKES = {
     "parameter of another type": ({"priority": "high"}, None, ["priority = 'high'", "a whole number in [0, 98]"]),
     "unknown mode": ({"mode": "fast"}, None, ["mode = 'fast'", "'realtime' or 'lockstep'"]),
     "repeat in lockstep": ({"mode": "lockstep"}, ("repeat", 2), ["repeat = 2", "must be 1 in lockstep"]),
-    "no topics": ({}, ("ros.inputs", {}), ["ros.inputs.sensor: is missing", "on which topic"]),
+    "no topics": ({}, ("ros.inputs", {}), ["ros.inputs.sensor: is missing", "name its topic"]),
     "no such field": (
         {},
         ("ros.inputs.sensor.field", "positions[:]"),

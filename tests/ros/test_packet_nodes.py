@@ -241,9 +241,9 @@ def test_types_and_paces_that_do_not_go(interfaces):
     for path, value, says in [
         (TYPE, "sensor_msgs/msg/Image", "events come as one of sensor_msgs/msg/PointCloud2, event_camera_msgs"),
         ("ros.inputs.camera", CONTROLLER["ros"]["inputs"]["camera"] | {"type": CLOUD, "pace": "sensor"},
-         "ros.inputs.camera.pace = 'sensor': goes with packets only"),
+         "ros.inputs.camera.pace = 'sensor': is for packets only"),
         ("ros.inputs.camera", CONTROLLER["ros"]["inputs"]["camera"] | {"type": CLOUD, "late": 0.1},
-         r"ros.inputs.camera.late = 0.1: goes with packets only"),
+         r"ros.inputs.camera.late = 0.1: is for packets only"),
     ]:  # fmt: skip
         with pytest.raises(DescriptionError, match=says):
             check_topics(parse_spec(changed(CONTROLLER, path, value)))

@@ -216,7 +216,7 @@ def test_what_is_in_hand_is_forgotten_between_activations(interfaces, nodes):
 
 def test_a_budget_leaves_whole_what_it_leaves(interfaces, nodes):
     """With hardly any time a tick, the events come over many ticks; none is lost, none comes twice."""
-    camera = Camera(nodes, capacity=60_000, pacing=Pacing(budget=0.01), period_ns=100_000)  # 1 us a tick
+    camera = Camera(nodes, capacity=60_000, pacing=Pacing(budget=0.01), period_ns=100_000)  # 1 us per tick
     n = 15_000
     t = np.arange(3 * n)
     packets = [packet(j + 1, *((int(k), int(k) % 64, j, 1) for k in t[j * n : (j + 1) * n])) for j in range(3)]
@@ -259,7 +259,7 @@ def test_other_types_are_refused(interfaces, nodes):
 
 
 def test_a_real_recording_over_dds_gives_its_events(interfaces, nodes):
-    """The messages of a 640x480 sensor as they were recorded, one a tick; digest of an independent decoder."""
+    """The messages of a 640x480 sensor as they were recorded, one per tick; digest of an independent decoder."""
     from event_camera_msgs.msg import EventPacket
 
     from snn_control.events import Events

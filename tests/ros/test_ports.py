@@ -136,9 +136,9 @@ def test_bad_messages_are_counted_and_change_nothing(nodes):
     bad = [
         (raw[:30], "ends too early"),
         (raw[:5], "ends too early"),
-        (b"\0\1\0", "is no plain CDR message"),
-        (b"\0\7" + raw[2:], "is no plain CDR message"),
-        (b"\xff" * 60, "is no plain CDR message"),
+        (b"\0\1\0", "is not a plain CDR message"),
+        (b"\0\7" + raw[2:], "is not a plain CDR message"),
+        (b"\xff" * 60, "is not a plain CDR message"),
         (serialize_message(stamped(JointState(position=[1.0]), 78)), "has 1 number in position[:], the input takes 2"),
         (serialize_message(stamped(JointState(position=[1.0] * 3), 78)), "has 3 numbers in position[:], the input"),
         (serialize_message(Float64MultiArray(data=[1.0] * 9)), "ends too early"),

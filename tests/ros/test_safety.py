@@ -42,7 +42,7 @@ def test_a_message_that_rclpy_cannot_take_does_not_end_the_node(tmp_path, start,
     wait(lambda: clock.get_subscription_count(), what="the node's clock")
     bad = Clock()
     bad.clock.sec = -1
-    wait(lambda: clock.publish(bad) or "a callback failed, the node goes on" in process.text)
+    wait(lambda: clock.publish(bad) or "a callback failed, the node continues" in process.text)
     robot.feed(robot.publisher(), 1.0, 0.0)
     robot.status("/controller: guard", time.monotonic(), level=OK)
     assert process.end() == 0
@@ -56,7 +56,7 @@ def test_a_second_publisher_is_an_error_on_commands_and_on_required_inputs(tmp_p
     assert robot.status("/controller: output drive").message.endswith("nobody subscribes")
     other, rival = robot.publisher(), ros.create_node("rival")
     rival.create_publisher(TwistStamped, "drive", 1)
-    text = "2 publishers on one input (or until now): /robot, /robot"
+    text = "2 publishers on one input (or until recently): /robot, /robot"
     robot.status("/controller: input sensor", time.monotonic(), level=ERROR, text=text)
     robot.feed(other, 1.0, 0.0)  # and when both are heard
     robot.status("/controller: input sensor", time.monotonic() + 1.5, level=ERROR, text=text)

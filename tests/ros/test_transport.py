@@ -69,7 +69,7 @@ def test_without_a_folder_that_takes_a_file_a_node_starts_all_the_same_or_says_s
     monkeypatch.setattr(tempfile, "tempdir", "/none")
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("ROS_LOCALHOST_ONLY", "0")
-    with pytest.raises(DescriptionError, match=r"TMPDIR = .*: no profile for Fast DDS can be written: No such file"):
+    with pytest.raises(DescriptionError, match=r"TMPDIR = .*: cannot write a profile for Fast DDS: No such file"):
         use_udp()
 
 

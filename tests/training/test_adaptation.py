@@ -136,7 +136,7 @@ def test_what_learns_nothing_is_refused(tmp_path, capsys):
         assert says in err
     code, _, err = call(capsys, "train", "arm", "--env", "CartPole-v1", "--how", "adapt")
     assert (code, "must be" in err) == (2, True)
-    with pytest.raises(DescriptionError, match="is no setting of adapt"):
+    with pytest.raises(DescriptionError, match="is not a setting of adapt"):
         adapt(settings={"stepps": 1})
 
 

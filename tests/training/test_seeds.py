@@ -51,7 +51,7 @@ def test_a_killed_worker_loses_nothing_and_a_task_that_kills_its_workers_fails_a
     killed = "killed by signal 9 (SIGKILL)"
     assert sorted(deaths) == [("deadly", killed), ("deadly", killed), ("five", killed)]
     assert outcomes["deadly"].trained is None
-    assert outcomes["deadly"].error == f"its worker died 3 times without getting a phase further: {killed}"
+    assert outcomes["deadly"].error == f"its worker died 3 times without completing a phase: {killed}"
     assert {number for _, number in phases} == {1, 2, 3, 4}
     assert_same(outcomes["five"].trained, train(**COMMON, seed=5))
     assert (tmp_path / "five" / "progress.csv").read_text().count("\n") == 5
@@ -79,7 +79,7 @@ def test_the_command_reports_all_seeds_and_ctrl_c_keeps_the_best_of_each(tmp_pat
 
     threading.Thread(target=interrupt, daemon=True).start()
     code, text, err = call(capsys, *common, "--workers", 2, "--steps", 1_000_000, "--json")
-    assert (code, "the same command goes on" in err) == (130, True)
+    assert (code, "the same command resumes it" in err) == (130, True)
     found = json.loads(text)
     assert [one["seed"] for one in found["seeds"]] == [3, 4]
     assert all(0 < one["phases"] < 50 for one in found["seeds"])

@@ -150,7 +150,7 @@ def test_the_file_says_whose_a_range_is():
     assert "# range: measured, the space has no bounds, or far wider ones\n" in text
     assert "200 steps of random actions and 200 of held ones" in text
     assert "not_finite: high # some were seen" in text
-    assert "it does not say how long that is" in text
+    assert "it does not state how long that is" in text
     (low, high), x = spec.inputs[0].range, spec.inputs[0]
     assert np.isfinite([low, high]).all()
     assert x.rules() == ("high",) * 5
@@ -273,8 +273,8 @@ def test_mistakes_on_the_command_line_are_one_line_and_write_nothing(tmp_path, c
         ([path, "--env", "CartPole-v1", "--arg", "colour=red"], "cannot be made"),
         ([path, "--env", "CartPole-v1", "--events", "64x64"], "not allowed with argument"),
         ([path, "--env", "CartPole-v1", "--steps", "0"], "must be at least 1"),
-        ([path, "--arg", "g=1"], "--arg = ['g=1']: goes with --env"),
-        ([path, "--seed", "0"], "--seed = 0: goes with --env"),
+        ([path, "--arg", "g=1"], "--arg = ['g=1']: requires --env"),
+        ([path, "--seed", "0"], "--seed = 0: requires --env"),
         ([path, "--env", "tests.worlds:Odd-v0"], "'tests.worlds:Odd-v0': cannot be played: a part is missing, inst"),
         ([there, "--env", "CartPole-v1"], "exists already; choose another name"),
         ([tmp_path / "no" / "mine.yaml", "--env", "CartPole-v1", "--steps", "1"], "cannot be written"),

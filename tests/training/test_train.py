@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_said(tmp_path, capsys):
         assert err.count("\n") == 1
         assert says in err
     assert not (tmp_path / "out.yaml").exists()
-    with pytest.raises(DescriptionError, match="is no setting of ppo"):
+    with pytest.raises(DescriptionError, match="is not a setting of ppo"):
         train(file, "CartPole-v1", settings={"stepps": 3})
 
 
@@ -195,7 +195,7 @@ def test_the_section_of_the_file_says_what_is_trained_and_how(tmp_path, capsys):
     asked = json.loads((tmp_path / "run" / "run.json").read_text())
     assert asked["surrogate"] == {"kind": "arctan", "slope": 2.0, "final_slope": 6.0}
     code, _, err = call(capsys, *command, "--how", "sac")  # what the command says goes before the file
-    assert (code, "training.settings.rounds = 1: is no setting of sac" in err) == (2, True)
+    assert (code, "training.settings.rounds = 1: is not a setting of sac" in err) == (2, True)
     code, _, err = call(capsys, *command, "--steps", 200_000)
     assert (code, "holds a run of another settings" in err) == (2, True)
 

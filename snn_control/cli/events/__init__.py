@@ -18,16 +18,16 @@ SUBCOMMANDS = ("info", "view", "replay", "convert", "simulate", "hot_pixels")
 #: counter -> what it counts, and of which total; "" if it needs no explanation
 WRONG = {
     "truncated": ("", "the file ends in the middle: it was read up to the cut"),
-    "gaps": ("packet", "missing, by the numbers in them"),
-    "reordered": ("packet", "repeated, or sent before one that had come already"),
+    "gaps": ("packet", "missing, according to their sequence numbers"),
+    "reordered": ("packet", "repeated, or out of order"),
     "jumps": ("jump", "of the sensor's clock, against the clock of the bag"),
-    "malformed": ("message or chunk", "not valid, and passed over"),
+    "malformed": ("message or chunk", "not valid, and skipped"),
     "encoding_changes": ("change", "of the encoding"),
-    "unknown_words": ("word", "none of the encoding's"),
+    "unknown_words": ("word", "not defined in the encoding"),
     "glitches": ("small step", "of the sensor's clock, backwards"),
     "out_of_frame": ("event", "outside the frame, and left out"),
     "before_time": ("event", "before the first time, and left out"),
-    "partial_bytes": ("byte", "behind the last whole word"),
+    "partial_bytes": ("byte", "after the last whole word"),
 }
 NO_FAULT = ("wraps", "triggers")
 MANY = {"message or chunk": "messages or chunks"}

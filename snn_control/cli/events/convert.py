@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Chunks = Callable[[], "Iterator[Events]"]
 
 MORE = """\
-OUT says by its suffix what is written:
-  .raw    EVT3 words behind a header with the geometry (--encoding evt2: EVT2)
-  .mcap   a bag of event_camera_msgs/msg/EventPacket of 1 ms each, evt3 where it carries every event as it is,
-          else mono
+The suffix of OUT selects what is written:
+  .raw    EVT3 words after a header with the geometry (--encoding evt2: EVT2)
+  .mcap   a bag of event_camera_msgs/msg/EventPacket of 1 ms each, evt3 if it can carry every event unchanged,
+          otherwise mono
   .npz    arrays t, x, y, p, width, height (0: not known), unit
 
-it appears whole or not at all. External triggers are not written. RAW needs times in order and in whole microseconds:
+The file is written atomically. External triggers are not written. RAW needs times in order and in whole microseconds:
 --round rounds and sorts those of other recordings, for all kinds of files.
 
 examples:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if triggers := recording.counters["triggers"]:
         print(f"not in it: {triggers:,} external triggers")
     if size[0] is None:
-        print("not in it: the size of the sensor, which nobody says; give --width and --height")
+        print("not in it: the size of the sensor, which is not known; give --width and --height")
     print(f"next: snn_control events info {out}")
     warn(recording)
     return 0
@@ -84,7 +84,7 @@ def _write(
         fix = "" if options.round else "; give --round, or write"
         raise InputError(f"{error}{fix or ';'} .mcap or .npz, which carry every recording") from None
     more = (f", {encoding}" if encoding else "") + more
-    return count, more + (f", all times less by {shift:,} us" if shift else "")
+    return count, more + (f", {shift:,} us" if shift else "")
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:

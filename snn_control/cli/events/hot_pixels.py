@@ -27,7 +27,7 @@ SHOWN = 10
 
 
 def add_to(commands: Any) -> None:
-    summary = "learn which pixels fire without a reason, and write a mask for the filter hot_pixels"
+    summary = "learn which pixels fire without light, and write a mask for the filter hot_pixels"
     parser = add_command(commands, "hot-pixels", run, summary, MORE)
     add_recording(parser)
     text = "robust deviations above the median (default 10)"

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from ...events import Events, Recording
 
 MORE = """\
-The recording is cut into the controller's ticks by the sensor's time, and the controller is fitted to the camera. Off
-topics its ticks run in this process; with --ros a node plays the recording over DDS to a controller node, one command
-a message unless --real-time is given. The same recording gives the same commands, to the bit, on topics and off.
+The recording is divided into the controller's ticks by the sensor's time, and the controller is fitted to the camera.
+By default its ticks run in this process; with --ros a node plays the recording over DDS to a controller node, with one
+command for each message unless --real-time is given. The same recording gives the same commands, bit for bit, with and
+without ROS.
 
 examples:
   snn_control events replay recording.raw --controller motion --video seen.mp4
@@ -37,8 +38,8 @@ examples:
   snn_control events replay long.raw --controller motion --from 10 --to 15
   snn_control events replay recording.db3 --controller pan_tilt --value joint_velocity=0,0.5 --real-time
 
-The run folder holds summary.json, data.npz (times, commands, spikes, events a tick), controller.yaml,
-activity.png, report.html and, off topics, shown.npz: what the inputs were given, for check and plot --input.
+The run folder holds summary.json, data.npz (times, commands, spikes, events per tick), controller.yaml,
+activity.png, report.html and, without --ros, shown.npz: the inputs, for check and plot --input.
 """
 SHORT_GAP = 0.1  # s, length of a gap with --skip-gaps
 SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # only the newest are kept

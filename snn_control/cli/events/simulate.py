@@ -14,10 +14,10 @@ from ..common import add_command, add_out, check_out, number, whole
 from . import add_part, check_part, check_suffix, progress
 
 MORE = """\
-The grey of a video (its luma) is taken to the power of 2.2 for the light it stands for, and ln((I + 0.02) / 1.02) is
-what a pixel sees. Between two frames the log intensity is a straight line, cut into steps of at most --step: so fast
-motion leaves gaps, as things jump from frame to frame. Take videos of high frame rates, or let a network fill in
-frames before. --out ends with .raw (EVT3), .mcap (a bag of EventPackets) or .npz; times are whole microseconds.
+The grey value of a video (its luma) to the power of 2.2 is the intensity I, and a pixel sees ln((I + 0.02) / 1.02).
+Between two frames the log intensity is a straight line, divided into steps of at most --step: fast motion leaves gaps,
+because things jump from frame to frame. Use videos with high frame rates, or let a network interpolate frames
+before. --out ends with .raw (EVT3), .mcap (a bag of EventPackets) or .npz; times are whole microseconds.
 
 examples:
   snn_control events simulate street.mp4 --out street.raw
@@ -81,13 +81,13 @@ def run(options: argparse.Namespace) -> int:
             if len(events):
                 yield replace(events, t=events.t // 1000, unit="us")
         if counts["frames"] < 2:
-            rule = f"has {counts['frames']} frames in this part: what moves needs two and more"
+            rule = f"has {counts['frames']} frames in this part: motion needs at least two"
             raise DescriptionError(options.video, NO_VALUE, rule)
 
     total, _, _ = write_recording(out, chunks, "us", *film.size)
     seconds = film.duration
     rate = total / seconds / (film.size[0] * film.size[1]) if seconds else 0.0
-    print(f"{out}: {total:,} events, {counts['on']:,} on, {total - counts['on']:,} off, {rate:.3g} Hz a pixel")
+    print(f"{out}: {total:,} events, {counts['on']:,} on, {total - counts['on']:,} off, {rate:.3g} Hz per pixel")
     print(f"from {counts['frames']:,} frames of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
     if counts["frames"] < film.frames and not options.begin and options.end is None:
         print(f"cut short: the file says that it has {film.frames:,} frames")

@@ -88,7 +88,7 @@ def build(
         raise BuildError("outputs", [], "at least one output is needed")
     for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):
         if len(set(names)) < len(names):
-            raise BuildError(kind, names, "every name must be there once")
+            raise BuildError(kind, names, "every name must be unique")
     terms = sum(len(terms_of(o)) for o in outputs)
     b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms, int(seed))
     b.seen = look_back(outputs, dt)

@@ -35,7 +35,7 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
     steps = np.rint(times / dt).astype(np.int64)
     if ((steps == 0) & (times != 0)).any():
         lost = float(times[(steps == 0) & (times != 0)].flat[0])
-        raise BuildError(path, lost, f"rounds to no step of {dt} s", "use 0, or more than half a step")
+        raise BuildError(path, lost, f"rounds to 0 steps of {dt} s", "use 0, or more than half a step")
     return steps if steps.ndim else int(steps)
 
 

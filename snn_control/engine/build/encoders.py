@@ -84,7 +84,7 @@ def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
             raise BuildError(f"{where}.centres", f"shape {centres.shape}", f"must be (fields, {n})")
     else:
         if len(encoder.grid) != n:
-            raise BuildError(f"{where}.grid", encoder.grid, f"must be {n} numbers, one a dimension")
+            raise BuildError(f"{where}.grid", encoder.grid, f"must be {n} numbers, one per dimension")
         low, high = _span(spec)
         axes = [np.linspace(low[d], high[d], m) for d, m in enumerate(encoder.grid)]
         centres = np.stack([c.reshape(-1) for c in np.meshgrid(*axes, indexing="ij")], axis=1)

@@ -55,7 +55,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
     c, (width, height) = event_columns(b, spec), spec.size
     words = {"slot": c.slot, "kept": c.kept, "capacity": n, "x": c.x, "y": c.y, "width": width, "height": height}
     for k, one in enumerate(chain):
-        lowering = lowering_of(f"inputs.{name}.filters", one, "filters", "is no filter of events")
+        lowering = lowering_of(f"inputs.{name}.filters", one, "filters", "is not a filter of events")
         own = lowering.operands(b, spec, one, c) | {"removed": element(removed, k)}
         if lowering.kernel == "region":
             own["first"] = k == 0

@@ -24,7 +24,7 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
     """Emit slot, check and encoder of one input, and add the node that the network sees."""
     lay, name = b.layout, spec.name
     if name in b.nodes:
-        raise BuildError("inputs", name, "every name must be there once")
+        raise BuildError("inputs", name, "every name must be unique")
     slot = lay.io(f"{name}.slot", "int64", SLOT_WORDS)
     counters = lay.state(f"{name}.counters", "int64", 4)
     stale = encoders.NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
@@ -68,7 +68,7 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
     where, lowering = f"inputs.{spec.name}.encoder", registry.lowering("encoders", type(spec.encoder))
     if lowering is None or lowering.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"
-        raise BuildError(where, type(spec.encoder).__name__, f"is no encoder of {kind} input", registry.faults())
+        raise BuildError(where, type(spec.encoder).__name__, f"is not an encoder for {kind} input", registry.faults())
     drive, model = lowering.build(b, spec, source), getattr(spec.encoder, "neuron", None)
     if model is None:
         node = b.nodes[spec.name] = b.graded(spec.name, drive)

@@ -34,7 +34,7 @@ class Layout:
     def constant(self, name: str, values: np.ndarray) -> Place:
         """A read-only array in the Program; raises BuildError for a float32 that became infinite."""
         if values.dtype == np.float32 and not np.isfinite(values).all():
-            rule = "has numbers that are infinite as float32, which reaches to 3.4e38"
+            rule = "has numbers beyond the range of float32, 3.4e38"
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 

@@ -57,7 +57,7 @@ def _rates(b: Builder, path: str, term: coding.SpikeDecoder, node: Node, into: P
 def _membrane(b: Builder, path: str, term: coding.MembraneDecoder, node: Node, into: Place) -> None:
     weights = _weights(f"{path}.weights", term.weights, node, into.shape[0])
     if b.steps > 1 and node.operation is None and node.pulse is not None:
-        rule = "what it gives is gone after a tick's first step"
+        rule = "its pulses are 0 again when outputs are decoded"
         raise BuildError(f"{path}.from", term.source, rule, "let a li population read it")
     x, steps = node.signal, _values(path, term, b.dt)
     if steps > 1:
@@ -95,7 +95,7 @@ def _first_spike(b: Builder, path: str, term: coding.FirstSpikeDecoder, node: No
     if weights is None:
         if m not in (1, n):
             rule = f"are needed: {m} outputs, {n} neurons"
-            raise BuildError(f"{path}.weights", None, rule, "say what each neuron stands for")
+            raise BuildError(f"{path}.weights", None, rule, "give the weights of each neuron")
         weights = np.arange(n) if m == 1 else np.eye(n)
     values = lay.constant("", _weights(f"{path}.weights", weights, node, m))
     window = whole_steps(f"{path}.window", term.window, b.dt)
@@ -135,7 +135,7 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
-        lowering = lowering_of(path, term, "decoders", "is no decoder that can be built")
+        lowering = lowering_of(path, term, "decoders", "is not a decoder that can be built")
         if term.source not in b.nodes:
             raise BuildError(f"{path}.from", term.source, f"must be a population: {', '.join(b.nodes)}")
         node = b.nodes[term.source]

@@ -116,9 +116,9 @@ def deliver(b: Builder, index: int) -> None:
         raise BuildError(f"{p.label}.connection", "one_to_one", f"sizes must agree: {pre.size} and {post.size}")
     if np.ndim(p.delay) and (pre.graded or isinstance(p.connection, Convolution) or p.precision != "float32"):
         fix = "use one delay"
-        raise BuildError(f"{p.label}.delay", "one a synapse", "goes with spikes through float32 weights", fix)
+        raise BuildError(f"{p.label}.delay", "one per synapse", "requires spikes through float32 weights", fix)
     if p.precision != "float32" and (pre.graded or pre.multiplicity or isinstance(p.connection, Convolution)):
-        rule = "is for spikes, one a step, through dense, sparse and one_to_one connections"
+        rule = "is for spikes, one per step, through dense, sparse and one_to_one connections"
         raise BuildError(f"{p.label}.precision", p.precision, rule)
     d = Delivery(b, index, pre, y, b.signal(pre, delay) if pre.graded else b.spikes(pre, delay))
     if isinstance(p.connector, Convolution):

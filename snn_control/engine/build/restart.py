@@ -23,9 +23,9 @@ def add_restart(b: Builder, first: int) -> None:
     for index, p in enumerate(b.network.projections):
         rule = ""
         if p.learning is not None:
-            rule = "does not go with weights that learn"
+            rule = "cannot be used with weights that learn"
         elif np.any(b.synapse_delays[index]):
-            rule = "does not go with a delay: what is still under way would be lost"
+            rule = "cannot be used with a delay: spikes under way would be lost"
         if rule:
             raise BuildError(LABEL, True, f"{rule} ({p.label})", "leave it out")
     for name, place, initial in b.layout.states[first:]:

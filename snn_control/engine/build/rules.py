@@ -71,7 +71,7 @@ class Plastic:
     def dense(self) -> None:
         """Raise BuildError if the weights are not a matrix."""
         if self.pointers is not None:
-            rule = f"goes with a dense connection: this one is {self.projection.connection}"
+            rule = f"requires a dense connection: this one is {self.projection.connection}"
             raise self.wrong("", type(self.rule).__name__, rule)
 
     def bounds(self) -> tuple[float, float]:

@@ -124,7 +124,8 @@ class ByPairs(Record):
         followed(w.incoming)
         into = w.incoming.data[: w.incoming.data.nbytes // 8 * 8].view(np.uint32).reshape(-1, 2)
         if (into >= (max(1, k), w.n_pre)).any():
-            raise ProgramError(f"a synapse or neuron {into.max(axis=0).tolist()}: only {k} and {w.n_pre}")
+            furthest = into.max(axis=0).tolist()
+            raise ProgramError(f"incoming: [synapse, neuron] {furthest}: there are only {k} and {w.n_pre}")
         if pointers_of(w.to_post, w.n_post + 1, len(into)) != k:
             raise ProgramError(f"incoming synapses: must be {k}")
 

@@ -74,11 +74,11 @@ class Levels(Neurons):
 def temporal(
     cells: Levels(), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
 ):  # fmt: skip
-    """x is read when a window starts; the neuron fires when x reaches the level of a step, which is then subtracted, or
-    all of x is.
+    """x is the current at the start of a window. The neuron fires in each step in which x reaches the level of the
+    step; then that level is subtracted from x (``subtract``), otherwise x becomes 0.
 
-    Latency: the levels fall, x(t) of its closed form at t = (step + 1/2) dt; there is one spike, then x is 0. Phase:
-    the levels are 1/2, 1/4, ..; the rest holds the remaining digits (``subtract``).
+    Latency: the level of a step is the x whose latency is t = (step + 1/2) dt; there is one spike in a window. Phase:
+    the levels are 1/2, 1/4, ..; x holds the remaining binary digits (``subtract``).
     """
     at = i64(fired.clock, 2)[1] % window
     current, flags, levels = cells.current, fired.flags, f32(cells.params + 4 * cells.each * at, cells.each)

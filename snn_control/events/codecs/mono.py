@@ -39,7 +39,7 @@ def encode(events: Events, time_base: int = 0) -> bytes:
     """
     t, x, y, p = checked(events, "mono", "ns", 1 << 16, 1 << 15, ordered=False)
     after = t - time_base
-    refuse((after < 0) | (after >= 1 << 32), "t", t, f"mono reaches from time_base = {time_base} 2^32 ns on")
+    refuse((after < 0) | (after >= 1 << 32), "t", t, f"mono covers 2^32 ns from time_base = {time_base} on")
     return np.stack([after, p << 31 | y << 16 | x], axis=1).astype("<u4").tobytes()
 
 

@@ -34,7 +34,7 @@ OTHERS = {
     b"\x28\xb5\x2f\xfd": ("compressed as a whole", "unpack it first: zstd -d FILE"),
     b"\x1f\x8b": ("compressed as a whole", "unpack it first: gunzip FILE"),
     b"PK\x03\x04": ("a ZIP archive", "unpack it first"),
-    b"RIFF": ("a video", "make events of it: snn_control events simulate FILE"),
+    b"RIFF": ("a video", "simulate its events: snn_control events simulate FILE"),
 }
 
 
@@ -54,7 +54,7 @@ def kind_of_file(path: Path) -> Open:
             return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     for first, (what, fix) in OTHERS.items():
         if head.startswith(first):
-            raise refused(path, f"is {what}, which is not read", fix)
+            raise refused(path, f"is {what}, which is not supported", fix)
     raise refused(path, f"begins with {head[:8]!r} and is no recording", ACCEPTED)
 
 
