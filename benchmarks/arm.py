@@ -1,4 +1,4 @@
-"""An arm with an unknown load: what is learned on line here and in nengo, and what PD and PID make of it.
+"""An arm with an unknown load: online learning here and in nengo, compared with PD and PID.
 
 The arm, its path and its loads are those of ``sim_worlds:ArmUnknownLoad-v0``. Both networks get the same encoders,
 gains and biases of 1,000 LIF, the same PD torques, learning rate and filters. The root mean square of the joint error

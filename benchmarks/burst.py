@@ -1,7 +1,7 @@
 """A burst of 50 events a microsecond for 2 s into the port of a running 1 kHz controller, in the same process.
 
 EVT3 packets of 1 ms and 50,000 events of a 1280x720 sensor, pooled to 32x32x2, 2,048 LIF neurons, one command. A thread
-of Python pushes them into a `PacketQueue`; only their time words are written anew. The same loop runs without the
+of Python pushes them into a `PacketQueue`; only their time words are rewritten. The same loop runs without the
 burst, in interleaved pairs, each in a process of its own. Asked: no more missed ticks than without it and 1 % of the
 ticks; every event given, dropped, out of the frame or in a refused packet; the first tick after the burst on time.
 """

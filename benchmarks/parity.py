@@ -191,7 +191,7 @@ class Rows:
 
 
 class Alone:
-    """The controller of a loop that learns on line; each episode begins with what it has learned."""
+    """The controller of a loop that learns online; each episode begins with what it has learned."""
 
     n = 1
 

@@ -43,7 +43,7 @@ def environment(home: Path) -> dict[str, str]:
         if there.exists():
             (home / here).symlink_to(there)
     kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    # the hundreds of processes that tests start would else compile all their modules, each anew
+    # the hundreds of processes that tests start would otherwise each compile all their modules
     return kept | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
 
 
@@ -55,7 +55,7 @@ def stop(number: int, frame: object) -> None:
 def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen]:
     """``python -m ARGUMENTS`` in a group of its own; that and all that it started has ended after the context."""
     line = [sys.executable, "-m", *arguments]
-    # a signal while the process is being made would leave one behind that nobody knows
+    # a signal while the process is being made would leave a process behind that is not registered
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     options["preexec_fn"] = lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
     with subprocess.Popen(line, cwd=ROOT, env=env, start_new_session=True, **options) as process:

@@ -1,5 +1,5 @@
 """The tables of docs/api.md, made of signatures and docstrings, and docs/kernels.md, made of the declarations of rows:
-``python -m tests.api_tables`` writes them anew.
+``python -m tests.api_tables`` rewrites them.
 
 A table of docs/api.md stands behind a line ``<!-- module.Class -->``, which says what it is of.
 """
@@ -17,7 +17,7 @@ TABLE = re.compile(r"(<!-- ([\w.]+)\.(\w+) -->\n)((?:\|.*\n)*)")
 
 
 def row(name, member):
-    """A member as a call, and the first sentence of what is said of it."""
+    """A member as a call, and the first sentence of its docstring."""
     function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
     call = name
     if not isinstance(member, property):

@@ -39,7 +39,7 @@ def events(rng, n=10):
 
 
 def drive(batch, alone, ticks, seed=0, rows=None):
-    """The same random inputs to both; the commands must be the same."""
+    """Give both the same random inputs; the commands must be equal."""
     rng, n = np.random.default_rng(seed), batch.n
     for _ in range(ticks):
         x, camera = rng.normal(size=(n, 2)), [events(rng) if rng.random() < 0.8 else None for _ in range(n)]

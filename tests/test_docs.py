@@ -51,11 +51,11 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
 def test_the_tables_of_the_python_page_are_those_of_the_code():
     text = api_tables.PAGE.read_text("utf-8")
     assert len(api_tables.TABLE.findall(text)) >= 5
-    assert api_tables.renewed(text) == text, "write them anew: python -m tests.api_tables"
+    assert api_tables.renewed(text) == text, "rewrite them: python -m tests.api_tables"
 
 
 def test_the_page_of_kernels_is_that_of_the_declarations():
-    assert api_tables.KERNELS.read_text("utf-8") == api_tables.kernels(), "write it anew: python -m tests.api_tables"
+    assert api_tables.KERNELS.read_text("utf-8") == api_tables.kernels(), "rewrite it: python -m tests.api_tables"
 
 
 def test_a_benchmark_against_nengo_says_in_one_line_that_it_needs_it():

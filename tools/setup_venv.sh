@@ -33,7 +33,7 @@ choose_python() {
   Install Python 3.11, or name one: make PYTHON=/path/to/python3.11 ..."
 }
 
-# an environment that was interrupted, was moved here or lost its interpreter is made anew
+# an environment that was interrupted, was moved here or lost its interpreter is made again
 if ! "$venv/bin/python" -c 'import pip' 2>/dev/null || ! grep -qF "$here" "$venv/bin/activate"; then
     python=$(choose_python)
     say "making $venv with $python ($(version "$python"))"

@@ -1,4 +1,4 @@
-"""Controllers to judge, and what is said of them."""
+"""Controllers to judge, and the expected findings."""
 
 from __future__ import annotations
 

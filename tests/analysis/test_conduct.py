@@ -1,4 +1,4 @@
-"""What is said of a controller's conduct: the same whether one is watched or the rows of a batch, and by hand."""
+"""The report on a controller's conduct is the same for one controller, for the rows of a batch, and by hand."""
 
 from __future__ import annotations
 

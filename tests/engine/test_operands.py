@@ -74,7 +74,7 @@ def program():
 
 
 def with_operands(program, kernel, change):
-    """The same Program with the operands of the first operation of a kernel changed."""
+    """A copy of the Program in which the operands of the first operation of a kernel are changed."""
     operations = list(program.operations)
     k = next(i for i, o in enumerate(operations) if o.kernel == kernel)
     operations[k] = dataclasses.replace(operations[k], operands=tuple(change(list(operations[k].operands))))
@@ -240,7 +240,7 @@ def test_a_sparse_row_of_a_graded_signal_that_leads_out_is_refused(program):
 
 
 def moved(program, kernel, word, place):
-    """The same Program with one operand of a kernel's first row put elsewhere."""
+    """A copy of the Program in which one operand of a kernel's first row has another place."""
     return with_operands(program, kernel, lambda o: [*o[:word], place, *o[word + 1 :]])
 
 
@@ -335,7 +335,7 @@ def test_limits_that_limit_nothing_are_refused(program):
             Bound(dataclasses.replace(program, constants=constants))
 
 
-#: what is changed in the names, and what is said
+#: change of the names, and the expected message
 NAMES = {
     "numbers of an input over its list of events": ("x.data", "camera.kept", "its numbers must follow its slot"),
     "a slot that is none": ("x.slot", "camera.x", "its numbers must follow its slot"),

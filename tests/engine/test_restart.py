@@ -18,7 +18,7 @@ TIMED = ("bernoulli", "poisson", "latency", "phase")
 
 
 def described(rng):
-    """Every other model twice, one behind the other, with an own current of a projection."""
+    """Every other model twice, in series, with an own current of a projection."""
     neurons = {name: model for name, model in models(rng).items() if name not in TIMED}
     populations, projections, outputs = [], [], []
     for name, model in neurons.items():
@@ -55,7 +55,7 @@ def test_each_tick_is_the_first():
         for p in network.populations:
             if f"{p.name}.v" in plain.program.names:
                 assert (one.values(p.name) == plain.values(p.name)).all(), p.name
-    assert one.counters()["ticks"] == 20  # the clock, counters and the guard go on
+    assert one.counters()["ticks"] == 20  # the clock, counters and the guard continue
     assert all(kept.values())
 
 

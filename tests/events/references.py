@@ -28,7 +28,7 @@ class Reference:
         """State at the beginning of a stream."""
 
     def begin(self):
-        """What begins anew with a packet."""
+        """The state that restarts with a packet."""
 
     def packet(self, data, time_base=0):
         self.time_base = time_base

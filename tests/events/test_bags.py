@@ -62,7 +62,7 @@ def test_packets_that_are_never_numbered_are_none_out_of_order(tmp_path):
 
 
 def test_jumps_of_the_clock_are_counted_against_the_bag(tmp_path):
-    """A camera that sees nothing for ten seconds has not jumped; one whose clock goes on ten seconds has."""
+    """A camera that sees nothing for ten seconds has not jumped; one whose clock advances by ten seconds has."""
     events = some_events(300)
     for pause, jumps in ((10_000_000, 0), (0, 1)):
         shifted = Events(events.t + 10_000_000, events.x, events.y, events.p, "us")

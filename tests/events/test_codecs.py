@@ -46,7 +46,7 @@ def packets(draw, name, most=60):
         at = {"evt21_legacy": 3}.get(name, size - 1)
         found[:, at] = found[:, at] & 0xF | kind << 4
         clock = kind == {"libcaer_cmp": 0}.get(name, 8)
-        if draw(st.booleans()):  # a clock that goes on slowly
+        if draw(st.booleans()):  # a clock that advances slowly
             found[clock, at] &= 0xF0
             found[clock, at - 1] = np.cumsum(rng.integers(0, 3, clock.sum()))
     return found.tobytes() + bytes(draw(st.integers(0, size - 1)))

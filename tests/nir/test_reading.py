@@ -28,7 +28,7 @@ def graph(nodes, edges):
 
 
 def line(**nodes):
-    """Nodes one behind the other, with an Output."""
+    """Nodes in series, with an Output."""
     names = [*nodes, "output"]
     return graph(nodes | {"output": nir.Output(np.array([1]))}, list(pairwise(names)))
 

@@ -28,7 +28,7 @@ MOST_PACKETS = 64  # taken in a tick at most: what is left waits
 
 # Words of the context. Those from HEAD on are the producer's. Positions only grow: they are taken modulo the ring.
 RECEIVER, ROWS, N_ROWS, RING, RING_BYTES, TAIL, TAKEN, HEAD, FILLED, REFUSED, WORDS = range(11)
-# Words of a packet's row; FROM is where the ring stood before it
+# Words of a packet's row; FROM is the position of the ring before it
 FROM, BEGIN, SIZE, ENCODING, TIME_BASE, SEQ, STAMP, ARRIVAL, ROW_WORDS = range(9)
 ALIGNED = 8
 

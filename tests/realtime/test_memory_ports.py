@@ -81,7 +81,7 @@ def test_a_replay_can_be_repeated_to_the_bit():
     table = np.array([slot.ctypes.data, command.ctypes.data, 3, 0], np.int64)
     loop = Loop(ticks.tick("follow"), table.ctypes.data, PERIOD, [replay], [recorder], mode="free")
     loop.run(20)
-    loop.run(30)  # goes on where it ended
+    loop.run(30)  # continues where it ended
     first = recorder.read()[2]
     loop.reset()
     replay.rewind()

@@ -119,7 +119,7 @@ def test_a_gif_and_a_contact_sheet(tmp_path):
     for k in range(12):
         part = sheet[(k // 4) * 272 :, (k % 4) * 326 :][:240, :320]
         places.append(float(np.flatnonzero(like(part, np.array(ON) * 0.7).any(axis=0)).mean()))
-    assert np.all(np.diff(places) > 0), "the bar goes on from picture to picture"
+    assert np.all(np.diff(places) > 0), "the bar advances from picture to picture"
 
 
 def test_a_small_number_of_pictures_makes_a_small_sheet(tmp_path):

@@ -1,7 +1,7 @@
 """Faults injected from outside, many times: ``python -m tests.ros.campaign readers|pauses|starts COUNT``, minutes each.
 
 The controller echoes: its command is the time at which the sensor made the sample that it stands on, so the age of the
-data behind each command is known. A watcher at SCHED_FIFO says when the machine itself stood still.
+data behind each command is known. A watcher at SCHED_FIFO reports when the machine itself was stalled.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Stalls(threading.Thread):
             before = now
 
     def within(self, begin: int, end: int) -> float:
-        """Seconds of [begin, end] in which the machine stood still."""
+        """Seconds of [begin, end] in which the machine was stalled."""
         return sum(max(0, min(end, b) - max(begin, a)) for a, b in self.found) * 1e-9
 
 

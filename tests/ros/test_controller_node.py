@@ -52,7 +52,7 @@ def lockstep(robot, publisher, answers, messages):
 
 
 def expected(file, samples):
-    """The same ticks by `Controller.step`."""
+    """The commands of the same ticks by `Controller.step`."""
     controller = Controller.load(file)
     return np.array([controller.step({"sensor": s})["drive"][0] for s in samples]), controller.counters()
 
@@ -353,7 +353,7 @@ def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
     wait(lambda: commands[-1][1] == SAFE, what="the final safe command")
     last = np.array([command for _, command in commands[count - 1 :]])
     assert np.abs(np.diff(last)).max() <= 5.0 * PERIOD + 1e-9
-    assert last[-2] == SAFE  # reached, then said once more
+    assert last[-2] == SAFE  # reached, then published again
     assert len(last) >= (last[0] - SAFE) / (5.0 * PERIOD)
 
 

@@ -104,7 +104,7 @@ def test_spikes_are_the_engines(tmp_path, start, robot):
     publisher = robot.publisher(Float64MultiArray, "sensor")
     process = start("encoder_node", controller_file=str(file))
     wait(lambda: len(messages["sensor"]) > 10 and publisher.get_subscription_count())
-    publisher.publish(Float64MultiArray(data=VALUE))  # held: the encoders go on with it
+    publisher.publish(Float64MultiArray(data=VALUE))  # held: the encoders continue with it
     wait(lambda: messages["sensor"][-1].width > 0)
     wait(lambda: len(messages["sensor"]) > 150)
     for part in ("loop", "input sensor", "output sensor"):

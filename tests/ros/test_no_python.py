@@ -88,7 +88,7 @@ def run_controller(file: str) -> None:
     code = run_node(ControllerNode, command_line(process)[3:])
     print(json.dumps({"hog": rounds[0]}))
     sys.stdout.flush()
-    os._exit(code)  # the hog would go on while the interpreter ends
+    os._exit(code)  # the hog would continue while the interpreter ends
 
 
 def run_receiver(file: str) -> None:
@@ -228,7 +228,7 @@ def test_a_hogged_interpreter_costs_no_command(tmp_path, record_property):
         watches = [file[name] for name in file.files if name.startswith("watch_")]
 
     still = stalls(watches, begin, end)
-    told = f"the machine stood still {len(still)} times, {overlap((begin, end), still) / 1e6:.0f} ms"
+    told = f"the machine was stalled {len(still)} times, {overlap((begin, end), still) / 1e6:.0f} ms"
     record_property("stalls", told)
     if overlap((begin, end), still) > 0.25 * (end - begin):
         pytest.skip(told)

@@ -124,7 +124,7 @@ def test_no_record_replaces_another(tmp_path, start, robot):
 
 
 def test_what_waited_while_the_node_was_paused_is_not_commanded_from(tmp_path, start, robot):
-    """The sensor falls silent while the node is stopped: what is in its queues is old when it goes on."""
+    """The sensor falls silent while the node is stopped: what is in its queues is old when it continues."""
     answers = robot.commands()
     process = start("controller_node", controller_file=str(write(tmp_path)))
     publisher = robot.publisher(JointState, "joints", 5)
@@ -145,7 +145,7 @@ def test_what_waited_while_the_node_was_paused_is_not_commanded_from(tmp_path, s
 
 
 def test_an_input_says_how_much_of_it_failed_and_what_was_empty(tmp_path, start, robot):
-    """Most beams NaN: a warning, and commands go on; all: the safe command; nothing hit: nothing to tell."""
+    """Most beams NaN: a warning, and commands continue; all: the safe command; nothing hit: no report."""
     scan = {"kind": "value", "size": 2, "range": [-2, 2], "not_finite": "high"}
     values = changed(CONTROLLER, "inputs.sensor", scan)
     values = changed(values, "inputs.sensor.stale", 0.5)

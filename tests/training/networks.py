@@ -196,14 +196,14 @@ def staircases(rng):
 
 
 class EachTick(Model):
-    """Its populations begin each tick anew."""
+    """Its populations are reset at each tick."""
 
     def spec(self):
         return replace(super().spec(), reset_each_tick=True)
 
 
 def samples(rng):
-    """What begins each tick anew, and decoders that go on."""
+    """Populations that are reset at each tick, and decoders that are not."""
     m = EachTick(dt=DT, period=5 * DT)
     x = m.input("x", 3, range=([-1] * 3, [1] * 3), encoder=PopulationEncoder(neurons=4, drive=1.0))
     a = m.population("a", 9, CubaLIF(tau_mem=0.02, tau_syn=0.01, r=6.0), bias=0.3, v_init=draw(rng, 9) * 0.3)

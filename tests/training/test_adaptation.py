@@ -1,4 +1,4 @@
-"""Learning on line: in the loop, to the same bits after a break, and on from the file."""
+"""Online learning: in the loop, with the same bits after an interruption, and continued from the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several seeds side by side: workers that are killed, the same bits, what becomes of tasks that cannot be done."""
+"""Several seeds in parallel: workers that are killed, the same bits, tasks that cannot be completed."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_the_command_says_it_on_its_way_and_at_its_end(tmp_path, capsys):
     (line,) = [line for line in json.loads(out)["warnings"] if "populations.h" in line]
     assert code == 0
     assert err.count(f"warning: {line}\n") == 1
-    assert line in json.loads(call(capsys, *given)[1])["warnings"], "a run that goes on still knows it"
+    assert line in json.loads(call(capsys, *given)[1])["warnings"], "a resumed run still knows it"
 
 
 @pytest.mark.usefixtures("few_episodes")

@@ -92,7 +92,7 @@ class Switches(Trying):
 
 
 class Levels(Switches):
-    """The same with whole numbers, to which a command is rounded."""
+    """A variant with whole numbers, to which a command is rounded."""
 
     action_space = spaces.Box(-2, 2, (2,), np.int64)
 

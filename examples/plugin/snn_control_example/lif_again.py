@@ -1,4 +1,4 @@
-"""The leaky integrate-and-fire neuron once more, to compare the speed of a plug-in's kernel with that of ours."""
+"""A second leaky integrate-and-fire neuron, to compare the speed of a plug-in's kernel with that of ours."""
 
 import math
 from dataclasses import dataclass
