@@ -40,7 +40,7 @@ SECONDS_BAR, BYTES_BAR = 5.0, 500e6
 
 
 def synapses(way: str, n: int) -> tuple[Connector, Any]:
-    """The connector, and the weights that go with it."""
+    """The connector, and its weights."""
     if way != "arrays":
         connector = FixedOutdegree if way == "fixed_outdegree" else FixedIndegree
         return connector(DEGREE, seed=1), Normal(0.0, 0.02, seed=2)

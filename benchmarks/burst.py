@@ -2,7 +2,7 @@
 
 EVT3 packets of 1 ms and 50,000 events of a 1280x720 sensor, pooled to 32x32x2, 2,048 LIF neurons, one command. A thread
 of Python pushes them into a `PacketQueue`; only their time words are rewritten. The same loop runs without the
-burst, in interleaved pairs, each in a process of its own. Asked: no more missed ticks than without it and 1 % of the
+burst, in interleaved pairs, each in a process of its own. Required: no more missed ticks than without it and 1 % of the
 ticks; every event given, dropped, out of the frame or in a refused packet; the first tick after the burst on time.
 """
 
@@ -82,7 +82,7 @@ def controller() -> Controller:
 
 
 def push_burst(queue: PacketQueue, seconds: float, packets: Sequence[Packet]) -> dict[str, int]:
-    """Push a packet a millisecond, on absolute times: how many, how many were refused, when the last was pushed."""
+    """Push a packet each millisecond, on absolute times; returns the number, the refused, and the last time."""
     n, refused, begin = round(seconds * 1e6 / PACKET_US), 0, time.monotonic_ns()
     for k in range(n):
         time.sleep(max(begin + k * PACKET_US * 1000 - time.monotonic_ns(), 0) * 1e-9)
@@ -91,7 +91,7 @@ def push_burst(queue: PacketQueue, seconds: float, packets: Sequence[Packet]) ->
 
 
 def run(burst: float, priority: int = PRIORITY, cpu: int | None = None, quiet: float = QUIET) -> dict[str, Any]:
-    """The loop for ``quiet`` s, ``burst`` s of events or none, and ``quiet`` s: what it missed and counted."""
+    """Run for ``quiet`` s, ``burst`` s of events (or 0), and ``quiet`` s; returns missed ticks and counters."""
     one = controller()
     bound = one.bound
     queue = PacketQueue(PacketReceiver.of(bound, "camera"), "camera")
@@ -142,7 +142,7 @@ def all_counted(found: dict[str, Any]) -> bool:
 
 
 def judge(pairs: list[dict[str, dict[str, Any]]]) -> tuple[bool, str]:
-    """Whether what is asked holds over all pairs, and why not."""
+    """Whether the requirements hold over all pairs, and why not."""
     burst, plain = [pair["burst"] for pair in pairs], [pair["without"] for pair in pairs]
     allowed = sum(one["missed"] for one in plain) + ALLOWED * sum(one["ticks"] for one in burst)
     faults = []
@@ -162,7 +162,7 @@ ROWS = (
 
 
 def show(title: str, pairs: list[dict[str, dict[str, Any]]]) -> None:
-    """A row a figure, a column a run."""
+    """Print a row for each figure, a column for each run."""
     print(f"{title}; pairs of a run without and one with the burst")
     for key in ROWS:
         values = [pair[which][key] for pair in pairs for which in ("without", "burst")]

@@ -1,4 +1,4 @@
-"""A burst of an event camera over DDS: 50 events a microsecond for 2 s, sent by another process as fast as it goes.
+"""A burst of an event camera over DDS: 50 events a microsecond for 2 s, sent by another process at full speed.
 
 A controller ticks at 1 kHz behind the ports of the controller node; EVT3 packets of 1 ms, 50,000 events, 134 kB, come
 from a second process that publishes the next one as soon as the last one is out. Three times: 2 s without, 2 s with
@@ -66,7 +66,7 @@ class Packets:
 
 
 def use_interfaces() -> str:
-    """Make event_camera_msgs importable where it is not installed; why that cannot be, or ""."""
+    """Make event_camera_msgs importable if it is not installed; returns why that is impossible, or ""."""
     try:
         import event_camera_msgs.msg  # noqa: F401
     except ImportError:
@@ -80,7 +80,7 @@ def use_interfaces() -> str:
 
 
 def send() -> None:
-    """For each line on stdin: warm up, or a burst of so many seconds; says what was sent."""
+    """For each line on stdin: warm up, or send a burst of the given seconds; prints what was sent."""
     import rclpy
     from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -153,7 +153,7 @@ class Controlled:
 
 
 def first_tick_after(controlled: Controlled, last: int) -> float:
-    """How long after its time the first tick that was due after ``last`` [ns] had computed [us]."""
+    """Delay with which the first tick that was due after ``last`` [ns] was done [us]."""
     _, times, _ = controlled.slots.read()
     period = controlled.period
     deadline = (last // period + 1) * period  # the loop's grid is that of the clock

@@ -46,7 +46,7 @@ class _Recurrent(ctypes.Structure):
 
 
 class _Arrays:
-    """Arrays for C, at multiples of 64 bytes: where they lie by chance makes 30 % of the layered step."""
+    """Arrays for C, at multiples of 64 bytes: chance addresses would change the layered step by 30 %."""
 
     def __init__(self) -> None:
         self.keep: list[np.ndarray] = []
@@ -108,7 +108,7 @@ class Reference(_Arrays):
 
 
 class Floor(_Arrays):
-    """What no step of a workload can do without: ns per neuron, and ns per synaptic event (A: a multiply-add)."""
+    """The least cost of any step of a workload: ns per neuron, and ns per synaptic event (A: a multiply-add)."""
 
     def __init__(self, workload: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What each way from Python into a tick costs over the tick itself, where the tick is as short as it gets."""
+"""The additional cost of each way to call a tick from Python, with the shortest possible tick."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Workloads A to D (see ``workloads``), dt 1 ms, one thread, a new input vector ea
 ctypes, ours through `Bound.stepper`), and in a loop of compiled code. The engine's tick does more than the C step: it
 checks the input, decodes the spikes and guards a command. Only the ratios of one run mean anything.
 
-The floor is what no step can do without, measured in the same run: the shortest loops over the neurons and over the
+The floor is the least cost of any step, measured in the same run: the shortest loops over the neurons and over the
 synaptic events of a step.
 """
 

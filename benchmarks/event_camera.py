@@ -52,7 +52,7 @@ def one_core() -> Iterator[None]:
 
 
 def shipped_for(size: tuple[int, int]) -> Controller:
-    """The shipped controller before a camera of another size: its grid of 32 x 32 stays."""
+    """The shipped controller for a camera of another size, with the same grid of 32 x 32."""
     spec = load_spec(shipped("pan_tilt"))
     inputs = tuple(replace(i, size=size) if isinstance(i, EventsInput) else i for i in spec.inputs)
     return Controller.from_spec(replace(spec, inputs=inputs))
@@ -87,7 +87,7 @@ def camera_speed(size: tuple[int, int], steps: int) -> dict[str, Any]:
 
 
 def timed(call: Callable, spent: list[float]) -> Callable:
-    """``call``; what the core computed for it is appended [s]."""
+    """Do ``call``, and append the CPU time that it took [s]."""
 
     def measured(*arguments: Any) -> Any:
         start = time.thread_time()
@@ -147,7 +147,7 @@ def frames_a_second(size: tuple[int, int], egl: bool, n: int) -> float:
 
 
 def score(duration: float, **options: Any) -> dict[str, float]:
-    """How the shipped controller tracks with a camera that it was not made for [degrees]."""
+    """Tracking error of the shipped controller with a camera that it was not made for [degrees]."""
     world: Any = gymnasium.make(WORLD, duration=duration, **options).unwrapped
     controller = shipped_for(options.get("size", (128, 128)))
     errors, lost, events = [], 0.0, 0

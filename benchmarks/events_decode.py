@@ -91,7 +91,7 @@ def ours(path: Path) -> Columns:
 
 
 def plain_loop(data, t, x, y, p):
-    """The encoding as one reads it from its table: what a straight loop in compiled Python gives."""
+    """The encoding implemented directly from its table, as a plain loop in compiled Python."""
     high, low, loops, row, base, polarity, n = 0, 0, 0, 0, 0, 0, 0
     for word in data:
         kind, d = np.int64(word) >> 12, np.int64(word) & 0xFFF

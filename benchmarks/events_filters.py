@@ -114,7 +114,7 @@ def seconds(chain: Chain, stream: Stream, rows: int) -> float:
 
 
 def by_operation(encoder: Any, stream: Stream) -> dict[str, float]:
-    """Nanoseconds an event that each operation is given: the median over the slices, from the columns themselves."""
+    """Nanoseconds for each event that an operation gets: the median over the slices, from the columns themselves."""
     chain, events = Chain(FILTERS, encoder), stream.events
     array = chain.bound.array
     columns, kept = [array(f"camera.{key}") for key in "txyp"], array("camera.kept")

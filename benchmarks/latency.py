@@ -171,7 +171,7 @@ def one_run(implementation: str, condition: str, folder: str, seconds: float) ->
 
 
 def ratio(pairs: list[dict[str, Any]], key: str) -> float:
-    """Geometric mean of product / C."""
+    """The geometric mean of product / C."""
     return statistics.geometric_mean(pair["product"][key] / pair["c"][key] for pair in pairs)
 
 

@@ -87,7 +87,7 @@ def filtered(y: np.ndarray) -> np.ndarray:
 
 
 def rmse(u: np.ndarray, target: np.ndarray) -> float:
-    """After 0.5 s, at the best of the lags that frameworks have by their order of a step."""
+    """Root mean square error after 0.5 s, at the best lag: frameworks differ in the order of operations in a step."""
     return min(float(np.sqrt(np.mean((u[500:] - target[500 - k : len(target) - k]) ** 2))) for k in range(4))
 
 
@@ -116,7 +116,7 @@ def errors(simulate: Callable[..., np.ndarray], name: str) -> float:
 
 
 def drift(simulate: Callable[..., np.ndarray]) -> float:
-    """How far an integrator of 300 neurons is from 0.5, 5.5 s after a ramp of 0.5 s; mean over the seeds."""
+    """Distance of an integrator of 300 neurons from 0.5, 5.5 s after a ramp of 0.5 s; mean over the seeds."""
     x = np.where(np.arange(6000) < 500, 1.0, 0.0)[:, None]
     return float(np.mean([abs(simulate(x, 300, s, recurrent=0.1)[-200:].mean() - 0.5) for s in SEEDS]))
 

@@ -155,7 +155,7 @@ def row(r: dict[str, Any]) -> str:
 
 
 def verdict(rows: list[dict[str, Any]]) -> bool:
-    """Whether the spiking network keeps its bars on the default wall; prints each."""
+    """Whether the spiking network meets its requirements on the default wall; prints each."""
     passed = True
     for frequency in FREQUENCIES:
         default = {"motion": "sinusoid", "background": 0.05, "frequency": frequency, "contrast": 1.2}

@@ -1,4 +1,4 @@
-"""The engine beside other simulators that are installed, workloads A to C; each in a process of its own, in turn.
+"""The engine compared with other simulators that are installed, workloads A to C; each in its own process, in turn.
 
 ``--python`` names interpreters of other environments in which to look as well.
 """

@@ -1,4 +1,4 @@
-"""What learning costs: the same controller with its rule on and off, interleaved in one process.
+"""The cost of learning: a controller with its rule on and off, interleaved in one process.
 
 Two populations of LIF that a constant current makes fire at about 25 Hz, and one projection between them, dense or with
 a tenth of the synapses, that learns by each of the rules. dt 1 ms. The difference of both is the rule's own time.

@@ -1,8 +1,8 @@
-"""A kernel that comes by entry point against ours of the same form: the LIF of examples/plugin, and our LIF.
+"""A kernel of a plug-in compared with ours of the same form: the LIF of examples/plugin, and our LIF.
 
 Populations of neurons without projections, which a constant current makes fire at about 35 Hz, dt 1 ms: a step is one
 call of the neuron kernel. Both are stepped in rounds of one compiled loop, interleaved in one process. A pair is built
-anew several times, as where its arrays lie in memory matters by some percent; what counts is the median of the pairs'
+several times, as the addresses of its arrays matter by some percent; the result is the median of the pairs'
 ratios. Ours against ours, measured in the same way, says what the method itself shows for equal kernels.
 
 Ours can also subtract at the reset, which its loop carries along: the plug-in's has a little less to do.
@@ -35,7 +35,7 @@ SIZES, DT, BAR = (128, 1024, 8192), 1e-3, 1.05
 
 
 def metadata(package: Path, folder: Path) -> None:
-    """Write into ``folder``, which is to be on the path, what an installer would write about the package there."""
+    """Write into ``folder``, which will be on the path, the package's metadata as an installer would write it."""
     text = (package / "pyproject.toml").read_text(encoding="utf-8")
     name, version = (re.search(rf'^{key} = "(.+)"', text, re.MULTILINE)[1] for key in ("name", "version"))  # type: ignore[index]
     group, entry = re.search(r'\[project\.entry-points\."(.+)"\]\n(.+)', text).groups()  # type: ignore[union-attr]

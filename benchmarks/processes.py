@@ -1,4 +1,4 @@
-"""Processes of a measurement: how they are started and ended, their real-time rights, what else the machine did."""
+"""Processes of a measurement: start and end, real-time rights, and other load of the machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Process:
         )
 
     def result(self, timeout: float, other: Process | None = None) -> dict[str, Any]:
-        """Wait for its end; what it found. It needs ``other``, whose end is an error."""
+        """Wait for its end; returns its result. It needs ``other``, whose end is an error."""
         until = time.monotonic() + timeout
         while True:
             try:
@@ -116,7 +116,7 @@ def busy(n: int) -> Iterator[None]:
 
 
 def hog() -> None:
-    """Start a thread that holds Python's lock as long as it can and leaves garbage in cycles."""
+    """Start a thread that holds Python's lock as long as it can and creates cyclic garbage."""
 
     def work() -> None:
         x = 0

@@ -35,7 +35,7 @@ ELSEWHERE = ("SNN_CONTROL_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONDONT
 
 
 def environment(home: Path) -> dict[str, str]:
-    """This process's, with another home. The settings of pip, which say where packages come from, are linked there."""
+    """The environment of this process, with another home; pip's settings (package sources) are linked there."""
     before = Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or before / ".config")
     (home / ".config").mkdir()
@@ -53,7 +53,7 @@ def stop(number: int, frame: object) -> None:
 
 @contextmanager
 def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen]:
-    """``python -m ARGUMENTS`` in a group of its own; that and all that it started has ended after the context."""
+    """Run ``python -m ARGUMENTS`` in its own process group; when the context ends, all processes of it have ended."""
     line = [sys.executable, "-m", *arguments]
     # a signal while the process is being made would leave a process behind that is not registered
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
@@ -74,7 +74,7 @@ def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subp
 
 
 def pytest(env: dict[str, str], *arguments: str) -> int:
-    """Its exit code."""
+    """Run pytest; returns its exit code."""
     with group(env, "pytest", *arguments) as process:
         return process.wait()
 

@@ -1,7 +1,7 @@
 """The tables of docs/api.md, made of signatures and docstrings, and docs/kernels.md, made of the declarations of rows:
 ``python -m tests.api_tables`` rewrites them.
 
-A table of docs/api.md stands behind a line ``<!-- module.Class -->``, which says what it is of.
+A table of docs/api.md follows a line ``<!-- module.Class -->``, which names the class.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def row(name, member):
 
 
 def table(module, name):
-    """What is public of a class, in the order of its source."""
+    """The public members of a class, in the order of its source."""
     members = vars(getattr(importlib.import_module(module), name)).items()
     public = [
         (n, m)
@@ -40,7 +40,7 @@ def table(module, name):
 
 
 def renewed(text):
-    """A page with its tables as the code has them."""
+    """The text of a page with tables that agree with the code."""
     return TABLE.sub(lambda found: found[1] + table(found[2], found[3]), text)
 
 

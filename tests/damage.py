@@ -10,7 +10,7 @@ HUGE = (b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\xff" * 7 + b"\x7f", b"\0" * 8)
 
 
 def damaged(raw: bytes, copies: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """What was done, and the bytes: a third each cut, with one byte inverted, with eight bytes replaced."""
+    """Pairs of (kind of damage, bytes): a third each is cut, has one byte inverted, or has eight bytes replaced."""
     rng = np.random.default_rng(seed)
     for k in range(copies):
         at = int(rng.integers(0, len(raw)))

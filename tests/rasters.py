@@ -1,4 +1,4 @@
-"""What a population does on its own, step by step."""
+"""The activity of a single population, step by step."""
 
 import numpy as np
 

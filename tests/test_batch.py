@@ -171,7 +171,7 @@ def test_no_row_is_no_batch():
 
 
 def test_others_run_while_it_steps():
-    """The interpreter lock is free during a step: another thread counts on."""
+    """The interpreter lock is free during a step: another thread continues to count."""
     n = 400
     network = Network((Population("a", n, CubaLIF(), bias=30.0),), (Projection("a", "a", 0.0, delay=1e-3),))
     one = build(network, [], [Output("u", (SpikeDecoder("a", 0.0, 0.01),))], dt=1e-3, period=1e-1)

@@ -1,4 +1,4 @@
-"""Controller: what everybody holds."""
+"""Controller: the object that users hold."""
 
 import copy
 import pickle
@@ -299,7 +299,7 @@ def test_a_population_may_have_any_name():
 
 
 def test_the_raster_has_every_spike_of_the_last_tick():
-    """Against the counter, and the same network with a tick of one step."""
+    """Compared with the counter, and with the same network with one step per tick."""
     populations = (Population("a", 5, Poisson(900.0), bias=[0.0, 1.0, 2.0, 3.0, 4.0]), Population("b", 2, LI()))
     net = Network(populations, (Projection("a", "b", np.ones((5, 2))),))
     outputs = [Output("u", (SpikeDecoder("a", 1.0, 0.02),))]
@@ -381,7 +381,7 @@ def test_threads_that_share_a_controller_each_get_the_answer_to_their_own_step()
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_a_copy_goes_on_from_the_state_in_memory_of_its_own(copied):
-    """What is bound leads into blocks by their addresses, which no copy may share with it."""
+    """The bound Program refers to blocks by their addresses, which a copy must not share."""
     one = Controller.load("cartpole")
     for k in range(30):
         one.predict([0.1, k / 30, 0.1, 0.0])

@@ -1,4 +1,4 @@
-"""The pages for people: every link leads to a file, every example in Python runs."""
+"""The documents: every link leads to a file, every example in Python runs."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def test_links_and_examples_are_found():
 
 @pytest.mark.parametrize("page", [page for page in PAGES if EXAMPLES[page] and name(page) not in QUOTED], ids=name)
 def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
-    """In a process and a folder of their own: some register encoders and rules of their own, some write files."""
+    """In a separate process and folder: some examples register encoders and rules, some write files."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     if "gymnasium" in "".join(EXAMPLES[page]):
         pytest.importorskip("gymnasium")

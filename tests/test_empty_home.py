@@ -1,4 +1,4 @@
-"""``make test`` begins with an empty home: nothing that was cached hides what a new machine would find."""
+"""``make test`` begins with an empty home: no cache hides a fault that a new machine would show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of strangers and damaged files: every one is refused in a line, in a moment, or read as it was meant."""
+"""Untrusted and damaged files: each one is quickly refused in one line, or read as intended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources; and what `import snn_control` must not pull in."""
+"""Which module may import which, read from the sources; and what `import snn_control` must not import."""
 
 import ast
 import graphlib
@@ -46,7 +46,7 @@ def module_name(path):
 
 
 def room_of(name):
-    """The room a module belongs to; "" for snn_control itself."""
+    """The package that a module belongs to; "" for snn_control itself."""
     first, _, rest = name.partition(".")
     return rest.partition(".")[0] if first == "snn_control" else first
 

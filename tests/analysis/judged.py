@@ -19,7 +19,7 @@ EACH = [[2.5, 3.0, 3.5, 4.0]]  # weights of its own for each of four neurons
 
 
 def controller(populations, projections, outputs=None, **x):
-    """A controller of one number x; populations are of 4 LIF neurons where they do not say otherwise."""
+    """A controller with one number x as input; populations have 4 LIF neurons by default."""
     populations = {name: {"size": 4, "neuron": LIF} | p for name, p in populations.items()}
     first = next(iter(populations))
     decoder = {"type": "linear", "from": first, "tau": 0.01, "weights": 1.0}

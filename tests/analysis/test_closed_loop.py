@@ -1,4 +1,4 @@
-"""What an environment shows a controller that acts in it, and what `check` then says."""
+"""What a controller sees in an environment that it acts in, and what `check` then reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `check` says of a controller: found where it was put, silent where all is well, and never more than is known."""
+"""Findings of `check`: faults are found where they were introduced; nothing is reported if all is well or unknown."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_a_place_cell_at_its_place_is_not_saturated_and_one_elsewhere_not_dead()
 
 
 def test_silence_counts_only_where_nothing_comes_of_what_moves():
-    """Neurons for a left and a right turn: one that was not needed is no fault, a controller that does nothing is."""
+    """Neurons for left and right turns: one that was not needed is not a fault; a controller that does nothing is."""
     weights, decoder = [[1.5, -1.5]], {"type": "linear", "from": "a", "tau": 0.05, "weights": [1.0, -1.0]}
     values = controller({"a": {"size": 2}}, [{"post": "a", "weights": weights}], {"y": {"decoder": decoder}})
     values["inputs"]["x"]["range"] = [-1, 1]

@@ -1,4 +1,4 @@
-"""What is judged of commands and of inputs."""
+"""The judgement of commands and of inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.analysis.judged import EACH, MOVING, STEADY, controller, health_of, l
 
 # commands -------------------------------------------------------------------------------------------------------
 def commanding(command, synthetic=False, **output):
-    """Health of an output that is what is shown."""
+    """Health of a controller whose output equals its input."""
     values = controller({"a": {"bias": [2.0, 2.1, 2.2, 2.3]}}, [], membrane(1.0, **output))
     values["inputs"]["x"]["range"] = [-50, 50]
     return health_of(values, np.asarray(command, np.float64)[:, None], synthetic)
@@ -57,7 +57,7 @@ def test_a_squashed_command_is_at_a_limit_where_it_comes_next_to_it():
     ],
 )
 def test_commands_that_swing(command, swings_hz, swing, says):
-    """There and back by more than a quarter of the limits' distance, in however many ticks."""
+    """Back and forth by more than a quarter of the distance of the limits, within any number of ticks."""
     health = commanding(command, limits=[-2, 2], unit="N m")
     found = health.numbers()["outputs"][0]
     assert (found["swings_hz"], found["swing"]) == (pytest.approx(swings_hz, abs=1.3), pytest.approx(swing, abs=0.1))
@@ -119,7 +119,7 @@ def test_an_overflow_that_the_engine_takes_out_is_seen():
 
 
 def test_a_nan_within_a_step_is_seen():
-    """inf - inf in the current of a neuron, whose membrane is then 0 as if nothing had been."""
+    """inf - inf in the current of a neuron, whose membrane is then 0 and shows no trace of it."""
     up, down = ({"pre": "g", "post": "a", "weights": w} for w in (3e38, -3e38))
     values = controller({"a": {}, "g": {"size": 2, "neuron": {"type": "li", "tau_mem": 0.01}}},
                         [{"post": "g", "weights": 100.0}, up, down])  # fmt: skip

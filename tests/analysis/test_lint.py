@@ -1,4 +1,4 @@
-"""What `check` advises of a description alone."""
+"""The advice of `check` that needs the description only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times by operation: the same tick, and the large operation takes the time."""
+"""Times by operation: the timed tick is the same tick, and the largest operation takes the most time."""
 
 import numpy as np
 import pytest

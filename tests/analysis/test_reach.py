@@ -1,4 +1,4 @@
-"""Bounds of what a network can do: nothing that runs exceeds them, and they find what can never fire."""
+"""Bounds of a network's activity: no running network exceeds them, and they reveal neurons that can never fire."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DT = 1e-3
 
 
 def extremes(rng, inputs):
-    """An observation at the ends of what may come, and far beyond."""
+    """An observation at the ends of the range, and far beyond."""
     given = {}
     for spec in inputs:
         if isinstance(spec, EventsInput):

@@ -66,7 +66,7 @@ def test_the_largest_rate_is_one_that_the_loop_kept(spec):
 
 
 def test_a_rate_that_a_disturbance_spoilt_is_tried_again():
-    """The first tries are late by what the machine does: a little, then very; only the latter gives the rate up."""
+    """The first tries are late because of the machine, slightly or very much; only the latter gives the rate up."""
     given, tried = [0.01, 0.005, 0.0, 0.5, 0.0], []
 
     def at_rate(period):

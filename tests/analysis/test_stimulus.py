@@ -1,4 +1,4 @@
-"""What a controller is shown: the default, and files."""
+"""The stimulus of a controller: the default one, and files."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def ros_is_imported():
-    """Where it is there: its parser imports a deprecated module of the standard library."""
+    """Import ROS early, if installed: its parser imports a deprecated module of the standard library."""
     if importlib.util.find_spec("rclpy") is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

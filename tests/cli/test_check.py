@@ -107,7 +107,7 @@ def test_check_warns_of_what_would_not_be_noticed(tmp_path, capsys):
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_forgotten_input_is_a_warning_among_all_others(tmp_path, capsys, required):
-    """Declared, but without a projection and a topic; where it is not required, no environment needs to have it."""
+    """Declared, but without a projection and a topic; if the input is not required, an environment may lack it."""
     inputs = VALUE | {"goal": {"kind": "value", "size": 1, "required": required}}
     decoder = {"type": "membrane", "from": "observation", "weights": [[1.0]] * 3}
     outputs = {"torque": {"limits": [-2, 2], "decoder": decoder}}

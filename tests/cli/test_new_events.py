@@ -50,7 +50,7 @@ def test_it_can_be_plotted(tmp_path, capsys):
 
 @pytest.mark.parametrize(("axis", "corner"), [(0, "left"), (0, "right"), (1, "up"), (1, "down")])
 def test_it_turns_to_where_something_moves(tmp_path, capsys, axis, corner):
-    """Half a bar's way: what happened lately was on one side of the picture only."""
+    """Half of the bar's path: recent events are on one side of the picture only."""
     events = bar(-300.0 if corner in ("left", "up") else 300.0, axis)
     recording = save(tmp_path / "bar.npz", events)
     _, arrays = replayed(capsys, recording, made(capsys, tmp_path, "128x128"), tmp_path / "run")

@@ -157,7 +157,7 @@ def test_bad_input_ends_with_code_2_and_one_line(capsys, arguments, says, tmp_pa
 
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
 def test_what_is_not_installed_is_named_in_one_line(tmp_path, missing):
-    """In a process of its own, where Python has been told that there is no such module."""
+    """In a separate process, in which the import of the module fails."""
     program = (
         f"import sys; sys.modules['{missing}'] = None; from snn_control.cli import main; "
         f"sys.exit(main(['plot', 'cartpole', '--out', {str(tmp_path / 'out')!r}]))"

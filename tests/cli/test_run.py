@@ -1,4 +1,4 @@
-"""``snn_control run``: what it says of a controller is true, however it was come by."""
+"""``snn_control run``: what it reports is true, from whatever source the controller comes."""
 
 from __future__ import annotations
 

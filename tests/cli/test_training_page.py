@@ -24,7 +24,7 @@ __all__ = ["few_episodes"]
 
 
 class Drawn(gymnasium.Env):
-    """A point that goes where the action says, for 40 steps; its picture is larger than that of a page.
+    """A point that moves by the action, for 40 steps; its picture is larger than that of a page.
 
     broken : it cannot be drawn
     """

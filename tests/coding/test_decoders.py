@@ -99,7 +99,7 @@ def test_counts_take_weights_and_add_up_with_other_terms():
 # means ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("steps", "windows"), [(1, (1, 6)), (4, (4, 3, 10))])
 def test_a_mean_is_that_of_the_last_values_0_before_the_first_step(steps, windows):
-    """Of a population and of an input, beside the same with a delay that needs a longer memory."""
+    """Of a population and of an input, compared with a variant with a delay that needs a longer memory."""
     network = Network(
         (Population("v", 3, LI(tau_mem=0.005)), Population("late", 1, LI(tau_mem=0.01))),
         (Projection("x", "v", np.eye(3)), Projection("v", "late", 1.0, delay=7 * DT)),

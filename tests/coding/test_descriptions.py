@@ -109,7 +109,7 @@ def test_pooling_keeps_every_event():
 
 @pytest.mark.parametrize("delay", [0, 2])
 def test_an_encoder_may_have_graded_neurons(delay):
-    """LI behind an encoder, also through a delay: nothing beside its arrays is touched."""
+    """LI neurons behind an encoder, also through a delay: nothing outside their arrays is touched."""
     spec = ValueInput("x", encoder=LinearEncoder([[1.0, -1.0, 2.0]], neuron=LI(tau_mem=0.01)))
     network = Network(
         (Population("a", 3, LIF(v_threshold=1e9)),), (Projection("x", "a", np.eye(3), delay=delay * 1e-3),)

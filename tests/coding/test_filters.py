@@ -1,4 +1,4 @@
-"""What filters leave, what the encoders of events make of it, and what a convolution sees."""
+"""Events that pass the filters, what the event encoders compute from them, and the input of a convolution."""
 
 import math
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ def camera(filters=(), encoder=None, size=SIZE, **values):
 
 
 def left(one, t, x, y, p=None):
-    """Give events (t in ns) and tell which of them the encoder saw."""
+    """Feed events (t in ns); returns those that the encoder saw."""
     t, x, y = (np.asarray(column, np.int64) for column in (t, x, y))
     one.step({"camera": (t, x, y, np.ones(len(t), int) if p is None else np.asarray(p))})
     kept = one.bound.array("camera.kept")
@@ -335,7 +335,7 @@ def test_a_filter_of_your_own(monkeypatch):
 
 @dataclass(frozen=True)
 class Sides(Encoder):
-    """Events of the left half of a sensor, and of the right: what it needs of an input it says itself."""
+    """Events of the left half of a sensor, and of the right; the encoder itself declares what it needs of an input."""
 
     neuron: object = None
 

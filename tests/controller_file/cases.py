@@ -1,4 +1,4 @@
-"""A controller file, and what can be wrong in it."""
+"""A controller file, and mistakes in it."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 import copy

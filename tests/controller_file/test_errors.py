@@ -1,4 +1,4 @@
-"""What is wrong in a controller file is told with path, value, rule and fix; the schema refuses the same."""
+"""A mistake in a controller file is reported with path, value, rule and fix; the schema refuses the same files."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 import re
@@ -374,7 +374,7 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
 
 
 def test_the_schema_explains_every_key():
-    """To a reader who sees it in an editor; a key of a description refers to what that says of itself."""
+    """For readers of an editor's hints; a key that holds a description refers to the text of that description."""
     for one in objects(SCHEMA):
         for key, said in one["properties"].items():
             known = {"const", "description", "$ref"} & set(said) or said.get("items", {}).get("$ref")

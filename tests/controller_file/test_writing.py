@@ -301,7 +301,7 @@ def test_both_files_stay_as_they_were_where_one_cannot_be_written(tmp_path):
 
 
 def test_every_description_can_be_written():
-    """A new neuron, encoder or decoder needs a line in what is ours, another description one in `keys`."""
+    """A new neuron, encoder or decoder needs an entry in our registry, any other description one in `keys`."""
     bases = {coding.Input, coding.Decoder, NeuronModel, network.SpikingModel, network.LearningRule}
     sections = {*INPUTS.values(), *CONNECTIONS.values(), *bases, Output, Guard, Network, Population, Projection}
     for module in (coding, network):
@@ -328,7 +328,7 @@ def test_graded_controllers_and_linear_encoders_are_written(tmp_path):
 
 
 def large(last):
-    """A spec with an array that stands in the .npz."""
+    """A spec with an array that is stored in the .npz."""
     return small(net=Network((Population("a", 100, LIF(), bias=np.linspace(0, last, 100)),)))
 
 

@@ -1,6 +1,6 @@
 """Brian2's solutions, in a process of its own: reads a JSON request, prints spike times [s] as JSON.
 
-Brian2 warns of what its dependencies have renamed, which the tests here take for errors; and it keeps global state.
+It has its own process: its dependencies' warnings would be errors in our tests, and Brian2 keeps global state.
 """
 
 import json
@@ -28,7 +28,7 @@ IZHIKEVICH = """dv/dt = (0.04 * v**2 + 5 * v + 140 - u + r * current) / ms : 1
 
 
 def times(p):
-    """Parameters as Brian2 wants them: what is named tau_* is in seconds."""
+    """Parameters with Brian2's units: those named tau_* are in seconds."""
     return {k: v * b.second if k.startswith("tau_") else v for k, v in p.items() if isinstance(v, int | float)}
 
 

@@ -46,7 +46,7 @@ SAYS = {BEYOND: "a command beyond its limits", ESCAPED: "an index beyond its arr
 
 
 class _Pages:
-    """Memory of the system's own, given back when the last array over it goes."""
+    """Memory mapped from the system, unmapped when the last array over it is deleted."""
 
     def __init__(self, n_bytes: int) -> None:
         self.n = 2 * GAP + -(-n_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -91,7 +91,7 @@ def other_place(rng: np.random.Generator, place: Place, places: list[Place]) -> 
 
 
 def changed_rows(rng: np.random.Generator, one: Program) -> Program:
-    """One to three operands are other ones."""
+    """Change one to three operands."""
     operations = list(one.operations)
     places = [w for o in operations for w in o.operands if isinstance(w, Place)]
     for _ in range(_pick(rng, (1, 1, 1, 2, 3))):
@@ -105,7 +105,7 @@ def changed_rows(rng: np.random.Generator, one: Program) -> Program:
 
 
 def changed_order(rng: np.random.Generator, one: Program) -> Program:
-    """A row is gone, is there twice, or changes places with another of its section."""
+    """Remove a row, duplicate it, or swap it with another one of its section."""
     operations = list(one.operations)
     i, j = (int(k) for k in rng.integers(len(operations), size=2))
     how = rng.random()
@@ -121,7 +121,7 @@ def changed_order(rng: np.random.Generator, one: Program) -> Program:
 
 
 def changed_names(rng: np.random.Generator, one: Program) -> Program:
-    """A name leads elsewhere."""
+    """Change the place of a name."""
     names, name = dict(one.names), _pick(rng, sorted(one.names))
     places = [w for o in one.operations for w in o.operands if isinstance(w, Place)]
     place = other_place(rng, names[name], places)
@@ -131,7 +131,7 @@ def changed_names(rng: np.random.Generator, one: Program) -> Program:
 
 
 def changed_facts(rng: np.random.Generator, one: Program) -> Program:
-    """A number of the facts is another one, or what belongs to one entry stands in another."""
+    """Change a number of the facts, or move a value from one entry to another."""
     key = _pick(rng, ("inputs", "outputs", "populations", "learning"))
     entries = list(getattr(one.facts, key))
     k = int(rng.integers(0, len(entries)))
@@ -146,7 +146,7 @@ def changed_facts(rng: np.random.Generator, one: Program) -> Program:
 
 
 def changed_restarts(rng: np.random.Generator, one: Program) -> Program:
-    """Other parts of the state are set back by a request to restart."""
+    """Change which parts of the state a restart resets."""
     constants = one.constants.copy()
     parts = one.names["restarts"].view(constants)
     for _ in range(_pick(rng, (1, 2, 3))):
@@ -162,7 +162,7 @@ def changed(rng: np.random.Generator, one: Program) -> Program:
 
 
 def changed_state(rng: np.random.Generator, one: Controller) -> np.ndarray:
-    """Some words of a state are other ones: large, not finite, negative, or all bits."""
+    """Change some words of a state: to large, non-finite or negative numbers, or to all ones."""
     one.reset()
     for k in range(int(rng.integers(1, 4))):
         one.step(observation(rng, one, k))
@@ -185,7 +185,7 @@ def changed_state(rng: np.random.Generator, one: Controller) -> np.ndarray:
 
 # running -------------------------------------------------------------------------------------------------------
 def observation(rng: np.random.Generator, one: Controller, k: int) -> dict[str, Any]:
-    """What inputs may get, events out of the frame among it; sometimes nothing."""
+    """Possible inputs, with events out of the frame among them; sometimes nothing."""
     given: dict[str, Any] = {}
     for name, fact in one.inputs.items():
         if rng.random() < 0.1:
@@ -200,7 +200,7 @@ def observation(rng: np.random.Generator, one: Controller, k: int) -> dict[str, 
 
 
 def run(one: Controller, seed: int) -> int:
-    """Tick, record and look; what was wrong."""
+    """Tick, record and check; returns what was wrong."""
     rng, wrong, escaped = np.random.default_rng(seed), FINE, []
     sys.unraisablehook = lambda what: escaped.append(what.exc_value)
     guard = one.program.operations[-1].operands

@@ -1,4 +1,4 @@
-"""Compiled code on a disk that is damaged, full, open to others or not there: a controller starts, and says why."""
+"""Compiled code on a disk that is damaged, full, writable by others or missing: a controller starts, and warns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIGNATURE, STARTED_WITH = "int64(int64)", []
 
 @pytest.fixture(autouse=True)
 def _fresh():
-    """Nothing was said yet in this process."""
+    """Forget the warnings that this process has given."""
     before = set(_said)
     _said.clear()
     yield
@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def start(function=_plus_three, signature=SIGNATURE):
-    """What a process that starts does: compiled or cached, and the address."""
+    """Start as a new process does: whether it compiled or used the cache, and the address."""
     STARTED_WITH.append(compile._made.pop((function, signature), None))  # others may hold its address
     address = compile.compile_callback(function, signature)
     assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(4) == 7
@@ -55,7 +55,7 @@ def start(function=_plus_three, signature=SIGNATURE):
 
 
 def told(call):
-    """What it gives, and the one warning that it is told with."""
+    """The result of ``start``, and its only warning."""
     with pytest.warns(CacheWarning) as said:
         found = call()
     (one,) = said

@@ -1,4 +1,4 @@
-"""What is compiled, when, and that nothing stale is ever run. Each case is a process of its own."""
+"""What is compiled, when, and that stale code is never run. Each case is a separate process."""
 
 import os
 import shutil

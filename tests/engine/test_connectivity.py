@@ -38,7 +38,7 @@ def synapses(connector, weights, n_pre, n_post, recurrent=False):
 
 
 def slow_rows(pre, post, weights, n_pre):
-    """The synapses put into lists one by one, each list sorted by target."""
+    """Insert the synapses into lists one by one, each list sorted by target."""
     rows = [[] for _ in range(n_pre)]
     for i, j, w in zip(pre, post, weights):
         rows[i].append((int(j), float(w)))

@@ -17,7 +17,7 @@ DT = 1e-3
 
 
 def memory(slew=float("inf"), guard=None):
-    """A controller that remembers in every way: membranes, currents, adaptation, delays, traces, weights."""
+    """A controller with all kinds of memory: membranes, currents, adaptation, delays, traces, weights."""
     rng = np.random.default_rng(1)
     network = Network(
         (

@@ -1,4 +1,4 @@
-"""The guard: whatever comes in, what goes out is finite, within limits, within slew, or the safe value."""
+"""The guard: for any input, the command is finite, within limits and slew, or it is the safe value."""
 
 import math
 
@@ -21,7 +21,7 @@ ANYTHING = (
 
 
 def direct(release=2, slew=SLEW, ramp=False, required=True, limits=(LOW, HIGH), weight=1.0, safe=SAFE):
-    """A controller whose raw output is its input x, which lives 3 ticks and is believed within +-3."""
+    """A controller whose raw output is its input x, which is valid for 3 ticks and plausible within +-3."""
     x = ValueInput("x", stale=3 * PERIOD, range=(-2.5, 2.5), plausible=(-3.0, 3.0), required=required)
     output = Output("u", (MembraneDecoder("x", weight),), limits=limits, slew=slew, safe=safe, ramp=ramp)
     return Controller(build(Network(), [x], [output], dt=PERIOD, period=PERIOD, guard=Guard(release)))

@@ -115,7 +115,7 @@ def sparse_rows_from_memory(y, pointers, synapses, spikes):
 
 @pytest.mark.parametrize("longest", [3, 16, 17, 200])
 def test_rows_that_come_from_memory_give_the_same_sums(longest):
-    """Only more than 16 MB of synapses go this way in a Program."""
+    """In a Program, this variant is used only for more than 16 MB of synapses."""
     rng = np.random.default_rng(longest)
     add = compile_function(sparse_rows_from_memory, "int64(float32[::1],uint32[::1],int64,uint32[::1])")
     for fired in (1, 2, 9, 10, 11, 40):

@@ -284,7 +284,7 @@ def test_a_state_that_was_changed_is_refused_and_nothing_is_lost(program):
 
 
 def with_state(controller, name, values):
-    """A state of a controller in which a named array, or a place, is another."""
+    """A state of a controller in which a named array, or a place, is replaced."""
     state = controller.state()
     place = controller.program.names[name] if isinstance(name, str) else name
     place.view(state[controller._mark.size :])[...] = values

@@ -1,4 +1,4 @@
-"""What follows from the declaration of a kernel's row, for kernels of our own here."""
+"""What is derived from the declaration of a kernel's row, shown by kernels defined here."""
 
 from __future__ import annotations
 

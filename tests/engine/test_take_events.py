@@ -24,7 +24,7 @@ class Slot:
 
 
 def expected(columns):
-    """What lies in the io block: the conversions in NumPy."""
+    """The expected content of the io block, converted by NumPy."""
     t, x, y, p = columns
     n = min(len(x), CAPACITY)
     slot = Slot()

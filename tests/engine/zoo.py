@@ -163,7 +163,7 @@ def description():
 
 
 def learning(rng, index):
-    """Every rule; what works on sparse synapses on both."""
+    """Every learning rule; those that support sparse synapses on both kinds."""
     bounds = {"w_min": -1.0, "w_max": 1.0}
     pairs = {"a_plus": 0.02, "a_minus": 0.021}
     rules = [

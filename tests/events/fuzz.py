@@ -54,7 +54,7 @@ def planted(state, data, size, columns):
 
 
 class Fuzz:
-    """The packets of one encoding, one after the other through a state that lives on."""
+    """The packets of one encoding, in sequence, with a state that is kept between them."""
 
     def __init__(self, name: str, planted_kernel: bool, rng: np.random.Generator) -> None:
         self.name, self.rng, self.codec = name, rng, codec(name)

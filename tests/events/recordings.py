@@ -26,7 +26,7 @@ def same(a, b):
 
 
 def told(recording):
-    """Counters that are not 0."""
+    """The counters that are not 0."""
     return {name: n for name, n in recording.counters.items() if n}
 
 

@@ -9,7 +9,7 @@ __all__ = ["REFERENCES", "Reference", "int64"]
 
 
 def int64(value: int) -> int:
-    """What is left of a number in 64 bits."""
+    """A number, wrapped to 64 bits."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 

@@ -154,7 +154,7 @@ def test_an_output_in_ns_and_slices_of_it():
 
 
 def test_a_slice_that_ends_between_high_and_low_time_holds_nothing_back():
-    """After a new high time and before its low time the old low time stands: events of then are late, not lost."""
+    """After a new high time, the old low time is valid until the next one: events in between are late, not lost."""
     decode, columns, triggers = codec("evt3").compiled(), empty_columns(64), np.empty((0, 2), np.int64)
     state = words.new_state()
     state[words.UNTIL] = 0x1800

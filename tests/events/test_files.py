@@ -1,4 +1,4 @@
-"""Recordings in every format: the recorded ones against their table, odd ones made here."""
+"""Recordings in every format: real ones against their table, and odd ones that are made here."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def random_events(n, width, height, seed=0, span_us=100_000):
 
 
 def colour(on, off):
-    """The colour of so much ON and OFF, 0 to 1, from the definition."""
+    """The colour of a share of ON and OFF events, 0 to 1, from the definition."""
     return [int(np.clip(np.rint(b + on * (p - b) + off * (n - b)), 0, 255)) for b, p, n in zip(BACK, ON, OFF)]
 
 
@@ -127,7 +127,7 @@ def test_mistakes_are_said_in_one_line():
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_large_sensor_is_drawn_thirty_times_a_second(style):
-    """Half of the time of a picture is left for the rest, on a machine that does other things too."""
+    """Half of a picture's time is left for other work, on a machine that is busy otherwise."""
     drawn, events = painter(style, 1280, 720), random_events(100_000, 1280, 720)
 
     def seconds():

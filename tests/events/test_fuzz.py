@@ -1,4 +1,4 @@
-"""A short run of the fuzzing (``make fuzz`` is the long one), and that what it looks for would be found."""
+"""A short run of the fuzzing (``make fuzz`` is the long one), and a check that it would find a fault."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def test_wrong_data_through_every_codec_before_pages_that_cannot_be_touched():
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory):
-    """Where what is compiled with a bounds check is kept."""
+    """The cache folder of code that is compiled with bounds checks."""
     return {"NUMBA_BOUNDSCHECK": "1", "SNN_CONTROL_CACHE": str(tmp_path_factory.mktemp("cache"))}
 
 

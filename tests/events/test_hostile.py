@@ -1,4 +1,4 @@
-"""Recordings that promise more than they hold, or are damaged: read to their end, or refused in a line."""
+"""Recordings that are damaged or announce more than they hold: read to their end, or refused in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_times_near_the_ends_of_int64_neither_wrap_nor_stop_a_decoder(base):
 
 
 def test_a_clock_that_begins_anew_without_an_end_stays_within_int64():
-    """Each word of time 0 behind one of the highest is a turn of the clock: 10,000 of them were 5,400 years."""
+    """Each word of time 0 after one with the highest time is a wrap of the clock: 10,000 of them are 5,400 years."""
     highs = np.tile(np.array([8 << 28 | 0xFFFFFFF, 8 << 28], "<u4"), 300_000)
     events = Decoder("evt2").decode(np.append(highs, 0x0000_0000).astype("<u4").tobytes())
     assert 0 < int(events.ns[0]) < 1 << 63

@@ -319,7 +319,7 @@ def test_what_cannot_be_written_is_named_as_it_was_given(capsys, tmp_path, raw):
 
 @pytest.mark.parametrize("encoding", ["evt3", "evt2"])
 def test_raw_of_times_that_the_clock_cannot_say(tmp_path, encoding):
-    """Times lose whole periods of the clock, and pauses longer than a period stay what they are."""
+    """Whole periods of the clock are removed from times, and pauses longer than a period are preserved."""
     period = {"evt3": 1 << 24, "evt2": 1 << 34}[encoding]
     t = 7 * period + np.array([5, 5, 9, 20, 100_000_000, 100_000_001, 200_000_000])
     events = Events(t, *(np.arange(len(t)).astype(d) for d in ("u2", "u2")), np.zeros(len(t), np.uint8), "us", 64, 48)

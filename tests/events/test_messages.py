@@ -1,4 +1,4 @@
-"""EventPacket and EventArray as CDR bytes: against a slow encoder that knows only how fields are aligned; hostile."""
+"""EventPacket and EventArray as CDR bytes: against a slow encoder that only aligns fields, and with hostile bytes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Reader:
 
 
 def read_slowly(message, read):
-    """What ``read`` makes of a `Reader` of the message; or the code of failure."""
+    """The result of ``read`` on a `Reader` of the message, or the code of the failure."""
     if len(message) < 4 or message[0] != 0 or message[1] > 1:
         return ENCAPSULATION
     try:

@@ -79,7 +79,7 @@ def test_any_steps_of_time_are_cut_as_the_reference_cuts_them(steps, cuts, capac
 
 @given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1), max_size=20))
 def test_no_time_is_too_far(t):
-    """Differences of such times do not fit: they are cut all the same, into not more ticks than there are events."""
+    """Differences of such times overflow; they are sliced correctly, into at most as many ticks as there are events."""
     slicer = Slicer(P, 10, 0.0)
     ticks = list(slicer.ticks([events(t)]))
     assert sum(len(tick.t) for tick in ticks) + slicer.dropped == len(t)

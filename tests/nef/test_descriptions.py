@@ -1,4 +1,4 @@
-"""Ensembles and connections: what they become, and errors that name the place."""
+"""Ensembles and connections: their conversion to networks, and errors that name the place."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 import re

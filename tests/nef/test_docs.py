@@ -21,7 +21,7 @@ def series(example, given, steps=400):
 
 
 def mean(example, given, steps=400):
-    """Over the second half of the steps."""
+    """Mean over the second half of the steps."""
     return series(example, given, steps)[steps // 2 :].mean(axis=0)
 
 

@@ -20,7 +20,7 @@ def chi_square_is_plausible(observed, expected, variance):
 
 
 def independent(x):
-    """Neighbours in the same step and a neuron's own next step do not know of each other."""
+    """Spikes of neighbours in the same step, and of a neuron in successive steps, are independent."""
     for a, b in ((x[:, 1:], x[:, :-1]), (x[:, 4:], x[:, :-4]), (x[1:], x[:-1])):
         assert abs(np.corrcoef(a.reshape(-1), b.reshape(-1))[0, 1]) < 4 / np.sqrt(a.size)
 

@@ -20,7 +20,7 @@ def inputs(rng, n=10, steps=200, p=0.3):
 
 
 def agree(chain, rng, dialect, dt=None, options=None, least=50):
-    """The imported network does what the chain does, and the chain did something."""
+    """The imported network does the same as the chain, and the chain is active."""
     imported = import_graph(flatten(chain.graph()), dialect, dt, options)
     arrays = chain.run(inputs(rng))
     verdict = verify(imported, arrays)

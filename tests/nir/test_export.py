@@ -1,4 +1,4 @@
-"""What is exported comes back to the bit, NIR's own check accepts it, and what NIR cannot hold is refused."""
+"""Exported networks are read back with the same bits, NIR's own check accepts them, and what NIR cannot hold is refused."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 import dataclasses

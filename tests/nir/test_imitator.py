@@ -53,7 +53,7 @@ READ = {
     ],
 )
 def test_an_imitator_commands_as_its_own_script_does(made, dialect, times, readouts, dt, tmp_path, capsys):
-    """T steps on each sample, the state going on: as in the framework, to 1e-6 of the values."""
+    """T steps on each sample, with a state that continues: equal to the framework within 1e-6 of the values."""
     net, file = tmp_path / "net.nir", tmp_path / "mine.yaml"
     nir.write(net, made().graph())
     observations = np.random.default_rng(3).uniform(-1, 1, (30, 4))

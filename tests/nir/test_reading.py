@@ -1,4 +1,4 @@
-"""Files as exporters really write them: shapes that are missing, too many or wrong, nested graphs, broken files."""
+"""Files as exporters really write them: missing, superfluous or wrong shapes, nested graphs, broken files."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 from itertools import pairwise
@@ -244,7 +244,7 @@ def test_damaged_copies_are_read_or_refused_in_a_line_that_names_the_cause(tmp_p
 
 
 def test_a_heap_that_does_not_end_is_refused_before_the_library_walks_it(tmp_path):
-    """HDF5 2.0 walks one for ever in which an object says that it is 2^64 - 1 bytes long."""
+    """HDF5 2.0 never ends on a heap in which an object declares a length of 2^64 - 1 bytes."""
     path = tmp_path / "a.nir"
     raw = written(path)
     at = raw.index(b"GCOL") + 16 + 8

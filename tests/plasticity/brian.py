@@ -15,7 +15,7 @@ b.defaultclock.dt = 1 * b.ms
 
 
 def train(spikes):
-    """A group that fires as (steps, n) says."""
+    """A group that fires as given by (steps, n)."""
     step, neuron = np.nonzero(np.array(spikes))
     return b.SpikeGeneratorGroup(len(spikes[0]), neuron, step * b.ms)
 

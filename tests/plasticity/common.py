@@ -1,4 +1,4 @@
-"""Small controllers whose spikes a test gives."""
+"""Small controllers whose spikes are given by a test."""
 
 from __future__ import annotations
 

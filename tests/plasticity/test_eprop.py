@@ -20,7 +20,7 @@ GAMMA, RATE = 0.3, 1e-3
 def layer(neuron, seed=0, **more):
     """Given spikes -> neurons that a fixed current makes fire -> leaky readouts; plastic weights begin at zero.
 
-    So small a rate and weights of zero leave the course of the network alone, and sums keep all their digits.
+    Such a small rate and weights of zero do not influence the activity of the network, and sums keep all digits.
     """
     rng = np.random.default_rng(seed)
     out = rng.normal(size=(N, N_OUT)) * 0.5
@@ -122,7 +122,7 @@ def test_without_recurrence_the_sum_is_the_gradient_of_backpropagation(case):
 
 
 def learner(neuron, rate, n=60, seed=2):
-    """A recurrent network that is to draw a curve, driven by a frozen pattern of spikes."""
+    """A recurrent network that shall draw a curve, driven by a fixed pattern of spikes."""
     rng, n_in, tau_out = np.random.default_rng(seed), 20, 0.02
     kappa = math.exp(-DT / tau_out)
     out = rng.normal(size=(n, 1)) / math.sqrt(n)

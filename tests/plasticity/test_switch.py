@@ -36,7 +36,7 @@ def test_off_nothing_changes_and_the_network_runs_as_without_a_rule(name, kind):
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_switched_at_run_time_it_keeps_the_weights_and_forgets_its_traces(name, kind):
     def after(switched):
-        """How much the weights change when post fires, rewarded and wrong, but nothing arrives."""
+        """How much the weights change if post fires, with a reward and an error, but no spike arrives."""
         one = made(name, kind)
         drive(one, 50)
         learned = matrix(one, 6, 4)

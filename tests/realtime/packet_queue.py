@@ -94,7 +94,7 @@ class PacketQueue(CompiledPort):
     packets : how many may wait at most
     ring_bytes : memory for those that wait
 
-    Any thread may push: one does at a time.
+    Any thread may push; pushes are serialized.
     """
 
     def __init__(
@@ -158,17 +158,17 @@ class PacketQueue(CompiledPort):
         self._semaphore = address
 
     def detach(self) -> None:
-        """End `attach_semaphore`; nobody posts any more when it returns."""
+        """End `attach_semaphore`; no thread posts after this returns."""
         with self._lock:
             self._semaphore = 0
 
     @property
     def waiting(self) -> int:
-        """Packets that are not used up."""
+        """Number of packets in the ring that are not consumed yet."""
         return read_word(self.context + 8 * HEAD) - read_word(self.context + 8 * TAIL)
 
     def clear(self) -> None:
-        """Forget all packets, and what was counted. Not while a loop runs or anybody pushes."""
+        """Forget all packets and counters. Not while a loop runs or a thread pushes."""
         with self._lock:
             self._block[TAIL:] = 0
             self._seq = 0

@@ -34,7 +34,7 @@ def evt3_words(t, x, y, p) -> np.ndarray:
 
 
 class Rig:
-    """A slot, a queue that fills it, and what came out of it tick by tick."""
+    """A slot, a queue that fills it, and the events that it gave in each tick."""
 
     def __init__(self, capacity: int, pacing: Pacing | None = None, size=(0, 0), period_ns: int = 0, **options) -> None:
         self.header = np.zeros(SLOT_WORDS, np.int64)

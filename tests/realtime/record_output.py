@@ -1,4 +1,4 @@
-"""What a loop wrote, publication by publication: a ring of words that tests and benchmarks read while the loop runs."""
+"""A record of a loop's publications: a ring of words that tests and benchmarks read while the loop runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replay whose records arrive one by one, as those of a live sender."""
+"""A replay whose records arrive one by one, like those of a live sender."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["ReleasedInput"]
 
 
 class ReleasedInput(ReplayInput):
-    """`ReplayInput` of which none, or the first ``release`` records, are there."""
+    """A `ReplayInput` of which only the first ``release`` records (at first none) have arrived."""
 
     def hold_back(self, available: int = 0) -> None:
-        """Only this many records are there. Not while a loop runs."""
+        """Limit the records that have arrived to this number. Not while a loop runs."""
         write_word(self.context + 8 * R_LENGTH, available)
 
     def release(self, n: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""A loop to try things with."""
+"""A loop for experiments in tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Rig:
 
 
 def tried_again(test):
-    """A measurement that what else the machine does may spoil: one of three must be good."""
+    """A measurement that other load of the machine may spoil: one of three must be good."""
 
     @functools.wraps(test)
     def wrapper(*arguments, **named):

@@ -1,4 +1,4 @@
-"""The benchmark of a burst, short, and as slow as the machine may be: nothing is lost uncounted."""
+"""A short run of the burst benchmark, on a machine of any speed: every lost event is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop in lockstep: a tick when every input has come."""
+"""The loop in lockstep: a tick runs when every input has arrived."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_a_sensors_clock_that_runs_wrong_never_makes_the_queue_long(fast):
 
 
 def test_a_pause_within_a_packet_is_no_reason_to_hurry_for_ever():
-    """An event more than 0.1 s after the one before it is given at once; the next packet is spread again."""
+    """An event more than 0.1 s after its predecessor is given at once; the next packet is spread out again."""
     rig = Rig(4096, Pacing("sensor"))
     t = np.array([1_000, 2_000, 302_000, 303_000])
     rig.queue.push(evt3_words(t, np.arange(4), t * 0, t * 0), "evt3", arrival=1000 * MS)

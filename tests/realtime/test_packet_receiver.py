@@ -40,7 +40,7 @@ def rows_of(t, x, y, p) -> np.ndarray:
 
 @st.composite
 def cuts(draw):
-    """A stream with small steps back of its clock, cut into packets that arrive at some time; ticks; a capacity."""
+    """A stream whose clock sometimes steps back a little, cut into packets with times of arrival; ticks; a capacity."""
     steps = draw(
         st.lists(st.sampled_from([0, 0, 0, 1, 7, 300, 5000, 90_000, 250_000, -200, -9000]), min_size=1, max_size=150)
     )
@@ -201,7 +201,7 @@ def test_out_of_frame_and_odd_bytes_are_counted():
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_random_bytes_come_out_in_order_whatever_their_clock_does(encoding):
-    """Jumps, glitches, wraps: each wait is 0.1 s at most, and what comes is what the decoder gives."""
+    """Jumps, glitches, wraps: each wait is at most 0.1 s, and the events are those of the decoder."""
     r, decoder = np.random.default_rng(3), Decoder(encoding, 640, 480)
     factor = 1000 if decoder.codec.unit == "us" else 1
     rig, out, expected, now = Rig(1 << 16, Pacing("sensor"), (640, 480), packets=64), [], [], 1000 * MS

@@ -103,7 +103,7 @@ def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick
 
 @pytest.mark.parametrize(("limit_ms", "withheld"), [(20, 1), (500, 0), (0, 0)])
 def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withheld):
-    """The thread is held up within a tick: outputs are told that the command must not go out; an observer sees a tick
+    """The thread is delayed within a tick: outputs are told not to publish the command; an observer sees a tick
     as any other."""
     port = ticks.Port("take_stamped")
     port.limit_ns = limit_ms * MS
@@ -218,7 +218,7 @@ def test_a_hanging_tick_is_not_alive():
 
 
 class Held:
-    """A context manager that tells in which thread it was entered and left."""
+    """A context manager that records the thread in which it was entered and left."""
 
     def __init__(self) -> None:
         self.entered = self.left = 0

@@ -1,4 +1,4 @@
-"""The watchdog in processes of its own: it hears signals behind a busy interpreter, and ends what hangs."""
+"""The watchdog, in separate processes: it handles signals while the interpreter is busy, and ends a loop that hangs."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_signal_stops_the_loop_while_the_interpreter_is_blocked(start):
 
 @pytest.mark.parametrize("signals", [0, 2000])
 def test_a_hanging_loop_is_ended_and_a_program_started(start, signals):
-    """Neither do signals without end keep it from that."""
+    """Even a continuous series of signals does not prevent that."""
     process = start(HANGING)
     for _ in range(signals):
         process.send_signal(signal.SIGTERM)

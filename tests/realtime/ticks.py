@@ -64,7 +64,7 @@ def _count_up_or_ramp(table):
 
 
 def _take_failing(ctx, now, mode):
-    """Words: slot, calls. Fails at every other call, after having marked the slot as fresh."""
+    """Words: slot, calls. Fails at every second call, after marking the slot as fresh."""
     words = i64(ctx, 2)
     words[1] += 1
     store_i64(words[0], 1)

@@ -1,4 +1,4 @@
-"""Spikes and commands that a loop's port keeps."""
+"""Spikes and commands that the port of a loop records."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A world's record: what comes back, and what a long run leaves out."""
+"""The record of a world: what is read back, and what is left out in a long run."""
 
 from __future__ import annotations
 

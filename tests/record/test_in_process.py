@@ -1,4 +1,4 @@
-"""The input log of a controller that is stepped in Python is a stimulus that makes it do the same again."""
+"""The input log of a controller that is stepped in Python is a stimulus that reproduces its behaviour."""
 
 from __future__ import annotations
 

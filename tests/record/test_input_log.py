@@ -48,7 +48,7 @@ def feed(queue: PacketQueue, stop: threading.Event) -> None:
 
 
 def patient() -> Controller:
-    """The shipped pan_tilt without limits on staleness, so that a slow machine does not make it safe."""
+    """The shipped pan_tilt without limits on staleness, so that a slow machine does not cause the safe state."""
     spec = load_spec(shipped("pan_tilt"))
     return Controller.from_spec(replace(spec, inputs=tuple(replace(one, stale=math.inf) for one in spec.inputs)))
 
@@ -119,7 +119,7 @@ def test_a_realtime_run_is_repeated_to_the_bit(pace, tmp_path):
 
 
 def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_too():
-    """A slew is a second's, so what a tick may do depends on how many periods have passed since the last one."""
+    """A slew is per second, so the allowed change in a tick depends on the number of periods since the last one."""
     n, values = 60, np.where(np.arange(60) // 9 % 2, 0.8, -0.6)[:, None]
     live = direct(slew=10.0)
     bound, slow = live.bound, ticks.Port("publish_slowly")
@@ -209,7 +209,7 @@ def test_what_was_overwritten_is_counted(sizes, most):
 
 
 def wired(size: int) -> Controller:
-    """The numbers of x go nowhere; the command is z, which lies behind them."""
+    """The numbers of x are not connected; the command is z, which follows them in the file."""
     inputs = [ValueInput("x", size=size), ValueInput("z")]
     output = Output("y", (MembraneDecoder("z", 1.0),))
     return Controller(build(Network(), inputs, [output], dt=1e-3, period=1e-3))
@@ -262,7 +262,11 @@ def test_wrong_files_and_sizes_are_refused(tmp_path):
         InputLogRecorder(controller.bound, ticks=0)
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    for name, rule in {"none.npz": "cannot be read", "text.npz": "not an .npz", "other.npz": "no input log"}.items():
+    for name, rule in {
+        "none.npz": "cannot be read",
+        "text.npz": "not an .npz",
+        "other.npz": "not an input log",
+    }.items():
         with pytest.raises(InputError, match=rule):
             InputLog.load(tmp_path / name)
     path = tmp_path / "inputs.npz"

@@ -1,4 +1,4 @@
-"""Run folders: what goes in comes out, and nothing is ever half-written."""
+"""Run folders: what was saved is read back, and nothing is ever half-written."""
 
 from __future__ import annotations
 

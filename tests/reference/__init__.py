@@ -3,7 +3,7 @@
 A reference does the operations of its kernel in the same order and must give the same bits; NaNs count as equal.
 `REFERENCES` maps a kernel's name to its reference and to a generator of random operands; `snn_control.testing` compares
 them and has the pieces that the references of other packages need too. `SlowController` reads the descriptions
-themselves and knows no Program. One file a family of kernels.
+themselves and uses no Program. There is one file for each family of kernels.
 """
 
 from __future__ import annotations

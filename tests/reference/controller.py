@@ -1,4 +1,4 @@
-"""SlowController: a controller's descriptions, stepped in plain Python; it knows no Program."""
+"""SlowController: a controller's descriptions, stepped in plain Python, without a Program."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def is_pulse(encoder: Any) -> bool:
 
 
 class SlowController:
-    """A controller's description, stepped as `snn_control.engine.build` says a tick goes.
+    """A controller's description, stepped as `snn_control.engine.build` specifies a tick.
 
     ``step(observation)`` takes values and (n, 4) event rows by input name; None did not arrive.
     """
@@ -350,7 +350,7 @@ class SlowController:
                             y[j] += times * w[i, j]
 
     def scaled(self, term: Any, m: int) -> np.ndarray:
-        """What a spike adds to the filtered sums: weights, or directions and a last column of ones, over time."""
+        """What a spike adds to the filtered sums: weights, or directions and a last column of ones, divided by time."""
         w = self.weights(term, m).astype(np.float64)
         if isinstance(term, PopulationVectorDecoder):
             w = np.hstack([w, np.ones((len(w), 1))])
@@ -406,7 +406,7 @@ class SlowController:
 
     @staticmethod
     def squashed(output: Output, x: np.ndarray) -> np.ndarray:
-        """What the output makes of its sums (m,): the nearest float32 ends that are within its limits."""
+        """The output's values of its sums (m,), with the nearest float32 numbers that are within its limits as ends."""
         if not output.squash:
             return x
         y, m = np.zeros_like(x), x.size

@@ -17,12 +17,12 @@ def moment(t):
 
 
 def apart(now, then):
-    """How far two moments lie from each other, either way."""
+    """Distance of two moments, in either direction."""
     return min((now - then) % WRAP, (then - now) % WRAP)
 
 
 def shorten(kept, removed, passes, places=None):
-    """Leave in the list those for which ``passes(place)`` holds; behind its end stands the last that was looked at."""
+    """Keep in the list the events for which ``passes(place)`` holds; the entry after the end is the last examined."""
     places, n = kept[1 : 1 + int(kept[0])].tolist() if places is None else places, 0
     for k in places:
         kept[1 + n] = k
@@ -107,7 +107,7 @@ def places(slot, kept, capacity, x, y, width, height, counters):
 
 
 def lead(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, counters):
-    """Write the cells of all events; which of them an encoder reads."""
+    """Write the cells of all events; returns which of them an encoder reads."""
     for k in range(min(int(slot[2]), capacity) if slot[0] > 0 else 0):
         column, line = int(x[k]) * columns // width, int(y[k]) * rows // height
         cells[k] = (line * columns + column + int(p[k] != 0) * of_on) % 2**32
@@ -243,7 +243,7 @@ class SlowFilters:
         return max(1 << 20, round((one.rate * self.period if one.burst is None else one.burst) * (1 << 20)))
 
     def tick(self, rows: list) -> list:
-        """What is left of (t [ns], x, y, p) in the frame."""
+        """The events (t [ns], x, y, p) in the frame that pass the filters."""
         for k, one in enumerate(self.spec.filters):
             if isinstance(one, RateLimit):
                 left = self.thinned(k, one, rows)

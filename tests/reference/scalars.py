@@ -37,7 +37,7 @@ def cut(x: np.float32, most: np.float32) -> np.float32:
 
 
 def poisson_count(u: np.float32, mean: np.float32) -> int:
-    """The least k with u < P(0) + .. + P(k), or where that sum does not grow any more."""
+    """The least k with u < P(0) + .. + P(k), or at which that sum stops growing."""
     k, p = 0, exponential(-mean)
     total = p
     while u >= total:

@@ -74,7 +74,7 @@ class Moves(DeltaEncoder):
 
 
 class Finer(Moves):
-    """Derived from one that brings a picture."""
+    """Derived from a class with its own picture."""
 
 
 def draw_moves(figure, one, dt, names):

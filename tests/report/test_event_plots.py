@@ -1,4 +1,4 @@
-"""What a survey counts, against reference implementations, and that the figure can be drawn of anything."""
+"""The counts of a survey against reference implementations, and that a figure can be drawn of any recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures of a controller: all of them there, whole, with units, on one page."""
+"""The pictures of a controller: complete, with units, on one page."""
 
 from __future__ import annotations
 

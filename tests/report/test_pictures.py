@@ -1,4 +1,4 @@
-"""What every picture of a controller keeps to: nothing empty, nothing cut, one colour a population, red for plus."""
+"""Rules for every picture of a controller: nothing empty, nothing cut off, one colour per population, red for plus."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_red_excites_and_blue_inhibits(figures):
 
 
 def test_the_page_knows_where_the_numbers_of_a_picture_are(figures):
-    """From a place in the picture to the numbers of its axes, as the page's script does it."""
+    """From a position in the picture to the numbers of its axes, as the script of the page converts it."""
     figure = figures["decoders"]
     axes = next(a for a in figure.axes if a.get_title(loc="left") == "seen → turn" or a.images)
     one = next(p for p in pointer_values(figure) if "cells" in p)

@@ -1,6 +1,6 @@
 """Compiled functions of the tests: calls through addresses, as a loop does them, and the writer of one number.
 
-They stand in a module of their own, whose imports are only what they are compiled from.
+They are in their own module, which imports only what they are compiled from.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Faults injected from outside, many times: ``python -m tests.ros.campaign readers|pauses|starts COUNT``, minutes each.
 
-The controller echoes: its command is the time at which the sensor made the sample that it stands on, so the age of the
+The controller echoes: its command is the time of the sensor's sample on which the command is based, so the age of the
 data behind each command is known. A watcher at SCHED_FIFO reports when the machine itself was stalled.
 """
 
@@ -77,7 +77,7 @@ while time.monotonic() < end:
 
 
 class Stalls(threading.Thread):
-    """When a thread at SCHED_FIFO 95 slept longer than it asked for: (begin, end) [ns since 1970]."""
+    """Intervals in which a thread at SCHED_FIFO 95 slept longer than requested: (begin, end) [ns since 1970]."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -143,7 +143,7 @@ class Rig:
 
 
 def readers(count: int) -> bool:
-    """Readers of the commands killed, some stopped first: gaps of the commands that the machine does not explain."""
+    """Kill readers of the commands, some of them stopped; gaps of the commands that the machine does not explain."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.npz"
         rig, stalls, random_ = Rig(Path(folder), record=str(record)), Stalls(), random.Random(1)
@@ -185,7 +185,7 @@ def readers(count: int) -> bool:
 
 
 def pauses(count: int) -> bool:
-    """Node or sensor paused, sensor killed while the node is paused, both cores hogged: age behind every command."""
+    """Pause node or sensor, kill the sensor while the node is paused, load both cores: age of each command's data."""
     random_, worst, old = random.Random(2), 0.0, 0
     kinds = ("node", "sensor", "node, sensor killed", "node, sensor silent", "cores")
     for begun in range(0, count, 20):

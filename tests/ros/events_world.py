@@ -1,4 +1,4 @@
-"""A world that is seen by an event camera: random events, whose polarity follows the last action."""
+"""A world with an event camera: random events, whose polarity follows the last action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the controller node have in common."""
+"""Helpers of the tests of the controller node."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def random_message(message_class: type, random: Random) -> Any:
 
 
 def paths(message: Any, random: Random, prefix: str = "") -> Iterator[str]:
-    """Paths to numbers that this message has, or whose sequence is empty."""
+    """Paths to the numbers of this message, also those whose sequence is empty."""
     for name, kind in fields_of(type(message)).items():
         value, path = getattr(message, name), prefix + name
         if hasattr(kind, "value_type"):

@@ -73,7 +73,7 @@ def write(folder: Path, values: Any = CONTROLLER, name: str = "controller.yaml")
 
 
 def wait(condition: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> Any:
-    """Poll until the condition holds; what it gave. The machine may be busy: a test that is about time measures it."""
+    """Poll until the condition holds; returns its value. The machine may be busy: tests of timing measure the time."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"{what} did not come within {seconds} s"
@@ -82,7 +82,7 @@ def wait(condition: Callable[[], Any], seconds: float = 60.0, what: str = "it") 
 
 
 def within(limit: float, measure: Callable[[], float]) -> None:
-    """One of three measurements must lie in (0, limit]: what else the machine does may spoil some."""
+    """One of three measurements must be in (0, limit]: other load of the machine may spoil some."""
     found: list[float] = []
     while not found or not 0 < found[-1] <= limit:
         assert len(found) < 3, f"{found}, each time beyond {limit}"
@@ -90,7 +90,7 @@ def within(limit: float, measure: Callable[[], float]) -> None:
 
 
 def die_with_the_parent() -> None:
-    """A node of a test run that was killed would answer in the next one's domain. One under nohup hears SIGHUP too."""
+    """Else a node of a killed test run would answer in the next one's domain. A node under nohup gets SIGHUP too."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -293,9 +293,9 @@ class Robot:
         return fits and (message is None or status.message == message)
 
     def meets(self, name: str, publisher: Any) -> None:
-        """Wait until the controller's input ``name`` and our publisher know of each other, and we of its commands.
+        """Wait until the controller's input ``name`` and our publisher have discovered each other, and we its commands.
 
-        What is sent before is lost, reliable or not.
+        Messages sent earlier are lost, reliable or not.
         """
         wait(lambda: publisher.get_subscription_count() and self.node.count_publishers("drive"), what="the controller")
         self.status(f"/controller: input {name}", message="nothing has come yet")

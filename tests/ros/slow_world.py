@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 
 class SlowWorld(gymnasium.Env):
-    """Observes the number of its steps."""
+    """The observation is the number of its steps."""
 
     metadata: dict = {"render_fps": 50, "render_modes": []}  # noqa: RUF012
 

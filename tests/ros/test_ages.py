@@ -38,7 +38,7 @@ def _look(context, now):
 
 
 class Judge:
-    """The context of an input without one: what was published when, by the clock of whom."""
+    """The context of an input without a subscription: times of publication and the clock that they are from."""
 
     def __init__(self, rule: str, host: int = HOST) -> None:
         self.block, self.info, self.slot = (np.zeros(n, np.int64) for n in (base.WORDS, 32, SLOT_WORDS))

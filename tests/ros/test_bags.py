@@ -1,4 +1,4 @@
-"""A bag of ordinary messages as a controller's stimulus: what each tick sees, and what is told when it cannot."""
+"""A bag of ordinary messages as a controller's stimulus: what each tick sees, and the errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short burst over DDS: whatever the machine's other work does to it, every event is accounted for."""
+"""A short burst over DDS: every event is accounted for, whatever the load of the machine."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ RELEASE = CONTROLLER["guard"]["release"]
 
 
 def lockstep(robot, publisher, answers, messages):
-    """Send one message a tick, each after the answer to the one before."""
+    """Send one message per tick, each after the answer to the previous one."""
     for k, message in enumerate(messages):
         publisher.publish(message)
         wait(lambda k=k: len(answers) > k, what=f"the command of tick {k}")

@@ -1,4 +1,4 @@
-"""A publication that never returns: the safe command comes from outside, and the process ends."""
+"""A publication that never returns: another thread publishes the safe command, and the process ends."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_a_command_line_gives_the_parameters_back():
 
 @pytest.mark.parametrize("name", ["closed_loop", "controller"])
 def test_launch_files_take_everything_from_the_description(name):
-    """They declare the arguments that it knows and start what it gives; their own text names no parameter."""
+    """They declare the arguments of the description and start its nodes; their own text names no parameter."""
     tree = ast.parse((LAUNCH / f"{name}.launch.py").read_text())
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
                 and n.module == launching.__name__ for a in n.names}  # fmt: skip

@@ -1,12 +1,12 @@
 """Between sensor and command runs no Python: a hogged interpreter costs neither commands nor time.
 
-The controller node runs in a process with a thread that computes in Python and leaves garbage all the time. Its
+The controller node runs in a process with a thread that constantly computes in Python and creates garbage. Its
 network counts its own ticks, and passes on the newest sensor number. Another process, whose threads are compiled
-as well, sends the numbers and writes down when each command came.
+as well, sends the numbers and records when each command arrived.
 
-A virtual machine sometimes stands still. A thread on each CPU, in the receiving process, wakes every millisecond at
+A virtual machine sometimes stalls. A thread on each CPU, in the receiving process, wakes every millisecond at
 a priority above all others: where one of them was late by more than 4 ms it was not the controller, and the time
-around it is left out, and told.
+around it is excluded, and reported.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def add_one(table):
 
 
 def run_controller(file: str) -> None:
-    """The node as the launch files start it, beside a hog; prints how far the hog came."""
+    """The node as the launch files start it, beside a thread that computes; prints how far that thread came."""
     from snn_control.ros.controller_node import ControllerNode
     from snn_control.ros.launching import command_line, controller
     from snn_control.ros.process import run_node
@@ -92,7 +92,7 @@ def run_controller(file: str) -> None:
 
 
 def run_receiver(file: str) -> None:
-    """Send numbers, write down the commands: (n, 2) values and (n,) times, and the watchers' times."""
+    """Send numbers, record the commands: (n, 2) values and (n,) times, and the watchers' times."""
     import rclpy
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from rclpy.signals import SignalHandlerOptions

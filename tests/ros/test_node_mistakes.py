@@ -1,4 +1,4 @@
-"""What is wrong from the start: a node ends with one line."""
+"""Mistakes that are found at the start: a node ends with one line."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from tests.ros.robot import (
 
 @pytest.fixture
 def inside(ros, tmp_path):
-    """An active controller node in this process, that nothing spins."""
+    """An active controller node in this process that is not spun."""
     parameters = {"controller_file": str(write(tmp_path)), "priority": 0}
     given = [rclpy.parameter.Parameter(name, value=value) for name, value in parameters.items()]
     mask, handlers = signal.pthread_sigmask(signal.SIG_BLOCK, ()), {n: signal.getsignal(n) for n in ENDS}

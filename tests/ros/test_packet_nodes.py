@@ -142,7 +142,7 @@ def test_a_world_is_seen_the_same_through_every_type(interfaces, tmp_path, start
 @pytest.mark.timed
 @pytest.mark.parametrize("pace", ["arrival", "sensor"])
 def test_the_recorded_cut_of_a_real_run_gives_its_commands_again(interfaces, tmp_path, start, robot, pace):
-    """Packets of 30 ms against ticks of 10 ms, in real time; shown again without a clock."""
+    """Packets of 30 ms against ticks of 10 ms, in real time; then replayed without a clock."""
     file = write(tmp_path, changed(changed(CONTROLLER, "ros.inputs.camera.pace", pace), "inputs.camera.capacity", 9000))
     process = start("controller_node", controller_file=str(file), record=str(tmp_path / "c.npz"))
     publisher, answers = robot.publisher(message_class(PACKET), "camera/events"), robot.commands()
@@ -189,7 +189,7 @@ def test_diagnostics_name_what_has_come_and_what_is_wrong(interfaces, tmp_path, 
     packet(0, random_events(rng, 50, 0), 0)  # compiles the encoder, which would look like a jump of the clock
 
     def send(seconds, **options):
-        """Packets of 50 events; how many events a second."""
+        """Send packets of 50 events; returns the number of events a second."""
         nonlocal seq
         begin, first = time.monotonic(), seq
         end = begin + seconds

@@ -57,7 +57,7 @@ class Camera:
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
     def send(self, *messages):
-        """Publish, and wait until all lie in the reader."""
+        """Publish, and wait until all messages are in the reader."""
         for message in messages:
             self.publisher.publish(message)
         assert self.publisher.wait_for_all_acked(Duration(seconds=30))
@@ -169,7 +169,7 @@ def test_lockstep_takes_one_message_a_tick_and_all_of_its_events(interfaces, nod
 
 
 def test_a_packet_is_spread_over_the_ticks_that_it_lasts(interfaces, nodes):
-    """Pace ``sensor``: what is not due keeps the buffer, and the next packet waits in the subscription."""
+    """Pace ``sensor``: events that are not due stay in the buffer, and the next packet waits in the subscription."""
     camera, before = Camera(nodes, pacing=Pacing("sensor")), time.monotonic_ns()
     camera.send(packet(1, *((10_000 * k, k, 0, 1) for k in range(6))), packet(2, (60_000, 6, 0, 1), (70_000, 7, 0, 1)))
     time.sleep(0.05)
@@ -187,7 +187,7 @@ def test_a_packet_is_spread_over_the_ticks_that_it_lasts(interfaces, nodes):
 
 
 def test_packets_that_were_held_up_catch_up(interfaces, nodes):
-    """What lay in the queue behind another packet came when it was received, not when it was taken."""
+    """The arrival of a packet that waited in the queue is the time of its reception, not when it was taken."""
     camera, before = Camera(nodes, pacing=Pacing("sensor")), time.monotonic_ns()
     camera.send(*(packet(j, *((50_000 * j + 10_000 * k, j, k, 1) for k in range(5))) for j in range(8)))  # 0.4 s
     assert camera.take(now=before + 200_000_000) == 8
@@ -215,7 +215,7 @@ def test_what_is_in_hand_is_forgotten_between_activations(interfaces, nodes):
 
 
 def test_a_budget_leaves_whole_what_it_leaves(interfaces, nodes):
-    """With hardly any time a tick, the events come over many ticks; none is lost, none comes twice."""
+    """With very little time per tick, the events are spread over many ticks; none is lost or given twice."""
     camera = Camera(nodes, capacity=60_000, pacing=Pacing(budget=0.01), period_ns=100_000)  # 1 us per tick
     n = 15_000
     t = np.arange(3 * n)

@@ -54,7 +54,7 @@ class Port:
 
 
 def plain(message, wanted):
-    """What a reader of rclpy's message would take, or the code and the name at which it gives up."""
+    """What a reader of rclpy's message would take, or the code and the name at which it fails."""
     names, values = message.name, message.position
     for k, name in enumerate(names):
         if name in wanted and name in names[:k]:
@@ -99,7 +99,7 @@ def test_joints_by_name_are_those_that_the_message_calls_so(wanted):
 
 
 def test_hostile_lists_of_names():
-    """Cut at every byte and changed: nothing beyond the message is read, and no other number is taken for a joint's."""
+    """Cut at every byte, and changed: nothing beyond the message is read, and no number is taken for another joint."""
     random, port = Random(1), Port(JointState, "position[name=tilt,pan]")
     for big in (False, True):
         whole = encode(JointState(name=["pan", "tilt", "roll"], position=[1.0, 2.0, 3.0]), big)

@@ -58,7 +58,7 @@ class Numbers:
 
 @pytest.fixture
 def arrived(nodes):
-    """Wait until everything published so far on a semaphore's port lies in the reader."""
+    """Wait until everything published so far is in the reader of a port with a semaphore."""
     attached = []
 
     def make(source):
@@ -292,7 +292,7 @@ def test_holding_again_keeps_the_wake_up(nodes, arrived):
 
 
 def test_an_error_of_rcl_is_counted(nodes):
-    """Publishing after the context was shut down fails, and says so in the counters."""
+    """Publishing after the context was shut down fails, and is counted."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 

@@ -1,4 +1,4 @@
-"""What nobody asked for: signals during the start, bad clocks, rivals, pauses, and what is kept of a fault."""
+"""Disturbances: signals during the start, bad clocks, rival publishers, pauses, and the record of a fault."""
 
 from __future__ import annotations
 

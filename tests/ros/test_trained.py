@@ -1,4 +1,4 @@
-"""What was trained is what runs over DDS: nodes in lockstep and a loop in this process give the same bits."""
+"""A trained controller runs the same over DDS: nodes in lockstep and a loop in this process give the same bits."""
 
 from __future__ import annotations
 

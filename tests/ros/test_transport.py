@@ -1,4 +1,4 @@
-"""Which way messages take: no shared memory, whatever the environment says, and both sides find each other."""
+"""The transport of messages: no shared memory, whatever the environment sets, and both sides find each other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ print(int(shared_memory()), len(told))
 
 
 def node(*words: str, **environment: str) -> tuple[int, int]:
-    """Whether a node has shared memory mapped, and of how many things it says that they do not hold."""
+    """Whether a node has mapped shared memory, and how many of its reports say that a requirement is not met."""
     given = {k: v for k, v in child_environment().items() if k not in (*VARIABLES, TRANSPORTS)} | environment
     done = subprocess.run(
         [sys.executable, "-c", NODE, *words], env=given, cwd=CHECKOUT, capture_output=True, text=True, check=True

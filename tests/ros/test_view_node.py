@@ -1,4 +1,4 @@
-"""The view node: what it makes of messages, and over DDS what a viewer gets."""
+"""The view node: its conversion of messages, and what a viewer gets over DDS."""
 
 from __future__ import annotations
 

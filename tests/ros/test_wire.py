@@ -136,7 +136,7 @@ def test_walk_equals_attribute_access(message_class, seed):
 @settings(SOME, max_examples=10)
 @given(seed=SEEDS)
 def test_hostile_bytes_stay_within_the_message(message_class, seed):
-    """Cut at every byte, and mutated: nothing outside is read or written, and a cut is always seen."""
+    """Cut at every byte, and mutated: nothing outside is read or written, and a cut is always detected."""
     random = Random(seed)
     message = random_message(message_class, random)
     choices = list(paths(message, random))
@@ -157,7 +157,7 @@ def test_hostile_bytes_stay_within_the_message(message_class, seed):
 
 
 def mutate(data: bytes, random: Random) -> bytes:
-    """Some bytes, and often one length, replaced by what hurts."""
+    """Replace some bytes, and often a length, by harmful values."""
     mutated = bytearray(data)
     for _ in range(random.choice([1, 1, 2, 5])):
         mutated[random.randrange(len(mutated))] = random.choice([0, 1, 2, 127, 128, 255, random.randrange(256)])

@@ -162,7 +162,7 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     robot.listen(Float64MultiArray, "obs", lambda m: times.append(time.monotonic()), SENSOR)
 
     def wrong():
-        """By how much the period of the next 100 steps is."""
+        """Error of the period over the next 100 steps."""
         tries.append(len(times))
         wait(lambda: len(times) > tries[-1] + 100)
         return abs((times[tries[-1] + 100] - times[tries[-1]]) / 100 / STEP - 1)
@@ -170,7 +170,7 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     within(0.03, wrong)
 
     def reported():
-        """By how much the next rate that the world reports is."""
+        """Error of the next rate that the world reports."""
         status = robot.status("/world: world", after=time.monotonic(), text=" steps/s, 0 skipped", level=OK)
         return abs(float({p.key: p.value for p in status.values}["rate_hz"]) * STEP - 1)
 

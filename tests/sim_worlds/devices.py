@@ -1,4 +1,4 @@
-"""Event cameras, and what they give."""
+"""Event cameras and their events, for tests."""
 
 from __future__ import annotations
 

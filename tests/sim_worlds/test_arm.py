@@ -1,4 +1,4 @@
-"""ArmUnknownLoad-v0: its equations of motion, and what Gymnasium and controllers see of it."""
+"""ArmUnknownLoad-v0: its equations of motion, and its interface to Gymnasium and controllers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small world: what every world has of `sim_worlds.core`."""
+"""A small world that tests what every world inherits from `sim_worlds.core`."""
 
 from __future__ import annotations
 

@@ -381,7 +381,7 @@ def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_the
 
 
 def test_what_is_rendered_is_seen_one_frame_late(make):
-    """The disc crosses a resting head: its events lie where it was 20 ms ago, at 50 frames a second."""
+    """The disc crosses the view of a resting head: its events are where it was 20 ms ago, at 50 frames a second."""
     world = make(scene="rendered", frame_rate=50.0, camera="clean", background=0.0, duration=0.6).unwrapped
     world.reset(seed=3)
     away = {0: [], 20: []}

@@ -1,4 +1,4 @@
-"""Small networks that have between them every kernel with an adjoint, for the tests of gradients."""
+"""Small networks that together contain every kernel with an adjoint, for the tests of gradients."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def cameras(rng):
 
 
 def staircases(rng):
-    """Several spikes in a step, and what fires again at twice the threshold only."""
+    """Several spikes in a step, and neurons that fire again at twice the threshold only."""
     m, x = start(rng)
     a = m.population("a", 9, lif(several=True, r=8.0, v_min=-0.5), bias=draw(rng, 9) * 0.3 + 0.3)
     b = m.population("b", 8, CubaLIF(tau_syn=0.01, r=1.5, v_threshold=0.4, reset="subtract", several=True), bias=0.2)

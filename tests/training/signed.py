@@ -1,4 +1,4 @@
-"""A cart and pole that says in which process it is, and one that ends its process."""
+"""A cart and pole that reports its process, and one that ends its process."""
 
 import os
 import signal

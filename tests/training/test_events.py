@@ -1,4 +1,4 @@
-"""Training with the events of a camera: all learners take them, and what is trained is what the file does."""
+"""Training with the events of a camera: all learners accept them, and the file does what was trained."""
 
 from __future__ import annotations
 

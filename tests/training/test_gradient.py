@@ -47,7 +47,7 @@ def drawn(one, rng):
 
 
 def seen_in_a_run(student, rng, starts):
-    """Input -> (steps, rows, ...), what rows saw, step by step."""
+    """Input -> (steps, rows, ...), the observations of rows in each step."""
     batch, inputs = student.batch(ROWS), student.program.facts.inputs
     batch.reset()
     steps = [student.step(batch, {one.name: drawn(one, rng) for one in inputs}, anew)[1] for anew in starts]
@@ -55,7 +55,7 @@ def seen_in_a_run(student, rng, starts):
 
 
 def recorded_run(program, rng):
-    """A run behind some ticks, with a start in its middle -> student, heads, tape, what an oracle needs."""
+    """A run after some ticks, with a start in its middle; returns student, heads, tape, and the data for an oracle."""
     student = Student(program, trained_places(program).values())
     starts = np.zeros((WARM + LENGTH, ROWS), bool)
     starts[WARM + 2, 1] = starts[1, 0] = True

@@ -68,7 +68,7 @@ def test_a_name_with_brackets_is_one():
 
 
 def test_wrong_patterns_are_named():
-    with pytest.raises(DescriptionError, match=r"hiden\.bias.*fits nothing"):
+    with pytest.raises(DescriptionError, match=r"hiden\.bias.*matches nothing"):
         Parameters(feedforward(np.random.default_rng(1)).spec(), {"hiden.bias": Limits()}, np.random.default_rng(0))
 
 

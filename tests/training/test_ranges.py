@@ -1,4 +1,4 @@
-"""Ranges of inputs follow what is met, in the Program as in the file."""
+"""Ranges of inputs follow the observed values, in the Program and in the file."""
 
 from __future__ import annotations
 

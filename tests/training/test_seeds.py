@@ -25,7 +25,7 @@ COMMON = {
 
 
 def assert_same(one, other):
-    """Two trained controllers, and all that is known of them."""
+    """Compare two trained controllers and all their results."""
     for mine, theirs in zip(one.spec.network.projections, other.spec.network.projections, strict=True):
         assert (np.asarray(mine.weights) == np.asarray(theirs.weights)).all()
     assert one.history == other.history

@@ -33,7 +33,7 @@ def made(env, **more):
 
 
 def plays(env, steps=40):
-    """The controller that was made for an environment, having played it."""
+    """The controller that was made for an environment, after an episode in it."""
     text, spec = made(env)
     assert max(map(len, text.splitlines())) <= 120
     controller = Controller.from_spec(spec)

@@ -1,4 +1,4 @@
-"""What TensorBoard reads of a run."""
+"""The data that TensorBoard reads from a run."""
 
 from __future__ import annotations
 

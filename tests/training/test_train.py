@@ -205,13 +205,13 @@ def test_what_the_section_says_wrong_is_named(tmp_path):
     for section, says in (
         (Training("pppo"), r"my\.yaml: training\.how = 'pppo': is not known; did you mean 'ppo'"),
         (Training("imitate"), "--teacher = None: is needed"),
-        (Training(settings={"stepps": 3}), r"my\.yaml: training\.settings\.stepps = 3: is no .* mean 'steps'"),
+        (Training(settings={"stepps": 3}), r"my\.yaml: training\.settings\.stepps = 3: is not a setting.* 'steps'"),
         (Training(settings={"steps": 0.5}), r"training\.settings\.steps = 0\.5: must be a whole number >= 1"),
         (Training(settings={"rate": "fast"}), r"training\.settings\.rate = 'fast': must be a number"),
         (Training(settings={"critic": [64, 0]}), r"training\.settings\.critic = \[64, 0\]: must be a list of whole"),
         (
             Training(trainable={"h.tau": Limits()}),
-            r"training\.trainable = 'h\.tau': fits nothing .*'h\.tau_mem'",
+            r"training\.trainable = 'h\.tau': matches nothing .*'h\.tau_mem'",
         ),
         (Training(trainable={"h.tau_mem": Limits(-1.0)}), r"h\.tau_mem\.low = \[-1\.0\]: must be > 0 s"),
     ):

@@ -1,4 +1,4 @@
-"""Training in environments that are not as one would wish them, through the command line."""
+"""Training in difficult environments, through the command line."""
 
 from __future__ import annotations
 

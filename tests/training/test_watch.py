@@ -1,4 +1,4 @@
-"""What training watches for: found where it was put, named with a fix, said once, and silent where all is well."""
+"""Warnings of training: faults are found where they were introduced and named once, with a fix; none if all is well."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["few_episodes"]
 
 
 def looked(spec, env_id, threshold=None, phases=1):
-    """What a watch says in each of some phases of a controller that does not change."""
+    """The warnings in each of some phases of a controller that does not change."""
     watch, history = Watch(threshold), []
     envs = [gymnasium.make(env_id) for _ in range(3)]
     interface = Interface(spec, envs[0].observation_space, envs[0].action_space)

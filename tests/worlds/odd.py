@@ -1,4 +1,4 @@
-"""A world of any spaces, whose episodes end as a test wants them to."""
+"""A world with given spaces, whose episodes end as a test requires."""
 
 import multiprocessing
 import os

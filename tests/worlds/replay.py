@@ -1,4 +1,4 @@
-"""A world that plays recorded inputs and does not care what it is told."""
+"""A world that plays recorded inputs and ignores actions."""
 
 from typing import ClassVar
 

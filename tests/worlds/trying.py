@@ -1,4 +1,4 @@
-"""Worlds that try a trainer: parts of every kind, numbers that are not finite, episodes without an end, faults."""
+"""Worlds that challenge a trainer: spaces of every kind, numbers that are not finite, episodes without end, faults."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 ``event_camera_msgs``, its older name ``event_array_msgs``, ``dvs_msgs`` and ``prophesee_event_msgs``. The rosidl wheels
 (extra ``interfaces``) generate and a C and C++ compiler builds them: half a minute, the first time. Nothing is written
 into the environment: the wheels' CMake files name folders of the machine that made them, so a copy of these files,
-put right, stands beside links to the rest.
+corrected, is kept beside links to the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Unavailable(Exception):
 
 
 def _missing() -> str:
-    """What is not there, "" if nothing is."""
+    """The requirements that are missing, "" if none is."""
     share = Path(sys.prefix, "share")
     wheels = [name for name in NEEDED if not (share / name / "cmake").is_dir()]
     if wheels or importlib.util.find_spec("catkin_pkg") is None:
