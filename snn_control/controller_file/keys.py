@@ -31,7 +31,7 @@ from ..network import (
     Uniform,
 )
 from ..network.checks import Checked, Numbers
-from ..network.convolution import Convolution, pooling
+from ..network.convolution import Convolution, Pair, pooling
 from ..network.distance import positions_of
 from ..network.graph import Drawn
 from .training import Limits, Surrogate
@@ -164,7 +164,7 @@ def _kind(hint: Any, rule: Any) -> Any:
     if isinstance(rule, Numbers) and rule.ndim:
         return Any
     found = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
-    checked = len(found) != 1 or (found[0] is str and rule is not None)
+    checked = len(found) != 1 or isinstance(rule, Pair) or (found[0] is str and rule is not None)
     return None if checked else found[0]
 
 

@@ -28,7 +28,8 @@ class Pair:
         """(rows, columns), or the word; raises DescriptionError."""
         if isinstance(value, str) and value == self.word:
             return value
-        pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if np.ndim(value) else ()
+        several = isinstance(value, list | tuple) or np.ndim(value) > 0
+        pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if several else ()
         if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
             raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
         if min(pair) < self.least:

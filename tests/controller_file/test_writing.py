@@ -164,9 +164,10 @@ def test_connectors_and_distributions_are_written(tmp_path):
     assert "pre_positions: {shape: [3, 2], extent: [1.0, 1.0]}" in text
 
 
-def test_pictures_and_their_convolutions_are_written(tmp_path):
+@pytest.mark.parametrize(("padding", "written"), [(1, "[1, 1]"), ("same", "same")])
+def test_pictures_and_their_convolutions_are_written(tmp_path, padding, written):
     pool, average = pooling((2, 6, 6), 2, average=True)
-    convolution = Convolution((1, 6, 6), padding=1)
+    convolution = Convolution((1, 6, 6), padding=padding)
     net = Network(
         (Population("a", 72, LIF()), Population("b", 18, CubaLIF())),
         (
@@ -178,7 +179,7 @@ def test_pictures_and_their_convolutions_are_written(tmp_path):
     one = small(net=net, inputs=inputs, outputs=[Output("u", (SpikeDecoder("b", 0.1, 0.02),))])
     text, read = again(one, tmp_path)
     assert build_program(read).digest == build_program(one).digest
-    assert "{type: convolution, shape: [1, 6, 6], stride: [1, 1], padding: [1, 1], dilation: [1, 1]}" in text
+    assert f"{{type: convolution, shape: [1, 6, 6], stride: [1, 1], padding: {written}, dilation: [1, 1]}}" in text
 
 
 def test_defaults_are_left_out_and_the_head_is_a_comment(tmp_path):

@@ -45,6 +45,7 @@ from snn_control.network.convolution import Convolution
         (lambda: Projection("a", "b", pre_index=[0]), "projections[a -> b].connection = 'dense': pre_index and post_index"),
         (lambda: Network((Population("a", 1, LIF()),) * 2), "populations = 'a': every name must be unique"),
         (lambda: Convolution((1, 4, 4), padding="some"), "padding = 'some': must be a whole number"),
+        (lambda: Convolution((1, 4, 4), stride=[[1], 2]), "stride = [[1], 2]: must be a whole number, or [rows, columns]"),
         (lambda: Convolution((1, 4, 4), stride=2, padding="same"), "padding = 'same': requires stride 1"),
     ],
 )  # fmt: skip
