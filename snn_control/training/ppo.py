@@ -73,7 +73,7 @@ class PPOSettings(Settings):
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it."""
         if limit >= LONG:
-            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "budget": 500_000}
+            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "budget": 650_000}
         return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 
