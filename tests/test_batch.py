@@ -137,7 +137,7 @@ def test_wrong_observations_name_the_way():
         ({"x": np.zeros((2, 3))}, r"observation\['x'\]: shape \(2, 3\): must be \(3, 2\)"),
         ({"x": np.zeros((3, 3))}, r"observation\['x'\]: shape \(3, 3\): must be 6 numbers"),
         ({"x": 1.0}, r"observation\['x'\]: shape \(\): must be \(3, 2\)"),
-        ({"x": [[1, 2]]}, r"observation\['x'\]: 1 entries: must be 3, one a row"),
+        ({"x": [[1, 2]]}, r"observation\['x'\]: 1 entries: must be 3, one for each row"),
         ({"x": [[1, 2], [1, 2, 3], None]}, r"observation\['x'\]\[1\]: shape \(3,\): must be 2 numbers"),
         (
             {"camera": np.zeros((3, 4))},

@@ -123,7 +123,7 @@ def test_a_file_cannot_have_the_guard_or_half_a_list_restarted():
     size = program.initial_state.size
     Controller(with_restarts(program, []))
     for parts, rule in (
-        ([[guard.offset, 8]], "must not reset the state at"), ([[ring.offset, 8]], "cut what kernels follow"),
+        ([[guard.offset, 8]], "must not reset the state at"), ([[ring.offset, 8]], "must not cut an array of indices"),
         ([[size, 8]], "within the state"), ([[-8, 16]], "within the state"), ([[0, 1 << 62]], "within the state"),
     ):  # fmt: skip
         with pytest.raises(ProgramError, match=rule):
