@@ -15,7 +15,7 @@ def quadratic(
     """All neurons of a population, one step."""
     p, current, flags, refractory = cells.p, cells.current, fired.flags, fired.refractory
     for i in range(cells.n):
-        j, before = i * cells.step, bounded(v[i])  # j: one parameter for all, or one a neuron
+        j, before = i * cells.step, bounded(v[i])  # j: one parameter for all, or one per neuron
         bend = (before - p.rest[j]) * (before - p.critical[j])
         u = (before + p.slope[j] * bend) + p.gain[j] * current[i]
         flags[i] = 0
