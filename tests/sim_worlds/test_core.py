@@ -53,7 +53,7 @@ class Turning(World):
 def test_two_parts_of_a_world_do_not_observe_under_one_name():
     client = Client()
     robot = Head(client, URDF, ["tilt"])
-    with pytest.raises(DescriptionError, match="must not use the same name for an observation; give each sensor a name"):
+    with pytest.raises(DescriptionError, match="must not use the same name for an observation"):
         World(client, robot, Turn(robot), [robot], dt=0.01, duration=1.0)
     client.close()
 
