@@ -41,10 +41,10 @@ PHASES = 3
 
 
 def swing_up(observation: np.ndarray) -> np.ndarray:
-    """A teacher for Pendulum-v1: energy until it is nearly upright, then angle and speed."""
+    """A teacher for Pendulum-v1: it shapes the energy until the pole is nearly upright, then it is a PD controller."""
     x, y, speed = observation
-    angle = np.arctan2(y, x)
-    torque = -10 * angle - 2 * speed if abs(angle) < 0.5 else speed * (10 - speed * speed / 2 - 10 * x)
+    angle, energy = np.arctan2(y, x), speed * speed / 6 + 5 * (x - 1)
+    torque = -12 * angle - 2.5 * speed if abs(angle) < 0.6 else -2 * energy * (1 if speed >= 0 else -1)
     return np.clip([torque], -2, 2)
 
 
@@ -230,16 +230,17 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks parity", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} control steps instead of {STEPS:,}")
     options = parser.parse_args(arguments)
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"passed": True}
     print("control steps of which commands, spikes, or a bit of the state differ; bar 0")
     for how, route in ROUTES.items():
         with tempfile.TemporaryDirectory() as folder:
             found = compare(route, *trained_by(route, Path(folder)), QUICK if options.quick else STEPS)
         figures[how] = asdict(found)
+        figures["passed"] &= found.same
         of = f"{found.steps:,} steps of {found.episodes:,} episodes of {route.env}, {found.spikes:,} spikes"
         differ = f"{found.commands}, {found.fired}, {found.states}"
         print(f"{how:8} {differ} of {of}: {verdict(found.same)}", flush=True)
-    return figures | {"passed": all(one["commands"] == one["fired"] == one["states"] == 0 for one in figures.values())}
+    return figures
 
 
 if __name__ == "__main__":

@@ -223,10 +223,7 @@ class WorldNode(ProcessNode):
             arrival = int(command.slot[ARRIVAL])
             late = arrival < 0 or (old_ns is not None and now - arrival > old_ns)
             parts.append(np.zeros_like(command.values) if late else command.values)
-        flat, space = np.concatenate(parts), self.env.action_space
-        if space.dtype == np.float64:  # which float32 would round
-            return flat.reshape(space.shape)
-        return as_actions(flat[None], space)[0]
+        return as_actions(np.concatenate(parts)[None], self.env.action_space)[0]
 
     def _publish(self, observation: Any, stamp_ns: int) -> None:
         if not isinstance(observation, dict):

@@ -1,7 +1,7 @@
-"""The course of a training run: when the task is learned, what spikes cost, when the run is over, what is kept.
+"""Decisions during a training run: when the task is learned, how much spikes cost, when to stop, which values to keep.
 
-The price of spikes hides a reward that is rare or noisy. A learner that needs it (`Learner.learns_first`) pays nothing
-until the task is learned. From then on the price rises while the score holds and falls while it does not.
+The price of spikes can hide a reward that is rare or noisy. A learner with `Learner.learns_first` therefore pays none
+until the task is learned. After that the price rises in each phase whose score is good enough, and falls otherwise.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import numpy as np
 
 __all__ = ["Candidate", "Course"]
 
-PATIENCE, PART = 5, 4  # phases without a better validation, and 1 / PART of all phases, after which a score stands
-STEADY = 3  # phases in a row that reach the threshold of an environment that is learned
-LATE = 0.65  # of all phases: from then on spikes cost, whatever was learned
-PRICED = 10  # phases, at least, in which spikes cost
-SLOW = 0.15  # of the rate of learning that is left for them
-FIRST, LEAST = 0.3, 0.1  # share of the price in the first of them, and the least one
-FACTOR = 2.0  # by what it rises or falls from phase to phase
-HOLDS = 0.05  # of the spread of all scores: how far below the best a score still holds
-SMALL = 0.01  # of the spread of all scores: a smaller improvement is none
-CANDIDATES = 4  # that are compared at the end
-FEWER = 0.8  # times the spikes of the best, from which on another is chosen for them
-ERRORS = 0.5  # standard errors by which its score may then be lower
+PATIENCE, PART = 5, 4  # the score has converged after PATIENCE phases, and 1 / PART of all, without improvement
+STEADY = 3  # the task is learned when so many phases in a row reach the environment's threshold
+LATE = 0.65  # fraction of all phases after which spikes cost in any case
+PRICED = 10  # smallest number of phases in which spikes cost
+SLOW = 0.15  # share of the learning rate in these phases
+FIRST, LEAST = 0.3, 0.1  # factor of the price in the first of these phases, and its lower limit
+FACTOR = 2.0  # by which it rises or falls in each phase
+NEAR = 0.05  # a score is good enough if it is below the best by at most this fraction of the spread of all scores
+SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
+CANDIDATES = 4  # largest number of candidates that are compared at the end
+FEWER = 0.8  # another candidate is preferred if it needs at most this many times the spikes of the best
+ERRORS = 0.5  # and if its score is lower by at most so many standard errors
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Values that may be chosen.
+    """Values that may be selected.
 
-    score, spikes : of their validation, spikes of a step
+    score, spikes : mean return, and spikes in a step, in their validation
     values : by the name of the parameter
     """
 
@@ -43,10 +43,10 @@ class Candidate:
 
 
 class Course:
-    """What the validations of the phases say.
+    """The state of a run after each validation, and the decisions that follow from it.
 
-    phases : most of them
-    threshold : score at which the environment is solved, None if it does not say
+    phases : largest number of phases
+    threshold : score at which the environment counts as solved; None if it names none
     learns_first : spikes have no price until the task is learned
 
     Attributes
@@ -63,7 +63,7 @@ class Course:
 
     @property
     def price_share(self) -> float:
-        """What times the price of spikes the next phase pays."""
+        """Factor of the price of spikes in the next phase."""
         if not self.learns_first:
             return 1.0
         learned = self._learned()
@@ -71,57 +71,61 @@ class Course:
             return 0.0
         share, scores = FIRST, self._scores()
         for k in range(learned, len(scores)):
-            share = max(LEAST, share * (FACTOR if self._holds(scores[: k + 1]) else 1 / FACTOR))
+            share = max(LEAST, share * (FACTOR if self._good(scores[: k + 1]) else 1 / FACTOR))
         return share
 
     @property
     def priced(self) -> int:
-        """How many phases, with the next one, a learner that learns first has had since the task was learned."""
+        """Number of phases since the task was learned, including the next one; 0 for a learner without
+        ``learns_first``."""
         learned = self._learned() if self.learns_first else None
         return 0 if learned is None else 1 + len(self.history) - learned
 
     def left(self, number: int) -> float:
-        """Share of the rate of learning that is left when phase ``number`` begins: it falls evenly, to 0 at the end, or
-        to what is left for the priced phases of a learner that learns first."""
+        """Share of the initial learning rate when phase ``number`` begins. It falls linearly to 0 at the end; with
+        ``learns_first`` to SLOW after LATE of the phases."""
         if self.learns_first:
             return max(SLOW, 1 - number / (LATE * self.phases))
         return 1 - number / self.phases
 
     @property
     def is_over(self) -> bool:
-        """The task is learned, spikes have cost for some phases, and the validation improves no more."""
+        """Whether to stop: after the last phase, or when the task is learned, spikes have cost for PRICED phases, and
+        the score has converged."""
         scores = self._scores()
+        if len(scores) >= self.phases:
+            return True
         if self.threshold is not None and max(scores, default=-math.inf) < self.threshold:
             return False
         if self.learns_first:
             learned = self._learned()
             if learned is None or len(scores) < learned + PRICED:
                 return False
-        return self._stands(scores)
+        return self._converged(scores)
 
     def _scores(self) -> list[float]:
         return [row["score"] for row in self.history]
 
-    def _stands(self, scores: Sequence[float]) -> bool:
+    def _converged(self, scores: Sequence[float]) -> bool:
         if len(scores) <= self.patience:
             return False
         before, spread = max(scores[: -self.patience]), max(scores) - min(scores)
         return spread > 0 and max(scores[-self.patience :]) <= before + SMALL * spread
 
-    def _holds(self, scores: Sequence[float]) -> bool:
-        """Whether the last score is as good as it needs to be."""
+    def _good(self, scores: Sequence[float]) -> bool:
+        """Whether the last score reaches the threshold or is close to the best."""
         best, least = max(scores), min(scores)
-        enough = best - HOLDS * (best - least)
+        enough = best - NEAR * (best - least)
         return scores[-1] >= (enough if self.threshold is None else min(enough, self.threshold))
 
     def _learned(self) -> int | None:
-        """How many phases it took to learn the task; None while it is not learned. The threshold may be reached by the
-        controller alone or by what is tried around it."""
+        """Number of phases that it took to learn the task; None while it is not learned. The threshold may be reached
+        in the validation or in the episodes of training."""
         scores = self._scores()
         returns = [max(row["score"], row.get("training_return", -math.inf)) for row in self.history]
         for k in range(1, len(scores) + 1):
             if self.threshold is None:
-                good = self._stands(scores[:k])
+                good = self._converged(scores[:k])
             else:
                 good = k >= STEADY and min(returns[k - STEADY : k]) >= self.threshold
             if good or k >= LATE * self.phases:
@@ -129,8 +133,9 @@ class Course:
         return None
 
     def consider(self, score: float, spikes: float, values: dict[str, np.ndarray]) -> None:
-        """Keep values if they are among the best, unless others have a better score with as few spikes. Where all have
-        the same score, as at the most that can be got, some with few spikes and some with many are kept."""
+        """Add a candidate unless another has a better score with as few spikes. If there are too many, the worst score
+        goes; if all scores are equal, as at the maximum of a task, the one whose number of spikes is nearest to those
+        of its neighbours goes, so that candidates with few and with many spikes remain."""
         kept: list[Candidate] = []
         for one in sorted([Candidate(score, spikes, values), *self.candidates], key=lambda c: (-c.score, c.spikes)):
             if not any(other.score > one.score and other.spikes <= one.spikes for other in kept):
@@ -142,8 +147,8 @@ class Course:
         self.candidates = kept
 
     def choice(self, returns: Sequence[np.ndarray]) -> int:
-        """Which candidate is taken, by the returns of each in the same new episodes: the best, or one that needs
-        clearly fewer spikes and is as good within the error."""
+        """Index of the selected candidate, given the returns of each in the same new episodes: the best one, or one
+        that needs clearly fewer spikes and is as good within the error."""
         best = int(np.argmax([one.mean() for one in returns]))
         for k in sorted(range(len(returns)), key=lambda k: self.candidates[k].spikes):
             behind = returns[best] - returns[k]

@@ -67,8 +67,8 @@ class Learner:
         self.parameters, self.settings = parameters, settings
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
-        self.price_share = 1.0  # what times the price of spikes a phase pays
-        self.priced = 0  # phases since the task was learned, with this one, of a learner that learns first
+        self.price_share = 1.0  # factor of the price of spikes in this phase
+        self.priced = 0  # `Course.priced` of this phase
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -80,8 +80,8 @@ class Learner:
         raise NotImplementedError
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
-        """Train for one phase. ``left``: the share of the budget that is left at its start; `left_after` is that at its
-        end.
+        """Train for one phase. ``left``: the share of the initial learning rate at its start; `left_after` is that at
+        its end.
 
         Returns numbers for a report.
         """

@@ -25,7 +25,7 @@ class Choice:
         assert isinstance(output.decoder, ArgmaxDecoder)
         self.name, self.n = output.name, output.decoder.actions
         self.parameters: list[np.ndarray] = []
-        self.temperature = np.float32(1)  # of the softmax: the lower, the more often the largest score is tried
+        self.temperature = np.float32(1)  # of the softmax; at a low one the largest score is nearly always sampled
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(rows, n) scores -> (rows, 1) float32, a sampled action."""

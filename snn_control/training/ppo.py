@@ -20,8 +20,8 @@ from .policy import Choice, distributions
 
 __all__ = ["PPO", "PPOSettings"]
 
-#: A controller alone always takes the action with the largest score: once the task is learned, the temperature of the
-#: softmax falls by a factor a phase, and what is tried comes close to that.
+#: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
+#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
 COOLING, COLD = 0.8, 0.3
 LONG = 1000  # steps of an episode above which returns look further ahead
 
@@ -38,11 +38,11 @@ class PPOSettings(Settings):
     discount, trace : gamma, and lambda of the advantages
     clip : clipping of the ratio
     divergence : divergence from the old policy at which the passes stop
-    entropy : price of the entropy, which falls to 0 at the end
-    rate, critic_rate : learning rates of Adam, which fall to a 20th at the end
+    entropy : price of the entropy, which falls like the learning rates
+    rate, critic_rate : initial learning rates of Adam (`Course.left`)
     norm : largest norm of the gradients
     deviation : initial deviation of the sampled actions
-    spike_price : price of the mean number of spikes of a neuron in a step, from when the task is learned (`Course`)
+    spike_price : price of the mean number of spikes of a neuron in a step, paid after the task is learned
     critic : sizes of the critic's hidden layers
     frames : number of newest observations that the critic sees
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
@@ -125,7 +125,7 @@ class PPO(Learner):
         for k in range(self.rounds):
             here = left - (left - self.left_after) * k / self.rounds
             for adam, rate in ((self.actor, s.rate), (self.judge, s.critic_rate)):
-                adam.rate = rate * max(here, 0.05)
+                adam.rate = rate * here
             report = self.update(self.collect(envs, rng), rng, s.entropy * here)
         return report
 

@@ -15,6 +15,7 @@ from ..coding import FieldsEncoder, PopulationEncoder, ValueInput
 from ..controller import build_program
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
+from .seen import rounded
 
 __all__ = ["Ranges", "around"]
 
@@ -37,8 +38,7 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
         least, most = least - ROOM * (most - least), most + ROOM * (most - least)
         outside = np.mean((x < low) | (x > high))
         if most > least and (high - low > NEAR * (most - least) or outside > BEYOND):
-            step = 10.0 ** np.floor(np.log10(most - least) - 1.5)
-            new[:, k] = np.floor(least / step) * step, np.ceil(most / step) * step
+            new[:, k] = rounded(least, most)
     return new
 
 

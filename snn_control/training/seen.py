@@ -10,35 +10,35 @@ import numpy as np
 
 from .rollout import play
 
-__all__ = ["Actions", "Seen", "actions_of", "ranges", "seen_in"]
+__all__ = ["Actions", "Seen", "actions_of", "ranges", "rounded", "seen_in"]
 
 SPANS = (10, 50)  # steps for which an action is held
-EPISODES = 5  # at least so many with random actions, and so many for each way of holding one
-MOST_CONSTANT = 16  # actions that are tried from the beginning to the end of an episode
-RANDOM, HELD = 0.005, 0.1  # quantiles of what was seen between which a range lies at least, and above 1 - these
-ROOM = 0.05  # of the distance between the two, beyond each
-WIDE = 1.5  # times as wide as what was seen, up to which the bounds of a space are taken
-COUNTS = 1000  # bounds of whole numbers up to which they are taken, however few of them were seen
-BULK, FAR = 0.9, 1e4  # part of the numbers that says how large they are, and how many times larger others may be
+EPISODES = 5  # minimum of episodes with random actions, and for each way of holding actions
+MOST_CONSTANT = 16  # largest number of actions that are held for whole episodes
+RANDOM, HELD = 0.005, 0.1  # a range covers these quantiles, and 1 minus them, of steps with random and held actions
+ROOM = 0.05  # margin at each end, as a fraction of the width
+WIDE = 1.5  # a space's bounds are used unless they are more than this many times wider than the measured range
+COUNTS = 1000  # bounds of whole numbers that are at most so far apart are used in any case
+BULK, FAR = 0.9, 1e4  # values larger than FAR times the magnitude of the BULK quantile are ignored
 
 
 @dataclass
 class Seen:
-    """Of one array of numbers, flattened to (n,), what was seen with random and with held actions, (steps, n) each."""
+    """Observations of one array of n numbers: (steps, n) with random actions, and (steps, n) with held ones."""
 
     random: np.ndarray
     held: np.ndarray
 
     @property
     def finite(self) -> bool:
-        """Whether all were, as float32."""
+        """Whether all numbers are finite as float32."""
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What nearly all numbers lie between, (n,) each, NaN where there was none; and which are whole numbers.
+        """Low and high ends of nearly all numbers, (n,) each, NaN if there is none; and a mask of the whole numbers.
 
-        Held actions run away: only what most of them see counts. Numbers that are far from most others, such as those
-        that stand for an error, do not count.
+        Held actions often drive the environment to extreme states, so only the middle part of what they show is
+        covered. Numbers that are far larger than most others, such as error codes, are ignored.
         """
         n = self.random.shape[1]
         low, high, whole = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
@@ -175,8 +175,8 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, n
 
 
 def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ends a tenth wider than what was seen, symmetrical where it has both signs, rounded to about two digits; and
-    which are of whole numbers."""
+    """Low and high ends, a tenth wider than `Seen.ends`, symmetrical if these have both signs, and rounded; and a mask
+    of the whole numbers."""
     low, high, whole = seen.ends()
     low, high = np.nan_to_num(low), np.nan_to_num(high)
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), low == high
@@ -184,5 +184,10 @@ def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     room = np.where(still, np.maximum(np.abs(low), 1.0), ROOM * (high - low))
     least = np.where((low >= 0) & ~still, np.maximum(low - room, 0.0), low - room)
     most = np.where((high <= 0) & ~still, np.minimum(high + room, 0.0), high + room)
-    step = 10.0 ** np.floor(np.log10(most - least) - 1.5)
-    return np.floor(least / step) * step, np.ceil(most / step) * step, whole
+    return *rounded(least, most), whole
+
+
+def rounded(low: Any, high: Any) -> tuple[Any, Any]:
+    """Ranges, low < high, rounded outwards to about two digits of their width."""
+    step = 10.0 ** np.floor(np.log10(high - low) - 1.5)
+    return np.floor(low / step) * step, np.ceil(high / step) * step

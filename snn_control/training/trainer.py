@@ -270,9 +270,8 @@ class _Run:
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
         self.short, self.middle, self.long = (self._episodes(n) for n in (SHORT, MIDDLE, LONG))
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
-        self.phases = max(1, settings.budget // learner.steps_of_a_phase)
         threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
-        self.course = Course(self.phases, threshold, learner.learns_first)
+        self.course = Course(max(1, settings.budget // learner.steps_of_a_phase), threshold, learner.learns_first)
         self.watch = Watch(threshold)
         self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
@@ -287,7 +286,7 @@ class _Run:
         history = self.course.history
         resumed, ended, best = len(history) * learner.steps_of_a_phase, False, None
         try:
-            while len(history) < self.phases and not self.course.is_over:
+            while not self.course.is_over:
                 self._phase()
             best = self._best()
             validation, final = self._evaluated(best, self.long)
@@ -313,7 +312,7 @@ class _Run:
         learner.price_share, learner.priced = self.course.price_share, self.course.priced
         left = self.course.left(number)
         learner.left_after = self.course.left(number + 1)
-        learner.student.gradient.use(learner.surrogate.at(1 - number / self.phases))
+        learner.student.gradient.use(learner.surrogate.at(1 - number / self.course.phases))
         rng = np.random.default_rng([self.seed, 2, number])
         self.envs.keeps = number == 0 and learner.fits_ranges
         report = learner.phase(self.envs, _episode(self.seed, number), rng, left)

@@ -1,4 +1,4 @@
-"""The same bits whatever processor the code was generated for, and whichever variants of libm the machine picks."""
+"""Digests of results do not depend on the processor that code is generated for, nor on the variants of libm in use."""
 
 import os
 import subprocess

@@ -60,7 +60,7 @@ def test_switched_at_run_time_it_keeps_the_weights_and_forgets_its_traces(name, 
 
 @pytest.mark.parametrize(("name", "kind"), [case for case in CASES if case[0] != "stdp"])
 def test_a_learning_rate_of_0_is_the_control(name, kind):
-    """The same network with the same rule, which does not learn."""
+    """With a learning rate of 0 a rule changes no weight, and the network acts as without the rule."""
     one, plain = made(name, kind, learning_rate=0.0), made(name, kind, rule=False)
     before = matrix(one, 6, 4)
     assert np.array_equal(drive(one, 100), drive(plain, 100))

@@ -199,6 +199,15 @@ class Mistakes:
         wait(lambda: code.is_file() or self._process.poll() is not None, 60.0, f"the end of {case}")
         return int(code.read_text()), (self._folders[case] / "lines").read_text().splitlines()
 
+    def check(self, case: str, needles: Sequence[str]) -> str:
+        """Assert that a case ended with exit code 2 and one line that has all of ``needles``; returns the line."""
+        code, lines = self[case]
+        assert code == 2
+        assert len(lines) == 1, lines
+        for needle in needles:
+            assert needle in lines[0]
+        return lines[0]
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -11,9 +11,9 @@ INF = np.inf
 
 
 class Wheel(gymnasium.Env):
-    """Turns as it is pushed, and is told by numbers of every kind.
+    """A wheel whose action is an acceleration.
 
-    angle and speed; how far it ever was; a constant; one that is not finite now and then; a flag
+    Observation: angle, speed, largest angle so far, a constant, a number that is NaN or infinite in two of three steps
     """
 
     observation_space = spaces.Box(-INF, INF, (5,), np.float64)
