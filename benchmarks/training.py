@@ -28,7 +28,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from snn_control.training.environments import make
 from snn_control.training.places import ONE_THREAD
+from snn_control.training.rollout import play
+from snn_control.training.teachers import teacher_of
+from snn_control.training.trainer import FINAL, LONG
 
 from .processes import ROOT, verdict
 
@@ -41,7 +45,7 @@ class Task:
 
     score : that at least ``of`` out of ``seeds`` seeds should reach
     seconds : of CPU that a run may take
-    options : of ``train``
+    teacher : as ``train --teacher`` takes it
     """
 
     env: str
@@ -50,19 +54,19 @@ class Task:
     of: int
     seconds: float
     seeds: int = 5
-    options: tuple[str, ...] = ()
+    teacher: str = ""
 
 
-HEURISTIC = ("--teacher", "gymnasium.envs.box2d.lunar_lander:heuristic")
-SWING_UP = ("--teacher", "benchmarks.parity:swing_up")
+HEURISTIC = "gymnasium.envs.box2d.lunar_lander:heuristic"
+SWING_UP = "benchmarks.parity:swing_up"
 TASKS = {
     "cartpole": Task("CartPole-v1", "ppo", 500, 5, 30),
     "pendulum": Task("Pendulum-v1", "sac", SETTLED - 8, 5, 45),
     "acrobot": Task("Acrobot-v1", "ppo", -95, 5, 45),
     "mountain-car": Task("MountainCarContinuous-v0", "sac", 93, 5, 60),
     "lander": Task("LunarLander-v3", "ppo", 220, 4, 150),
-    "lander-imitate": Task("LunarLander-v3", "imitate", 245, 5, 15, options=HEURISTIC),
-    "pendulum-imitate": Task("Pendulum-v1", "imitate", SETTLED - 8, 5, 10, options=SWING_UP),
+    "lander-imitate": Task("LunarLander-v3", "imitate", 245, 5, 15, teacher=HEURISTIC),
+    "pendulum-imitate": Task("Pendulum-v1", "imitate", SETTLED - 8, 5, 10, teacher=SWING_UP),
     "cartpole-evolve": Task("CartPole-v1", "evolve", 500, 5, 20),
     "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3),
 }
@@ -95,13 +99,23 @@ def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         found = json.loads(
             snn_control(
                 "train", "start.yaml", "--env", task.env, "--how", task.how, "--out", "trained.yaml", "--run", "run",
-                "--seed", str(seed), "--json", *task.options, folder=folder,
+                "--seed", str(seed), "--json", *(["--teacher", task.teacher] if task.teacher else []), folder=folder,
             )
         )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     kept = {key: found[key] for key in ("mean", "worst", "steps", "spikes_a_step")}
     return {"seed": seed, "cpu": cpu, **kept}
+
+
+def score_of_teacher(task: Task) -> float:
+    """Mean return of a task's teacher in the episodes of the evaluation."""
+    env = make(task.env, {})
+    teacher, returns = teacher_of(task.teacher, env), []
+    for k in range(LONG):
+        returns.append(play(env, lambda observation, info: teacher(env, observation, info), FINAL + k)[0].sum())
+    env.close()
+    return float(np.mean(returns))
 
 
 def show(name: str, rows: list[dict[str, Any]]) -> bool:
@@ -156,6 +170,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             seeds = range(1 if options.quick else options.seeds or TASKS[name].seeds)
             figures[name] = list(pool.map(one, [(name, seed) for seed in seeds]))
             passed &= show(name, figures[name])
+            if TASKS[name].teacher:
+                print(f"{'':17} {score_of_teacher(TASKS[name]):.1f} has the teacher in the same episodes", flush=True)
     return figures | {"passed": passed}
 
 

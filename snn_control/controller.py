@@ -29,7 +29,7 @@ from .engine.workload import workload
 from .errors import DescriptionError, InputError, ProgramError, SnnControlError, counted
 from .files import Arrays, replace_file
 from .resources import controller_path
-from .spaces import parts_of
+from .spaces import as_actions, parts_of
 
 __all__ = ["Controller", "Stepped", "alone", "build_program"]
 
@@ -232,6 +232,12 @@ class Controller(Stepped):
             if not self._choices:
                 return self._command.astype(np.float32), None
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
+
+    def act(self, observation: Any, space: Any) -> Any:
+        """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
+        and dtype, clipped to its bounds; for a Discrete a whole number."""
+        commands = self.step(self.given(observation))
+        return as_actions(np.concatenate(list(commands.values()))[None], space)[0]
 
     def given(self, observation: Any) -> dict[str, Any]:
         """The argument of `step` for an observation: input name -> value or events."""

@@ -45,7 +45,6 @@ def as_actions(numbers: np.ndarray, space: Any) -> list[Any]:
     its bounds, which rounding can exceed; for a Discrete whole numbers, for others arrays of whole numbers."""
     if not hasattr(space, "low"):
         return list(numbers.astype(np.int64).reshape(-1, *space.shape))
-    numbers = numbers.astype(np.float32)
     whole = np.rint(numbers) if space.dtype.kind in "iu" else numbers
     actions = whole.astype(space.dtype).reshape(-1, *space.shape)
     np.clip(actions, space.low, space.high, out=actions)

@@ -23,7 +23,6 @@ from ..engine.slots import EVENT_COLUMNS
 from ..errors import DescriptionError, counted
 from ..events.slicing import MOST_TICKS
 from ..record.input_log import InputLog, InputLogRecorder
-from ..spaces import as_actions
 
 __all__ = ["MOST_TICKS", "Stimulus", "closed_loop", "default_stimulus", "value_range"]
 
@@ -150,8 +149,7 @@ def closed_loop(
             observation, _ = env.reset(seed=seed + episodes)
             episodes += 1
         before_step()
-        (action,) = as_actions(np.reshape(controller.predict(observation)[0], (1, -1)), env.action_space)
-        observation, _, terminated, truncated, _ = env.step(action)
+        observation, _, terminated, truncated, _ = env.step(controller.act(observation, env.action_space))
         ended = terminated or truncated
     text = f"{title}, seed {seed}, {counted(episodes, 'episode')}"
     return Stimulus(text, controller.program.facts.period, recorder.log())

@@ -20,7 +20,6 @@ from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault, SnnControlError
 from ..resources import controller_path
-from ..spaces import as_actions
 from ..training.rollout import play
 from .common import make_environment, table
 from .processes import end_with_parent
@@ -102,7 +101,7 @@ class Player:
                 begin = time.perf_counter()
                 before_step()
                 observing += time.perf_counter() - begin
-            return as_actions(np.reshape(controller.predict(observation)[0], (1, -1)), space)[0]
+            return controller.act(observation, space)
 
         watcher = Watcher(controller)
         controller.observers.append(watcher)

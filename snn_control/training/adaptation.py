@@ -17,7 +17,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network import Projection
-from ..spaces import as_actions, check_action, check_observation
+from ..spaces import check_action, check_observation
 from .environments import reset, step
 from .learner import Settings
 
@@ -80,8 +80,7 @@ class Adaptation:
         """
         before, rewards, squares, spikes, over = self._weights(), 0.0, 0.0, -self._spikes(), 0
         for _ in range(steps):
-            commands = np.atleast_2d(self.controller.predict(self._now)[0])
-            action = as_actions(commands, self.env.action_space)[0]
+            action = self.controller.act(self._now, self.env.action_space)
             self._actions.append(action)
             self._now, reward, terminated, truncated, info = step(self.env, action)
             rewards += reward

@@ -40,7 +40,7 @@ def episode(
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
     """Play one episode of a controller from its initial state; see `play`."""
     controller.reset()
-    return play(env, lambda observation, info: controller.predict(observation)[0], seed, horizon)
+    return play(env, lambda observation, info: controller.act(observation, env.action_space), seed, horizon)
 
 
 @dataclass(frozen=True)

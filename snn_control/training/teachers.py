@@ -42,7 +42,7 @@ def teacher_of(what: Any, env: Any) -> Teacher:
         return _of_predict(_stable_baselines(text), with_info=False)
     if text.endswith((".yaml", ".yml", ".npz")):
         controller = Controller.load(text)
-        return lambda env, observation, info: controller.predict(observation)[0]
+        return lambda env, observation, info: controller.act(observation, env.action_space)
     if ":" in text:
         module, _, name = text.partition(":")
         try:

@@ -13,7 +13,6 @@ from benchmarks.parity import ROUTES, Route, starting_file, trained_by
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.record.run_folder import read_record
-from snn_control.spaces import as_actions
 from tests.ros.robot import write
 
 SEED = 7
@@ -53,8 +52,7 @@ def in_process(file, env, arguments):
     controller, world, over = Controller.load(file), gymnasium.make(env, disable_env_checker=True, **arguments), False
     (observation, _), rows = world.reset(seed=SEED), []
     while not over:
-        numbers = np.reshape(controller.predict(observation)[0], (1, -1))
-        (action,) = as_actions(numbers, world.action_space)
+        action = controller.act(observation, world.action_space)
         observation, reward, terminated, truncated, _ = world.step(action)
         rows.append((action, reward, [] if isinstance(observation, dict) else observation))
         over = terminated or truncated

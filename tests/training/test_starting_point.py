@@ -16,7 +16,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError
-from snn_control.spaces import as_actions, check_action, check_observation
+from snn_control.spaces import check_action, check_observation
 from snn_control.training.starting_point import starting_point
 from tests.cli.common import call
 from tests.training.test_seen import Wheel
@@ -42,8 +42,7 @@ def plays(env, steps=40):
     check_observation(controller.inputs, env.observation_space)
     observation, _ = env.reset(seed=1)
     for _ in range(steps):
-        (action,) = as_actions(np.reshape(controller.predict(observation)[0], (1, -1)), env.action_space)
-        observation, _, over, cut, _ = env.step(action)
+        observation, _, over, cut, _ = env.step(controller.act(observation, env.action_space))
         if over or cut:
             break
     assert controller.counters()["guard"]["faults"] == 0
