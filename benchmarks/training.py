@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import yaml
 
@@ -37,6 +38,17 @@ from snn_control.training.trainer import FINAL, LONG
 from .processes import ROOT, verdict
 
 SETTLED = -159.3  # mean return of `benchmarks.parity.swing_up` in the episodes of the evaluation
+
+
+def positions_only(**arguments: Any) -> gymnasium.Env:
+    """CartPole whose velocities cannot be observed: a controller must remember."""
+    env = gymnasium.make("CartPole-v1", **arguments).unwrapped
+    seen = env.observation_space
+    space = gymnasium.spaces.Box(seen.low[::2], seen.high[::2], dtype=seen.dtype)
+    return gymnasium.wrappers.TransformObservation(env, lambda observation: observation[::2], space)
+
+
+gymnasium.register("CartPolePositions-v0", positions_only, reward_threshold=475, max_episode_steps=500)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ TASKS = {
     "lander": Task("LunarLander-v3", "ppo", 220, 4, 150),
     "lander-imitate": Task("LunarLander-v3", "imitate", 245, 5, 15, teacher=HEURISTIC),
     "pendulum-imitate": Task("Pendulum-v1", "imitate", SETTLED - 8, 5, 10, teacher=SWING_UP),
+    "cartpole-positions": Task("benchmarks.training:CartPolePositions-v0", "ppo", 450, 4, 90),
     "cartpole-evolve": Task("CartPole-v1", "evolve", 500, 5, 20),
     "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3),
 }

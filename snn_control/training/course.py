@@ -1,53 +1,58 @@
-"""Decisions during a training run: when the task is learned, how much spikes cost, when to stop, which values to keep.
+"""Decisions during a training run: when the task is learned, when to stop, what spikes cost, which values to keep.
 
-The price of spikes can hide a reward that is rare or noisy. A learner with `Learner.learns_first` therefore pays none
-until the task is learned. After that the price rises in each phase whose score is good enough, and falls otherwise.
+A price of spikes can hide a reward that is rare or noisy. Reinforcement learning therefore pays none; it is followed by
+`Sparing`, in which the controller imitates itself with fewer and fewer spikes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Candidate", "Course"]
+__all__ = ["Candidate", "Course", "Learning", "Sparing"]
 
-PATIENCE, PART = 5, 4  # the score has converged after PATIENCE phases, and 1 / PART of all, without improvement
-STEADY = 3  # the task is learned when so many phases in a row reach the environment's threshold
-LATE = 0.65  # fraction of all phases after which spikes cost in any case
-PRICED = 10  # smallest number of phases in which spikes cost
+PATIENCE = 3  # smallest number of phases without improvement after which the score has converged
+STEADY = 3  # the task is learned when so many phases in a row reach the environment's threshold; so spikes are saved
+LATE = 0.65  # fraction of all phases after which a learner that cools does so in any case
+COOLING = 6  # number of phases that it takes
 SLOW = 0.15  # share of the learning rate in these phases
-FIRST, LEAST = 0.3, 0.1  # factor of the price in the first of these phases, and its lower limit
-FACTOR = 2.0  # by which it rises or falls in each phase
-NEAR = 0.05  # a score is good enough if it is below the best by at most this fraction of the spread of all scores
 SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
+SPARING = 20  # largest number of phases in which spikes are saved
+FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
+RISE, FALL = 1.6, 0.5  # its change after a phase whose score is good enough, and after one whose score is not
+TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
+GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes; these phases end within CLOSE of that
 CANDIDATES = 4  # largest number of candidates that are compared at the end
+WORTH = 0.2  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
 FEWER = 0.8  # another candidate is preferred if it needs at most this many times the spikes of the best
-ERRORS = 0.5  # and if its score is lower by at most so many standard errors
+ERRORS = 0.9  # so is what is lower by at most so many standard errors
 
 
 @dataclass(frozen=True)
 class Candidate:
     """Values that may be selected.
 
-    score, spikes : mean return, and spikes in a step, in their validation
+    score, error, spikes : mean return, its standard error, and spikes in a step, in their validation
     values : by the name of the parameter
     """
 
     score: float
+    error: float
     spikes: float
     values: dict[str, np.ndarray]
+
+    def beats(self, other: Candidate) -> bool:
+        return self.score > other.score and self.spikes <= other.spikes
 
 
 class Course:
     """The state of a run after each validation, and the decisions that follow from it.
 
     phases : largest number of phases
-    threshold : score at which the environment counts as solved; None if it names none
-    learns_first : spikes have no price until the task is learned
 
     Attributes
     ----------
@@ -55,68 +60,115 @@ class Course:
     candidates : the best first
     """
 
-    def __init__(self, phases: int, threshold: float | None, learns_first: bool) -> None:
-        self.phases, self.threshold, self.learns_first = phases, threshold, learns_first
-        self.patience = max(PATIENCE, phases // PART)
+    def __init__(self, phases: int) -> None:
+        self.phases = phases
         self.history: list[dict[str, Any]] = []
         self.candidates: list[Candidate] = []
 
     @property
+    def is_over(self) -> bool:
+        return len(self.history) >= self.phases
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate to be kept if the run ended now."""
+        return self.candidates[0] if self.candidates else None
+
+    @property
     def price_share(self) -> float:
         """Factor of the price of spikes in the next phase."""
-        if not self.learns_first:
-            return 1.0
-        learned = self._learned()
-        if learned is None:
-            return 0.0
-        share, scores = FIRST, self._scores()
-        for k in range(learned, len(scores)):
-            share = max(LEAST, share * (FACTOR if self._good(scores[: k + 1]) else 1 / FACTOR))
-        return share
+        return 1.0
 
     @property
-    def priced(self) -> int:
-        """Number of phases since the task was learned, including the next one; 0 for a learner without
-        ``learns_first``."""
-        learned = self._learned() if self.learns_first else None
-        return 0 if learned is None else 1 + len(self.history) - learned
+    def cooled(self) -> int:
+        """Number of phases since a learner that cools had learned the task, including the next one; otherwise 0."""
+        return 0
 
     def left(self, number: int) -> float:
-        """Share of the initial learning rate when phase ``number`` begins. It falls linearly to 0 at the end; with
-        ``learns_first`` to SLOW after LATE of the phases."""
-        if self.learns_first:
-            return max(SLOW, 1 - number / (LATE * self.phases))
+        """Share of the initial learning rate when phase ``number`` begins."""
         return 1 - number / self.phases
-
-    @property
-    def is_over(self) -> bool:
-        """Whether to stop: after the last phase, or when the task is learned, spikes have cost for PRICED phases, and
-        the score has converged."""
-        scores = self._scores()
-        if len(scores) >= self.phases:
-            return True
-        if self.threshold is not None and max(scores, default=-math.inf) < self.threshold:
-            return False
-        if self.learns_first:
-            learned = self._learned()
-            if learned is None or len(scores) < learned + PRICED:
-                return False
-        return self._converged(scores)
 
     def _scores(self) -> list[float]:
         return [row["score"] for row in self.history]
+
+    def consider(self, new: Candidate) -> None:
+        """Add a candidate unless another has a better score with as few spikes. If there are too many, the worst score
+        goes; if all scores are equal, as at the maximum of a task, see `_thinned`."""
+        kept: list[Candidate] = []
+        for one in sorted([new, *self.candidates], key=lambda c: (-c.score, c.spikes)):
+            if not any(other.beats(one) for other in kept):
+                kept.append(one)
+        if len(kept) > CANDIDATES:
+            kept = _thinned(kept) if kept[-1].score == kept[0].score else kept[:-1]
+        self.candidates = kept
+
+    def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
+        """Index of the selected candidate: the best one, or one that needs clearly fewer spikes and is as good.
+
+        returns : those of a candidate, by its index, in new episodes, the same for all
+        price : of spikes; the higher, the lower may the score be
+        """
+        of = [returns(k) for k in range(len(self.candidates))]
+        spikes, best = [one.spikes for one in self.candidates], int(np.argmax([one.mean() for one in of]))
+        for k in np.argsort(spikes, kind="stable"):
+            if spikes[k] <= FEWER * spikes[best] and _as_good(of[k], of[best], price):
+                return int(k)
+        return best
+
+
+def _as_good(returns: np.ndarray, best: np.ndarray, price: float) -> bool:
+    """Whether returns are as high as others in the same episodes, or near enough."""
+    behind = best - returns
+    return bool(behind.mean() <= max(price * WORTH * best.std(), ERRORS * behind.std() / math.sqrt(len(behind))))
+
+
+def _thinned(candidates: list[Candidate]) -> list[Candidate]:
+    """Candidates in the order of their spikes without the one whose number of spikes is nearest to those of its
+    neighbours, so that some with few and some with many spikes remain."""
+    spikes = [max(one.spikes, 1) for one in candidates]
+    ratios = [max(a, b) / min(a, b) for a, b in zip(spikes[:-2], spikes[2:], strict=True)]
+    drop = 1 + int(np.argmin(ratios))
+    return candidates[:drop] + candidates[drop + 1 :]
+
+
+class Learning(Course):
+    """The course of a learner.
+
+    threshold : score at which the environment counts as solved; None if it names none
+    patience : fraction of all phases without improvement after which the score has converged
+    cools : once the task is learned, COOLING phases with a small learning rate follow
+    """
+
+    def __init__(self, phases: int, threshold: float | None, patience: float, cools: bool) -> None:
+        super().__init__(phases)
+        self.threshold, self.cools = threshold, cools
+        self.patience = max(PATIENCE, int(phases * patience))
+
+    @property
+    def cooled(self) -> int:
+        learned = self._learned() if self.cools else None
+        return 0 if learned is None else 1 + len(self.history) - learned
+
+    def left(self, number: int) -> float:
+        """See `Course.left`. It falls linearly to 0 at the end; of a learner that cools, to SLOW after LATE of the
+        phases."""
+        return max(SLOW, 1 - number / (LATE * self.phases)) if self.cools else super().left(number)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether to stop: after the last phase, or when the task is learned and the score has converged."""
+        scores = self._scores()
+        if super().is_over:
+            return True
+        if self.threshold is not None and max(scores, default=-math.inf) < self.threshold:
+            return False
+        return (not self.cools or self.cooled > COOLING) and self._converged(scores)
 
     def _converged(self, scores: Sequence[float]) -> bool:
         if len(scores) <= self.patience:
             return False
         before, spread = max(scores[: -self.patience]), max(scores) - min(scores)
         return spread > 0 and max(scores[-self.patience :]) <= before + SMALL * spread
-
-    def _good(self, scores: Sequence[float]) -> bool:
-        """Whether the last score reaches the threshold or is close to the best."""
-        best, least = max(scores), min(scores)
-        enough = best - NEAR * (best - least)
-        return scores[-1] >= (enough if self.threshold is None else min(enough, self.threshold))
 
     def _learned(self) -> int | None:
         """Number of phases that it took to learn the task; None while it is not learned. The threshold may be reached
@@ -132,27 +184,52 @@ class Course:
                 return k
         return None
 
-    def consider(self, score: float, spikes: float, values: dict[str, np.ndarray]) -> None:
-        """Add a candidate unless another has a better score with as few spikes. If there are too many, the worst score
-        goes; if all scores are equal, as at the maximum of a task, the one whose number of spikes is nearest to those
-        of its neighbours goes, so that candidates with few and with many spikes remain."""
-        kept: list[Candidate] = []
-        for one in sorted([Candidate(score, spikes, values), *self.candidates], key=lambda c: (-c.score, c.spikes)):
-            if not any(other.score > one.score and other.spikes <= one.spikes for other in kept):
-                kept.append(one)
-        while len(kept) > CANDIDATES:
-            between = range(1, len(kept) - 1)
-            same = kept[-1].score == kept[0].score
-            kept.pop(min(between, key=lambda k: kept[k + 1].spikes / max(kept[k - 1].spikes, 1)) if same else -1)
-        self.candidates = kept
 
-    def choice(self, returns: Sequence[np.ndarray]) -> int:
-        """Index of the selected candidate, given the returns of each in the same new episodes: the best one, or one
-        that needs clearly fewer spikes and is as good within the error."""
-        best = int(np.argmax([one.mean() for one in returns]))
-        for k in sorted(range(len(returns)), key=lambda k: self.candidates[k].spikes):
-            behind = returns[best] - returns[k]
-            near = behind.mean() <= ERRORS * behind.std() / math.sqrt(len(behind))
-            if near and self.candidates[k].spikes <= FEWER * self.candidates[best].spikes:
-                return k
-        return best
+class Sparing(Course):
+    """The course of a controller that has learned its task and saves spikes. Their price rises after each phase whose
+    score is good enough, and falls otherwise.
+
+    learned : what it begins with, and at the end chooses if nothing else is as good
+    threshold : score that is good enough; without one, it must be near that of ``learned``
+    """
+
+    def __init__(self, learned: Candidate, threshold: float | None, phases: int = SPARING) -> None:
+        super().__init__(phases)
+        self.candidates = [learned]
+        self.near = learned.score - TOLERANCE * learned.error
+        self.goal = learned.spikes / GOAL
+        self.enough = self.near if threshold is None else min(self.near, threshold)
+
+    @property
+    def best(self) -> Candidate:
+        return min((c for c in self.candidates if c.score >= self.near), key=lambda c: c.spikes)
+
+    @property
+    def price_share(self) -> float:
+        share = FIRST
+        for row in self.history:
+            if row["score"] < self.enough:
+                share = max(LEAST, share * FALL)
+            else:
+                share *= RISE if row["spikes_a_step"] > self.goal else FALL
+        return share
+
+    @property
+    def is_over(self) -> bool:
+        """Whether to stop: after the last phase, or when the goal has been reached for STEADY phases in a row."""
+        good = [row["score"] >= self.near and row["spikes_a_step"] <= CLOSE * self.goal for row in self.history]
+        return super().is_over or (len(good) >= STEADY and all(good[-STEADY:]))
+
+    def consider(self, new: Candidate) -> None:
+        """Add a candidate whose score is good enough, unless there is one with a better score and as few spikes."""
+        if new.score >= self.enough and not any(one.beats(new) for one in self.candidates):
+            learned, *others = self.candidates
+            kept = [new, *(one for one in others if not new.beats(one))]
+            kept = [learned, *sorted(kept, key=lambda one: -one.spikes)]
+            self.candidates = _thinned(kept) if len(kept) > 1 + CANDIDATES else kept
+
+    def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
+        """Index of the one with the fewest spikes that is as good as what was learned. See `Course.choice`."""
+        learned = returns(0)
+        others = range(len(self.candidates) - 1, 0, -1)
+        return next((k for k in others if _as_good(returns(k), learned, price)), 0)

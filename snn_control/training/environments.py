@@ -227,8 +227,8 @@ class Environments:
         actions = self.interface.act(commands)
         reward, terminated, truncated = np.zeros(self.n, np.float32), np.zeros(self.n, bool), np.zeros(self.n, bool)
         now, last = [], []
-        for k, env in enumerate(self.envs):
-            observation, reward[k], terminated[k], truncated[k], info = step(env, actions[k])
+        for k, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
+            observation, reward[k], terminated[k], truncated[k], info = step(env, action)
             last.append(observation)
             self.returns[k] += reward[k]
             if terminated[k] or truncated[k]:

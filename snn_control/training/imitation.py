@@ -15,11 +15,12 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network.checks import Flag
+from .adjoints.tape import Tape
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam
-from .policy import distributions
-from .teachers import Teacher, labels, teacher_of
+from .policy import Choice, Gaussian, distributions
+from .teachers import ControllerTeacher, Teacher, labels, teacher_of
 
 __all__ = ["Imitation", "ImitationSettings"]
 
@@ -74,6 +75,7 @@ class Imitation(Learner):
     """
 
     settings: ImitationSettings
+    patience = 0.4
     kept = ("actor", "data", "rounds", "raw")
     teacher: Any = None
 
@@ -121,8 +123,7 @@ class Imitation(Learner):
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
         self.student.refresh(batch)
         batch.reset()
-        teachers, sizes = self.make_teachers(), [one.size for one in envs.interface.outputs]
-        share = s.mix**self.rounds if self.rounds < 6 else 0.0
+        teach, share = self.teaching(envs), s.mix**self.rounds if self.rounds < 6 else 0.0
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         for t in range(s.steps):
             if t % s.length == 0:
@@ -132,13 +133,12 @@ class Imitation(Learner):
             seen = self.student.step(batch, inputs, start)[1]
             for name, value in seen.items():
                 kept[f"inputs.{name}"].append(value)
-            said = [labels(teacher(*envs.before(k)), sizes) for k, teacher in enumerate(teachers)]
-            commands = []
-            for k, one in enumerate(self.policy):
+            wanted_of, commands = teach(inputs, start), []
+            for one in self.policy:
                 own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as it will be
-                wanted = np.array([of[k] for of in said], np.float32)
+                wanted = wanted_of[one.name]
                 kept[f"label.{one.name}"].append(wanted)
-                commands.append(np.where(drives[:, None], one.command_of(wanted), own))
+                commands.append(self.acting(one, own, wanted, drives))
             found = envs.step(commands)
             inputs, start = found.inputs, found.over
         parts = s.steps // s.length
@@ -150,6 +150,24 @@ class Imitation(Learner):
                 array = array.reshape(parts, s.length, n, *array.shape[2:]).swapaxes(1, 2)
                 array = array.reshape(parts * n, s.length, *array.shape[3:])
             self.data[key] = np.concatenate([self.data[key], array]) if key in self.data else array
+
+    def acting(self, one: Choice | Gaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray) -> np.ndarray:
+        """The commands (n, k) that act: the controllers' own, or the teacher's where it ``drives``."""
+        return np.where(drives[:, None], one.command_of(wanted), own)
+
+    def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
+        """A function of the inputs and the starts of all environments, to be called before each step of a round. It
+        returns output -> (n, ..) float32, what each controller should give."""
+        teachers, sizes = self.make_teachers(), {one.name: one.size for one in envs.interface.outputs}
+
+        def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
+            for k in np.flatnonzero(start):
+                if isinstance(one := teachers[k], ControllerTeacher):
+                    one.reset()
+            said = [labels(teacher(*envs.before(k)), sizes.values()) for k, teacher in enumerate(teachers)]
+            return {name: np.array([of[k] for of in said], np.float32) for k, name in enumerate(sizes)}
+
+        return teach
 
     def update(self, rows: np.ndarray) -> tuple[float, float]:
         s, part = self.settings, {key: value[rows] for key, value in self.data.items()}
@@ -168,3 +186,12 @@ class Imitation(Learner):
         self.actor.step(self.parameters.gradients(self.student.backward(tape, by_head)))
         self.parameters.write()
         return loss, rate
+
+    def price_spikes(self, tape: Tape, price: float) -> float:
+        """Add the phase's share of ``price``, times the mean number of spikes of a neuron in a step, to the loss;
+        returns that mean."""
+        spikes, price = self.student.trained_spikes, price * self.price_share
+        for one in spikes:
+            value = tape.values[one]
+            tape.gradient(one)[:] += np.float32(price / (value.size * len(spikes)))
+        return float(np.mean([tape.values[one].mean() for one in spikes])) if spikes else 0.0

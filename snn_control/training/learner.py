@@ -11,7 +11,7 @@ import numpy as np
 from ..controller_file import Surrogate
 from ..errors import DescriptionError
 from ..network.checks import Checked, Numbers, Rule, Whole
-from .adjoints.tape import Tape
+from .adjoints.tape import Signal
 from .environments import Environments
 from .parameters import Parameters
 from .student import Student
@@ -59,8 +59,9 @@ class Learner:
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
-    #: spikes have no price until the task is learned (`Course`)
-    learns_first = False
+    #: see `snn_control.training.course.Learning`
+    patience, cools = 0.25, False
+    spares = False  # spikes are saved after learning (`snn_control.training.course.Sparing`)
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
@@ -68,7 +69,7 @@ class Learner:
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
         self.price_share = 1.0  # factor of the price of spikes in this phase
-        self.priced = 0  # `Course.priced` of this phase
+        self.cooled = 0  # `Learning.cooled` of this phase
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -88,6 +89,11 @@ class Learner:
         raise NotImplementedError
 
     @property
+    def spiking(self) -> list[Signal]:
+        """The spikes whose number depends on what is trained."""
+        return self.student.trained_spikes
+
+    @property
     def fits_ranges(self) -> bool:
         """Whether ranges of inputs are fitted to what the first phase meets."""
         return getattr(self.settings, "fit_ranges", False)
@@ -97,12 +103,3 @@ class Learner:
         ranges = self.parameters.ranges
         if ranges.fit(envs.met(ranges.values)):
             envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}
-
-    def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add the phase's share of ``price``, times the mean number of spikes of a neuron in a step, to the loss;
-        returns that mean."""
-        spikes, price = self.student.trained_spikes, price * self.price_share
-        for one in spikes:
-            value = tape.values[one]
-            tape.gradient(one)[:] += np.float32(price / (value.size * len(spikes)))
-        return float(np.mean([tape.values[one].mean() for one in spikes])) if spikes else 0.0

@@ -15,6 +15,8 @@ from ..errors import DescriptionError
 
 __all__ = ["Choice", "Gaussian", "distributions"]
 
+COLD = np.float32(0.3)  # temperature of a softmax that nearly always samples the largest score
+TINY = np.float32(1e-12)
 LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
 
 
@@ -38,10 +40,22 @@ class Choice:
         """(rows, 1), a teacher's action as a command."""
         return action
 
-    def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cross entropy (...,) of the head to a teacher's actions, after its derivative with respect to the head."""
-        cost = -self.log_probability(head, action)
-        return (np.exp(self._log) - self._one) / self.temperature, cost
+    def label(self, head: np.ndarray) -> np.ndarray:
+        """What `imitate` takes from a teacher whose head is known: the mean of the softmax, which holds what the other
+        actions are worth, and of the action that it takes."""
+        return (self._softmax(head) + (head == head.max(-1, keepdims=True))) / 2
+
+    def _softmax(self, head: np.ndarray) -> np.ndarray:
+        p = np.exp((head - head.max(-1, keepdims=True)) / self.temperature)
+        return p / p.sum(-1, keepdims=True)
+
+    def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cross entropy (...,) of the head to a teacher's actions (..., 1), or to their probabilities (..., n), after
+        its derivative with respect to the head."""
+        if wanted.shape[-1] == 1:
+            wanted = (wanted.astype(np.int64) == np.arange(self.n)).astype(np.float32)
+        p = self._softmax(head)
+        return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
         """(...,) log probability of the sampled actions."""
@@ -92,6 +106,10 @@ class Gaussian:
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
         return np.clip(action, self.low, self.high)
+
+    def label(self, head: np.ndarray) -> np.ndarray:
+        """As `Choice.label`: its command."""
+        return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `Choice.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,

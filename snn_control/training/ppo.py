@@ -16,13 +16,13 @@ from ..network.checks import Flag
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam, Perceptron, Variance
-from .policy import Choice, distributions
+from .policy import COLD, Choice, distributions
 
 __all__ = ["PPO", "PPOSettings"]
 
 #: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
 #: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
-COOLING, COLD = 0.8, 0.3
+COOLING = np.float32(0.8)
 LONG = 1000  # steps of an episode above which returns look further ahead
 
 
@@ -42,7 +42,7 @@ class PPOSettings(Settings):
     rate, critic_rate : initial learning rates of Adam (`Course.left`)
     norm : largest norm of the gradients
     deviation : initial deviation of the sampled actions
-    spike_price : price of the mean number of spikes of a neuron in a step, paid after the task is learned
+    spike_price : price of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
     critic : sizes of the critic's hidden layers
     frames : number of newest observations that the critic sees
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
@@ -87,7 +87,7 @@ class PPO(Learner):
     """The learner for ``ppo``."""
 
     settings: PPOSettings
-    learns_first = True
+    patience, cools, spares = 0.15, True, True
     kept = ("policy", "actor", "critic", "judge", "spread")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
@@ -121,7 +121,7 @@ class PPO(Learner):
         self.seen = np.zeros((envs.n, 0), np.float32)
         for one in self.policy:
             if isinstance(one, Choice):
-                one.temperature = np.float32(max(COLD, COOLING**self.priced))
+                one.temperature = max(COLD, COOLING**self.cooled)
         for k in range(self.rounds):
             here = left - (left - self.left_after) * k / self.rounds
             for adam, rate in ((self.actor, s.rate), (self.judge, s.critic_rate)):
@@ -205,7 +205,7 @@ class PPO(Learner):
         cut = {key: _in_sequences(value, parts, s.length) for key, value in data.items() if key != "memory"}
         memory = data["memory"].reshape(parts * n, -1)
         features, target = data["features"].reshape(-1, data["features"].shape[-1]), data["target"].reshape(-1)
-        report = {"divergence": 0.0, "rate": 0.0}
+        report = {"divergence": 0.0}
         for _ in range(s.epochs):
             order = rng.permutation(parts * n)
             for first in range(0, parts * n, s.rows):
@@ -232,11 +232,10 @@ class PPO(Learner):
         for one in self.policy:
             by_head[one.name], more = one.gradients(g, entropy / ratio.size)
             own += more
-        rate = self.price_spikes(tape, s.spike_price)
         found = self.parameters.gradients(self.student.backward(tape, by_head))
         self.actor.step([*found, *own])
         self.parameters.write()
-        return {"divergence": float((ratio - 1 - (new - part["log"])).mean()), "rate": rate}
+        return {"divergence": float((ratio - 1 - (new - part["log"])).mean())}
 
     def update_critic(self, features: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
         layers = self.critic.layers(features[rows])

@@ -22,6 +22,7 @@ from .policy import LOG_ROOT, Gaussian, distributions
 __all__ = ["SAC", "SACSettings"]
 
 LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the deviation
+LONG = 1000  # steps of an episode above which more of them are needed
 LARGEST = 4 << 30  # bytes of the replay memory, at most
 
 
@@ -41,7 +42,7 @@ class SACSettings(Settings):
     rate, critic_rate : learning rates of Adam
     norm : largest norm of the gradients
     reward_spread : standard deviation to which discounted rewards are scaled
-    spike_price : price of the mean number of spikes of a neuron in a step
+    spike_price : price of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
     critic : sizes of the critics' hidden layers
     frames : number of newest observations that the critics see
     capacity : size of the memory, in steps
@@ -52,7 +53,7 @@ class SACSettings(Settings):
     environments: int = 4
     length: int = 4
     rows: int = 32
-    every: Positive = 1.0
+    every: Positive = 3.0
     random: int = 3000
     correlation: float = 0.97
     discount: float = 0.99
@@ -68,19 +69,21 @@ class SACSettings(Settings):
     frames: int = 1
     capacity: int = 50_000
     steps: int = 1000
-    budget: int = 200_000
+    budget: int = 100_000
 
     @classmethod
     def suited(cls, limit: int, period: float) -> dict[str, Any]:
         """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count."""
         steps = cls.environments * int(np.clip(limit, 250, 1600))
-        return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "steps": steps}
+        found = {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "steps": steps}
+        return found | {"budget": 600_000} if limit >= LONG else found
 
 
 class SAC(Learner):
     """The learner for ``sac``."""
 
     settings: SACSettings
+    patience, spares = 0.08, True
     kept = (
         "actor",
         "deviation",
@@ -260,14 +263,13 @@ class SAC(Learner):
         cuts = np.cumsum([one.n for one in self.policy])[:-1]
         parts = np.split(by_mean, cuts, axis=-1)
         by_head = {one.name: (g / one.unit).astype(np.float32) for one, g in zip(self.policy, parts, strict=True)}
-        rate = self.price_spikes(tape, s.spike_price)
         self.actor.step(self.parameters.gradients(self.student.backward(tape, by_head)))
         self.parameters.write()
         whole = np.zeros_like(raw)
         whole[seen] = by_log
         self.spread.step(self.deviation.gradients(layers, whole.reshape(-1, self.m).astype(np.float32)))
         self.heat.step([np.array([-(density.mean() - self.m) * temperature], np.float32)])
-        return {"temperature": temperature, "rate": rate, "worth": float(goal.mean())}
+        return {"temperature": temperature, "worth": float(goal.mean())}
 
     def slope_of_worth(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
         """Derivative of the lower of the two critics with respect to the action."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,17 @@ __all__ = ["Teacher", "teacher_of"]
 
 #: (environment, observation, info) -> the teacher's action
 Teacher = Callable[[Any, Any, Any], Any]
+
+
+class ControllerTeacher:
+    """A controller as a teacher, to be reset at the start of each episode."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller, self.reset = controller, controller.reset
+
+    def __call__(self, env: Any, observation: Any, info: Any) -> Any:
+        return self.controller.act(observation, env.action_space)
+
 
 ALGORITHMS = ("PPO", "SAC", "TD3", "DDPG", "A2C", "DQN")
 
@@ -41,8 +52,7 @@ def teacher_of(what: Any, env: Any) -> Teacher:
     if text.endswith(".zip"):
         return _of_predict(_stable_baselines(text), with_info=False)
     if text.endswith((".yaml", ".yml", ".npz")):
-        controller = Controller.load(text)
-        return lambda env, observation, info: controller.act(observation, env.action_space)
+        return ControllerTeacher(Controller.load(text))
     if ":" in text:
         module, _, name = text.partition(":")
         try:
@@ -84,7 +94,7 @@ def _stable_baselines(path: str) -> Any:
     raise DescriptionError("--teacher", path, f"is not a model of {', '.join(ALGORITHMS)}")
 
 
-def labels(action: Any, sizes: list[int]) -> list[np.ndarray]:
+def labels(action: Any, sizes: Iterable[int]) -> list[np.ndarray]:
     """An action of an environment -> for each output the numbers that it should have given."""
     flat = np.asarray(action, np.float32).reshape(-1)
-    return np.split(flat, np.cumsum(sizes)[:-1])
+    return np.split(flat, np.cumsum(list(sizes))[:-1])

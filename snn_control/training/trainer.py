@@ -27,7 +27,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .adaptation import Adaptation, AdaptationSettings
-from .course import Candidate, Course
+from .course import SPARING, Candidate, Course, Learning, Sparing
 from .environments import LIMIT, Environments, Interface, longest, make
 from .evaluation import Evaluation, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
@@ -37,6 +37,7 @@ from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
 from .sac import SAC, SACSettings
+from .sparing import CHANGED, SelfImitation
 from .watch import Watch
 
 __all__ = ["LEARNERS", "Phase", "Trained", "train"]
@@ -62,7 +63,8 @@ class Phase:
     """A phase that has ended, for a callback that shows progress.
 
     score, best : mean return of the validation, and the best so far
-    steps, budget : steps of the environment
+    steps, budget : steps of the environment, of learning or of saving spikes
+    saves : spikes are being saved, after the task was learned
     seconds : time since this call started
     report : numbers of the learner
     warnings : what was found in this phase that prevents learning, one line each (`Watch`)
@@ -77,6 +79,7 @@ class Phase:
     seconds: float
     report: Mapping[str, float]
     warnings: Sequence[str] = ()
+    saves: bool = False
 
 
 @dataclass(frozen=True)
@@ -260,7 +263,8 @@ def _adapted(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Ev
 
 
 class _Run:
-    """A training run: phase after phase, each with a validation and a checkpoint."""
+    """A training run: phase after phase, each with a validation and a checkpoint. After reinforcement learning the
+    controller imitates itself, to save spikes."""
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
@@ -268,88 +272,140 @@ class _Run:
         self.learner, self.settings, self.make, self.folder = learner, settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
+        self.limit = longest(self.envs.envs[0]) or LIMIT
         self.short, self.middle, self.long = (self._episodes(n) for n in (SHORT, MIDDLE, LONG))
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
-        threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
-        self.course = Course(max(1, settings.budget // learner.steps_of_a_phase), threshold, learner.learns_first)
-        self.watch = Watch(threshold)
+        self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
+        phases = max(1, settings.budget // learner.steps_of_a_phase)
+        self.course: Course = Learning(phases, self.threshold, learner.patience, learner.cools)
+        self.before: list[dict[str, Any]] = []  # while spikes are saved: the history of learning
+        self.budget = settings.budget
+        self.watch = Watch(self.threshold)
         self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
 
     def _episodes(self, most: int) -> int:
-        return min(most, max(FEWEST, most * STEPS // (longest(self.envs.envs[0]) or LIMIT)))
+        return min(most, max(FEWEST, most * STEPS // self.limit))
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return self.before + self.course.history
+
+    @property
+    def steps(self) -> int:
+        return self.history[-1]["steps"] if self.history else 0
 
     def to_the_end(self) -> Trained:
-        learner = self.learner
-        learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
+        self.learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
         self._resume()
-        history = self.course.history
-        resumed, ended, best = len(history) * learner.steps_of_a_phase, False, None
+        resumed, ended, chosen = self.steps, False, None
         try:
-            while not self.course.is_over:
-                self._phase()
-            best = self._best()
-            validation, final = self._evaluated(best, self.long)
+            while chosen is None:
+                while not self.course.is_over:
+                    self._phase()
+                chosen, validation = self._best()
+                if self._can_save():
+                    # the lower of both scores: that of the best of many phases is luck in part
+                    self._save_spikes(replace(chosen, score=min(chosen.score, validation)))
+                    chosen = None
+            final = self._evaluated(chosen, self.long)
         except KeyboardInterrupt:
             ended = True
-            validation, final = self._evaluated(best or self._first(), self.short)
-        steps = len(history) * learner.steps_of_a_phase
-        warnings = list(self.watch.said.values())
-        return Trained(learner.parameters.spec, self.how, final, history, steps, ended, validation, warnings, resumed)
+            if chosen is None:
+                chosen = self._best_so_far()
+                validation = chosen.score
+            final = self._evaluated(chosen, self.short)
+        spec, warnings = self.learner.parameters.spec, list(self.watch.said.values())
+        return Trained(spec, self.how, final, self.history, self.steps, ended, validation, warnings, resumed)
 
-    def _evaluated(self, candidate: Candidate, episodes: int) -> tuple[float, Evaluation]:
-        """Set the values of a candidate; returns its validation, and its evaluation in new episodes."""
+    def _evaluated(self, candidate: Candidate, episodes: int) -> Evaluation:
+        """Set the values of a candidate, and evaluate them in new episodes."""
         self._take(candidate.values)
         play = with_environments(self.make, [FINAL + k for k in range(episodes)])
-        return candidate.score, play(build_program(self.learner.parameters.spec), self.envs.interface)
+        return play(build_program(self.learner.parameters.spec), self.envs.interface)
 
     def _take(self, values: dict[str, np.ndarray]) -> None:
         self.learner.parameters.take(values)
         self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
 
     def _phase(self) -> None:
-        learner, number = self.learner, len(self.course.history)
-        learner.price_share, learner.priced = self.course.price_share, self.course.priced
+        learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
+        learner.price_share, learner.cooled = self.course.price_share, self.course.cooled
         left = self.course.left(number)
         learner.left_after = self.course.left(number + 1)
-        learner.student.gradient.use(learner.surrogate.at(1 - number / self.course.phases))
-        rng = np.random.default_rng([self.seed, 2, number])
-        self.envs.keeps = number == 0 and learner.fits_ranges
-        report = learner.phase(self.envs, _episode(self.seed, number), rng, left)
+        share = 0 if self.before else 1 - number / self.course.phases
+        learner.student.gradient.use(learner.surrogate.at(share))
+        rng = np.random.default_rng([self.seed, 2, len(self.history)])
+        self.envs.keeps = first and learner.fits_ranges
+        report = learner.phase(self.envs, _episode(self.seed, len(self.history)), rng, left)
         if self.envs.keeps:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)
-        self.course.consider(found.score, float(found.spikes.mean()), learner.parameters.values())
-        row = {"phase": number + 1, "steps": (number + 1) * learner.steps_of_a_phase, "score": found.score}
-        row |= {"worst": float(found.returns.min()), "spikes_a_step": float(found.spikes.mean()), **report}
+        score, spikes = found.score, float(found.spikes.mean())
+        error = float(found.returns.std() / math.sqrt(len(found.returns)))
+        self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
+        row = {"phase": len(self.history) + 1, "steps": self.steps + learner.steps_of_a_phase, "score": score}
+        row |= {"worst": float(found.returns.min()), "spikes_a_step": spikes, **report}
         self.course.history.append(row)
-        warnings = self.watch.look(learner.parameters.spec, found, self.course.history)
+        warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
         self._save()
-        steps, best = (number + 1) * learner.steps_of_a_phase, self._first().score
-        spikes, seconds = float(found.spikes.mean()), time.monotonic() - self.begun
-        done = number + 1, steps, self.settings.budget
-        self.progress(Phase(*done, found.score, best, spikes, seconds, report, warnings))
+        best, seconds = self._best_so_far().score, time.monotonic() - self.begun
+        done = len(self.history), self.steps, self.budget
+        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, bool(self.before)))
 
     def _program(self) -> Program:
         self.learner.student.refresh(self.learner.student.batch(1))
         return self.learner.parameters.program
 
-    def _first(self) -> Candidate:
-        """The best candidate so far; before the first validation, the untrained values."""
-        return self.course.candidates[0] if self.course.candidates else Candidate(-math.inf, math.inf, self.untrained)
+    def _best_so_far(self) -> Candidate:
+        return self.course.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
-    def _best(self) -> Candidate:
-        """The best of the candidates, compared on more episodes."""
-        candidates, returns = self.course.candidates, []
+    def _best(self) -> tuple[Candidate, float]:
+        """The best of the candidates, compared on more episodes, and its mean return in these."""
+        candidates = self.course.candidates
         if len(candidates) < 2:
-            return self._first()
-        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
-        for one in candidates:
-            self._take(one.values)
-            returns.append(look(self._program(), self.envs.interface).returns)
-        chosen = self.course.choice(returns)
-        return replace(candidates[chosen], score=float(returns[chosen].mean()))
+            best = self._best_so_far()
+            return best, best.score
+        first, n = VALIDATION + self.short, self.middle
+        if self.before:  # other episodes than those that selected what was learned
+            first, n = first + n, self.long
+        look = with_environments(self.make, [first + k for k in range(n)])
+
+        @functools.cache
+        def returns(k: int) -> np.ndarray:
+            self._take(candidates[k].values)
+            return look(self._program(), self.envs.interface).returns
+
+        chosen = self.course.choice(returns, getattr(self.settings, "spike_price", 0.0))
+        return candidates[chosen], float(returns(chosen).mean())
+
+    # saving spikes -------------------------------------------------------------------------------------------
+    def _can_save(self) -> bool:
+        """Whether learning has ended and spikes are to be saved."""
+        wanted = self.learner.spares and self.settings.spike_price > 0 and bool(self.learner.spiking)
+        return not self.before and wanted and self._phases_of(self._sparing()) > 0
+
+    def _sparing(self) -> ImitationSettings:
+        suited = ImitationSettings.suited(self.limit, self.learner.parameters.spec.period)
+        return ImitationSettings(**suited | CHANGED | {"spike_price": self.settings.spike_price})
+
+    def _phases_of(self, sparing: ImitationSettings) -> int:
+        """Phases in which spikes are saved: at most as many steps as learning may take."""
+        return min(SPARING, self.settings.budget // (sparing.environments * sparing.steps))
+
+    def _save_spikes(self, learned: Candidate) -> None:
+        """Begin to save spikes: the learner is now one that imitates ``learned``."""
+        self._take(learned.values)
+        parameters, settings = self.learner.parameters, self._sparing()
+        learner = SelfImitation(parameters, settings)
+        learner.learned, learner.surrogate = build_program(parameters.spec), self.learner.surrogate
+        self.envs.close()
+        self.envs = Environments(self.make, settings.environments, parameters.spec)
+        learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
+        self.learner, self.before, phases = learner, self.course.history, self._phases_of(settings)
+        self.course = Sparing(learned, self.threshold, phases)
+        self.budget = self.steps + phases * learner.steps_of_a_phase
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:
@@ -360,26 +416,31 @@ class _Run:
         for name in learner.kept:
             arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
         for k, one in enumerate(self.course.candidates):
-            arrays[f"candidate/{k}"] = np.array([one.score, one.spikes])
+            arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
-        arrays["history"] = np.array(json.dumps(self.course.history))
+        arrays["history"] = np.array(json.dumps(self.history))
+        arrays["learning"] = np.array(len(self.before))  # phases of the history before spikes were saved
         arrays["said"] = np.array(json.dumps(self.watch.said))
-        self.folder.save(arrays, self.course.history)
+        self.folder.save(arrays, self.history)
 
     def _resume(self) -> None:
         arrays = self.folder.load() if self.folder is not None else None
         if arrays is None:
             return
-        learner = self.learner
-        names = list(learner.parameters.values())
+        names = list(self.learner.parameters.values())
+        candidates = []
+        for k in itertools.takewhile(lambda k: f"candidate/{k}" in arrays, itertools.count()):
+            values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
+            score, error, spikes = arrays[f"candidate/{k}"].tolist()
+            candidates.append(Candidate(score, error, spikes, values))
+        history, learning = json.loads(str(arrays["history"])), int(arrays["learning"])
+        if learning:
+            self.course.history = history[:learning]
+            self._save_spikes(candidates[0])
+        self.course.history, self.course.candidates = history[learning:], candidates
         self._take({name: arrays[f"parameter/{name}"] for name in names})
-        for name in learner.kept:
+        for name in self.learner.kept:
             start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
-            setattr(learner, name, restore(getattr(learner, name), inner))
-        for k in itertools.takewhile(lambda k: f"candidate/{k}" in arrays, itertools.count()):
-            score, spikes = arrays[f"candidate/{k}"].tolist()
-            values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
-            self.course.candidates.append(Candidate(score, spikes, values))
-        self.course.history = json.loads(str(arrays["history"]))
+            setattr(self.learner, name, restore(getattr(self.learner, name), inner))
         self.watch.said = json.loads(str(arrays["said"]))

@@ -27,9 +27,10 @@ from snn_control.training.evaluation import with_environments
 from tests.training.test_train import small
 
 EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each
-#: way to train -> environment, and settings of five phases
+#: way to train -> environment, and settings of five phases; "saving": ppo, and after it spikes are saved
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ppo": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 1, "budget": 5 * 256}),
+    "ppo": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 1, "budget": 5 * 256, "spike_price": 0}),
+    "saving": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 4, "budget": 3 * 1024}),
     "sac": ("Pendulum-v1", {"environments": 2, "steps": 80, "random": 80, "rows": 8, "every": 4.0, "budget": 5 * 80}),
     "imitate": ("Pendulum-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 5 * 128}),
     "evolve": ("CartPole-v1", {"environments": 2, "population": 4, "budget": 5 * 8 * LIMIT}),
@@ -39,7 +40,9 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 def run(how: str, folder: Path) -> dict[str, Any]:
     """Train, from the checkpoint if there is one; what came out. ``again``: the validation of what was kept, anew."""
     trainer.SHORT = trainer.MIDDLE = trainer.LONG = EPISODES
+    trainer.CHANGED = {"environments": 8, "steps": 128, "updates": 10}
     env, settings = RUNS[how]
+    how = "ppo" if how == "saving" else how
     arguments = {"max_episode_steps": LIMIT}
     teacher = swing_up if how == "imitate" else None
     trained = train(

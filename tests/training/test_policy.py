@@ -63,6 +63,15 @@ def test_derivatives_of_the_distance_to_a_teacher(make):
     np.testing.assert_allclose(policy.imitate(head, action)[0], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_imitating_a_teacher_whose_scores_are_known_follows_the_gradient_of_the_cross_entropy():
+    policy, rng = choice(0.3), np.random.default_rng(4)
+    head, wanted = rng.normal(size=(ROWS, 3)), policy.label(rng.normal(size=(ROWS, 3)))
+    np.testing.assert_allclose(wanted.sum(-1), 1)
+    assert (wanted.max(-1) > 0.5).all()
+    expected = differences(lambda head: policy.imitate(head, wanted)[1].sum(), head)
+    np.testing.assert_allclose(policy.imitate(head, wanted)[0], expected, rtol=1e-3, atol=1e-4)
+
+
 def test_the_lower_the_temperature_the_more_often_the_best_action_is_tried():
     head, rng = np.tile([0.0, 1.0, 0.5], (2000, 1)), np.random.default_rng(2)
     often = [np.mean(choice(t).sample(head, rng) == 1) for t in (1, 0.2)]

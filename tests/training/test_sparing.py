@@ -1,0 +1,80 @@
+"""A controller that imitates itself: what it is told, who acts, and that it ends with fewer spikes."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from snn_control.batch import Batch
+from snn_control.controller import build_program
+from snn_control.training import train, trainer
+from snn_control.training.environments import Environments, make
+from snn_control.training.imitation import ImitationSettings
+from snn_control.training.parameters import DEFAULT, Parameters
+from snn_control.training.policy import COLD
+from snn_control.training.sparing import SelfImitation
+from snn_control.training.student import heads_of
+from tests.training.test_train import few_episodes, small
+
+__all__ = ["few_episodes"]
+
+
+@pytest.fixture
+def learner_and_worlds():
+    """A learner of CartPole in four environments, reset."""
+    spec = small("CartPole-v1")
+    envs = Environments(functools.partial(make, "CartPole-v1", {}), 4, spec)
+    learner = SelfImitation(Parameters(spec, DEFAULT, np.random.default_rng(0)), ImitationSettings())
+    learner.learned = build_program(learner.parameters.spec)
+    learner.begin(envs, np.random.default_rng(0))
+    yield learner, envs
+    envs.close()
+
+
+def test_the_teacher_is_the_controller_as_it_was_learned(learner_and_worlds):
+    learner, envs = learner_and_worlds
+    teach, inputs, start = learner.teaching(envs), envs.reset(5), np.ones(4, bool)
+    same = Batch(learner.learned, 4, learner.learned.facts.repeat)
+    for step in range(12):
+        if step == 7:
+            start[2] = True
+        found = teach(inputs, start)["u"]
+        same.reset(start)
+        same.step(inputs)
+        scores = same.bound.array(heads_of(learner.learned)["u"])
+        p = np.exp(scores / COLD)
+        p /= p.sum(1, keepdims=True)
+        p[np.arange(4), scores.argmax(1)] += 1
+        np.testing.assert_allclose(found, p / 2, rtol=1e-5)
+        start = np.zeros(4, bool)
+        inputs = envs.step([np.array([[0.0], [1.0], [0.0], [1.0]], np.float32)]).inputs
+
+
+def test_in_a_group_of_environments_all_take_the_command_of_the_first(learner_and_worlds):
+    learner, _ = learner_and_worlds
+    own = np.arange(6.0)[:, None]
+    acting = learner.acting(learner.policy[0], own, own, np.zeros(6, bool))
+    assert acting[:, 0].tolist() == [0, 0, 0, 0, 4, 4]
+
+
+def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
+    learner, envs = learner_and_worlds
+    learner.price_share = 0.0
+    before = learner.phase(envs, 3, np.random.default_rng(1), 1.0)
+    learner.price_share = 1e4
+    after = learner.phase(envs, 4, np.random.default_rng(2), 1.0)
+    assert after["rate"] < 0.7 * before["rate"]
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
+    monkeypatch.setattr(trainer, "CHANGED", {"environments": 8, "updates": 20})
+    phases = []
+    settings = {"environments": 4, "steps": 64, "rounds": 8, "budget": 2 * 2048}
+    train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
+    assert [phase.saves for phase in phases] == [False] * 2 + [True] * 2
+    assert phases[-1].spikes < 0.9 * phases[1].spikes
+    assert phases[-1].steps == phases[-1].budget == 4 * 2048
+    phases.clear()
+    train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"spike_price": 0.0}, progress=phases.append)
+    assert [phase.saves for phase in phases] == [False] * 2
