@@ -16,7 +16,7 @@ import numpy as np
 __all__ = ["Candidate", "Course", "Learning", "Sparing"]
 
 PATIENCE = 3  # smallest number of phases without improvement after which the score has converged
-STEADY = 3  # the task is learned when so many phases in a row reach the environment's threshold; so spikes are saved
+STEADY = 3  # the task is learned when so many phases in a row reach the environment's threshold
 LATE = 0.65  # fraction of all phases after which a learner that cools does so in any case
 COOLING = 6  # number of phases that it takes
 SLOW = 0.15  # share of the learning rate in these phases
@@ -25,7 +25,8 @@ SPARING = 20  # largest number of phases in which spikes are saved
 FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
 RISE, FALL = 1.6, 0.5  # its change after a phase whose score is good enough, and after one whose score is not
 TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
-GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes; these phases end within CLOSE of that
+GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
+THERE = 6  # these phases end when so many in a row are within CLOSE of that
 CANDIDATES = 4  # largest number of candidates that are compared at the end
 WORTH = 0.2  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
 FEWER = 0.8  # another candidate is preferred if it needs at most this many times the spikes of the best
@@ -216,9 +217,9 @@ class Sparing(Course):
 
     @property
     def is_over(self) -> bool:
-        """Whether to stop: after the last phase, or when the goal has been reached for STEADY phases in a row."""
+        """Whether to stop: after the last phase, or when the goal has been reached for THERE phases in a row."""
         good = [row["score"] >= self.near and row["spikes_a_step"] <= CLOSE * self.goal for row in self.history]
-        return super().is_over or (len(good) >= STEADY and all(good[-STEADY:]))
+        return super().is_over or (len(good) >= THERE and all(good[-THERE:]))
 
     def consider(self, new: Candidate) -> None:
         """Add a candidate whose score is good enough, unless there is one with a better score and as few spikes."""

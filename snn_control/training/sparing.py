@@ -24,7 +24,7 @@ __all__ = ["SelfImitation"]
 #: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them,
 #: and an average over most updates, without which a controller falls once in a hundred episodes.
 CHANGED = {"environments": 16, "updates": 100, "average": 1.5}
-GROUP = 4  # environments that act alike
+GROUP = 2  # environments that act alike
 
 
 class SelfImitation(Imitation):

@@ -13,7 +13,7 @@ from snn_control.training.course import (
     RISE,
     SLOW,
     SPARING,
-    STEADY,
+    THERE,
     Candidate,
     Learning,
     Sparing,
@@ -108,9 +108,9 @@ def test_the_price_falls_beyond_the_goal():
 
 def test_saving_spikes_is_over_at_the_goal_or_after_the_last_phase():
     there = (300, LEARNED.spikes / GOAL)
-    assert not sparing([there] * (STEADY - 1)).is_over
-    assert sparing([there] * STEADY).is_over
-    assert not sparing([there, (210, 5), *[there] * (STEADY - 1)]).is_over
+    assert not sparing([there] * (THERE - 1)).is_over
+    assert sparing([there] * THERE).is_over
+    assert not sparing([there, (210, 5), *[there] * (THERE - 1)]).is_over
     assert sparing([(100, 60)] * SPARING).is_over
 
 

@@ -52,9 +52,9 @@ def test_the_teacher_is_the_controller_as_it_was_learned(learner_and_worlds):
 
 def test_in_a_group_of_environments_all_take_the_command_of_the_first(learner_and_worlds):
     learner, _ = learner_and_worlds
-    own = np.arange(6.0)[:, None]
-    acting = learner.acting(learner.policy[0], own, own, np.zeros(6, bool))
-    assert acting[:, 0].tolist() == [0, 0, 0, 0, 4, 4]
+    own = np.arange(5.0)[:, None]
+    acting = learner.acting(learner.policy[0], own, own, np.zeros(5, bool))
+    assert acting[:, 0].tolist() == [0, 0, 2, 2, 4]
 
 
 def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
