@@ -127,11 +127,15 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
         steps, colour = [row["steps"] for row in history], PALETTE[0] if k == 0 else "#b6bec7"
         mark = "o" if len(steps) < 40 else ""
         label = "mean" if k == 0 else "other seeds" if k == 1 else None
-        returns.plot(steps, [row["score"] for row in history], mark + "-", ms=3.5, color=colour, label=label)
+        returns.plot(steps, [row["score"] for row in history], marker=mark, ms=3.5, color=colour, label=label)
         if k == 0 and validated:
             worst = [row["worst"] for row in history]
-            returns.plot(steps, worst, mark, ms=2.5, color=colour, lw=1.2, ls=(0, (1, 1.5)), label="worst episode")
-        spikes.plot(steps, [row["spikes_a_step"] for row in history], mark + "-", ms=3.5, color=colour)
+            dotted = (0, (1, 1.5))
+            returns.plot(steps, worst, marker=mark, ms=2.5, color=colour, lw=1.2, ls=dotted, label="worst episode")
+            if saving := [row["steps"] for row in history if row.get("saves")]:
+                spikes.axvspan(saving[0], saving[-1], color=MUTED, alpha=0.15, lw=0, label="spikes are saved")
+                spikes.legend(loc="upper right")
+        spikes.plot(steps, [row["spikes_a_step"] for row in history], marker=mark, ms=3.5, color=colour)
     for (who, mean), colour in zip(others.items() if validated else (), (MUTED, *PALETTE[1:])):
         returns.axhline(mean, color=colour, lw=1.0, ls=(0, (5, 3)), label=who)
     returns.set_ylabel("return [1]")

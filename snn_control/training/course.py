@@ -230,7 +230,11 @@ class Sparing(Course):
             self.candidates = _thinned(kept) if len(kept) > 1 + CANDIDATES else kept
 
     def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
-        """Index of the one with the fewest spikes that is as good as what was learned. See `Course.choice`."""
-        learned = returns(0)
-        others = range(len(self.candidates) - 1, 0, -1)
-        return next((k for k in others if _as_good(returns(k), learned, price)), 0)
+        """Index of the one with the fewest spikes that is as good as what was learned, or of a better one with hardly
+        more spikes. See `Course.choice`."""
+        learned, spikes = returns(0), [one.spikes for one in self.candidates]
+        for k in range(len(spikes) - 1, 0, -1):
+            if _as_good(returns(k), learned, price):
+                similar = [one for one in range(k, 0, -1) if spikes[one] <= spikes[k] / FEWER]
+                return max(similar, key=lambda one: returns(one).mean())
+        return 0

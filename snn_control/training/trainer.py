@@ -347,6 +347,8 @@ class _Run:
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
         row = {"phase": len(self.history) + 1, "steps": self.steps + learner.steps_of_a_phase, "score": score}
         row |= {"worst": float(found.returns.min()), "spikes_a_step": spikes, **report}
+        if self.before:
+            row["saves"] = 1
         self.course.history.append(row)
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
         self._save()

@@ -166,6 +166,9 @@ def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
     assert choice(100, 99, 98) == 0
     assert choice(100, 99, 98.5, price=1.0) == 2  # where spikes have a price
     saving = sparing([])
-    saving.candidates = one.candidates
+    saving.candidates = [*one.candidates[:1], Candidate(8.0, 0, 20.0, {}), Candidate(7.0, 0, 10.0, {})]
     assert choice(90, 100, 80, course=saving) == 1
     assert choice(100, 98, 98, course=saving) == 0
+    assert choice(90, 93, 91, course=saving) == 2
+    saving.candidates[2] = Candidate(7.0, 0, 18.0, {})
+    assert choice(90, 93, 91, course=saving) == 1  # better, and has hardly more spikes

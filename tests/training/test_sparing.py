@@ -71,7 +71,8 @@ def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
     monkeypatch.setattr(trainer, "CHANGED", {"environments": 8, "updates": 20})
     phases = []
     settings = {"environments": 4, "steps": 64, "rounds": 8, "budget": 2 * 2048}
-    train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
+    trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
+    assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 2
     assert [phase.saves for phase in phases] == [False] * 2 + [True] * 2
     assert phases[-1].spikes < 0.9 * phases[1].spikes
     assert phases[-1].steps == phases[-1].budget == 4 * 2048
