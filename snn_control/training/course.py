@@ -28,7 +28,7 @@ TOLERANCE = 0.3  # standard errors of what was learned by which a score may be l
 GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
 THERE = 6  # these phases end when so many in a row are within CLOSE of that
 CANDIDATES = 4  # largest number of candidates that are compared at the end
-WORTH = 0.2  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
+WORTH = 0.15  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
 FEWER = 0.8  # another candidate is preferred if it needs at most this many times the spikes of the best
 ERRORS = 0.9  # so is what is lower by at most so many standard errors
 

@@ -164,7 +164,7 @@ def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
     assert choice(100, 99.5, 90) == 0  # hardly fewer; clearly worse
     assert choice(90, 99, 100) == 2
     assert choice(100, 99, 98) == 0
-    assert choice(100, 99, 98.5, price=1.0) == 2  # where spikes have a price
+    assert choice(100, 99, 99, price=1.0) == 2  # where spikes have a price
     saving = sparing([])
     saving.candidates = [*one.candidates[:1], Candidate(8.0, 0, 20.0, {}), Candidate(7.0, 0, 10.0, {})]
     assert choice(90, 100, 80, course=saving) == 1
