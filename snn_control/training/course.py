@@ -138,12 +138,16 @@ class Learning(Course):
     threshold : score at which the environment counts as solved; None if it names none
     patience : fraction of all phases without improvement after which the score has converged
     cools : once the task is learned, COOLING phases with a small learning rate follow
+    least : smallest number of such phases if there is no threshold to tell a converged score from one that has not yet
+        begun to rise
     """
 
-    def __init__(self, phases: int, threshold: float | None, patience: float, cools: bool) -> None:
+    def __init__(
+        self, phases: int, threshold: float | None, patience: float, cools: bool, least: int = PATIENCE
+    ) -> None:
         super().__init__(phases)
         self.threshold, self.cools = threshold, cools
-        self.patience = max(PATIENCE, int(phases * patience))
+        self.patience = max(PATIENCE if threshold is not None else least, int(phases * patience))
 
     @property
     def cooled(self) -> int:

@@ -60,7 +60,7 @@ class Learner:
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
     #: see `snn_control.training.course.Learning`
-    patience, cools = 0.25, False
+    patience, cools, least = 0.25, False, 3
     spares = False  # spikes are saved after learning (`snn_control.training.course.Sparing`)
     surrogate = Surrogate()
 

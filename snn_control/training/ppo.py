@@ -87,7 +87,7 @@ class PPO(Learner):
     """The learner for ``ppo``."""
 
     settings: PPOSettings
-    patience, cools, spares = 0.15, True, True
+    patience, cools, least, spares = 0.15, True, 8, True
     kept = ("policy", "actor", "critic", "judge", "spread")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:

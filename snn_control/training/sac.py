@@ -83,7 +83,7 @@ class SAC(Learner):
     """The learner for ``sac``."""
 
     settings: SACSettings
-    patience, spares = 0.08, True
+    patience, least, spares = 0.08, 8, True
     kept = (
         "actor",
         "deviation",

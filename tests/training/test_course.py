@@ -71,6 +71,15 @@ def test_the_rate_of_learning_falls():
     assert [sparing([]).left(k) for k in (0, SPARING)] == [1, 0]
 
 
+def test_without_a_threshold_a_score_that_has_not_begun_to_rise_has_not_converged():
+    one = Learning(30, None, 0.08, cools=False, least=8)
+    one.history = [
+        {"score": score} for score in (-1290.0, -1295.0, -1280.0, -1460.0, -1300.0, -1290.0, -1310.0, -1300.0)
+    ]
+    assert not one.is_over
+    assert Learning(30, 0.0, 0.08, cools=False, least=8).patience == 3
+
+
 @pytest.mark.parametrize(
     ("scores", "over", "more"),
     [
