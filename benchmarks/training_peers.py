@@ -23,9 +23,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-SEEDS, EPISODES, WIDTH = 1_000_000_000, 10, 64
+SEEDS, EPISODES, WIDTH = 1_000_000_000, 10, 64  # the validation of `train`, and the size of its layers
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,10 @@ def peers(task: Task, seed: int) -> dict[str, Any]:
 
 
 def run(python: str, who: str, name: str, seed: int) -> dict[str, Any]:
+    from snn_control.training.places import ONE_THREAD  # not in the other interpreter, which has no snn_control
+
+    from .processes import ROOT
+
     environment = os.environ | ONE_THREAD
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     line = [python, "-m", "benchmarks.training_peers", "--run", who, name, str(seed)]

@@ -236,8 +236,9 @@ class Controller(Stepped):
     def act(self, observation: Any, space: Any) -> Any:
         """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
         and dtype, clipped to its bounds; for a Discrete a whole number."""
-        commands = self.step(self.given(observation))
-        return as_actions(np.concatenate(list(commands.values()))[None], space)[0]
+        with self._lock:
+            self.step(self.given(observation))
+            return as_actions(self._command[None], space)[0]
 
     def given(self, observation: Any) -> dict[str, Any]:
         """The argument of `step` for an observation: input name -> value or events."""

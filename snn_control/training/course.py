@@ -29,8 +29,8 @@ GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
 THERE = 6  # these phases end when so many in a row are within CLOSE of that
 CANDIDATES = 4  # largest number of candidates that are compared at the end
 WORTH = 0.15  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
-FEWER = 0.8  # another candidate is preferred if it needs at most this many times the spikes of the best
 ERRORS = 0.9  # so is what is lower by at most so many standard errors
+FEWER = 0.8  # such a candidate is preferred if it needs at most this many times the spikes of the best
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ import numpy as np
 from ..controller_file import Surrogate
 from ..errors import DescriptionError
 from ..network.checks import Checked, Numbers, Rule, Whole
-from .adjoints.tape import Signal
+from .course import PATIENCE
 from .environments import Environments
 from .parameters import Parameters
 from .student import Student
 
-__all__ = ["Learner", "Settings"]
+__all__ = ["LONG", "Learner", "Settings"]
+
+LONG = 1000  # steps of an episode from which a learner looks further ahead and may take more steps
 
 
 def check_layers(path: str, value: Any) -> None:
@@ -60,7 +62,7 @@ class Learner:
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
     #: see `snn_control.training.course.Learning`
-    patience, cools, least = 0.25, False, 3
+    patience, cools, least = 0.25, False, PATIENCE
     spares = False  # spikes are saved after learning (`snn_control.training.course.Sparing`)
     surrogate = Surrogate()
 
@@ -87,11 +89,6 @@ class Learner:
         Returns numbers for a report.
         """
         raise NotImplementedError
-
-    @property
-    def spiking(self) -> list[Signal]:
-        """The spikes whose number depends on what is trained."""
-        return self.student.trained_spikes
 
     @property
     def fits_ranges(self) -> bool:

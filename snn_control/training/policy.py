@@ -16,7 +16,7 @@ from ..errors import DescriptionError
 __all__ = ["Choice", "Gaussian", "distributions"]
 
 COLD = np.float32(0.3)  # temperature of a softmax that nearly always samples the largest score
-TINY = np.float32(1e-12)
+TINY = np.float32(1e-12)  # keeps a logarithm finite
 LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
 
 
@@ -43,7 +43,11 @@ class Choice:
     def label(self, head: np.ndarray) -> np.ndarray:
         """What `imitate` takes from a teacher whose head is known: the mean of the softmax, which holds what the other
         actions are worth, and of the action that it takes."""
-        return (self._softmax(head) + (head == head.max(-1, keepdims=True))) / 2
+        return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
+
+    def _alone(self, action: np.ndarray) -> np.ndarray:
+        """(..., 1) indices -> (..., n) bool, true at the index."""
+        return action.astype(np.int64) == np.arange(self.n)
 
     def _softmax(self, head: np.ndarray) -> np.ndarray:
         p = np.exp((head - head.max(-1, keepdims=True)) / self.temperature)
@@ -53,7 +57,7 @@ class Choice:
         """Cross entropy (...,) of the head to a teacher's actions (..., 1), or to their probabilities (..., n), after
         its derivative with respect to the head."""
         if wanted.shape[-1] == 1:
-            wanted = (wanted.astype(np.int64) == np.arange(self.n)).astype(np.float32)
+            wanted = self._alone(wanted).astype(np.float32)
         p = self._softmax(head)
         return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
@@ -61,7 +65,7 @@ class Choice:
         """(...,) log probability of the sampled actions."""
         self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
-        self._one = tried.astype(np.int64) == np.arange(self.n)
+        self._one = self._alone(tried)
         return np.where(self._one, self._log, 0).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..network.checks import Flag
 from .environments import Environments
-from .learner import Learner, Settings
+from .learner import LONG, Learner, Settings
 from .networks import Adam, Perceptron, Variance
 from .policy import COLD, Choice, distributions
 
@@ -23,7 +23,6 @@ __all__ = ["PPO", "PPOSettings"]
 #: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
 #: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
 COOLING = np.float32(0.8)
-LONG = 1000  # steps of an episode above which returns look further ahead
 
 
 @dataclass(frozen=True)

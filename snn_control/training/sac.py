@@ -15,14 +15,13 @@ import numpy as np
 from ..errors import DescriptionError
 from ..network.checks import Flag, Positive
 from .environments import Environments
-from .learner import Learner, Settings
+from .learner import LONG, Learner, Settings
 from .networks import Adam, Perceptron, Variance
 from .policy import LOG_ROOT, Gaussian, distributions
 
 __all__ = ["SAC", "SACSettings"]
 
 LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the deviation
-LONG = 1000  # steps of an episode above which more of them are needed
 LARGEST = 4 << 30  # bytes of the replay memory, at most
 
 

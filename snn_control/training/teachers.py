@@ -14,7 +14,7 @@ from ..controller import Controller
 from ..controller_file import nearest
 from ..errors import DescriptionError
 
-__all__ = ["Teacher", "teacher_of"]
+__all__ = ["ControllerTeacher", "Teacher", "labels", "teacher_of"]
 
 #: (environment, observation, info) -> the teacher's action
 Teacher = Callable[[Any, Any, Any], Any]

@@ -385,7 +385,7 @@ class _Run:
     # saving spikes -------------------------------------------------------------------------------------------
     def _can_save(self) -> bool:
         """Whether learning has ended and spikes are to be saved."""
-        wanted = self.learner.spares and self.settings.spike_price > 0 and bool(self.learner.spiking)
+        wanted = self.learner.spares and self.settings.spike_price > 0 and bool(self.learner.student.trained_spikes)
         return not self.before and wanted and self._phases_of(self._sparing()) > 0
 
     def _sparing(self) -> ImitationSettings:

@@ -68,6 +68,7 @@ def test_imitating_a_teacher_whose_scores_are_known_follows_the_gradient_of_the_
     head, wanted = rng.normal(size=(ROWS, 3)), policy.label(rng.normal(size=(ROWS, 3)))
     np.testing.assert_allclose(wanted.sum(-1), 1)
     assert (wanted.max(-1) > 0.5).all()
+    np.testing.assert_allclose(policy.label(np.zeros(3)), [4 / 6, 1 / 6, 1 / 6])  # of equal ones the first acts
     expected = differences(lambda head: policy.imitate(head, wanted)[1].sum(), head)
     np.testing.assert_allclose(policy.imitate(head, wanted)[0], expected, rtol=1e-3, atol=1e-4)
 

@@ -1,4 +1,4 @@
-"""A controller that imitates itself: what it is told, who acts, and that it ends with fewer spikes."""
+"""Tests of `SelfImitation`, which trains a controller to repeat its own actions with fewer spikes."""
 
 import functools
 
