@@ -7,12 +7,14 @@
 | spikes | of all neurons in a step of the environment |
 
 ``python -m benchmarks training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_price=0`` writes another value
-of the controller file's ``training.settings``. LunarLander and BipedalWalker need ``pip install 'gymnasium[box2d]'``.
+of the controller file's ``training.settings``; ``--curves FILE.png`` draws score and spikes of all seeds. LunarLander
+and BipedalWalker need ``pip install 'gymnasium[box2d]'``.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib.util
 import json
 import os
@@ -84,6 +86,7 @@ TASKS = {
     "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3),
 }
 QUICK = ("cartpole", "cartpole-evolve")
+CURVE = ("steps", "score", "spikes_a_step")
 
 
 def snn_control(*arguments: str, folder: Path) -> str:
@@ -116,9 +119,11 @@ def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
             )
         )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with (folder / "run/progress.csv").open() as file:
+            curve = [[float(row[key]) for key in CURVE] for row in csv.DictReader(file)]
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     kept = {key: found[key] for key in ("mean", "worst", "steps", "spikes_a_step")}
-    return {"seed": seed, "cpu": cpu, **kept}
+    return {"seed": seed, "cpu": cpu, **kept, "curve": curve}
 
 
 def score_of_teacher(task: Task) -> float:
@@ -141,11 +146,30 @@ def show(name: str, rows: list[dict[str, Any]]) -> bool:
     print(
         f"{name:17} {said}; {reached} of {len(rows)} reach {task.score:g} (bar: {task.of}); "
         f"CPU {min(cpu):.0f} to {max(cpu):.0f} s (bar: {task.seconds:g}); "
-        f"{np.median([row['spikes_a_step'] for row in rows]):.0f} spikes; worst episode "
+        f"spikes {' '.join(format(row['spikes_a_step'], '.0f') for row in rows)}; worst episode "
         f"{min(row['worst'] for row in rows):.0f}; {verdict(good)}",
         flush=True,
     )
     return good
+
+
+def draw(figures: dict[str, list[dict[str, Any]]], path: str) -> None:
+    """Draw score and spikes of all runs over the steps of the environment, a column for each task."""
+    from matplotlib.figure import Figure
+
+    picture = Figure((3.2 * len(figures), 4.6), layout="constrained")
+    axes = picture.subplots(2, len(figures), sharex="col", squeeze=False)
+    for (name, rows), (above, below) in zip(figures.items(), axes.T, strict=True):
+        for row in rows:
+            steps, score, spikes = np.array(row["curve"]).T
+            above.plot(steps / 1000, score, linewidth=1)
+            below.semilogy(steps / 1000, spikes, linewidth=1)
+        above.axhline(TASKS[name].score, color="0.6", linestyle=":", linewidth=1)
+        above.set_title(f"{TASKS[name].env.rpartition(':')[2]}, {TASKS[name].how}", fontsize=10)
+        below.set_xlabel("thousand steps")
+    axes[0, 0].set_ylabel("score in validation")
+    axes[1, 0].set_ylabel("spikes in a step")
+    picture.savefig(path, dpi=110)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -155,6 +179,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seeds", type=int, help="how many (default: 5; of walker 3)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the learner")
     parser.add_argument("--processes", type=int, default=1, help="runs at a time (default 1)")
+    parser.add_argument("--curves", metavar="FILE.png", help="draw the learning curves (needs matplotlib)")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     settings = {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in options.set)}
@@ -185,6 +210,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             passed &= show(name, figures[name])
             if TASKS[name].teacher:
                 print(f"{'':17} {score_of_teacher(TASKS[name]):.1f} has the teacher in the same episodes", flush=True)
+    if options.curves:
+        draw({name: figures[name] for name in names}, options.curves)
     return figures | {"passed": passed}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DescriptionError, counted
 
-__all__ = ["as_actions", "check_action", "check_observation", "numbers_of", "parts_of"]
+__all__ = ["as_actions", "as_command", "check_action", "check_observation", "numbers_of", "parts_of"]
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
@@ -42,21 +42,23 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 
 def as_actions(numbers: np.ndarray, space: Any) -> list[Any]:
     """Commands (n, k) of n controllers as n actions of a space. For a Box: arrays of its shape and dtype, clipped to
-    its bounds, which rounding can exceed; for a Discrete whole numbers, for others arrays of whole numbers."""
+    its bounds, which rounding can exceed; for a Discrete whole numbers, for others arrays of whole numbers, counted
+    from the space's first."""
     if not hasattr(space, "low"):
-        return list(numbers.astype(np.int64).reshape(-1, *space.shape))
+        return list(numbers.astype(np.int64).reshape(-1, *space.shape) + getattr(space, "start", 0))
     whole = np.rint(numbers) if space.dtype.kind in "iu" else numbers
     actions = whole.astype(space.dtype).reshape(-1, *space.shape)
     np.clip(actions, space.low, space.high, out=actions)
     return [actions[k, ...] for k in range(len(actions))]  # arrays, even if the shape is ()
 
 
+def as_command(action: Any, space: Any) -> np.ndarray:
+    """The command (k,) float32 that `as_actions` would make this action of the space of."""
+    return (np.asarray(action, np.float32) - getattr(space, "start", 0)).astype(np.float32).reshape(-1)
+
+
 def _choices(space: Any, size: int) -> list[int]:
     """Number of actions for each element of a space of whole numbers; empty for other spaces."""
-    first = np.ravel(getattr(space, "start", 0))
-    if first.any():
-        rule = "has actions that do not start at 0, unlike those of argmax"
-        raise DescriptionError("outputs", _short(space), rule, "wrap it: gymnasium.wrappers.TransformAction")
     if hasattr(space, "nvec"):
         return [int(n) for n in np.ravel(space.nvec)]
     if hasattr(space, "n"):

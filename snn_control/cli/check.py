@@ -7,6 +7,8 @@ import importlib.util
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from ..analysis.diagnosis import diagnose
 from ..analysis.lint import lint
 from ..analysis.probe import probe
@@ -87,9 +89,19 @@ def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
     return "message types are missing" if missing else "ok", missing
 
 
+def check_training(spec: ControllerSpec) -> None:
+    """Raise DescriptionError for names and limits in ``training.trainable`` that ``train`` would refuse."""
+    if spec.training.trainable:
+        from ..training.parameters import Parameters
+
+        with in_file(spec.path):
+            Parameters(spec, spec.training.trainable, np.random.default_rng(0))
+
+
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     """Facts about a controller file, after binding it and running a stimulus."""
     spec = load_spec(path)
+    check_training(spec)
     ros, missing = check_ros(spec)
     controller = Controller.from_spec(spec)
     controller.step({})  # compiles what is missing, runs one tick

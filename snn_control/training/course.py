@@ -6,6 +6,7 @@ A price of spikes can hide a reward that is rare or noisy. Reinforcement learnin
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ SMALL = 0.01  # fraction of the spread of all scores below which an improvement 
 SPARING = 20  # largest number of phases in which spikes are saved
 FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
 RISE, FALL = 1.6, 0.5  # its change after a phase whose score is good enough, and after one whose score is not
+SLACK = 0.4  # in these phases a score may be lower by this fraction of what is above the environment's threshold
 TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
 GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
-THERE = 6  # these phases end when so many in a row are within CLOSE of that
+THERE = 8  # these phases end when so many in a row are within CLOSE of that; the learning rate falls until then
 CANDIDATES = 4  # largest number of candidates that are compared at the end
 WORTH = 0.15  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
+MARGIN = 0.5  # where spikes are saved, also by this fraction of what is above the threshold, or the spread if smaller
 ERRORS = 0.9  # so is what is lower by at most so many standard errors
 FEWER = 0.8  # such a candidate is preferred if it needs at most this many times the spikes of the best
 
@@ -117,10 +120,11 @@ class Course:
         return best
 
 
-def _as_good(returns: np.ndarray, best: np.ndarray, price: float) -> bool:
+def _as_good(returns: np.ndarray, best: np.ndarray, price: float, threshold: float = math.inf) -> bool:
     """Whether returns are as high as others in the same episodes, or near enough."""
-    behind = best - returns
-    return bool(behind.mean() <= max(price * WORTH * best.std(), ERRORS * behind.std() / math.sqrt(len(behind))))
+    behind, spread = best - returns, best.std()
+    worth = price * max(WORTH * spread, min(MARGIN * (best.mean() - threshold), spread))
+    return bool(behind.mean() <= max(worth, ERRORS * behind.std() / math.sqrt(len(behind))))
 
 
 def _thinned(candidates: list[Candidate]) -> list[Candidate]:
@@ -195,15 +199,17 @@ class Sparing(Course):
     score is good enough, and falls otherwise.
 
     learned : what it begins with, and at the end chooses if nothing else is as good
-    threshold : score that is good enough; without one, it must be near that of ``learned``
+    threshold : score at which the environment counts as solved; None if it names none. A score is good enough if it is
+        near that of ``learned``, or lower by a fraction of what that is above the threshold
     """
 
     def __init__(self, learned: Candidate, threshold: float | None, phases: int = SPARING) -> None:
         super().__init__(phases)
+        self.threshold = math.inf if threshold is None else threshold
         self.candidates = [learned]
         self.near = learned.score - TOLERANCE * learned.error
         self.goal = learned.spikes / GOAL
-        self.enough = self.near if threshold is None else min(self.near, threshold)
+        self.enough = self.near - SLACK * max(0.0, self.near - self.threshold)
 
     @property
     def best(self) -> Candidate:
@@ -222,8 +228,17 @@ class Sparing(Course):
     @property
     def is_over(self) -> bool:
         """Whether to stop: after the last phase, or when the goal has been reached for THERE phases in a row."""
+        return super().is_over or self._there >= THERE
+
+    @property
+    def _there(self) -> int:
+        """For how many phases in a row the goal has been reached."""
         good = [row["score"] >= self.near and row["spikes_a_step"] <= CLOSE * self.goal for row in self.history]
-        return super().is_over or (len(good) >= THERE and all(good[-THERE:]))
+        return len(list(itertools.takewhile(bool, reversed(good))))
+
+    def left(self, number: int) -> float:
+        """See `Course.left`. It is smaller, the longer the goal has been reached."""
+        return min(super().left(number), 1 - self._there / THERE)
 
     def consider(self, new: Candidate) -> None:
         """Add a candidate whose score is good enough, unless there is one with a better score and as few spikes."""
@@ -238,7 +253,7 @@ class Sparing(Course):
         more spikes. See `Course.choice`."""
         learned, spikes = returns(0), [one.spikes for one in self.candidates]
         for k in range(len(spikes) - 1, 0, -1):
-            if _as_good(returns(k), learned, price):
+            if _as_good(returns(k), learned, price, self.threshold):
                 similar = [one for one in range(k, 0, -1) if spikes[one] <= spikes[k] / FEWER]
                 return max(similar, key=lambda one: returns(one).mean())
         return 0

@@ -2,23 +2,33 @@
 
 A candidate is scored by whole episodes in the engine. For many numbers only the diagonal of the covariance is adapted
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
+
+What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most; or a
+factor for each array, which adjusts what was trained otherwise. A search that has converged begins again elsewhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..controller_file import ControllerSpec, Limits
+from ..errors import DescriptionError
+from ..network.checks import Flag, Whole
+from .directions import DEVIATION, contrasts, directions
 from .environments import Environments
 from .evaluation import evaluate
 from .learner import Learner, Settings
+from .parameters import Parameters
+from .policy import Choice, Gaussian, distributions
 
 __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
 
 MANY = 400  # numbers above which only the diagonal of the covariance is adapted
+FACTOR = 0.4  # change of a factor by one unit of the search
+FLAT = 5  # generations of equal costs after which a search begins again
 
 
 @dataclass(frozen=True)
@@ -26,14 +36,19 @@ class EvolutionSettings(Settings):
     """Settings of `Evolution`; ``budget`` is the largest number of steps of the environment.
 
     environments : episodes of a candidate, new ones in every generation
-    population : candidates of a generation; 0: 4 + 3 ln(numbers)
-    deviation : of the first candidates, in units of the standard deviation of each array
+    population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
+    factors : search one factor for each array that is trained, in place of its numbers
+    directions : searched for each value that the outputs consist of; 0 searches each number for itself
+    deviation : of the first candidates, in units of the present outputs; where each number is searched for itself, of
+        the standard deviation of its array; of factors, in units of FACTOR
     longest : steps that an episode is counted as, for the budget
     """
 
     environments: int = 4
     population: int = 0
-    deviation: float = 1.0
+    factors: Flag = False
+    directions: Annotated[int, Whole(0)] = 16
+    deviation: float = 0.5
     longest: int = 500
     budget: int = 3_000_000
 
@@ -55,38 +70,51 @@ class Evolution(Learner):
     """The learner for ``evolve``; a phase is one generation."""
 
     settings: EvolutionSettings
-    kept = ("told",)
+    patience = 0.16
+    kept = ("ways", "told")
 
-    @property
-    def numbers(self) -> int:
-        return sum(p.values.size for p in self.parameters.parameters)
-
-    @property
-    def population(self) -> int:
-        return self.settings.population or 4 + int(3 * np.log(self.numbers))
+    def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
+        super().__init__(parameters, settings)
+        self.numbers = sum(p.values.size for p in parameters.parameters)
+        self.policy = _policy(parameters.spec)
+        along = settings.directions * contrasts(self.policy)
+        self.size = along if 0 < along < self.numbers else self.numbers  # of the search
+        if settings.factors:
+            self.size = len(parameters.parameters)
+        self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     @property
     def steps_of_a_phase(self) -> int:
         return self.population * self.settings.environments * self.settings.longest
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        parameters = self.parameters.parameters
+        self._start = np.concatenate([p.values.ravel() for p in parameters]).astype(np.float64)
+        self._draws = np.random.RandomState(int(rng.integers(1 << 31)))  # no draws but those of the search
+        if self.settings.factors:
+            owners = np.repeat(np.arange(self.size), [p.values.size for p in parameters])
+            self.ways = FACTOR * self._start[:, None] * (owners[:, None] == np.arange(self.size))
+        elif self.size < self.numbers:
+            self.ways = directions(self.student, self.parameters, self.policy, envs, rng, self.size)
+        else:
+            self.ways = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in parameters])
+        self._search = self._new_search(np.zeros(self.size))
+        self._told: dict[str, np.ndarray] = {}
+
+    def _new_search(self, mean: np.ndarray) -> Any:
         import cma
 
-        self._start = np.concatenate([p.values.ravel() for p in self.parameters.parameters]).astype(np.float64)
-        self._unit = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in self.parameters.parameters])
-        draws = np.random.RandomState(int(rng.integers(1 << 31)))  # no draws but those of the search
-        options = {"popsize": self.population, "randn": draws.randn, "seed": np.nan, "verbose": -9}
-        options |= {"CMA_diagonal": self.numbers > MANY}
-        self._search = cma.CMAEvolutionStrategy(np.zeros(self.numbers), self.settings.deviation, options)
-        self._told: dict[str, np.ndarray] = {}
+        options = {"popsize": self.population, "randn": self._draws.randn, "seed": np.nan, "verbose": -9}
+        options |= {"CMA_diagonal": self.size > MANY, "tolflatfitness": FLAT, "tolfun": 0, "tolfunhist": 0}
+        return cma.CMAEvolutionStrategy(mean, self.settings.deviation, options)
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         candidates = np.array(self._search.ask())
         seeds = [seed + k for k in range(envs.n)]
         costs = np.array([self._cost(one, envs, seeds) for one in candidates])
+        deviation = float(self._search.sigma)
         self._tell(candidates, costs)
-        self._put(self._search.mean)
-        return {"best_candidate": -float(costs.min()), "deviation": float(self._search.sigma)}
+        return {"best_candidate": -float(costs.min()), "deviation": deviation}
 
     def _cost(self, candidate: np.ndarray, envs: Environments, seeds: list[int]) -> float:
         self._put(candidate)
@@ -94,9 +122,11 @@ class Evolution(Learner):
         return -evaluate(self.parameters.program, envs.interface, envs.envs, seeds).score
 
     def _put(self, candidate: np.ndarray) -> None:
-        values, first = self._start + self._unit * candidate, 0
+        change = self.ways @ candidate if self.ways.ndim == 2 else self.ways * candidate
+        values, first = self._start + change, 0
         for p in self.parameters.parameters:
             p.values[...] = values[first : first + p.values.size].reshape(p.values.shape)
+            p.clip()
             first += p.values.size
         self.parameters.write()
 
@@ -105,6 +135,9 @@ class Evolution(Learner):
         for name, value in (("candidates", candidates), ("costs", costs)):
             before = self._told.get(name, np.zeros((0, *value.shape)))
             self._told[name] = np.concatenate([before, value[None]])
+        self._put(self._search.mean)
+        if self._search.stop():
+            self._search = self._new_search(self.settings.deviation * self._draws.randn(self.size))
 
     @property
     def told(self) -> dict[str, np.ndarray]:
@@ -116,7 +149,14 @@ class Evolution(Learner):
         for candidates, costs in zip(arrays["candidates"], arrays["costs"], strict=True):
             self._search.ask()
             self._tell(candidates, costs)
-        self._put(self._search.mean)
+
+
+def _policy(spec: ControllerSpec) -> list[Choice | Gaussian]:
+    """What tries actions while directions are found; empty if an output has no limits to try them in."""
+    try:
+        return distributions(spec.outputs, DEVIATION)
+    except DescriptionError:
+        return []
 
 
 def _spread(values: np.ndarray) -> float:

@@ -15,12 +15,13 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..network.checks import Flag
+from ..spaces import as_command
 from .adjoints.tape import Tape
 from .environments import Environments
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import Choice, Gaussian, distributions
-from .teachers import ControllerTeacher, Teacher, labels, teacher_of
+from .teachers import ControllerTeacher, Teacher, teacher_of
 
 __all__ = ["Imitation", "ImitationSettings"]
 
@@ -158,14 +159,15 @@ class Imitation(Learner):
     def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
         """A function of the inputs and the starts of all environments, to be called before each step of a round. It
         returns output -> (n, ..) float32, what each controller should give."""
-        teachers, sizes = self.make_teachers(), {one.name: one.size for one in envs.interface.outputs}
+        teachers, outputs, space = self.make_teachers(), envs.interface.outputs, envs.envs[0].action_space
+        ends = np.cumsum([one.size for one in outputs])[:-1]
 
         def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
             for k in np.flatnonzero(start):
                 if isinstance(one := teachers[k], ControllerTeacher):
                     one.reset()
-            said = [labels(teacher(*envs.before(k)), sizes.values()) for k, teacher in enumerate(teachers)]
-            return {name: np.array([of[k] for of in said], np.float32) for k, name in enumerate(sizes)}
+            said = [as_command(teacher(*envs.before(k)), space) for k, teacher in enumerate(teachers)]
+            return {one.name: part for one, part in zip(outputs, np.split(np.array(said), ends, axis=1), strict=True)}
 
         return teach
 

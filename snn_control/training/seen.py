@@ -18,6 +18,7 @@ MOST_CONSTANT = 16  # largest number of actions that are held for whole episodes
 RANDOM, HELD = 0.005, 0.1  # a range covers these quantiles, and 1 minus them, of steps with random and held actions
 ROOM = 0.05  # margin at each end, as a fraction of the width
 WIDE = 1.5  # a space's bounds are used unless they are more than this many times wider than the measured range
+MUCH = 7, 30  # bounds so many times wider widen the measured range, to the geometric mean of both widths
 COUNTS = 1000  # bounds of whole numbers that are at most so far apart are used in any case
 BULK, FAR = 0.9, 1e4  # values larger than FAR times the magnitude of the BULK quantile are ignored
 
@@ -86,12 +87,14 @@ def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) 
             return action.astype(space.dtype).reshape(space.shape)
 
         return Actions(lambda rng: shaped(rng.uniform(low, high)), tuple(map(shaped, ends)))
+    start = getattr(space, "start", 0)
     if space.shape == () and hasattr(space, "n"):
-        n, start = int(space.n), int(getattr(space, "start", 0))
+        n, start = int(space.n), int(start)
         return Actions(lambda rng: start + int(rng.integers(n)), tuple(range(start, start + min(n, MOST_CONSTANT))))
     nvec = np.asarray(getattr(space, "nvec", np.full(space.shape, 2)))
-    constant = tuple(np.minimum(k, nvec - 1).astype(space.dtype) for k in range(min(int(nvec.max()), MOST_CONSTANT)))
-    return Actions(lambda rng: rng.integers(nvec).astype(space.dtype), constant)
+    ends = range(min(int(nvec.max()), MOST_CONSTANT))
+    constant = tuple((start + np.minimum(k, nvec - 1)).astype(space.dtype) for k in ends)
+    return Actions(lambda rng: (start + rng.integers(nvec)).astype(space.dtype), constant)
 
 
 def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Callable[[Any, Any], Any]:
@@ -166,12 +169,26 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, n
     """
     least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         near = WIDE * (most - least)
         measured = ~(high - low <= np.where(whole, np.maximum(near, COUNTS), near)) & (least < most)
+        least, most = _towards(least, most, low, high)
     least, most = np.where(measured, least, low), np.where(measured, most, high)
     same = ~(least < most)  # a space of one number
     return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
+
+
+def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measured ranges. One that covers little of what is possible becomes wider, as a trained controller may get
+    further; a sign that was not seen is not added."""
+    wider = (high - low) / (most - least)
+    share = np.where((wider >= MUCH[0]) & (wider <= MUCH[1]), (np.sqrt(wider) - 1) / (wider - 1), 0)
+    new_low = np.where(share > 0, least - share * (least - low), least)
+    new_high = np.where(share > 0, most + share * (high - most), most)
+    new_low, new_high = rounded(new_low, new_high)
+    new_low = np.where(least >= 0, np.maximum(new_low, 0), new_low)
+    new_high = np.where(most <= 0, np.minimum(new_high, 0), new_high)
+    return np.where(share > 0, new_low, least), np.where(share > 0, new_high, most)
 
 
 def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

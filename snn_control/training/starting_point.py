@@ -216,8 +216,8 @@ def _inputs_text(
         if any(measured.any() for _, _, measured, _ in found.values()):
             head = _comment(
                 f"measured: what was seen in {steps:,} steps of random actions and {steps:,} of held ones, in episodes "
-                f"of the seeds {seed} to {last - 1}, a tenth wider. Numbers beyond a range are clamped: widen it where "
-                "a trained controller gets further",
+                f"of the seeds {seed} to {last - 1}, a tenth wider, or more where the space has bounds. Numbers "
+                "beyond a range are clamped: widen it where a trained controller gets further",
                 2,
             )
     lines = ["", "inputs:", *head]
@@ -362,9 +362,6 @@ def _outputs(space: Any) -> list[_Output]:
         raise DescriptionError(
             "action_space", space, "must be a Box, Discrete, MultiDiscrete or MultiBinary", CHANGE_ACTION
         )
-    if np.any(getattr(space, "start", 0)):
-        rule = "must have actions that begin with 0, as those of arg-max do"
-        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
     if min(choices.values(), default=0) < 2 or sum(choices.values()) > MOST:
         rule = f"must be choices among 2 actions or more, at most {MOST:,} in all"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..controller import Controller
 from ..controller_file import nearest
 from ..errors import DescriptionError
 
-__all__ = ["ControllerTeacher", "Teacher", "labels", "teacher_of"]
+__all__ = ["ControllerTeacher", "Teacher", "teacher_of"]
 
 #: (environment, observation, info) -> the teacher's action
 Teacher = Callable[[Any, Any, Any], Any]
@@ -92,9 +90,3 @@ def _stable_baselines(path: str) -> Any:
         except Exception:  # a model of another algorithm may raise any exception
             continue
     raise DescriptionError("--teacher", path, f"is not a model of {', '.join(ALGORITHMS)}")
-
-
-def labels(action: Any, sizes: Iterable[int]) -> list[np.ndarray]:
-    """An action of an environment -> for each output the numbers that it should have given."""
-    flat = np.asarray(action, np.float32).reshape(-1)
-    return np.split(flat, np.cumsum(list(sizes))[:-1])

@@ -183,7 +183,7 @@ def _learner(
     cls, kind = LEARNERS[how]
     suited = kind.suited(longest(env) or LIMIT, spec.period)
     chosen = _settings(how, kind, {**suited, **spec.training.settings}, given)
-    usual = near_the_output(spec) if cls is Evolution else DEFAULT
+    usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
     made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):

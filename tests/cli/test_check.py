@@ -91,6 +91,18 @@ def test_check_warns_of_a_package_of_messages_that_is_for_another_machine(tmp_pa
     assert (code, "ros.outputs.torque.topic" in err) == (2, True)
 
 
+def test_names_of_what_is_trained_are_checked(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    call(capsys, "new", path)
+    text = path.read_text()
+    path.write_text(text + "training: {trainable: {hidden.tau_mem: {low: 0.005}}}\n")
+    assert call(capsys, "check", path)[0] == 0
+    path.write_text(text + "training: {trainable: {hiden.tau_mem: {low: 0.005}}}\n")
+    code, _, err = call(capsys, "check", path)
+    assert code == 2
+    assert "training.trainable = 'hiden.tau_mem': matches nothing that can be trained; did you mean" in err
+
+
 def test_check_warns_of_what_would_not_be_noticed(tmp_path, capsys):
     code, out, _ = call(capsys, "check", described(tmp_path, ros=ROS))
     assert code == 0

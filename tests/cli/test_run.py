@@ -262,7 +262,6 @@ def test_actions_of_every_common_space_are_given(tmp_path, action, outputs):
          "environment's action: 2; one argmax output for each choice; it takes MultiDiscrete([3 2])"),
         ({"action": S.MultiDiscrete([3, 2])}, choices(3, 3), "y1.decoder.actions = 3: must be the environment's"),
         ({"action": S.MultiBinary(2)}, numbers(2), "outputs.y.decoder = 'a sum of decoders': must be argmax"),
-        ({"action": S.Discrete(2, start=-1)}, choices(2), "do not start at 0"),
         ({"action": S.Dict({"a": S.Discrete(2)})}, choices(2), "must be one array, the environment takes Dict("),
         ({"observation": S.Box(0, 1, (3,))}, None, "inputs.x.size = 1: must be 3 numbers, as the environment's"),
         ({"observation": S.Tuple((S.Box(0, 1, (3,)), S.Discrete(2)))}, None, "gymnasium.wrappers.FlattenObservation"),

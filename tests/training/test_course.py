@@ -104,8 +104,9 @@ def test_learning_is_over_when_the_score_has_converged(scores, over, more):
 def test_the_price_rises_while_the_score_is_good_enough():
     assert learning(SOLVED).price_share == 1
     assert sparing([]).price_share == FIRST
-    assert sparing([(210, 90), (260, 60)]).price_share == pytest.approx(FIRST * RISE**2)
-    assert sparing([(210, 90), (190, 60)]).price_share == pytest.approx(FIRST * RISE * FALL)
+    assert sparing([(270, 90), (265, 60)]).price_share == pytest.approx(FIRST * RISE**2)
+    assert sparing([(270, 90), (250, 60)]).price_share == pytest.approx(FIRST * RISE * FALL)
+    assert sparing([(270, 90), (250, 60)], threshold=310).price_share == pytest.approx(FIRST * FALL**2)
     assert sparing([(250, 90)], threshold=None).price_share == pytest.approx(FIRST * FALL)
     assert sparing([(299, 90)], threshold=None).price_share == pytest.approx(FIRST * RISE)
     assert sparing([(0, 60)] * 9).price_share == LEAST
@@ -121,6 +122,13 @@ def test_saving_spikes_is_over_at_the_goal_or_after_the_last_phase():
     assert sparing([there] * THERE).is_over
     assert not sparing([there, (210, 5), *[there] * (THERE - 1)]).is_over
     assert sparing([(100, 60)] * SPARING).is_over
+
+
+def test_the_learning_rate_falls_while_the_goal_is_reached():
+    there, more = (300, LEARNED.spikes / GOAL), (300, LEARNED.spikes / 2)
+    assert sparing([more] * 2).left(2) == pytest.approx(1 - 2 / SPARING)
+    assert sparing([more] * 2 + [there] * 4).left(6) == pytest.approx(1 - 4 / THERE)
+    assert sparing([there] * 4 + [more]).left(5) == pytest.approx(1 - 5 / SPARING)
 
 
 def test_candidates_have_a_better_score_or_fewer_spikes_than_each_other():
@@ -149,9 +157,9 @@ def test_of_equal_scores_those_with_few_and_many_spikes_are_kept():
 
 def test_what_saves_spikes_is_considered_beside_what_was_learned():
     one = sparing([])
-    for score, spikes in [(150, 60), (210, 90), (205, 95), (290, 80), (230, 20), (250, 10)]:
+    for score, spikes in [(150, 60), (210, 90), (205, 95), (290, 80), (230, 20), (265, 10)]:
         one.consider(Candidate(float(score), 0.0, float(spikes), {}))
-    assert [(c.score, c.spikes) for c in one.candidates] == [(300, 110), (290, 80), (250, 10)]
+    assert [(c.score, c.spikes) for c in one.candidates] == [(300, 110), (290, 80), (265, 10)]
     assert one.best is LEARNED  # others are below it by more than a part of its error
     one.consider(Candidate(298.0, 0.0, 40.0, {}))
     assert one.best.spikes == 40
@@ -181,3 +189,10 @@ def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
     assert choice(90, 93, 91, course=saving) == 2
     saving.candidates[2] = Candidate(7.0, 0, 18.0, {})
     assert choice(90, 93, 91, course=saving) == 1  # better, and has hardly more spikes
+    saving = sparing([], threshold=80)
+    saving.candidates = [*one.candidates[:1], Candidate(8.0, 0, 20.0, {})]
+    assert choice(100, 95, price=0.6, course=saving) == 1  # half of what is above the threshold, and of the spread
+    assert choice(100, 93.5, price=0.6, course=saving) == 0
+    assert choice(90, 87.1, price=0.6, course=saving) == 1
+    assert choice(90, 86.8, price=0.6, course=saving) == 0
+    assert choice(70, 67, price=0.6, course=saving) == 0

@@ -108,7 +108,10 @@ def of(low, high):
     [
         ((-1, 1), (-0.5, 0.7), (-1, 1), False),
         ((-1, 1), (-0.4, 0.2), (-0.44, 0.44), True),
-        ((-10, 10), (-0.5, 0.7), (-0.77, 0.77), True),  # far beyond what was seen
+        ((-20, 20), (-0.5, 0.7), (-4, 4), True),  # 26 times wider than +-0.77
+        ((0, 19), (4, 5.5), (3, 8.7), True),  # 11.5 times wider: the same share of the way to each end
+        ((-9, 9), (0.2, 1.2), (0, 2.8), True),  # a sign that was not seen is not added
+        ((-30, 30), (-0.5, 0.7), (-0.77, 0.77), True),  # far beyond what was seen
         ((-3.4e38, 3.4e38), (-2, 1), (-2.2, 2.2), True),
         ((-(2**63), 2**63), (3, 9), (2.7, 9.3), True),
         ((0, INF), (0, 50), (0, 53), True),
@@ -134,6 +137,7 @@ def test_the_spaces_bounds_are_taken_where_they_are_sensible(space, seen, expect
     [
         (spaces.Discrete(3), None, [0, 1, 2]),
         (spaces.MultiDiscrete([2, 3]), None, [[0, 0], [1, 1], [1, 2]]),
+        (spaces.MultiDiscrete([2, 3], start=[4, -1]), None, [[4, -1], [5, 0], [5, 1]]),
         (spaces.MultiBinary(2), None, [[0, 0], [1, 1]]),
         (spaces.Box(-2, 1, (1,)), (-2, 1), [[0], [-2], [1]]),
         (spaces.Box(1, 3, (), np.float64), (1, 3), [1, 1, 3]),
