@@ -29,7 +29,7 @@ from .engine.workload import workload
 from .errors import DescriptionError, InputError, ProgramError, SnnControlError, counted
 from .files import Arrays, replace_file
 from .resources import controller_path
-from .spaces import as_actions, parts_of
+from .spaces import as_actions, parts_of, released
 
 __all__ = ["Controller", "Stepped", "alone", "build_program"]
 
@@ -241,7 +241,15 @@ class Controller(Stepped):
             return as_actions(self._command[None], space)[0]
 
     def given(self, observation: Any) -> dict[str, Any]:
-        """The argument of `step` for an observation: input name -> value or events."""
+        """The argument of `step` for an observation: input name -> value or events. An input that would stop the
+        commands, and that is not in the observation, does not stop them."""
+        found = self._given(observation)
+        for name, spec in self.inputs.items():
+            if spec.stop and name not in found:
+                found[name] = np.full(spec.size, released(spec.stop))
+        return found
+
+    def _given(self, observation: Any) -> dict[str, Any]:
         if isinstance(observation, Mapping):
             given = {name: observation[name] for name in self.inputs if name in observation}
             for name, spec in self.inputs.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DescriptionError, counted
 
-__all__ = ["as_actions", "as_command", "check_action", "check_observation", "numbers_of", "parts_of"]
+__all__ = ["as_actions", "as_command", "check_action", "check_observation", "numbers_of", "parts_of", "released"]
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
@@ -55,6 +55,11 @@ def as_actions(numbers: np.ndarray, space: Any) -> list[Any]:
 def as_command(action: Any, space: Any) -> np.ndarray:
     """The command (k,) float32 that `as_actions` would make this action of the space of."""
     return (np.asarray(action, np.float32) - getattr(space, "start", 0)).astype(np.float32).reshape(-1)
+
+
+def released(stop: str) -> float:
+    """The number of an input that stops the commands when it is "nonzero", or "zero", at which it does not."""
+    return float(stop == "zero")
 
 
 def _choices(space: Any, size: int) -> list[int]:

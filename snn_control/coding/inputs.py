@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError, close_match
-from ..network.checks import SIZE, Checked, Flag, Numbers, Size, check_name
+from ..network.checks import SIZE, Checked, Flag, Numbers, OneOf, Size, check_name
 from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
 
@@ -36,6 +36,11 @@ class Input(Checked):
     def where(self) -> str:
         return f"inputs.{self.name}."
 
+    @property
+    def needed(self) -> bool:
+        """Whether its being invalid is a fault of its own; an input that stops the commands does so in any case."""
+        return self.required
+
     def __post_init__(self) -> None:
         check_name("name", self.name)
         super().__post_init__()
@@ -58,6 +63,9 @@ class ValueInput(Input):
         last finite, plausible value, and rejects the sample if there is none that is at most ``stale`` old. A sample
         without a measurement is rejected whatever the rule: one without a finite number, without an infinity under
         "high" or "low", and without a number that is held up to a ``stale``
+    stop_when : "nonzero": commands are the safe ones while a number of it is not 0 (an emergency stop); "zero": while
+        one is 0 (an enabling device); and in both cases while the input is invalid, so ``stale`` must be finite
+    latched : a stop lasts until an operator releases it, even if the input no longer stops
     """
 
     size: Size = 1
@@ -66,6 +74,16 @@ class ValueInput(Input):
     plausible: tuple[Any, Any] = (-math.inf, math.inf)
     unit: str = ""
     not_finite: tuple[str, ...] | str = "reject"
+    stop_when: Annotated[str, OneOf("never", "nonzero", "zero")] = "never"
+    latched: Flag = True
+
+    @property
+    def stops(self) -> bool:
+        return self.stop_when != "never"
+
+    @property
+    def needed(self) -> bool:
+        return self.required and not self.stops
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,6 +92,9 @@ class ValueInput(Input):
             if not (low < high).all():
                 raise self.wrong(key, "low must be < high")
         self._check_rules()
+        if self.stops and not math.isfinite(self.stale):
+            rule = "must be finite where the input stops the commands: its silence must stop them too"
+            raise self.wrong("stale", rule, "give a time-out, e.g. stale: 0.5")
 
     def rules(self) -> tuple[str, ...]:
         """One of `NOT_FINITE` for each number."""

@@ -26,6 +26,8 @@ from .tick import HEADER
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker"]
 
+KEPT = ("clock", "controlled", "guard", "previous", "stops")  # what a restart of the network keeps
+
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
 
@@ -103,7 +105,7 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
         raise ProgramError("restarts: must lie within the state")
-    kept = [program.names[name] for name in ("clock", "controlled", "guard", "previous") if name in program.names]
+    kept = [program.names[name] for name in KEPT if name in program.names]
     for start, size in [(p.offset, p.n_bytes) for p in kept]:
         if any(a < start + size and start < b for a, b in ends):
             raise ProgramError(f"restarts: must not reset the state at {start}")

@@ -22,6 +22,7 @@ class InputFacts:
     size : number of values, int; for events (width, height) [pixel], tuple[int, int]
     capacity : most events in a tick
     filters : names of the filters, which are those of their counters
+    stop : when it stops the commands: "nonzero", "zero" or, if it never does, empty
     """
 
     name: str
@@ -30,6 +31,7 @@ class InputFacts:
     required: bool
     capacity: int = 0
     filters: tuple[str, ...] = ()
+    stop: str = ""
 
 
 @dataclass(frozen=True)

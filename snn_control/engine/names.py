@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN
-from .kernels.outputs import GUARD_WORDS, LIMITS, guard
+from .kernels.outputs import GUARD_WORDS, LIMITS, STOP_WORDS, guard
 from .places import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
@@ -64,6 +64,8 @@ def _promises(program: Program) -> Iterator[Promise]:
         size = sum(output.size for output in facts.outputs)
         yield from (("command", IO, "<f8", (size,)), ("safe", PROGRAM, "<f8", (size,)))
         yield "guard", STATE, "<i8", (GUARD_WORDS,)
+    if any(one.stop for one in facts.inputs):
+        yield "stops", STATE, "<i8", (STOP_WORDS,)
     for pop in facts.populations:
         if pop.spiking:
             yield f"{pop.name}.spikes", STATE, "|u1", (pop.stride * pop.slots,)

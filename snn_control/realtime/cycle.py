@@ -314,7 +314,7 @@ def _gather(table):
                     put(row, words.IN_GOT, 1)
                     since = now
                 else:
-                    missing += 1
+                    missing += get(row, words.IN_UNAWAITED) == 0
         if missing == 0:
             put(table, words.STARVED, 0)
             return True
@@ -325,7 +325,7 @@ def _gather(table):
             put(table, words.STARVED, 1)
             for k in range(get(table, words.N_INPUTS)):
                 row = input_row(table, k)
-                add(row, words.IN_TIMEOUTS, get(row, words.IN_GOT) == 0)
+                add(row, words.IN_TIMEOUTS, get(row, words.IN_GOT) == 0 and get(row, words.IN_UNAWAITED) == 0)
         semaphore_wait(get(table, words.SEMAPHORE), now + CHUNK_NS, table + 8 * words.TIMESPEC)
     return False
 

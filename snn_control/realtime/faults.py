@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.bound import Bound
-from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, REASON
+from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, LATCHED, NOW, REASON, STOP_WORDS
 from ..engine.memory import i64
 from .port import CompiledPort, newest
 
@@ -17,8 +17,8 @@ __all__ = ["Fault", "FaultLog"]
 MOST_INPUTS = 62  # bits of the word that marks invalid inputs
 
 # context words; a fault's row
-GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, WORDS = range(9)
-BEGIN, END, CAUSES, INVALID, ROW_WORDS = range(5)
+GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, STOPS, WORDS = range(10)
+BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
 def note_faults(context, stamp_ns, now_ns):
@@ -32,7 +32,7 @@ def note_faults(context, stamp_ns, now_ns):
         return 0
     row = i64(o[RING] + 8 * ROW_WORDS * ((o[TOTAL] - 1) % o[ROWS]), ROW_WORDS)
     if new:
-        row[BEGIN], row[END], row[CAUSES], row[INVALID] = stamp_ns, -1, 0, 0
+        row[BEGIN], row[END], row[CAUSES], row[INVALID], row[STOPPED_BY] = stamp_ns, -1, 0, 0, 0
     if row[END] >= 0:
         return 0
     if guard[FAULTED] == 0:
@@ -43,6 +43,9 @@ def note_faults(context, stamp_ns, now_ns):
     for k in range(min(o[INPUTS], MOST_INPUTS)):
         if required[k] != 0 and valid[2 * k] == 0:
             row[INVALID] |= 1 << k
+    if o[STOPS] != 0:
+        stops = i64(o[STOPS], STOP_WORDS)
+        row[STOPPED_BY] |= stops[NOW] | stops[LATCHED]
     return 0
 
 
@@ -53,12 +56,14 @@ class Fault:
     begin, end : [ns since 1970]; end is -1 while it lasts
     causes : bits as in `engine.kernels.outputs`
     invalid : names of the required inputs that were invalid during the fault
+    stopped : names of the inputs that stopped the commands
     """
 
     begin: int
     end: int
     causes: int
     invalid: tuple[str, ...]
+    stopped: tuple[str, ...]
 
 
 class FaultLog(CompiledPort):
@@ -71,7 +76,7 @@ class FaultLog(CompiledPort):
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
         super().__init__("faults", note_faults, (
             bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
-            most, self._ring.ctypes.data,
+            most, self._ring.ctypes.data, bound.address("stops") if any(one.stop for one in inputs) else 0,
         ))  # fmt: skip
 
     def restart(self) -> None:
@@ -83,7 +88,11 @@ class FaultLog(CompiledPort):
 
     def faults(self) -> list[Fault]:
         """The faults, the newest first. While the loop runs, the newest may be incomplete."""
+        rows = newest(self._ring, int(self._block[TOTAL]))[::-1].tolist()
         return [
-            Fault(begin, end, causes, tuple(n for k, n in enumerate(self._names[:MOST_INPUTS]) if invalid >> k & 1))
-            for begin, end, causes, invalid in newest(self._ring, int(self._block[TOTAL]))[::-1].tolist()
+            Fault(begin, end, causes, self._named(invalid), self._named(stopped))
+            for begin, end, causes, invalid, stopped in rows
         ]
+
+    def _named(self, bits: int) -> tuple[str, ...]:
+        return tuple(name for k, name in enumerate(self._names[:MOST_INPUTS]) if bits >> k & 1)

@@ -12,7 +12,8 @@ realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase
     input's age is the time since its newest message arrived. A period that cannot be kept is skipped and
     counted; there are no bursts to catch up.
 lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. One message is taken from
-    each input for each tick, which runs when every input has returned one, well-formed or not. No clock is
+    each input for each tick, which runs when every input has returned one, well-formed or not (an input that stops
+    the commands is not waited for). No clock is
     read for the ages: an input with a fresh sample has age 0, any other grows by a period, -1 if it never
     had one. All messages of a tick should have the same stamp. If not, the newest stamp T is that of
     the tick, the tick is counted (``stamp_mismatch``), and a fresh input with an older stamp s has age
@@ -90,6 +91,7 @@ def _rows_of_inputs(inputs: Sequence[InputPort]) -> np.ndarray:
     table = _rows("inputs", words.IN_WORDS, ("function", "context", "slot"), ports)
     for row, port in zip(table, inputs, strict=False):
         row[words.IN_OWN_AGE], row[words.IN_LIMIT] = getattr(port, "writes_age", False), getattr(port, "limit_ns", 0)
+        row[words.IN_UNAWAITED] = getattr(port, "unawaited", False)
     return table
 
 

@@ -30,8 +30,9 @@ COUNTERS = {
 
 # words of a row of the inputs, of outputs and observers, of the safe values
 (
-    IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_LIMIT, IN_GOT, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS, IN_WORDS,
-) = range(10)  # fmt: skip
+    IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_LIMIT, IN_UNAWAITED, IN_GOT, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS,
+    IN_WORDS,
+) = range(11)  # fmt: skip
 OUT_FUNCTION, OUT_CONTEXT, OUT_WORDS = range(3)
 SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
 

@@ -46,7 +46,7 @@ class Console:
         if new > 0:
             self._told += new
             errors = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR) if lasts else ""
-            causes = "; ".join(describe_causes(fault.causes, fault.invalid) for fault in newest)
+            causes = "; ".join(describe_causes(fault.causes, fault.invalid, fault.stopped) for fault in newest)
             log.warning(f"{new} fault(s): {errors or causes}")
         ended = [fault for fault in newest if fault.end >= 0 and fault.begin != self._over]
         for fault in ended:

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.duration import Infinite
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
+from ..engine.bound import Bound
 from ..engine.kernels import encoders, outputs
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ..engine.slots import AGE
@@ -193,10 +194,11 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
 
-def describe_causes(reason: int, invalid: Iterable[str]) -> str:
-    """The bits of a reason in words."""
+def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
+    """The bits of a reason in words; the inputs that were invalid, and those that stopped the commands."""
     words = {
         outputs.INPUT_INVALID: f"invalid input: {', '.join(invalid)}",
+        outputs.STOP_INPUT: f"stopped by {', '.join(stopped)}",
         outputs.OUTPUT_NOT_FINITE: "an output is not finite",
         outputs.STOPPED: "the loop ends",
         outputs.LATE: "a tick or its publication took too long",
@@ -210,7 +212,19 @@ def guard_reason(node: Any) -> str:
     facts = node.controller.program.facts.inputs
     bad = [i.name for i, good in zip(facts, valid, strict=False) if i.required and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
-    return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad) or waits
+    stopped = _stopped(node.controller.bound) if any(i.stop for i in facts) else []
+    return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad, stopped) or waits
+
+
+def _stopped(bound: Bound) -> list[str]:
+    """The inputs that stop the commands, and how long they will."""
+    words, found = bound.array("stops"), []
+    for k, one in enumerate(bound.program.facts.inputs[: outputs.MOST_STOPS]):
+        if words[outputs.NOW] >> k & 1:
+            found.append(one.name)
+        elif words[outputs.LATCHED] >> k & 1:
+            found.append(f"{one.name} (until an operator's release)")
+    return found
 
 
 def _history(faults: Sequence[Fault]) -> dict[str, str]:
@@ -219,7 +233,7 @@ def _history(faults: Sequence[Fault]) -> dict[str, str]:
     for k, fault in enumerate(faults[:MOST_FAULTS]):
         begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
         lasted = f"{(fault.end - fault.begin) * 1e-9:.3g} s" if fault.end >= 0 else "lasts"
-        told[f"fault.{k}"] = f"{begin}, {lasted}: {describe_causes(fault.causes, fault.invalid)}"
+        told[f"fault.{k}"] = f"{begin}, {lasted}: {describe_causes(fault.causes, fault.invalid, fault.stopped)}"
     return told
 
 

@@ -230,6 +230,7 @@ class Input(Port):
 
     _size: Sequence[int] | None = None  # for an events input
     limit_ns = 0  # of the age of data that commands depend on; 0: none
+    unawaited = False  # lockstep does not wait for it
     problems: Mapping[str, str] = {
         "malformed": "malformed messages",
         "oversized": "oversized messages",

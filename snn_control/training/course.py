@@ -28,6 +28,7 @@ RISE, FALL = 1.6, 0.5  # its change after a phase whose score is good enough, an
 SLACK = 0.4  # in these phases a score may be lower by this fraction of what is above the environment's threshold
 TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
 GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
+FEW = 1.6  # near the goal is what has at most so many times its spikes
 THERE = 8  # these phases end when so many in a row are within CLOSE of that; the learning rate falls until then
 CANDIDATES = 4  # largest number of candidates that are compared at the end
 WORTH = 0.15  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
@@ -227,8 +228,12 @@ class Sparing(Course):
 
     @property
     def is_over(self) -> bool:
-        """Whether to stop: after the last phase, or when the goal has been reached for THERE phases in a row."""
-        return super().is_over or self._there >= THERE
+        """Whether to stop: after the last phase; when the goal has been reached for THERE phases in a row; or when a
+        good score with FEW times as many spikes has not come with fewer for THERE phases."""
+        spikes = [row["spikes_a_step"] if row["score"] >= self.near else math.inf for row in self.history]
+        before, lately = min(spikes[:-THERE], default=math.inf), min(spikes[-THERE:], default=math.inf)
+        settled = before <= FEW * self.goal and before <= CLOSE * lately
+        return super().is_over or self._there >= THERE or settled
 
     @property
     def _there(self) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, EventsInput, Input
+from ..coding import ArgmaxDecoder, EventsInput, Input, ValueInput
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError, RuntimeFault
-from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of
+from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
 
 __all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "make", "reset", "step"]
 
@@ -83,7 +83,7 @@ class Interface:
         self.outputs = spec.outputs
         self.choices = [o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0 for o in spec.outputs]
         kinds = {name: "events" if isinstance(one, EventsInput) else "value" for name, one in self.inputs.items()}
-        facts = {n: _Fact(one.size, one.required, kinds[n]) for n, one in self.inputs.items()}  # type: ignore[attr-defined]
+        facts = {n: _Fact(one.size, one.needed, kinds[n]) for n, one in self.inputs.items()}  # type: ignore[attr-defined]
         check_observation(facts, observation_space)
         check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
         self._parts = getattr(observation_space, "spaces", None)
@@ -99,9 +99,15 @@ class Interface:
         those of the space."""
         try:
             with np.errstate(over="ignore"):
-                return self._observe(observations)
+                return self._observe(observations) | self._released(len(observations))
         except (KeyError, TypeError, ValueError) as error:
             raise RuntimeFault(f"an observation does not belong to the environment's own space: {error}") from error
+
+    def _released(self, n: int) -> dict[str, Any]:
+        """Inputs that would stop the commands and that the environment does not observe, as `Controller.given`."""
+        values = [one for one in self.inputs.values() if isinstance(one, ValueInput)]
+        absent = [one for one in values if one.stops and one.name not in self.given]
+        return {one.name: np.full((n, one.size), released(one.stop_when), np.float32) for one in absent}
 
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):

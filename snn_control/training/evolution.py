@@ -44,7 +44,7 @@ class EvolutionSettings(Settings):
     longest : steps that an episode is counted as, for the budget
     """
 
-    environments: int = 4
+    environments: int = 6
     population: int = 0
     factors: Flag = False
     directions: Annotated[int, Whole(0)] = 16

@@ -92,8 +92,8 @@ def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) 
         n, start = int(space.n), int(start)
         return Actions(lambda rng: start + int(rng.integers(n)), tuple(range(start, start + min(n, MOST_CONSTANT))))
     nvec = np.asarray(getattr(space, "nvec", np.full(space.shape, 2)))
-    ends = range(min(int(nvec.max()), MOST_CONSTANT))
-    constant = tuple((start + np.minimum(k, nvec - 1)).astype(space.dtype) for k in ends)
+    held = range(min(int(nvec.max()), MOST_CONSTANT))
+    constant = tuple((start + np.minimum(k, nvec - 1)).astype(space.dtype) for k in held)
     return Actions(lambda rng: (start + rng.integers(nvec)).astype(space.dtype), constant)
 
 

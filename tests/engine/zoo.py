@@ -141,6 +141,7 @@ def description():
         ValueInput("pose", size=2, range=(-1, 1), encoder=FieldsEncoder((4, 3), drive=1.0, neuron=Poisson(300.0))),
         ValueInput("both", size=2, encoder=SignedEncoder(0.7, neuron=Latency(0.012, linear=True))),
         ValueInput("moves", size=2, encoder=StepForwardEncoder(0.2)),
+        ValueInput("halt", stop_when="nonzero", latched=False, stale=1.0),
         EventsInput("camera", size=(8, 8), encoder=PoolEncoder((4, 4), "split"), capacity=64),
         EventsInput("left", size=(8, 8), encoder=SurfaceEncoder((4, 2), 0.02), filters=filters, capacity=64),
         EventsInput("right", size=(8, 8), encoder=leaky, filters=(*filters[3:], filters[0]), capacity=64),
@@ -193,6 +194,7 @@ def observation(rng):
         values
         | {name: rng.uniform(-1, 1, 2) for name in ("pose", "both", "moves")}
         | dict.fromkeys(("camera", "left", "right"), events)
+        | {"halt": float(rng.random() < 0.02)}
     )
 
 

@@ -38,6 +38,8 @@ from tests.reference.coding import (
     squash_case,
     stochastic,
     stochastic_case,
+    stop,
+    stop_case,
     temporal,
     temporal_case,
     trace,
@@ -165,5 +167,6 @@ REFERENCES: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Opera
     "first_spike": (first_spike, first_spike_case),
     "argmax": (argmax, argmax_case),
     "squash": (squash, squash_case),
+    "stop": (stop, stop_case),
     "guard": (guard, guard_case),
 }

@@ -174,8 +174,21 @@ def squash(n, x, y, centre, half):
         y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else f32(np.nan)
 
 
-def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, control, release):
+def stop(n, slot, held, valid, zero, latched, bit, stops):
+    hit = [x == 0 if zero else x != 0 for x in held[:n].tolist()]
+    pressed = not valid[0] or any(hit)
+    now, kept = int(stops[0]), int(stops[1])
+    stops[0] = now | 1 << bit if pressed else now & ~(1 << bit)
+    if pressed and latched and slot[1] >= 0:
+        stops[1] = kept | 1 << bit
+
+
+def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, control, release, stops):
     reason, elapsed = int(control[0]), min(max(int(control[1]), 1), 10)
+    if np.ndim(stops):  # 0: no input stops the commands
+        if words[7] != control[2]:
+            stops[1] &= stops[0]
+        reason |= 16 if stops.any() else 0
     if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
         reason |= 1
     if not np.isfinite(raw).all():
@@ -353,6 +366,13 @@ def squash_case(rng, n):
     return [n, x, np.zeros(n, np.float32), floats(rng, n, special=False), floats(rng, n, special=False)]
 
 
+def stop_case(rng, n):
+    slot = np.array([rng.integers(0, 2), rng.integers(-1, 2), 0, 0, -1, -1, 0, 0], np.int64)
+    valid, held = (rng.random(2) < 0.8).astype(np.int64), rng.choice([0.0, -0.0, 1.0, 1e-45], n, p=[0.6, 0.2, 0.1, 0.1])
+    flags = rng.integers(0, 2, 2).tolist()
+    return [n, slot, held.astype(np.float32), valid, *flags, int(rng.integers(0, 62)), rng.integers(0, 1 << 62, 2)]
+
+
 def guard_case(rng, m):
     inputs = int(rng.integers(0, 4))
     valid = (rng.random((max(1, inputs), 2)) < 0.8).astype(np.int64)
@@ -381,4 +401,5 @@ def guard_case(rng, m):
         words,
         control,
         int(rng.integers(0, 4)),
+        rng.integers(0, 3, 2) if rng.random() < 0.5 else 0,
     ]

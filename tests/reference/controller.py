@@ -34,7 +34,7 @@ from snn_control.coding import (
 from snn_control.coding.inputs import NOT_FINITE
 from snn_control.network import Network, Population
 from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
-from tests.reference.coding import changes, fields, finite, guard, population_vector, sample, squash
+from tests.reference.coding import changes, fields, finite, guard, population_vector, sample, squash, stop
 from tests.reference.delivery import synapse
 from tests.reference.filters import SlowFilters, responded
 from tests.reference.populations import SlowPopulation, SlowRule
@@ -84,6 +84,7 @@ class SlowController:
         self.levels: dict[str, np.ndarray] = {}  # of encoders of events whose cells last
         self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
         self.words, self.release = np.zeros(8, np.int64), guard.release
+        self.stops = np.zeros(2, np.int64)
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
         self.previous = self.limits[3].copy()
@@ -119,6 +120,8 @@ class SlowController:
             counters = self.replaced.setdefault(spec.name, np.zeros(3, np.int64))
             finite(n, slot, given, data, rules, limits, last, ages, period_ns, stale, counters)
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
+        if spec.stop_when != "never":
+            stop(n, slot, held, self.state[k], spec.stop_when == "zero", spec.latched, k, self.stops)
         return held.copy() if spec.encoder is None else self.encoded(spec, held)
 
     def encoded(self, spec: ValueInput, held: np.ndarray) -> np.ndarray:
@@ -427,8 +430,8 @@ class SlowController:
                 self.term(output, k, term, x)
             raw.append(np.array([np.argmax(x)], np.float32) if is_index else self.squashed(output, x))
         raw, command = np.concatenate(raw), np.zeros(self.previous.size)
-        required = np.array([i.required for i in self.inputs] or [0])
+        required = np.array([i.required and getattr(i, "stop_when", "never") == "never" for i in self.inputs] or [0])
         guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.ramp,
-              self.words, np.zeros(4, np.int64), self.release)  # fmt: skip
+              self.words, np.zeros(4, np.int64), self.release, self.stops)  # fmt: skip
         cuts = np.cumsum([o.size for o in self.outputs])[:-1]
         return {o.name: c for o, c in zip(self.outputs, np.split(command, cuts), strict=True)}

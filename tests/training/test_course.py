@@ -120,8 +120,13 @@ def test_saving_spikes_is_over_at_the_goal_or_after_the_last_phase():
     there = (300, LEARNED.spikes / GOAL)
     assert not sparing([there] * (THERE - 1)).is_over
     assert sparing([there] * THERE).is_over
-    assert not sparing([there, (210, 5), *[there] * (THERE - 1)]).is_over
+    assert not sparing([(210, 5), *[there] * (THERE - 1)]).is_over
     assert sparing([(100, 60)] * SPARING).is_over
+    near, more = (300, 1.5 * LEARNED.spikes / GOAL), (300, 1.7 * LEARNED.spikes / GOAL)
+    assert sparing([near] * (1 + THERE)).is_over
+    assert not sparing([near] * THERE).is_over
+    assert not sparing([more] * (1 + THERE)).is_over
+    assert not sparing([near] + [more] * (THERE - 1) + [(300, 1.2 * LEARNED.spikes / GOAL)]).is_over
 
 
 def test_the_learning_rate_falls_while_the_goal_is_reached():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...coding import EventsInput, Guard, Input, Output
+from ...coding import EventsInput, Guard, Input, Output, ValueInput
 from ...errors import BuildError
 from ...network import Network
 from ...network.checks import TICK_SEED
@@ -94,7 +94,7 @@ def build(
     b.seen = look_back(outputs, dt)
     validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
     for k, spec in enumerate(inputs):
-        add_input(b, spec, element(validity, k))
+        add_input(b, spec, element(validity, k), k)
     before = len(b.layout.states)
     for pop in network.populations:
         b.population(pop)
@@ -115,6 +115,10 @@ def build(
     return Program(operations, lay.block(PROGRAM), lay.block(STATE), lay.io_bytes, dict(lay.names), steps, facts)
 
 
+def _stop_of(one: Input) -> str:
+    return one.stop_when if isinstance(one, ValueInput) and one.stops else ""
+
+
 def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> Facts:
     """Facts on a Program for people and drivers."""
     return Facts(
@@ -123,7 +127,7 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         inputs=tuple(
             InputFacts(i.name, "events", i.size, i.required, i.capacity, tuple(b.filters[i.name]))
             if isinstance(i, EventsInput)
-            else InputFacts(i.name, "value", getattr(i, "size", 0), i.required)
+            else InputFacts(i.name, "value", getattr(i, "size", 0), i.needed, stop=_stop_of(i))
             for i in inputs
         ),
         outputs=tuple(OutputFacts(o.name, o.size, getattr(o.decoder, "actions", 0), o.unit) for o in outputs),

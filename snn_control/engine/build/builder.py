@@ -123,6 +123,7 @@ class Builder:
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
         self.filters: dict[str, list[str]] = {}  # filter names of each events input
+        self.stops: Place | None = None  # the stops of inputs, if any of them can
 
     def _control(self) -> tuple[Place, dict[int, Place]]:
         """The control words as the tick takes them, and for each learning projection its switch among them."""

@@ -8,20 +8,24 @@ import numpy as np
 
 from ...coding import EventsInput, Input, ValueInput
 from ...coding.inputs import NOT_FINITE
-from ...errors import BuildError
+from ...errors import NO_VALUE, BuildError
 from ...network import Population
 from .. import registry
 from .filters import add_columns
 from .builder import Builder, bounded
 from ..kernels import encoders
+from ..kernels.outputs import MOST_STOPS, STOP_WORDS
 from ..program import PRE, STEP, Place
 from ..slots import SLOT_WORDS
 
 __all__ = ["add_input", "end_pulses"]
 
 
-def add_input(b: Builder, spec: Input, validity: Place) -> None:
-    """Emit slot, check and encoder of one input, and add the node that the network sees."""
+def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
+    """Emit slot, check and encoder of one input, and add the node that the network sees.
+
+    index : number of the input
+    """
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be unique")
@@ -41,12 +45,26 @@ def add_input(b: Builder, spec: Input, validity: Place) -> None:
             data = _finite(b, spec, slot, data, bounds, stale)
         checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale}
         b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
+        if spec.stops:
+            _stop(b, spec, slot, held, validity, index)
         if spec.encoder is None:
             b.nodes[name] = b.graded(name, held)
         else:
             _encode(b, spec, held)
     else:
         raise BuildError(f"inputs.{name}", type(spec).__name__, "must be a ValueInput or an EventsInput")
+
+
+def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Place, index: int) -> None:
+    if index >= MOST_STOPS:
+        rule = f"must be one of the first {MOST_STOPS} inputs, as it stops the commands"
+        raise BuildError(f"inputs.{spec.name}", NO_VALUE, rule, "write it first")
+    if b.stops is None:
+        b.stops = b.layout.state("stops", "int64", STOP_WORDS)
+    b.emit(
+        PRE, "stop", n=spec.size, slot=slot, held=held, valid=validity, zero=spec.stop_when == "zero",
+        latched=spec.latched, bit=index, stops=b.stops, label=spec.name,
+    )  # fmt: skip
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:

@@ -193,9 +193,10 @@ def add_guard(
         first += spec.size
     previous = lay.state("previous", "float64", m, limits[3])
     words = lay.state("guard", "int64", outputs.GUARD_WORDS)
-    required = lay.constant("", np.array([int(i.required) for i in inputs] or [0], np.int64))
+    required = lay.constant("", np.array([int(i.needed) for i in inputs] or [0], np.int64))
+    stops = {} if b.stops is None else {"stops": b.stops}
     b.emit(
         POST, "guard", inputs=len(inputs), validity=validity, required=required, m=m, raw=raw, command=command,
         previous=previous, limits=lay.constant("", limits), ramp=lay.constant("", ramp), words=words,
-        control=element(b.controlled, 0, LEARNING), release=release, label="guard",
+        control=element(b.controlled, 0, LEARNING), release=release, **stops, label="guard",
     )  # fmt: skip

@@ -9,14 +9,20 @@ from numba.extending import register_jitable
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
 from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
+from ..slots import AGE, SLOT_WORDS
 from . import NAN, ONE, ZERO, settle
 from .delivery import add_dense_spikes, rows_of, synapses_of
+from .encoders import VALID
 from .functions import exponential
 from .spikes import Spikes
 
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, GUARD_WORDS = range(9)
-INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE = 1, 2, 4, 8  # bits of REASON; a driver sets the last two
+# bits of REASON; a driver sets STOPPED and LATE
+INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT = 1, 2, 4, 8, 16
+# words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
+NOW, LATCHED, STOP_WORDS = range(3)
+MOST_STOPS = 62  # bits that a word has for inputs
 MOST_ELAPSED = 10  # periods for which a slew catches up at most: after a long pause commands start slowly
 
 
@@ -97,19 +103,40 @@ def within(value, low, high):
     return low if value < low else (high if value > high else value)
 
 
-@kernel(version=2, must=_guarded)
+@kernel()
+def stop(
+    n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
+    latched: Number(0, 1), bit: Number(0, MOST_STOPS - 1), stops: written("i64", STOP_WORDS),
+):  # fmt: skip
+    """An input that stops the commands: while a number of it is not 0 (``zero``: is 0), and while it is invalid.
+
+    With ``latched`` the stop lasts until an operator's release, which the guard sees. Silence before the first message
+    is not latched.
+    """
+    pressed = valid[VALID] == 0
+    for i in range(n):
+        pressed |= (held[i] == ZERO) == (zero != 0)
+    mask = np.int64(1) << bit
+    stops[NOW] = stops[NOW] | mask if pressed else stops[NOW] & ~mask
+    if pressed & (latched != 0) & (slot[AGE] >= 0):
+        stops[LATCHED] |= mask
+
+
+@kernel(version=3, must=_guarded)
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), previous: written("f64", "m"),
     limits: LIMITS, ramp: read("u8", "m"),
     words: written("i64", GUARD_WORDS), control: read("i64", LEARNING), release: number,
+    stops: optional(written("i64", STOP_WORDS)),
 ):  # fmt: skip
     """The last operation of every tick: a finite command within limits and slew, or the safe one.
 
-    A fault is a required input that is invalid, an output that is not finite, or what a driver reports (it is about to
-    stop, its last tick took too long). While it lasts, and until `release` valid ticks in a row (0: only an operator)
-    end it, the command is the safe value: immediately, or along the slew limit if `ramp` is set. The slew is a change
-    per second: a driver that missed periods reports in the control words how many have passed.
+    A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or what
+    a driver reports (it is about to stop, its last tick took too long). While it lasts, and until `release` valid ticks
+    in a row (0: only an operator) end it, the command is the safe value: immediately, or along the slew limit if `ramp`
+    is set. The slew is a change per second: a driver that missed periods reports in the control words how many have
+    passed.
     """
     reason = control[DRIVER]
     for k in range(inputs):
@@ -118,6 +145,11 @@ def guard(
     for j in range(m):
         if not np.isfinite(raw[j]):
             reason |= OUTPUT_NOT_FINITE
+    if stops.size > 0:
+        if control[RELEASE] != words[RELEASED]:
+            stops[LATCHED] &= stops[NOW]
+        if (stops[NOW] | stops[LATCHED]) != 0:
+            reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
     elapsed = min(max(control[ELAPSED], 1), MOST_ELAPSED)
     clamps = slewed = 0
