@@ -26,10 +26,10 @@ from .engine.program import Program
 from .engine.slots import AGE, ARRIVAL, STAMP
 from .engine.spike_ring import SpikeRing
 from .engine.workload import workload
-from .errors import DescriptionError, InputError, ProgramError, SnnControlError, counted
+from .errors import DescriptionError, InputError, ProgramError, SnnControlError
 from .files import Arrays, replace_file
 from .resources import controller_path
-from .spaces import as_actions, parts_of, released
+from .spaces import as_actions, inputs_of, released
 
 __all__ = ["Controller", "Stepped", "alone", "build_program"]
 
@@ -157,6 +157,7 @@ class Controller(Stepped):
         self._command, self._guard = bound.array("command"), bound.array("guard")
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
         self._rules = program.facts.learning
+        self._released = released(self.inputs)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
@@ -241,35 +242,9 @@ class Controller(Stepped):
             return as_actions(self._command[None], space)[0]
 
     def given(self, observation: Any) -> dict[str, Any]:
-        """The argument of `step` for an observation: input name -> value or events. An input that would stop the
-        commands, and that is not in the observation, does not stop them."""
-        found = self._given(observation)
-        for name, spec in self.inputs.items():
-            if spec.stop and name not in found:
-                found[name] = np.full(spec.size, released(spec.stop))
-        return found
-
-    def _given(self, observation: Any) -> dict[str, Any]:
-        if isinstance(observation, Mapping):
-            given = {name: observation[name] for name in self.inputs if name in observation}
-            for name, spec in self.inputs.items():
-                if name not in given and (spec.required or not given):
-                    have = f"observation has {list(observation)}"
-                    raise InputError(f"{have}: no '{name}'; the inputs are {', '.join(self.inputs)}")
-            for name in given:
-                if self.inputs[name].kind == "events" and f"{name}_count" in observation:
-                    given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
-            return given
-        return self._cut(observation)
-
-    def _cut(self, observation: Any) -> dict[str, np.ndarray]:
-        flat = np.asarray(observation, np.float64).reshape(-1)
-        sizes = parts_of(self.inputs, flat.size)
-        if not sizes:
-            need = " + ".join(f"{name} ({spec.size})" for name, spec in self.inputs.items())
-            raise InputError(f"observation of {counted(flat.size)}: the inputs are {need}")
-        cuts = np.cumsum(list(sizes.values()))[:-1]
-        return dict(zip(sizes, np.split(flat, cuts), strict=True))
+        """The argument of `step` for an observation: input name -> value or events. An input with ``stop_when`` that
+        the observation does not have does not stop the commands."""
+        return self._released | inputs_of(observation, self.inputs)
 
     # state ---------------------------------------------------------------------------------------------------
     @alone

@@ -7,9 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DescriptionError, counted
+from .errors import DescriptionError, InputError, counted
 
-__all__ = ["as_actions", "as_command", "check_action", "check_observation", "numbers_of", "parts_of", "released"]
+__all__ = [
+    "as_actions",
+    "as_command",
+    "check_action",
+    "check_observation",
+    "inputs_of",
+    "numbers_of",
+    "parts_of",
+    "released",
+]
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
@@ -57,9 +66,37 @@ def as_command(action: Any, space: Any) -> np.ndarray:
     return (np.asarray(action, np.float32) - getattr(space, "start", 0)).astype(np.float32).reshape(-1)
 
 
-def released(stop: str) -> float:
-    """The number of an input that stops the commands when it is "nonzero", or "zero", at which it does not."""
-    return float(stop == "zero")
+def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """An observation as inputs: name -> value or events. Raises InputError if it does not fit.
+
+    inputs : as in `check_observation`
+    """
+    if not isinstance(observation, Mapping):
+        return _cut(observation, inputs)
+    given = {name: observation[name] for name in inputs if name in observation}
+    for name, one in inputs.items():
+        if name not in given and (one.required or not given):
+            raise InputError(f"observation has {list(observation)}: no '{name}'; the inputs are {', '.join(inputs)}")
+    for name in given:
+        if inputs[name].kind == "events" and f"{name}_count" in observation:
+            given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
+    return given
+
+
+def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    flat = np.asarray(observation, np.float64).reshape(-1)
+    sizes = parts_of(inputs, flat.size)
+    if not sizes:
+        need = " + ".join(f"{name} ({one.size})" for name, one in inputs.items())
+        raise InputError(f"observation of {counted(flat.size)}: the inputs are {need}")
+    cuts = np.cumsum(list(sizes.values()))[:-1]
+    return dict(zip(sizes, np.split(flat, cuts), strict=True))
+
+
+def released(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Name -> (size,) float64 at which an input with ``stop_when`` does not stop the commands; no other inputs."""
+    stops = {name: one for name, one in inputs.items() if getattr(one, "stop_when", "")}
+    return {name: np.full(one.size, float(one.stop_when == "zero")) for name, one in stops.items()}
 
 
 def _choices(space: Any, size: int) -> list[int]:

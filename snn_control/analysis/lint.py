@@ -37,7 +37,7 @@ def unconnected(spec: ControllerSpec) -> list[str]:
     """One line for each input that nothing reads, and for each input or output without a topic if others have one;
     empty if there are none."""
     used = _read(spec.network.projections, spec)
-    unread = [one.name for one in spec.inputs if one.name not in used]
+    unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
     lines = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in unread]
     ends = [("inputs", one.name, spec.ros_inputs) for one in spec.inputs]
     ends += [("outputs", one.name, spec.ros_outputs) for one in spec.outputs]

@@ -3,6 +3,7 @@
 The default stimulus covers every input, and depends only on the seed and the duration T:
 
 - a value input: for each number a sinusoid over its whole range, 1 to 2 periods in T, with random frequency and phase
+- a value input with ``stop_when``: what does not stop the commands
 - an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other); its
   edge gives ON events in front and OFF events behind it, and random single events of both polarities occur
   everywhere. Each pixel has about two events a second, but a tick at most half of the input's capacity.
@@ -23,6 +24,7 @@ from ..engine.slots import EVENT_COLUMNS
 from ..errors import DescriptionError, counted
 from ..events.slicing import MOST_TICKS
 from ..record.input_log import InputLog, InputLogRecorder
+from ..spaces import released
 
 __all__ = ["MOST_TICKS", "Stimulus", "closed_loop", "default_stimulus", "value_range"]
 
@@ -88,9 +90,10 @@ def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Sti
     ticks = max(1, round(seconds / spec.period))
     if ticks > MOST_TICKS:
         raise DescriptionError("--seconds", seconds, f"must be at most {MOST_TICKS:,} ticks of {spec.period} s")
-    values, events = {}, {}
+    still = released({one.name: one for one in spec.inputs})
+    values, events = {name: np.tile(value, (ticks, 1)) for name, value in still.items()}, {}
     for one in spec.inputs:
-        if isinstance(one, ValueInput):
+        if isinstance(one, ValueInput) and one.name not in still:
             values[one.name] = _sinusoids(one, ticks, rng)
         elif isinstance(one, EventsInput):
             events[one.name] = _wandering_disc(one, ticks, spec.period, rng)

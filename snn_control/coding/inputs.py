@@ -38,7 +38,7 @@ class Input(Checked):
 
     @property
     def needed(self) -> bool:
-        """Whether its being invalid is a fault of its own; an input that stops the commands does so in any case."""
+        """Whether its being invalid is a fault of its own; one with ``stop_when`` stops the commands in any case."""
         return self.required
 
     def __post_init__(self) -> None:
@@ -64,7 +64,8 @@ class ValueInput(Input):
         without a measurement is rejected whatever the rule: one without a finite number, without an infinity under
         "high" or "low", and without a number that is held up to a ``stale``
     stop_when : "nonzero": commands are the safe ones while a number of it is not 0 (an emergency stop); "zero": while
-        one is 0 (an enabling device); and in both cases while the input is invalid, so ``stale`` must be finite
+        one is 0 (an enabling device); and in both cases while the input is invalid, so ``stale`` must be finite. Empty:
+        it does not stop them
     latched : a stop lasts until an operator releases it, even if the input no longer stops
     """
 
@@ -74,16 +75,12 @@ class ValueInput(Input):
     plausible: tuple[Any, Any] = (-math.inf, math.inf)
     unit: str = ""
     not_finite: tuple[str, ...] | str = "reject"
-    stop_when: Annotated[str, OneOf("never", "nonzero", "zero")] = "never"
+    stop_when: Annotated[str, OneOf("", "nonzero", "zero")] = ""
     latched: Flag = True
 
     @property
-    def stops(self) -> bool:
-        return self.stop_when != "never"
-
-    @property
     def needed(self) -> bool:
-        return self.required and not self.stops
+        return self.required and not self.stop_when
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,7 +89,7 @@ class ValueInput(Input):
             if not (low < high).all():
                 raise self.wrong(key, "low must be < high")
         self._check_rules()
-        if self.stops and not math.isfinite(self.stale):
+        if self.stop_when and not math.isfinite(self.stale):
             rule = "must be finite where the input stops the commands: its silence must stop them too"
             raise self.wrong("stale", rule, "give a time-out, e.g. stale: 0.5")
 

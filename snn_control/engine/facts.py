@@ -22,7 +22,7 @@ class InputFacts:
     size : number of values, int; for events (width, height) [pixel], tuple[int, int]
     capacity : most events in a tick
     filters : names of the filters, which are those of their counters
-    stop : when it stops the commands: "nonzero", "zero" or, if it never does, empty
+    stop_when : see `snn_control.coding.ValueInput`
     """
 
     name: str
@@ -31,7 +31,7 @@ class InputFacts:
     required: bool
     capacity: int = 0
     filters: tuple[str, ...] = ()
-    stop: str = ""
+    stop_when: str = ""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def _promises(program: Program) -> Iterator[Promise]:
         size = sum(output.size for output in facts.outputs)
         yield from (("command", IO, "<f8", (size,)), ("safe", PROGRAM, "<f8", (size,)))
         yield "guard", STATE, "<i8", (GUARD_WORDS,)
-    if any(one.stop for one in facts.inputs):
+    if any(one.stop_when for one in facts.inputs):
         yield "stops", STATE, "<i8", (STOP_WORDS,)
     for pop in facts.populations:
         if pop.spiking:

@@ -76,7 +76,7 @@ class FaultLog(CompiledPort):
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
         super().__init__("faults", note_faults, (
             bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
-            most, self._ring.ctypes.data, bound.address("stops") if any(one.stop for one in inputs) else 0,
+            most, self._ring.ctypes.data, bound.address("stops") if any(one.stop_when for one in inputs) else 0,
         ))  # fmt: skip
 
     def restart(self) -> None:

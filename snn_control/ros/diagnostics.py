@@ -212,7 +212,7 @@ def guard_reason(node: Any) -> str:
     facts = node.controller.program.facts.inputs
     bad = [i.name for i, good in zip(facts, valid, strict=False) if i.required and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
-    stopped = _stopped(node.controller.bound) if any(i.stop for i in facts) else []
+    stopped = _stopped(node.controller.bound) if any(i.stop_when for i in facts) else []
     return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad, stopped) or waits
 
 

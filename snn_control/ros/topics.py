@@ -195,7 +195,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         ports[-1].judge_ages(topic.age, host_of(io, full))
         if described[name].required and math.isfinite(described[name].stale):
             ports[-1].limit_ns = round(described[name].stale * 1e9)
-        ports[-1].unawaited = bool(fact.stop)
+        ports[-1].unawaited = bool(fact.stop_when)
     return ports
 
 

@@ -230,16 +230,21 @@ class Sparing(Course):
     def is_over(self) -> bool:
         """Whether to stop: after the last phase; when the goal has been reached for THERE phases in a row; or when a
         good score with FEW times as many spikes has not come with fewer for THERE phases."""
-        spikes = [row["spikes_a_step"] if row["score"] >= self.near else math.inf for row in self.history]
+        spikes = self._good_spikes
         before, lately = min(spikes[:-THERE], default=math.inf), min(spikes[-THERE:], default=math.inf)
         settled = before <= FEW * self.goal and before <= CLOSE * lately
         return super().is_over or self._there >= THERE or settled
 
     @property
+    def _good_spikes(self) -> list[float]:
+        """Spikes after each phase, infinite where the score is not near that of what was learned."""
+        return [row["spikes_a_step"] if row["score"] >= self.near else math.inf for row in self.history]
+
+    @property
     def _there(self) -> int:
         """For how many phases in a row the goal has been reached."""
-        good = [row["score"] >= self.near and row["spikes_a_step"] <= CLOSE * self.goal for row in self.history]
-        return len(list(itertools.takewhile(bool, reversed(good))))
+        near = CLOSE * self.goal
+        return len(list(itertools.takewhile(lambda spikes: spikes <= near, reversed(self._good_spikes))))
 
     def left(self, number: int) -> float:
         """See `Course.left`. It is smaller, the longer the goal has been reached."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, EventsInput, Input, ValueInput
+from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError, RuntimeFault
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
@@ -91,6 +91,7 @@ class Interface:
             self._sizes = parts_of(facts, numbers_of(observation_space))
         self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._sizes)]
         self._action, self._space = action_space, observation_space
+        self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.given}
         self._scales = [self._scale(name) for name in self.given]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
@@ -99,15 +100,10 @@ class Interface:
         those of the space."""
         try:
             with np.errstate(over="ignore"):
-                return self._observe(observations) | self._released(len(observations))
+                absent = {k: np.tile(v, (len(observations), 1)) for k, v in self._released.items()}
+                return absent | self._observe(observations)
         except (KeyError, TypeError, ValueError) as error:
             raise RuntimeFault(f"an observation does not belong to the environment's own space: {error}") from error
-
-    def _released(self, n: int) -> dict[str, Any]:
-        """Inputs that would stop the commands and that the environment does not observe, as `Controller.given`."""
-        values = [one for one in self.inputs.values() if isinstance(one, ValueInput)]
-        absent = [one for one in values if one.stops and one.name not in self.given]
-        return {one.name: np.full((n, one.size), released(one.stop_when), np.float32) for one in absent}
 
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):

@@ -182,13 +182,12 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
     """Measured ranges. One that covers little of what is possible becomes wider, as a trained controller may get
     further; a sign that was not seen is not added."""
     wider = (high - low) / (most - least)
-    share = np.where((wider >= MUCH[0]) & (wider <= MUCH[1]), (np.sqrt(wider) - 1) / (wider - 1), 0)
-    new_low = np.where(share > 0, least - share * (least - low), least)
-    new_high = np.where(share > 0, most + share * (high - most), most)
-    new_low, new_high = rounded(new_low, new_high)
+    grows = (wider >= MUCH[0]) & (wider <= MUCH[1])
+    share = (np.sqrt(wider) - 1) / (wider - 1)
+    new_low, new_high = rounded(least - share * (least - low), most + share * (high - most))
     new_low = np.where(least >= 0, np.maximum(new_low, 0), new_low)
     new_high = np.where(most <= 0, np.minimum(new_high, 0), new_high)
-    return np.where(share > 0, new_low, least), np.where(share > 0, new_high, most)
+    return np.where(grows, new_low, least), np.where(grows, new_high, most)
 
 
 def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

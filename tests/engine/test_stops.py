@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_control.analysis.lint import lint
+from snn_control.analysis.stimulus import default_stimulus
+from snn_control.batch import Batch
 from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller, build_program
 from snn_control.controller_file import parse_spec
@@ -13,6 +17,8 @@ from snn_control.engine.kernels.outputs import LATCHED, NOW, REASON, STOP_INPUT
 from snn_control.engine.program import Program
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
+from snn_control.record.input_log import InputLogRecorder
+from snn_control.training.environments import Interface
 
 PERIOD, STALE = 1e-3, 3  # s, ticks
 
@@ -115,12 +121,46 @@ def test_a_world_that_has_no_stop_does_not_stop():
     assert controller.predict({"x": np.array([0.5]), "estop": np.array([1.0])})[0] == 0
 
 
+def test_a_recorded_stop_and_its_release_are_replayed():
+    controller = stopping(estop=("nonzero", True), enable=("zero", False))
+    recorder, rng, commands = InputLogRecorder(controller.bound), np.random.default_rng(0), []
+    controller.observers.append(recorder)
+    for k in range(200):
+        if k % 30 == 20:
+            controller.release()
+        estop, enable = (float(rng.random() < p) if rng.random() < 0.7 else None for p in (0.1, 0.9))
+        commands.append(step(controller, estop=estop, enable=enable))
+    assert 20 < commands.count(0) < 180
+    replayed = recorder.log().replay(Controller(controller.program))
+    assert [command["u"][0] for command in replayed] == commands
+
+
+def test_check_neither_presses_a_stop_nor_misses_its_reader(tmp_path):
+    spec = parse_spec(FILE)
+    assert not any("estop" in line for line in lint(spec))
+    stimulus = default_stimulus(spec, 0.5)
+    assert stimulus.values["estop"].tolist() == [[0.0]] * 50
+    controller = Controller.from_spec(spec)
+    assert any(command["u"][0] for command in stimulus.log.replay(controller))
+    assert not controller.safe
+
+
+def test_a_world_without_the_button_trains():
+    spec = parse_spec(FILE)
+    space = spaces.Box(-1, 1, (1,))
+    interface = Interface(spec, space, space)
+    batch = Batch(build_program(spec), 2)
+    inputs = interface.observe([np.array([0.5]), np.array([-0.5])])
+    assert inputs["estop"].tolist() == [[0.0], [0.0]]
+    assert batch.step(inputs)["u"].tolist() == [[0.5], [-0.5]]
+
+
 def test_a_saved_program_has_its_stops(tmp_path):
     program = stopping(estop=("nonzero", True)).program
     program.save(tmp_path / "p.npz")
     loaded = Program.load(tmp_path / "p.npz")
     assert loaded.digest == program.digest
-    assert [one.stop for one in loaded.facts.inputs] == ["", "nonzero"]
+    assert [one.stop_when for one in loaded.facts.inputs] == ["", "nonzero"]
     assert not loaded.facts.inputs[1].required  # its silence is a stop, not another fault
 
 
@@ -138,10 +178,10 @@ FILE = {
 def test_the_file_says_it_and_needs_a_time_out():
     spec = parse_spec(FILE)
     assert (spec.inputs[1].stop_when, spec.inputs[1].latched) == ("nonzero", True)
-    assert build_program(spec).facts.inputs[1].stop == "nonzero"
+    assert build_program(spec).facts.inputs[1].stop_when == "nonzero"
     estop = {**FILE["inputs"]["estop"]}
     del estop["stale"]
     with pytest.raises(DescriptionError, match=r"inputs.estop.stale = inf: must be finite .* give a time-out"):
         parse_spec({**FILE, "inputs": {**FILE["inputs"], "estop": estop}})
-    with pytest.raises(DescriptionError, match=r"inputs.estop.stop_when = 'true': must be 'never', 'nonzero' or"):
+    with pytest.raises(DescriptionError, match=r"inputs.estop.stop_when = 'true': must be 'nonzero' or 'zero'"):
         parse_spec({**FILE, "inputs": {**FILE["inputs"], "estop": {**estop, "stop_when": "true"}}})

@@ -120,7 +120,7 @@ class SlowController:
             counters = self.replaced.setdefault(spec.name, np.zeros(3, np.int64))
             finite(n, slot, given, data, rules, limits, last, ages, period_ns, stale, counters)
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
-        if spec.stop_when != "never":
+        if spec.stop_when:
             stop(n, slot, held, self.state[k], spec.stop_when == "zero", spec.latched, k, self.stops)
         return held.copy() if spec.encoder is None else self.encoded(spec, held)
 
@@ -430,7 +430,7 @@ class SlowController:
                 self.term(output, k, term, x)
             raw.append(np.array([np.argmax(x)], np.float32) if is_index else self.squashed(output, x))
         raw, command = np.concatenate(raw), np.zeros(self.previous.size)
-        required = np.array([i.required and getattr(i, "stop_when", "never") == "never" for i in self.inputs] or [0])
+        required = np.array([i.required and not getattr(i, "stop_when", "") for i in self.inputs] or [0])
         guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.ramp,
               self.words, np.zeros(4, np.int64), self.release, self.stops)  # fmt: skip
         cuts = np.cumsum([o.size for o in self.outputs])[:-1]

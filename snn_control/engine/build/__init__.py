@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...coding import EventsInput, Guard, Input, Output, ValueInput
+from ...coding import EventsInput, Guard, Input, Output
 from ...errors import BuildError
 from ...network import Network
 from ...network.checks import TICK_SEED
@@ -115,10 +115,6 @@ def build(
     return Program(operations, lay.block(PROGRAM), lay.block(STATE), lay.io_bytes, dict(lay.names), steps, facts)
 
 
-def _stop_of(one: Input) -> str:
-    return one.stop_when if isinstance(one, ValueInput) and one.stops else ""
-
-
 def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> Facts:
     """Facts on a Program for people and drivers."""
     return Facts(
@@ -127,7 +123,7 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         inputs=tuple(
             InputFacts(i.name, "events", i.size, i.required, i.capacity, tuple(b.filters[i.name]))
             if isinstance(i, EventsInput)
-            else InputFacts(i.name, "value", getattr(i, "size", 0), i.needed, stop=_stop_of(i))
+            else InputFacts(i.name, "value", getattr(i, "size", 0), i.needed, stop_when=getattr(i, "stop_when", ""))
             for i in inputs
         ),
         outputs=tuple(OutputFacts(o.name, o.size, getattr(o.decoder, "actions", 0), o.unit) for o in outputs),

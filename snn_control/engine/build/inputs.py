@@ -45,7 +45,7 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
             data = _finite(b, spec, slot, data, bounds, stale)
         checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale}
         b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
-        if spec.stops:
+        if spec.stop_when:
             _stop(b, spec, slot, held, validity, index)
         if spec.encoder is None:
             b.nodes[name] = b.graded(name, held)
