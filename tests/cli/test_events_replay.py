@@ -22,6 +22,8 @@ from snn_control.resources import shipped
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
 
+NO_REPORT = ["controller.npz", "controller.yaml", "data.npz", "shown.npz", "summary.json"]
+
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
@@ -35,8 +37,8 @@ def call(capsys, *arguments):
     return code, captured.out, captured.err
 
 
-def summary_of(capsys, *arguments):
-    code, out, err = call(capsys, *arguments, "--json")
+def summary_of(capsys, *arguments, report=False):
+    code, out, err = call(capsys, *arguments, "--json", *([] if report else ["--no-report"]))
     assert code == 0, err
     return json.loads(out)
 
@@ -91,6 +93,7 @@ def test_the_run_folder_holds_what_ran(tmp_path, capsys, recording):
 
 def test_other_inputs_get_zeros_or_what_was_given(tmp_path, capsys, recording):
     zeros = summary_of(capsys, recording, "--controller", "pan_tilt", "--out", tmp_path / "a")
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == NO_REPORT
     assert any("joint_velocity is not in the recording: 2 x 0" in note for note in zeros["notes"])
     given = summary_of(
         capsys, recording, "--controller", "pan_tilt", "--out", tmp_path / "b", "--value", "joint_velocity=0.5,-1e-1"
@@ -154,7 +157,7 @@ def test_filters_are_counted_by_name(tmp_path, capsys, recording):
     values = yaml.safe_load(shipped("pan_tilt").read_text())
     filters = {"filters": [{"type": "region", "x": 64, "y": 0, "width": 60, "height": 128}]}
     controller = changed(tmp_path, ("inputs", {"camera": values["inputs"]["camera"] | filters}))
-    code, out, _ = call(capsys, recording, "--controller", controller, "--out", tmp_path / "a")
+    code, out, _ = call(capsys, recording, "--controller", controller, "--out", tmp_path / "a", "--no-report")
     assert code == 0
     removed = np.count_nonzero((edge.x < 64) | (edge.x >= 124))
     assert f"filters removed: region {removed:,}" in out
@@ -178,10 +181,11 @@ def test_a_part_is_that_part_of_the_events(tmp_path, capsys, recording):
     after = edge.t - edge.t[0]
     piece = edge[(after >= 50_000_000) & (after < 120_000_000)]
     whole = save(tmp_path / "piece.npz", piece)
-    part = summary_of(
-        capsys, recording, "--controller", "motion", "--out", tmp_path / "a", "--from", 0.05, "--to", 0.12
+    ways = ([recording, "--from", 0.05, "--to", 0.12], [whole])
+    part, alone = (
+        summary_of(capsys, *way, "--controller", "motion", "--out", tmp_path / name, report=True)
+        for way, name in zip(ways, "ab", strict=True)
     )
-    alone = summary_of(capsys, whole, "--controller", "motion", "--out", tmp_path / "b")
     assert part["events"]["camera"]["events"] == len(piece) > 100
     assert (part["commands"], part["ticks"]) == (alone["commands"], alone["ticks"])
     a, b = (read_run(tmp_path / name)[1] for name in "ab")
@@ -192,7 +196,7 @@ def test_a_recording_that_claims_to_last_for_weeks_is_refused(tmp_path, capsys):
     t = np.arange(200) * 9_000_000_000  # us: two and a half hours each
     x = np.zeros(len(t), np.uint16)
     file = save(tmp_path / "weeks.npz", Events(t, x, x, np.zeros(len(t), np.uint8), width=128, height=128))
-    assert call(capsys, file, "--controller", "motion", "--out", tmp_path / "a")[0] == 0  # such gaps are cut out
+    summary_of(capsys, file, "--controller", "motion", "--out", tmp_path / "a")  # such gaps are cut out
     t = np.arange(2000) * 9_000_000  # 9 s
     x = np.zeros(len(t), np.uint16)
     file = save(tmp_path / "hours.npz", Events(t, x, x, np.zeros(len(t), np.uint8), width=128, height=128))
@@ -216,7 +220,7 @@ def test_the_inputs_are_kept_and_give_the_same_commands(tmp_path, capsys, record
 
 
 def test_it_says_what_each_time_is(tmp_path, capsys, recording):
-    out = call(capsys, recording, "--controller", "motion", "--out", tmp_path / "a")[1]
+    out = call(capsys, recording, "--controller", "motion", "--out", tmp_path / "a", "--no-report")[1]
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["loop_seconds"] <= summary["seconds"]
     assert summary["ticks_per_s"] == pytest.approx(summary["ticks"] / summary["loop_seconds"], rel=0.1)
@@ -307,7 +311,7 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(tmp_path, capsys, recording,
 def test_nothing_is_replaced_without_force(tmp_path, capsys, recording):
     folder, video = tmp_path / "run", tmp_path / "seen.mp4"
     for arguments in ([], ["--force"]):
-        assert call(capsys, recording, "--controller", "motion", "--out", folder, *arguments)[0] == 0
+        assert call(capsys, recording, "--controller", "motion", "--out", folder, "--no-report", *arguments)[0] == 0
     code, _, err = call(capsys, recording, "--controller", "motion", "--out", folder)
     assert (code, "exists already" in err, "--force" in err) == (2, True, True)
     video.write_bytes(b"mine")

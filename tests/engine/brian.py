@@ -44,7 +44,7 @@ def run(job):
         equations = LINEAR[job["model"]].replace(" / tau_mem : 1", " / tau_mem : 1 (unless refractory)")
         reset = "v = v_reset"
     elif job["model"] == "adex":
-        equations, reset, more = ADEX, "v = v_reset; w += b", {"method": "euler"}
+        equations, reset, more = ADEX, "v = v_reset; w += b", {"method": "rk4"}
     else:
         equations, reset, more = IZHIKEVICH, "v = v_reset; u += d", {"method": "rk4"}
     group = b.NeuronGroup(1, equations, threshold="v >= v_threshold", reset=reset, namespace=space, dt=dt, **more)

@@ -91,7 +91,7 @@ def test_the_others_converge_to_brian2s_fine_steps(name, model, current, state):
     parameters = {key: getattr(model, key) for key in model.names() if isinstance(getattr(model, key), float)}
     start = model.v_leak if name == "adex" else model.v_reset
     initial = {"v": start, state: 0.0 if name == "adex" else model.b * start}
-    seconds, fine = 0.3, 2e-6
+    seconds, fine = 0.3, 5e-6
     job = {"model": name, "dt": fine, "duration": seconds, "current": current, "parameters": parameters}
     (exact,) = brian(job | {"initial": initial})
     count, errors = min(5, exact.size), []

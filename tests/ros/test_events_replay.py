@@ -30,7 +30,7 @@ def recording(tmp_path_factory):
 
 
 def summary_of(capsys, *arguments):
-    code = main(["events", "replay", *(str(a) for a in arguments), "--json"])
+    code = main(["events", "replay", *(str(a) for a in arguments), "--json", "--no-report"])
     captured = capsys.readouterr()
     assert code == 0, captured.err
     return json.loads(captured.out)

@@ -39,7 +39,8 @@ examples:
   snn_control events replay recording.db3 --controller pan_tilt --value joint_velocity=0,0.5 --real-time
 
 The run folder holds summary.json, data.npz (times, commands, spikes, events per tick), controller.yaml,
-activity.png, report.html and, without --ros, shown.npz: the inputs, for check and plot --input.
+activity.png, report.html and, without --ros, shown.npz: the inputs, for check and plot --input. --no-report leaves
+the picture and the report out, which take longer than a short replay.
 """
 SHORT_GAP = 0.1  # s, length of a gap with --skip-gaps
 SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # only the newest are kept
@@ -70,6 +71,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="replace what --out and --video name")
     text = "events, input, spikes and commands as a video (.mp4, .gif, or .png: a sheet)"
     parser.add_argument("--video", default=None, metavar="FILE", help=text)
+    parser.add_argument("--no-report", dest="report", action="store_false", help="draw no picture and no report")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 
@@ -104,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary)
     else:
-        _print(summary, folder, options.video)
+        _print(summary, options, folder)
         warn(looked)
     return 0
 
@@ -270,12 +272,9 @@ class Replay:
         return summary
 
     def finish(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder, its picture and the video."""
-        from ...files import replace_file
+        """Write the run folder, its pictures and the video."""
         from ...record.run_folder import write_run
-        from ...report.event_plots import survey_arrays
-        from ...report.page import write_report
-        from ...report.run_pictures import draw, event_rate, named
+        from ...report.run_pictures import event_rate, named
 
         options, fitted, folder, spec = self.options, self.fitted, self.folder, self.fitted.spec
         arrays = {
@@ -285,22 +284,35 @@ class Replay:
             "command_t": np.arange(len(arrays["command"])) * spec.period,
             "spike_t": arrays["spike_step"] * spec.dt,
         }
-        self.say("drawing the report ...")
-        try:
-            picture = draw("activity", summary, arrays).png
-            survey = survey_arrays(lambda: self.slicer().timed(self.chunks()), fitted.camera.size)
-            write_run(folder, summary, arrays | survey)
-            replace_file(folder / "activity.png", lambda file: file.write(picture))
-            write_report(folder)
-        except RuntimeFault as error:
+        if options.report:
+            self.report(summary, arrays)
+        else:
             write_run(folder, summary, arrays)
-            self.say(f"note: no pictures: {error}")
         if options.video:
             from ...report.replay_video import write_replay_video
 
             with self.progress("video") as move:
                 ticks = self.slicer().ticks(self.chunks())
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
+
+    def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
+        """Write the run folder with its picture and its report, or without them where none can be drawn."""
+        from ...files import replace_file
+        from ...record.run_folder import write_run
+        from ...report.event_plots import survey_arrays
+        from ...report.page import write_report
+        from ...report.run_pictures import draw
+
+        self.say("drawing the report ...")
+        try:
+            picture = draw("activity", summary, arrays).png
+            survey = survey_arrays(lambda: self.slicer().timed(self.chunks()), self.fitted.camera.size)
+            write_run(self.folder, summary, arrays | survey)
+            replace_file(self.folder / "activity.png", lambda file: file.write(picture))
+            write_report(self.folder)
+        except RuntimeFault as error:
+            write_run(self.folder, summary, arrays)
+            self.say(f"note: no pictures: {error}")
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -314,7 +326,7 @@ def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, An
     }
 
 
-def _print(summary: Mapping[str, Any], folder: Path, video: str | None) -> None:
+def _print(summary: Mapping[str, Any], options: argparse.Namespace, folder: Path) -> None:
     (events,), guard = summary["events"].values(), summary["guard"]
     print(summary["title"])
     print(f"  recording: {summary['duration_s']:g} s, {summary['ticks']:,} tick{'s' * (summary['ticks'] != 1)}")
@@ -337,7 +349,8 @@ def _print(summary: Mapping[str, Any], folder: Path, video: str | None) -> None:
         print(f"    and {counted(len(shown) - MOST_RANGES, 'more number')}: summary.json")
     if late := summary["late_ticks"]:
         print(f"  {counted(late, 'tick')} began more than a period too late")
-    more = "nodes" if summary["over_ros"] else "shown.npz"
-    print(f"  in {folder}: summary.json, data.npz, controller.yaml, activity.png, report.html, {more}")
-    if video:
-        print(f"  video: {video}")
+    pictures = ["activity.png", "report.html"] if options.report else []
+    files = ["summary.json", "data.npz", "controller.yaml", *pictures, "nodes" if summary["over_ros"] else "shown.npz"]
+    print(f"  in {folder}: {', '.join(files)}")
+    if options.video:
+        print(f"  video: {options.video}")
