@@ -53,7 +53,7 @@ class EvolutionSettings(Settings):
     budget: int = 3_000_000
 
     @classmethod
-    def suited(cls, limit: int, period: float) -> dict[str, Any]:
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         return {"longest": limit}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag
 from ..spaces import as_command
@@ -60,11 +61,11 @@ class ImitationSettings(Settings):
     budget: int = 25_000
 
     @classmethod
-    def suited(cls, limit: int, period: float) -> dict[str, Any]:
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
         because reactions then take less time too."""
-        length = int(np.clip(SEQUENCE / period, 16, 256)) // 8 * 8
-        steps = int(np.clip(ROUND / period, 256, 4096)) // length * length
+        length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
+        steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
         rows = max(16, 32 * 16 // length)
         return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": 100 * steps}
 

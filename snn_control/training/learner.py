@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..controller_file import Surrogate
+from ..controller_file import ControllerSpec, Surrogate
 from ..errors import DescriptionError
 from ..network.checks import Checked, Numbers, Rule, Whole
 from .course import PATIENCE
@@ -46,8 +46,8 @@ class Settings(Checked):
         return found
 
     @classmethod
-    def suited(cls, limit: int, period: float) -> dict[str, Any]:
-        """Defaults that suit episodes of at most ``limit`` steps of ``period`` [s]."""
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        """Defaults that suit a controller and episodes of at most ``limit`` steps."""
         return {}
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Adam", "Perceptron", "Variance"]
+__all__ = ["Adam", "Frames", "Perceptron", "Variance"]
 
 
 class Adam:
@@ -47,6 +47,28 @@ class Adam:
         self.steps = int(arrays["steps"])
         for k in range(len(self.values)):
             self.mean[k][...], self.square[k][...] = arrays[f"mean_{k}"], arrays[f"square_{k}"]
+
+
+class Frames:
+    """The ``count`` newest observations of each environment side by side, the newest last; at the start of an episode
+    its first one is repeated."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.seen = np.zeros((0, 0), np.float32)
+
+    def add(self, features: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """(n, count k) with the observations ``features`` (n, k); ``start`` (n,): those that begin an episode."""
+        self.seen = self.with_next(features, start)
+        return self.seen
+
+    def with_next(self, features: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+        """What `add` would give."""
+        repeated = np.tile(features, (1, self.count))
+        if not self.seen.size:
+            return repeated
+        found = np.concatenate([self.seen[:, features.shape[1] :], features], axis=1)
+        return found if start is None else np.where(start[:, None], repeated, found)
 
 
 class Variance:

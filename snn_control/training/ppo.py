@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..controller_file import ControllerSpec
 from ..network.checks import Flag
 from .environments import Environments
 from .learner import LONG, Learner, Settings
-from .networks import Adam, Perceptron, Variance
+from .networks import Adam, Frames, Perceptron, Variance
 from .policy import COLD, Choice, distributions
 
 __all__ = ["PPO", "PPOSettings"]
@@ -69,7 +70,7 @@ class PPOSettings(Settings):
     budget: int = 400_000
 
     @classmethod
-    def suited(cls, limit: int, period: float) -> dict[str, Any]:
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it."""
         if limit >= LONG:
             return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "budget": 650_000}
@@ -117,7 +118,7 @@ class PPO(Learner):
         self.student.refresh(self.batch)
         self.batch.reset()
         self.sums = np.zeros(envs.n)
-        self.seen = np.zeros((envs.n, 0), np.float32)
+        self.frames = Frames(s.frames)
         for one in self.policy:
             if isinstance(one, Choice):
                 one.temperature = max(COLD, COOLING**self.cooled)
@@ -127,15 +128,6 @@ class PPO(Learner):
                 adam.rate = rate * here
             report = self.update(self.collect(envs, rng), rng, s.entropy * here)
         return report
-
-    def look(self, features: np.ndarray, anew: np.ndarray) -> np.ndarray:
-        """The newest frames, (n, frames k); at the start of an episode its first frame is repeated."""
-        frames, k = self.settings.frames, features.shape[1]
-        if not self.seen.size:
-            self.seen = np.tile(features, (1, frames))
-        self.seen = np.concatenate([self.seen[:, k:], features], axis=1)
-        self.seen[anew] = np.tile(features[anew], (1, frames))
-        return self.seen
 
     def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
@@ -151,7 +143,7 @@ class PPO(Learner):
             if t % s.length == 0:
                 memories.append(self.student.remember(self.batch))
             heads, given = self.student.step(self.batch, self.inputs, self.start)
-            seen = self.look(envs.interface.features(given), self.start)
+            seen = self.frames.add(envs.interface.features(given), self.start)
             log, commands = np.zeros(n, np.float32), []
             for one, into in zip(self.policy, tried, strict=True):
                 action = one.sample(heads[one.name], rng)
@@ -163,10 +155,8 @@ class PPO(Learner):
             found = envs.step(commands)
             cut = np.zeros(n, np.float32)
             if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
-                k = seen.shape[1] // s.frames
                 ends = self.student.look(self.batch, found.last, np.zeros(n, bool))
-                last = envs.interface.features({name: v[rows] for name, v in ends.items()})
-                cut[rows] = self.critic(np.concatenate([seen[rows, k:], last], axis=1))[:, 0]
+                cut[rows] = self.critic(self.frames.with_next(envs.interface.features(ends))[rows])[:, 0]
             now = (self.start, seen, found.reward, found.over, found.terminated, log, cut)
             for key, value in zip(kept, now, strict=True):
                 kept[key].append(value.copy())
@@ -177,10 +167,8 @@ class PPO(Learner):
         data = {key: np.array(value) for key, value in kept.items()}
         data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
         data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
-        before = self.seen.copy()
         ahead = self.student.look(self.batch, self.inputs, self.start)
-        next_value = self.critic(self.look(envs.interface.features(ahead), self.start))[:, 0]
-        self.seen = before
+        next_value = self.critic(self.frames.with_next(envs.interface.features(ahead), self.start))[:, 0]
         self.advantages(data, next_value)
         data["memory"] = np.array(memories)
         return data

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag, Positive
 from .environments import Environments
 from .learner import LONG, Learner, Settings
-from .networks import Adam, Perceptron, Variance
+from .networks import Adam, Frames, Perceptron, Variance
 from .policy import LOG_ROOT, Gaussian, distributions
 
 __all__ = ["SAC", "SACSettings"]
@@ -71,10 +72,13 @@ class SACSettings(Settings):
     budget: int = 100_000
 
     @classmethod
-    def suited(cls, limit: int, period: float) -> dict[str, Any]:
-        """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count."""
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count. Where the
+        network looks back by a period, as the present is not enough, the critics do too."""
         steps = cls.environments * int(np.clip(limit, 250, 1600))
         found = {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "steps": steps}
+        if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
+            found["frames"] = 3
         return found | {"budget": 600_000} if limit >= LONG else found
 
 
@@ -110,13 +114,13 @@ class SAC(Learner):
         self.policy: list[Gaussian] = found  # type: ignore[assignment]
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         k = envs.interface.features(nothing).shape[1]
-        self.features, self.m = k, sum(one.n for one in self.policy)
+        self.features, self.m = k * s.frames, sum(one.n for one in self.policy)
         self.actor = Adam([p.values for p in self.parameters.parameters], s.rate, s.norm)
-        self.deviation = Perceptron((k, *s.deviation_layers, self.m), rng)
+        self.deviation = Perceptron((self.features, *s.deviation_layers, self.m), rng)
         self.deviation.weights[-1] *= 0.1
         self.deviation.biases[-1] -= 0.5
         self.spread = Adam(self.deviation.values, s.rate, s.norm)
-        self.critics = [Perceptron((k + self.m, *s.critic, 1), rng, relu=True) for _ in range(2)]
+        self.critics = [Perceptron((self.features + self.m, *s.critic, 1), rng, relu=True) for _ in range(2)]
         self.targets = [critic.copy() for critic in self.critics]
         self.judges = [Adam(critic.values, s.critic_rate, s.norm * 10) for critic in self.critics]
         self.log_temperature = np.full(1, np.log(s.temperature), np.float32)
@@ -132,11 +136,12 @@ class SAC(Learner):
         self.student.refresh(batch)
         batch.reset()
         keep = np.where(np.arange(n) % 2, 0, s.correlation)[:, None]
+        frames = Frames(s.frames)
         noise, sums, owed, report = np.zeros((n, self.m), np.float32), np.zeros(n), 0.0, {}
         for k in range(s.steps // n):
             before = self.student.remember(batch)
             heads, seen = self.student.step(batch, inputs, start)
-            features = envs.interface.features(seen)
+            features = frames.add(envs.interface.features(seen), start)
             fresh = rng.normal(size=noise.shape).astype(np.float32)
             noise = np.where(start[:, None], fresh, keep * noise + np.sqrt(1 - keep**2) * fresh).astype(np.float32)
             if self.count * n < s.random:
@@ -151,7 +156,7 @@ class SAC(Learner):
                 before=before,
                 start=start,
                 features=features,
-                next_features=envs.interface.features(ahead),
+                next_features=frames.with_next(envs.interface.features(ahead)),
                 tried=tried,
                 reward=found.reward,
                 terminated=found.terminated,

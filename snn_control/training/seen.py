@@ -10,7 +10,7 @@ import numpy as np
 
 from .rollout import play
 
-__all__ = ["Actions", "Seen", "actions_of", "ranges", "rounded", "seen_in"]
+__all__ = ["Actions", "Played", "Seen", "actions_of", "ranges", "rounded", "seen_in"]
 
 SPANS = (10, 50)  # steps for which an action is held
 EPISODES = 5  # minimum of episodes with random actions, and for each way of holding actions
@@ -123,18 +123,34 @@ def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[A
             yield _held(actions, rng, SPANS[k % len(SPANS)])
 
 
+@dataclass
+class Played:
+    """What was played with random actions.
+
+    actions : (steps, k) float64, a Discrete's as one of n numbers that is 1
+    first : (steps,) bool, the first step of an episode
+    """
+
+    actions: np.ndarray
+    first: np.ndarray
+
+
 def seen_in(
     env: Any, sizes: Mapping[str | None, int], actions: Actions, steps: int, seed: int
-) -> tuple[dict[str | None, Seen], int]:
+) -> tuple[dict[str | None, Seen], Played, int]:
     """Play ``steps`` steps with random actions and as many with held ones.
 
     sizes : key of an observation -> how many numbers; None is the key if the observation is not a Dict
     seed : seed of the actions and of the first episode; each further episode has the next seed
 
-    Returns key -> Seen, and the first seed that was not used.
+    Returns key -> Seen, the random actions, and the first seed that was not used.
     """
+    from gymnasium.spaces.utils import flatten
+
     rng = np.random.default_rng([seed, 0x5EE])
     seen: dict[str | None, tuple[list, list]] = {key: ([], []) for key in sizes}
+    taken: list[np.ndarray] = []
+    first: list[bool] = []
     now = 0  # random actions, then held ones
 
     def look(observation: Any) -> None:
@@ -143,9 +159,17 @@ def seen_in(
             parts[now].append(np.array(x, np.float64).reshape(-1))
 
     def watched(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        begins = True
+
         def looking(observation: Any, info: Any) -> Any:
+            nonlocal begins
             look(observation)
-            return choose(observation, info)
+            action = choose(observation, info)
+            if now == 0:
+                taken.append(np.asarray(flatten(env.action_space, action), np.float64))
+                first.append(begins)
+            begins = False
+            return action
 
         return looking
 
@@ -157,7 +181,8 @@ def seen_in(
             most = max(1, min(left, steps // EPISODES if random else steps // (EPISODES * len(SPANS))))
             left -= len(play(env, watched(choose), seed, most)[0])
             seed += 1
-    return {key: Seen(*map(np.array, parts)) for key, parts in seen.items()}, seed
+    found = {key: Seen(*map(np.array, parts)) for key, parts in seen.items()}
+    return found, Played(np.array(taken), np.array(first)), seed
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ from ..controller_file.reader import Loader
 from ..errors import NO_VALUE, DescriptionError
 from ..network.checks import NAME
 from . import starting_pictures
+from .past import past_helps
 from .seen import actions_of, ranges, seen_in
 
 __all__ = ["STEPS", "starting_point"]
@@ -33,6 +34,7 @@ STEPS = 2000  # steps with random actions to measure ranges in, and again with h
 MOST = 1024  # largest number of numbers in an observation, and of actions of an output
 TICKS, LAYER, BIAS = 4, 64, 0.15  # steps in a period, neurons of a layer and their bias
 KEPT = 0.75  # share of the membrane that is left after a step
+PAST = 2  # periods that the past comes later, where it is needed
 FIELDS = 8  # fields of one number
 PERIOD = 0.02  # s, step of an environment that does not state its own
 SIGMA = 0.4  # width of fields at whole numbers: neighbouring fields hardly overlap
@@ -101,6 +103,7 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     period, says = _period(env)
     short = period <= starting_pictures.SHORT and any(one.kind == "events" for one in inputs)
     ticks = 1 if short else TICKS
+    measured = _measure(env, inputs, outputs, seed, steps)
     lines = [
         f"# Made by: {command}",
         "# A spiking actor that is not trained: inputs and outputs fit the environment, weights are drawn. Next:",
@@ -109,8 +112,12 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
         "version: 1",
         f"period: {period:.12g} # s, one step of the environment: {says}",
         f"dt: {period / ticks:.12g} # s, one step of the network, {ticks} a period",
-        *_inputs_text(env, inputs, outputs, period, seed, steps, short),
-        *(_pictures_text if short else _network_text)(inputs, outputs, period / ticks, seed),
+        *_inputs_text(inputs, measured, period, short),
+        *(
+            _pictures_text(inputs, outputs, period / ticks, seed)
+            if short
+            else _network_text(inputs, outputs, period / ticks, seed, measured.remembers)
+        ),
         *_outputs_text(outputs, _readouts(inputs, outputs)),
     ]
     text = "\n".join(lines) + "\n"
@@ -197,29 +204,39 @@ def _camera(key: str, space: Any) -> _Input:
     return _Input(key, key, "events", space, np.zeros(2), last)
 
 
-def _inputs_text(
-    env: Any,
-    inputs: Sequence[_Input],
-    outputs: Sequence[_Output],
-    period: float,
-    seed: int,
-    steps: int,
-    short: bool,
-) -> list[str]:
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured by playing.
+
+    found : key of an observation of numbers -> low, high, mask of measured ends, whether all was finite
+    says : how it was measured
+    remembers : the past predicts what the present does not
+    """
+
+    found: dict[str | None, tuple[np.ndarray, np.ndarray, np.ndarray, bool]]
+    says: str = ""
+    remembers: bool = False
+
+
+def _measure(env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], seed: int, steps: int) -> _Measured:
     numbers = [one for one in inputs if one.kind == "numbers"]
-    found: dict[str | None, Any] = {}
-    head: list[str] = []
-    if numbers:
-        actions = actions_of(env.action_space, outputs[0].limits)
-        seen, last = seen_in(env, {one.key: one.size for one in numbers}, actions, steps, seed)
-        found = {one.key: (*ranges(one.low, one.high, seen[one.key]), seen[one.key].finite) for one in numbers}
-        if any(measured.any() for _, _, measured, _ in found.values()):
-            head = _comment(
-                f"measured: what was seen in {steps:,} steps of random actions and {steps:,} of held ones, in episodes "
-                f"of the seeds {seed} to {last - 1}, a tenth wider, or more where the space has bounds. Numbers "
-                "beyond a range are clamped: widen it where a trained controller gets further",
-                2,
-            )
+    if not numbers:
+        return _Measured({})
+    actions = actions_of(env.action_space, outputs[0].limits)
+    seen, played, last = seen_in(env, {one.key: one.size for one in numbers}, actions, steps, seed)
+    found = {one.key: (*ranges(one.low, one.high, seen[one.key]), seen[one.key].finite) for one in numbers}
+    says = (
+        f"measured: what was seen in {steps:,} steps of random actions and {steps:,} of held ones, in episodes "
+        f"of the seeds {seed} to {last - 1}, a tenth wider, or more where the space has bounds. Numbers "
+        "beyond a range are clamped: widen it where a trained controller gets further"
+    )
+    observations = np.concatenate([seen[one.key].random for one in numbers], axis=1)
+    return _Measured(found, says, past_helps(observations, played.actions, played.first))
+
+
+def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, short: bool) -> list[str]:
+    found = measured.found
+    head = _comment(measured.says, 2) if any(one[2].any() for one in found.values()) else []
     lines = ["", "inputs:", *head]
     for one in inputs:
         space = str(one.space).replace("[ ", "[").replace(" ]", "]")
@@ -302,7 +319,9 @@ def _readouts(inputs: Sequence[_Input], outputs: Sequence[_Output]) -> list[str]
     return [_free(inputs, one.name.replace("action", "readout")) for one in outputs]
 
 
-def _network_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: float, seed: int) -> list[str]:
+def _network_text(
+    inputs: Sequence[_Input], outputs: Sequence[_Output], dt: float, seed: int, remembers: bool
+) -> list[str]:
     membrane = f"tau_mem: {-dt / math.log(KEPT):.9g}, r: {1 / (1 - KEPT):g}"
     first, second = (_free(inputs, name) for name in ("hidden_1", "hidden_2"))
     readouts = _readouts(inputs, outputs)
@@ -310,6 +329,17 @@ def _network_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: floa
     wires = [(one.name, first, 1.2 / math.sqrt(drive)) for one in inputs]
     wires.append((first, second, 0.6 / math.sqrt(0.25 * LAYER)))
     wires += [(second, name, 0.1 / math.sqrt(LAYER)) for name in readouts]
+    lines = [
+        f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}}}"
+        for k, (pre, post, std) in enumerate(wires)
+    ]
+    if remembers:
+        lines += _comment(f"the past, {PAST} periods ago, which predicts what is seen next far better than the present")
+        more = f"delay: {PAST * TICKS * dt:.12g}"
+        lines += [
+            f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}, {more}}}"
+            for k, (pre, post, std) in enumerate(wires[: len(inputs)], len(wires))
+        ]
     hidden = f"{{size: {LAYER}, neuron: {{type: lif, {membrane}, reset: subtract}}, bias: {BIAS}}}"
     return [
         "",
@@ -323,10 +353,7 @@ def _network_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: floa
             for name, one in zip(readouts, outputs, strict=True)
         ),
         "  projections: # from all to all",
-        *(
-            f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}}}"
-            for k, (pre, post, std) in enumerate(wires)
-        ),
+        *lines,
     ]
 
 

@@ -181,7 +181,7 @@ def _learner(
 ) -> tuple[Learner, Any]:
     """The learner and its settings."""
     cls, kind = LEARNERS[how]
-    suited = kind.suited(longest(env) or LIMIT, spec.period)
+    suited = kind.suited(spec, longest(env) or LIMIT)
     chosen = _settings(how, kind, {**suited, **spec.training.settings}, given)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
@@ -389,7 +389,7 @@ class _Run:
         return not self.before and wanted and self._phases_of(self._sparing()) > 0
 
     def _sparing(self) -> ImitationSettings:
-        suited = ImitationSettings.suited(self.limit, self.learner.parameters.spec.period)
+        suited = ImitationSettings.suited(self.learner.parameters.spec, self.limit)
         return ImitationSettings(**suited | CHANGED | {"spike_price": self.settings.spike_price})
 
     def _phases_of(self, sparing: ImitationSettings) -> int:

@@ -140,7 +140,7 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     assert max(map(len, file.read_text().splitlines())) < 160
     spec = load_spec(file)
     assert {"eye_slow_on", "eye_slow_off", "eye_fast_on", "eye_fast_off"} <= {p.name for p in spec.network.populations}
-    assert ImitationSettings.suited(1000, spec.period) == {
+    assert ImitationSettings.suited(spec, 1000) == {
         "steps": 2000,
         "length": 200,
         "warm_up": 25,

@@ -1,0 +1,66 @@
+"""Whether an environment hides what a controller must remember, such as velocities: seen in random play.
+
+What a step changes is predicted from the observation and the action, in a half of the steps, by squares and products of
+their numbers; and once more with the observation and the action before. A number that the present does not predict, and
+the past does, depends on something hidden.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["past_helps"]
+
+UNEXPLAINED = 0.02  # share of a number's variance that the present must leave
+GAIN = 0.1  # of its squared error that may be left with the past
+MOST = 16  # numbers whose products are used; of more only themselves
+HUGE = 1e30
+LARGEST = 128  # numbers of observation and action together beyond which nothing is said
+LEAST = 200  # steps below which nothing is said
+RIDGE, NOTHING = 1e-6, 1e-9  # of the variance
+
+
+def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray) -> bool:
+    """Whether the step before predicts the next observation far better than the present alone.
+
+    observations : (steps, n), actions : (steps, k), first : (steps,) bool, the first step of an episode
+    """
+    observations = np.clip(observations, -HUGE, HUGE)  # squares of what some environments show would not be numbers
+    t = np.arange(2, len(first))
+    t = t[~first[t] & ~first[t - 1]]  # three steps of an episode
+    now, before = (np.concatenate([observations, actions], axis=1)[t - k] for k in (1, 2))
+    change = observations[t] - observations[t - 1]
+    good = np.isfinite(now).all(axis=1) & np.isfinite(before).all(axis=1) & np.isfinite(change).all(axis=1)
+    if good.sum() < LEAST or now.shape[1] > LARGEST:
+        return False
+    now, before, change = now[good], before[good], change[good]
+    moves = change.std(axis=0) > NOTHING * np.maximum(np.abs(observations[t][good]).max(axis=0), 1)
+    if not moves.any():
+        return False
+    change = change[:, moves]
+    present = _features(now)
+    left = _error(present, change)
+    with_past = _error(np.concatenate([present, _scaled(before)], axis=1), change)
+    unexplained = left > UNEXPLAINED * change.var(axis=0)
+    return bool((unexplained & (with_past < GAIN * left)).any())
+
+
+def _scaled(x: np.ndarray) -> np.ndarray:
+    deviation = x.std(axis=0)
+    return (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+
+
+def _features(x: np.ndarray) -> np.ndarray:
+    """1, the numbers, their squares and products."""
+    x = _scaled(x)
+    i, j = np.triu_indices(x.shape[1])
+    products = x[:, i] * x[:, j] if x.shape[1] <= MOST else x[:, :0]
+    return np.concatenate([np.ones((len(x), 1)), x, products], axis=1)
+
+
+def _error(features: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Median of the squared errors of a linear prediction, fitted to every other step, in those between: rare jumps,
+    such as contacts, do not count."""
+    a, b = features[::2], change[::2]
+    weights = np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ b)
+    return np.median((change[1::2] - features[1::2] @ weights) ** 2, axis=0) + NOTHING * change.var(axis=0)
