@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..network.checks import MOST, Checked, Flag, Seconds, Size, Whole, check_name
+from ..network.checks import MOST, Checked, Flag, OrWord, Seconds, Size, Whole, check_name
 
 __all__ = [
     "ArgmaxDecoder",
@@ -21,6 +21,8 @@ __all__ = [
     "SpikeCountDecoder",
     "SpikeDecoder",
 ]
+
+STAYS = ("hold", "none")  # words for a safe command that is the last one
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +132,12 @@ class Output(Checked):
     bias : added to the sum, a number or (size,)
     limits : (low, high), numbers or (size,)
     slew : largest change a second, inf for none
-    safe : the command when something is wrong
-    ramp : go to the safe value along the slew limit instead of at once
+    acceleration : largest change a second of the change a second, inf for none
+    jerk : largest change a second of the acceleration, inf for none; commands come later by acceleration / jerk
+    safe : the command when something is wrong: a number or (size,); or ``hold``, to stay at the last command; or
+        ``none``, to stay there and be silent: a node publishes nothing, and the actuator's time-out acts
+    ramp : go to the safe value within slew and acceleration instead of at once
+    start : a value input of the same size at whose numbers the commands begin, with ``hold`` or ``none``
     unit : a text for readers, e.g. rad/s
     squash : squash the sum smoothly into limits, which must be finite, by tanh; without it, the sum is clamped to them
     """
@@ -142,8 +148,11 @@ class Output(Checked):
     bias: Any = 0.0
     limits: tuple[Any, Any] = (-math.inf, math.inf)
     slew: Any = math.inf
-    safe: Any = 0.0
+    acceleration: Any = math.inf
+    jerk: Any = math.inf
+    safe: Annotated[Any, OrWord(*STAYS)] = 0.0
     ramp: Flag = False
+    start: str = ""
     unit: str = ""
     squash: Flag = False
 
@@ -156,11 +165,24 @@ class Output(Checked):
         """The decoders, also those of an arg-max."""
         return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else self.decoder
 
+    @property
+    def stays(self) -> bool:
+        """Whether it stays at its last command when something is wrong."""
+        return isinstance(self.safe, str)
+
+    @property
+    def safe_numbers(self) -> np.ndarray:
+        """(size,) float64: the safe command or, if it `stays`, the one before the first: the nearest to 0 within
+        limits."""
+        low, high = (np.asarray(side, np.float64) for side in self.limits)
+        return np.array(np.broadcast_to(np.clip(0.0, low, high) if self.stays else self.safe, self.size), np.float64)
+
     def __post_init__(self) -> None:
         check_name("name", self.name)
         super().__post_init__()
         low, high = (self.each(f"limits[{k}]", side, self.size) for k, side in enumerate(self.limits))
-        bias, slew, safe = (self.each(key, getattr(self, key), self.size) for key in ("bias", "slew", "safe"))
+        bias = self.each("bias", self.bias, self.size)
+        safe = self.safe_numbers if self.stays else self.each("safe", self.safe, self.size)
         if not (np.abs(bias) <= np.finfo(np.float32).max).all():
             raise self.wrong("bias", "must be finite numbers of float32")
         if isinstance(self.decoder, ArgmaxDecoder):
@@ -172,15 +194,29 @@ class Output(Checked):
             raise self.wrong("limits", rule, "give limits, or leave squash out", value=list(self.limits))
         if not ((safe >= low) & (safe <= high) & np.isfinite(safe)).all():
             raise self.wrong("safe", f"must be finite and within limits {list(self.limits)}")
-        if not (slew > 0).all():
-            raise self.wrong("slew", "must be > 0 a second")
-        if self.ramp and not np.isfinite(slew).all():
-            raise self.wrong("slew", "must be finite where safe is 'ramp'", "give a slew")
+        self._check_motion()
 
     def squashed(self, x: Any) -> np.ndarray:
         """(size,) float64: centre + half tanh(x) of a sum x, for `squash`."""
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
+
+    def _check_motion(self) -> None:
+        """Raise DescriptionError for limits of the motion that make no sense, alone or together."""
+        slew, acceleration, jerk = (
+            self.each(key, getattr(self, key), self.size) for key in ("slew", "acceleration", "jerk")
+        )
+        for key, value in (("slew", slew), ("acceleration", acceleration), ("jerk", jerk)):
+            if not (value > 0).all():
+                raise self.wrong(key, "must be > 0")
+        if (np.isfinite(jerk) & ~np.isfinite(acceleration)).any():
+            raise self.wrong("jerk", "needs a finite acceleration", "give an acceleration")
+        if self.ramp and self.stays:
+            raise self.wrong("ramp", f"does not go with safe: {self.safe}, which stays", "leave it out")
+        if self.ramp and not np.isfinite(slew).all():
+            raise self.wrong("slew", "must be finite with ramp", "give a slew")
+        if self.start and not self.stays:
+            raise self.wrong("start", "goes with safe: hold or none", "leave it out: commands begin at the safe value")
 
     def _check_action(self, actions: int) -> None:
         """Refuse a bias, limits and a slew for the index of an action."""
@@ -192,11 +228,13 @@ class Output(Checked):
             ("limits[0]", low, -math.inf),
             ("limits[1]", high, math.inf),
             ("slew", self.slew, math.inf),
+            ("acceleration", self.acceleration, math.inf),
+            ("jerk", self.jerk, math.inf),
             ("squash", self.squash, False),
         ):
             if np.any(np.asarray(value) != none):
                 raise self.wrong(key, "does not go with arg-max", "leave it out", value=value)
-        if float(np.max(self.safe)) not in range(actions):
+        if float(np.max(self.safe_numbers)) not in range(actions):
             raise self.wrong("safe", f"must be an action: a whole number in [0, {actions})")
 
 

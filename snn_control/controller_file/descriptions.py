@@ -56,7 +56,7 @@ def read_fields(r: Reader, described: Any, skip: Collection[str] = (), **given: 
 
 def _value(r: Reader, key: Key) -> Any:
     value = r.values.get(key.name)
-    if value is None and key.optional:
+    if (value is None and key.optional) or (isinstance(value, str) and value in key.words):
         return r.take(key.name)
     if key.place and get_origin(key.kind) is tuple:
         return tuple(_read_place(one, key.place) for one in r.items(key.name))

@@ -30,7 +30,7 @@ from ..network import (
     Normal,
     Uniform,
 )
-from ..network.checks import Checked, Numbers
+from ..network.checks import Checked, Numbers, OrWord
 from ..network.convolution import Convolution, Pair, pooling
 from ..network.distance import positions_of
 from ..network.graph import Drawn
@@ -132,6 +132,11 @@ class Key:
     @property
     def required(self) -> bool:
         return self.default is MISSING
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words that are allowed in place of numbers."""
+        return next((one.words for one in getattr(self.hint, "__metadata__", ()) if isinstance(one, OrWord)), ())
 
     @property
     def optional(self) -> bool:

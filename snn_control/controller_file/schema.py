@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 from ..coding import FieldsEncoder, Guard, HotPixels, Output, PoolEncoder, ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..network import Population, Projection
-from ..network.checks import NAME, Numbers, OneOf, Whole, check_name
+from ..network.checks import NAME, Numbers, OneOf, OrWord, Whole, check_name
 from ..network.convolution import Pair
 from ..network.distance import positions_of
 from ..network.graph import CONNECTIONS, Drawn
@@ -208,6 +208,8 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
         return {"anyOf": [number | bounds, *arrays]} if rule.ndim else said | bounds
     if isinstance(rule, Whole):
         return said | _bounds("minimum", rule.least, rule.most)
+    if isinstance(rule, OrWord):
+        return {"anyOf": [*said["anyOf"], {"enum": list(rule.words)}]}
     if isinstance(rule, OneOf):
         return {"enum": list(rule.words)}
     if isinstance(rule, Pair):

@@ -26,7 +26,7 @@ from .tick import HEADER
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker"]
 
-KEPT = ("clock", "controlled", "guard", "previous", "stops")  # what a restart of the network keeps
+KEPT = ("clock", "controlled", "guard", "previous", "smoothed", "step", "stops")  # what a restart of the network keeps
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 

@@ -19,7 +19,7 @@ from ..errors import DescriptionError, close_match
 
 __all__ = [
     "EACH", "MOST", "SIZE", "TICK_SEED", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag",
-    "Name", "Numbers", "OneOf", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name",
+    "Name", "Numbers", "OneOf", "OrWord", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name",
 ]  # fmt: skip
 
 MOST = 100_000_000  # neurons, numbers
@@ -87,6 +87,15 @@ class OneOf:
         if not isinstance(value, str) or value not in self.words:
             *others, last = (repr(word) for word in self.words if word)
             rule = f"must be {', '.join(others)} or {last}"
+            raise DescriptionError(path, value, rule, close_match(value, self.words))
+
+
+class OrWord(OneOf):
+    """Numbers, which the class checks, or one of some words."""
+
+    def __call__(self, path: str, value: Any) -> None:
+        if isinstance(value, str) and value not in self.words:
+            rule = f"must be a number, lists of numbers, {' or '.join(map(repr, self.words))}"
             raise DescriptionError(path, value, rule, close_match(value, self.words))
 
 

@@ -35,7 +35,7 @@ from . import last_resort
 from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
-from .topics import at_rate, command_ports, drain, input_ports
+from .topics import at_rate, command_ports, drain, ends_of, input_ports
 
 __all__ = ["ControllerNode", "input_log_file", "main"]
 
@@ -146,19 +146,18 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
             self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.recorders[1].kept}")
         self.faults = FaultLog(bound)
-        n = bound.array("command").size
         self.loop = Loop(
             tick_address(),
             bound.table,
             self.controller.period_ns,
             self.inputs,
             self.outputs,
-            [(bound.address("command"), bound.address("safe"), n)],
+            ends_of(self.spec, bound),
             observers=[self.faults, *self.recorders],
             mode=self.mode,
             control=bound.address("control"),
             guard=bound.address("guard"),
-            ramps=any(o.ramp for o in self.spec.outputs),
+            ramps=any(o.ramp or o.stays for o in self.spec.outputs),
             publish_budget_s=self.given.publish_budget,
             halt=self._stop.halt,
             phase_ns=round(self.given.phase * 1e9),
@@ -222,7 +221,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
         before = commands.copy()
         commands[:] = controller.bound.array("safe")
         topics = [spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
-        program = last_resort.program(self, self.outputs, topics)
+        stays = {o.name for o in spec.outputs if o.stays}  # of these no command is right without the others
+        known = [(p, t) for p, t in zip(self.outputs, topics, strict=True) if stays.isdisjoint(p.name.split(","))]
+        program = last_resort.program(self, [p for p, _ in known], [t for _, t in known])
         commands[:] = before
         if len(program[-1]) > LONGEST_ARGUMENT:
             self.get_logger().warning("the commands' messages are too long for a last resort: see docs/safety.md")

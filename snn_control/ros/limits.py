@@ -36,7 +36,7 @@ ROW = 10
 ROUNDING = 1e-9  # relative, for slew x period = 2.9999999999999996 in place of 3
 
 
-#: bounds of one number in the type of its field; ramp: the slew is limited on the way to the safe value, too
+#: bounds of one number in the type of its field; ramp: the slew is limited while the command is the safe one, too
 BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8"), ("wait", "i8"), ("ramp", "?")])
 
 
@@ -67,8 +67,12 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
     low, high = output.limits
     if isinstance(output.decoder, ArgmaxDecoder):
         low, high = 0, output.decoder.actions - 1
-    given = [np.broadcast_to(np.asarray(v, np.float64), output.size) for v in (low, high, output.slew, output.safe)]
+    sides = (low, high, output.slew, output.safe_numbers)
+    given = [np.broadcast_to(np.asarray(side, np.float64), output.size) for side in sides]
     where, whole = f"outputs.{output.name}", kind < FLOAT32
+    if whole and np.isfinite(output.acceleration).any():
+        rule = f"does not go with {field}, which is {KINDS[kind]}: whole numbers have no smooth motion"
+        raise DescriptionError(f"{where}.acceleration", output.acceleration, rule, "leave it out, or use another field")
     rows = []
     for low, high, slew, safe in zip(*(side.tolist() for side in given), strict=True):
         least, most = _drawn_in(low, high, kind)
@@ -78,7 +82,8 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
             raise DescriptionError(f"{where}.limits", [low, high], rule, fix)
         if whole and (safe != np.floor(safe) or not least <= safe <= most):
             between = f"must be a whole number from {least:.0f} to {most:.0f}, as {field} is {KINDS[kind]}"
-            raise DescriptionError(f"{where}.safe", safe, between, "give another, or use a field of float64")
+            fix = "give limits around 0" if output.stays else "give another"
+            raise DescriptionError(f"{where}.safe", safe, between, f"{fix}, or use a field of float64")
         step, wait, slew = slew * period, 1, slew * period * (1 + ROUNDING)
         if whole and slew < 1:
             step, wait = 1.0, min(math.ceil(1 / slew), 1 << 62)
@@ -87,7 +92,7 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
         elif kind == FLOAT64:
             step = np.inf
         safe = min(max(float(np.float32(safe)), least), most) if kind == FLOAT32 else safe
-        rows.append((least, most, step, safe, wait, output.ramp))
+        rows.append((least, most, step, safe, wait, output.ramp or output.stays))
     return np.array(rows, BOUNDS)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ..coding.outputs import STAYS
 from ..engine.compile import compile_function
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
+from ..engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
 from ..engine.memory import f64, i64, store_u32
 from ..engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ..errors import DescriptionError, counted
@@ -41,6 +43,8 @@ _T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Words of the context of an output:
 _ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `limits`
 _STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
+_GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # the guard's words; whether and how the output is silent:
+_HOLD, _NONE = range(1, 3)  # before the first command; also while a fault lasts, and at the end
 
 
 def take_numbers(context, now_ns, mode):
@@ -135,12 +139,24 @@ def write_final_numbers(context):
     _write_numbers(i64(context, base.WORDS), True)
 
 
+@register_jitable
+def _is_silent(c, now_ns):
+    """Whether an output that stays where it is publishes nothing."""
+    if c[_STAYS] == 0:
+        return False
+    guard = i64(c[_GUARD], GUARD_WORDS)
+    return (guard[BEGUN] == 0) | ((c[_STAYS] == _NONE) & ((guard[FAULTED] != 0) | (now_ns == FINAL)))
+
+
 def publish_command(context, stamp_ns, now_ns):
     """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
     if now_ns == WITHHELD:
         return np.int64(0)
     c = i64(context, base.WORDS)
-    _write_numbers(c, now_ns == FINAL)
+    silent = _is_silent(c, now_ns)
+    _write_numbers(c, silent | (now_ns == FINAL))
+    if silent:
+        return np.int64(0)
     if c[_STAMP_AT] != 0:
         stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # the time in ROS without a simulation
         store_u32(c[_STAMP_AT], stamp // 1000000000)
@@ -263,7 +279,9 @@ class CommandOutput(Output):
         narrowed to their type (integers rounded and saturated)
     bounds : for each output those of its numbers, see `limits.fit_bounds`, or None: only the type limits what is
         published
-    faulted : address of the guard's word that is set while the command is the safe one
+    guard : address of the guard's words, 0: no guard
+    stays : "hold": nothing is published before the first command; "none": nor while commands are the safe ones, nor at
+        the end
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     name : for reports; the topic by default
 
@@ -277,7 +295,8 @@ class CommandOutput(Output):
         fields: Sequence[tuple[str, int, int]],
         *,
         bounds: Sequence[np.ndarray | None] = (),
-        faulted: int = 0,
+        guard: int = 0,
+        stays: str = "",
         values: Mapping[str, Any] | None = None,
         name: str = "",
     ) -> None:
@@ -288,11 +307,13 @@ class CommandOutput(Output):
         super().__init__(publisher, publish_command, template.data, name)
         start = template.data.ctypes.data
         outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
+        faulted = guard + 8 * FAULTED if guard else 0
         rows = [rows_of(start + places, kind, cell, bound, faulted) for (_, cell, _), places, kind, bound in outputs]
         self._rows = np.concatenate(rows)
         self._block[_ROWS] = self._rows.ctypes.data
         self._block[_ROW_COUNT] = len(self._rows)
         self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0
+        self._block[_GUARD], self._block[_STAYS] = guard, ("", *STAYS).index(stays)
         self._stamp = template.stamp
 
     def final_message(self) -> tuple[bytes, int]:

@@ -18,7 +18,6 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from ..controller_file import ControllerSpec, RosTopic
 from ..engine.bound import Bound
-from ..engine.kernels.outputs import FAULTED
 from ..errors import NO_VALUE, DescriptionError, close_match, within
 from ..events.files.messages import CLOUD_TYPE, EVENT_TYPES
 from ..events.packets import PACKET_TYPES
@@ -32,8 +31,8 @@ from .sectors import rules_of
 from .wire import PathProgram, compile_path
 
 __all__ = [
-    "NotInstalled", "at_rate", "command_bounds", "command_ports", "drain", "fixed_values", "groups", "host_of",
-    "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
+    "NotInstalled", "at_rate", "command_bounds", "command_ports", "drain", "ends_of", "fixed_values", "groups",
+    "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
@@ -215,7 +214,7 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
     """One port for each topic; outputs with the same topic share a message. Nodes as in `input_ports`."""
     sizes = {o.name: o.size for o in bound.program.facts.outputs}
     need_topics("outputs", spec.outputs, spec.ros_outputs)
-    ports, faulted = [], bound.address("guard") + 8 * FAULTED
+    ports: list[CommandOutput] = []
     for names in groups(spec.ros_outputs, "outputs").values():
         topic, where = spec.ros_outputs[names[0]], f"ros.outputs.{names[0]}"
         cls = message_class(where, topic.type)
@@ -223,9 +222,37 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
         fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
         with within(where, "ros.", "outputs."):
             values = fixed_values(spec.ros_outputs, names)
-            options: dict[str, Any] = {"values": values, "name": ",".join(names), "faulted": faulted}
+            options: dict[str, Any] = {"values": values, "name": ",".join(names), "guard": bound.address("guard")}
+            if not lockstep:  # where the world waits for an answer to each message
+                options["stays"] = _stays(spec, names)
             ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))
     return ports
+
+
+def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
+    """(address, address of where it ends, n) for the end of a loop: each command at its safe values or, if it stays, at
+    rest."""
+    ends = []
+    for output in spec.outputs:
+        n, command = output.size, bound.address(f"{output.name}.command")
+        place = command - bound.address("command")
+        if not output.stays:
+            ends.append((command, bound.address(f"{output.name}.safe"), n))
+            continue
+        ends.append((command, bound.address("previous") + place, n))  # no longer smoothed
+        if "step" in bound.program.names:
+            ends.append((bound.address("step") + place, bound.address("rest") + place, n))
+    return ends
+
+
+def _stays(spec: ControllerSpec, names: Sequence[str]) -> str:
+    """The word with which the outputs of a message stay where they are, or empty."""
+    words = {o.name: o.safe if o.stays else "" for o in spec.outputs}
+    for name in names:
+        if words[name] != words[names[0]]:
+            rule = f"must be as that of {names[0]}, whose message it shares: hold, none, or numbers for both"
+            raise DescriptionError(f"outputs.{name}.safe", words[name] or "a number", rule)
+    return words[names[0]]
 
 
 def drain(ports: Sequence[Any]) -> None:

@@ -204,7 +204,7 @@ def run(one: Controller, seed: int) -> int:
     rng, wrong, escaped = np.random.default_rng(seed), FINE, []
     sys.unraisablehook = lambda what: escaped.append(what.exc_value)
     guard = one.program.operations[-1].operands
-    low, high = guard[7].view(one.bound.constants).reshape(4, -1)[:2] if isinstance(guard[7], Place) else (0, 0)
+    low, high = guard[7].view(one.bound.constants).reshape(5, -1)[:2] if isinstance(guard[7], Place) else (0, 0)
     command = one.bound.array("command")
     most = max((i.capacity for i in one.inputs.values() if i.kind == "events"), default=1)
     one.observers = [ActivityRecorder(one.bound, 7, 50), InputLogRecorder(one.bound, 7, most)]

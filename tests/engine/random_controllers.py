@@ -305,6 +305,11 @@ def descriptions(draw):
         slew = draw(st.sampled_from([np.inf, 90.0]))
         ramp = bool(np.isfinite(slew)) and draw(st.booleans())
         more = {"safe": 0.3, "ramp": ramp, "squash": draw(st.booleans())}
+        if draw(st.booleans()):
+            more |= {"acceleration": 2e4, "jerk": draw(st.sampled_from([np.inf, 8e6]))}
+        if draw(st.booleans()):
+            starts = [i.name for i in inputs if isinstance(i, ValueInput) and i.size == m and i.needed]
+            more |= {"safe": draw(st.sampled_from(["hold", "none"])), "ramp": False, "start": (starts or [""])[0]}
         outputs.append(Output(f"out{k}", tuple(terms), m, 0.1, (-0.7, 0.7), slew, **more))
     guard = Guard(draw(st.integers(0, 3)))
     return Network(tuple(populations), tuple(projections)), inputs, outputs, DT, steps * DT, guard

@@ -328,7 +328,8 @@ def test_a_count_that_a_driver_wrote_is_not_believed(program):
 
 def test_limits_that_limit_nothing_are_refused(program):
     limits = program.operations[-1].operands[7]
-    for values in ([np.nan, 1, 1, 0], [-1, np.nan, 1, 0], [-1, 1, np.nan, 0], [1, -1, 1, 0], [-1, 1, 1, 2]):
+    wrong = ([np.nan, 1, 1, 0, 1], [-1, np.nan, 1, 0, 1], [-1, 1, np.nan, 0, 1], [1, -1, 1, 0, 1], [-1, 1, 1, 2, 1])
+    for values in (*wrong, [-1, 1, 1, 0, -1], [-1, 1, 1, 0, np.nan]):
         constants = program.constants.copy()
         limits.view(constants)[:] = np.array([values]).T
         with pytest.raises(ProgramError, match="guard: limits: must be low <= safe <= high"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from snn_control.testing import (
@@ -183,7 +185,10 @@ def stop(n, slot, held, valid, zero, latched, bit, stops):
         stops[1] = kept | 1 << bit
 
 
-def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, words, control, release, stops):
+def guard(
+    n_inputs, valid, required, m, raw, command, previous, limits, way, words, control, release, stops, step, longest,
+    windows, ring, start,
+):  # fmt: skip
     reason, elapsed = int(control[0]), min(max(int(control[1]), 1), 10)
     if np.ndim(stops):  # 0: no input stops the commands
         if words[7] != control[2]:
@@ -202,18 +207,57 @@ def guard(n_inputs, valid, required, m, raw, command, previous, limits, ramp, wo
         faulted = not (operator or (release > 0 and streak >= release))
     words[0], words[1], words[2], words[7] = faulted, streak, reason, control[2]
     words[3] += faulted
+    first = faulted and not words[8]
+    words[8] |= not faulted
     for j in range(m):
-        low, high, slew, safe = (float(limits[k, j]) for k in range(4))
-        slew *= elapsed
-        y = safe if faulted else float(raw[j])
-        if not faulted and not low <= y <= high:
-            y = low if y < low else high
+        low, high, slew, safe, most = (float(limits[k, j]) for k in range(5))
+        before, fixed = float(previous[j]), None  # fixed: where the command is at once
+        wanted = float(raw[j])
+        if not faulted and not low <= wanted <= high:
+            wanted = low if wanted < low else high
             words[4] += 1
-        before = float(previous[j])
-        if (not faulted or ramp[j]) and not before - slew <= y <= before + slew:
-            y = before + slew if y > before else before - slew
-            words[5] += 1
-        previous[j] = command[j] = min(max(y, low), high)
+        if faulted:
+            wanted = before if way[j] == 2 else safe
+            if way[j] == 0:
+                fixed = safe
+            if way[j] == 2 and first and np.ndim(start) and np.isfinite(start[j]):
+                fixed = wanted = min(max(float(start[j]), low), high)
+        if fixed is not None:
+            path = [fixed]
+        elif not np.isfinite(most):
+            path = [min(max(wanted, before - slew * elapsed), before + slew * elapsed)]
+        else:
+            path = []
+            for _ in range(elapsed):
+                step[j] = motion(wanted - before, float(step[j]), slew, most, faulted and way[j] == 2)
+                before = (
+                    wanted
+                    if abs(wanted - before - step[j]) <= 1e-6 * min(most, slew)
+                    else min(max(before + step[j], low), high)
+                )
+                path.append(before)
+        words[5] += path[-1] != wanted
+        path = [min(max(y, low), high) for y in path]
+        previous[j] = command[j] = path[-1]
+        if fixed is not None and np.ndim(step):
+            step[j] = 0.0
+        if longest and (fixed is not None or np.isfinite(most)):
+            rows = ring.reshape(m, longest)
+            for y in path:
+                rows[j, : windows[j]] = y if fixed is not None else [y, *rows[j, : windows[j] - 1]]
+            total = 0.0
+            for y in rows[j, 1 : windows[j]][::-1]:
+                total += y - path[-1]
+            command[j] = min(max(path[-1] + total / windows[j], low), high)
+
+
+def motion(distance, step, slew, most, brakes):
+    """The next step of a command: the largest of those after which it can still stop at ``distance``."""
+    wanted = 0.0
+    if not brakes:
+        k = max(math.ceil((math.sqrt(1 + 8 * abs(distance) / most) - 1) / 2), 1)
+        wanted = math.copysign(min(slew, abs(distance) / k + most * (k - 1) / 2), distance)
+    return min(max(wanted, step - most), step + most)
 
 
 def sample_case(rng, n):
@@ -378,28 +422,24 @@ def guard_case(rng, m):
     valid = (rng.random((max(1, inputs), 2)) < 0.8).astype(np.int64)
     required = rng.integers(0, 2, max(1, inputs))
     low, high = -rng.random(m), rng.random(m)
-    slew = np.where(rng.random(m) < 0.5, np.inf, rng.random(m) * 0.3)
-    limits = np.stack([low, high, slew, rng.uniform(low, high)])
+    slew, acceleration = np.where(rng.random((2, m)) < 0.5, np.inf, rng.random((2, m)) * 0.3)
+    limits = np.stack([low, high, slew, rng.uniform(low, high), acceleration])
     if rng.random() < 0.2:
         limits[:2] = [[-np.inf], [np.inf]]
     raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
-    words = rng.integers(0, 4, 8)
-    words[0], released = rng.integers(0, 2), words[7] + rng.integers(0, 2)
+    words = rng.integers(0, 4, 9)
+    words[0], words[8], released = rng.integers(0, 2), rng.integers(0, 2), words[7] + rng.integers(0, 2)
     elapsed = rng.choice([-1, 0, 1, 2, 9, 10, 11, 1 << 40])
     control = np.array([rng.choice([0] * 9 + [4, 8]), elapsed, released, 0])
-    ramp = (np.isfinite(slew) & (rng.random(m) < 0.5)).astype(np.uint8)
+    way = rng.integers(0, 3, m).astype(np.uint8)
+    step, longest, windows, ring = rng.uniform(-0.3, 0.3, m), 0, 0, 0
+    if rng.random() < 0.5:
+        longest = int(rng.integers(1, 6))
+        windows, ring = rng.integers(1, longest + 1, m), rng.uniform(low[:, None], high[:, None], (m, longest)).ravel()
+    elif rng.random() < 0.5:
+        limits[4], step = np.inf, 0
+    start = rng.choice([np.nan, 0.1, -2.0], m).astype(np.float32) if rng.random() < 0.5 else 0
     return [
-        inputs,
-        valid,
-        required,
-        m,
-        raw,
-        np.zeros(m),
-        previous,
-        limits,
-        ramp,
-        words,
-        control,
-        int(rng.integers(0, 4)),
-        rng.integers(0, 3, 2) if rng.random() < 0.5 else 0,
-    ]
+        inputs, valid, required, m, raw, np.zeros(m), previous, limits, way, words, control, int(rng.integers(0, 4)),
+        rng.integers(0, 3, 2) if rng.random() < 0.5 else 0, step, longest, windows, ring, start,
+    ]  # fmt: skip

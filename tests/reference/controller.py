@@ -83,18 +83,25 @@ class SlowController:
         self.filters = {i.name: SlowFilters(i, period) for i in inputs if isinstance(i, EventsInput)}
         self.levels: dict[str, np.ndarray] = {}  # of encoders of events whose cells last
         self.held_vectors: dict[tuple[str, int], np.ndarray] = {}
-        self.words, self.release = np.zeros(8, np.int64), guard.release
+        self.words, self.release = np.zeros(9, np.int64), guard.release
         self.stops = np.zeros(2, np.int64)
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
         self.previous = self.limits[3].copy()
-        self.ramp = np.concatenate([np.full(o.size, o.ramp) for o in outputs])
+        self.way = np.concatenate([np.full(o.size, 2 if o.safe in ("hold", "none") else int(o.ramp)) for o in outputs])
+        ticks = [2 * o.acceleration / o.jerk / period if o.jerk < np.inf else 1 for o in outputs]
+        ticks = np.concatenate([np.full(o.size, n) for o, n in zip(outputs, ticks, strict=True)])
+        self.windows = np.maximum(np.ceil(ticks - 1e-9), 1).astype(np.int64)
+        self.ring = self.previous.repeat(self.windows.max())
+        self.moved = np.zeros(self.previous.size)
 
-    def bounds(self, output: Output) -> tuple[Any, Any, Any, Any]:
+    def bounds(self, output: Output) -> tuple[Any, ...]:
         low, high = output.limits
         if isinstance(output.decoder, ArgmaxDecoder):
             low, high = 0, output.decoder.actions - 1
-        return low, high, np.asarray(output.slew, np.float64) * self.dt * self.steps, output.safe
+        period = self.dt * self.steps
+        safe = min(max(0.0, low), high) if output.safe in ("hold", "none") else output.safe
+        return low, high, output.slew * period, safe, output.acceleration * period * period
 
     # inputs
     def take(self, k: int, spec: Input, value: Any) -> np.ndarray:
@@ -431,7 +438,11 @@ class SlowController:
             raw.append(np.array([np.argmax(x)], np.float32) if is_index else self.squashed(output, x))
         raw, command = np.concatenate(raw), np.zeros(self.previous.size)
         required = np.array([i.required and not getattr(i, "stop_when", "") for i in self.inputs] or [0])
-        guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.ramp,
-              self.words, np.zeros(4, np.int64), self.release, self.stops)  # fmt: skip
+        nan = [np.full(o.size, np.nan, np.float32) for o in self.outputs]
+        start = np.concatenate([self.held[o.start] if o.start else no for o, no in zip(self.outputs, nan, strict=True)])
+        longest = int(self.windows.max()) if self.windows.max() > 1 else 0
+        guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.way,
+              self.words, np.zeros(4, np.int64), self.release, self.stops, self.moved, longest, self.windows, self.ring,
+              start)  # fmt: skip
         cuts = np.cumsum([o.size for o in self.outputs])[:-1]
         return {o.name: c for o, c in zip(self.outputs, np.split(command, cuts), strict=True)}

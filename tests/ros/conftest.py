@@ -108,3 +108,15 @@ def robot(ros):
     one = Robot(ros)
     yield one
     one.close()
+
+
+@pytest.fixture
+def button(robot):
+    """An emergency stop, on the topic ``estop``."""
+    from std_msgs.msg import Bool
+
+    from tests.ros.robot import Button
+
+    one = Button(robot.publisher(Bool, "estop"))
+    yield one
+    one.dies()

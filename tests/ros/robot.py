@@ -21,6 +21,7 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 
 from snn_control.ros.launching import NodeProcess, command_line, environment_of_child
 
@@ -362,3 +363,27 @@ def fifo_is_granted() -> bool:
 
 if __name__ == "__main__":
     sensor_main()
+
+
+class Button:
+    """A button that publishes its state every 20 ms."""
+
+    def __init__(self, publisher):
+        self.publisher, self.pressed, self._over = publisher, False, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._over.wait(0.02):
+            self.publisher.publish(Bool(data=self.pressed))
+
+    def press(self, pressed=True):
+        """Returns the time of the first message that says so [ns]."""
+        self.pressed = pressed
+        begin = time.time_ns()
+        self.publisher.publish(Bool(data=pressed))
+        return begin
+
+    def dies(self):
+        self._over.set()
+        self._thread.join()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
-import pytest
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -18,37 +16,6 @@ STOP = {"kind": "value", "stop_when": "nonzero", "stale": 0.2}
 TOPIC = {"topic": "estop", "type": "std_msgs/msg/Bool", "field": "data"}
 VALUES = changed(changed(CONTROLLER, "inputs.estop", STOP), "ros.inputs.estop", TOPIC)
 VALUES = changed(VALUES, "inputs.sensor.stale", 10.0)  # or a busy machine has faults of its own
-
-
-class Button:
-    """Publishes its state every 20 ms."""
-
-    def __init__(self, publisher):
-        self.publisher, self.pressed, self._over = publisher, False, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        while not self._over.wait(0.02):
-            self.publisher.publish(Bool(data=self.pressed))
-
-    def press(self, pressed=True):
-        """Returns the time of the first message that says so [ns]."""
-        self.pressed = pressed
-        begin = time.time_ns()
-        self.publisher.publish(Bool(data=pressed))
-        return begin
-
-    def dies(self):
-        self._over.set()
-        self._thread.join()
-
-
-@pytest.fixture
-def button(robot):
-    one = Button(robot.publisher(Bool, "estop"))
-    yield one
-    one.dies()
 
 
 def released(robot):

@@ -176,15 +176,9 @@ def add_guard(
 ) -> None:
     lay, m = b.layout, raw.shape[0]
     command = lay.io("command", "float64", m)
-    columns = []
-    for spec in specs:
-        low, high = spec.limits
-        if isinstance(spec.decoder, coding.ArgmaxDecoder):
-            low, high = 0, spec.decoder.actions - 1
-        slew = vector(f"outputs.{spec.name}.slew", spec.slew, spec.size) * b.dt * b.steps
-        columns.append([vector(f"outputs.{spec.name}.limits", v, spec.size) for v in (low, high, slew, spec.safe)])
-    limits = np.concatenate([np.stack(c) for c in columns], axis=1)
-    ramp = np.concatenate([np.full(s.size, s.ramp, np.uint8) for s in specs])
+    limits = np.concatenate([_limits(spec, b.dt * b.steps) for spec in specs], axis=1)
+    ways = [outputs.STAY if s.stays else outputs.RAMP if s.ramp else outputs.JUMP for s in specs]
+    way = np.concatenate([np.full(s.size, one, np.uint8) for s, one in zip(specs, ways, strict=True)])
     safe = lay.constant("safe", limits[3])
     first = 0
     for spec in specs:
@@ -194,9 +188,64 @@ def add_guard(
     previous = lay.state("previous", "float64", m, limits[3])
     words = lay.state("guard", "int64", outputs.GUARD_WORDS)
     required = lay.constant("", np.array([int(i.needed) for i in inputs] or [0], np.int64))
-    stops = {} if b.stops is None else {"stops": b.stops}
+    more = {} if b.stops is None else {"stops": b.stops}
+    if np.isfinite(limits[4]).any():
+        more |= {"step": lay.state("step", "float64", m)} | _smoothing(b, specs, limits)
+        lay.constant("rest", np.zeros(m))  # what the steps are in the end
+    if any(spec.start for spec in specs):
+        more["start"] = _start(b, inputs, specs, m)
     b.emit(
         POST, "guard", inputs=len(inputs), validity=validity, required=required, m=m, raw=raw, command=command,
-        previous=previous, limits=lay.constant("", limits), ramp=lay.constant("", ramp), words=words,
-        control=element(b.controlled, 0, LEARNING), release=release, **stops, label="guard",
+        previous=previous, limits=lay.constant("", limits), way=lay.constant("", way), words=words,
+        control=element(b.controlled, 0, LEARNING), release=release, **({"longest": 0} | more), label="guard",
     )  # fmt: skip
+
+
+def _limits(spec: coding.Output, period: float) -> np.ndarray:
+    """Rows of the guard's table for an output: (5, size)."""
+    low, high = spec.limits
+    if isinstance(spec.decoder, coding.ArgmaxDecoder):
+        low, high = 0, spec.decoder.actions - 1
+    where = f"outputs.{spec.name}"
+    slew = vector(f"{where}.slew", spec.slew, spec.size) * period
+    acceleration = vector(f"{where}.acceleration", spec.acceleration, spec.size) * period * period
+    sides = (vector(f"{where}.limits", side, spec.size) for side in (low, high))
+    return np.stack([*sides, slew, spec.safe_numbers, acceleration])
+
+
+def _smoothing(b: Builder, specs: Sequence[coding.Output], limits: np.ndarray) -> dict[str, Any]:
+    """Words of the guard for the limits of jerk, if there are any.
+
+    The mean over n ticks of a motion within an acceleration a changes its acceleration by at most 2 a / n a tick.
+    """
+    windows = []
+    for spec in specs:
+        jerk = vector(f"outputs.{spec.name}.jerk", spec.jerk, spec.size)
+        most = np.where(np.isfinite(jerk), spec.acceleration, 0.0)
+        windows.append(np.maximum(np.ceil(2 * most / (jerk * b.dt * b.steps) - 1e-9), 1))
+        if (longest := float(windows[-1].max())) > outputs.MOST_SMOOTHED:
+            rule = f"needs a mean over {longest:.0f} ticks, at most {outputs.MOST_SMOOTHED:,} are possible"
+            raise BuildError(f"outputs.{spec.name}.jerk", spec.jerk, rule, "give a larger jerk, or less acceleration")
+    sizes = np.concatenate(windows).astype(np.int64)
+    if (n := int(sizes.max())) == 1:
+        return {}
+    ring = b.layout.state("smoothed", "float64", limits.shape[1] * n, np.repeat(limits[3], n))
+    return {"longest": n, "windows": b.layout.constant("", sizes), "ring": ring}
+
+
+def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:
+    """float32 (m,): the numbers at which outputs begin, NaN where they begin at the safe command."""
+    start, known = b.layout.state("", "float32", m, np.full(m, np.nan)), {one.name: one for one in inputs}
+    first = 0
+    for spec in specs:
+        if spec.start:
+            where, one = f"outputs.{spec.name}.start", known.get(spec.start)
+            if not isinstance(one, coding.ValueInput) or one.size != spec.size:
+                rule = f"must be a value input of {spec.size} numbers"
+                raise BuildError(where, spec.start, rule, f"inputs: {', '.join(known) or 'none'}")
+            if not one.needed:
+                raise BuildError(where, spec.start, "must be an input that is required", "leave required: false out")
+            held = b.layout.names[f"{spec.start}.held"]
+            b.emit(POST, "copy", n=spec.size, y=element(start, first, spec.size), x=held, label=where)
+        first += spec.size
+    return start

@@ -8,6 +8,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
+from ..places import Array
 from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
 from ..slots import AGE, SLOT_WORDS
 from . import NAN, ONE, ZERO, settle
@@ -17,7 +18,7 @@ from .functions import exponential
 from .spikes import Spikes
 
 # words of the guard's state
-FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, GUARD_WORDS = range(9)
+FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)
 # bits of REASON; a driver sets STOPPED and LATE
 INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT = 1, 2, 4, 8, 16
 # words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
@@ -66,16 +67,26 @@ def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("
         y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else NAN
 
 
-LIMITS = Table("f64", "m", "low", "high", "slew", "safe")
+LIMITS = Table("f64", "m", "low", "high", "slew", "safe", "acceleration")
+#: ways to the safe command: in one tick; within slew and acceleration; or stay, which brakes within acceleration
+JUMP, RAMP, STAY = range(3)
+ARRIVED = 1e-6  # steps of acceleration: a target so near is reached, whatever the rounding of the steps before
+MOST_SMOOTHED = 10_000  # ticks over which a command is smoothed at most
 
 
 def _guarded(w):
-    low, high, slew, safe = LIMITS.rows_of(w.limits.data, w.m)
-    if not ((low <= safe) & (safe <= high) & (slew >= 0) & np.isfinite(safe)).all():
-        raise ProgramError("limits: must be low <= safe <= high, and slew >= 0")
+    low, high, slew, safe, acceleration = LIMITS.rows_of(w.limits.data, w.m)
+    if not ((low <= safe) & (safe <= high) & (slew >= 0) & (acceleration >= 0) & np.isfinite(safe)).all():
+        raise ProgramError("limits: must be low <= safe <= high, and slew and acceleration >= 0")
     before = w.previous.data[: 8 * w.m].view(np.float64)
     if not ((low <= before) & (before <= high) & np.isfinite(before)).all():
         raise ProgramError("the last command: must be within the limits")
+    if isinstance(w.step, Array) and not np.isfinite(w.step.data[: 8 * w.m].view(np.float64)).all():
+        raise ProgramError("the last step of a command: must be finite")
+    if w.longest:
+        ring, windows = w.ring.data.view(np.float64), w.windows.data[: 8 * w.m].view(np.int64)
+        if not (np.isfinite(ring[: w.m * w.longest]).all() and ((windows >= 1) & (windows <= w.longest)).all()):
+            raise ProgramError("the commands that are averaged: must be finite, over 1 tick to the longest window")
 
 
 @register_jitable(forceinline=True)
@@ -103,6 +114,14 @@ def within(value, low, high):
     return low if value < low else (high if value > high else value)
 
 
+@register_jitable(forceinline=True)
+def stopped(stops, release):
+    """Whether an input stops the commands, after the operator's ``release`` of those that stop no more."""
+    if release:
+        stops[LATCHED] &= stops[NOW]
+    return (stops[NOW] | stops[LATCHED]) != 0
+
+
 @kernel()
 def stop(
     n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
@@ -122,21 +141,60 @@ def stop(
         stops[LATCHED] |= mask
 
 
-@kernel(version=3, must=_guarded)
+@register_jitable(forceinline=True)
+def reach(distance, acceleration):
+    """The largest step with which steps that shrink by ``acceleration`` add up to ``distance``: k steps whose sum is
+    k s - acceleration k (k - 1) / 2."""
+    k = max(np.ceil((np.sqrt(1 + 8 * distance / acceleration) - 1) / 2), 1.0)
+    return distance / k + acceleration * (k - 1) / 2
+
+
+@register_jitable(forceinline=True)
+def brake(step, acceleration):
+    return within(0.0, step - acceleration, step + acceleration)
+
+
+@register_jitable(forceinline=True)
+def towards(target, position, step, slew, acceleration):
+    """The next step to a target, after a ``step``: at most ``slew``, changed by at most ``acceleration``, and such that
+    neither a target that stays nor a limit beyond it is passed."""
+    distance = target - position
+    wanted = min(slew, reach(abs(distance), acceleration))
+    return within(wanted if distance >= 0 else -wanted, step - acceleration, step + acceleration)
+
+
+@register_jitable(forceinline=True)
+def smooth(ring, first, size, value, anew):
+    """The mean of the newest ``size`` values, relative to the newest, so that equal ones have no error."""
+    total = np.float64(0)
+    for k in range(first + size - 1, first, -1):
+        ring[k] = value if anew else ring[k - 1]
+        total += ring[k] - value
+    ring[first] = value
+    return value + total / size
+
+
+@kernel(version=4, must=_guarded)
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), previous: written("f64", "m"),
-    limits: LIMITS, ramp: read("u8", "m"),
+    limits: LIMITS, way: read("u8", "m"),
     words: written("i64", GUARD_WORDS), control: read("i64", LEARNING), release: number,
-    stops: optional(written("i64", STOP_WORDS)),
+    stops: optional(written("i64", STOP_WORDS)), step: optional(written("f64", "m")),
+    longest: Number(0, MOST_SMOOTHED), windows: read("i64", "m", when="longest"),
+    ring: written("f64", "m * longest", when="longest"), start: optional(read("f32", "m")),
 ):  # fmt: skip
-    """The last operation of every tick: a finite command within limits and slew, or the safe one.
+    """The last operation of every tick: a finite command within limits, slew, acceleration and jerk, or the safe one.
 
     A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or what
     a driver reports (it is about to stop, its last tick took too long). While it lasts, and until `release` valid ticks
-    in a row (0: only an operator) end it, the command is the safe value: immediately, or along the slew limit if `ramp`
-    is set. The slew is a change per second: a driver that missed periods reports in the control words how many have
-    passed.
+    in a row (0: only an operator) end it, the command goes the `way` to the safe one: JUMP in one tick, RAMP within
+    slew and acceleration, STAY where it is, or brake within acceleration. The slew is a change per second: a driver
+    that missed periods reports in the control words how many have passed. With an acceleration each of them is a step
+    of its own; `step` is the last one.
+
+    Jerk is limited by the mean over `windows` ticks of `previous` (Biagiotti and Melchiorri 2012, Control Engineering
+    Practice 20:1050). Before the first command, STAY begins at `start` where this is finite.
     """
     reason = control[DRIVER]
     for k in range(inputs):
@@ -145,25 +203,40 @@ def guard(
     for j in range(m):
         if not np.isfinite(raw[j]):
             reason |= OUTPUT_NOT_FINITE
-    if stops.size > 0:
-        if control[RELEASE] != words[RELEASED]:
-            stops[LATCHED] &= stops[NOW]
-        if (stops[NOW] | stops[LATCHED]) != 0:
-            reason |= STOP_INPUT
+    if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
+        reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
     elapsed = min(max(control[ELAPSED], 1), MOST_ELAPSED)
+    waits = faulted & (words[BEGUN] == 0)
+    words[BEGUN] |= not faulted
     clamps = slewed = 0
     for j in range(m):
-        low, high, slew, y = limits.low[j], limits.high[j], limits.slew[j] * elapsed, limits.safe[j]
+        low, high, slew, acceleration = limits.low[j], limits.high[j], limits.slew[j], limits.acceleration[j]
+        y, z, mean, stays, anew = limits.safe[j], previous[j], np.nan, False, faulted & (way[j] == JUMP)
         if not faulted:
             y = within(np.float64(raw[j]), low, high)
             clamps += y != raw[j]
-        if (not faulted) | (ramp[j] != 0):
-            z = within(y, previous[j] - slew, previous[j] + slew)
-            slewed += z != y
-            y = z
-        y = within(y, low, high)  # last, whatever the previous command was
-        previous[j] = y
-        command[j] = y
+        elif way[j] == STAY:
+            y, stays = z, True
+            if waits & (start.size > 0) and np.isfinite(start[j]):
+                y, anew = within(np.float64(start[j]), low, high), True
+        if anew:
+            z = y
+        elif acceleration == np.inf:
+            z = within(y, z - slew * elapsed, z + slew * elapsed)
+        else:
+            for _ in range(elapsed):
+                step[j] = brake(step[j], acceleration) if stays else towards(y, z, step[j], slew, acceleration)
+                z = y if abs(y - z - step[j]) <= ARRIVED * min(acceleration, slew) else within(z + step[j], low, high)
+                if longest > 0:
+                    mean = smooth(ring, j * longest, windows[j], z, False)
+        slewed += z != y
+        z = within(z, low, high)  # last, whatever the previous command was
+        previous[j] = z
+        command[j] = z if np.isnan(mean) else within(mean, low, high)
+        if anew & (step.size > 0):
+            step[j] = 0.0
+            if longest > 0:
+                smooth(ring, j * longest, windows[j], z, True)
     words[CLAMPS] += clamps
     words[SLEWED] += slewed
