@@ -125,6 +125,7 @@ class Loop:
     hold : context managers entered by the thread around the loop, which keep alive what the ports use
     keep : the owner of the memory of ``table``, ``safe`` and the ports' slots. It lives as long as the loop, and a
         running loop lives until it is stopped, even without other references to it
+    memory : (TABLE_WORDS,) int64 zeros for its own table, which another process may read too; None: of its own
     name : name of the thread, used in messages
     """
 
@@ -151,6 +152,7 @@ class Loop:
         timeout_s: float = 1.0,
         hold: Sequence[AbstractContextManager] = (),
         keep: object = None,
+        memory: np.ndarray | None = None,
         name: str = "control loop",
     ) -> None:
         _check(mode, period_ns, timeout_s, tick, inputs)
@@ -164,7 +166,7 @@ class Loop:
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
         self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without a guard
-        self._table = np.zeros(words.TABLE_WORDS, np.int64)
+        self._table = np.zeros(words.TABLE_WORDS, np.int64) if memory is None else memory
         self._address = int(self._table.ctypes.data)
         self._write_settings(tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, halt)
         self._inputs = _rows_of_inputs(inputs)

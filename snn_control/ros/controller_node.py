@@ -27,6 +27,7 @@ from ..controller_file import ControllerSpec, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
 from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError, in_file
+from ..realtime import table as loop_words
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
@@ -35,6 +36,8 @@ from . import last_resort
 from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
+from .safe_messages import messages_of
+from .supervisor import Supervisor
 from .topics import at_rate, command_ports, drain, ends_of, input_ports
 
 __all__ = ["ControllerNode", "input_log_file", "main"]
@@ -77,6 +80,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
         "priority": Parameter(PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98),
         "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
         "publish_budget": Parameter(0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0),
+        "supervise": Parameter(
+            0.0,
+            "Age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none",
+            0.0,
+            10.0,
+        ),
         "record": Parameter("", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"),
         "autostart": Parameter(True, "Configure and activate at the start"),
     }
@@ -91,6 +100,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.recorders: tuple[ActivityRecorder, InputLogRecorder] | tuple[()] = ()
         self.faults: FaultLog | None = None
         self._io: Any = None
+        self.supervisor: Supervisor | None = None
         self.held_up = ""  # why the loop of an active controller does not run yet
         self._first_matched = 0.0
         self.spec: ControllerSpec | None = None
@@ -146,6 +156,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
             self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.recorders[1].kept}")
         self.faults = FaultLog(bound)
+        if supervise := self._supervised():
+            self.supervisor = Supervisor(loop_words.TABLE_WORDS)
         self.loop = Loop(
             tick_address(),
             bound.table,
@@ -165,11 +177,26 @@ class ControllerNode(ProcessNode, LifecycleNode):
             cpus=None if self.given.cpu < 0 else [self.given.cpu],
             hold=[*self.inputs, *self.outputs],
             keep=self.controller,
+            memory=self.supervisor.table if self.supervisor is not None else None,
             name=self.get_name(),
         )
+        if self.supervisor is not None:
+            priority = self.given.priority + 1 if self.given.priority else 0
+            messages = self._safe_messages(self.controller, self.spec)
+            self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
         if lockstep:
             for port in self.inputs:
                 port.attach_semaphore(self.loop.semaphore)
+
+    def _supervised(self) -> float:
+        """The limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
+        limit = self.given.supervise
+        if self.mode != "realtime" or not limit or self.controller is None:
+            return 0.0
+        least = 2 * self.controller.period_ns * 1e-9
+        if limit < least:
+            raise DescriptionError("supervise", limit, f"must be at least two periods: {least:g} s")
+        return limit
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
@@ -190,6 +217,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.faults.restart()
             if self.mode == "realtime":
                 program = self._last_resort(self.controller, self.spec)
+                if self.supervisor is not None and not self.supervisor.alive:
+                    raise RuntimeFault("the supervisor is gone: configure the node anew")
                 self._stop.begins()
                 rights = self.loop.start()
                 self._stop.guard(self.loop.table, self._hangs, program)
@@ -215,16 +244,24 @@ class ControllerNode(ProcessNode, LifecycleNode):
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
-    def _last_resort(self, controller: Controller, spec: ControllerSpec) -> list[str]:
-        """The command line of the program that publishes the safe command if this process hangs."""
+    def _safe_messages(self, controller: Controller, spec: ControllerSpec) -> dict[str, Any]:
+        """What another process needs to publish the safe commands. Not while the loop runs."""
         commands = controller.bound.array("command")
         before = commands.copy()
         commands[:] = controller.bound.array("safe")
         topics = [spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
-        stays = {o.name for o in spec.outputs if o.stays}  # of these no command is right without the others
+        stays = {o.name for o in spec.outputs if o.stays}  # no other process knows where these are
         known = [(p, t) for p, t in zip(self.outputs, topics, strict=True) if stays.isdisjoint(p.name.split(","))]
-        program = last_resort.program(self, [p for p, _ in known], [t for _, t in known])
+        found = messages_of(self, [p for p, _ in known], [t for _, t in known])
         commands[:] = before
+        return found
+
+    def _last_resort(self, controller: Controller, spec: ControllerSpec) -> list[str]:
+        """The command line of the program that publishes the safe command if this process hangs; empty if a supervisor
+        does."""
+        if self.supervisor is not None:
+            return []
+        program = last_resort.program(self._safe_messages(controller, spec))
         if len(program[-1]) > LONGEST_ARGUMENT:
             self.get_logger().warning("the commands' messages are too long for a last resort: see docs/safety.md")
             return []
@@ -308,6 +345,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self._io is not None:
             self._io.destroy_node()
             self._io = None
+        if self.supervisor is not None:
+            self.supervisor.close()
+            self.supervisor = None
         return True
 
     def finish(self) -> None:

@@ -183,8 +183,9 @@ class Senders:
 def _other_publishers(node: Any, topic: str) -> str:
     """Names of other nodes that publish on a command's topic."""
     found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
-    if f"{node.get_fully_qualified_name()}_io" in found:
-        found.remove(f"{node.get_fully_qualified_name()}_io")
+    for own in ("io", "supervisor"):
+        if (name := f"{node.get_fully_qualified_name()}_{own}") in found:
+            found.remove(name)
     return f"commanded by {', '.join(found)} too (or until recently)" if found else ""
 
 
@@ -278,6 +279,17 @@ def _output(report: Reporter, port: Any) -> DiagnosticStatus:
     return status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counts)
 
 
+def _supervisor(node: Any) -> list[DiagnosticStatus]:
+    if node.supervisor is None:
+        return []
+    if not node.supervisor.alive:
+        return [status(node, "supervisor", ERROR, "is gone", {})]
+    if not node.supervisor.matched:
+        return [status(node, "supervisor", WARN, "nobody hears it yet", {})]
+    said = f"commands what is safe after {node.given.supervise:g} s without a sign of life"
+    return [status(node, "supervisor", OK, said, {})]
+
+
 class Reporter:
     """Publishes on /diagnostics; keeps the last report, for rates and for what is new since.
 
@@ -326,7 +338,7 @@ class Reporter:
         self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
         if self.now:
             inputs = [_input(self, k, port) for k, port in enumerate(node.inputs)]
-            guard = [_guard(self), *_learning(node)] if node.guarded else []
+            guard = [_guard(self), *_supervisor(node), *_learning(node)] if node.guarded else []
             found = [_loop(self), *guard, *inputs, *(_output(self, port) for port in node.outputs)]
         else:
             found = [status(node, "loop", WARN, "not configured", {})]

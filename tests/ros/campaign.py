@@ -1,4 +1,4 @@
-"""Faults injected from outside, many times: ``python -m tests.ros.campaign readers|pauses|starts COUNT``, minutes each.
+"""Faults injected from outside, many times: ``python -m tests.ros.campaign readers|pauses|starts|kills COUNT``, minutes each.
 
 The controller echoes: its command is the time of the sensor's sample on which the command is based, so the age of the
 data behind each command is known. A watcher at SCHED_FIFO reports when the machine itself was stalled.
@@ -285,9 +285,69 @@ def starts(count: int) -> bool:
     return unsafe == 0 and set(codes) == {0}
 
 
+def kills(count: int) -> bool:
+    """Stop and kill a supervised node at any moment: from the signal to the supervisor's safe command."""
+    import rclpy
+    from geometry_msgs.msg import TwistStamped
+    from rclpy.executors import SingleThreadedExecutor
+
+    limit, random_, stalls = 0.01, random.Random(4), Stalls()
+    heard: list[tuple[int, float]] = []
+    after: dict[str, list[float]] = {"SIGSTOP": [], "SIGKILL": []}
+
+    def hear(m: TwistStamped) -> None:
+        heard.append((m.header.stamp.sec * 10**9 + m.header.stamp.nanosec, m.twist.linear.x))
+
+    rclpy.init()
+    listener, executor = rclpy.create_node("listener"), SingleThreadedExecutor()
+    listener.create_subscription(TwistStamped, "drive", hear, 1000)
+    executor.add_node(listener)
+    threading.Thread(target=executor.spin, daemon=True).start()
+    done = unsafe = 0
+    while done < count:
+        with tempfile.TemporaryDirectory() as folder:
+            rig = Rig(Path(folder), supervise=limit)
+            rig.sensor()
+            node = rig.node()
+            rig.active()
+            time.sleep(3)  # until everything is matched
+            for number in (*[signal.SIGSTOP] * 9, signal.SIGKILL):
+                time.sleep(random_.uniform(0.1, 0.4))
+                before = len(heard)
+                sent = time.time_ns()
+                node.send_signal(number)
+                time.sleep(0.2)
+                now = heard[before:]
+                safe = [stamp for stamp, command in now if stamp > sent and command == SAFE]
+                own = max((stamp for stamp, command in now if command != SAFE), default=sent)
+                took = (min(safe, default=1 << 62) - max(own, sent)) * 1e-9
+                after[number.name].append(took - stalls.within(sent, sent + 200_000_000))
+                unsafe += sum(command != SAFE for stamp, command in now if stamp > min(safe, default=sent))
+                done += 1
+                if number == signal.SIGSTOP:
+                    node.send_signal(signal.SIGCONT)
+                    time.sleep(0.2)
+            node.wait()
+            time.sleep(5.5)  # of its supervisor
+            rig.close()
+        print(f"{done} faults: " + _spread(after), flush=True)
+    late = sum(one > limit + 2 * PERIOD for times in after.values() for one in times)
+    print(f"{done} faults, limit {limit * 1e3:g} ms, period {PERIOD * 1e3:g} ms: {_spread(after)}")
+    print(f"later than the limit and two ticks: {late}; other commands after the safe one: {unsafe}")
+    return not late and not unsafe
+
+
+def _spread(after: dict[str, list[float]]) -> str:
+    """Median and largest time to the safe command."""
+    spread = {name: (np.median(times) * 1e3, max(times) * 1e3) for name, times in after.items() if times}
+    return ", ".join(f"{name} to the safe command {a:.1f} ms, at most {b:.1f} ms" for name, (a, b) in spread.items())
+
+
 if __name__ == "__main__":
     for number in ENDS:  # a shell's background jobs ignore some of them, and so would the nodes
         signal.signal(number, signal.SIG_DFL)
     os.environ.setdefault("ROS_DOMAIN_ID", "91")
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    sys.exit(not {"readers": readers, "pauses": pauses, "starts": starts}[sys.argv[1]](int(sys.argv[2])))
+    sys.exit(
+        not {"readers": readers, "pauses": pauses, "starts": starts, "kills": kills}[sys.argv[1]](int(sys.argv[2]))
+    )

@@ -110,7 +110,7 @@ def test_no_record_replaces_another(tmp_path, start, robot):
 
     change(Transition.TRANSITION_DEACTIVATE)
     first = record.read_bytes()
-    assert len(read_record(record)[0]["command"]) > 5
+    assert len(read_record(record)[0]["command"]) >= 4  # three valid ticks and a command
     change(Transition.TRANSITION_CLEANUP)
     change(Transition.TRANSITION_CONFIGURE)
     change(Transition.TRANSITION_ACTIVATE)

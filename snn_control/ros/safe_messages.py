@@ -1,0 +1,74 @@
+"""The safe commands as messages that another process publishes: it needs neither the controller nor its file."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["SafeMessages", "messages_of"]
+
+
+def messages_of(node: Any, ports: Sequence[Any], topics: Sequence[Any]) -> dict[str, Any]:
+    """What `SafeMessages` takes, as JSON allows it: of the ``ports`` of a node with their RosTopic; call it while the
+    commands are the safe values."""
+    messages = []
+    for port, topic in zip(ports, topics, strict=True):
+        data, stamp = port.final_message()
+        messages.append(
+            {
+                "topic": port.topic, "type": topic.type, "reliability": topic.reliability,
+                "data": base64.b64encode(data).decode(), "stamp": stamp,
+            }
+        )  # fmt: skip
+    return {"name": node.get_name(), "namespace": node.get_namespace(), "messages": messages}
+
+
+class SafeMessages:
+    """A node ``NAME_SUFFIX`` that publishes safe commands, and reports on /diagnostics.
+
+    given : of `messages_of`
+    """
+
+    def __init__(self, given: dict[str, Any], suffix: str) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.node import Node
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+        rclpy.init(args=[])
+        self.node = Node(f"{given['name']}_{suffix}", namespace=given["namespace"], use_global_arguments=False)
+        self._ends = []
+        for one in given["messages"]:
+            package, _, kind = one["type"].split("/")
+            cls = getattr(importlib.import_module(f"{package}.msg"), kind)
+            qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[one["reliability"].upper()])
+            publisher = self.node.create_publisher(cls, one["topic"], qos)
+            self._ends.append((publisher, bytearray(base64.b64decode(one["data"])), one["stamp"]))
+        self._reports = self.node.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self._name = f"{given['namespace'].rstrip('/')}/{given['name']}: guard"
+
+    @property
+    def matched(self) -> bool:
+        """Whether each topic is heard by somebody."""
+        return all(publisher.get_subscription_count() > 0 for publisher, _, _ in self._ends)
+
+    def publish(self) -> None:
+        """Publish all safe commands once."""
+        for publisher, data, stamp in self._ends:
+            if stamp >= 0:
+                struct.pack_into("<iI", data, stamp, *divmod(time.time_ns(), 10**9))
+            publisher.publish(bytes(data))
+
+    def report(self, cause: str) -> None:
+        """An ERROR of the controller's guard on /diagnostics."""
+        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+        report = DiagnosticArray(
+            status=[DiagnosticStatus(level=DiagnosticStatus.ERROR, name=self._name, message=cause)]
+        )
+        report.header.stamp = self.node.get_clock().now().to_msg()
+        self._reports.publish(report)
