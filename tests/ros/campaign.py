@@ -1,4 +1,4 @@
-"""Faults injected from outside, many times: ``python -m tests.ros.campaign readers|pauses|starts|kills COUNT``, minutes each.
+"""Faults injected from outside: ``python -m tests.ros.campaign readers|pauses|starts|kills COUNT``, minutes each.
 
 The controller echoes: its command is the time of the sensor's sample on which the command is based, so the age of the
 data behind each command is known. A watcher at SCHED_FIFO reports when the machine itself was stalled.
