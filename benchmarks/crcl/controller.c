@@ -1,6 +1,7 @@
 /* The control loop in C on rcl, against which the product's is measured: it is loaded into a Python process.
 
-   Every period at a phase of CLOCK_MONOTONIC: take all messages, the newest wins; command[0] = position[0],
+   Every period at a phase of CLOCK_MONOTONIC or, with a negative phase, when a message has come, at the latest one and a
+   half periods after the last tick: take all messages, the newest wins; command[0] = position[0],
    command[k] = GAIN * position[k]; publish. An overrun skips periods and keeps the grid. */
 #include "common.h"
 
@@ -14,6 +15,7 @@ typedef struct {
 } Controller;
 
 static volatile sig_atomic_t stopping;
+static sem_t arrived;
 
 static void on_signal(int number)
 {
@@ -36,7 +38,15 @@ static void * loop(void * argument)
   double position[JOINTS] = {0}, received[JOINTS], command[JOINTS];
   int64_t deadline = (now_ns(CLOCK_MONOTONIC) / PERIOD_NS + 2) * PERIOD_NS + self->phase_ns;
   while (!stopping) {
-    sleep_until(deadline);
+    if (self->phase_ns >= 0) {
+      sleep_until(deadline);
+    } else {
+      struct timespec until = timespec_of(now_ns(CLOCK_MONOTONIC) + PERIOD_NS + PERIOD_NS / 2);
+      while (sem_clockwait(&arrived, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) {
+      }
+      while (sem_trywait(&arrived) == 0) {
+      }
+    }
     while (rcl_take_serialized_message(&self->ends.subscription, &message, &info, NULL) == RCL_RET_OK) {
       if (get_doubles(message.buffer, message.buffer_length, 0, received, JOINTS) == 0) {
         memcpy(position, received, sizeof position);
@@ -75,7 +85,12 @@ int controller_run(
   signal(SIGTERM, on_signal);
   signal(SIGINT, on_signal);
   set_priority(dds_priority); /* the threads of DDS inherit it */
+  sem_init(&arrived, 0, 0);
   open_ends(&self.ends, "c_controller", sensor, qos(0, 5), command, qos(1, 1));
+  if (phase_ns < 0) {
+    CHECK(rcl_subscription_set_on_new_message_callback(
+      &self.ends.subscription, (rcl_event_callback_t)sem_post, &arrived));
+  }
   pthread_t thread;
   if (pthread_create(&thread, NULL, loop, &self) != 0) {
     return 1;

@@ -171,6 +171,11 @@ class Output(Checked):
         return isinstance(self.safe, str)
 
     @property
+    def smooth(self) -> bool:
+        """Whether its acceleration is limited."""
+        return bool(np.isfinite(self.acceleration).any())
+
+    @property
     def safe_numbers(self) -> np.ndarray:
         """(size,) float64: the safe command or, if it `stays`, the one before the first: the nearest to 0 within
         limits."""

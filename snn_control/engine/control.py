@@ -5,7 +5,7 @@ others by any thread. At the beginning of a tick they are copied into the state 
 recorded of it, uses the copy.
 
 driver    what the driver reports: bits of the guard's reasons
-elapsed   periods that have passed since the last tick; 0 counts as 1
+elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
 release   number of times an operator has asked to end a fault; an increase is a request
 restart   number of times a restart of the network was asked for; an increase is a request
 learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
@@ -18,11 +18,12 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "DRIVER", "ELAPSED", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "as_taken",
+    "DRIVER", "ELAPSED", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE", "as_taken",
     "words_of",
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)
+WHOLE = 1000  # a period, in the unit of ELAPSED
 #: words of a switch: the rule is on; it was on in the last step; number of weights visited so far
 ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 

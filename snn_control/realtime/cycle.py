@@ -1,4 +1,4 @@
-"""The compiled part of the control loop: one tick, and the three ways to wait for the next.
+"""The compiled part of the control loop: one tick, and the ways to wait for the next.
 
 ``run`` is one nogil function on one int64 table. Python writes the settings before the start; afterwards it only writes
 STOP. The loop's counters are in the same table and can be read at any time. The words are defined in `table`, the rules
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.control import DRIVER, ELAPSED
+from ..engine.control import DRIVER, ELAPSED, WHOLE
 from ..engine.kernels.outputs import FAULTED, LATE, STOPPED
 from ..engine.memory import call3, call_kernel, load_f64
 from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
@@ -70,8 +70,12 @@ def _take(table, row, now):
 
 @register_jitable
 def _take_all(table, now):
+    """Take from all inputs, except those that were taken from already."""
     for k in range(get(table, words.N_INPUTS)):
-        _take(table, input_row(table, k), now)
+        row = input_row(table, k)
+        if get(row, words.IN_GOT) == 0:
+            _take(table, row, now)
+        put(row, words.IN_GOT, 0)
 
 
 @register_jitable
@@ -196,10 +200,13 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _tell_elapsed(table, now):
-    """Report to the guard how many periods have passed since the last tick, so that slew limits hold per second."""
-    cell = (now - get(table, words.PHASE)) // get(table, words.PERIOD)
-    last = get(table, words.LAST_CELL)
-    put(get(table, words.CONTROL), ELAPSED, cell - last if last > 0 else 1)
+    """Report to the guard how much time has passed since the last tick, so that slew limits hold per second: whole
+    periods of the grid, or the time itself where messages wake the loop."""
+    period, last = get(table, words.PERIOD), get(table, words.LAST_CELL)
+    woken = get(table, words.TRIGGER) != 0
+    cell = now if woken else (now - get(table, words.PHASE)) // period
+    passed = (cell - last) * WHOLE // period if woken else (cell - last) * WHOLE
+    put(get(table, words.CONTROL), ELAPSED, max(passed, 1) if last > 0 else WHOLE)
     put(table, words.LAST_CELL, cell)
 
 
@@ -235,7 +242,8 @@ def _judge_publication(table, took, withheld):
 def _realtime_tick(table, now, deadline):
     """Take, tick and publish; returns the next deadline."""
     period = get(table, words.PERIOD)
-    record(get(table, words.WAKE_HISTOGRAM), now - deadline)
+    if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
+        record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, now)
     _count_sleep(table)
     _take_all(table, now)
@@ -280,6 +288,43 @@ def _go_safe(table, deadline):
         now = _wait_deadline(table, deadline, False)
         put(get(table, words.CONTROL), DRIVER, STOPPED)
         deadline = _realtime_tick(table, now, deadline)
+
+
+@register_jitable
+def _wait_message(table, last):
+    """Wait for a message of the trigger, which is taken; returns the time to tick, -1 if the loop has to stop.
+
+    last : begin of the last tick; the next is half a period later at the earliest and, without a message, one and a
+        half at the latest
+    """
+    row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
+    latest = last + period + period // 2
+    while not _stopping(table):
+        semaphore_drain(get(table, words.SEMAPHORE))  # a post from here on ends the wait below
+        now = _clock(table)
+        if _take(table, row, now) > 0:
+            put(row, words.IN_GOT, 1)
+            return _wait_deadline(table, last + period // 2, True) if now < last + period // 2 else now
+        if now >= latest:
+            put(row, words.IN_GOT, 1)
+            add(row, words.IN_TIMEOUTS, 1)
+            add(table, words.TIMEOUTS, 1)
+            return now
+        store_release(table + 8 * words.HEARTBEAT, now)
+        semaphore_wait(get(table, words.SEMAPHORE), min(latest, now + CHUNK_NS), table + 8 * words.TIMESPEC)
+    return -1
+
+
+@register_jitable
+def _run_by_messages(table):
+    now = _clock(table)
+    while not _finished(table):
+        now = _wait_message(table, now)
+        if now < 0:
+            break
+        _realtime_tick(table, now, now)
+    if get(table, words.FINAL_COMMAND) != 0 and get(table, words.RAMPS) != 0 and get(table, words.TICKS) > 0:
+        _go_safe(table, get(table, words.LAST_TICK) + get(table, words.PERIOD))
 
 
 @register_jitable
@@ -364,7 +409,10 @@ def run(table):
         return
     store_release(table + 8 * words.RUNNING, 1)
     if get(table, words.MODE) == REALTIME:
-        _run_realtime(table)
+        if get(table, words.TRIGGER) != 0:
+            _run_by_messages(table)
+        else:
+            _run_realtime(table)
     else:
         _run_without_clock(table)
     if get(table, words.FINAL_COMMAND) != 0:

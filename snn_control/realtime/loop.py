@@ -11,6 +11,9 @@ realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase
     early (a tenth of a short period) and the clock is polled for the rest. All waiting messages are taken; an
     input's age is the time since its newest message arrived. A period that cannot be kept is skipped and
     counted; there are no bursts to catch up.
+    With a ``trigger``, a message of that input wakes it in place of the deadline: the tick comes at once, half a period
+    after the last at the earliest and, without a message, one and a half periods at the latest (counted in
+    ``timeouts``). A tick is a period of the network's time all the same; slew limits follow the time that passed.
 lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. One message is taken from
     each input for each tick, which runs when every input has returned one, well-formed or not (an input that stops
     the commands is not waited for). No clock is
@@ -117,6 +120,7 @@ class Loop:
     publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no
         limit
     halt : address of an int64 that stops the loop when it is not 0, beside ``stop``; 0: none
+    trigger : realtime: the one of ``inputs`` whose messages wake the loop; it must post ``semaphore``. None: the clock
     phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
     priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
@@ -145,6 +149,7 @@ class Loop:
         ramps: bool = False,
         publish_budget_s: float = 0.0,
         halt: int = 0,
+        trigger: InputPort | None = None,
         phase_ns: int = 0,
         priority: int = 80,
         cpus: Iterable[int] | None = None,
@@ -156,6 +161,8 @@ class Loop:
         name: str = "control loop",
     ) -> None:
         _check(mode, period_ns, timeout_s, tick, inputs)
+        if trigger is not None and (mode != "realtime" or trigger not in inputs):
+            raise DescriptionError("trigger", trigger.name, "must be one of the inputs, in mode realtime")
         check_libc()
         self.mode, self.name, self.period_ns = mode, name, period_ns
         self.inputs, self._hold, self._keep = tuple(inputs), tuple(hold), (keep, tuple(outputs), tuple(observers))
@@ -178,6 +185,8 @@ class Loop:
         }
         for word, rows in self._rows.items():
             self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
+        if trigger is not None:
+            self._table[words.TRIGGER] = self._inputs[self.inputs.index(trigger)].ctypes.data
         self._thread: threading.Thread | None = None
         self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset it
         self._run = compile_function(cycle.run, "void(int64)")

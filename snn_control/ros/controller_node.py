@@ -26,7 +26,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
-from ..errors import DescriptionError, InputError, RuntimeFault, SnnControlError, in_file
+from ..errors import NO_VALUE, DescriptionError, InputError, RuntimeFault, SnnControlError, close_match, in_file
 from ..realtime import table as loop_words
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
@@ -74,7 +74,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
     PARAMETERS: Mapping[str, Parameter] = {
         "controller_file": Parameter("", "Controller file (.yaml)"),
-        "mode": Parameter("realtime", "realtime, or lockstep with a simulated world", words=("realtime", "lockstep")),
+        "mode": Parameter(
+            "realtime",
+            "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
+            words=("realtime", "event", "lockstep"),
+        ),
+        "trigger": Parameter("", "Input whose messages wake the loop in mode event; empty: the only one"),
         "rate": Parameter(0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0),
         "phase": Parameter(0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0),
         "priority": Parameter(PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98),
@@ -156,6 +161,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
             self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.recorders[1].kept}")
         self.faults = FaultLog(bound)
+        trigger = self._trigger(self.spec)
         if supervise := self._supervised():
             self.supervisor = Supervisor(loop_words.TABLE_WORDS)
         self.loop = Loop(
@@ -166,7 +172,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.outputs,
             ends_of(self.spec, bound),
             observers=[self.faults, *self.recorders],
-            mode=self.mode,
+            mode="lockstep" if lockstep else "realtime",
+            trigger=trigger,
             control=bound.address("control"),
             guard=bound.address("guard"),
             ramps=any(o.ramp or o.stays for o in self.spec.outputs),
@@ -184,14 +191,30 @@ class ControllerNode(ProcessNode, LifecycleNode):
             priority = self.given.priority + 1 if self.given.priority else 0
             messages = self._safe_messages(self.controller, self.spec)
             self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
-        if lockstep:
-            for port in self.inputs:
-                port.attach_semaphore(self.loop.semaphore)
+        for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
+            port.attach_semaphore(self.loop.semaphore)
+
+    def _trigger(self, spec: ControllerSpec) -> Any:
+        """The port whose messages wake the loop, None if the clock does; raises DescriptionError."""
+        name = self.given.trigger
+        if self.mode != "event":
+            if name:
+                raise DescriptionError("trigger", name, "is for mode event", "leave it out, or add mode:=event")
+            return None
+        smooth = [o.name for o in spec.outputs if o.smooth]
+        if smooth:
+            rule = "needs ticks of one length, which mode event does not have"
+            raise DescriptionError(f"{self.file}: outputs.{smooth[0]}.acceleration", NO_VALUE, rule, "mode:=realtime")
+        waking = [one.name for one in spec.inputs if not getattr(one, "stop_when", "")]
+        if name not in waking and (name or len(waking) != 1):
+            rule = f"must be an input that does not stop the commands: {', '.join(waking) or 'there is none'}"
+            raise DescriptionError("trigger", name or NO_VALUE, rule, close_match(name, waking))
+        return self.inputs[[one.name for one in spec.inputs].index(name or waking[0])]
 
     def _supervised(self) -> float:
         """The limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
         limit = self.given.supervise
-        if self.mode != "realtime" or not limit or self.controller is None:
+        if self.mode == "lockstep" or not limit or self.controller is None:
             return 0.0
         least = 2 * self.controller.period_ns * 1e-9
         if limit < least:
@@ -202,7 +225,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
             return FAILURE
         self.controller.reset()
-        if self.mode == "realtime" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
+        if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
             self.controller.bound.array("guard")[guard_words.FAULTED] = 1
         for recorder in self.recorders:
             recorder.clear()
@@ -210,12 +233,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._console.restart()
         granted = 0
         try:
-            if self.mode == "realtime":
+            if self.mode != "lockstep":
                 drain(self.inputs)  # in lockstep the world waits for an answer to each message
             for port in self.inputs:
                 port.clear()
             self.faults.restart()
-            if self.mode == "realtime":
+            if self.mode != "lockstep":
                 program = self._last_resort(self.controller, self.spec)
                 if self.supervisor is not None and not self.supervisor.alive:
                     raise RuntimeFault("the supervisor is gone: configure the node anew")
@@ -337,9 +360,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
     def _release_resources(self) -> bool:
         if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
             return False  # its thread still uses the ports
-        if self.mode == "lockstep":
-            for port in self.inputs:
-                port.detach()
+        for port in self.inputs:
+            port.detach()
         self.loop = self.faults = self.controller = None
         self.inputs, self.outputs, self.recorders = [], [], ()
         if self._io is not None:

@@ -41,10 +41,13 @@ ARGUMENTS: dict[str, tuple[Any, str]] = {
     "phase": (0.0006, "offset of the controller's ticks after the world's steps [s]"),
     "priority": (80, "SCHED_FIFO priority of the control loop; 0: none"),
     "cpu": (-1, "CPU of the control loop; -1: any"),
+    "event": (False, "true: the trigger's messages wake the control loop, not the clock"),
+    "trigger": ("", "input whose messages wake it; empty: the only one"),
+    "supervise": (0.0, "age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none"),
     "record": ("", "folder for what happened; empty: none"),
     "view": (False, "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
 }
-CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "record")
+CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "event", "trigger", "supervise", "record")
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,11 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 def controller(**given: Any) -> NodeProcess:
     """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`, with the same defaults."""
-    return _node("controller", _values({"phase": 0.0} | given), ("rate", "phase", "priority", "cpu"))
+    values = _values({"phase": 0.0} | given)
+    if values["event"] and values["lockstep"]:
+        raise DescriptionError("event", True, "is for real time: in lockstep each message is a tick anyway")
+    more = {"mode": "event"} if values["event"] else {}
+    return _node("controller", values, ("rate", "phase", "priority", "cpu", "trigger", "supervise"), **more)
 
 
 def closed_loop(**given: Any) -> list[NodeProcess]:

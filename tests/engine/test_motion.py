@@ -142,7 +142,7 @@ def test_missed_ticks_are_steps_of_their_own():
         u(c, 0.9)
     for _ in range(4):
         every = u(one, 0.9)
-    other.bound.array("control")[ELAPSED] = 4
+    other.bound.array("control")[ELAPSED] = 4000
     assert u(other, 0.9) == every
 
 

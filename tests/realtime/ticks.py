@@ -51,7 +51,7 @@ def _count_up(table):
 def _count_up_or_ramp(table):
     """Words: address of the control words, ticks, address of one command, step, address of its safe value.
 
-    Up by 1 or, while the driver reports a fault, down by a step; word 5: the elapsed periods it was told, summed.
+    Up by 1 or, while the driver reports a fault, down by a step; word 5: the elapsed time it was told, summed.
     """
     words = i64(table, 6)
     words[1] += 1

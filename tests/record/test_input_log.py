@@ -15,7 +15,7 @@ from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.build import build
-from snn_control.engine.control import DRIVER, ELAPSED, LEARNING, RELEASE, RESTART
+from snn_control.engine.control import DRIVER, ELAPSED, LEARNING, RELEASE, RESTART, WHOLE
 from snn_control.engine.kernels.outputs import FAULTED
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
@@ -139,7 +139,7 @@ def test_missed_periods_late_publications_and_the_held_beginning_are_repeated_to
     loop.stop()
     record, commands = recorder.log(), out.read()[2][:n]
     assert record.faulted
-    assert record.control[:, ELAPSED].max() >= 20
+    assert record.control[:, ELAPSED].max() >= 20 * WHOLE
     assert record.control[:, DRIVER].any()  # the publication that took too long
     again = direct(slew=10.0)
     plain = RecordOutput(again.bound.address("command"), 1, n)
@@ -186,7 +186,7 @@ def test_what_an_operator_did_is_repeated_to_the_bit():
     third = memory(guard=Guard(0))
     stepped = [np.concatenate(list(command.values())) for command in log.replay(third)]
     same = (np.array(stepped) == commands).all(axis=1)
-    assert same[: int(np.argmax(log.control[:, ELAPSED] > 1)) or n].all()  # ages but for periods that were missed
+    assert same[: int(np.argmax(log.control[:, ELAPSED] > WHOLE)) or n].all()  # ages but for periods that were missed
     with pytest.raises(InputError, match="the controller 4"):
         next(log.replay(direct()))
     with pytest.raises(InputError, match=r"must be \(ticks, 4\), for as many learning rules"):

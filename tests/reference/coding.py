@@ -189,7 +189,7 @@ def guard(
     n_inputs, valid, required, m, raw, command, previous, limits, way, words, control, release, stops, step, longest,
     windows, ring, start,
 ):  # fmt: skip
-    reason, elapsed = int(control[0]), min(max(int(control[1]), 1), 10)
+    reason, elapsed = int(control[0]), min(int(control[1]) if control[1] > 0 else 1000, 10_000)
     if np.ndim(stops):  # 0: no input stops the commands
         if words[7] != control[2]:
             stops[1] &= stops[0]
@@ -225,10 +225,10 @@ def guard(
         if fixed is not None:
             path = [fixed]
         elif not np.isfinite(most):
-            path = [min(max(wanted, before - slew * elapsed), before + slew * elapsed)]
+            path = [min(max(wanted, before - slew * (elapsed / 1000)), before + slew * (elapsed / 1000))]
         else:
             path = []
-            for _ in range(elapsed):
+            for _ in range(max((elapsed + 500) // 1000, 1)):
                 step[j] = motion(wanted - before, float(step[j]), slew, most, faulted and way[j] == 2)
                 before = (
                     wanted
@@ -429,7 +429,7 @@ def guard_case(rng, m):
     raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
     words = rng.integers(0, 4, 9)
     words[0], words[8], released = rng.integers(0, 2), rng.integers(0, 2), words[7] + rng.integers(0, 2)
-    elapsed = rng.choice([-1, 0, 1, 2, 9, 10, 11, 1 << 40])
+    elapsed = rng.choice([-1, 0, 1, 499, 500, 1000, 1499, 1500, 2000, 9000, 10_000, 11_000, 1 << 40])
     control = np.array([rng.choice([0] * 9 + [4, 8]), elapsed, released, 0])
     way = rng.integers(0, 3, m).astype(np.uint8)
     step, longest, windows, ring = rng.uniform(-0.3, 0.3, m), 0, 0, 0

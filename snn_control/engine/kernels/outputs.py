@@ -7,7 +7,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
-from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
+from ..control import DRIVER, ELAPSED, LEARNING, RELEASE, WHOLE
 from ..places import Array
 from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
 from ..slots import AGE, SLOT_WORDS
@@ -174,7 +174,7 @@ def smooth(ring, first, size, value, anew):
     return value + total / size
 
 
-@kernel(version=4, must=_guarded)
+@kernel(version=5, must=_guarded)
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), previous: written("f64", "m"),
@@ -190,8 +190,8 @@ def guard(
     a driver reports (it is about to stop, its last tick took too long). While it lasts, and until `release` valid ticks
     in a row (0: only an operator) end it, the command goes the `way` to the safe one: JUMP in one tick, RAMP within
     slew and acceleration, STAY where it is, or brake within acceleration. The slew is a change per second: a driver
-    that missed periods reports in the control words how many have passed. With an acceleration each of them is a step
-    of its own; `step` is the last one.
+    reports in the control words how much time has passed. With an acceleration each whole period of it is a step of its
+    own; `step` is the last one.
 
     Jerk is limited by the mean over `windows` ticks of `previous` (Biagiotti and Melchiorri 2012, Control Engineering
     Practice 20:1050). Before the first command, STAY begins at `start` where this is finite.
@@ -206,7 +206,8 @@ def guard(
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
         reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
-    elapsed = min(max(control[ELAPSED], 1), MOST_ELAPSED)
+    elapsed = min(control[ELAPSED] if control[ELAPSED] > 0 else WHOLE, MOST_ELAPSED * WHOLE)
+    periods, rounds = elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
     waits = faulted & (words[BEGUN] == 0)
     words[BEGUN] |= not faulted
     clamps = slewed = 0
@@ -223,9 +224,9 @@ def guard(
         if anew:
             z = y
         elif acceleration == np.inf:
-            z = within(y, z - slew * elapsed, z + slew * elapsed)
+            z = within(y, z - slew * periods, z + slew * periods)
         else:
-            for _ in range(elapsed):
+            for _ in range(rounds):
                 step[j] = brake(step[j], acceleration) if stays else towards(y, z, step[j], slew, acceleration)
                 z = y if abs(y - z - step[j]) <= ARRIVED * min(acceleration, slew) else within(z + step[j], low, high)
                 if longest > 0:
