@@ -14,7 +14,7 @@ from ..errors import RuntimeFault, SnnControlError, close_match
 
 __all__ = ["main"]
 
-COMMANDS = ("new", "check", "schema", "plot", "run", "train", "import", "export", "demo", "bench", "events")
+COMMANDS = ("new", "check", "schema", "plot", "run", "train", "import", "export", "demo", "bench", "replay", "events")
 
 EPILOG = """\
 first steps:

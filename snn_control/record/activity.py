@@ -14,10 +14,13 @@ from ..engine.memory import i64
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
+from ..realtime import atomics
 from ..realtime.port import CompiledPort, newest
 from .run_folder import write_record
 
 __all__ = ["ActivityRecorder"]
+
+store_release: Any = atomics.store_release  # an intrinsic, whose call type checkers do not know
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
@@ -50,9 +53,9 @@ def record(context, stamp_ns, now_ns):
     command = i64(o[COMMAND], o[OUTPUTS])  # the bits of float64
     for k in range(command.size):
         row[TICK_WORDS + k] = command[k]
-    o[TICKS_TOTAL] += 1
     for step in range(clock[1] - o[STEPS], clock[1]):
         _record_spikes(context, step)
+    store_release(context + 8 * TICKS_TOTAL, o[TICKS_TOTAL] + 1)  # last: a reader has all of a tick that is counted
     return 0
 
 
@@ -89,10 +92,14 @@ class ActivityRecorder(CompiledPort):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that is kept, the oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step,
-        spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. Not while the loop
-        runs."""
-        totals = self._block[[TICKS_TOTAL, SPIKES_TOTAL]].tolist()
+        spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. A loop may run."""
+        totals = self._totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
+        after = self._totals()
+        if after[0] > totals[0]:  # without what was overwritten meanwhile, or will be by the tick that runs
+            spare = max(after[1] - totals[1], len(spikes) // 8)
+            ticks = ticks[max(0, after[0] + 1 - len(self._ticks) - (totals[0] - len(ticks))) :]
+            spikes = spikes[max(0, after[1] + spare - len(self._spikes) - (totals[1] - len(spikes))) :]
         return {
             "stamp_ns": ticks[:, STAMP].copy(),
             "now_ns": ticks[:, NOW].copy(),
@@ -103,6 +110,11 @@ class ActivityRecorder(CompiledPort):
             "population_names": np.array(self.populations),
             "overwritten": np.array(totals) - (len(ticks), len(spikes)),
         }
+
+    def _totals(self) -> tuple[int, int]:
+        """Ticks and spikes so far, ticks first: their spikes are there."""
+        ticks = atomics.read_word(self.context + 8 * TICKS_TOTAL)
+        return ticks, int(self._block[SPIKES_TOTAL])
 
     def save(self, path: str | os.PathLike, loop: Any, controller: Controller, **facts: Any) -> None:
         """Write `arrays`, the loop's histograms and counters, and ``facts`` as .npz, atomically."""

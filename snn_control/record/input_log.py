@@ -1,15 +1,16 @@
 """The input log: what arrived at a controller's inputs, tick by tick, including the division of events into ticks.
 
 `InputLogRecorder` keeps it in rings of fixed size: it copies the io slots and the control words as the tick has read
-them. Replayed to a controller that was just reset, a log gives the same commands, bit for bit, without a clock, a pace
-or a budget (`InputLog.ports`, `InputLog.replay`).
+them. From time to time it keeps the whole state, so that a log whose beginning was overwritten has one to start from.
+Replayed from its state, a log gives the same commands, bit for bit, without a clock, a pace or a budget
+(`InputLog.ports`, `InputLog.replay`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from ..engine.kernels.outputs import FAULTED
 from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
-from ..errors import DescriptionError, InputError
+from ..errors import DescriptionError, InputError, ProgramError
 from ..files import replace_file
+from ..realtime import atomics
 from ..realtime.port import CompiledPort, newest
 from ..realtime.ports.columns import copy_events
 from ..realtime.ports.memory import ReplayInput
@@ -32,15 +34,19 @@ from .run_folder import read_arrays
 
 __all__ = ["InputLog", "InputLogRecorder"]
 
+store_release: Any = atomics.store_release  # an intrinsic, whose call type checkers do not know
+
 # context words
-CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, WORDS = range(10)
+CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES = range(9)
+STATE, STATE_WORDS, EVERY, STATES, N_STATES, STATE_TICKS, WORDS = range(9, 16)
 TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
 # by the start of the tick's events
 SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
-FORMAT = "snn_control input log 1"  # of a file
+FORMAT = "snn_control input log 2"  # of a file
 MOST_BYTES = 256 << 20  # of a recorder
+STATES_KEPT, STATES_BYTES = 16, 64 << 20  # states of a recorder, at most; large ones are fewer
 FACTS = ("period_ns", "first_tick", "overwritten")
 
 
@@ -53,6 +59,18 @@ def _keep_events(row, n):
     copy_events(row + 8 * KEPT_T, at, row + 8 * T, 0, first)
     copy_events(row + 8 * KEPT_T, 0, row + 8 * T, first, n - first)
     o[EVENTS_TOTAL] += n
+
+
+@register_jitable
+def _keep_state(c, tick):
+    """Copy the state after a tick; the tick's number is there when the copy is complete."""
+    at = tick // c[EVERY] % c[N_STATES]
+    ticks = i64(c[STATE_TICKS], c[N_STATES])
+    ticks[at] = -1
+    state, copy = i64(c[STATE], c[STATE_WORDS]), i64(c[STATES] + 8 * c[STATE_WORDS] * at, c[STATE_WORDS])
+    for i in range(c[STATE_WORDS]):
+        copy[i] = state[i]
+    store_release(c[STATE_TICKS] + 8 * at, tick)
 
 
 def keep_inputs(context, stamp_ns, now_ns):
@@ -74,7 +92,9 @@ def keep_inputs(context, stamp_ns, now_ns):
         row[at + words] = o[EVENTS_TOTAL]
         if o[T] != 0:
             _keep_events(port, max(min(slot[COUNT], o[CAPACITY]), 0))
-    c[TOTAL] += 1
+    store_release(context + 8 * TOTAL, c[TOTAL] + 1)
+    if c[N_STATES] > 0 and row[TICK] % c[EVERY] == 0:
+        _keep_state(c, row[TICK])
     return 0
 
 
@@ -121,10 +141,17 @@ class InputLogRecorder(CompiledPort):
                 row[T : P + 1] = [bound.address(f"{one.name}.{key}") for key in columns]
                 row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in columns.values()]
         self._clock, self._guard = bound.array("clock"), bound.array("guard")
-        self._faulted = False
+        self._faulted, self._state = False, bound.state
+        words = bound.state.size // 8
+        count = min(STATES_KEPT, STATES_BYTES // max(8 * words, 1)) if ticks > 1 else 0
+        count = count if count > 1 and bound.state.size % 8 == 0 and bound.state.ndim == 1 else 0
+        self._states, self._state_ticks = np.full((count, words), 0, np.int64), np.full(count, -1, np.int64)
+        self._initial, self._first = bound.state.copy(), int(self._clock[0])
         super().__init__("input log recorder", keep_inputs, (
             bound.address("clock"), self._table.ctypes.data, len(self._inputs),
             self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules,
+            bound.state.ctypes.data, words, max(ticks // max(count - 1, 1), 1), self._states.ctypes.data, count,
+            self._state_ticks.ctypes.data,
         ))  # fmt: skip
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
@@ -157,30 +184,53 @@ class InputLogRecorder(CompiledPort):
     def clear(self) -> None:
         """Clear everything; call it when the controller is in the state to start with. Not while a loop runs."""
         self._faulted = bool(self._guard[FAULTED])
+        self._initial, self._first = self._state.copy(), int(self._clock[0])
         self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
+        self._state_ticks[:] = -1
 
     def log(self) -> InputLog:
-        """A copy of all that is kept, the oldest first. Not while a loop runs."""
-        rows, lost = newest(self._ring, self.total), 0  # lost: ticks whose events are gone
-        for word in self._table:
+        """A copy of all that is kept, the oldest first. It begins at a state that was kept, if there is one. A loop may
+        run: what is overwritten meanwhile is left out."""
+        total = self.total
+        rows = newest(self._ring, total)
+        columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in self._events.items()}
+        lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if self.total > total else 0
+        for word in self._table:  # ticks whose events are gone, or will be within the tick that runs
             if word[EVENTS]:
                 begins = rows[:, word[AT] + word[SLOT_SIZE]]
-                lost = max(lost, int(np.searchsorted(begins, word[EVENTS_TOTAL] - word[EVENTS])))
-        rows = rows[lost:]
+                written = word[EVENTS_TOTAL] + (word[CAPACITY] if self.total > total else 0)
+                lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
+        state, before = self._state_for(rows[lost:])
+        rows = rows[lost + before :]
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
             inputs[one.name] = {key: rows[:, at + k].copy() for k, key in enumerate(HEADER)}
             if one.name in self._events:
-                offsets = np.append(rows[:, end], word[EVENTS_TOTAL])
+                after = rows[-1, end] + np.clip(rows[-1, at + COUNT], 0, word[CAPACITY]) if len(rows) else 0
+                offsets = np.append(rows[:, end], after)
                 places = np.arange(offsets[0], offsets[-1]) % word[EVENTS]
-                inputs[one.name] |= {key: column[places] for key, column in self._events[one.name].items()}
+                inputs[one.name] |= {key: column[places] for key, column in columns[one.name].items()}
                 inputs[one.name]["offsets"] = offsets - offsets[0]
             else:
                 inputs[one.name]["values"] = np.ascontiguousarray(rows[:, at + SLOT_WORDS : end]).view(np.float64)
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
         control = rows[:, CONTROL : self._inputs_from].copy()
-        return InputLog(self.period_ns, first, self.total - len(rows), inputs, control, self._faulted)
+        return InputLog(self.period_ns, first, total - len(rows), inputs, control, self._faulted, state)
+
+    def _state_for(self, rows: np.ndarray) -> tuple[np.ndarray, int]:
+        """The oldest kept state from which all rows are there, (bytes,) uint8, and how many rows are before it; no
+        bytes if there is none."""
+        first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
+        if first == self._first:
+            return self._initial.copy(), 0
+        for k in np.argsort(self._state_ticks):
+            tick = int(self._state_ticks[k])
+            if first <= tick <= first + len(rows):
+                state = self._states[k].copy()
+                if self._state_ticks[k] == tick:  # it was not overwritten meanwhile
+                    return state.view(np.uint8), tick - first
+        return np.zeros(0, np.uint8), 0
 
     def save(self, path: str | os.PathLike) -> None:
         """Save `log`."""
@@ -204,7 +254,7 @@ class InputLog:
 
     period_ns : length of a tick
     first_tick : number of ticks that the controller had run before the first of these. Only if it is 0 does a
-        controller that was just reset give the same commands
+        controller that was just reset give the same commands, unless ``state`` says another beginning
     overwritten : number of recorded ticks that are lost
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
@@ -212,6 +262,7 @@ class InputLog:
     control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them; no words if
         they were not recorded
     faulted : the guard started in a fault, as it does on a robot
+    state : (bytes,) uint8, the state block before the first tick; no bytes if it was not kept
     """
 
     period_ns: int
@@ -220,6 +271,7 @@ class InputLog:
     inputs: Mapping[str, Mapping[str, np.ndarray]]
     control: np.ndarray
     faulted: bool = False
+    state: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     @classmethod
     def of(
@@ -266,7 +318,7 @@ class InputLog:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
-        facts = {key: getattr(self, key) for key in (*FACTS, "control", "faulted")}
+        facts = {key: getattr(self, key) for key in (*FACTS, "control", "faulted", "state")}
         arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -279,20 +331,30 @@ class InputLog:
         inputs: dict[str, dict[str, np.ndarray]] = {}
         try:
             period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)
-            control, faulted = arrays.pop("control"), bool(arrays.pop("faulted"))
+            control, faulted, state = arrays.pop("control"), bool(arrays.pop("faulted")), arrays.pop("state")
             for key, array in arrays.items():
                 name, _, column = key.rpartition(".")
                 inputs.setdefault(name, {})[column] = array
-            whole = control.ndim == 2 and control.dtype == np.int64
+            whole = control.ndim == 2 and control.dtype == np.int64 and state.ndim == 1 and state.dtype == np.uint8
             whole = whole and all(_fits(one, len(control)) for one in inputs.values())
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: is damaged: {error}") from None
         if not whole:
             raise InputError(f"{path}: is damaged: its arrays do not fit together")
-        return cls(period_ns, first_tick, overwritten, inputs, control, faulted)
+        return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state)
+
+    def begin(self, bound: Bound) -> None:
+        """Put a bound into the state before the first tick; raises InputError if it is of another controller."""
+        if not self.state.size:
+            return
+        try:
+            bound.restore(self.state)
+        except ProgramError as error:
+            raise InputError(f"the log's state is not of this controller: {error}") from None
 
     def ports(self, bound: Bound) -> list[ReplayInput]:
-        """Input ports that replay it in a loop, tick by tick; raises InputError if the bound has no such input."""
+        """Input ports that replay it in a loop from its state, tick by tick; raises InputError if the bound has no such
+        input."""
         ports: list[ReplayInput] = []
         if self.control.shape[1]:
             ports.append(ReplayInput.control(bound, self.control, self.faulted))
@@ -300,6 +362,7 @@ class InputLog:
             record = one["values"] if "values" in one else [one[key] for key in ("offsets", *EVENT_COLUMNS)]
             marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}
             ports.append(ReplayInput.of(bound, name, record, **marks))
+        self.begin(bound)
         return ports
 
     def observations(self) -> Iterator[dict[str, Any]]:
@@ -328,6 +391,7 @@ class InputLog:
         control, guard = controller.bound.array("control"), controller.bound.array("guard")
         if self.control.shape[1] not in (0, control.size):
             raise InputError(f"the log has {self.control.shape[1]} control words a tick, the controller {control.size}")
+        self.begin(controller.bound)
         if self.faulted:
             guard[FAULTED] = 1
         for words, observation in zip(self.control, self.observations(), strict=True):

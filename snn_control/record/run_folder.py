@@ -87,7 +87,7 @@ import numpy as np
 from ..errors import InputError, RuntimeFault, SnnControlError
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
-__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "read_record", "read_run", "write_record", "write_run"]
+__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "beside", "read_record", "read_run", "write_record", "write_run"]
 
 SUMMARY = "summary.json"
 DATA = "data.npz"
@@ -184,6 +184,16 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
     path.parent.mkdir(parents=True, exist_ok=True)
     everything: dict[str, Any] = {**arrays, "facts": np.array(json.dumps(facts))}
     replace_file(path, lambda file: np.savez(file, **everything))
+
+
+#: other files of a recorded run ``a/b.npz``: what they hold -> the end of their names
+BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml"}
+
+
+def beside(record: str | os.PathLike, what: str) -> Path:
+    """Another file of a recorded run, of `BESIDE`: of ``a/b.npz`` the inputs are a/b_shown.npz."""
+    path = Path(record)
+    return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
 
 
 def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -32,6 +32,7 @@ from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
 from ..record.input_log import InputLogRecorder
+from ..record.run_folder import beside
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
@@ -40,7 +41,7 @@ from .safe_messages import messages_of
 from .supervisor import Supervisor
 from .topics import at_rate, command_ports, drain, ends_of, input_ports
 
-__all__ = ["ControllerNode", "input_log_file", "main"]
+__all__ = ["ControllerNode", "main"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOPS_WITHIN = 2.0  # s
@@ -48,12 +49,6 @@ MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be 
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
 LONGEST_ARGUMENT = 120_000  # approximate limit of the bytes in one argument of a process: MAX_ARG_STRLEN
 ACKNOWLEDGED = Duration(seconds=0.2)  # time for readers to acknowledge the final safe command
-
-
-def input_log_file(record: str) -> Path:
-    """File in which the inputs are saved, beside a record: ``a/b.npz`` -> ``a/b_shown.npz``."""
-    path = Path(record)
-    return path.with_name(f"{path.name.removesuffix('.npz')}_shown.npz")
 
 
 def unused(record: Path) -> Path:
@@ -116,6 +111,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._offer(Trigger, "release", self._release)
         self._offer(Trigger, "restart", self._restart)
         self._offer(SetBool, "learning", self._learning)
+        self._offer(Trigger, "snapshot", self._snapshot)
         transitions = (self.trigger_configure, self.trigger_activate) if self.given.autostart else ()
         # a signal can arrive at any time: if it came during one transition, the next is skipped
         if not all(stop() or begin() == SUCCESS for begin in transitions):
@@ -159,7 +155,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
             self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
-            self.get_logger().info(f"{input_log_file(self.record)}: keeps the inputs of {self.recorders[1].kept}")
+            self.get_logger().info(f"{beside(self.record, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
         self.faults = FaultLog(bound)
         trigger = self._trigger(self.spec)
         if supervise := self._supervised():
@@ -342,20 +338,28 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for publisher in self._io.publishers:  # before the publishers are destroyed
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recorders and self.recorders[0].total > 0:
-            self._save_record(*self.recorders)
+            self._save_record()
         return True
 
-    def _save_record(self, recorder: ActivityRecorder, inputs: InputLogRecorder) -> None:
+    def _save_record(self) -> None:
         """Save what ran since the last save in new files."""
         file = unused(Path(self.record))
         with self.saving(file):
-            power = estimate(self.controller.bound).microwatt
-            recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
-            inputs.save(input_log_file(str(file)))
-            if file != Path(self.record):
-                self.get_logger().info(f"record = {self.record} is there: this one is {file}")
+            self._write_record(file)
+        for recorder in self.recorders:
             recorder.clear()
-            inputs.clear()
+
+    def _write_record(self, file: Path) -> None:
+        """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
+        assert self.controller is not None
+        assert self.spec is not None
+        recorder, inputs = self.recorders
+        inputs.save(beside(file, "inputs"))
+        power = estimate(self.controller.bound).microwatt
+        recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
+        self.spec.save(beside(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
+        if file != Path(self.record):
+            self.get_logger().info(f"record = {self.record} is there: this one is {file}")
 
     def _release_resources(self) -> bool:
         if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
@@ -401,6 +405,17 @@ class ControllerNode(ProcessNode, LifecycleNode):
         """Restart the network in the loop's next tick (std_srvs/srv/Trigger)."""
         controller.restart()
         return True, "the network restarts"
+
+    def _snapshot(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
+        """Save the newest ticks while the loop runs (std_srvs/srv/Trigger)."""
+        if not self.recorders:
+            return False, "nothing is recorded: start the node with record:=FILE.npz"
+        file = unused(Path(self.record))
+        try:
+            self._write_record(file)
+        except OSError as error:
+            return False, f"{file}: cannot be written: {error.strerror}"
+        return True, str(file)
 
     def _learning(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
         """Switch all learning rules (std_srvs/srv/SetBool) from the loop's next tick on."""

@@ -1,0 +1,86 @@
+"""``snn_control replay``: a recorded run once more, compared to the bit."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import NO_VALUE, DescriptionError, InputError
+from .common import add_command, add_shared, print_json
+
+MORE = """\
+RUN.npz is what the parameter 'record' of controller_node, or its service ~/snapshot, wrote: it has commands and spikes,
+RUN_shown.npz beside it the inputs, the control words (faults, releases, learning switched on and off) and the state
+before them, RUN_controller.yaml the controller. The same ticks are run again, in this process and without a clock, and
+each command and each spike is compared. Exit code 1 if a bit differs: the first tick and number, or neuron, are named.
+
+examples:
+  snn_control replay runs/a.npz
+  snn_control replay runs/a.npz --controller other.yaml       where would another controller have acted differently?
+  NUMBA_CPU_NAME=generic snn_control replay runs/a.npz        with code for any processor
+"""
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "replay", run, "run a recorded run again and compare every bit", MORE)
+    parser.add_argument("run", metavar="RUN.npz", help="record of commands and spikes")
+    text = "controller file (default: RUN_controller.yaml beside the record)"
+    parser.add_argument("--controller", default=None, metavar="FILE", help=text)
+    add_shared(parser, "--json")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..controller import Controller
+    from ..controller_file import load_spec
+    from ..record.again import run_again
+    from ..record.input_log import InputLog
+    from ..record.run_folder import beside, read_record
+    from ..resources import controller_path
+
+    file = Path(options.run)
+    if not file.is_file():
+        raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz")
+    arrays, _ = read_record(file)
+    log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
+    chosen = options.controller or _there(beside(file, "controller"), "the controller")
+    spec = load_spec(controller_path(str(chosen), "--controller"))
+    controller = Controller.from_spec(spec)
+    if options.controller and log.state.size != controller.bound.state.size:
+        log = dataclasses.replace(log, state=log.state[:0])
+    try:
+        found = run_again(controller, log, arrays)
+    except InputError as error:
+        raise DescriptionError("RUN", str(file), str(error)) from None
+    period = controller.period_ns * 1e-9
+    facts = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in vars(found).items()}
+    if options.json:
+        print_json({"run": str(file), "identical": found.identical, "seconds": found.ticks * period, **facts})
+    else:
+        print(_told(found, spec, period))
+    return 0 if found.identical else 1
+
+
+def _there(file: Path, what: str) -> Path:
+    if not file.is_file():
+        raise DescriptionError(os.fspath(file), NO_VALUE, f"is not there: {what} of the run", "record it anew")
+    return file
+
+
+def _told(found: Any, spec: Any, period: float) -> str:
+    from ..controller_file.names import output_names
+
+    what = f"{found.ticks:,} ticks ({found.ticks * period:.6g} s) from tick {found.first_tick:,} on"
+    if found.identical:
+        return f"identical to the bit: {what}, {found.spikes:,} spikes"
+    lines = [f"differs: {what}"]
+    if found.tick >= 0:
+        name = output_names(spec)[found.word]
+        at = f"tick {found.tick:,} ({found.tick * period:.6g} s)"
+        lines.append(f"  first command: {at}, {name}: {found.recorded!r} recorded, {found.replayed!r} replayed")
+    if found.step >= 0:
+        lines.append(f"  first spike: step {found.step:,}, neuron {found.neuron[1]} of {found.neuron[0]}")
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""A run on a robot's topics, with an operator at work, is replayed to the bit in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from std_srvs.srv import SetBool, Trigger
+
+from tests.ros.robot import CHECKOUT, CONTROLLER, changed, wait, write
+
+LEARNING = changed(
+    CONTROLLER, "network",
+    {
+        "populations": {
+            "fires": {"size": 20, "neuron": {"type": "lif", "tau_mem": 0.02}, "bias": 0.9},
+            "slow": {"size": 1, "neuron": {"type": "li", "tau_mem": 0.02}},
+        },
+        "projections": [
+            {"pre": "sensor", "post": "fires", "weights": np.linspace(-1, 2, 40).reshape(2, 20).tolist()},
+            {"pre": "fires", "post": "fires", "weights": 0.05, "delay": 0.005,
+             "learning": {"type": "stdp", "a_plus": 0.01, "w_max": 0.2}},
+            {"pre": "fires", "post": "slow", "weights": 0.05},
+        ],
+    },
+)  # fmt: skip
+VALUES = changed(LEARNING, "guard.release", 0)  # an operator's release ends a fault
+
+
+def replayed(file, **environment):
+    """Exit code and what ``replay --json`` printed, in a process of its own."""
+    line = [sys.executable, "-m", "snn_control.cli", "replay", str(file), "--json"]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)} | environment
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("target", ["", "generic"])
+def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot, target):
+    record = tmp_path / "run.npz"
+    process = start("controller_node", controller_file=str(write(tmp_path, VALUES)), record=str(record))
+    commands = robot.commands()
+    robot.feed(robot.publisher(), 1.0, 0.5)
+
+    def ask(kind, name, **given):
+        return robot.ask(kind, f"/controller/{name}", kind.Request(**given))
+
+    wait(lambda: ask(Trigger, "release").success)
+    wait(lambda: len(commands) > 50)
+    ask(SetBool, "learning", data=False)
+    time.sleep(0.2)
+    ask(Trigger, "restart")
+    ask(SetBool, "learning", data=True)
+    time.sleep(0.2)
+    taken = ask(Trigger, "snapshot")
+    assert taken.success, taken.message
+    assert taken.message == str(record)
+    time.sleep(0.3)
+    assert process.end() == 0
+    for file in (record, tmp_path / "run_2.npz"):
+        code, found = replayed(file, **({"NUMBA_CPU_NAME": target} if target else {}))
+        assert (code, found["identical"], found["first_tick"]) == (0, True, 0)
+        assert found["ticks"] > 90
+        assert found["spikes"] > 500
+
+
+def test_without_a_record_there_is_no_snapshot(tmp_path, start, robot):
+    start("controller_node", controller_file=str(write(tmp_path)))
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    wait(lambda: "not active" not in robot.ask(Trigger, "/controller/snapshot", Trigger.Request()).message)
+    answer = robot.ask(Trigger, "/controller/snapshot", Trigger.Request())
+    assert (answer.success, answer.message) == (False, "nothing is recorded: start the node with record:=FILE.npz")
