@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -15,6 +16,7 @@ MORE = """\
 Each file works unchanged, and its first lines say what it does.
 For numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
+With --robot it is for a running robot of that kind, and complete: topics, limits, a stop button, what is safe.
 With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
 random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
 random and with held actions. An environment of your own is 'module:ID', where importing the module registers ID.
@@ -22,9 +24,58 @@ random and with held actions. An environment of your own is 'module:ID', where i
 examples:
   snn_control new my.yaml
   snn_control new eye.yaml --events 640x480
+  snn_control new base.yaml --robot cmd_vel_stamped
   snn_control new cartpole.yaml --env CartPole-v1
   snn_control new lander.yaml --env LunarLander-v3 --arg continuous=true
 """
+#: kind of robot -> the file in templates/robots, and what is replaced in it; what it commands
+ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
+    "cmd_vel": ("cmd_vel", (), "a mobile base, geometry_msgs/msg/Twist"),
+    "cmd_vel_stamped": (
+        "cmd_vel",
+        (
+            ("type: geometry_msgs/msg/Twist, field: ", "type: geometry_msgs/msg/TwistStamped, field: twist."),
+            ("outputs: # where TwistStamped is wanted: snn_control new --robot cmd_vel_stamped", "outputs:"),
+        ),
+        "a mobile base, geometry_msgs/msg/TwistStamped",
+    ),
+    "joint_group": ("joint_group", (), "positions of joints, std_msgs/msg/Float64MultiArray"),
+    "trajectory": (
+        "joint_group",
+        (
+            ("a JointGroupPositionController (ros2_controllers)", "a joint_trajectory_controller, a point each tick"),
+            (
+                ' {topic: position_controller/commands, type: std_msgs/msg/Float64MultiArray, field: "data[:]"}',
+                "\n      topic: joint_trajectory_controller/joint_trajectory\n"
+                "      type: trajectory_msgs/msg/JointTrajectory\n"
+                '      field: "points[0].positions[joint_names=joint1,joint2]"',
+            ),
+        ),
+        "positions of joints, trajectory_msgs/msg/JointTrajectory",
+    ),
+    "ros2_control": (
+        "joint_group",
+        (
+            ("position commands of a JointGroupPositionController (ros2_controllers)",
+             "velocity commands of a forward_command_controller (ros2_controllers)"),
+            ("the command is the joint's position and a part of that", "that is how fast it should move"),
+            ("    position: {size: 2, neuron: {type: relay}} # no spikes: where the joints are\n", ""),
+            ("    - {pre: joints, post: position, connection: one_to_one}\n", ""),
+            ("      - {type: membrane, from: position, weights: [[1, 0], [0, 1]]}\n", ""),
+            ("[[0.002, 0], [-0.002, 0], [0, 0.002], [0, -0.002]]} # rad / Hz",
+             "[[0.03, 0], [-0.03, 0], [0, 0.03], [0, -0.03]]} # (rad/s) / Hz"),
+            ("    limits: [[-1.5, -1.5], [1.5, 1.5]] # rad: those of your joints\n    slew: 1.0 # rad/s\n"
+             "    acceleration: 5.0 # rad/s2: it brakes, and stops at the limits\n"
+             "    safe: hold # when something is wrong the joints stay where they are\n"
+             "    start: joints # and they begin there\n    unit: rad\n",
+             "    limits: [-1, 1] # rad/s: those of your joints\n    slew: 5 # rad/s2\n    safe: 0\n"
+             "    ramp: true # when something is wrong the joints brake\n    unit: rad/s\n"),
+            ("position_controller/commands", "forward_velocity_controller/commands"),
+        ),
+        "velocities of joints, std_msgs/msg/Float64MultiArray",
+    ),
+    "px4_rates": ("px4_rates", (), "body rates of a multicopter, px4_msgs/msg/VehicleRatesSetpoint"),
+}  # fmt: skip
 LEAST, MOST = 8, 65535  # pixels of a side: the template has 8 x 8 cells
 SIZE, WEIGHT = (640, 480), 0.3  # values in the template
 
@@ -46,6 +97,8 @@ def add_to(commands: Any) -> None:
     made = parser.add_mutually_exclusive_group()
     made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
     made.add_argument("--env", metavar="ID", help="for any registered environment, or module:ID")
+    kinds = "; ".join(f"{kind}: {what}" for kind, (_, _, what) in ROBOTS.items())
+    made.add_argument("--robot", choices=ROBOTS, metavar="KIND", help=f"for a running robot. {kinds}")
     add_shared(parser, "--arg")
     text = "with --env: of the weights and of the episodes in which ranges are measured (default 0)"
     parser.add_argument("--seed", type=whole(0), help=text)
@@ -63,6 +116,17 @@ def template(size: tuple[int, int] | None) -> str:
     weight = WEIGHT * math.sqrt(math.prod(SIZE) / math.prod(size))
     text = text.replace(f"size: {list(SIZE)}", f"size: {list(size)}")
     return text.replace(f"weights: {WEIGHT}}}", f"weights: {weight:.2g}}}")
+
+
+def for_robot(kind: str) -> str:
+    """The text of a controller file for a kind of robot, of `ROBOTS`."""
+    name, changes, _ = ROBOTS[kind]
+    text = files("snn_control").joinpath("templates", "robots", f"{name}.yaml").read_text(encoding="utf-8")
+    for before, after in changes:
+        if before not in text:
+            raise ValueError(f"{name}.yaml has no {before!r}")
+        text = text.replace(before, after)
+    return text
 
 
 def named(options: argparse.Namespace) -> str:
@@ -94,10 +158,15 @@ def run(options: argparse.Namespace) -> int:
         if value not in (None, []) and options.env is None:
             raise DescriptionError(flag, value, "requires --env", "say for which environment")
     check_new(options.file)  # before the environment is played
-    text = for_environment(options) if options.env is not None else template(options.events)
+    if options.robot is not None:
+        text = for_robot(options.robot)
+    else:
+        text = for_environment(options) if options.env is not None else template(options.events)
     if write_new(options.file, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
+        if options.robot is not None:
+            more = f"on the robot: ros2 run snn_control controller_node --ros-args -p controller_file:={options.file}"
         if options.events:
             more = f"with a recording: snn_control events replay RECORDING --controller {options.file}"
         if options.env is not None:

@@ -17,7 +17,8 @@ __all__ = ["ONLY_WITH", "OUTPUTS", "RosTopic", "end_kind", "read_topics", "usual
 
 VALUES, EVENTS, OUTPUTS = "value inputs", "events inputs", "outputs"
 #: keys that only some inputs or outputs have
-ONLY_WITH = {"age": (VALUES, EVENTS), "reduce": (VALUES,), "pace": (EVENTS,), "late": (EVENTS,), "values": (OUTPUTS,)}
+ONLY_WITH = {"age": (VALUES, EVENTS), "reduce": (VALUES,), "pace": (EVENTS,), "late": (EVENTS,)}
+ONLY_WITH |= {"values": (OUTPUTS,), "stamp": (OUTPUTS,)}
 TYPE = re.compile(r"\w+/msg/\w+")
 
 
@@ -44,6 +45,8 @@ class RosTopic(Checked):
     reduce : for a value input: "min", "mean" or "max" of equal sectors of the numbers that the field selects, however
         many they are; empty: they are the input's numbers
     values : for a command: values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
+    stamp : for a command: a field of whole microseconds that gets the time, such as ``timestamp`` of px4_msgs; a header
+        gets it anyway
     """
 
     topic: str
@@ -56,6 +59,7 @@ class RosTopic(Checked):
     late: Annotated[float, Numbers(least=0, most=3600, unit="s")] = 0.01
     reduce: Annotated[str, OneOf("", "min", "mean", "max")] = ""
     values: Mapping[str, Any] | None = None
+    stamp: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

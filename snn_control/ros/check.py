@@ -13,7 +13,7 @@ from ..coding import ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import DescriptionError, within
 from .template import make_template
-from .topics import NotInstalled, command_bounds, fixed_values, groups, input_type, message_class
+from .topics import NotInstalled, command_bounds, fixed_values, groups, input_type, message_class, stamp_field
 
 __all__ = ["check_topics", "need_types"]
 
@@ -46,7 +46,10 @@ def check_topics(spec: ControllerSpec) -> list[str]:
         try:
             cls = message_class(where, topic.type)
             with within(where, "ros.", "outputs."):
-                make_template(cls, fields, fixed_values(spec.ros_outputs, names), serialize_message)
+                make_template(
+                    cls, fields, fixed_values(spec.ros_outputs, names), serialize_message,
+                    stamp_field(spec.ros_outputs, names),
+                )  # fmt: skip
                 command_bounds(spec, names, cls)
         except NotInstalled as error:
             missing[topic.type] = error.fix

@@ -44,6 +44,7 @@ _T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 _ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `limits`
 _STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
 _GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # the guard's words; whether and how the output is silent:
+_MICROS_AT = OWN_OF_OUTPUT + 5  # address of the time in microseconds in the message, 0 if there is none
 _HOLD, _NONE = range(1, 3)  # before the first command; also while a fault lasts, and at the end
 
 
@@ -157,10 +158,14 @@ def publish_command(context, stamp_ns, now_ns):
     _write_numbers(c, silent | (now_ns == FINAL))
     if silent:
         return np.int64(0)
-    if c[_STAMP_AT] != 0:
+    if (c[_STAMP_AT] != 0) | (c[_MICROS_AT] != 0):
         stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # the time in ROS without a simulation
-        store_u32(c[_STAMP_AT], stamp // 1000000000)
-        store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
+        if c[_STAMP_AT] != 0:
+            store_u32(c[_STAMP_AT], stamp // 1000000000)
+            store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
+        if c[_MICROS_AT] != 0:
+            store_u32(c[_MICROS_AT], stamp // 1000 & 0xFFFFFFFF)
+            store_u32(c[_MICROS_AT] + 4, stamp // 1000 >> 32)
     return base.send(c)
 
 
@@ -283,6 +288,7 @@ class CommandOutput(Output):
     stays : "hold": nothing is published before the first command; "none": nor while commands are the safe ones, nor at
         the end
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
+    stamp_field : path of a number that is the time in whole microseconds; empty: none
     name : for reports; the topic by default
 
     Its header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
@@ -298,12 +304,15 @@ class CommandOutput(Output):
         guard: int = 0,
         stays: str = "",
         values: Mapping[str, Any] | None = None,
+        stamp_field: str = "",
         name: str = "",
     ) -> None:
         from rclpy.serialization import serialize_message
 
         check_type(publisher, type_name(message_class))
-        template = make_template(message_class, [(path, n) for path, _, n in fields], values, serialize_message)
+        template = make_template(
+            message_class, [(path, n) for path, _, n in fields], values, serialize_message, stamp_field
+        )
         super().__init__(publisher, publish_command, template.data, name)
         start = template.data.ctypes.data
         outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
@@ -314,13 +323,14 @@ class CommandOutput(Output):
         self._block[_ROW_COUNT] = len(self._rows)
         self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0
         self._block[_GUARD], self._block[_STAYS] = guard, ("", *STAYS).index(stays)
-        self._stamp = template.stamp
+        self._block[_MICROS_AT] = start + template.micros if template.micros >= 0 else 0
+        self._stamps = template.stamp, template.micros
 
-    def final_message(self) -> tuple[bytes, int]:
-        """The final safe command, if called while the commands are the safe values; and the offset of its stamp, -1:
-        none.
+    def final_message(self) -> tuple[bytes, int, int]:
+        """The final safe command, if called while the commands are the safe values; and the offsets of its stamp and of
+        its time in microseconds, -1: none.
 
         Not while a loop runs.
         """
         compile_function(write_final_numbers, "void(int64)")(self.context)
-        return self._buffer.data.tobytes(), self._stamp
+        return self._buffer.data.tobytes(), *self._stamps

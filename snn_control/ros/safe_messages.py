@@ -17,11 +17,11 @@ def messages_of(node: Any, ports: Sequence[Any], topics: Sequence[Any]) -> dict[
     commands are the safe values."""
     messages = []
     for port, topic in zip(ports, topics, strict=True):
-        data, stamp = port.final_message()
+        data, stamp, micros = port.final_message()
         messages.append(
             {
                 "topic": port.topic, "type": topic.type, "reliability": topic.reliability,
-                "data": base64.b64encode(data).decode(), "stamp": stamp,
+                "data": base64.b64encode(data).decode(), "stamp": stamp, "micros": micros,
             }
         )  # fmt: skip
     return {"name": node.get_name(), "namespace": node.get_namespace(), "messages": messages}
@@ -47,20 +47,23 @@ class SafeMessages:
             cls = getattr(importlib.import_module(f"{package}.msg"), kind)
             qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[one["reliability"].upper()])
             publisher = self.node.create_publisher(cls, one["topic"], qos)
-            self._ends.append((publisher, bytearray(base64.b64decode(one["data"])), one["stamp"]))
+            self._ends.append((publisher, bytearray(base64.b64decode(one["data"])), one["stamp"], one["micros"]))
         self._reports = self.node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self._name = f"{given['namespace'].rstrip('/')}/{given['name']}: guard"
 
     @property
     def matched(self) -> bool:
         """Whether each topic is heard by somebody."""
-        return all(publisher.get_subscription_count() > 0 for publisher, _, _ in self._ends)
+        return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
     def publish(self) -> None:
         """Publish all safe commands once."""
-        for publisher, data, stamp in self._ends:
+        for publisher, data, stamp, micros in self._ends:
+            now = time.time_ns()
             if stamp >= 0:
-                struct.pack_into("<iI", data, stamp, *divmod(time.time_ns(), 10**9))
+                struct.pack_into("<iI", data, stamp, *divmod(now, 10**9))
+            if micros >= 0:
+                struct.pack_into("<Q", data, micros, now // 1000)
             publisher.publish(bytes(data))
 
     def report(self, cause: str) -> None:

@@ -15,6 +15,7 @@ from rosidl_parser.definition import BasicType, NamespacedType
 
 from ..errors import DescriptionError
 from .fields import class_of, fields_of, has_name, owner_of_names
+from .kinds import KINDS
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .wire import PathProgram, compile_path, locate, message_end
 
@@ -31,12 +32,14 @@ class Template:
     places : for each field, (k,) int64 byte offsets of its numbers
     kinds : for each field, the number of its element type in `KINDS`
     stamp : byte offset of header.stamp; -1 if the type has none
+    micros : byte offset of a number that is the time in whole microseconds; -1 if there is none
     """
 
     data: np.ndarray
     places: tuple[np.ndarray, ...]
     kinds: tuple[int, ...]
     stamp: int
+    micros: int = -1
 
 
 def _fresh(kind: Any) -> Any:
@@ -168,14 +171,18 @@ def make_template(
     fields: Sequence[tuple[str, int]],
     values: Mapping[str, Any] | None,
     serialize: Callable[[Any], bytes],
+    stamp_field: str = "",
 ) -> Template:
     """`make_message`, serialized, with the offsets of its numbers. Raises DescriptionError.
+
+    stamp_field : path of a number of 64 bits that is the time in whole microseconds; empty: none
 
     ``serialize`` is ``rclpy.serialization.serialize_message``.
     """
     if not fields:
         raise DescriptionError("fields", fields, "must name at least one field to command")
-    raw = serialize(make_message(message_class, fields, values))
+    stamps = [(stamp_field, 1)] if stamp_field else []
+    raw = serialize(make_message(message_class, [*fields, *stamps], values))
     programs = [compile_path(message_class, path) for path, _ in fields]
     raw = raw[: message_end(programs[0], raw)]  # serializers reserve more than they fill
     if raw[:2] != b"\0\1":
@@ -197,4 +204,16 @@ def make_template(
     if stamp >= 0 and {4, 8} & set(taken):
         raise DescriptionError("field", [path for path, _ in fields], "must not command the stamp", "it is set anyway")
     kinds = tuple(program.kind for program in programs)
-    return Template(np.frombuffer(raw, np.uint8).copy(), tuple(places), kinds, stamp)
+    micros = _micros(message_class, stamp_field, raw, taken) if stamp_field else -1
+    return Template(np.frombuffer(raw, np.uint8).copy(), tuple(places), kinds, stamp, micros)
+
+
+def _micros(message_class: type, path: str, raw: bytes, taken: Mapping[int, str]) -> int:
+    """The offset of the time in microseconds."""
+    program = compile_path(message_class, path)
+    offsets = locate(program, raw).tolist()
+    if len(offsets) != 1 or KINDS[program.kind] not in ("int64", "uint64"):
+        raise DescriptionError("stamp", path, "must be one number of type int64 or uint64")
+    if offsets[0] in taken:
+        raise DescriptionError("stamp", path, f"is commanded by {taken[offsets[0]]} too")
+    return offsets[0]

@@ -32,7 +32,8 @@ from .wire import PathProgram, compile_path
 
 __all__ = [
     "NotInstalled", "at_rate", "command_bounds", "command_ports", "drain", "ends_of", "fixed_values", "groups",
-    "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
+    "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "stamp_field",
+    "value_field",
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
@@ -152,6 +153,14 @@ def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[s
     return merged
 
 
+def stamp_field(topics: Mapping[str, RosTopic], names: Sequence[str]) -> str:
+    """The field for the time in microseconds of all outputs that share one message; empty: none."""
+    fields = sorted({topics[name].stamp for name in names} - {""})
+    if len(fields) > 1:
+        raise DescriptionError(f"ros.outputs.{names[0]}.stamp", fields, "must be the same in all outputs of a topic")
+    return fields[0] if fields else ""
+
+
 def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[np.ndarray]:
     """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError if they do not fit."""
     outputs, found = {o.name: o for o in spec.outputs}, []
@@ -223,6 +232,7 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
         with within(where, "ros.", "outputs."):
             values = fixed_values(spec.ros_outputs, names)
             options: dict[str, Any] = {"values": values, "name": ",".join(names), "guard": bound.address("guard")}
+            options["stamp_field"] = stamp_field(spec.ros_outputs, names)
             if not lockstep:  # where the world waits for an answer to each message
                 options["stays"] = _stays(spec, names)
             ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))

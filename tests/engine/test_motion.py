@@ -131,7 +131,7 @@ def test_commands_begin_where_the_joint_is_and_follow_it_only_before_the_first()
     before = [u(controller, math.nan, joint) for joint in (0.5, -0.25, -9.0)]
     assert before == [0.5, -0.25, LOW]
     u(controller, math.nan, 0.25)
-    assert u(controller, 0.9) == pytest.approx(0.25 + SLEW * PERIOD)
+    assert u(controller, 0.9, 0.25) == pytest.approx(0.25 + SLEW * PERIOD)
     held = u(controller, math.nan, -0.5)
     assert held == pytest.approx(0.25 + SLEW * PERIOD)
 

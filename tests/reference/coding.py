@@ -207,10 +207,16 @@ def guard(
         faulted = not (operator or (release > 0 and streak >= release))
     words[0], words[1], words[2], words[7] = faulted, streak, reason, control[2]
     words[3] += faulted
-    first = faulted and not words[8]
+    first = not words[8]
     words[8] |= not faulted
     for j in range(m):
         low, high, slew, safe, most = (float(limits[k, j]) for k in range(5))
+        if first and way[j] == 2 and np.ndim(start) and np.isfinite(start[j]):
+            previous[j] = min(max(float(start[j]), low), high)
+            if np.ndim(step):
+                step[j] = 0.0
+            if longest:
+                ring.reshape(m, longest)[j, : windows[j]] = previous[j]
         before, fixed = float(previous[j]), None  # fixed: where the command is at once
         wanted = float(raw[j])
         if not faulted and not low <= wanted <= high:
@@ -220,8 +226,6 @@ def guard(
             wanted = before if way[j] == 2 else safe
             if way[j] == 0:
                 fixed = safe
-            if way[j] == 2 and first and np.ndim(start) and np.isfinite(start[j]):
-                fixed = wanted = min(max(float(start[j]), low), high)
         if fixed is not None:
             path = [fixed]
         elif not np.isfinite(most):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Imu, JointState, PointCloud2
-from std_msgs.msg import Float64MultiArray, Int16
+from std_msgs.msg import Float64MultiArray, Int16, UInt64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from snn_control.errors import DescriptionError
@@ -46,6 +46,24 @@ def test_stamps_are_carried_or_the_time(nodes):
         assert call(port, unstamped, 0) == 0
         stamp = reader.next().header.stamp
         assert abs(stamp.sec + stamp.nanosec * 1e-9 - time.time()) < 5
+
+
+def test_a_time_in_microseconds_is_a_bare_integer(nodes):
+    reader, value = Reader(nodes, UInt64MultiArray), np.array([7.0])
+    fields = [("data[1]", value.ctypes.data, 1)]
+    port = CommandOutput(reader.publisher, UInt64MultiArray, fields, stamp_field="data[0]")
+    assert call(port, 1_764_000_000_123_456_789, 0) == 0
+    assert reader.next().data.tolist() == [1_764_000_000_123_456, 7]
+    assert call(port, 0, 0) == 0
+    assert abs(reader.next().data[0] * 1e-6 - time.time()) < 5
+    assert port.final_message()[2] == 20
+    for field, rule in (
+        ("data[1]", "is commanded by"),
+        ("data[:]", "must be one number"),
+        ("layout.data_offset", "int64 or uint64"),
+    ):
+        with pytest.raises(DescriptionError, match=rule):
+            CommandOutput(reader.publisher, UInt64MultiArray, fields, stamp_field=field)
 
 
 def test_integers_sequences_of_structures_and_names(nodes):

@@ -174,6 +174,28 @@ def smooth(ring, first, size, value, anew):
     return value + total / size
 
 
+@register_jitable(forceinline=True)
+def stand(step, ring, longest, windows, j, value):
+    """Forget the motion of a number, which stands at ``value`` from now on."""
+    if step.size > 0:
+        step[j] = 0.0
+    if longest > 0:
+        smooth(ring, j * longest, windows[j], value, True)
+
+
+@register_jitable(forceinline=True)
+def seen(inputs, validity, required, m, raw):
+    """Faults of the inputs and of what was computed."""
+    reason = 0
+    for k in range(inputs):
+        if (required[k] != 0) & (validity[2 * k] == 0):
+            reason |= INPUT_INVALID
+    for j in range(m):
+        if not np.isfinite(raw[j]):
+            reason |= OUTPUT_NOT_FINITE
+    return reason
+
+
 @kernel(version=5, must=_guarded)
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
@@ -196,31 +218,26 @@ def guard(
     Jerk is limited by the mean over `windows` ticks of `previous` (Biagiotti and Melchiorri 2012, Control Engineering
     Practice 20:1050). Before the first command, STAY begins at `start` where this is finite.
     """
-    reason = control[DRIVER]
-    for k in range(inputs):
-        if (required[k] != 0) & (validity[2 * k] == 0):
-            reason |= INPUT_INVALID
-    for j in range(m):
-        if not np.isfinite(raw[j]):
-            reason |= OUTPUT_NOT_FINITE
+    reason = control[DRIVER] | seen(inputs, validity, required, m, raw)
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
         reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
     elapsed = min(control[ELAPSED] if control[ELAPSED] > 0 else WHOLE, MOST_ELAPSED * WHOLE)
     periods, rounds = elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
-    waits = faulted & (words[BEGUN] == 0)
+    begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted
     clamps = slewed = 0
     for j in range(m):
         low, high, slew, acceleration = limits.low[j], limits.high[j], limits.slew[j], limits.acceleration[j]
+        if begins & (start.size > 0) & (way[j] == STAY) and np.isfinite(start[j]):
+            previous[j] = within(np.float64(start[j]), low, high)
+            stand(step, ring, longest, windows, j, previous[j])
         y, z, mean, stays, anew = limits.safe[j], previous[j], np.nan, False, faulted & (way[j] == JUMP)
         if not faulted:
             y = within(np.float64(raw[j]), low, high)
             clamps += y != raw[j]
         elif way[j] == STAY:
             y, stays = z, True
-            if waits & (start.size > 0) and np.isfinite(start[j]):
-                y, anew = within(np.float64(start[j]), low, high), True
         if anew:
             z = y
         elif acceleration == np.inf:
@@ -235,9 +252,7 @@ def guard(
         z = within(z, low, high)  # last, whatever the previous command was
         previous[j] = z
         command[j] = z if np.isnan(mean) else within(mean, low, high)
-        if anew & (step.size > 0):
-            step[j] = 0.0
-            if longest > 0:
-                smooth(ring, j * longest, windows[j], z, True)
+        if anew:
+            stand(step, ring, longest, windows, j, z)
     words[CLAMPS] += clamps
     words[SLEWED] += slewed
