@@ -14,7 +14,21 @@ from ..errors import RuntimeFault, SnnControlError, close_match
 
 __all__ = ["main"]
 
-COMMANDS = ("new", "check", "schema", "plot", "run", "train", "import", "export", "demo", "bench", "replay", "events")
+COMMANDS = (
+    "new",
+    "check",
+    "schema",
+    "plot",
+    "run",
+    "train",
+    "import",
+    "export",
+    "demo",
+    "bench",
+    "replay",
+    "doctor",
+    "events",
+)
 
 EPILOG = """\
 first steps:

@@ -1,0 +1,42 @@
+"""``snn_control doctor``: whether this computer is fit for a real-time controller."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .common import add_command, add_shared, print_json
+
+MORE = """\
+Looks at the kernel, the rights of a loop's thread, CPU frequency, isolated CPUs, other real-time threads, the clock,
+ROS 2 with its socket buffers, and the folder of compiled kernels. Each line says what was found and, where it can be
+mended, the command. Nothing is changed. Exit code 1 if a node could not run here; with --strict also if deadlines would
+be missed.
+
+examples:
+  snn_control doctor
+  snn_control doctor --json
+"""
+MARKS = {"ok": "ok", "note": "-", "warning": "!", "error": "X"}
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "doctor", run, "whether this computer is fit for a real-time controller", MORE)
+    parser.add_argument("--strict", action="store_true", help="a warning is exit code 1, too")
+    add_shared(parser, "--json")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..realtime.machine import ERROR, WARNING, findings
+
+    found = findings()
+    if options.json:
+        print_json([vars(one) for one in found])
+    else:
+        wide = max(len(one.what) for one in found)
+        for one in found:
+            print(f"{MARKS[one.level]:>2}  {one.what:{wide}}  {one.found}")
+            if one.mend:
+                print(f"{'':{wide + 6}}-> {one.mend}")
+    bad = (ERROR, WARNING) if options.strict else (ERROR,)
+    return int(any(one.level in bad for one in found))

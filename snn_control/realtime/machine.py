@@ -1,0 +1,215 @@
+"""What a computer should be for a real-time loop, looked at from outside: each finding with the command that mends it.
+
+Nothing is changed, and nothing but the right of a thread to SCHED_FIFO is tried. ``root`` stands for / in tests.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RuntimeFault
+from .clock import check_libc
+from .rights import Rights, ask
+
+__all__ = ["ERROR", "NOTE", "OK", "WARNING", "Finding", "findings"]
+
+OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
+LOOP_PRIORITY = 80  # of a controller node, unless its parameter says another
+BURSTS = 4 << 20  # bytes of net.core.rmem_max that leave room for bursts of camera packets
+UNSYNCHRONISED = 0x40  # STA_UNSYNC of adjtimex(2)
+KEEP = "export SNN_CONTROL_CACHE=/a/folder/that/is/kept"
+KERNEL_THREADS = 2  # parent of all threads of the kernel
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one thing.
+
+    level : `OK`; `NOTE`, which costs nothing or cannot be mended; `WARNING`, which costs deadlines; `ERROR`: no loop
+    mend : the command, or empty
+    """
+
+    what: str
+    level: str
+    found: str
+    mend: str = ""
+
+
+def findings(root: Path = Path("/"), rights: Callable[[], Rights] | None = None) -> list[Finding]:
+    """All findings on this computer."""
+    found = [
+        _libc(), _kernel(root), _throttling(root), *_rights(rights or _asked), _governor(root), _isolated(root),
+        _others(), _clock(), *_middleware(root), _cache(),
+    ]  # fmt: skip
+    return [one for one in found if one is not None]
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return ""
+
+
+def _libc() -> Finding:
+    try:
+        check_libc()
+    except RuntimeFault as error:
+        return Finding("C library", ERROR, str(error))
+    return Finding("C library", OK, " ".join(platform.libc_ver()).strip() or "has what the loop calls")
+
+
+def _kernel(root: Path) -> Finding:
+    version = platform.version()
+    name = f"{platform.system()} {platform.release()}"
+    if "PREEMPT_RT" in version or _text(root / "sys/kernel/realtime") == "1":
+        return Finding("kernel", OK, f"{name}, PREEMPT_RT")
+    kind = "PREEMPT_DYNAMIC" if "PREEMPT_DYNAMIC" in version else "PREEMPT" if "PREEMPT" in version else "no preemption"
+    mend = "sudo pro enable realtime-kernel (Ubuntu), or apt install linux-image-rt-amd64 (Debian)"
+    return Finding(
+        "kernel", NOTE, f"{name}, {kind}: most ticks of 1 ms are kept, the worst wake-up is not bounded", mend
+    )
+
+
+def _throttling(root: Path) -> Finding | None:
+    text = _text(root / "proc/sys/kernel/sched_rt_runtime_us")
+    if not text:
+        return None
+    if text == "-1":
+        return Finding("real-time share", OK, "not limited")
+    period = _text(root / "proc/sys/kernel/sched_rt_period_us") or "1000000"
+    share = int(text) / int(period)
+    level = OK if share >= 0.9 else WARNING
+    mend = "" if level == OK else "sudo sysctl -w kernel.sched_rt_runtime_us=950000"
+    return Finding("real-time share", level, f"SCHED_FIFO may use {share:.0%} of each CPU", mend)
+
+
+def _asked() -> Rights:
+    """The rights that a thread of the loop would get; that thread ends here."""
+    got: list[Rights] = []
+    thread = threading.Thread(target=lambda: got.append(ask(priority=LOOP_PRIORITY)))
+    thread.start()
+    thread.join()
+    return got[0]
+
+
+def _rights(rights: Callable[[], Rights]) -> Iterator[Finding]:
+    granted = rights()
+    if granted.priority == LOOP_PRIORITY:
+        yield Finding("SCHED_FIFO", OK, f"priority {granted.priority} is granted")
+    for text in granted.missing:
+        what, _, mend = text.partition(": ")
+        yield Finding("SCHED_FIFO" if "SCHED_FIFO" in what else "rights", WARNING, what, mend)
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    if limit == resource.RLIM_INFINITY or os.geteuid() == 0:
+        yield Finding("memory lock", OK, "is granted")
+    else:
+        mend = (
+            'echo "$USER - memlock unlimited" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again'
+        )
+        yield Finding("memory lock", WARNING, f"ulimit -l is {limit // 1024} KiB: pages may be swapped out", mend)
+
+
+def _governor(root: Path) -> Finding:
+    files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    kinds = {_text(file) for file in files}
+    if not kinds:
+        return Finding("CPU frequency", OK, "not controlled from here, as in a virtual machine")
+    if kinds == {"performance"}:
+        return Finding("CPU frequency", OK, "governor performance")
+    found = f"governor {', '.join(sorted(kinds))}: a CPU that slept computes slowly at first"
+    return Finding("CPU frequency", WARNING, found, "sudo cpupower frequency-set -g performance")
+
+
+def _isolated(root: Path) -> Finding:
+    cpus = len(os.sched_getaffinity(0))
+    if isolated := _text(root / "sys/devices/system/cpu/isolated"):
+        return Finding("isolated CPUs", OK, f"{isolated}: start the node with -p cpu:={isolated.partition('-')[0]}")
+    if cpus == 1:
+        return Finding("isolated CPUs", WARNING, "one CPU for everything: DDS, Python and the loop share it")
+    mend = f"isolcpus={cpus - 1} on the kernel's command line, and -p cpu:={cpus - 1}"
+    return Finding("isolated CPUs", NOTE, f"none of {cpus}: other work may run on the loop's", mend)
+
+
+def _others() -> Finding:
+    """Threads of other processes that would preempt the loop."""
+    names = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid() or _parent(process) in (0, KERNEL_THREADS):
+            continue
+        for task in process.glob("task/[0-9]*"):
+            with suppress(OSError):
+                real_time = os.sched_getscheduler(int(task.name)) in (os.SCHED_FIFO, os.SCHED_RR)
+                if real_time and os.sched_getparam(int(task.name)).sched_priority >= LOOP_PRIORITY:
+                    names.add(f"{_text(process / 'comm')} ({process.name})")
+    if not names:
+        return Finding("other real-time threads", OK, f"none at SCHED_FIFO {LOOP_PRIORITY} or above")
+    found = f"at SCHED_FIFO {LOOP_PRIORITY} or above: {', '.join(sorted(names)[:5])}{', ...' * (len(names) > 5)}"
+    return Finding(
+        "other real-time threads", WARNING, found, "give the loop more: -p priority:=90, or them less: chrt -p"
+    )
+
+
+def _parent(process: Path) -> int:
+    for line in _text(process / "status").splitlines():
+        if line.startswith("PPid:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _clock() -> Finding:
+    """Whether the kernel's clock is kept by something (adjtimex)."""
+    status = (ctypes.c_int64 * 26)()  # struct timex; modes 0: only read
+    state = ctypes.CDLL(None).adjtimex(status)
+    if state < 0:
+        return Finding("clock", NOTE, "its state cannot be read here")
+    flags = ctypes.cast(ctypes.addressof(status) + 40, ctypes.POINTER(ctypes.c_int32))[0]
+    if not flags & UNSYNCHRONISED:
+        return Finding("clock", OK, "synchronised: stamps of other computers mean something")
+    found = "not synchronised: ages by `stamp` from other computers would be wrong"
+    return Finding("clock", NOTE, found, "sudo timedatectl set-ntp true, or chrony")
+
+
+def _middleware(root: Path) -> Iterator[Finding]:
+    if importlib.util.find_spec("rclpy") is None:
+        yield Finding("ROS 2", ERROR, "rclpy is not there: no node starts", "source /opt/ros/DISTRIBUTION/setup.bash")
+    else:
+        name = os.environ.get("RMW_IMPLEMENTATION", "the default")
+        yield Finding("ROS 2", OK, f"{os.environ.get('ROS_DISTRO') or 'rclpy is there'}, middleware {name}")
+    if text := _text(root / "proc/sys/net/core/rmem_max"):
+        size = int(text)
+        mend = f"sudo sysctl -w net.core.rmem_max={BURSTS}"
+        level = OK if size >= BURSTS else NOTE
+        found = f"net.core.rmem_max is {size >> 10} KiB" + (
+            "" if level == OK else ": bursts of camera packets are lost"
+        )
+        yield Finding("socket buffers", level, found, "" if level == OK else mend)
+
+
+def _cache() -> Finding:
+    from ..engine.code_cache import cache_folder, usable_folder
+
+    folder = usable_folder()
+    if folder is None:
+        mend = "export SNN_CONTROL_CACHE=/a/folder/that/is/kept"
+        return Finding(
+            "compiled kernels", WARNING, "no folder to keep them: each start compiles, for half a minute", mend
+        )
+    try:
+        kept = folder == cache_folder()
+    except RuntimeError:
+        kept = False
+    if not kept:
+        return Finding("compiled kernels", WARNING, f"kept in {folder}, which a restart may empty", KEEP)
+    count = sum(1 for file in folder.rglob("*") if file.is_file())
+    mend = "" if count else "snn_control check FILE compiles what FILE needs"
+    return Finding("compiled kernels", OK if count else NOTE, f"{count} files in {folder}", mend)
