@@ -81,7 +81,7 @@ setup(
     ],
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim_worlds", "sim_worlds.*"]),
     package_data={
-        NAME: below(NAME, "*.j2", "templates/*.yaml", "templates/robots/*.yaml", "py.typed"),
+        NAME: below(NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "py.typed"),
         "sim_worlds": below("sim_worlds", "*.urdf", "*.json"),
     },
     data_files=[

@@ -15,20 +15,9 @@ from ..errors import RuntimeFault, SnnControlError, close_match
 __all__ = ["main"]
 
 COMMANDS = (
-    "new",
-    "check",
-    "schema",
-    "plot",
-    "run",
-    "train",
-    "import",
-    "export",
-    "demo",
-    "bench",
-    "replay",
-    "doctor",
+    "new", "check", "schema", "plot", "run", "train", "import", "export", "demo", "bench", "replay", "doctor", "deploy",
     "events",
-)
+)  # fmt: skip
 
 EPILOG = """\
 first steps:

@@ -47,12 +47,12 @@ def cache_folder() -> Path:
 
 
 def usable_folder() -> Path | None:
-    """`cache_folder`; if it is not writable, a folder of this user in the temporary directory, or None."""
+    """`cache_folder`; if it is empty and not writable, a folder of this user in the temporary directory, or None."""
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
+        if os.access(folder, os.W_OK) or (os.access(folder, os.R_OK) and next(folder.iterdir(), None)):
+            return folder  # what was deployed to a file system that is only read is used, too
         why = f"{folder}: is not writable"
     except (OSError, RuntimeError) as error:  # the user may have no known home
         why = str(error)

@@ -38,6 +38,7 @@ from .console import Console
 from .diagnostics import Reporter, guard_reason, learning_switches
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
 from .safe_messages import messages_of
+from .service_manager import alive_every, notify
 from .supervisor import Supervisor
 from .topics import at_rate, command_ports, drain, ends_of, input_ports
 
@@ -106,6 +107,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.spec: ControllerSpec | None = None
         self._reporter, self._console = Reporter(self), Console(self)
         self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
+        if (every := alive_every()) > 0:
+            self.steady_timer(every, self._say_alive)
         self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
         self._offer(Trigger, "release", self._release)
@@ -255,7 +258,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
             f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, "
             + (f"SCHED_FIFO {granted}" if granted else "ordinary priority")
         )
+        notify(f"READY=1\nSTATUS=active: {self.file}")
         return super().on_activate(state)
+
+    def _say_alive(self) -> None:
+        """Tell systemd that the loop lives, if it should; an inactive node lives, too."""
+        loop = self.loop
+        if loop is None or not loop.running or loop.stats()["heartbeat_age_ns"] < self._hangs * 1e9:
+            notify("WATCHDOG=1")
 
     @property
     def _hangs(self) -> float:
@@ -378,6 +388,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     def finish(self) -> None:
         """Shut down in order: the final safe command is published before anything is destroyed."""
+        notify("STOPPING=1")
         if self._stop_loop():
             self._release_resources()
 

@@ -1,0 +1,149 @@
+"""``snn_control deploy``: a folder from which a robot runs a controller, without compiling at its start."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+
+from ..errors import DescriptionError, RuntimeFault
+from ..files import replace_file
+from .common import add_command
+
+MORE = """\
+Writes FOLDER with
+  controller.yaml     the controller and its arrays
+  cache/              its compiled code, and the node's, for this processor: nothing compiles when the robot starts
+  NAME.service        a systemd unit (Type=notify, with a watchdog) that starts and restarts the node
+  99-NAME.conf        limits for /etc/security/limits.d: SCHED_FIFO and locked memory for the user
+  diagnostics.yaml    for diagnostic_aggregator
+Run it on the robot, or on a computer with the same processor and the same versions. Each file says in its first lines
+where it belongs. Parameters of the node go into the unit.
+
+examples:
+  snn_control deploy base.yaml --out robot
+  snn_control deploy base.yaml --out robot --user robot -p supervise:=0.05 -p cpu:=3
+"""
+#: of the environment, what the node needs in its unit
+KEPT = ("ROS_DOMAIN_ID", "ROS_DISTRO", "RMW_IMPLEMENTATION", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")  # fmt: skip
+COMPILES_WITHIN = 600.0  # s
+
+
+def add_to(commands: Any) -> None:
+    parser = add_command(commands, "deploy", run, "a folder from which a robot runs a controller", MORE)
+    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder, or one that deploy has written")
+    parser.add_argument("--name", default="snn_control", help="of the unit (default snn_control)")
+    parser.add_argument("--user", default=None, help="under which the node runs (default: you)")
+    text = "a parameter of controller_node"
+    parser.add_argument("-p", dest="parameters", action="append", default=[], metavar="KEY:=VALUE", help=text)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..controller import build_program
+    from ..controller_file import load_spec
+    from ..resources import controller_path
+
+    for pair in options.parameters:
+        if ":=" not in pair:
+            raise DescriptionError("-p", pair, "must look like supervise:=0.05", "see: controller_node --help")
+    if not options.name.replace("_", "").replace("-", "").isalnum():
+        raise DescriptionError("--name", options.name, "must have letters, digits, '-' and '_' alone")
+    spec = load_spec(controller_path(options.file, "FILE"))
+    build_program(spec)  # what cannot be built is said before anything is written
+    folder = Path(options.out).resolve()
+    if folder.exists() and (
+        not folder.is_dir() or (any(folder.iterdir()) and not (folder / "controller.yaml").exists())
+    ):
+        raise DescriptionError("--out", str(folder), "holds other files", "name a new folder")
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    file = spec.save(folder / "controller.yaml", f"Deployed from {options.file}.")
+    print("compiling ...", flush=True)
+    compiled = _compile(folder, options.parameters)
+    user = options.user or getpass.getuser()
+    start = [sys.executable, "-m", "snn_control.ros.controller_node", "--ros-args", "-p", f"controller_file:={file}"]
+    start += [word for pair in options.parameters for word in ("-p", pair)]
+    texts = {
+        f"{options.name}.service": _unit(options, folder, user, start),
+        f"99-{options.name}.conf": f"# sudo cp this file /etc/security/limits.d/, then log in again\n"
+        f"{user} - rtprio 98\n{user} - memlock unlimited\n",
+        "diagnostics.yaml": _aggregator(options.name),
+    }
+    for name, text in texts.items():
+        replace_file(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
+    print(f"{folder}: controller.yaml, cache ({compiled} functions), {', '.join(texts)}")
+    print(f"try it: SNN_CONTROL_CACHE={folder}/cache {shlex.join(start)}")
+    print(f"on the robot: the first lines of {options.name}.service; is it fit for it: snn_control doctor")
+    return 0
+
+
+def _compile(folder: Path, parameters: list[str]) -> int:
+    """Start the node until it is active, or the controller alone where there is no ROS; returns how many functions are
+    in the cache."""
+    environment = os.environ | {"SNN_CONTROL_CACHE": str(folder / "cache"), "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}
+    file = folder / "controller.yaml"
+    if find_spec("rclpy") is None:
+        print("note: there is no rclpy here, so that only the controller is compiled, not the node")
+        code = "import sys; from snn_control.controller import Controller; Controller.load(sys.argv[1]).step({})"
+        done = subprocess.run([sys.executable, "-c", code, str(file)], env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeFault(f"the controller cannot be built: {done.stderr.strip()[-500:]}")
+    else:
+        _start_once(file, parameters, environment)
+    return sum(1 for one in (folder / "cache").rglob("*.code"))
+
+
+def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
+    """Run the node until it says that it is active."""
+    line = [sys.executable, "-m", "snn_control.ros.controller_node", "--ros-args", "-p", f"controller_file:={file}"]
+    kept = [pair for pair in parameters if pair.partition(":=")[0] not in ("record", "supervise")]
+    line += [word for pair in kept for word in ("-p", pair)]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
+        said, end = [], time.monotonic() + COMPILES_WITHIN
+        try:
+            for text in node.stdout or ():
+                said.append(text)
+                if " Hz, " in text or time.monotonic() > end:
+                    break
+        finally:
+            node.send_signal(signal.SIGINT)
+            node.communicate()
+    if not any(" Hz, " in text for text in said):
+        raise RuntimeFault(f"the node does not start: {''.join(said).strip()[-500:]}")
+
+
+def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
+    text = files("snn_control").joinpath("templates", "service.txt").read_text(encoding="utf-8")
+    words = ["snn_control deploy", options.file, "--out", options.out, *(f"-p {one}" for one in options.parameters)]
+    environment = {"SNN_CONTROL_CACHE": f"{folder}/cache"} | {key: os.environ[key] for key in KEPT if key in os.environ}
+    return Template(text).substitute(
+        name=options.name, file=options.file, command=" ".join(words), unit=folder / f"{options.name}.service",
+        user=user, folder=folder, start=shlex.join(start),
+        environment="\n".join(f'Environment="{key}={value}"' for key, value in environment.items()),
+    )  # fmt: skip
+
+
+def _aggregator(name: str) -> str:
+    head = "# ros2 run diagnostic_aggregator aggregator_node --ros-args --params-file this_file\n"
+    group = {
+        "type": "diagnostic_aggregator/GenericAnalyzer",
+        "path": name,
+        "startswith": ["/controller"],
+        "timeout": 3.0,
+    }
+    return head + yaml.safe_dump(
+        {"analyzers": {"ros__parameters": {"path": "Aggregation", name: group}}}, sort_keys=False
+    )

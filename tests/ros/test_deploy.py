@@ -1,0 +1,102 @@
+"""``snn_control deploy``: a folder that a robot starts from, as systemd would."""
+
+from __future__ import annotations
+
+import configparser
+import socket
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from snn_control.ros.service_manager import alive_every, notify
+from tests.cli.common import call
+from tests.ros.robot import child_environment, die_with_the_parent, write
+
+
+def unit_of(folder):
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(folder / "snn_control.service")
+    return unit["Service"]
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    """The socket at which systemd hears its services."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(str(tmp_path / "notify"))
+        end.settimeout(60)
+        yield end
+
+
+def test_what_was_deployed_starts_without_compiling_and_tells_systemd(tmp_path, capsys, systemd):
+    folder = tmp_path / "robot"
+    code, out, err = call(
+        capsys, "deploy", write(tmp_path), "--out", folder, "--user", "robot", "-p", "publish_budget:=0.1"
+    )
+    assert (code, err) == (0, "")
+    code_files = {file.name for file in (folder / "cache").rglob("*.code")}
+    assert f"cache ({len(code_files)} functions)" in out
+    assert len(code_files) > 10
+    assert (folder / "99-snn_control.conf").read_text().endswith("robot - rtprio 98\nrobot - memlock unlimited\n")
+    assert yaml.safe_load((folder / "diagnostics.yaml").read_text())["analyzers"]["ros__parameters"]["snn_control"]
+    service = unit_of(folder)
+    assert (service["Type"], service["User"]) == ("notify", "robot")
+    assert service["ExecStart"].endswith(f"-p controller_file:={folder}/controller.yaml -p publish_budget:=0.1")
+    environment = child_environment() | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+    environment["SNN_CONTROL_CACHE"] = str(folder / "cache")
+    for path in [folder / "cache", *(folder / "cache").rglob("*")]:  # a file system that is only read
+        path.chmod(path.stat().st_mode & ~0o222)
+    begin = time.monotonic()
+    with subprocess.Popen(
+        service["ExecStart"].split(), env=environment, cwd=tmp_path, preexec_fn=die_with_the_parent,
+        stderr=subprocess.PIPE, text=True,
+    ) as node:  # fmt: skip
+        said = systemd.recv(1000).decode()
+        ready = time.monotonic() - begin
+        assert said.startswith("READY=1\nSTATUS=active: ")
+        assert [systemd.recv(1000) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        node.terminate()
+        while systemd.recv(1000) != b"STOPPING=1":
+            pass
+        _, errors = node.communicate(timeout=60)
+    assert node.returncode == 0, errors
+    assert "compile" not in errors
+    assert {file.name for file in (folder / "cache").rglob("*.code")} == code_files
+    print(f"ready after {ready:.2f} s")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-p", "supervise=0.05"), "-p = 'supervise=0.05': must look like supervise:=0.05"),
+        (("--name", "a b"), "--name = 'a b': must have letters"),
+    ],
+)
+def test_what_cannot_be_deployed_is_refused_before_anything_is_written(tmp_path, capsys, arguments, said):
+    code, _, err = call(capsys, "deploy", write(tmp_path), "--out", tmp_path / "robot", *arguments)
+    assert code == 2
+    assert said in err
+    assert not (tmp_path / "robot").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys):
+    (tmp_path / "robot").mkdir()
+    (tmp_path / "robot" / "thesis.tex").write_text("")
+    code, _, err = call(capsys, "deploy", write(tmp_path), "--out", tmp_path / "robot")
+    assert (code, "holds other files" in err) == (2, True)
+    assert [file.name for file in (tmp_path / "robot").iterdir()] == ["thesis.tex"]
+
+
+def test_without_systemd_nothing_is_said(monkeypatch):
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.delenv(name, raising=False)
+    assert (notify("READY=1"), alive_every()) == (False, 0.0)
+    monkeypatch.setenv("NOTIFY_SOCKET", "/there/is/none")
+    assert notify("READY=1") is False
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+    assert alive_every() == 1.0
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert alive_every() == 0.0
