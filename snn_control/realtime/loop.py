@@ -64,7 +64,9 @@ __all__ = ["Loop"]
 NULL = "must not be null: compiled code would jump or write there"
 
 
-def _check(mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort]) -> None:
+def _check(
+    mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort], trigger: InputPort | None
+) -> None:
     """Raise DescriptionError for parameters that make no loop."""
     if mode not in MODES:
         raise DescriptionError("mode", mode, f"must be one of {', '.join(MODES)}")
@@ -74,6 +76,8 @@ def _check(mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Seque
         raise DescriptionError("timeout_s", timeout_s, "must be > 0 s")
     if mode == "lockstep" and not inputs:
         raise DescriptionError("inputs", [], "lockstep needs an input to wait for", "use mode realtime")
+    if trigger is not None and (mode != "realtime" or trigger not in inputs):
+        raise DescriptionError("trigger", trigger.name, "must be one of the inputs, in mode realtime")
     if tick <= 0:
         raise DescriptionError("tick.address", tick, NULL)
 
@@ -160,9 +164,7 @@ class Loop:
         memory: np.ndarray | None = None,
         name: str = "control loop",
     ) -> None:
-        _check(mode, period_ns, timeout_s, tick, inputs)
-        if trigger is not None and (mode != "realtime" or trigger not in inputs):
-            raise DescriptionError("trigger", trigger.name, "must be one of the inputs, in mode realtime")
+        _check(mode, period_ns, timeout_s, tick, inputs, trigger)
         check_libc()
         self.mode, self.name, self.period_ns = mode, name, period_ns
         self.inputs, self._hold, self._keep = tuple(inputs), tuple(hold), (keep, tuple(outputs), tuple(observers))

@@ -13,7 +13,6 @@ needs it until its own end.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import mmap
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RuntimeFault
+from ..realtime.rights import lock_memory, set_fifo
 
 __all__ = ["Supervisor", "main"]
 
@@ -38,7 +38,6 @@ SECONDS = 5.0  # for which they are published after the end of the process
 READY_WITHIN = 10.0  # s for the start of the process
 IDLE = 0.05  # s between looks at a loop that does not run
 LOOK = 0.2  # s between looks at who hears it
-MCL_CURRENT, MCL_FUTURE = 1, 2
 DIED, SILENT, BACK = (
     "the control loop's process is gone: this is the safe command of its supervisor",
     "the control loop gives no sign of life: this is the safe command of its supervisor",
@@ -79,8 +78,9 @@ class Supervisor:
             [sys.executable, "-m", __name__, json.dumps(given | more)],
             pass_fds=(self._file, theirs, told), start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        os.close(theirs)
-        os.close(told)
+        for end in (theirs, told, self._file):  # the mapping stays
+            os.close(end)
+        self._file = -1
         answered = select.select([ready], [], [], READY_WITHIN)[0] and os.read(ready, 1)
         os.close(ready)
         if not answered:
@@ -99,9 +99,10 @@ class Supervisor:
 
     def close(self) -> None:
         """End the process; not while the loop runs."""
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
+        for end in (self._pipe, self._file):
+            if end >= 0:
+                os.close(end)
+        self._pipe = self._file = -1
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2 * IDLE + 1.0)
@@ -112,9 +113,8 @@ class Supervisor:
 def _rights(priority: int) -> None:
     """What is granted of: SCHED_FIFO, memory that is never swapped out, and to be the last that lack of memory ends."""
     if priority:
-        with suppress(OSError, ValueError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE)
+        set_fifo(priority)
+    lock_memory()
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("-1000")
 
