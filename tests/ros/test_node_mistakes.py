@@ -45,7 +45,7 @@ MISTAKES = {
     "rate not a number": ({"rate": math.nan}, None, ["rate = nan", "in [0, 20000]"]),
     "priority out of range": ({"priority": 99}, None, ["priority = 99", "a whole number in [0, 98]"]),
     "parameter of another type": ({"priority": "high"}, None, ["priority = 'high'", "a whole number in [0, 98]"]),
-    "unknown mode": ({"mode": "fast"}, None, ["mode = 'fast'", "'realtime' or 'lockstep'"]),
+    "unknown mode": ({"mode": "fast"}, None, ["mode = 'fast'", "'realtime' or 'event' or 'lockstep'"]),
     "repeat in lockstep": ({"mode": "lockstep"}, ("repeat", 2), ["repeat = 2", "must be 1 in lockstep"]),
     "no topics": ({}, ("ros.inputs", {}), ["ros.inputs.sensor: is missing", "name its topic"]),
     "no such field": (
