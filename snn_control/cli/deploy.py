@@ -9,11 +9,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
+import threading
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -74,8 +75,7 @@ def run(options: argparse.Namespace) -> int:
     print("compiling ...", flush=True)
     compiled = _compile(folder, options.parameters)
     user = options.user or getpass.getuser()
-    start = [sys.executable, "-m", "snn_control.ros.controller_node", "--ros-args", "-p", f"controller_file:={file}"]
-    start += [word for pair in options.parameters for word in ("-p", pair)]
+    start = _start(file, options.parameters)
     texts = {
         f"{options.name}.service": _unit(options, folder, user, start),
         f"99-{options.name}.conf": f"# sudo cp this file /etc/security/limits.d/, then log in again\n"
@@ -106,21 +106,36 @@ def _compile(folder: Path, parameters: list[str]) -> int:
     return sum(1 for one in (folder / "cache").rglob("*.code"))
 
 
+def _start(file: Path, parameters: list[str]) -> list[str]:
+    """The command line of the node."""
+    from ..ros.launching import NodeProcess, command_line
+
+    line = command_line(NodeProcess("controller_node", "controller", {"controller_file": str(file)}))
+    return line + [word for pair in parameters for word in ("-p", pair)]
+
+
 def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
     """Run the node until it says that it is active."""
-    line = [sys.executable, "-m", "snn_control.ros.controller_node", "--ros-args", "-p", f"controller_file:={file}"]
-    kept = [pair for pair in parameters if pair.partition(":=")[0] not in ("record", "supervise")]
-    line += [word for pair in kept for word in ("-p", pair)]
+    with TemporaryDirectory() as folder:
+        there = {"record": f"record:={folder}/run.npz", "supervise": "supervise:=0.0"}  # neither its files, nor alarms
+        _run_until_active(_start(file, [there.get(pair.partition(":=")[0], pair) for pair in parameters]), environment)
+
+
+def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
+    """Run a node's command line until it is active; raises RuntimeFault if it ends before."""
+    said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
-        said, end = [], time.monotonic() + COMPILES_WITHIN
+        late = threading.Timer(COMPILES_WITHIN, node.kill)
+        late.start()
         try:
             for text in node.stdout or ():
                 said.append(text)
-                if " Hz, " in text or time.monotonic() > end:
+                if " Hz, " in text:
                     break
         finally:
             node.send_signal(signal.SIGINT)
             node.communicate()
+            late.cancel()
     if not any(" Hz, " in text for text in said):
         raise RuntimeFault(f"the node does not start: {''.join(said).strip()[-500:]}")
 

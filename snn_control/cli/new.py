@@ -28,7 +28,7 @@ examples:
   snn_control new cartpole.yaml --env CartPole-v1
   snn_control new lander.yaml --env LunarLander-v3 --arg continuous=true
 """
-#: kind of robot -> the file in templates/robots, and what is replaced in it; what it commands
+#: kind of robot -> the file in templates/robots, what is replaced in it for another message, what it commands
 ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
     "cmd_vel": ("cmd_vel", (), "a mobile base, geometry_msgs/msg/Twist"),
     "cmd_vel_stamped": (
@@ -53,27 +53,7 @@ ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
         ),
         "positions of joints, trajectory_msgs/msg/JointTrajectory",
     ),
-    "ros2_control": (
-        "joint_group",
-        (
-            ("position commands of a JointGroupPositionController (ros2_controllers)",
-             "velocity commands of a forward_command_controller (ros2_controllers)"),
-            ("the command is the joint's position and a part of that", "that is how fast it should move"),
-            ("    position: {size: 2, neuron: {type: relay}} # no spikes: where the joints are\n", ""),
-            ("    - {pre: joints, post: position, connection: one_to_one}\n", ""),
-            ("      - {type: membrane, from: position, weights: [[1, 0], [0, 1]]}\n", ""),
-            ("[[0.002, 0], [-0.002, 0], [0, 0.002], [0, -0.002]]} # rad / Hz",
-             "[[0.03, 0], [-0.03, 0], [0, 0.03], [0, -0.03]]} # (rad/s) / Hz"),
-            ("    limits: [[-1.5, -1.5], [1.5, 1.5]] # rad: those of your joints\n    slew: 1.0 # rad/s\n"
-             "    acceleration: 5.0 # rad/s2: it brakes, and stops at the limits\n"
-             "    safe: hold # when something is wrong the joints stay where they are\n"
-             "    start: joints # and they begin there\n    unit: rad\n",
-             "    limits: [-1, 1] # rad/s: those of your joints\n    slew: 5 # rad/s2\n    safe: 0\n"
-             "    ramp: true # when something is wrong the joints brake\n    unit: rad/s\n"),
-            ("position_controller/commands", "forward_velocity_controller/commands"),
-        ),
-        "velocities of joints, std_msgs/msg/Float64MultiArray",
-    ),
+    "ros2_control": ("ros2_control", (), "velocities of joints, std_msgs/msg/Float64MultiArray"),
     "px4_rates": ("px4_rates", (), "body rates of a multicopter, px4_msgs/msg/VehicleRatesSetpoint"),
 }  # fmt: skip
 LEAST, MOST = 8, 65535  # pixels of a side: the template has 8 x 8 cells

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -49,16 +48,15 @@ def run(options: argparse.Namespace) -> int:
     chosen = options.controller or _there(beside(file, "controller"), "the controller")
     spec = load_spec(controller_path(str(chosen), "--controller"))
     controller = Controller.from_spec(spec)
-    if options.controller and log.state.size != controller.bound.state.size:
+    if options.controller and log.first_tick == 0:  # another one has a beginning of its own
         log = dataclasses.replace(log, state=log.state[:0])
     try:
         found = run_again(controller, log, arrays)
     except InputError as error:
         raise DescriptionError("RUN", str(file), str(error)) from None
     period = controller.period_ns * 1e-9
-    facts = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in vars(found).items()}
     if options.json:
-        print_json({"run": str(file), "identical": found.identical, "seconds": found.ticks * period, **facts})
+        print_json({"run": str(file), "identical": found.identical, "seconds": found.ticks * period, **vars(found)})
     else:
         print(_told(found, spec, period))
     return 0 if found.identical else 1
@@ -77,10 +75,10 @@ def _told(found: Any, spec: Any, period: float) -> str:
     if found.identical:
         return f"identical to the bit: {what}, {found.spikes:,} spikes"
     lines = [f"differs: {what}"]
-    if found.tick >= 0:
+    if found.tick is not None:
         name = output_names(spec)[found.word]
         at = f"tick {found.tick:,} ({found.tick * period:.6g} s)"
         lines.append(f"  first command: {at}, {name}: {found.recorded!r} recorded, {found.replayed!r} replayed")
-    if found.step >= 0:
+    if found.step is not None:
         lines.append(f"  first spike: step {found.step:,}, neuron {found.neuron[1]} of {found.neuron[0]}")
     return "\n".join(lines)

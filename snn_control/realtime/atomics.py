@@ -8,14 +8,16 @@ seen out of order. Words that cross threads are therefore accessed with these fu
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
 
 from ..engine.compile import compile_function
 
 __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 
+intrinsic: Any = extending.intrinsic  # a type checker would take the arguments of what it decorates for those of a call
 _I64 = ir.IntType(64)
 
 

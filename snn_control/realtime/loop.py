@@ -236,6 +236,11 @@ class Loop:
         return self._process == os.getpid() and bool(read_word(self._address + 8 * words.RUNNING))
 
     @property
+    def heartbeat_age_ns(self) -> int:
+        """Time since the last sign of life."""
+        return max(time.monotonic_ns() - read_word(self._address + 8 * words.HEARTBEAT), 0)
+
+    @property
     def ticks(self) -> int:
         """Number of ticks since the last reset."""
         return read_word(self._address + 8 * words.TICKS)
@@ -372,7 +377,7 @@ class Loop:
                 }
                 for port, row in zip(self.inputs, rows, strict=False)
             },
-            "heartbeat_age_ns": max(now - int(table[words.HEARTBEAT]), 0),
+            "heartbeat_age_ns": self.heartbeat_age_ns,
             "tick_age_ns": max(now - int(table[words.LAST_TICK]), 0),
         }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import RuntimeFault
 from .clock import check_libc
-from .rights import Rights, ask
+from .rights import Rights, ask, may_lock_memory, why_no_memory
 
 __all__ = ["ERROR", "NOTE", "OK", "WARNING", "Finding", "findings"]
 
@@ -45,11 +45,10 @@ class Finding:
 
 def findings(root: Path = Path("/"), rights: Callable[[], Rights] | None = None) -> list[Finding]:
     """All findings on this computer."""
-    found = [
-        _libc(), _kernel(root), _throttling(root), *_rights(rights or _asked), _governor(root), _isolated(root),
+    return [
+        _libc(), _kernel(root), *_share(root), *_rights(rights or _asked), _governor(root), _isolated(root),
         _others(), _clock(), *_middleware(root), _cache(),
     ]  # fmt: skip
-    return [one for one in found if one is not None]
 
 
 def _text(path: Path) -> str:
@@ -78,17 +77,16 @@ def _kernel(root: Path) -> Finding:
     )
 
 
-def _throttling(root: Path) -> Finding | None:
+def _share(root: Path) -> Iterator[Finding]:
+    """How much of a CPU real-time threads may use; nothing where the kernel does not say it."""
     text = _text(root / "proc/sys/kernel/sched_rt_runtime_us")
-    if not text:
-        return None
     if text == "-1":
-        return Finding("real-time share", OK, "not limited")
-    period = _text(root / "proc/sys/kernel/sched_rt_period_us") or "1000000"
-    share = int(text) / int(period)
-    level = OK if share >= 0.9 else WARNING
-    mend = "" if level == OK else "sudo sysctl -w kernel.sched_rt_runtime_us=950000"
-    return Finding("real-time share", level, f"SCHED_FIFO may use {share:.0%} of each CPU", mend)
+        yield Finding("real-time share", OK, "not limited")
+    elif text:
+        share = int(text) / int(_text(root / "proc/sys/kernel/sched_rt_period_us") or "1000000")
+        level = OK if share >= 0.9 else WARNING
+        mend = "" if level == OK else "sudo sysctl -w kernel.sched_rt_runtime_us=950000"
+        yield Finding("real-time share", level, f"SCHED_FIFO may use {share:.0%} of each CPU", mend)
 
 
 def _asked() -> Rights:
@@ -107,16 +105,11 @@ def _rights(rights: Callable[[], Rights]) -> Iterator[Finding]:
     for text in granted.missing:
         what, _, mend = text.partition(": ")
         yield Finding("SCHED_FIFO" if "SCHED_FIFO" in what else "rights", WARNING, what, mend)
-    import resource
-
-    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-    if limit == resource.RLIM_INFINITY or os.geteuid() == 0:
+    if may_lock_memory():
         yield Finding("memory lock", OK, "is granted")
     else:
-        mend = (
-            'echo "$USER - memlock unlimited" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again'
-        )
-        yield Finding("memory lock", WARNING, f"ulimit -l is {limit // 1024} KiB: pages may be swapped out", mend)
+        what, _, mend = why_no_memory().partition(": ")
+        yield Finding("memory lock", WARNING, what, mend)
 
 
 def _governor(root: Path) -> Finding:

@@ -16,7 +16,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-__all__ = ["Rights", "ask", "block_signals", "lock_memory", "priority_of_new_threads", "set_affinity", "set_fifo"]
+__all__ = [
+    "Rights", "ask", "block_signals", "lock_memory", "may_lock_memory", "priority_of_new_threads", "set_affinity",
+    "set_fifo", "why_no_memory",
+]  # fmt: skip
 
 CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
@@ -95,14 +98,19 @@ def priority_of_new_threads(priority: int) -> Iterator[int]:
             os.sched_setscheduler(0, before, parameters)
 
 
+def may_lock_memory() -> bool:
+    """Whether all memory of the process may be locked. A finite RLIMIT_MEMLOCK does not count: later allocations of the
+    process would fail at the limit."""
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    return limit == resource.RLIM_INFINITY or _has_capability(CAP_IPC_LOCK)
+
+
 def lock_memory() -> bool:
     """Keep every page of the process that was or will be touched in memory; True if granted.
 
-    MCL_ONFAULT locks only pages that are touched; without it, all reserved memory becomes resident. With a finite
-    RLIMIT_MEMLOCK the lock is not requested, because later allocations of the process would fail at the limit.
+    MCL_ONFAULT locks only pages that are touched; without it, all reserved memory becomes resident.
     """
-    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-    if limit != resource.RLIM_INFINITY and not _has_capability(CAP_IPC_LOCK):
+    if not may_lock_memory():
         return False
     return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
 
@@ -153,7 +161,8 @@ def _why_priority(wanted: int, granted: int) -> str:
     return f"SCHED_FIFO priority {wanted} (got {got}; rtprio limit {limit}): {grant}"
 
 
-def _why_memory() -> str:
+def why_no_memory() -> str:
+    """Why memory may not be locked, and the commands that grant it."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
     grant = _grant("memlock unlimited", "--cap-add=ipc_lock --ulimit memlock=-1")
@@ -181,7 +190,7 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
         )
     locked = memory and lock_memory()
     if memory and not locked:
-        missing.append(_why_memory())
+        missing.append(why_no_memory())
     granted = set_fifo(priority) if priority > 0 else 0  # last, because from here on this thread preempts others
     if priority > 0 and granted != priority:
         missing.append(_why_priority(priority, granted))

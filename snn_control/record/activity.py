@@ -14,13 +14,11 @@ from ..engine.memory import i64
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
-from ..realtime import atomics
+from ..realtime.atomics import read_word, store_release
 from ..realtime.port import CompiledPort, newest
 from .run_folder import write_record
 
 __all__ = ["ActivityRecorder"]
-
-store_release: Any = atomics.store_release  # an intrinsic, whose call type checkers do not know
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
@@ -90,16 +88,19 @@ class ActivityRecorder(CompiledPort):
         """Clear everything, as before the first tick. Not while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self, running: bool = False) -> dict[str, np.ndarray]:
         """All that is kept, the oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step,
-        spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes. A loop may run."""
+        spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes.
+
+        running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs (an eighth of the
+            spikes)
+        """
         totals = self._totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
-        after = self._totals()
-        if after[0] > totals[0]:  # without what was overwritten meanwhile, or will be by the tick that runs
-            spare = max(after[1] - totals[1], len(spikes) // 8)
-            ticks = ticks[max(0, after[0] + 1 - len(self._ticks) - (totals[0] - len(ticks))) :]
-            spikes = spikes[max(0, after[1] + spare - len(self._spikes) - (totals[1] - len(spikes))) :]
+        if running:
+            now = self._totals()
+            ticks = ticks[max(0, now[0] + 1 - len(self._ticks) - (totals[0] - len(ticks))) :]
+            spikes = spikes[max(0, now[1] - 7 * len(self._spikes) // 8 - (totals[1] - len(spikes))) :]
         return {
             "stamp_ns": ticks[:, STAMP].copy(),
             "now_ns": ticks[:, NOW].copy(),
@@ -113,12 +114,12 @@ class ActivityRecorder(CompiledPort):
 
     def _totals(self) -> tuple[int, int]:
         """Ticks and spikes so far, ticks first: their spikes are there."""
-        ticks = atomics.read_word(self.context + 8 * TICKS_TOTAL)
+        ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])
 
     def save(self, path: str | os.PathLike, loop: Any, controller: Controller, **facts: Any) -> None:
         """Write `arrays`, the loop's histograms and counters, and ``facts`` as .npz, atomically."""
-        arrays = self.arrays()
+        arrays = self.arrays(loop.running)
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         counted = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
         write_record(path, arrays, {**counted, "stages": stages(controller.bound), **facts})

@@ -22,26 +22,26 @@ class Again:
 
     ticks, first_tick : how many ticks were compared, and the number of ticks before them
     spikes : how many spikes were compared
-    tick : number of the first tick whose command differs, -1 if none does
+    tick : number of the first tick whose command differs; None if none does
     word : index of its first number that differs
     recorded, replayed : that number
-    step : the first step whose spikes differ, -1 if none does
+    step : the first step whose spikes differ; None if none does
     neuron : (population, index) of the first of them
     """
 
     ticks: int
     first_tick: int
     spikes: int
-    tick: int = -1
-    word: int = -1
-    recorded: float = np.nan
-    replayed: float = np.nan
-    step: int = -1
-    neuron: tuple[str, int] = ("", -1)
+    tick: int | None = None
+    word: int | None = None
+    recorded: float | None = None
+    replayed: float | None = None
+    step: int | None = None
+    neuron: tuple[str, int] | None = None
 
     @property
     def identical(self) -> bool:
-        return self.tick < 0 and self.step < 0
+        return self.tick is None and self.step is None
 
 
 def run_again(controller: Controller, log: InputLog, record: Mapping[str, np.ndarray]) -> Again:

@@ -26,7 +26,7 @@ from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError, ProgramError
 from ..files import replace_file
-from ..realtime import atomics
+from ..realtime.atomics import fence, store_release
 from ..realtime.port import CompiledPort, newest
 from ..realtime.ports.columns import copy_events
 from ..realtime.ports.memory import ReplayInput
@@ -34,11 +34,9 @@ from .run_folder import read_arrays
 
 __all__ = ["InputLog", "InputLogRecorder"]
 
-store_release: Any = atomics.store_release  # an intrinsic, whose call type checkers do not know
-
 # context words
 CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES = range(9)
-STATE, STATE_WORDS, EVERY, STATES, N_STATES, STATE_TICKS, WORDS = range(9, 16)
+STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS, WORDS = range(9, 16)
 TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
 # by the start of the tick's events
@@ -46,7 +44,7 @@ SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENT
 HEADER = ("fresh", "age", "count", "dropped", "stamp", "arrival")  # in the order of the slot
 FORMAT = "snn_control input log 2"  # of a file
 MOST_BYTES = 256 << 20  # of a recorder
-STATES_KEPT, STATES_BYTES = 16, 64 << 20  # states of a recorder, at most; large ones are fewer
+STATES = 16  # states of a recorder, at most; in a quarter of its bytes
 FACTS = ("period_ns", "first_tick", "overwritten")
 
 
@@ -67,7 +65,8 @@ def _keep_state(c, tick):
     at = tick // c[EVERY] % c[N_STATES]
     ticks = i64(c[STATE_TICKS], c[N_STATES])
     ticks[at] = -1
-    state, copy = i64(c[STATE], c[STATE_WORDS]), i64(c[STATES] + 8 * c[STATE_WORDS] * at, c[STATE_WORDS])
+    fence()
+    state, copy = i64(c[STATE], c[STATE_WORDS]), i64(c[KEPT_STATES] + 8 * c[STATE_WORDS] * at, c[STATE_WORDS])
     for i in range(c[STATE_WORDS]):
         copy[i] = state[i]
     store_release(c[STATE_TICKS] + 8 * at, tick)
@@ -106,8 +105,8 @@ class InputLogRecorder(CompiledPort):
     bound : the controller's
     ticks : largest number of newest ticks to keep
     events : largest number of events to keep for each events input; ticks whose events were overwritten are lost
-    most_bytes : limit for all of it; events take at most half. If inputs are so large or numerous that ``ticks`` and
-        ``events`` exceed it, fewer are kept: `kept` says how many
+    most_bytes : limit for all of it; states take at most a quarter, events half of the rest. If inputs are so large or
+        numerous that ``ticks`` and ``events`` exceed it, fewer are kept: `kept` says how many
 
     Raises DescriptionError if no tick would be kept, or fewer events than may arrive in a tick.
     """
@@ -127,7 +126,8 @@ class InputLogRecorder(CompiledPort):
         rules = len(bound.program.facts.learning)
         self._inputs_from = CONTROL + LEARNING + rules
         ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
-        ticks, events = self._room(ticks, events, most_bytes, 8 * int(ends[-1]))
+        count = min(STATES, most_bytes // 4 // bound.state.size)
+        ticks, events = self._room(ticks, events, most_bytes - (count + 1) * bound.state.size, 8 * int(ends[-1]))
         self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # allocates its pages before the loop runs
         self._events: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
@@ -143,14 +143,12 @@ class InputLogRecorder(CompiledPort):
         self._clock, self._guard = bound.array("clock"), bound.array("guard")
         self._faulted, self._state = False, bound.state
         words = bound.state.size // 8
-        count = min(STATES_KEPT, STATES_BYTES // max(8 * words, 1)) if ticks > 1 else 0
-        count = count if count > 1 and bound.state.size % 8 == 0 and bound.state.ndim == 1 else 0
         self._states, self._state_ticks = np.full((count, words), 0, np.int64), np.full(count, -1, np.int64)
         self._initial, self._first = bound.state.copy(), int(self._clock[0])
         super().__init__("input log recorder", keep_inputs, (
             bound.address("clock"), self._table.ctypes.data, len(self._inputs),
             self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules,
-            bound.state.ctypes.data, words, max(ticks // max(count - 1, 1), 1), self._states.ctypes.data, count,
+            bound.state.ctypes.data, words, ticks // max(count - 1, 1) or 1, self._states.ctypes.data, count,
             self._state_ticks.ctypes.data,
         ))  # fmt: skip
 
@@ -188,17 +186,19 @@ class InputLogRecorder(CompiledPort):
         self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
         self._state_ticks[:] = -1
 
-    def log(self) -> InputLog:
-        """A copy of all that is kept, the oldest first. It begins at a state that was kept, if there is one. A loop may
-        run: what is overwritten meanwhile is left out."""
+    def log(self, running: bool = False) -> InputLog:
+        """A copy of all that is kept, the oldest first. It begins at a state that was kept, if there is one.
+
+        running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs
+        """
         total = self.total
         rows = newest(self._ring, total)
         columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in self._events.items()}
-        lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if self.total > total else 0
-        for word in self._table:  # ticks whose events are gone, or will be within the tick that runs
+        lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if running else 0
+        for word in self._table:  # ticks whose events are gone
             if word[EVENTS]:
                 begins = rows[:, word[AT] + word[SLOT_SIZE]]
-                written = word[EVENTS_TOTAL] + (word[CAPACITY] if self.total > total else 0)
+                written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)
                 lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
         state, before = self._state_for(rows[lost:])
         rows = rows[lost + before :]
@@ -232,9 +232,9 @@ class InputLogRecorder(CompiledPort):
                     return state.view(np.uint8), tick - first
         return np.zeros(0, np.uint8), 0
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, running: bool = False) -> None:
         """Save `log`."""
-        self.log().save(path)
+        self.log(running).save(path)
 
 
 def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:

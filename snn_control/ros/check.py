@@ -13,7 +13,16 @@ from ..coding import ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import DescriptionError, within
 from .template import make_template
-from .topics import NotInstalled, command_bounds, fixed_values, groups, input_type, message_class, stamp_field
+from .topics import (
+    NotInstalled,
+    command_bounds,
+    common_stay,
+    fixed_values,
+    groups,
+    input_type,
+    message_class,
+    stamp_field,
+)
 
 __all__ = ["check_topics", "need_types"]
 
@@ -51,6 +60,7 @@ def check_topics(spec: ControllerSpec) -> list[str]:
                     stamp_field(spec.ros_outputs, names),
                 )  # fmt: skip
                 command_bounds(spec, names, cls)
+                common_stay(spec, names)
         except NotInstalled as error:
             missing[topic.type] = error.fix
     rule = "not installed here: its fields are not checked, no node would start"

@@ -264,7 +264,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
     def _say_alive(self) -> None:
         """Tell systemd that the loop lives, if it should; an inactive node lives, too."""
         loop = self.loop
-        if loop is None or not loop.running or loop.stats()["heartbeat_age_ns"] < self._hangs * 1e9:
+        if loop is None or not loop.running or loop.heartbeat_age_ns < self._hangs * 1e9:
             notify("WATCHDOG=1")
 
     @property
@@ -364,7 +364,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         assert self.controller is not None
         assert self.spec is not None
         recorder, inputs = self.recorders
-        inputs.save(beside(file, "inputs"))
+        inputs.save(beside(file, "inputs"), self.loop is not None and self.loop.running)
         power = estimate(self.controller.bound).microwatt
         recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
         self.spec.save(beside(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")

@@ -35,7 +35,7 @@ class SafeMessages:
 
     def __init__(self, given: dict[str, Any], suffix: str) -> None:
         import rclpy
-        from diagnostic_msgs.msg import DiagnosticArray
+        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
         from rclpy.node import Node
         from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -49,7 +49,8 @@ class SafeMessages:
             publisher = self.node.create_publisher(cls, one["topic"], qos)
             self._ends.append((publisher, bytearray(base64.b64decode(one["data"])), one["stamp"], one["micros"]))
         self._reports = self.node.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._name = f"{given['namespace'].rstrip('/')}/{given['name']}: guard"
+        name = f"{given['namespace'].rstrip('/')}/{given['name']}: guard"
+        self._report = DiagnosticArray(status=[DiagnosticStatus(level=DiagnosticStatus.ERROR, name=name)])
 
     @property
     def matched(self) -> bool:
@@ -68,10 +69,6 @@ class SafeMessages:
 
     def report(self, cause: str) -> None:
         """An ERROR of the controller's guard on /diagnostics."""
-        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-
-        report = DiagnosticArray(
-            status=[DiagnosticStatus(level=DiagnosticStatus.ERROR, name=self._name, message=cause)]
-        )
-        report.header.stamp = self.node.get_clock().now().to_msg()
-        self._reports.publish(report)
+        self._report.status[0].message = cause
+        self._report.header.stamp = self.node.get_clock().now().to_msg()
+        self._reports.publish(self._report)

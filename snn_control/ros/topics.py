@@ -31,9 +31,9 @@ from .sectors import rules_of
 from .wire import PathProgram, compile_path
 
 __all__ = [
-    "NotInstalled", "at_rate", "command_bounds", "command_ports", "drain", "ends_of", "fixed_values", "groups",
-    "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "stamp_field",
-    "value_field",
+    "NotInstalled", "at_rate", "command_bounds", "command_ports", "common_stay", "drain", "ends_of", "fixed_values",
+    "groups", "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved",
+    "stamp_field", "value_field",
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
@@ -234,7 +234,7 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
             options: dict[str, Any] = {"values": values, "name": ",".join(names), "guard": bound.address("guard")}
             options["stamp_field"] = stamp_field(spec.ros_outputs, names)
             if not lockstep:  # where the world waits for an answer to each message
-                options["stays"] = _stays(spec, names)
+                options["stays"] = common_stay(spec, names)
             ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))
     return ports
 
@@ -255,7 +255,7 @@ def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
     return ends
 
 
-def _stays(spec: ControllerSpec, names: Sequence[str]) -> str:
+def common_stay(spec: ControllerSpec, names: Sequence[str]) -> str:
     """The word with which the outputs of a message stay where they are, or empty."""
     words = {o.name: o.safe if o.stays else "" for o in spec.outputs}
     for name in names:

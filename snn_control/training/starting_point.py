@@ -27,6 +27,7 @@ from ..network.checks import NAME
 from . import starting_pictures
 from .past import past_helps
 from .seen import actions_of, ranges, seen_in
+from .yaml_text import comment, flow, pair, wrapped
 
 __all__ = ["STEPS", "starting_point"]
 
@@ -236,7 +237,7 @@ def _measure(env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], see
 
 def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, short: bool) -> list[str]:
     found = measured.found
-    head = _comment(measured.says, 2) if any(one[2].any() for one in found.values()) else []
+    head = comment(measured.says, 2) if any(one[2].any() for one in found.values()) else []
     lines = ["", "inputs:", *head]
     for one in inputs:
         space = str(one.space).replace("[ ", "[").replace(" ]", "]")
@@ -252,7 +253,7 @@ def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, s
 
 def _numbers_text(one: _Input, low: np.ndarray, high: np.ndarray, measured: np.ndarray, finite: bool) -> list[str]:
     lines = ["    kind: value", f"    size: {one.size}"]
-    lines += [*_comment(f"range: {_whose(measured)}"), *_wrapped("range", _pair(low, high))]
+    lines += [*comment(f"range: {_whose(measured)}"), *wrapped("range", pair(low, high))]
     if not finite:
         lines.append("    not_finite: high # some were seen: they count as the high end of the range")
     return [*lines, f"    encoder: {{type: population, neurons: {FIELDS}, drive: 1}} # Gaussian fields over the range"]
@@ -274,15 +275,15 @@ def _choices_text(one: _Input) -> list[str]:
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MOST // one.size)
     ends, says = f"sigma: {SIGMA}, ", "a field for each value"
     if one.size > 1:
-        ends = f"low: {_flow(one.low)}, high: {_flow(one.low + n - 1)}, " + ends
+        ends = f"low: {flow(one.low)}, high: {flow(one.low + n - 1)}, " + ends
     if n > most:
         n, ends, says = most, "", "fewer fields than values: neighbours share them"
     return [
         "    kind: value",
         f"    size: {one.size}",
-        *_wrapped("range", _pair(one.low, np.maximum(one.high, one.low + 1))),
-        *_comment(says),
-        *_wrapped("encoder", f"{{type: population, neurons: {n}, {ends}drive: 1}}"),
+        *wrapped("range", pair(one.low, np.maximum(one.high, one.low + 1))),
+        *comment(says),
+        *wrapped("encoder", f"{{type: population, neurons: {n}, {ends}drive: 1}}"),
     ]
 
 
@@ -334,7 +335,7 @@ def _network_text(
         for k, (pre, post, std) in enumerate(wires)
     ]
     if remembers:
-        lines += _comment(f"the past, {PAST} periods ago, which predicts what is seen next far better than the present")
+        lines += comment(f"the past, {PAST} periods ago, which predicts what is seen next far better than the present")
         more = f"delay: {PAST * TICKS * dt:.12g}"
         lines += [
             f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}, {more}}}"
@@ -345,7 +346,7 @@ def _network_text(
         "",
         "network:",
         "  populations:",
-        *_comment(f"membranes keep {KEPT} of themselves a step: tau_mem = -dt / ln {KEPT}, r = 1 / (1 - {KEPT})"),
+        *comment(f"membranes keep {KEPT} of themselves a step: tau_mem = -dt / ln {KEPT}, r = 1 / (1 - {KEPT})"),
         *(f"    {name}: {hidden}" for name in (first, second)),
         "    # no spikes: the membranes are read",
         *(
@@ -418,44 +419,12 @@ def _outputs_text(outputs: Sequence[_Output], readouts: Sequence[str]) -> list[s
         term = f"{{type: membrane, from: {source}, weights: {rows}}}"
         if one.limits is None:
             lines.append(f"  {one.name}: # which membrane is the largest")
-            lines += _wrapped("decoder", f"{{type: argmax, actions: {one.neurons}, terms: [{term}]}}")
+            lines += wrapped("decoder", f"{{type: argmax, actions: {one.neurons}, terms: [{term}]}}")
             continue
         low, high = one.limits
-        lines += [f"  {one.name}:", f"    size: {one.neurons}", *_wrapped("decoder", term)]
-        lines += [*_comment(f"limits: {one.whose}"), *_wrapped("limits", _pair(low, high))]
+        lines += [f"  {one.name}:", f"    size: {one.neurons}", *wrapped("decoder", term)]
+        lines += [*comment(f"limits: {one.whose}"), *wrapped("limits", pair(low, high))]
         if not ((low <= 0) & (high >= 0)).all():
-            lines += _wrapped("safe", _flow((low + high) / 2))
+            lines += wrapped("safe", flow((low + high) / 2))
         lines.append("    squash: true # smoothly, by tanh; without it, commands are cut off at the limits")
     return lines
-
-
-# text --------------------------------------------------------------------------------------------------------
-def _number(x: float) -> str:
-    """The shortest text of a number; a bound that is a float32 is written with the digits of a float32."""
-    short = float(str(np.float32(x)))
-    x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
-    return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
-
-
-def _flow(values: np.ndarray) -> str:
-    return f"[{', '.join(_number(float(x)) for x in values)}]"
-
-
-def _pair(low: np.ndarray, high: np.ndarray) -> str:
-    """``[low, high]``: of numbers if all are equal, otherwise of lists."""
-    if (low == low[0]).all() and (high == high[0]).all():
-        return f"[{_number(float(low[0]))}, {_number(float(high[0]))}]"
-    return f"[{_flow(low)}, {_flow(high)}]"
-
-
-def _comment(text: str, indent: int = 4) -> list[str]:
-    start = " " * indent + "# "
-    return textwrap.wrap(text, 116, initial_indent=start, subsequent_indent=start)
-
-
-def _wrapped(key: str, value: str) -> list[str]:
-    """A key of an input or an output, wrapped into lines of limited length."""
-    return textwrap.wrap(
-        f"{key}: {value}", 116, initial_indent="    ", subsequent_indent="      ", break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip

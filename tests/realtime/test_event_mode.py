@@ -20,7 +20,7 @@ def woken(*ports, period=PERIOD, **options) -> Rig:
 
 
 def told(*ports, period=PERIOD):
-    """A rig whose tick sums the elapsed time that it is told, in word 5 of its table."""
+    """A loop that a message wakes. Its tick adds up the control word ``elapsed``, in word 5 of ``table``."""
     command, safe, control = np.zeros(1), np.zeros(1), np.zeros(LEARNING, np.int64)
     words = [control.ctypes.data, 0, command.ctypes.data, 0, safe.ctypes.data, 0]
     rig = woken(*ports, period=period, tick="count_up_or_ramp", table=np.array(words), control=control.ctypes.data)

@@ -62,12 +62,12 @@ def test_what_differs_is_named():
     changed = arrays | {"command": arrays["command"].copy()}
     changed["command"][123, 1] = np.nextafter(changed["command"][123, 1], 9)
     found = run_again(patient(), log, changed)
-    assert (found.identical, found.tick, found.word, found.step) == (False, 123, 1, -1)
+    assert (found.identical, found.tick, found.word, found.step) == (False, 123, 1, None)
     assert found.recorded == changed["command"][123, 1] != found.replayed
     other = arrays | {"spike_neuron": arrays["spike_neuron"].copy()}
     other["spike_neuron"][50] += 1
     found = run_again(patient(), log, other)
-    assert (found.tick, found.step) == (-1, arrays["spike_step"][50])
+    assert (found.tick, found.step) == (None, arrays["spike_step"][50])
     missing = arrays | {key: arrays[key][:-1] for key in ("spike_step", "spike_population", "spike_neuron")}
     assert run_again(patient(), log, missing).step == arrays["spike_step"][-1]
 
@@ -106,7 +106,7 @@ def test_a_snapshot_of_a_running_loop_is_whole():
     taken = []
     while thread.is_alive() and len(taken) < 12:
         time.sleep(0.005)
-        taken.append((inputs.log(), record.arrays()))
+        taken.append((inputs.log(running=True), record.arrays(running=True)))
     thread.join()
     compared = 0
     for log, arrays in taken:
@@ -137,6 +137,7 @@ def test_the_command(tmp_path, capsys):
 
     class Still:
         wake = duration = latency = np.zeros(4, np.int64)
+        running = False
         rights = type("Rights", (), {})()
 
         def stats(self):
@@ -154,7 +155,7 @@ def test_the_command(tmp_path, capsys):
     assert out.startswith("identical to the bit: ")
     code, out, _ = call(capsys, "replay", file, "--json")
     found = json.loads(out)
-    assert (code, found["identical"], found["tick"]) == (0, True, -1)
+    assert (code, found["identical"], found["tick"]) == (0, True, None)
     assert found["first_tick"] + found["ticks"] == 300
     quicker = replace(patient_spec, outputs=tuple(replace(one, slew=1.0) for one in patient_spec.outputs))
     quicker.save(tmp_path / "other.yaml")

@@ -234,10 +234,11 @@ def test_a_record_of_another_size_is_refused_before_anything_is_written(tmp_path
 def test_what_is_kept_is_bounded_by_bytes_and_said(size):
     controller = wired(size)
     recorder = InputLogRecorder(controller.bound, 300_000, most_bytes=8 << 20)
-    kept = recorder._ring.nbytes
+    states = recorder._states.nbytes + recorder._initial.nbytes
+    kept = recorder._ring.nbytes + states
     assert (7 << 20) < kept <= 8 << 20
     ticks = len(recorder._ring)
-    assert ticks == (8 << 20) // (8 * (5 + 9 + size + 9 + 1))
+    assert ticks == ((8 << 20) - states) // (8 * (5 + 9 + size + 9 + 1))
     assert recorder.kept == f"the newest {ticks:,} ticks, {ticks * 1e-3:.3g} s"
     for k in range(3):
         controller.step({"x": np.full(size, float(k)), "z": 1.0})

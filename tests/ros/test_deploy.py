@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import ctypes
 import socket
 import subprocess
 import time
@@ -13,6 +14,12 @@ import yaml
 from snn_control.ros.service_manager import alive_every, notify
 from tests.cli.common import call
 from tests.ros.robot import child_environment, die_with_the_parent, write
+
+
+def without_override():
+    """Root, too, then cannot write where the mode of a file forbids it."""
+    die_with_the_parent()
+    ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
 
 
 def unit_of(folder):
@@ -33,9 +40,8 @@ def systemd(tmp_path):
 
 def test_what_was_deployed_starts_without_compiling_and_tells_systemd(tmp_path, capsys, systemd):
     folder = tmp_path / "robot"
-    code, out, err = call(
-        capsys, "deploy", write(tmp_path), "--out", folder, "--user", "robot", "-p", "publish_budget:=0.1"
-    )
+    given = "-p", f"record:={tmp_path}/a.npz", "-p", "publish_budget:=0.1"
+    code, out, err = call(capsys, "deploy", write(tmp_path), "--out", folder, "--user", "robot", *given)
     assert (code, err) == (0, "")
     code_files = {file.name for file in (folder / "cache").rglob("*.code")}
     assert f"cache ({len(code_files)} functions)" in out
@@ -44,14 +50,15 @@ def test_what_was_deployed_starts_without_compiling_and_tells_systemd(tmp_path, 
     assert yaml.safe_load((folder / "diagnostics.yaml").read_text())["analyzers"]["ros__parameters"]["snn_control"]
     service = unit_of(folder)
     assert (service["Type"], service["User"]) == ("notify", "robot")
-    assert service["ExecStart"].endswith(f"-p controller_file:={folder}/controller.yaml -p publish_budget:=0.1")
+    assert service["ExecStart"].endswith(f"-p controller_file:={folder}/controller.yaml {' '.join(given)}")
+    assert not (tmp_path / "a.npz").exists()
     environment = child_environment() | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
     environment["SNN_CONTROL_CACHE"] = str(folder / "cache")
     for path in [folder / "cache", *(folder / "cache").rglob("*")]:  # a file system that is only read
         path.chmod(path.stat().st_mode & ~0o222)
     begin = time.monotonic()
     with subprocess.Popen(
-        service["ExecStart"].split(), env=environment, cwd=tmp_path, preexec_fn=die_with_the_parent,
+        service["ExecStart"].split(), env=environment, cwd=tmp_path, preexec_fn=without_override,
         stderr=subprocess.PIPE, text=True,
     ) as node:  # fmt: skip
         said = systemd.recv(1000).decode()
